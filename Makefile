@@ -1,0 +1,62 @@
+# Each target sets up what it needs, once, into .venv/ and .run/.
+SHELL := /bin/bash
+PORT ?= 7071
+DATA ?= .run/$(PORT)
+STORE ?= sqlite
+MODEL ?= real
+COLD ?= 0
+export PORT DATA STORE MODEL COLD PYTHON
+# USER and TENANT choose the person of `make token`; the login name of the shell is no such choice.
+ifeq ($(origin USER),command line)
+export TOKEN_USER := $(USER)
+endif
+export TOKEN_TENANT := $(TENANT)
+export TOKEN_APP := $(APP)
+python := .venv/bin/python
+source := function_app.py settings.py telemetry.py api orchestrators activities clients domain devhost standins benches scripts tests
+
+.PHONY: setup demo run token test check format lint types layers unused conform bench lock
+
+setup:
+	@scripts/setup.sh
+
+demo: setup
+	@$(python) -m standins.demo
+
+run: setup
+	@$(python) -m standins.run
+
+token: setup
+	@$(python) -m standins.token
+
+test: setup
+	@$(python) -m pytest
+
+check: lint types layers unused test
+
+format: setup
+	@$(python) -m ruff format $(source)
+	@$(python) -m ruff check --fix $(source)
+
+lint: setup
+	@$(python) -m ruff format --check $(source)
+	@$(python) -m ruff check $(source)
+
+types: setup
+	@$(python) -m pyright
+
+layers: setup
+	@.venv/bin/lint-imports
+
+unused: setup
+	@$(python) -m deptry .
+	@$(python) -m vulture
+
+conform: setup
+	@$(python) -m pytest -m campaign
+
+bench: setup
+	@$(python) -m benches
+
+lock: setup
+	@scripts/lock.sh

@@ -1,0 +1,1 @@
+"""What is one step that is safe to run twice?"""

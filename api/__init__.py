@@ -1,0 +1,1 @@
+"""Who is calling, what do they want, how do we answer?"""

@@ -1,0 +1,1 @@
+"""How fast is it? Medians and ratios, measured in one run."""

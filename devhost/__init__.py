@@ -1,0 +1,1 @@
+"""A local Azure Functions host with Durable Functions: host and worker are two processes."""

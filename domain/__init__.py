@@ -1,0 +1,1 @@
+"""What do we decide? Pure: the standard library only."""

@@ -1,0 +1,1 @@
+"""In what order? Deterministic: no I/O, no clock, no environment."""

