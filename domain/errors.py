@@ -47,11 +47,19 @@ class NotFound(Terminal):
 
 
 class Conflict(Terminal):
-    """Somebody else was first: the document exists, or its version has changed."""
+    """Somebody else was first: the document `identifier` exists, is gone, or its version has changed."""
+
+    def __init__(self, message: str, *, identifier: str = "") -> None:
+        super().__init__(message)
+        self.identifier = identifier
 
 
 class Exhausted(Terminal):
-    """A counter would pass its limit (a budget without cover)."""
+    """A counter of the document `identifier` would pass its limit (a budget without cover)."""
+
+    def __init__(self, message: str, *, identifier: str = "") -> None:
+        super().__init__(message)
+        self.identifier = identifier
 
 
 class Unavailable(Retryable):

@@ -1,0 +1,114 @@
+"""What must a store be able to do?
+
+One partition is the unit of every atomic step: a commit names one full key, at most 100 operations and 2 MB, as a
+batch of Azure Cosmos DB does. Every operation names its full key except `find`, which the sweeper alone uses.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+type Body = Mapping[str, Any]
+
+OPERATIONS_LIMIT = 100
+BYTES_LIMIT = 2_000_000
+
+
+class Container(StrEnum):
+    TURNS = "turns"
+    MONEY = "money"
+    FLEET = "fleet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A container and the full partition key in it.
+
+    turns: tenant, subject, thread · money: tenant · fleet: backend.
+    """
+
+    container: Container
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A stored document; `etag` changes with every write of it."""
+
+    id: str
+    body: Body
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Fails with Conflict where the id exists. `expires_at` (seconds since the epoch) is when it may be forgotten."""
+
+    id: str
+    body: Body
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """Fails with Conflict where the document's etag is another, or the document is gone."""
+
+    id: str
+    body: Body
+    etag: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Succeeds where nothing is there; with an etag, fails with Conflict where it is another."""
+
+    id: str
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add:
+    """Add whole numbers to top-level fields of an existing document (an absent field counts as 0).
+
+    Fails with Exhausted where a sum would pass the field's limit in `at_most`, with Conflict where there is no such
+    document.
+    """
+
+    id: str
+    amounts: Mapping[str, int]
+    at_most: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+type Operation = Create | Replace | Delete | Add
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What `find` found, and where."""
+
+    key: Key
+    document: Document
+
+
+class Store(Protocol):
+    """Documents under partition keys. Raises Unavailable, and UnknownOutcome for a write whose answer was lost."""
+
+    async def read(self, key: Key, identifier: str) -> Document | None: ...
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        """Return the documents whose id starts with `prefix` and is greater than `after`, in the order of their ids."""
+        ...
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        """Do all of it or nothing. Conflict and Exhausted carry the id of the operation that failed."""
+        ...
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        """Return documents of all partitions by their fields `kind`, `status` and `at` < `before`, oldest first."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,41 @@
+"""What do ids look like, and which partition does an id alone name?
+
+A thread is 24 hexadecimal digits. A conversation's id is `conv_<thread>`; the id of a response or an item is its
+prefix, its thread and 24 more digits, so that every id names the partition of its thread.
+"""
+
+import re
+from typing import Literal
+
+type Prefix = Literal["resp", "msg", "fc", "fco", "rs"]
+
+TOKEN = re.compile(r"[0-9a-f]{24}")
+MEMBER = re.compile(r"(?P<prefix>resp|msg|fc|fco|rs)_(?P<thread>[0-9a-f]{24})(?P<own>[0-9a-f]{24})")
+CONVERSATION = re.compile(r"conv_(?P<thread>[0-9a-f]{24})")
+
+
+def member_id(prefix: Prefix, *, thread: str, token: str) -> str:
+    """Return the id of a response or an item; `thread` and `token` are 24 hexadecimal digits each."""
+    return f"{prefix}_{thread}{token}"
+
+
+def conversation_id(thread: str) -> str:
+    return f"conv_{thread}"
+
+
+def thread_of(identifier: str) -> str | None:
+    """Return the thread that an id names, or None where it is no id of ours."""
+    found = MEMBER.fullmatch(identifier) or CONVERSATION.fullmatch(identifier)
+    return found["thread"] if found else None
+
+
+def is_response(identifier: str) -> bool:
+    return identifier.startswith("resp_") and MEMBER.fullmatch(identifier) is not None
+
+
+def own_token(identifier: str) -> str:
+    """Return the part of a member's id that is its own; raises ValueError where it is no id of ours."""
+    found = MEMBER.fullmatch(identifier)
+    if not found:
+        raise ValueError(f"{identifier!r} is no id of a response or an item")
+    return found["own"]

@@ -1,0 +1,161 @@
+"""What is held for a turn, and what did each attempt cost?
+
+Amounts are Decimal US dollars, stored as decimal strings; counters that a store adds up are whole nano-dollars, which a
+double holds exactly up to nine million dollars.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Self
+
+from domain.log import Usage
+
+NANOS = Decimal(10) ** 9
+
+
+def nanos(amount: Decimal) -> int:
+    """Return an amount of dollars in whole nano-dollars, rounded half to even."""
+    return int((amount * NANOS).to_integral_value())
+
+
+class ReservationStatus(StrEnum):
+    OPEN = "open"
+    SETTLED = "settled"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """The worst case of a turn's cost, held from before the turn exists until it is settled. One per response."""
+
+    response: str
+    subject: str
+    amount: Decimal
+    at: float
+    status: ReservationStatus = ReservationStatus.OPEN
+    cost: Decimal | None = None
+    closed_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return reservation_id(self.response)
+
+    def settled(self, *, cost: Decimal, at: float) -> "Reservation":
+        return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at)
+
+    def released(self, *, at: float) -> "Reservation":
+        return replace(self, status=ReservationStatus.RELEASED, cost=Decimal(0), closed_at=at)
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": "reservation",
+            "v": 1,
+            "status": self.status.value,
+            "at": self.at,
+            "response": self.response,
+            "subject": self.subject,
+            "amount": str(self.amount),
+            "cost": None if self.cost is None else str(self.cost),
+            "closed_at": self.closed_at,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            response=body["response"],
+            subject=body["subject"],
+            amount=Decimal(body["amount"]),
+            at=body["at"],
+            status=ReservationStatus(body["status"]),
+            cost=None if body["cost"] is None else Decimal(body["cost"]),
+            closed_at=body["closed_at"],
+        )
+
+
+def reservation_id(response: str) -> str:
+    return f"reservation_{response}"
+
+
+class AttemptStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
+
+    Times are seconds since the epoch; `reserved` is charged where the attempt never closed.
+    """
+
+    response: str
+    subject: str
+    number: int
+    backend: str
+    price: str
+    reserved: Decimal
+    started_at: float
+    status: AttemptStatus = AttemptStatus.OPEN
+    deliveries: int = 1
+    first_token_at: float | None = None
+    ended_at: float | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    result: str = ""
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{attempt_prefix(self.response)}{self.number:03d}"
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": "attempt",
+            "v": 1,
+            "status": self.status.value,
+            "at": self.started_at,
+            "response": self.response,
+            "subject": self.subject,
+            "number": self.number,
+            "backend": self.backend,
+            "price": self.price,
+            "reserved": str(self.reserved),
+            "deliveries": self.deliveries,
+            "first_token_at": self.first_token_at,
+            "ended_at": self.ended_at,
+            "usage": self.usage.to_document() if self.usage else None,
+            "cost": None if self.cost is None else str(self.cost),
+            "result": self.result,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            response=body["response"],
+            subject=body["subject"],
+            number=body["number"],
+            backend=body["backend"],
+            price=body["price"],
+            reserved=Decimal(body["reserved"]),
+            started_at=body["at"],
+            status=AttemptStatus(body["status"]),
+            deliveries=body["deliveries"],
+            first_token_at=body["first_token_at"],
+            ended_at=body["ended_at"],
+            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            cost=None if body["cost"] is None else Decimal(body["cost"]),
+            result=body["result"],
+            reason=body["reason"],
+        )
+
+
+def attempt_prefix(response: str) -> str:
+    return f"attempt_{response}_"
+
+
+def turn_cost(attempts: tuple[Attempt, ...]) -> Decimal:
+    """Return what the attempts cost together; one that never closed counts at its reservation."""
+    return sum((attempt.reserved if attempt.cost is None else attempt.cost for attempt in attempts), Decimal(0))

@@ -1,0 +1,118 @@
+"""What is a response, before and beside its log?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from domain.ids import own_token, thread_of
+from domain.log import Status
+from domain.owners import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the model is to choose its words; None leaves it to the backend."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One turn as it was asked for, and where it stands. Times are seconds since the epoch.
+
+    `previous` is the response that it goes on from; `execution` names the one run of the orchestration whose turn it
+    is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it.
+    """
+
+    id: str
+    owner: Owner
+    model: str
+    created_at: float
+    deadline_at: float
+    status: Status = Status.QUEUED
+    background: bool = False
+    store: bool = True
+    previous: str | None = None
+    conversation: str | None = None
+    instructions: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    input_items: tuple[str, ...] = ()
+    output_items: tuple[str, ...] = ()
+    execution: str | None = None
+    begun_at: float | None = None
+    ended_at: float | None = None
+    traceparent: str = ""
+
+    @property
+    def thread(self) -> str:
+        thread = thread_of(self.id)
+        if thread is None:
+            raise ValueError(f"{self.id!r} is no id of a response")
+        return thread
+
+    @property
+    def token(self) -> str:
+        return own_token(self.id)
+
+    def begun(self, *, execution: str, at: float) -> "Response":
+        return replace(self, status=Status.IN_PROGRESS, execution=execution, begun_at=at)
+
+    def ended(self, *, status: Status, at: float, output_items: tuple[str, ...]) -> "Response":
+        return replace(self, status=status, ended_at=at, output_items=output_items)
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": "response",
+            "v": 1,
+            "status": self.status.value,
+            "at": self.created_at,
+            "tenant": self.owner.tenant,
+            "subject": self.owner.subject,
+            "model": self.model,
+            "deadline_at": self.deadline_at,
+            "background": self.background,
+            "store": self.store,
+            "previous": self.previous,
+            "conversation": self.conversation,
+            "instructions": self.instructions,
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
+            "max_output_tokens": self.sampling.max_output_tokens,
+            "metadata": dict(self.metadata),
+            "input_items": list(self.input_items),
+            "output_items": list(self.output_items),
+            "execution": self.execution,
+            "begun_at": self.begun_at,
+            "ended_at": self.ended_at,
+            "traceparent": self.traceparent,
+        }
+
+    @classmethod
+    def from_document(cls, identifier: str, body: Mapping[str, Any]) -> Self:
+        sampling = Sampling(
+            temperature=body["temperature"], top_p=body["top_p"], max_output_tokens=body["max_output_tokens"]
+        )
+        return cls(
+            id=identifier,
+            owner=Owner(tenant=body["tenant"], subject=body["subject"]),
+            model=body["model"],
+            created_at=body["at"],
+            deadline_at=body["deadline_at"],
+            status=Status(body["status"]),
+            background=body["background"],
+            store=body["store"],
+            previous=body["previous"],
+            conversation=body["conversation"],
+            instructions=body["instructions"],
+            sampling=sampling,
+            metadata=body["metadata"],
+            input_items=tuple(body["input_items"]),
+            output_items=tuple(body["output_items"]),
+            execution=body["execution"],
+            begun_at=body["begun_at"],
+            ended_at=body["ended_at"],
+            traceparent=body["traceparent"],
+        )

@@ -1,0 +1,115 @@
+"""What crosses the durable boundary? Names and shapes, which only grow: a changed shape is a new name.
+
+Ids and small scalars only; no content of a caller is ever in it. Each shape is what one activity takes or gives.
+"""
+
+from typing import Final, Literal, NotRequired, TypedDict
+
+RESPOND: Final = "respond"
+"""The orchestration of one turn."""
+
+BEGIN: Final = "begin"
+RECALL: Final = "recall"
+ROUTE: Final = "route"
+INFER: Final = "infer"
+FINISH: Final = "finish"
+SETTLE: Final = "settle"
+
+CANCELLED_EVENT: Final = "cancelled"
+"""The external event that wakes an orchestration whose response was cancelled."""
+
+
+class TurnWire(TypedDict):
+    """Names one turn; `traceparent` is the W3C trace context of the request that asked for it."""
+
+    tenant: str
+    subject: str
+    response: str
+    traceparent: str
+
+
+class BeginWire(TurnWire):
+    """`execution` names one run of the orchestration."""
+
+    execution: str
+
+
+class BegunWire(TypedDict):
+    """Whether it is this execution's turn."""
+
+    mine: bool
+
+
+class RecalledWire(TypedDict):
+    """How big the conversation is: an upper bound of its tokens, and its messages."""
+
+    input_tokens: int
+    messages: int
+
+
+class RouteWire(TurnWire):
+    """`number` counts routes from 1; `excluded` tells why a backend is out of this turn, by its name."""
+
+    number: int
+    input_tokens: int
+    excluded: dict[str, str]
+
+
+class RoutedWire(TypedDict):
+    """The chosen backend (None: none will do), why, and the worst case of its cost in dollars, a decimal string."""
+
+    backend: str | None
+    reason: str
+    worst_cost: str
+    has_alternative: bool
+
+
+class InferWire(TurnWire):
+    """One attempt: `attempt` counts from 1 in the turn, `retries` the failures before it at this backend."""
+
+    attempt: int
+    backend: str
+    worst_cost: str
+    retries: int
+    has_alternative: bool
+
+
+type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]
+"""done: answered. handover: go on in a new attempt. wait: try again after `delay_s`. elsewhere: try another backend.
+failed: give up with `code`. ended: somebody else ended the response."""
+
+
+class InferredWire(TypedDict):
+    """What an attempt came to. `code` is an error's code (failed) or why the answer is incomplete (done)."""
+
+    result: InferResult
+    code: str
+    message: str
+    delay_s: float
+
+
+class FinishWire(TurnWire):
+    """The status that the turn is to end with; `code` and `message` as in `log.Ending`."""
+
+    status: Literal["completed", "incomplete", "failed", "cancelled"]
+    code: str
+    message: str
+
+
+class FinishedWire(TypedDict):
+    """The status that the turn did end with."""
+
+    status: str
+
+
+class SettledWire(TypedDict):
+    """What the turn cost, a decimal string of dollars."""
+
+    cost: str
+
+
+class RespondedWire(TypedDict):
+    """The orchestration's output."""
+
+    status: str
+    cost: NotRequired[str]
