@@ -1,0 +1,111 @@
+"""What does the environment say? Read once, and everything that is wrong is named at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent
+PREFIX = "GANGLION_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Durations are seconds, sizes bytes. docs/operations.md lists every setting with its variable."""
+
+    store: str
+    data: Path
+    fleet: Path
+    prices: Path
+    token_keys: Path
+    token_audience: str
+    token_tenants: frozenset[str]
+    telemetry: str
+    body_limit: int
+    flush_s: float
+    default_output_tokens: int
+    deadline_s: float
+    handover_s: float
+    sync_wait_s: float
+    stream_s: float
+    on_azure: bool
+    variables: Mapping[str, str]
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from the environment's variables; raises ConfigurationError naming every problem."""
+    reader = Reader(environment)
+    store = reader.choice("STORE", ("sqlite", "cosmos"), default="sqlite")
+    on_azure = bool(environment.get("WEBSITE_INSTANCE_ID"))
+    settings = Settings(
+        store=store,
+        data=reader.value("DATA", default=".run/7071", convert=Path),
+        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=Path),
+        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=Path),
+        token_keys=reader.value("TOKEN_KEYS", convert=Path),
+        token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
+        token_tenants=reader.value("TOKEN_TENANTS", convert=names),
+        telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
+        body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
+        flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
+        default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_int),
+        deadline_s=reader.value("DEADLINE_S", default="1800", convert=positive),
+        handover_s=reader.value("HANDOVER_S", default="480", convert=positive),
+        sync_wait_s=reader.value("SYNC_WAIT_S", default="200", convert=positive),
+        stream_s=reader.value("STREAM_S", default="1500", convert=positive),
+        on_azure=on_azure,
+        variables=dict(environment),
+    )
+    reader.refuse(on_azure and store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
+    reader.refuse(on_azure, "TOKEN_KEYS", "a local signing key is for one machine and is refused on Azure")
+    reader.finish()
+    return settings
+
+
+class Reader:
+    """Reads variables and collects what is wrong with them, instead of stopping at the first."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.problems: list[str] = []
+
+    def value[T](self, name: str, *, convert: Callable[[str], T], default: str | None = None) -> T:
+        text = self.environment.get(PREFIX + name) or default
+        if text is None:
+            self.problems.append(f"{PREFIX}{name} is not set")
+            return convert("1")
+        try:
+            return convert(text)
+        except ValueError as error:
+            self.problems.append(f"{PREFIX}{name} is {text!r}: {error}")
+            return convert("1")
+
+    def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
+        text = self.environment.get(PREFIX + name) or default
+        self.refuse(text not in allowed, name, f"{text!r} is none of {', '.join(allowed)}")
+        return text
+
+    def refuse(self, wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - reads as the sentence it is
+        if wrong:
+            self.problems.append(f"{PREFIX}{name}: {problem}")
+
+    def finish(self) -> None:
+        if self.problems:
+            raise ConfigurationError(tuple(self.problems))
+
+
+def positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError("expected a number above 0")
+    return number
+
+
+def positive_int(text: str) -> int:
+    return int(positive(str(int(text))))
+
+
+def names(text: str) -> frozenset[str]:
+    """Split a list at its commas; white space around a name doesn't count."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
