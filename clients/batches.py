@@ -1,0 +1,86 @@
+r"""May these operations be stored, and as which bytes?
+
+The rules that Azure Cosmos DB sets are kept by every adapter, so that what works on one works on all: ids of printable
+ASCII without / \ ? #, at most 255 characters; batches of 1 to 100 operations and 2 MB; at most ten counters an Add.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Add, Body, Container, Create, Key, Operation, Replace
+from domain.errors import Exhausted, Invalid
+
+IDENTIFIER = re.compile(r"[^/\\?#]{1,255}")
+COUNTERS_LIMIT = 10
+PARTS = {Container.TURNS: 3, Container.MONEY: 1, Container.FLEET: 1}
+
+
+def check_key(key: Key) -> None:
+    """Raise ValueError where a key is not the full key of its container."""
+    if len(key.parts) != PARTS[key.container] or not all(key.parts):
+        raise ValueError(f"{key.parts!r} is no full key of {key.container}")
+
+
+def check_identifier(identifier: str) -> None:
+    if not (IDENTIFIER.fullmatch(identifier) and identifier.isascii() and identifier.isprintable()):
+        raise Invalid(f"{identifier!a} can't be the id of a document")
+
+
+def check_range(prefix: str, after: str) -> None:
+    if not (prefix + after).isascii():
+        raise Invalid(f"ids are ASCII; {prefix + after!a} is not")
+
+
+def encoded(identifier: str, body: Body) -> bytes:
+    """Return a body as JSON in UTF-8; raises Invalid for numbers that are not finite and for lone surrogates."""
+    try:
+        return json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"document {identifier!r} can't be written as JSON in UTF-8: {type(error).__name__}") from error
+
+
+def decoded(data: bytes) -> dict[str, Any]:
+    return json.loads(data)
+
+
+def payload(operation: Operation) -> bytes:
+    """Return what an operation brings with it."""
+    check_identifier(operation.id)
+    match operation:
+        case Create() | Replace():
+            return encoded(operation.id, operation.body)
+        case Add() if len(operation.amounts.keys() | operation.at_most.keys()) > COUNTERS_LIMIT:
+            raise Invalid(f"an Add changes at most {COUNTERS_LIMIT} counters")
+        case _:
+            return b""
+
+
+def payloads(key: Key, operations: Sequence[Operation]) -> list[bytes]:
+    """Return the bytes of every operation; raises Invalid where the batch passes a limit."""
+    check_key(key)
+    if not 1 <= len(operations) <= OPERATIONS_LIMIT:
+        raise Invalid(f"a batch has 1 to {OPERATIONS_LIMIT} operations, not {len(operations)}")
+    found = [payload(operation) for operation in operations]
+    size = sum(map(len, found)) + sum(len(operation.id) for operation in operations)
+    if size > BYTES_LIMIT:
+        raise Invalid(f"a batch has at most {BYTES_LIMIT} bytes, not {size}")
+    return found
+
+
+def added(body: Body, operation: Add) -> dict[str, Any]:
+    """Return a body with its counters raised; raises Exhausted where a sum would pass its limit."""
+    counters = operation.amounts.keys() | operation.at_most.keys()
+    sums = {name: counter(body, name, operation.id) + operation.amounts.get(name, 0) for name in counters}
+    passed = sorted(name for name, limit in operation.at_most.items() if sums[name] > limit)
+    if passed:
+        raise Exhausted(f"{operation.id!r} has no room in {', '.join(passed)}", identifier=operation.id)
+    return {**body, **{name: sums[name] for name in operation.amounts}}
+
+
+def counter(body: Body, name: str, identifier: str) -> int:
+    value = body.get(name, 0)
+    if type(value) is not int:
+        raise Invalid(f"field {name!r} of {identifier!r} is no counter")
+    return value

@@ -1,0 +1,229 @@
+"""How does a store behave when it is small, and when it fails at the worst moment?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from random import Random
+from typing import Any
+
+from clients.batches import added, check_identifier, check_key, check_range, decoded, encoded, payloads
+from clients.clock import Clock
+from clients.store import Add, Container, Create, Delete, Document, Found, Key, Operation, Replace, Store
+from domain.errors import Conflict, Unavailable, UnknownOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A document as it lies in memory."""
+
+    id: str
+    data: bytes
+    etag: str
+    expires_at: float | None
+
+    @property
+    def document(self) -> Document:
+        return Document(id=self.id, body=decoded(self.data), etag=self.etag)
+
+    def live(self, now: float) -> bool:
+        return self.expires_at is None or self.expires_at > now
+
+
+type Rows = dict[str, Row]
+
+
+class MemoryStore:
+    """The port over dictionaries. Every call gives way to other tasks once, then acts in one go."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.partitions: dict[Key, Rows] = {}
+        self.etags = count(1)
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        check_key(key)
+        check_identifier(identifier)
+        await asyncio.sleep(0)
+        row = self.rows(key).get(identifier)
+        return row.document if row else None
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        check_key(key)
+        check_range(prefix, after)
+        await asyncio.sleep(0)
+        found = sorted(name for name in self.rows(key) if name.startswith(prefix) and name > after)
+        return [self.rows(key)[name].document for name in found[: max(limit, 0)]]
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        bodies = payloads(key, operations)
+        await asyncio.sleep(0)
+        rows = self.rows(key)
+        for operation, data in zip(operations, bodies, strict=True):
+            self.apply(rows, operation, data)
+        self.partitions[key] = rows
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        await asyncio.sleep(0)
+        found = [
+            Found(key=key, document=row.document)
+            for key in self.partitions
+            if key.container is container
+            for row in self.rows(key).values()
+        ]
+        matching = [one for one in found if matches(one.document.body, kind, status, before)]
+        return sorted(matching, key=lambda one: one.document.body["at"])[: max(limit, 0)]
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+    def rows(self, key: Key) -> Rows:
+        """Return a copy of what is there and has not expired."""
+        now = self.clock.now()
+        return {name: row for name, row in self.partitions.get(key, {}).items() if row.live(now)}
+
+    def apply(self, rows: Rows, operation: Operation, data: bytes) -> None:
+        row = rows.get(operation.id)
+        if refused(operation, row):
+            raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
+        match operation:
+            case Create() | Replace():
+                rows[operation.id] = self.row(operation.id, data, operation.expires_at)
+            case Delete():
+                rows.pop(operation.id, None)
+            case Add():
+                was = rows[operation.id]
+                rows[operation.id] = self.row(was.id, sums(was, operation), was.expires_at)
+
+    def row(self, identifier: str, data: bytes, expires_at: float | None) -> Row:
+        return Row(id=identifier, data=data, etag=str(next(self.etags)), expires_at=expires_at)
+
+
+def sums(row: Row, operation: Add) -> bytes:
+    return encoded(row.id, added(decoded(row.data), operation))
+
+
+def refused(operation: Operation, row: Row | None) -> bool:
+    match operation:
+        case Create():
+            return row is not None
+        case Replace():
+            return row is None or row.etag != operation.etag
+        case Delete():
+            return row is not None and operation.etag not in (None, row.etag)
+        case Add():
+            return row is None
+
+
+def matches(body: Mapping[str, Any], kind: str, status: str, before: float) -> bool:
+    at = body.get("at")
+    return (body.get("kind"), body.get("status")) == (kind, status) and isinstance(at, int | float) and at < before
+
+
+class CrashError(BaseException):
+    """The process died here: no `except Exception` sees it."""
+
+
+class Fault(StrEnum):
+    UNAVAILABLE = "unavailable"
+    LOST_BEFORE = "unknown outcome, not done"
+    LOST_AFTER = "unknown outcome, done"
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+
+
+BEFORE = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.CRASH_BEFORE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of the store: its number from 0, what it was, and what befell it."""
+
+    number: int
+    name: str
+    about: str
+    fault: Fault | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Faults:
+    """What shall go wrong: at chosen calls (`at`, by number), and at any call with the chance `rate`."""
+
+    at: Mapping[int, Fault] = field(default_factory=dict[int, Fault])
+    rate: float = 0.0
+    kinds: Sequence[Fault] = tuple(Fault)
+
+
+class FlakyStore:
+    """A store as one process sees it: calls fail by plan or by chance, and after a crash all of them do.
+
+    The same seed, plan and calls fail the same way; `calls` tells what happened. The next life of a process is another
+    FlakyStore over the same store. A lost answer of a read is Unavailable.
+    """
+
+    def __init__(self, store: Store, random: Random, faults: Faults | None = None) -> None:
+        self.store = store
+        self.random = random
+        self.faults = faults or Faults()
+        self.calls: list[Call] = []
+        self.crashed = False
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        return await self.reading("read", identifier, lambda: self.store.read(key, identifier))
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        return await self.reading("list", prefix, lambda: self.store.list(key, prefix=prefix, after=after, limit=limit))
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        about = ", ".join(f"{type(operation).__name__} {operation.id}" for operation in operations)
+        await self.guarded("commit", about, lambda: self.store.commit(key, operations), self.drawn())
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        return await self.reading(
+            "find",
+            f"{kind} {status}",
+            lambda: self.store.find(container, kind=kind, status=status, before=before, limit=limit),
+        )
+
+    async def close(self) -> None:
+        await self.store.close()
+
+    def drawn(self) -> Fault | None:
+        """Choose what befalls the next call. Draws the same amount of chance, whatever it chooses."""
+        chance, kind = self.random.random(), self.random.choice(self.faults.kinds)
+        return self.faults.at.get(len(self.calls), kind if chance < self.faults.rate else None)
+
+    async def reading[T](self, name: str, about: str, action: Callable[[], Awaitable[T]]) -> T:
+        fault = self.drawn()
+        lost = fault in (Fault.LOST_BEFORE, Fault.LOST_AFTER)
+        return await self.guarded(name, about, action, Fault.UNAVAILABLE if lost else fault)
+
+    async def guarded[T](self, name: str, about: str, action: Callable[[], Awaitable[T]], fault: Fault | None) -> T:
+        if self.crashed:
+            raise CrashError(f"{name} {about} after the crash")
+        call = Call(number=len(self.calls), name=name, about=about, fault=fault)
+        self.calls.append(call)
+        if fault in BEFORE:
+            raise self.error(call)
+        result = await action()
+        if fault:
+            raise self.error(call)
+        if self.crashed:
+            raise CrashError(f"{name} {about} was under way when the process died")
+        return result
+
+    def error(self, call: Call) -> BaseException:
+        message = f"call {call.number}, {call.name} {call.about}: {call.fault}"
+        match call.fault:
+            case Fault.UNAVAILABLE:
+                return Unavailable(message)
+            case Fault.LOST_BEFORE | Fault.LOST_AFTER:
+                return UnknownOutcome(message)
+            case _:
+                self.crashed = True
+                return CrashError(message)
