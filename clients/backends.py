@@ -1,0 +1,61 @@
+"""What must a backend be able to do?"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from domain.errors import GanglionError
+from domain.items import Item
+from domain.log import Usage
+from domain.postures import Failure
+from domain.turns import Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to a model. `partial` is the part of the answer that was shown already, to go on from.
+
+    `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along.
+    """
+
+    instructions: str | None
+    items: Sequence[Item]
+    sampling: Sampling
+    max_output_tokens: int
+    partial: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """The next words of the answer: one chunk of the backend, about one token."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The answer is whole (`stop`) or was cut at its limit (`length`); usage where the backend counts."""
+
+    reason: Literal["stop", "length"]
+    usage: Usage | None
+
+
+class BackendError(GanglionError):
+    """The backend did not answer to the end; `failure` holds what was seen, `domain.postures` what it means."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"the backend failed: {failure.kind} {failure.status or ''}".strip())
+        self.failure = failure
+
+
+class BackendClient(Protocol):
+    """Talks to one backend."""
+
+    def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Text | End]]:
+        """Open the answer's stream; it ends with an End. Leaving the context closes the connection at once.
+
+        Raises BackendError.
+        """
+        ...

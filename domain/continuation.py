@@ -1,0 +1,56 @@
+"""How does an answer go on that was broken off after part of it was shown?
+
+Where a backend can't go on from a partial answer it is asked again. What matches the text already shown is dropped; at
+the first difference the shown item is given up and the new answer stands in an item of its own.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """`shown` is the text that readers have seen; `matched` how much of it the new answer has repeated so far."""
+
+    shown: str
+    matched: int = 0
+
+    @property
+    def matching(self) -> bool:
+        return self.matched < len(self.shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fresh:
+    """`text` is new. `afresh`: it belongs into a new item, because the answer differs from what was shown."""
+
+    text: str
+    afresh: bool = False
+
+
+def going_on(shown: str) -> Continuation:
+    """The backend goes on from `shown`: all it says is new."""
+    return Continuation(shown=shown, matched=len(shown))
+
+
+def asking_again(shown: str) -> Continuation:
+    """The backend begins from the start: what was shown is dropped while it matches."""
+    return Continuation(shown=shown)
+
+
+def after_text(before: Continuation, text: str) -> tuple[Continuation, Fresh]:
+    """Take the next text of the backend; say what of it is new."""
+    if not before.matching:
+        return before, Fresh(text=text)
+    rest = before.shown[before.matched :]
+    if rest.startswith(text):
+        return replace(before, matched=before.matched + len(text)), Fresh(text="")
+    if text.startswith(rest):
+        return replace(before, matched=len(before.shown)), Fresh(text=text[len(rest) :])
+    return going_on(""), Fresh(text=before.shown[: before.matched] + text, afresh=True)
+
+
+def at_end(before: Continuation) -> Fresh:
+    """The answer ended. One that stops short of what was shown is another answer."""
+    if before.matching:
+        return Fresh(text=before.shown[: before.matched], afresh=True)
+    return Fresh(text="")

@@ -1,0 +1,39 @@
+"""What does an orchestrator use of the Durable Functions SDK? Its own types are incomplete."""
+
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from azure.durable_functions import RetryOptions
+
+type Steps[T] = Generator[Any, Any, T]
+
+
+class Task(Protocol):
+    """What a step gives back to be yielded."""
+
+
+class Timer(Task, Protocol):
+    def cancel(self) -> None: ...
+
+
+class Context(Protocol):
+    """The part of `DurableOrchestrationContext` that both of the SDK's protocols have."""
+
+    @property
+    def current_utc_datetime(self) -> datetime: ...
+
+    def get_input(self) -> Any: ...
+
+    def new_uuid(self) -> UUID | str: ...
+
+    def call_activity(self, name: str, input_: Any) -> Task: ...
+
+    def call_activity_with_retry(self, name: str, retry_options: RetryOptions, input_: Any) -> Task: ...
+
+    def create_timer(self, fire_at: datetime) -> Timer: ...
+
+    def wait_for_external_event(self, name: str) -> Task: ...
+
+    def task_any(self, activities: Sequence[Task]) -> Task: ...

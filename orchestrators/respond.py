@@ -1,0 +1,82 @@
+"""In what order is one turn answered?
+
+begin → recall → (route → infer)… → finish → settle
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from azure.durable_functions import RetryOptions
+
+from domain import wire
+from orchestrators.attempts import Tried, after
+from orchestrators.context import Context, Steps, Task
+
+STORE_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=5)
+
+
+def respond(context: Context) -> Steps[wire.RespondedWire]:
+    """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
+    turn: wire.TurnWire = context.get_input()
+    execution = str(context.new_uuid())
+    begun: wire.BegunWire = yield step(context, wire.BEGIN, {**turn, "execution": execution})
+    if not begun["mine"]:
+        return {"status": "not this execution's turn"}
+    try:
+        ending = yield from answer(context, turn)
+    except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
+        ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
+    finished: wire.FinishedWire = yield step(context, wire.FINISH, {**turn, **ending})
+    settled: wire.SettledWire = yield step(context, wire.SETTLE, turn)
+    return {"status": finished["status"], "cost": settled["cost"]}
+
+
+def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
+    """Attempt after attempt, until one ends the turn."""
+    recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
+    tried = Tried()
+    while True:
+        asked = {**turn, "input_tokens": recalled["input_tokens"], **tried.for_route()}
+        routed: wire.RoutedWire = yield step(context, wire.ROUTE, asked)
+        if routed["backend"] is None:
+            return failed("server_error", routed["reason"])
+        inferred: wire.InferredWire = yield once(context, wire.INFER, {**turn, **tried.for_infer(routed)})
+        if inferred["result"] == "done":
+            return completed(inferred)
+        if inferred["result"] in ("failed", "ended"):
+            return failed(inferred["code"], inferred["message"])
+        tried = after(tried, routed["backend"], inferred)
+        if inferred["result"] == "wait":
+            yield from pause(context, inferred["delay_s"])
+
+
+def step(context: Context, name: str, given: Any) -> Task:
+    """An activity that talks to the store alone: what the store can't answer is tried again."""
+    return context.call_activity_with_retry(name, STORE_RETRY, given)
+
+
+def once(context: Context, name: str, given: Any) -> Task:
+    """An activity that decides by itself what to try again."""
+    return context.call_activity(name, given)
+
+
+def pause(context: Context, seconds: float) -> Steps[None]:
+    """Wait on a durable timer, which costs nothing; a cancel wakes it at once."""
+    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
+    cancelled = context.wait_for_external_event(wire.CANCELLED_EVENT)
+    winner = yield context.task_any([timer, cancelled])
+    if winner is cancelled:
+        timer.cancel()
+
+
+def completed(inferred: wire.InferredWire) -> dict[str, str]:
+    status = "incomplete" if inferred["code"] else "completed"
+    return {"status": status, "code": inferred["code"], "message": inferred["message"]}
+
+
+def failed(code: str, message: str) -> dict[str, str]:
+    return {"status": "failed", "code": code or "server_error", "message": message}
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
