@@ -1,0 +1,28 @@
+"""Which options start the scripted model? `python -m standins.scripted --port 0 --rate 50`."""
+
+import argparse
+import asyncio
+
+from standins.clock import now
+from standins.lifeline import end_with_stdin
+from standins.scripted.server import Pace, ScriptedModel
+from standins.serving import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m standins.scripted", description="a scripted OpenAI-compatible model"
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as it can")
+    parser.add_argument("--first-token-s", type=float, default=0.0, help="seconds before the first token")
+    parser.add_argument("--no-continue", action="store_true", help="answer 400 to a partial assistant message")
+    given = parser.parse_args()
+    end_with_stdin()
+    pace = Pace(rate=given.rate, first_token_s=given.first_token_s)
+    model = ScriptedModel(pace=pace, continues=not given.no_continue, clock=now)
+    asyncio.run(serve(model.application(), given.port))
+
+
+if __name__ == "__main__":
+    main()

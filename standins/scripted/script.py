@@ -1,0 +1,116 @@
+"""What does the scripted model say, and how does it fail?
+
+The last user message decides: `[FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | VARY n]`. Without a
+command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the rest;
+`@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each time.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from standins.scripted.asking import Ask, BadRequest
+from standins.scripted.schema import value_of
+from standins.scripted.words import filler, tokens_of
+
+USUAL_LENGTH = 60
+VARIATION = 10
+FAILURES = (
+    "refuse",
+    "429",
+    "500",
+    "503",
+    "hang-before",
+    "hang-after",
+    "drip",
+    "reset",
+    "half-frame",
+    "content-type",
+)
+FAIL = re.compile(
+    r"FAIL\s+(?P<kind>[\w-]+)(?:\s+x(?P<times>\d+))?(?:\s+@(?P<after>\d+))?(?:\s+(?P<rest>.*))?", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """`times` is None when every request fails; `after` counts tokens, None when half of them are sent."""
+
+    kind: str
+    times: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`tool` is the name of the function called with these pieces as its arguments, else they are text."""
+
+    pieces: tuple[str, ...]
+    finish: str
+    tool: str | None = None
+
+
+def failure_in(text: str) -> tuple[Failure | None, str]:
+    found = FAIL.fullmatch(text.strip())
+    if not found:
+        return None, text.strip()
+    kind, times, after, rest = found["kind"], found["times"], found["after"], found["rest"]
+    if kind not in FAILURES:
+        raise BadRequest(f"FAIL {kind} is not known; known are {', '.join(FAILURES)}", "messages")
+    failure = Failure(kind=kind, times=int(times) if times else None, after=int(after) if after else None)
+    return failure, (rest or "").strip()
+
+
+def answer_to(ask: Ask, command: str, *, take: int) -> Answer:
+    """Gives what is left to say behind the partial answer; `take` counts this conversation's requests from 1."""
+    if ask.tool:
+        arguments = json.dumps(value_of(ask.tool.get("parameters", {})))
+        return Answer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(ask.tool["name"]))
+    if ask.schema is not None:
+        return cut(json.dumps(value_of(ask.schema), ensure_ascii=False), ask)
+    verb, _, argument = command.partition(" ")
+    return cut(COMMANDS.get(verb, write)(ask, argument.strip(), take), ask)
+
+
+def cut(text: str, ask: Ask) -> Answer:
+    said = ask.partial or ""
+    if not text.startswith(said):
+        raise BadRequest("the partial answer is not a beginning of this model's answer", "messages")
+    pieces = tuple(tokens_of(text[len(said) :]))
+    over = ask.limit is not None and len(pieces) > ask.limit
+    return Answer(pieces=pieces[: ask.limit], finish="length" if over else "stop")
+
+
+def count(_ask: Ask, argument: str, _take: int) -> str:
+    if not argument.isdecimal():
+        raise BadRequest("COUNT needs a whole number", "messages")
+    return " ".join(str(number) for number in range(1, int(argument) + 1))
+
+
+def echo(_ask: Ask, argument: str, _take: int) -> str:
+    return argument
+
+
+def recall(ask: Ask, _argument: str, _take: int) -> str:
+    return ask.first_text("user")
+
+
+def vary(ask: Ask, argument: str, take: int) -> str:
+    said = ask.partial or f"{count(ask, argument, take)} take {take}"
+    return f"{said} {filler(f'{ask.conversation}/{take}', VARIATION)}"
+
+
+def write(ask: Ask, _argument: str, _take: int) -> str:
+    said = len(tokens_of(ask.partial or ""))
+    wanted = USUAL_LENGTH if ask.limit is None else said + ask.limit + 1
+    return filler(ask.conversation, max(wanted, said))
+
+
+COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {"COUNT": count, "ECHO": echo, "RECALL": recall, "VARY": vary}
+
+
+def prompt_tokens(ask: Ask) -> int:
+    """Counts each message as its words and 3 tokens of frame, plus the tools and the partial answer."""
+    texts = [*(message.text for message in ask.messages), ask.tools_text, ask.partial or ""]
+    return 3 * len(ask.messages) + sum(len(tokens_of(text)) for text in texts)

@@ -1,0 +1,140 @@
+"""How does the scripted model serve the OpenAI chat API?"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import ClientConnectionResetError, web
+
+from standins.scripted.asking import Ask, BadRequest, ask_from_body
+from standins.scripted.failing import BEFORE, MIDWAY, Exchange, cut_at
+from standins.scripted.ledger import Entry, Ledger
+from standins.scripted.script import Answer, Failure, answer_to, failure_in
+from standins.scripted.shapes import Frame, Heading, error, frames_of
+
+BODY_LIMIT = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """`rate` is in tokens a second, 0 for as fast as it can; `first_token_s` passes before the first token."""
+
+    rate: float = 50.0
+    first_token_s: float = 0.0
+
+    def due(self, tokens: int) -> float:
+        return (self.first_token_s if tokens else 0.0) + (tokens / self.rate if self.rate else 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One request being served."""
+
+    request: web.Request
+    ask: Ask
+    entry: Entry
+    answer: Answer
+    failure: Failure | None
+
+
+class ScriptedModel:
+    def __init__(self, *, pace: Pace, continues: bool, clock: Callable[[], float]) -> None:
+        self.pace = pace
+        self.continues = continues
+        self.clock = clock
+        self.ledger = Ledger(clock)
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=BODY_LIMIT)
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/health", self.health)
+        app.router.add_get("/admin/requests", self.requests)
+        app.router.add_delete("/admin/requests", self.forget)
+        return app
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        try:
+            ask = ask_from_body(await read_json(request))
+            self.check_continuation(ask)
+            entry = self.ledger.open(ask, request.headers.get("traceparent"))
+            return await self.guard(self.turn(request, ask, entry))
+        except BadRequest as refusal:
+            return web.json_response(error(400, str(refusal), refusal.param), status=400)
+
+    def check_continuation(self, ask: Ask) -> None:
+        if ask.partial is not None and not self.continues:
+            raise BadRequest("this model can't continue a partial answer", "messages")
+
+    def turn(self, request: web.Request, ask: Ask, entry: Entry) -> Turn:
+        try:
+            failure, command = failure_in(ask.last_text("user"))
+            answer = answer_to(ask, command, take=entry.take)
+        except BadRequest:
+            self.ledger.close(entry, "failed")
+            raise
+        over = failure is not None and failure.times is not None and entry.take > failure.times
+        return Turn(request=request, ask=ask, entry=entry, answer=answer, failure=None if over else failure)
+
+    async def guard(self, turn: Turn) -> web.StreamResponse:
+        try:
+            response = await self.perform(turn)
+        except (asyncio.CancelledError, ClientConnectionResetError):
+            self.ledger.close(turn.entry, "client-closed")
+            raise
+        self.ledger.close(turn.entry, "failed" if turn.failure else "done")
+        return response
+
+    async def perform(self, turn: Turn) -> web.StreamResponse:
+        kind = turn.failure.kind if turn.failure else None
+        if kind in BEFORE:
+            return await BEFORE[kind](turn.request)
+        response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
+        response.content_type = "text/event-stream" if turn.ask.stream else "application/json"
+        exchange = self.exchange(turn, response)
+        if kind is not None or turn.ask.stream:
+            await response.prepare(turn.request)
+        await (MIDWAY[kind](exchange) if kind else exchange.play(exchange.frames))
+        return response
+
+    def exchange(self, turn: Turn, response: web.StreamResponse) -> Exchange:
+        heading = Heading(id=turn.entry.id, created=int(self.clock()), ask=turn.ask, answer=turn.answer)
+        frames = frames_of(heading)
+        started = asyncio.get_running_loop().time()
+
+        async def play(part: list[Frame]) -> None:
+            for frame in part:
+                await sleep_until(started + self.pace.due(frame.tokens))
+                if not response.prepared:
+                    await response.prepare(turn.request)
+                await response.write(frame.data)
+                turn.entry.tokens = frame.tokens
+
+        cut = cut_at(frames, turn.failure.after if turn.failure else None)
+        return Exchange(request=turn.request, response=response, frames=frames, cut=cut, play=play)
+
+    async def models(self, _request: web.Request) -> web.Response:
+        data = [{"id": "scripted", "object": "model", "created": int(self.clock()), "owned_by": "standins"}]
+        return web.json_response({"object": "list", "data": data})
+
+    async def health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def requests(self, _request: web.Request) -> web.Response:
+        return web.json_response({"requests": self.ledger.listing()})
+
+    async def forget(self, _request: web.Request) -> web.Response:
+        self.ledger.clear()
+        return web.Response(status=204)
+
+
+async def read_json(request: web.Request) -> object:
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError) as problem:
+        raise BadRequest(f"the body isn't JSON: {problem}") from problem
+
+
+async def sleep_until(due: float) -> None:
+    await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))

@@ -1,0 +1,30 @@
+"""How does a stand-in serve on this machine alone, say where, and stop?"""
+
+import asyncio
+import json
+import signal
+
+from aiohttp import web
+
+HOST = "127.0.0.1"
+
+
+async def serve(app: web.Application, port: int) -> None:
+    """Serves until SIGTERM or SIGINT; a handler is cancelled at once when its client goes away."""
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port, shutdown_timeout=0).start()
+    say_ready(runner.addresses[0][1])
+    await stop_signal()
+    await runner.cleanup()
+
+
+def say_ready(port: int) -> None:
+    print(json.dumps({"ready": True, "port": port}), flush=True)
+
+
+async def stop_signal() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
