@@ -2,17 +2,22 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from clients.clock import Clock
+from clients.sqlite_store import SqliteStore
 from clients.store import Store
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 
 type MakeStore = Callable[[Clock], Store]
-ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {"memory": lambda _: MemoryStore}
+ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {
+    "memory": lambda _: MemoryStore,
+    "sqlite": lambda folder: partial(SqliteStore, folder / "app.db"),
+}
 
 
 @pytest.fixture

@@ -1,0 +1,157 @@
+"""How do documents live in one SQLite table?
+
+Every function works on a connection of the calling thread and sees no document that has expired at `now`. The columns
+kind, status and at repeat fields of the body for `find`; rows come as (id, body, etag).
+"""
+
+import json
+import sqlite3
+from typing import Any
+
+from clients.batches import added, decoded, encoded
+from clients.store import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from domain.errors import Conflict
+
+SCHEMA = 1
+TABLES = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS documents (
+    container TEXT NOT NULL, partition TEXT NOT NULL, id TEXT NOT NULL,
+    body BLOB NOT NULL, etag INTEGER NOT NULL, expires_at REAL, kind TEXT, status TEXT, at REAL,
+    PRIMARY KEY (container, partition, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS documents_by_age ON documents (container, kind, status, at) WHERE status IS NOT NULL;
+CREATE INDEX IF NOT EXISTS documents_by_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS writes (last INTEGER NOT NULL);
+INSERT INTO writes SELECT 0 WHERE NOT EXISTS (SELECT * FROM writes);
+PRAGMA user_version = 1;
+COMMIT;
+"""
+
+READ = """SELECT id, body, etag, expires_at FROM documents
+WHERE container = :container AND partition = :partition AND id = :id AND (expires_at IS NULL OR expires_at > :now)"""
+LIST = """SELECT id, body, etag FROM documents
+WHERE container = :container AND partition = :partition AND id >= :prefix AND id < :end AND id > :after
+AND (expires_at IS NULL OR expires_at > :now) ORDER BY id LIMIT :limit"""
+FIND = """SELECT id, body, etag, partition FROM documents
+WHERE container = :container AND kind = :kind AND status = :status AND at < :before
+AND (expires_at IS NULL OR expires_at > :now) ORDER BY at, partition, id LIMIT :limit"""
+CREATE = """INSERT INTO documents
+VALUES (:container, :partition, :id, :body, :next, :expires_at, :kind, :status, :at)
+ON CONFLICT DO UPDATE SET body = :body, etag = :next, expires_at = :expires_at, kind = :kind, status = :status, at = :at
+WHERE expires_at <= :now"""
+REPLACE = """UPDATE documents
+SET body = :body, etag = :next, expires_at = :expires_at, kind = :kind, status = :status, at = :at
+WHERE container = :container AND partition = :partition AND id = :id AND etag = :etag
+AND (expires_at IS NULL OR expires_at > :now)"""
+DELETE = """DELETE FROM documents
+WHERE container = :container AND partition = :partition AND id = :id
+AND (:etag IS NULL OR etag = :etag OR expires_at <= :now)"""
+NEXT = "UPDATE writes SET last = last + 1 RETURNING last"
+FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
+(SELECT container, partition, id FROM documents WHERE expires_at <= :now LIMIT :limit)"""
+
+type Values = dict[str, Any]
+
+
+def place(key: Key, now: float) -> Values:
+    return {"container": key.container.value, "partition": json.dumps(key.parts), "now": now}
+
+
+def read(connection: sqlite3.Connection, values: Values) -> tuple[Document, float | None] | None:
+    """Return the document and when it expires."""
+    row = connection.execute(READ, values).fetchone()
+    return (document(*row[:3]), row[3]) if row else None
+
+
+def document(identifier: str, data: bytes, etag: int) -> Document:
+    return Document(id=identifier, body=decoded(data), etag=str(etag))
+
+
+def list_range(connection: sqlite3.Connection, values: Values) -> list[Document]:
+    """Return documents by `prefix`, `after` and `limit`."""
+    end = after_all(values["prefix"])
+    return [document(*row) for row in connection.execute(LIST, values | {"end": end})]
+
+
+def after_all(prefix: str) -> str:
+    """Return the first string that is greater than every id with this prefix; ids end before DEL."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\x7f"
+
+
+def find(connection: sqlite3.Connection, container: Container, values: Values) -> list[Found]:
+    """Return documents of all partitions by `kind`, `status`, `before` and `limit`."""
+    return [
+        Found(key=Key(container=container, parts=tuple(json.loads(partition))), document=document(*row))
+        for *row, partition in connection.execute(FIND, values | {"container": container.value})
+    ]
+
+
+def write(connection: sqlite3.Connection, where: Values, operation: Operation, data: bytes) -> None:
+    """Do one operation of an open transaction; raises Conflict and Exhausted."""
+    values = where | {"id": operation.id}
+    match operation:
+        case Create():
+            done = put(connection, CREATE, values, operation, data)
+        case Replace():
+            done = put(connection, REPLACE, values | {"etag": number_of(operation.etag)}, operation, data)
+        case Delete():
+            done = delete(connection, values | {"etag": number_of(operation.etag)})
+        case Add():
+            done = add(connection, values, operation)
+    if not done:
+        raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
+
+
+def number_of(etag: str | None) -> int | None:
+    """Return an etag as the column holds it; one that is not ours matches no document."""
+    if etag is None:
+        return None
+    return int(etag) if etag.isdecimal() else -1
+
+
+def put(
+    connection: sqlite3.Connection, statement: str, values: Values, operation: Create | Replace, data: bytes
+) -> bool:
+    new = columns(operation.body) | {"body": data, "expires_at": operation.expires_at, "next": next_etag(connection)}
+    return connection.execute(statement, values | new).rowcount == 1
+
+
+def columns(body: Body) -> Values:
+    """Return the fields by which a document is found; an odd one is not found."""
+    return {
+        "kind": text_or_none(body.get("kind")),
+        "status": text_or_none(body.get("status")),
+        "at": number_or_none(body.get("at")),
+    }
+
+
+def text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def number_or_none(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def next_etag(connection: sqlite3.Connection) -> int:
+    return connection.execute(NEXT).fetchone()[0]
+
+
+def delete(connection: sqlite3.Connection, values: Values) -> bool:
+    return connection.execute(DELETE, values).rowcount == 1 or read(connection, values) is None
+
+
+def add(connection: sqlite3.Connection, values: Values, operation: Add) -> bool:
+    found = read(connection, values)
+    if found is None:
+        return False
+    there, expires_at = found
+    raised = Replace(id=there.id, body=added(there.body, operation), etag=there.etag, expires_at=expires_at)
+    write(connection, values, raised, encoded(raised.id, raised.body))
+    return True
+
+
+def forget(connection: sqlite3.Connection, now: float, limit: int) -> int:
+    """Delete documents that have expired, at most `limit` of them; returns how many."""
+    return connection.execute(FORGET, {"now": now, "limit": limit}).rowcount

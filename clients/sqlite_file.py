@@ -1,0 +1,87 @@
+"""How is the file opened, and what do its failures mean?"""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clients.sqlite_documents import SCHEMA, TABLES
+from domain.errors import GanglionError, Terminal, Unavailable, UnknownOutcome
+
+BUSY_S = 5.0
+FAILURES = {
+    sqlite3.SQLITE_BUSY: "the store is busy with another process",
+    sqlite3.SQLITE_LOCKED: "the store is busy with another process",
+    sqlite3.SQLITE_FULL: "the disk of the store is full",
+    sqlite3.SQLITE_IOERR: "the disk of the store failed",
+    sqlite3.SQLITE_CANTOPEN: "the file of the store can't be opened",
+    sqlite3.SQLITE_READONLY: "the file of the store can't be written",
+    sqlite3.SQLITE_PROTOCOL: "the store is busy with another process",
+    sqlite3.SQLITE_SCHEMA: "another process changed the store",
+}
+
+
+def opened(path: Path) -> sqlite3.Connection:
+    """Return a connection of the calling thread; makes the file, for its user alone, where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    try:
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        connection.executescript(TABLES)
+    elif version != SCHEMA:
+        raise Terminal(f"the file of the store has format {version}; this release reads format {SCHEMA}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """All of the block or nothing. A disk that fails in the last step leaves the outcome unknown."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        commit(connection)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if primary_code(error) == sqlite3.SQLITE_IOERR:
+            raise UnknownOutcome("the disk of the store failed while it wrote") from error
+        raise
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """Return SQLite's result code without its details."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Raise what went wrong with the file as the port's errors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise posture(error) from error
+    except OSError as error:
+        raise Unavailable(FAILURES[sqlite3.SQLITE_CANTOPEN]) from error
+
+
+def posture(error: sqlite3.Error) -> GanglionError:
+    message = FAILURES.get(primary_code(error))
+    return Unavailable(message) if message else Terminal(f"the store failed: {error}")

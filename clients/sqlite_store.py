@@ -1,0 +1,103 @@
+"""How are documents kept in one file on this machine?
+
+Several processes may hold the file, so nothing is cached. A commit is in the file when it returns and outlives the
+process; what a loss of power may take is the last commits, whole ones (synchronous=NORMAL).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from clients import sqlite_documents
+from clients.batches import check_identifier, check_key, check_range, payloads
+from clients.clock import Clock
+from clients.sqlite_file import opened, transaction, translated
+from clients.store import Container, Document, Found, Key, Operation
+from domain.errors import Retryable, Unavailable
+
+FORGET_S = 60
+FORGET_LIMIT = 200
+
+
+class SqliteStore:
+    """The store over one file. Its thread and its connection start at first use and end with `close`."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.clock = clock
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self.connection: sqlite3.Connection | None = None
+        self.forget_at = 0.0
+        self.closed = False
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        check_key(key)
+        check_identifier(identifier)
+        values = self.place(key) | {"id": identifier}
+        found = await self.on_thread(lambda connection: sqlite_documents.read(connection, values))
+        return found[0] if found else None
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        check_key(key)
+        check_range(prefix, after)
+        values = self.place(key) | {"prefix": prefix, "after": after, "limit": max(limit, 0)}
+        return await self.on_thread(lambda connection: sqlite_documents.list_range(connection, values))
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        bodies = payloads(key, operations)
+        await self.on_thread(partial(self.write, self.place(key), tuple(zip(operations, bodies, strict=True))))
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        values = {"kind": kind, "status": status, "before": before, "limit": max(limit, 0), "now": self.clock.now()}
+        return await self.on_thread(lambda connection: sqlite_documents.find(connection, container, values))
+
+    async def close(self) -> None:
+        """Close the file, after the calls before; every call after is Unavailable."""
+        if not self.closed:
+            self.closed = True
+            await asyncio.get_running_loop().run_in_executor(self.thread, self.disconnect)
+            self.thread.shutdown(wait=False)
+
+    def place(self, key: Key) -> sqlite_documents.Values:
+        return sqlite_documents.place(key, self.clock.now())
+
+    async def on_thread[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
+        if self.closed:
+            raise Unavailable("the store is closed")
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self.connected, action)
+
+    def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Act on the connection; one that failed is dropped, and the next call opens another."""
+        try:
+            with translated():
+                self.connection = self.connection or opened(self.path)
+                return action(self.connection)
+        except Retryable:
+            self.disconnect()
+            raise
+
+    def disconnect(self) -> None:
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def write(
+        self,
+        where: sqlite_documents.Values,
+        batch: Sequence[tuple[Operation, bytes]],
+        connection: sqlite3.Connection,
+    ) -> None:
+        with transaction(connection):
+            for operation, data in batch:
+                sqlite_documents.write(connection, where, operation, data)
+            self.forget_sometimes(connection, where["now"])
+
+    def forget_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
+        if now >= self.forget_at:
+            found = sqlite_documents.forget(connection, now, FORGET_LIMIT)
+            self.forget_at = now + (FORGET_S if found < FORGET_LIMIT else 0)
