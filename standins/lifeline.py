@@ -1,24 +1,22 @@
 """How does a child process end when its parent does, even by kill -9?
 
-A stand-in started with a pipe on stdin ends when that pipe closes. A program that knows nothing of this is started
-through `python -m standins.lifeline PARENT_PID command ...`, which asks Linux to end it with its parent and then
-becomes that command, keeping its pid. Elsewhere than on Linux the command merely runs.
+A child started with a pipe on stdin ends, as by SIGTERM, when that pipe closes. A Python module that knows nothing of
+this gets it from `python -m standins.lifeline MODULE option ...`, which runs the module in this very process.
 """
 
-import ctypes
 import os
+import runpy
 import signal
 import stat
 import sys
 import threading
 
-PR_SET_PDEATHSIG = 1
 STDIN = 0
 
 
 def end_with_stdin() -> None:
     if is_pipe(STDIN):
-        threading.Thread(target=exit_at_end_of_file, daemon=True).start()
+        threading.Thread(target=end_at_end_of_file, daemon=True).start()
 
 
 def is_pipe(descriptor: int) -> bool:
@@ -29,19 +27,13 @@ def is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def exit_at_end_of_file() -> None:
+def end_at_end_of_file() -> None:
     while os.read(STDIN, 1024):
         continue
-    os._exit(0)
-
-
-def end_with_parent(parent_pid: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent_pid:
-        sys.exit("lifeline: the parent is gone already")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    end_with_parent(int(sys.argv[1]))
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - it becomes the command that it was given
+    end_with_stdin()
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

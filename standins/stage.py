@@ -1,0 +1,230 @@
+"""How is everything started on this machine, and stopped again?
+
+A Stage starts the models and the Functions host as child processes; it is a context manager, sync and async:
+
+    with Stage(Options(data=folder, model="scripted", rate=0)) as stage:
+        httpx.get(f"{stage.base_url}/v1/models", headers={"Authorization": f"Bearer {stage.token()}"})
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from standins import identity, instance
+from standins.child import Child, Plan, StartError, kill_pid, python, read_json
+from standins.clock import now
+from standins.ports import free_port, is_free
+from standins.serving import HOST
+
+READY_S = 60.0
+MODELS = ("real", "scripted")
+
+type Model = Literal["real", "scripted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models."""
+
+    port: int = 0
+    data: Path | None = None
+    model: Model = "scripted"
+    rate: float = 50.0
+    first_token_s: float = 0.0
+    host: bool = True
+    app: Path = instance.ROOT
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    say: Callable[[str], None] = lambda _line: None
+
+
+class PortInUseError(Exception):
+    pass
+
+
+class Stage:
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.port = options.port or free_port()
+        self.data = (options.data or instance.ROOT / ".run" / str(self.port)).absolute()
+        self.state = self.data / "devhost.json"
+        self.models: dict[str, Child] = {}
+        self.ports: dict[str, int] = {}
+        self.host: Child | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def issuer(self) -> identity.Issuer:
+        return identity.issuer_in(self.data)
+
+    def token(self, user: str = "alice", tenant: str = "contoso") -> str:
+        return self.issuer.user_token(now=now(), user=user, tenant=tenant)
+
+    def app_token(self, app: str = "batch", tenant: str = "contoso") -> str:
+        return self.issuer.app_token(now=now(), app=app, tenant=tenant)
+
+    def model_url(self, name: str) -> str:
+        return f"http://{HOST}:{self.ports[name]}"
+
+    def log(self, name: str) -> str:
+        """Reads what a child, "devhost" or a model, has printed."""
+        return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def start(self) -> Self:
+        if not is_free(self.port):
+            raise PortInUseError(f"port {self.port} is in use; choose another, as in PORT={self.port + 1}")
+        self.data.mkdir(parents=True, exist_ok=True)
+        try:
+            self.start_models()
+            if self.options.host:
+                self.start_host()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def start_models(self) -> None:
+        for name, command in model_commands(self.options).items():
+            self.start_model(name, command)
+        for name, child in self.models.items():
+            self.options.say(f"waiting for the model {name}")
+            self.ports[name] = child.wait_for(child.ready_port, READY_S)
+        self.publish()
+
+    def start_model(self, name: str, command: list[str]) -> None:
+        log = self.data / "logs" / f"{name}.log"
+        self.models[name] = Child(
+            Plan(name=name, command=command, environment=os.environ, log=log, folder=instance.ROOT)
+        )
+
+    def start_host(self) -> None:
+        self.state.unlink(missing_ok=True)
+        given = ["--app", self.options.app, "--port", self.port, "--db", self.data / "hub.db", "--state", self.state]
+        environment = {**os.environ, **self.environment(), **self.options.environment}
+        log = self.data / "logs" / "devhost.log"
+        command = python("standins.lifeline", "devhost", "start", *given)
+        self.options.say("waiting for the Functions host")
+        self.host = Child(Plan(name="devhost", command=command, environment=environment, log=log, folder=instance.ROOT))
+        self.host.wait_for(self.ready_worker, READY_S)
+        self.publish()
+
+    def environment(self) -> dict[str, str]:
+        """Gives the settings that the app needs to find what this stage started."""
+        urls = {f"GANGLION_{key(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
+        tenants = [identity.guid_of("tenant", name) for name in identity.TENANTS]
+        return {
+            "GANGLION_STORE": "sqlite",
+            "GANGLION_DATA": str(self.data),
+            "GANGLION_TOKEN_KEYS": str(self.issuer.key_set),
+            "GANGLION_TOKEN_AUDIENCE": identity.AUDIENCE,
+            "GANGLION_TOKEN_TENANTS": ",".join(tenants),
+            "GANGLION_TELEMETRY": "console",
+            **urls,
+        }
+
+    def publish(self) -> None:
+        services = {name: instance.Service(port=self.ports[name], pid=child.pid) for name, child in self.models.items()}
+        instance.write(
+            instance.Instance(
+                port=self.port,
+                data=self.data,
+                model=self.options.model,
+                pid=os.getpid(),
+                services=services,
+                host_pid=self.host.pid if self.host else None,
+                state=self.state if self.host else None,
+            )
+        )
+
+    def stop(self) -> None:
+        """Stops what was started, in reverse order."""
+        if self.host:
+            self.host.stop()
+        for child in reversed(self.models.values()):
+            child.stop()
+        instance.forget(self.port)
+
+    def host_state(self) -> dict[str, Any]:
+        return read_json(self.state) or {}
+
+    def ready_worker(self, other_than: int | None = None) -> int | None:
+        state = self.host_state()
+        ready = bool(state.get("ready")) and self.host is not None and state.get("host_pid") == self.host.pid
+        worker = state.get("worker_pid")
+        return int(worker) if ready and worker and worker != other_than else None
+
+    @property
+    def worker_pid(self) -> int:
+        worker = self.ready_worker()
+        if worker is None:
+            raise StartError("no worker is running")
+        return worker
+
+    def kill_worker(self) -> int:
+        """Kills the worker with -9, as a crash would, and gives its pid; the host starts another."""
+        worker = self.worker_pid
+        kill_pid(worker)
+        return worker
+
+    def wait_worker(self, other_than: int | None = None, seconds: float = READY_S) -> int:
+        """Waits until a worker serves, other than the one named, and gives its pid."""
+        return self.running_host().wait_for(lambda: self.ready_worker(other_than), seconds)
+
+    def kill_host(self) -> None:
+        self.running_host().kill()
+
+    def restart_host(self) -> None:
+        """Starts the host again on the same port and data, behind kill_host or a clean stop."""
+        if self.host:
+            self.host.stop()
+        self.start_host()
+
+    def running_host(self) -> Child:
+        if self.host is None:
+            raise StartError("no host was started")
+        return self.host
+
+    def kill_model(self, name: str) -> None:
+        self.models[name].kill()
+
+    def restart_model(self, name: str) -> None:
+        """Starts a model again on the port that it had, so that nothing else needs to know."""
+        self.models[name].stop()
+        command = [*model_commands(self.options)[name], "--port", str(self.ports[name])]
+        self.start_model(name, command)
+        self.models[name].wait_for(self.models[name].ready_port, READY_S)
+        self.publish()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(self, *_error: object) -> None:
+        await asyncio.to_thread(self.stop)
+
+
+def key(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def model_commands(options: Options) -> dict[str, list[str]]:
+    if options.model == "real":
+        return {
+            "laptop-small": python("standins.llama", "--context", 2048),
+            "laptop-large": python("standins.llama", "--context", 8192),
+        }
+    pace = ("--rate", options.rate, "--first-token-s", options.first_token_s)
+    return {
+        "scripted": python("standins.scripted", *pace),
+        "scripted-afresh": python("standins.scripted", *pace, "--no-continue"),
+    }
