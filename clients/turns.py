@@ -228,18 +228,18 @@ class Turns:
         return await self.items(response.owner, identifiers)
 
     async def record_route(
-        self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any]
+        self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Record a route, once; return the one that is recorded under the number."""
+        """Record a route and what the step gives on, once; return what is given on by the one that is recorded."""
         key = response_key(owner, response_id)
         identifier = f"{route_prefix(response_id)}{number:03d}"
-        body = {"kind": "route", "v": 1, "at": self.clock.now(), "number": number, "route": route}
+        body = {"kind": "route", "v": 1, "at": self.clock.now(), "number": number, "route": route, "routed": routed}
         try:
             await self.store.commit(key, (Create(id=identifier, body=body),))
         except Conflict:
             there = await self.store.read(key, identifier)
-            return there.body["route"] if there else route
-        return route
+            return there.body["routed"] if there else routed
+        return routed
 
     async def routes(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]]:
         """Return the recorded routes: `at` (seconds since the epoch), `number` and the `route` itself."""

@@ -5,6 +5,8 @@ Ids and small scalars only; no content of a caller is ever in it. Each shape is 
 
 from typing import Final, Literal, NotRequired, TypedDict
 
+from domain.owners import Owner
+
 RESPOND: Final = "respond"
 """The orchestration of one turn."""
 
@@ -40,10 +42,19 @@ class BegunWire(TypedDict):
     mine: bool
 
 
-class RecalledWire(TypedDict):
-    """How big the conversation is: an upper bound of its tokens, and its messages."""
+class SizeWire(TypedDict):
+    """A conversation's size in tokens, as `domain.sizing.Tokens`, and its bytes."""
 
-    input_tokens: int
+    expected: int
+    likely: int
+    ceiling: int
+    bytes: int
+
+
+class RecalledWire(TypedDict):
+    """How big the conversation is that the model is to read."""
+
+    size: SizeWire
     messages: int
 
 
@@ -51,17 +62,22 @@ class RouteWire(TurnWire):
     """`number` counts routes from 1; `excluded` tells why a backend is out of this turn, by its name."""
 
     number: int
-    input_tokens: int
+    size: SizeWire
     excluded: dict[str, str]
 
 
 class RoutedWire(TypedDict):
-    """The chosen backend (None: none will do), why, and the worst case of its cost in dollars, a decimal string."""
+    """The chosen backend and why. Where it is None, `delay_s` above 0 tells when to ask again.
+
+    `worst_cost` is a decimal string of dollars; `output_tokens` is how much the backend may write.
+    """
 
     backend: str | None
     reason: str
     worst_cost: str
+    output_tokens: int
     has_alternative: bool
+    delay_s: float
 
 
 class InferWire(TurnWire):
@@ -70,6 +86,7 @@ class InferWire(TurnWire):
     attempt: int
     backend: str
     worst_cost: str
+    output_tokens: int
     retries: int
     has_alternative: bool
 
@@ -113,3 +130,7 @@ class RespondedWire(TypedDict):
 
     status: str
     cost: NotRequired[str]
+
+
+def owner_of(given: TurnWire) -> Owner:
+    return Owner(tenant=given["tenant"], subject=given["subject"])

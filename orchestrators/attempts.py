@@ -8,21 +8,23 @@ from domain import wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """The attempts so far: how many, which backend failed how often in a row, which ones are out and why."""
+    """What was tried so far: `retries` are the failures in a row at `backend`; `excluded` tells why others are out."""
 
+    routes: int = 0
     attempts: int = 0
     retries: int = 0
     backend: str = ""
     excluded: dict[str, str] = field(default_factory=dict[str, str])
 
     def for_route(self) -> dict[str, Any]:
-        return {"number": self.attempts + 1, "excluded": self.excluded}
+        return {"number": self.routes + 1, "excluded": self.excluded}
 
     def for_infer(self, routed: wire.RoutedWire) -> dict[str, Any]:
         return {
             "attempt": self.attempts + 1,
             "backend": routed["backend"],
             "worst_cost": routed["worst_cost"],
+            "output_tokens": routed["output_tokens"],
             "retries": self.retries if routed["backend"] == self.backend else 0,
             "has_alternative": routed["has_alternative"],
         }
@@ -30,10 +32,15 @@ class Tried:
 
 def after(tried: Tried, backend: str, inferred: wire.InferredWire) -> Tried:
     """Return what is known after an attempt that did not end the turn: handover, wait or elsewhere."""
-    counted = replace(tried, attempts=tried.attempts + 1, backend=backend)
+    counted = replace(tried, routes=tried.routes + 1, attempts=tried.attempts + 1, backend=backend)
     if inferred["result"] == "elsewhere":
         return replace(counted, retries=0, excluded={**tried.excluded, backend: inferred["message"]})
     if inferred["result"] == "wait":
         same = tried.backend == backend
         return replace(counted, retries=tried.retries + 1 if same else 1)
     return replace(counted, retries=0)
+
+
+def after_pause(tried: Tried) -> Tried:
+    """Return what is known after a route that found every backend out for a while."""
+    return replace(tried, routes=tried.routes + 1)

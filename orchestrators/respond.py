@@ -9,7 +9,7 @@ from typing import Any
 from azure.durable_functions import RetryOptions
 
 from domain import wire
-from orchestrators.attempts import Tried, after
+from orchestrators.attempts import Tried, after, after_pause
 from orchestrators.context import Context, Steps, Task
 
 STORE_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=5)
@@ -36,10 +36,14 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
     recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
     tried = Tried()
     while True:
-        asked = {**turn, "input_tokens": recalled["input_tokens"], **tried.for_route()}
+        asked = {**turn, "size": recalled["size"], **tried.for_route()}
         routed: wire.RoutedWire = yield step(context, wire.ROUTE, asked)
-        if routed["backend"] is None:
+        if routed["backend"] is None and not routed["delay_s"]:
             return failed("server_error", routed["reason"])
+        if routed["backend"] is None:
+            yield from pause(context, routed["delay_s"])
+            tried = after_pause(tried)
+            continue
         inferred: wire.InferredWire = yield once(context, wire.INFER, {**turn, **tried.for_infer(routed)})
         if inferred["result"] == "done":
             return completed(inferred)

@@ -1,0 +1,16 @@
+"""Is it this execution's turn?"""
+
+from clients.turns import Turns
+from domain import wire
+
+
+class Begin:
+    """A compare-and-swap on the response: of all executions that ever start, one goes on."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+
+    async def begin(self, given: wire.BeginWire) -> wire.BegunWire:
+        owner = wire.owner_of(given)
+        mine = await self.turns.begin(owner, given["response"], execution=given["execution"])
+        return {"mine": mine}

@@ -1,0 +1,38 @@
+"""What happens around every step: a span of the turn's trace, and failures that say nothing of a caller's content."""
+
+import functools
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+
+from domain.errors import GanglionError, Terminal
+from domain.wire import TurnWire
+from telemetry import span
+
+log = logging.getLogger("ganglion.activities")
+
+
+class StepFailed(Terminal):
+    """A step met an error that nobody foresaw; its type is all that is told, the rest is in the log."""
+
+
+def guarded[Given: TurnWire, Taken](
+    name: str, step: Callable[[Given], Awaitable[Taken]]
+) -> Callable[[Given], Awaitable[Taken]]:
+    """Wrap a step for registration as the activity `name`."""
+
+    @functools.wraps(step)
+    async def run(given: Given) -> Taken:
+        response_id = given["response"]
+        with span(name, traceparent=given["traceparent"], gen_ai__response__id=response_id):
+            try:
+                return await step(given)
+            except GanglionError as error:
+                log.warning("%s of %s: %s: %s", name, response_id, type(error).__name__, error)
+                raise
+            except Exception as error:  # noqa: BLE001 - the one broad except of every activity
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                log.error("%s of %s failed with %s\n%s", name, response_id, type(error).__name__, frames)  # noqa: TRY400 - the message may hold content
+                raise StepFailed(f"{name} failed: {type(error).__name__}") from None
+
+    return run

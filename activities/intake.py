@@ -1,0 +1,57 @@
+"""How does an attempt take in an answer at the backend's pace and look up from it at its own?"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from clients.backends import BackendClient, Call, End, Text
+
+
+class Intake:
+    """Reads a backend's stream in a task of its own; leaving the context closes the connection."""
+
+    def __init__(self, backend: BackendClient, call: Call) -> None:
+        self.backend = backend
+        self.call = call
+        self.pieces: list[Text | End] = []
+        self.arrived = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self.read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.task.cancel()
+        await asyncio.wait((self.task,))
+
+    async def read(self) -> None:
+        try:
+            async with self.backend.stream(self.call) as stream:
+                await self.read_all(stream)
+        finally:
+            self.arrived.set()
+
+    async def read_all(self, stream: AsyncIterator[Text | End]) -> None:
+        async for piece in stream:
+            self.pieces.append(piece)
+            self.arrived.set()
+
+    async def take(self, *, within_s: float) -> Sequence[Text | End]:
+        """Return what has arrived, waiting at most `within_s` seconds for something. Raises what the backend raised."""
+        if not self.arrived.is_set():
+            waiting = asyncio.ensure_future(self.arrived.wait())
+            await asyncio.wait((waiting,), timeout=within_s)
+            waiting.cancel()
+        taken, self.pieces = self.pieces, []
+        if not taken and self.task.done():
+            self.task.result()
+        if not self.task.done():
+            self.arrived.clear()
+        return taken
+
+    async def ended(self, *, within_s: float) -> None:
+        """Return when the backend's stream has ended, or after `within_s` seconds."""
+        await asyncio.wait((self.task,), timeout=within_s)

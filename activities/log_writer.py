@@ -1,0 +1,56 @@
+"""How does one attempt write into a log that another may take over at any moment?"""
+
+from clients.clock import Clock
+from clients.turns import Turns
+from domain.log import Event, Outcome, Slot
+from domain.owners import Owner
+from domain.transcript import Transcript, after_slot
+
+
+class Superseded(Exception):
+    """The next slot is another writer's."""
+
+
+class LogWriter:
+    """One writer of one log; `log` is what it has read and written so far."""
+
+    def __init__(self, turns: Turns, clock: Clock, *, owner: Owner, response_id: str, log: Transcript) -> None:
+        self.turns = turns
+        self.clock = clock
+        self.owner = owner
+        self.response_id = response_id
+        self.writer = f"infer:{clock.token()}"
+        self.log = log
+
+    async def take_over(self) -> None:
+        """Fence off whoever wrote before. Raises Superseded where the response has ended."""
+        while self.log.ending is None:
+            fence = self.slot(())
+            if await self.turns.append(self.owner, self.response_id, fence):
+                self.log = after_slot(self.log, fence)
+                return
+            self.log = await self.turns.transcript(self.owner, self.response_id, self.log)
+        raise Superseded
+
+    async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
+        """Append a slot. Raises Superseded where it is taken."""
+        slot = self.slot(events, pieces=pieces, outcome=outcome)
+        if not await self.turns.append(self.owner, self.response_id, slot):
+            raise Superseded
+        self.log = after_slot(self.log, slot)
+
+    async def check(self) -> None:
+        """Raise Superseded where another has written since."""
+        if await self.turns.slots(self.owner, self.response_id, after=self.log.next_slot - 1):
+            raise Superseded
+
+    def slot(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> Slot:
+        return Slot(
+            number=self.log.next_slot,
+            writer=self.writer,
+            first=self.log.next_sequence,
+            at=self.clock.now(),
+            events=events,
+            pieces=pieces,
+            outcome=outcome,
+        )

@@ -1,0 +1,61 @@
+"""What did an attempt use, and what does that cost?"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from clients.backends import End, Text
+from clients.clock import Clock
+from domain.billing import Work, attempt_cost
+from domain.log import Usage
+from domain.money import Attempt, AttemptStatus
+from domain.prices import Price
+
+
+class Meter:
+    """Measures one run of one attempt. `record` is the attempt as the ledger opened it."""
+
+    def __init__(self, clock: Clock, *, price: Price, record: Attempt) -> None:
+        self.clock = clock
+        self.price = price
+        self.record = record
+        self.asked_at = clock.now()
+        self.first_token_at: float | None = None
+        self.said = 0
+        self.usage: Usage | None = None
+
+    def count(self, pieces: Sequence[Text | End]) -> None:
+        said = sum(isinstance(piece, Text) for piece in pieces)
+        if said and self.first_token_at is None:
+            self.first_token_at = self.clock.now()
+        self.said += said
+
+    @property
+    def first_token_s(self) -> float | None:
+        return None if self.first_token_at is None else self.first_token_at - self.asked_at
+
+    def closed(self, result: str, reason: str) -> Attempt:
+        """Return the record, closed now at what was used; what the backend didn't count is what it said."""
+        usage = self.usage or Usage(output_tokens=self.said)
+        first = self.record.first_token_at or self.first_token_at
+        opened = replace(self.record, usage=usage, first_token_at=first)
+        return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
+
+
+def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: str) -> Attempt:
+    """Close an attempt's record: busy from its first start to `at` (seconds since the epoch)."""
+    usage = record.usage or Usage()
+    work = Work(
+        input_tokens=usage.input_tokens,
+        cached_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        busy_s=max(0.0, at - record.started_at),
+    )
+    return replace(
+        record,
+        status=AttemptStatus.CLOSED,
+        ended_at=at,
+        usage=usage,
+        cost=attempt_cost(price, work),
+        result=result,
+        reason=reason,
+    )

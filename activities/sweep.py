@@ -1,0 +1,73 @@
+"""What was left behind by a crash, and how does it come to its end?"""
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+
+from clients.clock import Clock
+from clients.ledger import Ledger
+from clients.orchestrations import Orchestrations
+from clients.turns import Turns
+from domain.errors import GanglionError, NotFound
+from domain.log import Status
+from domain.money import Reservation
+from domain.owners import Owner
+from domain.turns import Response
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """After how many seconds something counts as left behind: never begun, silent, without its response."""
+
+    unbegun_s: float = 30.0
+    silent_s: float = 900.0
+    unsettled_s: float = 60.0
+
+
+class Sweep:
+    """Runs once a minute: the product's only queries across partitions. Safe to run twice, or twice at once."""
+
+    def __init__(self, *, turns: Turns, ledger: Ledger, clock: Clock, patience: Patience) -> None:
+        self.turns = turns
+        self.ledger = ledger
+        self.clock = clock
+        self.patience = patience
+
+    async def sweep(self, orchestrations: Orchestrations) -> None:
+        now = self.clock.now()
+        for response in await self.turns.unfinished(Status.QUEUED, before=now - self.patience.unbegun_s):
+            await guarded(orchestrations.start(response), "start", response.id)
+        for response in await self.turns.unfinished(Status.IN_PROGRESS, before=now - self.patience.silent_s):
+            await guarded(self.end_silent(response, orchestrations), "end", response.id)
+        for owner, held in await self.ledger.open_reservations(before=now - self.patience.unsettled_s):
+            await guarded(self.close(owner, held, orchestrations), "settle", held.response)
+
+    async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
+        """Fail a turn whose log has been silent for long and whose orchestration is gone."""
+        transcript = await self.turns.transcript(response.owner, response.id)
+        silent = transcript.last_at < self.clock.now() - self.patience.silent_s
+        if silent and not await orchestrations.alive(response.id):
+            message = "The turn was lost and could not be recovered."
+            await self.turns.finish(
+                response.owner, response.id, status=Status.FAILED, code="server_error", message=message
+            )
+
+    async def close(self, owner: Owner, held: Reservation, orchestrations: Orchestrations) -> None:
+        """Release what is held for a response that never came to be; settle one that has ended."""
+        try:
+            response = await self.turns.read(owner, held.response)
+        except NotFound:
+            await self.ledger.release(owner.tenant, held.response)
+            return
+        if response.status.terminal and not await orchestrations.alive(response.id):
+            await self.ledger.settle(owner, response.id)
+
+
+async def guarded(work: Awaitable[None], what: str, response_id: str) -> None:
+    """One that can't be swept now must not keep the others waiting; the next sweep comes in a minute."""
+    try:
+        await work
+    except GanglionError as error:
+        log.warning("sweep: could not %s %s: %s", what, response_id, error)

@@ -1,0 +1,72 @@
+"""How is a turn's orchestration started, woken and looked at?"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from domain import wire
+from domain.errors import Unavailable
+from domain.turns import Response
+
+
+class DurableClient(Protocol):
+    """What we use of `DurableOrchestrationClient`; its own types are incomplete."""
+
+    async def start_new(self, orchestration_function_name: str, instance_id: str, client_input: Any) -> str: ...
+
+    async def raise_event(self, instance_id: str, event_name: str, event_data: Any) -> None: ...
+
+    async def get_status(self, instance_id: str) -> Any: ...
+
+
+class Orchestrations(Protocol):
+    """The orchestrations of turns; an instance's id is its response's."""
+
+    async def start(self, response: Response) -> None:
+        """Start the turn; one that runs already is left alone. Raises Unavailable."""
+        ...
+
+    async def wake(self, response_id: str) -> None:
+        """Tell a waiting orchestration that its response has ended; nothing happens where none runs."""
+        ...
+
+    async def alive(self, response_id: str) -> bool:
+        """Tell whether an orchestration of the response is pending or running."""
+        ...
+
+
+type OpenOrchestrations = Callable[[DurableClient], Orchestrations]
+
+ALIVE = frozenset({"Pending", "Running", "ContinuedAsNew", "Suspended"})
+
+
+class DurableOrchestrations:
+    """The durable client of one invocation."""
+
+    def __init__(self, client: DurableClient) -> None:
+        self.client = client
+
+    async def start(self, response: Response) -> None:
+        given = turn_wire(response)
+        try:
+            await self.client.start_new(wire.RESPOND, response.id, given)
+        except Exception as error:  # the SDK raises plain Exceptions, also where the instance runs already
+            if not await self.alive(response.id):
+                raise Unavailable(f"the turn could not be started: {type(error).__name__}") from error
+
+    async def wake(self, response_id: str) -> None:
+        if await self.alive(response_id):
+            await self.client.raise_event(response_id, wire.CANCELLED_EVENT, {})
+
+    async def alive(self, response_id: str) -> bool:
+        status = await self.client.get_status(response_id)
+        running = getattr(status, "runtime_status", None)
+        return getattr(running, "value", None) in ALIVE
+
+
+def turn_wire(response: Response) -> wire.TurnWire:
+    return {
+        "tenant": response.owner.tenant,
+        "subject": response.owner.subject,
+        "response": response.id,
+        "traceparent": response.traceparent,
+    }

@@ -1,0 +1,105 @@
+"""What can be seen of a turn from outside: one trace from the request to the backend, with ids and never with content.
+
+Names follow OpenTelemetry's GenAI conventions (status: development); `ganglion.*` is ours where they have no name.
+"""
+
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from domain.fleet import Backend
+from domain.log import Outcome
+from domain.turns import Response
+
+tracer = trace.get_tracer("ganglion")
+meter = metrics.get_meter("ganglion")
+token_usage = meter.create_histogram("gen_ai.client.token.usage", unit="{token}")
+call_duration = meter.create_histogram("gen_ai.client.operation.duration", unit="s")
+first_chunk = meter.create_histogram("gen_ai.client.operation.time_to_first_chunk", unit="s")
+
+
+def set_up(exporter: str) -> None:
+    """Send spans to the console, or (none) leave it to the host's own OpenTelemetry. Call once, at start."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if exporter != "console":
+        return
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - costs start-up time, and only here
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - as above
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter  # noqa: PLC0415 - as above
+
+    provider = TracerProvider(resource=Resource.create({"service.name": "ganglion"}))
+    one_line = ConsoleSpanExporter(formatter=lambda span: span.to_json(indent=None) + "\n")
+    provider.add_span_processor(BatchSpanProcessor(one_line))
+    trace.set_tracer_provider(provider)
+
+
+def parent(traceparent: str) -> Context:
+    """Return the context that a W3C traceparent names; an empty or malformed one starts a new trace."""
+    return propagate.extract({"traceparent": traceparent})
+
+
+def current_traceparent() -> str:
+    """Return the W3C context of the span that is current; empty where none is."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+@contextmanager
+def span(name: str, *, traceparent: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: str) -> Generator[Span]:
+    """Open a span under the trace that crossed the durable boundary. Attributes' `__` becomes a dot."""
+    named = {key.replace("__", "."): value for key, value in attributes.items()}
+    with tracer.start_as_current_span(
+        name, context=parent(traceparent), kind=kind, attributes=named, record_exception=False
+    ) as opened:
+        try:
+            yield opened
+        except Exception as error:
+            opened.set_status(StatusCode.ERROR, type(error).__name__)
+            opened.set_attribute("error.type", type(error).__name__)
+            raise
+
+
+class ChatSpan:
+    """One call to a model."""
+
+    def __init__(self, opened: Span, attributes: dict[str, str | int | float]) -> None:
+        self.opened = opened
+        self.attributes = attributes
+
+    def record(self, outcome: Outcome, *, first_token_s: float | None, seconds: float) -> None:
+        """Say how the call went; times are seconds."""
+        call_duration.record(seconds, self.attributes)
+        self.opened.set_attribute("ganglion.attempt.result", outcome.result)
+        if outcome.result not in ("done", "handover"):
+            self.opened.set_status(StatusCode.ERROR, outcome.message)
+        if first_token_s is not None:
+            first_chunk.record(first_token_s, self.attributes)
+            self.opened.set_attribute("gen_ai.response.time_to_first_chunk", first_token_s)
+        if outcome.usage:
+            self.count("input", outcome.usage.input_tokens)
+            self.count("output", outcome.usage.output_tokens)
+
+    def count(self, kind: str, tokens: int) -> None:
+        token_usage.record(tokens, {**self.attributes, "gen_ai.token.type": kind})
+        self.opened.set_attribute(f"gen_ai.usage.{kind}_tokens", tokens)
+
+
+@contextmanager
+def chat_span(backend: Backend, response: Response) -> Generator[ChatSpan]:
+    """Open the span `chat {model}` of one call to a backend."""
+    attributes: dict[str, str | int | float] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": backend.system,
+        "gen_ai.request.model": backend.model,
+        "ganglion.backend": backend.name,
+    }
+    ids = {"gen_ai.response.id": response.id, "gen_ai.conversation.id": response.thread}
+    with tracer.start_as_current_span(
+        f"chat {backend.model}", kind=SpanKind.CLIENT, attributes={**attributes, **ids}, record_exception=False
+    ) as opened:
+        yield ChatSpan(opened, attributes)
