@@ -1,0 +1,180 @@
+"""What would this turn take of that backend: how long, how much money, at worst how much?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from domain.beliefs import Belief
+from domain.billing import Work, attempt_cost, marginal_cost, time_cost, token_cost
+from domain.fleet import AUTO, Backend, Capability, Continuation, Model
+from domain.prices import Price, TimePrice, TokenPrice
+
+DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
+"""Dollars that a second of a caller's waiting is worth: about what a second of an L4's GPU costs."""
+
+LATENESS: Final = Decimal(10)
+"""A second past the deadline weighs as much as so many seconds before it."""
+
+SLOW: Final = 2.0
+"""The worst case of an attempt is so many times as slow as believed."""
+
+ATTEMPT_S: Final = 480.0
+"""An attempt hands over to the next after this time; where the backend can't continue, its answer must fit in it."""
+
+NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a turn asks for. `model` is auto, a model or model@backend; `deadline_s` is the time left, `budget` the
+    dollars left, `time_value` the dollars that a second of waiting is worth.
+
+    `input_tokens` is judged against windows, and `output_tokens` is the limit of the answer. What is expected of both
+    gives the score, and `ceiling_input_tokens` the worst case of the cost; each is the judged figure where it is not
+    known. `excluded` tells why a backend is out of this turn. `residencies` are those allowed; empty allows all.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    model: str = AUTO
+    expected_input_tokens: int | None = None
+    expected_output_tokens: int | None = None
+    ceiling_input_tokens: int | None = None
+    request_bytes: int = 0
+    needs: frozenset[Capability] = frozenset()
+    tier: str | None = None
+    residencies: frozenset[str] = frozenset()
+    deadline_s: float | None = None
+    budget: Decimal | None = None
+    time_value: Decimal = DEFAULT_TIME_VALUE
+    excluded: Mapping[str, str] = field(default_factory=lambda: NOTHING_EXCLUDED)
+
+    @property
+    def window_tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One backend with what is known and believed of it, at one time."""
+
+    backend: Backend
+    model: Model
+    price: Price
+    belief: Belief
+    now: float
+
+    @property
+    def is_up(self) -> bool:
+        return not self.backend.cold.scales_to_zero or self.belief.is_warm(self.now)
+
+    @property
+    def window(self) -> int:
+        return min(self.backend.limits.context_tokens, self.model.context_tokens)
+
+    def work_s(self, input_tokens: int, output_tokens: int) -> float:
+        return input_tokens / self.belief.prefill_tokens_s + output_tokens / self.belief.decode_tokens_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One summand of a score, in dollars."""
+
+    name: str
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
+
+    `output_tokens` is how much the backend may write: what the turn allows, or less where it can't continue an answer
+    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline.
+    """
+
+    seconds: float
+    late_s: float
+    worst_s: float
+    cost: Decimal
+    worst_cost: Decimal
+    output_tokens: int
+    why_cost: str
+
+
+def estimate(option: Option, demand: Demand) -> Estimate:
+    output = writable(option, demand)
+    known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
+    known_output = output if demand.expected_output_tokens is None else min(output, demand.expected_output_tokens)
+    ceiling = demand.input_tokens if demand.ceiling_input_tokens is None else demand.ceiling_input_tokens
+    busy_s = option.work_s(known_input, known_output)
+    queue_s = busy_s * (option.belief.running(option.now) // option.backend.limits.concurrency)
+    seconds = start_s(option.belief.cold_p50_s, option) + queue_s + busy_s
+    slow_s = start_s(option.belief.cold_p99_s, option) + queue_s + busy_s
+    worst_s = min(option.backend.limits.request_timeout_s, SLOW * option.work_s(demand.input_tokens, output))
+    work = Work(input_tokens=known_input, output_tokens=known_output, busy_s=busy_s)
+    worst = Work(input_tokens=max(ceiling, demand.input_tokens), output_tokens=output, busy_s=worst_s)
+    cost, why_cost = expected_cost(option, work, seconds)
+    return Estimate(
+        seconds=round(seconds, 3),
+        late_s=0.0 if demand.deadline_s is None else max(0.0, slow_s - demand.deadline_s),
+        worst_s=round(worst_s, 3),
+        cost=cost,
+        worst_cost=max(cost, worst_cost(option, worst, queue_s)),
+        output_tokens=output,
+        why_cost=why_cost,
+    )
+
+
+def start_s(cold_s: float, option: Option) -> float:
+    return 0.0 if option.is_up else cold_s
+
+
+def writable(option: Option, demand: Demand) -> int:
+    """Return how many tokens the backend may write in this turn."""
+    if option.backend.continues is not Continuation.NO:
+        return demand.output_tokens
+    attempt_s = min(ATTEMPT_S, option.backend.limits.request_timeout_s)
+    left_s = attempt_s - start_s(option.belief.cold_p50_s, option) - option.work_s(demand.input_tokens, 0)
+    return min(demand.output_tokens, int(max(0.0, left_s) * option.belief.decode_tokens_s / SLOW))
+
+
+def expected_cost(option: Option, work: Work, seconds: float) -> tuple[Decimal, str]:
+    """Return what the turn would add to the bill, and what that pays for."""
+    match option.price:
+        case TokenPrice() as price:
+            return token_cost(price, work), "its tokens"
+        case TimePrice() as price if not option.backend.cold.scales_to_zero:
+            return time_cost(price, work.busy_s), "its busy time"
+        case TimePrice() as price if option.belief.warm_until is not None and option.is_up:
+            end = option.now + seconds
+            return marginal_cost(price, end=end, expiry=option.belief.warm_until), "its longer stay"
+        case TimePrice() as price:
+            return wake_cost(price, option.belief.cold_p50_s, work.busy_s), "its start, busy time and tail"
+
+
+def worst_cost(option: Option, worst: Work, queue_s: float) -> Decimal:
+    """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
+    alone = attempt_cost(option.price, worst)
+    if isinstance(option.price, TokenPrice) or not option.backend.cold.scales_to_zero:
+        return alone
+    if option.belief.warm_until is not None and option.is_up:
+        end = option.now + queue_s + worst.busy_s
+        return max(alone, marginal_cost(option.price, end=end, expiry=option.belief.warm_until))
+    return wake_cost(option.price, option.belief.cold_p99_s, worst.busy_s)
+
+
+def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
+    billed_s = (cold_s if price.bills_cold else 0.0) + busy_s + price.tail_s
+    return time_cost(price, max(billed_s, price.minimum_s))
+
+
+def score_terms(found: Estimate, demand: Demand) -> tuple[Term, ...]:
+    """Return the summands of a score: what the turn costs, what waiting for it is worth, what being late may cost."""
+    cost = Term(name="cost", usd=found.cost)
+    waiting = Term(name="waiting", usd=demand.time_value * Decimal(str(found.seconds)))
+    if not found.late_s:
+        return (cost, waiting)
+    lateness = demand.time_value * LATENESS * Decimal(str(round(found.late_s, 3)))
+    return (cost, waiting, Term(name="lateness", usd=lateness))

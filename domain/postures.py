@@ -1,0 +1,184 @@
+"""What does a failed attempt say about its backend?
+
+The status alone can't tell a cold start from a full quota, so rows of signatures are tried in order: the backend's own
+rows, those of its system, then `DEFAULTS`. Every condition that a row states must hold.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from itertools import chain
+from typing import Final
+
+BODY_CHARACTERS: Final = 2048
+"""How much of a body is looked at: signatures stand at its beginning."""
+
+
+class Posture(StrEnum):
+    COLD = "cold"
+    """It is starting: wait for it."""
+    THROTTLED = "throttled"
+    """It is up and refuses for now: come back later."""
+    BROKEN = "broken"
+    """It can't do this: use another."""
+    INDETERMINATE = "indeterminate"
+    """It may or may not have done the work."""
+    UNFIT = "unfit"
+    """The request is too big for this backend: another may take it."""
+    CLIENT = "client"
+    """The request itself is wrong: never repeat it."""
+
+
+class FailureKind(StrEnum):
+    STATUS = "status"
+    REFUSED = "refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    RESET = "reset"
+    READ_TIMEOUT = "read_timeout"
+    BAD_FRAME = "bad_frame"
+    WRONG_CONTENT_TYPE = "wrong_content_type"
+    TRUNCATED = "truncated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """How an attempt failed. `status` is set for kind `status`; `text_received`: some of the answer had come."""
+
+    kind: FailureKind
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body: str = ""
+    text_received: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One row: what a failure looks like and what it means. A header is `name` or `name: part of its value`.
+
+    `statuses` and `kinds` are alternatives within themselves; `delay_s` holds where the answer names no delay.
+    """
+
+    posture: Posture
+    statuses: tuple[int, ...] = ()
+    kinds: tuple[FailureKind, ...] = ()
+    body: str | None = None
+    body_pattern: str | None = None
+    headers: tuple[str, ...] = ()
+    delay_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a failure means, and why. `delay_s`: when the backend wants to be asked again, None where it did not say."""
+
+    posture: Posture
+    delay_s: float | None
+    reason: str
+
+
+def row(posture: Posture, note: str, *statuses: int, headers: tuple[str, ...] = ()) -> Signature:
+    return Signature(posture=posture, statuses=statuses, headers=headers, note=note)
+
+
+def kind_row(posture: Posture, kind: FailureKind, note: str) -> Signature:
+    return Signature(posture=posture, kinds=(kind,), note=note)
+
+
+DEFAULTS: Final = (
+    row(Posture.THROTTLED, "its quota is spent for now", 429),
+    row(Posture.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
+    row(Posture.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
+    row(Posture.THROTTLED, "it is overloaded", 529),
+    row(Posture.INDETERMINATE, "it ran out of time and may have done the work", 408, 425, 504),
+    row(Posture.BROKEN, "it does not accept our credentials", 401, 403, 407),
+    row(Posture.BROKEN, "it does not serve this address or model", 404, 405, 410),
+    row(Posture.BROKEN, "its model failed", 424),
+    row(Posture.UNFIT, "the request is too big for it", 413),
+    Signature(
+        posture=Posture.UNFIT,
+        statuses=(400, 422, 500),
+        body_pattern=r"(?i)(context|prompt)[ _]?(length|size|window|is too long)",
+        note="the prompt does not fit its window",
+    ),
+    row(Posture.CLIENT, "it refuses the request as wrong", *(s for s in range(400, 500) if s not in {409, 423})),
+    Signature(posture=Posture.BROKEN, kinds=(FailureKind.STATUS,), note="it answers with an error of its own"),
+    kind_row(Posture.BROKEN, FailureKind.REFUSED, "nothing listens there"),
+    kind_row(Posture.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
+    kind_row(Posture.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
+    kind_row(Posture.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
+    kind_row(Posture.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
+    kind_row(Posture.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),
+    kind_row(Posture.INDETERMINATE, FailureKind.TRUNCATED, "its stream stopped before its end"),
+)
+"""First match wins. Where a status is not named it is an error of the backend's own."""
+
+
+def diagnose(failure: Failure, rows: Sequence[Signature], *, now: float | None = None) -> Diagnosis:
+    """Return what the first matching row says. `now` (seconds since the epoch) is for a Retry-After that is a date."""
+    headers = {name.lower(): value for name, value in (failure.headers or {}).items()}
+    body = failure.body[:BODY_CHARACTERS]
+    found = next(each for each in chain(rows, DEFAULTS) if matches(each, failure, headers, body))
+    named = delay_from_headers(headers, now=now)
+    return Diagnosis(
+        posture=found.posture,
+        delay_s=found.delay_s if named is None else named,
+        reason=f"{subject_of(failure)}: {found.note or found.posture.value}",
+    )
+
+
+def matches(row: Signature, failure: Failure, headers: Mapping[str, str], body: str) -> bool:
+    """Tell whether every condition of the row holds. A backend whose text was coming is not cold."""
+    return (
+        not (row.posture is Posture.COLD and failure.text_received)
+        and (not row.statuses or failure.status in row.statuses)
+        and (not row.kinds or failure.kind in row.kinds)
+        and (row.body is None or row.body.lower() in body.lower())
+        and (row.body_pattern is None or re.search(row.body_pattern, body) is not None)
+        and all(header_holds(condition, headers) for condition in row.headers)
+    )
+
+
+def header_holds(condition: str, headers: Mapping[str, str]) -> bool:
+    name, _, part = condition.partition(":")
+    value = headers.get(name.strip().lower())
+    return value is not None and part.strip().lower() in value.lower()
+
+
+def subject_of(failure: Failure) -> str:
+    what = f"status {failure.status}" if failure.kind is FailureKind.STATUS else failure.kind.value.replace("_", " ")
+    return f"{what} in mid-answer" if failure.text_received else what
+
+
+MILLISECOND_HEADERS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
+
+
+def delay_from_headers(headers: Mapping[str, str], *, now: float | None) -> float | None:
+    """Return the seconds to wait that an answer names. Header names are in lower case; nonsense is ignored."""
+    for name in MILLISECOND_HEADERS:
+        milliseconds = seconds_in(headers.get(name, ""))
+        if milliseconds is not None:
+            return milliseconds / 1000
+    after = headers.get("retry-after", "")
+    seconds = seconds_in(after)
+    return seconds_until(after, now=now) if seconds is None else seconds
+
+
+def seconds_in(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def seconds_until(date: str, *, now: float | None) -> float | None:
+    if now is None:
+        return None
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

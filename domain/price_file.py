@@ -1,0 +1,66 @@
+"""What does the file of prices say?"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from domain.errors import ConfigurationError
+from domain.prices import SECONDS_IN_HOUR, Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+from domain.tables import Table, document
+
+UNIT_SECONDS: Final = {PriceKind.PER_SECOND: 1, PriceKind.PER_HOUR: SECONDS_IN_HOUR, PriceKind.OWNED: SECONDS_IN_HOUR}
+
+
+def prices_from_toml(text: str) -> Mapping[str, Price]:
+    """Return the prices by name. Raises ConfigurationError that names every mistake in the file."""
+    top = document(text, "prices")
+    prices = {name: read_price(name, table) for name, table in top.tables("prices")}
+    top.close()
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return prices
+
+
+def read_price(name: str, table: Table) -> Price:
+    kind = table.choice("kind", PriceKind)
+    price = token_price(name, table) if kind is PriceKind.PER_TOKEN else time_price(name, kind, table)
+    table.close()
+    return price
+
+
+def token_price(name: str, table: Table) -> TokenPrice:
+    whole = table.amount("input")
+    return TokenPrice(
+        name=name,
+        origin=read_origin(table),
+        input=whole,
+        cached_input=table.amount("cached_input", default=whole),
+        output=table.amount("output"),
+    )
+
+
+def time_price(name: str, kind: PriceKind, table: Table) -> TimePrice:
+    return TimePrice(
+        name=name,
+        origin=read_origin(table),
+        kind=kind,
+        components=tuple(read_component(each, part) for each, part in table.tables("components")),
+        per_s=UNIT_SECONDS[kind],
+        granularity_ms=table.whole("granularity_ms"),
+        minimum_s=table.number("minimum_s", default=0.0),
+        tail_s=table.number("tail_s", default=0.0),
+        bills_cold=table.flag("bills_cold", default=True),
+    )
+
+
+def read_component(name: str, table: Table) -> Component:
+    component = Component(name=name, amount=table.amount("amount"), count=table.amount("count", default=Decimal(1)))
+    table.close()
+    return component
+
+
+def read_origin(table: Table) -> Origin:
+    currency = table.text("currency", default="USD")
+    if currency != "USD":
+        table.complain("currency", "USD")
+    return Origin(source=table.text("source"), date=table.day("date"), region=table.text("region"), currency=currency)

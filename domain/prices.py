@@ -1,0 +1,76 @@
+"""What does each thing cost?"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+
+class PriceKind(StrEnum):
+    PER_TOKEN = "per_token"  # noqa: S105 - the name of a kind, no secret
+    PER_SECOND = "per_second"
+    PER_HOUR = "per_hour"
+    OWNED = "owned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a price comes from: who said so, on which day (ISO 8601), for which region."""
+
+    source: str
+    date: str
+    region: str
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrice:
+    """Dollars for a million tokens. Cached input is what the provider reads from its prompt cache."""
+
+    name: str
+    origin: Origin
+    input: Decimal
+    cached_input: Decimal
+    output: Decimal
+
+    @property
+    def kind(self) -> PriceKind:
+        return PriceKind.PER_TOKEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A part of a machine, as a GPU or a GiB: dollars for one of it, and how many there are."""
+
+    name: str
+    amount: Decimal
+    count: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePrice:
+    """Dollars for a machine's time: the sum of its components for every `per_s` seconds (1, or 3,600 for an hour).
+
+    Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `tail_s` is the idle time that is
+    billed after the last request; `bills_cold` tells whether the start is billed.
+    """
+
+    name: str
+    origin: Origin
+    kind: PriceKind
+    components: tuple[Component, ...]
+    per_s: int
+    granularity_ms: int
+    minimum_s: float = 0.0
+    tail_s: float = 0.0
+    bills_cold: bool = True
+
+    @property
+    def amount(self) -> Decimal:
+        """Dollars for `per_s` seconds of the whole machine."""
+        return sum((each.amount * each.count for each in self.components), Decimal(0))
+
+
+type Price = TokenPrice | TimePrice
+
+SECONDS_IN_HOUR: Final = 3600
