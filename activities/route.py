@@ -14,6 +14,9 @@ from domain.routing import Route as Decision
 from domain.routing import route, route_to_document
 from domain.turns import Response
 
+LEAST_PAUSE_S = 0.1
+"""A pause this short at least, so that what it waits for has passed when it ends."""
+
 
 class Route:
     """Decides on today's beliefs and records the decision with its reasons."""
@@ -63,13 +66,19 @@ class Route:
 
 
 def routed(decision: Decision, *, left_s: float) -> wire.RoutedWire:
+    """Return what the orchestration needs of a decision; `left_s` is the time to the deadline in seconds."""
     chosen = decision.chosen
-    pause_s = decision.retry_in_s or 0.0
+    pause_s = 0.0 if decision.retry_in_s is None else max(decision.retry_in_s, LEAST_PAUSE_S)
     return {
         "backend": decision.backend,
-        "reason": decision.reason,
+        "reason": decision.reason if chosen else refusals(decision),
         "worst_cost": f"{chosen.worst_cost:f}" if chosen else "0",
         "output_tokens": chosen.output_tokens if chosen else 0,
         "has_alternative": decision.has_alternative,
         "delay_s": pause_s if pause_s < left_s else 0.0,
     }
+
+
+def refusals(decision: Decision) -> str:
+    why = "; ".join(f"{refused.backend}: {refused.reason}" for refused in decision.refused)
+    return f"{decision.reason} ({why})" if why else decision.reason

@@ -1,0 +1,120 @@
+"""What does a whole turn need where nothing is real but our own code?"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from activities.begin import Begin
+from activities.finish import Finish
+from activities.infer import Infer, Pace
+from activities.recall import Recall
+from activities.route import Route
+from activities.settle import Settle
+from clients.beliefs import Beliefs
+from clients.ledger import Ledger
+from clients.orchestrations import turn_wire
+from clients.store import Store
+from clients.turns import Turns
+from domain import wire
+from domain.fleet import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed
+from domain.ids import member_id
+from domain.items import Item, Role
+from domain.log import Event, EventKind
+from domain.owners import Owner
+from domain.prices import Origin, TokenPrice
+from domain.transcript import Transcript
+from domain.turns import Response, Sampling
+from tests.fakes.backends import FakeBackend
+from tests.fakes.clocks import FakeClock
+from tests.fakes.orchestration import Run
+
+OWNER = Owner(tenant="11111111-1111-1111-1111-111111111111", subject="user:22222222-2222-2222-2222-222222222222")
+THREAD = "a" * 24
+PRICE = TokenPrice(
+    name="tokens",
+    origin=Origin(source="a test", date="2026-11-01", region="nowhere"),
+    input=Decimal(1),
+    cached_input=Decimal("0.5"),
+    output=Decimal(2),
+)
+
+
+def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL) -> Backend:
+    return Backend(
+        name=name,
+        model="model",
+        system="test",
+        adapter=Adapter.OPENAI,
+        url="http://127.0.0.1:1/v1",
+        served_model="model",
+        price=PRICE.name,
+        limits=Limits(context_tokens=4096, max_output_tokens=2048, concurrency=4, request_timeout_s=600),
+        speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
+        continues=continues,
+    )
+
+
+@dataclass(slots=True)
+class World:
+    """Real turns, ledger and steps over a given store, and fake backends by name."""
+
+    store: Store
+    clock: FakeClock
+    backends: Mapping[str, tuple[Backend, FakeBackend]]
+    turns: Turns = field(init=False)
+    ledger: Ledger = field(init=False)
+    fleet: Fleet = field(init=False)
+    steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        model = Model(name="model", context_tokens=4096, tier=1)
+        self.fleet = Fleet(models={"model": model}, backends={name: one for name, (one, _) in self.backends.items()})
+        self.turns = Turns(self.store, self.clock)
+        self.ledger = Ledger(self.store, self.clock)
+        self.steps = self.steps_of(Beliefs(self.store, self.clock))
+
+    def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+        shared: dict[str, Any] = {
+            "turns": self.turns,
+            "beliefs": beliefs,
+            "fleet": self.fleet,
+            "prices": {PRICE.name: PRICE},
+            "clock": self.clock,
+        }
+        clients = {name: fake for name, (_, fake) in self.backends.items()}
+        infer = Infer(**shared, ledger=self.ledger, clients=clients, pace=Pace(flush_s=0.05, handover_s=480))
+        return {
+            wire.BEGIN: Begin(self.turns).begin,
+            wire.RECALL: Recall(self.turns).recall,
+            wire.ROUTE: Route(**shared, default_output_tokens=512).route,
+            wire.INFER: infer.infer,
+            wire.FINISH: Finish(self.turns).finish,
+            wire.SETTLE: Settle(self.ledger).settle,
+        }
+
+    async def admit(self, text: str, *, model: str = "model", previous: str | None = None, **sampling: int) -> Response:
+        """Admit a turn as the API does; one thread for all."""
+        asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
+        response = Response(
+            id=member_id("resp", thread=THREAD, token=self.clock.token()),
+            owner=OWNER,
+            model=model,
+            created_at=self.clock.now(),
+            deadline_at=self.clock.now() + 1800,
+            previous=previous,
+            input_items=(asked.id,),
+            sampling=Sampling(**sampling),
+        )
+        await self.ledger.reserve(OWNER, response.id, Decimal("0.01"))
+        await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
+        return response
+
+    async def run(self, response: Response, *, execution: int = 1) -> Run:
+        """Run the turn's orchestration to its end."""
+        run = Run(clock=self.clock, steps=self.steps, done=[])
+        await run.respond(turn_wire(response), execution=execution)
+        return run
+
+    async def log(self, response: Response) -> Transcript:
+        return await self.turns.transcript(OWNER, response.id)
