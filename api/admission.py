@@ -1,0 +1,175 @@
+"""How does a request become a turn, once, whatever breaks on the way?
+
+Idempotency record, reservation, response with slot 0 of its log, start: each step is safe to repeat, and a repeated
+request goes on with the response of the first. Ids of items follow from the response's, so that a repeat writes the
+same ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request
+
+from api.inputs import Given, Reference
+from api.planning import Planner
+from api.requests import Asked
+from clients.clock import Clock
+from clients.ledger import Ledger
+from clients.orchestrations import Orchestrations
+from clients.turns import Turns
+from domain.errors import Invalid, NotFound
+from domain.ids import Prefix, is_response, member_id, thread_of
+from domain.items import Item, ItemKind
+from domain.log import Event, EventKind, Status
+from domain.owners import Owner
+from domain.turns import Response
+from telemetry import current_traceparent
+
+KEY_LIMIT = 256
+
+PREFIXES: Mapping[ItemKind, Prefix] = {
+    ItemKind.MESSAGE: "msg",
+    ItemKind.FUNCTION_CALL: "fc",
+    ItemKind.FUNCTION_OUTPUT: "fco",
+    ItemKind.REASONING: "rs",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One delivery of a request: `repeat` says that the caller may have sent it before, under this `key`."""
+
+    key: str
+    body_hash: str
+    repeat: bool
+
+
+def read_try(request: Request, body: Mapping[str, Any]) -> Try:
+    """Tell whether a request is a repeated one: by its Idempotency-Key, else by the SDKs' count of retries."""
+    body_hash = digest(json.dumps(body, sort_keys=True))
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        count = request.headers.get("x-stainless-retry-count", "")
+        return Try(key=f"body:{body_hash}", body_hash=body_hash, repeat=count.isdecimal() and int(count[:9]) > 0)
+    if not 1 <= len(key) <= KEY_LIMIT:
+        raise Invalid(f"The header Idempotency-Key has 1 to {KEY_LIMIT} characters.", code="invalid_value")
+    return Try(key=f"key:{digest(key)}", body_hash=body_hash, repeat=True)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+class Admission:
+    """Lets turns in."""
+
+    def __init__(self, *, turns: Turns, ledger: Ledger, planner: Planner, clock: Clock, deadline_s: float) -> None:
+        self.turns = turns
+        self.ledger = ledger
+        self.planner = planner
+        self.clock = clock
+        self.deadline_s = deadline_s
+
+    async def admit(self, owner: Owner, asked: Asked, sent: Try, orchestrations: Orchestrations) -> Response:
+        """Record the turn and start it; return its response, which may have begun or ended if it is a repeat."""
+        self.planner.check_wish(asked)
+        claimed = await self.turns.claim(
+            owner, key=sent.key, body_hash=sent.body_hash, response_id=self.fresh_id(asked), repeat=sent.repeat
+        )
+        response = await self.standing(owner, claimed) if sent.repeat else None
+        if response is None:
+            response = await self.record(owner, asked, claimed)
+        if response.status is Status.QUEUED:
+            await orchestrations.start(response)
+        return response
+
+    def fresh_id(self, asked: Asked) -> str:
+        if asked.previous and not is_response(asked.previous):
+            raise previous_not_found(asked.previous)
+        thread = thread_of(asked.previous or "") or self.clock.token()
+        return member_id("resp", thread=thread, token=self.clock.token())
+
+    async def standing(self, owner: Owner, response_id: str) -> Response | None:
+        try:
+            return await self.turns.read(owner, response_id)
+        except NotFound:
+            return None
+
+    async def record(self, owner: Owner, asked: Asked, response_id: str) -> Response:
+        """Reserve the worst case, then write the response, its input and slot 0."""
+        previous = await self.previous(owner, asked.previous)
+        items = await self.items(owner, asked.given, response_id)
+        history = await self.history(previous) if previous else ()
+        cost = self.planner.worst_cost(asked, (*history, *items))
+        await self.ledger.reserve(owner, response_id, cost)
+        response = self.response(owner, asked, response_id, items)
+        await self.turns.admit(response, items, opening_events(response))
+        return response
+
+    async def previous(self, owner: Owner, response_id: str | None) -> Response | None:
+        """Return the response to go on from; raises Invalid where it is unknown or still running."""
+        if response_id is None:
+            return None
+        found = await self.standing(owner, response_id)
+        if found is None:
+            raise previous_not_found(response_id)
+        if not found.status.terminal:
+            message = f"Response with id '{response_id}' is still running; go on from it when it has ended."
+            raise Invalid(message, field="previous_response_id", code="conversation_locked")
+        return found
+
+    async def history(self, previous: Response) -> tuple[Item, ...]:
+        return (*await self.turns.history(previous), *await self.turns.items(previous.owner, previous.output_items))
+
+    async def items(self, owner: Owner, given: Sequence[Given], response_id: str) -> tuple[Item, ...]:
+        """Give the input its ids; an item that is referred to is copied."""
+        found = [await self.resolved(owner, each) for each in given]
+        return tuple(replace(item, id=item_id(item, response_id, index)) for index, item in enumerate(found))
+
+    async def resolved(self, owner: Owner, given: Given) -> Item:
+        if isinstance(given, Item):
+            return given
+        return await self.referred(owner, given)
+
+    async def referred(self, owner: Owner, reference: Reference) -> Item:
+        try:
+            return (await self.turns.items(owner, (reference.id,)))[0]
+        except NotFound as error:
+            raise Invalid(str(error), field=f"input[{reference.index}].id", code="item_not_found") from None
+
+    def response(self, owner: Owner, asked: Asked, response_id: str, items: Sequence[Item]) -> Response:
+        now = self.clock.now()
+        return Response(
+            id=response_id,
+            owner=owner,
+            model=asked.model,
+            created_at=now,
+            deadline_at=now + (asked.deadline_s or self.deadline_s),
+            background=asked.background,
+            store=asked.store,
+            previous=asked.previous,
+            instructions=asked.instructions,
+            sampling=asked.sampling,
+            metadata=asked.metadata,
+            input_items=tuple(item.id for item in items),
+            traceparent=current_traceparent(),
+        )
+
+
+def previous_not_found(response_id: str) -> Invalid:
+    message = f"Previous response with id '{response_id}' not found."
+    return Invalid(message, field="previous_response_id", code="previous_response_not_found")
+
+
+def item_id(item: Item, response_id: str, index: int) -> str:
+    token = digest(f"{response_id}:{index}")[:24]
+    return member_id(PREFIXES[item.kind], thread=thread_of(response_id) or "", token=token)
+
+
+def opening_events(response: Response) -> tuple[Event, ...]:
+    """Return slot 0: a background response waits in a queue that callers see."""
+    created = Event(kind=EventKind.CREATED)
+    return (created, Event(kind=EventKind.QUEUED)) if response.background else (created,)

@@ -1,0 +1,157 @@
+"""What JSON object did the caller send?
+
+Stricter than `json`: what two readers could understand in two ways is refused, and every refusal says what was expected
+and, where it is known, where.
+"""
+
+import json
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from domain.errors import Invalid
+
+DEPTH_LIMIT = 64
+BANNED = frozenset({"__class__", "__module__", "__data__"})
+"""Names that a hook of the durable SDK decodes into objects: nothing that says them is let in."""
+
+type Pairs = list[tuple[str, "Raw"]]
+type Raw = str | float | bool | list["Raw"] | Members | Constant | None
+
+
+class Members:
+    """An object as it was written: names may stand twice."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: Pairs) -> None:
+        self.pairs = pairs
+
+
+class Constant:
+    """A word that is a number to some readers: NaN, Infinity, -Infinity."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+async def read_body(request: Request, *, limit: int) -> bytes:
+    """Read at most `limit` bytes; raises Invalid as soon as there are, or are said to be, more."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:12]) > limit:
+        raise too_large(limit)
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large(limit)
+    except ClientDisconnect:
+        raise Invalid("The request's body did not arrive whole.", code="invalid_json") from None
+    return bytes(body)
+
+
+def too_large(limit: int) -> Invalid:
+    return Invalid(f"The request's body is larger than {limit:,} bytes.", code="request_too_large")
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body is; raises Invalid."""
+    if not raw.strip():
+        raise Invalid("The request's body is empty; a JSON object was expected.", code="invalid_json")
+    value = parsed(raw)
+    if not isinstance(value, Members):
+        raise Invalid("The request's body is no JSON object.", code="invalid_json")
+    return object_of(value.pairs, "", 1)
+
+
+def parsed(raw: bytes) -> Raw:
+    try:
+        return json.loads(raw.decode(), object_pairs_hook=Members, parse_constant=Constant)
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 at byte {error.start}"
+    except RecursionError:
+        problem = f"is nested deeper than {DEPTH_LIMIT} levels"
+    except json.JSONDecodeError as error:
+        problem = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+    except ValueError:
+        problem = "has a number of too many digits"
+    raise Invalid(f"The request's body {problem}.", code="invalid_json")
+
+
+def value_of(raw: Raw, path: str, depth: int) -> Any:
+    match raw:
+        case Members():
+            return object_of(raw.pairs, path, depth + 1)
+        case list():
+            return array_of(raw, path, depth + 1)
+        case str():
+            return text_of(raw, path)
+        case Constant():
+            raise refused(path, f"{raw.name} is no JSON number")
+        case float() if not isfinite(raw):
+            raise refused(path, "the number is too large")
+        case _:
+            return raw
+
+
+def object_of(pairs: Pairs, path: str, depth: int) -> dict[str, Any]:
+    check_depth(path, depth)
+    members: dict[str, Any] = {}
+    for name, raw in pairs:
+        where = joined(path, text_of(name, path))
+        if name in members:
+            raise refused(where, "the name stands twice in its object")
+        if name in BANNED:
+            raise refused(where, "the name is reserved")
+        members[name] = value_of(raw, where, depth)
+    return members
+
+
+def array_of(raw: list[Raw], path: str, depth: int) -> list[Any]:
+    check_depth(path, depth)
+    return [value_of(element, f"{path}[{index}]", depth) for index, element in enumerate(raw)]
+
+
+def check_depth(path: str, depth: int) -> None:
+    if depth > DEPTH_LIMIT:
+        raise refused(path, f"nested deeper than {DEPTH_LIMIT} levels")
+
+
+def text_of(text: str, path: str) -> str:
+    """Return the text; a lone surrogate, which no UTF-8 can say, is refused."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise refused(path, "the text has half of a surrogate pair") from None
+    return text
+
+
+def joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def path_of(steps: Iterable[str | int]) -> str:
+    """Return a path in the API's notation: `input[0].content`."""
+    path = ""
+    for step in steps:
+        path = f"{path}[{step}]" if isinstance(step, int) else joined(path, step)
+    return path
+
+
+def refused(path: str, problem: str) -> Invalid:
+    shown = shortened(path)
+    return Invalid(f"Invalid '{shown}': {problem}.", field=shown or None, code="invalid_value")
+
+
+def shortened(path: str) -> str:
+    """Return a path fit for a message: names come from the caller and may be of any length."""
+    longest = 200
+    printable = "".join(sign if sign.isprintable() else "?" for sign in path)
+    return printable if len(printable) <= longest else printable[:longest] + "…"

@@ -1,0 +1,119 @@
+"""Which fields of a request do we honour, which do we pass over, and which do we refuse?
+
+What would change the answer and can't be honoured is refused by its name. What can't change it is passed over and named
+in the header `x-ganglion-ignored`, and so is a field that nobody knows. docs/api.md shows this table.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from domain.errors import Invalid
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAMED_LIMIT = 20
+
+
+class Treatment(StrEnum):
+    HONOURED = "honoured"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How a field is treated. A refused field may say what is so anyway: null or one of `neutral`."""
+
+    treatment: Treatment
+    neutral: tuple[Any, ...] = ()
+
+
+HONOURED = Rule(treatment=Treatment.HONOURED)
+IGNORED = Rule(treatment=Treatment.IGNORED)
+GROUP = Rule(treatment=Treatment.GROUP)
+
+
+def refused_unless(*neutral: Any) -> Rule:
+    return Rule(treatment=Treatment.REFUSED, neutral=neutral)
+
+
+RESPONSE_FIELDS: Mapping[str, Rule] = {
+    "background": HONOURED,
+    "input": HONOURED,
+    "instructions": HONOURED,
+    "max_output_tokens": HONOURED,
+    "metadata": HONOURED,
+    "model": HONOURED,
+    "previous_response_id": HONOURED,
+    "store": HONOURED,
+    "stream": HONOURED,
+    "temperature": HONOURED,
+    "top_p": HONOURED,
+    "include": IGNORED,
+    "max_tool_calls": IGNORED,
+    "parallel_tool_calls": IGNORED,
+    "prompt_cache_key": IGNORED,
+    "prompt_cache_options": IGNORED,
+    "prompt_cache_retention": IGNORED,
+    "safety_identifier": IGNORED,
+    "service_tier": IGNORED,
+    "stream_options": IGNORED,
+    "user": IGNORED,
+    "context_management": refused_unless([]),
+    "conversation": refused_unless(),
+    "frequency_penalty": refused_unless(0),
+    "moderation": refused_unless(),
+    "presence_penalty": refused_unless(0),
+    "prompt": refused_unless(),
+    "reasoning": GROUP,
+    "reasoning.effort": refused_unless("none"),
+    "reasoning.generate_summary": IGNORED,
+    "reasoning.summary": IGNORED,
+    "text": GROUP,
+    "text.format": refused_unless({"type": "text"}),
+    "text.verbosity": refused_unless("medium"),
+    "tool_choice": refused_unless("auto", "none"),
+    "tools": refused_unless([]),
+    "top_logprobs": refused_unless(0),
+    "truncation": refused_unless("disabled"),
+}
+
+
+def ignored_fields(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> tuple[str, ...]:
+    """Return the names of the fields that are passed over; raises Invalid for the first that is refused."""
+    return tuple(name for name, value in flattened(body, rules) if is_ignored(name, value, rules.get(name, IGNORED)))
+
+
+def flattened(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[tuple[str, Any]]:
+    """Give each field with its value; the members of a group by their dotted names."""
+    for name, value in body.items():
+        if rules.get(name) != GROUP or value is None:
+            yield name, value
+        elif isinstance(value, dict):
+            yield from ((f"{name}.{member}", content) for member, content in value.items())  # pyright: ignore[reportUnknownVariableType] - JSON
+        else:
+            raise Invalid(f"Invalid '{name}': expected an object.", field=name, code="invalid_type")
+
+
+def is_ignored(name: str, value: Any, rule: Rule) -> bool:
+    if rule.treatment is Treatment.REFUSED and not is_neutral(value, rule.neutral):
+        raise Invalid(
+            f"Unsupported parameter: '{name}' can't be honoured here.", field=name, code="unsupported_parameter"
+        )
+    return rule.treatment is Treatment.IGNORED and value not in (None, [], {})
+
+
+def is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
+    """Tell whether a value says what is so anyway; false is no 0 here."""
+    return value is None or (not isinstance(value, bool) and value in neutral)
+
+
+def ignored_header(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the header that names ignored fields; a name that no header can carry is counted only."""
+    shown = [name for name in sorted(names) if NAME.fullmatch(name)][:NAMED_LIMIT]
+    rest = len(names) - len(shown)
+    parts = [*shown, f"and {rest} more"] if rest else shown
+    return {"x-ganglion-ignored": ", ".join(parts)} if parts else {}

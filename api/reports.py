@@ -1,0 +1,86 @@
+"""Where did a turn go, why there, when, and what did it cost?"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.authentication import Authenticator, owner_of
+from api.errors import json_answer
+from api.rendering import Json
+from clients.ledger import Ledger
+from clients.turns import Turns
+from domain import turns as domain_turns
+from domain.money import Attempt, turn_cost
+
+type Turn = domain_turns.Response
+type Moment = tuple[str, float | None]
+
+
+class Reports:
+    """The HTTP functions that account for a turn."""
+
+    def __init__(self, *, authenticator: Authenticator, turns: Turns, ledger: Ledger) -> None:
+        self.authenticator = authenticator
+        self.turns = turns
+        self.ledger = ledger
+
+    async def route(self, req: Request) -> Response:
+        """`GET /v1/responses/{response_id}/route`"""
+        owner = await owner_of(req, self.authenticator)
+        turn = await self.turns.read(owner, req.path_params["response_id"])
+        routes = await self.turns.routes(owner, turn.id)
+        attempts = await self.ledger.attempts(owner, turn.id)
+        return json_answer(report(turn, routes, attempts))
+
+
+def report(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: tuple[Attempt, ...]) -> Json:
+    """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars."""
+    decided = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
+    return {
+        "response_id": turn.id,
+        "route": decided[-1] if decided else None,
+        "routes": decided,
+        "attempts": [shown_attempt(attempt) for attempt in attempts],
+        "timeline": timeline(moments(turn, routes, attempts)),
+        "cost_usd": dollars(turn_cost(attempts)),
+    }
+
+
+def shown_attempt(attempt: Attempt) -> Json:
+    return {
+        "id": attempt.id,
+        "backend": attempt.backend,
+        "status": attempt.status.value,
+        "result": attempt.result,
+        "reason": attempt.reason,
+        "started_at": attempt.started_at,
+        "first_token_at": attempt.first_token_at,
+        "ended_at": attempt.ended_at,
+        "input_tokens": attempt.usage.input_tokens if attempt.usage else None,
+        "output_tokens": attempt.usage.output_tokens if attempt.usage else None,
+        "cost_usd": None if attempt.cost is None else dollars(attempt.cost),
+    }
+
+
+def dollars(amount: Decimal) -> str:
+    return f"{amount:f}"
+
+
+def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[Attempt]) -> Iterator[Moment]:
+    """Give the steps of a turn in the order of their kinds; one that has not happened has no time."""
+    yield "admitted", turn.created_at
+    yield "begun", turn.begun_at
+    for each in routes:
+        yield "routed", each["at"]
+    for attempt in attempts:
+        yield f"attempt {attempt.number} started", attempt.started_at
+        yield f"attempt {attempt.number} first token", attempt.first_token_at
+        yield f"attempt {attempt.number} ended", attempt.ended_at
+    yield "finished", turn.ended_at
+
+
+def timeline(given: Iterable[Moment]) -> list[Json]:
+    happened = [(step, at) for step, at in given if at is not None]
+    return [{"step": step, "at": at} for step, at in sorted(happened, key=lambda moment: moment[1])]

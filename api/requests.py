@@ -1,0 +1,89 @@
+"""What turn does the caller ask for?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from api.fields import RESPONSE_FIELDS, ignored_fields
+from api.inputs import Given, read_input
+from api.validation import Part, validated
+from domain.errors import Invalid
+from domain.turns import Sampling
+
+AUTO = "auto"
+DEADLINE = "deadline_ms"
+DEADLINE_LIMIT_MS = 86_400_000
+
+type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+class ResponseRequest(Part):
+    """The body of `POST /v1/responses`: the fields that are honoured."""
+
+    input: Any
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    instructions: str | None = None
+    previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
+    stream: bool | None = None
+    background: bool | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over."""
+
+    model: str
+    given: tuple[Given, ...]
+    stream: bool = False
+    background: bool = False
+    store: bool = True
+    previous: str | None = None
+    instructions: str | None = None
+    sampling: Sampling
+    metadata: Mapping[str, str]
+    deadline_s: float | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def asked_from_openai(body: Mapping[str, Any]) -> Asked:
+    """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
+    ignored = ignored_fields(body, RESPONSE_FIELDS)
+    request = validated(ResponseRequest, body)
+    metadata = request.metadata or {}
+    return Asked(
+        model=request.model or AUTO,
+        given=read_input(request.input),
+        stream=bool(request.stream),
+        background=bool(request.background),
+        store=request.store is not False,
+        previous=request.previous_response_id or None,
+        instructions=request.instructions,
+        sampling=sampling_of(request),
+        metadata=metadata,
+        deadline_s=deadline_of(metadata),
+        ignored=ignored,
+    )
+
+
+def sampling_of(request: ResponseRequest) -> Sampling:
+    return Sampling(temperature=request.temperature, top_p=request.top_p, max_output_tokens=request.max_output_tokens)
+
+
+def deadline_of(metadata: Mapping[str, str]) -> float | None:
+    text = metadata.get(DEADLINE)
+    if text is None:
+        return None
+    milliseconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(DEADLINE_LIMIT_MS)) else 0
+    if not 1 <= milliseconds <= DEADLINE_LIMIT_MS:
+        path = f"metadata.{DEADLINE}"
+        message = f"Invalid '{path}': expected a whole number from 1 to {DEADLINE_LIMIT_MS}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    return milliseconds / 1000

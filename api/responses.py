@@ -1,0 +1,109 @@
+"""How are turns asked for, read, followed and cancelled over HTTP?"""
+
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+from api.admission import Admission, read_try
+from api.authentication import Authenticator, owner_of
+from api.bodies import read_body, read_object
+from api.errors import json_answer
+from api.fields import ignored_header
+from api.rendering import openai_from_response
+from api.requests import asked_from_openai
+from api.streaming import Tail
+from clients.orchestrations import OpenOrchestrations
+from clients.turns import Turns
+from domain import turns as domain_turns
+from domain.errors import Invalid
+from domain.log import Status
+
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+SEQUENCE_DIGITS = 15
+SWITCHES = {"true": True, "false": False}
+
+type Turn = domain_turns.Response
+
+
+class Responses:
+    """The HTTP functions of responses. `client` is the durable client of the invocation."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        admission: Admission,
+        turns: Turns,
+        tail: Tail,
+        open_orchestrations: OpenOrchestrations,
+        body_limit: int,
+        sync_wait_s: float,
+    ) -> None:
+        self.authenticator = authenticator
+        self.admission = admission
+        self.turns = turns
+        self.tail = tail
+        self.open_orchestrations = open_orchestrations
+        self.body_limit = body_limit
+        self.sync_wait_s = sync_wait_s
+
+    async def create(self, req: Request, client: Any) -> Response:
+        """`POST /v1/responses`"""
+        owner = await owner_of(req, self.authenticator)
+        body = read_object(await read_body(req, limit=self.body_limit))
+        asked = asked_from_openai(body)
+        turn = await self.admission.admit(owner, asked, read_try(req, body), self.open_orchestrations(client))
+        headers = ignored_header(asked.ignored)
+        if asked.stream:
+            return self.streamed(turn, after=-1, headers=headers)
+        wait_s = 0.0 if asked.background else self.sync_wait_s
+        log = await self.tail.ended(turn, within_s=wait_s)
+        return json_answer(openai_from_response(turn, log), headers=headers)
+
+    async def retrieve(self, req: Request) -> Response:
+        """`GET /v1/responses/{response_id}`, and with `stream=true` its log after `starting_after`."""
+        owner = await owner_of(req, self.authenticator)
+        stream, after = read_stream(req), read_after(req)
+        turn = await self.turns.read(owner, req.path_params["response_id"])
+        if stream:
+            return self.streamed(turn, after=after, headers={})
+        return await self.shown(turn)
+
+    async def cancel(self, req: Request, client: Any) -> Response:
+        """`POST /v1/responses/{response_id}/cancel`"""
+        owner = await owner_of(req, self.authenticator)
+        turn = await self.turns.read(owner, req.path_params["response_id"])
+        if not turn.background:
+            raise Invalid("Cannot cancel a synchronous response.", field="response_id", code="not_cancellable")
+        ended = await self.turns.finish(owner, turn.id, status=Status.CANCELLED)
+        if ended.status is not Status.CANCELLED:
+            message = f"Cannot cancel a response that is {ended.status.value}."
+            raise Invalid(message, field="response_id", code="not_cancellable")
+        await self.open_orchestrations(client).wake(turn.id)
+        return await self.shown(ended)
+
+    async def shown(self, turn: Turn) -> Response:
+        log = await self.turns.transcript(turn.owner, turn.id)
+        return json_answer(openai_from_response(turn, log))
+
+    def streamed(self, turn: Turn, *, after: int, headers: dict[str, str]) -> Response:
+        frames = self.tail.stream(turn, after=after)
+        return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+
+
+def read_stream(request: Request) -> bool:
+    text = request.query_params.get("stream", "false").lower()
+    if text not in SWITCHES:
+        raise Invalid("Invalid 'stream': expected true or false.", field="stream", code="invalid_value")
+    return SWITCHES[text]
+
+
+def read_after(request: Request) -> int:
+    """Return the number after which a stream is to go on; -1 is from its beginning."""
+    text = request.query_params.get("starting_after")
+    if text is None:
+        return -1
+    if not (text.isascii() and text.isdecimal() and len(text) <= SEQUENCE_DIGITS):
+        message = "Invalid 'starting_after': expected the sequence_number of an event, a whole number from 0."
+        raise Invalid(message, field="starting_after", code="invalid_value")
+    return int(text)

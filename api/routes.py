@@ -1,0 +1,122 @@
+"""Which function answers which request?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.admission import Admission
+from api.authentication import Authenticator
+from api.errors import Handler, guarded
+from api.health import Health
+from api.models import Models
+from api.planning import Planner
+from api.reports import Reports
+from api.responses import Responses
+from api.streaming import Tail
+from api.unknown import Unknown
+from clients.clock import Clock
+from clients.ledger import Ledger
+from clients.orchestrations import OpenOrchestrations
+from clients.store import Store
+from clients.turns import Turns
+from domain.fleet import Fleet
+from domain.prices import Price
+from settings import Settings
+
+ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+CATCH_ALL = "{*path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRoute:
+    """One HTTP function: `handler` takes `req` and, where `needs_client`, the durable client as `client`."""
+
+    name: str
+    template: str
+    methods: tuple[str, ...]
+    handler: Handler
+    needs_client: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the HTTP functions are made of."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    turns: Turns
+    ledger: Ledger
+    fleet: Fleet
+    prices: Mapping[str, Price]
+    authenticator: Authenticator
+    open_orchestrations: OpenOrchestrations
+
+
+def routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    """Return every HTTP function, guarded. The host tries them in the order of their names: the catch-all is last."""
+    known = (*response_routes(ports), *other_routes(ports))
+    methods: dict[str, tuple[str, ...]] = {}
+    for each in known:
+        methods[each.template] = (*methods.get(each.template, ()), *each.methods)
+    rest = HttpRoute(
+        name="zz_unknown",
+        template=CATCH_ALL,
+        methods=ANY_METHOD,
+        handler=guarded(Unknown(methods).answer, name="zz_unknown", clock=ports.clock),
+    )
+    return (*known, rest)
+
+
+def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    responses = Responses(
+        authenticator=ports.authenticator,
+        admission=admission(ports),
+        turns=ports.turns,
+        tail=Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=ports.settings.body_limit,
+        sync_wait_s=ports.settings.sync_wait_s,
+    )
+    reports = Reports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
+    one = "v1/responses/{response_id}"
+    return (
+        posted(ports, "http_responses_create", "v1/responses", responses.create),
+        posted(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
+        got(ports, "http_responses_retrieve", one, responses.retrieve),
+        got(ports, "http_responses_route", f"{one}/route", reports.route),
+    )
+
+
+def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    models = Models(authenticator=ports.authenticator, fleet=ports.fleet)
+    health = Health(store=ports.store, fleet=ports.fleet)
+    return (
+        got(ports, "http_models_list", "v1/models", models.list),
+        got(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
+        got(ports, "http_healthz", "healthz", health.alive),
+        got(ports, "http_readyz", "readyz", health.ready),
+    )
+
+
+def admission(ports: Ports) -> Admission:
+    planner = Planner(
+        fleet=ports.fleet, prices=ports.prices, default_output_tokens=ports.settings.default_output_tokens
+    )
+    return Admission(
+        turns=ports.turns,
+        ledger=ports.ledger,
+        planner=planner,
+        clock=ports.clock,
+        deadline_s=ports.settings.deadline_s,
+    )
+
+
+def got(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+    safe = guarded(handler, name=name, clock=ports.clock)
+    return HttpRoute(name=name, template=template, methods=("GET",), handler=safe)
+
+
+def posted(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+    """Return a route whose function starts or wakes orchestrations."""
+    safe = guarded(handler, name=name, clock=ports.clock)
+    return HttpRoute(name=name, template=template, methods=("POST",), handler=safe, needs_client=True)

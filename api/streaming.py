@@ -1,0 +1,100 @@
+"""How does a caller follow a turn that is under way?
+
+Every reader follows the log, so it makes no difference which instance writes it, when the reader came or how often it
+was cut off.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from api.events import DONE, KEEP_ALIVE, frames
+from clients.clock import Clock
+from clients.turns import Turns
+from domain.errors import Retryable, Unavailable
+from domain.log import Slot
+from domain.transcript import Transcript, after_slot, read_log
+from domain.turns import Response
+
+HEARTBEAT_S = 15.0
+SHORTEST_WAIT_S = 0.025
+LONGEST_WAIT_S = 0.25
+GROWTH = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Slots that have come since the last look, maybe none; `before` is the log up to them."""
+
+    before: Transcript
+    slots: Sequence[Slot]
+
+
+class Tail:
+    """Follows logs. A stream that lasts longer than `stream_s` seconds is broken off, never closed cleanly."""
+
+    def __init__(self, turns: Turns, clock: Clock, *, stream_s: float) -> None:
+        self.turns = turns
+        self.clock = clock
+        self.stream_s = stream_s
+
+    async def stream(self, response: Response, *, after: int = -1) -> AsyncIterator[bytes]:
+        """Give the server-sent events numbered above `after`, to the end of the turn.
+
+        Raises Unavailable after `stream_s` seconds: a clean end would look like the turn's.
+        """
+        started = said_at = self.clock.now()
+        yield KEEP_ALIVE
+        async with aclosing(self.follow(response)) as news:
+            async for each in news:
+                for part in rendered(response, each, after):
+                    said_at = self.clock.now()
+                    yield part
+                now = self.clock.now()
+                if now - started > self.stream_s:
+                    raise Unavailable("The stream has lasted its time; go on with starting_after.")
+                if now - said_at >= HEARTBEAT_S:
+                    said_at = now
+                    yield KEEP_ALIVE
+        yield DONE
+
+    async def ended(self, response: Response, *, within_s: float) -> Transcript:
+        """Return the log when the turn has ended, or as it is after `within_s` seconds."""
+        until = self.clock.now() + within_s
+        log = Transcript()
+        async with aclosing(self.follow(response)) as news:
+            async for each in news:
+                log = read_log(each.slots, each.before)
+                if self.clock.now() >= until:
+                    break
+        return log
+
+    async def follow(self, response: Response) -> AsyncGenerator[News]:
+        """Give the log as it grows, to its end; looks rarely while nothing happens, and at once when told."""
+        log = Transcript()
+        wait_s = SHORTEST_WAIT_S
+        while True:
+            slots = await self.fresh(response, log)
+            yield News(before=log, slots=slots)
+            log = read_log(slots, log)
+            if log.ending:
+                return
+            wait_s = SHORTEST_WAIT_S if slots else min(wait_s * GROWTH, LONGEST_WAIT_S)
+            await self.turns.changed(response.id, within_s=wait_s)
+
+    async def fresh(self, response: Response, log: Transcript) -> Sequence[Slot]:
+        """Return the slots after the log; a store that does not answer now is asked again later."""
+        try:
+            return await self.turns.slots(response.owner, response.id, after=log.next_slot - 1)
+        except Retryable:
+            return ()
+
+
+def rendered(response: Response, news: News, after: int) -> Iterator[bytes]:
+    """Give the bytes of each slot that has events to show."""
+    log = news.before
+    for slot in news.slots:
+        part = b"".join(frames(response, log, slot, after=after))
+        if part:
+            yield part
+        log = after_slot(log, slot)
