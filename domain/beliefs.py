@@ -58,7 +58,7 @@ class Belief:
     circuit_open_until: float | None = None
 
     def running(self, now: float) -> int:
-        return sum(until > now for until in self.in_flight.values())
+        return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
 
     def is_warm(self, now: float) -> bool:
         return self.warm_until is not None and self.warm_until > now

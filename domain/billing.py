@@ -12,7 +12,7 @@ from typing import Final
 from domain.prices import Price, TimePrice, TokenPrice
 
 NANO: Final = Decimal("1e-9")
-MILLION: Final = Decimal(1_000_000)
+PER_MILLION: Final = Decimal("1e-6")
 MICROSECONDS: Final = 1_000_000
 
 
@@ -29,15 +29,14 @@ class Work:
 def attempt_cost(price: Price, work: Work) -> Decimal:
     """Return what one attempt costs by itself: its tokens or its busy time. Start and tail are the session's."""
     if isinstance(price, TokenPrice):
-        return token_cost(price, work)
+        cached = min(max(0, work.cached_tokens), work.input_tokens)
+        return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)
     return time_cost(price, work.busy_s)
 
 
-def token_cost(price: TokenPrice, work: Work) -> Decimal:
-    cached = min(max(0, work.cached_tokens), work.input_tokens)
-    fresh = work.input_tokens - cached
-    dollars = price.input * fresh + price.cached_input * cached + price.output * work.output_tokens
-    return rounded(dollars / MILLION)
+def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:
+    """Return what so many tokens cost: fresh and cached input, and output."""
+    return rounded((price.input * fresh + price.cached_input * cached + price.output * output) * PER_MILLION)
 
 
 def time_cost(price: TimePrice, seconds: float) -> Decimal:

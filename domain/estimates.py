@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.beliefs import Belief
-from domain.billing import Work, attempt_cost, marginal_cost, time_cost, token_cost
+from domain.billing import marginal_cost, time_cost, token_cost
 from domain.fleet import AUTO, Backend, Capability, Continuation, Model
 from domain.prices import Price, TimePrice, TokenPrice
 
@@ -16,6 +16,8 @@ DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
 
 LATENESS: Final = Decimal(10)
 """A second past the deadline weighs as much as so many seconds before it."""
+
+THOUSANDTH: Final = Decimal("0.001")
 
 SLOW: Final = 2.0
 """The worst case of an attempt is so many times as slow as believed."""
@@ -65,10 +67,7 @@ class Option:
     price: Price
     belief: Belief
     now: float
-
-    @property
-    def is_up(self) -> bool:
-        return not self.backend.cold.scales_to_zero or self.belief.is_warm(self.now)
+    is_up: bool
 
     @property
     def window(self) -> int:
@@ -78,12 +77,12 @@ class Option:
         return input_tokens / self.belief.prefill_tokens_s + output_tokens / self.belief.decode_tokens_s
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """One summand of a score, in dollars."""
+class Take(NamedTuple):
+    """What an attempt takes of its backend."""
 
-    name: str
-    usd: Decimal
+    input_tokens: int
+    output_tokens: int
+    busy_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,20 +110,25 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     busy_s = option.work_s(known_input, known_output)
     queue_s = busy_s * (option.belief.running(option.now) // option.backend.limits.concurrency)
     seconds = start_s(option.belief.cold_p50_s, option) + queue_s + busy_s
-    slow_s = start_s(option.belief.cold_p99_s, option) + queue_s + busy_s
-    worst_s = min(option.backend.limits.request_timeout_s, SLOW * option.work_s(demand.input_tokens, output))
-    work = Work(input_tokens=known_input, output_tokens=known_output, busy_s=busy_s)
-    worst = Work(input_tokens=max(ceiling, demand.input_tokens), output_tokens=output, busy_s=worst_s)
-    cost, why_cost = expected_cost(option, work, seconds)
+    worst_s = round(min(option.backend.limits.request_timeout_s, SLOW * option.work_s(demand.input_tokens, output)), 3)
+    cost, why_cost = expected_cost(option, Take(known_input, known_output, busy_s), seconds)
+    worst = worst_cost(option, Take(max(ceiling, demand.input_tokens), output, worst_s), queue_s)
     return Estimate(
         seconds=round(seconds, 3),
-        late_s=0.0 if demand.deadline_s is None else max(0.0, slow_s - demand.deadline_s),
-        worst_s=round(worst_s, 3),
+        late_s=late_s(option, demand, queue_s + busy_s),
+        worst_s=worst_s,
         cost=cost,
-        worst_cost=max(cost, worst_cost(option, worst, queue_s)),
+        worst_cost=max(cost, worst),
         output_tokens=output,
         why_cost=why_cost,
     )
+
+
+def late_s(option: Option, demand: Demand, work_s: float) -> float:
+    """Return by how many seconds a slow start would pass the deadline."""
+    if demand.deadline_s is None or option.is_up:
+        return 0.0
+    return max(0.0, option.belief.cold_p99_s + work_s - demand.deadline_s)
 
 
 def start_s(cold_s: float, option: Option) -> float:
@@ -140,29 +144,31 @@ def writable(option: Option, demand: Demand) -> int:
     return min(demand.output_tokens, int(max(0.0, left_s) * option.belief.decode_tokens_s / SLOW))
 
 
-def expected_cost(option: Option, work: Work, seconds: float) -> tuple[Decimal, str]:
+def expected_cost(option: Option, take: Take, seconds: float) -> tuple[Decimal, str]:
     """Return what the turn would add to the bill, and what that pays for."""
     match option.price:
         case TokenPrice() as price:
-            return token_cost(price, work), "its tokens"
+            return token_cost(price, fresh=take.input_tokens, output=take.output_tokens), "its tokens"
         case TimePrice() as price if not option.backend.cold.scales_to_zero:
-            return time_cost(price, work.busy_s), "its busy time"
+            return time_cost(price, take.busy_s), "its busy time"
         case TimePrice() as price if option.belief.warm_until is not None and option.is_up:
             end = option.now + seconds
             return marginal_cost(price, end=end, expiry=option.belief.warm_until), "its longer stay"
         case TimePrice() as price:
-            return wake_cost(price, option.belief.cold_p50_s, work.busy_s), "its start, busy time and tail"
+            return wake_cost(price, option.belief.cold_p50_s, take.busy_s), "its start, busy time and tail"
 
 
-def worst_cost(option: Option, worst: Work, queue_s: float) -> Decimal:
+def worst_cost(option: Option, take: Take, queue_s: float) -> Decimal:
     """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
-    alone = attempt_cost(option.price, worst)
-    if isinstance(option.price, TokenPrice) or not option.backend.cold.scales_to_zero:
-        return alone
-    if option.belief.warm_until is not None and option.is_up:
-        end = option.now + queue_s + worst.busy_s
-        return max(alone, marginal_cost(option.price, end=end, expiry=option.belief.warm_until))
-    return wake_cost(option.price, option.belief.cold_p99_s, worst.busy_s)
+    price, expiry = option.price, option.belief.warm_until
+    if isinstance(price, TokenPrice):
+        return token_cost(price, fresh=take.input_tokens, output=take.output_tokens)
+    if not option.backend.cold.scales_to_zero:
+        return time_cost(price, take.busy_s)
+    if expiry is None or not option.is_up:
+        return wake_cost(price, option.belief.cold_p99_s, take.busy_s)
+    end = option.now + queue_s + take.busy_s
+    return max(time_cost(price, take.busy_s), marginal_cost(price, end=end, expiry=expiry))
 
 
 def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
@@ -170,11 +176,14 @@ def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
     return time_cost(price, max(billed_s, price.minimum_s))
 
 
-def score_terms(found: Estimate, demand: Demand) -> tuple[Term, ...]:
-    """Return the summands of a score: what the turn costs, what waiting for it is worth, what being late may cost."""
-    cost = Term(name="cost", usd=found.cost)
-    waiting = Term(name="waiting", usd=demand.time_value * Decimal(str(found.seconds)))
+def score_terms(found: Estimate, demand: Demand) -> Mapping[str, Decimal]:
+    """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost."""
+    waiting = demand.time_value * thousandths(found.seconds)
     if not found.late_s:
-        return (cost, waiting)
-    lateness = demand.time_value * LATENESS * Decimal(str(round(found.late_s, 3)))
-    return (cost, waiting, Term(name="lateness", usd=lateness))
+        return {"cost": found.cost, "waiting": waiting}
+    lateness = demand.time_value * LATENESS * thousandths(found.late_s)
+    return {"cost": found.cost, "waiting": waiting, "lateness": lateness}
+
+
+def thousandths(seconds: float) -> Decimal:
+    return round(seconds * 1000) * THOUSANDTH

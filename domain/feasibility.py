@@ -103,7 +103,7 @@ def by_time(found: Estimate, demand: Demand) -> str | None:
 def by_budget(found: Estimate, demand: Demand) -> str | None:
     if demand.budget is None or found.worst_cost <= demand.budget:
         return None
-    return f"may cost up to ${found.worst_cost:f}, ${demand.budget:f} are left"
+    return f"may cost up to ${found.worst_cost:.6f}, ${demand.budget:.6f} are left"
 
 
 def by_room(found: Estimate, demand: Demand) -> str | None:

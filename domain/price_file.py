@@ -30,11 +30,14 @@ def read_price(name: str, table: Table) -> Price:
 
 def token_price(name: str, table: Table) -> TokenPrice:
     whole = table.amount("input")
+    cached = table.amount("cached_input", default=whole)
+    if cached > whole:
+        table.complain("cached_input", "no more than input")
     return TokenPrice(
         name=name,
         origin=read_origin(table),
         input=whole,
-        cached_input=table.amount("cached_input", default=whole),
+        cached_input=cached,
         output=table.amount("output"),
     )
 

@@ -1,6 +1,6 @@
 """What does each thing cost?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -49,7 +49,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimePrice:
-    """Dollars for a machine's time: the sum of its components for every `per_s` seconds (1, or 3,600 for an hour).
+    """Dollars for a machine's time: `amount`, the sum of its components, for every `per_s` seconds (1 or 3,600).
 
     Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `tail_s` is the idle time that is
     billed after the last request; `bills_cold` tells whether the start is billed.
@@ -64,11 +64,11 @@ class TimePrice:
     minimum_s: float = 0.0
     tail_s: float = 0.0
     bills_cold: bool = True
+    amount: Decimal = field(init=False)
 
-    @property
-    def amount(self) -> Decimal:
-        """Dollars for `per_s` seconds of the whole machine."""
-        return sum((each.amount * each.count for each in self.components), Decimal(0))
+    def __post_init__(self) -> None:
+        amount = sum((each.amount * each.count for each in self.components), Decimal(0))
+        object.__setattr__(self, "amount", amount)
 
 
 type Price = TokenPrice | TimePrice

@@ -7,13 +7,16 @@ from enum import StrEnum
 from typing import Any, Final
 
 from domain.beliefs import Belief, seed
-from domain.estimates import Demand, Estimate, Option, Term, estimate, score_terms
+from domain.estimates import Demand, Estimate, Option, estimate, score_terms
 from domain.feasibility import Refusal, Wish, refusal_after, refusal_before
 from domain.fleet import AUTO, Fleet
 from domain.prices import Price
 
 TIERS: Final = {"economy": 1, "standard": 2, "premium": 3, **{str(tier): tier for tier in range(1, 6)}}
 """The least quality of a model that a caller may ask for, by name or by number."""
+
+
+NOTHING: Final = Decimal(0)
 
 
 class Problem(StrEnum):
@@ -45,7 +48,7 @@ class Candidate:
     cost: Decimal
     seconds: float
     score: Decimal
-    terms: tuple[Term, ...]
+    terms: Mapping[str, Decimal]
     worst_cost: Decimal
     worst_s: float
     output_tokens: int
@@ -125,12 +128,14 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
 
 def options(fleet: Fleet, prices: Mapping[str, Price], beliefs: Mapping[str, Belief], now: float) -> Iterable[Option]:
     for name, backend in fleet.backends.items():
+        belief = beliefs.get(name) or seed(backend)
         yield Option(
             backend=backend,
             model=fleet.models[backend.model],
             price=prices[backend.price],
-            belief=beliefs.get(name) or seed(backend),
+            belief=belief,
             now=now,
+            is_up=not backend.cold.scales_to_zero or belief.is_warm(now),
         )
 
 
@@ -149,12 +154,12 @@ def candidate(option: Option, found: Estimate, demand: Demand) -> Candidate:
         backend=option.backend.name,
         cost=found.cost,
         seconds=found.seconds,
-        score=sum((term.usd for term in terms), Decimal(0)),
+        score=sum(terms.values(), NOTHING),
         terms=terms,
         worst_cost=found.worst_cost,
         worst_s=found.worst_s,
         output_tokens=found.output_tokens,
-        reason=f"is {state}: about {found.seconds:,.1f} s and ${found.cost:f} for {found.why_cost}",
+        reason=f"is {state}: about {found.seconds:,.1f} s and ${found.cost:.6f} for {found.why_cost}",
     )
 
 
@@ -192,7 +197,7 @@ def candidate_to_document(found: Candidate) -> dict[str, Any]:
         "cost_usd": f"{found.cost:f}",
         "seconds": found.seconds,
         "score_usd": f"{found.score:f}",
-        "terms": [{"name": term.name, "usd": f"{term.usd:f}"} for term in found.terms],
+        "terms_usd": {name: f"{amount:f}" for name, amount in found.terms.items()},
         "worst_cost_usd": f"{found.worst_cost:f}",
         "worst_s": found.worst_s,
         "output_tokens": found.output_tokens,
@@ -217,7 +222,7 @@ def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
         cost=Decimal(body["cost_usd"]),
         seconds=body["seconds"],
         score=Decimal(body["score_usd"]),
-        terms=tuple(Term(name=each["name"], usd=Decimal(each["usd"])) for each in body["terms"]),
+        terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
         worst_cost=Decimal(body["worst_cost_usd"]),
         worst_s=body["worst_s"],
         output_tokens=body["output_tokens"],

@@ -111,6 +111,8 @@ def usable_gb(limits: Limits) -> float | None:
 
 def fits(model: Model, limits: Limits, tokens: int) -> bool:
     """Tell whether one request of so many tokens fits the GPU. Where memory or shape is unknown, it does."""
-    need = memory_gb(model, tokens, value_bytes=limits.kv_value_bytes)
     have = usable_gb(limits)
-    return need is None or have is None or need <= have
+    if have is None:
+        return True
+    need = memory_gb(model, tokens, value_bytes=limits.kv_value_bytes)
+    return need is None or need <= have
