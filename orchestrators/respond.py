@@ -12,7 +12,8 @@ from domain import wire
 from orchestrators.attempts import Tried, after, after_pause
 from orchestrators.context import Context, Steps, Task
 
-STORE_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=5)
+STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
+"""Half a minute for a store to come back. Every step is safe to repeat."""
 
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
@@ -44,7 +45,7 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
             yield from pause(context, routed["delay_s"])
             tried = after_pause(tried)
             continue
-        inferred: wire.InferredWire = yield once(context, wire.INFER, {**turn, **tried.for_infer(routed)})
+        inferred: wire.InferredWire = yield step(context, wire.INFER, {**turn, **tried.for_infer(routed)})
         if inferred["result"] == "done":
             return completed(inferred)
         if inferred["result"] in ("failed", "ended"):
@@ -55,13 +56,8 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
 
 
 def step(context: Context, name: str, given: Any) -> Task:
-    """An activity that talks to the store alone: what the store can't answer is tried again."""
-    return context.call_activity_with_retry(name, STORE_RETRY, given)
-
-
-def once(context: Context, name: str, given: Any) -> Task:
-    """An activity that decides by itself what to try again."""
-    return context.call_activity(name, given)
+    """An activity. What a backend refuses is its result; it fails where the store can't answer, and is tried again."""
+    return context.call_activity_with_retry(name, STEP_RETRY, given)
 
 
 def pause(context: Context, seconds: float) -> Steps[None]:

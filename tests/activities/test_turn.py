@@ -33,9 +33,12 @@ async def test_a_turn_is_answered_and_settled() -> None:
     assert run.done == ["begin", "recall", "route", "infer", "finish", "settle"]
     assert [item.text for item in log.items] == ["four and twenty"]
     assert log.status is Status.COMPLETED
-    assert log.ending and log.ending.usage and log.ending.usage.output_tokens == 3
+    assert log.ending
+    assert log.ending.usage
+    assert log.ending.usage.output_tokens == 3
     held = await one.ledger.reservation(OWNER, response.id)
-    assert held and held.cost == Decimal("0.000013")
+    assert held
+    assert held.cost == Decimal("0.000013")
 
 
 async def test_a_conversation_is_read_to_the_model_in_its_order() -> None:
@@ -95,7 +98,9 @@ async def test_a_turn_whose_only_backend_stays_broken_fails_with_the_reason() ->
     await one.run(response)
     log = await one.log(response)
     assert log.status is Status.FAILED
-    assert log.ending and log.ending.code == "server_error" and "500" in log.ending.message
+    assert log.ending
+    assert log.ending.code == "server_error"
+    assert "500" in log.ending.message
 
 
 async def test_an_answer_cut_at_its_limit_is_incomplete() -> None:
@@ -104,7 +109,8 @@ async def test_an_answer_cut_at_its_limit_is_incomplete() -> None:
     await one.run(response)
     log = await one.log(response)
     assert log.status is Status.INCOMPLETE
-    assert log.ending and log.ending.code == "max_output_tokens"
+    assert log.ending
+    assert log.ending.code == "max_output_tokens"
     assert log.items[0].status is ItemStatus.INCOMPLETE
 
 

@@ -10,8 +10,11 @@ from uuid import UUID
 from azure.durable_functions import RetryOptions
 
 from clients.clock import Clock
+from domain.errors import Retryable
 from domain.turns import Response
-from orchestrators.respond import respond
+from orchestrators.respond import STEP_RETRY, respond
+
+STEP_TRIES = STEP_RETRY.max_number_of_attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,6 @@ class FakeContext:
     def new_uuid(self) -> UUID:
         return UUID(int=self.execution)
 
-    def call_activity(self, name: str, input_: Any) -> Asked:
-        return Asked(name, input_)
-
     def call_activity_with_retry(self, name: str, retry_options: RetryOptions, input_: Any) -> Asked:
         return Asked(name, input_)
 
@@ -69,40 +69,61 @@ class FakeContext:
 
 @dataclass(slots=True)
 class Run:
-    """One execution of the orchestration of a turn, step by step; `done` lists the steps that ran."""
+    """One execution of the orchestration of a turn; `history` holds what its steps gave, as the host keeps it.
+
+    A step that crashes leaves the run where it was: `respond` called again replays the history and goes on.
+    """
 
     clock: Clock
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]]
     done: list[str]
+    history: list[Any]
 
     async def respond(self, given: Any, *, execution: int = 1) -> Any:
         """Run to the end; a failed step is thrown into the orchestrator as the host does."""
         steps = respond(FakeContext(given, self.clock, execution=execution))
-        send: Callable[[], Any] = lambda: next(steps)  # noqa: E731 - the first of several ways to go on
+        yielded, number = next(steps), 0
         while True:
+            if number == len(self.history):
+                self.history.append(await self.result(yielded))
+            result = self.history[number]
+            number += 1
             try:
-                yielded = send()
+                yielded = steps.throw(result) if isinstance(result, Exception) else steps.send(chosen(result, yielded))
             except StopIteration as stop:
                 return stop.value
-            send = await self.answer(yielded, steps)
 
-    async def answer(self, yielded: Any, steps: Any) -> Callable[[], Any]:
+    async def result(self, yielded: Any) -> Any:
         if not isinstance(yielded, Asked):
-            winner = await self.first(yielded)
-            return lambda: steps.send(winner)
+            return await self.timer(yielded)
+        result = await self.outcome(yielded)
         self.done.append(yielded.name)
-        try:
-            result = await self.steps[yielded.name](yielded.given)
-        except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
-            failure = Exception(str(error))
-            return lambda: steps.throw(failure)
-        return lambda: steps.send(result)
+        return result
 
-    async def first(self, alarms: Sequence[Alarm]) -> Alarm:
-        timer = next(alarm for alarm in alarms if alarm.at)
-        if timer.at:
-            await self.clock.sleep(timer.at.timestamp() - self.clock.now())
-        return timer
+    async def outcome(self, asked: Asked) -> Any:
+        """Return what the step gives, or the failure of its task; a step of the store is tried again."""
+        for _ in range(STEP_TRIES - 1):
+            try:
+                return await self.steps[asked.name](asked.given)
+            except Retryable:
+                continue
+        try:
+            return await self.steps[asked.name](asked.given)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
+            return Exception(str(error))
+
+    async def timer(self, alarms: Sequence[Alarm]) -> int:
+        """Let the timer fire; return its place among the alarms."""
+        place = next(index for index, alarm in enumerate(alarms) if alarm.at)
+        fire_at = alarms[place].at
+        if fire_at:
+            await self.clock.sleep(fire_at.timestamp() - self.clock.now())
+        return place
+
+
+def chosen(result: Any, yielded: Any) -> Any:
+    """Return the alarm of a race, which each replay makes anew, or the step's result."""
+    return result if isinstance(yielded, Asked) else yielded[result]
 
 
 class FakeOrchestrations:

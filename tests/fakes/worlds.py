@@ -112,7 +112,7 @@ class World:
 
     async def run(self, response: Response, *, execution: int = 1) -> Run:
         """Run the turn's orchestration to its end."""
-        run = Run(clock=self.clock, steps=self.steps, done=[])
+        run = Run(clock=self.clock, steps=self.steps, done=[], history=[])
         await run.respond(turn_wire(response), execution=execution)
         return run
 
