@@ -31,7 +31,7 @@ COMMIT;
 READ = """SELECT id, body, etag, expires_at FROM documents
 WHERE container = :container AND partition = :partition AND id = :id AND (expires_at IS NULL OR expires_at > :now)"""
 LIST = """SELECT id, body, etag FROM documents
-WHERE container = :container AND partition = :partition AND id >= :prefix AND id < :end AND id > :after
+WHERE container = :container AND partition = :partition AND id >= :first AND id < :end AND id <> :after
 AND (expires_at IS NULL OR expires_at > :now) ORDER BY id LIMIT :limit"""
 FIND = """SELECT id, body, etag, partition FROM documents
 WHERE container = :container AND kind = :kind AND status = :status AND at < :before
@@ -70,8 +70,9 @@ def document(identifier: str, data: bytes, etag: int) -> Document:
 
 def list_range(connection: sqlite3.Connection, values: Values) -> list[Document]:
     """Return documents by `prefix`, `after` and `limit`."""
-    end = after_all(values["prefix"])
-    return [document(*row) for row in connection.execute(LIST, values | {"end": end})]
+    prefix, after = values["prefix"], values["after"]
+    bounds = {"first": max(prefix, after), "end": after_all(prefix)}
+    return [document(*row) for row in connection.execute(LIST, values | bounds)]
 
 
 def after_all(prefix: str) -> str:

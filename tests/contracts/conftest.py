@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from tests.fakes.stores import MemoryStore
 
 type MakeStore = Callable[[Clock], Store]
 ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {
-    "memory": lambda _: MemoryStore,
+    "memory": lambda _: cache(MemoryStore),
     "sqlite": lambda folder: partial(SqliteStore, folder / "app.db"),
 }
 
@@ -27,12 +27,19 @@ def clock() -> FakeClock:
 
 @pytest.fixture(params=list(ADAPTERS))
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+    """Return what makes stores over the same documents, as two processes hold them."""
     return ADAPTERS[request.param](tmp_path)
 
 
 @pytest.fixture
-async def store(make_store: MakeStore, clock: FakeClock) -> AsyncIterator[Store]:
+async def stores(make_store: MakeStore, clock: FakeClock) -> AsyncIterator[tuple[Store, Store]]:
     async with AsyncExitStack() as stack:
-        made = make_store(clock)
-        stack.push_async_callback(made.close)
+        made = make_store(clock), make_store(clock)
+        for each in made:
+            stack.push_async_callback(each.close)
         yield made
+
+
+@pytest.fixture
+def store(stores: tuple[Store, Store]) -> Store:
+    return stores[0]

@@ -87,6 +87,7 @@ class MemoryStore:
 
     def apply(self, rows: Rows, operation: Operation, data: bytes) -> None:
         row = rows.get(operation.id)
+        row = row if row and row.live(self.clock.now()) else None
         if refused(operation, row):
             raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
         match operation:
@@ -120,7 +121,8 @@ def refused(operation: Operation, row: Row | None) -> bool:
 
 def matches(body: Mapping[str, Any], kind: str, status: str, before: float) -> bool:
     at = body.get("at")
-    return (body.get("kind"), body.get("status")) == (kind, status) and isinstance(at, int | float) and at < before
+    dated = isinstance(at, int | float) and not isinstance(at, bool) and at < before
+    return dated and (body.get("kind"), body.get("status")) == (kind, status)
 
 
 class CrashError(BaseException):
