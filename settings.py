@@ -24,6 +24,7 @@ class Settings:
     telemetry: str
     body_limit: int
     flush_s: float
+    silence_s: float
     default_output_tokens: int
     deadline_s: float
     handover_s: float
@@ -49,6 +50,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
+        silence_s=reader.value("SILENCE_S", default="60", convert=positive),
         default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_int),
         deadline_s=reader.value("DEADLINE_S", default="1800", convert=positive),
         handover_s=reader.value("HANDOVER_S", default="480", convert=positive),

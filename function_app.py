@@ -1,0 +1,146 @@
+"""Where does everything come together? Settings become clients, clients become steps, steps become functions."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+import httpx
+
+import telemetry
+from activities.begin import Begin
+from activities.finish import Finish
+from activities.guard import guarded
+from activities.infer import Infer, Pace
+from activities.recall import Recall
+from activities.route import Route
+from activities.settle import Settle
+from activities.sweep import Patience, Sweep
+from api.routes import HttpRoute, Ports, routes
+from clients.backends import BackendClient
+from clients.beliefs import Beliefs
+from clients.clock import Clock, SystemClock
+from clients.ledger import Ledger
+from clients.openai_backend import OpenAIBackend
+from clients.orchestrations import DurableOrchestrations
+from clients.sqlite_store import SqliteStore
+from clients.store import Store
+from clients.tokens import LocalKeyAuthenticator
+from clients.turns import Turns
+from domain import wire
+from domain.errors import ConfigurationError
+from domain.fleet import AuthKind, Fleet
+from domain.fleet_file import fleet_from_toml
+from domain.price_file import prices_from_toml
+from orchestrators.respond import respond
+from settings import Settings, read_settings
+
+
+def build(settings: Settings) -> df.DFApp:
+    """Compose the application; nothing is opened or called before its first use."""
+    telemetry.set_up(settings.telemetry)
+    ports = ports_of(settings, SystemClock())
+    app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
+    for name, step in steps(ports).items():
+        app.activity_trigger(input_name="given", activity=name)(guarded(name, step))
+    for route in routes(ports):
+        add_route(app, route)
+    add_sweeper(app, ports)
+    return app
+
+
+def ports_of(settings: Settings, clock: Clock) -> Ports:
+    """Read the fleet and the prices, and make the clients that all steps and functions share."""
+    fleet = fleet_from_toml(settings.fleet.read_text(encoding="utf-8"), settings.variables)
+    prices = prices_from_toml(settings.prices.read_text(encoding="utf-8"))
+    problems = (*fleet.missing_prices(prices), *unsupported(fleet))
+    if problems:
+        raise ConfigurationError(problems)
+    store = open_store(settings, clock)
+    return Ports(
+        settings=settings,
+        clock=clock,
+        store=store,
+        turns=Turns(store, clock),
+        ledger=Ledger(store, clock),
+        fleet=fleet,
+        prices=prices,
+        authenticator=LocalKeyAuthenticator(
+            keys=settings.token_keys, audience=settings.token_audience, tenants=settings.token_tenants, clock=clock
+        ),
+        open_orchestrations=DurableOrchestrations,
+    )
+
+
+def unsupported(fleet: Fleet) -> tuple[str, ...]:
+    return tuple(
+        f"backends.{each.name}.auth: {each.auth.kind.value!r} is not supported yet; use none"
+        for each in fleet.backends.values()
+        if each.auth.kind is not AuthKind.NONE
+    )
+
+
+def open_store(settings: Settings, clock: Clock) -> Store:
+    if settings.store == "cosmos":
+        raise ConfigurationError(("GANGLION_STORE: cosmos is not supported yet; use sqlite",))
+    return SqliteStore(settings.data / "app.db", clock)
+
+
+def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+    """Return every activity under its name."""
+    settings, beliefs = ports.settings, Beliefs(ports.store, ports.clock)
+    infer = Infer(
+        turns=ports.turns,
+        ledger=ports.ledger,
+        beliefs=beliefs,
+        fleet=ports.fleet,
+        prices=ports.prices,
+        clients=backend_clients(ports.fleet, settings),
+        clock=ports.clock,
+        pace=Pace(flush_s=settings.flush_s, handover_s=settings.handover_s),
+    )
+    route = Route(
+        turns=ports.turns,
+        beliefs=beliefs,
+        fleet=ports.fleet,
+        prices=ports.prices,
+        clock=ports.clock,
+        default_output_tokens=settings.default_output_tokens,
+    )
+    return {
+        wire.BEGIN: Begin(ports.turns).begin,
+        wire.RECALL: Recall(ports.turns).recall,
+        wire.ROUTE: route.route,
+        wire.INFER: infer.infer,
+        wire.FINISH: Finish(ports.turns).finish,
+        wire.SETTLE: Settle(ports.ledger).settle,
+    }
+
+
+def backend_clients(fleet: Fleet, settings: Settings) -> Mapping[str, BackendClient]:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    http = httpx.AsyncClient(limits=limits, trust_env=False)
+    return {
+        name: OpenAIBackend(backend, http, silence_s=settings.silence_s) for name, backend in fleet.backends.items()
+    }
+
+
+def add_route(app: df.DFApp, route: HttpRoute) -> None:
+    handler = app.durable_client_input(client_name="client")(route.handler) if route.needs_client else route.handler
+    app.function_name(route.name)(app.route(route.template, methods=route.methods)(handler))
+
+
+def add_sweeper(app: df.DFApp, ports: Ports) -> None:
+    """Register the sweep, once a minute."""
+    sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=Patience())
+
+    async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
+        await sweep.sweep(DurableOrchestrations(client))
+
+    timed = app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+    app.function_name("sweeper")(timed(app.durable_client_input(client_name="client")(sweeper)))
+
+
+app = build(read_settings(os.environ))
