@@ -6,6 +6,7 @@ It is llama.cpp's own HTTP server with SmolLM2-135M-Instruct, both installed as 
 import argparse
 import importlib
 import importlib.metadata
+import os
 import signal
 import sys
 from pathlib import Path
@@ -24,15 +25,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--context", type=int, default=2048, help="tokens of context of each slot")
     parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
+    parser.add_argument("--threads", type=int, default=usual_threads())
     given = parser.parse_args()
     port: int = given.port
     end_with_stdin()
-    server = start(port=port, context=given.context, slots=given.slots)
+    server = start(port=port, context=given.context, slots=given.slots, threads=given.threads)
     say_ready(urlsplit(str(server.listening_address)).port or port)
     signal.pause()
 
 
-def start(*, port: int, context: int, slots: int) -> Any:
+def start(*, port: int, context: int, slots: int, threads: int) -> Any:
     """Gives the running xllamacpp.Server, which serves from threads of its own while it is referenced."""
     llama: Any = importlib.import_module("xllamacpp")
     wanted = llama.CommonParams()
@@ -42,9 +44,15 @@ def start(*, port: int, context: int, slots: int) -> Any:
     wanted.port = port
     wanted.n_parallel = slots
     wanted.n_ctx = context * slots
+    wanted.cpuparams.n_threads = threads
     wanted.ui = False
     wanted.endpoint_metrics = True
     return llama.Server(wanted)
+
+
+def usual_threads() -> int:
+    """Leaves half of the cores to others: its threads wait for each other, so a busy core stops them all."""
+    return max(1, (os.cpu_count() or 1) // 2)
 
 
 def weights() -> Path:

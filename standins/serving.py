@@ -11,9 +11,9 @@ HOST = "127.0.0.1"
 
 async def serve(app: web.Application, port: int) -> None:
     """Serves until SIGTERM or SIGINT; a handler is cancelled at once when its client goes away."""
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, HOST, port, shutdown_timeout=0).start()
+    await web.TCPSite(runner, HOST, port).start()
     say_ready(runner.addresses[0][1])
     await stop_signal()
     await runner.cleanup()

@@ -1,0 +1,58 @@
+"""Does every stand-in end with its parent, and stop when asked?"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.standins.processes import ROOT, lives, started, wait_until
+
+PARENT = "import subprocess, sys\nwith subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE) as child: child.wait()"
+
+
+@pytest.mark.parametrize("module", ["standins.scripted", "standins.llama"])
+def test_a_stand_in_ends_when_its_parent_is_killed(module: str) -> None:
+    command = [sys.executable, "-c", PARENT, sys.executable, "-m", module]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True) as parent:  # noqa: S603 - our own module
+        assert parent.stdout
+        assert '"ready": true' in parent.stdout.readline()
+        parent.kill()
+        rest = parent.stdout.read()
+    assert rest == "", "its standard output closes when the stand-in itself is gone"
+
+
+def test_a_module_that_knows_nothing_ends_when_its_parent_is_killed() -> None:
+    asleep = [sys.executable, "-m", "standins.lifeline", "http.server", "--bind", "127.0.0.1", "0"]
+    command = [sys.executable, "-c", PARENT, *asleep]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True) as parent:  # noqa: S603 - our own module
+        (child,) = wait_for_child(parent.pid)
+        parent.kill()
+        wait_until(lambda: not lives(child))
+
+
+def wait_for_child(pid: int) -> list[int]:
+    wait_until(lambda: bool(children(pid)))
+    return children(pid)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_scripted_model_stops_cleanly_in_mid_stream(number: signal.Signals) -> None:
+    with started("standins.scripted", "--port", "0") as (process, port):
+        asked = {"messages": [{"role": "user", "content": "COUNT 1000"}], "stream": True}
+        with httpx.stream("POST", f"http://127.0.0.1:{port}/v1/chat/completions", json=asked) as answer:
+            assert next(answer.iter_bytes())
+            process.send_signal(number)
+            assert process.wait(5) == 0
+
+
+def test_its_options_reach_the_model() -> None:
+    with started("standins.scripted", "--rate", "0", "--no-continue") as (_, port):
+        asked = {"messages": [{"role": "user", "content": "COUNT 9"}, {"role": "assistant", "content": "1"}]}
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=asked).status_code == 400

@@ -1,0 +1,203 @@
+"""Does the scripted model serve the OpenAI chat API as told?"""
+
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionMessageFunctionToolCall
+
+from tests.standins.conftest import Opener, asking, complete, ended, say
+from tests.standins.sse import bodies_of, text_of
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 3}},
+            "required": ["city", "days"],
+        },
+    },
+}
+CLOCK: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+async def test_count_says_one_number_a_token_and_its_usage_says_so(model: httpx.AsyncClient) -> None:
+    body = await complete(model, asking("COUNT 12"))
+    assert body["choices"][0]["message"]["content"] == "1 2 3 4 5 6 7 8 9 10 11 12"
+    assert body["choices"][0]["finish_reason"] == "stop"
+    assert body["usage"] == {"prompt_tokens": 5, "completion_tokens": 12, "total_tokens": 17}
+
+
+async def test_a_stream_carries_the_text_then_the_finish_then_the_usage(model: httpx.AsyncClient) -> None:
+    asked = asking("COUNT 3", stream=True, stream_options={"include_usage": True})
+    answer = await model.post("/v1/chat/completions", json=asked)
+    bodies = bodies_of(answer.text)
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert text_of(bodies) == "1 2 3"
+    assert [body["choices"][0]["finish_reason"] for body in bodies[:-1]] == [None, None, None, None, "stop"]
+    assert bodies[-1]["choices"] == []
+    assert bodies[-1]["usage"]["completion_tokens"] == 3
+
+
+async def test_a_stream_without_the_option_carries_no_usage(model: httpx.AsyncClient) -> None:
+    answer = await model.post("/v1/chat/completions", json=asking("COUNT 3", stream=True))
+    assert all("usage" not in body for body in bodies_of(answer.text))
+
+
+async def test_echo_keeps_the_text_exactly(model: httpx.AsyncClient) -> None:
+    text = "Grüße,  two spaces,\n\na line and a-word-much-longer-than-twelve-characters 🙂"
+    assert await say(model, f"ECHO {text}") == text
+
+
+async def test_recall_says_the_first_user_message(model: httpx.AsyncClient) -> None:
+    turns = [("system", "Be kind."), ("user", "My name is Ada."), ("assistant", "Hello."), ("user", "RECALL")]
+    messages = [{"role": role, "content": text} for role, text in turns]
+    body = await complete(model, {"messages": messages})
+    assert body["choices"][0]["message"]["content"] == "My name is Ada."
+
+
+async def test_content_in_parts_is_read_as_its_text(model: httpx.AsyncClient) -> None:
+    parts = [{"type": "text", "text": "ECHO one"}, {"type": "text", "text": " two"}]
+    body = await complete(model, {"messages": [{"role": "user", "content": parts}]})
+    assert body["choices"][0]["message"]["content"] == "one two"
+
+
+async def test_a_limit_cuts_the_answer_and_says_length(model: httpx.AsyncClient) -> None:
+    choice = (await complete(model, asking("COUNT 20", max_tokens=4)))["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("1 2 3 4", "length")
+
+
+async def test_a_limit_that_fits_exactly_says_stop(model: httpx.AsyncClient) -> None:
+    choice = (await complete(model, asking("COUNT 4", max_completion_tokens=4)))["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("1 2 3 4", "stop")
+
+
+async def test_filler_goes_up_to_the_limit_and_is_the_same_each_time(model: httpx.AsyncClient) -> None:
+    first = await complete(model, asking("Tell me a story.", max_tokens=100))
+    second = await complete(model, asking("Tell me a story.", max_tokens=100))
+    assert first["usage"]["completion_tokens"] == 100
+    assert first["choices"] == second["choices"]
+    assert first["choices"][0]["finish_reason"] == "length"
+
+
+async def test_filler_without_a_limit_stops_after_sixty_tokens(model: httpx.AsyncClient) -> None:
+    body = await complete(model, asking("Tell me a story."))
+    assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (60, "stop")
+
+
+async def test_other_messages_get_other_filler(model: httpx.AsyncClient) -> None:
+    assert await say(model, "one story") != await say(model, "another story")
+
+
+async def test_vary_differs_each_time_behind_the_count(model: httpx.AsyncClient) -> None:
+    first, second = await say(model, "VARY 3"), await say(model, "VARY 3")
+    assert first.startswith("1 2 3 take 1 ")
+    assert second.startswith("1 2 3 take 2 ")
+
+
+async def test_tokens_come_at_the_rate(open_model: Opener) -> None:
+    model = await open_model(rate=50, first_token_s=0.2)
+    started = time.monotonic()
+    await say(model, "COUNT 20")
+    assert 0.6 <= time.monotonic() - started < 1.2
+
+
+async def test_required_calls_the_first_tool_with_arguments_by_its_schema(model: httpx.AsyncClient) -> None:
+    body = await complete(model, asking("Will it rain?", tools=[WEATHER, CLOCK], tool_choice="required"))
+    choice = body["choices"][0]
+    call = choice["message"]["tool_calls"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert call["function"]["name"] == "weather"
+    assert json.loads(call["function"]["arguments"]) == {"city": "city", "days": 3}
+
+
+async def test_a_named_tool_is_called(model: httpx.AsyncClient) -> None:
+    named = {"type": "function", "function": {"name": "clock"}}
+    body = await complete(model, asking("What time is it?", tools=[WEATHER, CLOCK], tool_choice=named))
+    assert body["choices"][0]["message"]["tool_calls"][0]["function"] == {"name": "clock", "arguments": "{}"}
+
+
+async def test_auto_answers_with_text(model: httpx.AsyncClient) -> None:
+    assert await say(model, "ECHO hello", tools=[WEATHER], tool_choice="auto") == "hello"
+
+
+async def test_a_json_schema_is_answered_by_schema(model: httpx.AsyncClient) -> None:
+    schema = {"type": "object", "properties": {"mood": {"enum": ["calm", "wild"]}}, "required": ["mood"]}
+    wanted = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema, "strict": True}}
+    assert json.loads(await say(model, "How are you?", response_format=wanted)) == {"mood": "calm"}
+
+
+async def test_the_openai_sdk_reads_a_streamed_tool_call(model: httpx.AsyncClient) -> None:
+    async with AsyncOpenAI(base_url=f"{model.base_url}/v1", api_key="none") as client:
+        tools: Any = [WEATHER]
+        messages: Any = [{"role": "user", "content": "Will it rain?"}]
+        async with client.chat.completions.stream(
+            model="scripted", messages=messages, tools=tools, tool_choice="required"
+        ) as stream:
+            final = await stream.get_final_completion()
+    call = (final.choices[0].message.tool_calls or [])[0]
+    assert isinstance(call, ChatCompletionMessageFunctionToolCall)
+    assert json.loads(call.function.arguments) == {"city": "city", "days": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ([], None),
+        ({"messages": []}, "messages"),
+        ({"messages": ["hello"]}, "messages"),
+        (asking("hello", max_tokens=0), "max_tokens"),
+        (asking("hello", tools=[CLOCK], tool_choice={"function": {"name": "moon"}}), "tool_choice"),
+        (asking("COUNT many"), "messages"),
+        (asking("FAIL gently"), "messages"),
+        (asking("hello", continue_final_message=True), "continue_final_message"),
+    ],
+)
+async def test_a_bad_request_is_refused_by_name(model: httpx.AsyncClient, body: Any, param: str | None) -> None:
+    answer = await model.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_body_that_is_not_json_is_refused(model: httpx.AsyncClient) -> None:
+    assert (await model.post("/v1/chat/completions", content=b"{")).status_code == 400
+
+
+async def test_models_and_health_answer(model: httpx.AsyncClient) -> None:
+    assert (await model.get("/v1/models")).json()["data"][0]["id"] == "scripted"
+    assert (await model.get("/health")).json() == {"status": "ok"}
+
+
+async def test_a_served_request_is_on_record(model: httpx.AsyncClient) -> None:
+    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    await model.post("/v1/chat/completions", json=asking("COUNT 7", model="m", max_tokens=9), headers=headers)
+    entry = await ended(model)
+    assert (entry["how"], entry["tokens"], entry["limit"], entry["model"]) == ("done", 7, 9, "m")
+    assert entry["messages"] == [{"role": "user", "content": "COUNT 7"}]
+    assert entry["traceparent"] == headers["traceparent"]
+
+
+async def test_a_client_that_leaves_is_on_record_within_a_second(open_model: Opener) -> None:
+    model = await open_model(rate=50)
+    async with model.stream("POST", "/v1/chat/completions", json=asking("COUNT 500", stream=True)) as answer:
+        await anext(answer.aiter_bytes())
+    left = time.monotonic()
+    entry = await ended(model)
+    assert entry["how"] == "client-closed"
+    assert entry["ended"] - left < 1
+    assert entry["tokens"] < 100
+
+
+async def test_delete_clears_the_record(model: httpx.AsyncClient) -> None:
+    await say(model, "COUNT 1")
+    assert (await model.delete("/admin/requests")).status_code == 204
+    assert (await model.get("/admin/requests")).json() == {"requests": []}
