@@ -1,0 +1,1 @@
+"""The durable engine: storage, inboxes, timers and work items; it knows no wire protocol."""

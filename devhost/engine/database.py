@@ -1,0 +1,111 @@
+"""Where does the engine's data lie, and on which thread is it touched?
+
+One file in write-ahead mode, one thread, one connection. A killed process loses nothing that was committed.
+"""
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    id TEXT PRIMARY KEY, execution TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
+    created REAL NOT NULL, updated REAL NOT NULL, version TEXT, input TEXT, output TEXT,
+    custom_status TEXT, trace TEXT, parent TEXT
+);
+CREATE TABLE IF NOT EXISTS history (
+    instance TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY (instance, seq)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL, execution TEXT, event TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS inbox_by_instance ON inbox (instance);
+CREATE TABLE IF NOT EXISTS work (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL,
+    name TEXT NOT NULL, input TEXT NOT NULL, trace TEXT, redeliveries INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS timers (
+    instance TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL, fire_at REAL NOT NULL,
+    PRIMARY KEY (instance, execution, task)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS schedules (
+    function TEXT PRIMARY KEY, last REAL, next REAL NOT NULL, updated REAL NOT NULL
+);
+"""
+
+
+class DatabaseInUseError(Exception):
+    """Another host holds the database."""
+
+
+class DatabaseVersionError(Exception):
+    """The file was written by another version of this program."""
+
+
+def take_lock(path: Path) -> int:
+    """Returns the descriptor that holds the lock; the system drops it when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 32).decode().strip() or "unknown"
+        os.close(descriptor)
+        raise DatabaseInUseError(f"{path} is in use by another host (process {holder})") from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in {0, SCHEMA_VERSION}:
+        connection.close()
+        raise DatabaseVersionError(f"{path} has version {found}, this program reads {SCHEMA_VERSION}: move it away")
+    connection.executescript(SCHEMA)
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    return connection
+
+
+type Job = tuple[Callable[[], Any], asyncio.Future[Any]]
+
+
+class StorageThread:
+    """Runs what touches the database, one call after the other, off the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self.work, name="storage", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        answer: asyncio.Future[T] = self.loop.create_future()
+        self.jobs.put((lambda: step(*args, **kwargs), answer))
+        return await asyncio.shield(answer)
+
+    def work(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            step, answer = job
+            try:
+                value = step()
+            except Exception as error:  # noqa: BLE001 - this thread's entry point hands every failure to its caller
+                self.loop.call_soon_threadsafe(answer.set_exception, error)
+            else:
+                self.loop.call_soon_threadsafe(answer.set_result, value)
+
+    def stop(self) -> None:
+        self.jobs.put(None)
+        self.thread.join()

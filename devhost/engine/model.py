@@ -1,0 +1,177 @@
+"""What does the engine keep, ask and get back?"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from devhost.engine.events import Event, Parent
+
+
+class Status(StrEnum):
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    TERMINATED = "Terminated"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One orchestration. `input`, `output` and `custom_status` are texts, JSON unless a reason stands there."""
+
+    id: str
+    execution: str
+    name: str
+    status: Status
+    created: float
+    updated: float
+    version: str | None = None
+    input: str | None = None
+    output: str | None = None
+    custom_status: str | None = None
+    trace: str | None = None
+    parent: Parent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A wish to run an orchestration. Ids are chosen by the caller."""
+
+    id: str
+    execution: str
+    name: str
+    at: float
+    input: str | None = None
+    version: str | None = None
+    trace: str | None = None
+    parent: Parent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunActivity:
+    id: int
+    name: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """A cancelled timer takes an id and a place in the history, and never fires."""
+
+    id: int
+    fire_at: float
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTimer:
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild:
+    id: int
+    name: str
+    instance: str
+    input: str | None
+    version: str | None = None
+
+
+type Scheduled = RunActivity | StartTimer | StartChild
+type Command = Scheduled | CancelTimer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    reason: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuedAsNew:
+    """`carried` are the external events that go over to the new execution."""
+
+    input: str | None
+    carried: tuple[Event, ...] = ()
+
+
+type Ending = Completed | Failed | ContinuedAsNew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What an orchestrator gets to decide on. `new` opens with the turn's own start."""
+
+    instance: Instance
+    past: tuple[Event, ...]
+    new: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`custom_status` None leaves it as it was."""
+
+    commands: tuple[Command, ...] = ()
+    ending: Ending | None = None
+    custom_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One activity to run. `redeliveries` counts how often it was handed out again."""
+
+    row: int
+    instance: str
+    execution: str
+    task: int
+    name: str
+    input: str
+    trace: str | None
+    redeliveries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which instances? Times are seconds since 1970; an empty set of statuses means all."""
+
+    created_from: float | None = None
+    created_to: float | None = None
+    statuses: frozenset[Status] = frozenset()
+    prefix: str = ""
+
+
+class Executor(Protocol):
+    """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again."""
+
+    async def turn(self, turn: Turn) -> Decision: ...
+
+    async def activity(self, work: Work) -> Completed | Failed: ...
+
+
+class RedeliverError(Exception):
+    """What ran was lost with its worker: hand the work out again."""
+
+
+class InstanceNotFoundError(Exception):
+    """No instance has this id."""
+
+
+class InstanceEndedError(Exception):
+    """The instance has ended: nothing more can be asked of it."""
+
+
+class InstanceRunningError(Exception):
+    """The instance has not ended: its id is taken and its history can't go."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(f"An Orchestration instance with the status {status} already exists.")
+        self.status = status

@@ -1,0 +1,202 @@
+"""What does each operation of the engine change, all or nothing?
+
+Every public method is one transaction. They run on the storage thread, one at a time.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from devhost.engine.events import Event, Kind, decode
+from devhost.engine.model import (
+    TERMINAL,
+    Instance,
+    InstanceEndedError,
+    InstanceNotFoundError,
+    InstanceRunningError,
+    Query,
+    Start,
+    Work,
+)
+from devhost.engine.rows import (
+    INSTANCE,
+    WORK,
+    find_instance,
+    forget,
+    insert_instance,
+    instance_from_row,
+    is_free,
+    put_message,
+    read_history,
+    work_from_row,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    seq: int
+    execution: str | None
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """An instance, the events of its history that the reader lacked, and its unread messages."""
+
+    instance: Instance
+    history: list[Event]
+    inbox: list[Message]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    fire_at: float
+    instance: str
+    execution: str
+    task: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What a host finds to do when it starts."""
+
+    work: list[Work]
+    timers: list[Timer]
+    instances: list[str]
+
+
+def started_event(start: Start) -> Event:
+    return Event(
+        kind=Kind.STARTED,
+        at=start.at,
+        name=start.name,
+        input=start.input,
+        instance=start.id,
+        execution=start.execution,
+        version=start.version,
+        trace=start.trace,
+        parent=start.parent,
+    )
+
+
+class Store:
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        self.database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.database
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    def start(self, start: Start) -> None:
+        """Raises InstanceRunningError when the id belongs to an instance that has not ended."""
+        with self.transaction() as database:
+            found = find_instance(database, start.id)
+            if found is not None and not is_free(found):
+                raise InstanceRunningError(found.status)
+            insert_instance(database, start, started_event(start))
+
+    def send(self, instance: str, event: Event) -> None:
+        """Raises InstanceNotFoundError or InstanceEndedError."""
+        with self.transaction() as database:
+            found = find_instance(database, instance)
+            if found is None:
+                raise InstanceNotFoundError(instance)
+            if found.status in TERMINAL:
+                raise InstanceEndedError(instance)
+            put_message(database, instance, event)
+
+    def purge(self, instance: str) -> None:
+        """Raises InstanceNotFoundError or InstanceRunningError."""
+        with self.transaction() as database:
+            found = find_instance(database, instance)
+            if found is None:
+                raise InstanceNotFoundError(instance)
+            if found.status not in TERMINAL:
+                raise InstanceRunningError(found.status)
+            forget(database, instance)
+
+    def get(self, instance: str) -> Instance | None:
+        return find_instance(self.database, instance)
+
+    def history(self, instance: str) -> list[Event]:
+        return read_history(self.database, instance)
+
+    def query(self, query: Query) -> list[Instance]:
+        low, high = query.created_from or 0.0, query.created_to or float("inf")
+        rows = self.database.execute(
+            f"SELECT {INSTANCE} FROM instances WHERE created >= ? AND created <= ? AND substr(id, 1, ?) = ? "  # noqa: S608 - constant columns
+            "ORDER BY created, id",
+            (low, high, len(query.prefix), query.prefix),
+        ).fetchall()
+        found = [instance_from_row(row) for row in rows]
+        return [one for one in found if not query.statuses or one.status in query.statuses]
+
+    def load(self, instance: str, known: tuple[str, int]) -> Snapshot | None:
+        """`known` is the execution and the number of events that the reader has already."""
+        found = find_instance(self.database, instance)
+        if found is None:
+            return None
+        execution, count = known
+        rows = self.database.execute(
+            "SELECT seq, execution, event FROM inbox WHERE instance = ? ORDER BY seq", (instance,)
+        ).fetchall()
+        return Snapshot(
+            instance=found,
+            history=read_history(self.database, instance, count if execution == found.execution else 0),
+            inbox=[Message(seq=seq, execution=of, event=decode(text)) for seq, of, text in rows],
+        )
+
+    def finish_work(self, work: Work, event: Event) -> bool:
+        """Records the result of an activity, the first time it is told."""
+        with self.transaction() as database:
+            if database.execute("DELETE FROM work WHERE row = ?", (work.row,)).rowcount == 0:
+                return False
+            put_message(database, work.instance, event, work.execution)
+            return True
+
+    def redeliver(self, row: int) -> int:
+        """Counts one more delivery and returns how many there were."""
+        with self.transaction() as database:
+            found = database.execute(
+                "UPDATE work SET redeliveries = redeliveries + 1 WHERE row = ? RETURNING redeliveries", (row,)
+            ).fetchone()
+            return found[0] if found else 0
+
+    def drop(self, seqs: list[int]) -> None:
+        with self.transaction() as database:
+            database.executemany("DELETE FROM inbox WHERE seq = ?", [(seq,) for seq in seqs])
+
+    def fire(self, timers: list[Timer], at: float) -> list[str]:
+        """Turns due timers into messages; returns who has something to read."""
+        with self.transaction() as database:
+            return [one.instance for one in timers if self.fire_one(database, one, at)]
+
+    @staticmethod
+    def fire_one(database: sqlite3.Connection, timer: Timer, at: float) -> bool:
+        key = (timer.instance, timer.execution, timer.task)
+        gone = database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
+        if gone.rowcount == 0:
+            return False
+        event = Event(kind=Kind.TIMER_FIRED, at=at, task=timer.task, fire_at=timer.fire_at)
+        put_message(database, timer.instance, event, timer.execution)
+        return True
+
+    def recover(self) -> Backlog:
+        """What an earlier host left; each activity counts as handed out again."""
+        with self.transaction() as database:
+            database.execute("UPDATE work SET redeliveries = redeliveries + 1")
+            work = database.execute(f"SELECT {WORK} FROM work ORDER BY row").fetchall()  # noqa: S608 - constant columns
+            timers = database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
+            instances = database.execute("SELECT DISTINCT instance FROM inbox").fetchall()
+        return Backlog(
+            work=[work_from_row(row) for row in work],
+            timers=[Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in timers],
+            instances=[instance for (instance,) in instances],
+        )

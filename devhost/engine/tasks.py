@@ -1,0 +1,31 @@
+"""Who holds the tasks that nobody awaits, and who hears when one fails?"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+class Tasks:
+    """A task that fails is a defect of this program: `failed` is told, once for each."""
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self.failed = failed
+        self.running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self.running.add(task)
+        task.add_done_callback(self.on_done)
+        return task
+
+    def on_done(self, task: asyncio.Task[Any]) -> None:
+        self.running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed(error)
+
+    async def stop(self) -> None:
+        """Cancels all and waits for their ends."""
+        tasks = list(self.running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

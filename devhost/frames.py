@@ -1,0 +1,67 @@
+"""How do the host and its worker put messages on their pipe?
+
+A frame is two lengths (unsigned, 4 bytes, network order), a JSON header and a body of bytes.
+"""
+
+import asyncio
+import json
+import struct
+from collections.abc import Callable
+from typing import Any, override
+
+LENGTHS = struct.Struct("!II")
+
+type Header = dict[str, Any]
+
+
+def encode(header: Header, body: bytes = b"") -> bytes:
+    head = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join((LENGTHS.pack(len(head), len(body)), head, body))
+
+
+class Pipe(asyncio.Protocol):
+    """Both ends are the same: `on_frame` for each message, `on_end` once when the other end is gone."""
+
+    def __init__(self, on_frame: Callable[[Header, bytes], None], on_end: Callable[[], None]) -> None:
+        self.on_frame = on_frame
+        self.on_end = on_end
+        self.received = bytearray()
+        self.transport: asyncio.Transport | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self.transport = transport
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self.on_end()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        start = 0
+        while (frame := self.frame_at(start)) is not None:
+            header, body, start = frame
+            self.on_frame(header, body)
+        del self.received[:start]
+
+    def frame_at(self, start: int) -> tuple[Header, bytes, int] | None:
+        if len(self.received) - start < LENGTHS.size:
+            return None
+        head, body = LENGTHS.unpack_from(self.received, start)
+        middle = start + LENGTHS.size + head
+        end = middle + body
+        if len(self.received) < end:
+            return None
+        header = json.loads(self.received[start + LENGTHS.size : middle])
+        return header, bytes(self.received[middle:end]), end
+
+    def send(self, header: Header, body: bytes = b"") -> None:
+        if self.transport is not None:
+            self.transport.write(encode(header, body))
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()

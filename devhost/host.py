@@ -1,0 +1,199 @@
+"""Which parts make a host, and in which order do they start and stop?"""
+
+import asyncio
+import os
+import signal
+import socket
+import traceback
+from pathlib import Path
+
+from aiohttp import web
+
+from devhost.catalog import Catalog, catalog_from_ready, unsupported
+from devhost.console import say, show
+from devhost.engine.database import StorageThread, connect, take_lock
+from devhost.engine.engine import Engine, Limits
+from devhost.engine.store import Store
+from devhost.engine.tasks import Tasks
+from devhost.http.admin import Admin
+from devhost.http.forwarding import upstream_session
+from devhost.http.server import FunctionServer, Route, routes_of
+from devhost.listing import listing
+from devhost.protocol_v1.client import WEBHOOKS, client_binding
+from devhost.protocol_v1.executor import WorkerExecutor
+from devhost.protocol_v1.rest import DurableApi
+from devhost.settings import HostSettings, Options, host_settings, local_values, read_json, worker_environment
+from devhost.state import State, write_state
+from devhost.supervisor.messages import Ready
+from devhost.supervisor.process import Command
+from devhost.supervisor.supervisor import Supervisor, Watch
+from devhost.timers.runner import TimerFunctions
+
+HOST = "127.0.0.1"
+DRAIN_S = 5.0
+REST_LIMIT = 1024**3
+
+
+def listen(port: int) -> socket.socket:
+    """Raises OSError when the port is taken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+def origin(listener: socket.socket) -> str:
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+class Host:
+    """Everything of one running host. `run` returns the exit code."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.app = options.app.resolve()
+        self.host_json = host_settings(read_json(self.app / "host.json"))
+        self.values = local_values(self.app)
+        self.lock = take_lock(options.database)
+        self.public = listen(options.port)
+        self.private = listen(0)
+        self.port: int = self.public.getsockname()[1]
+        self.stopped = asyncio.Event()
+        self.exit_code = 0
+        self.catalog = Catalog(functions={}, orchestrators={}, activities={})
+        self.routes: list[Route] = []
+        self.tasks = Tasks(self.on_defect)
+        self.runners: list[web.AppRunner] = []
+        self.build()
+
+    def build(self) -> None:
+        environment = worker_environment(self.app, self.values, os.environ)
+        self.storage = StorageThread(asyncio.get_running_loop())
+        self.store = Store(connect(self.options.database))
+        self.supervisor = Supervisor(
+            command=Command(app=self.app, environment=environment, client=self.client()),
+            watch=Watch(started=self.on_started, ready=self.on_ready, lost=self.on_lost),
+            timeout=self.host_json.timeout_s,
+        )
+        self.engine = Engine(
+            store=self.store,
+            storage=self.storage,
+            executor=WorkerExecutor(supervisor=self.supervisor, catalog=lambda: self.catalog),
+            limits=Limits(turns=self.host_json.turns, activities=self.host_json.activities),
+            tasks=self.tasks,
+        )
+        self.timers = TimerFunctions(
+            supervisor=self.supervisor,
+            catalog=lambda: self.catalog,
+            storage=self.storage,
+            store=self.store,
+            settings=environment,
+            tasks=self.tasks,
+        )
+        self.functions = FunctionServer(
+            supervisor=self.supervisor, routes=lambda: self.routes, http=lambda: self.catalog.http
+        )
+        self.api = DurableApi(engine=self.engine, hub=self.host_json.hub, trace_of=self.functions.traces.get)
+
+    def client(self) -> str:
+        return client_binding(origin=origin(self.public), rpc=origin(self.private), hub=self.host_json.hub)
+
+    async def run(self) -> int:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, self.on_signal)
+        self.storage.start()
+        try:
+            await self.start()
+            await self.stopped.wait()
+        finally:
+            await self.stop()
+        return self.exit_code
+
+    async def start(self) -> None:
+        warn_of_unknown(self.host_json, self.app)
+        self.functions.session = upstream_session()
+        await self.serve(self.public_application(), self.public, cancel=True)
+        await self.serve(self.private_application(), self.private, cancel=False)
+        await self.supervisor.start()
+        show(listing(self.routes, self.catalog, origin(self.public)))
+        self.tasks.spawn(self.supervisor.keep())
+        await self.engine.recover()
+        self.timers.start()
+        say(f"ready: {origin(self.public)}")
+
+    def public_application(self) -> web.Application:
+        application = web.Application(client_max_size=REST_LIMIT)
+        Admin(supervisor=self.supervisor, timers=self.timers, stopping=self.stopped.is_set).add_to(application)
+        self.api.add_to(application, WEBHOOKS)
+        application.router.add_route("*", "/{path:.*}", self.functions.handle)
+        return application
+
+    def private_application(self) -> web.Application:
+        application = web.Application(client_max_size=REST_LIMIT)
+        self.api.add_to(application, "/durabletask")
+        return application
+
+    async def serve(self, application: web.Application, listener: socket.socket, *, cancel: bool) -> None:
+        runner = web.AppRunner(application, access_log=None, handler_cancellation=cancel, shutdown_timeout=DRAIN_S)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        self.runners.append(runner)
+
+    def on_started(self, pid: int) -> None:
+        self.write_state(pid, ready=False)
+
+    def on_ready(self, pid: int, ready: Ready) -> None:
+        self.catalog = catalog_from_ready(ready)
+        self.routes = routes_of(self.catalog, self.host_json.prefix)
+        self.write_state(pid, ready=True)
+        say(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
+        for function in self.catalog.functions.values():
+            for kind in unsupported(function):
+                say(f"warning: function {function.name} has a binding that is not supported here: {kind}")
+
+    def on_lost(self) -> None:
+        self.write_state(None, ready=False)
+
+    def write_state(self, worker: int | None, *, ready: bool) -> None:
+        state = State(host_pid=os.getpid(), worker_pid=worker, port=self.port, ready=ready)
+        write_state(self.options.state, state)
+
+    def on_signal(self) -> None:
+        if self.stopped.is_set():
+            os._exit(130)
+        say("stopping")
+        self.stopped.set()
+
+    def on_defect(self, error: BaseException) -> None:
+        show("".join(traceback.format_exception(error)))
+        say("this host has a defect and stops; nothing that was recorded is lost")
+        self.exit_code = 70
+        self.stopped.set()
+
+    async def stop(self) -> None:
+        """No new requests, turns or timers; what runs gets a little time; then the worker goes."""
+        self.engine.stop()
+        if self.exit_code == 0:
+            await self.drain()
+        for runner in reversed(self.runners):
+            await runner.cleanup()
+        if self.functions.session is not None:
+            await self.functions.session.close()
+        await self.tasks.stop()
+        await self.supervisor.stop()
+        self.storage.stop()
+        self.on_lost()
+
+    async def drain(self) -> None:
+        """Orchestrators and activities of the worker, at most DRAIN_S."""
+        process = self.supervisor.process
+        deadline = asyncio.get_running_loop().time() + DRAIN_S
+        while process is not None and process.waiting and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+
+
+def warn_of_unknown(settings: HostSettings, app: Path) -> None:
+    if settings.unknown:
+        say(f"warning: {app / 'host.json'} has keys that this host does not know: {', '.join(settings.unknown)}")

@@ -1,0 +1,61 @@
+"""How is the host itself asked and told?"""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from aiohttp import web
+
+from devhost.clock import now
+from devhost.supervisor.messages import Answer, Raised, WorkerLostError
+from devhost.supervisor.supervisor import Supervisor
+from devhost.timers.runner import TimerFunctions, UnknownFunctionError
+
+VERSION = "0.1.0"
+
+
+class Admin:
+    def __init__(self, *, supervisor: Supervisor, timers: TimerFunctions, stopping: Callable[[], bool]) -> None:
+        self.supervisor = supervisor
+        self.timers = timers
+        self.stopping = stopping
+        self.started = now()
+
+    def add_to(self, application: web.Application) -> None:
+        application.router.add_get("/admin/host/status", self.status)
+        application.router.add_post("/admin/functions/{name}", self.run)
+
+    async def status(self, request: web.Request) -> web.Response:
+        worker = self.supervisor.process
+        up = self.supervisor.up.is_set()
+        return web.json_response(
+            {
+                "id": "devhost",
+                "state": "Stopping" if self.stopping() else ("Running" if up else "Initialized"),
+                "version": VERSION,
+                "processUptime": int((now() - self.started) * 1000),
+                "hostProcessId": os.getpid(),
+                "workerProcessId": worker.pid if worker and up else None,
+                "workerRestarts": self.supervisor.deaths,
+            }
+        )
+
+    async def run(self, request: web.Request) -> web.Response:
+        """202 at once; with ?wait=true after the end, 200 or 500."""
+        try:
+            function = self.timers.find(request.match_info["name"])
+        except UnknownFunctionError:
+            return web.Response(status=404, text="No timer function of this name exists.")
+        running = asyncio.ensure_future(self.timers.run_now(function))
+        running.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if request.query.get("wait", "").lower() != "true":
+            return web.Response(status=202)
+        return await self.outcome(running)
+
+    @staticmethod
+    async def outcome(running: "asyncio.Future[Answer]") -> web.Response:
+        try:
+            answer = await asyncio.shield(running)
+        except WorkerLostError:
+            return web.Response(status=500, text="The worker ended before the function did.")
+        return web.Response(status=500, text=answer.message) if isinstance(answer, Raised) else web.Response()

@@ -1,0 +1,72 @@
+"""How does a request become the value of a classic HTTP trigger, and its answer a response?"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from devhost.http.forwarding import BODY_LIMIT, BodyTooLargeError
+from devhost.supervisor.messages import Answer, Raised, Returned
+
+COOKIE_ATTRIBUTES = (("domain", "Domain"), ("path", "Path"), ("max_age", "Max-Age"), ("same_site", "SameSite"))
+COOKIE_FLAGS = (("secure", "Secure"), ("http_only", "HttpOnly"))
+
+
+def joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: ",".join(found) for name, found in values.items()}
+
+
+def http_from_request(request: web.Request, parameters: dict[str, str]) -> dict[str, Any]:
+    """Empty query values are dropped, as the real host does."""
+    return {
+        "method": request.method,
+        "url": str(request.url),
+        "headers": joined([(name.lower(), value) for name, value in request.headers.items()]),
+        "query": joined([(name, value) for name, value in request.query.items() if value]),
+        "params": parameters,
+    }
+
+
+async def body_of(request: web.Request) -> bytes:
+    """The real host reads a body only when its length is declared. Raises BodyTooLargeError."""
+    length = request.content_length
+    if not length:
+        return b""
+    if length > BODY_LIMIT:
+        raise BodyTooLargeError
+    return await request.content.readexactly(length)
+
+
+def cookie_text(cookie: dict[str, Any]) -> str:
+    parts = [f"{cookie['name']}={cookie['value']}"]
+    parts += [f"{title}={plain(cookie[key])}" for key, title in COOKIE_ATTRIBUTES if cookie[key] is not None]
+    if cookie["expires"] is not None:
+        moment = datetime.fromtimestamp(cookie["expires"], UTC)
+        parts.append(f"Expires={moment.strftime('%a, %d %b %Y %H:%M:%S GMT')}")
+    parts += [title for key, title in COOKIE_FLAGS if cookie[key]]
+    return "; ".join(parts)
+
+
+def plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def response_from_answer(answer: Answer) -> web.Response:
+    """An exception is a 500 without a body, as the real host answers."""
+    if isinstance(answer, Raised):
+        return web.Response(status=500)
+    if answer.type == "http":
+        return response_from_http(answer)
+    return web.Response(status=204) if answer.type == "none" else web.Response(text=answer.body.decode())
+
+
+def response_from_http(answer: Returned) -> web.Response:
+    headers = CIMultiDict(answer.header["headers"])
+    headers.popall("Content-Length", None)
+    for cookie in answer.header["cookies"]:
+        headers.add("Set-Cookie", cookie_text(cookie))
+    return web.Response(status=answer.header["status"], headers=headers, body=answer.body)

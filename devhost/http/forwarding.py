@@ -1,0 +1,138 @@
+"""How does a request reach the app's own HTTP server, and its answer the client, byte for byte?"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
+from multidict import CIMultiDict
+from yarl import URL
+
+BODY_LIMIT = 100 * 1024 * 1024
+SMALL = 64 * 1024
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+    }
+)
+OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+CONNECT_TRIES = 10
+CONNECT_WAIT_S = 0.05
+
+
+class BodyTooLargeError(Exception):
+    """The request is larger than the host takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a request goes: the app's server and the invocation that waits for it."""
+
+    uri: str
+    invocation: str
+
+
+def upstream_session() -> ClientSession:
+    return ClientSession(
+        connector=TCPConnector(limit=0),
+        timeout=ClientTimeout(total=None),
+        auto_decompress=False,
+        skip_auto_headers=OF_THE_CLIENT,
+    )
+
+
+def kept(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
+    """Without what belongs to one connection only."""
+    named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
+    dropped = HOP_BY_HOP | named
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
+
+
+def request_headers(request: web.Request, invocation: str) -> "CIMultiDict[str]":
+    headers = kept(CIMultiDict(request.headers))
+    headers.popall("Host", None)
+    headers["x-ms-invocation-id"] = invocation
+    headers["X-Forwarded-Host"] = request.host
+    headers["X-Forwarded-Proto"] = request.scheme
+    if request.remote:
+        headers.add("X-Forwarded-For", request.remote)
+    return headers
+
+
+def check_length(request: web.Request) -> None:
+    """Raises BodyTooLargeError."""
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise BodyTooLargeError
+
+
+async def limited(request: web.Request) -> AsyncIterator[bytes]:
+    taken = 0
+    async for chunk in request.content.iter_any():
+        taken += len(chunk)
+        if taken > BODY_LIMIT:
+            raise BodyTooLargeError
+        yield chunk
+
+
+async def open_upstream(session: ClientSession, request: web.Request, target: Target) -> ClientResponse:
+    """Raises ClientError when the app's server can't be reached or breaks before its first byte."""
+    url = URL(target.uri + request.raw_path, encoded=True)
+    body = limited(request) if request.body_exists else None
+    return await session.request(
+        request.method,
+        url,
+        headers=request_headers(request, target.invocation),
+        data=body,
+        allow_redirects=False,
+    )
+
+
+def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:
+    return request.method == "HEAD" or upstream.status in {204, 304} or upstream.content_length == 0
+
+
+async def relay(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
+    """The client's answer. A break in the middle aborts the client's connection: never a clean end."""
+    headers = kept(CIMultiDict(upstream.headers))
+    length = upstream.content_length
+    if has_no_body(request, upstream) or (length is not None and length <= SMALL):
+        body = await upstream.read()
+        return whole(request, upstream, headers, body)
+    return await stream(request, upstream, headers)
+
+
+def whole(
+    request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]", body: bytes
+) -> web.StreamResponse:
+    if request.method == "HEAD":
+        return web.Response(status=upstream.status, reason=upstream.reason, headers=headers)
+    headers.popall("Content-Length", None)
+    return web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
+
+
+async def stream(request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]") -> web.StreamResponse:
+    answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+    await answer.prepare(request)
+    try:
+        async for chunk in upstream.content.iter_any():
+            await answer.write(chunk)
+    except ClientError:
+        abort(request)
+        raise
+    await answer.write_eof()
+    return answer
+
+
+def abort(request: web.Request) -> None:
+    transport = request.transport
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

@@ -1,0 +1,183 @@
+"""Which function does a path belong to?
+
+Templates are those of ASP.NET: {name}, {name?}, {name=default}, {*rest}, {name:constraint:constraint(argument)}.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+from uuid import UUID
+
+TOKEN = re.compile(r"\{(?P<parameter>(?:[^{}]|\{\{|\}\})+)\}|(?P<literal>(?:[^{}]|\{\{|\}\})+)")
+PARAMETER = re.compile(
+    r"(?P<star>\*{0,2})(?P<name>[^:=?(]+)(?P<constraints>(?::[^:(=?]+(?:\((?:[^()]|\([^()]*\))*\))?)*)"
+    r"(?:=(?P<default>.*?))?(?P<optional>\?)?"
+)
+CONSTRAINT = re.compile(r":([^:(]+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
+
+
+class BadRouteError(Exception):
+    """The route template can't be read."""
+
+
+type Check = Callable[[str], bool]
+
+
+def converts(convert: Callable[[str], object]) -> Check:
+    def check(text: str) -> bool:
+        try:
+            convert(text)
+        except ValueError:
+            return False
+        return True
+
+    return check
+
+
+def boolean(text: str) -> bool:
+    return text.lower() in {"true", "false"}
+
+
+def within(low: str | None, high: str | None) -> Check:
+    """A whole number between the two, each open when None."""
+
+    def check(text: str) -> bool:
+        number = re.fullmatch(r"[+-]?\d+", text)
+        return (
+            number is not None and (low is None or int(text) >= int(low)) and (high is None or int(text) <= int(high))
+        )
+
+    return check
+
+
+def length(low: str, high: str) -> Check:
+    return lambda text: int(low) <= len(text) <= int(high)
+
+
+PLAIN: Mapping[str, Check] = {
+    "int": within(str(-(2**31)), str(2**31 - 1)),
+    "long": within(str(-(2**63)), str(2**63 - 1)),
+    "bool": boolean,
+    "alpha": lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,
+    "guid": converts(UUID),
+    "float": converts(float),
+    "double": converts(float),
+    "decimal": converts(float),
+    "required": bool,
+}
+
+
+def regular(pattern: str) -> Check:
+    compiled = re.compile(pattern.replace("{{", "{").replace("}}", "}"), re.IGNORECASE)
+    return lambda text: compiled.search(text) is not None
+
+
+def split_range(argument: str) -> tuple[str, str]:
+    low, _, high = argument.partition(",")
+    return low.strip(), high.strip() or low.strip()
+
+
+WITH_ARGUMENT: Mapping[str, Callable[[str], Check]] = {
+    "min": lambda argument: within(argument, None),
+    "max": lambda argument: within(None, argument),
+    "range": lambda argument: within(*split_range(argument)),
+    "length": lambda argument: length(*split_range(argument)),
+    "minlength": lambda argument: length(argument, str(2**31)),
+    "maxlength": lambda argument: length("0", argument),
+    "regex": regular,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    name: str
+    checks: tuple[Check, ...] = ()
+    default: str | None = None
+    optional: bool = False
+    rest: bool = False
+
+    @property
+    def may_be_absent(self) -> bool:
+        return self.optional or self.rest or self.default is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    text: str
+    pattern: re.Pattern[str]
+    parameters: tuple[Parameter, ...]
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The route values of a raw path without its leading slash, None when it is another route's."""
+        found = self.pattern.fullmatch(path.strip("/"))
+        if found is None:
+            return None
+        values: dict[str, str] = {}
+        for number, parameter in enumerate(self.parameters):
+            text = found[f"p{number}"]
+            value = parameter.default if text is None else decoded(text)
+            if value is None:
+                continue
+            if not all(check(value) for check in parameter.checks):
+                return None
+            values[parameter.name] = value
+        return values
+
+
+def decoded(text: str) -> str:
+    """Percent-decoded, but for an encoded slash, which is no separator and stays as it came."""
+    return "%2F".join(unquote(part) for part in re.split("%2F", text, flags=re.IGNORECASE))
+
+
+def constraint(name: str, argument: str | None) -> Check:
+    if argument is None and name in PLAIN:
+        return PLAIN[name]
+    if argument is not None and name in WITH_ARGUMENT:
+        return WITH_ARGUMENT[name](argument)
+    raise BadRouteError(f"unknown route constraint '{name}'")
+
+
+def parameter_from_text(text: str) -> Parameter:
+    found = PARAMETER.fullmatch(text)
+    if found is None:
+        raise BadRouteError(f"can't read the route parameter '{{{text}}}'")
+    checks = tuple(constraint(name.lower(), argument) for name, argument in split_constraints(found["constraints"]))
+    return Parameter(
+        name=found["name"].strip(),
+        checks=checks,
+        default=found["default"],
+        optional=found["optional"] is not None,
+        rest=bool(found["star"]),
+    )
+
+
+def split_constraints(text: str) -> list[tuple[str, str | None]]:
+    return [(found[1], found[2]) for found in CONSTRAINT.finditer(text)]
+
+
+def segments(text: str) -> list[str]:
+    """The template cut at the slashes that are outside braces."""
+    return re.findall(r"(?:\{(?:[^{}]|\{\{|\}\})*\}|[^/{])+", text.strip("/"))
+
+
+def template_from_text(text: str) -> Template:
+    """Raises BadRouteError."""
+    parameters: list[Parameter] = []
+    pattern = "".join(segment_pattern(segment, parameters, first=n == 0) for n, segment in enumerate(segments(text)))
+    return Template(text=text, pattern=re.compile(pattern, re.IGNORECASE), parameters=tuple(parameters))
+
+
+def segment_pattern(segment: str, parameters: list[Parameter], *, first: bool) -> str:
+    parts: list[str] = []
+    for token in TOKEN.finditer(segment):
+        if token["literal"] is not None:
+            parts.append(re.escape(token["literal"].replace("{{", "{").replace("}}", "}")))
+            continue
+        parameter = parameter_from_text(token["parameter"])
+        parts.append(f"(?P<p{len(parameters)}>{'.*' if parameter.rest else '[^/]+?'})")
+        parameters.append(parameter)
+    slash = "" if first else "/"
+    body = "".join(parts)
+    alone = len(parts) == 1 and parameters and body.startswith("(?P")
+    return f"(?:{slash}{body})?" if alone and parameters[-1].may_be_absent else f"{slash}{body}"

@@ -1,0 +1,1 @@
+"""The 1.x out-of-process protocol of Durable Functions, on top of the engine."""

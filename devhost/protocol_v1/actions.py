@@ -1,0 +1,173 @@
+"""What did the orchestrator ask for? The SDK's action list, parsed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devhost.protocol_v1.times import parse_time
+
+FOREVER_S = 6.0 * 24 * 3600
+
+
+class UnsupportedActionError(Exception):
+    """The orchestrator asked for something this host does not do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Seconds and a factor; attempts count the first."""
+
+    first_s: float
+    attempts: int
+    factor: float = 1.0
+    longest_s: float = FOREVER_S
+
+    def wait_s(self, failures: int) -> float:
+        return min(self.longest_s, self.first_s * self.factor ** (failures - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    name: str
+    input: str
+    retry: Retry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    name: str
+    input: str | None
+    instance: str | None = None
+    version: str | None = None
+    retry: Retry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    fire_at: float
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitForEvent:
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueAsNew:
+    input: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnyOf:
+    children: tuple["Action", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllOf:
+    children: tuple["Action", ...]
+
+
+type Action = Activity | Child | Timer | WaitForEvent | ContinueAsNew | AnyOf | AllOf
+
+type Wire = Mapping[str, Any]
+
+NOT_DONE_HERE = {
+    7: "call_entity is not supported by this host yet",
+    8: "call_http is not supported by this host: call an activity that makes the request",
+    9: "signal_entity is not supported by this host yet",
+    10: "signal_entity is not supported by this host yet",
+}
+
+
+def retry_from_wire(wire: Wire) -> Retry | None:
+    options = wire.get("retryOptions")
+    if options is None:
+        return None
+    longest = options.get("maxRetryIntervalInMilliseconds")
+    return Retry(
+        first_s=options["firstRetryIntervalInMilliseconds"] / 1000,
+        attempts=options["maxNumberOfAttempts"],
+        factor=options.get("backoffCoefficient") or 1.0,
+        longest_s=longest / 1000 if longest else FOREVER_S,
+    )
+
+
+def activity(wire: Wire) -> Activity:
+    return Activity(name=wire["functionName"], input=wire["input"], retry=retry_from_wire(wire))
+
+
+def child(wire: Wire) -> Child:
+    return Child(
+        name=wire["functionName"],
+        input=wire["input"],
+        instance=wire.get("instanceId") or None,
+        version=wire.get("version"),
+        retry=retry_from_wire(wire),
+    )
+
+
+def timer(wire: Wire) -> Timer:
+    return Timer(fire_at=parse_time(wire["fireAt"]), cancelled=wire["isCanceled"])
+
+
+def wait_for_event(wire: Wire) -> WaitForEvent:
+    return WaitForEvent(name=wire["externalEventName"])
+
+
+def continue_as_new(wire: Wire) -> ContinueAsNew:
+    return ContinueAsNew(input=wire["input"])
+
+
+def any_of(wire: Wire) -> AnyOf:
+    return AnyOf(children=actions_from_wire(wire["compoundActions"]))
+
+
+def all_of(wire: Wire) -> AllOf:
+    return AllOf(children=actions_from_wire(wire["compoundActions"]))
+
+
+PARSERS = {
+    0: activity,
+    1: activity,
+    2: child,
+    3: child,
+    4: continue_as_new,
+    5: timer,
+    6: wait_for_event,
+    11: any_of,
+    12: all_of,
+}
+
+
+def action_from_wire(wire: Wire) -> Action:
+    kind = wire["actionType"]
+    if kind not in PARSERS:
+        raise UnsupportedActionError(NOT_DONE_HERE.get(kind, f"action type {kind} is not known to this host"))
+    return PARSERS[kind](wire)
+
+
+def actions_from_wire(wires: list[Wire]) -> tuple[Action, ...]:
+    return tuple(action_from_wire(wire) for wire in wires)
+
+
+def can_desynchronise(actions: tuple[Action, ...]) -> str | None:
+    """The name of a retried call that shares a task_any or task_all with others, if there is one.
+
+    Its retries take their ids late: a compound that ends before them leaves SDK and host with different numbers.
+    """
+    for action in actions:
+        match action:
+            case AnyOf(children=children) | AllOf(children=children):
+                found = retried_among(children) or can_desynchronise(children)
+                if found:
+                    return found
+            case _:
+                continue
+    return None
+
+
+def retried_among(children: tuple[Action, ...]) -> str | None:
+    if len(children) < 2:  # noqa: PLR2004 - alone it is safe
+        return None
+    return next((c.name for c in children if isinstance(c, Activity | Child) and c.retry is not None), None)

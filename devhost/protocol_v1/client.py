@@ -1,0 +1,46 @@
+"""What does a durable client receive from the host, and which links does it hand out?"""
+
+import json
+from typing import Any
+
+CODE = "code=devhost"
+WEBHOOKS = "/runtime/webhooks/durabletask"
+LINKS = {
+    "statusQueryGetUri": ("", ""),
+    "sendEventPostUri": ("/raiseEvent/{eventName}", ""),
+    "terminatePostUri": ("/terminate", "reason={text}&"),
+    "rewindPostUri": ("/rewind", "reason={text}&"),
+    "purgeHistoryDeleteUri": ("", ""),
+    "restartPostUri": ("/restart", ""),
+    "suspendPostUri": ("/suspend", "reason={text}&"),
+    "resumePostUri": ("/resume", "reason={text}&"),
+}
+
+
+def links(origin: str, hub: str, instance: str) -> dict[str, str]:
+    """The management addresses of one instance."""
+    query = f"taskHub={hub}&connection=Storage&{CODE}"
+    base = f"{origin}{WEBHOOKS}/instances/{instance}"
+    return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in LINKS.items()}
+
+
+def client_binding(*, origin: str, rpc: str, hub: str) -> str:
+    """`origin` is the public address, `rpc` the one that only workers know."""
+    base = f"{origin}{WEBHOOKS}"
+    create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
+    binding: dict[str, Any] = {
+        "taskHubName": hub,
+        "connectionName": None,
+        "creationUrls": {
+            "createNewInstancePostUri": f"{create}?{CODE}",
+            "createAndWaitOnNewInstancePostUri": (
+                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&{CODE}"
+            ),
+        },
+        "managementUrls": {"id": "INSTANCEID", **links(origin, hub, "INSTANCEID")},
+        "baseUrl": base,
+        "requiredQueryStringParameters": CODE,
+        "rpcBaseUrl": f"{rpc}/durabletask/",
+        "httpBaseUrl": None,
+    }
+    return json.dumps(binding)

@@ -1,0 +1,190 @@
+"""What does a turn decide, given what the orchestrator answered?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devhost.engine.events import Event, Kind
+from devhost.engine.model import (
+    CancelTimer,
+    Command,
+    Completed,
+    ContinuedAsNew,
+    Decision,
+    Ending,
+    Failed,
+    RunActivity,
+    Scheduled,
+    StartChild,
+    StartTimer,
+    Turn,
+)
+from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
+from devhost.protocol_v1.determinism import find_complaint, scheduled_before
+from devhost.protocol_v1.simulation import Simulation
+
+MARKER = "\n\n$OutOfProcData$:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The orchestrator's answer: all actions since its start, and where it stands."""
+
+    done: bool
+    actions: tuple[Action, ...]
+    output: str | None = None
+    error: str | None = None
+    custom_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Which orchestrators and activities exist: lower-case name to the name as it is written."""
+
+    orchestrators: Mapping[str, str]
+    activities: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    decision: Decision
+    warnings: tuple[str, ...] = ()
+
+
+def state_from_json(text: str) -> State:
+    """Raises ValueError, KeyError or UnsupportedActionError."""
+    wire: dict[str, Any] = json.loads(text)
+    custom = wire.get("customStatus")
+    return State(
+        done=wire["isDone"],
+        actions=actions_from_wire(wire["actions"][0] if wire["actions"] else []),
+        output=json.dumps(wire["output"]) if wire.get("output") is not None else None,
+        error=wire.get("error"),
+        custom_status=None if custom is None else json.dumps(custom),
+    )
+
+
+def state_from_failure(message: str) -> State | None:
+    """The state that travels at the end of an orchestrator's exception; an error text may quote the marker itself."""
+    _, marker, tail = message.rpartition(MARKER)
+    return state_from_json(tail) if marker else None
+
+
+def orchestrator_failed(name: str, error: str) -> Failed:
+    return Failed(
+        reason=f"Orchestrator function '{name}' failed: {error}", details=f"Message: {error}, StackTrace: (none)"
+    )
+
+
+def unknown(kind: str, article: str, name: str, known: Mapping[str, str]) -> Failed:
+    names = ", ".join(f"'{one}'" for one in sorted(known.values()))
+    return Failed(
+        reason=f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} function. "
+        f"Additional info: The following are the known {kind} functions: {names}."
+    )
+
+
+def unknown_orchestrator(name: str, names: Names) -> Failed:
+    return unknown("orchestrator", "an", name, names.orchestrators)
+
+
+def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
+    """A command that could only hang the instance: the host fails it instead, in words."""
+    match command:
+        case RunActivity() if command.name.lower() not in names.activities:
+            return unknown("activity", "an", command.name, names.activities)
+        case StartChild() if command.name.lower() not in names.orchestrators:
+            return unknown_orchestrator(command.name, names)
+        case StartChild() if is_own_line(turn, command.instance):
+            return Failed(
+                reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "
+                "it is the id of this instance or of its parent."
+            )
+        case _:
+            return None
+
+
+def is_own_line(turn: Turn, instance: str) -> bool:
+    parent = turn.instance.parent
+    return instance.lower() in {turn.instance.id.lower(), parent.instance.lower() if parent else ""}
+
+
+def cancellations(commands: list[Scheduled], turn: Turn) -> list[Command]:
+    """Timers of earlier turns that are cancelled now: they need not fire."""
+    fired = {event.task for event in (*turn.past, *turn.new) if event.kind is Kind.TIMER_FIRED}
+    created = {event.id for event in turn.past if event.kind is Kind.TIMER_CREATED}
+    cancelled = {c.id for c in commands if isinstance(c, StartTimer) and c.cancelled}
+    return [CancelTimer(id=number) for number in sorted((cancelled & created) - fired)]
+
+
+def ending_of(state: State, simulation: Simulation, name: str) -> Ending | None:
+    if not simulation.ended:
+        return None
+    if state.error is not None:
+        return orchestrator_failed(name, state.error)
+    if simulation.continued is not None:
+        return ContinuedAsNew(input=json.dumps(simulation.continued.input), carried=tuple(simulation.carried))
+    return Completed(output=state.output) if state.done else None
+
+
+def simulate(turn: Turn, state: State) -> Simulation:
+    simulation = Simulation(actions=state.actions, execution=turn.instance.execution)
+    simulation.feed_all((*turn.past, *turn.new))
+    return simulation
+
+
+def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, ...]:
+    found: list[str] = []
+    hazard = can_desynchronise(state.actions)
+    if hazard is not None:
+        found.append(
+            f"orchestrator '{turn.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
+            "when the compound ends first, SDK and host number later tasks differently and the instance can hang or "
+            "mix up results; retry inside the activity or in a sub-orchestrator"
+        )
+    if not (state.done or state.error is not None or simulation.waits):
+        found.append(
+            f"orchestrator '{turn.instance.name}' ({turn.instance.id}) waits for something this host does not know of "
+            "and will not go on by itself"
+        )
+    return tuple(found)
+
+
+def decide(turn: Turn, state: State, names: Names) -> Verdict:
+    """Compares what the orchestrator wants with what it did before, and says what is new."""
+    simulation = simulate(turn, state)
+    before = scheduled_before(turn.past)
+    complaint = find_complaint(before, simulation.commands)
+    if complaint is not None:
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
+    fresh: list[Command] = [command for command in simulation.commands if command.id not in before]
+    refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
+    if refused is not None:
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, refused.reason)))
+    decision = Decision(
+        commands=(*fresh, *cancellations(simulation.commands, turn)),
+        ending=ending_of(state, simulation, turn.instance.name),
+        custom_status=state.custom_status,
+    )
+    return Verdict(decision=decision, warnings=warnings_of(turn, state, simulation))
+
+
+def decide_on_failure(turn: Turn, message: str, stack: str, names: Names) -> Verdict:
+    """An orchestrator that raised: its actions still count, then the instance fails."""
+    try:
+        state = state_from_failure(message)
+    except UnsupportedActionError as error:
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
+    if state is None:
+        text = f"Result: Failure\nException: {message}\nStack: {stack}"
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
+    return decide(turn, state, names)
+
+
+def decide_on_answer(turn: Turn, text: str, names: Names) -> Verdict:
+    try:
+        state = state_from_json(text)
+    except UnsupportedActionError as error:
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
+    return decide(turn, state, names)

@@ -1,0 +1,101 @@
+"""How does the engine reach the user's orchestrators and activities through the 1.x protocol?"""
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+from devhost.catalog import Catalog, Function
+from devhost.console import say
+from devhost.engine.model import Completed, Decision, Failed, RedeliverError, Turn, Work
+from devhost.protocol_v1.decision import (
+    Names,
+    Verdict,
+    decide_on_answer,
+    decide_on_failure,
+    orchestrator_failed,
+    unknown,
+    unknown_orchestrator,
+)
+from devhost.protocol_v1.history import context_from_turn
+from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
+from devhost.supervisor.supervisor import Supervisor
+from devhost.tracing import next_trace
+
+
+def names_of(catalog: Catalog) -> Names:
+    return Names(
+        orchestrators={key: one.durable_name for key, one in catalog.orchestrators.items()},
+        activities={key: one.durable_name for key, one in catalog.activities.items()},
+    )
+
+
+def activity_failed(name: str, raised: Raised) -> Failed:
+    details = {"Message": raised.message, "StackTrace": raised.stack}
+    return Failed(reason=f"Activity function '{name}' failed:  {raised.message}", details=json.dumps(details))
+
+
+class WorkerExecutor:
+    """`catalog` is asked anew for each call: the app may have changed with its worker."""
+
+    def __init__(self, *, supervisor: Supervisor, catalog: Callable[[], Catalog]) -> None:
+        self.supervisor = supervisor
+        self.catalog = catalog
+        self.warned: set[str] = set()
+
+    async def turn(self, turn: Turn) -> Decision:
+        await self.ready()
+        name = turn.instance.name
+        function = self.catalog().orchestrators.get(name.lower())
+        if function is None:
+            failed = unknown_orchestrator(name, names_of(self.catalog()))
+            return Decision(ending=orchestrator_failed(name, failed.reason))
+        what = f"orchestrator {name} ({turn.instance.id})"
+        try:
+            answer = await self.invoke(function, what, context_from_turn(turn), turn.instance.trace)
+        except TimedOutError:
+            raise RedeliverError from None
+        verdict = self.judge(turn, answer)
+        self.warn(verdict)
+        return verdict.decision
+
+    def judge(self, turn: Turn, answer: Answer) -> Verdict:
+        names = names_of(self.catalog())
+        if isinstance(answer, Raised):
+            return decide_on_failure(turn, answer.message, answer.stack, names)
+        return decide_on_answer(turn, answer.text or "{}", names)
+
+    def warn(self, verdict: Verdict) -> None:
+        """Each warning once: replay would repeat it with every turn."""
+        for text in verdict.warnings:
+            if text not in self.warned:
+                self.warned.add(text)
+                say(f"warning: {text}")
+
+    async def activity(self, work: Work) -> Completed | Failed:
+        await self.ready()
+        function = self.catalog().activities.get(work.name.lower())
+        if function is None:
+            return unknown("activity", "an", work.name, names_of(self.catalog()).activities)
+        try:
+            answer = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
+        except TimedOutError:
+            text = f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {work.name}"
+            return activity_failed(work.name, Raised(message=text, stack=""))
+        return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=answer.text)
+
+    async def ready(self) -> None:
+        await self.supervisor.current(None)
+
+    async def invoke(self, function: Function, what: str, text: str, trace: str | None) -> Answer:
+        invocation = Invocation(
+            id=str(uuid4()),
+            function_id=function.id,
+            what=what,
+            type="string",
+            trace=next_trace(trace),
+            body=text.encode(),
+        )
+        try:
+            return await self.supervisor.invoke(invocation)
+        except WorkerLostError:
+            raise RedeliverError from None

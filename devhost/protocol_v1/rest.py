@@ -1,0 +1,212 @@
+"""How do durable clients talk to the engine over HTTP?"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from devhost.clock import now
+from devhost.engine.engine import Engine
+from devhost.engine.events import Event, Kind
+from devhost.engine.model import (
+    TERMINAL,
+    Instance,
+    InstanceEndedError,
+    InstanceNotFoundError,
+    InstanceRunningError,
+    Start,
+    Status,
+)
+from devhost.protocol_v1.client import links
+from devhost.protocol_v1.history import parsed
+from devhost.protocol_v1.status import query_from_wire, show_from_query, status_code, status_to_wire
+
+LONGEST_ID = 256
+ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]*")
+
+type Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def refused(status: int, message: str) -> web.Response:
+    """Clients of the SDK read ExceptionMessage, people read Message."""
+    return web.json_response({"Message": message, "ExceptionMessage": message}, status=status)
+
+
+def answering(handler: Handler) -> Handler:
+    """What the engine raises, as the API says it."""
+
+    async def answered(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except RefusedError as error:
+            return refused(error.status, str(error))
+        except InstanceNotFoundError:
+            return refused(404, "No instance with this id exists.")
+        except InstanceEndedError:
+            return web.Response(status=410)
+
+    return answered
+
+
+async def json_body(request: web.Request) -> str | None:
+    """The body as JSON text, None when it is empty."""
+    text = (await request.read()).decode("utf-8", "replace")
+    if not text:
+        return None
+    try:
+        json.loads(text)
+    except ValueError:
+        raise RefusedError(400, "The request body is not valid JSON.") from None
+    return text
+
+
+def instance_id(request: web.Request) -> str:
+    found = request.match_info.get("id") or uuid4().hex
+    if len(found) > LONGEST_ID or not ID.fullmatch(found):
+        raise RefusedError(400, "An instance id is 1 to 256 characters, without / \\ # ?, and does not start with @.")
+    return found
+
+
+def event_of(request: web.Request, kind: Kind) -> Event:
+    return Event(kind=kind, at=now(), reason=request.query.get("reason", ""))
+
+
+class DurableApi:
+    """`origin` tells the public address of this host; `trace_of` the trace of an invocation that is running."""
+
+    def __init__(self, *, engine: Engine, hub: str, trace_of: Callable[[str], str | None]) -> None:
+        self.engine = engine
+        self.hub = hub
+        self.trace_of = trace_of
+
+    def add_to(self, application: web.Application, prefix: str) -> None:
+        one = f"{prefix}/instances/{{id}}"
+        routes: list[tuple[str, str, Handler]] = [
+            ("POST", f"{prefix}/orchestrators/{{name}}", self.start),
+            ("POST", f"{prefix}/orchestrators/{{name}}/{{id}}", self.start),
+            ("GET", f"{prefix}/instances", self.query),
+            ("GET", f"{prefix}/instances/", self.query),
+            ("DELETE", f"{prefix}/instances", self.purge_many),
+            ("DELETE", f"{prefix}/instances/", self.purge_many),
+            ("GET", one, self.get),
+            ("DELETE", one, self.purge),
+            ("POST", f"{one}/raiseEvent/{{event}}", self.raise_event),
+            ("POST", f"{one}/terminate", self.terminate),
+            ("POST", f"{one}/suspend", self.suspend),
+            ("POST", f"{one}/resume", self.resume),
+            ("POST", f"{one}/rewind", self.not_here),
+            ("POST", f"{one}/restart", self.not_here),
+        ]
+        for method, path, handler in routes:
+            application.router.add_route(method, path, answering(handler))
+
+    async def start(self, request: web.Request) -> web.Response:
+        start = Start(
+            id=instance_id(request),
+            execution=uuid4().hex,
+            name=request.match_info["name"],
+            at=now(),
+            input=await json_body(request),
+            version=request.query.get("version"),
+            trace=self.trace(request),
+        )
+        try:
+            await self.engine.start(start)
+        except InstanceRunningError as error:
+            return refused(409, str(error))
+        return await self.started(request, start.id)
+
+    def trace(self, request: web.Request) -> str | None:
+        invocation = request.headers.get("X-Azure-Functions-InvocationId", "")
+        return request.headers.get("traceparent") or self.trace_of(invocation)
+
+    async def started(self, request: web.Request, instance: str) -> web.Response:
+        """The addresses of a new instance; with `timeout`, its result if it comes in time."""
+        if "timeout" in request.query:
+            ended = await self.wait(instance, float(request.query["timeout"]), request)
+            if ended is not None:
+                return ended
+        addresses = links(str(request.url.origin()), self.hub, instance)
+        body = {"id": instance, **{name: url for name, url in addresses.items() if name != "rewindPostUri"}}
+        headers = {"Location": addresses["statusQueryGetUri"], "Retry-After": "10"}
+        return web.json_response(body, status=202, headers=headers)
+
+    async def wait(self, instance: str, timeout_s: float, request: web.Request) -> web.Response | None:
+        interval = float(request.query.get("pollingInterval", "1"))
+        deadline = now() + timeout_s
+        while now() < deadline:
+            found = await self.engine.get(instance)
+            if found is not None and found.status in TERMINAL:
+                return self.ended(found, request)
+            await asyncio.sleep(min(interval, max(0.0, deadline - now())))
+        return None
+
+    @staticmethod
+    def ended(instance: Instance, request: web.Request) -> web.Response:
+        if instance.status is Status.COMPLETED:
+            return web.json_response(parsed(instance.output))
+        return web.json_response(
+            status_to_wire(instance, show_from_query(request.query)), status=status_code(instance, request.query)
+        )
+
+    async def get(self, request: web.Request) -> web.Response:
+        show = show_from_query(request.query)
+        found = await self.engine.get(request.match_info["id"])
+        if found is None:
+            return refused(404, "No instance with this id exists.")
+        history = await self.engine.history(found.id) if show.history else None
+        code = status_code(found, request.query)
+        headers = {"Location": str(request.url), "Retry-After": "5"} if code == 202 else None  # noqa: PLR2004 - the status above
+        return web.json_response(status_to_wire(found, show, history), status=code, headers=headers)
+
+    async def query(self, request: web.Request) -> web.Response:
+        show = show_from_query(request.query)
+        try:
+            query = query_from_wire(request.query)
+        except ValueError as error:
+            raise RefusedError(400, str(error)) from None
+        found: list[dict[str, Any]] = [status_to_wire(one, show) for one in await self.engine.query(query)]
+        return web.json_response(found)
+
+    async def raise_event(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/json":
+            raise RefusedError(400, "Only application/json request content is supported")
+        name, text = request.match_info["event"], await json_body(request)
+        event = Event(kind=Kind.EVENT_RAISED, at=now(), name=name, input=text if text is not None else "null")
+        return await self.send(request, event)
+
+    async def terminate(self, request: web.Request) -> web.Response:
+        return await self.send(request, event_of(request, Kind.TERMINATED))
+
+    async def suspend(self, request: web.Request) -> web.Response:
+        return await self.send(request, event_of(request, Kind.SUSPENDED))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        return await self.send(request, event_of(request, Kind.RESUMED))
+
+    async def send(self, request: web.Request, event: Event) -> web.Response:
+        await self.engine.send(request.match_info["id"], event)
+        return web.Response(status=202)
+
+    async def purge(self, request: web.Request) -> web.Response:
+        try:
+            await self.engine.purge(request.match_info["id"])
+        except InstanceRunningError as error:
+            return refused(412, str(error))
+        return web.json_response({"instancesDeleted": 1})
+
+    async def purge_many(self, request: web.Request) -> web.Response:
+        return refused(501, "This host does not purge by time and status yet.")
+
+    async def not_here(self, request: web.Request) -> web.Response:
+        return refused(501, "This host does not rewind or restart instances yet.")

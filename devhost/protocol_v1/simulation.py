@@ -1,0 +1,243 @@
+"""Which commands, with which ids, does a list of actions come to, given what has happened so far?
+
+The host numbers what it schedules in the order in which its own program of the actions runs: top-level actions one
+after the other, a retried call with a timer after each failure (one more, due at once, after the last), compounds
+together. The SDK numbers its tasks the same way, so this order is the protocol.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from devhost.engine.events import Event, Kind
+from devhost.engine.model import RunActivity, Scheduled, StartChild, StartTimer
+from devhost.protocol_v1.actions import (
+    Action,
+    Activity,
+    AllOf,
+    AnyOf,
+    Child,
+    ContinueAsNew,
+    Retry,
+    Timer,
+    WaitForEvent,
+)
+
+COMPLETIONS = {
+    Kind.ACTIVITY_COMPLETED: True,
+    Kind.CHILD_COMPLETED: True,
+    Kind.TIMER_FIRED: True,
+    Kind.ACTIVITY_FAILED: False,
+    Kind.CHILD_FAILED: False,
+}
+
+
+class Pending:
+    """Something that a program waits for; what waits goes on inside `resolve`, as .NET's continuations do."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.succeeded = False
+        self.waiting: list[Callable[[], None]] = []
+
+    def resolve(self, *, succeeded: bool) -> None:
+        if self.done:
+            return
+        self.done, self.succeeded = True, succeeded
+        waiting, self.waiting = self.waiting, []
+        for go_on in waiting:
+            go_on()
+
+    def then(self, go_on: Callable[[], None]) -> None:
+        if self.done:
+            go_on()
+        else:
+            self.waiting.append(go_on)
+
+    def __await__(self) -> Generator["Pending", None, bool]:
+        if not self.done:
+            yield self
+        return self.succeeded
+
+
+def run(program: Coroutine[Pending, None, bool]) -> Pending:
+    """Runs a program as far as it goes; the rest runs as what it waits for resolves."""
+    ended = Pending()
+
+    def step() -> None:
+        try:
+            awaited = program.send(None)
+        except StopIteration as stop:
+            ended.resolve(succeeded=stop.value)
+        else:
+            awaited.then(step)
+
+    step()
+    return ended
+
+
+def resolved(*, succeeded: bool) -> Pending:
+    pending = Pending()
+    pending.resolve(succeeded=succeeded)
+    return pending
+
+
+@dataclass(slots=True, kw_only=True)
+class Simulation:
+    """`commands` are in the order of their ids; `open` are those not completed; `carried` came after the end."""
+
+    actions: tuple[Action, ...]
+    execution: str
+    now: float = 0.0
+    commands: list[Scheduled] = field(default_factory=list[Scheduled])
+    open: dict[int, Pending] = field(default_factory=dict[int, Pending])
+    waiters: defaultdict[str, list[Pending]] = field(default_factory=lambda: defaultdict(list))
+    early: defaultdict[str, deque[Event]] = field(default_factory=lambda: defaultdict(deque))
+    held: list[Event] = field(default_factory=list[Event])
+    carried: list[Event] = field(default_factory=list[Event])
+    suspended: bool = False
+    program: Pending | None = None
+    continued: ContinueAsNew | None = None
+
+    @property
+    def ended(self) -> bool:
+        """The program is through and nothing that it started is left: a timer nobody cancelled keeps it open."""
+        return self.program is not None and self.program.done and not self.open
+
+    @property
+    def waits(self) -> bool:
+        """Something that the host knows of can still wake the orchestrator."""
+        return bool(self.open) or any(self.waiters.values()) or self.suspended
+
+    def feed_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.feed(event)
+
+    def feed(self, event: Event) -> None:
+        match event.kind:
+            case Kind.TURN_STARTED:
+                self.now = event.at
+            case Kind.STARTED:
+                self.program = run(self.in_order())
+            case Kind.SUSPENDED:
+                self.suspended = True
+            case Kind.RESUMED:
+                self.resume()
+            case Kind.EVENT_RAISED | Kind.TIMER_FIRED if self.suspended:
+                self.held.append(event)
+            case kind if kind in COMPLETIONS and self.suspended:
+                self.held.append(event)
+            case Kind.EVENT_RAISED:
+                self.on_raised(event)
+            case kind if kind in COMPLETIONS:
+                self.on_completion(event)
+            case _:
+                pass
+
+    def resume(self) -> None:
+        self.suspended = False
+        held, self.held = self.held, []
+        self.feed_all(held)
+
+    def on_completion(self, event: Event) -> None:
+        pending = self.open.pop(event.task, None)
+        if pending is not None:
+            pending.resolve(succeeded=COMPLETIONS[event.kind])
+
+    def on_raised(self, event: Event) -> None:
+        if self.program is not None and self.program.done and self.continued is not None:
+            self.carried.append(event)
+            return
+        name = (event.name or "").lower()
+        if self.waiters[name]:
+            self.waiters[name].pop().resolve(succeeded=True)
+        else:
+            self.early[name].append(event)
+
+    def schedule(self, make: Callable[[int], Scheduled]) -> Pending:
+        number = len(self.commands)
+        command = make(number)
+        self.commands.append(command)
+        if isinstance(command, StartTimer) and command.cancelled:
+            return resolved(succeeded=False)
+        pending = self.open[number] = Pending()
+        return pending
+
+    def wait_for(self, name: str) -> Pending:
+        key = name.lower()
+        if self.early[key]:
+            self.early[key].popleft()
+            return resolved(succeeded=True)
+        pending = Pending()
+        self.waiters[key].append(pending)
+        return pending
+
+    async def in_order(self) -> bool:
+        for action in self.actions:
+            await self.begin(action)
+        return True
+
+    def begin(self, action: Action) -> Awaitable[bool]:
+        match action:
+            case Activity():
+                return self.called(action.retry, self.activity(action))
+            case Child():
+                return self.called(action.retry, self.child(action))
+            case Timer():
+                return self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
+            case WaitForEvent():
+                return self.wait_for(action.name)
+            case ContinueAsNew():
+                self.continued = action
+                return resolved(succeeded=True)
+            case AnyOf():
+                return self.first_of([self.start(child) for child in action.children])
+            case AllOf():
+                return self.all_of([self.start(child) for child in action.children])
+
+    def start(self, action: Action) -> Pending:
+        begun = self.begin(action)
+        return begun if isinstance(begun, Pending) else run(awaiting(begun))
+
+    def called(self, retry: Retry | None, make: Callable[[int], Scheduled]) -> Awaitable[bool]:
+        return self.schedule(make) if retry is None else self.retried(retry, make)
+
+    async def retried(self, retry: Retry, make: Callable[[int], Scheduled]) -> bool:
+        for attempt in range(1, retry.attempts + 1):
+            if await self.schedule(make):
+                return True
+            last = attempt == retry.attempts
+            await self.schedule(self.timer(self.now + (0.0 if last else retry.wait_s(attempt))))
+        return False
+
+    def activity(self, action: Activity) -> Callable[[int], Scheduled]:
+        return lambda number: RunActivity(id=number, name=action.name, input=action.input)
+
+    def child(self, action: Child) -> Callable[[int], Scheduled]:
+        return lambda number: StartChild(
+            id=number,
+            name=action.name,
+            instance=action.instance or f"{self.execution}:{number}",
+            input=action.input,
+            version=action.version,
+        )
+
+    def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], Scheduled]:
+        return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
+
+    @staticmethod
+    async def all_of(children: list[Pending]) -> bool:
+        outcomes = [await child for child in children]
+        return all(outcomes)
+
+    @staticmethod
+    def first_of(children: list[Pending]) -> Pending:
+        first = Pending() if children else resolved(succeeded=True)
+        for child in children:
+            child.then(lambda: first.resolve(succeeded=True))
+        return first
+
+
+async def awaiting(begun: Awaitable[Any]) -> bool:
+    return await begun

@@ -1,0 +1,99 @@
+"""How does the management API describe an instance?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devhost.engine.events import Event, Kind
+from devhost.engine.model import TERMINAL, Instance, Query, Status
+from devhost.protocol_v1.history import WIRE, event_to_wire, parsed
+from devhost.protocol_v1.times import parse_time, status_time, wire_time
+
+DROPPED_EVENTS = frozenset({Kind.TURN_STARTED, Kind.TURN_COMPLETED, Kind.ACTIVITY_SCHEDULED, Kind.CHILD_CREATED})
+DROPPED_KEYS = frozenset({"EventId", "IsPlayed", "TaskScheduledId", "TimerId"})
+DROPPED_OF_START = frozenset({"Name", "OrchestrationInstance", "ParentInstance", "Version", "Tags"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """Which parts of an instance the caller wants to see."""
+
+    input: bool = True
+    history: bool = False
+    history_output: bool = False
+
+
+def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    return query.get(name, str(default)).lower() == "true"
+
+
+def show_from_query(query: Mapping[str, str]) -> Show:
+    return Show(
+        input=flag(query, "showInput", default=True),
+        history=flag(query, "showHistory"),
+        history_output=flag(query, "showHistoryOutput"),
+    )
+
+
+def status_to_wire(instance: Instance, show: Show, history: list[Event] | None = None) -> dict[str, Any]:
+    wire = {
+        "name": instance.name,
+        "instanceId": instance.id,
+        "runtimeStatus": str(instance.status),
+        "input": parsed(instance.input) if show.input else None,
+        "customStatus": parsed(instance.custom_status),
+        "output": parsed(instance.output),
+        "createdTime": status_time(instance.created),
+        "lastUpdatedTime": status_time(instance.updated),
+    }
+    return wire if history is None else wire | {"historyEvents": compact(history, show)}
+
+
+def compact(history: list[Event], show: Show) -> list[dict[str, Any]]:
+    """The history as people read it: completions carry what was scheduled and when."""
+    scheduled = {event.id: event for event in history if event.id >= 0}
+    return [entry(event, scheduled, show) for event in history if event.kind not in DROPPED_EVENTS]
+
+
+def entry(event: Event, scheduled: Mapping[int, Event], show: Show) -> dict[str, Any]:
+    dropped = DROPPED_KEYS | hidden(event, show)
+    wire = {key: value for key, value in event_to_wire(event, played=True).items() if key not in dropped}
+    wire["EventType"] = WIRE[event.kind][1]
+    if event.kind is Kind.STARTED:
+        wire["FunctionName"] = event.name
+    cause = scheduled.get(event.task)
+    if cause is not None:
+        wire["ScheduledTime"] = wire_time(cause.at)
+        wire |= {"FunctionName": cause.name} if cause.name else {}
+    if "Result" in wire:
+        wire["Result"] = parsed(wire["Result"])
+    return wire
+
+
+def hidden(event: Event, show: Show) -> frozenset[str]:
+    result = frozenset[str]() if show.history_output else frozenset({"Result"})
+    given = frozenset[str]() if show.input else frozenset({"Input"})
+    return result | given | (DROPPED_OF_START if event.kind is Kind.STARTED else frozenset())
+
+
+def status_code(instance: Instance, query: Mapping[str, str]) -> int:
+    if instance.status is Status.FAILED and flag(query, "returnInternalServerErrorOnFailure"):
+        return 500
+    return 200 if instance.status in TERMINAL else 202
+
+
+def statuses_from_text(text: str) -> frozenset[Status]:
+    """Raises ValueError for a status that does not exist; some exist only in other hosts."""
+    elsewhere = {"ContinuedAsNew", "Canceled", ""}
+    return frozenset(Status(one) for one in text.split(",") if one not in elsewhere)
+
+
+def query_from_wire(query: Mapping[str, str]) -> Query:
+    """Raises ValueError."""
+    low, high = query.get("createdTimeFrom"), query.get("createdTimeTo")
+    return Query(
+        created_from=parse_time(low) if low else None,
+        created_to=parse_time(high) if high else None,
+        statuses=statuses_from_text(query.get("runtimeStatus", "")),
+        prefix=query.get("instanceIdPrefix", ""),
+    )

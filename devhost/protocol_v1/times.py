@@ -1,0 +1,18 @@
+"""How does the protocol write a moment?"""
+
+from datetime import UTC, datetime
+
+
+def wire_time(at: float) -> str:
+    """ISO 8601 with seven digits of fraction, as .NET writes it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def status_time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> float:
+    """Raises ValueError. Without a zone the time is UTC."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,126 @@
+"""What do host.json, local.settings.json and the command line say?"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_TIMEOUT_S = 30.0 * 60
+SECONDS_OF = (3600.0, 60.0, 1.0)
+KNOWN = {
+    "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
+    "extensions": {"http", "durableTask"},
+    "extensions.http": {"routePrefix"},
+    "extensions.durableTask": {
+        "hubName",
+        "maxConcurrentActivityFunctions",
+        "maxConcurrentOrchestratorFunctions",
+        "maxConcurrentEntityFunctions",
+        "storageProvider",
+        "tracing",
+        "defaultVersion",
+        "versionMatchStrategy",
+    },
+}
+
+
+class SettingsError(Exception):
+    """A settings file can't be used; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line. Port 0 takes a free one."""
+
+    app: Path
+    port: int
+    database: Path
+    state: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """host.json as far as this host knows it; `unknown` are the keys that it does not."""
+
+    prefix: str = "api"
+    timeout_s: float | None = DEFAULT_TIMEOUT_S
+    hub: str = "TestHubName"
+    turns: int = 10
+    activities: int = 10
+    unknown: tuple[str, ...] = ()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises SettingsError; a file that isn't there is an empty object."""
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: not a JSON object")
+    return value
+
+
+def timeout_from_text(text: str | None) -> float | None:
+    """Seconds from [days.]hours:minutes:seconds; "-1" is no limit. Raises SettingsError."""
+    if text is None:
+        return DEFAULT_TIMEOUT_S
+    if text == "-1":
+        return None
+    days, _, rest = text.rpartition(".") if text.count(":") > 1 and "." in text.split(":")[0] else ("0", "", text)
+    try:
+        clock = [float(part) for part in rest.split(":")]
+        return float(days) * 86400 + sum(n * s for n, s in zip(clock, SECONDS_OF, strict=True))
+    except ValueError:
+        raise SettingsError(f"functionTimeout: can't read '{text}'") from None
+
+
+def unknown_keys(host: Mapping[str, Any]) -> tuple[str, ...]:
+    found: list[str] = []
+    for path, known in KNOWN.items():
+        value: Any = host
+        for part in filter(None, path.split(".")):
+            value = value.get(part, {})
+        found += [f"{path}.{key}".lstrip(".") for key in value if key not in known]
+    return tuple(found)
+
+
+def host_settings(host: Mapping[str, Any]) -> HostSettings:
+    """Raises SettingsError."""
+    extensions = host.get("extensions", {})
+    durable = extensions.get("durableTask", {})
+    at_once = 10 * (os.cpu_count() or 1)
+    return HostSettings(
+        prefix=extensions.get("http", {}).get("routePrefix", "api"),
+        timeout_s=timeout_from_text(host.get("functionTimeout")),
+        hub=durable.get("hubName", "TestHubName"),
+        turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
+        activities=durable.get("maxConcurrentActivityFunctions", at_once),
+        unknown=unknown_keys(host),
+    )
+
+
+def local_values(app: Path) -> dict[str, str]:
+    """The Values of local.settings.json, else of its sample. Raises SettingsError."""
+    own = app / "local.settings.json"
+    path = own if own.exists() else app / "local.settings.sample.json"
+    values = read_json(path).get("Values", {})
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path}: Values is not a JSON object")
+    return {str(name): str(value) for name, value in values.items()}
+
+
+def worker_environment(app: Path, values: Mapping[str, str], process: Mapping[str, str]) -> dict[str, str]:
+    """The real environment wins over the settings file."""
+    return {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        **values,
+        **process,
+        "AzureWebJobsScriptRoot": str(app),
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,24 @@
+"""Where do tools and tests find this host's processes?"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    host_pid: int
+    worker_pid: int | None
+    port: int
+    ready: bool
+
+
+def write_state(path: Path | None, state: State) -> None:
+    """Readers see the old file or the new one, never a part."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    draft.replace(path)

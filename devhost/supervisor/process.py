@@ -1,0 +1,144 @@
+"""How does one worker process live: spawned, loaded, asked, ended?"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devhost.frames import Header, Pipe
+from devhost.supervisor.messages import (
+    Answer,
+    AppFailedToLoadError,
+    Indexed,
+    Invocation,
+    Raised,
+    Ready,
+    Returned,
+    WorkerLostError,
+)
+
+STOP_S = 2.0
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a worker is started with. `client` is the JSON that durable clients receive."""
+
+    app: Path
+    environment: Mapping[str, str]
+    client: str
+
+
+def answer_from_frame(header: Header, body: bytes) -> Answer:
+    if header["ok"]:
+        return Returned(type=header["type"], body=body, header=header)
+    return Raised(message=header["message"], stack=header["stack"])
+
+
+def ready_from_frame(header: Header) -> Ready:
+    functions = tuple(
+        Indexed(name=one["name"], id=one["id"], bindings=tuple(one["bindings"])) for one in header["functions"]
+    )
+    return Ready(functions=functions, http=header["http"])
+
+
+class WorkerProcess:
+    """One life of a worker. `lost` is set when the process is gone."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.pipe = Pipe(self.on_frame, self.on_end)
+        self.loaded: asyncio.Future[Ready] = loop.create_future()
+        self.lost = asyncio.Event()
+        self.waiting: dict[str, tuple[Invocation, asyncio.Future[Answer]]] = {}
+        self.process: asyncio.subprocess.Process | None = None
+        self.lifeline = -1
+        self.left_running: list[str] = []
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else -1
+
+    async def spawn(self, command: Command) -> None:
+        ours, theirs = socket.socketpair()
+        reader, self.lifeline = os.pipe()
+        arguments = ["-m", "devhost.worker", str(theirs.fileno()), str(reader), str(command.app)]
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            cwd=PACKAGE_ROOT,
+            env=dict(command.environment),
+            pass_fds=(theirs.fileno(), reader),
+            start_new_session=True,
+        )
+        theirs.close()
+        os.close(reader)
+        ours.setblocking(False)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=ours)
+        self.pipe.send({"kind": "init", "app": str(command.app), "client": command.client})
+
+    async def load(self) -> Ready:
+        """Raises AppFailedToLoadError with the app's traceback, WorkerLostError when the process ended instead."""
+        try:
+            return await self.loaded
+        finally:
+            self.loaded.cancel()
+
+    async def invoke(self, invocation: Invocation) -> Answer:
+        if self.lost.is_set():
+            raise WorkerLostError(invocation.what)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.waiting[invocation.id] = (invocation, answer)
+        self.pipe.send(header_from_invocation(invocation), invocation.body)
+        try:
+            return await answer
+        finally:
+            self.waiting.pop(invocation.id, None)
+
+    def on_frame(self, header: Header, body: bytes) -> None:
+        if header["kind"] == "result":
+            waiting = self.waiting.get(header["id"])
+            if waiting and not waiting[1].done():
+                waiting[1].set_result(answer_from_frame(header, body))
+        elif not self.loaded.done():
+            self.on_loaded(header)
+
+    def on_loaded(self, header: Header) -> None:
+        if header["kind"] == "ready":
+            self.loaded.set_result(ready_from_frame(header))
+        else:
+            self.loaded.set_exception(AppFailedToLoadError(header["stack"] or header["message"]))
+
+    def on_end(self) -> None:
+        self.lost.set()
+        self.left_running = [invocation.what for invocation, _ in self.waiting.values()]
+        if not self.loaded.done():
+            self.loaded.set_exception(WorkerLostError("loading the app"))
+        for invocation, answer in self.waiting.values():
+            if not answer.done():
+                answer.set_exception(WorkerLostError(invocation.what))
+
+    async def stop(self) -> int:
+        """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
+        self.pipe.close()
+        if self.process is None:
+            return 0
+        try:
+            return await asyncio.wait_for(self.process.wait(), STOP_S)
+        except TimeoutError:
+            self.process.kill()
+            return await self.process.wait()
+
+
+def header_from_invocation(invocation: Invocation) -> Header:
+    header: dict[str, Any] = {"kind": "invoke", "id": invocation.id, "function": invocation.function_id}
+    header |= {"type": invocation.type, "trace": invocation.trace.parent, "trace_state": invocation.trace.state}
+    return header | {"http": invocation.http} if invocation.http is not None else header

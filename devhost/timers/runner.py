@@ -1,0 +1,141 @@
+"""Who runs timer functions, on their schedule or on demand?"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from uuid import uuid4
+
+from devhost.catalog import Catalog, Function
+from devhost.clock import now
+from devhost.console import say
+from devhost.engine.database import StorageThread
+from devhost.engine.store import Store
+from devhost.engine.tasks import Tasks
+from devhost.protocol_v1.times import wire_time
+from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
+from devhost.supervisor.supervisor import Supervisor
+from devhost.timers.ncrontab import Schedule, schedule_from_text
+from devhost.timers.store import Occurrence, read_occurrence, write_occurrence
+from devhost.tracing import next_trace
+
+LONGEST_SLEEP_S = 3600.0
+NEVER = "0001-01-01T00:00:00"
+
+
+class UnknownFunctionError(Exception):
+    """No function of this name runs on a timer."""
+
+
+def resolve(text: str, settings: Mapping[str, str]) -> str:
+    """%NAME% stands for a setting."""
+    if len(text) > 2 and text.startswith("%") and text.endswith("%"):  # noqa: PLR2004 - two signs around a name
+        return settings.get(text[1:-1], text)
+    return text
+
+
+def schedule_of(function: Function, settings: Mapping[str, str]) -> Schedule:
+    """Raises BadScheduleError."""
+    return schedule_from_text(resolve(str(function.trigger["schedule"]), settings))
+
+
+def timer_value(occurrence: Occurrence | None, *, past_due: bool) -> str:
+    """The JSON that a timer function receives."""
+    status = {
+        "Last": wire_time(occurrence.last) if occurrence and occurrence.last else NEVER,
+        "Next": wire_time(occurrence.next) if occurrence else NEVER,
+        "LastUpdated": wire_time(occurrence.updated) if occurrence else NEVER,
+    }
+    return json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": past_due})
+
+
+class TimerFunctions:
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        catalog: Callable[[], Catalog],
+        storage: StorageThread,
+        store: Store,
+        settings: Mapping[str, str],
+        tasks: Tasks,
+    ) -> None:
+        self.supervisor = supervisor
+        self.catalog = catalog
+        self.storage = storage
+        self.store = store
+        self.settings = settings
+        self.tasks = tasks
+        self.busy: dict[str, asyncio.Lock] = {}
+
+    def start(self) -> None:
+        for function in self.catalog().of_type("timerTrigger"):
+            self.tasks.spawn(self.keep(function, schedule_of(function, self.settings)))
+
+    async def keep(self, function: Function, schedule: Schedule) -> None:
+        """One function's runs for ever. A run that was missed while the host was down is made up for once."""
+        occurrence = await self.storage.run(read_occurrence, self.store, function.name)
+        past_due = occurrence is not None and occurrence.next <= now()
+        if past_due or function.trigger.get("runOnStartup"):
+            await self.run_to_end(function, occurrence, past_due=past_due)
+            occurrence = await self.record(function, schedule, occurrence, ran=True)
+        elif occurrence is None or occurrence.next > schedule.after(now()):
+            occurrence = await self.record(function, schedule, occurrence, ran=False)
+        while True:
+            await self.sleep_until(occurrence.next)
+            await self.run_to_end(function, occurrence, past_due=False)
+            occurrence = await self.record(function, schedule, occurrence, ran=True)
+
+    @staticmethod
+    async def sleep_until(at: float) -> None:
+        while (left := at - now()) > 0:
+            await asyncio.sleep(min(left, LONGEST_SLEEP_S))
+
+    async def record(
+        self, function: Function, schedule: Schedule, before: Occurrence | None, *, ran: bool
+    ) -> Occurrence:
+        at = now()
+        last = at if ran else (before.last if before else None)
+        occurrence = Occurrence(last=last, next=schedule.after(at), updated=at)
+        await self.storage.run(write_occurrence, self.store, function.name, occurrence)
+        return occurrence
+
+    async def run_to_end(self, function: Function, occurrence: Occurrence | None, *, past_due: bool) -> None:
+        """A run that is lost with its worker is made again."""
+        while True:
+            try:
+                await self.run(function, occurrence, past_due=past_due)
+            except WorkerLostError:
+                past_due = True
+            else:
+                return
+
+    async def run(self, function: Function, occurrence: Occurrence | None, *, past_due: bool) -> Answer:
+        """Never twice at a time. Raises WorkerLostError."""
+        invocation = Invocation(
+            id=str(uuid4()),
+            function_id=function.id,
+            what=f"timer {function.name}",
+            type="json",
+            trace=next_trace(None),
+            body=timer_value(occurrence, past_due=past_due).encode(),
+        )
+        async with self.busy.setdefault(function.name, asyncio.Lock()):
+            try:
+                answer = await self.supervisor.invoke(invocation)
+            except TimedOutError:
+                return Raised(message="Timeout", stack="")
+        if isinstance(answer, Raised):
+            say(f"timer {function.name} failed: {answer.message}\n{answer.stack}")
+        return answer
+
+    def find(self, name: str) -> Function:
+        """Raises UnknownFunctionError."""
+        for function in self.catalog().of_type("timerTrigger"):
+            if function.name.lower() == name.lower():
+                return function
+        raise UnknownFunctionError(name)
+
+    async def run_now(self, function: Function) -> Answer:
+        """Raises WorkerLostError."""
+        occurrence = await self.storage.run(read_occurrence, self.store, function.name)
+        return await self.run(function, occurrence, past_due=False)

@@ -1,0 +1,27 @@
+"""When did each timer function run last, and when should it run next?"""
+
+from dataclasses import dataclass
+
+from devhost.engine.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """Seconds since 1970; `last` is None before the first run."""
+
+    last: float | None
+    next: float
+    updated: float
+
+
+def read_occurrence(store: Store, function: str) -> Occurrence | None:
+    row = store.database.execute("SELECT last, next, updated FROM schedules WHERE function = ?", (function,)).fetchone()
+    return Occurrence(last=row[0], next=row[1], updated=row[2]) if row else None
+
+
+def write_occurrence(store: Store, function: str, occurrence: Occurrence) -> None:
+    with store.transaction() as database:
+        database.execute(
+            "INSERT OR REPLACE INTO schedules (function, last, next, updated) VALUES (?, ?, ?, ?)",
+            (function, occurrence.last, occurrence.next, occurrence.updated),
+        )

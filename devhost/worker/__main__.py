@@ -1,0 +1,123 @@
+"""What runs in the worker process: the app, through the real worker library.
+
+The app's own folders are found only after this program's modules are loaded and its folder has left the path.
+"""
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+from devhost.frames import Header, Pipe
+from devhost.worker import protos
+from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header
+
+UVICORN_START_S = 10.0
+
+
+class Worker:
+    def __init__(self, *, library: Any, ended: asyncio.Event) -> None:
+        self.library = library
+        self.pipe = Pipe(self.on_frame, ended.set)
+        self.functions: dict[str, Bound] = {}
+        self.client = ""
+        self.running: set[asyncio.Task[None]] = set()
+
+    def on_frame(self, header: Header, body: bytes) -> None:
+        work = self.start(header) if header["kind"] == "init" else self.invoke(header, body)
+        task = asyncio.get_running_loop().create_task(work)
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+
+    async def start(self, header: Header) -> None:
+        self.client = header["client"]
+        self.library.start_threadpool_executor()
+        asked = SimpleNamespace(capabilities={}, function_app_directory=header["app"])
+        request = SimpleNamespace(
+            request=SimpleNamespace(worker_init_request=asked), properties={"host": "127.0.0.1", "protos": protos}
+        )
+        answer = await self.library.worker_init_request(request)
+        if answer.result.status != protos.StatusResult.Success:
+            failure = answer.result.exception
+            self.pipe.send({"kind": "failed", "message": failure.message, "stack": failure.stack_trace})
+            return
+        await self.announce(answer.capabilities, request)
+
+    async def announce(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
+        metadata = await self.library.functions_metadata_request(request)
+        found = metadata.function_metadata_results or []
+        functions = [self.describe(one) for one in found]
+        self.functions = {one["id"]: bound_from_bindings(one["bindings"]) for one in functions}
+        uri = capabilities.get("HttpUri")
+        if uri:
+            await listening(uri)
+            logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+        self.pipe.send({"kind": "ready", "http": uri, "functions": functions})
+
+    @staticmethod
+    def describe(metadata: Any) -> dict[str, Any]:
+        bindings = [json.loads(text) for text in metadata.raw_bindings]
+        return {"name": metadata.name, "id": metadata.function_id, "bindings": bindings}
+
+    async def invoke(self, header: Header, body: bytes) -> None:
+        request = request_from_header(header, body, self.functions[header["function"]], self.client)
+        response = await self.library.invocation_request(request)
+        self.pipe.send(*answer_from_response(header["id"], response))
+
+
+async def listening(uri: str) -> None:
+    """The app's own HTTP server starts in the background: wait until it accepts."""
+    host, port = uri.removeprefix("http://").rsplit(":", 1)
+    async with asyncio.timeout(UVICORN_START_S):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.005)
+            else:
+                writer.close()
+                return
+
+
+def exit_with_host(lifeline: int) -> None:
+    """Blocks until the host's end of the pipe is gone, then ends the process, whatever the app is doing."""
+    os.read(lifeline, 1)
+    os._exit(0)
+
+
+def configure_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for noisy in ("azure.functions", "azure_functions_runtime", "azure.core.pipeline.policies.http_logging_policy"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+async def serve(channel: socket.socket, app: str) -> None:
+    os.chdir(app)
+    sys.path[0:1] = []
+    sys.path.append(app)
+    ended = asyncio.Event()
+    worker = Worker(library=importlib.import_module("azure_functions_runtime"), ended=ended)
+    await asyncio.get_running_loop().create_unix_connection(lambda: worker.pipe, sock=channel)
+    await ended.wait()
+    os._exit(0)
+
+
+def main() -> None:
+    channel_fd, lifeline_fd, app = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    os.set_inheritable(lifeline_fd, False)
+    os.set_inheritable(channel_fd, False)
+    threading.Thread(target=exit_with_host, args=(lifeline_fd,), daemon=True).start()
+    configure_logging()
+    channel = socket.socket(fileno=channel_fd)
+    channel.setblocking(False)
+    asyncio.run(serve(channel, app))
+
+
+if __name__ == "__main__":
+    main()

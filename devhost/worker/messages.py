@@ -1,0 +1,88 @@
+"""How does an invocation from the host become what the worker library takes, and its answer what the host takes?"""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from devhost.frames import Header
+from devhost.worker import protos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One function as the worker needs it: which parameter is the trigger, which are durable clients."""
+
+    trigger: str
+    clients: tuple[str, ...]
+
+
+def bound_from_bindings(bindings: list[dict[str, Any]]) -> Bound:
+    trigger = next(b["name"] for b in bindings if str(b["type"]).lower().endswith("trigger"))
+    return Bound(trigger=trigger, clients=tuple(b["name"] for b in bindings if b["type"] == "durableClient"))
+
+
+def http_data(http: dict[str, Any], body: bytes) -> protos.TypedData:
+    content = protos.TypedData(bytes=body) if body else protos.TypedData()
+    return protos.TypedData(http=protos.RpcHttp(body=content, **http))
+
+
+def trigger_data(header: Header, body: bytes) -> protos.TypedData:
+    kind = header["type"]
+    if kind == "http":
+        return http_data(header["http"], body)
+    return protos.TypedData(**{kind: body.decode()})
+
+
+def request_from_header(header: Header, body: bytes, bound: Bound, client: str) -> SimpleNamespace:
+    """The `invocation_request` of the worker library."""
+    inputs = [protos.ParameterBinding(name=bound.trigger, data=trigger_data(header, body))]
+    inputs += [protos.ParameterBinding(name=name, data=protos.TypedData(string=client)) for name in bound.clients]
+    invocation = SimpleNamespace(
+        invocation_id=header["id"],
+        function_id=header["function"],
+        input_data=inputs,
+        trigger_metadata={},
+        trace_context=SimpleNamespace(trace_parent=header["trace"], trace_state=header["trace_state"], attributes={}),
+        retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
+    )
+    return SimpleNamespace(request=SimpleNamespace(invocation_request=invocation))
+
+
+SAME_SITE = {0: None, 1: "lax", 2: "strict", 3: "none"}
+
+
+def cookie_attribute(value: Any) -> Any:
+    """Nullable wrappers, timestamps and plain values become plain values."""
+    while hasattr(value, "value") or hasattr(value, "seconds"):
+        value = value.value if hasattr(value, "value") else value.seconds
+    return value
+
+
+def cookie_to_wire(cookie: Any) -> dict[str, Any]:
+    names = ("name", "value", "domain", "path", "expires", "secure", "http_only", "max_age")
+    plain = {name: cookie_attribute(getattr(cookie, name)) for name in names}
+    return {**plain, "same_site": SAME_SITE[cookie.same_site]}
+
+
+def http_result(http: Any) -> tuple[Header, bytes]:
+    cookies = [cookie_to_wire(cookie) for cookie in http.cookies or []]
+    body = http.body.bytes if http.body.kind == "bytes" else b""
+    return {"type": "http", "status": int(http.status_code), "headers": http.headers, "cookies": cookies}, body
+
+
+def value_result(value: Any) -> tuple[Header, bytes]:
+    if value is None or value.kind is None:
+        return {"type": "none"}, b""
+    if value.kind == "http":
+        return http_result(value.http)
+    data = getattr(value, value.kind)
+    return {"type": value.kind}, data if isinstance(data, bytes) else str(data).encode()
+
+
+def answer_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
+    answer: Header = {"kind": "result", "id": invocation}
+    if response.result.status != protos.StatusResult.Success:
+        failure = response.result.exception
+        return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
+    header, body = value_result(response.return_value)
+    return {**answer, "ok": True, **header}, body
