@@ -1,0 +1,123 @@
+"""Do `make run` and `make token` do what they print?"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from standins import instance
+from standins.identity import guid_of
+from standins.ports import free_port
+from tests.standins.processes import ROOT, lives, wait_until
+
+SETTINGS = 8
+
+
+def environment(port: int, data: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "PORT": str(port), "DATA": str(data), "MODEL": "scripted", **more}
+
+
+def run(*command: str, port: int, data: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own modules
+        [sys.executable, "-m", *command],
+        env=environment(port, data, **more),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Gives the process of `run --without-host` and the settings that it printed."""
+    command = [sys.executable, "-m", "standins.run", "--without-host"]
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command,
+        env=environment(port, data),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        lines = [process.stdout.readline().strip() for _ in range(SETTINGS)]
+        try:
+            yield process, dict(line.split("=", 1) for line in lines)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+
+
+def service_pids(port: int) -> list[int]:
+    record = instance.running(port)
+    assert record is not None
+    return [service["pid"] for service in record["services"].values()]
+
+
+def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    with running(port, tmp_path) as (process, settings):
+        assert httpx.get(f"{settings['GANGLION_SCRIPTED_URL']}/models").status_code == 200
+        pids = service_pids(port)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert not any(map(lives, pids))
+    assert instance.running(port) is None
+
+
+def test_its_children_end_when_it_is_killed(tmp_path: Path) -> None:
+    port = free_port()
+    with running(port, tmp_path) as (process, _):
+        pids = service_pids(port)
+        process.kill()
+        wait_until(lambda: not any(map(lives, pids)))
+    instance.forget(port)
+
+
+def test_token_prints_the_token_of_the_chosen_person_alone(tmp_path: Path) -> None:
+    port = free_port()
+    with running(port, tmp_path):
+        alice = run("standins.token", port=port, data=tmp_path)
+        bob = run("standins.token", port=port, data=tmp_path, TOKEN_USER="bob", TOKEN_TENANT="fabrikam")
+        app = run("standins.token", port=port, data=tmp_path, TOKEN_APP="1")
+    claims = [jwt.decode(done.stdout.strip(), options={"verify_signature": False}) for done in (alice, bob, app)]
+    assert [claim["oid"] for claim in claims] == [
+        guid_of("user", "contoso/alice"),
+        guid_of("user", "fabrikam/bob"),
+        guid_of("principal", "contoso/batch"),
+    ]
+    assert (claims[1]["tid"], claims[2]["idtyp"]) == (guid_of("tenant", "fabrikam"), "app")
+
+
+def test_token_says_what_to_do_when_nothing_runs(tmp_path: Path) -> None:
+    done = run("standins.token", port=free_port(), data=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "make run" in done.stderr
+
+
+def test_a_port_in_use_ends_it_with_one_plain_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("standins.run", port=taken.getsockname()[1], data=tmp_path)
+    assert done.returncode == 1
+    assert "is in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("MODEL", "imaginary"), ("STORE", "paper"), ("PORT", "harbour")])
+def test_a_setting_that_is_not_known_is_named(tmp_path: Path, name: str, value: str) -> None:
+    done = run("standins.run", port=free_port(), data=tmp_path, **{name: value})
+    assert done.returncode == 1
+    assert f"{name}={value}" in done.stderr
+    assert "Traceback" not in done.stderr
