@@ -1,6 +1,7 @@
 """How is the file opened, and what do its failures mean?"""
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from clients.sqlite_documents import SCHEMA, TABLES
 from domain.errors import GanglionError, Terminal, Unavailable, UnknownOutcome
 
 BUSY_S = 5.0
+SWITCH_DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2)
 FAILURES = {
     sqlite3.SQLITE_BUSY: "the store is busy with another process",
     sqlite3.SQLITE_LOCKED: "the store is busy with another process",
@@ -36,13 +38,26 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
+    write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(TABLES)
     elif version != SCHEMA:
         raise Terminal(f"the file of the store has format {version}; this release reads format {SCHEMA}")
+
+
+def write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log; where two processes do it at once, SQLite refuses one without waiting."""
+    for delay_s in (*SWITCH_DELAYS_S, None):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if delay_s is None or primary_code(error) != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(delay_s)
+        else:
+            return
 
 
 @contextmanager

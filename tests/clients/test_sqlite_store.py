@@ -1,0 +1,276 @@
+"""What does the SQLite store do beyond the port: files, locks, failures and other processes?"""
+
+import asyncio
+import signal
+import sqlite3
+import stat
+import sys
+import threading
+from collections.abc import AsyncIterator, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
+from typing import Any
+
+import pytest
+
+from clients import sqlite_documents, sqlite_file
+from clients.sqlite_store import FORGET_S, SqliteStore
+from clients.store import Add, Container, Create, Key
+from domain.errors import Conflict, Terminal, Unavailable, UnknownOutcome
+from tests.fakes.clocks import FakeClock
+
+KEY = Key(container=Container.MONEY, parts=("tenant",))
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from clients.clock import SystemClock
+from clients.sqlite_store import SqliteStore
+from clients.store import Add, Container, Create, Key
+from domain.errors import Conflict
+
+KEY = Key(container=Container.MONEY, parts=("tenant",))
+
+async def main(path, name, times):
+    store = SqliteStore(Path(path), SystemClock())
+    try:
+        await store.commit(KEY, [Create(id="sum", body={})])
+    except Conflict:
+        pass
+    for number in range(int(times)):
+        await store.commit(KEY, [Add(id="sum", amounts={"n": 1}), Create(id=f"{name}_{number:06d}", body={})])
+        print(number, flush=True)
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "app.db"
+
+
+@pytest.fixture
+async def store(path: Path, clock: FakeClock) -> AsyncIterator[SqliteStore]:
+    made = SqliteStore(path, clock)
+    yield made
+    await made.close()
+
+
+@contextmanager
+def locked(path: Path) -> Generator[None]:
+    """Hold the file's write lock, as another process would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def run_writer(path: Path, name: str, times: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, str(path), name, str(times), stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def test_nothing_is_opened_before_the_first_use(store: SqliteStore, path: Path) -> None:
+    assert not path.parent.exists()
+    await store.read(KEY, "one")
+    assert [file.name for file in path.parent.iterdir()] != []
+
+
+async def test_the_file_is_for_its_user_alone(store: SqliteStore, path: Path) -> None:
+    await store.commit(KEY, [Create(id="one", body={})])
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == ["app.db", "app.db-shm", "app.db-wal"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+async def test_a_closed_store_is_unavailable_and_may_be_closed_again(store: SqliteStore, path: Path) -> None:
+    await store.commit(KEY, [Create(id="one", body={})])
+    await store.close()
+    await store.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await store.read(KEY, "one")
+    assert [file.name for file in path.parent.iterdir()] == ["app.db"]
+
+
+async def test_a_store_that_was_never_used_closes(path: Path, clock: FakeClock) -> None:
+    await SqliteStore(path, clock).close()
+    assert not path.parent.exists()
+
+
+async def test_closing_waits_for_what_was_asked_before(path: Path, clock: FakeClock) -> None:
+    first, second = SqliteStore(path, clock), SqliteStore(path, clock)
+    writes = [asyncio.create_task(first.commit(KEY, [Create(id=f"n{number}", body={})])) for number in range(50)]
+    await asyncio.sleep(0)
+    await first.close()
+    await asyncio.gather(*writes)
+    assert len(await second.list(KEY, prefix="n")) == 50
+    await second.close()
+
+
+async def test_a_locked_file_is_unavailable_for_writes_and_open_for_reads(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
+    await store.commit(KEY, [Create(id="one", body={})])
+    with locked(path):
+        with pytest.raises(Unavailable, match="busy with another process"):
+            await store.commit(KEY, [Create(id="two", body={})])
+        assert await store.read(KEY, "one") is not None
+    await store.commit(KEY, [Create(id="two", body={})])
+
+
+async def test_waiting_for_a_lock_does_not_stop_the_event_loop(store: SqliteStore, path: Path) -> None:
+    await store.commit(KEY, [Create(id="one", body={})])
+    with locked(path):
+        write = asyncio.create_task(store.commit(KEY, [Create(id="two", body={})]))
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert not write.done()
+    await write
+    assert await store.read(KEY, "two") is not None
+
+
+async def test_a_caller_who_gives_up_leaves_whole_batches(store: SqliteStore) -> None:
+    batches = [[Create(id=f"{half}{number:03d}", body={}) for half in "ab"] for number in range(100)]
+    writes = [asyncio.create_task(store.commit(KEY, batch)) for batch in batches]
+    await asyncio.sleep(0)
+    for write in writes[::2]:
+        write.cancel()
+    await asyncio.gather(*writes, return_exceptions=True)
+    found = [document.id for document in await store.list(KEY, prefix="")]
+    assert [one[1:] for one in found if one[0] == "a"] == [one[1:] for one in found if one[0] == "b"]
+    assert {f"a{number:03d}" for number in range(1, 100, 2)} <= set(found)
+
+
+async def test_a_full_disk_is_unavailable_and_said_so_plainly(store: SqliteStore) -> None:
+    await store.commit(KEY, [Create(id="one", body={})])
+    await store.on_thread(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+    with pytest.raises(Unavailable, match="the disk of the store is full"):
+        await store.commit(KEY, [Create(id="big", body={"text": "x" * 100_000})])
+    assert await store.read(KEY, "big") is None
+    await store.commit(KEY, [Create(id="big", body={"text": "there is room again"})])
+
+
+async def test_a_disk_that_fails_in_the_last_step_leaves_the_outcome_unknown(store: SqliteStore, path: Path) -> None:
+    await store.commit(KEY, [Create(id="one", body={})])
+    limits = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (path.with_name("app.db-wal").stat().st_size, limits[1]))
+    try:
+        with pytest.raises(UnknownOutcome, match="the disk of the store failed"):
+            await store.commit(KEY, [Create(id="two", body={"text": "x" * 100_000})])
+    finally:
+        setrlimit(RLIMIT_FSIZE, limits)
+    assert await store.read(KEY, "two") is None
+    await store.commit(KEY, [Create(id="two", body={})])
+
+
+async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: FakeClock) -> None:
+    path.parent.write_text("a file where the folder should be")
+    store = SqliteStore(path, clock)
+    with pytest.raises(Unavailable, match="can't be opened"):
+        await store.read(KEY, "one")
+    path.parent.unlink()
+    assert await store.read(KEY, "one") is None
+    await store.close()
+
+
+def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(Terminal, match="not a database"), sqlite_file.translated():
+        sqlite_file.opened(path)
+    assert path.read_bytes() == b"no database" * 1000
+
+
+async def test_a_file_of_a_newer_format_is_left_alone(store: SqliteStore, path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(Terminal, match="has format 99; this release reads format 1"):
+        await store.commit(KEY, [Create(id="one", body={})])
+
+
+def count_rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM documents").fetchone()[0]
+
+
+async def test_expired_documents_are_deleted_now_and_then(store: SqliteStore, path: Path, clock: FakeClock) -> None:
+    for start in range(0, 500, 100):
+        operations = [Create(id=f"n{start + i}", body={}, expires_at=clock.now() + 1) for i in range(100)]
+        await store.commit(KEY, operations)
+    clock.advance(1)
+    await store.commit(KEY, [Create(id="a", body={})])
+    assert count_rows(path) == 501
+    clock.advance(FORGET_S)
+    for name in "bcd":
+        await store.commit(KEY, [Create(id=name, body={})])
+    assert count_rows(path) == 4
+
+
+async def test_every_question_is_answered_by_an_index(store: SqliteStore) -> None:
+    values: dict[str, Any] = dict.fromkeys(
+        ("container", "partition", "id", "now", "first", "end", "after", "limit", "kind", "status", "before"), "1"
+    )
+    questions = {
+        sqlite_documents.READ: "SEARCH documents USING PRIMARY KEY (container=? AND partition=? AND id=?)",
+        sqlite_documents.LIST: "SEARCH documents USING PRIMARY KEY (container=? AND partition=? AND id>? AND id<?)",
+        sqlite_documents.FIND: "SEARCH documents USING INDEX documents_by_age"
+        " (container=? AND kind=? AND status=? AND at<?)",
+    }
+    for question, plan in questions.items():
+        rows = await store.on_thread(
+            lambda connection, asked=question: connection.execute(f"EXPLAIN QUERY PLAN {asked}", values).fetchall()
+        )
+        assert [row[3] for row in rows] == [plan]
+
+
+def test_threads_that_open_no_file_together_all_get_a_connection(tmp_path: Path) -> None:
+    def opens(path: Path) -> str:
+        gate.wait()
+        with closing(sqlite_file.opened(path)) as connection:
+            return connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+    gate = threading.Barrier(8)
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(20):
+            assert list(threads.map(opens, [tmp_path / f"{number}.db"] * 8)) == ["wal"] * 8
+
+
+async def test_processes_that_start_together_on_no_file_all_write(path: Path, store: SqliteStore) -> None:
+    writers = [await run_writer(path, f"w{number}", 50) for number in range(4)]
+    for writer in writers:
+        await writer.communicate()
+    assert [writer.returncode for writer in writers] == [0] * 4
+    total = await store.read(KEY, "sum")
+    assert total is not None
+    assert total.body == {"n": 200}
+    assert len(await store.list(KEY, prefix="w")) == 200
+
+
+@pytest.mark.parametrize("lines", [1, 7, 40])
+async def test_what_a_killed_process_was_told_is_there_and_its_successor_goes_on(
+    path: Path, store: SqliteStore, lines: int
+) -> None:
+    writer = await run_writer(path, "w", 1_000_000)
+    assert writer.stdout is not None
+    told = [int(await writer.stdout.readline()) for _ in range(lines)]
+    writer.send_signal(signal.SIGKILL)
+    rest, _ = await writer.communicate()
+    last = int(rest.split(b"\n")[-2]) if rest.count(b"\n") else told[-1]
+    documents = await store.list(KEY, prefix="w_", limit=1_000_000)
+    total = await store.read(KEY, "sum")
+    assert total is not None
+    assert total.body["n"] == len(documents) >= last + 1
+    await store.commit(KEY, [Add(id="sum", amounts={"n": 1})])
+    with pytest.raises(Conflict):
+        await store.commit(KEY, [Create(id=documents[-1].id, body={})])
