@@ -189,9 +189,8 @@ class Host:
     async def drain(self) -> None:
         """Orchestrators and activities of the worker, at most DRAIN_S."""
         process = self.supervisor.process
-        deadline = asyncio.get_running_loop().time() + DRAIN_S
-        while process is not None and process.waiting and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        if process is not None:
+            await process.drained(DRAIN_S)
 
 
 def warn_of_unknown(settings: HostSettings, app: Path) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
 SECONDS_OF = (3600.0, 60.0, 1.0)
@@ -57,12 +57,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
+    return json_object(value, str(path))
+
+
+def json_object(value: Any, what: str) -> dict[str, Any]:
+    """Raises SettingsError."""
     if not isinstance(value, dict):
-        raise SettingsError(f"{path}: not a JSON object")
-    return value
+        raise SettingsError(f"{what}: not a JSON object")
+    return cast("dict[str, Any]", value)
 
 
 def timeout_from_text(text: str | None) -> float | None:
@@ -108,9 +113,7 @@ def local_values(app: Path) -> dict[str, str]:
     """The Values of local.settings.json, else of its sample. Raises SettingsError."""
     own = app / "local.settings.json"
     path = own if own.exists() else app / "local.settings.sample.json"
-    values = read_json(path).get("Values", {})
-    if not isinstance(values, dict):
-        raise SettingsError(f"{path}: Values is not a JSON object")
+    values = json_object(read_json(path).get("Values", {}), f"{path}: Values")
     return {str(name): str(value) for name, value in values.items()}
 
 

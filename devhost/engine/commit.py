@@ -22,7 +22,7 @@ from devhost.engine.store import Store, Timer, started_event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnCommit:
-    """`first` is the place of the first of `events` in the history; `restart` starts a new execution of the instance."""
+    """`first` is the place of the first of `events` in the history; `restart` begins a new execution."""
 
     instance: str
     execution: str
@@ -70,7 +70,7 @@ def drop_messages(database: sqlite3.Connection, seqs: tuple[int, ...]) -> None:
 
 
 def restart(database: sqlite3.Connection, start: Start, carried: tuple[Event, ...]) -> Effects:
-    """The same instance with a new execution; messages that nobody has read yet stay, those of the old execution die."""
+    """The same instance with a new execution; unread messages stay, but for those of the old execution."""
     database.execute(
         "UPDATE instances SET execution = ?, status = ?, updated = ?, input = ?, output = NULL WHERE id = ?",
         (start.execution, Status.PENDING, start.at, start.input, start.id),
@@ -93,7 +93,8 @@ def append(database: sqlite3.Connection, turn: TurnCommit) -> None:
 
 def update(database: sqlite3.Connection, turn: TurnCommit) -> None:
     database.execute(
-        "UPDATE instances SET status = ?, updated = ?, output = ?, custom_status = coalesce(?, custom_status) WHERE id = ?",
+        "UPDATE instances SET status = ?, updated = ?, output = ?, custom_status = coalesce(?, custom_status) "
+        "WHERE id = ?",
         (turn.status, turn.at, turn.output, turn.custom_status, turn.instance),
     )
     if turn.status in TERMINAL:

@@ -176,7 +176,7 @@ class Engine:
                     outcome = await self.executor.activity(work)
                 except RedeliverError:
                     times = await self.storage.run(self.store.redeliver, work.row)
-                    say(f"activity {work.name} of {work.instance} is handed out again ({times}×)")
+                    say(f"activity {work.name} of {work.instance} is handed out again (redelivery {times})")
                     continue
                 if await self.storage.run(self.store.finish_work, work, result_event(work, outcome)):
                     self.wake(work.instance)

@@ -84,4 +84,4 @@ def decode(text: str) -> Event:
     values: dict[str, Any] = json.loads(text)
     if "parent" in values:
         values["parent"] = decode_parent(values["parent"])
-    return Event(**{**values, "kind": Kind(values["kind"])})
+    return Event(kind=Kind(values.pop("kind")), **values)

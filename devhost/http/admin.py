@@ -25,7 +25,7 @@ class Admin:
         application.router.add_get("/admin/host/status", self.status)
         application.router.add_post("/admin/functions/{name}", self.run)
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         worker = self.supervisor.process
         up = self.supervisor.up.is_set()
         return web.json_response(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devhost.engine.events import Event, Kind
+from devhost.engine.events import Kind
 from devhost.engine.model import (
     CancelTimer,
     Command,

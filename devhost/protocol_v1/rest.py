@@ -205,8 +205,8 @@ class DurableApi:
             return refused(412, str(error))
         return web.json_response({"instancesDeleted": 1})
 
-    async def purge_many(self, request: web.Request) -> web.Response:
+    async def purge_many(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         return refused(501, "This host does not purge by time and status yet.")
 
-    async def not_here(self, request: web.Request) -> web.Response:
+    async def not_here(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         return refused(501, "This host does not rewind or restart instances yet.")

@@ -115,6 +115,9 @@ class Simulation:
             self.feed(event)
 
     def feed(self, event: Event) -> None:
+        if event.kind in COMPLETIONS or event.kind is Kind.EVENT_RAISED:
+            self.receive(event)
+            return
         match event.kind:
             case Kind.TURN_STARTED:
                 self.now = event.at
@@ -124,16 +127,17 @@ class Simulation:
                 self.suspended = True
             case Kind.RESUMED:
                 self.resume()
-            case Kind.EVENT_RAISED | Kind.TIMER_FIRED if self.suspended:
-                self.held.append(event)
-            case kind if kind in COMPLETIONS and self.suspended:
-                self.held.append(event)
-            case Kind.EVENT_RAISED:
-                self.on_raised(event)
-            case kind if kind in COMPLETIONS:
-                self.on_completion(event)
             case _:
                 pass
+
+    def receive(self, event: Event) -> None:
+        """A suspended program hears of nothing until it is resumed."""
+        if self.suspended:
+            self.held.append(event)
+        elif event.kind is Kind.EVENT_RAISED:
+            self.on_raised(event)
+        else:
+            self.on_completion(event)
 
     def resume(self) -> None:
         self.suspended = False
@@ -180,10 +184,9 @@ class Simulation:
 
     def begin(self, action: Action) -> Awaitable[bool]:
         match action:
-            case Activity():
-                return self.called(action.retry, self.activity(action))
-            case Child():
-                return self.called(action.retry, self.child(action))
+            case Activity() | Child():
+                make = self.activity(action) if isinstance(action, Activity) else self.child(action)
+                return self.schedule(make) if action.retry is None else self.retried(action.retry, make)
             case Timer():
                 return self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
             case WaitForEvent():
@@ -199,9 +202,6 @@ class Simulation:
     def start(self, action: Action) -> Pending:
         begun = self.begin(action)
         return begun if isinstance(begun, Pending) else run(awaiting(begun))
-
-    def called(self, retry: Retry | None, make: Callable[[int], Scheduled]) -> Awaitable[bool]:
-        return self.schedule(make) if retry is None else self.retried(retry, make)
 
     async def retried(self, retry: Retry, make: Callable[[int], Scheduled]) -> bool:
         for attempt in range(1, retry.attempts + 1):

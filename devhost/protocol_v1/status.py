@@ -71,9 +71,10 @@ def entry(event: Event, scheduled: Mapping[int, Event], show: Show) -> dict[str,
 
 
 def hidden(event: Event, show: Show) -> frozenset[str]:
-    result = frozenset[str]() if show.history_output else frozenset({"Result"})
-    given = frozenset[str]() if show.input else frozenset({"Input"})
-    return result | given | (DROPPED_OF_START if event.kind is Kind.STARTED else frozenset())
+    result: set[str] = set() if show.history_output else {"Result"}
+    given: set[str] = set() if show.input else {"Input"}
+    start: frozenset[str] = DROPPED_OF_START if event.kind is Kind.STARTED else frozenset()
+    return start | result | given
 
 
 def status_code(instance: Instance, query: Mapping[str, str]) -> int:

@@ -46,7 +46,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """The function returned. `type` is none, string, json, bytes, int, double or http; `header` holds the http answer."""
+    """The function returned. `type` is none, string, json, bytes, int, double or http, which `header` describes."""
 
     type: str
     body: bytes

@@ -100,6 +100,12 @@ class WorkerProcess:
         finally:
             self.waiting.pop(invocation.id, None)
 
+    async def drained(self, patience_s: float) -> None:
+        """Returns when nothing runs any more, or after `patience_s`."""
+        answers = [answer for _, answer in self.waiting.values()]
+        if answers:
+            await asyncio.wait(answers, timeout=patience_s)
+
     def on_frame(self, header: Header, body: bytes) -> None:
         if header["kind"] == "result":
             waiting = self.waiting.get(header["id"])

@@ -31,12 +31,12 @@ def wait_before_restart(quick_deaths: int) -> float:
 def running_text(running: list[str]) -> str:
     if not running:
         return "nothing was running"
-    return "while running " + ", ".join(f"{what} ×{n}" if n > 1 else what for what, n in Counter(running).items())
+    return "while running " + ", ".join(f"{n} x {what}" if n > 1 else what for what, n in Counter(running).items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who is told: `started` with the pid of each new process, `ready` when it has loaded the app, `lost` at its end."""
+    """Who is told: `started` with the pid of each process, `ready` when it has loaded the app, `lost` at its end."""
 
     started: Callable[[int], None]
     ready: Callable[[int, Ready], None]
@@ -90,9 +90,8 @@ class Supervisor:
         self.watch.lost()
         self.deaths += 1
         code = await process.stop()
-        say(
-            f"worker {process.pid} ended ({end_text(code)}) {running_text(process.left_running)}; death {self.deaths}, restarting"
-        )
+        how = f"({end_text(code)}) {running_text(process.left_running)}"
+        say(f"worker {process.pid} ended {how}; death {self.deaths}, restarting")
 
     async def relaunch(self) -> None:
         try:

@@ -6,8 +6,10 @@ NCRONTAB: {second} {minute} {hour} {day} {month} {day of week}; five fields leav
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-MONTHS = {name: n + 1 for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())}
-DAYS = {name: n for n, name in enumerate("sun mon tue wed thu fri sat".split())}
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTHS = {name: n + 1 for n, name in enumerate(MONTH_NAMES)}
+DAYS = {name: n for n, name in enumerate(DAY_NAMES)}
 FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (0, 59, {}),
     (0, 59, {}),

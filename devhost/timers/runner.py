@@ -87,7 +87,7 @@ class TimerFunctions:
 
     @staticmethod
     async def sleep_until(at: float) -> None:
-        while (left := at - now()) > 0:
+        while (left := at - now()) > 0:  # noqa: ASYNC110 - the clock may be set while it waits
             await asyncio.sleep(min(left, LONGEST_SLEEP_S))
 
     async def record(

@@ -51,7 +51,7 @@ class Worker:
 
     async def announce(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
         metadata = await self.library.functions_metadata_request(request)
-        found = metadata.function_metadata_results or []
+        found: list[Any] = metadata.function_metadata_results or []
         functions = [self.describe(one) for one in found]
         self.functions = {one["id"]: bound_from_bindings(one["bindings"]) for one in functions}
         uri = capabilities.get("HttpUri")

@@ -65,7 +65,8 @@ def cookie_to_wire(cookie: Any) -> dict[str, Any]:
 
 
 def http_result(http: Any) -> tuple[Header, bytes]:
-    cookies = [cookie_to_wire(cookie) for cookie in http.cookies or []]
+    found: list[Any] = http.cookies or []
+    cookies = [cookie_to_wire(cookie) for cookie in found]
     body = http.body.bytes if http.body.kind == "bytes" else b""
     return {"type": "http", "status": int(http.status_code), "headers": http.headers, "cookies": cookies}, body
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import azure.durable_functions as df
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response, StreamingResponse
 
-app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app: Any = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.route(route="hello", methods=["GET"])
@@ -41,10 +41,8 @@ async def start(req: Request, client: df.DurableOrchestrationClient) -> Response
 
 
 @app.orchestration_trigger(context_name="context")
-def chain(context: df.DurableOrchestrationContext) -> Any:
-    said: list[str] = []
-    for name in context.get_input()["names"]:
-        said.append((yield context.call_activity("greet", name)))
+def chain(context: Any) -> Generator[Any, Any, Any]:
+    said: list[str] = yield context.task_all([context.call_activity("greet", n) for n in context.get_input()["names"]])
     yield context.create_timer(context.current_utc_datetime + timedelta(milliseconds=50))
     said.append((yield context.call_activity("slow", "end")))
     return said
