@@ -9,10 +9,11 @@ import azure.functions as func
 import httpx
 
 import telemetry
+from activities.answering import Answering, Pace
 from activities.begin import Begin
 from activities.finish import Finish
 from activities.guard import guarded
-from activities.infer import Infer, Pace
+from activities.infer import Infer
 from activities.recall import Recall
 from activities.route import Route
 from activities.settle import Settle
@@ -91,15 +92,20 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     """Return every activity under its name."""
     settings, beliefs = ports.settings, Beliefs(ports.store, ports.clock)
-    infer = Infer(
+    answering = Answering(
         turns=ports.turns,
-        ledger=ports.ledger,
         beliefs=beliefs,
-        fleet=ports.fleet,
-        prices=ports.prices,
         clients=backend_clients(ports.fleet, settings),
         clock=ports.clock,
         pace=Pace(flush_s=settings.flush_s, handover_s=settings.handover_s),
+    )
+    infer = Infer(
+        turns=ports.turns,
+        ledger=ports.ledger,
+        answering=answering,
+        fleet=ports.fleet,
+        prices=ports.prices,
+        clock=ports.clock,
     )
     route = Route(
         turns=ports.turns,

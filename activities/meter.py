@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from clients.backends import End, Text
 from clients.clock import Clock
+from domain.beliefs import Observation
 from domain.billing import Work, attempt_cost
 from domain.log import Usage
 from domain.money import Attempt, AttemptStatus
@@ -32,6 +33,20 @@ class Meter:
     @property
     def first_token_s(self) -> float | None:
         return None if self.first_token_at is None else self.first_token_at - self.asked_at
+
+    def observation(self) -> Observation | None:
+        """Return what the run teaches about its backend; nothing where it said or counted nothing."""
+        if self.usage is None or self.first_token_at is None:
+            return None
+        return Observation(
+            attempt=self.record.id,
+            started_at=self.asked_at,
+            first_token_at=self.first_token_at,
+            ended_at=self.clock.now(),
+            input_tokens=self.usage.input_tokens,
+            cached_tokens=self.usage.cached_tokens,
+            output_tokens=self.usage.output_tokens,
+        )
 
     def closed(self, result: str, reason: str) -> Attempt:
         """Return the record, closed now at what was used; what the backend didn't count is what it said."""

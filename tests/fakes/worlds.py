@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from activities.answering import Answering, Pace
 from activities.begin import Begin
 from activities.finish import Finish
-from activities.infer import Infer, Pace
+from activities.infer import Infer
 from activities.recall import Recall
 from activities.route import Route
 from activities.settle import Settle
@@ -75,19 +76,34 @@ class World:
         self.steps = self.steps_of(Beliefs(self.store, self.clock))
 
     def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
-        shared: dict[str, Any] = {
-            "turns": self.turns,
-            "beliefs": beliefs,
-            "fleet": self.fleet,
-            "prices": {PRICE.name: PRICE},
-            "clock": self.clock,
-        }
-        clients = {name: fake for name, (_, fake) in self.backends.items()}
-        infer = Infer(**shared, ledger=self.ledger, clients=clients, pace=Pace(flush_s=0.05, handover_s=480))
+        prices = {PRICE.name: PRICE}
+        answering = Answering(
+            turns=self.turns,
+            beliefs=beliefs,
+            clients={name: fake for name, (_, fake) in self.backends.items()},
+            clock=self.clock,
+            pace=Pace(flush_s=0.05, handover_s=480),
+        )
+        infer = Infer(
+            turns=self.turns,
+            ledger=self.ledger,
+            answering=answering,
+            fleet=self.fleet,
+            prices=prices,
+            clock=self.clock,
+        )
+        route = Route(
+            turns=self.turns,
+            beliefs=beliefs,
+            fleet=self.fleet,
+            prices=prices,
+            clock=self.clock,
+            default_output_tokens=512,
+        )
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
-            wire.ROUTE: Route(**shared, default_output_tokens=512).route,
+            wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,
             wire.SETTLE: Settle(self.ledger).settle,

@@ -1,0 +1,35 @@
+"""What is one attempt asked to do?"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.fleet import Backend
+from domain.money import Attempt
+from domain.owners import Owner
+from domain.turns import Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One attempt of one turn at one backend; the rest as in `wire.InferWire`."""
+
+    owner: Owner
+    response: Response
+    number: int
+    backend: Backend
+    worst_cost: Decimal
+    output_tokens: int
+    retries: int
+    has_alternative: bool
+
+    def record(self, *, at: float) -> Attempt:
+        """Return the record of the attempt that begins now, in seconds since the epoch."""
+        return Attempt(
+            response=self.response.id,
+            subject=self.owner.subject,
+            number=self.number,
+            backend=self.backend.name,
+            price=self.backend.price,
+            reserved=self.worst_cost,
+            started_at=at,
+        )
