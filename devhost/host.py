@@ -38,7 +38,11 @@ def listen(port: int) -> socket.socket:
     """Raises OSError when the port is taken."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"port {port}: {error.strerror}") from None
     listener.listen(1024)
     listener.setblocking(False)
     return listener
@@ -80,7 +84,9 @@ class Host:
         self.engine = Engine(
             store=self.store,
             storage=self.storage,
-            executor=WorkerExecutor(supervisor=self.supervisor, catalog=lambda: self.catalog),
+            executor=WorkerExecutor(
+                supervisor=self.supervisor, catalog=lambda: self.catalog, version=self.host_json.version
+            ),
             limits=Limits(turns=self.host_json.turns, activities=self.host_json.activities),
             tasks=self.tasks,
         )
@@ -95,7 +101,11 @@ class Host:
         self.functions = FunctionServer(
             supervisor=self.supervisor, routes=lambda: self.routes, http=lambda: self.catalog.http
         )
-        self.api = DurableApi(engine=self.engine, hub=self.host_json.hub, trace_of=self.functions.traces.get)
+        self.api = DurableApi(engine=self.engine, settings=self.host_json, trace_of=self.trace_of)
+
+    def trace_of(self, invocation: str) -> str | None:
+        """A stream outlives its invocation: the function has returned, its generator still runs."""
+        return self.supervisor.trace_of(invocation) or self.functions.traces.get(invocation)
 
     def client(self) -> str:
         return client_binding(origin=origin(self.public), rpc=origin(self.private), hub=self.host_json.hub)
@@ -104,10 +114,16 @@ class Host:
         for signum in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(signum, self.on_signal)
         self.storage.start()
+        starting = asyncio.ensure_future(self.start())
+        stopped = asyncio.ensure_future(self.stopped.wait())
         try:
-            await self.start()
-            await self.stopped.wait()
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopped
         finally:
+            starting.cancel()
+            stopped.cancel()
             await self.stop()
         return self.exit_code
 
@@ -132,7 +148,7 @@ class Host:
 
     def private_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
-        self.api.add_to(application, "/durabletask")
+        self.api.add_to(application, "/durabletask/of/{invocation}")
         return application
 
     async def serve(self, application: web.Application, listener: socket.socket, *, cancel: bool) -> None:
@@ -175,22 +191,20 @@ class Host:
     async def stop(self) -> None:
         """No new requests, turns or timers; what runs gets a little time; then the worker goes."""
         self.engine.stop()
-        if self.exit_code == 0:
-            await self.drain()
-        for runner in reversed(self.runners):
-            await runner.cleanup()
+        public, private = (*self.runners, None, None)[:2]
+        await asyncio.gather(self.engine.drain(0.0 if self.exit_code else DRAIN_S), clean_up(public))
+        await self.tasks.stop()
+        await clean_up(private)
         if self.functions.session is not None:
             await self.functions.session.close()
-        await self.tasks.stop()
         await self.supervisor.stop()
         self.storage.stop()
         self.on_lost()
 
-    async def drain(self) -> None:
-        """Orchestrators and activities of the worker, at most DRAIN_S."""
-        process = self.supervisor.process
-        if process is not None:
-            await process.drained(DRAIN_S)
+
+async def clean_up(runner: web.AppRunner | None) -> None:
+    if runner is not None:
+        await runner.cleanup()
 
 
 def warn_of_unknown(settings: HostSettings, app: Path) -> None:

@@ -47,6 +47,7 @@ class HostSettings:
     prefix: str = "api"
     timeout_s: float | None = DEFAULT_TIMEOUT_S
     hub: str = "TestHubName"
+    version: str | None = None
     turns: int = 10
     activities: int = 10
     unknown: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         prefix=extensions.get("http", {}).get("routePrefix", "api"),
         timeout_s=timeout_from_text(host.get("functionTimeout")),
         hub=durable.get("hubName", "TestHubName"),
+        version=durable.get("defaultVersion"),
         turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
         activities=durable.get("maxConcurrentActivityFunctions", at_once),
         unknown=unknown_keys(host),

@@ -47,6 +47,7 @@ class Engine:
         self.storage = storage
         self.executor = executor
         self.tasks = tasks
+        self.running = Tasks(tasks.failed)
         self.turn_slots = asyncio.Semaphore(limits.turns)
         self.activity_slots = asyncio.Semaphore(limits.activities)
         self.timers = Timers(fire=self.fire)
@@ -66,6 +67,11 @@ class Engine:
     def stop(self) -> None:
         """No more turns, activities or timers are begun."""
         self.stopping = True
+
+    async def drain(self, patience_s: float) -> None:
+        """Turns and activities that run may end, at most so long; the others are for the next host."""
+        await self.running.wait(patience_s)
+        await self.running.stop()
 
     async def start(self, start: Start) -> None:
         """Raises InstanceRunningError."""
@@ -113,7 +119,7 @@ class Engine:
         if self.stopping:
             work.close()
         else:
-            self.tasks.spawn(work)
+            self.running.spawn(work)
 
     def wake(self, instance: str) -> None:
         self.woken.add(instance)

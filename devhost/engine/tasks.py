@@ -23,6 +23,10 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failed(error)
 
+    async def wait(self, patience_s: float) -> None:
+        if self.running:
+            await asyncio.wait(set(self.running), timeout=patience_s)
+
     async def stop(self) -> None:
         """Cancels all and waits for their ends."""
         tasks = list(self.running)

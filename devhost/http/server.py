@@ -153,9 +153,10 @@ def invocation_of(
 
 def reported(function: Function, done: "asyncio.Future[Answer]") -> None:
     if not done.cancelled() and done.exception() is None:
-        report(function, done.result())
+        report(function, done.result(), trace=False)
 
 
-def report(function: Function, answer: Answer) -> None:
+def report(function: Function, answer: Answer, *, trace: bool = True) -> None:
+    """The app's own server prints the traceback of a streaming function itself."""
     if isinstance(answer, Raised):
-        say(f"function {function.name} failed: {answer.message}\n{answer.stack}")
+        say(f"function {function.name} failed: {answer.message}" + (f"\n{answer.stack}" if trace else ""))

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+INVOCATION = "INVOCATIONID"
 CODE = "code=devhost"
 WEBHOOKS = "/runtime/webhooks/durabletask"
 LINKS = {
@@ -25,7 +26,10 @@ def links(origin: str, hub: str, instance: str) -> dict[str, str]:
 
 
 def client_binding(*, origin: str, rpc: str, hub: str) -> str:
-    """`origin` is the public address, `rpc` the one that only workers know."""
+    """`origin` is the public address, `rpc` the one that only workers know.
+
+    The worker puts the running invocation's id in the place of INVOCATION: what a client starts joins that trace.
+    """
     base = f"{origin}{WEBHOOKS}"
     create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
     binding: dict[str, Any] = {
@@ -40,7 +44,7 @@ def client_binding(*, origin: str, rpc: str, hub: str) -> str:
         "managementUrls": {"id": "INSTANCEID", **links(origin, hub, "INSTANCEID")},
         "baseUrl": base,
         "requiredQueryStringParameters": CODE,
-        "rpcBaseUrl": f"{rpc}/durabletask/",
+        "rpcBaseUrl": f"{rpc}/durabletask/of/{INVOCATION}/",
         "httpBaseUrl": None,
     }
     return json.dumps(binding)

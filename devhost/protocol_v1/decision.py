@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devhost.engine.events import Kind
@@ -40,10 +40,14 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Which orchestrators and activities exist: lower-case name to the name as it is written."""
+    """Which orchestrators and activities exist: lower-case name to the name as it is written.
+
+    `version` is that of orchestrations started without one.
+    """
 
     orchestrators: Mapping[str, str]
     activities: Mapping[str, str]
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,12 @@ def simulate(turn: Turn, state: State) -> Simulation:
     return simulation
 
 
+def versioned(command: Scheduled, names: Names) -> Command:
+    if isinstance(command, StartChild) and command.version is None:
+        return replace(command, version=names.version)
+    return command
+
+
 def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, ...]:
     found: list[str] = []
     hazard = can_desynchronise(state.actions)
@@ -158,7 +168,7 @@ def decide(turn: Turn, state: State, names: Names) -> Verdict:
     complaint = find_complaint(before, simulation.commands)
     if complaint is not None:
         return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
-    fresh: list[Command] = [command for command in simulation.commands if command.id not in before]
+    fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
     refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
     if refused is not None:
         return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, refused.reason)))

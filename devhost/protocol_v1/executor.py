@@ -22,8 +22,9 @@ from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
 
 
-def names_of(catalog: Catalog) -> Names:
+def names_of(catalog: Catalog, version: str | None) -> Names:
     return Names(
+        version=version,
         orchestrators={key: one.durable_name for key, one in catalog.orchestrators.items()},
         activities={key: one.durable_name for key, one in catalog.activities.items()},
     )
@@ -37,17 +38,21 @@ def activity_failed(name: str, raised: Raised) -> Failed:
 class WorkerExecutor:
     """`catalog` is asked anew for each call: the app may have changed with its worker."""
 
-    def __init__(self, *, supervisor: Supervisor, catalog: Callable[[], Catalog]) -> None:
+    def __init__(self, *, supervisor: Supervisor, catalog: Callable[[], Catalog], version: str | None) -> None:
         self.supervisor = supervisor
+        self.version = version
         self.catalog = catalog
         self.warned: set[str] = set()
+
+    def names(self) -> Names:
+        return names_of(self.catalog(), self.version)
 
     async def turn(self, turn: Turn) -> Decision:
         await self.ready()
         name = turn.instance.name
         function = self.catalog().orchestrators.get(name.lower())
         if function is None:
-            failed = unknown_orchestrator(name, names_of(self.catalog()))
+            failed = unknown_orchestrator(name, self.names())
             return Decision(ending=orchestrator_failed(name, failed.reason))
         what = f"orchestrator {name} ({turn.instance.id})"
         try:
@@ -59,7 +64,7 @@ class WorkerExecutor:
         return verdict.decision
 
     def judge(self, turn: Turn, answer: Answer) -> Verdict:
-        names = names_of(self.catalog())
+        names = self.names()
         if isinstance(answer, Raised):
             return decide_on_failure(turn, answer.message, answer.stack, names)
         return decide_on_answer(turn, answer.text or "{}", names)
@@ -75,7 +80,7 @@ class WorkerExecutor:
         await self.ready()
         function = self.catalog().activities.get(work.name.lower())
         if function is None:
-            return unknown("activity", "an", work.name, names_of(self.catalog()).activities)
+            return unknown("activity", "an", work.name, self.names().activities)
         try:
             answer = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
         except TimedOutError:

@@ -24,6 +24,7 @@ from devhost.engine.model import (
 from devhost.protocol_v1.client import links
 from devhost.protocol_v1.history import parsed
 from devhost.protocol_v1.status import query_from_wire, show_from_query, status_code, status_to_wire
+from devhost.settings import HostSettings
 
 LONGEST_ID = 256
 ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]*")
@@ -82,11 +83,11 @@ def event_of(request: web.Request, kind: Kind) -> Event:
 
 
 class DurableApi:
-    """`origin` tells the public address of this host; `trace_of` the trace of an invocation that is running."""
+    """`trace_of` tells the trace of an invocation that is running."""
 
-    def __init__(self, *, engine: Engine, hub: str, trace_of: Callable[[str], str | None]) -> None:
+    def __init__(self, *, engine: Engine, settings: HostSettings, trace_of: Callable[[str], str | None]) -> None:
         self.engine = engine
-        self.hub = hub
+        self.settings = settings
         self.trace_of = trace_of
 
     def add_to(self, application: web.Application, prefix: str) -> None:
@@ -117,7 +118,7 @@ class DurableApi:
             name=request.match_info["name"],
             at=now(),
             input=await json_body(request),
-            version=request.query.get("version"),
+            version=request.query.get("version", self.settings.version),
             trace=self.trace(request),
         )
         try:
@@ -127,8 +128,7 @@ class DurableApi:
         return await self.started(request, start.id)
 
     def trace(self, request: web.Request) -> str | None:
-        invocation = request.headers.get("X-Azure-Functions-InvocationId", "")
-        return request.headers.get("traceparent") or self.trace_of(invocation)
+        return request.headers.get("traceparent") or self.trace_of(request.match_info.get("invocation", ""))
 
     async def started(self, request: web.Request, instance: str) -> web.Response:
         """The addresses of a new instance; with `timeout`, its result if it comes in time."""
@@ -136,7 +136,7 @@ class DurableApi:
             ended = await self.wait(instance, float(request.query["timeout"]), request)
             if ended is not None:
                 return ended
-        addresses = links(str(request.url.origin()), self.hub, instance)
+        addresses = links(str(request.url.origin()), self.settings.hub, instance)
         body = {"id": instance, **{name: url for name, url in addresses.items() if name != "rewindPostUri"}}
         headers = {"Location": addresses["statusQueryGetUri"], "Retry-After": "10"}
         return web.json_response(body, status=202, headers=headers)

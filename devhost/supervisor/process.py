@@ -64,6 +64,10 @@ class WorkerProcess:
     def pid(self) -> int:
         return self.process.pid if self.process else -1
 
+    def trace_of(self, invocation: str) -> str | None:
+        waiting = self.waiting.get(invocation)
+        return waiting[0].trace.parent if waiting else None
+
     async def spawn(self, command: Command) -> None:
         ours, theirs = socket.socketpair()
         reader, self.lifeline = os.pipe()
@@ -99,12 +103,6 @@ class WorkerProcess:
             return await answer
         finally:
             self.waiting.pop(invocation.id, None)
-
-    async def drained(self, patience_s: float) -> None:
-        """Returns when nothing runs any more, or after `patience_s`."""
-        answers = [answer for _, answer in self.waiting.values()]
-        if answers:
-            await asyncio.wait(answers, timeout=patience_s)
 
     def on_frame(self, header: Header, body: bytes) -> None:
         if header["kind"] == "result":

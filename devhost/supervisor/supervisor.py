@@ -127,6 +127,10 @@ class Supervisor:
             await process.stop()
             raise TimedOutError(invocation.what) from None
 
+    def trace_of(self, invocation: str) -> str | None:
+        """The trace of an invocation that runs."""
+        return self.process.trace_of(invocation) if self.process else None
+
     async def stop(self) -> None:
         if self.process is not None:
             await self.process.stop()

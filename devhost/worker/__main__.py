@@ -16,7 +16,7 @@ from typing import Any
 
 from devhost.frames import Header, Pipe
 from devhost.worker import protos
-from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header
+from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header, unexpected
 
 UVICORN_START_S = 10.0
 
@@ -66,9 +66,13 @@ class Worker:
         return {"name": metadata.name, "id": metadata.function_id, "bindings": bindings}
 
     async def invoke(self, header: Header, body: bytes) -> None:
-        request = request_from_header(header, body, self.functions[header["function"]], self.client)
-        response = await self.library.invocation_request(request)
-        self.pipe.send(*answer_from_response(header["id"], response))
+        try:
+            request = request_from_header(header, body, self.functions[header["function"]], self.client)
+            response = await self.library.invocation_request(request)
+            answer = answer_from_response(header["id"], response)
+        except Exception as error:  # noqa: BLE001 - the entry point of every invocation: the host waits for an answer
+            answer = unexpected(header["id"], error)
+        self.pipe.send(*answer)
 
 
 async def listening(uri: str) -> None:

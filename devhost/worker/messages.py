@@ -1,5 +1,6 @@
 """How does an invocation from the host become what the worker library takes, and its answer what the host takes?"""
 
+import traceback
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -36,7 +37,8 @@ def trigger_data(header: Header, body: bytes) -> protos.TypedData:
 def request_from_header(header: Header, body: bytes, bound: Bound, client: str) -> SimpleNamespace:
     """The `invocation_request` of the worker library."""
     inputs = [protos.ParameterBinding(name=bound.trigger, data=trigger_data(header, body))]
-    inputs += [protos.ParameterBinding(name=name, data=protos.TypedData(string=client)) for name in bound.clients]
+    own = client.replace("INVOCATIONID", header["id"]) if bound.clients else ""
+    inputs += [protos.ParameterBinding(name=name, data=protos.TypedData(string=own)) for name in bound.clients]
     invocation = SimpleNamespace(
         invocation_id=header["id"],
         function_id=header["function"],
@@ -87,3 +89,9 @@ def answer_from_response(invocation: str, response: Any) -> tuple[Header, bytes]
         return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
     header, body = value_result(response.return_value)
     return {**answer, "ok": True, **header}, body
+
+
+def unexpected(invocation: str, error: Exception) -> tuple[Header, bytes]:
+    message = f"{type(error).__name__}: {error}"
+    stack = "".join(traceback.format_exception(error))
+    return {"kind": "result", "id": invocation, "ok": False, "message": message, "stack": stack}, b""
