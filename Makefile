@@ -13,9 +13,9 @@ endif
 export TOKEN_TENANT := $(TENANT)
 export TOKEN_APP := $(APP)
 python := .venv/bin/python
-source := function_app.py settings.py telemetry.py api orchestrators activities clients domain devhost standins benches scripts tests
+source := function_app.py settings.py telemetry.py api orchestrators activities clients domain devhost standins benches tests
 
-.PHONY: setup demo run token test check format lint types layers unused conform bench lock
+.PHONY: setup demo run parts token test check format lint types layers unused conform bench lock
 
 setup:
 	@scripts/setup.sh
@@ -25,6 +25,9 @@ demo: setup
 
 run: setup
 	@$(python) -m standins.run
+
+parts: setup
+	@$(python) -m standins.run --without-host
 
 token: setup
 	@$(python) -m standins.token
