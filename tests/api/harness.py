@@ -1,0 +1,143 @@
+"""Which API do its tests talk to? The real functions over real turns in memory, without a host."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from azurefunctions.extensions.http.fastapi import Request, Response
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from api.routes import HttpRoute, Ports, routes
+from clients.store import Store
+from domain import turns as domain_turns
+from domain.errors import Unauthenticated
+from domain.owners import Owner
+from settings import Settings, read_settings
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.orchestration import FakeOrchestrations
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, PRICE, World, backend
+
+STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
+ANSWER = "four and twenty blackbirds"
+
+SETTINGS = read_settings(
+    {
+        "GANGLION_TOKEN_KEYS": "unused",
+        "GANGLION_TOKEN_AUDIENCE": "unused",
+        "GANGLION_TOKEN_TENANTS": "unused",
+        "GANGLION_DATA": str(Path("unused")),
+    }
+)
+
+
+class FakeAuthenticator:
+    """Knows two tokens."""
+
+    def __init__(self) -> None:
+        self.owners: Mapping[str, Owner] = {"mine": OWNER, "strange": STRANGER}
+
+    async def authenticate(self, token: str) -> Owner:
+        await asyncio.sleep(0)
+        if token not in self.owners:
+            raise Unauthenticated("The access token has expired.")
+        return self.owners[token]
+
+
+class RunningOrchestrations(FakeOrchestrations):
+    """Runs what is started, in tasks of its own, unless it is told to hold."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.hold = False
+        self.tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self, response: domain_turns.Response) -> None:
+        await super().start(response)
+        if not self.hold:
+            self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
+
+    async def ended(self) -> None:
+        await asyncio.gather(*self.tasks)
+
+
+@dataclass(slots=True)
+class Api:
+    """The API, its world, and a client that holds the token `mine`."""
+
+    world: World
+    orchestrations: RunningOrchestrations
+    settings: Settings
+    http: httpx.AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        transport = httpx.ASGITransport(self.app())
+        self.http = httpx.AsyncClient(
+            transport=transport, base_url="http://ganglion", headers={"authorization": "Bearer mine"}
+        )
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[self.mounted(route) for route in routes(self.ports())])
+
+    def ports(self) -> Ports:
+        return Ports(
+            settings=self.settings,
+            clock=self.world.clock,
+            store=self.world.store,
+            turns=self.world.turns,
+            ledger=self.world.ledger,
+            fleet=self.world.fleet,
+            prices={PRICE.name: PRICE},
+            authenticator=FakeAuthenticator(),
+            open_orchestrations=lambda _client: self.orchestrations,
+        )
+
+    def mounted(self, route: HttpRoute) -> Route:
+        call = partial(route.handler, client=None) if route.needs_client else route.handler
+
+        async def endpoint(request: Request) -> Response:
+            return await call(req=request)
+
+        path = "/" + route.template.replace("{*path}", "{path:path}")
+        return Route(path, endpoint, methods=list(route.methods))
+
+    async def create(self, body: Mapping[str, Any], **headers: str) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.http.post("/v1/responses", json=body, headers=sent)
+
+    async def stored(self) -> set[str]:
+        """Return the kinds of what the store holds."""
+        store = self.world.store
+        assert isinstance(store, MemoryStore)
+        return {row.document.body["kind"] for rows in store.partitions.values() for row in rows.values()}
+
+
+def api(*answers: FakeBackend, store: Store | None = None, clock: FakeClock | None = None, **changes: Any) -> Api:
+    """Return an API whose backends, main and spare, answer as told; `changes` are of the settings."""
+    at = clock or FakeClock()
+    fakes = answers or (FakeBackend(says(ANSWER)),)
+    backends = {name: (backend(name), fake) for name, fake in zip(("main", "spare"), fakes, strict=False)}
+    world = World(store=store or MemoryStore(at), clock=at, backends=backends)
+    settings = replace(SETTINGS, **changes)
+    return Api(world=world, orchestrations=RunningOrchestrations(world), settings=settings)
+
+
+def events_of(stream: str) -> list[dict[str, Any]]:
+    """Return the events of a whole stream, and make sure that each is framed as it must be."""
+    blocks = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    assert blocks[-1] == "data: [DONE]"
+    bodies: list[dict[str, Any]] = []
+    for block in blocks[:-1]:
+        name, _, data = block.partition("\n")
+        body = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {body['type']}"
+        bodies.append(body)
+    return bodies
