@@ -1,0 +1,180 @@
+"""Which logs, responses and records of money can there be?"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import strategies as st
+
+from domain.ids import member_id
+from domain.items import Item, ItemKind, ItemStatus, Role
+from domain.log import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.owners import Owner
+from domain.transcript import Transcript, after_event, closing_events
+from domain.turns import Response, Sampling
+
+tokens = st.text("0123456789abcdef", min_size=24, max_size=24)
+texts = st.text(max_size=20)
+numbers = st.integers(0, 2**53)
+moments = st.floats(0, 1e10)
+amounts = st.decimals(0, 9_000_000, allow_nan=False, allow_infinity=False, places=12)
+terminal = st.sampled_from([status for status in Status if status.terminal])
+usages = st.builds(Usage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers)
+endings = st.builds(Ending, status=terminal, at=moments, code=texts, message=texts, usage=st.none() | usages)
+heads = st.builds(Head, id=texts, kind=st.sampled_from(ItemKind), name=texts, call_id=texts)
+events = st.builds(
+    Event,
+    kind=st.sampled_from(EventKind),
+    output=numbers,
+    text=texts,
+    head=st.none() | heads,
+    status=st.none() | st.sampled_from(ItemStatus),
+    ending=st.none() | endings,
+)
+outcomes = st.builds(
+    Outcome,
+    attempt=numbers,
+    result=texts,
+    code=texts,
+    message=texts,
+    delay_s=moments,
+    usage=st.none() | usages,
+)
+slots = st.builds(
+    Slot,
+    number=numbers,
+    writer=texts,
+    first=numbers,
+    at=moments,
+    events=st.lists(events, max_size=4).map(tuple),
+    pieces=numbers,
+    outcome=st.none() | outcomes,
+)
+items = st.builds(
+    Item,
+    id=texts,
+    kind=st.sampled_from(ItemKind),
+    role=st.sampled_from(Role),
+    text=texts,
+    status=st.sampled_from(ItemStatus),
+    name=texts,
+    call_id=texts,
+)
+response_ids = st.builds(member_id, st.just("resp"), thread=tokens, token=tokens)
+responses = st.builds(
+    Response,
+    id=response_ids,
+    owner=st.builds(Owner, tenant=texts, subject=texts),
+    model=texts,
+    created_at=moments,
+    deadline_at=moments,
+    status=st.sampled_from(Status),
+    background=st.booleans(),
+    store=st.booleans(),
+    previous=st.none() | response_ids,
+    conversation=st.none() | texts,
+    instructions=st.none() | texts,
+    sampling=st.builds(
+        Sampling,
+        temperature=st.none() | st.floats(0, 2),
+        top_p=st.none() | st.floats(0, 1),
+        max_output_tokens=st.none() | numbers,
+    ),
+    metadata=st.dictionaries(texts, texts, max_size=3),
+    input_items=st.lists(texts, max_size=3).map(tuple),
+    output_items=st.lists(texts, max_size=3).map(tuple),
+    execution=st.none() | texts,
+    begun_at=st.none() | moments,
+    ended_at=st.none() | moments,
+    traceparent=texts,
+)
+reservations = st.builds(
+    Reservation,
+    response=texts,
+    subject=texts,
+    amount=amounts,
+    at=moments,
+    status=st.sampled_from(ReservationStatus),
+    cost=st.none() | amounts,
+    closed_at=st.none() | moments,
+)
+attempts = st.builds(
+    Attempt,
+    response=texts,
+    subject=texts,
+    number=st.integers(1, 999),
+    backend=texts,
+    price=texts,
+    reserved=amounts,
+    started_at=moments,
+    status=st.sampled_from(AttemptStatus),
+    deliveries=numbers,
+    first_token_at=st.none() | moments,
+    ended_at=st.none() | moments,
+    usage=st.none() | usages,
+    cost=st.none() | amounts,
+    result=texts,
+    reason=texts,
+)
+
+
+@st.composite
+def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[Event, ...]:
+    """Return what a turn may say, in an order that makes sense, up to a moment that may be any."""
+    said = [Event(kind=EventKind.CREATED), Event(kind=EventKind.QUEUED), Event(kind=EventKind.STARTED)]
+    log = folded(said)
+    for kind in draw(st.lists(st.sampled_from([ItemKind.MESSAGE, ItemKind.FUNCTION_CALL]), max_size=4)):
+        closed = draw(st.booleans())
+        if log.open_item:
+            said += closing_events(log, draw(st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])))
+        said += item_events(len(log.items), kind, draw(st.lists(texts, max_size=4)))
+        log = folded(said)
+        said += closing_events(log, ItemStatus.COMPLETED) if closed else ()
+        log = folded(said)
+    if draw(st.booleans()) if ended is None else ended:
+        said += (*closing_events(log, ItemStatus.INCOMPLETE), Event(kind=EventKind.ENDED, ending=draw(endings)))
+    return tuple(said)
+
+
+def folded(said: Sequence[Event]) -> Transcript:
+    log = Transcript()
+    for event in said:
+        log = after_event(log, event)
+    return log
+
+
+def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[Event]:
+    call = kind is ItemKind.FUNCTION_CALL
+    opening = Event(kind=EventKind.ITEM_ADDED, output=index, head=Head(id=f"item{index}", kind=kind, name="f" * call))
+    said = EventKind.ARGUMENTS if call else EventKind.TEXT
+    part = [] if call else [Event(kind=EventKind.PART_ADDED, output=index)]
+    return [opening, *part, *(Event(kind=said, output=index, text=delta) for delta in deltas)]
+
+
+@st.composite
+def split(draw: st.DrawFn, said: Sequence[Event]) -> tuple[Slot, ...]:
+    """Return slots, fences among them, that hold these events in this order."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(said)), max_size=8)))
+    bounds = [0, *cuts, len(said)]
+    return tuple(
+        Slot(
+            number=number,
+            writer=draw(st.sampled_from("abc")),
+            first=start,
+            at=float(number),
+            events=tuple(said[start:end]),
+            pieces=end - start,
+        )
+        for number, (start, end) in enumerate(pairwise(bounds))
+    )
+
+
+def through_json(document: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(document, allow_nan=False))
+
+
+def total(costs: Sequence[Decimal]) -> Decimal:
+    return sum(costs, Decimal(0))
