@@ -140,7 +140,12 @@ def add_route(app: df.DFApp, route: HttpRoute) -> None:
 
 def add_sweeper(app: df.DFApp, ports: Ports) -> None:
     """Register the sweep, once a minute."""
-    sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=Patience())
+    patience = Patience(
+        unbegun_s=ports.settings.sweep_unbegun_s,
+        silent_s=ports.settings.sweep_silent_s,
+        unsettled_s=ports.settings.sweep_unsettled_s,
+    )
+    sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=patience)
 
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
         await sweep.sweep(DurableOrchestrations(client))

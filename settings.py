@@ -30,6 +30,9 @@ class Settings:
     handover_s: float
     sync_wait_s: float
     stream_s: float
+    sweep_unbegun_s: float
+    sweep_silent_s: float
+    sweep_unsettled_s: float
     on_azure: bool
     variables: Mapping[str, str]
 
@@ -56,6 +59,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         handover_s=reader.value("HANDOVER_S", default="480", convert=positive),
         sync_wait_s=reader.value("SYNC_WAIT_S", default="200", convert=positive),
         stream_s=reader.value("STREAM_S", default="1500", convert=positive),
+        sweep_unbegun_s=reader.value("SWEEP_UNBEGUN_S", default="30", convert=positive),
+        sweep_silent_s=reader.value("SWEEP_SILENT_S", default="900", convert=positive),
+        sweep_unsettled_s=reader.value("SWEEP_UNSETTLED_S", default="60", convert=positive),
         on_azure=on_azure,
         variables=dict(environment),
     )
