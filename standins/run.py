@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from standins.child import StartError
-from standins.stage import MODELS, Options, PortInUseError, Stage
+from standins.stage import MODELS, Model, Options, PortInUseError, Stage
 
 WATCH_S = 0.5
 EXAMPLE = """
@@ -42,17 +42,21 @@ def main() -> None:
 
 
 def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
-    model = environment.get("MODEL") or "real"
     store = environment.get("STORE") or "sqlite"
     port = environment.get("PORT") or "7071"
-    if model not in MODELS:
-        sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
     if store != "sqlite":
         sys.exit(f"run: STORE={store} has no stand-in on this machine; choose STORE=sqlite")
     if not port.isdecimal():
         sys.exit(f"run: PORT={port} is no port number")
     data = environment.get("DATA")
-    return Options(port=int(port), data=Path(data) if data else None, model=model, host=host, say=say)
+    return Options(port=int(port), data=Path(data) if data else None, model=model_from(environment), host=host, say=say)
+
+
+def model_from(environment: Mapping[str, str]) -> Model:
+    model = environment.get("MODEL") or "real"
+    if model not in MODELS:
+        sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
+    return model
 
 
 def say_where(stage: Stage) -> None:

@@ -1,0 +1,63 @@
+"""How is the demo shown: plain in a file, with colours on a terminal?"""
+
+import os
+import re
+import sys
+from typing import Any
+
+RESET = "\x1b[0m"
+STYLES = {"title": "\x1b[1m", "you": "\x1b[36m", "model": "\x1b[32m", "crash": "\x1b[31m", "quiet": "\x1b[2m"}
+INDENT = 11
+WIDTH = 110
+BLANKS = re.compile(r"\s+")
+WORD = re.compile(r"\s*\S+|\s+")
+
+
+class Screen:
+    def __init__(self, *, colours: bool) -> None:
+        self.colours = colours
+        self.column = 0
+
+    def title(self, text: str) -> None:
+        self.end()
+        print("\n" + self.paint(text, "title"), flush=True)
+
+    def line(self, label: str, text: str, style: str = "") -> None:
+        """Prints a labelled paragraph, its later lines below the first."""
+        self.end()
+        self.say(label, text, style)
+        self.end()
+
+    def say(self, label: str, piece: str, style: str = "model") -> None:
+        """Prints a piece of a text that is still coming; the label stands before its first piece."""
+        if self.column == 0 and piece:
+            print(self.paint(f"  {label:<{INDENT - 2}}", "quiet"), end="")
+            self.column = INDENT
+        for word in WORD.findall(piece):
+            self.put(BLANKS.sub(" ", word), style)
+
+    def put(self, word: str, style: str) -> None:
+        if self.column > INDENT and self.column + len(word) > WIDTH:
+            print("\n" + " " * INDENT, end="")
+            self.column = INDENT
+        shown = word.lstrip() if self.column == INDENT else word
+        print(self.paint(shown, style), end="", flush=True)
+        self.column += len(shown)
+
+    def end(self) -> None:
+        if self.column:
+            print(flush=True)
+        self.column = 0
+
+    def paint(self, text: str, style: str) -> str:
+        return f"{STYLES[style]}{text}{RESET}" if self.colours and style in STYLES else text
+
+
+def screen_here() -> Screen:
+    return Screen(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+
+
+def timeline_text(timeline: list[dict[str, Any]]) -> str:
+    """Tells each step with the milliseconds since the first."""
+    start = timeline[0]["at"]
+    return " · ".join(f"{entry['step']} {1000 * (entry['at'] - start):.0f} ms" for entry in timeline)
