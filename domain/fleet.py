@@ -103,12 +103,12 @@ class Backend:
     name: str
     model: str
     system: str
-    adapter: Adapter
     url: str
     served_model: str
     price: str
     limits: Limits
     speed: Speed
+    adapter: Adapter = Adapter.OPENAI
     auth: Auth = field(default_factory=Auth)
     cold: Cold = field(default_factory=Cold)
     continues: Continuation = Continuation.NO

@@ -163,8 +163,9 @@ def read_url(table: Table, variables: Mapping[str, str]) -> str:
     raw = table.text("url")
     url = expanded(raw, variables).rstrip("/")
     if raw and not VARIABLE.search(url) and not good_url(url):
+        shown = re.sub(r"//.*@", "//***@", url)
         table.problems.append(
-            f"{table.name_of('url')}: expected http(s)://host[:port]/path, no user, query or fragment, found {url!r}"
+            f"{table.name_of('url')}: expected http(s)://host[:port]/path, no user, query or fragment, found {shown!r}"
         )
     return url
 

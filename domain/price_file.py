@@ -43,11 +43,14 @@ def token_price(name: str, table: Table) -> TokenPrice:
 
 
 def time_price(name: str, kind: PriceKind, table: Table) -> TimePrice:
+    components = tuple(read_component(each, part) for each, part in table.tables("components"))
+    if not components:
+        table.complain("components", "a table of at least one component")
     return TimePrice(
         name=name,
         origin=read_origin(table),
         kind=kind,
-        components=tuple(read_component(each, part) for each, part in table.tables("components")),
+        components=components,
         per_s=UNIT_SECONDS[kind],
         granularity_ms=table.whole("granularity_ms"),
         minimum_s=table.number("minimum_s", default=0.0),

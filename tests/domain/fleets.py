@@ -1,0 +1,110 @@
+"""Which small fleets do the tests of the decisions work with?"""
+
+from decimal import Decimal
+from pathlib import Path
+
+from domain.fleet import Backend, Capability, Cold, Continuation, Fleet, Limits, Model, Speed
+from domain.prices import Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+
+ORIGIN = Origin(source="a test", date="2026-11-22", region="nowhere")
+
+API = TokenPrice(name="api", origin=ORIGIN, input=Decimal("0.40"), cached_input=Decimal("0.10"), output=Decimal("1.60"))
+
+GPU = TimePrice(
+    name="gpu",
+    origin=ORIGIN,
+    kind=PriceKind.PER_SECOND,
+    components=(
+        Component(name="gpu", amount=Decimal("0.0001867"), count=Decimal(1)),
+        Component(name="vcpu", amount=Decimal("0.000018"), count=Decimal(8)),
+        Component(name="gib", amount=Decimal("0.000002"), count=Decimal(32)),
+    ),
+    per_s=1,
+    granularity_ms=100,
+    tail_s=600,
+)
+
+PRICES: dict[str, Price] = {"api": API, "gpu": GPU}
+
+SMALL = Model(
+    name="small",
+    context_tokens=8192,
+    tier=1,
+    capabilities=frozenset({Capability.JSON_SCHEMA}),
+    weights_gb=5.5,
+    layers=32,
+    kv_heads=8,
+    head_dim=128,
+)
+LARGE = Model(name="large", context_tokens=131072, tier=3, capabilities=frozenset(Capability))
+
+
+def limits(
+    *,
+    context_tokens: int = 8192,
+    max_output_tokens: int = 4096,
+    concurrency: int = 4,
+    request_timeout_s: float = 600,
+    request_bytes: int | None = None,
+    gpu_memory_gb: float | None = None,
+) -> Limits:
+    return Limits(
+        context_tokens=context_tokens,
+        max_output_tokens=max_output_tokens,
+        concurrency=concurrency,
+        request_timeout_s=request_timeout_s,
+        request_bytes=request_bytes,
+        gpu_memory_gb=gpu_memory_gb,
+    )
+
+
+def backend(
+    name: str,
+    *,
+    model: str = "small",
+    price: str = "gpu",
+    bounds: Limits | None = None,
+    cold: Cold | None = None,
+    continues: Continuation = Continuation.ASSISTANT_PREFILL,
+    residency: str | None = None,
+    decode_tokens_s: float = 50,
+) -> Backend:
+    return Backend(
+        name=name,
+        model=model,
+        system="vllm",
+        url=f"https://{name}.example/v1",
+        served_model=model,
+        price=price,
+        limits=bounds or limits(),
+        speed=Speed(prefill_tokens_s=1000, decode_tokens_s=decode_tokens_s),
+        cold=cold or Cold(),
+        continues=continues,
+        residency=residency,
+    )
+
+
+SERVERLESS = Cold(scales_to_zero=True, p50_s=60, p99_s=120, tail_s=600)
+
+
+def fleet(*backends: Backend) -> Fleet:
+    return Fleet(models={"small": SMALL, "large": LARGE}, backends={each.name: each for each in backends})
+
+
+ROOT = Path(__file__).parents[2]
+
+LAPTOP = {
+    "GANGLION_LAPTOP_SMALL_URL": "http://127.0.0.1:8001/v1",
+    "GANGLION_LAPTOP_LARGE_URL": "http://127.0.0.1:8002/v1",
+}
+
+CLOUDS = {
+    "GANGLION_SCRIPTED_URL": "http://127.0.0.1:8003/v1",
+    "GANGLION_SCRIPTED_AFRESH_URL": "http://127.0.0.1:8004/v1",
+    "GANGLION_CLOUD_RUN_L4_URL": "https://llama-abc-uc.a.run.app/v1",
+    "GANGLION_AZURE_OPENAI_URL": "https://contoso.openai.azure.com/openai/v1",
+}
+
+
+def shipped_text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
