@@ -157,17 +157,21 @@ def can_desynchronise(actions: tuple[Action, ...]) -> str | None:
     Its retries take their ids late: a compound that ends before them leaves SDK and host with different numbers.
     """
     for action in actions:
-        match action:
-            case AnyOf(children=children) | AllOf(children=children):
-                found = retried_among(children) or can_desynchronise(children)
-                if found:
-                    return found
-            case _:
-                continue
+        if not isinstance(action, AnyOf | AllOf):
+            continue
+        shared = len(action.children) > 1
+        found = retried_below(action) if shared else can_desynchronise(action.children)
+        if found is not None:
+            return found
     return None
 
 
-def retried_among(children: tuple[Action, ...]) -> str | None:
-    if len(children) < 2:  # noqa: PLR2004 - alone it is safe
-        return None
-    return next((c.name for c in children if isinstance(c, Activity | Child) and c.retry is not None), None)
+def retried_below(action: Action) -> str | None:
+    """The SDK wraps a retried call in an all-of of its own."""
+    match action:
+        case Activity() | Child():
+            return action.name if action.retry is not None else None
+        case AnyOf() | AllOf():
+            return next((found for child in action.children if (found := retried_below(child))), None)
+        case _:
+            return None

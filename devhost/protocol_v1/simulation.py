@@ -5,6 +5,7 @@ after the other, a retried call with a timer after each failure (one more, due a
 together. The SDK numbers its tasks the same way, so this order is the protocol.
 """
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
@@ -219,7 +220,7 @@ class Simulation:
             id=number,
             name=action.name,
             instance=action.instance or f"{self.execution}:{number}",
-            input=action.input,
+            input=json.dumps(action.input),
             version=action.version,
         )
 
