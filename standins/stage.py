@@ -7,6 +7,7 @@ A Stage starts the models and the Functions host as child processes; it is a con
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class Stage:
             "GANGLION_TOKEN_KEYS": str(self.issuer.key_set),
             "GANGLION_TOKEN_AUDIENCE": identity.AUDIENCE,
             "GANGLION_TOKEN_TENANTS": ",".join(tenants),
-            "GANGLION_TELEMETRY": "console",
+            "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "console",
             **urls,
         }
 
@@ -177,6 +178,13 @@ class Stage:
 
     def kill_host(self) -> None:
         self.running_host().kill()
+
+    def kill_both(self) -> None:
+        """Kills host and worker with -9, the host first so that it starts no other worker."""
+        worker = self.worker_pid
+        self.kill_host()
+        with contextlib.suppress(ProcessLookupError):
+            kill_pid(worker)
 
     def restart_host(self) -> None:
         """Starts the host again on the same port and data, behind kill_host or a clean stop."""

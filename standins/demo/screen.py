@@ -28,6 +28,11 @@ class Screen:
         self.say(label, text, style)
         self.end()
 
+    def row(self, text: str) -> None:
+        """Prints a row of a table as it is."""
+        self.end()
+        print(" " * INDENT + self.paint(text, "quiet"), flush=True)
+
     def say(self, label: str, piece: str, style: str = "model") -> None:
         """Prints a piece of a text that is still coming; the label stands before its first piece."""
         if self.column == 0 and piece:

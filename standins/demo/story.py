@@ -73,6 +73,7 @@ class Story:
         return await self.account(reading)
 
     async def ask_and_crash(self, question: str, after: Turn) -> Turn:
+        """Kills the worker behind a number of events, then reads on from there with a request of its own."""
         reading = Reading()
         killed: int | None = None
         async for event in events_of(await self.start(question, after)):
@@ -80,17 +81,18 @@ class Story:
             if killed is None and len(reading.numbers) == EVENTS_BEFORE_CRASH:
                 killed = self.stage.kill_worker()
         check("the crash comes before the end of the answer", kept=reading.final is None)
-        last = reading.numbers[-1]
-        self.screen.line("crash", f"kill -9 {killed}, the worker, behind event {last}: the stream broke", "crash")
+        read = len(reading.numbers)
+        self.screen.line("crash", f"kill -9 {killed}, the worker, behind event {read - 1}: the stream broke", "crash")
         async for piece in resumed(self.client, reading):
             self.screen.say("goes on", piece)
+        self.show_takeover(killed, read, reading)
+        return await self.account(reading)
+
+    def show_takeover(self, killed: int | None, read: int, reading: Reading) -> None:
         worker = self.stage.wait_worker(other_than=killed)
         check("another process took over", kept=worker != killed)
-        self.screen.line(
-            "numbers",
-            f"0 to {reading.numbers[-1]} without a gap: {last} before the crash, the rest from process {worker}",
-        )
-        return await self.account(reading)
+        rest = f"{read} before the crash, {len(reading.numbers) - read} behind it, from process {worker}"
+        self.screen.line("numbers", f"0 to {reading.numbers[-1]} without a gap: {rest}")
 
     async def start(self, question: str, after: Turn | None) -> AsyncStream[ResponseStreamEvent]:
         self.screen.line("you", question, "you")
@@ -137,11 +139,9 @@ class Story:
         self.screen.line("route", route["route"]["reason"])
         for backend in route["route"]["candidates"]:
             cost = f"${Decimal(backend['cost_usd']):.6f}"
-            self.screen.line(
-                "", f"{backend['backend']:<16} {cost}  {backend['seconds']:5.1f} s  {backend['reason']}", "quiet"
-            )
+            self.screen.row(f"{backend['backend']:<16} {cost} {backend['seconds']:6.1f} s  {backend['reason']}")
         for backend in route["route"]["refused"]:
-            self.screen.line("", f"{backend['backend']:<16} refused: {backend['reason']}", "quiet")
+            self.screen.row(f"{backend['backend']:<16} refused: {backend['reason']}")
 
     def remember(self, first: Turn, long: Turn, last: Turn) -> None:
         """Checks, by its size, that the conversation was in the prompt: so small a model may still answer beside it."""

@@ -75,6 +75,29 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     assert instance.running(port) is None
 
 
+def test_it_serves_the_product_and_says_how_to_use_it(tmp_path: Path) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "standins.run"],
+        env=environment(port, tmp_path),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        printed = ""
+        while "Ctrl-C" not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert f"make PORT={port} token" in printed
+    assert f"http://127.0.0.1:{port}/v1/responses" in printed
+
+
 def test_its_children_end_when_it_is_killed(tmp_path: Path) -> None:
     port = free_port()
     with running(port, tmp_path) as (process, _):
