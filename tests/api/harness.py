@@ -58,10 +58,12 @@ class RunningOrchestrations(FakeOrchestrations):
         super().__init__()
         self.world = world
         self.hold = False
+        self.asked = asyncio.Event()
         self.tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self, response: domain_turns.Response) -> None:
         await super().start(response)
+        self.asked.set()
         if not self.hold:
             self.tasks.add(asyncio.create_task(self.world.run(response, execution=len(self.started))))
 

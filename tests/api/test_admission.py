@@ -1,0 +1,236 @@
+"""Does a request become exactly one turn, whatever breaks and however often it is sent?"""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.turns import Turns
+from domain.log import Status
+from domain.money import ReservationStatus
+from domain.turns import Response
+from tests.api.harness import Api, api
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER
+
+BODY = {"input": "hi", "model": "model"}
+CALLS = 4
+"""Calls of the store in the admission of a first turn: claim (read, write), reserve, admit."""
+
+
+def held(store: MemoryStore, *, faults: Faults | None = None) -> Api:
+    """Return the API as one process sees it; what it starts is remembered and not run."""
+    one = api(store=FlakyStore(store, Random(0), faults), clock=clock_of(store))  # noqa: S311 - a test must repeat
+    one.orchestrations.hold = True
+    return one
+
+
+def clock_of(store: MemoryStore) -> FakeClock:
+    assert isinstance(store.clock, FakeClock)
+    return store.clock
+
+
+def documents(store: MemoryStore, kind: str) -> Iterator[Any]:
+    for rows in store.partitions.values():
+        yield from (row.document for row in rows.values() if row.document.body["kind"] == kind)
+
+
+def responses(store: MemoryStore) -> list[Response]:
+    return [Response.from_document(one.id, one.body) for one in documents(store, "response")]
+
+
+async def ask(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    return await one.create({**(body or BODY), "background": True}, **headers)
+
+
+async def again(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    """Ask as the official SDKs do when they try again."""
+    return await ask(one, body, x_stainless_retry_count="1", **headers)
+
+
+async def test_admission_takes_four_calls_of_the_store_and_one_look_at_the_log() -> None:
+    one = held(MemoryStore(FakeClock()))
+    assert (await ask(one)).status_code == 200
+    store = one.world.store
+    assert isinstance(store, FlakyStore)
+    assert [call.name for call in store.calls] == ["read", "commit", "commit", "commit", "list"]
+
+
+@pytest.mark.parametrize("number", range(CALLS))
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_break_at_any_step_and_a_retry_leave_one_turn(number: int, fault: Fault) -> None:
+    store = MemoryStore(FakeClock())
+    broken = held(store, faults=Faults(at={number: fault}))
+    try:
+        first = await ask(broken, x_stainless_retry_count="0")
+        assert first.status_code == 503
+        assert first.headers["retry-after"] == "1"
+    except CrashError:
+        pass
+    started = broken.orchestrations.started
+    assert started == []
+    fresh = held(store)
+    retried = await again(fresh)
+    assert retried.status_code == 200
+    turn = retried.json()["id"]
+    assert [response.id for response in responses(store)] == [turn]
+    assert [one.body["response"] for one in documents(store, "reservation")] == [turn]
+    assert fresh.orchestrations.started == [turn]
+    assert len(list(documents(store, "item"))) == 1
+
+
+async def test_a_break_before_the_start_is_mended_by_a_retry() -> None:
+    store = MemoryStore(FakeClock())
+    broken = held(store, faults=Faults(at={CALLS: Fault.CRASH_BEFORE}))
+    with pytest.raises(CrashError):
+        await ask(broken)
+    fresh = held(store)
+    retried = await again(fresh)
+    assert [response.id for response in responses(store)] == [retried.json()["id"]] == fresh.orchestrations.started
+
+
+async def test_a_new_request_with_the_same_body_is_a_new_turn() -> None:
+    store = MemoryStore(FakeClock())
+    one = held(store)
+    first, second = await ask(one), await ask(one)
+    assert first.json()["id"] != second.json()["id"]
+    third = await again(one)
+    assert third.json()["id"] == second.json()["id"]
+
+
+async def test_a_retry_of_another_body_is_a_new_turn() -> None:
+    one = held(MemoryStore(FakeClock()))
+    first = await ask(one)
+    other = await again(one, {**BODY, "input": "ho"})
+    assert first.json()["id"] != other.json()["id"]
+
+
+async def test_a_retry_by_somebody_else_is_a_new_turn() -> None:
+    one = held(MemoryStore(FakeClock()))
+    first = await ask(one)
+    other = await again(one, authorization="Bearer strange")
+    assert other.status_code == 200
+    assert first.json()["id"] != other.json()["id"]
+
+
+async def test_a_retry_ten_minutes_later_is_a_new_turn() -> None:
+    store = MemoryStore(FakeClock())
+    one = held(store)
+    first = await ask(one)
+    clock_of(store).advance(601)
+    assert (await again(one)).json()["id"] != first.json()["id"]
+
+
+async def test_a_key_names_one_turn_however_its_body_is_written() -> None:
+    one = held(MemoryStore(FakeClock()))
+    first = await ask(one, idempotency_key="mine")
+    body = '{ "background": true, "model": "model", "input": "\\u0068i" }'
+    second = await one.http.post("/v1/responses", content=body, headers={"idempotency-key": "mine"})
+    other = await ask(one, idempotency_key="another")
+    assert first.json()["id"] == second.json()["id"] != other.json()["id"]
+
+
+async def test_a_key_used_with_another_body_is_refused_for_good() -> None:
+    one = held(MemoryStore(FakeClock()))
+    await ask(one, idempotency_key="mine")
+    other = await ask(one, {**BODY, "input": "ho"}, idempotency_key="mine")
+    assert (other.status_code, other.headers["x-should-retry"]) == (409, "false")
+    assert len(one.orchestrations.started) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 257])
+async def test_a_key_has_a_length(key: str) -> None:
+    one = held(MemoryStore(FakeClock()))
+    assert (await ask(one, idempotency_key=key)).status_code == 400
+
+
+async def test_a_repeat_of_a_turn_that_has_begun_starts_nothing() -> None:
+    store = MemoryStore(FakeClock())
+    one = held(store)
+    first = (await ask(one)).json()
+    await Turns(store, clock_of(store)).begin(OWNER, first["id"], execution="e")
+    second = (await again(one)).json()
+    assert (second["id"], second["status"]) == (first["id"], "in_progress")
+    assert one.orchestrations.started == [first["id"]]
+
+
+async def test_a_repeated_stream_is_the_same_stream() -> None:
+    one = api()
+    first = await one.create({**BODY, "stream": True})
+    await one.orchestrations.ended()
+    second = await one.create({**BODY, "stream": True}, x_stainless_retry_count="1")
+    assert first.text == second.text
+    assert len(one.orchestrations.started) == 1
+
+
+async def test_the_worst_case_is_reserved_before_the_turn_begins() -> None:
+    one = held(MemoryStore(FakeClock()))
+    found = (await ask(one, {**BODY, "max_output_tokens": 100})).json()
+    reservation = await one.world.ledger.reservation(OWNER, found["id"])
+    assert reservation
+    assert reservation.status is ReservationStatus.OPEN
+    assert 0.0002 <= reservation.amount < 0.001
+
+
+async def test_a_conversation_reserves_for_its_history() -> None:
+    one = api()
+    first = (await one.create({**BODY, "input": "x" * 1000, "max_output_tokens": 20})).json()
+    one.orchestrations.hold = True
+    second = await ask(one, {"previous_response_id": first["id"], "input": "y", "max_output_tokens": 20})
+    alone = await one.world.ledger.reservation(OWNER, first["id"])
+    longer = await one.world.ledger.reservation(OWNER, second.json()["id"])
+    assert alone
+    assert longer
+    assert longer.amount > alone.amount
+
+
+async def test_a_turn_goes_on_in_the_thread_of_its_predecessor() -> None:
+    one = api()
+    first = await one.create(BODY)
+    second = await one.create({**BODY, "previous_response_id": first.json()["id"]})
+    assert second.json()["previous_response_id"] == first.json()["id"]
+    assert second.json()["id"][5:29] == first.json()["id"][5:29]
+
+
+async def test_a_turn_cannot_go_on_from_what_is_not_there() -> None:
+    one = api()
+    theirs = await one.create(BODY, authorization="Bearer strange")
+    ours = (await one.create(BODY)).json()
+    for previous in ("resp_1", "resp_" + "0" * 48, theirs.json()["id"], ours["output"][0]["id"]):
+        answer = await one.create({**BODY, "previous_response_id": previous})
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == "previous_response_id"
+        assert answer.json()["error"]["code"] == "previous_response_not_found"
+
+
+async def test_a_turn_cannot_go_on_from_one_that_runs() -> None:
+    one = held(MemoryStore(FakeClock()))
+    first = (await ask(one)).json()
+    answer = await ask(one, {**BODY, "previous_response_id": first["id"]})
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
+    assert answer.json()["error"]["code"] == "conversation_locked"
+    await Turns(one.world.store, one.world.clock).finish(OWNER, first["id"], status=Status.CANCELLED)
+    assert (await ask(one, {**BODY, "previous_response_id": first["id"]})).status_code == 200
+
+
+async def test_an_item_can_be_referred_to_and_is_copied() -> None:
+    one = api()
+    first = (await one.create({**BODY, "input": "I am Ada"})).json()
+    answer = first["output"][0]
+    second = await one.create({**BODY, "input": [{"type": "item_reference", "id": answer["id"]}, {"id": answer["id"]}]})
+    stored = await one.world.turns.read(OWNER, second.json()["id"])
+    items = await one.world.turns.items(OWNER, stored.input_items)
+    assert [item.text for item in items] == [answer["content"][0]["text"]] * 2
+    assert len({item.id for item in items} | {answer["id"]}) == 3
+
+
+@pytest.mark.parametrize("identifier", ["msg_1", "msg_" + "0" * 48, "x", "../a"])
+async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
+    one = api()
+    answer = await one.create({**BODY, "input": [{"role": "user", "content": "x"}, {"id": identifier}]})
+    assert answer.status_code == 404
+    assert answer.json()["error"]["param"] == "input[1].id"
+    assert "response" not in await one.stored()

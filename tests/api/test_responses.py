@@ -1,0 +1,303 @@
+"""Do the functions of responses answer as the official SDKs expect?"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.log import Status
+from tests.api.harness import ANSWER, Api, api, events_of
+from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.worlds import OWNER
+
+BODY = {"input": "hi", "model": "model"}
+
+BAD_BODIES: dict[str, tuple[bytes, int, str | None]] = {
+    "empty": (b"", 400, None),
+    "not JSON": (b"hello", 400, None),
+    "not an object": (b"[]", 400, None),
+    "10 MB": (b'{"input": "' + b"x" * 10_000_000 + b'"}', 413, None),
+    "nested 100,000 deep": (b'{"input":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, None),
+    "NaN": (b'{"input": "hi", "temperature": NaN}', 400, "temperature"),
+    "a name twice": (b'{"input": "hi", "input": "ho"}', 400, "input"),
+    "a class": (b'{"input": "hi", "metadata": {"__class__": "x"}}', 400, "metadata.__class__"),
+    "no input": (b"{}", 400, "input"),
+    "input of a wrong type": (b'{"input": 1}', 400, "input"),
+    "stream of a wrong type": (b'{"input": "hi", "stream": "yes"}', 400, "stream"),
+    "an unknown model": (b'{"input": "hi", "model": "gpt-9"}', 400, "model"),
+    "an unknown backend": (b'{"input": "hi", "model": "model@nowhere"}', 400, "model"),
+    "an unknown tier": (b'{"input": "hi", "metadata": {"tier": "best"}}', 400, "metadata.tier"),
+    "tools": (b'{"input": "hi", "tools": [{"type": "function", "name": "f"}]}', 400, "tools"),
+    "an unknown predecessor": (b'{"input": "hi", "previous_response_id": "resp_1"}', 400, "previous_response_id"),
+}
+
+
+def background(**fields: Any) -> dict[str, Any]:
+    return {**BODY, "background": True, **fields}
+
+
+async def held(**fields: Any) -> tuple[Api, str]:
+    """Return an API and the id of a background response that is admitted there and does not begin."""
+    one = api()
+    one.orchestrations.hold = True
+    created = await one.create(background(**fields))
+    return one, created.json()["id"]
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.headers["x-request-id"].startswith("req_")
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+@pytest.mark.parametrize(("raw", "status", "param"), BAD_BODIES.values(), ids=BAD_BODIES)
+async def test_a_bad_body_is_refused_and_leaves_nothing(raw: bytes, status: int, param: str | None) -> None:
+    one = api()
+    answer = await one.http.post("/v1/responses", content=raw)
+    assert answer.status_code == status
+    assert error_of(answer)["param"] == param
+    assert await one.stored() == set()
+    assert one.orchestrations.started == []
+
+
+async def test_a_body_without_a_length_is_cut_off_at_the_limit() -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while taken < 1000:
+            taken += 1
+            await asyncio.sleep(0)
+            yield b"x" * 1024
+
+    answer = await api(body_limit=4096).http.post("/v1/responses", content=endless())
+    assert answer.status_code == 413
+    assert taken == 5
+    assert error_of(answer)["code"] == "request_too_large"
+    assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_a_body_of_just_the_limit_is_taken() -> None:
+    body = b'{"input": "hi"}'
+    for room, status in ((len(body), 200), (len(body) - 1, 413)):
+        assert (await api(body_limit=room).http.post("/v1/responses", content=body)).status_code == status
+
+
+async def test_a_turn_that_fits_no_backend_is_refused_with_the_reason_of_each() -> None:
+    one = api(FakeBackend(says("a")), FakeBackend(says("b")))
+    answer = await one.create({**BODY, "input": "word " * 30_000})
+    error = error_of(answer)
+    assert (answer.status_code, error["code"]) == (400, "no_backend_feasible")
+    assert "main: needs " in error["message"]
+    assert "spare: needs " in error["message"]
+    assert one.orchestrations.started == []
+    assert await one.stored() <= {"claim"}
+
+
+async def test_a_synchronous_call_is_answered_when_the_turn_has_ended() -> None:
+    answer = await api().create({**BODY, "user": "me"})
+    body = answer.json()
+    assert (answer.status_code, body["status"]) == (200, "completed")
+    assert body["output"][0]["content"][0]["text"] == ANSWER
+    assert answer.headers["x-ganglion-ignored"] == "user"
+    assert answer.headers["x-request-id"].startswith("req_")
+
+
+async def test_a_synchronous_call_that_lasts_too_long_is_answered_as_it_stands() -> None:
+    one = api(sync_wait_s=200)
+    one.orchestrations.hold = True
+    call = asyncio.create_task(one.create(BODY))
+    await one.orchestrations.asked.wait()
+    one.world.clock.advance(201)
+    answer = await call
+    assert (answer.status_code, answer.json()["status"]) == (200, "in_progress")
+
+
+async def test_a_turn_that_fails_is_told_in_its_object() -> None:
+    one = api(FakeBackend(refuses(400)))
+    body = (await one.create(BODY)).json()
+    assert body["status"] == "failed"
+    assert body["error"]["code"] == "invalid_prompt"
+    assert body["error"]["message"]
+
+
+async def test_a_background_call_is_answered_at_once_and_can_be_polled() -> None:
+    one, name = await held()
+    first = (await one.http.get(f"/v1/responses/{name}")).json()
+    assert (first["status"], first["background"], first["output"]) == ("queued", True, [])
+    await one.world.run(await one.world.turns.read(OWNER, name))
+    last = (await one.http.get(f"/v1/responses/{name}")).json()
+    assert (last["status"], last["output"][0]["content"][0]["text"]) == ("completed", ANSWER)
+
+
+async def test_a_poll_while_a_turn_runs_shows_what_there_is() -> None:
+    gate = asyncio.Event()
+    begin, end = says("one two")[:1], says("one two")[1:]
+    one = api(FakeBackend([*begin, gate, *end]))
+    name = (await one.create(background())).json()["id"]
+    body: dict[str, Any] = {"output": []}
+    while not body["output"]:
+        body = (await one.http.get(f"/v1/responses/{name}")).json()
+    assert (body["status"], body["output"][0]["status"]) == ("in_progress", "in_progress")
+    assert body["output"][0]["content"][0]["text"] == "one"
+    gate.set()
+    await one.orchestrations.ended()
+    body = (await one.http.get(f"/v1/responses/{name}")).json()
+    assert (body["status"], body["output"][0]["content"][0]["text"]) == ("completed", "one two")
+
+
+@pytest.mark.parametrize("in_background", [True, False])
+async def test_a_stream_ends_with_the_object_that_a_poll_shows(in_background: bool) -> None:  # noqa: FBT001 - parametrized
+    one = api()
+    stream = await one.create({**BODY, "stream": True, "background": in_background})
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert stream.headers["x-request-id"]
+    assert stream.text.startswith(": keep-alive\n\n")
+    bodies = events_of(stream.text)
+    assert [body["sequence_number"] for body in bodies] == list(range(len(bodies)))
+    final = bodies[-1]["response"]
+    assert final == (await one.http.get(f"/v1/responses/{final['id']}")).json()
+    assert final["status"] == "completed"
+
+
+async def test_a_stream_resumed_anywhere_is_the_rest_byte_for_byte() -> None:
+    one = api(FakeBackend(says("one two three four five")))
+    whole = (await one.create(background(stream=True))).text
+    blocks = whole.removeprefix(": keep-alive\n\n").split("\n\n")
+    name = events_of(whole)[0]["response"]["id"]
+    count = len(events_of(whole))
+    assert count > 8
+    replay = await one.http.get(f"/v1/responses/{name}?stream=true")
+    assert replay.text == whole
+    for number in range(count):
+        rest = await one.http.get(f"/v1/responses/{name}?stream=true&starting_after={number}")
+        assert rest.text == ": keep-alive\n\n" + "\n\n".join(blocks[number + 1 :])
+
+
+async def test_a_stream_resumed_beyond_its_end_just_ends() -> None:
+    one = api()
+    name = (await one.create(BODY)).json()["id"]
+    rest = await one.http.get(f"/v1/responses/{name}?stream=true&starting_after=999")
+    assert rest.text == ": keep-alive\n\ndata: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("stream=true&starting_after=-1", "starting_after"),
+        ("stream=true&starting_after=x", "starting_after"),
+        ("stream=true&starting_after=", "starting_after"),
+        ("stream=true&starting_after=1.5", "starting_after"),
+        ("stream=true&starting_after=" + "9" * 400, "starting_after"),
+        ("stream=true&starting_after=٣", "starting_after"),
+        ("stream=perhaps", "stream"),
+    ],
+)
+async def test_a_bad_number_or_switch_is_named(query: str, param: str) -> None:
+    one, name = await held()
+    answer = await one.http.get(f"/v1/responses/{name}?{query}")
+    assert (answer.status_code, error_of(answer)["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("path", ["", "?stream=true", "/route"])
+async def test_what_is_not_the_callers_is_not_found(path: str) -> None:
+    one, name = await held()
+    for identifier, token in ((name, "strange"), ("resp_1", "mine"), ("resp_" + "0" * 48, "mine"), ("%2e%2e", "mine")):
+        answer = await one.http.get(f"/v1/responses/{identifier}{path}", headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == 404
+        assert error_of(answer)["type"] == "invalid_request_error"
+
+
+async def cancelled(one: Api, name: str, **headers: str) -> httpx.Response:
+    return await one.http.post(f"/v1/responses/{name}/cancel", headers=headers)
+
+
+async def test_a_cancelled_response_says_so_at_once_and_for_ever() -> None:
+    one, name = await held()
+    first = await cancelled(one, name)
+    assert (first.status_code, first.json()["status"]) == (200, "cancelled")
+    assert one.orchestrations.woken == [name]
+    again = await cancelled(one, name)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (await one.http.get(f"/v1/responses/{name}")).json() == first.json()
+
+
+async def test_a_response_that_is_cancelled_while_it_runs_says_nothing_more() -> None:
+    gate = asyncio.Event()
+    one = api(FakeBackend([*says("one two")[:1], gate, *says("one two")[1:]]))
+    name = (await one.create(background())).json()["id"]
+    body: dict[str, Any] = {"output": []}
+    while not body["output"]:
+        body = (await one.http.get(f"/v1/responses/{name}")).json()
+    stopped = (await cancelled(one, name)).json()
+    gate.set()
+    await one.orchestrations.ended()
+    assert stopped["output"][0]["status"] == "incomplete"
+    assert (await one.http.get(f"/v1/responses/{name}")).json() == stopped
+    stream = events_of((await one.http.get(f"/v1/responses/{name}?stream=true")).text)
+    assert (stream[-1]["type"], stream[-1]["response"]) == ("response.failed", stopped)
+
+
+async def test_only_a_background_response_can_be_cancelled() -> None:
+    one = api()
+    name = (await one.create(BODY)).json()["id"]
+    answer = await cancelled(one, name)
+    assert answer.status_code == 400
+    assert error_of(answer)["code"] == "not_cancellable"
+
+
+async def test_a_completed_response_cannot_be_cancelled() -> None:
+    one, name = await held()
+    await one.world.run(await one.world.turns.read(OWNER, name))
+    answer = await cancelled(one, name)
+    assert (answer.status_code, error_of(answer)["code"]) == (400, "not_cancellable")
+    assert (await one.world.turns.read(OWNER, name)).status is Status.COMPLETED
+    assert one.orchestrations.woken == []
+
+
+async def test_nobody_else_can_cancel_a_response() -> None:
+    one, name = await held()
+    assert (await cancelled(one, name, authorization="Bearer strange")).status_code == 404
+    assert (await one.world.turns.read(OWNER, name)).status is Status.QUEUED
+
+
+CALLS = [
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/resp_1"),
+    ("GET", "/v1/responses/resp_1/route"),
+    ("POST", "/v1/responses/resp_1/cancel"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/auto"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize(
+    "token", [None, "", "Bearer", "Bearer ", "Basic bWluZQ==", "Bearer mine extra", "Bearer other"]
+)
+async def test_without_a_good_token_nothing_is_told(method: str, path: str, token: str | None) -> None:
+    one = api()
+    one.http.headers.pop("authorization")
+    headers = {} if token is None else {"authorization": token}
+    answer = await one.http.request(method, path, headers=headers, json={"input": "hi"} if method == "POST" else None)
+    assert answer.status_code == 401
+    assert error_of(answer)["code"] == "invalid_api_key"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert await one.stored() == set()
+
+
+async def test_two_tokens_are_no_token() -> None:
+    one = api()
+    headers = [("authorization", "Bearer mine"), ("authorization", "Bearer strange")]
+    one.http.headers.pop("authorization")
+    assert (await one.http.get("/v1/models", headers=headers)).status_code == 401
+
+
+async def test_headers_of_the_platform_identify_nobody() -> None:
+    one = api()
+    one.http.headers.pop("authorization")
+    headers = {"x-ms-client-principal-id": OWNER.subject, "x-ms-client-principal": "e30="}
+    assert (await one.http.get("/v1/models", headers=headers)).status_code == 401

@@ -1,0 +1,147 @@
+"""Does a stream come as it is written, over a real socket, and break off instead of ending falsely?"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from api.events import DONE, KEEP_ALIVE
+from api.streaming import HEARTBEAT_S, Tail
+from clients.turns import Turns
+from domain.errors import Unavailable
+from domain.turns import Response
+from tests.api.harness import Api, api, events_of
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.stores import Fault, Faults, FlakyStore
+from tests.fakes.worlds import OWNER
+
+BODY = {"input": "hi", "model": "model", "background": True}
+
+
+@contextlib.asynccontextmanager
+async def served(one: Api) -> AsyncGenerator[str]:
+    """Serve the API on a free port, as the worker does; yield its address."""
+    server = uvicorn.Server(uvicorn.Config(one.app(), host="127.0.0.1", port=0, log_level="critical", lifespan="off"))
+    running = asyncio.create_task(server.serve())
+    async with asyncio.timeout(10):
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
+            await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+
+
+@contextlib.asynccontextmanager
+async def opened(one: Api, method: str, path: str, **request: Any) -> AsyncGenerator[httpx.Response]:
+    """Open a stream over a real socket."""
+    async with (
+        served(one) as url,
+        httpx.AsyncClient(headers=one.http.headers) as http,
+        http.stream(method, url + path, **request) as stream,
+    ):
+        yield stream
+
+
+async def held(one: Api) -> Response:
+    one.orchestrations.hold = True
+    created = await one.create(BODY)
+    return await one.world.turns.read(OWNER, created.json()["id"])
+
+
+def tail(one: Api, *, stream_s: float = 1500) -> Tail:
+    return Tail(one.world.turns, one.world.clock, stream_s=stream_s)
+
+
+async def test_events_arrive_while_the_turn_runs() -> None:
+    gate = asyncio.Event()
+    one = api(FakeBackend([*says("one two")[:1], gate, *says("one two")[1:]]))
+    seen = b""
+    async with opened(one, "POST", "/v1/responses", json={**BODY, "stream": True}) as stream:
+        async for part in stream.aiter_raw():
+            seen += part
+            if b'"delta":"one"' in seen and not gate.is_set():
+                assert b"response.completed" not in seen
+                gate.set()
+    assert [body["type"] for body in events_of(seen.decode())][-1] == "response.completed"
+
+
+async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() -> None:
+    one = api(stream_s=10)
+    turn = await held(one)
+    seen = b""
+
+    async def read(stream: httpx.Response) -> None:
+        nonlocal seen
+        async for part in stream.aiter_raw():
+            seen += part
+            one.world.clock.advance(11)
+
+    async with opened(one, "GET", f"/v1/responses/{turn.id}?stream=true") as stream:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await read(stream)
+    assert seen.startswith(KEEP_ALIVE)
+    assert DONE not in seen
+
+
+async def test_a_reader_that_goes_away_is_forgotten() -> None:
+    one = api()
+    turn = await held(one)
+    waiting = one.world.turns.notices.waiting
+    async with served(one) as url, httpx.AsyncClient(headers=one.http.headers) as http:
+        async with http.stream("GET", f"{url}/v1/responses/{turn.id}?stream=true") as stream:
+            await anext(stream.aiter_raw())
+        async with asyncio.timeout(10):
+            while waiting:  # noqa: ASYNC110 - the server notices a closed socket in its own time
+                await asyncio.sleep(0.01)
+    assert not waiting
+
+
+async def test_silence_is_filled_with_comments() -> None:
+    one = api()
+    stream = tail(one).stream(await held(one), after=1)
+    parts = [await anext(stream)]
+    for _ in range(3):
+        one.world.clock.advance(HEARTBEAT_S)
+        parts.append(await anext(stream))
+    assert parts == [KEEP_ALIVE] * 4
+
+
+async def test_a_stream_past_its_time_says_how_to_go_on() -> None:
+    one = api()
+    stream = tail(one, stream_s=1).stream(await held(one), after=1)
+    assert await anext(stream) == KEEP_ALIVE
+    one.world.clock.advance(2)
+    with pytest.raises(Unavailable, match="starting_after"):
+        await anext(stream)
+
+
+async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing() -> None:
+    one = api()
+    turn = await held(one)
+    await one.world.run(turn)
+    broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
+    patient = Tail(Turns(broken, one.world.clock), one.world.clock, stream_s=1500)
+    seen = b"".join([part async for part in patient.stream(turn)])
+    assert seen == b"".join([part async for part in tail(one).stream(turn)])
+    assert len(broken.calls) == 4
+
+
+async def test_every_reader_of_a_turn_reads_the_same() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+
+    async def read() -> bytes:
+        return b"".join([part async for part in tail(one).stream(turn)])
+
+    readers = [asyncio.create_task(read()) for _ in range(10)]
+    await one.world.run(turn)
+    first, *others = await asyncio.gather(*readers)
+    assert set(others) == {first}
+    assert events_of(first.decode())[-1]["type"] == "response.completed"
