@@ -157,7 +157,8 @@ class Stage:
         state = self.host_state()
         ready = bool(state.get("ready")) and self.host is not None and state.get("host_pid") == self.host.pid
         worker = state.get("worker_pid")
-        return int(worker) if ready and worker and worker != other_than else None
+        serves = ready and worker and worker != other_than and instance.is_alive(worker)
+        return int(worker) if serves else None
 
     @property
     def worker_pid(self) -> int:

@@ -67,7 +67,7 @@ def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(stag
 def test_host_and_worker_come_back_after_both_are_killed(stage: Stage) -> None:
     worker = stage.worker_pid
     stage.kill_both()
-    assert not lives(worker)
+    wait_until(lambda: not lives(worker))
     stage.restart_host()
     assert asked(stage)["pid"] == stage.worker_pid != worker
 
