@@ -1,9 +1,23 @@
 """Is the file of the fleet read as its schema says, and is every mistake in it named?"""
 
+import dataclasses
+
 import pytest
 
 from domain.errors import ConfigurationError
-from domain.fleet import Adapter, AuthKind, Capability, Continuation, Unconfigured
+from domain.feasibility import DEMANDS, ESTIMATES, PAUSES, WISHES
+from domain.fleet import (
+    Adapter,
+    Auth,
+    AuthKind,
+    Capability,
+    Cold,
+    Continuation,
+    Limits,
+    Model,
+    Speed,
+    Unconfigured,
+)
 from domain.fleet_file import fleet_from_toml
 from domain.postures import FailureKind, Posture, Signature
 from domain.price_file import prices_from_toml
@@ -243,3 +257,19 @@ def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() 
 def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> None:
     (problem,) = fleet_from_toml(GOOD, VARIABLES).missing_prices({})
     assert problem == "backends.one.price: expected a price of the file of prices, found 'gpu'"
+
+
+def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
+    example = shipped_text("docs/fleet.md").split("```toml\n")[1].split("```")[0]
+    found = fleet_from_toml(f"{SHIPPED}\n{example}", {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"})
+    (backend,) = found.backends.values()
+    assert backend.auth.audience == "https://qwen.run.app"
+    assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
+
+
+def test_the_handbook_names_every_filter_and_every_field() -> None:
+    handbook = shipped_text("docs/fleet.md")
+    codes = {name for name, *_ in (*WISHES, *DEMANDS, *PAUSES, *ESTIMATES)}
+    shapes = (Model, Signature, Limits, Cold, Speed, Auth)
+    fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    assert {word for word in codes | fields if word not in handbook} == set()
