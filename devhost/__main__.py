@@ -5,8 +5,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from devhost.engine.database import DatabaseInUseError, DatabaseVersionError
-from devhost.host import Host
+from devhost.beginning import Beginning, begin
+from devhost.engine.database import DatabaseVersionError
+from devhost.engine.lock import DatabaseInUseError
 from devhost.http.routes import BadRouteError
 from devhost.settings import Options, SettingsError
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
@@ -36,14 +37,16 @@ def options_from(arguments: argparse.Namespace) -> Options:
     )
 
 
-async def start(options: Options) -> int:
-    return await Host(options).run()
+async def start(beginning: Beginning) -> int:
+    from devhost.host import Host  # noqa: PLC0415 - takes half a second, in which the worker loads the app
+
+    return await Host(beginning).run()
 
 
 def main() -> int:
     options = options_from(parser().parse_args())
     try:
-        return asyncio.run(start(options))
+        return asyncio.run(start(begin(options)))
     except AppFailedToLoadError as error:
         print(f"{error}\nThe app could not be loaded.", file=sys.stderr)
     except WorkerLostError:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from aiohttp import web
 
+from devhost.beginning import Beginning
 from devhost.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.console import say, show
-from devhost.engine.database import StorageThread, connect, take_lock
+from devhost.engine.database import StorageThread, connect
 from devhost.engine.engine import Engine, Limits
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
@@ -22,10 +23,9 @@ from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import DurableApi
-from devhost.settings import HostSettings, Options, host_settings, local_values, read_json, worker_environment
+from devhost.settings import HostSettings
 from devhost.state import State, write_state
 from devhost.supervisor.messages import Ready
-from devhost.supervisor.process import Command
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions
 
@@ -55,13 +55,11 @@ def origin(listener: socket.socket) -> str:
 class Host:
     """Everything of one running host. `run` returns the exit code."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.app = options.app.resolve()
-        self.host_json = host_settings(read_json(self.app / "host.json"))
-        self.values = local_values(self.app)
-        self.lock = take_lock(options.database)
-        self.public = listen(options.port)
+    def __init__(self, beginning: Beginning) -> None:
+        self.beginning = beginning
+        self.options = beginning.options
+        self.host_json = beginning.settings
+        self.public = listen(self.options.port)
         self.private = listen(0)
         self.port: int = self.public.getsockname()[1]
         self.stopped = asyncio.Event()
@@ -73,11 +71,12 @@ class Host:
         self.build()
 
     def build(self) -> None:
-        environment = worker_environment(self.app, self.values, os.environ)
+        command = self.beginning.command
         self.storage = StorageThread(asyncio.get_running_loop())
         self.store = Store(connect(self.options.database))
         self.supervisor = Supervisor(
-            command=Command(app=self.app, environment=environment, client=self.client()),
+            command=command,
+            client=self.client(),
             watch=Watch(started=self.on_started, ready=self.on_ready, lost=self.on_lost),
             timeout=self.host_json.timeout_s,
         )
@@ -95,7 +94,7 @@ class Host:
             catalog=lambda: self.catalog,
             storage=self.storage,
             store=self.store,
-            settings=environment,
+            settings=command.environment,
             tasks=self.tasks,
         )
         self.functions = FunctionServer(
@@ -128,11 +127,11 @@ class Host:
         return self.exit_code
 
     async def start(self) -> None:
-        warn_of_unknown(self.host_json, self.app)
+        warn_of_unknown(self.host_json, self.beginning.command.app)
         self.functions.session = upstream_session()
         await self.serve(self.public_application(), self.public, cancel=True)
         await self.serve(self.private_application(), self.private, cancel=False)
-        await self.supervisor.start()
+        await self.supervisor.start(self.beginning.worker)
         show(listing(self.routes, self.catalog, origin(self.public)))
         self.tasks.spawn(self.supervisor.keep())
         await self.engine.recover()

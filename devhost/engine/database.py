@@ -4,8 +4,6 @@ One file in write-ahead mode, one thread, one connection. A killed process loses
 """
 
 import asyncio
-import fcntl
-import os
 import queue
 import sqlite3
 import threading
@@ -41,27 +39,8 @@ CREATE TABLE IF NOT EXISTS schedules (
 """
 
 
-class DatabaseInUseError(Exception):
-    """Another host holds the database."""
-
-
 class DatabaseVersionError(Exception):
     """The file was written by another version of this program."""
-
-
-def take_lock(path: Path) -> int:
-    """Returns the descriptor that holds the lock; the system drops it when the process ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 32).decode().strip() or "unknown"
-        os.close(descriptor)
-        raise DatabaseInUseError(f"{path} is in use by another host (process {holder})") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -2,14 +2,11 @@
 
 import asyncio
 import os
-import socket
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import subprocess
 from typing import Any
 
 from devhost.frames import Header, Pipe
+from devhost.supervisor.launching import Launched
 from devhost.supervisor.messages import (
     Answer,
     AppFailedToLoadError,
@@ -22,16 +19,6 @@ from devhost.supervisor.messages import (
 )
 
 STOP_S = 2.0
-PACKAGE_ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """What a worker is started with. `client` is the JSON that durable clients receive."""
-
-    app: Path
-    environment: Mapping[str, str]
-    client: str
 
 
 def answer_from_frame(header: Header, body: bytes) -> Answer:
@@ -56,35 +43,23 @@ class WorkerProcess:
         self.loaded: asyncio.Future[Ready] = loop.create_future()
         self.lost = asyncio.Event()
         self.waiting: dict[str, tuple[Invocation, asyncio.Future[Answer]]] = {}
-        self.process: asyncio.subprocess.Process | None = None
-        self.lifeline = -1
+        self.launched: Launched | None = None
+        self.cut = False
         self.left_running: list[str] = []
 
     @property
     def pid(self) -> int:
-        return self.process.pid if self.process else -1
+        return self.launched.process.pid if self.launched else -1
 
     def trace_of(self, invocation: str) -> str | None:
         waiting = self.waiting.get(invocation)
         return waiting[0].trace.parent if waiting else None
 
-    async def spawn(self, command: Command) -> None:
-        ours, theirs = socket.socketpair()
-        reader, self.lifeline = os.pipe()
-        arguments = ["-m", "devhost.worker", str(theirs.fileno()), str(reader), str(command.app)]
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            cwd=PACKAGE_ROOT,
-            env=dict(command.environment),
-            pass_fds=(theirs.fileno(), reader),
-            start_new_session=True,
-        )
-        theirs.close()
-        os.close(reader)
-        ours.setblocking(False)
-        await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=ours)
-        self.pipe.send({"kind": "init", "app": str(command.app), "client": command.client})
+    async def adopt(self, launched: Launched, client: str) -> None:
+        """`client` is the JSON that the durable clients of the app receive."""
+        self.launched = launched
+        await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=launched.channel)
+        self.pipe.send({"kind": "init", "client": client})
 
     async def load(self) -> Ready:
         """Raises AppFailedToLoadError with the app's traceback, WorkerLostError when the process ended instead."""
@@ -129,17 +104,18 @@ class WorkerProcess:
 
     async def stop(self) -> int:
         """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""
-        if self.lifeline >= 0:
-            os.close(self.lifeline)
-            self.lifeline = -1
-        self.pipe.close()
-        if self.process is None:
+        launched = self.launched
+        if launched is None:
             return 0
+        if not self.cut:
+            self.cut = True
+            os.close(launched.lifeline)
+        self.pipe.close()
         try:
-            return await asyncio.wait_for(self.process.wait(), STOP_S)
-        except TimeoutError:
-            self.process.kill()
-            return await self.process.wait()
+            return await asyncio.to_thread(launched.process.wait, STOP_S)
+        except subprocess.TimeoutExpired:
+            launched.process.kill()
+            return await asyncio.to_thread(launched.process.wait)
 
 
 def header_from_invocation(invocation: Invocation) -> Header:

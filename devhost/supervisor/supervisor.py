@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from devhost.clock import now
 from devhost.console import say, show
+from devhost.supervisor.launching import Command, Launched, launch
 from devhost.supervisor.messages import (
     Answer,
     AppFailedToLoadError,
@@ -16,7 +17,7 @@ from devhost.supervisor.messages import (
     WorkerLostError,
     WorkerNotReadyError,
 )
-from devhost.supervisor.process import Command, WorkerProcess
+from devhost.supervisor.process import WorkerProcess
 
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 10.0
@@ -44,8 +45,11 @@ class Watch:
 
 
 class Supervisor:
-    def __init__(self, *, command: Command, watch: Watch, timeout: float | None) -> None:
+    """`client` is the JSON that the app's durable clients receive, `timeout` the longest run of a function."""
+
+    def __init__(self, *, command: Command, client: str, watch: Watch, timeout: float | None) -> None:
         self.command = command
+        self.client = client
         self.watch = watch
         self.timeout = timeout
         self.process: WorkerProcess | None = None
@@ -53,13 +57,10 @@ class Supervisor:
         self.buried = asyncio.Event()
         self.deaths = 0
 
-    async def start(self) -> Ready:
-        """The first start: failures are the caller's, with the app's own traceback."""
-        return await self.launch()
-
-    async def launch(self) -> Ready:
+    async def start(self, launched: Launched) -> Ready:
+        """Raises AppFailedToLoadError with the app's own traceback, or WorkerLostError."""
         process = WorkerProcess()
-        await process.spawn(self.command)
+        await process.adopt(launched, self.client)
         self.process = process
         self.watch.started(process.pid)
         try:
@@ -95,7 +96,7 @@ class Supervisor:
 
     async def relaunch(self) -> None:
         try:
-            await self.launch()
+            await self.start(launch(self.command))
         except AppFailedToLoadError as error:
             say("the app does not load any more; trying again")
             show(str(error))

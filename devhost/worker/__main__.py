@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,23 +23,28 @@ UVICORN_START_S = 10.0
 
 
 class Worker:
-    def __init__(self, *, library: Any, ended: asyncio.Event) -> None:
+    def __init__(self, *, library: Any, app: str, ended: asyncio.Event) -> None:
         self.library = library
         self.pipe = Pipe(self.on_frame, ended.set)
         self.functions: dict[str, Bound] = {}
         self.client = ""
+        self.app = app
         self.running: set[asyncio.Task[None]] = set()
 
     def on_frame(self, header: Header, body: bytes) -> None:
-        work = self.start(header) if header["kind"] == "init" else self.invoke(header, body)
+        if header["kind"] == "init":
+            self.client = header["client"]
+        else:
+            self.spawn(self.invoke(header, body))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.running.add(task)
         task.add_done_callback(self.running.discard)
 
-    async def start(self, header: Header) -> None:
-        self.client = header["client"]
+    async def load(self) -> None:
         self.library.start_threadpool_executor()
-        asked = SimpleNamespace(capabilities={}, function_app_directory=header["app"])
+        asked = SimpleNamespace(capabilities={}, function_app_directory=self.app)
         request = SimpleNamespace(
             request=SimpleNamespace(worker_init_request=asked), properties={"host": "127.0.0.1", "protos": protos}
         )
@@ -106,8 +112,9 @@ async def serve(channel: socket.socket, app: str) -> None:
     sys.path[0:1] = []
     sys.path.append(app)
     ended = asyncio.Event()
-    worker = Worker(library=importlib.import_module("azure_functions_runtime"), ended=ended)
+    worker = Worker(library=importlib.import_module("azure_functions_runtime"), app=app, ended=ended)
     await asyncio.get_running_loop().create_unix_connection(lambda: worker.pipe, sock=channel)
+    worker.spawn(worker.load())
     await ended.wait()
     os._exit(0)
 

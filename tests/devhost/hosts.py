@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ class Durable:
 
 
 @contextlib.contextmanager
-def running(app: str, folder: Path, **environment: str) -> Iterator[RunningHost]:
+def running(app: str, folder: Path, **environment: str) -> Generator[RunningHost]:
     host = RunningHost(app=APPS / app, folder=folder, environment=environment).start()
     try:
         yield host

@@ -13,11 +13,17 @@ import pytest
 from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, running, until
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[RunningHost]:
-    (tmp_path / "notes").mkdir()
-    with running("durable", tmp_path, NOTES=str(tmp_path / "notes")) as host:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    folder = tmp_path_factory.mktemp("killing")
+    (folder / "notes").mkdir()
+    with running("durable", folder, NOTES=str(folder / "notes")) as host:
         yield host
+
+
+@pytest.fixture
+def host(shared: RunningHost) -> RunningHost:
+    return shared.start() if shared.ended() else shared
 
 
 def runs(folder: Path, key: str) -> int:
@@ -80,7 +86,7 @@ def test_an_event_survives_host_and_worker(host: RunningHost) -> None:
 
 
 def test_whatever_is_killed_at_whatever_moment_every_result_is_recorded_once(host: RunningHost) -> None:
-    chance = random.Random(os.urandom(8))
+    chance = random.Random(os.urandom(8))  # noqa: S311 - no secret depends on it
     with host.client() as client:
         instances = [Durable(http=client).start("noted", {"count": 4, "sleep": 0.02}) for _ in range(10)]
     for victim in ("worker", "host", "worker", "both"):
@@ -103,7 +109,7 @@ def test_whatever_is_killed_at_whatever_moment_every_result_is_recorded_once(hos
 
 def test_a_worker_whose_host_dies_ends_even_while_it_is_busy(host: RunningHost) -> None:
     with host.client() as client:
-        instance = Durable(http=client).start("noted", {"count": 1, "sleep": 20})
+        instance = Durable(http=client).start("noted", {"count": 1, "sleep": 3})
         until(lambda: runs(host.folder, f"{instance}-0"), "the activity sleeps")
     worker = host.state["worker_pid"]
     assert host.process is not None

@@ -60,7 +60,7 @@ async def nothing(given: Any) -> None:
 
 @app.activity_trigger(input_name="given")
 async def trace(given: Any, context: func.Context) -> str:
-    return context.trace_context.Traceparent
+    return context.trace_context.trace_parent
 
 
 @app.orchestration_trigger(context_name="context")
@@ -250,7 +250,7 @@ async def use_client(req: func.HttpRequest, client: Any) -> func.HttpResponse:
     wanted = req.get_json()
     method = getattr(client, wanted["method"])
     try:
-        result = await method(req.route_params["instance"], *wanted.get("arguments", []))
+        result: Any = await method(req.route_params["instance"], *wanted.get("arguments", []))
     except Exception as error:  # noqa: BLE001 - the test reads what the SDK raised
         return func.HttpResponse(json.dumps({"raised": str(error)}))
     if wanted["method"] == "get_status":

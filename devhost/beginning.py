@@ -1,0 +1,35 @@
+"""What happens before the host's own parts are loaded? The worker starts first: both load at the same time."""
+
+import os
+from dataclasses import dataclass
+
+from devhost.engine.lock import take_lock
+from devhost.settings import (
+    HostSettings,
+    Options,
+    host_settings,
+    local_values,
+    read_json,
+    worker_environment,
+)
+from devhost.supervisor.launching import Command, Launched, launch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """`lock` is the descriptor that keeps other hosts off the database."""
+
+    options: Options
+    settings: HostSettings
+    command: Command
+    lock: int
+    worker: Launched
+
+
+def begin(options: Options) -> Beginning:
+    """Raises SettingsError or DatabaseInUseError, before anything runs."""
+    app = options.app.resolve()
+    settings = host_settings(read_json(app / "host.json"))
+    command = Command(app=app, environment=worker_environment(app, local_values(app), os.environ))
+    lock = take_lock(options.database)
+    return Beginning(options=options, settings=settings, command=command, lock=lock, worker=launch(command))
