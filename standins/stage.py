@@ -154,11 +154,12 @@ class Stage:
         return read_json(self.state) or {}
 
     def ready_worker(self, other_than: int | None = None) -> int | None:
+        """Gives the pid of the worker that serves; the state of a host or worker that is gone doesn't count."""
         state = self.host_state()
-        ready = bool(state.get("ready")) and self.host is not None and state.get("host_pid") == self.host.pid
-        worker = state.get("worker_pid")
-        serves = ready and worker and worker != other_than and instance.is_alive(worker)
-        return int(worker) if serves else None
+        ours = self.host is not None and state.get("host_pid") == self.host.pid
+        worker = int(state.get("worker_pid") or 0)
+        serves = ours and state.get("ready") and worker not in {0, other_than}
+        return worker if serves and instance.is_alive(worker) else None
 
     @property
     def worker_pid(self) -> int:
