@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from api.events import DONE, KEEP_ALIVE
 from api.streaming import HEARTBEAT_S, Tail
@@ -15,27 +14,12 @@ from clients.turns import Turns
 from domain.errors import Unavailable
 from domain.turns import Response
 from tests.api.harness import Api, api, events_of
+from tests.api.serving import served
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import Fault, Faults, FlakyStore
 from tests.fakes.worlds import OWNER
 
 BODY = {"input": "hi", "model": "model", "background": True}
-
-
-@contextlib.asynccontextmanager
-async def served(one: Api) -> AsyncGenerator[str]:
-    """Serve the API on a free port, as the worker does; yield its address."""
-    server = uvicorn.Server(uvicorn.Config(one.app(), host="127.0.0.1", port=0, log_level="critical", lifespan="off"))
-    running = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
-            await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await running
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,130 @@
+"""Does the unmodified official SDK do all that it can do with a response?"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.api.harness import ANSWER, Api, api
+from tests.api.serving import served
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
+
+
+@contextlib.asynccontextmanager
+async def sdk(one: Api, **options: Any) -> AsyncGenerator[AsyncOpenAI]:
+    """Open the SDK on the API; it refuses what is not of its own types."""
+    async with served(one) as url:
+        client = AsyncOpenAI(
+            base_url=f"{url}/v1", api_key="mine", timeout=20, _strict_response_validation=True, **options
+        )
+        async with client:
+            yield client
+
+
+async def test_a_response_is_created_and_retrieved() -> None:
+    async with sdk(api()) as client:
+        made = await client.responses.create(model="auto", input="hi", instructions="be brief", user="me")
+        assert (made.status, made.output_text) == ("completed", ANSWER)
+        assert made.usage
+        assert made.usage.output_tokens == 4
+        assert await client.responses.retrieve(made.id) == made
+
+
+async def test_a_response_is_streamed() -> None:
+    async with sdk(api()) as client:
+        stream = await client.responses.create(model="auto", input="hi", stream=True)
+        events = [event async for event in stream]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == ANSWER
+
+
+async def test_the_sdks_own_helper_follows_a_stream() -> None:
+    async with sdk(api()) as client, client.responses.stream(model="auto", input="hi") as stream:
+        text = "".join([event.delta async for event in stream if event.type == "response.output_text.delta"])
+        final = await stream.get_final_response()
+    assert text == final.output_text == ANSWER
+
+
+async def test_a_background_response_is_polled_to_its_end() -> None:
+    async with sdk(api()) as client:
+        made = await client.responses.create(model="auto", input="hi", background=True)
+        assert made.status in ("queued", "in_progress")
+        async with asyncio.timeout(10):
+            while made.status in ("queued", "in_progress"):
+                made = await client.responses.retrieve(made.id)
+    assert (made.status, made.output_text) == ("completed", ANSWER)
+
+
+async def test_a_stream_that_was_left_is_taken_up_where_it_was() -> None:
+    async with sdk(api(FakeBackend(says("one two three four")))) as client:
+        stream = await client.responses.create(model="auto", input="hi", background=True, stream=True)
+        seen = [await anext(stream) for _ in range(4)]
+        await stream.close()
+        created = seen[0]
+        assert created.type == "response.created"
+        rest = await client.responses.retrieve(created.response.id, stream=True, starting_after=3)
+        seen += [event async for event in rest]
+        assert [event.sequence_number for event in seen] == list(range(len(seen)))
+        async with client.responses.stream(response_id=created.response.id) as again:
+            assert (await again.get_final_response()).output_text == "one two three four"
+
+
+async def test_a_response_is_cancelled() -> None:
+    one = api()
+    one.orchestrations.hold = True
+    async with sdk(one) as client:
+        made = await client.responses.create(model="auto", input="hi", background=True)
+        cancelled = await client.responses.cancel(made.id)
+        assert cancelled.status == "cancelled"
+        assert await client.responses.cancel(made.id) == cancelled
+        events = [event async for event in await client.responses.retrieve(made.id, stream=True)]
+    last = events[-1]
+    assert last.type == "response.failed"
+    assert last.response.status == "cancelled"
+
+
+async def test_a_conversation_goes_on() -> None:
+    fake = FakeBackend(says("hello Ada"), says("Ada"))
+    async with sdk(api(fake)) as client:
+        first = await client.responses.create(model="auto", input="I am Ada")
+        second = await client.responses.create(model="auto", input="who am I?", previous_response_id=first.id)
+        again: Any = [item.to_dict() for item in second.output]
+        await client.responses.create(model="auto", input=[*again, {"role": "user", "content": "sure?"}])
+    assert second.output_text == "Ada"
+    assert [item.text for item in fake.calls[1].items] == ["I am Ada", "hello Ada", "who am I?"]
+    assert [item.text for item in fake.calls[2].items] == ["Ada", "sure?"]
+
+
+async def test_the_models_are_listed() -> None:
+    async with sdk(api()) as client:
+        names = [model.id async for model in client.models.list()]
+        assert names == ["auto", "model", "model@main"]
+        assert (await client.models.retrieve("model@main")).id == "model@main"
+
+
+async def test_the_sdks_own_retry_finds_the_turn_it_began() -> None:
+    one = api()
+    assert isinstance(one.world.store, MemoryStore)
+    for number in (1, 3):
+        store = FlakyStore(one.world.store, one.world.clock.random, Faults(at={number: Fault.LOST_AFTER}))
+        broken = api(store=store, clock=one.world.clock)
+        async with sdk(broken, max_retries=1) as client:
+            made = await client.responses.create(model="auto", input=f"try {number}")
+        assert made.status == "completed"
+        assert broken.orchestrations.started == [made.id]
+
+
+async def test_errors_are_the_sdks_own() -> None:
+    async with sdk(api()) as client:
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve("resp_1")
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.responses.create(model="gpt-9", input="hi")
+        assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+        with pytest.raises(openai.AuthenticationError):
+            await client.with_options(api_key="other").models.list()
