@@ -5,20 +5,25 @@ in `domain.postures`.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 
 from clients.backends import BackendError, Call, End, Text
+from clients.chat_answer import ChatAnswer
+from clients.event_frames import EventFrames
 from domain.fleet import Backend, Continuation
 from domain.items import Item, ItemKind, Role
-from domain.log import Usage
 from domain.postures import BODY_CHARACTERS, Failure, FailureKind
 
 CONNECT_S = 10.0
+
+DONE = b"[DONE]"
+
+LAST_CHUNK_S = 0.05
+"""How long the end of the body is waited for after its last frame: then the connection serves another call."""
 
 ROLES: Mapping[Role, str] = {Role.DEVELOPER: "system"}
 
@@ -32,7 +37,7 @@ TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
 
 
 class OpenAIBackend:
-    """One backend. `silence_s` is the longest pause between two pieces of an answer."""
+    """One backend. Its first words may take all of its request's time; `silence_s` bounds the pauses after them."""
 
     def __init__(self, backend: Backend, http: httpx.AsyncClient, *, silence_s: float) -> None:
         self.backend = backend
@@ -45,72 +50,65 @@ class OpenAIBackend:
         headers = {"accept": "text/event-stream"} | ({"traceparent": call.traceparent} if call.traceparent else {})
         url = f"{self.backend.url}/chat/completions"
         request = self.http.build_request("POST", url, json=body, headers=headers, timeout=timeouts())
+        until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
         try:
-            async with asyncio.timeout(self.backend.limits.request_timeout_s):
+            async with asyncio.timeout_at(until):
                 response = await self.http.send(request, stream=True)
         except (httpx.HTTPError, TimeoutError) as error:
             raise BackendError(transport_failure(error, text_received=False)) from error
         try:
-            yield self.pieces(response)
+            async with aclosing(self.pieces(response, until)) as pieces:
+                yield pieces
         finally:
             await response.aclose()
 
-    async def pieces(self, response: httpx.Response) -> AsyncIterator[Text | End]:
-        """Yield the answer's pieces; raises BackendError where it does not come to its end."""
+    async def pieces(self, response: httpx.Response, until: float) -> AsyncGenerator[Text | End]:
+        """Yield the answer's pieces; raises BackendError where it does not come to its end.
+
+        `until` is when the first words must have come, in the event loop's time.
+        """
         await refuse_failure(response, self.silence_s)
-        answer = Answer()
-        lines = response.aiter_lines()
+        answer = ChatAnswer()
         try:
-            while (line := await self.next_line(lines, first=not answer.text_received)) is not None:
-                if line == "data: [DONE]":
-                    break
-                if line.startswith("data:") and (text := answer.read(line[5:])):
-                    yield Text(text=text)
+            async with aclosing(self.frames(response, answer, until)) as frames:
+                async for frame in frames:
+                    if text := answer.read(frame):
+                        yield Text(text=text)
         except (httpx.HTTPError, TimeoutError) as error:
-            raise BackendError(transport_failure(error, text_received=answer.text_received)) from error
+            if not answer.whole:
+                raise BackendError(transport_failure(error, text_received=answer.text_received)) from error
         yield answer.end()
 
-    async def next_line(self, lines: AsyncIterator[str], *, first: bool) -> str | None:
-        patience = self.backend.limits.request_timeout_s if first else self.silence_s
-        async with asyncio.timeout(patience):
-            return await anext(lines, None)
+    async def frames(self, response: httpx.Response, answer: ChatAnswer, until: float) -> AsyncGenerator[bytes]:
+        """Yield the stream's frames. Comments and empty lines don't count as a sign of life."""
+        chunks, lines = response.aiter_bytes(), EventFrames()
+        while True:
+            async with asyncio.timeout_at(until):
+                chunk = await anext(chunks, None)
+            for frame in frames_in(lines, chunk, answer):
+                if frame == DONE:
+                    await read_to_end(chunks)
+                    return
+                yield frame
+                if answer.text_received:
+                    until = asyncio.get_running_loop().time() + self.silence_s
+            if chunk is None:
+                return
 
 
-class Answer:
-    """Reads the stream's frames and remembers what its end needs."""
+async def read_to_end(chunks: AsyncIterator[bytes]) -> None:
+    with suppress(httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(LAST_CHUNK_S):
+            async for _ in chunks:
+                pass
 
-    def __init__(self) -> None:
-        self.text_received = False
-        self.reason: str | None = None
-        self.usage: Usage | None = None
 
-    def read(self, data: str) -> str:
-        """Take one frame and return its text."""
-        try:
-            text = self.read_frame(json.loads(data))
-        except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
-            raise BackendError(self.failure(FailureKind.BAD_FRAME, data)) from error
-        self.text_received = self.text_received or bool(text)
-        return text
-
-    def read_frame(self, frame: dict[str, Any]) -> str:
-        if "error" in frame:
-            raise ValueError("the server reports an error in mid-stream")
-        self.usage = usage_in(frame.get("usage")) or self.usage
-        choices: list[dict[str, Any]] = frame.get("choices") or []
-        if not choices:
-            return ""
-        self.reason = choices[0].get("finish_reason") or self.reason
-        delta: dict[str, Any] = choices[0].get("delta") or {}
-        return str(delta.get("content") or "")
-
-    def end(self) -> End:
-        if self.reason is None:
-            raise BackendError(self.failure(FailureKind.TRUNCATED, ""))
-        return End(reason="length" if self.reason == "length" else "stop", usage=self.usage)
-
-    def failure(self, kind: FailureKind, body: str) -> Failure:
-        return Failure(kind=kind, body=body[:BODY_CHARACTERS], text_received=self.text_received)
+def frames_in(lines: EventFrames, chunk: bytes | None, answer: ChatAnswer) -> list[bytes]:
+    """Return the frames that a chunk, or (None) the end of the body, completes."""
+    try:
+        return lines.end() if chunk is None else lines.feed(chunk)
+    except ValueError as error:
+        raise answer.garbled(chunk or b"") from error
 
 
 def timeouts() -> httpx.Timeout:
@@ -151,20 +149,9 @@ def message(item: Item) -> dict[str, Any]:
     return {"role": ROLES.get(item.role, item.role.value), "content": item.text}
 
 
-def usage_in(counted: dict[str, Any] | None) -> Usage | None:
-    if not counted:
-        return None
-    details: dict[str, Any] = counted.get("prompt_tokens_details") or {}
-    return Usage(
-        input_tokens=counted["prompt_tokens"],
-        cached_tokens=details.get("cached_tokens") or 0,
-        output_tokens=counted["completion_tokens"],
-    )
-
-
 async def refuse_failure(response: httpx.Response, patience_s: float) -> None:
     """Raise BackendError where the answer is no stream of events."""
-    if response.is_success and "text/event-stream" in response.headers.get("content-type", ""):
+    if response.is_success and "text/event-stream" in response.headers.get("content-type", "").lower():
         return
     wrong_type = response.is_success
     failure = Failure(

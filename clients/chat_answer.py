@@ -1,0 +1,86 @@
+"""What do the frames of a Chat Completions stream add up to?"""
+
+import json
+from typing import Any
+
+from clients.backends import BackendError, End
+from domain.log import Usage
+from domain.postures import BODY_CHARACTERS, Failure, FailureKind
+
+NONSENSE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
+
+
+class ChatAnswer:
+    """Reads the frames of one answer, whatever they hold, and remembers what its end needs."""
+
+    def __init__(self) -> None:
+        self.text_received = False
+        self.reason: str | None = None
+        self.usage: Usage | None = None
+        self.half = ""
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether the server has said why the answer ends; only its usage can follow."""
+        return self.reason is not None
+
+    def read(self, data: bytes) -> str:
+        """Take one frame and return its text; raises BackendError where it is no frame of an answer."""
+        try:
+            said = self.read_frame(json.loads(data))
+        except NONSENSE as error:
+            raise self.garbled(data) from error
+        self.text_received = self.text_received or bool(said)
+        text, self.half = whole_characters(self.half + said)
+        return text
+
+    def read_frame(self, frame: dict[str, Any]) -> str:
+        if frame.get("error"):
+            raise ValueError("the server reports an error in mid-stream")
+        self.usage = usage_in(frame.get("usage")) or self.usage
+        choices: list[dict[str, Any]] = frame.get("choices") or []
+        if not choices:
+            return ""
+        self.reason = text_in(choices[0], "finish_reason") or self.reason
+        return text_in(choices[0].get("delta") or {}, "content")
+
+    def end(self) -> End:
+        if self.reason is None:
+            raise BackendError(Failure(kind=FailureKind.TRUNCATED, text_received=self.text_received))
+        return End(reason="length" if self.reason == "length" else "stop", usage=self.usage)
+
+    def garbled(self, data: bytes) -> BackendError:
+        body = data[:BODY_CHARACTERS].decode(errors="replace")
+        return BackendError(Failure(kind=FailureKind.BAD_FRAME, body=body, text_received=self.text_received))
+
+
+def text_in(body: dict[str, Any], name: str) -> str:
+    text = body.get(name)
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"{name} is no text")
+    return text or ""
+
+
+def whole_characters(text: str) -> tuple[str, str]:
+    """Return what can be written of a text and the half character at its end that the next frame completes.
+
+    JSON may tell a character in two halves, and a server may send each in a frame of its own.
+    """
+    if text.isascii():
+        return text, ""
+    half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+    whole = text.removesuffix(half)
+    return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), half
+
+
+def usage_in(counted: dict[str, Any] | None) -> Usage | None:
+    """Return the tokens that a frame counts; one that leaves out or garbles a number counts none."""
+    if not counted:
+        return None
+    details: dict[str, Any] = counted.get("prompt_tokens_details") or {}
+    numbers = (counted.get("prompt_tokens"), counted.get("completion_tokens"), details.get("cached_tokens") or 0)
+    match numbers:
+        case (int(asked), int(said), int(cached)) if min(numbers) >= 0:
+            return Usage(input_tokens=asked, cached_tokens=min(cached, asked), output_tokens=said)
+        case _:
+            return None
