@@ -152,10 +152,14 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """What shall go wrong: at chosen calls (`at`, by number), and at any call with the chance `rate`."""
+    """What shall go wrong: at chosen calls (`at`, by number), and at any call with the chance `rate`.
+
+    Before and after it acts, every call lets other tasks go first up to `pause` times.
+    """
 
     at: Mapping[int, Fault] = field(default_factory=dict[int, Fault])
     rate: float = 0.0
+    pause: int = 0
     kinds: Sequence[Fault] = tuple(Fault)
 
 
@@ -210,14 +214,21 @@ class FlakyStore:
             raise CrashError(f"{name} {about} after the crash")
         call = Call(number=len(self.calls), name=name, about=about, fault=fault)
         self.calls.append(call)
+        await self.pause(call)
         if fault in BEFORE:
             raise self.error(call)
         result = await action()
+        await self.pause(call)
         if fault:
             raise self.error(call)
-        if self.crashed:
-            raise CrashError(f"{name} {about} was under way when the process died")
         return result
+
+    async def pause(self, call: Call) -> None:
+        """Give way to others for as long as chance will; the process may have died meanwhile."""
+        for _ in range(self.random.randint(0, self.faults.pause) if self.faults.pause else 0):
+            await asyncio.sleep(0)
+        if self.crashed:
+            raise CrashError(f"{call.name} {call.about} was under way when the process died")
 
     def error(self, call: Call) -> BaseException:
         message = f"call {call.number}, {call.name} {call.about}: {call.fault}"
