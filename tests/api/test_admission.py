@@ -175,6 +175,14 @@ async def test_the_worst_case_is_reserved_before_the_turn_begins() -> None:
     assert 0.0002 <= reservation.amount < 0.001
 
 
+async def test_a_turn_belongs_to_the_trace_of_its_request() -> None:
+    one = held(MemoryStore(FakeClock()))
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    body = (await ask(one, traceparent=f"00-{trace}-b7ad6b7169203331-01")).json()
+    stored = await one.world.turns.read(OWNER, body["id"])
+    assert stored.traceparent.split("-")[1] == trace
+
+
 async def test_a_conversation_reserves_for_its_history() -> None:
     one = api()
     first = (await one.create({**BODY, "input": "x" * 1000, "max_output_tokens": 20})).json()

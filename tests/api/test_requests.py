@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from api.fields import RESPONSE_FIELDS
 from api.inputs import ITEMS_LIMIT, Given, Reference, read_input
-from api.requests import DEADLINE_LIMIT_MS, asked_from_openai
+from api.requests import DEADLINE_LIMIT_MS, Asked, asked_from_openai
 from domain.errors import Invalid
 from domain.items import Item, ItemKind, ItemStatus, Role
 from domain.turns import Sampling
@@ -207,3 +210,28 @@ def test_every_field_is_honoured() -> None:
     assert asked.sampling == Sampling(temperature=0, top_p=0.5, max_output_tokens=7)
     assert (asked.metadata, asked.deadline_s) == ({"deadline_ms": "1500", "a": ""}, 1.5)
     assert asked.ignored == ("user",)
+
+
+WORDS = (
+    st.sampled_from(["message", "user", "assistant", "input_text", "item_reference", "deadline_ms", "5"]) | st.text()
+)
+NAMES = st.sampled_from(["type", "role", "content", "text", "id", "output", "call_id", "format", "effort", "summary"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(), inner, max_size=5),
+    max_leaves=15,
+)
+FIELDS = st.sampled_from([name for name in RESPONSE_FIELDS if "." not in name])
+
+
+@given(st.dictionaries(FIELDS | st.text(), JSON, max_size=6), st.none() | st.just("hi") | JSON)
+def test_any_object_is_a_request_or_refused_with_a_reason(body: dict[str, Any], text: Any) -> None:
+    try:
+        asked = asked_from_openai({**body, "input": text})
+    except Invalid as error:
+        said, code = str(error), error.code
+    else:
+        assert isinstance(asked, Asked)
+        return
+    assert said
+    assert code
