@@ -25,8 +25,6 @@ HOP_BY_HOP = frozenset(
     }
 )
 OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-CONNECT_TRIES = 10
-CONNECT_WAIT_S = 0.05
 
 
 class BodyTooLargeError(Exception):
@@ -74,26 +72,40 @@ def check_length(request: web.Request) -> None:
         raise BodyTooLargeError
 
 
-async def limited(request: web.Request) -> AsyncIterator[bytes]:
-    taken = 0
-    async for chunk in request.content.iter_any():
-        taken += len(chunk)
-        if taken > BODY_LIMIT:
-            raise BodyTooLargeError
-        yield chunk
+class Upload:
+    """A request's body on its way; it breaks off where it becomes too large."""
+
+    def __init__(self, request: web.Request) -> None:
+        self.request = request
+        self.taken = 0
+
+    @property
+    def is_too_large(self) -> bool:
+        return self.taken > BODY_LIMIT
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self.request.content.iter_any():
+            self.taken += len(chunk)
+            if self.is_too_large:
+                raise BodyTooLargeError
+            yield chunk
 
 
 async def open_upstream(session: ClientSession, request: web.Request, target: Target) -> ClientResponse:
-    """Raises ClientError when the app's server can't be reached or breaks before its first byte."""
-    url = URL(target.uri + request.raw_path, encoded=True)
-    body = limited(request) if request.body_exists else None
-    return await session.request(
-        request.method,
-        url,
-        headers=request_headers(request, target.invocation),
-        data=body,
-        allow_redirects=False,
-    )
+    """Raises ClientError when the app's server breaks before its first byte, BodyTooLargeError when the client does."""
+    upload = Upload(request)
+    try:
+        return await session.request(
+            request.method,
+            URL(target.uri + request.raw_path, encoded=True),
+            headers=request_headers(request, target.invocation),
+            data=upload.chunks() if request.body_exists else None,
+            allow_redirects=False,
+        )
+    except ClientError:
+        if upload.is_too_large:
+            raise BodyTooLargeError from None
+        raise
 
 
 def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:

@@ -2,58 +2,84 @@
 
 import asyncio
 import os
-import time
-from collections.abc import AsyncIterator, Generator
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
-import azure.durable_functions as df
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Response, StreamingResponse
 
-app: Any = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app: Any = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
-@app.route(route="hello", methods=["GET"])
+@app.route(route="hello", methods=["GET", "HEAD"])
 async def hello(req: Request) -> Response:
     return JSONResponse({"hello": req.query_params.get("name", "world"), "pid": os.getpid()})
 
 
 @app.route(route="ticks/{count:int}", methods=["GET"])
-async def ticks(req: Request) -> StreamingResponse:
+async def ticks(req: Request) -> Response:
+    """Server-sent events; notes in the folder NOTES when its client has gone."""
     count = int(req.path_params["count"])
 
     async def events() -> AsyncIterator[str]:
-        for n in range(count):
-            yield f"data: {n}\n\n"
-            await asyncio.sleep(0.05)
+        try:
+            for n in range(count):
+                yield f"data: {n}\n\n"
+                await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            (Path(os.environ["NOTES"]) / "disconnected").write_text("yes", encoding="utf-8")
+            raise
 
     return StreamingResponse(events(), media_type="text/event-stream")
 
 
-@app.route(route="start/{name}", methods=["POST"])
-@app.durable_client_input(client_name="client")
-async def start(req: Request, client: df.DurableOrchestrationClient) -> Response:
-    instance = await client.start_new(
-        req.path_params["name"], instance_id=req.query_params.get("id"), client_input=await req.json()
-    )
-    return JSONResponse(client.create_http_management_payload(instance), status_code=202)
+@app.route(route="breaks", methods=["GET"])
+async def breaks(req: Request) -> Response:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.sleep(0.05)
+        raise RuntimeError("in the middle")
+
+    return StreamingResponse(body())
 
 
-@app.orchestration_trigger(context_name="context")
-def chain(context: Any) -> Generator[Any, Any, Any]:
-    said: list[str] = yield context.task_all([context.call_activity("greet", n) for n in context.get_input()["names"]])
-    yield context.create_timer(context.current_utc_datetime + timedelta(milliseconds=50))
-    said.append((yield context.call_activity("slow", "end")))
-    return said
+@app.route(route="upload", methods=["POST", "PUT"])
+async def upload(req: Request) -> Response:
+    sizes = [len(chunk) async for chunk in req.stream()]
+    seen = {"bytes": sum(sizes), "chunks": len(sizes), "length": req.headers.get("content-length")}
+    return JSONResponse(seen | {"host": req.headers.get("x-forwarded-host"), "via": req.headers.get("connection")})
 
 
-@app.activity_trigger(input_name="name")
-async def greet(name: str) -> str:
-    return f"Hello {name}"
+@app.route(route="large", methods=["GET"])
+async def large(req: Request) -> Response:
+    return Response(b"x" * 1_000_000, media_type="application/octet-stream")
 
 
-@app.activity_trigger(input_name="name")
-def slow(name: str) -> str:
-    time.sleep(0.5)
-    return f"slow {name}"
+@app.route(route="cookies", methods=["GET"])
+async def cookies(req: Request) -> Response:
+    response = JSONResponse({})
+    response.set_cookie("a", "1")
+    response.set_cookie("b", "2")
+    return response
+
+
+@app.route(route="raises", methods=["GET"])
+async def raises(req: Request) -> Response:
+    raise ValueError("before the first byte")
+
+
+@app.route(route="slow", methods=["GET"])
+async def slow(req: Request) -> Response:
+    await asyncio.sleep(10)
+    return JSONResponse({})
+
+
+@app.route(route="context", methods=["GET"])
+async def trace(req: Request, context: func.Context) -> Response:
+    return JSONResponse({"trace": context.trace_context.trace_parent, "invocation": context.invocation_id})
+
+
+@app.route(route="{*path}")
+async def zz_unknown(req: Request) -> Response:
+    return JSONResponse({"path": req.path_params.get("path"), "method": req.method}, status_code=404)
