@@ -5,14 +5,13 @@ run that comes later finds it there, and a run that was taken over waits for wha
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
 from activities.answering import LOOK_S, Answering
 from activities.attempt import Task
 from activities.log_writer import LogWriter, Superseded
-from activities.meter import Meter, closed_at
+from activities.meter import Meter, closed_from_log
 from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.turns import Turns
@@ -56,7 +55,7 @@ class Infer:
         log = await self.turns.transcript(task.owner, task.response.id)
         known = known_outcome(log, task.number)
         if known:
-            await self.close_left_open(task, log)
+            await self.close_left_open(task)
             return known
         writer = LogWriter(self.turns, self.clock, owner=task.owner, response_id=task.response.id, log=log)
         try:
@@ -113,14 +112,12 @@ class Infer:
             await self.turns.changed(task.response.id, within_s=LOOK_S)
         return HANDOVER
 
-    async def close_left_open(self, task: Task, log: Transcript) -> None:
-        """Close the record that a run left open which died right after it wrote its outcome."""
+    async def close_left_open(self, task: Task) -> None:
+        """Close the record that a run left open which died before it could."""
         for record in await self.ledger.attempts(task.owner, task.response.id):
-            if record.number == task.number and record.status is AttemptStatus.OPEN and log.outcome:
-                counted = replace(record, usage=log.outcome.usage)
-                result, reason = log.outcome.result, log.outcome.message
-                closed = closed_at(counted, log.last_at, price=self.price(task), result=result, reason=reason)
-                await self.ledger.close_attempt(task.owner, closed)
+            if record.number == task.number and record.status is AttemptStatus.OPEN:
+                slots = await self.turns.slots(task.owner, task.response.id)
+                await self.ledger.close_attempt(task.owner, closed_from_log(record, slots, price=self.price(task)))
 
     def price(self, task: Task) -> Price:
         return self.prices[task.backend.price]

@@ -7,7 +7,7 @@ from clients.backends import End, Text
 from clients.clock import Clock
 from domain.beliefs import Observation
 from domain.billing import Work, attempt_cost
-from domain.log import Usage
+from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Price
 
@@ -74,3 +74,14 @@ def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: 
         result=result,
         reason=reason,
     )
+
+
+def closed_from_log(record: Attempt, slots: Sequence[Slot], *, price: Price) -> Attempt:
+    """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
+    own = [slot for slot in slots if slot.at >= record.started_at]
+    found = (slot.outcome for slot in own if slot.outcome and slot.outcome.attempt == record.number)
+    outcome = next(found, Outcome(attempt=record.number, result="ended", message="its run was lost"))
+    usage = outcome.usage or Usage(output_tokens=sum(slot.pieces for slot in own))
+    last_at = max((slot.at for slot in own), default=record.started_at)
+    counted = replace(record, usage=usage)
+    return closed_at(counted, last_at, price=price, result=outcome.result, reason=outcome.message)

@@ -5,6 +5,7 @@ that writing one twice is seen.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -65,11 +66,13 @@ class Ledger:
         return again
 
     async def close_attempt(self, owner: Owner, attempt: Attempt) -> None:
-        """Record how an attempt ended. Of two that close it, the later stands."""
+        """Record how a run of an attempt ended, once; a run that another has followed closes nothing."""
         key = money_key(owner.tenant)
         found = await self.store.read(key, attempt.id)
-        if found:
-            await self.store.commit(key, (Replace(id=attempt.id, body=attempt.to_document(), etag=found.etag),))
+        there = Attempt.from_document(found.body) if found else None
+        if found and there and there.status is AttemptStatus.OPEN and there.deliveries == attempt.deliveries:
+            with suppress(Conflict):
+                await self.store.commit(key, (Replace(id=attempt.id, body=attempt.to_document(), etag=found.etag),))
 
     async def attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
@@ -79,7 +82,9 @@ class Ledger:
         """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stands."""
         key = money_key(owner.tenant)
         found = await self.store.read(key, reservation_id(response_id))
-        cost = turn_cost(await self.attempts(owner, response_id))
+        attempts = await self.attempts(owner, response_id)
+        cost = turn_cost(attempts)
+        await self.close_lost(owner, attempts)
         if found is None:
             return cost
         held = Reservation.from_document(found.body)
@@ -88,6 +93,14 @@ class Ledger:
         settled = held.settled(cost=cost, at=self.clock.now())
         await self.store.commit(key, (Replace(id=held.id, body=settled.to_document(), etag=found.etag),))
         return cost
+
+    async def close_lost(self, owner: Owner, attempts: Sequence[Attempt]) -> None:
+        """Close the attempts whose end nobody saw, at what was reserved for them."""
+        for each in attempts:
+            if each.status is AttemptStatus.OPEN:
+                cost, now = each.reserved if each.cost is None else each.cost, self.clock.now()
+                closed = replace(each, status=AttemptStatus.CLOSED, cost=cost, ended_at=now, result="lost")
+                await self.close_attempt(owner, closed)
 
     async def release(self, tenant: str, response_id: str) -> None:
         """Give back what was held for a response that never came to be. Safe to repeat."""

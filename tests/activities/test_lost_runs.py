@@ -1,0 +1,84 @@
+"""What becomes of an attempt's record when the run that opened it is lost, or outlived by its successor?"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from domain.log import Event, EventKind, Slot, Status
+from domain.money import Attempt, AttemptStatus
+from domain.turns import Response
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, PRICE, World, backend
+
+
+def world() -> World:
+    clock = FakeClock()
+    return World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), FakeBackend(says("x")))})
+
+
+def attempt(one: World, response: Response) -> Attempt:
+    return Attempt(
+        response=response.id,
+        subject=OWNER.subject,
+        number=1,
+        backend="main",
+        price=PRICE.name,
+        reserved=Decimal("0.5"),
+        started_at=one.clock.now(),
+    )
+
+
+def given(response: Response) -> dict[str, Any]:
+    turn = {"tenant": OWNER.tenant, "subject": OWNER.subject, "response": response.id, "traceparent": ""}
+    asked = {"attempt": 1, "backend": "main", "worst_cost": "0.5", "output_tokens": 10}
+    return {**turn, **asked, "retries": 0, "has_alternative": False}
+
+
+async def recorded(one: World, response: Response) -> Attempt:
+    (found,) = await one.ledger.attempts(OWNER, response.id)
+    return found
+
+
+async def test_a_run_that_died_before_a_cancel_is_closed_at_what_it_had_shown() -> None:
+    one = world()
+    response = await one.admit("count")
+    await one.ledger.open_attempt(OWNER, attempt(one, response))
+    await one.turns.begin(OWNER, response.id, execution="first")
+    text = (Event(kind=EventKind.STARTED),)
+    slot = Slot(number=2, writer="infer", first=2, at=one.clock.now(), events=text, pieces=3)
+    assert await one.turns.append(OWNER, response.id, slot)
+    await one.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    assert (await one.steps["infer"](given(response)))["result"] == "ended"
+    closed = await recorded(one, response)
+    assert closed.status is AttemptStatus.CLOSED
+    assert closed.result == "ended"
+    assert closed.usage
+    assert closed.usage.output_tokens == 3
+    assert closed.cost == Decimal("0.000006")
+
+
+async def test_a_run_that_was_followed_by_another_closes_nothing() -> None:
+    one = world()
+    response = await one.admit("count")
+    first = await one.ledger.open_attempt(OWNER, attempt(one, response))
+    second = await one.ledger.open_attempt(OWNER, attempt(one, response))
+    late = replace(first, status=AttemptStatus.CLOSED, cost=Decimal(9), result="ended")
+    await one.ledger.close_attempt(OWNER, late)
+    assert (await recorded(one, response)).status is AttemptStatus.OPEN
+    done = replace(second, status=AttemptStatus.CLOSED, cost=Decimal(1), result="done")
+    await one.ledger.close_attempt(OWNER, done)
+    await one.ledger.close_attempt(OWNER, late)
+    await one.ledger.close_attempt(OWNER, replace(done, cost=Decimal(9)))
+    assert await recorded(one, response) == done
+
+
+async def test_settling_closes_an_attempt_that_nobody_saw_end_at_what_was_reserved_for_it() -> None:
+    one = world()
+    response = await one.admit("count")
+    await one.ledger.open_attempt(OWNER, attempt(one, response))
+    assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
+    lost = await recorded(one, response)
+    assert (lost.status, lost.result, lost.cost) == (AttemptStatus.CLOSED, "lost", Decimal("0.5"))
+    assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
