@@ -1,22 +1,24 @@
 """How does one call to a backend become text in the log and an outcome at its end?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activities.attempt import Task
 from activities.intake import Intake
-from activities.log_writer import LogWriter
+from activities.log_writer import LogWriter, Superseded
 from activities.meter import Meter
 from activities.showing import Showing
 from clients.backends import BackendClient, BackendError, Call, End
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from clients.turns import Turns
+from domain.beliefs import without
 from domain.fleet import Continuation
 from domain.log import Outcome
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
 from domain.postures import diagnose
 from domain.transcript import Transcript
+from telemetry import current_traceparent
 
 LOOK_S = 0.5
 """How often a waiting attempt looks whether its response has ended; cancel promises to close within 1 s."""
@@ -54,10 +56,18 @@ class Answering:
             outcome = await self.failure(task, error, meter)
             await writer.write((), outcome=outcome)
             return outcome
+        except Superseded:
+            await self.forget(task, meter)
+            raise
         seen = meter.observation()
-        if seen:
-            await self.beliefs.succeeded(task.backend, seen)
+        await (self.beliefs.succeeded(task.backend, seen) if seen else self.forget(task, meter))
         return outcome
+
+    async def forget(self, task: Task, meter: Meter) -> None:
+        """Count the call as ended, and learn nothing from it."""
+        await self.beliefs.learn(
+            task.backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, meter.record.id))
+        )
 
     async def answer(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:
         """Stream the answer into the log until it ends, or until it is time to hand over."""
@@ -86,7 +96,7 @@ class Answering:
             sampling=response.sampling,
             max_output_tokens=task.output_tokens - shown,
             partial=showing.partial,
-            traceparent=response.traceparent,
+            traceparent=current_traceparent() or response.traceparent,
         )
 
     async def out_of_time(self, task: Task, writer: LogWriter) -> Outcome:

@@ -1,9 +1,12 @@
 """What becomes of an attempt's record when the run that opened it is lost, or outlived by its successor?"""
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from clients.backends import Text
+from clients.beliefs import Beliefs
 from domain.log import Event, EventKind, Slot, Status
 from domain.money import Attempt, AttemptStatus
 from domain.turns import Response
@@ -82,3 +85,20 @@ async def test_settling_closes_an_attempt_that_nobody_saw_end_at_what_was_reserv
     lost = await recorded(one, response)
     assert (lost.status, lost.result, lost.cost) == (AttemptStatus.CLOSED, "lost", Decimal("0.5"))
     assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
+
+
+async def test_a_call_that_was_cut_off_by_a_cancel_is_not_believed_to_run_on() -> None:
+    clock, held = FakeClock(), asyncio.Event()
+    script = [Text(text="one"), held, Text(text=" two")]
+    main = backend("main")
+    one = World(store=MemoryStore(clock), clock=clock, backends={"main": (main, FakeBackend(script))})
+    response = await one.admit("count")
+    await one.turns.begin(OWNER, response.id, execution="first")
+    running = asyncio.ensure_future(one.steps["infer"](given(response)))
+    while not (await one.log(response)).items:
+        await one.turns.changed(response.id, within_s=1)
+    await one.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    held.set()
+    assert (await running)["result"] == "ended"
+    believed = await Beliefs(one.store, clock).read({"main": main})
+    assert believed["main"].running(clock.now()) == 0
