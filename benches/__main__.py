@@ -1,0 +1,9 @@
+"""How fast is it? Runs every benchmark, one after the other: `make bench`."""
+
+from benches import importing, store, turns
+
+BENCHES = (("importing", importing.main), ("store", store.main), ("turns", turns.main))
+
+for name, bench in BENCHES:
+    print(f"\n## {name}\n")
+    bench()

@@ -1,0 +1,110 @@
+"""How much does a turn take longer through the whole application than straight from the model?
+
+`python -m benches.turns [TURNS]`: starts everything on this machine with a model that says when each word left it, and
+asks it in turn directly and through the application. Milliseconds.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from benches.model import serving
+from benches.tables import percentile, print_table
+from standins.stage import Options, Stage
+
+TURNS = 30
+QUESTION = "How long does this take?"
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """Milliseconds to the first word of each turn, and from model to caller of each word."""
+
+    first_ms: list[float] = field(default_factory=list[float])
+    word_ms: list[float] = field(default_factory=list[float])
+
+
+async def ask(http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], seen: Seen) -> None:
+    """Make one streaming request and note when its words came."""
+    asked = time.perf_counter()
+    first = True
+    async with http.stream("POST", url, json=body, headers=headers) as response:
+        assert response.is_success, await response.aread()
+        async for stamps in words(response):
+            now = time.time()  # noqa: TID251 - compared with the model's own clock
+            if first:
+                seen.first_ms.append((time.perf_counter() - asked) * 1000)
+                first = False
+            seen.word_ms += [(now - stamp) * 1000 for stamp in stamps]
+
+
+async def words(response: httpx.Response) -> AsyncIterator[list[float]]:
+    """Yield the times in each event that brings text, of the API's own stream and of the model's."""
+    async for line in response.aiter_lines():
+        if line.startswith("data: {"):
+            text = text_of(httpx.Response(200, content=line[6:]).json())
+            if text:
+                yield [float(word) for word in text.split()]
+
+
+def text_of(event: dict[str, object]) -> str:
+    match event:
+        case {"type": "response.output_text.delta", "delta": str(text)}:
+            return text
+        case {"choices": [{"delta": {"content": str(text)}}]}:
+            return text
+        case _:
+            return ""
+
+
+async def measure(turns: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with serving() as model:
+            options = Options(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
+            async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
+                await compare(stage, http, model, turns)
+
+
+async def compare(stage: Stage, http: httpx.AsyncClient, model: str, turns: int) -> None:
+    straight, through = Seen(), Seen()
+    messages = [{"role": "user", "content": QUESTION}]
+    direct_body: dict[str, object] = {"model": "scripted", "messages": messages, "stream": True, "max_tokens": 100}
+    body: dict[str, object] = {
+        "model": "scripted@scripted",
+        "input": QUESTION,
+        "stream": True,
+        "max_output_tokens": 100,
+    }
+    headers = {"Authorization": f"Bearer {stage.token()}"}
+    for _ in range(turns):
+        await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
+        await ask(http, f"{stage.base_url}/v1/responses", body, headers, through)
+    report(straight, through)
+
+
+def report(straight: Seen, through: Seen) -> None:
+    rows = [
+        ("first word, median", statistics.median(straight.first_ms), statistics.median(through.first_ms)),
+        ("first word, p95", percentile(straight.first_ms, 0.95), percentile(through.first_ms, 0.95)),
+        ("each word, median", statistics.median(straight.word_ms), statistics.median(through.word_ms)),
+        ("each word, p95", percentile(straight.word_ms, 0.95), percentile(through.word_ms, 0.95)),
+    ]
+    print_table(
+        ("ms", "straight", "through the application", "added"),
+        [(name, f"{a:.1f}", f"{b:.1f}", f"{b - a:.1f}") for name, a, b in rows],
+    )
+
+
+def main() -> None:
+    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else TURNS))
+
+
+if __name__ == "__main__":
+    main()
