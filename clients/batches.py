@@ -1,19 +1,23 @@
 r"""May these operations be stored, and as which bytes?
 
 The rules that Azure Cosmos DB sets are kept by every adapter, so that what works on one works on all: ids of printable
-ASCII without / \ ? #, at most 255 characters; batches of 1 to 100 operations and 2 MB; at most ten counters an Add.
+ASCII without / \ ? #, at most 255 characters; batches of 1 to 100 operations and 2 MB; at most ten counters an Add;
+bodies nested at most 128 deep.
 """
 
 import json
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Add, Body, Container, Create, Key, Operation, Replace
 from domain.errors import Exhausted, Invalid
 
 IDENTIFIER = re.compile(r"[^/\\?#]{1,255}")
+TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 COUNTERS_LIMIT = 10
+NESTING_LIMIT = 128
 PARTS = {Container.TURNS: 3, Container.MONEY: 1, Container.FLEET: 1}
 
 
@@ -34,11 +38,20 @@ def check_range(prefix: str, after: str) -> None:
 
 
 def encoded(identifier: str, body: Body) -> bytes:
-    """Return a body as JSON in UTF-8; raises Invalid for numbers that are not finite and for lone surrogates."""
+    """Return a body as JSON in UTF-8; raises Invalid for numbers that are not finite, lone surrogates and depth."""
     try:
-        return json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        data = json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, RecursionError) as error:
         raise Invalid(f"document {identifier!r} can't be written as JSON in UTF-8: {type(error).__name__}") from error
+    if data.count(b"[") + data.count(b"{") > NESTING_LIMIT and depth(data) > NESTING_LIMIT:
+        raise Invalid(f"document {identifier!r} is nested more than {NESTING_LIMIT} deep")
+    return data
+
+
+def depth(data: bytes) -> int:
+    """Return how deep JSON is nested."""
+    brackets = (token for token in TOKENS.findall(data) if not token.startswith(b'"'))
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets))
 
 
 def decoded(data: bytes) -> dict[str, Any]:

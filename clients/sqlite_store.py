@@ -47,8 +47,7 @@ class SqliteStore:
         return await self.on_thread(lambda connection: sqlite_documents.list_range(connection, values))
 
     async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
-        bodies = payloads(key, operations)
-        await self.on_thread(partial(self.write, self.place(key), tuple(zip(operations, bodies, strict=True))))
+        await self.on_thread(partial(self.write, key, tuple(operations), self.clock.now()))
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
@@ -86,16 +85,13 @@ class SqliteStore:
             self.connection.close()
             self.connection = None
 
-    def write(
-        self,
-        where: sqlite_documents.Values,
-        batch: Sequence[tuple[Operation, bytes]],
-        connection: sqlite3.Connection,
-    ) -> None:
+    def write(self, key: Key, operations: Sequence[Operation], now: float, connection: sqlite3.Connection) -> None:
+        bodies = payloads(key, operations)
+        where = sqlite_documents.place(key, now)
         with transaction(connection):
-            for operation, data in batch:
+            for operation, data in zip(operations, bodies, strict=True):
                 sqlite_documents.write(connection, where, operation, data)
-            self.forget_sometimes(connection, where["now"])
+            self.forget_sometimes(connection, now)
 
     def forget_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
         if now >= self.forget_at:

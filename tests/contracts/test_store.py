@@ -11,6 +11,15 @@ from domain.errors import Conflict, Exhausted, GanglionError, Invalid
 from tests.fakes.clocks import FakeClock
 
 KEY = Key(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
+
+
+def nested(depth: int) -> object:
+    value: object = "the bottom"
+    for level in range(depth):
+        value = [value] if level % 2 else {"x": value}
+    return value
+
+
 BODIES: dict[str, dict[str, Any]] = {
     "nothing": {},
     "every type": {"n": None, "t": True, "i": 2**53, "f": 0.1, "s": "", "l": [1, [2, {"three": 3}]], "o": {"k": {}}},
@@ -19,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "emoji": {"text": "👩🏽‍🚀🏳️‍🌈 \U0010ffff"},
     "control characters": {"text": '\x00\x01\x1f\x7f\u2028\u2029\ufeff"\\\n'},
     "field names of the store": {"id": 1, "etag": 2, "kind": 3, "status": [4], "at": "5", "expires_at": 6, "body": 7},
+    "as deep as may be": {"deep": nested(127), "wide": [{}] * 200, "text": '\\"[{' * 99},
     "odd fields of find": {"kind": None, "status": True, "at": True},
 }
 UNSPEAKABLE: list[dict[str, Any]] = [
@@ -27,6 +37,8 @@ UNSPEAKABLE: list[dict[str, Any]] = [
     {"\udc00": 1},
     {"number": float("nan")},
     {"numbers": [1, float("-inf")]},
+    {"deep": nested(128)},
+    {"deep": nested(100_000)},
 ]
 
 
@@ -81,7 +93,7 @@ async def test_a_body_is_the_readers_own(store: Store) -> None:
     assert (await there(store, "one")).body == {"list": [1]}
 
 
-@pytest.mark.parametrize("body", UNSPEAKABLE, ids=ascii)
+@pytest.mark.parametrize("body", UNSPEAKABLE, ids=range(len(UNSPEAKABLE)))
 async def test_what_json_cannot_say_is_refused_and_nothing_is_stored(store: Store, body: dict[str, Any]) -> None:
     await refused(store, Invalid, Create(id="before", body={}), Create(id="one", body=body))
     assert await ids(store) == []
