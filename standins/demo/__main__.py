@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAIError
 
 from standins.child import StartError
 from standins.demo.following import DemoError
@@ -28,7 +28,7 @@ def main() -> None:
     data = Path(tempfile.mkdtemp(prefix="ganglion-demo-"))
     try:
         play(Options(data=data, model=model_from(os.environ), say=lambda line: print(f"  {line} ...", flush=True)))
-    except (DemoError, StartError, TimeoutError) as problem:
+    except (DemoError, OpenAIError, StartError, TimeoutError) as problem:
         sys.exit(f"\ndemo: did not happen: {problem or 'in time'}\ndemo: the logs are in {data}/logs")
     except KeyboardInterrupt:
         sys.exit("\ndemo: stopped")

@@ -32,7 +32,7 @@ QUESTIONS: Mapping[str, Questions] = {
         long="Tell me a story about a lighthouse keeper.",
         about_the_first="What was my first question?",
     ),
-    "scripted": Questions(first="ECHO The Pacific Ocean.", long="COUNT 150", about_the_first="RECALL"),
+    "scripted": Questions(first="ECHO The Pacific Ocean.", long="COUNT 100", about_the_first="RECALL"),
 }
 
 

@@ -58,6 +58,16 @@ def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dic
             process.wait(10)
 
 
+@contextmanager
+def recorded(data: Path, *, pid: int) -> Generator[int]:
+    """Gives the port of an instance that a process has on record."""
+    port = free_port()
+    record = instance.Instance(port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None)
+    instance.write(record)
+    yield port
+    instance.forget(port)
+
+
 def service_pids(port: int) -> list[int]:
     record = instance.running(port)
     assert record is not None
@@ -108,8 +118,7 @@ def test_its_children_end_when_it_is_killed(tmp_path: Path) -> None:
 
 
 def test_token_prints_the_token_of_the_chosen_person_alone(tmp_path: Path) -> None:
-    port = free_port()
-    with running(port, tmp_path):
+    with recorded(tmp_path, pid=os.getpid()) as port:
         alice = run("standins.token", port=port, data=tmp_path)
         bob = run("standins.token", port=port, data=tmp_path, TOKEN_USER="bob", TOKEN_TENANT="fabrikam")
         app = run("standins.token", port=port, data=tmp_path, TOKEN_APP="1")
@@ -126,6 +135,15 @@ def test_token_says_what_to_do_when_nothing_runs(tmp_path: Path) -> None:
     done = run("standins.token", port=free_port(), data=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "make run" in done.stderr
+
+
+def test_the_record_of_an_instance_that_was_killed_does_not_count(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/true"]) as ended:
+        ended.wait()
+    with recorded(tmp_path, pid=ended.pid) as port:
+        done = run("standins.token", port=port, data=tmp_path)
+    assert done.returncode == 1
+    assert "nothing runs" in done.stderr
 
 
 def test_a_port_in_use_ends_it_with_one_plain_line(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from tests.standins.conftest import asking
 from tests.standins.processes import lives
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(Options(data=tmp_path, rate=0, host=False)) as stage:
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(Options(data=tmp_path_factory.mktemp("stage"), rate=0, host=False)) as stage:
         yield stage
 
 
@@ -31,11 +31,11 @@ def test_one_scripted_model_continues_and_the_other_does_not(stage: Stage) -> No
     assert answer(stage, "scripted-afresh", "COUNT 3", "1").status_code == 400
 
 
-def test_the_settings_name_what_runs(stage: Stage, tmp_path: Path) -> None:
+def test_the_settings_name_what_runs(stage: Stage) -> None:
     settings = stage.environment()
     assert settings["GANGLION_SCRIPTED_URL"] == f"{stage.model_url('scripted')}/v1"
     assert settings["GANGLION_SCRIPTED_AFRESH_URL"] == f"{stage.model_url('scripted-afresh')}/v1"
-    assert settings["GANGLION_DATA"] == str(tmp_path)
+    assert settings["GANGLION_DATA"] == str(stage.data)
     assert settings["GANGLION_TOKEN_TENANTS"].split(",") == [guid_of("tenant", name) for name in TENANTS]
     assert "GANGLION_LAPTOP_SMALL_URL" not in settings
 
@@ -49,20 +49,20 @@ def test_its_tokens_are_verified_by_the_keys_it_names(stage: Stage) -> None:
     assert claims["tid"] in settings["GANGLION_TOKEN_TENANTS"].split(",")
 
 
-def test_its_record_names_the_services_and_is_gone_at_the_end(tmp_path: Path) -> None:
-    with Stage(Options(data=tmp_path, host=False)) as stage:
-        record = instance.running(stage.port)
-        assert record is not None
-        assert record["model"] == "scripted"
-        assert record["services"]["scripted"] == {"port": stage.ports["scripted"], "pid": stage.models["scripted"].pid}
-    assert instance.running(stage.port) is None
+def test_its_record_names_the_services(stage: Stage) -> None:
+    record = instance.running(stage.port)
+    assert record is not None
+    assert record["model"] == "scripted"
+    assert record["services"]["scripted"] == {"port": stage.ports["scripted"], "pid": stage.models["scripted"].pid}
 
 
-def test_it_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_it_leaves_neither_a_process_nor_its_record_behind(tmp_path: Path) -> None:
     with Stage(Options(data=tmp_path, host=False)) as stage:
         pids = [child.pid for child in stage.models.values()]
         assert all(map(lives, pids))
+        assert instance.running(stage.port) is not None
     assert not any(map(lives, pids))
+    assert instance.running(stage.port) is None
 
 
 def test_a_killed_model_starts_again_on_its_port(stage: Stage) -> None:

@@ -77,7 +77,7 @@ def test_nothing_is_left_of_a_stage_that_stopped(tmp_path: Path) -> None:
         assert stage.host is not None
         pids = [stage.host.pid, stage.worker_pid, *(child.pid for child in stage.models.values())]
         assert all(map(lives, pids))
-    wait_until(lambda: not any(map(lives, pids)), deadline_s=2)
+    wait_until(lambda: not any(map(lives, pids)))
 
 
 def test_an_app_that_does_not_load_shows_the_end_of_its_log(tmp_path: Path) -> None:
