@@ -57,16 +57,16 @@ class Answering:
             await writer.write((), outcome=outcome)
             return outcome
         except Superseded:
-            await self.forget(task, meter)
+            await self.forget(task, meter.record.id)
             raise
         seen = meter.observation()
-        await (self.beliefs.succeeded(task.backend, seen) if seen else self.forget(task, meter))
+        await (self.beliefs.succeeded(task.backend, seen) if seen else self.forget(task, meter.record.id))
         return outcome
 
-    async def forget(self, task: Task, meter: Meter) -> None:
+    async def forget(self, task: Task, attempt: str) -> None:
         """Count the call as ended, and learn nothing from it."""
         await self.beliefs.learn(
-            task.backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, meter.record.id))
+            task.backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, attempt))
         )
 
     async def answer(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:

@@ -118,6 +118,7 @@ class Infer:
             if record.number == task.number and record.status is AttemptStatus.OPEN:
                 slots = await self.turns.slots(task.owner, task.response.id)
                 await self.ledger.close_attempt(task.owner, closed_from_log(record, slots, price=self.price(task)))
+                await self.answering.forget(task, record.id)
 
     def price(self, task: Task) -> Price:
         return self.prices[task.backend.price]
