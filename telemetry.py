@@ -6,6 +6,7 @@ Names follow OpenTelemetry's GenAI conventions (status: development); `ganglion.
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
@@ -20,6 +21,8 @@ meter = metrics.get_meter("ganglion")
 token_usage = meter.create_histogram("gen_ai.client.token.usage", unit="{token}")
 call_duration = meter.create_histogram("gen_ai.client.operation.duration", unit="s")
 first_chunk = meter.create_histogram("gen_ai.client.operation.time_to_first_chunk", unit="s")
+
+PORTS = {"http": 80, "https": 443}
 
 
 def set_up(exporter: str) -> None:
@@ -53,15 +56,28 @@ def current_traceparent() -> str:
 def span(name: str, *, traceparent: str, kind: SpanKind = SpanKind.INTERNAL, **attributes: str) -> Generator[Span]:
     """Open a span under the trace that crossed the durable boundary. Attributes' `__` becomes a dot."""
     named = {key.replace("__", "."): value for key, value in attributes.items()}
-    with tracer.start_as_current_span(
-        name, context=parent(traceparent), kind=kind, attributes=named, record_exception=False
-    ) as opened:
-        try:
-            yield opened
-        except Exception as error:
-            opened.set_status(StatusCode.ERROR, type(error).__name__)
-            opened.set_attribute("error.type", type(error).__name__)
-            raise
+    with (
+        tracer.start_as_current_span(
+            name, parent(traceparent), kind, named, record_exception=False, set_status_on_exception=False
+        ) as opened,
+        naming_errors(opened),
+    ):
+        yield opened
+
+
+@contextmanager
+def naming_errors(opened: Span) -> Generator[None]:
+    """Tell the type of an error that leaves a span, never its message: that may hold content."""
+    try:
+        yield
+    except Exception as error:
+        fail(opened, type(error).__name__, type(error).__name__)
+        raise
+
+
+def fail(opened: Span, kind: str, description: str) -> None:
+    opened.set_status(StatusCode.ERROR, description)
+    opened.set_attribute("error.type", kind)
 
 
 class ChatSpan:
@@ -73,10 +89,12 @@ class ChatSpan:
 
     def record(self, outcome: Outcome, *, first_token_s: float | None, seconds: float) -> None:
         """Say how the call went; times are seconds."""
-        call_duration.record(seconds, self.attributes)
         self.opened.set_attribute("ganglion.attempt.result", outcome.result)
         if outcome.result not in ("done", "handover"):
-            self.opened.set_status(StatusCode.ERROR, outcome.message)
+            kind = outcome.code or outcome.result
+            fail(self.opened, kind, outcome.message)
+            self.attributes["error.type"] = kind
+        call_duration.record(seconds, self.attributes)
         if first_token_s is not None:
             first_chunk.record(first_token_s, self.attributes)
             self.opened.set_attribute("gen_ai.response.time_to_first_chunk", first_token_s)
@@ -92,14 +110,29 @@ class ChatSpan:
 @contextmanager
 def chat_span(backend: Backend, response: Response) -> Generator[ChatSpan]:
     """Open the span `chat {model}` of one call to a backend."""
-    attributes: dict[str, str | int | float] = {
+    attributes = chat_attributes(backend)
+    ids = {"gen_ai.response.id": response.id, "gen_ai.conversation.id": response.thread}
+    with (
+        tracer.start_as_current_span(
+            f"chat {backend.model}",
+            kind=SpanKind.CLIENT,
+            attributes={**attributes, **ids},
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as opened,
+        naming_errors(opened),
+    ):
+        yield ChatSpan(opened, attributes)
+
+
+def chat_attributes(backend: Backend) -> dict[str, str | int | float]:
+    """Return what spans and metrics of a call have in common."""
+    address = urlsplit(backend.url)
+    return {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": backend.system,
         "gen_ai.request.model": backend.model,
+        "server.address": address.hostname or "",
+        "server.port": address.port or PORTS[address.scheme],
         "ganglion.backend": backend.name,
     }
-    ids = {"gen_ai.response.id": response.id, "gen_ai.conversation.id": response.thread}
-    with tracer.start_as_current_span(
-        f"chat {backend.model}", kind=SpanKind.CLIENT, attributes={**attributes, **ids}, record_exception=False
-    ) as opened:
-        yield ChatSpan(opened, attributes)

@@ -29,7 +29,7 @@ def guarded[Given: TurnWire, Taken](
                 return await step(given)
             except GanglionError as error:
                 log.warning("%s of %s: %s: %s", name, response_id, type(error).__name__, error)
-                raise
+                raise error from None  # the host logs what caused an error too, and that may hold content
             except Exception as error:  # noqa: BLE001 - the one broad except of every activity
                 frames = "".join(traceback.format_tb(error.__traceback__))
                 log.error("%s of %s failed with %s\n%s", name, response_id, type(error).__name__, frames)  # noqa: TRY400 - the message may hold content

@@ -25,7 +25,7 @@ class Intake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.task.cancel()
-        await asyncio.wait((self.task,))
+        await asyncio.gather(self.task, return_exceptions=True)
 
     async def read(self) -> None:
         try:

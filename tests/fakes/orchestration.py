@@ -10,7 +10,6 @@ from uuid import UUID
 from azure.durable_functions import RetryOptions
 
 from clients.clock import Clock
-from domain.errors import Retryable
 from domain.turns import Response
 from orchestrators.respond import STEP_RETRY, respond
 
@@ -101,16 +100,14 @@ class Run:
         return result
 
     async def outcome(self, asked: Asked) -> Any:
-        """Return what the step gives, or the failure of its task; a step of the store is tried again."""
-        for _ in range(STEP_TRIES - 1):
+        """Return what the step gives, or the failure of its last try: the host repeats it whatever it raises."""
+        failure = Exception("no try")
+        for _ in range(STEP_TRIES):
             try:
                 return await self.steps[asked.name](asked.given)
-            except Retryable:
-                continue
-        try:
-            return await self.steps[asked.name](asked.given)
-        except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
-            return Exception(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
+                failure = Exception(str(error))
+        return failure
 
     async def timer(self, alarms: Sequence[Alarm]) -> int:
         """Let the timer fire; return its place among the alarms."""

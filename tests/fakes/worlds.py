@@ -12,6 +12,7 @@ from activities.infer import Infer
 from activities.recall import Recall
 from activities.route import Route
 from activities.settle import Settle
+from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
@@ -26,7 +27,6 @@ from domain.owners import Owner
 from domain.prices import Origin, TokenPrice
 from domain.transcript import Transcript
 from domain.turns import Response, Sampling
-from tests.fakes.backends import FakeBackend
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 
@@ -58,11 +58,11 @@ def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL)
 
 @dataclass(slots=True)
 class World:
-    """Real turns, ledger and steps over a given store, and fake backends by name."""
+    """Real turns, ledger and steps over a given store, and backends by name, mostly fakes."""
 
     store: Store
     clock: FakeClock
-    backends: Mapping[str, tuple[Backend, FakeBackend]]
+    backends: Mapping[str, tuple[Backend, BackendClient]]
     turns: Turns = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
@@ -80,7 +80,7 @@ class World:
         answering = Answering(
             turns=self.turns,
             beliefs=beliefs,
-            clients={name: fake for name, (_, fake) in self.backends.items()},
+            clients={name: client for name, (_, client) in self.backends.items()},
             clock=self.clock,
             pace=Pace(flush_s=0.05, handover_s=480),
         )
@@ -109,7 +109,9 @@ class World:
             wire.SETTLE: Settle(self.ledger).settle,
         }
 
-    async def admit(self, text: str, *, model: str = "model", previous: str | None = None, **sampling: int) -> Response:
+    async def admit(
+        self, text: str, *, model: str = "model", previous: str | None = None, traceparent: str = "", **sampling: int
+    ) -> Response:
         """Admit a turn as the API does; one thread for all."""
         asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
         response = Response(
@@ -121,6 +123,7 @@ class World:
             previous=previous,
             input_items=(asked.id,),
             sampling=Sampling(**sampling),
+            traceparent=traceparent,
         )
         await self.ledger.reserve(OWNER, response.id, Decimal("0.01"))
         await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))

@@ -1,0 +1,260 @@
+"""Is a turn one trace from its request to its backend, in the words of the conventions and without its content?"""
+
+import json
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes  # no stable module has the names yet
+from opentelemetry.semconv._incubating.metrics import gen_ai_metrics  # as above
+from opentelemetry.trace import StatusCode
+
+import telemetry
+from activities.guard import guarded
+from clients.backends import BackendClient, End, Text
+from clients.openai_backend import OpenAIBackend
+from clients.orchestrations import turn_wire
+from domain.fleet import Backend
+from domain.postures import Failure, FailureKind
+from settings import ROOT
+from tests.clients.model_server import DONE, ModelServer, backend_at, frame, serving, usage
+from tests.fakes.backends import Act, FakeBackend, breaks, refuses, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import PRICE, World, backend
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
+LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
+STEPS = ["begin", "recall", "route", "infer", "finish", "settle"]
+CONVENTIONS = {
+    getattr(module, name)
+    for module in (gen_ai_attributes, gen_ai_metrics)
+    for name in dir(module)
+    if name.startswith("GEN_AI_")
+}
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "tracer", provider.get_tracer("ganglion"))
+    return exporter
+
+
+@pytest.fixture(scope="module")
+def measured() -> Iterator[InMemoryMetricReader]:
+    """Instruments find their provider once in a process, so it is one for this file."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    metrics.set_meter_provider(provider)
+    yield reader
+    provider.shutdown()
+
+
+def world_of(one: Backend, client: BackendClient) -> World:
+    clock = FakeClock()
+    return World(store=MemoryStore(clock), clock=clock, backends={one.name: (one, client)})
+
+
+async def traced_turn(world: World, text: str = "hello") -> str:
+    """Run a turn whose steps are guarded as the application guards them; return its response's id."""
+    world.steps = {name: guarded(name, step) for name, step in world.steps.items()}
+    response = await world.admit(text, traceparent=TRACEPARENT)
+    await world.run(response)
+    return response.id
+
+
+def by_name(spans: InMemorySpanExporter) -> Mapping[str, ReadableSpan]:
+    return {span.name: span for span in spans.get_finished_spans()}
+
+
+def span_id(span: ReadableSpan) -> str:
+    assert span.context
+    return trace.format_span_id(span.context.span_id)
+
+
+def parent_id(span: ReadableSpan) -> str:
+    assert span.parent
+    return trace.format_span_id(span.parent.span_id)
+
+
+async def test_one_trace_reaches_from_the_request_through_every_step_to_the_backend(
+    spans: InMemorySpanExporter,
+) -> None:
+    acts = [frame("four"), frame(" and twenty", reason="stop"), usage(), DONE]
+    async with serving(ModelServer(acts)) as model, httpx.AsyncClient(trust_env=False) as http:
+        at = replace(backend_at(model.url), price=PRICE.name)
+        await traced_turn(world_of(at, OpenAIBackend(at, http, silence_s=5)))
+    found = by_name(spans)
+    chat = found["chat model"]
+    assert [span.name for span in spans.get_finished_spans() if span is not chat] == STEPS
+    assert {trace.format_trace_id(span.context.trace_id) for span in found.values() if span.context} == {TRACE}
+    assert {parent_id(found[name]) for name in STEPS} == {SPAN}
+    assert parent_id(chat) == span_id(found["infer"])
+    assert model.seen[0]["traceparent"] == f"00-{TRACE}-{span_id(chat)}-01"
+
+
+async def test_a_call_is_told_in_the_words_of_the_conventions(
+    spans: InMemorySpanExporter, measured: InMemoryMetricReader
+) -> None:
+    response_id = await traced_turn(world_of(backend("main"), FakeBackend(says("four and twenty"))))
+    chat = by_name(spans)["chat model"]
+    attributes = dict(chat.attributes or {})
+    assert attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "test",
+        "gen_ai.request.model": "model",
+        "gen_ai.response.id": response_id,
+        "gen_ai.conversation.id": "a" * 24,
+        "gen_ai.response.time_to_first_chunk": 0.0,
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.usage.output_tokens": 3,
+        "server.address": "127.0.0.1",
+        "server.port": 1,
+        "ganglion.backend": "main",
+        "ganglion.attempt.result": "done",
+    }
+    assert chat.kind is trace.SpanKind.CLIENT
+    assert chat.status.status_code is StatusCode.UNSET
+    names = {name for span in spans.get_finished_spans() for name in span.attributes or {}} | instruments(measured)
+    assert {name for name in names if name.startswith("gen_ai.")} <= CONVENTIONS
+    assert "gen_ai.client.operation.duration" in names
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"),
+    [(refuses(424), "wait"), (refuses(400), "invalid_prompt"), (breaks("one"), "wait")],
+)
+async def test_a_call_that_fails_says_how(spans: InMemorySpanExporter, script: list[Act], kind: str) -> None:
+    await traced_turn(world_of(backend("main"), FakeBackend(script, refuses(400))))
+    calls = [span for span in spans.get_finished_spans() if span.name == "chat model"]
+    assert all(call.status.status_code is StatusCode.ERROR for call in calls)
+    assert (calls[0].attributes or {})["error.type"] == kind
+
+
+@pytest.mark.parametrize("traceparent", ["", "nonsense", "00-0-0-01"])
+def test_a_trace_that_is_not_named_begins_anew(spans: InMemorySpanExporter, traceparent: str) -> None:
+    with telemetry.span("step", traceparent=traceparent) as opened:
+        assert opened.get_span_context().is_valid
+    assert spans.get_finished_spans()[0].parent is None
+
+
+def test_the_current_context_is_what_a_step_is_given() -> None:
+    assert telemetry.current_traceparent() == ""
+    with telemetry.span("step", traceparent=TRACEPARENT):
+        assert telemetry.current_traceparent().startswith(f"00-{TRACE}-")
+
+
+def shown(exporter: str) -> list[dict[str, Any]]:
+    """Return the spans that a process of its own writes to its console."""
+    run = f"import telemetry\ntelemetry.set_up({exporter!r})\nwith telemetry.span('begin', traceparent=''): pass"
+    result = subprocess.run(  # noqa: S603 - our own interpreter and our own words
+        [sys.executable, "-c", run], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_the_console_shows_a_span_a_line_where_it_is_asked_for() -> None:
+    assert [span["name"] for span in shown("console")] == ["begin"]
+    assert shown("none") == []
+
+
+def instruments(measured: InMemoryMetricReader) -> set[str]:
+    found = measured.get_metrics_data()
+    assert found is not None
+    return {metric.name for each in found.resource_metrics for scope in each.scope_metrics for metric in scope.metrics}
+
+
+def garbled(body: str) -> list[Act]:
+    return [Failure(kind=FailureKind.BAD_FRAME, body=body, text_received=True)]
+
+
+def refused(status: int, body: str) -> list[Act]:
+    return [Failure(kind=FailureKind.STATUS, status=status, headers={"retry-after": "1", "x": body}, body=body)]
+
+
+class Exploding(FakeBackend):
+    """Breaks in a way that nobody foresaw, with content in its error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(says(text))
+        self.text = text
+
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[Text | End]:
+        async for act in super().play(script):
+            yield act
+            raise ValueError(self.text)
+
+
+SCENES: Sequence[Callable[[str], FakeBackend]] = (
+    lambda secret: FakeBackend(says(f"one {secret} two")),
+    lambda secret: FakeBackend(says(f"one {secret}", reason="length")),
+    lambda secret: FakeBackend(breaks(secret), says(f"{secret} again")),
+    lambda secret: FakeBackend(garbled(secret), says(secret)),
+    lambda secret: FakeBackend(refused(400, f'{{"error":"{secret} is wrong"}}')),
+    lambda secret: FakeBackend(refused(429, secret), refused(503, secret), says(secret)),
+    Exploding,
+)
+
+
+def recorded(step: Callable[[Any], Awaitable[Any]], told: list[str]) -> Callable[[Any], Awaitable[Any]]:
+    async def run(given: Any) -> Any:
+        told.append(repr(given))
+        try:
+            result = await step(given)
+        except Exception as error:
+            told.append("".join(traceback.format_exception(error)))
+            raise
+        told.append(repr(result))
+        return result
+
+    return run
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    secret=st.text(st.sampled_from("ßäπλжю"), min_size=6, max_size=12),
+    scene=st.sampled_from(SCENES),
+    rate=st.sampled_from([0.0, 0.2]),
+    chance=st.randoms(use_true_random=False),
+)
+async def test_what_callers_and_models_say_is_in_no_span_log_metric_error_or_message_of_the_host(  # noqa: PLR0917 - fixtures and what is given
+    spans: InMemorySpanExporter,
+    measured: InMemoryMetricReader,
+    caplog: pytest.LogCaptureFixture,
+    secret: str,
+    scene: Callable[[str], FakeBackend],
+    rate: float,
+    chance: Any,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.clear()
+    spans.clear()
+    world = world_of(backend("main"), scene(secret))
+    response = await world.admit(f"tell me of {secret}", traceparent=TRACEPARENT)
+    flaky = FlakyStore(world.store, chance, Faults(rate=rate, kinds=LOST))
+    one, client = world.backends["main"]
+    told: list[str] = []
+    again = World(store=flaky, clock=world.clock, backends={"main": (one, client)})
+    again.steps = {name: recorded(guarded(name, step), told) for name, step in again.steps.items()}
+    await again.run(response)
+    told += [span.to_json() for span in spans.get_finished_spans()]
+    told += [caplog.text, str(measured.get_metrics_data()), repr(turn_wire(response))]
+    assert all(secret not in each for each in told)
