@@ -1,0 +1,129 @@
+"""What did a turn leave in the store, read by the product's own clients?"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from clients.beliefs import BELIEF
+from clients.clock import SystemClock
+from clients.ledger import Ledger
+from clients.sqlite_store import SqliteStore
+from clients.store import Container, Delete, Key
+from clients.turns import Turns
+from domain.beliefs import Belief
+from domain.errors import NotFound
+from domain.log import EventKind, Status
+from domain.money import AttemptStatus, ReservationStatus
+from domain.owners import Owner
+from standins.identity import guid_of
+from tests.end_to_end.callers import Caller, Reading
+from tests.end_to_end.waiting import eventually
+
+FAR = 1e12
+"""A time that everything stored lies before."""
+
+
+def owner_named(user: str = "alice", tenant: str = "contoso") -> Owner:
+    return Owner(tenant=guid_of("tenant", tenant), subject=f"user:{guid_of('user', f'{tenant}/{user}')}")
+
+
+ALICE = owner_named()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """The store of a stage, beside the running product."""
+
+    store: SqliteStore
+    turns: Turns
+    ledger: Ledger
+
+    async def left_open(self, response_id: str, owner: Owner = ALICE) -> list[str]:
+        """Name everything of a turn that is not closed."""
+        response = await self.turns.read(owner, response_id)
+        found = [] if response.status.terminal else [f"the response is {response.status.value}"]
+        held = await self.ledger.reservation(owner, response_id)
+        if held is None or held.status is not ReservationStatus.SETTLED:
+            found.append(f"the reservation is {held.status.value if held else 'missing'}")
+        attempts = await self.ledger.attempts(owner, response_id)
+        return found + [f"attempt {each.number} is open" for each in attempts if each.status is AttemptStatus.OPEN]
+
+    async def unfinished(self) -> list[str]:
+        """Name every response that has not ended, whosesoever it is."""
+        statuses = (Status.QUEUED, Status.IN_PROGRESS)
+        return [each.id for status in statuses for each in await self.turns.unfinished(status, before=FAR)]
+
+    async def held(self) -> list[str]:
+        """Name every response for which money is held."""
+        return [held.response for _, held in await self.ledger.open_reservations(before=FAR)]
+
+    async def exists(self, response_id: str, owner: Owner = ALICE) -> bool:
+        try:
+            await self.turns.read(owner, response_id)
+        except NotFound:
+            return False
+        return True
+
+    async def forget_beliefs(self) -> None:
+        """Let the next test begin with backends that nobody has seen fail."""
+        for backend in ("scripted", "scripted-afresh"):
+            await self.store.commit(Key(container=Container.FLEET, parts=(backend,)), (Delete(id=BELIEF),))
+
+    async def believed_running(self, backend: str) -> int:
+        """Return how many calls the product believes to run at a backend."""
+        found = await self.store.read(Key(container=Container.FLEET, parts=(backend,)), BELIEF)
+        return Belief.from_document(found.body).running(self.turns.clock.now()) if found else 0
+
+    async def settled(self, caller: Caller, response_id: str, owner: Owner = ALICE) -> None:
+        """Wait for the turn's orchestration and assert that nothing of the turn is left open after two sweeps."""
+        await caller.orchestration_ended(response_id)
+        for _ in range(2):
+            await caller.sweep()
+        assert await self.left_open(response_id, owner) == []
+
+    async def quiet(self, caller: Caller, *, within_s: float = 30) -> None:
+        """Sweep until no response is unfinished and no money is held."""
+
+        async def look() -> bool | None:
+            await caller.sweep()
+            return True if not await self.unfinished() and not await self.held() else None
+
+        await eventually(look, within_s=within_s, what="every turn ended and all money settled")
+
+    async def assert_exact(self, reading: Reading, text: str, owner: Owner = ALICE) -> None:
+        """A whole stream: numbers without a gap, one end, and one text in the stream, the object and the log."""
+        assert reading.clean == 0, "a stream ended cleanly before its turn did"
+        assert reading.numbers == list(range(len(reading.events)))
+        ends = ("response.completed", "response.incomplete", "response.failed")
+        assert [kind for kind in reading.types if kind in ends] == ["response.completed"], reading.response
+        assert reading.types[-1] == "response.completed"
+        assert reading.text == text
+        assert [part["text"] for item in reading.response["output"] for part in item["content"]] == [text]
+        await self.assert_log(reading.id, text, owner)
+
+    async def assert_log(self, response_id: str, text: str, owner: Owner = ALICE) -> None:
+        """One chain of slots without a gap, one begin and one end, the end last, the text exact, no mixed writers."""
+        slots = await self.turns.slots(owner, response_id)
+        assert [slot.number for slot in slots] == list(range(len(slots)))
+        assert all(after.first == before.next_sequence for before, after in pairwise(slots))
+        kinds = [event.kind for slot in slots for event in slot.events]
+        assert kinds.count(EventKind.STARTED) == 1
+        assert kinds.count(EventKind.ENDED) == 1
+        assert kinds[-1] is EventKind.ENDED
+        writers = [slot.writer for slot in slots]
+        runs = [writer for before, writer in pairwise(["", *writers]) if writer != before]
+        assert len(runs) == len(set(runs)), f"writers take turns: {runs}"
+        log = await self.turns.transcript(owner, response_id)
+        assert [item.text for item in log.items] == [text]
+
+
+@asynccontextmanager
+async def books_of(data: Path) -> AsyncGenerator[Books]:
+    clock = SystemClock()
+    store = SqliteStore(data / "app.db", clock)
+    try:
+        yield Books(store=store, turns=Turns(store, clock), ledger=Ledger(store, clock))
+    finally:
+        await store.close()

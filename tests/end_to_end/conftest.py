@@ -1,0 +1,61 @@
+"""Which running products do the tests share, and with which seed do they draw?"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from standins.stage import Options, Stage
+from tests.end_to_end.books import Books, books_of
+from tests.end_to_end.callers import Caller, calling
+
+SEED = os.environ.get("GANGLION_SEED") or str(secrets.randbelow(10**9))
+RATE = 100.0
+
+HASTY = {
+    "GANGLION_TELEMETRY": "none",
+    "GANGLION_SWEEP_UNBEGUN_S": "0.5",
+    "GANGLION_SWEEP_UNSETTLED_S": "0.5",
+}
+"""Settings that let a test see in a second what a sweep does after a minute."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"end to end: GANGLION_SEED={SEED}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A running product, a caller in front of it and its books."""
+
+    stage: Stage
+    caller: Caller
+    books: Books
+
+
+def hasty(folder: Path, *, rate: float = RATE, first_token_s: float = 0.0, **environment: str) -> Options:
+    """Return the options of a stage with scripted models; `environment` is added to the hasty settings."""
+    return Options(data=folder, rate=rate, first_token_s=first_token_s, environment=HASTY | environment)
+
+
+@pytest.fixture
+def random(request: pytest.FixtureRequest) -> Random:
+    """Draws the same for the same test and seed."""
+    return Random(f"{SEED}/{request.node.nodeid}")  # noqa: S311 - a test's seed
+
+
+@pytest.fixture(scope="session")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Nothing is killed here and no backend fails."""
+    with Stage(hasty(tmp_path_factory.mktemp("shared"))) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def scene(shared_stage: Stage) -> AsyncIterator[Scene]:
+    async with calling(shared_stage) as caller, books_of(shared_stage.data) as books:
+        yield Scene(stage=shared_stage, caller=caller, books=books)
