@@ -31,6 +31,7 @@ def main() -> None:
     except (DemoError, OpenAIError, StartError, TimeoutError) as problem:
         sys.exit(f"\ndemo: did not happen: {problem or 'in time'}\ndemo: the logs are in {data}/logs")
     except KeyboardInterrupt:
+        shutil.rmtree(data)
         sys.exit("\ndemo: stopped")
     shutil.rmtree(data)
 
