@@ -230,7 +230,7 @@ def recorded(step: Callable[[Any], Awaitable[Any]], told: list[str]) -> Callable
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    secret=st.text(st.sampled_from("ßäπλжю"), min_size=6, max_size=12),
+    secret=st.text(st.sampled_from("JKQVXZ"), min_size=6, max_size=12),
     scene=st.sampled_from(SCENES),
     rate=st.sampled_from([0.0, 0.2]),
     chance=st.randoms(use_true_random=False),
