@@ -8,7 +8,7 @@ from devhost.supervisor.messages import Ready
 
 DURABLE_NAME = {"orchestrationTrigger": "orchestration", "activityTrigger": "activity", "entityTrigger": "entityName"}
 SUPPORTED = frozenset({"httpTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger", "warmupTrigger"})
-SUPPORTED_BINDINGS = SUPPORTED | {"durableClient", "http", "entityTrigger"}
+SUPPORTED_BINDINGS = SUPPORTED | {"durableClient", "http"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ from devhost.engine.engine import Engine, Limits
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
-from devhost.http.forwarding import upstream_session
+from devhost.http.forwarding import HEADER_LIMIT, upstream_session
+from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
 from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
@@ -25,7 +26,7 @@ from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import DurableApi
 from devhost.settings import HostSettings
 from devhost.state import State, write_state
-from devhost.supervisor.messages import Ready
+from devhost.supervisor.messages import AppFailedToLoadError, Ready
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions
 
@@ -151,7 +152,14 @@ class Host:
         return application
 
     async def serve(self, application: web.Application, listener: socket.socket, *, cancel: bool) -> None:
-        runner = web.AppRunner(application, access_log=None, handler_cancellation=cancel, shutdown_timeout=DRAIN_S)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            handler_cancellation=cancel,
+            shutdown_timeout=DRAIN_S,
+            max_line_size=HEADER_LIMIT,
+            max_field_size=HEADER_LIMIT,
+        )
         await runner.setup()
         await web.SockSite(runner, listener).start()
         self.runners.append(runner)
@@ -161,7 +169,10 @@ class Host:
 
     def on_ready(self, pid: int, ready: Ready) -> None:
         self.catalog = catalog_from_ready(ready)
-        self.routes = routes_of(self.catalog, self.host_json.prefix)
+        try:
+            self.routes = routes_of(self.catalog, self.host_json.prefix)
+        except BadRouteError as error:
+            raise AppFailedToLoadError(str(error)) from None
         self.write_state(pid, ready=True)
         say(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
         for function in self.catalog.functions.values():

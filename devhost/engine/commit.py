@@ -57,7 +57,7 @@ def commit_turn(store: Store, turn: TurnCommit) -> Effects | None:
             return None
         drop_messages(database, turn.consumed)
         if turn.restart:
-            return restart(database, *turn.restart)
+            return restart(database, turn, *turn.restart)
         append(database, turn)
         update(database, turn)
         replied = reply(database, turn)
@@ -69,11 +69,12 @@ def drop_messages(database: sqlite3.Connection, seqs: tuple[int, ...]) -> None:
     database.executemany("DELETE FROM inbox WHERE seq = ?", [(seq,) for seq in seqs])
 
 
-def restart(database: sqlite3.Connection, start: Start, carried: tuple[Event, ...]) -> Effects:
+def restart(database: sqlite3.Connection, turn: TurnCommit, start: Start, carried: tuple[Event, ...]) -> Effects:
     """The same instance with a new execution; unread messages stay, but for those of the old execution."""
     database.execute(
-        "UPDATE instances SET execution = ?, status = ?, updated = ?, input = ?, output = NULL WHERE id = ?",
-        (start.execution, Status.PENDING, start.at, start.input, start.id),
+        "UPDATE instances SET execution = ?, updated = ?, input = ?, custom_status = coalesce(?, custom_status) "
+        "WHERE id = ?",
+        (start.execution, start.at, start.input, turn.custom_status, start.id),
     )
     database.execute("DELETE FROM history WHERE instance = ?", (start.id,))
     database.execute("DELETE FROM timers WHERE instance = ?", (start.id,))

@@ -138,19 +138,16 @@ class Engine:
     async def run_turn(self, instance: str) -> None:
         execution, known = self.histories.get(instance, ("", []))
         snapshot = await self.storage.run(self.store.load, instance, (execution, len(known)))
-        if snapshot is None or snapshot.instance.status in TERMINAL or not snapshot.inbox:
-            await self.drop(snapshot)
+        if snapshot is None or snapshot.instance.status in TERMINAL:
+            await self.storage.run(self.store.drop, instance)
             return
         past = known + snapshot.history if execution == snapshot.instance.execution else snapshot.history
         await self.decide(snapshot, past)
 
-    async def drop(self, snapshot: Snapshot | None) -> None:
-        """Messages to an ended instance have no reader."""
-        if snapshot is not None and snapshot.inbox:
-            await self.storage.run(self.store.drop, [one.seq for one in snapshot.inbox])
-
     async def decide(self, snapshot: Snapshot, past: list[Event]) -> None:
-        reading = read(snapshot.inbox, snapshot.instance.execution)
+        reading = read(snapshot.inbox)
+        if not reading.events:
+            return
         turn = turn_of(snapshot.instance, past, reading, now())
         end = terminated(turn)
         if end is not None:

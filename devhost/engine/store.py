@@ -139,11 +139,15 @@ class Store:
         return [one for one in found if not query.statuses or one.status in query.statuses]
 
     def load(self, instance: str, known: tuple[str, int]) -> Snapshot | None:
-        """`known` is the execution and the number of events that the reader has already."""
+        """`known` is the execution and the number of events that the reader has already.
+
+        Messages for an execution that is no more are dropped here.
+        """
         found = find_instance(self.database, instance)
         if found is None:
             return None
         execution, count = known
+        self.database.execute("DELETE FROM inbox WHERE instance = ? AND execution <> ?", (instance, found.execution))
         rows = self.database.execute(
             "SELECT seq, execution, event FROM inbox WHERE instance = ? ORDER BY seq", (instance,)
         ).fetchall()
@@ -169,9 +173,11 @@ class Store:
             ).fetchone()
             return found[0] if found else 0
 
-    def drop(self, seqs: list[int]) -> None:
+    def drop(self, instance: str) -> None:
+        """Messages to an instance that has ended or is no more have no reader."""
         with self.transaction() as database:
-            database.executemany("DELETE FROM inbox WHERE seq = ?", [(seq,) for seq in seqs])
+            if is_free(find_instance(database, instance)):
+                database.execute("DELETE FROM inbox WHERE instance = ?", (instance,))
 
     def fire(self, timers: list[Timer], at: float) -> list[str]:
         """Turns due timers into messages; returns who has something to read."""

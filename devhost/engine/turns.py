@@ -26,16 +26,14 @@ from devhost.engine.store import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The messages of one turn: `events` are for the running execution, `consumed` all that were read."""
+    """The messages of one turn: what they say, and the rows that they are."""
 
     events: tuple[Event, ...]
     consumed: tuple[int, ...]
 
 
-def read(inbox: list[Message], execution: str) -> Reading:
-    """Messages for an execution that is no more are consumed unread."""
-    events = tuple(one.event for one in inbox if one.execution in {None, execution})
-    return Reading(events=events, consumed=tuple(one.seq for one in inbox))
+def read(inbox: list[Message]) -> Reading:
+    return Reading(events=tuple(one.event for one in inbox), consumed=tuple(one.seq for one in inbox))
 
 
 def turn_of(instance: Instance, past: list[Event], reading: Reading, at: float) -> Turn:

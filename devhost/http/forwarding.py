@@ -1,15 +1,27 @@
 """How does a request reach the app's own HTTP server, and its answer the client, byte for byte?"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    TCPConnector,
+    TraceConfig,
+    TraceRequestHeadersSentParams,
+    web,
+)
 from multidict import CIMultiDict
 from yarl import URL
 
 BODY_LIMIT = 100 * 1024 * 1024
 SMALL = 64 * 1024
+HEADER_LIMIT = 32 * 1024
+KEEP_ALIVE_S = 2.0
 HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -33,18 +45,36 @@ class BodyTooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a request goes: the app's server and the invocation that waits for it."""
+    """Where a request goes: the app's server and the invocation that waits for it.
+
+    `sent` is called when the app's server surely learns of the request: from then on the function may wait for it.
+    """
 
     uri: str
     invocation: str
+    sent: Callable[[], None]
+
+
+async def on_headers_sent(
+    session: ClientSession,  # noqa: ARG001 - the shape of a signal
+    context: SimpleNamespace,
+    params: TraceRequestHeadersSentParams,  # noqa: ARG001 - the shape of a signal
+) -> None:
+    context.trace_request_ctx()
 
 
 def upstream_session() -> ClientSession:
+    """Connections are given up before the app's server gives them up, which it does after 5 s."""
+    tracing = TraceConfig()
+    tracing.on_request_headers_sent.append(on_headers_sent)
     return ClientSession(
-        connector=TCPConnector(limit=0),
+        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         timeout=ClientTimeout(total=None),
         auto_decompress=False,
         skip_auto_headers=OF_THE_CLIENT,
+        max_line_size=HEADER_LIMIT,
+        max_field_size=HEADER_LIMIT,
+        trace_configs=[tracing],
     )
 
 
@@ -101,6 +131,7 @@ async def open_upstream(session: ClientSession, request: web.Request, target: Ta
             headers=request_headers(request, target.invocation),
             data=upload.chunks() if request.body_exists else None,
             allow_redirects=False,
+            trace_request_ctx=target.sent,
         )
     except ClientError:
         if upload.is_too_large:

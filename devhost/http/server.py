@@ -21,6 +21,7 @@ from devhost.supervisor.messages import (
     WorkerLostError,
     WorkerNotReadyError,
 )
+from devhost.supervisor.process import WorkerProcess
 from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
 
@@ -60,6 +61,29 @@ def find_route(routes: list[Route], method: str, path: str) -> tuple[Route, dict
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to one function, and the worker that is to answer it."""
+
+    request: web.Request
+    function: Function
+    values: dict[str, str]
+    trace: Trace
+    id: str
+    worker: WorkerProcess
+
+    def invocation(self, http: Mapping[str, object], body: bytes) -> Invocation:
+        return Invocation(
+            id=self.id,
+            function_id=self.function.id,
+            what=f"function {self.function.name}",
+            type="http",
+            trace=self.trace,
+            body=body,
+            http=dict(http),
+        )
+
+
 class FunctionServer:
     """Answers with the app's functions. `traces` holds the trace of each invocation that is running."""
 
@@ -74,58 +98,61 @@ class FunctionServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            await self.supervisor.current(PATIENCE_S)
-            return await self.answer(request)
+            return await self.answer(request, await self.supervisor.current(PATIENCE_S))
         except WorkerNotReadyError:
             return web.Response(status=503, text="The worker is not running.", headers={"Retry-After": "5"})
         except BodyTooLargeError:
             return web.Response(status=413)
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
         if found is None:
             return web.Response(status=404)
         check_length(request)
         route, values = found
-        trace = next_trace(request.headers.get("traceparent"), request.headers.get("tracestate", ""))
-        invocation = str(uuid4())
-        self.traces[invocation] = trace.parent
+        call = Call(
+            request=request,
+            function=route.function,
+            values=values,
+            trace=next_trace(request.headers.get("traceparent"), request.headers.get("tracestate", "")),
+            id=str(uuid4()),
+            worker=worker,
+        )
+        self.traces[call.id] = call.trace.parent
         try:
-            if (uri := self.http()) is not None:
-                target = Target(uri=uri, invocation=invocation)
-                return await self.stream(request, route, values, target, trace)
-            return await self.classic(request, route, values, invocation, trace)
+            return await self.classic(call) if (uri := self.http()) is None else await self.stream(call, uri)
         finally:
-            del self.traces[invocation]
+            del self.traces[call.id]
 
-    async def classic(
-        self, request: web.Request, route: Route, values: dict[str, str], invocation: str, trace: Trace
-    ) -> web.Response:
-        body = await body_of(request)
-        asked = invocation_of(route.function, invocation, http_from_request(request, values), trace, body)
+    async def classic(self, call: Call) -> web.Response:
+        body = await body_of(call.request)
+        http = http_from_request(call.request, call.values)
         try:
-            answer = await self.supervisor.invoke(asked)
+            answer = await self.supervisor.invoke(call.invocation(http, body), call.worker)
         except WorkerLostError:
             return web.Response(status=502, text="The worker ended before it answered.")
         except TimedOutError:
             return web.Response(status=504)
-        report(route.function, answer)
+        report(call.function, answer)
         return response_from_answer(answer)
 
-    async def stream(
-        self, request: web.Request, route: Route, values: dict[str, str], target: Target, trace: Trace
-    ) -> web.StreamResponse:
-        """The app's own server gets the request as it is; the worker joins both by the invocation's id."""
+    async def stream(self, call: Call, uri: str) -> web.StreamResponse:
+        """The app's own server gets the request as it is; the worker joins it with the invocation by the id."""
         assert self.session is not None  # noqa: S101 - opened before the server listens
-        http = {"method": request.method, "url": "", "headers": {}, "query": {}, "params": values}
-        asked = invocation_of(route.function, target.invocation, http, trace, b"")
-        running = asyncio.ensure_future(self.supervisor.invoke(asked))
-        running.add_done_callback(lambda done: reported(route.function, done))
+        target = Target(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
-            upstream = await open_upstream(self.session, request, target)
+            upstream = await open_upstream(self.session, call.request, target)
         except ClientError:
             return web.Response(status=502, text="The worker ended before it answered.")
-        return await self.relayed(request, upstream)
+        return await self.relayed(call.request, upstream)
+
+    def invoke_once(self, call: Call) -> None:
+        """The client of this request may go away; its function runs to the end."""
+        if call.worker.trace_of(call.id) is not None:
+            return
+        http = {"method": call.request.method, "url": "", "headers": {}, "query": {}, "params": call.values}
+        running = asyncio.ensure_future(self.supervisor.invoke(call.invocation(http, b""), call.worker))
+        running.add_done_callback(lambda done: reported(call.function, done))
 
     async def relayed(self, request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
         """Closing the upstream connection tells the app's generator that its client has gone."""
@@ -135,20 +162,6 @@ class FunctionServer:
             return web.Response(status=502, text="The worker ended in the middle of its answer.")
         finally:
             upstream.close()
-
-
-def invocation_of(
-    function: Function, invocation: str, http: Mapping[str, object], trace: Trace, body: bytes
-) -> Invocation:
-    return Invocation(
-        id=invocation,
-        function_id=function.id,
-        what=f"function {function.name}",
-        type="http",
-        trace=trace,
-        body=body,
-        http=dict(http),
-    )
 
 
 def reported(function: Function, done: "asyncio.Future[Answer]") -> None:

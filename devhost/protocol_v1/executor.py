@@ -64,10 +64,13 @@ class WorkerExecutor:
         return verdict.decision
 
     def judge(self, turn: Turn, answer: Answer) -> Verdict:
-        names = self.names()
-        if isinstance(answer, Raised):
-            return decide_on_failure(turn, answer.message, answer.stack, names)
-        return decide_on_answer(turn, answer.text or "{}", names)
+        try:
+            if isinstance(answer, Raised):
+                return decide_on_failure(turn, answer.message, answer.stack, self.names())
+            return decide_on_answer(turn, answer.text or "", self.names())
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
+            return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
 
     def warn(self, verdict: Verdict) -> None:
         """Each warning once: replay would repeat it with every turn."""

@@ -105,6 +105,8 @@ class DurableApi:
             ("POST", f"{one}/terminate", self.terminate),
             ("POST", f"{one}/suspend", self.suspend),
             ("POST", f"{one}/resume", self.resume),
+            ("GET", f"{prefix}/entities/{{rest:.*}}", self.not_here),
+            ("POST", f"{prefix}/entities/{{rest:.*}}", self.not_here),
             ("POST", f"{one}/rewind", self.not_here),
             ("POST", f"{one}/restart", self.not_here),
         ]
@@ -209,4 +211,4 @@ class DurableApi:
         return refused(501, "This host does not purge by time and status yet.")
 
     async def not_here(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
-        return refused(501, "This host does not rewind or restart instances yet.")
+        return refused(501, "This host does not rewind or restart instances and has no entities yet.")

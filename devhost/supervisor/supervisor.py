@@ -37,7 +37,10 @@ def running_text(running: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who is told: `started` with the pid of each process, `ready` when it has loaded the app, `lost` at its end."""
+    """Who is told: `started` with the pid of each process, `lost` at its end, `ready` when it has loaded the app.
+
+    `ready` may refuse the app with AppFailedToLoadError.
+    """
 
     started: Callable[[int], None]
     ready: Callable[[int, Ready], None]
@@ -65,12 +68,12 @@ class Supervisor:
         self.watch.started(process.pid)
         try:
             ready = await process.load()
+            self.watch.ready(process.pid, ready)
         except (AppFailedToLoadError, WorkerLostError):
             await process.stop()
             raise
         self.buried.clear()
         self.up.set()
-        self.watch.ready(process.pid, ready)
         return ready
 
     async def keep(self) -> None:
@@ -117,9 +120,12 @@ class Supervisor:
             await self.buried.wait()
         await self.up.wait()
 
-    async def invoke(self, invocation: Invocation, *, patience: float | None = None) -> Answer:
-        """Raises WorkerLostError, WorkerNotReadyError or TimedOutError; what the function raises is an answer."""
-        process = await self.current(patience)
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
+        """Asks `process`, else whichever worker there is or will be.
+
+        Raises WorkerLostError or TimedOutError; what the function raises is an answer.
+        """
+        process = process or await self.current(None)
         try:
             async with asyncio.timeout(self.timeout):
                 return await process.invoke(invocation)

@@ -1,0 +1,191 @@
+"""What does a turn decide, and what does it refuse?"""
+
+import json
+from typing import Any
+
+import pytest
+
+from devhost.engine.events import Event, Kind, Parent
+from devhost.engine.model import (
+    CancelTimer,
+    Completed,
+    ContinuedAsNew,
+    Failed,
+    Instance,
+    RunActivity,
+    StartChild,
+    StartTimer,
+    Status,
+    Turn,
+)
+from devhost.protocol_v1.decision import (
+    MARKER,
+    Names,
+    Verdict,
+    decide_on_answer,
+    decide_on_failure,
+    state_from_failure,
+)
+from tests.devhost.test_simulation import any_of, began, call, call_with_retry, done, fired, raised, timer, wait
+
+NAMES = Names(orchestrators={"o": "O", "c": "c"}, activities={"a": "a", "b": "B"}, version="1.0")
+
+
+def turn_of(*new: Event, past: tuple[Event, ...] = (), parent: Parent | None = None) -> Turn:
+    instance = Instance(id="i", execution="e", name="O", status=Status.RUNNING, created=0.0, updated=0.0, parent=parent)
+    return Turn(instance=instance, past=past, new=new if past else (*began(), *new))
+
+
+def answer(*actions: dict[str, Any], done: bool = False, **more: Any) -> str:
+    return json.dumps({"isDone": done, "schemaVersion": 2, "actions": [list(actions)], **more})
+
+
+def scheduled(number: int, name: str) -> Event:
+    return Event(kind=Kind.ACTIVITY_SCHEDULED, at=0.0, id=number, name=name, input="null")
+
+
+def reason(verdict: Verdict) -> str:
+    assert isinstance(verdict.decision.ending, Failed)
+    return verdict.decision.ending.reason
+
+
+def test_new_actions_become_commands() -> None:
+    decision = decide_on_answer(turn_of(), answer(call("a")), NAMES).decision
+    assert decision.commands == (RunActivity(id=0, name="a", input="null"),)
+    assert decision.ending is None
+
+
+def test_what_was_scheduled_before_is_not_scheduled_again() -> None:
+    past = (*began(), scheduled(0, "a"))
+    decision = decide_on_answer(turn_of(done(0), past=past), answer(call("a"), call("B")), NAMES).decision
+    assert decision.commands == (RunActivity(id=1, name="B", input="null"),)
+
+
+def test_an_orchestrator_that_is_done_completes_with_its_output() -> None:
+    verdict = decide_on_answer(turn_of(), answer(done=True, output={"x": 1}), NAMES)
+    assert verdict.decision.ending == Completed(output='{"x": 1}')
+
+
+def test_without_an_output_it_completes_with_none() -> None:
+    assert decide_on_answer(turn_of(), answer(done=True), NAMES).decision.ending == Completed(output=None)
+
+
+def test_it_does_not_complete_while_a_timer_is_open() -> None:
+    found = decide_on_answer(turn_of(raised("go")), answer(any_of(wait("go"), timer()), done=True), NAMES)
+    assert found.decision.ending is None
+    assert found.warnings == ()
+
+
+def test_a_timer_of_an_earlier_turn_is_cancelled_when_it_has_not_fired() -> None:
+    past = (*began(), Event(kind=Kind.TIMER_CREATED, at=0.0, id=0, fire_at=1e10))
+    text = answer(any_of(wait("go"), timer(cancelled=True)), done=True)
+    found = decide_on_answer(turn_of(raised("go"), past=past), text, NAMES)
+    assert found.decision.commands == (CancelTimer(id=0),)
+    assert isinstance(found.decision.ending, Completed)
+    assert decide_on_answer(turn_of(fired(0), past=past), text, NAMES).decision.commands == ()
+
+
+def test_a_timer_cancelled_in_the_turn_that_made_it_only_takes_its_place() -> None:
+    found = decide_on_answer(turn_of(), answer(timer(cancelled=True), done=True), NAMES)
+    assert found.decision.commands == (StartTimer(id=0, fire_at=1795341600.0, cancelled=True),)
+
+
+def test_continue_as_new_takes_its_input_as_a_json_text() -> None:
+    found = decide_on_answer(turn_of(), answer({"actionType": 4, "input": "0"}, done=True), NAMES)
+    assert found.decision.ending == ContinuedAsNew(input='"0"')
+
+
+def test_custom_status_is_kept_when_it_is_absent() -> None:
+    assert decide_on_answer(turn_of(), answer(), NAMES).decision.custom_status is None
+    assert decide_on_answer(turn_of(), answer(customStatus={"a": 1}), NAMES).decision.custom_status == '{"a": 1}'
+
+
+CHANGES: list[tuple[Event, list[dict[str, Any]], str]] = [
+    (scheduled(0, "a"), [call("B")], "an activity task with sequence ID 0 and name 'a', but"),
+    (scheduled(0, "a"), [timer()], "instead scheduled a timer task with this"),
+    (scheduled(0, "a"), [], "hasn't (yet?) scheduled this task"),
+    (Event(kind=Kind.TIMER_CREATED, at=0.0, id=0), [call("a")], "a timer task with sequence ID 0, but"),
+    (
+        Event(kind=Kind.CHILD_CREATED, at=0.0, id=0, name="c"),
+        [call("c")],
+        "a sub-orchestration task with sequence ID 0",
+    ),
+]
+
+
+@pytest.mark.parametrize(("before", "actions", "text"), CHANGES)
+def test_a_changed_program_fails_the_instance(before: Event, actions: list[dict[str, Any]], text: str) -> None:
+    found = reason(decide_on_answer(turn_of(done(0), past=(*began(), before)), answer(*actions), NAMES))
+    assert found.startswith("Orchestrator function 'O' failed: Non-Deterministic workflow detected:")
+    assert text in found
+
+
+def test_activities_are_found_in_any_case_and_unknown_ones_fail_the_instance() -> None:
+    assert decide_on_answer(turn_of(), answer(call("b")), NAMES).decision.ending is None
+    assert "the known activity functions: 'B', 'a'." in reason(decide_on_answer(turn_of(), answer(call("x")), NAMES))
+
+
+def child(name: str, instance: str | None) -> dict[str, Any]:
+    return {"actionType": 2, "functionName": name, "input": "null", "instanceId": instance, "version": None}
+
+
+def test_an_unknown_child_fails_the_instance() -> None:
+    assert "not an orchestrator function" in reason(decide_on_answer(turn_of(), answer(child("x", None)), NAMES))
+
+
+def test_a_child_gets_the_default_version() -> None:
+    command = decide_on_answer(turn_of(), answer(child("c", None)), NAMES).decision.commands[0]
+    assert isinstance(command, StartChild)
+    assert command.version == "1.0"
+
+
+@pytest.mark.parametrize("instance", ["i", "I", "p"])
+def test_a_child_with_the_id_of_its_parents_is_refused(instance: str) -> None:
+    turn = turn_of(parent=Parent(instance="p", execution="x", task=0, name="P"))
+    assert "can't have the instance id" in reason(decide_on_answer(turn, answer(child("c", instance)), NAMES))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [(7, "call_entity"), (8, "call_http"), (9, "signal_entity"), (99, "type 99")]
+)
+def test_what_this_host_does_not_do_fails_the_instance_in_words(kind: int, text: str) -> None:
+    assert text in reason(decide_on_answer(turn_of(), answer({"actionType": kind}), NAMES))
+
+
+def test_a_retry_in_a_shared_compound_is_warned_of() -> None:
+    found = decide_on_answer(turn_of(), answer(any_of(call_with_retry("a"), wait("go"))), NAMES)
+    assert "calls 'a' with retry options inside task_any or task_all" in found.warnings[0]
+
+
+def test_waiting_for_nothing_that_can_come_is_warned_of() -> None:
+    found = decide_on_answer(turn_of(done(0)), answer(call("a")), NAMES)
+    assert "waits for something this host does not know of" in found.warnings[0]
+
+
+def failure(error: str, *actions: dict[str, Any]) -> str:
+    return f"Exception: {error}{MARKER}{answer(*actions, error=error, customStatus='late')}"
+
+
+def test_an_orchestrator_that_raises_fails_with_its_error_and_custom_status() -> None:
+    found = decide_on_failure(turn_of(), failure("boom"), "stack", NAMES)
+    assert reason(found) == "Orchestrator function 'O' failed: boom"
+    assert found.decision.custom_status == '"late"'
+
+
+def test_it_fails_only_when_what_it_started_is_through() -> None:
+    found = decide_on_failure(turn_of(), failure("boom", call("a")), "stack", NAMES)
+    assert found.decision.ending is None
+    assert len(found.decision.commands) == 1
+
+
+def test_an_error_that_quotes_the_marker_is_read_from_the_last() -> None:
+    state = state_from_failure(failure(f"quoted {MARKER} here"))
+    assert state is not None
+    assert state.error == f"quoted {MARKER} here"
+
+
+def test_a_failure_before_the_first_step_is_told_whole() -> None:
+    found = reason(decide_on_failure(turn_of(), "TypeError: bad input", "Traceback ...", NAMES))
+    assert found == (
+        "Orchestrator function 'O' failed: Result: Failure\nException: TypeError: bad input\nStack: Traceback ..."
+    )

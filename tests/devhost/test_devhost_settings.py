@@ -1,0 +1,68 @@
+"""What do the settings files mean?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from devhost.settings import (
+    SettingsError,
+    host_settings,
+    local_values,
+    read_json,
+    timeout_from_text,
+    worker_environment,
+)
+
+TIMEOUTS = [(None, 1800.0), ("-1", None), ("00:05:00", 300.0), ("00:00:01.5", 1.5), ("1.00:00:00", 86400.0)]
+
+
+@pytest.mark.parametrize(("text", "seconds"), TIMEOUTS)
+def test_function_timeouts_are_time_spans(text: str | None, seconds: float | None) -> None:
+    assert timeout_from_text(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["5", "five", "00:05"])
+def test_a_timeout_that_can_not_be_read_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        timeout_from_text(text)
+
+
+def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
+    found = host_settings(
+        {
+            "version": "2.0",
+            "queues": {},
+            "extensions": {
+                "http": {"routePrefix": "", "hsts": {}},
+                "durableTask": {"hubName": "h", "maxConcurrentActivityFunctions": 3, "defaultVersion": "2"},
+            },
+        }
+    )
+    assert (found.prefix, found.hub, found.activities, found.version) == ("", "h", 3, "2")
+    assert found.unknown == ("queues", "extensions.http.hsts")
+
+
+def test_without_host_json_the_defaults_of_the_real_host_hold() -> None:
+    found = host_settings({})
+    assert (found.prefix, found.timeout_s, found.unknown) == ("api", 1800.0, ())
+
+
+def test_own_settings_win_over_the_sample(tmp_path: Path) -> None:
+    (tmp_path / "local.settings.sample.json").write_text(json.dumps({"Values": {"A": "sample"}}), encoding="utf-8")
+    assert local_values(tmp_path) == {"A": "sample"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"A": 1}}), encoding="utf-8")
+    assert local_values(tmp_path) == {"A": "1"}
+
+
+def test_the_process_environment_wins_over_the_settings_file() -> None:
+    found = worker_environment(Path("/app"), {"A": "file", "B": "file"}, {"A": "process"})
+    assert (found["A"], found["B"], found["PYTHONUNBUFFERED"]) == ("process", "file", "1")
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "host.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"host\.json"):
+        read_json(path)

@@ -1,0 +1,181 @@
+"""Does the SDK see histories as the real host writes them?"""
+
+import json
+from typing import Any
+
+import pytest
+from azure.durable_functions.models.history import HistoryEvent
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devhost.engine.events import Event, Kind, Parent, decode, encode
+from devhost.engine.model import Instance, Status, Turn
+from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire
+from devhost.protocol_v1.status import Show, compact, status_to_wire
+
+AT = 1795323989.18893
+STAMP = "2026-11-22T05:06:29.1889300Z"
+PARENT = Parent(instance="p", execution="e", task=8, name="parent")
+
+EVENTS: list[tuple[Event, dict[str, Any]]] = [
+    (
+        Event(
+            kind=Kind.STARTED, at=AT, name="o", input='"{\\"n\\": 3}"', instance="i1", execution="2fc4", parent=PARENT
+        ),
+        {
+            "EventType": 0,
+            "OrchestrationInstance": {"InstanceId": "i1", "ExecutionId": "2fc4"},
+            "ParentInstance": {
+                "Name": "parent",
+                "OrchestrationInstance": {"InstanceId": "p", "ExecutionId": "e"},
+                "TaskScheduleId": 8,
+                "Version": "",
+            },
+            "Name": "o",
+            "Version": "",
+            "Input": '"{\\"n\\": 3}"',
+            "Tags": None,
+        },
+    ),
+    (
+        Event(kind=Kind.ACTIVITY_SCHEDULED, at=AT, id=0, name="hello", input='"Bob"'),
+        {"EventType": 4, "EventId": 0, "Name": "hello", "Version": "", "Input": '["\\"Bob\\""]'},
+    ),
+    (
+        Event(kind=Kind.ACTIVITY_COMPLETED, at=AT, task=0, result='"Hello Bob"'),
+        {"EventType": 5, "TaskScheduledId": 0, "Result": '"Hello Bob"'},
+    ),
+    (
+        Event(kind=Kind.ACTIVITY_FAILED, at=AT, task=1, reason="r", details="d"),
+        {"EventType": 6, "TaskScheduledId": 1, "Reason": "r", "Details": "d"},
+    ),
+    (
+        Event(kind=Kind.CHILD_CREATED, at=AT, id=8, name="c", instance="e:8", input='"x"'),
+        {"EventType": 7, "EventId": 8, "Name": "c", "Version": "", "InstanceId": "e:8", "Input": '"x"'},
+    ),
+    (
+        Event(kind=Kind.CHILD_COMPLETED, at=AT, task=8, result="[1]"),
+        {"EventType": 8, "TaskScheduledId": 8, "Result": "[1]"},
+    ),
+    (
+        Event(kind=Kind.CHILD_FAILED, at=AT, task=8, reason="r", details="d"),
+        {"EventType": 9, "TaskScheduledId": 8, "Reason": "r", "Details": "d"},
+    ),
+    (
+        Event(kind=Kind.TIMER_CREATED, at=AT, id=2, fire_at=AT + 1),
+        {"EventType": 10, "EventId": 2, "FireAt": "2026-11-22T05:06:30.1889300Z"},
+    ),
+    (
+        Event(kind=Kind.TIMER_FIRED, at=AT, task=2, fire_at=AT + 1),
+        {"EventType": 11, "TimerId": 2, "FireAt": "2026-11-22T05:06:30.1889300Z"},
+    ),
+    (Event(kind=Kind.TURN_STARTED, at=AT), {"EventType": 12}),
+    (Event(kind=Kind.TURN_COMPLETED, at=AT), {"EventType": 13}),
+    (
+        Event(kind=Kind.EVENT_RAISED, at=AT, name="go", input="1"),
+        {"EventType": 15, "Name": "go", "Input": "1"},
+    ),
+    (Event(kind=Kind.SUSPENDED, at=AT, reason="r"), {"EventType": 19, "Reason": "r"}),
+    (Event(kind=Kind.RESUMED, at=AT, reason="r"), {"EventType": 20, "Reason": "r"}),
+    (Event(kind=Kind.TERMINATED, at=AT, reason="r"), {"EventType": 3, "Input": "r"}),
+    (
+        Event(kind=Kind.COMPLETED, at=AT, status="Terminated", result="r"),
+        {"EventType": 1, "OrchestrationStatus": 5, "Result": "r"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "wire"), EVENTS, ids=[event.kind for event, _ in EVENTS])
+def test_an_event_looks_as_the_real_host_writes_it(event: Event, wire: dict[str, Any]) -> None:
+    head = {"EventId": -1, "IsPlayed": False, "Timestamp": STAMP}
+    assert event_to_wire(event, played=False) == head | wire
+
+
+@pytest.mark.parametrize("event", [event for event, _ in EVENTS], ids=[event.kind for event, _ in EVENTS])
+def test_the_sdk_can_read_every_event(event: Event) -> None:
+    read: Any = HistoryEvent(**event_to_wire(event, played=True))
+    assert read.is_played is (event.kind is not Kind.TURN_STARTED)
+    assert read.timestamp.isoformat() == "2026-11-22T05:06:29.188930+00:00"
+
+
+def test_every_kind_of_event_has_a_wire() -> None:
+    assert set(WIRE) == set(Kind) == {event.kind for event, _ in EVENTS}
+
+
+texts = st.none() | st.text(max_size=20)
+
+
+@given(
+    kind=st.sampled_from(list(Kind)),
+    at=st.floats(min_value=0, max_value=4e9),
+    task=st.integers(min_value=-1, max_value=9),
+    text=texts,
+    parent=st.none() | st.builds(Parent, instance=st.text(), execution=st.text(), task=st.integers(), name=st.text()),
+)
+def test_an_event_comes_back_from_the_database_as_it_went(
+    kind: Kind, at: float, task: int, text: str | None, parent: Parent | None
+) -> None:
+    event = Event(kind=kind, at=at, task=task, name=text, input=text, fire_at=at, parent=parent)
+    assert decode(encode(event)) == event
+
+
+def instance(**more: Any) -> Instance:
+    values: dict[str, Any] = {"id": "i1", "execution": "e", "name": "o", "status": Status.RUNNING}
+    return Instance(**values, created=AT, updated=AT, **more)
+
+
+def test_the_context_has_what_the_sdk_asks_for() -> None:
+    past = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[0][0], Event(kind=Kind.TURN_COMPLETED, at=AT))
+    new = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[2][0])
+    context = json.loads(
+        context_from_turn(Turn(instance=instance(input='"{\\"n\\": 3}"', parent=PARENT), past=past, new=new))
+    )
+    assert [event["EventType"] for event in context.pop("history")] == [12, 0, 13, 12, 5]
+    assert context == {
+        "input": '{"n": 3}',
+        "instanceId": "i1",
+        "isReplaying": True,
+        "parentInstanceId": "p",
+        "upperSchemaVersion": 1,
+        "upperSchemaVersionNew": 2,
+        "longRunningTimerIntervalDuration": "3.00:00:00",
+        "maximumShortTimerDuration": "6.00:00:00",
+        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+    }
+
+
+def test_a_first_turn_is_no_replay() -> None:
+    new = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[0][0])
+    context = json.loads(context_from_turn(Turn(instance=instance(), past=(), new=new)))
+    assert (context["isReplaying"], context["input"], context["parentInstanceId"]) == (False, None, None)
+
+
+def test_a_status_shows_parsed_values_and_reasons_as_they_are() -> None:
+    found = status_to_wire(instance(input='"[1]"', custom_status='{"a": 1}', output="no JSON"), Show())
+    assert found == {
+        "name": "o",
+        "instanceId": "i1",
+        "runtimeStatus": "Running",
+        "input": "[1]",
+        "customStatus": {"a": 1},
+        "output": "no JSON",
+        "createdTime": "2026-11-22T05:06:29Z",
+        "lastUpdatedTime": "2026-11-22T05:06:29Z",
+    }
+    assert status_to_wire(instance(input="1"), Show(input=False))["input"] is None
+
+
+def test_a_compact_history_joins_completions_with_what_they_complete() -> None:
+    history = [EVENTS[0][0], EVENTS[1][0], EVENTS[2][0], EVENTS[9][0]]
+    assert compact(history, Show(history_output=True)) == [
+        {"EventType": "ExecutionStarted", "Timestamp": STAMP, "Input": '"{\\"n\\": 3}"', "FunctionName": "o"},
+        {
+            "EventType": "TaskCompleted",
+            "Timestamp": STAMP,
+            "Result": "Hello Bob",
+            "ScheduledTime": STAMP,
+            "FunctionName": "hello",
+        },
+    ]
+    assert "Result" not in compact(history, Show())[1]
+    assert "Input" not in compact(history, Show(input=False))[0]
