@@ -42,7 +42,8 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
         if routed["backend"] is None and not routed["delay_s"]:
             return failed("server_error", routed["reason"])
         if routed["backend"] is None:
-            yield from pause(context, routed["delay_s"])
+            if (yield from cancelled_within(context, routed["delay_s"])):
+                return cancelled()
             tried = after_pause(tried)
             continue
         inferred: wire.InferredWire = yield step(context, wire.INFER, {**turn, **tried.for_infer(routed)})
@@ -51,8 +52,8 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
         if inferred["result"] in ("failed", "ended"):
             return failed(inferred["code"], inferred["message"])
         tried = after(tried, routed["backend"], inferred)
-        if inferred["result"] == "wait":
-            yield from pause(context, inferred["delay_s"])
+        if inferred["result"] == "wait" and (yield from cancelled_within(context, inferred["delay_s"])):
+            return cancelled()
 
 
 def step(context: Context, name: str, given: Any) -> Task:
@@ -60,13 +61,14 @@ def step(context: Context, name: str, given: Any) -> Task:
     return context.call_activity_with_retry(name, STEP_RETRY, given)
 
 
-def pause(context: Context, seconds: float) -> Steps[None]:
-    """Wait on a durable timer, which costs nothing; a cancel wakes it at once."""
+def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
+    """Wait on a durable timer, which costs nothing; True at once where the response is cancelled meanwhile."""
     timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
-    cancelled = context.wait_for_external_event(wire.CANCELLED_EVENT)
-    winner = yield context.task_any([timer, cancelled])
-    if winner is cancelled:
+    event = context.wait_for_external_event(wire.CANCELLED_EVENT)
+    winner = yield context.task_any([timer, event])
+    if winner is event:
         timer.cancel()
+    return winner is event
 
 
 def completed(inferred: wire.InferredWire) -> dict[str, str]:
@@ -78,5 +80,10 @@ def failed(code: str, message: str) -> dict[str, str]:
     return {"status": "failed", "code": code or "server_error", "message": message}
 
 
+def cancelled() -> dict[str, str]:
+    """Whoever raised the event has ended the response; their ending stands."""
+    return {"status": "cancelled", "code": "", "message": ""}
+
+
 def first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+    return str(error).partition("\n")[0].strip()[:200]

@@ -1,0 +1,229 @@
+"""What does a durable host hand to an orchestrator, turn after turn, and what does it record of what comes back?
+
+The wire is that of Durable Functions 1.x: the whole history goes in as JSON, all actions since the start come out.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Any, cast
+
+from azure.durable_functions import Orchestrator
+
+from orchestrators.respond import respond
+
+START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
+TURN = timedelta(milliseconds=10)
+
+
+class EventType(IntEnum):
+    EXECUTION_STARTED = 0
+    EXECUTION_COMPLETED = 1
+    TASK_SCHEDULED = 4
+    TASK_COMPLETED = 5
+    TASK_FAILED = 6
+    TIMER_CREATED = 10
+    TIMER_FIRED = 11
+    ORCHESTRATOR_STARTED = 12
+    ORCHESTRATOR_COMPLETED = 13
+    EVENT_RAISED = 15
+
+
+SCHEDULING = (EventType.TASK_SCHEDULED, EventType.TIMER_CREATED)
+
+
+class ActionType(IntEnum):
+    ACTIVITY_WITH_RETRY = 1
+    TIMER = 5
+    EVENT = 6
+    ANY = 11
+    ALL = 12
+
+
+type Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """The open activity completes."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """The open activity fails, so often; the host repeats it as the orchestrator asked."""
+
+    reason: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fires:
+    """The open timer fires."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An external event comes."""
+
+    name: str
+
+
+type Happening = Gives | Fails | Fires | Raised
+
+
+def replayed(given: Mapping[str, Any], history: Sequence[Event]) -> dict[str, Any]:
+    """Return what the orchestrator makes of a history, through the SDK."""
+    context = {
+        "history": history,
+        "input": json.dumps(given),
+        "instanceId": given["response"],
+        "isReplaying": history[1]["IsPlayed"],
+        "parentInstanceId": None,
+        "upperSchemaVersion": 1,
+        "upperSchemaVersionNew": 2,
+        "longRunningTimerIntervalDuration": "3.00:00:00",
+        "maximumShortTimerDuration": "6.00:00:00",
+        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+    }
+    return json.loads(Orchestrator.create(cast("Any", respond))(json.dumps(context)))
+
+
+@dataclass(slots=True)
+class DurableHost:
+    """One instance of the orchestration of a turn."""
+
+    given: Mapping[str, Any]
+    history: list[Event] = field(default_factory=list[Event])
+    now: datetime = START
+    done: bool = False
+
+    def start(self) -> None:
+        self.turn(
+            EventType.EXECUTION_STARTED,
+            OrchestrationInstance={"InstanceId": self.given["response"], "ExecutionId": "2fc4"},
+            ParentInstance=None,
+            Name="respond",
+            Version="1.0",
+            Input=json.dumps(json.dumps(self.given)),
+            Tags=None,
+        )
+
+    def happens(self, happening: Happening) -> None:
+        match happening:
+            case Gives(result=result):
+                opened = self.open(EventType.TASK_SCHEDULED)
+                self.turn(EventType.TASK_COMPLETED, TaskScheduledId=opened["EventId"], Result=json.dumps(result))
+            case Fails(reason=reason, times=times):
+                for _ in range(times):
+                    opened = self.open(EventType.TASK_SCHEDULED)
+                    said = f"Activity function '{opened['Name']}' failed:  {reason}"
+                    self.turn(EventType.TASK_FAILED, TaskScheduledId=opened["EventId"], Reason=said, Details="{}")
+                    self.happens(Fires())
+            case Fires():
+                timer = self.open(EventType.TIMER_CREATED)
+                self.now = max(self.now, datetime.fromisoformat(timer["FireAt"]))
+                self.turn(EventType.TIMER_FIRED, TimerId=timer["EventId"], FireAt=timer["FireAt"])
+            case Raised(name=name):
+                self.turn(EventType.EVENT_RAISED, Name=name, Input="{}")
+
+    def open(self, kind: EventType) -> Event:
+        """Return the last activity or timer that was scheduled."""
+        return next(event for event in reversed(self.history) if event["EventType"] == kind)
+
+    def turn(self, kind: EventType, **fields: Any) -> None:
+        """Deliver one event, and record what the orchestrator does about it."""
+        self.now += TURN
+        self.add(EventType.ORCHESTRATOR_STARTED)
+        self.add(kind, **fields)
+        state = replayed(self.given, self.history)
+        known = {event["EventId"] for event in self.history if event["EventType"] in SCHEDULING}
+        self.history += [event for event in scheduled(state, self.history) if event["EventId"] not in known]
+        if state["isDone"]:
+            self.done = True
+            self.add(EventType.EXECUTION_COMPLETED, OrchestrationStatus=1, Result=json.dumps(state["output"]))
+        self.add(EventType.ORCHESTRATOR_COMPLETED)
+        for event in self.history:
+            event["IsPlayed"] = event["EventType"] != EventType.ORCHESTRATOR_STARTED
+
+    def add(self, kind: EventType, **fields: Any) -> None:
+        self.history.append(event_of(kind, self.now, **fields))
+
+
+def event_of(kind: EventType, at: datetime, *, number: int = -1, **fields: Any) -> Event:
+    return {"EventType": kind, "EventId": number, "IsPlayed": False, "Timestamp": stamp(at), **fields}
+
+
+def stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def scheduled(state: Mapping[str, Any], history: Sequence[Event]) -> list[Event]:
+    """Return what all actions so far schedule, numbered as the host numbers it."""
+    at = datetime.fromisoformat(history[-1]["Timestamp"])
+    (actions,) = state["actions"]
+    events: list[Event] = []
+    for action in actions:
+        events += [
+            {**event, "EventId": len(events) + index}
+            for index, event in enumerate(events_of(action, len(events), history, at))
+        ]
+    return events
+
+
+def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
+    match ActionType(action["actionType"]):
+        case ActionType.ALL:
+            (child,) = action["compoundActions"]
+            yield from tries_of(child, first, history, at)
+        case ActionType.ANY:
+            for child in action["compoundActions"]:
+                yield from events_of(child, first, history, at)
+        case ActionType.TIMER:
+            fire_at = datetime.fromisoformat(action["fireAt"])
+            yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(fire_at))
+        case ActionType.EVENT:
+            return
+        case ActionType.ACTIVITY_WITH_RETRY:
+            raise AssertionError("an activity with retries comes inside a compound of one")
+
+
+def tries_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
+    """Return the tries of an activity and the timers after failed ones; the last failure has a timer of no time."""
+    options = action["retryOptions"]
+    interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
+    given = json.dumps([action["input"]])
+    for number in range(options["maxNumberOfAttempts"]):
+        task = first + 2 * number
+        yield event_of(EventType.TASK_SCHEDULED, at, Name=action["functionName"], Version="", Input=given)
+        if not holds(history, EventType.TASK_FAILED, "TaskScheduledId", task):
+            return
+        last = number + 1 == options["maxNumberOfAttempts"]
+        yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(at if last else at + interval))
+        if not holds(history, EventType.TIMER_FIRED, "TimerId", task + 1):
+            return
+
+
+def holds(history: Sequence[Event], kind: EventType, name: str, number: int) -> bool:
+    return any(event["EventType"] == kind and event[name] == number for event in history)
+
+
+def steps(history: Sequence[Event]) -> list[str]:
+    """Return what was scheduled, in order: the names of activities, and `timer`."""
+    return [event.get("Name", "timer") for event in history if event["EventType"] in SCHEDULING]
+
+
+def given_to(history: Sequence[Event], name: str) -> list[dict[str, Any]]:
+    """Return what the activities of a name were given, in order."""
+    found = [event for event in history if event["EventType"] == EventType.TASK_SCHEDULED and event["Name"] == name]
+    return [json.loads(json.loads(event["Input"])[0]) for event in found]
+
+
+def turns_of(history: Sequence[Event]) -> Iterator[tuple[Sequence[Event], Sequence[Event]]]:
+    """Return for every turn what the host handed in, and the history as the turn left it."""
+    begins = [index for index, event in enumerate(history) if event["EventType"] == EventType.ORCHESTRATOR_STARTED]
+    for begin, end in zip(begins, [*begins[1:], len(history)], strict=True):
+        yield history[: begin + 2], history[:end]

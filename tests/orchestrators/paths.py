@@ -1,0 +1,76 @@
+"""Which ways can a turn go, and what happens to its orchestration on each?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tests.orchestrators.durable_host import DurableHost, Fails, Fires, Gives, Happening, Raised
+
+GIVEN: Final = {
+    "tenant": "11111111-1111-1111-1111-111111111111",
+    "subject": "user:22222222-2222-2222-2222-222222222222",
+    "response": f"resp_{'a' * 24}{'b' * 24}",
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+}
+SIZE: Final = {"expected": 100, "likely": 120, "ceiling": 150, "bytes": 400}
+
+
+def routed(backend: str | None = "small", *, delay_s: float = 0.0, reason: str = "cheapest") -> Gives:
+    return Gives(
+        {
+            "backend": backend,
+            "reason": reason,
+            "worst_cost": "0.0042",
+            "output_tokens": 512 if backend else 0,
+            "has_alternative": True,
+            "delay_s": delay_s,
+        }
+    )
+
+
+def inferred(result: str, *, code: str = "", message: str = "", delay_s: float = 0.0) -> Gives:
+    return Gives({"result": result, "code": code, "message": message, "delay_s": delay_s})
+
+
+def ended(status: str) -> tuple[Gives, Gives]:
+    return Gives({"status": status}), Gives({"cost": "0.0021"})
+
+
+MINE: Final = Gives({"mine": True})
+RECALLED: Final = Gives({"size": SIZE, "messages": 3})
+COLD: Final = inferred("wait", message="status 503: it is starting; trying again in 2.0 s", delay_s=2.0)
+
+LEFT: Final = inferred("elsewhere", message="status 500")
+WRONG: Final = inferred("failed", code="invalid_prompt", message="status 400")
+WHOLE: Final = (routed(), inferred("done"), *ended("completed"))
+
+PATHS: Final[Mapping[str, Sequence[Happening]]] = {
+    "answered": (MINE, RECALLED, *WHOLE),
+    "cut": (MINE, RECALLED, routed(), inferred("done", code="max_output_tokens"), *ended("incomplete")),
+    "not_mine": (Gives({"mine": False}),),
+    "waited": (MINE, RECALLED, routed(), COLD, Fires(), routed(), COLD, Fires(), *WHOLE),
+    "cancelled_while_waiting": (MINE, RECALLED, routed(), COLD, Raised("cancelled"), *ended("cancelled")),
+    "cancelled_before_waiting": (MINE, RECALLED, routed(), Raised("cancelled"), COLD, *ended("cancelled")),
+    "cancelled_in_answer": (MINE, RECALLED, routed(), Raised("cancelled"), inferred("ended"), *ended("cancelled")),
+    "cancelled_with_nobody_free": (MINE, RECALLED, routed(None, delay_s=3.0), Raised("cancelled"), *ended("cancelled")),
+    "elsewhere": (MINE, RECALLED, routed(), LEFT, routed("large"), inferred("done"), *ended("completed")),
+    "handed_over": (MINE, RECALLED, routed(), inferred("handover"), *WHOLE),
+    "nobody_free_for_a_while": (MINE, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
+    "nobody": (MINE, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
+    "attempt_failed": (MINE, RECALLED, routed(), WRONG, *ended("failed")),
+    "step_repeated": (MINE, Fails("Unavailable: no answer"), RECALLED, *WHOLE),
+    "step_failed": (MINE, RECALLED, Fails("StepFailed: route failed: KeyError", times=30), *ended("failed")),
+}
+
+
+def host_after(happenings: Sequence[Happening]) -> DurableHost:
+    """Return a host whose instance has gone this way, to its end where the way has one."""
+    host = DurableHost(GIVEN)
+    host.start()
+    for happening in happenings:
+        host.happens(happening)
+    return host
+
+
+def recorded(path: str) -> dict[str, Any]:
+    host = host_after(PATHS[path])
+    return {"input": dict(GIVEN), "history": host.history}

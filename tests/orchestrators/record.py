@@ -1,0 +1,33 @@
+"""How does a release leave its histories for later ones to replay? `python -m tests.orchestrators.record` writes them.
+
+A version's histories are written once: instances of it may be under way when the next release is deployed. A change
+that they don't survive needs a new version of the orchestration (`VERSION` here, `defaultVersion` in host.json).
+"""
+
+import json
+from pathlib import Path
+
+from tests.orchestrators.paths import PATHS, recorded
+
+VERSION = "v1"
+HISTORIES = Path(__file__).parent / "histories"
+
+
+def record(folder: Path) -> None:
+    """Write the history of every way that has none yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in PATHS:
+        file = folder / f"{path}.json"
+        if not file.exists():
+            file.write_text(written(path), encoding="utf-8")
+
+
+def written(path: str) -> str:
+    """Return one event a line, so that a difference shows."""
+    record = recorded(path)
+    events = ",\n".join(json.dumps(event) for event in record["history"])
+    return f'{{"input": {json.dumps(record["input"])}, "history": [\n{events}\n]}}\n'
+
+
+if __name__ == "__main__":
+    record(HISTORIES / VERSION)

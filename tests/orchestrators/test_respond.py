@@ -1,0 +1,145 @@
+"""Does the orchestration of a turn, through the real SDK, take the steps that each way asks for?"""
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.orchestrators.durable_host import EventType, given_to, replayed, steps, turns_of
+from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after
+
+BEFORE = ["begin", "recall"]
+AFTER = ["finish", "settle"]
+TRY = ["route", "infer"]
+
+EXPECTED = {
+    "answered": [*BEFORE, *TRY, *AFTER],
+    "cut": [*BEFORE, *TRY, *AFTER],
+    "not_mine": ["begin"],
+    "waited": [*BEFORE, *TRY, "timer", *TRY, "timer", *TRY, *AFTER],
+    "cancelled_while_waiting": [*BEFORE, *TRY, "timer", *AFTER],
+    "cancelled_before_waiting": [*BEFORE, *TRY, "timer", *AFTER],
+    "cancelled_in_answer": [*BEFORE, *TRY, *AFTER],
+    "cancelled_with_nobody_free": [*BEFORE, "route", "timer", *AFTER],
+    "elsewhere": [*BEFORE, *TRY, *TRY, *AFTER],
+    "handed_over": [*BEFORE, *TRY, *TRY, *AFTER],
+    "nobody_free_for_a_while": [*BEFORE, "route", "timer", *TRY, *AFTER],
+    "nobody": [*BEFORE, "route", *AFTER],
+    "attempt_failed": [*BEFORE, *TRY, *AFTER],
+    "step_repeated": ["begin", "recall", "timer", "recall", *TRY, *AFTER],
+    "step_failed": [*BEFORE, *["route", "timer"] * 30, *AFTER],
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_way_takes_its_steps_to_its_end(path: str) -> None:
+    host = host_after(PATHS[path])
+    assert host.done
+    assert steps(host.history) == EXPECTED[path]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_replaying_a_way_schedules_the_same_at_every_turn(path: str) -> None:
+    host = host_after(PATHS[path])
+    for handed, _ in turns_of(host.history):
+        first, second = replayed(GIVEN, handed), replayed(GIVEN, handed)
+        assert first == second
+    assert host_after(PATHS[path]).history == host.history
+
+
+def output(path: str) -> Any:
+    (completed,) = [
+        event for event in host_after(PATHS[path]).history if event["EventType"] == EventType.EXECUTION_COMPLETED
+    ]
+    return json.loads(completed["Result"])
+
+
+def test_the_output_tells_how_the_turn_ended_and_what_it_cost() -> None:
+    assert output("answered") == {"status": "completed", "cost": "0.0021"}
+    assert output("not_mine") == {"status": "not this execution's turn"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "message"),
+    [
+        ("answered", "completed", "", ""),
+        ("cut", "incomplete", "max_output_tokens", ""),
+        ("attempt_failed", "failed", "invalid_prompt", "status 400"),
+        ("nobody", "failed", "server_error", "no backend takes it"),
+        ("cancelled_in_answer", "failed", "server_error", ""),
+        ("cancelled_while_waiting", "cancelled", "", ""),
+        (
+            "step_failed",
+            "failed",
+            "server_error",
+            "A step of the turn failed: Activity function 'route' failed:  StepFailed: route failed: KeyError",
+        ),
+    ],
+)
+def test_the_turn_is_finished_as_its_way_ended(path: str, status: str, code: str, message: str) -> None:
+    (finish,) = given_to(host_after(PATHS[path]).history, "finish")
+    assert finish == {**GIVEN, "status": status, "code": code, "message": message}
+
+
+def test_each_step_is_given_what_it_needs() -> None:
+    history = host_after(PATHS["answered"]).history
+    (begin,) = given_to(history, "begin")
+    assert begin == {**GIVEN, "execution": begin["execution"]}
+    assert given_to(history, "recall") == given_to(history, "settle") == [GIVEN]
+    assert given_to(history, "route") == [{**GIVEN, "size": SIZE, "number": 1, "excluded": {}}]
+    assert given_to(history, "infer") == [
+        {
+            **GIVEN,
+            "attempt": 1,
+            "backend": "small",
+            "worst_cost": "0.0042",
+            "output_tokens": 512,
+            "retries": 0,
+            "has_alternative": True,
+        }
+    ]
+
+
+def test_an_execution_has_one_name_in_all_its_turns_and_another_execution_another() -> None:
+    first, again = host_after(PATHS["answered"]), host_after([])
+    again.now = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
+    again.history.clear()
+    again.start()
+    (one,), (other,) = given_to(first.history, "begin"), given_to(again.history, "begin")
+    assert one["execution"] != other["execution"]
+
+
+def test_attempts_are_counted_and_failures_at_one_backend_too() -> None:
+    given = given_to(host_after(PATHS["waited"]).history, "infer")
+    assert [(each["attempt"], each["retries"]) for each in given] == [(1, 0), (2, 1), (3, 2)]
+    handed_over = given_to(host_after(PATHS["handed_over"]).history, "infer")
+    assert [(each["attempt"], each["retries"]) for each in handed_over] == [(1, 0), (2, 0)]
+
+
+def test_a_backend_that_was_left_is_excluded_with_the_reason_from_the_next_route() -> None:
+    history = host_after(PATHS["elsewhere"]).history
+    assert [each["excluded"] for each in given_to(history, "route")] == [{}, {"small": "status 500"}]
+    assert [each["number"] for each in given_to(history, "route")] == [1, 2]
+    assert [each["backend"] for each in given_to(history, "infer")] == ["small", "large"]
+
+
+def test_a_wait_lasts_as_long_as_the_attempt_asked_for() -> None:
+    history = host_after(PATHS["waited"]).history
+    timers = [event for event in history if event["EventType"] == EventType.TIMER_CREATED]
+    waits = [datetime.fromisoformat(timer["FireAt"]) - datetime.fromisoformat(timer["Timestamp"]) for timer in timers]
+    assert [wait.total_seconds() for wait in waits] == [2.0, 2.0]
+
+
+def test_a_cancelled_wait_leaves_no_timer_that_keeps_the_instance_alive() -> None:
+    host = host_after(PATHS["cancelled_while_waiting"])
+    *_, (handed, _) = turns_of(host.history)
+    (actions,) = replayed(GIVEN, handed)["actions"]
+    timers = [child for action in actions for child in action.get("compoundActions", ()) if child["actionType"] == 5]
+    assert [timer["isCanceled"] for timer in timers] == [True]
+
+
+def test_a_warm_turn_is_short() -> None:
+    history = host_after(PATHS["answered"]).history
+    assert len(history) <= 40
+    assert len(json.dumps(history).encode()) <= 64 * 1024
