@@ -45,8 +45,7 @@ SET body = :body, etag = :next, expires_at = :expires_at, kind = :kind, status =
 WHERE container = :container AND partition = :partition AND id = :id AND etag = :etag
 AND (expires_at IS NULL OR expires_at > :now)"""
 DELETE = """DELETE FROM documents
-WHERE container = :container AND partition = :partition AND id = :id
-AND (:etag IS NULL OR etag = :etag OR expires_at <= :now)"""
+WHERE container = :container AND partition = :partition AND id = :id AND (:etag IS NULL OR etag = :etag)"""
 NEXT = "UPDATE writes SET last = last + 1 RETURNING last"
 FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 (SELECT container, partition, id FROM documents WHERE expires_at <= :now LIMIT :limit)"""

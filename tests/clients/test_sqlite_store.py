@@ -154,10 +154,11 @@ async def test_a_caller_who_gives_up_leaves_whole_batches(store: SqliteStore) ->
 async def test_a_full_disk_is_unavailable_and_said_so_plainly(store: SqliteStore) -> None:
     await store.commit(KEY, [Create(id="one", body={})])
     await store.on_thread(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
+    big = Create(id="big", body={"text": "x" * 100_000})
     with pytest.raises(Unavailable, match="the disk of the store is full"):
-        await store.commit(KEY, [Create(id="big", body={"text": "x" * 100_000})])
+        await store.commit(KEY, [big])
     assert await store.read(KEY, "big") is None
-    await store.commit(KEY, [Create(id="big", body={"text": "there is room again"})])
+    await store.commit(KEY, [big])
 
 
 async def test_a_disk_that_fails_in_the_last_step_leaves_the_outcome_unknown(store: SqliteStore, path: Path) -> None:

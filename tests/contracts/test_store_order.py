@@ -182,6 +182,6 @@ async def test_a_replacement_says_anew_when_it_expires_and_an_addition_does_not(
 
 
 async def test_a_document_may_be_born_expired(store: Store, clock: FakeClock) -> None:
-    for _ in range(2):
+    for _ in range(3):
         await store.commit(KEY, [Create(id="one", body={}, expires_at=clock.now())])
         assert await ids(store) == []
