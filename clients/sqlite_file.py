@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from clients.sqlite_documents import SCHEMA, TABLES
@@ -29,11 +29,10 @@ def opened(path: Path) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-    try:
+    with ExitStack() as failing:
+        failing.callback(connection.close)
         prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
+        failing.pop_all()
     return connection
 
 

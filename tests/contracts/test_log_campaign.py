@@ -6,6 +6,7 @@ Every seed is one history of processes that share a store: calls fail, crash and
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
@@ -173,14 +174,21 @@ def run(seed: int, writer: type[LogWriter] = LogWriter) -> Race:
     """Run one history and judge it; a failure names its seed."""
     random.seed(seed)  # the jitter between the tries of a write
     race = Race(random=Random(seed), writer=writer)  # noqa: S311 - a history must repeat
-    with asyncio.Runner(loop_factory=InstantLoop) as runner:
-        try:
-            runner.run(history(race))
-            runner.run(judge(race))
-        except Exception as error:
-            error.add_note(f"seed {seed}")
-            raise
+    with Noting(f"seed {seed}"), asyncio.Runner(loop_factory=InstantLoop) as runner:
+        runner.run(history(race))
+        runner.run(judge(race))
     return race
+
+
+class Noting(AbstractContextManager[None]):
+    """Adds a note to whatever error passes."""
+
+    def __init__(self, note: str) -> None:
+        self.note = note
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error:
+            error.add_note(self.note)
 
 
 def run_all(seeds: range, writer: type[LogWriter] = LogWriter) -> list[Race]:

@@ -1,7 +1,6 @@
 """Do the fake clocks keep the time that tests rely on?"""
 
 import asyncio
-import threading
 
 from tests.fakes.clocks import START, FakeClock, InstantLoop
 
@@ -48,16 +47,3 @@ def test_timers_of_an_instant_loop_fire_in_their_order_and_cost_no_time() -> Non
         passed = runner.run(main())
     assert woken == [0.5, 60.0, 3600.0, 86_400.0]
     assert abs(passed - 86_400) < 1
-
-
-def test_an_instant_loop_waits_for_a_thread_where_nothing_else_is_due() -> None:
-    async def main() -> str:
-        started = threading.Event()
-        waiting = asyncio.to_thread(lambda: started.wait(10) and "done")
-        task = asyncio.create_task(waiting)
-        await asyncio.sleep(0)
-        started.set()
-        return str(await task)
-
-    with asyncio.Runner(loop_factory=InstantLoop) as runner:
-        assert runner.run(main()) == "done"
