@@ -8,12 +8,16 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from activities.log_writer import LogWriter, Superseded
+from clients.sqlite_store import SqliteStore
+from clients.store import Store
 from clients.turns import Turns
 from domain.answers import ending_events, text_events
 from domain.continuation import Fresh
@@ -24,6 +28,7 @@ from domain.log import Event, EventKind, Outcome, Slot, Status
 from domain.owners import Owner
 from domain.transcript import after_slot, kept_items, read_log
 from domain.turns import Response
+from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 
@@ -42,18 +47,14 @@ class Race:
     """One history: what the processes share, and what they were told."""
 
     random: Random
+    clock: FakeClock
+    store: Store
     writer: type[LogWriter] = LogWriter
-    clock: FakeClock = field(init=False)
-    store: MemoryStore = field(init=False)
     written: list[Slot] = field(default_factory=list[Slot])
     begun: set[str] = field(default_factory=set[str])
     endings: list[Status] = field(default_factory=list[Status])
     superseded: int = 0
     died: int = 0
-
-    def __post_init__(self) -> None:
-        self.clock = FakeClock(seed=self.random.getrandbits(32))
-        self.store = MemoryStore(self.clock)
 
     def process(self) -> Turns:
         """Return turns as another process sees them."""
@@ -170,13 +171,15 @@ async def judge(race: Race) -> None:
     assert race.begun <= {response.execution}
 
 
-def run(seed: int, writer: type[LogWriter] = LogWriter) -> Race:
+def run(seed: int, writer: type[LogWriter] = LogWriter, make: MakeStore = MemoryStore) -> Race:
     """Run one history and judge it; a failure names its seed."""
     random.seed(seed)  # the jitter between the tries of a write
-    race = Race(random=Random(seed), writer=writer)  # noqa: S311 - a history must repeat
+    clock = FakeClock(seed=seed)
+    race = Race(random=Random(seed), clock=clock, store=make(clock), writer=writer)  # noqa: S311 - it must repeat
     with Noting(f"seed {seed}"), asyncio.Runner(loop_factory=InstantLoop) as runner:
         runner.run(history(race))
         runner.run(judge(race))
+        runner.run(race.store.close())
     return race
 
 
@@ -200,6 +203,11 @@ def test_every_history_leaves_one_whole_log() -> None:
     assert sum(race.superseded > 0 for race in races) > len(races) / 4
     assert sum(race.died > 0 for race in races) > len(races) / 10
     assert sum(len({slot.writer for slot in race.written}) > 1 for race in races) > len(races) / 4
+
+
+def test_histories_in_a_file_leave_whole_logs_too(tmp_path: Path) -> None:
+    for seed in range(40):
+        run(seed, make=partial(SqliteStore, tmp_path / f"{seed}.db"))
 
 
 def test_a_history_repeats_by_its_seed() -> None:
