@@ -208,6 +208,7 @@ class Host:
         if self.functions.session is not None:
             await self.functions.session.close()
         await self.supervisor.stop()
+        await self.storage.run(self.store.database.close)
         self.storage.stop()
         self.on_lost()
 

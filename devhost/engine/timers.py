@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from devhost.clock import now
 from devhost.engine.store import Timer
 
-LONGEST_SLEEP_S = 3600.0
+LONGEST_SLEEP_S = 30.0
 
 
 class Timers:
-    """All timers of the database, earliest first. A cancelled one stays here and finds no row when it fires."""
+    """All timers of the database, earliest first. A cancelled one stays here and finds no row when it fires.
+
+    Sleeps are short because the machine may sleep too, and the loop's clock with it.
+    """
 
     def __init__(self, *, fire: Callable[[list[Timer]], Awaitable[None]]) -> None:
         self.fire = fire

@@ -71,6 +71,13 @@ async def json_body(request: web.Request) -> str | None:
     return text
 
 
+def seconds_of(request: web.Request, name: str) -> float:
+    try:
+        return float(request.query.get(name, "1"))
+    except ValueError:
+        raise RefusedError(400, f"{name} is not a number of seconds.") from None
+
+
 def instance_id(request: web.Request) -> str:
     found = request.match_info.get("id") or uuid4().hex
     if len(found) > LONGEST_ID or not ID.fullmatch(found):
@@ -135,7 +142,7 @@ class DurableApi:
     async def started(self, request: web.Request, instance: str) -> web.Response:
         """The addresses of a new instance; with `timeout`, its result if it comes in time."""
         if "timeout" in request.query:
-            ended = await self.wait(instance, float(request.query["timeout"]), request)
+            ended = await self.wait(instance, request)
             if ended is not None:
                 return ended
         addresses = links(str(request.url.origin()), self.settings.hub, instance)
@@ -143,9 +150,9 @@ class DurableApi:
         headers = {"Location": addresses["statusQueryGetUri"], "Retry-After": "10"}
         return web.json_response(body, status=202, headers=headers)
 
-    async def wait(self, instance: str, timeout_s: float, request: web.Request) -> web.Response | None:
-        interval = float(request.query.get("pollingInterval", "1"))
-        deadline = now() + timeout_s
+    async def wait(self, instance: str, request: web.Request) -> web.Response | None:
+        interval = seconds_of(request, "pollingInterval")
+        deadline = now() + seconds_of(request, "timeout")
         while now() < deadline:
             found = await self.engine.get(instance)
             if found is not None and found.status in TERMINAL:

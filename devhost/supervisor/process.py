@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from typing import Any
 
 from devhost.frames import Header, Pipe
@@ -35,7 +34,7 @@ def ready_from_frame(header: Header) -> Ready:
 
 
 class WorkerProcess:
-    """One life of a worker. `lost` is set when the process is gone."""
+    """One life of a worker. `lost` is set when the process is gone, even if a child of it still holds the pipe."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -44,6 +43,7 @@ class WorkerProcess:
         self.lost = asyncio.Event()
         self.waiting: dict[str, tuple[Invocation, asyncio.Future[Answer]]] = {}
         self.launched: Launched | None = None
+        self.exit: asyncio.Future[int] | None = None
         self.cut = False
         self.left_running: list[str] = []
 
@@ -58,6 +58,8 @@ class WorkerProcess:
     async def adopt(self, launched: Launched, client: str) -> None:
         """`client` is the JSON that the durable clients of the app receive."""
         self.launched = launched
+        self.exit = asyncio.ensure_future(asyncio.to_thread(launched.process.wait))
+        self.exit.add_done_callback(lambda _: self.pipe.close())
         await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=launched.channel)
         self.pipe.send({"kind": "init", "client": client})
 
@@ -104,18 +106,17 @@ class WorkerProcess:
 
     async def stop(self) -> int:
         """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""
-        launched = self.launched
-        if launched is None:
+        launched, ended = self.launched, self.exit
+        if launched is None or ended is None:
             return 0
         if not self.cut:
             self.cut = True
             os.close(launched.lifeline)
         self.pipe.close()
-        try:
-            return await asyncio.to_thread(launched.process.wait, STOP_S)
-        except subprocess.TimeoutExpired:
+        await asyncio.wait({ended}, timeout=STOP_S)
+        if not ended.done():
             launched.process.kill()
-            return await asyncio.to_thread(launched.process.wait)
+        return await ended
 
 
 def header_from_invocation(invocation: Invocation) -> Header:

@@ -18,7 +18,7 @@ from devhost.timers.ncrontab import Schedule, schedule_from_text
 from devhost.timers.store import Occurrence, read_occurrence, write_occurrence
 from devhost.tracing import next_trace
 
-LONGEST_SLEEP_S = 3600.0
+LONGEST_SLEEP_S = 30.0
 NEVER = "0001-01-01T00:00:00"
 
 

@@ -82,12 +82,19 @@ def value_result(value: Any) -> tuple[Header, bytes]:
     return {"type": value.kind}, data if isinstance(data, bytes) else str(data).encode()
 
 
+def returned(response: Any) -> Any:
+    """A function may return its HTTP answer or set it as an output."""
+    outputs: list[Any] = response.output_data or []
+    found = next((one.data for one in outputs if one.data is not None and one.data.kind == "http"), None)
+    return response.return_value if response.return_value is not None else found
+
+
 def answer_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
     answer: Header = {"kind": "result", "id": invocation}
     if response.result.status != protos.StatusResult.Success:
         failure = response.result.exception
         return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
-    header, body = value_result(response.return_value)
+    header, body = value_result(returned(response))
     return {**answer, "ok": True, **header}, body
 
 

@@ -1,0 +1,79 @@
+"""What do those who ask get while there is no worker?"""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from devhost.http import server
+from devhost.http.server import FunctionServer
+from devhost.supervisor.launching import Command
+from devhost.supervisor.messages import Invocation, Ready, Trace, WorkerNotReadyError
+from devhost.supervisor.supervisor import Supervisor, Watch, end_text, running_text, wait_before_restart
+from tests.devhost.hosts import APPS, RunningHost, until
+
+
+def ignore_ready(pid: int, ready: Ready) -> None:
+    assert pid > 0
+    assert ready.functions
+
+
+def supervisor() -> Supervisor:
+    watch = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
+    return Supervisor(command=Command(app=Path(), environment={}), client="", watch=watch, timeout=None)
+
+
+def test_restarts_wait_longer_the_more_workers_die_young() -> None:
+    assert [wait_before_restart(n) for n in (1, 2, 3, 4)] == [0.0, 0.1, 0.2, 0.4]
+    assert wait_before_restart(50) == 10.0
+
+
+def test_the_end_of_a_worker_is_told_with_what_it_was_running() -> None:
+    assert running_text([]) == "nothing was running"
+    assert running_text(["timer t", "activity a (i)", "timer t"]) == "while running 2 x timer t, activity a (i)"
+    assert (end_text(-9), end_text(3)) == ("signal 9", "exit code 3")
+
+
+async def test_patience_for_a_worker_has_an_end() -> None:
+    with pytest.raises(WorkerNotReadyError):
+        await supervisor().current(0.01)
+
+
+async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
+    invocation = Invocation(id="1", function_id="f", what="w", type="string", trace=Trace(parent=""))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(supervisor().invoke(invocation), 0.05)
+
+
+async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PATIENCE_S", 0.05)
+    functions = FunctionServer(supervisor=supervisor(), routes=list, http=lambda: None)
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", functions.handle)
+    async with (
+        TestServer(application) as test_server,
+        ClientSession() as session,
+        session.get(test_server.make_url("/api/x")) as answer,
+    ):
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_an_app_broken_while_it_runs_comes_back_when_it_is_mended(tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    shutil.copytree(APPS / "classic", app)
+    sound = (app / "function_app.py").read_text(encoding="utf-8")
+    host = RunningHost(app=app, folder=tmp_path).start()
+    try:
+        (app / "function_app.py").write_text("1 / 0", encoding="utf-8")
+        old = host.kill_worker()
+        until(lambda: "the app does not load any more; trying again" in host.log, "the host says so")
+        (app / "function_app.py").write_text(sound, encoding="utf-8")
+        with host.client() as client:
+            assert client.get("/v1/text").text == "just text"
+        assert host.state["worker_pid"] != old
+        assert "ZeroDivisionError" in host.log
+    finally:
+        host.stop()
