@@ -1,7 +1,7 @@
 """How does one serve everything on this machine until Ctrl-C? `python -m standins.run`.
 
-PORT, DATA, STORE and MODEL choose. With --without-host the Functions host is left out, for `func start`: the settings
-that it needs are printed as NAME=value lines, alone on stdout.
+PORT, DATA, STORE, MODEL and COLD choose. With --without-host the Functions host is left out, for `func start`: the
+settings that it needs are printed as NAME=value lines, alone on stdout.
 """
 
 import argparse
@@ -12,8 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from standins.cast import MODELS, Model, Options
 from standins.child import StartError
-from standins.stage import MODELS, Model, Options, PortInUseError, Stage
+from standins.cloud_run.options import span_from
+from standins.stage import PortInUseError, Stage
 
 WATCH_S = 0.5
 EXAMPLE = """
@@ -49,7 +51,14 @@ def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
     if not port.isdecimal():
         sys.exit(f"run: PORT={port} is no port number")
     data = environment.get("DATA")
-    return Options(port=int(port), data=Path(data) if data else None, model=model_from(environment), host=host, say=say)
+    return Options(
+        port=int(port),
+        data=Path(data) if data else None,
+        model=model_from(environment),
+        cold=cold_from(environment),
+        host=host,
+        say=say,
+    )
 
 
 def model_from(environment: Mapping[str, str]) -> Model:
@@ -57,6 +66,16 @@ def model_from(environment: Mapping[str, str]) -> Model:
     if model not in MODELS:
         sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
     return model
+
+
+def cold_from(environment: Mapping[str, str]) -> str:
+    """Reads COLD; 0 stands for models that are always awake."""
+    cold = environment.get("COLD") or "0"
+    try:
+        span = span_from(cold)
+    except ValueError:
+        sys.exit(f"run: COLD={cold} is no number of seconds, as 5, and no range, as 3-9")
+    return cold if span.high else ""
 
 
 def say_where(stage: Stage) -> None:

@@ -9,36 +9,16 @@ A Stage starts the models and the Functions host as child processes; it is a con
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from standins import identity, instance
+from standins.cast import Options, model_commands
 from standins.child import Child, Plan, StartError, kill_pid, python, read_json
 from standins.clock import now
 from standins.ports import free_port, is_free
 from standins.serving import HOST
 
 READY_S = 60.0
-MODELS = ("real", "scripted")
-
-type Model = Literal["real", "scripted"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models."""
-
-    port: int = 0
-    data: Path | None = None
-    model: Model = "scripted"
-    rate: float = 50.0
-    first_token_s: float = 0.0
-    host: bool = True
-    app: Path = instance.ROOT
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    say: Callable[[str], None] = lambda _line: None
 
 
 class PortInUseError(Exception):
@@ -90,7 +70,7 @@ class Stage:
         return self
 
     def start_models(self) -> None:
-        for name, command in model_commands(self.options).items():
+        for name, command in model_commands(self.options, self.data).items():
             self.start_model(name, command)
         for name, child in self.models.items():
             self.options.say(f"waiting for the model {name}")
@@ -205,8 +185,7 @@ class Stage:
     def restart_model(self, name: str) -> None:
         """Starts a model again on the port that it had, so that nothing else needs to know."""
         self.models[name].stop()
-        command = [*model_commands(self.options)[name], "--port", str(self.ports[name])]
-        self.start_model(name, command)
+        self.start_model(name, on_port(model_commands(self.options, self.data)[name], self.ports[name]))
         self.models[name].wait_for(self.models[name].ready_port, READY_S)
         self.publish()
 
@@ -227,14 +206,7 @@ def key(name: str) -> str:
     return name.upper().replace("-", "_")
 
 
-def model_commands(options: Options) -> dict[str, list[str]]:
-    if options.model == "real":
-        return {
-            "laptop-small": python("standins.llama", "--context", 2048),
-            "laptop-large": python("standins.llama", "--context", 8192),
-        }
-    pace = ("--rate", options.rate, "--first-token-s", options.first_token_s)
-    return {
-        "scripted": python("standins.scripted", *pace),
-        "scripted-afresh": python("standins.scripted", *pace, "--no-continue"),
-    }
+def on_port(command: list[str], port: int) -> list[str]:
+    """Adds the port to the options of the stand-in, which stand before those of the model that it starts."""
+    border = command.index("--") if "--" in command else len(command)
+    return [*command[:border], "--port", str(port), *command[border:]]

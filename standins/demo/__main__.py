@@ -13,12 +13,13 @@ from pathlib import Path
 
 from openai import AsyncOpenAI, OpenAIError
 
+from standins.cast import Options
 from standins.child import StartError
 from standins.demo.following import DemoError
 from standins.demo.screen import Screen, screen_here
 from standins.demo.story import Story
 from standins.run import model_from
-from standins.stage import Options, Stage
+from standins.stage import Stage
 
 LIMIT_S = 300.0
 

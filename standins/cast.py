@@ -1,0 +1,69 @@
+"""What plays on a stage: which options, which models, and by which commands?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from standins import instance
+from standins.child import python
+
+type Model = Literal["real", "scripted"]
+MODELS = ("real", "scripted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models.
+
+    `cold` is the start of a GPU that sleeps, in seconds (5, or 3-9); empty leaves that GPU out. `gpu` are more options
+    of standins.cloud_run. `awake` keeps the models that never sleep on the stage as well.
+    """
+
+    port: int = 0
+    data: Path | None = None
+    model: Model = "scripted"
+    rate: float = 50.0
+    first_token_s: float = 0.0
+    cold: str = ""
+    gpu: Sequence[object] = ()
+    awake: bool = False
+    host: bool = True
+    app: Path = instance.ROOT
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    say: Callable[[str], None] = lambda _line: None
+
+
+def model_commands(options: Options, data: Path) -> dict[str, list[str]]:
+    awake = awake_commands(options) if options.awake or not options.cold else {}
+    return {**awake, **(sleeping_commands(options, data) if options.cold else {})}
+
+
+def awake_commands(options: Options) -> dict[str, list[str]]:
+    if options.model == "real":
+        return {
+            "laptop-small": python("standins.llama", "--context", 2048),
+            "laptop-large": python("standins.llama", "--context", 8192),
+        }
+    pace = pace_of(options)
+    return {
+        "scripted": python("standins.scripted", *pace),
+        "scripted-afresh": python("standins.scripted", *pace, "--no-continue"),
+    }
+
+
+def sleeping_commands(options: Options, data: Path) -> dict[str, list[str]]:
+    if options.model == "real":
+        model = python("standins.llama", "--context", 4096, "--slots", 2)
+        return {"laptop-gpu": gpu_command(options, data / "laptop-gpu", model, concurrency=2)}
+    model = python("standins.scripted", *pace_of(options))
+    return {"scripted-gpu": gpu_command(options, data / "scripted-gpu", model, concurrency=8)}
+
+
+def gpu_command(options: Options, data: Path, model: Sequence[str], *, concurrency: int) -> list[str]:
+    given = ("--start", options.cold, "--concurrency", concurrency, *options.gpu, "--no-auth", "--data", data)
+    return [*python("standins.cloud_run", *given), "--", *model]
+
+
+def pace_of(options: Options) -> tuple[object, ...]:
+    return ("--rate", options.rate, "--first-token-s", options.first_token_s)
