@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from clients.store import Container, Delete, Key
 from clients.turns import Turns
 from domain.beliefs import Belief
 from domain.errors import NotFound
-from domain.log import EventKind, Status
+from domain.ids import member_id
+from domain.items import Item, Role
+from domain.log import Event, EventKind, Status
 from domain.money import AttemptStatus, ReservationStatus
 from domain.owners import Owner
+from domain.turns import Response
 from standins.identity import guid_of
-from tests.end_to_end.callers import Caller, Reading
+from tests.end_to_end.callers import Caller, Json, Reading
 from tests.end_to_end.waiting import eventually
 
 FAR = 1e12
@@ -50,6 +54,24 @@ class Books:
         attempts = await self.ledger.attempts(owner, response_id)
         return found + [f"attempt {each.number} is open" for each in attempts if each.status is AttemptStatus.OPEN]
 
+    async def admit(self, body: Json, owner: Owner = ALICE) -> Response:
+        """Admit a turn as the API does, and start nothing."""
+        clock = self.turns.clock
+        thread = clock.token()
+        asked = Item(id=member_id("msg", thread=thread, token=clock.token()), role=Role.USER, text=body["input"])
+        response = Response(
+            id=member_id("resp", thread=thread, token=clock.token()),
+            owner=owner,
+            model=body["model"],
+            instructions=body["instructions"],
+            created_at=clock.now(),
+            deadline_at=clock.now() + 600,
+            input_items=(asked.id,),
+        )
+        await self.ledger.reserve(owner, response.id, Decimal("0.01"))
+        await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
+        return response
+
     async def unfinished(self) -> list[str]:
         """Name every response that has not ended, whosesoever it is."""
         statuses = (Status.QUEUED, Status.IN_PROGRESS)
@@ -58,6 +80,10 @@ class Books:
     async def held(self) -> list[str]:
         """Name every response for which money is held."""
         return [held.response for _, held in await self.ledger.open_reservations(before=FAR)]
+
+    async def writes(self) -> int:
+        """Return how many writes the store has ever seen."""
+        return await self.store.on_thread(lambda file: file.execute("SELECT last FROM writes").fetchone()[0])
 
     async def exists(self, response_id: str, owner: Owner = ALICE) -> bool:
         try:

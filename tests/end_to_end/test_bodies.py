@@ -1,0 +1,255 @@
+"""Is every body that is no request refused, with the field named, nothing stored and nothing started?"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from standins.clock import now
+from standins.stage import Stage
+from tests.end_to_end.callers import DURABLE, PINNED
+from tests.end_to_end.conftest import Scene
+
+MANY = 10 * 2**20
+DEEP = 100_000
+ANSWERED_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back over the socket."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def error(self) -> dict[str, Any]:
+        found = json.loads(self.body)["error"]
+        assert set(found) == {"message", "type", "param", "code"}
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request as bytes; `headers` stand beside Host, Connection and, where `framed`, Content-Length."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    path: str = "/v1/responses"
+    method: str = "POST"
+    framed: bool = True
+
+    def head(self) -> bytes:
+        length = {"Content-Length": str(len(self.body))} if self.framed else {}
+        lines = {"Host": "127.0.0.1", "Connection": "close", **length, **self.headers}
+        said = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{self.method} {self.path} HTTP/1.1\r\n{said}\r\n".encode()
+
+
+async def answer_to(stage: Stage, sent: Sent) -> Answer:
+    """Send over a socket of its own; a server that answers before it has read everything is read all the same."""
+    address = urlsplit(stage.base_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        async with asyncio.timeout(ANSWERED_S):
+            sending = asyncio.ensure_future(send(writer, sent))
+            answer = parsed(await reader.read())
+            sending.cancel()
+    finally:
+        writer.close()
+    return answer
+
+
+async def send(writer: asyncio.StreamWriter, sent: Sent) -> None:
+    writer.write(sent.head() + sent.body)
+    await writer.drain()
+
+
+def parsed(raw: bytes) -> Answer:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if headers.get("transfer-encoding") == "chunked":
+        body = unchunked(body)
+    return Answer(status=int(first.split(" ")[1]), headers=headers, body=body)
+
+
+def unchunked(body: bytes) -> bytes:
+    whole = b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        whole += rest[: int(size, 16)]
+        body = rest[int(size, 16) + 2 :]
+    return whole
+
+
+def authorized(stage: Stage, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {stage.token()}", "Content-Type": "application/json", **more}
+
+
+async def traces(scene: Scene) -> tuple[int, int, int]:
+    """Count what a request can leave behind: writes, orchestrations, calls of the model."""
+    listed = await scene.caller.http.get(f"{DURABLE}/instances")
+    asked = await scene.caller.http.get(f"{scene.stage.model_url('scripted')}/admin/requests")
+    return await scene.books.writes(), len(listed.json()), len(asked.json()["requests"])
+
+
+async def refused(scene: Scene, sent: Sent) -> Answer:
+    """Send, and assert that the answer is an error in the API's shape that left nothing behind."""
+    await scene.books.quiet(scene.caller)
+    before = await traces(scene)
+    answer = await answer_to(scene.stage, sent)
+    assert 400 <= answer.status < 500, answer
+    assert answer.headers["x-request-id"]
+    assert answer.error["type"] == "invalid_request_error"
+    assert "Traceback" not in answer.error["message"]
+    assert len(answer.error["message"]) < 1000
+    await scene.caller.sweep()
+    assert await traces(scene) == before
+    return answer
+
+
+def member(text: str) -> bytes:
+    return f'{{"model": "{PINNED}", {text}}}'.encode()
+
+
+BODIES: Mapping[str, tuple[bytes, int, str | None, str]] = {
+    "empty": (b"", 400, None, "invalid_json"),
+    "white space": (b" \r\n\t ", 400, None, "invalid_json"),
+    "not JSON": (b"model=scripted&input=hello", 400, None, "invalid_json"),
+    "half": (b'{"model": "scripted", "inp', 400, None, "invalid_json"),
+    "no object": (b'["model"]', 400, None, "invalid_json"),
+    "null": (b"null", 400, None, "invalid_json"),
+    "not UTF-8": (b'{"input": "\xff\xfe"}', 400, None, "invalid_json"),
+    "two objects": (b"{} {}", 400, None, "invalid_json"),
+    "large": (member(f'"input": "{"x" * MANY}"'), 413, None, "request_too_large"),
+    "deep arrays": (b"[" * DEEP + b"]" * DEEP, 400, None, "invalid_json"),
+    "deep objects": (b'{"a":' * DEEP + b"1" + b"}" * DEEP, 413, None, "request_too_large"),
+    "deep input": (member(f'"input": {"[" * DEEP}{"]" * DEEP}'), 400, None, "invalid_json"),
+    "rather deep input": (member(f'"input": {"[" * 200}{"]" * 200}'), 400, "input" + "[0]" * 63, "invalid_value"),
+    "many digits": (member(f'"input": "x", "max_output_tokens": {"9" * 5000}'), 400, None, "invalid_json"),
+    "NaN": (member('"input": "x", "temperature": NaN'), 400, "temperature", "invalid_value"),
+    "Infinity": (member('"input": "x", "metadata": {"a": [-Infinity]}'), 400, "metadata.a[0]", "invalid_value"),
+    "beyond a double": (member('"input": "x", "top_p": 1e999'), 400, "top_p", "invalid_value"),
+    "a name twice": (member('"input": "x", "input": "y"'), 400, "input", "invalid_value"),
+    "a name twice inside": (
+        member('"input": [{"role": "user", "role": "system"}]'),
+        400,
+        "input[0].role",
+        "invalid_value",
+    ),
+    "__class__": (member('"input": "x", "__class__": "os"'), 400, "__class__", "invalid_value"),
+    "__module__ inside": (
+        member('"input": "x", "metadata": {"a": {"__module__": "os"}}'),
+        400,
+        "metadata.a.__module__",
+        "invalid_value",
+    ),
+    "half a surrogate": (member('"input": "\\ud800"'), 400, "input", "invalid_value"),
+    "no input": (member('"stream": true'), 400, "input", "missing_required_parameter"),
+    "input a number": (member('"input": 5'), 400, "input", "invalid_type"),
+    "input null": (member('"input": null'), 400, "input", "invalid_type"),
+    "input empty": (member('"input": []'), 400, "input", "invalid_value"),
+    "model a list": (b'{"model": [], "input": "x"}', 400, "model", "invalid_type"),
+    "stream a string": (member('"input": "x", "stream": "yes"'), 400, "stream", "invalid_type"),
+    "background a number": (member('"input": "x", "background": 1'), 400, "background", "invalid_type"),
+    "metadata a list": (member('"input": "x", "metadata": []'), 400, "metadata", "invalid_type"),
+    "metadata of numbers": (member('"input": "x", "metadata": {"a": 1}'), 400, "metadata.a", "invalid_type"),
+    "a strange role": (member('"input": [{"role": "root", "content": "x"}]'), 400, "input[0].role", "invalid_value"),
+    "an image": (
+        member('"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]'),
+        400,
+        "input[0].content[0].type",
+        "invalid_value",
+    ),
+    "no tokens at all": (member('"input": "x", "max_output_tokens": 0'), 400, "max_output_tokens", "invalid_value"),
+    "a deadline in words": (
+        member('"input": "x", "metadata": {"deadline_ms": "soon"}'),
+        400,
+        "metadata.deadline_ms",
+        "invalid_value",
+    ),
+    "a strange conversation": (
+        member('"input": "x", "conversation": "conv_1"'),
+        400,
+        "conversation",
+        "unsupported_parameter",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+async def test_a_body_that_is_no_request_is_refused_and_leaves_nothing(scene: Scene, name: str) -> None:
+    body, status, field, code = BODIES[name]
+    answer = await refused(scene, Sent(body=body, headers=authorized(scene.stage)))
+    assert (answer.status, answer.error["param"], answer.error["code"]) == (status, field, code)
+
+
+async def test_a_body_that_is_said_to_be_large_is_refused_after_its_first_byte(scene: Scene) -> None:
+    headers = authorized(scene.stage, **{"Content-Length": str(MANY)})
+    answer = await refused(scene, Sent(body=b"{", headers=headers, framed=False))
+    assert answer.status == 413
+
+
+async def test_a_large_body_in_chunks_is_refused_as_soon_as_it_is_too_large(scene: Scene) -> None:
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    headers = authorized(scene.stage, **{"Transfer-Encoding": "chunked"})
+    answer = await refused(scene, Sent(body=chunk * 160 + b"0\r\n\r\n", headers=headers, framed=False))
+    assert answer.status == 413
+
+
+HEADERS: Mapping[str, Mapping[str, str]] = {
+    "none": {},
+    "no token": {"Authorization": "Bearer "},
+    "another scheme": {"Authorization": "Basic YWxpY2U6c2VjcmV0"},
+    "a key of the other kind": {"x-functions-key": "anything", "api-key": "anything"},
+    "no token but words": {"Authorization": "Bearer let me in"},
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_a_request_without_a_token_is_refused_before_its_body_is_read(scene: Scene, name: str) -> None:
+    answer = await refused(scene, Sent(body=member('"input": "COUNT 1"'), headers=HEADERS[name]))
+    assert answer.status == 401
+    assert answer.error["code"] == "invalid_api_key"
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("claim", ["aud", "iss", "tid", "exp", "oid"])
+async def test_a_token_that_lacks_a_claim_is_refused(scene: Scene, claim: str) -> None:
+    token = scene.stage.issuer.user_token(now=now(), claims={claim: None})
+    answer = await refused(scene, Sent(body=member('"input": "x"'), headers={"Authorization": f"Bearer {token}"}))
+    assert answer.status == 401
+    assert answer.error["code"] == "invalid_api_key"
+    assert token not in answer.error["message"]
+
+
+async def test_a_token_that_lacks_the_permission_is_forbidden(scene: Scene) -> None:
+    token = scene.stage.issuer.user_token(now=now(), claims={"scp": "profile"})
+    answer = await refused(scene, Sent(body=member('"input": "x"'), headers={"Authorization": f"Bearer {token}"}))
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/responses", 405),
+        ("PUT", "/v1/responses", 405),
+        ("DELETE", "/v1/models", 405),
+        ("POST", "/v1/unheard", 404),
+        ("GET", "/", 404),
+        ("GET", "/v1/responses/..%2f..%2fhost.json", 404),
+        ("GET", "/v1/responses/%00", 404),
+        ("GET", "/v1/responses/resp_1?stream=perhaps", 400),
+        ("GET", "/v1/responses/resp_1?stream=true&starting_after=-1", 400),
+        ("GET", "/v1/responses/resp_1?stream=true&starting_after=%D9%A1", 400),
+    ],
+)
+async def test_a_wrong_address_is_refused_in_the_same_shape(scene: Scene, method: str, path: str, status: int) -> None:
+    answer = await refused(scene, Sent(body=b"", headers=authorized(scene.stage), method=method, path=path))
+    assert answer.status == status
