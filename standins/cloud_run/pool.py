@@ -63,8 +63,10 @@ class Pool:
         return most is not None and len(self.waiting) >= most and self.free() is None
 
     def free(self) -> Instance | None:
-        room = (one for one in self.instances if one.port is not None and one.busy < self.options.concurrency)
-        return next(room, None)
+        return next((instance for instance in self.instances if self.has_room(instance)), None)
+
+    def has_room(self, instance: Instance) -> bool:
+        return instance.port is not None and instance.busy < self.options.concurrency and instance.child.alive
 
     async def take(self, hold_s: float) -> Instance:
         """Waits at most `hold_s` of this machine for a place; TimeoutError gives up, StartFailed is no use to await."""
