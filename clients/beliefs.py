@@ -10,7 +10,10 @@ from domain.fleet import Backend
 from domain.postures import Diagnosis
 
 BELIEF = "belief"
-TRIES = 8
+TRIES = 10
+PAUSE_S = 0.02
+LONGEST_PAUSE_S = 1.0
+"""Pauses grow, or many that learn at once would go on getting in each other's way."""
 
 
 def belief_key(backend: Backend) -> Key:
@@ -40,11 +43,11 @@ class Beliefs:
         await self.learn(backend, lambda belief: after_failure(belief, diagnosis, attempt=attempt, now=now))
 
     async def learn(self, backend: Backend, lesson: Callable[[Belief], Belief]) -> None:
-        for _ in range(TRIES):
+        for number in range(TRIES):
             try:
                 return await self.swap(backend, lesson)
             except (Conflict, Retryable):
-                await self.clock.sleep(self.clock.fraction() * 0.02)
+                await self.clock.sleep(self.clock.fraction() * min(PAUSE_S * 2**number, LONGEST_PAUSE_S))
         return None
 
     async def swap(self, backend: Backend, lesson: Callable[[Belief], Belief]) -> None:
