@@ -23,13 +23,17 @@ from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
 from clients.ledger import Ledger
+from clients.network_keys import NetworkKeys
 from clients.openai_backend import OpenAIBackend
+from clients.openid import OpenIdIssuers
 from clients.orchestrations import DurableOrchestrations
+from clients.signing_keys import KeyFile, Keys
 from clients.sqlite_store import SqliteStore
 from clients.store import Store
-from clients.tokens import LocalKeyAuthenticator
+from clients.tokens import TokenAuthenticator
 from clients.turns import Turns
 from domain import wire
+from domain.claims import Expected
 from domain.errors import ConfigurationError
 from domain.fleet import AuthKind, Fleet
 from domain.fleet_file import fleet_from_toml
@@ -68,11 +72,20 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         ledger=Ledger(store, clock),
         fleet=fleet,
         prices=prices,
-        authenticator=LocalKeyAuthenticator(
-            keys=settings.token_keys, audience=settings.token_audience, tenants=settings.token_tenants, clock=clock
+        authenticator=TokenAuthenticator(
+            keys=signing_keys(settings, clock),
+            expected=Expected(audience=settings.token_audience, tenants=settings.token_tenants),
+            clock=clock,
+            behind_platform=settings.behind_platform,
         ),
         open_orchestrations=DurableOrchestrations,
     )
+
+
+def signing_keys(settings: Settings, clock: Clock) -> Keys:
+    if settings.token_keys:
+        return KeyFile(settings.token_keys)
+    return NetworkKeys(OpenIdIssuers(settings.token_authority).keys, clock)
 
 
 def unsupported(fleet: Fleet) -> tuple[str, ...]:
@@ -107,6 +120,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         prices=ports.prices,
         clock=ports.clock,
     )
+    recall = Recall(ports.turns)
     route = Route(
         turns=ports.turns,
         beliefs=beliefs,
@@ -117,7 +131,8 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     )
     return {
         wire.BEGIN: Begin(ports.turns).begin,
-        wire.RECALL: Recall(ports.turns).recall,
+        wire.RECALL: recall.recall,
+        wire.TRY_RECALL: recall.recall,
         wire.ROUTE: route.route,
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,

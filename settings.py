@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,8 @@ class Settings:
     data: Path
     fleet: Path
     prices: Path
-    token_keys: Path
+    token_keys: Path | None
+    token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
     telemetry: str
@@ -34,6 +37,7 @@ class Settings:
     sweep_silent_s: float
     sweep_unsettled_s: float
     on_azure: bool
+    behind_platform: bool
     variables: Mapping[str, str]
 
 
@@ -47,7 +51,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         data=reader.value("DATA", default=".run/7071", convert=Path),
         fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=Path),
         prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=Path),
-        token_keys=reader.value("TOKEN_KEYS", convert=Path),
+        token_keys=reader.optional("TOKEN_KEYS", convert=Path),
+        token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=names),
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
@@ -63,10 +68,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sweep_silent_s=reader.value("SWEEP_SILENT_S", default="900", convert=positive),
         sweep_unsettled_s=reader.value("SWEEP_UNSETTLED_S", default="60", convert=positive),
         on_azure=on_azure,
+        behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
     )
     reader.refuse(on_azure and store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
-    reader.refuse(on_azure, "TOKEN_KEYS", "a local signing key is for one machine and is refused on Azure")
+    given = {name for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY") if environment.get(PREFIX + name)}
+    reader.refuse(on_azure and "TOKEN_KEYS" in given, "TOKEN_KEYS", "a local signing key is refused on Azure")
+    reader.refuse(len(given) > 1, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
+    reader.refuse(on_azure and not settings.token_authority.startswith("https:"), "TOKEN_AUTHORITY", "on Azure: https")
     reader.finish()
     return settings
 
@@ -87,7 +96,10 @@ class Reader:
             return convert(text)
         except ValueError as error:
             self.problems.append(f"{PREFIX}{name} is {text!r}: {error}")
-            return convert("1")
+            return convert(default or "1")
+
+    def optional[T](self, name: str, *, convert: Callable[[str], T]) -> T | None:
+        return self.value(name, convert=convert) if self.environment.get(PREFIX + name) else None
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
         text = self.environment.get(PREFIX + name) or default
@@ -112,6 +124,15 @@ def positive(text: str) -> float:
 
 def positive_int(text: str) -> int:
     return int(positive(str(int(text))))
+
+
+def origin(text: str) -> str:
+    """Return an address without a path. Without TLS it lies on this machine: nobody can listen there."""
+    parts = urlsplit(text.rstrip("/"))
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if not (safe and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and "@" not in text):
+        raise ValueError("expected https://host[:port], or http to this machine")
+    return text.rstrip("/")
 
 
 def names(text: str) -> frozenset[str]:

@@ -3,28 +3,51 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from domain.claims import ALGORITHM, decoded
+from domain.claims import ALGORITHM, ISSUERS, Origin, decoded
 from domain.errors import Unauthenticated, Unavailable
 
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)
+KEYS_IN_MEMORY = 256
 
-type KeySet = Mapping[str, Mapping[str, str]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """The public half of an RSA key, as a JSON Web Key spells modulus and exponent."""
+
+    n: str
+    e: str
 
 
-def usable_keys(document: object) -> KeySet:
-    """Return the public keys of a JSON Web Key Set by their ids; a key that is weak, ambiguous or not for it is out."""
+type KeySet = Mapping[str, SigningKey]
+
+
+class Keys(Protocol):
+    """Knows the keys of every issuer whose tokens count."""
+
+    async def find(self, origin: Origin, key_id: str) -> SigningKey | None:
+        """Return the key, or None where the issuer has none of that id; raises Unavailable where nobody can say."""
+        ...
+
+
+def usable_keys(document: object, origin: Origin | None = None) -> KeySet:
+    """Return the public keys of a JSON Web Key Set by their ids; a key that is weak, ambiguous or not for it is out.
+
+    With an origin, so is a key that names another issuer as its own.
+    """
     listed = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
     entries = cast("list[Any]", listed) if isinstance(listed, list) else []
     keys = [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
     named = Counter(key["kid"] for key in keys if isinstance(key.get("kid"), str))
     return {
-        key["kid"]: {"kty": "RSA", "n": key["n"], "e": key["e"]}
+        key["kid"]: SigningKey(n=key["n"], e=key["e"])
         for key in keys
-        if is_signing_key(key) and named[key["kid"]] == 1
+        if is_signing_key(key) and named[key["kid"]] == 1 and (origin is None or belongs(key, origin))
     }
 
 
@@ -36,20 +59,47 @@ def is_signing_key(key: Mapping[str, Any]) -> bool:
 
 def is_strong(key: Mapping[str, str]) -> bool:
     try:
-        modulus = int.from_bytes(decoded(key["n"]))
-        exponent = int.from_bytes(decoded(key["e"]))
+        modulus, exponent = number(key["n"]), number(key["e"])
     except Unauthenticated:
         return False
     return modulus.bit_length() >= KEY_BITS and modulus % 2 == 1 and exponent in EXPONENTS
 
 
+def belongs(key: Mapping[str, Any], origin: Origin) -> bool:
+    """Tell whether a key is the tenant's: Entra names a key's issuer in a set that several tenants share."""
+    issuer = key.get("issuer")
+    own = {template.format(tid=origin.tenant) for template in ISSUERS.values()}
+    return issuer is None or (isinstance(issuer, str) and issuer.replace("{tenantid}", origin.tenant) in own)
+
+
+def number(text: str) -> int:
+    return int.from_bytes(decoded(text))
+
+
+def is_signed(signed: bytes, signature: bytes, key: SigningKey) -> bool:
+    """Tell whether a signature (RS256) is the key's."""
+    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - cryptography is slow to import and starts no app
+
+    return RSAAlgorithm(RSAAlgorithm.SHA256).verify(signed, public_key(key), signature)
+
+
+@lru_cache(maxsize=KEYS_IN_MEMORY)
+def public_key(key: SigningKey) -> Any:
+    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - as above
+
+    return RSAAlgorithm.from_jwk({"kty": "RSA", "n": key.n, "e": key.e})
+
+
 class KeyFile:
-    """The keys in a file, read again when the file changes."""
+    """The keys of every issuer in one file, read again when it changes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.seen: tuple[int, int, int] | None = None
         self.keys: KeySet = {}
+
+    async def find(self, origin: Origin, key_id: str) -> SigningKey | None:  # noqa: ARG002 - one file signs for all
+        return self.current().get(key_id)
 
     def current(self) -> KeySet:
         """Return the keys as the file has them now; raises Unavailable where it can't be read."""

@@ -1,38 +1,37 @@
 """Is an access token genuine, and whose is it?"""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from clients.clock import Clock
-from clients.signing_keys import KeyFile
-from domain.claims import Expected, Token, owner_from_claims, read_token
+from clients.signing_keys import Keys, is_signed
+from domain.claims import Expected, origin_of, owner_from_claims, read_token
 from domain.errors import Unauthenticated
 from domain.owners import Owner
+from domain.principals import claims_from_principal
 
 
-class LocalKeyAuthenticator:
-    """Accepts tokens signed by the keys in a file, a JSON Web Key Set; nothing else, and no token twice by memory."""
+class TokenAuthenticator:
+    """Accepts tokens that an issuer of an allowed tenant has signed; nothing else, and no token twice by memory.
 
-    def __init__(self, *, keys: Path, audience: str, tenants: frozenset[str], clock: Clock) -> None:
-        self.keys = KeyFile(keys)
-        self.expected = Expected(audience=audience, tenants=tenants)
+    `behind_platform`: everything that reaches us has passed App Service Authentication, which is then believed.
+    """
+
+    def __init__(self, *, keys: Keys, expected: Expected, clock: Clock, behind_platform: bool = False) -> None:
+        self.keys = keys
+        self.expected = expected
         self.clock = clock
+        self.behind_platform = behind_platform
 
     async def authenticate(self, token: str) -> Owner:
         """Return whose token it is.
 
         Raises Unauthenticated (not genuine, not for us, not now), Forbidden (lacks the permission) and Unavailable
-        (the keys can't be read).
+        (nobody can say which keys count).
         """
         parts = read_token(token)
-        key = self.keys.current().get(parts.key_id)
-        if key is None or not is_genuine(parts, key):
+        key = await self.keys.find(origin_of(parts.claims, self.expected), parts.key_id)
+        if key is None or not is_signed(parts.signed, parts.signature, key):
             raise Unauthenticated("The access token is not signed by a key that we know.")
         return owner_from_claims(parts.claims, self.expected, now=self.clock.now())
 
-
-def is_genuine(token: Token, key: Mapping[str, str]) -> bool:
-    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - cryptography is slow to import and starts no app
-
-    public = RSAAlgorithm.from_jwk(dict(key))
-    return RSAAlgorithm(RSAAlgorithm.SHA256).verify(token.signed, public, token.signature)  # pyright: ignore[reportArgumentType] - a key without "d" is a public key
+    def vouched_for(self, principal: str) -> Owner:
+        """Return whom the platform has signed in, held to the same rules as a token; raises as `authenticate`."""
+        return owner_from_claims(claims_from_principal(principal), self.expected, now=self.clock.now())

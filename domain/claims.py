@@ -39,6 +39,18 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who issued a token: a tenant's issuer of one version. Each has keys of its own."""
+
+    tenant: str
+    version: str
+
+    @property
+    def issuer(self) -> str:
+        return ISSUERS[self.version].format(tid=self.tenant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """The parts of a token's text: `signed` is what its signature covers."""
 
@@ -103,6 +115,18 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is no JSON")
+
+
+def origin_of(claims: Claims, expected: Expected) -> Origin:
+    """Return whose keys must have signed a token with these claims, of which nothing is believed yet.
+
+    Raises Unauthenticated where that is no issuer of a tenant that may call: nobody else's keys are ever fetched.
+    """
+    for check in (check_version, check_tenant, check_issuer):
+        problem = check(claims, expected, 0.0)
+        if problem:
+            raise Unauthenticated(problem)
+    return Origin(tenant=claims["tid"], version=claims["ver"])
 
 
 def owner_from_claims(claims: Claims, expected: Expected, *, now: float) -> Owner:

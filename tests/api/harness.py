@@ -41,6 +41,8 @@ SETTINGS = read_settings(
 class FakeAuthenticator:
     """Knows two tokens."""
 
+    behind_platform = False
+
     def __init__(self) -> None:
         self.owners: Mapping[str, Owner] = {"mine": OWNER, "strange": STRANGER}
 
@@ -49,6 +51,9 @@ class FakeAuthenticator:
         if token not in self.owners:
             raise Unauthenticated("The access token has expired.")
         return self.owners[token]
+
+    def vouched_for(self, principal: str) -> Owner:
+        return self.owners[principal]
 
 
 class RunningOrchestrations(FakeOrchestrations):

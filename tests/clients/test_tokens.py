@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
-from clients.signing_keys import usable_keys
-from clients.tokens import LocalKeyAuthenticator
+from clients.signing_keys import KeyFile, usable_keys
+from clients.tokens import TokenAuthenticator
 from domain.errors import Forbidden, Unauthenticated, Unavailable
 from domain.owners import Owner
-from tests.domain.test_claims import AUDIENCE, OID, TENANT, USER
+from tests.domain.test_claims import EXPECTED, OID, TENANT, USER
 from tests.fakes.clocks import FakeClock
 
 KEY = generate_private_key(65_537, 2048)
@@ -50,8 +50,8 @@ def jwks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def authenticator(path: Path) -> LocalKeyAuthenticator:
-    return LocalKeyAuthenticator(keys=path, audience=AUDIENCE, tenants=frozenset({TENANT}), clock=FakeClock())
+def authenticator(path: Path) -> TokenAuthenticator:
+    return TokenAuthenticator(keys=KeyFile(path), expected=EXPECTED, clock=FakeClock())
 
 
 async def test_a_token_signed_by_our_key_names_its_owner(jwks: Path) -> None:
