@@ -8,15 +8,18 @@ from pathlib import Path
 import pytest
 
 from clients.clock import Clock
+from clients.cosmos_store import CosmosStore
 from clients.sqlite_store import SqliteStore
 from clients.store import Store
 from tests.fakes.clocks import FakeClock
+from tests.fakes.cosmos import local_cosmos
 from tests.fakes.stores import MemoryStore
 
 type MakeStore = Callable[[Clock], Store]
 ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {
     "memory": lambda _: cache(MemoryStore),
     "sqlite": lambda folder: partial(SqliteStore, folder / "app.db"),
+    "cosmos": lambda _: partial(CosmosStore, local_cosmos().new_database()),
 }
 
 
@@ -25,7 +28,10 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=list(ADAPTERS))
+LARGE_BODIES = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+
+
+@pytest.fixture(params=[pytest.param(name, marks=LARGE_BODIES) for name in ADAPTERS])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     """Return what makes stores over the same documents, as two processes hold them."""
     return ADAPTERS[request.param](tmp_path)

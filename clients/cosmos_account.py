@@ -1,0 +1,90 @@
+"""How is the account reached, and with which identity?
+
+Retries have one owner, the store: the SDK repeats nothing. Left to itself it would repeat 429 nine times for up to half
+a minute, and a write whose connection broke, although it may have been done. Endpoint discovery is off with them; the
+account's own name follows its write region.
+"""
+
+import ssl
+from pathlib import Path
+from typing import Any, Self, cast
+
+from azure.core.credentials import AccessToken
+from azure.core.pipeline import PipelineResponse
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.cosmos.aio import CosmosClient
+from azure.cosmos.documents import ConnectionPolicy
+
+from clients.charges import charged
+from clients.cosmos_settings import CosmosAccount
+
+CONNECT_S = 5
+READ_S = 10
+LOCAL_TOKEN_S = 3600
+CHARGE_HEADER = "x-ms-request-charge"
+
+
+class LocalToken:
+    """One token, given by the settings; it is not renewed."""
+
+    def __init__(self, token: str, expires_on: int) -> None:
+        self.token = token
+        self.expires_on = expires_on
+
+    async def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
+        return AccessToken(self.token, self.expires_on)
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None: ...
+
+
+class LocalTransport(AioHttpTransport):
+    """Verifies the server by a CA of one's own; the SDK verifies nothing at all on a loopback address."""
+
+    def __init__(self, authority: Path) -> None:
+        super().__init__()  # pyright: ignore[reportUnknownMemberType] - azure-core's own annotations are partial
+        self.context = ssl.create_default_context(cafile=str(authority))
+
+    async def send(self, request: Any, **config: Any) -> Any:
+        ours = {"connection_verify": True, "connection_cert": None, "ssl": self.context}
+        return cast("Any", await super().send(request, **(config | ours)))  # pyright: ignore[reportUnknownMemberType] - as above
+
+
+def connect(account: CosmosAccount, *, now: float) -> CosmosClient:
+    """Make the client; nothing is called before its first use."""
+    policy = ConnectionPolicy()
+    policy.RetryOptions._max_retry_attempt_count = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the public argument takes 0 for its default of 9
+    options: dict[str, Any] = {"transport": LocalTransport(account.authority)} if account.authority else {}
+    return CosmosClient(
+        account.url,
+        credential_of(account, now),
+        connection_policy=policy,
+        connection_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        enable_endpoint_discovery=False,
+        retry_connect=0,
+        retry_read=0,
+        retry_status=0,
+        enable_compact_utf8_item_writes=True,
+        no_response_on_write=True,
+        raw_response_hook=record_charge,
+        **options,
+    )
+
+
+def credential_of(account: CosmosAccount, now: float) -> Any:
+    if account.key:
+        return account.key
+    if account.token:
+        return LocalToken(account.token, int(now) + LOCAL_TOKEN_S)
+    from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - it takes half a second to import, and only Azure needs it
+
+    return ManagedIdentityCredential(client_id=account.client_id or None)
+
+
+def record_charge(response: PipelineResponse[Any, Any]) -> None:
+    charged(float(response.http_response.headers.get(CHARGE_HEADER) or 0))

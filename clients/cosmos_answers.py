@@ -1,0 +1,119 @@
+"""What does an answer of Azure Cosmos DB, or its absence, mean to the store?
+
+409, 412 and 404 are answers about documents, for the store to read. Every other failure becomes an error here, in one
+table: not done (it may be tried again), unknown (it may have been done), or terminal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+
+from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
+
+ABOUT_DOCUMENTS = frozenset({404, 409, 412})
+CONTAINER_MISSING = 1003
+DELAY_HEADER = "x-ms-retry-after-ms"
+MS = 1000
+
+
+class Fate(StrEnum):
+    """What became of a request that failed."""
+
+    DOCUMENT = "the answer is about a document"
+    NOT_DONE = "not done, may be tried again"
+    UNKNOWN = "perhaps done"
+    TOO_LARGE = "too large"
+    REFUSED = "refused for good"
+    NOT_SET_UP = "the database or the container is missing"
+
+
+FATES: dict[int, Fate] = {
+    401: Fate.REFUSED,
+    403: Fate.REFUSED,
+    404: Fate.DOCUMENT,
+    408: Fate.UNKNOWN,
+    409: Fate.DOCUMENT,
+    410: Fate.NOT_DONE,
+    412: Fate.DOCUMENT,
+    413: Fate.TOO_LARGE,
+    429: Fate.NOT_DONE,
+    449: Fate.NOT_DONE,
+}
+# A status with a substatus of its own meaning: a lagging replica, a missing container, a region that writes no more.
+SPECIAL: dict[tuple[int, int], Fate] = {
+    (404, 1002): Fate.NOT_DONE,
+    (404, CONTAINER_MISSING): Fate.NOT_SET_UP,
+    (403, 3): Fate.NOT_DONE,
+    (403, 1008): Fate.NOT_DONE,
+}
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the service said to a request it did not do: `step` is the operation's place in the batch."""
+
+    status: int
+    substatus: int
+    step: int
+    delay_s: float
+
+    @property
+    def fate(self) -> Fate:
+        special = SPECIAL.get((self.status, self.substatus))
+        return special or FATES.get(self.status) or (Fate.UNKNOWN if self.status >= SERVER_ERROR else Fate.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What a document refused: `step` is the operation's place in the batch, `status` 404, 409 or 412."""
+
+    step: int
+    status: int
+
+
+ERRORS: dict[Fate, Callable[[Answer], GanglionError]] = {
+    Fate.NOT_DONE: lambda said: Unavailable(f"the store is busy (status {said.status})", delay_s=said.delay_s),
+    Fate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
+    Fate.NOT_SET_UP: lambda _: Terminal(
+        "the store is not set up: python -m clients.cosmos_setup creates what is missing"
+    ),
+}
+
+
+def answer_of(error: Any) -> Answer | None:
+    """Return the answer that an error of the SDK carries; None where there was none."""
+    if not isinstance(error, CosmosHttpResponseError | CosmosBatchOperationError):
+        return None
+    told = cast("Any", error)
+    headers = cast("dict[str, str]", told.headers or {})
+    text = headers.get(DELAY_HEADER) or "0"
+    return Answer(
+        status=told.status_code or SERVER_ERROR,
+        substatus=told.sub_status or 0,
+        step=getattr(told, "error_index", 0) or 0,
+        delay_s=int(text) / MS if text.isdecimal() else 0.0,
+    )
+
+
+def refusal(error: AzureError) -> Refusal | None:
+    """Return what a document refused; None where the failure is another."""
+    said = answer_of(error)
+    return Refusal(step=said.step, status=said.status) if said and said.fate is Fate.DOCUMENT else None
+
+
+def failure(error: AzureError, *, write: bool) -> GanglionError:
+    """Return the port's error for a request that was not answered with an answer about documents."""
+    if isinstance(error, ClientAuthenticationError):
+        return Unavailable("the store could not be asked: no token was to be had")
+    if isinstance(error, ServiceRequestError):
+        return Unavailable("the store can't be reached")
+    said = answer_of(error)
+    if said is None or said.fate is Fate.UNKNOWN:
+        return UnknownOutcome("the store's answer was lost") if write else Unavailable("the store did not answer")
+    make = ERRORS.get(said.fate)
+    return make(said) if make else Terminal(f"the store refused a request with status {said.status}")

@@ -1,0 +1,56 @@
+"""Which containers does the store have in Azure Cosmos DB, and how are they indexed?
+
+Only what `find` looks for is indexed, and the keys: a write pays for every indexed path. `id` and `_ts` always are. The
+account keeps strong consistency, which a client can weaken and never strengthen: a writer that was refused a slot reads
+whose it is, and must see it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clients.store import Container
+
+CONSISTENCIES = ("Strong", "BoundedStaleness")
+FOUND_BY = ("/body/kind", "/body/status", "/body/at")
+LEVELS: dict[Container, tuple[str, ...]] = {
+    Container.TURNS: ("tenant", "subject", "thread"),
+    Container.MONEY: ("tenant",),
+    Container.FLEET: ("backend",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """`default_ttl` -1: documents stay, but for those that say their own time to live (seconds)."""
+
+    container: Container
+    paths: tuple[str, ...]
+    indexing: dict[str, Any]
+    default_ttl: int = -1
+
+
+def definition(container: Container) -> Definition:
+    paths = tuple(f"/{level}" for level in LEVELS[container])
+    included = [f"{path}/?" for path in (*paths, *FOUND_BY)]
+    indexing: dict[str, Any] = {
+        "indexingMode": "consistent",
+        "automatic": True,
+        "includedPaths": [{"path": path} for path in included],
+        "excludedPaths": [{"path": "/*"}],
+        "compositeIndexes": [[{"path": path, "order": "ascending"} for path in FOUND_BY]],
+    }
+    return Definition(container=container, paths=paths, indexing=indexing)
+
+
+DEFINITIONS = tuple(definition(container) for container in Container)
+
+
+def as_resource(wanted: Definition) -> dict[str, Any]:
+    """Return a definition in the shape of the resource `sqlContainers`, for infrastructure as code."""
+    kind = "MultiHash" if len(wanted.paths) > 1 else "Hash"
+    return {
+        "id": wanted.container.value,
+        "partitionKey": {"paths": list(wanted.paths), "kind": kind, "version": 2},
+        "indexingPolicy": wanted.indexing,
+        "defaultTtl": wanted.default_ttl,
+    }

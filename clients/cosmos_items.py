@@ -1,0 +1,194 @@
+"""How does a document of the port lie in Azure Cosmos DB, and how is an operation said there?
+
+An item is {id, the levels of its key, v, body, expires_at?, ttl?}: the body is nested, so that its fields may have any
+name. Cosmos DB reckons `ttl` from the last write and forgets late; `expires_at` is what every reader goes by.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote, unquote
+
+from clients.batches import added, encoded
+from clients.cosmos_containers import LEVELS
+from clients.store import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from domain.errors import Conflict, Invalid
+
+type Item = Mapping[str, Any]
+
+VERSION = 1
+LATE_S = 60
+LONGEST_TTL_S = 2**31 - 1
+EXACT = 2**53
+SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+ETAG = re.compile(r'(?P<etag>"[!#-~]+")(?: (?P<expires_at>[0-9.e+]+))?')
+NO_ETAG = '"none"'
+COUNTER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+LIST = """SELECT * FROM c WHERE STARTSWITH(c.id, @prefix) AND c.id > @after
+AND (NOT IS_DEFINED(c.expires_at) OR c.expires_at > @now) ORDER BY c.id"""
+FIND = """SELECT * FROM c WHERE c.body.kind = @kind AND c.body.status = @status AND c.body.at < @before
+AND (NOT IS_DEFINED(c.expires_at) OR c.expires_at > @now) ORDER BY c.body.kind, c.body.status, c.body.at"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One operation as Cosmos DB takes it: for the batch's operation at `origin`."""
+
+    origin: int
+    name: str
+    args: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def levels(key: Key) -> dict[str, str]:
+    """Return the key as fields of an item: printable ASCII, whatever a part holds."""
+    parts = [quote(part, safe=SAFE, errors="surrogatepass") for part in key.parts]
+    return dict(zip(LEVELS[key.container], parts, strict=True))
+
+
+def key_of(container: Container, item: Item) -> Key:
+    parts = [unquote(item[level], errors="surrogatepass") for level in LEVELS[container]]
+    return Key(container=container, parts=tuple(parts))
+
+
+def item_of(key: Key, operation: Create | Replace, now: float) -> dict[str, Any]:
+    item: dict[str, Any] = {"id": operation.id, **levels(key), "v": VERSION, "body": dict(operation.body)}
+    if operation.expires_at is not None:
+        item |= {"expires_at": operation.expires_at, "ttl": ttl(operation.expires_at - now)}
+    return item
+
+
+def ttl(seconds: float) -> int:
+    """Return a time to live that ends after `seconds` have passed, even if the clocks differ a little."""
+    return int(min(math.ceil(max(seconds, 0)) + LATE_S, LONGEST_TTL_S))
+
+
+def expired(item: Item, now: float) -> bool:
+    expires_at = item.get("expires_at")
+    return expires_at is not None and expires_at <= now
+
+
+def document_of(item: Item) -> Document:
+    """Return the document; its etag carries when this version expires, so that a replacement needs no read."""
+    expires_at = item.get("expires_at")
+    etag = item["_etag"] if expires_at is None else f"{item['_etag']} {expires_at!r}"
+    return Document(id=item["id"], body=item["body"], etag=etag)
+
+
+def found_of(container: Container, item: Item) -> Found:
+    return Found(key=key_of(container, item), document=document_of(item))
+
+
+def condition(etag: str, now: float) -> str:
+    """Return the version to ask for; one that matches nothing where the etag is none of ours or has expired."""
+    given = ETAG.fullmatch(etag)
+    if not given or (given["expires_at"] and float(given["expires_at"]) <= now):
+        return NO_ETAG
+    return given["etag"]
+
+
+def steps(key: Key, operations: Sequence[Operation], *, absent: frozenset[int], now: float) -> list[Step]:
+    """Say a batch in Cosmos DB's words; `absent` are the deletions whose document is known not to be there."""
+    return [
+        Step(origin=origin, name=name, args=args, options=options)
+        for origin, operation in enumerate(operations)
+        for name, args, options in said(key, operation, absent=origin in absent, now=now)
+    ]
+
+
+type Said = tuple[str, tuple[Any, ...], dict[str, Any]]
+
+
+def said(key: Key, operation: Operation, *, absent: bool, now: float) -> list[Said]:
+    """Say one operation. What is born expired is not left there; a creation proves that nothing is."""
+    gone = not isinstance(operation, Delete | Add) and operation.expires_at is not None and operation.expires_at <= now
+    match operation:
+        case Create():
+            create: Said = ("create", (item_of(key, operation, now),), {})
+            return [create, ("delete", (operation.id,), {})] if gone else [create]
+        case Replace():
+            options = {"if_match_etag": condition(operation.etag, now)}
+            whole = (operation.id, item_of(key, operation, now))
+            return [("delete", (operation.id,), options) if gone else ("replace", whole, options)]
+        case Delete() if absent:
+            proof = {"id": operation.id, **levels(key), "ttl": LATE_S}
+            return [("create", (proof,), {}), ("delete", (operation.id,), {})]
+        case Delete():
+            options = {} if operation.etag is None else {"if_match_etag": condition(operation.etag, now)}
+            return [("delete", (operation.id,), options)]
+        case Add():
+            return [("patch", (operation.id, increments(operation)), {"filter_predicate": predicate(operation, now)})]
+
+
+def increments(operation: Add) -> list[dict[str, Any]]:
+    changes = [{"op": "incr", "path": f"/body/{name}", "value": by} for name, by in operation.amounts.items()]
+    return changes or [{"op": "set", "path": "/v", "value": VERSION}]
+
+
+def predicate(operation: Add, now: float) -> str:
+    """Return the condition of an addition: counters are whole numbers, sums stay within their limits."""
+    terms = [f"(NOT IS_DEFINED(c.expires_at) OR c.expires_at > {now:.6f})"]
+    for name in sorted(operation.amounts.keys() | operation.at_most.keys()):
+        terms.append(f"(NOT IS_DEFINED(c.body.{name}) OR c.body.{name} % 1 = 0)")
+        if name in operation.at_most:
+            terms.append(room(name, operation.at_most[name] - operation.amounts.get(name, 0)))
+    return f"FROM c WHERE {' AND '.join(terms)}"
+
+
+def room(name: str, most: int) -> str:
+    """Return the condition that a counter, 0 where it is absent, is at most `most`."""
+    limit = f"c.body.{name} <= {most}"
+    return f"(NOT IS_DEFINED(c.body.{name}) OR {limit})" if most >= 0 else limit
+
+
+def check_numbers(operations: Sequence[Operation]) -> None:
+    """Raise Invalid for whole numbers that a double can't hold, and for counters that a path can't name."""
+    for operation in operations:
+        match operation:
+            case Create() | Replace():
+                check_body(operation.id, dict(operation.body))
+            case Add():
+                names = operation.amounts.keys() | operation.at_most.keys()
+                odd = [name for name in names if not COUNTER.fullmatch(name)]
+                if odd:
+                    raise Invalid(f"{odd[0]!a} can't be the name of a counter")
+            case Delete():
+                continue
+
+
+def check_body(identifier: str, value: Any) -> None:
+    match value:
+        case int() if abs(value) > EXACT:
+            raise Invalid(f"document {identifier!r} holds {value}, which is not exact as a double")
+        case dict() | list() | tuple():
+            for each in cast("Any", value.values() if isinstance(value, dict) else value):
+                check_body(identifier, each)
+        case _:
+            return
+
+
+def as_of(item: Item | None, before: Sequence[Operation], identifier: str) -> Body | None:
+    """Return a document's body as it is for an operation of a batch, after the operations `before` it."""
+    body: Body | None = None if item is None else item["body"]
+    for operation in before:
+        if operation.id != identifier:
+            continue
+        match operation:
+            case Create() | Replace():
+                body = operation.body
+            case Delete():
+                body = None
+            case Add():
+                body = None if body is None else added(body, operation)
+    return body
+
+
+def check_addition(item: Item | None, before: Sequence[Operation], operation: Add) -> None:
+    """Raise what an addition is refused for; return where it would be done now."""
+    body = as_of(item, before, operation.id)
+    if body is None:
+        raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
+    encoded(operation.id, added(body, operation))

@@ -1,0 +1,203 @@
+"""How are documents kept in Azure Cosmos DB?
+
+A commit of one operation is a point operation, any other a transactional batch: one request either way. What a document
+refused is looked into only then: an expired one is cleared away and counts as gone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError
+from azure.cosmos.aio import ContainerProxy, CosmosClient
+
+from clients.batches import check_identifier, check_key, check_range, payloads
+from clients.clock import Clock
+from clients.cosmos_account import connect
+from clients.cosmos_answers import Refusal, failure, refusal
+from clients.cosmos_items import (
+    FIND,
+    LIST,
+    Item,
+    Step,
+    check_addition,
+    check_numbers,
+    document_of,
+    expired,
+    found_of,
+    levels,
+    steps,
+)
+from clients.cosmos_settings import CosmosAccount
+from clients.store import Add, Container, Delete, Document, Found, Key, Operation
+from domain.errors import Conflict, Unavailable
+
+ROUNDS = 20
+PATIENCE_S = 1.0
+FIRST_PAUSE_S = 0.01
+PAGE = 1000
+NOT_FOUND, EXISTS = 404, 409
+
+
+class CosmosStore:
+    """The store over one database. Its client starts at first use and ends with `close`."""
+
+    def __init__(self, account: CosmosAccount, clock: Clock) -> None:
+        self.account = account
+        self.clock = clock
+        self.client: CosmosClient | None = None
+        self.opening = asyncio.Lock()
+        self.closed = False
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        check_key(key)
+        check_identifier(identifier)
+        item = await self.item(key, identifier)
+        return document_of(item) if item and not expired(item, self.clock.now()) else None
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = PAGE) -> Sequence[Document]:
+        check_key(key)
+        check_range(prefix, after)
+        given = {"prefix": prefix, "after": after, "now": self.clock.now()}
+        items = await self.query(key.container, LIST, given, limit, partition_key=partition(key))
+        return [document_of(item) for item in items]
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        payloads(key, operations)
+        check_numbers(operations)
+        absent: frozenset[int] = frozenset()
+        for _ in range(ROUNDS):
+            batch = steps(key, operations, absent=absent, now=self.clock.now())
+            refused = await self.send(key, batch)
+            if refused is None:
+                return
+            absent = await self.after(key, operations, batch[refused.step].origin, refused.status, absent)
+        raise Unavailable("the documents kept changing")
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        given = {"kind": kind, "status": status, "before": before, "now": self.clock.now()}
+        return [found_of(container, item) for item in await self.query(container, FIND, given, limit)]
+
+    async def close(self) -> None:
+        """Close the connections; every call after is Unavailable."""
+        self.closed = True
+        async with self.opening:
+            client, self.client = self.client, None
+        if client:
+            await client.close()
+
+    async def container(self, container: Container) -> ContainerProxy:
+        async with self.opening:
+            if self.closed:
+                raise Unavailable("the store is closed")
+            if self.client is None:
+                client = connect(self.account, now=self.clock.now())
+                await client.__aenter__()
+                self.client = client
+            return self.client.get_database_client(self.account.database).get_container_client(container.value)
+
+    async def item(self, key: Key, identifier: str) -> Item | None:
+        async def point_read() -> Item:
+            container = await self.container(key.container)
+            return await container.read_item(identifier, partition_key=partition(key))
+
+        item = await self.answered(point_read, write=False)
+        return None if isinstance(item, Refusal) else item
+
+    async def query(
+        self, container: Container, text: str, given: dict[str, Any], limit: int, **where: Any
+    ) -> Sequence[Item]:
+        """Return at most `limit` items, page by page; whole or not at all."""
+
+        async def pages() -> Sequence[Item]:
+            proxy: Any = await self.container(container)
+            parameters = [{"name": f"@{name}", "value": value} for name, value in given.items()]
+            found = proxy.query_items(text, parameters=parameters, max_item_count=min(limit, PAGE), **where)
+            return await first(found, limit)
+
+        items = await self.answered(pages, write=False) if limit > 0 else ()
+        return () if isinstance(items, Refusal) else items
+
+    async def send(self, key: Key, batch: Sequence[Step]) -> Refusal | None:
+        async def write() -> None:
+            container = await self.container(key.container)
+            if len(batch) == 1:
+                await point(container, key, batch[0])
+            else:
+                said = [(step.name, step.args, step.options) for step in batch]
+                await container.execute_item_batch(said, partition_key=partition(key))
+
+        return await self.answered(write, write=True)
+
+    async def answered[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | Refusal:
+        """Ask; what surely was not done, and any read, is asked again for as long as a caller can wait."""
+        started, pause_s = self.clock.now(), FIRST_PAUSE_S
+        while True:
+            try:
+                return await request()
+            except AzureError as error:
+                refused = refusal(error)
+                if refused:
+                    return refused
+                problem = failure(error, write=write)
+                delay_s = max(problem.delay_s, pause_s) if isinstance(problem, Unavailable) else PATIENCE_S
+                if self.clock.now() - started + delay_s >= PATIENCE_S:
+                    raise problem from error
+            await self.clock.sleep(delay_s * (1 + self.clock.fraction() / 2))
+            pause_s *= 2
+
+    async def after(
+        self, key: Key, operations: Sequence[Operation], origin: int, status: int, absent: frozenset[int]
+    ) -> frozenset[int]:
+        """Return which deletions find nothing, for another round; raises what the operation is refused for."""
+        operation = operations[origin]
+        if isinstance(operation, Delete) and status in (NOT_FOUND, EXISTS):
+            return absent | {origin} if status == NOT_FOUND else absent - {origin}
+        item = await self.item(key, operation.id) if status != NOT_FOUND else None
+        if item and expired(item, self.clock.now()):
+            await self.clear(key, item)
+            return absent
+        if isinstance(operation, Add):
+            check_addition(item, operations[:origin], operation)
+            return absent
+        raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
+
+    async def clear(self, key: Key, item: Item) -> None:
+        """Delete what has expired, if it is still that."""
+        step = Step(origin=0, name="delete", args=(item["id"],), options={"if_match_etag": item["_etag"]})
+        await self.send(key, (step,))
+
+
+def partition(key: Key) -> str | Sequence[str]:
+    """Return the full partition key as the SDK takes it: a list where it has several levels."""
+    values = list(levels(key).values())
+    return values if len(values) > 1 else values[0]
+
+
+async def first(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
+    """Return the first items, without asking for a page that nobody wants."""
+    found: list[Item] = []
+    async for item in items:
+        found.append(item)
+        if len(found) == limit:
+            break
+    return found
+
+
+async def point(container: ContainerProxy, key: Key, step: Step) -> None:
+    """Do one operation as a request of its own."""
+    etag = step.options.get("if_match_etag")
+    version = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
+    match step.name:
+        case "create":
+            await container.create_item(*step.args)
+        case "replace":
+            await container.replace_item(*step.args, **version)
+        case "delete":
+            await container.delete_item(*step.args, partition_key=partition(key), **version)
+        case _:
+            identifier, changes = step.args
+            await container.patch_item(identifier, partition(key), changes, **step.options)

@@ -1,0 +1,124 @@
+"""What does a local Cosmos DB account consist of? Its folder: certificates, its key and what was written.
+
+The CA signs one certificate, for this machine alone, and its own key is never stored.
+"""
+
+import base64
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from standins.clock import now
+from standins.identity import write_once
+from standins.serving import HOST
+
+LIFETIME = timedelta(days=3650)
+KEY_BYTES = 64
+AUDIENCES = (f"https://{HOST}", "https://cosmos.azure.com")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """`authority` is the CA's certificate; `pair` the server's key and certificate in one file."""
+
+    folder: Path
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def pair(self) -> Path:
+        return self.folder / "server.pem"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.jsonl"
+
+    @property
+    def key(self) -> str:
+        """Gives the account's key, which signs requests; whoever has it may do everything."""
+        return (self.folder / "account.key").read_text().strip()
+
+
+def account_in(data: Path) -> Account:
+    """Opens the account under `data`/cosmos, making its key and certificates the first time."""
+    account = Account(folder=data / "cosmos")
+    account.folder.mkdir(parents=True, exist_ok=True)
+    write_once(account.folder / "account.key", base64.b64encode(secrets.token_bytes(KEY_BYTES)))
+    if not account.pair.exists() or not account.authority.exists():
+        make_certificates(account)
+    return account
+
+
+def make_certificates(account: Account) -> None:
+    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = signed(authority_builder(authority_key.public_key()), authority_key)
+    server = signed(server_builder(server_key.public_key(), authority), authority_key)
+    private = server_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    replace_with(account.authority, pem(authority))
+    replace_with(account.pair, private + pem(server))
+
+
+def replace_with(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    write_once(path, data)
+
+
+def signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    start = datetime.fromtimestamp(now(), tz=UTC) - timedelta(minutes=5)
+    dated = builder.not_valid_before(start).not_valid_after(start + LIFETIME)
+    return dated.serial_number(x509.random_serial_number()).sign(key, hashes.SHA256())
+
+
+def authority_builder(key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    rights = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    return (
+        builder_for(key, subject="Ganglion local CA", issuer="Ganglion local CA")
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(rights, critical=True)
+    )
+
+
+def server_builder(key: ec.EllipticCurvePublicKey, authority: x509.Certificate) -> x509.CertificateBuilder:
+    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST)), x509.DNSName("localhost")])
+    issuer = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return (
+        builder_for(key, subject=HOST, issuer="Ganglion local CA")
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(names, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+    )
+
+
+def builder_for(key: ec.EllipticCurvePublicKey, *, subject: str, issuer: str) -> x509.CertificateBuilder:
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key)
+    builder = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer))
+    return builder.public_key(key).add_extension(identifier, critical=False)
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

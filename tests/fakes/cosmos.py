@@ -1,0 +1,94 @@
+"""Where is a Cosmos DB for a test? One local server for all tests of a run, a database for each."""
+
+import asyncio
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.cosmos_settings import CosmosAccount
+from clients.cosmos_setup import set_up
+from standins.child import Child, Plan, StartError, python
+from standins.cosmos.account import Account
+from standins.identity import Issuer, issuer_in
+from standins.instance import ROOT
+from standins.serving import HOST
+
+START_S = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCosmos:
+    """A server that runs: its address, its key, its CA, and the issuer whose tokens it takes."""
+
+    url: str
+    files: Account
+    issuer: Issuer
+
+    def account(self, database: str = "ganglion") -> CosmosAccount:
+        return CosmosAccount(url=self.url, database=database, key=self.files.key, authority=self.files.authority)
+
+    def new_database(self) -> CosmosAccount:
+        account = replace(self.account(), database=f"test-{secrets.token_hex(8)}")
+        asyncio.run(set_up(account, now=time.time()))  # noqa: TID251 - the server goes by the real time
+        return account
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask what is beside the service: /__faults and /__requests."""
+        context = httpx.create_ssl_context(verify=str(self.files.authority))
+        return httpx.request(method, self.url + path, json=body, verify=context).json()
+
+    def plan_faults(self, *faults: dict[str, Any]) -> None:
+        self.ask("PUT", "/__faults", list(faults))
+
+    def requests(self) -> list[dict[str, Any]]:
+        return self.ask("GET", "/__requests")["requests"]
+
+
+def start(folder: Path, port: int = 0) -> tuple[Child, LocalCosmos]:
+    """Start a server over a folder; it ends with `stop`, and with the process of the tests."""
+    issuer = issuer_in(folder)
+    command = python("standins.cosmos", "--port", port, "--data", folder, "--keys", issuer.key_set)
+    log = folder / "cosmos.log"
+    child = Child(Plan(name="cosmos", command=command, environment=os.environ, log=log, folder=ROOT))
+    try:
+        found = child.wait_for(child.ready_port, START_S)
+    except BaseException:
+        child.stop()
+        raise
+    return child, LocalCosmos(url=f"https://{HOST}:{found}", files=Account(folder=folder / "cosmos"), issuer=issuer)
+
+
+@cache
+def shared() -> LocalCosmos | str:
+    """Return the server of this run of the tests, or why there is none."""
+    folder = Path(tempfile.mkdtemp(prefix="ganglion-cosmos-"))
+    try:
+        child, server = start(folder)
+    except StartError as error:
+        shutil.rmtree(folder)
+        return str(error)
+    atexit.register(stop, child, folder)
+    return server
+
+
+def stop(child: Child, folder: Path) -> None:
+    child.stop()
+    shutil.rmtree(folder)
+
+
+def local_cosmos() -> LocalCosmos:
+    """Return the server; skips the test where the machine can't have one."""
+    server = shared()
+    if isinstance(server, str):
+        pytest.skip(f"no local Cosmos DB: {server}")
+    return server
