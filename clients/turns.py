@@ -116,12 +116,11 @@ class Turns:
         key = response_key(owner, response_id)
         identifier = slot_id(response_id, slot.number)
         try:
-            async for attempt in retrying():
-                with attempt:
-                    await self.store.commit(key, (Create(id=identifier, body=slot.to_document()),))
+            await retrying()(self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
         except Conflict:
-            there = await self.store.read(key, identifier)
-            return there is not None and there.body["writer"] == slot.writer
+            there: Document | None = await retrying()(self.store.read, key, identifier)
+            if there is None or there.body["writer"] != slot.writer:
+                return False
         self.notices.notify(response_id)
         return True
 
@@ -197,9 +196,9 @@ class Turns:
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
         """Return the items in the order of their ids; raises NotFound naming the first that is missing."""
-        partitions = {thread_of(identifier) or "": None for identifier in identifiers}
+        threads = dict.fromkeys(thread for identifier in identifiers if (thread := thread_of(identifier)))
         found: dict[str, Item] = {}
-        for thread in partitions:
+        for thread in threads:
             found |= await self.thread_items(owner, thread, identifiers)
         missing = [identifier for identifier in identifiers if identifier not in found]
         if missing:
