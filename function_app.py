@@ -12,7 +12,7 @@ import telemetry
 from activities.answering import Answering, Pace
 from activities.begin import Begin
 from activities.finish import Finish
-from activities.guard import guarded
+from activities.guard import registered
 from activities.infer import Infer
 from activities.recall import Recall
 from activities.route import Route
@@ -49,7 +49,7 @@ def build(settings: Settings) -> df.DFApp:
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
     for name, step in steps(ports).items():
-        app.activity_trigger(input_name="given", activity=name)(guarded(name, step))
+        app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(registered(name, step)))
     for route in routes(ports):
         add_route(app, route)
     add_sweeper(app, ports)

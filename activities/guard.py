@@ -4,9 +4,10 @@ import functools
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from domain.errors import GanglionError, Terminal
-from domain.wire import TurnWire
+from domain.wire import GATHERED, TriedWire, TurnWire
 from telemetry import span
 
 log = logging.getLogger("ganglion.activities")
@@ -16,10 +17,33 @@ class StepFailed(Terminal):
     """A step met an error that nobody foresaw; its type is all that is told, the rest is in the log."""
 
 
+def registered[Given: TurnWire](
+    name: str, step: Callable[[Given], Awaitable[Any]]
+) -> Callable[[Given], Awaitable[Any]]:
+    """Wrap a step for registration as the activity `name`."""
+    safe = guarded(name, step)
+    return harmless(safe) if name in GATHERED else safe
+
+
+def harmless[Given: TurnWire, Taken](
+    step: Callable[[Given], Awaitable[Taken]],
+) -> Callable[[Given], Awaitable[TriedWire]]:
+    """Tell a failure instead of raising it: one failed step of a compound would fail them all."""
+
+    @functools.wraps(step)
+    async def run(given: Given) -> TriedWire:
+        try:
+            return {"value": await step(given), "problem": ""}
+        except GanglionError as error:
+            return {"value": None, "problem": str(error)}
+
+    return run
+
+
 def guarded[Given: TurnWire, Taken](
     name: str, step: Callable[[Given], Awaitable[Taken]]
 ) -> Callable[[Given], Awaitable[Taken]]:
-    """Wrap a step for registration as the activity `name`."""
+    """Tell a step's failures as an activity may: `name` is the activity's."""
 
     @functools.wraps(step)
     async def run(given: Given) -> Taken:

@@ -3,7 +3,7 @@
 Ids and small scalars only; no content of a caller is ever in it. Each shape is what one activity takes or gives.
 """
 
-from typing import Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from domain.owners import Owner
 
@@ -12,10 +12,17 @@ RESPOND: Final = "respond"
 
 BEGIN: Final = "begin"
 RECALL: Final = "recall"
+TRY_RECALL: Final = "try_recall"
 ROUTE: Final = "route"
 INFER: Final = "infer"
 FINISH: Final = "finish"
 SETTLE: Final = "settle"
+
+GATHERED: Final = (TRY_RECALL,)
+"""The steps that run beside each other before the first route. They never fail: each gives a `TriedWire`."""
+
+ONE_BY_ONE: Final = "1.0"
+"""The version of orchestrations that recall before the route and gather nothing."""
 
 CANCELLED_EVENT: Final = "cancelled"
 """The external event that wakes an orchestration whose response was cancelled."""
@@ -56,6 +63,13 @@ class RecalledWire(TypedDict):
 
     size: SizeWire
     messages: int
+
+
+class TriedWire(TypedDict):
+    """What a step gives that runs beside others: its value, or None and why there is none."""
+
+    value: Any
+    problem: str
 
 
 class RouteWire(TurnWire):

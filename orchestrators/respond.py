@@ -1,6 +1,6 @@
 """In what order is one turn answered?
 
-begin → recall → (route → infer)… → finish → settle
+begin → gather → (route → infer)… → finish → settle
 """
 
 from datetime import timedelta
@@ -34,10 +34,10 @@ def respond(context: Context) -> Steps[wire.RespondedWire]:
 
 def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
     """Attempt after attempt, until one ends the turn."""
-    recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
+    size = yield from gather(context, turn)
     tried = Tried()
     while True:
-        asked = {**turn, "size": recalled["size"], **tried.for_route()}
+        asked = {**turn, "size": size, **tried.for_route()}
         routed: wire.RoutedWire = yield step(context, wire.ROUTE, asked)
         if routed["backend"] is None and not routed["delay_s"]:
             return failed("server_error", routed["reason"])
@@ -54,6 +54,17 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
         tried = after(tried, routed["backend"], inferred)
         if inferred["result"] == "wait" and (yield from cancelled_within(context, inferred["delay_s"])):
             return cancelled()
+
+
+def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
+    """All that needs nobody else's result, at once. The host repeats no step of a compound: what failed runs alone."""
+    if context.version != wire.ONE_BY_ONE:
+        tried = yield context.task_all([context.call_activity(name, turn) for name in wire.GATHERED])
+        found: dict[str, wire.TriedWire] = dict(zip(wire.GATHERED, tried, strict=True))
+        if found[wire.TRY_RECALL]["value"]:
+            return found[wire.TRY_RECALL]["value"]["size"]
+    recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
+    return recalled["size"]
 
 
 def step(context: Context, name: str, given: Any) -> Task:

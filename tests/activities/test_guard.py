@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activities.guard import StepFailed, guarded
+from activities.guard import StepFailed, guarded, registered
 from domain import wire
-from domain.errors import Invalid, NotFound, Unavailable
+from domain.errors import GanglionError, Invalid, NotFound, Unavailable
 
 GIVEN: wire.TurnWire = {"tenant": "t", "subject": "user:1", "response": "resp_1", "traceparent": ""}
 SECRET = "a caller's secret"
@@ -60,3 +60,23 @@ async def test_a_process_that_ends_is_no_failure_of_the_step() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         await guarded("step", step)(GIVEN)
+
+
+@pytest.mark.parametrize("error", [NotFound("no such response"), ValueError(SECRET)])
+async def test_a_step_that_runs_beside_others_tells_its_failure_instead_of_raising_it(error: Exception) -> None:
+    async def step(given: wire.TurnWire) -> None:
+        raise error
+
+    told = await registered(wire.TRY_RECALL, step)(GIVEN)
+    assert told["value"] is None
+    assert told["problem"]
+    assert SECRET not in told["problem"]
+    with pytest.raises(GanglionError):
+        await registered(wire.RECALL, step)(GIVEN)
+
+
+async def test_a_step_that_runs_beside_others_gives_its_value_in_an_envelope() -> None:
+    async def step(given: wire.TurnWire) -> str:
+        return given["response"]
+
+    assert await registered(wire.TRY_RECALL, step)(GIVEN) == {"value": "resp_1", "problem": ""}

@@ -1,7 +1,7 @@
 """How does an orchestrator run where no host is?"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from azure.durable_functions import RetryOptions
 
+from activities.guard import harmless
 from clients.clock import Clock
 from domain.turns import Response
 from orchestrators.respond import STEP_RETRY, respond
@@ -22,6 +23,13 @@ class Asked:
 
     name: str
     given: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Activities that an orchestrator yields at once."""
+
+    asked: Sequence[Asked]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +52,10 @@ class FakeContext:
         self.execution = execution
 
     @property
+    def version(self) -> str:
+        return "1.1"
+
+    @property
     def current_utc_datetime(self) -> datetime:
         return datetime.fromtimestamp(self.clock.now(), tz=UTC)
 
@@ -53,6 +65,9 @@ class FakeContext:
     def new_uuid(self) -> UUID:
         return UUID(int=self.execution)
 
+    def call_activity(self, name: str, input_: Any) -> Asked:
+        return Asked(name, input_)
+
     def call_activity_with_retry(self, name: str, retry_options: RetryOptions, input_: Any) -> Asked:
         return Asked(name, input_)
 
@@ -61,6 +76,9 @@ class FakeContext:
 
     def wait_for_external_event(self, name: str) -> Alarm:
         return Alarm()
+
+    def task_all(self, activities: Sequence[Asked]) -> Together:
+        return Together(activities)
 
     def task_any(self, activities: Sequence[Alarm]) -> Sequence[Alarm]:
         return activities
@@ -93,10 +111,18 @@ class Run:
                 return stop.value
 
     async def result(self, yielded: Any) -> Any:
+        if isinstance(yielded, Together):
+            return await at_once([self.tried(asked) for asked in yielded.asked])
         if not isinstance(yielded, Asked):
             return await self.timer(yielded)
         result = await self.outcome(yielded)
         self.done.append(yielded.name)
+        return result
+
+    async def tried(self, asked: Asked) -> Any:
+        """Run a step of a compound as it is registered; the host does not repeat it."""
+        result = await harmless(self.steps[asked.name])(asked.given)
+        self.done.append(asked.name)
         return result
 
     async def outcome(self, asked: Asked) -> Any:
@@ -118,9 +144,20 @@ class Run:
         return place
 
 
+async def at_once(steps: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Run steps beside each other; where the process dies in one, it dies in all."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def chosen(result: Any, yielded: Any) -> Any:
     """Return the alarm of a race, which each replay makes anew, or the step's result."""
-    return result if isinstance(yielded, Asked) else yielded[result]
+    return result if isinstance(yielded, Asked | Together) else yielded[result]
 
 
 class FakeOrchestrations:

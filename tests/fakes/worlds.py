@@ -103,6 +103,7 @@ class World:
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
+            wire.TRY_RECALL: Recall(self.turns).recall,
             wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,

@@ -16,6 +16,8 @@ from orchestrators.respond import respond
 
 START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
 TURN = timedelta(milliseconds=10)
+VERSION = "1.1"
+"""`defaultVersion` of host.json, which a test compares."""
 
 
 class EventType(IntEnum):
@@ -35,6 +37,7 @@ SCHEDULING = (EventType.TASK_SCHEDULED, EventType.TIMER_CREATED)
 
 
 class ActionType(IntEnum):
+    ACTIVITY = 0
     ACTIVITY_WITH_RETRY = 1
     TIMER = 5
     EVENT = 6
@@ -47,9 +50,10 @@ type Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Gives:
-    """The open activity completes."""
+    """An open activity completes: that of a name, else the last that was scheduled."""
 
     result: Any
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,15 @@ class DurableHost:
             OrchestrationInstance={"InstanceId": self.given["response"], "ExecutionId": "2fc4"},
             ParentInstance=None,
             Name="respond",
-            Version="1.0",
+            Version=VERSION,
             Input=json.dumps(json.dumps(self.given)),
             Tags=None,
         )
 
     def happens(self, happening: Happening) -> None:
         match happening:
-            case Gives(result=result):
-                opened = self.open(EventType.TASK_SCHEDULED)
+            case Gives(result=result, name=name):
+                opened = self.open(EventType.TASK_SCHEDULED, name)
                 self.turn(EventType.TASK_COMPLETED, TaskScheduledId=opened["EventId"], Result=json.dumps(result))
             case Fails(reason=reason, times=times):
                 for _ in range(times):
@@ -130,9 +134,10 @@ class DurableHost:
             case Raised(name=name):
                 self.turn(EventType.EVENT_RAISED, Name=name, Input="{}")
 
-    def open(self, kind: EventType) -> Event:
-        """Return the last activity or timer that was scheduled."""
-        return next(event for event in reversed(self.history) if event["EventType"] == kind)
+    def open(self, kind: EventType, name: str | None = None) -> Event:
+        """Return the last activity (of a name) or timer that was scheduled."""
+        found = (event for event in reversed(self.history) if event["EventType"] == kind)
+        return next(event for event in found if name in (None, event.get("Name")))
 
     def turn(self, kind: EventType, **fields: Any) -> None:
         """Deliver one event, and record what the orchestrator does about it."""
@@ -177,8 +182,11 @@ def scheduled(state: Mapping[str, Any], history: Sequence[Event]) -> list[Event]
 def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
     match ActionType(action["actionType"]):
         case ActionType.ALL:
-            (child,) = action["compoundActions"]
-            yield from tries_of(child, first, history, at)
+            children = action["compoundActions"]
+            if "retryOptions" in children[0]:
+                yield from tries_of(children[0], first, history, at)
+            else:
+                yield from (activity_of(child, at) for child in children)
         case ActionType.ANY:
             for child in action["compoundActions"]:
                 yield from events_of(child, first, history, at)
@@ -187,18 +195,22 @@ def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], a
             yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(fire_at))
         case ActionType.EVENT:
             return
-        case ActionType.ACTIVITY_WITH_RETRY:
-            raise AssertionError("an activity with retries comes inside a compound of one")
+        case ActionType.ACTIVITY | ActionType.ACTIVITY_WITH_RETRY:
+            raise AssertionError("an activity comes inside a compound: of one where it has retries")
+
+
+def activity_of(action: Mapping[str, Any], at: datetime) -> Event:
+    given = json.dumps([action["input"]])
+    return event_of(EventType.TASK_SCHEDULED, at, Name=action["functionName"], Version="", Input=given)
 
 
 def tries_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
     """Return the tries of an activity and the timers after failed ones; the last failure has a timer of no time."""
     options = action["retryOptions"]
     interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
-    given = json.dumps([action["input"]])
     for number in range(options["maxNumberOfAttempts"]):
         task = first + 2 * number
-        yield event_of(EventType.TASK_SCHEDULED, at, Name=action["functionName"], Version="", Input=given)
+        yield activity_of(action, at)
         if not holds(history, EventType.TASK_FAILED, "TaskScheduledId", task):
             return
         last = number + 1 == options["maxNumberOfAttempts"]

@@ -36,7 +36,9 @@ def ended(status: str) -> tuple[Gives, Gives]:
 
 
 MINE: Final = Gives({"mine": True})
-RECALLED: Final = Gives({"size": SIZE, "messages": 3})
+RECALLED: Final = Gives({"value": {"size": SIZE, "messages": 3}, "problem": ""}, name="try_recall")
+RECALLED_ALONE: Final = Gives({"size": SIZE, "messages": 3})
+UNKNOWN_SIZE: Final = Gives({"value": None, "problem": "no answer"}, name="try_recall")
 COLD: Final = inferred("wait", message="status 503: it is starting; trying again in 2.0 s", delay_s=2.0)
 
 LEFT: Final = inferred("elsewhere", message="status 500")
@@ -57,7 +59,7 @@ PATHS: Final[Mapping[str, Sequence[Happening]]] = {
     "nobody_free_for_a_while": (MINE, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
     "nobody": (MINE, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
     "attempt_failed": (MINE, RECALLED, routed(), WRONG, *ended("failed")),
-    "step_repeated": (MINE, Fails("Unavailable: no answer"), RECALLED, *WHOLE),
+    "step_repeated": (MINE, UNKNOWN_SIZE, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),
     "step_failed": (MINE, RECALLED, Fails("StepFailed: route failed: KeyError", times=30), *ended("failed")),
 }
 

@@ -1,15 +1,17 @@
 """How does a release leave its histories for later ones to replay? `python -m tests.orchestrators.record` writes them.
 
 A version's histories are written once: instances of it may be under way when the next release is deployed. A change
-that they don't survive needs a new version of the orchestration (`VERSION` here, `defaultVersion` in host.json).
+that they don't survive needs a new version of the orchestration: `VERSION` in durable_host.py, `defaultVersion` in
+host.json.
 """
 
 import json
 from pathlib import Path
 
+from tests.orchestrators.durable_host import VERSION
 from tests.orchestrators.paths import PATHS, recorded
 
-VERSION = "v1"
+FOLDER = f"v{VERSION}"
 HISTORIES = Path(__file__).parent / "histories"
 
 
@@ -30,4 +32,4 @@ def written(path: str) -> str:
 
 
 if __name__ == "__main__":
-    record(HISTORIES / VERSION)
+    record(HISTORIES / FOLDER)

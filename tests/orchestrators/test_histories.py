@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from tests.orchestrators.durable_host import SCHEDULING, Event, EventType, replayed, scheduled, turns_of
+from tests.orchestrators.durable_host import SCHEDULING, VERSION, Event, EventType, replayed, scheduled, turns_of
 from tests.orchestrators.paths import PATHS
-from tests.orchestrators.record import HISTORIES, VERSION, record
+from tests.orchestrators.record import FOLDER, HISTORIES, record
 
 FILES = sorted(HISTORIES.glob("*/*.json"))
 
@@ -46,7 +46,12 @@ def test_a_recorded_history_is_replayed_without_a_difference(file: Path) -> None
 
 
 def test_every_way_of_today_is_recorded() -> None:
-    assert {file.stem for file in FILES if file.parent.name == VERSION} >= set(PATHS)
+    assert {file.stem for file in FILES if file.parent.name == FOLDER} >= set(PATHS)
+
+
+def test_new_instances_get_the_version_whose_histories_are_recorded() -> None:
+    settings = json.loads((Path(__file__).parents[2] / "host.json").read_text(encoding="utf-8"))
+    assert settings["extensions"]["durableTask"]["defaultVersion"] == VERSION
 
 
 def test_what_is_recorded_is_never_written_over(tmp_path: Path) -> None:

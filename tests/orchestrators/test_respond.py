@@ -9,7 +9,7 @@ import pytest
 from tests.orchestrators.durable_host import EventType, given_to, replayed, steps, turns_of
 from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after
 
-BEFORE = ["begin", "recall"]
+BEFORE = ["begin", "try_recall"]
 AFTER = ["finish", "settle"]
 TRY = ["route", "infer"]
 
@@ -27,7 +27,7 @@ EXPECTED = {
     "nobody_free_for_a_while": [*BEFORE, "route", "timer", *TRY, *AFTER],
     "nobody": [*BEFORE, "route", *AFTER],
     "attempt_failed": [*BEFORE, *TRY, *AFTER],
-    "step_repeated": ["begin", "recall", "timer", "recall", *TRY, *AFTER],
+    "step_repeated": [*BEFORE, "recall", "timer", "recall", *TRY, *AFTER],
     "step_failed": [*BEFORE, *["route", "timer"] * 30, *AFTER],
 }
 
@@ -86,7 +86,7 @@ def test_each_step_is_given_what_it_needs() -> None:
     history = host_after(PATHS["answered"]).history
     (begin,) = given_to(history, "begin")
     assert begin == {**GIVEN, "execution": begin["execution"]}
-    assert given_to(history, "recall") == given_to(history, "settle") == [GIVEN]
+    assert given_to(history, "try_recall") == given_to(history, "settle") == [GIVEN]
     assert given_to(history, "route") == [{**GIVEN, "size": SIZE, "number": 1, "excluded": {}}]
     assert given_to(history, "infer") == [
         {
