@@ -72,6 +72,11 @@ class Books:
         await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
         return response
 
+    async def responses(self, body: Json) -> list[str]:
+        """Return every response that a request became, found by its instructions."""
+        found = [each for status in Status for each in await self.turns.unfinished(status, before=FAR)]
+        return [each.id for each in found if each.instructions == body["instructions"]]
+
     async def unfinished(self) -> list[str]:
         """Name every response that has not ended, whosesoever it is."""
         statuses = (Status.QUEUED, Status.IN_PROGRESS)

@@ -1,0 +1,134 @@
+"""Is nothing lost, repeated or left behind where the product dies exactly between two of its steps?"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from standins import instance
+from standins.stage import Stage
+from tests.end_to_end.books import books_of
+from tests.end_to_end.callers import Json, asking, calling, counted
+from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.packages import publish
+from tests.end_to_end.waiting import eventually
+
+LENGTH = 60
+FOLLOWED_S = 60
+DEATHS_OF_A_HOST = 3
+"""After so many quick deaths of its worker a host is started anew, which restarts its next worker at once."""
+
+ADMISSION = ("create claim", "create reservation", "create resp", "start")
+TURN = (
+    "replace resp",
+    "create route",
+    "create fence",
+    "create attempt",
+    "create text",
+    "create outcome",
+    "replace attempt",
+    "create end",
+    "replace reservation",
+)
+OFTEN = {
+    ("create reservation", "after"),
+    ("create resp", "after"),
+    ("create outcome", "before"),
+    ("create end", "after"),
+}
+
+
+def crashes(steps: Sequence[str]) -> list[object]:
+    found = [(step, when) for step in steps for when in ("before", "after")]
+    return [pytest.param(*each, marks=[] if each in OFTEN else [pytest.mark.campaign]) for each in found]
+
+
+@dataclass(slots=True, kw_only=True)
+class CrashingStage:
+    """A stage whose worker dies where it is told to."""
+
+    stage: Stage
+    deaths: int = 0
+
+    @property
+    def order(self) -> Path:
+        return self.stage.data / "crash.json"
+
+    async def crash_at(self, step: str, when: str) -> None:
+        self.deaths += 1
+        if self.deaths > DEATHS_OF_A_HOST:
+            self.deaths = 1
+            await asyncio.to_thread(self.stage.restart_host)
+        self.order.write_text(json.dumps([step, when]))
+
+    async def crashed(self) -> None:
+        async def look() -> bool | None:
+            return None if self.order.exists() else True
+
+        await eventually(look, within_s=10, what="the crash")
+
+
+@pytest.fixture(scope="module")
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingStage]:
+    app = tmp_path_factory.mktemp("app")
+    publish(instance.ROOT, app)
+    (app / "function_app.py").rename(app / "product.py")
+    (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
+    with Stage(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
+        yield CrashingStage(stage=stage)
+
+
+@pytest.fixture
+async def scene(crashing: CrashingStage) -> AsyncIterator[Scene]:
+    async with calling(crashing.stage) as caller, books_of(crashing.stage.data) as books:
+        await books.forget_beliefs()
+        yield Scene(stage=crashing.stage, caller=caller, books=books)
+
+
+async def calls(scene: Scene, body: Json) -> int:
+    return len(await scene.caller.model_calls(body))
+
+
+@pytest.mark.parametrize(("step", "when"), crashes((*ADMISSION, *TURN)))
+async def test_a_caller_that_repeats_itself_gets_one_whole_turn(
+    scene: Scene, crashing: CrashingStage, step: str, when: str
+) -> None:
+    body = asking(f"COUNT {LENGTH}")
+    await crashing.crash_at(step, when)
+    async with asyncio.timeout(FOLLOWED_S):
+        reading = await scene.caller.follow(body)
+    await crashing.crashed()
+    await scene.books.assert_exact(reading, counted(LENGTH))
+    await scene.books.quiet(scene.caller)
+    await scene.books.settled(scene.caller, reading.id)
+    assert await scene.books.responses(body) == [reading.id]
+    assert 1 <= await calls(scene, body) <= 1 + (step in TURN)
+
+
+@pytest.mark.parametrize(("step", "when"), crashes(ADMISSION))
+async def test_a_caller_that_never_comes_back_leaves_nothing_behind(
+    scene: Scene, crashing: CrashingStage, step: str, when: str
+) -> None:
+    body = asking(f"COUNT {LENGTH}", background=True)
+    await crashing.crash_at(step, when)
+    try:
+        answer = await scene.caller.create(body)
+    except httpx.TransportError:
+        answer = None
+    assert answer is None or answer.status_code == 502
+    await crashing.crashed()
+    await scene.books.quiet(scene.caller)
+    admitted = await scene.books.responses(body)
+    assert len(admitted) == ((step, when) in ADMITTED)
+    assert await calls(scene, body) == len(admitted)
+    for response_id in admitted:
+        await scene.books.assert_log(response_id, counted(LENGTH))
+        await scene.books.settled(scene.caller, response_id)
+
+
+ADMITTED = {("create resp", "after"), ("start", "before"), ("start", "after")}
+"""The crashes after which the turn exists, so that the sweep runs it."""
