@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
+from typing import Any
 
 from aiohttp import (
     ClientError,
@@ -12,7 +12,6 @@ from aiohttp import (
     ClientTimeout,
     TCPConnector,
     TraceConfig,
-    TraceRequestHeadersSentParams,
     web,
 )
 from multidict import CIMultiDict
@@ -55,12 +54,9 @@ class Target:
     sent: Callable[[], None]
 
 
-async def on_headers_sent(
-    session: ClientSession,  # noqa: ARG001 - the shape of a signal
-    context: SimpleNamespace,
-    params: TraceRequestHeadersSentParams,  # noqa: ARG001 - the shape of a signal
-) -> None:
-    context.trace_request_ctx()
+async def on_headers_sent(*signal: Any) -> None:
+    """`signal` is the session, the context and the details of aiohttp."""
+    signal[1].trace_request_ctx()
 
 
 def upstream_session() -> ClientSession:
@@ -121,22 +117,16 @@ class Upload:
             yield chunk
 
 
-async def open_upstream(session: ClientSession, request: web.Request, target: Target) -> ClientResponse:
-    """Raises ClientError when the app's server breaks before its first byte, BodyTooLargeError when the client does."""
-    upload = Upload(request)
-    try:
-        return await session.request(
-            request.method,
-            URL(target.uri + request.raw_path, encoded=True),
-            headers=request_headers(request, target.invocation),
-            data=upload.chunks() if request.body_exists else None,
-            allow_redirects=False,
-            trace_request_ctx=target.sent,
-        )
-    except ClientError:
-        if upload.is_too_large:
-            raise BodyTooLargeError from None
-        raise
+async def open_upstream(session: ClientSession, request: web.Request, target: Target, upload: Upload) -> ClientResponse:
+    """Raises ClientError when the app's server breaks before its first byte, or the upload is too large."""
+    return await session.request(
+        request.method,
+        URL(target.uri + request.raw_path, encoded=True),
+        headers=request_headers(request, target.invocation),
+        data=upload.chunks() if request.body_exists else None,
+        allow_redirects=False,
+        trace_request_ctx=target.sent,
+    )
 
 
 def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:

@@ -10,7 +10,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, web
 from devhost.catalog import Catalog, Function
 from devhost.console import say
 from devhost.http.classic import body_of, http_from_request, response_from_answer
-from devhost.http.forwarding import BodyTooLargeError, Target, check_length, open_upstream, relay
+from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
 from devhost.http.routes import Template, template_from_text
 from devhost.supervisor.messages import (
     Answer,
@@ -139,12 +139,15 @@ class FunctionServer:
     async def stream(self, call: Call, uri: str) -> web.StreamResponse:
         """The app's own server gets the request as it is; the worker joins it with the invocation by the id."""
         assert self.session is not None  # noqa: S101 - opened before the server listens
+        upload = Upload(call.request)
         target = Target(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
-            upstream = await open_upstream(self.session, call.request, target)
+            upstream = await open_upstream(self.session, call.request, target, upload)
+            return await self.relayed(call.request, upstream)
         except ClientError:
-            return web.Response(status=502, text="The worker ended before it answered.")
-        return await self.relayed(call.request, upstream)
+            if upload.is_too_large:
+                raise BodyTooLargeError from None
+            return web.Response(status=502, text="The worker ended before its answer did.")
 
     def invoke_once(self, call: Call) -> None:
         """The client of this request may go away; its function runs to the end."""
@@ -158,8 +161,6 @@ class FunctionServer:
         """Closing the upstream connection tells the app's generator that its client has gone."""
         try:
             return await relay(request, upstream)
-        except ClientError:
-            return web.Response(status=502, text="The worker ended in the middle of its answer.")
         finally:
             upstream.close()
 

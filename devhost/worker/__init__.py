@@ -1,0 +1,1 @@
+"""The worker process: the app, through the real worker library."""
