@@ -304,6 +304,39 @@ def test_a_start_with_a_timeout_answers_with_the_output(durable: Durable) -> Non
     assert durable.http.post(path, json=json.dumps([5])).json() == [5]
 
 
+def test_a_client_may_wait_for_the_end_or_get_the_addresses(durable: Durable) -> None:
+    instance = durable.start("waits")
+    assert durable.http.get(f"/api/waits/{instance}?ms=50").status_code == 202
+    durable.event(instance, "go", {"x": 1})
+    answer = durable.http.get(f"/api/waits/{instance}?ms=10000")
+    assert (answer.status_code, answer.json()) == (200, {"x": 1})
+
+
+def test_the_client_suspends_resumes_and_terminates(durable: Durable) -> None:
+    instance = durable.start("waits")
+    durable.wait_custom(instance, "waiting")
+    assert use(durable, instance, "suspend", "a b") == {"result": None}
+    durable.wait_status(instance, "Suspended")
+    assert use(durable, instance, "resume", "go on") == {"result": None}
+    durable.wait_status(instance, "Running")
+    assert use(durable, instance, "terminate", "so & so") == {"result": None}
+    assert durable.wait(instance)["output"] == "so & so"
+
+
+def test_an_object_started_through_the_webhook_arrives_and_a_list_breaks_the_sdk(durable: Durable) -> None:
+    start = f"{durable.base}/orchestrators/takes_input"
+    assert durable.wait(durable.http.post(start, json={"a": 1}).json()["id"])["output"] == {"a": 1}
+    status = durable.wait(durable.http.post(start, json=[1]).json()["id"])
+    assert status["runtimeStatus"] == "Failed"
+    assert "must be str, bytes or bytearray, not list" in status["output"]
+
+
+def test_what_this_host_does_not_do_yet_says_so(durable: Durable) -> None:
+    assert durable.tell("x", "rewind").status_code == 501
+    assert durable.tell("x", "restart").status_code == 501
+    assert durable.http.delete(f"{durable.base}/instances?createdTimeFrom=2026-01-01").status_code == 501
+
+
 def test_bad_ids_and_bodies_are_refused(durable: Durable) -> None:
     start = f"{durable.base}/orchestrators/chain"
     assert durable.http.post(f"{start}/@entity").status_code == 400

@@ -266,3 +266,16 @@ async def list_instances(req: func.HttpRequest, client: Any) -> func.HttpRespons
     prefix = req.params.get("prefix")
     found = await (client.get_status_by(None, None, None, prefix) if prefix else client.get_status_all())
     return func.HttpResponse(json.dumps([one.instance_id for one in found]))
+
+
+@app.route(route="waits/{instance}", methods=["GET"])
+@app.durable_client_input(client_name="client")
+async def wait_for(req: func.HttpRequest, client: Any) -> func.HttpResponse:
+    return await client.wait_for_completion_or_create_check_status_response(
+        req, req.route_params["instance"], int(req.params["ms"]), 10
+    )
+
+
+@app.orchestration_trigger(context_name="context")
+def takes_input(context: Any) -> Any:
+    return context.get_input()
