@@ -7,6 +7,7 @@ from devhost.engine.lock import take_lock
 from devhost.settings import (
     HostSettings,
     Options,
+    SettingsError,
     host_settings,
     local_values,
     read_json,
@@ -31,5 +32,8 @@ def begin(options: Options) -> Beginning:
     app = options.app.resolve()
     settings = host_settings(read_json(app / "host.json"))
     command = Command(app=app, environment=worker_environment(app, local_values(app), os.environ))
+    script = app / command.environment.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    if not script.is_file():
+        raise SettingsError(f"there is no {script}: name the app's folder with --app")
     lock = take_lock(options.database)
     return Beginning(options=options, settings=settings, command=command, lock=lock, worker=launch(command))
