@@ -1,13 +1,17 @@
 """Who signs the access tokens of this machine, and what do they say?
 
-A local issuer as files: `private.pem`, readable by its owner alone, and `jwks.json`, the public half that a verifier
-pins. Its tokens have the shapes of Microsoft Entra's access tokens, version 1 and 2.
+A local issuer as files: `private.pem`, readable by its owner alone, signs; `jwks.json` is what a verifier pins: its
+public half, and those of keys that signed before. `secret` is the one password of the users here, and proves a process
+to the managed identity endpoint. The tokens have the shapes of Microsoft Entra's access tokens, version 1 and 2.
 """
 
+import contextlib
 import json
 import os
+import secrets
 import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,6 +26,7 @@ LIFETIME_S = 3600
 NAMES = uuid.UUID("6e1d0f0a-52a4-4c0e-9b6f-3f6b1c1f7d11")
 AUDIENCE = "0b9c2f5e-7a41-4d5d-8f0e-2d1a6c3b9e47"
 TENANTS = ("contoso", "fabrikam")
+STRANGERS = ("northwind",)
 SCOPE = "access_as_user"
 ROLE = "Turns.ReadWrite"
 
@@ -41,11 +46,17 @@ def guid_of(kind: str, name: str) -> str:
         return str(uuid.uuid5(NAMES, f"{kind}/{name}"))
 
 
+MANAGED_APP = "ganglion"
+MANAGED_IDENTITY = guid_of("principal", f"{TENANTS[0]}/{MANAGED_APP}")
+"""The object id of the app's own identity, in the first tenant."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issuer:
     key: rsa.RSAPrivateKey
     key_id: str
     key_set: Path
+    secret: str
 
     def user_token(
         self,
@@ -80,6 +91,11 @@ class Issuer:
         rights = {"idtyp": "app", "roles": [ROLE]}
         return self.sign({**common(tenant, version, now, lifetime_s, app), **own, **rights, **(claims or {})})
 
+    def identity_token(self, *, now: float, resource: str, lifetime_s: int = LIFETIME_S) -> str:
+        """Signs what a managed identity of the first tenant gets for a resource."""
+        audience = {"aud": resource, "roles": None, "sub": MANAGED_IDENTITY}
+        return self.app_token(now=now, app=MANAGED_APP, version="1.0", lifetime_s=lifetime_s, claims=audience)
+
     def sign(self, claims: dict[str, Any]) -> str:
         given = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(given, self.key, algorithm="RS256", headers={"kid": self.key_id})
@@ -100,20 +116,46 @@ def common(tenant: str, version: Version, now: float, lifetime_s: int, name: str
 
 
 def issuer_in(data: Path) -> Issuer:
-    """Opens the issuer under `data`/identity, making its key the first time."""
+    """Opens the issuer under `data`/identity, making its key and its secret the first time."""
     folder = data / "identity"
-    private = folder / "private.pem"
-    if not private.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_once(private, new_key())
+    folder.mkdir(parents=True, exist_ok=True)
+    private, key_set, secret = folder / "private.pem", folder / "jwks.json", folder / "secret"
+    write_once(private, new_key)
+    write_once(secret, lambda: secrets.token_hex(16).encode())
     key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(private.read_bytes(), password=None))
+    public = public_key(key)
+    write_once(key_set, lambda: key_set_of([public]))
+    return Issuer(key=key, key_id=public["kid"], key_set=key_set, secret=secret.read_text())
+
+
+def rotate(data: Path) -> Issuer:
+    """Makes a new key that signs from now on; those that signed before are still published."""
+    before = issuer_in(data)
+    private = new_key()
+    key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(private, password=None))
+    write(before.key_set, key_set_of([public_key(key), *published(before.key_set)]))
+    write(data / "identity" / "private.pem", private)
+    return issuer_in(data)
+
+
+def retire(data: Path) -> Issuer:
+    """Publishes the key that signs now, and no other."""
+    issuer = issuer_in(data)
+    write(issuer.key_set, key_set_of([public_key(issuer.key)]))
+    return issuer
+
+
+def published(key_set: Path) -> list[dict[str, Any]]:
+    return json.loads(key_set.read_text())["keys"]
+
+
+def key_set_of(keys: list[dict[str, Any]]) -> bytes:
+    return json.dumps({"keys": keys}, indent=2).encode()
+
+
+def public_key(key: rsa.RSAPrivateKey) -> dict[str, Any]:
     public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-    key_id = guid_of("key", str(public["n"]))
-    key_set = folder / "jwks.json"
-    if not key_set.exists():
-        entry = {**public, "kid": key_id, "use": "sig", "alg": "RS256"}
-        write_once(key_set, json.dumps({"keys": [entry]}, indent=2).encode())
-    return Issuer(key=key, key_id=key_id, key_set=key_set)
+    return {**public, "kid": guid_of("key", str(public["n"])), "use": "sig", "alg": "RS256"}
 
 
 def new_key() -> bytes:
@@ -122,14 +164,22 @@ def new_key() -> bytes:
     )
 
 
-def write_once(path: Path, data: bytes) -> None:
+def write_once(path: Path, make: Callable[[], bytes]) -> None:
     """Writes a file of mode 600 whole or not at all; whoever comes first wins."""
+    if path.exists():
+        return
+    beside = written_beside(path, make())
+    with contextlib.suppress(FileExistsError):
+        os.link(beside, path)
+    beside.unlink()
+
+
+def write(path: Path, data: bytes) -> None:
+    written_beside(path, data).replace(path)
+
+
+def written_beside(path: Path, data: bytes) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-    try:
-        os.link(name, path)
-    except FileExistsError:
-        return
-    finally:
-        Path(name).unlink()
+    return Path(name)

@@ -46,7 +46,7 @@ def test_the_key_set_holds_one_signing_key_and_no_secret(issuer: Issuer) -> None
 def test_the_key_is_made_once(tmp_path: Path) -> None:
     first = issuer_in(tmp_path)
     assert issuer_in(tmp_path).key_id == first.key_id
-    assert sorted(path.name for path in (tmp_path / "identity").iterdir()) == ["jwks.json", "private.pem"]
+    assert sorted(path.name for path in (tmp_path / "identity").iterdir()) == ["jwks.json", "private.pem", "secret"]
 
 
 def test_a_user_token_has_the_claims_of_version_2(issuer: Issuer) -> None:

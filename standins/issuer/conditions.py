@@ -1,0 +1,86 @@
+"""What goes wrong now, who was granted what, and how long do tokens live?"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from standins.federation import MEMBER
+from standins.narrowing import json_list, json_object
+
+HOPS = (
+    "discovery",
+    "keys",
+    "sign-in",
+    "managed-identity",
+    "sts",
+    "allowed-locations",
+    "access-token",
+    "id-token",
+    "google-keys",
+)
+HANG, GARBAGE = "hang", "garbage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """`faults` makes a hop answer with a status, hang, or answer garbage; `ahead` is how wrong its clock goes.
+
+    `managed_identity` and `provider` say whether they exist, `members` who may impersonate the service account.
+    Lifetimes are in seconds.
+    """
+
+    faults: Mapping[str, str] = field(default_factory=dict[str, str])
+    managed_identity: bool = True
+    provider: bool = True
+    members: tuple[str, ...] = (MEMBER,)
+    ahead: float = 0.0
+    entra_lifetime: int = 3600
+    access_lifetime: int = 3600
+    id_lifetime: int = 3600
+
+    def wire(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def faults_from(value: Any) -> Mapping[str, str]:
+    given = {str(hop): str(fault) for hop, fault in (json_object(value) or {}).items()}
+    for hop, fault in given.items():
+        if hop not in HOPS:
+            raise ValueError(f"no hop is called {hop}; there are {', '.join(HOPS)}")
+        if fault not in {HANG, GARBAGE} and not (fault.isdecimal() and 400 <= int(fault) < 600):  # noqa: PLR2004 - HTTP
+            raise ValueError(f"{fault} is no error status, and neither {HANG} nor {GARBAGE}")
+    return given
+
+
+def members_from(value: Any) -> tuple[str, ...]:
+    return tuple(str(member) for member in json_list(value) or [])
+
+
+def flag_from(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value} is neither true nor false")
+    return value
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "faults": faults_from,
+    "managed_identity": flag_from,
+    "provider": flag_from,
+    "members": members_from,
+    "ahead": float,
+    "entra_lifetime": int,
+    "access_lifetime": int,
+    "id_lifetime": int,
+}
+
+
+def changed(conditions: Conditions, given: Mapping[str, Any]) -> Conditions:
+    """Gives the conditions with some of them changed; raises ValueError that names what can't be."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            values[name] = READERS[name](value)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise ValueError(f"{name}: {problem}") from problem
+    return dataclasses.replace(conditions, **values)

@@ -1,0 +1,92 @@
+"""Which addresses does the stand-in for Entra and Google serve?"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from standins.issuer import entra
+from standins.issuer.conditions import GARBAGE, HANG, changed
+from standins.issuer.google import Google
+from standins.issuer.google_tokens import google_key_in
+from standins.issuer.world import World
+
+type Hop = Callable[[World, web.Request], Awaitable[web.Response]]
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ACCOUNT = "/v1/projects/-/serviceAccounts/{account}"
+
+
+def application(data: Path, clock: Callable[[], float]) -> web.Application:
+    world, google = World(data, clock), Google(google_key_in(data))
+    app = web.Application()
+    for method, path, name, hop in (
+        ("GET", "/{tenant}/.well-known/openid-configuration", "discovery", entra.discovery("1.0")),
+        ("GET", "/{tenant}/v2.0/.well-known/openid-configuration", "discovery", entra.discovery("2.0")),
+        ("GET", "/{tenant}/discovery/keys", "keys", entra.keys("1.0")),
+        ("GET", "/{tenant}/discovery/v2.0/keys", "keys", entra.keys("2.0")),
+        ("POST", "/{tenant}/oauth2/token", "sign-in", entra.sign_in),
+        ("POST", "/{tenant}/oauth2/v2.0/token", "sign-in", entra.sign_in),
+        ("GET", "/msi/token", "managed-identity", entra.managed_identity),
+        ("POST", "/v1/token", "sts", google.exchange),
+        ("GET", f"{ACCOUNT}/allowedLocations", "allowed-locations", google.allowed_locations),
+        ("GET", "/v1/projects/{rest:.*}/allowedLocations", "allowed-locations", google.allowed_locations),
+        ("POST", f"{ACCOUNT}:generateAccessToken", "access-token", google.access_token),
+        ("POST", f"{ACCOUNT}:generateIdToken", "id-token", google.id_token),
+        ("GET", "/oauth2/v3/certs", "google-keys", google.keys),
+    ):
+        app.router.add_route(method, path, watched(world, name, hop))
+    add_admin(app, world)
+    return app
+
+
+def watched(world: World, name: str, hop: Hop) -> Handler:
+    """Counts the calls of a hop, and lets it fail where it shall."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        call = world.enter(name, request.path)
+        fault = world.conditions.faults.get(name)
+        response = await (hop(world, request) if fault is None else fail(fault))
+        call.status = response.status
+        return response
+
+    return serve
+
+
+async def fail(fault: str) -> web.Response:
+    if fault == HANG:
+        await asyncio.Event().wait()
+    if fault == GARBAGE:
+        return web.Response(text="<html>not what you asked for</html>", content_type="text/html")
+    return web.json_response({"error": "temporarily_unavailable"}, status=int(fault))
+
+
+def add_admin(app: web.Application, world: World) -> None:
+    async def conditions(_request: web.Request) -> web.Response:
+        return web.json_response(world.conditions.wire())
+
+    async def change(request: web.Request) -> web.Response:
+        try:
+            world.conditions = changed(world.conditions, json.loads(await request.read()))
+        except ValueError as problem:
+            return web.json_response({"error": str(problem)}, status=400)
+        return await conditions(request)
+
+    async def turn(request: web.Request) -> web.Response:
+        await {"rotate": world.rotate, "retire": world.retire}[request.match_info["way"]]()
+        return web.json_response({"signs": (await world.issuer()).key_id})
+
+    async def calls(_request: web.Request) -> web.Response:
+        return web.json_response(world.wire())
+
+    async def forget(_request: web.Request) -> web.Response:
+        world.forget()
+        return web.Response(status=204)
+
+    app.router.add_get("/admin/conditions", conditions)
+    app.router.add_patch("/admin/conditions", change)
+    app.router.add_post("/admin/keys/{way:rotate|retire}", turn)
+    app.router.add_get("/admin/calls", calls)
+    app.router.add_delete("/admin/calls", forget)
