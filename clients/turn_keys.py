@@ -5,9 +5,24 @@ from domain.errors import NotFound
 from domain.ids import is_response, own_token, thread_of
 from domain.owners import Owner
 
+BOOK = "book"
+"""The partition that lists an owner's threads; no thread has its name."""
+
+ENTRIES = "entry_"
+EXPIRIES = "expiry_"
+THREADS = "thread_"
+
 
 def turns_key(owner: Owner, thread: str) -> Key:
     return Key(container=Container.TURNS, parts=(owner.tenant, owner.subject, thread))
+
+
+def book_key(owner: Owner) -> Key:
+    return turns_key(owner, BOOK)
+
+
+def thread_id(thread: str) -> str:
+    return f"{THREADS}{thread}"
 
 
 def slot_id(response_id: str, number: int) -> str:
@@ -22,9 +37,39 @@ def route_prefix(response_id: str) -> str:
     return f"route_{own_token(response_id)}_"
 
 
+def given_prefix(response_id: str) -> str:
+    return f"given_{own_token(response_id)}_"
+
+
+def sources_id(response_id: str) -> str:
+    """Return the id of the document that tells which private data a response read."""
+    return f"{given_prefix(response_id)}sources"
+
+
+def rows_id(response_id: str) -> str:
+    """Return the id of the document that holds the private data itself."""
+    return f"{given_prefix(response_id)}rows"
+
+
+def entry_id(number: int) -> str:
+    return f"{ENTRIES}{number:09d}"
+
+
+def expiry_id(identifier: str) -> str:
+    return f"{EXPIRIES}{identifier}"
+
+
 def response_key(owner: Owner, response_id: str) -> Key:
     """Return the partition that a response's id names; raises NotFound where it is no id of ours."""
     thread = thread_of(response_id)
     if thread is None or not is_response(response_id):
         raise NotFound(f"Response with id '{response_id}' not found.")
+    return turns_key(owner, thread)
+
+
+def conversation_key(owner: Owner, conversation_id: str) -> Key:
+    """Return the partition that a conversation's id names; raises NotFound where it is no id of ours."""
+    thread = thread_of(conversation_id)
+    if thread is None or not conversation_id.startswith("conv_"):
+        raise NotFound(f"Conversation with id '{conversation_id}' not found.")
     return turns_key(owner, thread)

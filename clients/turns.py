@@ -7,34 +7,27 @@ Everything of one thread shares the partition [tenant, subject, thread]: the res
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
+from clients.claims import Claims
 from clients.clock import Clock
+from clients.endings import ending_operations
+from clients.histories import Histories
 from clients.notices import Notices
-from clients.store import OPERATIONS_LIMIT, Container, Create, Document, Found, Key, Operation, Replace, Store
-from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix, turns_key
-from domain.errors import Conflict, NotFound, Retryable
-from domain.ids import thread_of
+from clients.packing import created, split
+from clients.partitions import create_each, everything
+from clients.retries import retrying
+from clients.store import Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.takings import taking
+from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
+from domain.context import Turn
+from domain.errors import Conflict, NotFound
 from domain.items import Item, ItemStatus
 from domain.log import Ending, Event, EventKind, Slot, Status, Usage
 from domain.owners import Owner
 from domain.transcript import Transcript, closing_events, kept_items, read_log
 from domain.turns import Response
 
-CLAIM_S = 600
-PAGE = 1000
-ROOM = OPERATIONS_LIMIT - 2
-WRITE_TRIES = 6
-
-
-def retrying() -> AsyncRetrying:
-    """Try again what the store could not answer; every write here is safe to repeat."""
-    return AsyncRetrying(
-        retry=retry_if_exception_type(Retryable),
-        wait=wait_random_exponential(multiplier=0.02, max=1),
-        stop=stop_after_attempt(WRITE_TRIES),
-        reraise=True,
-    )
+ADMISSION_TRIES = 5
+"""How often a conversation is taken anew that somebody changes at the same time."""
 
 
 class Turns:
@@ -44,46 +37,56 @@ class Turns:
         self.store = store
         self.clock = clock
         self.notices = Notices()
+        self.claims = Claims(store, clock)
+        self.histories = Histories(store)
 
-    async def claim(self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool) -> str:
+    async def claim(
+        self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
+    ) -> str:
         """Record which response a request became, for ten minutes; return the response to go on with.
 
         That is the recorded one where `repeat` and one is recorded, else `response_id`. Raises Conflict where a
         repeat's key is recorded with another body.
         """
-        partition = turns_key(owner, f"claim:{key}")
-        found = await self.store.read(partition, "claim")
-        if found and repeat:
-            if found.body["body_hash"] != body_hash:
-                raise Conflict("the Idempotency-Key was used with another body", identifier=key)
-            return found.body["response"]
-        now = self.clock.now()
-        body = {"kind": "claim", "v": 1, "at": now, "response": response_id, "body_hash": body_hash}
-        write: Operation = (
-            Replace(id="claim", body=body, etag=found.etag, expires_at=now + CLAIM_S)
-            if found
-            else Create(id="claim", body=body, expires_at=now + CLAIM_S)
+        return await self.claims.claim(
+            owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
         )
-        try:
-            await self.store.commit(partition, (write,))
-        except Conflict:
-            return await self.claim(owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat)
-        return response_id
 
     async def admit(self, response: Response, items: Sequence[Item], events: tuple[Event, ...]) -> None:
-        """Record the response, its input and slot 0 of its log. Safe to repeat."""
+        """Record the response, its input and slot 0 of its log, and take its conversation. Safe to repeat.
+
+        Raises Invalid (conversation_locked) where another response has the conversation, and NotFound where there is
+        no such conversation.
+        """
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
-        head = (
-            Create(id=response.id, body=response.to_document()),
-            Create(id=slot_id(response.id, 0), body=slot.to_document()),
-        )
-        early, late = items[:-ROOM], items[-ROOM:]
-        await self.create_early(key, early)
+        for _ in range(ADMISSION_TRIES):
+            if response.conversation and await self.is_there(response):
+                return
+            head: list[Operation] = [
+                Create(id=response.id, body=response.to_document()),
+                Create(id=slot_id(response.id, 0), body=slot.to_document()),
+                *await taking(self.store, response),
+            ]
+            if await self.commit_with(key, head, items) or await self.is_there(response):
+                return
+        raise Conflict(f"Response with id '{response.id}' can't be admitted now; try again.", identifier=response.id)
+
+    async def is_there(self, response: Response) -> bool:
+        return await self.store.read(response_key(response.owner, response.id), response.id) is not None
+
+    async def commit_with(self, key: Key, head: Sequence[Operation], items: Sequence[Item]) -> bool:
+        """Commit a head with its items, those without room in it before it; they count only when it names them.
+
+        False: somebody else was there first.
+        """
+        early, late = split(head, [created(item) for item in items])
+        await create_each(self.store, key, early)
         try:
-            await self.store.commit(key, (*head, *(created(item) for item in late)))
+            await self.store.commit(key, (*head, *late))
         except Conflict:
-            await self.read(response.owner, response.id)
+            return False
+        return True
 
     async def read(self, owner: Owner, response_id: str) -> Response:
         document = await self.document(owner, response_id)
@@ -99,7 +102,7 @@ class Turns:
         """Return the slots numbered above `after`, in order."""
         key = response_key(owner, response_id)
         last = slot_id(response_id, after) if after >= 0 else ""
-        documents = await self.everything(key, prefix=slot_prefix(response_id), after=last)
+        documents = await everything(self.store, key, prefix=slot_prefix(response_id), after=last)
         return tuple(Slot.from_document(document.body) for document in documents)
 
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
@@ -116,9 +119,9 @@ class Turns:
         key = response_key(owner, response_id)
         identifier = slot_id(response_id, slot.number)
         try:
-            await retrying()(self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
+            await retrying(self.clock)(self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
         except Conflict:
-            there: Document | None = await retrying()(self.store.read, key, identifier)
+            there: Document | None = await retrying(self.clock)(self.store.read, key, identifier)
             if there is None or there.body["writer"] != slot.writer:
                 return False
         self.notices.notify(response_id)
@@ -174,57 +177,24 @@ class Turns:
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
         items = kept_items(read_log((slot,), log))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
-        early, late = items[:-ROOM], items[-ROOM:]
-        head = (
+        head: list[Operation] = [
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
-        )
-        await self.create_early(key, early)
-        try:
-            await self.store.commit(key, (*head, *(created(item) for item in late)))
-        except Conflict:
-            return None
-        return ended
-
-    async def create_early(self, key: Key, items: Sequence[Item]) -> None:
-        """Write the items that a commit has no room for; they count only when it names them. Safe to repeat."""
-        for item in items:
-            try:
-                await self.store.commit(key, (created(item),))
-            except Conflict:
-                continue
+            *await ending_operations(self.store, ended),
+        ]
+        return ended if await self.commit_with(key, head, items) else None
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
         """Return the items in the order of their ids; raises NotFound naming the first that is missing."""
-        threads = dict.fromkeys(thread for identifier in identifiers if (thread := thread_of(identifier)))
-        found: dict[str, Item] = {}
-        for thread in threads:
-            found |= await self.thread_items(owner, thread, identifiers)
-        missing = [identifier for identifier in identifiers if identifier not in found]
-        if missing:
-            raise NotFound(f"Item with id '{missing[0]}' not found.")
-        return tuple(found[identifier] for identifier in identifiers)
-
-    async def thread_items(self, owner: Owner, thread: str, identifiers: Sequence[str]) -> dict[str, Item]:
-        wanted = {identifier for identifier in identifiers if thread_of(identifier) == thread}
-        found: dict[str, Item] = {}
-        for prefix in sorted({identifier.partition("_")[0] for identifier in wanted}):
-            documents = await self.everything(turns_key(owner, thread), prefix=f"{prefix}_")
-            found |= {d.id: Item.from_document(d.id, d.body) for d in documents if d.id in wanted}
-        return found
+        return await self.histories.items(owner, identifiers)
 
     async def history(self, response: Response) -> tuple[Item, ...]:
-        """Return the conversation that the model is to read: every turn up to this one, and this one's input."""
-        key = response_key(response.owner, response.id)
-        documents = await self.everything(key, prefix="resp_")
-        responses = {d.id: Response.from_document(d.id, d.body) for d in documents}
-        identifiers = list(response.input_items)
-        previous = response.previous
-        while previous in responses:
-            turn = responses[previous]
-            identifiers[:0] = (*turn.input_items, *turn.output_items)
-            previous = turn.previous
-        return await self.items(response.owner, identifiers)
+        """Return the conversation that the model is to read: the turns before this one that fit, and its input."""
+        return await self.histories.read(response)
+
+    async def past(self, response: Response) -> tuple[Turn, ...]:
+        """Return the items of every turn before this one, oldest first."""
+        return await self.histories.past(response)
 
     async def record_route(
         self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]
@@ -242,26 +212,13 @@ class Turns:
 
     async def routes(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]]:
         """Return the recorded routes: `at` (seconds since the epoch), `number` and the `route` itself."""
-        documents = await self.everything(response_key(owner, response_id), prefix=route_prefix(response_id))
+        documents = await everything(self.store, response_key(owner, response_id), prefix=route_prefix(response_id))
         return tuple(document.body for document in documents)
 
     async def unfinished(self, status: Status, *, before: float) -> Sequence[Response]:
         """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
         found = await self.store.find(Container.TURNS, kind="response", status=status.value, before=before)
         return tuple(response_of(each) for each in found)
-
-    async def everything(self, key: Key, *, prefix: str, after: str = "") -> Sequence[Document]:
-        documents: list[Document] = []
-        while True:
-            page = await self.store.list(key, prefix=prefix, after=after, limit=PAGE)
-            documents += page
-            if len(page) < PAGE:
-                return documents
-            after = page[-1].id
-
-
-def created(item: Item) -> Create:
-    return Create(id=item.id, body=item.to_document())
 
 
 def response_of(found: Found) -> Response:

@@ -23,7 +23,9 @@ class Response:
     """One turn as it was asked for, and where it stands. Times are seconds since the epoch.
 
     `previous` is the response that it goes on from; `execution` names the one run of the orchestration whose turn it
-    is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it.
+    is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it. Of
+    its conversation it reads the entries numbered below `reads_before`; of all past turns it leaves out the oldest
+    `left_out`. `sources` names the private data that it reads.
     """
 
     id: str
@@ -45,6 +47,9 @@ class Response:
     begun_at: float | None = None
     ended_at: float | None = None
     traceparent: str = ""
+    reads_before: int = 0
+    left_out: int = 0
+    sources: tuple[str, ...] = ()
 
     @property
     def thread(self) -> str:
@@ -88,6 +93,10 @@ class Response:
             "begun_at": self.begun_at,
             "ended_at": self.ended_at,
             "traceparent": self.traceparent,
+            "reads_before": self.reads_before,
+            "left_out": self.left_out,
+            "sources": list(self.sources),
+            "roles": list(self.owner.roles),
         }
 
     @classmethod
@@ -97,7 +106,7 @@ class Response:
         )
         return cls(
             id=identifier,
-            owner=Owner(tenant=body["tenant"], subject=body["subject"]),
+            owner=Owner(tenant=body["tenant"], subject=body["subject"], roles=tuple(body.get("roles", ()))),
             model=body["model"],
             created_at=body["at"],
             deadline_at=body["deadline_at"],
@@ -115,4 +124,7 @@ class Response:
             begun_at=body["begun_at"],
             ended_at=body["ended_at"],
             traceparent=body["traceparent"],
+            reads_before=body.get("reads_before", 0),
+            left_out=body.get("left_out", 0),
+            sources=tuple(body.get("sources", ())),
         )

@@ -7,7 +7,9 @@ from random import Random
 
 import pytest
 
-from clients.turns import CLAIM_S, ROOM, Turns
+from clients.claims import CLAIM_S
+from clients.store import OPERATIONS_LIMIT
+from clients.turns import Turns
 from domain.errors import Conflict, NotFound, Retryable, Unavailable
 from domain.ids import member_id
 from domain.items import Item, ItemStatus, Role
@@ -19,6 +21,7 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
+ROOM = OPERATIONS_LIMIT - 2
 THREAD = "a" * 24
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:other")
 CREATED = (Event(kind=EventKind.CREATED),)
@@ -344,7 +347,7 @@ async def test_what_is_no_id_of_a_response_is_not_found(turns: Turns, identifier
 
 
 async def test_a_log_is_read_on_from_any_slot_however_long_it_is(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clients.turns.PAGE", 20)
+    monkeypatch.setattr("clients.partitions.PAGE", 20)
     one = await admitted(turns)
     last = 2 * 20 + 1
     for number in range(1, last + 1):

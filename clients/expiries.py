@@ -1,0 +1,34 @@
+"""When does the content of a turn go?"""
+
+from typing import Any
+
+from clients.store import Create, Operation
+from clients.turn_keys import expiry_id
+from domain.owners import Owner
+from domain.turns import Response
+
+UNSTORED_S = 600
+"""How long a response with `store: false` can still be read after its end."""
+
+EXPIRY = "expiry"
+DUE = "due"
+
+
+def expiry_of(ended: Response) -> tuple[Operation, ...]:
+    if ended.store or ended.ended_at is None:
+        return ()
+    return (expiry(ended.owner, ended.id, at=ended.ended_at + UNSTORED_S),)
+
+
+def expiry(owner: Owner, identifier: str, *, at: float) -> Create:
+    """Return the note by which what `identifier` names, a response or a conversation, is found when its time is up."""
+    body: dict[str, Any] = {
+        "kind": EXPIRY,
+        "v": 1,
+        "status": DUE,
+        "at": at,
+        "tenant": owner.tenant,
+        "subject": owner.subject,
+        "of": identifier,
+    }
+    return Create(id=expiry_id(identifier), body=body)

@@ -1,0 +1,41 @@
+"""How is more of a partition read or written than one call of the store takes?"""
+
+import asyncio
+from collections.abc import Sequence
+
+from clients.packing import batches
+from clients.store import Create, Document, Key, Operation, Store
+from domain.errors import Conflict
+
+PAGE = 1000
+
+
+async def everything(store: Store, key: Key, *, prefix: str, after: str = "", before: str = "") -> Sequence[Document]:
+    """Return all documents whose id starts with `prefix` and lies between `after` and (where given) `before`."""
+    documents: list[Document] = []
+    while True:
+        page = await store.list(key, prefix=prefix, after=after, limit=PAGE)
+        documents += [document for document in page if not before or document.id < before]
+        if len(page) < PAGE or (before and page[-1].id >= before):
+            return documents
+        after = page[-1].id
+
+
+async def some(store: Store, key: Key, identifiers: Sequence[str]) -> Sequence[Document | None]:
+    """Read documents by their ids, at once."""
+    return await asyncio.gather(*(store.read(key, identifier) for identifier in identifiers))
+
+
+async def create_each(store: Store, key: Key, operations: Sequence[Create]) -> None:
+    """Create what is not there yet; safe to repeat."""
+    for operation in operations:
+        try:
+            await store.commit(key, (operation,))
+        except Conflict:
+            continue
+
+
+async def write(store: Store, key: Key, operations: Sequence[Operation]) -> None:
+    """Write in as many commits as it takes: for what is safe to leave half done and to repeat."""
+    for batch in batches(operations):
+        await store.commit(key, batch)

@@ -1,0 +1,23 @@
+"""Which threads does an owner have? Kept so that all that belongs to an owner can be found and erased."""
+
+from collections.abc import Sequence
+
+from clients.partitions import everything
+from clients.store import Create, Store
+from clients.turn_keys import THREADS, book_key, thread_id
+from domain.errors import Conflict
+from domain.owners import Owner
+
+
+async def register(store: Store, owner: Owner, thread: str, *, at: float) -> None:
+    """Note a thread before anything is written to it; safe to repeat."""
+    body = {"kind": "thread", "v": 1, "at": at}
+    try:
+        await store.commit(book_key(owner), (Create(id=thread_id(thread), body=body),))
+    except Conflict:
+        return
+
+
+async def threads_of(store: Store, owner: Owner) -> Sequence[str]:
+    documents = await everything(store, book_key(owner), prefix=THREADS)
+    return [document.id.removeprefix(THREADS) for document in documents]
