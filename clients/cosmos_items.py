@@ -104,14 +104,14 @@ type Said = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 def said(key: Key, operation: Operation, *, absent: bool, now: float) -> list[Said]:
     """Say one operation. What is born expired is not left there; a creation proves that nothing is."""
-    gone = not isinstance(operation, Delete | Add) and operation.expires_at is not None and operation.expires_at <= now
     match operation:
         case Create():
             create: Said = ("create", (item_of(key, operation, now),), {})
-            return [create, ("delete", (operation.id,), {})] if gone else [create]
+            return [create, ("delete", (operation.id,), {})] if born_expired(operation, now) else [create]
         case Replace():
             options = {"if_match_etag": condition(operation.etag, now)}
             whole = (operation.id, item_of(key, operation, now))
+            gone = born_expired(operation, now)
             return [("delete", (operation.id,), options) if gone else ("replace", whole, options)]
         case Delete() if absent:
             proof = {"id": operation.id, **levels(key), "ttl": LATE_S}
@@ -121,6 +121,10 @@ def said(key: Key, operation: Operation, *, absent: bool, now: float) -> list[Sa
             return [("delete", (operation.id,), options)]
         case Add():
             return [("patch", (operation.id, increments(operation)), {"filter_predicate": predicate(operation, now)})]
+
+
+def born_expired(operation: Create | Replace, now: float) -> bool:
+    return operation.expires_at is not None and operation.expires_at <= now
 
 
 def increments(operation: Add) -> list[dict[str, Any]]:
@@ -170,7 +174,7 @@ def check_body(identifier: str, value: Any) -> None:
             return
 
 
-def as_of(item: Item | None, before: Sequence[Operation], identifier: str) -> Body | None:
+def as_of(item: Item | None, before: Sequence[Operation], identifier: str, now: float) -> Body | None:
     """Return a document's body as it is for an operation of a batch, after the operations `before` it."""
     body: Body | None = None if item is None else item["body"]
     for operation in before:
@@ -178,7 +182,7 @@ def as_of(item: Item | None, before: Sequence[Operation], identifier: str) -> Bo
             continue
         match operation:
             case Create() | Replace():
-                body = operation.body
+                body = None if born_expired(operation, now) else operation.body
             case Delete():
                 body = None
             case Add():
@@ -186,9 +190,9 @@ def as_of(item: Item | None, before: Sequence[Operation], identifier: str) -> Bo
     return body
 
 
-def check_addition(item: Item | None, before: Sequence[Operation], operation: Add) -> None:
+def check_addition(item: Item | None, before: Sequence[Operation], operation: Add, now: float) -> None:
     """Raise what an addition is refused for; return where it would be done now."""
-    body = as_of(item, before, operation.id)
+    body = as_of(item, before, operation.id, now)
     if body is None:
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
     encoded(operation.id, added(body, operation))

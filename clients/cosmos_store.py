@@ -161,7 +161,7 @@ class CosmosStore:
             await self.clear(key, item)
             return absent
         if isinstance(operation, Add):
-            check_addition(item, operations[:origin], operation)
+            check_addition(item, operations[:origin], operation, self.clock.now())
             return absent
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
 

@@ -36,7 +36,7 @@ def options_for(account: Account, port: int, keys: Path | None) -> dict[str, obj
         "host": HOST,
         "port": port,
         "pair": str(account.pair),
-        "masterKeyFile": str(account.folder / "account.key"),
+        "masterKeyFile": str(account.key_file),
         "jwks": str(keys) if keys else None,
         "audience": AUDIENCES,
         "journal": str(account.journal),

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from standins.clock import now
-from standins.identity import write_once
 from standins.serving import HOST
 
 LIFETIME = timedelta(days=3650)
@@ -43,16 +42,21 @@ class Account:
         return self.folder / "journal.jsonl"
 
     @property
+    def key_file(self) -> Path:
+        return self.folder / "account.key"
+
+    @property
     def key(self) -> str:
         """Gives the account's key, which signs requests; whoever has it may do everything."""
-        return (self.folder / "account.key").read_text().strip()
+        return self.key_file.read_text().strip()
 
 
 def account_in(data: Path) -> Account:
     """Opens the account under `data`/cosmos, making its key and certificates the first time."""
     account = Account(folder=data / "cosmos")
     account.folder.mkdir(parents=True, exist_ok=True)
-    write_once(account.folder / "account.key", base64.b64encode(secrets.token_bytes(KEY_BYTES)))
+    if not account.key_file.exists():
+        write(account.key_file, base64.b64encode(secrets.token_bytes(KEY_BYTES)))
     if not account.pair.exists() or not account.authority.exists():
         make_certificates(account)
     return account
@@ -65,13 +69,17 @@ def make_certificates(account: Account) -> None:
     private = server_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    replace_with(account.authority, pem(authority))
-    replace_with(account.pair, private + pem(server))
+    write(account.pair, private + pem(server))
+    write(account.authority, pem(authority))
 
 
-def replace_with(path: Path, data: bytes) -> None:
-    path.unlink(missing_ok=True)
-    write_once(path, data)
+def write(path: Path, data: bytes) -> None:
+    """Writes a file of mode 600, whole or not at all."""
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_bytes(data)
+    beside.replace(path)
 
 
 def signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

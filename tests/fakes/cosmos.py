@@ -17,8 +17,9 @@ import pytest
 
 from clients.cosmos_settings import CosmosAccount
 from clients.cosmos_setup import set_up
-from standins.child import Child, Plan, StartError, python
+from standins.child import Child, Plan, python
 from standins.cosmos.account import Account
+from standins.cosmos.node import SetUpError, find_node, packages
 from standins.identity import Issuer, issuer_in
 from standins.instance import ROOT
 from standins.serving import HOST
@@ -70,13 +71,13 @@ def start(folder: Path, port: int = 0) -> tuple[Child, LocalCosmos]:
 
 @cache
 def shared() -> LocalCosmos | str:
-    """Return the server of this run of the tests, or why there is none."""
-    folder = Path(tempfile.mkdtemp(prefix="ganglion-cosmos-"))
+    """Return the server of this run of the tests, or why this machine can't have one."""
     try:
-        child, server = start(folder)
-    except StartError as error:
-        shutil.rmtree(folder)
+        packages(find_node())
+    except SetUpError as error:
         return str(error)
+    folder = Path(tempfile.mkdtemp(prefix="ganglion-cosmos-"))
+    child, server = start(folder)
     atexit.register(stop, child, folder)
     return server
 
