@@ -32,6 +32,7 @@ from devhost.timers.runner import TimerFunctions
 
 HOST = "127.0.0.1"
 DRAIN_S = 5.0
+AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
 REST_LIMIT = 1024**3
 
 
@@ -156,7 +157,7 @@ class Host:
             application,
             access_log=None,
             handler_cancellation=cancel,
-            shutdown_timeout=DRAIN_S,
+            shutdown_timeout=AIOHTTP_DRAIN_S,
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
         )

@@ -18,7 +18,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
         yield host
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client(host: RunningHost) -> Iterator[httpx.Client]:
     with host.client() as client:
         yield client
@@ -57,6 +57,20 @@ def test_a_worker_that_dies_in_the_middle_never_looks_like_an_end(host: RunningH
         with pytest.raises(httpx.HTTPError):
             list(lines)
     host.wait_new_worker(old)
+
+
+def test_a_host_that_is_asked_to_end_breaks_what_still_streams_after_a_while(host: RunningHost) -> None:
+    with host.client() as client, client.stream("GET", "/api/ticks/1000") as answer:
+        lines = answer.iter_lines()
+        assert next(lines) == "data: 0"
+        began = time.monotonic()
+        assert host.process is not None
+        host.process.terminate()
+        with pytest.raises(httpx.HTTPError):
+            list(lines)
+        assert host.process.wait(30) == 0
+    assert 4.0 < time.monotonic() - began < 9.0
+    host.start()
 
 
 def test_a_worker_that_dies_before_the_first_byte_is_a_502(host: RunningHost) -> None:
