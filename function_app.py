@@ -22,6 +22,7 @@ from api.routes import HttpRoute, Ports, routes
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
+from clients.credentials.backends import BackendCredentials, problems_of
 from clients.ledger import Ledger
 from clients.network_keys import NetworkKeys
 from clients.openai_backend import OpenAIBackend
@@ -35,7 +36,7 @@ from clients.turns import Turns
 from domain import wire
 from domain.claims import Expected
 from domain.errors import ConfigurationError
-from domain.fleet import AuthKind, Fleet
+from domain.fleet import Fleet
 from domain.fleet_file import fleet_from_toml
 from domain.price_file import prices_from_toml
 from orchestrators.respond import respond
@@ -60,7 +61,10 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
     """Read the fleet and the prices, and make the clients that all steps and functions share."""
     fleet = fleet_from_toml(settings.fleet.read_text(encoding="utf-8"), settings.variables)
     prices = prices_from_toml(settings.prices.read_text(encoding="utf-8"))
-    problems = (*fleet.missing_prices(prices), *unsupported(fleet))
+    problems = (
+        *fleet.missing_prices(prices),
+        *problems_of(fleet, settings.federation, settings.variables),
+    )
     if problems:
         raise ConfigurationError(problems)
     store = open_store(settings, clock)
@@ -88,14 +92,6 @@ def signing_keys(settings: Settings, clock: Clock) -> Keys:
     return NetworkKeys(OpenIdIssuers(settings.token_authority).keys, clock)
 
 
-def unsupported(fleet: Fleet) -> tuple[str, ...]:
-    return tuple(
-        f"backends.{each.name}.auth: {each.auth.kind.value!r} is not supported yet; use none"
-        for each in fleet.backends.values()
-        if each.auth.kind is not AuthKind.NONE
-    )
-
-
 def open_store(settings: Settings, clock: Clock) -> Store:
     if settings.store == "cosmos":
         raise ConfigurationError(("GANGLION_STORE: cosmos is not supported yet; use sqlite",))
@@ -108,7 +104,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     answering = Answering(
         turns=ports.turns,
         beliefs=beliefs,
-        clients=backend_clients(ports.fleet, settings),
+        clients=backend_clients(ports.fleet, settings, ports.clock),
         clock=ports.clock,
         pace=Pace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
@@ -140,11 +136,15 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     }
 
 
-def backend_clients(fleet: Fleet, settings: Settings) -> Mapping[str, BackendClient]:
+def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, BackendClient]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     http = httpx.AsyncClient(limits=limits, trust_env=False)
+    credentials = BackendCredentials(
+        federation=settings.federation, variables=settings.variables, clock=clock, client_id=settings.identity
+    )
     return {
-        name: OpenAIBackend(backend, http, silence_s=settings.silence_s) for name, backend in fleet.backends.items()
+        name: OpenAIBackend(backend, http, silence_s=settings.silence_s, credentials=credentials)
+        for name, backend in fleet.backends.items()
     }
 
 

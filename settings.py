@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
+from domain.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
@@ -24,6 +25,8 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
+    identity: str | None
+    federation: Federation
     telemetry: str
     body_limit: int
     flush_s: float
@@ -55,6 +58,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=names),
+        identity=reader.optional("IDENTITY_CLIENT_ID", convert=str),
+        federation=read_federation(reader),
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
@@ -75,7 +80,13 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     given = {name for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY") if environment.get(PREFIX + name)}
     reader.refuse(on_azure and "TOKEN_KEYS" in given, "TOKEN_KEYS", "a local signing key is refused on Azure")
     reader.refuse(len(given) > 1, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
-    reader.refuse(on_azure and not settings.token_authority.startswith("https:"), "TOKEN_AUTHORITY", "on Azure: https")
+    addresses = {
+        "TOKEN_AUTHORITY": settings.token_authority,
+        "GOOGLE_STS_URL": settings.federation.sts_url,
+        "GOOGLE_IAM_URL": settings.federation.iam_url,
+    }
+    for name, address in addresses.items():
+        reader.refuse(on_azure and not address.startswith("https:"), name, "on Azure nothing goes without TLS")
     reader.finish()
     return settings
 
@@ -99,7 +110,12 @@ class Reader:
             return convert(default or "1")
 
     def optional[T](self, name: str, *, convert: Callable[[str], T]) -> T | None:
-        return self.value(name, convert=convert) if self.environment.get(PREFIX + name) else None
+        text = self.environment.get(PREFIX + name)
+        try:
+            return convert(text) if text else None
+        except ValueError as error:
+            self.problems.append(f"{PREFIX}{name} is {text!r}: {error}")
+            return None
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
         text = self.environment.get(PREFIX + name) or default
@@ -113,6 +129,16 @@ class Reader:
     def finish(self) -> None:
         if self.problems:
             raise ConfigurationError(tuple(self.problems))
+
+
+def read_federation(reader: Reader) -> Federation:
+    return Federation(
+        provider=reader.optional("GOOGLE_PROVIDER", convert=provider_name),
+        scope=reader.optional("GOOGLE_SUBJECT_SCOPE", convert=str),
+        service_account=reader.optional("GOOGLE_SERVICE_ACCOUNT", convert=service_account_name),
+        sts_url=reader.value("GOOGLE_STS_URL", default=STS_URL, convert=origin),
+        iam_url=reader.value("GOOGLE_IAM_URL", default=IAM_URL, convert=origin),
+    )
 
 
 def positive(text: str) -> float:

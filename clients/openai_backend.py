@@ -7,12 +7,14 @@ in `domain.postures`.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Any
 
 import httpx
 
 from clients.backends import BackendError, Call, End, Text
 from clients.chat_answer import ChatAnswer
+from clients.credentials.port import Anonymous, Credentials
 from clients.event_frames import EventFrames
 from domain.fleet import Backend, Continuation
 from domain.items import Item, ItemKind, Role
@@ -39,15 +41,27 @@ TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
 class OpenAIBackend:
     """One backend. Its first words may take all of its request's time; `silence_s` bounds the pauses after them."""
 
-    def __init__(self, backend: Backend, http: httpx.AsyncClient, *, silence_s: float) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        http: httpx.AsyncClient,
+        *,
+        silence_s: float,
+        credentials: Credentials | None = None,
+    ) -> None:
         self.backend = backend
         self.http = http
         self.silence_s = silence_s
+        self.credentials = credentials or Anonymous()
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
         body = request_body(self.backend, call)
-        headers = {"accept": "text/event-stream"} | ({"traceparent": call.traceparent} if call.traceparent else {})
+        headers = {
+            **await self.credentials.header(self.backend),
+            "accept": "text/event-stream",
+            **({"traceparent": call.traceparent} if call.traceparent else {}),
+        }
         url = f"{self.backend.url}/chat/completions"
         request = self.http.build_request("POST", url, json=body, headers=headers, timeout=timeouts())
         until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
@@ -56,6 +70,8 @@ class OpenAIBackend:
                 response = await self.http.send(request, stream=True)
         except (httpx.HTTPError, TimeoutError) as error:
             raise BackendError(transport_failure(error, text_received=False)) from error
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            self.credentials.rejected(self.backend)
         try:
             async with aclosing(self.pieces(response, until)) as pieces:
                 yield pieces

@@ -56,12 +56,15 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """How a call proves who we are. `setting` names the environment variable that holds a static bearer token."""
+    """How a call proves who we are. `setting` names the environment variable that holds a static bearer token;
+    `service_account` is the one of Google's to impersonate, where it is not the app's usual one.
+    """
 
     kind: AuthKind = AuthKind.NONE
     audience: str | None = None
     scope: str | None = None
     setting: str | None = None
+    service_account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
+from domain.federation import service_account_name
 from domain.fleet import (
     AUTO,
     Adapter,
@@ -203,7 +204,9 @@ def read_auth(table: Table, url: str, variables: Mapping[str, str]) -> Auth:
         audience=None if audience is None else expanded(audience, variables),
         scope=table.optional("scope", table.text),
         setting=table.optional("setting", table.text),
+        service_account=table.optional("service_account", table.text),
     )
+    check_service_account(auth.service_account, table)
     need = AUTH_NEEDS.get(kind)
     if need and need not in table.values:
         table.problems.append(f"{table.name_of(need)}: expected text, which {kind} needs, found nothing")
@@ -211,6 +214,13 @@ def read_auth(table: Table, url: str, variables: Mapping[str, str]) -> Auth:
         table.problems.append(f"{table.path}: expected an https address to send a token to, found {url!r}")
     table.close()
     return auth
+
+
+def check_service_account(name: str | None, table: Table) -> None:
+    try:
+        service_account_name(name or "a@a.gserviceaccount.com")
+    except ValueError:
+        table.complain("service_account", "NAME@PROJECT.iam.gserviceaccount.com")
 
 
 def private(url: str) -> bool:

@@ -41,6 +41,12 @@ class FailureKind(StrEnum):
     BAD_FRAME = "bad_frame"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     TRUNCATED = "truncated"
+    CREDENTIALS_REFUSED = "credentials_refused"
+    CREDENTIALS_UNREACHABLE = "credentials_unreachable"
+
+
+CREDENTIAL_KINDS: Final = (FailureKind.CREDENTIALS_REFUSED, FailureKind.CREDENTIALS_UNREACHABLE)
+"""The backend was never asked: what it would have to be told could not be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,8 @@ DEFAULTS: Final = (
     kind_row(Posture.BROKEN, FailureKind.REFUSED, "nothing listens there"),
     kind_row(Posture.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
     kind_row(Posture.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
+    kind_row(Posture.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
+    kind_row(Posture.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
     kind_row(Posture.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
     kind_row(Posture.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
     kind_row(Posture.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),
@@ -149,6 +157,9 @@ def header_holds(condition: str, headers: Mapping[str, str]) -> bool:
 
 
 def subject_of(failure: Failure) -> str:
+    """Return what was seen. Where no backend was asked, the body is our own word for why."""
+    if failure.kind in CREDENTIAL_KINDS and failure.body:
+        return failure.body
     what = f"status {failure.status}" if failure.kind is FailureKind.STATUS else failure.kind.value.replace("_", " ")
     return f"{what} in mid-answer" if failure.text_received else what
 
