@@ -1,0 +1,88 @@
+"""How long does it take to know a caller by his access token, warm, and does it ask anybody?
+
+`python -m benches.tokens [TOKENS]`: microseconds. Every token is another one, as no token is remembered.
+"""
+
+import asyncio
+import sys
+import time
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from jwt.algorithms import RSAAlgorithm
+
+from benches.tables import percentile, print_table
+from clients.clock import SystemClock
+from clients.network_keys import NetworkKeys
+from clients.signing_keys import KeySet, usable_keys
+from clients.tokens import TokenAuthenticator
+from domain.claims import Expected, Origin
+
+TOKENS = 2000
+LIMIT_US = 300
+TENANT = "11111111-1111-1111-1111-111111111111"
+OID = "22222222-2222-2222-2222-222222222222"
+CLIENT = "33333333-3333-3333-3333-333333333333"
+AUDIENCE = "44444444-4444-4444-4444-444444444444"
+
+
+class Issuer:
+    """Publishes one key and counts who asks for it."""
+
+    def __init__(self, bits: int) -> None:
+        self.key = generate_private_key(65_537, bits)
+        self.asked = 0
+
+    async def keys(self, origin: Origin) -> KeySet:
+        self.asked += 1
+        await asyncio.sleep(0)
+        shown = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return usable_keys({"keys": [{**shown, "use": "sig", "kid": "one"}]}, origin)
+
+    def token(self, number: int, now: float) -> str:
+        """Sign a token of about the size of Entra's."""
+        claims = {
+            "ver": "2.0",
+            "iss": f"https://login.microsoftonline.com/{TENANT}/v2.0",
+            "aud": AUDIENCE,
+            "tid": TENANT,
+            "oid": OID,
+            "azp": CLIENT,
+            "scp": "access_as_user",
+            "iat": int(now),
+            "nbf": int(now),
+            "exp": int(now) + 3600,
+            "uti": f"token {number}",
+            "filler": "x" * 700,
+        }
+        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": "one"})
+
+
+async def measure(bits: int, tokens: int) -> list[float]:
+    """Return microseconds a token."""
+    clock, issuer = SystemClock(), Issuer(bits)
+    expected = Expected(audience=AUDIENCE, tenants=frozenset({TENANT}))
+    judge = TokenAuthenticator(keys=NetworkKeys(issuer.keys, clock), expected=expected, clock=clock)
+    texts = [issuer.token(number, clock.now()) for number in range(tokens)]
+    await judge.authenticate(texts[0])
+    times: list[float] = []
+    for text in texts:
+        start = time.perf_counter()
+        owner = await judge.authenticate(text)
+        times.append((time.perf_counter() - start) * 1_000_000)
+        assert owner.subject == f"user:{OID}"
+    assert issuer.asked == 1
+    return times
+
+
+def main() -> None:
+    tokens = int(sys.argv[1]) if len(sys.argv) > 1 else TOKENS
+    rows: list[tuple[str, ...]] = []
+    for bits in (2048, 4096):
+        times = asyncio.run(measure(bits, tokens))
+        rows.append((f"RSA {bits}", *(f"{percentile(times, share):.0f}" for share in (0.5, 0.95)), str(LIMIT_US)))
+    print_table(("validating a token", "median µs", "p95 µs", "limit"), rows)
+
+
+if __name__ == "__main__":
+    main()
