@@ -7,6 +7,7 @@ from typing import Literal
 
 from standins import instance
 from standins.child import python
+from standins.federation import SERVICE_ACCOUNT
 
 type Model = Literal["real", "scripted"]
 MODELS = ("real", "scripted")
@@ -34,9 +35,19 @@ class Options:
     say: Callable[[str], None] = lambda _line: None
 
 
-def model_commands(options: Options, data: Path) -> dict[str, list[str]]:
+IDENTITY = "identity"
+GOOGLE_KEYS = "/oauth2/v3/certs"
+
+
+def service_commands(data: Path) -> dict[str, list[str]]:
+    """Gives what the models rest on."""
+    return {IDENTITY: python("standins.issuer", "--data", data)}
+
+
+def model_commands(options: Options, data: Path, issuer: str) -> dict[str, list[str]]:
+    """Gives the command of each model; `issuer` is where the keys of the callers' ID tokens are."""
     awake = awake_commands(options) if options.awake or not options.cold else {}
-    return {**awake, **(sleeping_commands(options, data) if options.cold else {})}
+    return {**awake, **(sleeping_commands(options, data, issuer) if options.cold else {})}
 
 
 def awake_commands(options: Options) -> dict[str, list[str]]:
@@ -52,16 +63,19 @@ def awake_commands(options: Options) -> dict[str, list[str]]:
     }
 
 
-def sleeping_commands(options: Options, data: Path) -> dict[str, list[str]]:
+def sleeping_commands(options: Options, data: Path, issuer: str) -> dict[str, list[str]]:
+    gate = ("--keys", issuer + GOOGLE_KEYS, "--invoker", SERVICE_ACCOUNT)
     if options.model == "real":
         model = python("standins.llama", "--context", 4096, "--slots", 2)
-        return {"laptop-gpu": gpu_command(options, data / "laptop-gpu", model, concurrency=2)}
+        return {"laptop-gpu": gpu_command(options, data / "laptop-gpu", gate, model, concurrency=2)}
     model = python("standins.scripted", *pace_of(options))
-    return {"scripted-gpu": gpu_command(options, data / "scripted-gpu", model, concurrency=8)}
+    return {"scripted-gpu": gpu_command(options, data / "scripted-gpu", gate, model, concurrency=8)}
 
 
-def gpu_command(options: Options, data: Path, model: Sequence[str], *, concurrency: int) -> list[str]:
-    given = ("--start", options.cold, "--concurrency", concurrency, *options.gpu, "--no-auth", "--data", data)
+def gpu_command(
+    options: Options, data: Path, gate: Sequence[str], model: Sequence[str], *, concurrency: int
+) -> list[str]:
+    given = ("--start", options.cold, "--concurrency", concurrency, *gate, *options.gpu, "--data", data)
     return [*python("standins.cloud_run", *given), "--", *model]
 
 

@@ -93,10 +93,10 @@ def watch(stage: Stage) -> None:
         time.sleep(WATCH_S)
         if stage.host and not stage.host.alive:
             raise stage.host.failure(f"ended with exit code {stage.host.process.returncode}")
-        for name, child in stage.models.items():
+        for name, child in (stage.services | stage.models).items():
             if name not in gone and not child.alive:
                 gone.add(name)
-                say(f"the model {name} ended; its log is {child.plan.log}")
+                say(f"{name} ended; its log is {child.plan.log}")
 
 
 def say(line: str) -> None:

@@ -1,6 +1,7 @@
 """How is everything started on this machine, and stopped again?
 
-A Stage starts the models and the Functions host as child processes; it is a context manager, sync and async:
+A Stage starts the clouds' stand-ins, the models and the Functions host as child processes; it is a context manager,
+sync and async:
 
     with Stage(Options(data=folder, model="scripted", rate=0)) as stage:
         httpx.get(f"{stage.base_url}/v1/models", headers={"Authorization": f"Bearer {stage.token()}"})
@@ -11,8 +12,8 @@ import contextlib
 import os
 from typing import Any, Self
 
-from standins import identity, instance
-from standins.cast import Options, model_commands
+from standins import federation, identity, instance
+from standins.cast import IDENTITY, Options, model_commands, service_commands
 from standins.child import Child, Plan, StartError, kill_pid, python, read_json
 from standins.clock import now
 from standins.ports import free_port, is_free
@@ -31,6 +32,7 @@ class Stage:
         self.port = options.port or free_port()
         self.data = (options.data or instance.ROOT / ".run" / str(self.port)).absolute()
         self.state = self.data / "devhost.json"
+        self.services: dict[str, Child] = {}
         self.models: dict[str, Child] = {}
         self.ports: dict[str, int] = {}
         self.host: Child | None = None
@@ -52,8 +54,12 @@ class Stage:
     def model_url(self, name: str) -> str:
         return f"http://{HOST}:{self.ports[name]}"
 
+    @property
+    def issuer_url(self) -> str:
+        return self.model_url(IDENTITY)
+
     def log(self, name: str) -> str:
-        """Reads what a child, "devhost" or a model, has printed."""
+        """Reads what a child, "devhost", a service or a model, has printed."""
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
 
     def start(self) -> Self:
@@ -61,7 +67,8 @@ class Stage:
             raise PortInUseError(f"port {self.port} is in use; choose another, as in PORT={self.port + 1}")
         self.data.mkdir(parents=True, exist_ok=True)
         try:
-            self.start_models()
+            self.start_all(self.services, service_commands(self.data))
+            self.start_all(self.models, self.model_commands())
             if self.options.host:
                 self.start_host()
         except BaseException:
@@ -69,19 +76,20 @@ class Stage:
             raise
         return self
 
-    def start_models(self) -> None:
-        for name, command in model_commands(self.options, self.data).items():
-            self.start_model(name, command)
-        for name, child in self.models.items():
-            self.options.say(f"waiting for the model {name}")
+    def model_commands(self) -> dict[str, list[str]]:
+        return model_commands(self.options, self.data, self.issuer_url)
+
+    def start_all(self, children: dict[str, Child], commands: dict[str, list[str]]) -> None:
+        for name, command in commands.items():
+            children[name] = self.start_child(name, command)
+        for name, child in children.items():
+            self.options.say(f"waiting for {name}")
             self.ports[name] = child.wait_for(child.ready_port, READY_S)
         self.publish()
 
-    def start_model(self, name: str, command: list[str]) -> None:
+    def start_child(self, name: str, command: list[str]) -> Child:
         log = self.data / "logs" / f"{name}.log"
-        self.models[name] = Child(
-            Plan(name=name, command=command, environment=os.environ, log=log, folder=instance.ROOT)
-        )
+        return Child(Plan(name=name, command=command, environment=os.environ, log=log, folder=instance.ROOT))
 
     def start_host(self) -> None:
         self.state.unlink(missing_ok=True)
@@ -101,15 +109,23 @@ class Stage:
         return {
             "GANGLION_STORE": "sqlite",
             "GANGLION_DATA": str(self.data),
-            "GANGLION_TOKEN_KEYS": str(self.issuer.key_set),
+            "GANGLION_TOKEN_AUTHORITY": self.issuer_url,
             "GANGLION_TOKEN_AUDIENCE": identity.AUDIENCE,
             "GANGLION_TOKEN_TENANTS": ",".join(tenants),
             "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "console",
+            "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
+            "IDENTITY_HEADER": self.issuer.secret,
+            "GANGLION_GOOGLE_STS_URL": self.issuer_url,
+            "GANGLION_GOOGLE_IAM_URL": self.issuer_url,
+            "GANGLION_GOOGLE_PROVIDER": federation.PROVIDER,
+            "GANGLION_GOOGLE_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
+            "GANGLION_GOOGLE_SERVICE_ACCOUNT": federation.SERVICE_ACCOUNT,
             **urls,
         }
 
     def publish(self) -> None:
-        services = {name: instance.Service(port=self.ports[name], pid=child.pid) for name, child in self.models.items()}
+        started = {**self.services, **self.models}.items()
+        services = {name: instance.Service(port=self.ports[name], pid=child.pid) for name, child in started}
         instance.write(
             instance.Instance(
                 port=self.port,
@@ -126,7 +142,7 @@ class Stage:
         """Stops what was started, in reverse order."""
         if self.host:
             self.host.stop()
-        for child in reversed(self.models.values()):
+        for child in (*reversed(self.models.values()), *reversed(self.services.values())):
             child.stop()
         instance.forget(self.port)
 
@@ -184,9 +200,19 @@ class Stage:
 
     def restart_model(self, name: str) -> None:
         """Starts a model again on the port that it had, so that nothing else needs to know."""
-        self.models[name].stop()
-        self.start_model(name, on_port(model_commands(self.options, self.data)[name], self.ports[name]))
-        self.models[name].wait_for(self.models[name].ready_port, READY_S)
+        self.restart(name, self.models, self.model_commands())
+
+    def kill_service(self, name: str) -> None:
+        self.services[name].kill()
+
+    def restart_service(self, name: str) -> None:
+        """Starts a stand-in of the clouds again on the port that it had."""
+        self.restart(name, self.services, service_commands(self.data))
+
+    def restart(self, name: str, children: dict[str, Child], commands: dict[str, list[str]]) -> None:
+        children[name].stop()
+        children[name] = self.start_child(name, on_port(commands[name], self.ports[name]))
+        children[name].wait_for(children[name].ready_port, READY_S)
         self.publish()
 
     def __enter__(self) -> Self:

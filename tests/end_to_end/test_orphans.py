@@ -51,7 +51,7 @@ def second_host(first: Stage, folder: Path) -> Stage:
         source.backup(copy)
     source.close()
     copy.close()
-    shared = {name: first.environment()[name] for name in ("GANGLION_DATA", "GANGLION_TOKEN_KEYS")}
+    shared = {name: first.environment()[name] for name in ("GANGLION_DATA", "GANGLION_TOKEN_AUTHORITY")}
     options = hasty(folder, rate=FASTER)
     return Stage(replace(options, environment={**options.environment, **shared}))
 

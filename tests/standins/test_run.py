@@ -18,7 +18,7 @@ from standins.identity import guid_of
 from standins.ports import free_port
 from tests.standins.processes import ROOT, lives, wait_until
 
-SETTINGS = 8
+SETTINGS = 15
 
 
 def environment(port: int, data: Path, **more: str) -> dict[str, str]:

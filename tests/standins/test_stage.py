@@ -1,6 +1,5 @@
 """Does a stage start what it says, recover what it kills, and leave nothing behind?"""
 
-import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +41,7 @@ def test_the_settings_name_what_runs(stage: Stage) -> None:
 
 def test_its_tokens_are_verified_by_the_keys_it_names(stage: Stage) -> None:
     settings = stage.environment()
-    keys = jwt.PyJWKSet.from_dict(json.loads(Path(settings["GANGLION_TOKEN_KEYS"]).read_text()))
+    keys = jwt.PyJWKSet.from_dict(httpx.get(f"{settings['GANGLION_TOKEN_AUTHORITY']}/common/discovery/keys").json())
     audience = settings["GANGLION_TOKEN_AUDIENCE"]
     claims = jwt.decode(stage.token(user="bob"), keys.keys[0], algorithms=["RS256"], audience=audience)
     assert claims["oid"] == guid_of("user", "contoso/bob")
@@ -87,6 +86,15 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUseError, match=f"port {port} is in use"):
             Stage(Options(port=port, data=tmp_path, host=False)).start()
+
+
+def test_its_issuer_comes_back_with_its_keys(stage: Stage) -> None:
+    token, address = stage.token(), f"{stage.issuer_url}/common/discovery/keys"
+    stage.kill_service("identity")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+    stage.restart_service("identity")
+    assert jwt.get_unverified_header(token)["kid"] in httpx.get(address).text
 
 
 async def test_it_is_an_async_context_manager_too(tmp_path: Path) -> None:
