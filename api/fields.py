@@ -108,7 +108,7 @@ def is_ignored(name: str, value: Any, rule: Rule) -> bool:
 
 def is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
     """Tell whether a value says what is so anyway; false is no 0 here."""
-    return value is None or (not isinstance(value, bool) and value in neutral)
+    return value is None or any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
 
 
 def ignored_header(names: tuple[str, ...]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """How are turns asked for, read, followed and cancelled over HTTP?"""
 
+from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
@@ -8,6 +9,7 @@ from api.admission import Admission, read_try
 from api.authentication import Authenticator, owner_of
 from api.bodies import read_body, read_object
 from api.errors import json_answer
+from api.events import frames as shown_events
 from api.fields import ignored_header
 from api.rendering import openai_from_response
 from api.requests import asked_from_openai
@@ -87,7 +89,7 @@ class Responses:
         return json_answer(openai_from_response(turn, log))
 
     def streamed(self, turn: Turn, *, after: int, headers: dict[str, str]) -> Response:
-        frames = self.tail.stream(turn, after=after)
+        frames = self.tail.stream(turn, partial(shown_events, after=after))
         return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
 
 

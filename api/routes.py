@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from api.admission import Admission
 from api.authentication import Authenticator
+from api.chat import ChatCompletions
 from api.errors import Handler, guarded
 from api.health import Health
 from api.models import Models
@@ -54,7 +55,7 @@ class Ports:
 
 def routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return every HTTP function, guarded. The host tries them in the order of their names: the catch-all is last."""
-    known = (*response_routes(ports), *other_routes(ports))
+    known = (*response_routes(ports), *chat_routes(ports), *other_routes(ports))
     methods: dict[str, tuple[str, ...]] = {}
     for each in known:
         methods[each.template] = (*methods.get(each.template, ()), *each.methods)
@@ -85,6 +86,18 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
         got(ports, "http_responses_retrieve", one, responses.retrieve),
         got(ports, "http_responses_route", f"{one}/route", reports.route),
     )
+
+
+def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    chat = ChatCompletions(
+        authenticator=ports.authenticator,
+        admission=admission(ports),
+        tail=Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=ports.settings.body_limit,
+        sync_wait_s=ports.settings.sync_wait_s,
+    )
+    return (posted(ports, "http_chat_create", "v1/chat/completions", chat.create),)
 
 
 def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:

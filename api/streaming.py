@@ -4,11 +4,11 @@ Every reader follows the log, so it makes no difference which instance writes it
 was cut off.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from api.events import DONE, KEEP_ALIVE, frames
+from api.events import DONE, KEEP_ALIVE
 from clients.clock import Clock
 from clients.turns import Turns
 from domain.errors import Retryable, Unavailable
@@ -20,6 +20,10 @@ HEARTBEAT_S = 15.0
 SHORTEST_WAIT_S = 0.025
 LONGEST_WAIT_S = 0.25
 GROWTH = 1.5
+
+
+type Show = Callable[[Response, Transcript, Slot], Iterable[bytes]]
+"""Gives the bytes of a slot's events as a caller is to see them; the transcript is the log up to the slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +42,8 @@ class Tail:
         self.clock = clock
         self.stream_s = stream_s
 
-    async def stream(self, response: Response, *, after: int = -1) -> AsyncIterator[bytes]:
-        """Give the server-sent events numbered above `after`, to the end of the turn.
+    async def stream(self, response: Response, show: Show) -> AsyncIterator[bytes]:
+        """Give the log as server-sent events, to the end of the turn.
 
         Raises Unavailable after `stream_s` seconds: a clean end would look like the turn's.
         """
@@ -47,7 +51,7 @@ class Tail:
         yield KEEP_ALIVE
         async with aclosing(self.follow(response)) as news:
             async for each in news:
-                for part in rendered(response, each, after):
+                for part in rendered(response, each, show):
                     said_at = self.clock.now()
                     yield part
                 now = self.clock.now()
@@ -90,11 +94,11 @@ class Tail:
             return ()
 
 
-def rendered(response: Response, news: News, after: int) -> Iterator[bytes]:
+def rendered(response: Response, news: News, show: Show) -> Iterator[bytes]:
     """Give the bytes of each slot that has events to show."""
     log = news.before
     for slot in news.slots:
-        part = b"".join(frames(response, log, slot, after=after))
+        part = b"".join(show(response, log, slot))
         if part:
             yield part
         log = after_slot(log, slot)

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from api.events import DONE, KEEP_ALIVE
+from api.events import DONE, KEEP_ALIVE, frames
 from api.streaming import HEARTBEAT_S, Tail
 from clients.turns import Turns
 from domain.errors import Unavailable
@@ -19,6 +20,7 @@ from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import Fault, Faults, FlakyStore
 from tests.fakes.worlds import OWNER
 
+everything = partial(frames, after=-1)
 BODY = {"input": "hi", "model": "model", "background": True}
 
 
@@ -89,7 +91,7 @@ async def test_a_reader_that_goes_away_is_forgotten() -> None:
 
 async def test_silence_is_filled_with_comments() -> None:
     one = api()
-    stream = tail(one).stream(await held(one), after=1)
+    stream = tail(one).stream(await held(one), partial(frames, after=1))
     parts = [await anext(stream)]
     for _ in range(3):
         one.world.clock.advance(HEARTBEAT_S)
@@ -99,7 +101,7 @@ async def test_silence_is_filled_with_comments() -> None:
 
 async def test_a_stream_past_its_time_says_how_to_go_on() -> None:
     one = api()
-    stream = tail(one, stream_s=1).stream(await held(one), after=1)
+    stream = tail(one, stream_s=1).stream(await held(one), partial(frames, after=1))
     assert await anext(stream) == KEEP_ALIVE
     one.world.clock.advance(2)
     with pytest.raises(Unavailable, match="starting_after"):
@@ -112,8 +114,8 @@ async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing()
     await one.world.run(turn)
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
     patient = Tail(Turns(broken, one.world.clock), one.world.clock, stream_s=1500)
-    seen = b"".join([part async for part in patient.stream(turn)])
-    assert seen == b"".join([part async for part in tail(one).stream(turn)])
+    seen = b"".join([part async for part in patient.stream(turn, everything)])
+    assert seen == b"".join([part async for part in tail(one).stream(turn, everything)])
     assert len(broken.calls) == 4
 
 
@@ -122,7 +124,7 @@ async def test_every_reader_of_a_turn_reads_the_same() -> None:
     turn = await held(one)
 
     async def read() -> bytes:
-        return b"".join([part async for part in tail(one).stream(turn)])
+        return b"".join([part async for part in tail(one).stream(turn, everything)])
 
     readers = [asyncio.create_task(read()) for _ in range(10)]
     await one.world.run(turn)

@@ -1,0 +1,73 @@
+"""How is Chat Completions answered, by the same turns as Responses?"""
+
+from functools import partial
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+
+from api.admission import Admission, read_try
+from api.authentication import Authenticator, owner_of
+from api.bodies import read_body, read_object
+from api.chat_rendering import chat_frames, chat_from_response
+from api.chat_requests import asked_from_chat
+from api.errors import Posture, error_answer, json_answer
+from api.fields import ignored_header
+from api.rendering import FAILED_MESSAGE
+from api.responses import STREAM_HEADERS
+from api.streaming import Tail
+from clients.orchestrations import OpenOrchestrations
+from domain.errors import Unavailable
+from domain.log import Ending, Status
+
+FAILURES = {
+    "rate_limit_exceeded": Posture(status=429, type="rate_limit_exceeded", code="rate_limit_exceeded"),
+    "invalid_prompt": Posture(status=400, code="invalid_prompt"),
+}
+"""What a failed turn is as an error of HTTP; the rest is the server's."""
+
+FAILED = Posture(status=500, type="server_error", code="server_error")
+
+
+class ChatCompletions:
+    """The HTTP function of chat completions. `client` is the durable client of the invocation."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        admission: Admission,
+        tail: Tail,
+        open_orchestrations: OpenOrchestrations,
+        body_limit: int,
+        sync_wait_s: float,
+    ) -> None:
+        self.authenticator = authenticator
+        self.admission = admission
+        self.tail = tail
+        self.open_orchestrations = open_orchestrations
+        self.body_limit = body_limit
+        self.sync_wait_s = sync_wait_s
+
+    async def create(self, req: Request, client: Any) -> Response:
+        """`POST /v1/chat/completions`"""
+        owner = await owner_of(req, self.authenticator)
+        body = read_object(await read_body(req, limit=self.body_limit))
+        asked = asked_from_chat(body)
+        sent = read_try(req, body)
+        turn = await self.admission.admit(owner, asked.turn, sent, self.open_orchestrations(client))
+        headers = ignored_header(asked.turn.ignored)
+        if asked.turn.stream:
+            show = partial(chat_frames, include_usage=asked.include_usage)
+            frames = self.tail.stream(turn, show)
+            return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+        log = await self.tail.ended(turn, within_s=self.sync_wait_s)
+        if log.ending is None:
+            raise Unavailable("The answer takes longer than a request may last; the same request again goes on.")
+        if log.status is Status.FAILED:
+            return failed(log.ending)
+        return json_answer(chat_from_response(turn, log), headers=headers)
+
+
+def failed(ending: Ending) -> Response:
+    posture = FAILURES.get(ending.code, FAILED)
+    return error_answer(posture, ending.message or FAILED_MESSAGE)

@@ -1,0 +1,161 @@
+"""What turn does a caller of Chat Completions ask for?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from api.fields import GROUP, HONOURED, IGNORED, Rule, ignored_fields, refused_unless
+from api.inputs import ITEMS_LIMIT, Given
+from api.requests import AUTO, Asked, MetadataKey, MetadataValue, deadline_of
+from api.validation import Part, validated
+from domain.errors import Invalid
+from domain.items import Item, ItemKind, Role
+from domain.turns import Sampling
+
+CHAT_FIELDS: Mapping[str, Rule] = {
+    "max_completion_tokens": HONOURED,
+    "max_tokens": HONOURED,
+    "messages": HONOURED,
+    "metadata": HONOURED,
+    "model": HONOURED,
+    "store": HONOURED,
+    "stream": HONOURED,
+    "stream_options": GROUP,
+    "stream_options.include_usage": HONOURED,
+    "stream_options.include_obfuscation": IGNORED,
+    "temperature": HONOURED,
+    "top_p": HONOURED,
+    "parallel_tool_calls": IGNORED,
+    "prompt_cache_key": IGNORED,
+    "prompt_cache_retention": IGNORED,
+    "safety_identifier": IGNORED,
+    "service_tier": IGNORED,
+    "user": IGNORED,
+    "audio": refused_unless(),
+    "frequency_penalty": refused_unless(0),
+    "function_call": refused_unless("auto", "none"),
+    "functions": refused_unless([]),
+    "logit_bias": refused_unless({}),
+    "logprobs": refused_unless(False),
+    "modalities": refused_unless(["text"]),
+    "n": refused_unless(1),
+    "prediction": refused_unless(),
+    "presence_penalty": refused_unless(0),
+    "reasoning_effort": refused_unless("none"),
+    "response_format": refused_unless({"type": "text"}),
+    "seed": refused_unless(),
+    "stop": refused_unless([]),
+    "tool_choice": refused_unless("auto", "none"),
+    "tools": refused_unless([]),
+    "top_logprobs": refused_unless(0),
+    "verbosity": refused_unless("medium"),
+    "web_search_options": refused_unless(),
+}
+
+
+def as_parts(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class ChatPart(Part):
+    type: Literal["text"]
+    text: str
+
+
+type ChatContent = Annotated[list[ChatPart], BeforeValidator(as_parts)]
+
+
+class CalledFunction(Part):
+    name: str = Field(min_length=1, max_length=256)
+    arguments: str
+
+
+class ToolCall(Part):
+    id: str = Field(min_length=1, max_length=256)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ChatMessage(Part):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: ChatContent | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.content or ())
+
+
+class StreamOptions(Part):
+    include_usage: bool | None = None
+
+
+class ChatRequest(Part):
+    """The body of `POST /v1/chat/completions`: the fields that are honoured."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = AUTO
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedChat:
+    """A turn, and whether its stream tells the usage."""
+
+    turn: Asked
+    include_usage: bool
+
+
+def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
+    """Read the body of `POST /v1/chat/completions`; raises Invalid naming the first field that is wrong."""
+    ignored = ignored_fields(body, CHAT_FIELDS)
+    request = validated(ChatRequest, body)
+    metadata = request.metadata or {}
+    turn = Asked(
+        model=request.model,
+        given=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
+        stream=bool(request.stream),
+        store=request.store is True,
+        sampling=Sampling(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_output_tokens=request.max_completion_tokens or request.max_tokens,
+        ),
+        metadata=metadata,
+        deadline_s=deadline_of(metadata),
+        ignored=ignored,
+    )
+    return AskedChat(turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage))
+
+
+def items_of(message: ChatMessage, index: int) -> tuple[Given, ...]:
+    """Return the items of one message: its text, then the functions that it calls."""
+    if message.role == "tool":
+        return (tool_output(message, index),)
+    calls = tuple(
+        Item(id="", kind=ItemKind.FUNCTION_CALL, text=call.function.arguments, name=call.function.name, call_id=call.id)
+        for call in message.tool_calls or ()
+    )
+    if message.content is None and not calls:
+        path = f"messages[{index}].content"
+        raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
+    said = () if message.content is None else (Item(id="", role=Role(message.role), text=message.text),)
+    return (*said, *calls)
+
+
+def tool_output(message: ChatMessage, index: int) -> Item:
+    if not message.tool_call_id:
+        path = f"messages[{index}].tool_call_id"
+        raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
+    kind = ItemKind.FUNCTION_OUTPUT
+    return Item(id="", kind=kind, role=Role.USER, text=message.text, call_id=message.tool_call_id)
