@@ -125,12 +125,15 @@ class Infer:
 
 
 def known_outcome(log: Transcript, number: int) -> wire.InferredWire | None:
-    """Return what the log says of an attempt already: its response has ended, or an outcome is written."""
+    """Return what the log says of an attempt already: its response has ended, or an outcome is written.
+
+    A delivery so late that a later attempt has come to its outcome is asked by nobody any more.
+    """
     if log.ending:
         return ENDED
     if log.outcome and log.outcome.attempt == number:
         return inferred(log.outcome)
-    return None
+    return HANDOVER if log.outcome and log.outcome.attempt > number else None
 
 
 def inferred(outcome: Outcome) -> wire.InferredWire:

@@ -40,6 +40,8 @@ PRICE = TokenPrice(
     output=Decimal(2),
 )
 
+PACE = Pace(flush_s=0.05, handover_s=480)
+
 
 def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL) -> Backend:
     return Backend(
@@ -63,6 +65,7 @@ class World:
     store: Store
     clock: FakeClock
     backends: Mapping[str, tuple[Backend, BackendClient]]
+    pace: Pace = PACE
     turns: Turns = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
@@ -82,7 +85,7 @@ class World:
             beliefs=beliefs,
             clients={name: client for name, (_, client) in self.backends.items()},
             clock=self.clock,
-            pace=Pace(flush_s=0.05, handover_s=480),
+            pace=self.pace,
         )
         infer = Infer(
             turns=self.turns,

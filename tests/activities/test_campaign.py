@@ -1,0 +1,302 @@
+"""Does a turn keep its word when workers die or only seem to, and cancels, sweeps and second starts come between?
+
+Every seed is one story of one turn on a few workers that share a store, in time that costs nothing.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from random import Random
+from typing import Any
+
+import pytest
+
+from activities.answering import Pace
+from activities.sweep import Patience, Sweep
+from clients.backends import BackendError, Call, End, Text
+from clients.ledger import Ledger
+from clients.orchestrations import turn_wire
+from clients.turns import Turns
+from domain.errors import GanglionError, Retryable
+from domain.fleet import Continuation
+from domain.log import Event, EventKind, Slot, Status, Usage
+from domain.money import AttemptStatus, ReservationStatus
+from domain.postures import Failure, FailureKind
+from domain.transcript import kept_items, read_log
+from domain.turns import Response
+from tests.fakes.clocks import START, FakeClock, InstantLoop
+from tests.fakes.orchestration import Run
+from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER, World, backend
+
+TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
+"""What a backend may answer; that they begin alike is what makes a mixture possible."""
+
+HANDOVER_S = 20.0
+PATIENCE = Patience(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
+ZOMBIES = 2
+NORMAL = range(300)
+CHUNK, CHUNKS = 1000, 20
+
+
+class LoopClock(FakeClock):
+    """The time of the event loop, so that timers and times agree."""
+
+    def now(self) -> float:
+        return START + asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(slots=True)
+class Speaker:
+    """A backend that says one of the texts, at any pace, and breaks off as it likes."""
+
+    random: Random
+    failing: float
+    continues: Continuation
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+        assert not (call.partial and self.continues is Continuation.NO)
+        await asyncio.sleep(self.random.choice([0, 0.05, 0.5]))
+        yield self.speak(call.partial)
+
+    async def speak(self, partial: str) -> AsyncIterator[Text | End]:
+        rest = self.random.choice([text for text in TEXTS if text.startswith(partial)]).removeprefix(partial)
+        said = False
+        while rest:
+            await asyncio.sleep(
+                self.random.choice([0, 0, 0.01, 0.06, 0.6, 2 * HANDOVER_S * (self.random.random() < 0.05)])
+            )
+            if self.random.random() < self.failing:
+                raise BackendError(self.failure(text_received=said))
+            size, said = self.random.randint(1, 9), True
+            yield Text(text=rest[:size])
+            rest = rest[size:]
+        yield End(reason="stop", usage=Usage(input_tokens=5, output_tokens=9) if self.random.random() < 0.8 else None)
+
+    def failure(self, *, text_received: bool) -> Failure:
+        kind = self.random.choice([FailureKind.RESET, FailureKind.TRUNCATED, FailureKind.STATUS])
+        if kind is FailureKind.STATUS and not text_received:
+            return Failure(kind=kind, status=self.random.choice([429, 500, 503]))
+        return Failure(kind=FailureKind.RESET, text_received=text_received)
+
+
+@dataclass(slots=True)
+class Story:
+    """One turn, the workers that its steps are delivered to, and what readers saw."""
+
+    random: Random
+    clock: LoopClock
+    store: MemoryStore
+    response: Response
+    continues: Continuation
+    calm: bool = False
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
+    executions: int = 0
+    running: int = 0
+    seen: list[Sequence[Event]] = field(default_factory=list[Sequence[Event]])
+    crashes: int = 0
+    zombies: int = 0
+
+    def worker(self) -> World:
+        """Return the steps as one worker process runs them; it may die at any call of its store."""
+        faults = Faults(rate=0 if self.calm else self.random.choice([0, 0.01, 0.08]), pause=self.random.choice([0, 3]))
+        chance = Random(self.random.getrandbits(64))  # noqa: S311 - a story must repeat
+        failing = 0 if self.calm else self.random.choice([0, 0.05, 0.2])
+        backends = {
+            name: (backend(name, continues), Speaker(self.random, failing, continues))
+            for name, continues in (("main", self.continues), ("spare", Continuation.NO))
+        }
+        pace = Pace(flush_s=0.05, handover_s=HANDOVER_S)
+        return World(store=FlakyStore(self.store, chance, faults), clock=self.clock, backends=backends, pace=pace)
+
+    def spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        return task
+
+    async def deliver(self, name: str, given: Any) -> Any:
+        """Deliver a step as a host does: again where its worker died, and where it only seems dead."""
+        runs: set[asyncio.Task[Any]] = set()
+        while True:
+            runs.add(self.spawn(self.worker().steps[name](given)))
+            patience = None if self.calm or len(runs) > ZOMBIES else self.random.choice([None, None, 0.1, 1.0, 5.0])
+            ended, runs = await asyncio.wait(runs, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            self.zombies += not ended
+            for run in ended:
+                if not isinstance(run.exception(), CrashError):
+                    self.spawn(self.late(name, given))
+                    return run.result()
+                self.crashes += 1
+
+    async def late(self, name: str, given: Any) -> None:
+        """Deliver a step once more, now and then, when its result is long known."""
+        if not self.calm and self.random.random() < 0.1:
+            await asyncio.sleep(self.random.choice([0.01, 1.0, 4.0]))
+            await self.worker().steps[name](given)
+
+    def steps(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+        def delivered(name: str) -> Callable[[Any], Awaitable[Any]]:
+            return lambda given: self.deliver(name, given)
+
+        return {name: delivered(name) for name in self.worker().steps}
+
+    async def execute(self) -> None:
+        """Run the orchestration once; a host runs one of an id at a time."""
+        self.executions += 1
+        self.running += 1
+        run = Run(clock=self.clock, steps=self.steps(), done=[], history=[])
+        await run.respond(turn_wire(self.response), execution=self.executions)
+        self.running -= 1
+
+    async def start(self, response: Response) -> None:
+        await asyncio.sleep(0)
+        if not self.running:
+            self.spawn(self.execute())
+
+    async def wake(self, response_id: str) -> None:
+        await asyncio.sleep(0)
+
+    async def alive(self, response_id: str) -> bool:
+        """Tell the truth, or what a host says that has lost its state."""
+        await asyncio.sleep(0)
+        return self.running > 0 and (self.calm or self.random.random() < 0.6)
+
+    async def sweep(self) -> None:
+        world = self.worker()
+        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, patience=PATIENCE)
+        await sweep.sweep(self)
+
+    async def cancel(self) -> None:
+        await self.worker().turns.finish(OWNER, self.response.id, status=Status.CANCELLED)
+
+    async def read(self) -> None:
+        """Look at the log now and then, until it has ended."""
+        turns = Turns(self.store, self.clock)
+        ended = False
+        while not ended:
+            slots = await turns.slots(OWNER, self.response.id)
+            self.seen.append(events_of(slots))
+            ended = read_log(slots).ending is not None
+            await asyncio.sleep(self.random.choice([0.02, 0.2, 3.0]))
+
+    async def now_and_then(self, act: Callable[[], Awaitable[None]], times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(self.random.choice([0.01, 0.4, 2.0, 9.0]))
+            await survived(act)
+
+
+async def survived(act: Callable[[], Awaitable[None]]) -> None:
+    """Let a process act that may die or be refused by its store."""
+    try:
+        await act()
+    except (Retryable, CrashError):
+        return
+
+
+def events_of(slots: Sequence[Slot]) -> list[Event]:
+    return [event for slot in slots for event in slot.events]
+
+
+async def told(seed: int) -> Story:
+    """Tell one story to its end."""
+    chance = Random(seed)  # noqa: S311 - a story must repeat
+    clock = LoopClock(seed=seed)
+    store = MemoryStore(clock)
+    response = await World(store=store, clock=clock, backends={}).admit("count")
+    continues = chance.choice([Continuation.ASSISTANT_PREFILL, Continuation.NO])
+    story = Story(random=chance, clock=clock, store=store, response=response, continues=continues)
+    readers = [story.spawn(story.read()) for _ in range(2)]
+    story.spawn(story.execute())
+    acts = [story.spawn(story.now_and_then(story.sweep, chance.randint(0, 6)))]
+    acts += [story.spawn(story.now_and_then(story.cancel, 1)) for _ in range(chance.choice([0, 0, 1, 2]))]
+    acts += [story.spawn(story.now_and_then(story.execute, 1)) for _ in range(chance.choice([0, 1]))]
+    await settled(story, set(readers))
+    story.calm = True
+    for _ in range(2):
+        await clock.sleep(60)
+        await story.sweep()
+        await settled(story, set(readers))
+    await asyncio.gather(*readers)
+    return story
+
+
+async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
+    """Wait for all that was set going, zombies among it; what nobody foresaw is raised here."""
+    while waiting := story.tasks - readers:
+        ended, _ = await asyncio.wait(waiting)
+        story.tasks -= ended
+        for task in ended:
+            if not isinstance(task.exception(), CrashError | GanglionError | None):
+                task.result()
+
+
+async def judged(story: Story) -> Story:
+    """Hold the story to its word."""
+    turns, ledger = Turns(story.store, story.clock), Ledger(story.store, story.clock)
+    slots = await turns.slots(OWNER, story.response.id)
+    log, events = read_log(slots), events_of(slots)
+    kinds = [event.kind for event in events]
+    assert kinds.count(EventKind.ENDED) == 1
+    assert kinds[-1] is EventKind.ENDED
+    assert kinds.count(EventKind.STARTED) <= 1
+    runs = [(name, list(run)) for name, run in groupby(slots, key=lambda slot: slot.writer)]
+    assert len(runs) == len({name for name, _ in runs})
+    assert all(not run[0].events for name, run in runs if name.startswith("infer:"))
+    assert all(saw == events[: len(saw)] for saw in story.seen)
+    assert all(any(text.startswith(item.text) for text in TEXTS) for item in log.items)
+    outcomes = [slot.outcome.attempt for slot in slots if slot.outcome]
+    assert outcomes == sorted(set(outcomes))
+    response, kept = await turns.read(OWNER, story.response.id), kept_items(log)
+    assert response.status is log.status
+    assert len(kept) <= 1
+    assert await turns.items(OWNER, response.output_items) == kept
+    assert response.status is not Status.COMPLETED or [item.text in TEXTS for item in kept] == [True]
+    held = await ledger.reservation(OWNER, story.response.id)
+    assert held is not None
+    assert held.status is ReservationStatus.SETTLED
+    attempts = await ledger.attempts(OWNER, story.response.id)
+    assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    return story
+
+
+class Noting(AbstractContextManager[None]):
+    """Adds a note to whatever error passes."""
+
+    def __init__(self, note: str) -> None:
+        self.note = note
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error:
+            error.add_note(self.note)
+
+
+def run(seed: int) -> Story:
+    random.seed(seed)  # the jitter between the tries of a write
+    with Noting(f"seed {seed}"), asyncio.Runner(loop_factory=InstantLoop) as runner:
+        return runner.run(judged(runner.run(told(seed))))
+
+
+def test_every_story_ends_once_and_whole() -> None:
+    stories = [run(seed) for seed in NORMAL]
+    assert sum(story.zombies > 0 for story in stories) > len(stories) / 4
+    assert sum(story.crashes > 0 for story in stories) > len(stories) / 4
+
+
+def test_a_story_repeats_by_its_seed() -> None:
+    once, again = run(11), run(11)
+    assert once.seen == again.seen != []
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_every_story_of_twenty_thousand_ends_once_and_whole(chunk: int) -> None:
+    for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
+        run(seed)
