@@ -58,7 +58,7 @@ async def answer_to(stage: Stage, sent: Sent) -> Answer:
     try:
         async with asyncio.timeout(ANSWERED_S):
             sending = asyncio.ensure_future(send(writer, sent))
-            answer = parsed(await reader.read())
+            answer = await read_answer(reader)
             sending.cancel()
     finally:
         writer.close()
@@ -70,21 +70,19 @@ async def send(writer: asyncio.StreamWriter, sent: Sent) -> None:
     await writer.drain()
 
 
-def parsed(raw: bytes) -> Answer:
-    head, _, body = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
+async def read_answer(reader: asyncio.StreamReader) -> Answer:
+    """Read one answer and no further: a server may keep the connection for what it has not read of the request."""
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    if headers.get("transfer-encoding") == "chunked":
-        body = unchunked(body)
+    length = headers.get("content-length")
+    body = await read_chunks(reader) if length is None else await reader.readexactly(int(length))
     return Answer(status=int(first.split(" ")[1]), headers=headers, body=body)
 
 
-def unchunked(body: bytes) -> bytes:
+async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     whole = b""
-    while body:
-        size, _, rest = body.partition(b"\r\n")
-        whole += rest[: int(size, 16)]
-        body = rest[int(size, 16) + 2 :]
+    while size := int(await reader.readline(), 16):
+        whole += (await reader.readexactly(size + 2))[:size]
     return whole
 
 

@@ -51,7 +51,11 @@ def second_host(first: Stage, folder: Path) -> Stage:
         source.backup(copy)
     source.close()
     copy.close()
-    shared = {name: first.environment()[name] for name in ("GANGLION_DATA", "GANGLION_TOKEN_AUTHORITY")}
+    shared = {
+        name: value
+        for name, value in first.environment().items()
+        if name == "GANGLION_DATA" or name.startswith("GANGLION_TOKEN_")
+    }
     options = hasty(folder, rate=FASTER)
     return Stage(replace(options, environment={**options.environment, **shared}))
 
