@@ -13,15 +13,28 @@ from tests.standins.processes import ROOT, lives, started, wait_until
 PARENT = "import subprocess, sys\nwith subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE) as child: child.wait()"
 
 
-@pytest.mark.parametrize("module", ["standins.scripted", "standins.llama"])
-def test_a_stand_in_ends_when_its_parent_is_killed(module: str) -> None:
-    command = [sys.executable, "-c", PARENT, sys.executable, "-m", module]
+@pytest.mark.parametrize("options", [["standins.scripted"], ["standins.llama"], ["standins.issuer", "--data", "."]])
+def test_a_stand_in_ends_when_its_parent_is_killed(options: list[str], tmp_path: Path) -> None:
+    given = [str(tmp_path) if option == "." else option for option in options]
+    command = [sys.executable, "-c", PARENT, sys.executable, "-m", *given]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True) as parent:  # noqa: S603 - our own module
         assert parent.stdout
         assert '"ready": true' in parent.stdout.readline()
         parent.kill()
         rest = parent.stdout.read()
     assert rest == "", "its standard output closes when the stand-in itself is gone"
+
+
+def test_the_instances_of_a_gpu_service_end_when_it_is_killed(tmp_path: Path) -> None:
+    model = [sys.executable, "-m", "standins.scripted"]
+    options = ["--start", "0", "--spare", "--no-auth", "--data", str(tmp_path), "--", *model]
+    with started("standins.cloud_run", *options) as (process, port):
+        asked = {"messages": [{"role": "user", "content": "COUNT 1"}]}
+        assert httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=asked, timeout=20).status_code == 200
+        pids = children(process.pid)
+        process.kill()
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(lives, pids)))
 
 
 def test_a_module_that_knows_nothing_ends_when_its_parent_is_killed() -> None:
