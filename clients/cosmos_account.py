@@ -6,6 +6,8 @@ account's own name follows its write region.
 """
 
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -54,8 +56,26 @@ class LocalTransport(AioHttpTransport):
         return cast("Any", await super().send(request, **(config | ours)))  # pyright: ignore[reportUnknownMemberType] - as above
 
 
-def connect(account: CosmosAccount, *, now: float) -> CosmosClient:
-    """Make the client; nothing is called before its first use."""
+@asynccontextmanager
+async def connected(account: CosmosAccount, *, now: float) -> AsyncGenerator[CosmosClient]:
+    client = await connect(account, now=now)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def connect(account: CosmosAccount, *, now: float) -> CosmosClient:
+    """Return a client that has reached the account and signed in; raises AzureError and leaves nothing open."""
+    client = client_of(account, now)
+    try:
+        return await client.__aenter__()
+    except BaseException:
+        await client.close()
+        raise
+
+
+def client_of(account: CosmosAccount, now: float) -> CosmosClient:
     policy = ConnectionPolicy()
     policy.RetryOptions._max_retry_attempt_count = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the public argument takes 0 for its default of 9
     options: dict[str, Any] = {"transport": LocalTransport(account.authority)} if account.authority else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError, ServiceRequestTimeoutError
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
@@ -18,6 +18,7 @@ ABOUT_DOCUMENTS = frozenset({404, 409, 412})
 CONTAINER_MISSING = 1003
 DELAY_HEADER = "x-ms-retry-after-ms"
 MS = 1000
+NOT_SET_UP = "the store is not set up: python -m clients.cosmos_setup creates what is missing"
 
 
 class Fate(StrEnum):
@@ -110,10 +111,17 @@ def failure(error: AzureError, *, write: bool) -> GanglionError:
     """Return the port's error for a request that was not answered with an answer about documents."""
     if isinstance(error, ClientAuthenticationError):
         return Unavailable("the store could not be asked: no token was to be had")
-    if isinstance(error, ServiceRequestError):
+    if isinstance(error, ServiceRequestError) and never_sent(error):
         return Unavailable("the store can't be reached")
     said = answer_of(error)
     if said is None or said.fate is Fate.UNKNOWN:
         return UnknownOutcome("the store's answer was lost") if write else Unavailable("the store did not answer")
     make = ERRORS.get(said.fate)
     return make(said) if make else Terminal(f"the store refused a request with status {said.status}")
+
+
+def never_sent(error: ServiceRequestError) -> bool:
+    """Say whether no connection was had; azure-core calls every failure of a connection an error of the request."""
+    if isinstance(error, ServiceRequestTimeoutError):
+        return True
+    return any(each.__name__ == "ClientConnectorError" for each in type(error.inner_exception).__mro__)

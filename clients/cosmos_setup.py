@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 
 from clients.clock import SystemClock
-from clients.cosmos_account import connect
+from clients.cosmos_account import connected
 from clients.cosmos_answers import failure
 from clients.cosmos_containers import DEFINITIONS, Definition, as_resource
 from clients.cosmos_settings import CosmosAccount, account_from
@@ -25,7 +25,7 @@ from domain.errors import GanglionError
 async def set_up(account: CosmosAccount, *, now: float) -> None:
     """Create what is missing and bring the containers' policies up to date. Safe to repeat."""
     try:
-        async with connect(account, now=now) as client:
+        async with connected(account, now=now) as client:
             database = await client.create_database_if_not_exists(account.database)
             for wanted in DEFINITIONS:
                 await ensure(database, wanted)

@@ -1,21 +1,22 @@
 """How are documents kept in Azure Cosmos DB?
 
-A commit of one operation is a point operation, any other a transactional batch: one request either way. What a document
-refused is looked into only then: an expired one is cleared away and counts as gone.
+A creation or an addition by itself is a point operation, any other commit a transactional batch: one request each. A
+batch even of one, because below the SDK aiohttp repeats a PUT or a DELETE whose connection closed, done or not. What a
+document refused is looked into only then: an expired one is cleared away and counts as gone.
 """
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
 
-from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from clients.batches import check_identifier, check_key, check_range, payloads
 from clients.clock import Clock
 from clients.cosmos_account import connect
-from clients.cosmos_answers import Refusal, failure, refusal
+from clients.cosmos_answers import NOT_SET_UP, Refusal, failure, refusal
 from clients.cosmos_items import (
     FIND,
     LIST,
@@ -31,13 +32,14 @@ from clients.cosmos_items import (
 )
 from clients.cosmos_settings import CosmosAccount
 from clients.store import Add, Container, Delete, Document, Found, Key, Operation
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, Terminal, Unavailable
 
 ROUNDS = 20
 PATIENCE_S = 1.0
 FIRST_PAUSE_S = 0.01
 PAGE = 1000
 NOT_FOUND, EXISTS = 404, 409
+POINTS = ("create", "patch")
 
 
 class CosmosStore:
@@ -47,7 +49,9 @@ class CosmosStore:
         self.account = account
         self.clock = clock
         self.client: CosmosClient | None = None
+        self.containers: dict[Container, ContainerProxy] = {}
         self.opening = asyncio.Lock()
+        self.open_at = 0.0
         self.closed = False
 
     async def read(self, key: Key, identifier: str) -> Document | None:
@@ -93,11 +97,29 @@ class CosmosStore:
         async with self.opening:
             if self.closed:
                 raise Unavailable("the store is closed")
-            if self.client is None:
-                client = connect(self.account, now=self.clock.now())
-                await client.__aenter__()
-                self.client = client
-            return self.client.get_database_client(self.account.database).get_container_client(container.value)
+            if container not in self.containers:
+                self.containers[container] = await self.found(container)
+            return self.containers[container]
+
+    async def found(self, container: Container) -> ContainerProxy:
+        """Return the container, once it was seen: later a 404 is about a document."""
+        client = self.client = self.client or await self.opened()
+        proxy = client.get_database_client(self.account.database).get_container_client(container.value)
+        try:
+            await proxy.read()
+        except CosmosResourceNotFoundError as error:
+            raise Terminal(NOT_SET_UP) from error
+        return proxy
+
+    async def opened(self) -> CosmosClient:
+        """Reach the account; whoever waited behind a try that failed is told so at once."""
+        if self.clock.now() < self.open_at:
+            raise Unavailable("the store can't be reached")
+        try:
+            return await connect(self.account, now=self.clock.now())
+        except AzureError:
+            self.open_at = self.clock.now() + PATIENCE_S
+            raise
 
     async def item(self, key: Key, identifier: str) -> Item | None:
         async def point_read() -> Item:
@@ -124,7 +146,7 @@ class CosmosStore:
     async def send(self, key: Key, batch: Sequence[Step]) -> Refusal | None:
         async def write() -> None:
             container = await self.container(key.container)
-            if len(batch) == 1:
+            if len(batch) == 1 and batch[0].name in POINTS:
                 await point(container, key, batch[0])
             else:
                 said = [(step.name, step.args, step.options) for step in batch]
@@ -189,15 +211,8 @@ async def first(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
 
 async def point(container: ContainerProxy, key: Key, step: Step) -> None:
     """Do one operation as a request of its own."""
-    etag = step.options.get("if_match_etag")
-    version = {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag else {}
-    match step.name:
-        case "create":
-            await container.create_item(*step.args)
-        case "replace":
-            await container.replace_item(*step.args, **version)
-        case "delete":
-            await container.delete_item(*step.args, partition_key=partition(key), **version)
-        case _:
-            identifier, changes = step.args
-            await container.patch_item(identifier, partition(key), changes, **step.options)
+    if step.name == "create":
+        await container.create_item(*step.args)
+    else:
+        identifier, changes = step.args
+        await container.patch_item(identifier, partition(key), changes, **step.options)

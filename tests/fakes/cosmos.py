@@ -5,6 +5,7 @@ import atexit
 import os
 import secrets
 import shutil
+import ssl
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -35,6 +36,10 @@ class LocalCosmos:
     files: Account
     issuer: Issuer
 
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.files.authority))
+
     def account(self, database: str = "ganglion") -> CosmosAccount:
         return CosmosAccount(url=self.url, database=database, key=self.files.key, authority=self.files.authority)
 
@@ -45,8 +50,7 @@ class LocalCosmos:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Ask what is beside the service: /__faults and /__requests."""
-        context = httpx.create_ssl_context(verify=str(self.files.authority))
-        return httpx.request(method, self.url + path, json=body, verify=context).json()
+        return httpx.request(method, self.url + path, json=body, verify=self.context).json()
 
     def plan_faults(self, *faults: dict[str, Any]) -> None:
         self.ask("PUT", "/__faults", list(faults))
