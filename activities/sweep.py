@@ -36,13 +36,24 @@ class Sweep:
         self.patience = patience
 
     async def sweep(self, orchestrations: Orchestrations) -> None:
-        now = self.clock.now()
-        for response in await self.turns.unfinished(Status.QUEUED, before=now - self.patience.unbegun_s):
-            await guarded(orchestrations.start(response), "start", response.id)
-        for response in await self.turns.unfinished(Status.IN_PROGRESS, before=now - self.patience.silent_s):
-            await guarded(self.end_silent(response, orchestrations), "end", response.id)
-        for owner, held in await self.ledger.open_reservations(before=now - self.patience.unsettled_s):
-            await guarded(self.close(owner, held, orchestrations), "settle", held.response)
+        await guarded(self.start_forgotten(orchestrations), "start what never began")
+        await guarded(self.end_lost(orchestrations), "end what is lost")
+        await guarded(self.close_reservations(orchestrations), "close reservations")
+
+    async def start_forgotten(self, orchestrations: Orchestrations) -> None:
+        before = self.clock.now() - self.patience.unbegun_s
+        for response in await self.turns.unfinished(Status.QUEUED, before=before):
+            await guarded(orchestrations.start(response), f"start {response.id}")
+
+    async def end_lost(self, orchestrations: Orchestrations) -> None:
+        before = self.clock.now() - self.patience.silent_s
+        for response in await self.turns.unfinished(Status.IN_PROGRESS, before=before):
+            await guarded(self.end_silent(response, orchestrations), f"end {response.id}")
+
+    async def close_reservations(self, orchestrations: Orchestrations) -> None:
+        before = self.clock.now() - self.patience.unsettled_s
+        for owner, held in await self.ledger.open_reservations(before=before):
+            await guarded(self.close(owner, held, orchestrations), f"settle {held.response}")
 
     async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
         """Fail a turn whose log has been silent for long and whose orchestration is gone."""
@@ -65,9 +76,11 @@ class Sweep:
             await self.ledger.settle(owner, response.id)
 
 
-async def guarded(work: Awaitable[None], what: str, response_id: str) -> None:
-    """One that can't be swept now must not keep the others waiting; the next sweep comes in a minute."""
+async def guarded(work: Awaitable[None], what: str) -> None:
+    """What can't be swept now must not keep the rest waiting; the next sweep comes in a minute."""
     try:
         await work
     except GanglionError as error:
-        log.warning("sweep: could not %s %s: %s", what, response_id, error)
+        log.warning("sweep: could not %s: %s", what, error)
+    except Exception as error:  # noqa: BLE001 - the one broad except of the sweeper
+        log.error("sweep: could not %s: %s", what, type(error).__name__)  # noqa: TRY400 - the message may hold content

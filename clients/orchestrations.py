@@ -1,6 +1,7 @@
 """How is a turn's orchestration started, woken and looked at?"""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from domain import wire
@@ -26,11 +27,14 @@ class Orchestrations(Protocol):
         ...
 
     async def wake(self, response_id: str) -> None:
-        """Tell a waiting orchestration that its response has ended; nothing happens where none runs."""
+        """Tell a waiting orchestration that its response has ended.
+
+        Where none runs or the host doesn't answer nothing happens: it sees the ending when its wait is over.
+        """
         ...
 
     async def alive(self, response_id: str) -> bool:
-        """Tell whether an orchestration of the response is pending or running."""
+        """Tell whether an orchestration of the response is pending or running. Raises Unavailable."""
         ...
 
 
@@ -54,13 +58,22 @@ class DurableOrchestrations:
                 raise Unavailable(f"the turn could not be started: {type(error).__name__}") from error
 
     async def wake(self, response_id: str) -> None:
-        if await self.alive(response_id):
-            await self.client.raise_event(response_id, wire.CANCELLED_EVENT, {})
+        with suppress(Unavailable):
+            if await self.alive(response_id):
+                await answered(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
 
     async def alive(self, response_id: str) -> bool:
-        status = await self.client.get_status(response_id)
+        status = await answered(self.client.get_status(response_id))
         running = getattr(status, "runtime_status", None)
         return getattr(running, "value", None) in ALIVE
+
+
+async def answered[T](call: Awaitable[T]) -> T:
+    """Return what the host says; raises Unavailable where it doesn't, for which the SDK has no type."""
+    try:
+        return await call
+    except Exception as error:
+        raise Unavailable(f"the host of orchestrations did not answer: {type(error).__name__}") from error
 
 
 def turn_wire(response: Response) -> wire.TurnWire:

@@ -1,0 +1,279 @@
+"""Does the sweep clear all that a crash can leave behind, and touch nothing that is alive?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from activities.sweep import Patience, Sweep
+from clients.store import Container, Document, Found, Key
+from domain.errors import NotFound, Unavailable
+from domain.log import EventKind, Slot, Status
+from domain.money import Attempt, AttemptStatus, ReservationStatus
+from domain.turns import Response
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.orchestration import FakeOrchestrations
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, THREAD, World, backend
+
+LONG_S = 3600.0
+RESERVED = ReservationStatus.OPEN
+SETTLED, RELEASED = ReservationStatus.SETTLED, ReservationStatus.RELEASED
+
+
+class Host(FakeOrchestrations):
+    """Runs at once what is started; `troubled` are the responses at whose names the host raises."""
+
+    def __init__(self, world: World, troubled: Mapping[str, Exception] | None = None) -> None:
+        super().__init__()
+        self.world = world
+        self.troubled = troubled or {}
+
+    async def start(self, response: Response) -> None:
+        await super().start(response)
+        self.complain(response.id)
+        await self.world.run(response, execution=len(self.started))
+
+    async def alive(self, response_id: str) -> bool:
+        self.complain(response_id)
+        return await super().alive(response_id)
+
+    def complain(self, response_id: str) -> None:
+        if response_id in self.troubled:
+            raise self.troubled[response_id]
+
+
+def world_of(store: MemoryStore | None = None) -> World:
+    clock = FakeClock() if store is None else store.clock
+    assert isinstance(clock, FakeClock)
+    fake = FakeBackend(says("four and twenty"))
+    return World(store=store or MemoryStore(clock), clock=clock, backends={"main": (backend("main"), fake)})
+
+
+def sweep_of(world: World) -> Sweep:
+    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, patience=Patience())
+
+
+async def swept(world: World, host: Host, times: int = 2) -> None:
+    for _ in range(times):
+        await sweep_of(world).sweep(host)
+        world.clock.advance(60)
+
+
+async def only_reserved(world: World) -> str:
+    """Leave what a crash between the reservation and the response leaves."""
+    response_id = f"resp_{THREAD}{world.clock.token()}"
+    await world.ledger.reserve(OWNER, response_id, Decimal("0.01"))
+    return response_id
+
+
+async def never_started(world: World) -> str:
+    return (await world.admit("hello")).id
+
+
+async def lost_in_progress(world: World) -> str:
+    """Leave what a hub leaves that is lost with a turn in mid-answer."""
+    response = await world.admit("hello")
+    await world.turns.begin(OWNER, response.id, execution="lost")
+    await world.ledger.open_attempt(OWNER, attempt_of(response.id, world))
+    return response.id
+
+
+async def ended_unsettled(world: World) -> str:
+    response_id = await lost_in_progress(world)
+    await world.turns.finish(OWNER, response_id, status=Status.CANCELLED)
+    return response_id
+
+
+async def cancelled_before_it_began(world: World) -> str:
+    response = await world.admit("hello")
+    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    return response.id
+
+
+def attempt_of(response_id: str, world: World) -> Attempt:
+    return Attempt(
+        response=response_id,
+        subject=OWNER.subject,
+        number=1,
+        backend="main",
+        price="tokens",
+        reserved=Decimal("0.002"),
+        started_at=world.clock.now(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """How a leftover stands when it is cleared: its response (None: there is none), its reservation, its cost."""
+
+    status: Status | None
+    reservation: ReservationStatus
+    cost: Decimal | None
+
+
+type Leaving = Callable[[World], Awaitable[str]]
+LEFTOVERS: Mapping[Leaving, Cleared] = {
+    only_reserved: Cleared(None, RELEASED, Decimal(0)),
+    never_started: Cleared(Status.COMPLETED, SETTLED, Decimal("0.000013")),
+    lost_in_progress: Cleared(Status.FAILED, SETTLED, Decimal("0.002")),
+    ended_unsettled: Cleared(Status.CANCELLED, SETTLED, Decimal("0.002")),
+    cancelled_before_it_began: Cleared(Status.CANCELLED, SETTLED, Decimal(0)),
+}
+
+
+async def standing(world: World, response_id: str) -> Cleared:
+    try:
+        status = (await world.turns.read(OWNER, response_id)).status
+    except NotFound:
+        status = None
+    held = await world.ledger.reservation(OWNER, response_id)
+    assert held is not None
+    return Cleared(status, held.status, held.cost)
+
+
+@pytest.mark.parametrize("leave", LEFTOVERS, ids=lambda leave: leave.__name__)
+async def test_each_kind_of_leftover_is_cleared_within_two_sweeps(leave: Leaving) -> None:
+    world = world_of()
+    response_id = await leave(world)
+    world.clock.advance(LONG_S / 4 + 60)
+    await swept(world, Host(world))
+    assert await standing(world, response_id) == LEFTOVERS[leave]
+    assert all(each.status is AttemptStatus.CLOSED for each in await world.ledger.attempts(OWNER, response_id))
+
+
+@settings(max_examples=25, deadline=None)
+@given(leaves=st.lists(st.sampled_from(list(LEFTOVERS)), max_size=12), together=st.booleans())
+async def test_all_leftovers_are_cleared_together_by_sweeps_one_after_or_beside_each_other(
+    leaves: Sequence[Leaving],
+    together: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    world = world_of()
+    left = [(await leave(world), LEFTOVERS[leave]) for leave in leaves]
+    world.clock.advance(LONG_S / 4 + 60)
+    host = Host(world)
+    if together:
+        await asyncio.gather(*(sweep_of(world).sweep(host) for _ in range(3)))
+    await swept(world, host)
+    assert [await standing(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
+    assert await world.ledger.open_reservations(before=world.clock.now() + 1) == ()
+
+
+async def test_a_lost_turn_tells_its_caller_that_it_was_lost() -> None:
+    world = world_of()
+    response_id = await lost_in_progress(world)
+    world.clock.advance(LONG_S)
+    await swept(world, Host(world), 1)
+    log = await world.turns.transcript(OWNER, response_id)
+    assert log.ending
+    assert (log.ending.code, log.ending.message) == (
+        "server_error",
+        "The turn was lost and could not be recovered.",
+    )
+
+
+async def alive_of_each_kind(world: World, host: Host) -> Sequence[str]:
+    """Return a turn waiting to be started, one in mid-answer, one silent, one just ended: all with an orchestration."""
+    ids = [await leave(world) for leave in (lost_in_progress, ended_unsettled)]
+    host.running = set(ids)
+    world.clock.advance(LONG_S)
+    return [*ids, await never_started(world), await only_reserved(world)]
+
+
+async def test_nothing_alive_is_touched() -> None:
+    world = world_of()
+    host = Host(world)
+    ids = await alive_of_each_kind(world, host)
+    before = dict(world.store.partitions) if isinstance(world.store, MemoryStore) else {}
+    await sweep_of(world).sweep(host)
+    assert isinstance(world.store, MemoryStore)
+    assert world.store.partitions == before
+    assert host.started == []
+    assert len(ids) == 4
+
+
+async def test_a_turn_that_still_writes_is_not_lost_though_its_orchestration_seems_gone() -> None:
+    world = world_of()
+    response_id = await lost_in_progress(world)
+    world.clock.advance(LONG_S)
+    log = await world.turns.transcript(OWNER, response_id)
+    slot = Slot(number=log.next_slot, writer="infer:1", first=log.next_sequence, at=world.clock.now() - 10)
+    await world.turns.append(OWNER, response_id, slot)
+    await swept(world, Host(world), 1)
+    assert (await world.turns.read(OWNER, response_id)).status is Status.IN_PROGRESS
+
+
+async def test_a_reservation_of_a_turn_that_runs_is_held() -> None:
+    world = world_of()
+    response_id = await lost_in_progress(world)
+    world.clock.advance(120)
+    await swept(world, Host(world), 1)
+    assert (await standing(world, response_id)).reservation is RESERVED
+
+
+async def test_a_turn_that_is_started_by_every_sweep_runs_once() -> None:
+    world = world_of()
+    response_id = await never_started(world)
+    world.clock.advance(60)
+    await asyncio.gather(*(sweep_of(world).sweep(Host(world)) for _ in range(4)))
+    events = [event.kind for slot in await world.turns.slots(OWNER, response_id) for event in slot.events]
+    assert events.count(EventKind.STARTED) == events.count(EventKind.ENDED) == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("the host did not answer"), ValueError("nobody foresaw this")])
+@pytest.mark.parametrize("leave", LEFTOVERS, ids=lambda leave: leave.__name__)
+async def test_one_that_cannot_be_swept_keeps_nothing_else_waiting(leave: Leaving, error: Exception) -> None:
+    world = world_of()
+    troubled = await leave(world)
+    left = [(await each(world), LEFTOVERS[each]) for each in LEFTOVERS]
+    world.clock.advance(LONG_S / 4 + 60)
+    await swept(world, Host(world, {troubled: error}))
+    assert [await standing(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
+
+
+class HalfStore(MemoryStore):
+    """A store that can't answer the sweeper's questions to one container, or has a document in it that nobody reads."""
+
+    def __init__(self, clock: FakeClock, *, broken: Container, garbled: bool) -> None:
+        super().__init__(clock)
+        self.broken = broken
+        self.garbled = garbled
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        if container is not self.broken:
+            return await super().find(container, kind=kind, status=status, before=before, limit=limit)
+        if not self.garbled:
+            raise Unavailable("the store did not answer")
+        key = Key(container=container, parts=("t",))
+        return [Found(key=key, document=Document(id="x", body={"kind": kind, "v": 0}, etag="1"))]
+
+
+@pytest.mark.parametrize("garbled", [False, True])
+@pytest.mark.parametrize(("broken", "leave"), [(Container.TURNS, only_reserved), (Container.MONEY, lost_in_progress)])
+async def test_a_question_without_an_answer_leaves_the_others_asked(
+    broken: Container, leave: Leaving, *, garbled: bool
+) -> None:
+    world = world_of(HalfStore(FakeClock(), broken=broken, garbled=garbled))
+    response_id = await leave(world)
+    world.clock.advance(LONG_S)
+    await swept(world, Host(world))
+    was = LEFTOVERS[leave]
+    expected = was if broken is Container.TURNS else replace(was, reservation=RESERVED, cost=None)
+    assert await standing(world, response_id) == expected
+
+
+async def test_what_went_wrong_is_logged_with_its_id_and_without_its_content(caplog: pytest.LogCaptureFixture) -> None:
+    world = world_of()
+    one, other = await never_started(world), await never_started(world)
+    world.clock.advance(60)
+    await swept(world, Host(world, {one: ValueError("a secret"), other: Unavailable("no answer")}), 1)
+    assert f"sweep: could not start {one}: ValueError" in caplog.messages
+    assert f"sweep: could not start {other}: no answer" in caplog.messages
+    assert "a secret" not in caplog.text
