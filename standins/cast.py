@@ -7,10 +7,13 @@ from typing import Literal
 
 from standins import instance
 from standins.child import python
+from standins.cosmos.staging import COSMOS, command
 from standins.federation import SERVICE_ACCOUNT
 
 type Model = Literal["real", "scripted"]
+type Store = Literal["sqlite", "cosmos"]
 MODELS = ("real", "scripted")
+STORES = ("sqlite", "cosmos")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class Options:
     port: int = 0
     data: Path | None = None
     model: Model = "scripted"
+    store: Store = "sqlite"
     rate: float = 50.0
     first_token_s: float = 0.0
     cold: str = ""
@@ -39,9 +43,10 @@ IDENTITY = "identity"
 GOOGLE_KEYS = "/oauth2/v3/certs"
 
 
-def service_commands(data: Path) -> dict[str, list[str]]:
-    """Gives what the models rest on."""
-    return {IDENTITY: python("standins.issuer", "--data", data)}
+def service_commands(options: Options, data: Path) -> dict[str, list[str]]:
+    """Gives what the models and the application rest on."""
+    cosmos = {COSMOS: command(data)} if options.store == COSMOS else {}
+    return {IDENTITY: python("standins.issuer", "--data", data), **cosmos}
 
 
 def model_commands(options: Options, data: Path, issuer: str) -> dict[str, list[str]]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from standins.cast import MODELS, Model, Options
+from standins.cast import MODELS, STORES, Model, Options, Store
 from standins.child import StartError
 from standins.cloud_run.options import span_from
 from standins.stage import PortInUseError, Stage
@@ -44,10 +44,7 @@ def main() -> None:
 
 
 def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
-    store = environment.get("STORE") or "sqlite"
     port = environment.get("PORT") or "7071"
-    if store != "sqlite":
-        sys.exit(f"run: STORE={store} has no stand-in on this machine; choose STORE=sqlite")
     if not port.isdecimal():
         sys.exit(f"run: PORT={port} is no port number")
     data = environment.get("DATA")
@@ -55,6 +52,7 @@ def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
         port=int(port),
         data=Path(data) if data else None,
         model=model_from(environment),
+        store=store_from(environment),
         cold=cold_from(environment),
         host=host,
         say=say,
@@ -66,6 +64,13 @@ def model_from(environment: Mapping[str, str]) -> Model:
     if model not in MODELS:
         sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
     return model
+
+
+def store_from(environment: Mapping[str, str]) -> Store:
+    store = environment.get("STORE") or "sqlite"
+    if store not in STORES:
+        sys.exit(f"run: STORE={store} is not known; choose {' or '.join(STORES)}")
+    return store
 
 
 def cold_from(environment: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from standins import federation, identity, instance
 from standins.cast import IDENTITY, Options, model_commands, service_commands
 from standins.child import Child, Plan, StartError, kill_pid, python, read_json
 from standins.clock import now
+from standins.cosmos import staging
 from standins.ports import free_port, is_free
 from standins.serving import HOST
 
@@ -67,7 +68,7 @@ class Stage:
             raise PortInUseError(f"port {self.port} is in use; choose another, as in PORT={self.port + 1}")
         self.data.mkdir(parents=True, exist_ok=True)
         try:
-            self.start_all(self.services, service_commands(self.data))
+            self.start_services()
             self.start_all(self.models, self.model_commands())
             if self.options.host:
                 self.start_host()
@@ -75,6 +76,20 @@ class Stage:
             self.stop()
             raise
         return self
+
+    def start_services(self) -> None:
+        cosmos = self.options.store == staging.COSMOS
+        if cosmos:
+            self.options.say("preparing the local Cosmos DB")
+            staging.prepare()
+        self.start_all(self.services, service_commands(self.options, self.data))
+        if cosmos:
+            staging.create_containers(self.data, self.ports[staging.COSMOS])
+
+    def store_settings(self) -> dict[str, str]:
+        if self.options.store == staging.COSMOS:
+            return staging.settings(self.data, self.ports[staging.COSMOS])
+        return {"GANGLION_STORE": self.options.store}
 
     def model_commands(self) -> dict[str, list[str]]:
         return model_commands(self.options, self.data, self.issuer_url)
@@ -107,7 +122,7 @@ class Stage:
         urls = {f"GANGLION_{key(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
         tenants = [identity.guid_of("tenant", name) for name in identity.TENANTS]
         return {
-            "GANGLION_STORE": "sqlite",
+            **self.store_settings(),
             "GANGLION_DATA": str(self.data),
             "GANGLION_TOKEN_AUTHORITY": self.issuer_url,
             "GANGLION_TOKEN_AUDIENCE": identity.AUDIENCE,
@@ -207,7 +222,7 @@ class Stage:
 
     def restart_service(self, name: str) -> None:
         """Starts a stand-in of the clouds again on the port that it had."""
-        self.restart(name, self.services, service_commands(self.data))
+        self.restart(name, self.services, service_commands(self.options, self.data))
 
     def restart(self, name: str, children: dict[str, Child], commands: dict[str, list[str]]) -> None:
         children[name].stop()

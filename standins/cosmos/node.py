@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from standins import instance
+from standins.child import StartError
 
 SERVER = Path(__file__).resolve().parent / "server"
 MANIFESTS = ("package.json", "package-lock.json")
@@ -26,7 +27,7 @@ NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 TOLD_LINES = 6
 
 
-class SetUpError(Exception):
+class SetUpError(StartError):
     """The local Cosmos DB can't be set up on this machine; the message says why."""
 
 
