@@ -22,6 +22,7 @@ from api.routes import HttpRoute, Ports, routes
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
+from clients.cosmos_settings import account_from
 from clients.credentials.backends import BackendCredentials, problems_of
 from clients.ledger import Ledger
 from clients.network_keys import NetworkKeys
@@ -94,7 +95,9 @@ def signing_keys(settings: Settings, clock: Clock) -> Keys:
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     if settings.store == "cosmos":
-        raise ConfigurationError(("GANGLION_STORE: cosmos is not supported yet; use sqlite",))
+        from clients.cosmos_store import CosmosStore  # noqa: PLC0415 - its SDK takes half a second to import
+
+        return CosmosStore(account_from(settings.variables), clock)
     return SqliteStore(settings.data / "app.db", clock)
 
 
