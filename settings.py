@@ -52,8 +52,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     settings = Settings(
         store=store,
         data=reader.value("DATA", default=".run/7071", convert=Path),
-        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=Path),
-        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=Path),
+        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=file),
+        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=file),
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
         token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
@@ -162,5 +162,15 @@ def origin(text: str) -> str:
 
 
 def names(text: str) -> frozenset[str]:
-    """Split a list at its commas; white space around a name doesn't count."""
-    return frozenset(name.strip() for name in text.split(",") if name.strip())
+    """Split a list at its commas; white space around a name doesn't count. An empty list would let nobody in."""
+    found = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise ValueError("expected at least one name")
+    return found
+
+
+def file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
