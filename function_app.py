@@ -25,6 +25,7 @@ from clients.clock import Clock, SystemClock
 from clients.cosmos_settings import account_from
 from clients.credentials.backends import BackendCredentials, problems_of
 from clients.ledger import Ledger
+from clients.limits import TurnLimits
 from clients.network_keys import NetworkKeys
 from clients.openai_backend import OpenAIBackend
 from clients.openid import OpenIdIssuers
@@ -69,12 +70,14 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
     if problems:
         raise ConfigurationError(problems)
     store = open_store(settings, clock)
+    turns = Turns(store, clock)
     return Ports(
         settings=settings,
         clock=clock,
         store=store,
-        turns=Turns(store, clock),
+        turns=turns,
         ledger=Ledger(store, clock),
+        limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,
         authenticator=TokenAuthenticator(

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
 from domain.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
+from domain.limits import Limit, Limits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
@@ -28,6 +29,7 @@ class Settings:
     identity: str | None
     federation: Federation
     telemetry: str
+    limits: Limits
     body_limit: int
     flush_s: float
     silence_s: float
@@ -61,6 +63,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         identity=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
+        limits=Limits(
+            owner=read_limit(reader, "OWNER", per_minute=600, burst=200, running=100),
+            tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
+        ),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive),
@@ -129,6 +135,14 @@ class Reader:
     def finish(self) -> None:
         if self.problems:
             raise ConfigurationError(tuple(self.problems))
+
+
+def read_limit(reader: Reader, whose: str, *, per_minute: int, burst: int, running: int) -> Limit:
+    return Limit(
+        per_minute=reader.value(f"{whose}_TURNS_PER_MINUTE", default=str(per_minute), convert=positive),
+        burst=reader.value(f"{whose}_BURST", default=str(burst), convert=positive_int),
+        running=reader.value(f"{whose}_RUNNING", default=str(running), convert=positive_int),
+    )
 
 
 def read_federation(reader: Reader) -> Federation:

@@ -1,13 +1,14 @@
 """How does a request become a turn, once, whatever breaks on the way?
 
-Idempotency record, reservation, response with slot 0 of its log, start: each step is safe to repeat, and a repeated
-request goes on with the response of the first. Ids of items follow from the response's, so that a repeat writes the
-same ones.
+Idempotency record beside the limits, reservation, response with slot 0 of its log, start: each step is safe to repeat,
+and a repeated request goes on with the response of the first. Ids of items follow from the response's, so that a repeat
+writes the same ones.
 """
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +19,10 @@ from api.planning import Planner
 from api.requests import Asked
 from clients.clock import Clock
 from clients.ledger import Ledger
+from clients.limits import TurnLimits
 from clients.orchestrations import Orchestrations
 from clients.turns import Turns
-from domain.errors import Invalid, NotFound
+from domain.errors import Invalid, NotFound, Terminal
 from domain.ids import Prefix, is_response, member_id, thread_of
 from domain.items import Item, ItemKind
 from domain.log import Event, EventKind, Status
@@ -66,9 +68,19 @@ def digest(text: str) -> str:
 class Admission:
     """Lets turns in."""
 
-    def __init__(self, *, turns: Turns, ledger: Ledger, planner: Planner, clock: Clock, deadline_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        turns: Turns,
+        ledger: Ledger,
+        limits: TurnLimits,
+        planner: Planner,
+        clock: Clock,
+        deadline_s: float,
+    ) -> None:
         self.turns = turns
         self.ledger = ledger
+        self.limits = limits
         self.planner = planner
         self.clock = clock
         self.deadline_s = deadline_s
@@ -76,15 +88,39 @@ class Admission:
     async def admit(self, owner: Owner, asked: Asked, sent: Try, orchestrations: Orchestrations) -> Response:
         """Record the turn and start it; return its response, which may have begun or ended if it is a repeat."""
         self.planner.check_wish(asked)
-        claimed = await self.turns.claim(
-            owner, key=sent.key, body_hash=sent.body_hash, response_id=self.fresh_id(asked), repeat=sent.repeat
-        )
-        response = await self.standing(owner, claimed) if sent.repeat else None
+        response_id, response = await self.let_in(owner, sent, self.fresh_id(asked))
         if response is None:
-            response = await self.record(owner, asked, claimed)
+            response = await self.recorded(owner, asked, response_id)
         if response.status is Status.QUEUED:
             await orchestrations.start(response)
         return response
+
+    async def let_in(self, owner: Owner, sent: Try, fresh: str) -> tuple[str, Response | None]:
+        """Claim the request and count its turn; return the response's id, and the response that a repeat has.
+
+        What has a response already counts already. Raises TooMany.
+        """
+        if not sent.repeat:
+            self.limits.check(owner)
+            await both(self.claim(owner, sent, fresh), self.limits.enter(owner, fresh))
+            return fresh, None
+        claimed = await self.claim(owner, sent, fresh)
+        standing = await self.standing(owner, claimed)
+        if standing is None:
+            await self.limits.enter(owner, claimed)
+        return claimed, standing
+
+    async def claim(self, owner: Owner, sent: Try, fresh: str) -> str:
+        return await self.turns.claim(
+            owner, key=sent.key, body_hash=sent.body_hash, response_id=fresh, repeat=sent.repeat
+        )
+
+    async def recorded(self, owner: Owner, asked: Asked, response_id: str) -> Response:
+        try:
+            return await self.record(owner, asked, response_id)
+        except Terminal:
+            self.limits.leave(owner, response_id)
+            raise
 
     def fresh_id(self, asked: Asked) -> str:
         if asked.previous and not is_response(asked.previous):
@@ -157,6 +193,13 @@ class Admission:
             input_items=tuple(item.id for item in items),
             traceparent=current_traceparent(),
         )
+
+
+async def both(*steps: Awaitable[object]) -> None:
+    """Do steps side by side, each to its end; raises what the first of them raised."""
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def previous_not_found(response_id: str) -> Invalid:

@@ -25,6 +25,7 @@ from domain.errors import (
     Invalid,
     NotFound,
     Retryable,
+    TooMany,
     Unauthenticated,
 )
 from telemetry import span
@@ -55,6 +56,7 @@ POSTURES: tuple[tuple[type[GanglionError], Posture], ...] = (
     (NotFound, Posture(status=404)),
     (Conflict, Posture(status=409, code="conflict", headers=NO_RETRY)),
     (Exhausted, Posture(status=429, type="insufficient_quota", code="insufficient_quota", headers=NO_RETRY)),
+    (TooMany, Posture(status=429, type="rate_limit_error", code="rate_limit_exceeded")),
     (Retryable, Posture(status=503, type="server_error", code="unavailable")),
     (Invalid, Posture(status=400)),
 )

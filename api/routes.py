@@ -16,6 +16,7 @@ from api.streaming import Tail
 from api.unknown import Unknown
 from clients.clock import Clock
 from clients.ledger import Ledger
+from clients.limits import TurnLimits
 from clients.orchestrations import OpenOrchestrations
 from clients.store import Store
 from clients.turns import Turns
@@ -47,6 +48,7 @@ class Ports:
     store: Store
     turns: Turns
     ledger: Ledger
+    limits: TurnLimits
     fleet: Fleet
     prices: Mapping[str, Price]
     authenticator: Authenticator
@@ -118,6 +120,7 @@ def admission(ports: Ports) -> Admission:
     return Admission(
         turns=ports.turns,
         ledger=ports.ledger,
+        limits=ports.limits,
         planner=planner,
         clock=ports.clock,
         deadline_s=ports.settings.deadline_s,

@@ -62,6 +62,10 @@ class Exhausted(Terminal):
         self.identifier = identifier
 
 
+class TooMany(Retryable):
+    """A limit of turns in a minute, or of running turns, is reached."""
+
+
 class Unavailable(Retryable):
     """A part we depend on did not answer."""
 

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.routes import HttpRoute, Ports, routes
+from clients.limits import TurnLimits
 from clients.store import Store
 from domain import turns as domain_turns
 from domain.errors import Unauthenticated
@@ -84,8 +85,11 @@ class Api:
     orchestrations: RunningOrchestrations
     settings: Settings
     http: httpx.AsyncClient = field(init=False)
+    limits: TurnLimits = field(init=False)
 
     def __post_init__(self) -> None:
+        world = self.world
+        self.limits = TurnLimits(store=world.store, turns=world.turns, clock=world.clock, limits=self.settings.limits)
         transport = httpx.ASGITransport(self.app())
         self.http = httpx.AsyncClient(
             transport=transport, base_url="http://ganglion", headers={"authorization": "Bearer mine"}
@@ -101,6 +105,7 @@ class Api:
             store=self.world.store,
             turns=self.world.turns,
             ledger=self.world.ledger,
+            limits=self.limits,
             fleet=self.world.fleet,
             prices={PRICE.name: PRICE},
             authenticator=FakeAuthenticator(),

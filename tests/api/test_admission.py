@@ -17,8 +17,8 @@ from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStor
 from tests.fakes.worlds import OWNER
 
 BODY = {"input": "hi", "model": "model"}
-CALLS = 4
-"""Calls of the store in the admission of a first turn: claim (read, write), reserve, admit."""
+CALLS = 6
+"""Calls of the store in the admission of a first turn: claim and limits (read, write) side by side, reserve, admit."""
 
 
 def held(store: MemoryStore, *, faults: Faults | None = None) -> Api:
@@ -51,12 +51,13 @@ async def again(one: Api, body: dict[str, Any] | None = None, **headers: str) ->
     return await ask(one, body, x_stainless_retry_count="1", **headers)
 
 
-async def test_admission_takes_four_calls_of_the_store_and_one_look_at_the_log() -> None:
+async def test_admission_takes_four_rounds_of_the_store_and_one_look_at_the_log() -> None:
     one = held(MemoryStore(FakeClock()))
     assert (await ask(one)).status_code == 200
     store = one.world.store
     assert isinstance(store, FlakyStore)
-    assert [call.name for call in store.calls] == ["read", "commit", "commit", "commit", "list"]
+    side_by_side = ["read", "read", "commit", "commit"]
+    assert [call.name for call in store.calls] == [*side_by_side, "commit", "commit", "list"]
 
 
 @pytest.mark.parametrize("number", range(CALLS))
