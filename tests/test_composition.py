@@ -1,0 +1,105 @@
+"""Does it all come together: has every step and request its function, and is nothing done before it is asked for?"""
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from domain import wire
+from domain.errors import ConfigurationError
+from settings import ROOT, read_settings
+from tests.fakes.clocks import FakeClock
+from tests.orchestrators.durable_host import EventType
+from tests.orchestrators.record import HISTORIES
+
+ENVIRONMENT = {
+    "GANGLION_TOKEN_AUDIENCE": "api://ganglion",
+    "GANGLION_TOKEN_TENANTS": "t1",
+    "GANGLION_SCRIPTED_URL": "http://127.0.0.1:1/v1",
+}
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """Import the application as the worker does."""
+    for name, value in {**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}.items():
+        monkeypatch.setenv(name, value)
+    return importlib.import_module("function_app")
+
+
+@pytest.fixture
+def functions(module: ModuleType, tmp_path: Path) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the bindings of each function as the host is told them, by the function's name."""
+    app = module.build(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}))
+    found = [
+        (each.get_function_name(), json.loads(each.get_function_json())["bindings"]) for each in app.get_functions()
+    ]
+    names = [name.lower() for name, _ in found]
+    assert len(names) == len(set(names))
+    return dict(found)
+
+
+def triggers(functions: Mapping[str, list[dict[str, Any]]], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: one for name, bindings in functions.items() for one in bindings if one["type"] == kind}
+
+
+def recorded_names() -> set[str]:
+    """Return every activity that an instance of any release may still ask for."""
+    histories = [json.loads(file.read_text(encoding="utf-8"))["history"] for file in HISTORIES.glob("*/*.json")]
+    scheduled = [event for history in histories for event in history if event["EventType"] == EventType.TASK_SCHEDULED]
+    return {event["Name"] for event in scheduled}
+
+
+def test_every_step_that_was_ever_asked_for_has_its_function(functions: Mapping[str, list[dict[str, Any]]]) -> None:
+    activities = triggers(functions, "activityTrigger")
+    assert recorded_names() | {*wire.GATHERED} <= activities.keys()
+    assert all(one["activity"] == name for name, one in activities.items())
+
+
+def test_one_orchestration_answers_turns(functions: Mapping[str, list[dict[str, Any]]]) -> None:
+    assert [one["orchestration"] for one in triggers(functions, "orchestrationTrigger").values()] == [wire.RESPOND]
+
+
+def test_the_sweeper_comes_once_a_minute_with_a_durable_client(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    assert {name: one["schedule"] for name, one in triggers(functions, "timerTrigger").items()} == {
+        "sweeper": "0 * * * * *"
+    }
+    assert "sweeper" in triggers(functions, "durableClient")
+
+
+def test_what_no_function_answers_comes_last_in_the_hosts_order(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    http = triggers(functions, "httpTrigger")
+    assert max(http) == "zz_unknown"
+    assert http["zz_unknown"]["route"] == "{*path}"
+    assert all(str(one["authLevel"]).lower().endswith("anonymous") for one in http.values())
+
+
+def test_nothing_is_opened_before_it_is_asked_for(module: ModuleType, tmp_path: Path) -> None:
+    module.ports_of(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}), FakeClock())
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_backend_without_a_price_is_named_at_start(module: ModuleType, tmp_path: Path) -> None:
+    fleet = tmp_path / "fleet.toml"
+    text = (ROOT / "fleet.toml").read_text(encoding="utf-8")
+    fleet.write_text(text.replace('price = "scripted"', 'price = "free"'), encoding="utf-8")
+    settings = read_settings({**ENVIRONMENT, "GANGLION_FLEET": str(fleet)})
+    with pytest.raises(ConfigurationError) as caught:
+        module.ports_of(settings, FakeClock())
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["backends.scripted.price"]
+
+
+def test_the_sample_of_local_settings_is_read_but_for_what_must_be_filled_in() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))["Values"]
+    blanks = {name for name, value in sample.items() if "make parts" in value}
+    filled = {**sample, **dict.fromkeys(blanks, "https://login.example")}
+    assert read_settings(filled).store == "sqlite"
+    assert blanks >= ENVIRONMENT.keys() - {"GANGLION_SCRIPTED_URL"}
