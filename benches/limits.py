@@ -1,0 +1,79 @@
+"""What do the limits of owners and tenants add to an admission, on the SQLite store?
+
+`python -m benches.limits [TURNS]`: milliseconds. A turn's claim is measured alone, and with the limits beside it; then
+many callers at once, who share the swaps of one document.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from api.admission import both
+from benches.tables import percentile, print_table
+from clients.clock import SystemClock
+from clients.limits import TurnLimits
+from clients.sqlite_store import SqliteStore
+from clients.turns import Turns
+from domain.ids import member_id
+from domain.limits import Limit, Limits
+from domain.owners import Owner
+
+TURNS = 400
+AT_ONCE = 50
+WIDE = Limit(per_minute=1_000_000, burst=1_000_000, running=1_000_000)
+OWNER = Owner(tenant="tenant", subject="user:1")
+
+type Step = Callable[[str], Awaitable[object]]
+
+
+async def one_by_one(step: Step, turns: int) -> list[float]:
+    """Return the milliseconds of each."""
+    clock = SystemClock()
+    times: list[float] = []
+    for _ in range(turns):
+        response = member_id("resp", thread=clock.token(), token=clock.token())
+        start = time.perf_counter()
+        await step(response)
+        times.append((time.perf_counter() - start) * 1000)
+    return times
+
+
+async def at_once(step: Step, turns: int) -> list[float]:
+    each = await asyncio.gather(*(one_by_one(step, turns // AT_ONCE) for _ in range(AT_ONCE)))
+    return [time for times in each for time in times]
+
+
+async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
+    clock = SystemClock()
+    store = SqliteStore(folder / "app.db", clock)
+    known = Turns(store, clock)
+    limits = TurnLimits(store=store, turns=known, clock=clock, limits=Limits(owner=WIDE, tenant=WIDE))
+
+    async def claim(response: str) -> None:
+        await known.claim(OWNER, key=response, body_hash="", response_id=response, repeat=False, new_thread=True)
+
+    async def limited(response: str) -> None:
+        await both(claim(response), limits.enter(OWNER, response))
+        limits.leave(OWNER, response)
+
+    rows: list[tuple[str, ...]] = []
+    for name, step in (("claim", claim), ("claim beside limits", limited)):
+        for how, run in (("one by one", one_by_one), (f"{AT_ONCE} at once", at_once)):
+            times = await run(step, turns)
+            rows.append((name, how, *(f"{percentile(times, share):.2f}" for share in (0.5, 0.95))))
+    await store.close()
+    return rows
+
+
+def main() -> None:
+    turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
+    with tempfile.TemporaryDirectory() as folder:
+        rows = asyncio.run(measure(Path(folder), turns))
+    print_table(("step of admission", "callers", "median ms", "p95 ms"), rows)
+
+
+if __name__ == "__main__":
+    main()

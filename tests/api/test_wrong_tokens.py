@@ -1,0 +1,203 @@
+"""Is every wrong token refused with its reason in the log, and does it leave nothing behind?"""
+
+import base64
+import hmac
+import json
+import logging
+import string
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from starlette.applications import Starlette
+
+from api.routes import routes
+from clients.network_keys import UNKNOWN_S, NetworkKeys
+from clients.openid import OpenIdIssuers
+from clients.tokens import TokenAuthenticator
+from tests.api.harness import Api, api
+from tests.clients.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
+from tests.domain.test_claims import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
+from tests.domain.test_principals import entries, principal
+
+WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
+SIGNS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+BODY = {"input": "hi", "background": True}
+
+
+class Door:
+    """An API in front of which a real issuer's tokens are asked for."""
+
+    def __init__(self, issuer: FakeIssuer, *, behind_platform: bool = False) -> None:
+        self.issuer = issuer
+        self.api: Api = api()
+        self.api.orchestrations.hold = True
+        self.clock = self.api.world.clock
+        self.authenticator = TokenAuthenticator(
+            keys=NetworkKeys(OpenIdIssuers(issuer.url).keys, self.clock),
+            expected=EXPECTED,
+            clock=self.clock,
+            behind_platform=behind_platform,
+        )
+
+    def app(self) -> Starlette:
+        ports = replace(self.api.ports(), authenticator=self.authenticator)
+        return Starlette(routes=[self.api.mounted(route) for route in routes(ports)])
+
+    async def knock(self, headers: Mapping[str, str]) -> httpx.Response:
+        transport = httpx.ASGITransport(self.app())
+        async with httpx.AsyncClient(transport=transport, base_url="http://ganglion") as http:
+            return await http.post("/v1/responses", json=BODY, headers=dict(headers))
+
+
+@asynccontextmanager
+async def door(*, behind_platform: bool = False) -> AsyncGenerator[Door]:
+    keys = [public(KEY), public(WEAK, kid="weak")]
+    async with issuing(FakeIssuer(keys=keys)) as issuer:
+        yield Door(issuer, behind_platform=behind_platform)
+
+
+def signed(claims: Mapping[str, Any] = USER, key: Any = KEY, **headers: Any) -> str:
+    named = {name: value for name, value in {"kid": "one", **headers}.items() if value is not None}
+    return jwt.encode(dict(claims), key, algorithm="RS256", headers=named)
+
+
+def altered(**claims: Any) -> str:
+    return signed({name: value for name, value in {**USER, **claims}.items() if value is not None})
+
+
+def unsigned() -> str:
+    return jwt.encode(dict(USER), "", algorithm="none", headers={"kid": "one"})
+
+
+def with_the_public_key_as_secret() -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    secret = KEY.public_key().public_bytes(serialization.Encoding.PEM, form)
+    parts = jwt.encode(dict(USER), "x" * 64, algorithm="HS256", headers={"kid": "one"}).rpartition(".")[0]
+    return f"{parts}.{encoded(hmac.digest(secret, parts.encode(), 'sha256'))}"
+
+
+def by_a_weak_key() -> str:
+    """Sign by hand, as no library likes to."""
+    header = encoded(json.dumps({"alg": "RS256", "kid": "weak"}).encode())
+    parts = f"{header}.{encoded(json.dumps(dict(USER)).encode())}"
+    return f"{parts}.{encoded(WEAK.sign(parts.encode(), PKCS1v15(), SHA256()))}"
+
+
+def with_other_bits_at_the_end() -> str:
+    """Spell the same signature otherwise: its last two bits count for nothing."""
+    token = signed()
+    return token[:-1] + SIGNS[SIGNS.index(token[-1]) + 1]
+
+
+def encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def without(name: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in claims.items() if key != name}
+
+
+WRONG: dict[str, tuple[str, int, str]] = {
+    "no token": ("", 401, "Send an access token"),
+    "no JSON Web Token": ("abc", 401, "not a JSON Web Token"),
+    "algorithm none": (unsigned(), 401, "not a JSON Web Token"),
+    "HS256 with the public key": (with_the_public_key_as_secret(), 401, "not signed with RS256"),
+    "another key": (signed(key=ANOTHER), 401, "not signed by a key"),
+    "its own key": (signed(key=ANOTHER, jwk=public(ANOTHER)), 401, "not signed by a key"),
+    "keys at an address": (signed(key=ANOTHER, jku="https://evil.example/keys"), 401, "not signed by a key"),
+    "a certificate at an address": (signed(key=ANOTHER, x5u="https://evil.example/cert"), 401, "not signed by a key"),
+    "another audience": (altered(aud=OTHER), 401, "another application"),
+    "another issuer": (altered(iss="https://evil.example/v2.0"), 401, "issuer"),
+    "another tenant": (altered(tid=OTHER, iss=USER["iss"].replace(TENANT, OTHER)), 401, "tenant"),
+    "another version": (altered(ver="3.0"), 401, "version"),
+    "version 1 in the clothes of 2": (signed({**OLD_USER, "ver": "2.0"}), 401, "issuer"),
+    "expired": (altered(exp=NOW - 61), 401, "expired"),
+    "not yet valid": (altered(nbf=NOW + 61), 401, "not valid yet"),
+    "no key named": (signed(kid=None), 401, "does not name its key"),
+    "an unknown key": (signed(kid="two"), 401, "not signed by a key"),
+    "a key of 1,024 bits": (by_a_weak_key(), 401, "not signed by a key"),
+    "padded": (signed() + "=", 401, "not a JSON Web Token"),
+    "padded within": (signed().replace(".", "=.", 1), 401, "Send an access token"),
+    "other bits at the end": (with_other_bits_at_the_end(), 401, "base64url"),
+    "an application without roles": (signed(without("roles", APPLICATION)), 403, "role"),
+    "a user without scope": (altered(scp=None), 403, "scope"),
+    "an application with a user's scope": (signed({**APPLICATION, "scp": "access_as_user"}), 401, "neither"),
+}
+
+
+@pytest.mark.parametrize(("token", "status", "reason"), WRONG.values(), ids=WRONG)
+async def test_a_wrong_token_is_refused_with_its_reason_and_leaves_nothing(
+    token: str, status: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with door() as one:
+        with caplog.at_level(logging.WARNING, "ganglion.api"):
+            answer = await one.knock({"authorization": f"Bearer {token}"})
+        assert answer.status_code == status
+        assert await one.api.stored() == set()
+        assert one.api.orchestrations.started == []
+    assert any(reason in record.getMessage() for record in caplog.records)
+    assert not token or token not in caplog.text
+
+
+RIGHT = {"a user": USER, "a user, version 1": OLD_USER, "an application": APPLICATION}
+
+
+@pytest.mark.parametrize("claims", RIGHT.values(), ids=RIGHT)
+async def test_a_right_token_opens(claims: Mapping[str, Any]) -> None:
+    async with door() as one:
+        assert (await one.knock({"authorization": f"Bearer {signed(claims)}"})).status_code == 200
+
+
+SPOOFED = {
+    "x-ms-client-principal": principal(entries(USER)),
+    "x-ms-client-principal-id": USER["oid"],
+    "x-ms-client-principal-name": "admin@contoso.example",
+    "x-ms-client-principal-idp": "aad",
+    "x-ms-token-aad-access-token": "x",
+}
+
+
+async def test_spoofed_headers_of_the_platform_open_nothing() -> None:
+    async with door() as one:
+        assert (await one.knock(SPOOFED)).status_code == 401
+        assert await one.api.stored() == set()
+        assert not one.issuer.asked
+
+
+async def test_the_platforms_own_headers_open_where_it_is_there_and_what_they_say_is_right() -> None:
+    async with door(behind_platform=True) as one:
+        assert (await one.knock(SPOOFED)).status_code == 200
+        forged = principal(entries({**USER, "aud": CLIENT}))
+        assert (await one.knock({**SPOOFED, "x-ms-client-principal": forged})).status_code == 401
+        unscoped = principal(entries(without("scp", USER)))
+        assert (await one.knock({**SPOOFED, "x-ms-client-principal": unscoped})).status_code == 403
+
+
+async def test_an_issuer_that_is_down_is_503_and_says_when() -> None:
+    async with door() as one:
+        one.issuer.broken = 500
+        answer = await one.knock({"authorization": f"Bearer {signed()}"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert json.loads(answer.text)["error"]["code"] == "unavailable"
+        assert await one.api.stored() == set()
+
+
+async def test_unknown_keys_ask_the_issuer_once_in_five_minutes() -> None:
+    async with door() as one:
+        assert (await one.knock({"authorization": f"Bearer {signed()}"})).status_code == 200
+        one.issuer.asked.clear()
+        for number in range(200):
+            assert (await one.knock({"authorization": f"Bearer {signed(kid=f'k{number}')}"})).status_code == 401
+        assert one.issuer.asked == {"discovery": 1, "keys": 1}
+        one.clock.advance(UNKNOWN_S)
+        await one.knock({"authorization": f"Bearer {signed(kid='one more')}"})
+        assert one.issuer.asked["keys"] == 2
