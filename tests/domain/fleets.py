@@ -101,6 +101,8 @@ LAPTOP = {
 CLOUDS = {
     "GANGLION_SCRIPTED_URL": "http://127.0.0.1:8003/v1",
     "GANGLION_SCRIPTED_AFRESH_URL": "http://127.0.0.1:8004/v1",
+    "GANGLION_LAPTOP_GPU_URL": "http://127.0.0.1:8005/v1",
+    "GANGLION_SCRIPTED_GPU_URL": "http://127.0.0.1:8006/v1",
     "GANGLION_CLOUD_RUN_L4_URL": "https://llama-abc-uc.a.run.app/v1",
     "GANGLION_AZURE_OPENAI_URL": "https://contoso.openai.azure.com/openai/v1",
 }

@@ -235,6 +235,8 @@ def test_the_shipped_file_runs_on_a_laptop() -> None:
     assert {each.backend for each in found.unconfigured} == {
         "scripted",
         "scripted-afresh",
+        "laptop-gpu",
+        "scripted-gpu",
         "cloud-run-l4",
         "azure-openai",
     }
