@@ -10,14 +10,18 @@ import httpx
 
 import telemetry
 from activities.answering import Answering, Pace
+from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.guard import registered
 from activities.infer import Infer
 from activities.recall import Recall
+from activities.retrieve import Retrieve
 from activities.route import Route
 from activities.settle import Settle
 from activities.sweep import Patience, Sweep
+from activities.waking import Waking
 from api.routes import HttpRoute, Ports, routes
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
@@ -30,7 +34,9 @@ from clients.network_keys import NetworkKeys
 from clients.openai_backend import OpenAIBackend
 from clients.openid import OpenIdIssuers
 from clients.orchestrations import DurableOrchestrations
+from clients.rent import Rent
 from clients.signing_keys import KeyFile, Keys
+from clients.sources.building import reading_of
 from clients.sqlite_store import SqliteStore
 from clients.store import Store
 from clients.tokens import TokenAuthenticator
@@ -41,6 +47,7 @@ from domain.errors import ConfigurationError
 from domain.fleet import Fleet
 from domain.fleet_file import fleet_from_toml
 from domain.price_file import prices_from_toml
+from domain.source_file import sources_from_toml
 from orchestrators.respond import respond
 from settings import Settings, read_settings
 
@@ -69,6 +76,9 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
     )
     if problems:
         raise ConfigurationError(problems)
+    sources = sources_from_toml(
+        settings.sources.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
+    )
     store = open_store(settings, clock)
     turns = Turns(store, clock)
     return Ports(
@@ -80,6 +90,7 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,
+        sources=sources,
         authenticator=TokenAuthenticator(
             keys=signing_keys(settings, clock),
             expected=Expected(audience=settings.token_audience, tenants=settings.token_tenants),
@@ -107,10 +118,11 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     """Return every activity under its name."""
     settings, beliefs = ports.settings, Beliefs(ports.store, ports.clock)
+    clients = backend_clients(ports.fleet, settings, ports.clock)
     answering = Answering(
         turns=ports.turns,
         beliefs=beliefs,
-        clients=backend_clients(ports.fleet, settings, ports.clock),
+        clients=clients,
         clock=ports.clock,
         pace=Pace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
@@ -122,19 +134,23 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         prices=ports.prices,
         clock=ports.clock,
     )
-    recall = Recall(ports.turns)
-    route = Route(
-        turns=ports.turns,
+    reading = reading_of(ports.sources, ports.clock, loopback=settings.sources_loopback, identity=settings.identity)
+    recall = Recall(ports.turns, Retrieve(ports.turns, reading))
+    deciding = Deciding(
         beliefs=beliefs,
+        rent=Rent(ports.store, ports.clock),
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
     )
+    waking = Waking(beliefs=beliefs, clients=clients, clock=ports.clock)
+    route = Route(turns=ports.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=settings.hold_s)
     return {
         wire.BEGIN: Begin(ports.turns).begin,
         wire.RECALL: recall.recall,
         wire.TRY_RECALL: recall.recall,
+        wire.ANTICIPATE: Anticipate(turns=ports.turns, deciding=deciding, waking=waking).anticipate,
         wire.ROUTE: route.route,
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,

@@ -22,6 +22,8 @@ class Settings:
     data: Path
     fleet: Path
     prices: Path
+    sources: Path
+    sources_loopback: bool
     token_keys: Path | None
     token_authority: str
     token_audience: str
@@ -36,6 +38,7 @@ class Settings:
     default_output_tokens: int
     deadline_s: float
     handover_s: float
+    hold_s: float
     sync_wait_s: float
     stream_s: float
     sweep_unbegun_s: float
@@ -56,6 +59,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         data=reader.value("DATA", default=".run/7071", convert=Path),
         fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=file),
         prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=file),
+        sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=file),
+        sources_loopback=reader.choice("SOURCES_LOOPBACK", ("false", "true"), default="false") == "true",
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
         token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
@@ -73,6 +78,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_int),
         deadline_s=reader.value("DEADLINE_S", default="1800", convert=positive),
         handover_s=reader.value("HANDOVER_S", default="480", convert=positive),
+        hold_s=reader.value("HOLD_S", default="10", convert=positive),
         sync_wait_s=reader.value("SYNC_WAIT_S", default="200", convert=positive),
         stream_s=reader.value("STREAM_S", default="1500", convert=positive),
         sweep_unbegun_s=reader.value("SWEEP_UNBEGUN_S", default="30", convert=positive),
@@ -82,6 +88,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
     )
+    reader.refuse(on_azure and settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
     reader.refuse(on_azure and store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
     given = {name for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY") if environment.get(PREFIX + name)}
     reader.refuse(on_azure and "TOKEN_KEYS" in given, "TOKEN_KEYS", "a local signing key is refused on Azure")

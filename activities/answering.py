@@ -1,5 +1,6 @@
 """How does one call to a backend become text in the log and an outcome at its end?"""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -7,18 +8,22 @@ from activities.attempt import Task
 from activities.intake import Intake
 from activities.log_writer import LogWriter, Superseded
 from activities.meter import Meter
+from activities.retrieve import with_private_data
 from activities.showing import Showing
 from clients.backends import BackendClient, BackendError, Call, End
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from clients.turns import Turns
-from domain.beliefs import without
-from domain.fleet import Continuation
+from domain.constrained import Said
+from domain.fleet import Capability, Continuation
+from domain.forms import Form
 from domain.log import Outcome
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
-from domain.postures import diagnose
+from domain.postures import Failure, FailureKind, diagnose
 from domain.transcript import Transcript
 from telemetry import current_traceparent
+
+NOT_OF_THE_FORM = "The model did not answer in the form in which functions are called."
 
 LOOK_S = 0.5
 """How often a waiting attempt looks whether its response has ended; cancel promises to close within 1 s."""
@@ -49,7 +54,8 @@ class Answering:
 
     async def outcome(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:
         """Make the call; its outcome stands in the log when this returns."""
-        await self.beliefs.started(task.backend, meter.record.id, until=meter.asked_at + self.pace.handover_s)
+        until = meter.asked_at + self.pace.handover_s
+        await self.beliefs.started(task.backend, meter.record.id, until=until, response=task.response.id)
         try:
             outcome = await self.answer(task, writer, meter)
         except BackendError as error:
@@ -65,42 +71,67 @@ class Answering:
 
     async def forget(self, task: Task, attempt: str) -> None:
         """Count the call as ended, and learn nothing from it."""
-        await self.beliefs.learn(
-            task.backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, attempt))
-        )
+        await self.beliefs.ended(task.backend, attempt)
 
     async def answer(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:
         """Stream the answer into the log until it ends, or until it is time to hand over."""
-        showing = Showing(writer, continues=task.backend.continues is not Continuation.NO)
+        continues = task.backend.continues is not Continuation.NO
+        showing = Showing(writer, continues=continues, by_schema=by_schema(task))
         call = await self.call(task, writer.log, showing)
         if call.max_output_tokens <= 0:
             return await done(task, showing, End(reason="length", usage=None), meter)
-        until = min(self.clock.now() + self.pace.handover_s, task.response.deadline_at)
-        async with Intake(self.clients[task.backend.name], call) as intake:
-            while self.clock.now() < until:
-                pieces = await intake.take(within_s=LOOK_S)
+        until = self.until(task, meter)
+        async with Intake(self.clients[task.backend.name], call, self.clock) as intake:
+            while (now := self.clock.now()) < until:
+                pieces = await intake.take(within_s=min(LOOK_S, until - now, self.hold_left_s(task, intake, meter)))
                 meter.count(pieces)
+                await self.look(task, intake, meter)
                 await showing.show(pieces)
                 if pieces and isinstance(end := pieces[-1], End):
                     return await done(task, showing, end, meter)
                 if pieces:
                     await intake.ended(within_s=self.pace.flush_s)
-        return await self.out_of_time(task, writer)
+        return await self.out_of_time(task, writer, meter)
+
+    def until(self, task: Task, meter: Meter) -> float:
+        """Return when the attempt ends though the answer has not: what was reserved pays for no more than its limit."""
+        limit_s = self.pace.handover_s if task.limit_s is None else min(task.limit_s, self.pace.handover_s)
+        return min(meter.asked_at + limit_s, task.response.deadline_at)
+
+    def hold_left_s(self, task: Task, intake: Intake, meter: Meter) -> float:
+        """Return how long the backend may still take to let the request in."""
+        if task.hold_s is None or intake.opened_at is not None:
+            return math.inf
+        return max(0.0, meter.asked_at + task.hold_s - self.clock.now())
+
+    async def look(self, task: Task, intake: Intake, meter: Meter) -> None:
+        """Learn that a cold backend is up. Raises BackendError where it has held the request for too long."""
+        if intake.opened_at is None:
+            if not self.hold_left_s(task, intake, meter):
+                raise BackendError(Failure(kind=FailureKind.HELD))
+        elif task.cold and meter.opened_at is None:
+            meter.opened_at = intake.opened_at
+            await self.beliefs.opened(task.backend, asked_at=meter.asked_at)
 
     async def call(self, task: Task, log: Transcript, showing: Showing) -> Call:
         response = task.response
         shown = log.pieces if showing.partial else 0
         return Call(
             instructions=response.instructions,
-            items=await self.turns.history(response),
+            items=with_private_data(await self.turns.history(response), await self.turns.given.decided(response)),
             sampling=response.sampling,
             max_output_tokens=task.output_tokens - shown,
             partial=showing.partial,
             traceparent=current_traceparent() or response.traceparent,
+            form=response.form,
+            by_schema=Capability.TOOLS not in task.abilities,
         )
 
-    async def out_of_time(self, task: Task, writer: LogWriter) -> Outcome:
+    async def out_of_time(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:
+        """Hand over, or end with the deadline. A limit that let nothing be said would let nothing be said again."""
         late = self.clock.now() >= task.response.deadline_at
+        if not late and not meter.said and task.limit_s is not None:
+            raise BackendError(Failure(kind=FailureKind.READ_TIMEOUT))
         outcome = (
             Outcome(attempt=task.number, result="failed", code="server_error", message="The deadline has passed.")
             if late
@@ -113,26 +144,40 @@ class Answering:
         """Decide what follows a failed call."""
         now, response = self.clock.now(), task.response
         diagnosis = diagnose(error.failure, task.backend.signatures, now=now)
-        await self.beliefs.failed(task.backend, diagnosis, meter.record.id)
+        await self.beliefs.failed(task.backend, diagnosis, meter.record.id, asked_at=meter.asked_at)
         following = next_step(
             diagnosis,
-            attempts=task.retries + 1,
+            attempts=task.failures.get(diagnosis.posture, task.retries) + 1,
             elapsed_s=now - response.created_at,
             deadline_s=response.deadline_at - response.created_at,
             has_alternative=task.has_alternative,
             random=self.clock.fraction(),
         )
-        return outcome_of(task, following)
+        return replace(outcome_of(task, following), posture=diagnosis.posture)
 
 
 async def done(task: Task, showing: Showing, end: End, meter: Meter) -> Outcome:
     """Close the answer, whole or cut at its limit."""
     meter.usage = end.usage
     cut = end.reason == "length"
+    said = showing.whole_answer(end)
+    usage = showing.usage(end.usage)
+    if said is None and not cut:
+        outcome = Outcome(
+            attempt=task.number, result="failed", code="server_error", message=NOT_OF_THE_FORM, usage=usage
+        )
+        await showing.writer.write((), outcome=outcome)
+        return outcome
     code = "max_output_tokens" if cut else ""
-    outcome = Outcome(attempt=task.number, result="done", code=code, usage=showing.usage(end.usage))
-    await showing.end(outcome, whole=not cut)
+    outcome = Outcome(attempt=task.number, result="done", code=code, usage=usage)
+    await showing.end(outcome, said or Said(), whole=not cut)
     return outcome
+
+
+def by_schema(task: Task) -> Form | None:
+    """Return the form that the model must be held to because it can call no functions by itself."""
+    form = task.response.form
+    return form if form.callable and Capability.TOOLS not in task.abilities else None
 
 
 def outcome_of(task: Task, following: Wait | Elsewhere | GiveUp) -> Outcome:

@@ -1,20 +1,25 @@
 """How big is the conversation that the model is to read?"""
 
+import asyncio
+
+from activities.retrieve import Retrieve, with_private_data
 from clients.turns import Turns
 from domain import wire
 from domain.sizing import tokens_in_request
+from domain.turns import Response
 
 
 class Recall:
-    """Measures the conversation; its content stays in the store."""
+    """Measures the conversation, and fetches private data meanwhile; the content of both stays in the store."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, retrieve: Retrieve | None = None) -> None:
         self.turns = turns
+        self.retrieve = retrieve
 
     async def recall(self, given: wire.TurnWire) -> wire.RecalledWire:
         response = await self.turns.read(wire.owner_of(given), given["response"])
-        items = await self.turns.history(response)
-        texts = [response.instructions or "", *(item.text for item in items)]
+        items, private = await asyncio.gather(self.turns.history(response), self.private_data(response))
+        texts = [response.instructions or "", *(item.text for item in with_private_data(items, private))]
         tokens = tokens_in_request(texts)
         size: wire.SizeWire = {
             "expected": tokens.expected,
@@ -23,3 +28,6 @@ class Recall:
             "bytes": sum(len(text.encode()) for text in texts),
         }
         return {"size": size, "messages": len(items)}
+
+    async def private_data(self, response: Response) -> str:
+        return await (self.retrieve.text(response) if self.retrieve else self.turns.given.decided(response))

@@ -15,6 +15,7 @@ from typing import Any
 from azurefunctions.extensions.http.fastapi import Request
 
 from api.inputs import Given, Reference
+from api.past import Pasts, previous_not_found
 from api.planning import Planner
 from api.requests import Asked
 from clients.clock import Clock
@@ -22,22 +23,16 @@ from clients.ledger import Ledger
 from clients.limits import TurnLimits
 from clients.orchestrations import Orchestrations
 from clients.turns import Turns
+from domain.conversations import PREFIXES
 from domain.errors import Invalid, NotFound, Terminal
-from domain.ids import Prefix, is_response, member_id, thread_of
-from domain.items import Item, ItemKind
+from domain.ids import is_response, member_id, thread_of
+from domain.items import Item
 from domain.log import Event, EventKind, Status
 from domain.owners import Owner
 from domain.turns import Response
 from telemetry import current_traceparent
 
 KEY_LIMIT = 256
-
-PREFIXES: Mapping[ItemKind, Prefix] = {
-    ItemKind.MESSAGE: "msg",
-    ItemKind.FUNCTION_CALL: "fc",
-    ItemKind.FUNCTION_OUTPUT: "fco",
-    ItemKind.REASONING: "rs",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +74,7 @@ class Admission:
         deadline_s: float,
     ) -> None:
         self.turns = turns
+        self.pasts = Pasts(turns, turns.conversations)
         self.ledger = ledger
         self.limits = limits
         self.planner = planner
@@ -88,31 +84,37 @@ class Admission:
     async def admit(self, owner: Owner, asked: Asked, sent: Try, orchestrations: Orchestrations) -> Response:
         """Record the turn and start it; return its response, which may have begun or ended if it is a repeat."""
         self.planner.check_wish(asked)
-        response_id, response = await self.let_in(owner, sent, self.fresh_id(asked))
+        new_thread = not (asked.previous or asked.conversation)
+        response_id, response = await self.let_in(owner, sent, self.fresh_id(asked), new_thread=new_thread)
         if response is None:
             response = await self.recorded(owner, asked, response_id)
         if response.status is Status.QUEUED:
             await orchestrations.start(response)
         return response
 
-    async def let_in(self, owner: Owner, sent: Try, fresh: str) -> tuple[str, Response | None]:
+    async def let_in(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> tuple[str, Response | None]:
         """Claim the request and count its turn; return the response's id, and the response that a repeat has.
 
         What has a response already counts already. Raises TooMany.
         """
         if not sent.repeat:
             self.limits.check(owner)
-            await both(self.claim(owner, sent, fresh), self.limits.enter(owner, fresh))
+            await both(self.claim(owner, sent, fresh, new_thread=new_thread), self.limits.enter(owner, fresh))
             return fresh, None
-        claimed = await self.claim(owner, sent, fresh)
+        claimed = await self.claim(owner, sent, fresh, new_thread=new_thread)
         standing = await self.standing(owner, claimed)
         if standing is None:
             await self.limits.enter(owner, claimed)
         return claimed, standing
 
-    async def claim(self, owner: Owner, sent: Try, fresh: str) -> str:
+    async def claim(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> str:
         return await self.turns.claim(
-            owner, key=sent.key, body_hash=sent.body_hash, response_id=fresh, repeat=sent.repeat
+            owner,
+            key=sent.key,
+            body_hash=sent.body_hash,
+            response_id=fresh,
+            repeat=sent.repeat,
+            new_thread=new_thread,
         )
 
     async def recorded(self, owner: Owner, asked: Asked, response_id: str) -> Response:
@@ -125,7 +127,7 @@ class Admission:
     def fresh_id(self, asked: Asked) -> str:
         if asked.previous and not is_response(asked.previous):
             raise previous_not_found(asked.previous)
-        thread = thread_of(asked.previous or "") or self.clock.token()
+        thread = thread_of(asked.previous or asked.conversation or "") or self.clock.token()
         return member_id("resp", thread=thread, token=self.clock.token())
 
     async def standing(self, owner: Owner, response_id: str) -> Response | None:
@@ -136,29 +138,20 @@ class Admission:
 
     async def record(self, owner: Owner, asked: Asked, response_id: str) -> Response:
         """Reserve the worst case, then write the response, its input and slot 0."""
-        previous = await self.previous(owner, asked.previous)
+        past = await self.pasts.of(owner, asked)
+        sources = self.planner.sources_of(owner, asked)
         items = await self.items(owner, asked.given, response_id)
-        history = await self.history(previous) if previous else ()
-        cost = self.planner.worst_cost(asked, (*history, *items))
+        left_out = past.left_out(asked, items, room=self.planner.room(asked, sources))
+        cost = self.planner.worst_cost(asked, past.read_with(items, left_out=left_out), sources)
         await self.ledger.reserve(owner, response_id, cost)
-        response = self.response(owner, asked, response_id, items)
+        response = replace(
+            self.response(owner, asked, response_id, items),
+            reads_before=past.reads_before,
+            left_out=left_out,
+            sources=sources,
+        )
         await self.turns.admit(response, items, opening_events(response))
         return response
-
-    async def previous(self, owner: Owner, response_id: str | None) -> Response | None:
-        """Return the response to go on from; raises Invalid where it is unknown or still running."""
-        if response_id is None:
-            return None
-        found = await self.standing(owner, response_id)
-        if found is None:
-            raise previous_not_found(response_id)
-        if not found.status.terminal:
-            message = f"Response with id '{response_id}' is still running; go on from it when it has ended."
-            raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return found
-
-    async def history(self, previous: Response) -> tuple[Item, ...]:
-        return (*await self.turns.history(previous), *await self.turns.items(previous.owner, previous.output_items))
 
     async def items(self, owner: Owner, given: Sequence[Given], response_id: str) -> tuple[Item, ...]:
         """Give the input its ids; an item that is referred to is copied."""
@@ -187,8 +180,10 @@ class Admission:
             background=asked.background,
             store=asked.store,
             previous=asked.previous,
+            conversation=asked.conversation,
             instructions=asked.instructions,
             sampling=asked.sampling,
+            form=asked.form,
             metadata=asked.metadata,
             input_items=tuple(item.id for item in items),
             traceparent=current_traceparent(),
@@ -200,11 +195,6 @@ async def both(*steps: Awaitable[object]) -> None:
     for outcome in await asyncio.gather(*steps, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
-
-
-def previous_not_found(response_id: str) -> Invalid:
-    message = f"Previous response with id '{response_id}' not found."
-    return Invalid(message, field="previous_response_id", code="previous_response_not_found")
 
 
 def item_id(item: Item, response_id: str, index: int) -> str:

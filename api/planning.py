@@ -1,19 +1,27 @@
 """Can the fleet take this turn, and what may it cost at worst?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from api.requests import Asked
+from api.requests import SOURCES, Asked
+from domain.constrained import texts_of as form_texts
 from domain.errors import Invalid
 from domain.estimates import Demand
-from domain.fleet import Fleet
+from domain.feasibility import Wish
+from domain.fleet import Backend, Fleet, Model
 from domain.items import Item
+from domain.owners import Owner
 from domain.prices import Price
+from domain.retrieved import BYTES_A_TOKEN
 from domain.routing import Problem, Route, Unknown, read_wish, route
 from domain.sizing import tokens_in_request
+from domain.sources import Sources
 
 TIER = "tier"
+MARKS_TOKENS = 200
+"""What the marks around private data take."""
+
 
 FIELDS: Mapping[Problem, tuple[str | None, str]] = {
     Problem.MODEL_NOT_FOUND: ("model", "model_not_found"),
@@ -31,6 +39,7 @@ class Planner:
     fleet: Fleet
     prices: Mapping[str, Price]
     default_output_tokens: int
+    sources: Sources = field(default_factory=Sources)
 
     def check_wish(self, asked: Asked) -> None:
         """Raise Invalid where the caller names a model, backend or tier that is not there."""
@@ -38,30 +47,68 @@ class Planner:
         if isinstance(wish, Unknown):
             raise refused(wish.problem, wish.reason)
 
-    def worst_cost(self, asked: Asked, conversation: Sequence[Item]) -> Decimal:
+    def sources_of(self, owner: Owner, asked: Asked) -> tuple[str, ...]:
+        """Return the names of the private data that the turn reads; raises Invalid for one that is not the owner's."""
+        try:
+            return self.sources.chosen(owner, asked.metadata.get(SOURCES))
+        except KeyError as unknown:
+            path = f"metadata.{SOURCES}"
+            raise Invalid(f"Invalid '{path}': no source {unknown}.", field=path, code="source_not_found") from None
+
+    def room(self, asked: Asked, sources: Sequence[str]) -> int:
+        """Return the tokens for instructions, past and input in the widest window that the wish leaves."""
+        wish = read_wish(asked.model, asked.metadata.get(TIER), self.fleet)
+        models = self.fleet.models
+        windows = [
+            min(models[backend.model].context_tokens, backend.limits.context_tokens)
+            for backend in self.fleet.backends.values()
+            if isinstance(wish, Unknown) or allows(wish, backend, models[backend.model])
+        ]
+        return max(windows, default=0) - self.output_tokens(asked) - self.private_tokens(sources) - form_tokens(asked)
+
+    def output_tokens(self, asked: Asked) -> int:
+        return asked.sampling.max_output_tokens or self.default_output_tokens
+
+    def private_tokens(self, sources: Sequence[str]) -> int:
+        return self.sources.max_tokens(sources) + MARKS_TOKENS if sources else 0
+
+    def worst_cost(self, asked: Asked, conversation: Sequence[Item], sources: Sequence[str] = ()) -> Decimal:
         """Return the most that the turn may cost, in dollars, wherever it goes.
 
         Raises Invalid, with the reason of every backend, where none can ever take it.
         """
-        decision = route(self.demand(asked, conversation), self.fleet, self.prices, {}, now=0.0)
+        decision = route(self.demand(asked, conversation, sources), self.fleet, self.prices, {}, now=0.0)
         if decision.problem:
             raise refused(decision.problem, with_reasons(decision))
         return max(candidate.worst_cost for candidate in decision.candidates)
 
-    def demand(self, asked: Asked, conversation: Sequence[Item]) -> Demand:
+    def demand(self, asked: Asked, conversation: Sequence[Item], sources: Sequence[str]) -> Demand:
         tokens = tokens_in_request(texts_of(asked, conversation))
+        private = self.private_tokens(sources)
         return Demand(
             model=asked.model,
             tier=asked.metadata.get(TIER),
-            input_tokens=tokens.likely,
-            expected_input_tokens=tokens.expected,
-            ceiling_input_tokens=tokens.ceiling,
-            output_tokens=asked.sampling.max_output_tokens or self.default_output_tokens,
+            input_tokens=tokens.likely + private,
+            expected_input_tokens=tokens.expected + private,
+            ceiling_input_tokens=tokens.ceiling + private * BYTES_A_TOKEN,
+            output_tokens=self.output_tokens(asked),
+            needs=asked.form.needs,
         )
 
 
+def allows(wish: Wish, backend: Backend, model: Model) -> bool:
+    """Tell whether what the caller pins leaves a backend."""
+    pinned = wish.model in {None, model.name} and wish.backend in {None, backend.name}
+    return pinned and model.tier >= wish.tier
+
+
 def texts_of(asked: Asked, conversation: Sequence[Item]) -> Iterable[str]:
-    return (asked.instructions or "", *(item.text for item in conversation))
+    return (asked.instructions or "", *form_texts(asked.form), *(item.text for item in conversation))
+
+
+def form_tokens(asked: Asked) -> int:
+    texts = form_texts(asked.form)
+    return tokens_in_request(texts).likely if texts else 0
 
 
 def with_reasons(decision: Route) -> str:

@@ -7,6 +7,7 @@ strict clients know closed sets of codes: an ending outside them is given the ne
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from api.form_rendering import shown_form
 from domain.items import Item, ItemKind, ItemStatus
 from domain.log import Ending, Status, Usage
 from domain.transcript import Transcript, kept_items
@@ -17,14 +18,12 @@ type Json = dict[str, Any]
 ERROR_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
 INCOMPLETE_REASONS = frozenset({"max_output_tokens", "content_filter"})
 ENDING_KEY = "ganglion_ending"
+LEFT_OUT_KEY = "ganglion_left_out"
+METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
 NOT_OFFERED: Mapping[str, Any] = {
-    "tools": [],
-    "tool_choice": "auto",
-    "truncation": "disabled",
-    "parallel_tool_calls": True,
-    "text": {"format": {"type": "text"}},
+    "truncation": "auto",
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
     "top_logprobs": 0,
@@ -49,6 +48,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "incomplete_details": incomplete_details(ending),
         "model": response.model,
         "previous_response_id": response.previous,
+        **({"conversation": {"id": response.conversation}} if response.conversation else {}),
         "instructions": response.instructions,
         "output": [openai_from_item(item) for item in kept_items(transcript)],
         "error": error_of(ending),
@@ -59,6 +59,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "store": response.store,
         "background": response.background,
         "metadata": shown_metadata(response, ending),
+        **shown_form(response.form),
         **NOT_OFFERED,
     }
 
@@ -83,10 +84,15 @@ def error_of(ending: Ending | None) -> Json | None:
 
 
 def shown_metadata(response: Response, ending: Ending | None) -> Json:
-    metadata = dict(response.metadata)
+    """Return the caller's metadata, and beside it, while there is room, what we have to say."""
+    notes = dict(ending.notes) if ending else {}
+    if response.left_out:
+        notes[LEFT_OUT_KEY] = f"the oldest {response.left_out} turns"
     if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
-        metadata[ENDING_KEY] = ending.code
-    return metadata
+        notes[ENDING_KEY] = ending.code
+    room = max(METADATA_LIMIT - len(response.metadata), 0)
+    ours = sorted(notes.items(), key=lambda note: note[0] != ENDING_KEY)[:room]
+    return {**response.metadata, **dict(ours)}
 
 
 def openai_from_usage(usage: Usage) -> Json:

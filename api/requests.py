@@ -1,32 +1,53 @@
 """What turn does the caller ask for?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.fields import RESPONSE_FIELDS, ignored_fields
+from api.forms import RESPONSES, read_choice, read_format, read_functions
 from api.inputs import Given, read_input
 from api.validation import Part, validated
 from domain.errors import Invalid
+from domain.forms import Form
 from domain.turns import Sampling
 
 AUTO = "auto"
 DEADLINE = "deadline_ms"
 DEADLINE_LIMIT_MS = 86_400_000
 
+SOURCES = "sources"
+
 type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+def as_object(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class ConversationInput(Part):
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+type ConversationGiven = Annotated[ConversationInput, BeforeValidator(as_object)]
 
 
 class ResponseRequest(Part):
     """The body of `POST /v1/responses`: the fields that are honoured."""
 
-    input: Any
+    input: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    text: dict[str, Any] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
+    conversation: ConversationGiven | None = None
     stream: bool | None = None
     background: bool | None = None
     store: bool | None = None
@@ -46,8 +67,11 @@ class Asked:
     background: bool = False
     store: bool = True
     previous: str | None = None
+    conversation: str | None = None
     instructions: str | None = None
     sampling: Sampling
+    form: Form = field(default_factory=Form)
+    truncates: bool = True
     metadata: Mapping[str, str]
     deadline_s: float | None = None
     ignored: tuple[str, ...] = ()
@@ -60,21 +84,38 @@ def asked_from_openai(body: Mapping[str, Any]) -> Asked:
     metadata = request.metadata or {}
     return Asked(
         model=request.model or AUTO,
-        given=read_input(request.input),
+        given=() if request.input is None else read_input(request.input),
         stream=bool(request.stream),
         background=bool(request.background),
         store=request.store is not False,
         previous=request.previous_response_id or None,
+        conversation=conversation_of(request),
         instructions=request.instructions,
         sampling=sampling_of(request),
+        form=form_of(request),
+        truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
         ignored=ignored,
     )
 
 
+def conversation_of(request: ResponseRequest) -> str | None:
+    if request.conversation and request.previous_response_id:
+        message = "'previous_response_id' and 'conversation' exclude each other."
+        raise Invalid(message, field="conversation", code="mutually_exclusive_parameters")
+    return request.conversation.id if request.conversation else None
+
+
 def sampling_of(request: ResponseRequest) -> Sampling:
     return Sampling(temperature=request.temperature, top_p=request.top_p, max_output_tokens=request.max_output_tokens)
+
+
+def form_of(request: ResponseRequest) -> Form:
+    functions = read_functions(request.tools, RESPONSES)
+    wanted = read_format((request.text or {}).get("format"), ("text", "format"), RESPONSES)
+    form = Form(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
+    return read_choice(request.tool_choice, form, RESPONSES)
 
 
 def deadline_of(metadata: Mapping[str, str]) -> float | None:

@@ -1,7 +1,7 @@
 """Which function answers which request?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.admission import Admission
 from api.authentication import Authenticator
@@ -22,6 +22,7 @@ from clients.store import Store
 from clients.turns import Turns
 from domain.fleet import Fleet
 from domain.prices import Price
+from domain.sources import Sources
 from settings import Settings
 
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -53,6 +54,7 @@ class Ports:
     prices: Mapping[str, Price]
     authenticator: Authenticator
     open_orchestrations: OpenOrchestrations
+    sources: Sources = field(default_factory=Sources)
 
 
 def routes(ports: Ports) -> tuple[HttpRoute, ...]:
@@ -115,7 +117,10 @@ def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def admission(ports: Ports) -> Admission:
     planner = Planner(
-        fleet=ports.fleet, prices=ports.prices, default_output_tokens=ports.settings.default_output_tokens
+        fleet=ports.fleet,
+        prices=ports.prices,
+        default_output_tokens=ports.settings.default_output_tokens,
+        sources=ports.sources,
     )
     return Admission(
         turns=ports.turns,

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clients.clock import Clock
-from clients.histories import entries_before
+from clients.histories import Histories, entries_before, present
 from clients.packing import created
 from clients.partitions import some
 from clients.store import Create, Delete, Document, Operation, Replace, Store
 from clients.threads import register
 from clients.turn_keys import conversation_key, entry_id
+from domain.context import Turn
 from domain.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import conversation_id, member_id, thread_of
@@ -59,6 +60,13 @@ class Conversations:
         if found is None:
             raise NotFound(f"Conversation with id '{identifier}' not found.")
         return found
+
+    async def turns(self, conversation: Conversation) -> tuple[Turn, ...]:
+        """Return the items of a conversation as it was read, entry by entry."""
+        key = conversation_key(conversation.owner, conversation.id)
+        entries = await entries_before(self.store, key, conversation.next_entry)
+        found = await Histories(self.store).found(conversation.owner, [name for entry in entries for name in entry])
+        return present(entries, found)
 
     async def change(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
         """Replace the metadata, whatever a turn does to the conversation meanwhile."""

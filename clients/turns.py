@@ -9,7 +9,9 @@ from typing import Any
 
 from clients.claims import Claims
 from clients.clock import Clock
+from clients.conversations import Conversations
 from clients.endings import ending_operations
+from clients.given import Given
 from clients.histories import Histories
 from clients.notices import Notices
 from clients.packing import created, split
@@ -23,6 +25,7 @@ from domain.errors import Conflict, NotFound
 from domain.items import Item, ItemStatus
 from domain.log import Ending, Event, EventKind, Slot, Status, Usage
 from domain.owners import Owner
+from domain.retrieved import notes_of
 from domain.transcript import Transcript, closing_events, kept_items, read_log
 from domain.turns import Response
 
@@ -39,6 +42,8 @@ class Turns:
         self.notices = Notices()
         self.claims = Claims(store, clock)
         self.histories = Histories(store)
+        self.given = Given(store, clock)
+        self.conversations = Conversations(store, clock)
 
     async def claim(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
@@ -162,7 +167,10 @@ class Turns:
             if response.status.terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
-            ending = Ending(status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log))
+            notes = notes_of(await self.given.accounts(owner, response_id) or ()) if response.sources else {}
+            ending = Ending(
+                status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log), notes=notes
+            )
             finished = await self.commit_ending(found, response, log, ending)
             if finished:
                 self.notices.notify(response_id)

@@ -6,7 +6,7 @@ means the same to every reader in every release.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
@@ -74,7 +74,7 @@ class Usage:
 class Ending:
     """How a turn ended. `code` is an error's code (failed) or the reason why it is incomplete; else empty.
 
-    `at` is in seconds since the epoch.
+    `at` is in seconds since the epoch; `notes` are shown in the response's metadata.
     """
 
     status: Status
@@ -82,10 +82,12 @@ class Ending:
     code: str = ""
     message: str = ""
     usage: Usage | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
-        return {"status": self.status.value, "at": self.at, "code": self.code, "message": self.message, "usage": usage}
+        body = {"status": self.status.value, "at": self.at, "code": self.code, "message": self.message, "usage": usage}
+        return body | ({"notes": dict(self.notes)} if self.notes else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
@@ -95,6 +97,7 @@ class Ending:
             code=body["code"],
             message=body["message"],
             usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            notes=body.get("notes", {}),
         )
 
 
@@ -162,10 +165,12 @@ class Outcome:
     message: str = ""
     delay_s: float = 0.0
     usage: Usage | None = None
+    posture: str = ""
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
         return {
+            "posture": self.posture,
             "attempt": self.attempt,
             "result": self.result,
             "code": self.code,
@@ -183,6 +188,7 @@ class Outcome:
             message=body["message"],
             delay_s=body["delay_s"],
             usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            posture=body.get("posture", ""),
         )
 
 

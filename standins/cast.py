@@ -40,13 +40,15 @@ class Options:
 
 
 IDENTITY = "identity"
+PRIVATE_DATA = "private-data"
 GOOGLE_KEYS = "/oauth2/v3/certs"
 
 
 def service_commands(options: Options, data: Path) -> dict[str, list[str]]:
     """Gives what the models and the application rest on."""
     cosmos = {COSMOS: command(data)} if options.store == COSMOS else {}
-    return {IDENTITY: python("standins.issuer", "--data", data), **cosmos}
+    given = {IDENTITY: python("standins.issuer", "--data", data), PRIVATE_DATA: python("standins.private_data")}
+    return given | cosmos
 
 
 def model_commands(options: Options, data: Path, issuer: str) -> dict[str, list[str]]:

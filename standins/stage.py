@@ -13,7 +13,7 @@ import os
 from typing import Any, Self
 
 from standins import federation, identity, instance
-from standins.cast import IDENTITY, Options, model_commands, service_commands
+from standins.cast import IDENTITY, PRIVATE_DATA, Options, model_commands, service_commands
 from standins.child import Child, Plan, StartError, kill_pid, python, read_json
 from standins.clock import now
 from standins.cosmos import staging
@@ -130,6 +130,8 @@ class Stage:
             "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "console",
             "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
             "IDENTITY_HEADER": self.issuer.secret,
+            "GANGLION_PRIVATE_DATA_URL": self.model_url(PRIVATE_DATA),
+            "GANGLION_SOURCES_LOOPBACK": "true",
             "GANGLION_GOOGLE_STS_URL": self.issuer_url,
             "GANGLION_GOOGLE_IAM_URL": self.issuer_url,
             "GANGLION_GOOGLE_PROVIDER": federation.PROVIDER,

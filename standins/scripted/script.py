@@ -1,6 +1,6 @@
 """What does the scripted model say, and how does it fail?
 
-The last user message decides: `[FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | VARY n]`. Without a
+The last user message decides: `[FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n]`. Without a
 command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the rest;
 `@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each time.
 """
@@ -96,6 +96,12 @@ def recall(ask: Ask, _argument: str, _take: int) -> str:
     return ask.first_text("user")
 
 
+def fact(ask: Ask, argument: str, _take: int) -> str:
+    """Gives the first line that the user sent before the command and that holds the word."""
+    lines = [line for message in ask.messages[:-1] if message.role == "user" for line in message.text.splitlines()]
+    return next((line for line in lines if argument.casefold() in line.casefold()), "no such fact")
+
+
 def vary(ask: Ask, argument: str, take: int) -> str:
     said = ask.partial or f"{count(ask, argument, take)} take {take}"
     return f"{said} {filler(f'{ask.conversation}/{take}', VARIATION)}"
@@ -107,7 +113,13 @@ def write(ask: Ask, _argument: str, _take: int) -> str:
     return filler(ask.conversation, max(wanted, said))
 
 
-COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {"COUNT": count, "ECHO": echo, "RECALL": recall, "VARY": vary}
+COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {
+    "COUNT": count,
+    "ECHO": echo,
+    "RECALL": recall,
+    "FACT": fact,
+    "VARY": vary,
+}
 
 
 def prompt_tokens(ask: Ask) -> int:

@@ -15,7 +15,6 @@ REFUSED: list[tuple[str, Any]] = [
     ("tools", {}),
     ("tool_choice", "required"),
     ("tool_choice", {"type": "function", "name": "f"}),
-    ("conversation", "conv_1"),
     ("prompt", {"id": "pmpt_1"}),
     ("truncation", "auto"),
     ("presence_penalty", 0.5),

@@ -1,0 +1,50 @@
+"""How are several sources read at once, so that one that fails or dawdles spoils nothing?"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from clients.clock import Clock
+from clients.sources.port import Connector, SourceError
+from domain.owners import Owner
+from domain.retrieved import fitted
+from domain.sources import Fetched, Source, SourceKind, Sources, ask_of
+
+
+class Reading:
+    """Reads sources by their names, each within its own deadline and its own budget of tokens."""
+
+    def __init__(self, sources: Sources, connectors: Mapping[SourceKind, Connector], clock: Clock) -> None:
+        self.sources = sources
+        self.connectors = connectors
+        self.clock = clock
+
+    async def read(self, names: Sequence[str], owner: Owner, text: str) -> tuple[Fetched, ...]:
+        """Return what each source gave; of `text`, only declared keywords reach a query."""
+        return tuple(await asyncio.gather(*(self.one(name, owner, text) for name in names)))
+
+    async def one(self, name: str, owner: Owner, text: str) -> Fetched:
+        started = self.clock.now()
+        try:
+            fetched = await self.fetched(name, owner, text)
+        except SourceError as error:
+            return Fetched(source=name, problem=str(error), seconds=self.clock.now() - started)
+        except TimeoutError:
+            return Fetched(source=name, problem="it did not answer in time", seconds=self.clock.now() - started)
+        return Fetched(source=name, rows=fetched.rows, left_out=fetched.left_out, seconds=self.clock.now() - started)
+
+    async def fetched(self, name: str, owner: Owner, text: str) -> Fetched:
+        source = self.open_source(name, owner)
+        ask = ask_of(source, owner, text)
+        if isinstance(ask, str):
+            raise SourceError(ask)
+        async with asyncio.timeout(source.deadline_s):
+            rows = await self.connectors[source.kind].rows(source, ask)
+        kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+        return Fetched(source=name, rows=kept, left_out=len(rows) - len(kept))
+
+    def open_source(self, name: str, owner: Owner) -> Source:
+        """Return a source; it may have left the configuration since the turn was admitted."""
+        source = self.sources.known.get(name)
+        if source is None or not source.open_to(owner):
+            raise SourceError("there is no such source any more")
+        return source

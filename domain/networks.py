@@ -1,0 +1,88 @@
+"""May a source be reached at this address?
+
+An IPv6 address that carries an IPv4 one (mapped, compatible, 6to4, NAT64) is judged by the one it carries: that is
+where it ends up.
+"""
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+type Address = IPv4Address | IPv6Address
+type Network = IPv4Network | IPv6Network
+
+PRIVATE: Final[tuple[Network, ...]] = tuple(
+    ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+)
+"""What a private source's own list of networks may lie in, and is, where it names none."""
+
+METADATA: Final = frozenset(
+    ip_address(text) for text in ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
+)
+"""Metadata and host services of clouds that lie outside the link-local networks."""
+
+METADATA_NAMES: Final = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "metadata.azure.internal", "instance-data"}
+)
+
+MAPPED: Final = ip_network("::ffff:0:0/96")
+COMPATIBLE: Final = ip_network("::/96")
+NAT64: Final = ip_network("64:ff9b::/96")
+SIX_TO_FOUR: Final = ip_network("2002::/16")
+TEREDO: Final = ip_network("2001::/32")
+
+
+def refusal(text: str, *, private: bool, networks: Iterable[Network], loopback: bool) -> str | None:
+    """Return why an address may not be connected to, or None where it may.
+
+    `private`: the source was declared to lie in private networks, `networks` (default: all of them). `loopback`: the
+    settings of this machine let sources lie on it.
+    """
+    try:
+        address = carried(ip_address(text))
+    except ValueError:
+        return "it is no address"
+    for reason, is_so in NEVER:
+        if is_so(address):
+            return reason
+    if address.is_loopback:
+        return None if loopback else "it is this machine itself"
+    return beyond(address, private=private, networks=tuple(networks) or PRIVATE)
+
+
+def beyond(address: Address, *, private: bool, networks: tuple[Network, ...]) -> str | None:
+    if private:
+        inside = any(address in network for network in networks)
+        return (
+            None
+            if inside and within_private(address)
+            else "the source is private, and the address is not in its networks"
+        )
+    return None if address.is_global else "the source is public, and the address is not"
+
+
+def within_private(address: Address) -> bool:
+    return any(address in network for network in PRIVATE)
+
+
+def carried(address: Address) -> Address:
+    """Return the IPv4 address in an IPv6 address, else the address itself, without its zone."""
+    if isinstance(address, IPv4Address):
+        return address
+    bits = int(address)
+    if address in SIX_TO_FOUR:
+        return IPv4Address((bits >> 80) & 0xFFFFFFFF)
+    low = bits & 0xFFFFFFFF
+    embeds = address in MAPPED or address in NAT64 or (address in COMPATIBLE and low > 1)
+    return IPv4Address(low) if embeds else IPv6Address(bits)
+
+
+NEVER: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
+    ("it is link-local, where metadata services are", lambda address: address.is_link_local),
+    ("it is a metadata service of a cloud", lambda address: address in METADATA),
+    ("it is a multicast address", lambda address: address.is_multicast),
+    ("it is no address of a host", lambda address: address.is_unspecified or address == BROADCAST),
+    ("it is a tunnel", lambda address: address in TEREDO),
+)
+
+BROADCAST: Final = IPv4Address("255.255.255.255")

@@ -1,0 +1,1 @@
+"""What stands in for a company's private data on this machine?"""

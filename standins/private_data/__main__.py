@@ -1,0 +1,22 @@
+"""Which options start the private data? `python -m standins.private_data --port 0`."""
+
+import argparse
+import asyncio
+
+from standins.lifeline import end_with_stdin
+from standins.private_data.server import PrivateData
+from standins.serving import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m standins.private_data", description="orders and documents of fictitious accounts"
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    given = parser.parse_args()
+    end_with_stdin()
+    asyncio.run(serve(PrivateData().application(), given.port))
+
+
+if __name__ == "__main__":
+    main()
