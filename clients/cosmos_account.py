@@ -8,6 +8,7 @@ account's own name follows its write region.
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -56,32 +57,47 @@ class LocalTransport(AioHttpTransport):
         return cast("Any", await super().send(request, **(config | ours)))  # pyright: ignore[reportUnknownMemberType] - as above
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A client and what it signs in with; closing the one leaves the other open, so both are closed here."""
+
+    client: CosmosClient
+    credential: Any
+
+    async def close(self) -> None:
+        await self.client.close()
+        if not isinstance(self.credential, str):
+            await self.credential.close()
+
+
 @asynccontextmanager
 async def connected(account: CosmosAccount, *, now: float) -> AsyncGenerator[CosmosClient]:
-    client = await connect(account, now=now)
+    connection = await connect(account, now=now)
     try:
-        yield client
+        yield connection.client
     finally:
-        await client.close()
+        await connection.close()
 
 
-async def connect(account: CosmosAccount, *, now: float) -> CosmosClient:
-    """Return a client that has reached the account and signed in; raises AzureError and leaves nothing open."""
-    client = client_of(account, now)
+async def connect(account: CosmosAccount, *, now: float) -> Connection:
+    """Reach the account and sign in; raises AzureError and leaves nothing open."""
+    credential = credential_of(account, now)
+    connection = Connection(client=client_of(account, credential), credential=credential)
     try:
-        return await client.__aenter__()
+        await connection.client.__aenter__()
     except BaseException:
-        await client.close()
+        await connection.close()
         raise
+    return connection
 
 
-def client_of(account: CosmosAccount, now: float) -> CosmosClient:
+def client_of(account: CosmosAccount, credential: Any) -> CosmosClient:
     policy = ConnectionPolicy()
     policy.RetryOptions._max_retry_attempt_count = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - the public argument takes 0 for its default of 9
     options: dict[str, Any] = {"transport": LocalTransport(account.authority)} if account.authority else {}
     return CosmosClient(
         account.url,
-        credential_of(account, now),
+        credential,
         connection_policy=policy,
         connection_timeout=CONNECT_S,
         read_timeout=READ_S,

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
 
 from azure.core.exceptions import AzureError
-from azure.cosmos.aio import ContainerProxy, CosmosClient
+from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from clients.batches import check_identifier, check_key, check_range, payloads
 from clients.clock import Clock
-from clients.cosmos_account import connect
+from clients.cosmos_account import Connection, connect
 from clients.cosmos_answers import NOT_SET_UP, Refusal, failure, refusal
 from clients.cosmos_items import (
     FIND,
@@ -48,7 +48,7 @@ class CosmosStore:
     def __init__(self, account: CosmosAccount, clock: Clock) -> None:
         self.account = account
         self.clock = clock
-        self.client: CosmosClient | None = None
+        self.connection: Connection | None = None
         self.containers: dict[Container, ContainerProxy] = {}
         self.opening = asyncio.Lock()
         self.open_at = 0.0
@@ -89,9 +89,9 @@ class CosmosStore:
         """Close the connections; every call after is Unavailable."""
         self.closed = True
         async with self.opening:
-            client, self.client = self.client, None
-        if client:
-            await client.close()
+            connection, self.connection = self.connection, None
+        if connection:
+            await connection.close()
 
     async def container(self, container: Container) -> ContainerProxy:
         async with self.opening:
@@ -103,15 +103,15 @@ class CosmosStore:
 
     async def found(self, container: Container) -> ContainerProxy:
         """Return the container, once it was seen: later a 404 is about a document."""
-        client = self.client = self.client or await self.opened()
-        proxy = client.get_database_client(self.account.database).get_container_client(container.value)
+        connection = self.connection = self.connection or await self.opened()
+        proxy = connection.client.get_database_client(self.account.database).get_container_client(container.value)
         try:
             await proxy.read()
         except CosmosResourceNotFoundError as error:
             raise Terminal(NOT_SET_UP) from error
         return proxy
 
-    async def opened(self) -> CosmosClient:
+    async def opened(self) -> Connection:
         """Reach the account; whoever waited behind a try that failed is told so at once."""
         if self.clock.now() < self.open_at:
             raise Unavailable("the store can't be reached")

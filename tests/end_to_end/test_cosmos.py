@@ -1,0 +1,137 @@
+"""Is a turn the same over Cosmos DB: streamed, killed, throttled, cut off, and charged?"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from clients.clock import SystemClock
+from clients.cosmos_settings import account_from
+from clients.cosmos_store import CosmosStore
+from clients.ledger import Ledger
+from clients.turns import Turns
+from standins.stage import Stage
+from tests.end_to_end.books import ALICE, Books
+from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
+from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.test_survival import VICTIMS, assert_survived, followed_through
+from tests.fakes.cosmos import local_cosmos
+
+LENGTH = 140
+LONGEST_S = 1.7
+COSMOS = "cosmos"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is beside the stage's Cosmos DB: its faults and its log of requests."""
+
+    stage: Stage
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        context = ssl.create_default_context(cafile=self.stage.environment()["GANGLION_COSMOS_CA"])
+        url = f"https://127.0.0.1:{self.stage.ports[COSMOS]}{path}"
+        return httpx.request(method, url, json=body, verify=context).json()
+
+    def plan(self, *faults: Json) -> None:
+        self.ask("PUT", "/__faults", list(faults))
+
+    def requests(self) -> list[Json]:
+        return [each for each in self.ask("GET", "/__requests")["requests"] if "/docs" in each["path"]]
+
+
+@pytest.fixture(scope="module")
+def cosmos_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    local_cosmos()
+    with Stage(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def service(cosmos_stage: Stage) -> Service:
+    return Service(stage=cosmos_stage)
+
+
+@pytest.fixture
+async def scene(cosmos_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    """The store signs in as the application does: with a token of the managed identity."""
+    settings = cosmos_stage.environment()
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, settings[name])
+    clock = SystemClock()
+    store = CosmosStore(account_from(settings), clock)
+    books = Books(store=cast("Any", store), turns=Turns(store, clock), ledger=Ledger(store, clock))
+    async with calling(cosmos_stage) as caller:
+        await books.forget_beliefs()
+        yield Scene(stage=cosmos_stage, caller=caller, books=books)
+    await store.close()
+
+
+def kill_cosmos(stage: Stage) -> None:
+    stage.kill_service(COSMOS)
+    stage.restart_service(COSMOS)
+
+
+def sampled(every: Iterable[str], *normal: str) -> list[object]:
+    """All of them are the campaign's; some are of every run."""
+    return [pytest.param(each, marks=[] if each in normal else [pytest.mark.campaign]) for each in every]
+
+
+@pytest.mark.parametrize("victim", sampled([*VICTIMS, COSMOS], "worker", COSMOS))
+async def test_a_stream_goes_on_exactly_after_a_kill(scene: Scene, victim: str, random: Random) -> None:
+    bodies = [asking(f"COUNT {LENGTH}", model) for model in (PINNED, AFRESH)]
+    kill = {**VICTIMS, COSMOS: kill_cosmos}[victim]
+    readings = await followed_through(scene, kill, random.uniform(0, LONGEST_S), *bodies)
+    await assert_survived(scene, readings, counted(LENGTH))
+
+
+FAULTS: dict[str, Json] = {
+    "busy": {"status": 429, "retryAfterMs": 100},
+    "busy for long": {"status": 429, "retryAfterMs": 2500},
+    "again": {"status": 449},
+    "timeout": {"status": 408, "when": "after"},
+    "gone": {"status": 410, "substatus": 1007},
+    "unavailable": {"status": 503},
+    "unavailable, done": {"status": 503, "when": "after"},
+    "answer lost": {"when": "lost"},
+}
+
+
+@pytest.mark.parametrize("fault", sampled(FAULTS, "busy", "unavailable, done", "answer lost"))
+async def test_a_turn_is_right_whatever_befalls_its_store(
+    scene: Scene, service: Service, fault: str, random: Random
+) -> None:
+    opened = asyncio.ensure_future(scene.caller.follow(asking("COUNT 60")))
+    await asyncio.sleep(0.1)
+    faults = [{**FAULTS[fault], "method": "POST", "skip": random.randint(0, 6)} for _ in range(4)]
+    await asyncio.to_thread(service.plan, *faults)
+    reading = await asyncio.wait_for(opened, 60)
+    await asyncio.to_thread(service.plan)
+    await assert_survived(scene, [reading], counted(60))
+
+
+async def test_a_conversation_goes_on(scene: Scene) -> None:
+    async with scene.caller.sdk() as sdk:
+        first = await sdk.responses.create(model=PINNED, input="ECHO one")
+        second = await sdk.responses.create(model=PINNED, input="ECHO two", previous_response_id=first.id)
+    assert (first.output_text, second.output_text) == ("one", "two")
+    history = await scene.books.turns.history(await scene.books.turns.read(ALICE, second.id))
+    assert [item.text for item in history] == ["ECHO one", "one", "ECHO two"]
+
+
+async def test_the_application_signs_in_without_a_key_and_asks_within_one_partition(
+    scene: Scene, service: Service
+) -> None:
+    await asyncio.to_thread(service.ask, "DELETE", "/__requests")
+    reading = await scene.caller.follow(asking("COUNT 20"))
+    await scene.books.settled(scene.caller, reading.id)
+    asked = await asyncio.to_thread(service.requests)
+    assert {each["auth"] for each in asked} == {"aad"}
+    keyless = [each for each in asked if not each.get("key")]
+    assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money"}
+    assert all("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
