@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
 
 from standins.demo.following import DemoError, Reading
+from standins.demo.gpu import dollars_a_second
 from standins.demo.screen import Screen, timeline_text
 from tests.standins.processes import ROOT
 
@@ -80,13 +82,19 @@ def test_colours_are_for_terminals_alone(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "\nplain\n\n\x1b[1mbold\x1b[0m\n"
 
 
+def test_a_gpu_costs_what_the_files_of_fleet_and_prices_say() -> None:
+    rate = dollars_a_second("laptop-gpu")
+    assert rate == Decimal("0.0001867") + 8 * Decimal("0.000018") + 32 * Decimal("0.000002")
+    assert dollars_a_second("scripted-gpu") is None
+
+
 def test_the_timeline_counts_from_its_first_step() -> None:
     steps = [{"step": "admitted", "at": 10.0}, {"step": "routed", "at": 10.025}]
     assert timeline_text(steps) == "admitted 0 ms · routed 25 ms"
 
 
 def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
-    environment = {**os.environ, "MODEL": "scripted", "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "MODEL": "scripted", "COLD": "2", "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-m", "standins.demo"],
         env=environment,
@@ -98,6 +106,9 @@ def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
     )
     printed = done.stdout
     assert done.returncode == 0, printed + done.stderr
+    assert [text for text in ("asleep at", "starting at", "ready at") if text not in printed] == []
+    assert "no start, no call for a credential" in printed
+    assert "bill     session 1" in printed
     assert "kill -9" in printed
     assert "without a gap" in printed
     assert "It all happened" in printed

@@ -1,0 +1,62 @@
+"""What does the GPU do while we wait, what does it cost, and which credentials were fetched for it?"""
+
+import asyncio
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import httpx
+
+from standins.instance import ROOT
+from standins.narrowing import Json
+
+POLL_S = 0.05
+HOPS = ("managed-identity", "sts", "access-token", "id-token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """`url` is the GPU service, `issuer_url` the stand-in for Entra and Google."""
+
+    name: str
+    client: httpx.AsyncClient
+    url: str
+    issuer_url: str
+
+    async def state(self) -> str:
+        """Tells asleep, starting or ready."""
+        instances = (await self.read(f"{self.url}/admin/state"))["instances"]
+        return str(instances[0]["state"]) if instances else "asleep"
+
+    async def sessions(self) -> list[Json]:
+        """Gives the bill: one entry for each life of an instance."""
+        return (await self.read(f"{self.url}/admin/bill"))["sessions"]
+
+    async def credential_calls(self) -> int:
+        counts = (await self.read(f"{self.issuer_url}/admin/calls"))["counts"]
+        return sum(counts.get(hop, 0) for hop in HOPS)
+
+    async def follow(self, until: str, tell: Callable[[str, float], None]) -> None:
+        """Tells each state that comes, with the seconds since the beginning, until the one named."""
+        loop = asyncio.get_running_loop()
+        began, last = loop.time(), ""
+        while last != until:
+            state = await self.state()
+            if state != last:
+                tell(state, loop.time() - began)
+                last = state
+            await asyncio.sleep(POLL_S)
+
+    async def read(self, address: str) -> Json:
+        return (await self.client.get(address)).raise_for_status().json()
+
+
+def dollars_a_second(backend: str) -> Decimal | None:
+    """Gives what a second of the backend costs by the price file; None where it is not paid by the second."""
+    fleet = tomllib.loads((ROOT / "fleet.toml").read_text())["backends"]
+    prices = tomllib.loads((ROOT / "prices.toml").read_text())["prices"]
+    price = prices.get(fleet.get(backend, {}).get("price"), {})
+    if price.get("kind") != "per_second":
+        return None
+    return sum((Decimal(part["amount"]) * Decimal(part["count"]) for part in price["components"].values()), Decimal(0))
