@@ -1,9 +1,10 @@
 """What is one attempt asked to do?"""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from domain.fleet import Backend
+from domain.fleet import Backend, Capability
 from domain.money import Attempt
 from domain.owners import Owner
 from domain.turns import Response
@@ -21,6 +22,11 @@ class Task:
     output_tokens: int
     retries: int
     has_alternative: bool
+    abilities: frozenset[Capability] = frozenset()
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
+    cold: bool = False
+    hold_s: float | None = None
+    limit_s: float | None = None
 
     def record(self, *, at: float) -> Attempt:
         """Return the record of the attempt that begins now, in seconds since the epoch."""

@@ -66,15 +66,21 @@ class Infer:
 
     async def task(self, given: wire.InferWire) -> Task:
         owner = wire.owner_of(given)
+        backend = self.fleet.backends[given["backend"]]
         return Task(
             owner=owner,
             response=await self.turns.read(owner, given["response"]),
             number=given["attempt"],
-            backend=self.fleet.backends[given["backend"]],
+            backend=backend,
+            abilities=self.fleet.models[backend.model].capabilities,
             worst_cost=Decimal(given["worst_cost"]),
             output_tokens=given["output_tokens"],
             retries=given["retries"],
             has_alternative=given["has_alternative"],
+            failures=given.get("failures", {}),
+            cold=given.get("cold", False),
+            hold_s=given.get("hold_s"),
+            limit_s=given.get("limit_s"),
         )
 
     async def attempt(self, task: Task, writer: LogWriter) -> wire.InferredWire:
@@ -142,4 +148,5 @@ def inferred(outcome: Outcome) -> wire.InferredWire:
         "code": outcome.code,
         "message": outcome.message,
         "delay_s": outcome.delay_s,
+        "posture": outcome.posture,
     }

@@ -5,15 +5,25 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from clients.backends import BackendClient, Call, End, Text
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
+
+from clients.backends import BackendClient, BackendError, Call, End, Text
+from clients.clock import Clock
+from domain.postures import FailureKind
+
+CONNECTION_FAILURES = (FailureKind.REFUSED, FailureKind.RESET)
+CONNECT_TRIES = 4
+CONNECT_S = 2.0
 
 
 class Intake:
     """Reads a backend's stream in a task of its own; leaving the context closes the connection."""
 
-    def __init__(self, backend: BackendClient, call: Call) -> None:
+    def __init__(self, backend: BackendClient, call: Call, clock: Clock) -> None:
         self.backend = backend
         self.call = call
+        self.clock = clock
+        self.opened_at: float | None = None
         self.pieces: list[Text | End] = []
         self.arrived = asyncio.Event()
 
@@ -29,10 +39,27 @@ class Intake:
 
     async def read(self) -> None:
         try:
-            async with self.backend.stream(self.call) as stream:
-                await self.read_all(stream)
+            async for attempt in self.connecting():
+                with attempt:
+                    async with self.backend.stream(self.call) as stream:
+                        self.opened_at = self.clock.now()
+                        self.arrived.set()
+                        await self.read_all(stream)
         finally:
             self.arrived.set()
+
+    def connecting(self) -> AsyncRetrying:
+        """Try again, for two seconds at most, what never became a connection."""
+        return AsyncRetrying(
+            retry=retry_if_exception(self.never_opened),
+            stop=stop_after_attempt(CONNECT_TRIES) | stop_after_delay(CONNECT_S),
+            wait=wait_exponential(multiplier=0.1, max=0.8),
+            sleep=self.clock.sleep,
+            reraise=True,
+        )
+
+    def never_opened(self, error: BaseException) -> bool:
+        return isinstance(error, BackendError) and self.opened_at is None and error.failure.kind in CONNECTION_FAILURES
 
     async def read_all(self, stream: AsyncIterator[Text | End]) -> None:
         async for piece in stream:

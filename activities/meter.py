@@ -13,13 +13,17 @@ from domain.prices import Price
 
 
 class Meter:
-    """Measures one run of one attempt. `record` is the attempt as the ledger opened it."""
+    """Measures one run of one attempt. `record` is the attempt as the ledger opened it.
+
+    `opened_at` is when a backend that was not believed to be up let the request in.
+    """
 
     def __init__(self, clock: Clock, *, price: Price, record: Attempt) -> None:
         self.clock = clock
         self.price = price
         self.record = record
         self.asked_at = clock.now()
+        self.opened_at: float | None = None
         self.first_token_at: float | None = None
         self.said = 0
         self.usage: Usage | None = None
@@ -46,6 +50,7 @@ class Meter:
             input_tokens=self.usage.input_tokens,
             cached_tokens=self.usage.cached_tokens,
             output_tokens=self.usage.output_tokens,
+            cold_s=None if self.opened_at is None else self.opened_at - self.asked_at,
         )
 
     def closed(self, result: str, reason: str) -> Attempt:

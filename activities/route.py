@@ -1,86 +1,145 @@
-"""Which backend takes the turn, and why that one?"""
+"""Which backend takes the turn, why that one, and when?"""
 
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import cast
 
+from activities.deciding import Decided, Deciding
+from activities.waking import Waking
 from clients.beliefs import Beliefs
-from clients.clock import Clock
 from clients.turns import Turns
 from domain import wire
-from domain.estimates import Demand
-from domain.fleet import Fleet
-from domain.prices import Price
+from domain.estimates import State
+from domain.prices import TimePrice
+from domain.route_documents import route_to_document
 from domain.routing import Route as Decision
-from domain.routing import route, route_to_document
 from domain.turns import Response
-
-EXPECTED_ANSWER_TOKENS = 211
-"""The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023)."""
+from domain.waiting import Turn, Wait, hold_for, wait_for
 
 LEAST_PAUSE_S = 0.1
 """A pause this short at least, so that what it waits for has passed when it ends."""
+
+TAKEN = "it failed several times in a row and another turn is trying it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A decision for a turn, and how long it is waited for before the backend is asked."""
+
+    turn: Turn
+    deadline_at: float
+    decided: Decided
+    wait: Wait | None
+
+    @property
+    def route(self) -> Decision:
+        return self.decided.route
 
 
 class Route:
     """Decides on today's beliefs and records the decision with its reasons."""
 
-    def __init__(
-        self,
-        *,
-        turns: Turns,
-        beliefs: Beliefs,
-        fleet: Fleet,
-        prices: Mapping[str, Price],
-        clock: Clock,
-        default_output_tokens: int,
-    ) -> None:
+    def __init__(self, *, turns: Turns, beliefs: Beliefs, deciding: Deciding, waking: Waking, hold_s: float) -> None:
         self.turns = turns
         self.beliefs = beliefs
-        self.fleet = fleet
-        self.prices = prices
-        self.clock = clock
-        self.default_output_tokens = default_output_tokens
+        self.deciding = deciding
+        self.waking = waking
+        self.hold_s = hold_s
 
     async def route(self, given: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_of(given)
         response = await self.turns.read(owner, given["response"])
-        beliefs = await self.beliefs.read(self.fleet.backends)
-        now = self.clock.now()
-        decision = route(self.demand(response, given, now), self.fleet, self.prices, beliefs, now)
-        gives = routed(decision, left_s=response.deadline_at - now)
+        planned = await self.plan(response, given)
+        await self.prepare(planned)
+        gives = self.routed(planned)
+        document = {**route_to_document(planned.route), "wait": asdict(planned.wait) if planned.wait else None}
         recorded = await self.turns.record_route(
-            owner, response.id, number=given["number"], route=route_to_document(decision), routed=gives
+            owner, response.id, number=given["number"], route=document, routed=gives
         )
+        if recorded is gives and planned.wait is None:
+            await self.deciding.pay_rent(planned.decided)
         return cast("wire.RoutedWire", recorded)
 
-    def demand(self, response: Response, given: wire.RouteWire, now: float) -> Demand:
-        size = given["size"]
-        limit = response.sampling.max_output_tokens or self.default_output_tokens
-        return Demand(
-            model=response.model,
-            input_tokens=size["likely"],
-            expected_input_tokens=size["expected"],
-            ceiling_input_tokens=size["ceiling"],
-            request_bytes=size["bytes"],
-            output_tokens=limit,
-            expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
-            tier=response.metadata.get("tier"),
-            deadline_s=response.deadline_at - now,
-            excluded=given["excluded"],
+    async def plan(self, response: Response, given: wire.RouteWire) -> Planned:
+        """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""
+        excluded = dict(given["excluded"])
+        turn = Turn(
+            response=response.id,
+            input_tokens=given["size"]["likely"],
+            admitted_at=response.created_at,
+            hold_s=self.hold_s,
         )
+        while True:
+            decided = await self.deciding.decide(response, given["size"], excluded=excluded)
+            if await self.may_try(decided, response.id):
+                wait = self.wait(decided, turn)
+                return Planned(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
+            excluded[str(decided.route.backend)] = TAKEN
+
+    async def may_try(self, decided: Decided, response_id: str) -> bool:
+        name = decided.route.backend
+        if name is None or not decided.beliefs[name].in_doubt:
+            return True
+        return await self.beliefs.probe(self.deciding.fleet.backends[name], response_id)
+
+    def wait(self, decided: Decided, turn: Turn) -> Wait | None:
+        chosen = decided.route.chosen
+        if chosen is None:
+            return None
+        backend, belief = self.deciding.fleet.backends[chosen.backend], decided.beliefs[chosen.backend]
+        return wait_for(chosen, belief, backend, turn, now=decided.at)
+
+    async def prepare(self, planned: Planned) -> None:
+        """Do what the decision asks for before its attempt: keep a place, wake. Safe to repeat."""
+        route, backends = planned.route, self.deciding.fleet.backends
+        if planned.wait and route.backend:
+            await self.beliefs.queue(backends[route.backend], planned.turn, planned.wait)
+        if route.wakes:
+            wait = planned.wait is not None and route.wakes == route.backend
+            await self.waking.wake(backends[route.wakes], planned.turn.response, wait=wait)
+
+    def routed(self, planned: Planned) -> wire.RoutedWire:
+        """Return what the orchestration needs of a decision."""
+        left_s = planned.deadline_at - planned.decided.at
+        chosen = planned.route.chosen
+        if chosen is None:
+            return nowhere(planned.route, left_s)
+        if planned.wait:
+            return later(planned.wait, left_s)
+        backend, belief = self.deciding.fleet.backends[chosen.backend], planned.decided.beliefs[chosen.backend]
+        timed = isinstance(self.deciding.prices[backend.price], TimePrice)
+        return {
+            "backend": chosen.backend,
+            "reason": planned.route.reason,
+            "worst_cost": f"{chosen.worst_cost:f}",
+            "output_tokens": chosen.output_tokens,
+            "has_alternative": planned.route.has_alternative,
+            "delay_s": 0.0,
+            "cold": chosen.state is not State.UP,
+            "hold_s": hold_for(chosen, belief, backend, planned.turn),
+            "limit_s": chosen.worst_s if timed else None,
+        }
 
 
-def routed(decision: Decision, *, left_s: float) -> wire.RoutedWire:
-    """Return what the orchestration needs of a decision; `left_s` is the time to the deadline in seconds."""
-    chosen = decision.chosen
+def nowhere(decision: Decision, left_s: float) -> wire.RoutedWire:
+    """Return that no backend takes the turn now; `left_s` is the time to the deadline in seconds."""
     pause_s = 0.0 if decision.retry_in_s is None else max(decision.retry_in_s, LEAST_PAUSE_S)
+    return waiting(refusals(decision), pause_s if pause_s < left_s else 0.0)
+
+
+def later(wait: Wait, left_s: float) -> wire.RoutedWire:
+    if wait.delay_s < left_s:
+        return waiting(wait.reason, max(wait.delay_s, LEAST_PAUSE_S))
+    return waiting(f"The deadline passes before a backend is ready: {wait.reason}, {left_s:,.1f} s are left.", 0.0)
+
+
+def waiting(reason: str, delay_s: float) -> wire.RoutedWire:
     return {
-        "backend": decision.backend,
-        "reason": decision.reason if chosen else refusals(decision),
-        "worst_cost": f"{chosen.worst_cost:f}" if chosen else "0",
-        "output_tokens": chosen.output_tokens if chosen else 0,
-        "has_alternative": decision.has_alternative,
-        "delay_s": pause_s if pause_s < left_s else 0.0,
+        "backend": None,
+        "reason": reason,
+        "worst_cost": "0",
+        "output_tokens": 0,
+        "has_alternative": False,
+        "delay_s": delay_s,
     }
 
 

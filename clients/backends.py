@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from domain.errors import GanglionError
+from domain.forms import Form, FunctionCall
 from domain.items import Item
 from domain.log import Usage
 from domain.postures import Failure
@@ -16,7 +17,8 @@ from domain.turns import Sampling
 class Call:
     """One request to a model. `partial` is the part of the answer that was shown already, to go on from.
 
-    `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along.
+    `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along. `by_schema` says
+    that the model knows no functions and is held to a schema instead, as `domain.constrained` has it.
     """
 
     instructions: str | None
@@ -25,6 +27,8 @@ class Call:
     max_output_tokens: int
     partial: str = ""
     traceparent: str = ""
+    form: Form = field(default_factory=Form)
+    by_schema: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +40,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """The answer is whole (`stop`) or was cut at its limit (`length`); usage where the backend counts."""
+    """The answer is whole (`stop`) or was cut at its limit (`length`); usage where the backend counts.
+
+    `calls` are the functions that the model wants to have called, told whole.
+    """
 
     reason: Literal["stop", "length"]
     usage: Usage | None
+    calls: tuple[FunctionCall, ...] = ()
 
 
 class BackendError(GanglionError):
@@ -56,6 +64,10 @@ class BackendClient(Protocol):
     def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Text | End]]:
         """Open the answer's stream; it ends with an End. Leaving the context closes the connection at once.
 
-        Raises BackendError.
+        The context is entered when the backend has let the request in. Raises BackendError.
         """
+        ...
+
+    async def knock(self) -> None:
+        """Send the lightest of requests and return when the backend has answered it. Raises BackendError."""
         ...

@@ -1,13 +1,30 @@
 """Where is what we believe of each backend kept, and how do many instances learn together?"""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from clients.clock import Clock
 from clients.store import Container, Create, Document, Key, Replace, Store
-from domain.beliefs import Belief, Observation, after_failure, after_start, after_success, seed
+from domain.beliefs import (
+    Belief,
+    Observation,
+    after_failure,
+    after_hold,
+    after_opening,
+    after_probe,
+    after_start,
+    after_success,
+    after_ticket,
+    after_wake,
+    seed,
+    without,
+)
 from domain.errors import Conflict, Retryable
 from domain.fleet import Backend
 from domain.postures import Diagnosis
+from domain.waiting import Turn, Wait
 
 BELIEF = "belief"
 TRIES = 10
@@ -21,40 +38,92 @@ def belief_key(backend: Backend) -> Key:
 
 
 class Beliefs:
-    """Beliefs under compare-and-swap. A lesson that can't be written is lost: it is a belief, not a fact."""
+    """Beliefs under compare-and-swap. A lesson that can't be written is lost: it is a belief, not a fact.
+
+    Within one process those who learn of a backend stand in line, so that they don't get in each other's way.
+    """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
+        self.lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def read(self, backends: Mapping[str, Backend]) -> Mapping[str, Belief]:
         """Return what is believed of each backend, by its name."""
-        return {name: believed(backend, await self.document(backend)) for name, backend in backends.items()}
+        documents = await asyncio.gather(*(self.document(backend) for backend in backends.values()))
+        return {name: believed(backends[name], found) for name, found in zip(backends, documents, strict=True)}
 
-    async def started(self, backend: Backend, attempt: str, *, until: float) -> None:
+    async def started(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
         now = self.clock.now()
-        await self.learn(backend, lambda belief: after_start(belief, attempt=attempt, until=until, now=now))
+        await self.learn(
+            backend, lambda belief: after_start(belief, attempt=attempt, until=until, now=now, response=response)
+        )
+
+    async def opened(self, backend: Backend, *, asked_at: float) -> None:
+        """Learn that a backend which was not believed to be up has let a request in."""
+        now = self.clock.now()
+        await self.learn(backend, lambda belief: after_opening(belief, backend, asked_at=asked_at, opened_at=now))
 
     async def succeeded(self, backend: Backend, seen: Observation) -> None:
         await self.learn(backend, lambda belief: after_success(belief, seen, backend))
 
-    async def failed(self, backend: Backend, diagnosis: Diagnosis, attempt: str) -> None:
+    async def failed(
+        self, backend: Backend, diagnosis: Diagnosis, attempt: str, *, asked_at: float | None = None
+    ) -> None:
         now = self.clock.now()
-        await self.learn(backend, lambda belief: after_failure(belief, diagnosis, attempt=attempt, now=now))
+        asked = now if asked_at is None else asked_at
+        await self.learn(
+            backend,
+            lambda belief: after_failure(belief, diagnosis, backend, attempt=attempt, asked_at=asked, now=now),
+        )
 
-    async def learn(self, backend: Backend, lesson: Callable[[Belief], Belief]) -> None:
-        for number in range(TRIES):
-            try:
-                return await self.swap(backend, lesson)
-            except (Conflict, Retryable):
-                await self.clock.sleep(self.clock.fraction() * min(PAUSE_S * 2**number, LONGEST_PAUSE_S))
+    async def ended(self, backend: Backend, attempt: str) -> None:
+        """Count an attempt as ended, and learn nothing from it."""
+        await self.learn(backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, attempt)))
+
+    async def wake(self, backend: Backend, by: str) -> Belief | None:
+        """Let `by` wake a sleeping backend; None where it is up, or is being woken by another."""
+        now = self.clock.now()
+        return await self.learn(backend, lambda belief: after_wake(belief, backend, by=by, now=now))
+
+    async def held(self, backend: Backend, by: str, *, held_until: float | None) -> None:
+        """Learn that a wake was held to no avail so far; `held_until` is set where it is held on."""
+        now = self.clock.now()
+        await self.learn(backend, lambda belief: after_hold(belief, by=by, now=now, held_until=held_until))
+
+    async def queue(self, backend: Backend, turn: Turn, wait: Wait) -> None:
+        """Keep the place of a turn that waits for room."""
+        now, admitted_at = self.clock.now(), turn.admitted_at
+        await self.learn(
+            backend,
+            lambda belief: after_ticket(belief, turn.response, admitted_at=admitted_at, until=wait.kept_until, now=now),
+        )
+
+    async def probe(self, backend: Backend, by: str) -> bool:
+        """Let `by` try a backend whose circuit was open; False where somebody else is at it."""
+        now = self.clock.now()
+        return await self.learn(backend, lambda belief: after_probe(belief, by=by, now=now)) is not None
+
+    async def learn(self, backend: Backend, lesson: Callable[[Belief], Belief | None]) -> Belief | None:
+        """Return what is believed then; None where the lesson is that it can't be so, or could not be written."""
+        async with self.lines[backend.name]:
+            for number in range(TRIES):
+                try:
+                    return await self.swap(backend, lesson)
+                except (Conflict, Retryable):
+                    await self.clock.sleep(self.clock.fraction() * min(PAUSE_S * 2**number, LONGEST_PAUSE_S))
         return None
 
-    async def swap(self, backend: Backend, lesson: Callable[[Belief], Belief]) -> None:
+    async def swap(self, backend: Backend, lesson: Callable[[Belief], Belief | None]) -> Belief | None:
         there = await self.document(backend)
-        body = {"kind": BELIEF, **lesson(believed(backend, there)).to_document()}
+        before = believed(backend, there)
+        after = lesson(before)
+        if after is None or after == before:
+            return after
+        body = {"kind": BELIEF, **after.to_document()}
         write = Replace(id=BELIEF, body=body, etag=there.etag) if there else Create(id=BELIEF, body=body)
         await self.store.commit(belief_key(backend), (write,))
+        return after
 
     async def document(self, backend: Backend) -> Document | None:
         return await self.store.read(belief_key(backend), BELIEF)

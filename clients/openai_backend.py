@@ -8,26 +8,29 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import httpx
 
 from clients.backends import BackendError, Call, End, Text
 from clients.chat_answer import ChatAnswer
+from clients.chat_request import request_body
 from clients.credentials.port import Anonymous, Credentials
 from clients.event_frames import EventFrames
-from domain.fleet import Backend, Continuation
-from domain.items import Item, ItemKind, Role
+from domain.fleet import Backend
 from domain.postures import BODY_CHARACTERS, Failure, FailureKind
 
 CONNECT_S = 10.0
 
 DONE = b"[DONE]"
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_MODELS = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+"""A server that answers so is up, and has no list of its models."""
+
 LAST_CHUNK_S = 0.05
 """How long the end of the body is waited for after its last frame: then the connection serves another call."""
-
-ROLES: Mapping[Role, str] = {Role.DEVELOPER: "system"}
 
 TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
     (httpx.ConnectTimeout, FailureKind.CONNECT_TIMEOUT),
@@ -57,14 +60,33 @@ class OpenAIBackend:
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
         body = request_body(self.backend, call)
-        headers = {
-            **await self.credentials.header(self.backend),
-            "accept": "text/event-stream",
-            **({"traceparent": call.traceparent} if call.traceparent else {}),
-        }
-        url = f"{self.backend.url}/chat/completions"
-        request = self.http.build_request("POST", url, json=body, headers=headers, timeout=timeouts())
+        headers = {"accept": "text/event-stream"} | ({"traceparent": call.traceparent} if call.traceparent else {})
         until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
+        response = await self.send("POST", "chat/completions", until, headers=headers, json=body)
+        try:
+            await refuse_failure(response, self.silence_s)
+            async with aclosing(self.pieces(response, until)) as pieces:
+                yield pieces
+        finally:
+            await response.aclose()
+
+    async def knock(self) -> None:
+        """Ask which models there are; whatever the server itself says to that, it is up."""
+        until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
+        response = await self.send("GET", "models", until)
+        try:
+            if not response.is_success and response.status_code not in NO_MODELS:
+                raise BackendError(await failure_of(response, self.silence_s))
+        finally:
+            await response.aclose()
+
+    async def send(
+        self, method: str, path: str, until: float, *, headers: Mapping[str, str] = NO_HEADERS, json: Any = None
+    ) -> httpx.Response:
+        """Return the beginning of the answer; `until` is in the event loop's time. Raises BackendError."""
+        proof = await self.credentials.header(self.backend)
+        url = f"{self.backend.url}/{path}"
+        request = self.http.build_request(method, url, json=json, headers={**proof, **headers}, timeout=timeouts())
         try:
             async with asyncio.timeout_at(until):
                 response = await self.http.send(request, stream=True)
@@ -72,18 +94,13 @@ class OpenAIBackend:
             raise BackendError(transport_failure(error, text_received=False)) from error
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             self.credentials.rejected(self.backend)
-        try:
-            async with aclosing(self.pieces(response, until)) as pieces:
-                yield pieces
-        finally:
-            await response.aclose()
+        return response
 
     async def pieces(self, response: httpx.Response, until: float) -> AsyncGenerator[Text | End]:
         """Yield the answer's pieces; raises BackendError where it does not come to its end.
 
         `until` is when the first words must have come, in the event loop's time.
         """
-        await refuse_failure(response, self.silence_s)
         answer = ChatAnswer()
         try:
             async with aclosing(self.frames(response, answer, until)) as frames:
@@ -132,51 +149,20 @@ def timeouts() -> httpx.Timeout:
     return httpx.Timeout(None, connect=CONNECT_S)
 
 
-def request_body(backend: Backend, call: Call) -> dict[str, Any]:
-    """Return the Chat Completions request of a call."""
-    messages = [message(item) for item in call.items if item.kind is ItemKind.MESSAGE]
-    if call.instructions:
-        messages.insert(0, {"role": "system", "content": call.instructions})
-    body: dict[str, Any] = {
-        "model": backend.served_model,
-        "messages": messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": call.max_output_tokens,
-    }
-    if call.sampling.temperature is not None:
-        body["temperature"] = call.sampling.temperature
-    if call.sampling.top_p is not None:
-        body["top_p"] = call.sampling.top_p
-    return body | partial_answer(backend, call, messages)
-
-
-def partial_answer(backend: Backend, call: Call, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the fields that make the backend go on from what was shown."""
-    if not call.partial:
-        return {}
-    going_on = {"messages": [*messages, {"role": "assistant", "content": call.partial}]}
-    if backend.continues is Continuation.CONTINUE_FINAL_MESSAGE:
-        going_on |= {"continue_final_message": True, "add_generation_prompt": False}
-    return going_on
-
-
-def message(item: Item) -> dict[str, Any]:
-    return {"role": ROLES.get(item.role, item.role.value), "content": item.text}
-
-
 async def refuse_failure(response: httpx.Response, patience_s: float) -> None:
     """Raise BackendError where the answer is no stream of events."""
     if response.is_success and "text/event-stream" in response.headers.get("content-type", "").lower():
         return
-    wrong_type = response.is_success
-    failure = Failure(
-        kind=FailureKind.WRONG_CONTENT_TYPE if wrong_type else FailureKind.STATUS,
+    raise BackendError(await failure_of(response, patience_s))
+
+
+async def failure_of(response: httpx.Response, patience_s: float) -> Failure:
+    return Failure(
+        kind=FailureKind.WRONG_CONTENT_TYPE if response.is_success else FailureKind.STATUS,
         status=response.status_code,
         headers=dict(response.headers),
         body=await beginning(response, patience_s),
     )
-    raise BackendError(failure)
 
 
 async def beginning(response: httpx.Response, patience_s: float) -> str:

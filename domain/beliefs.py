@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from domain.fleet import Backend
 from domain.postures import Diagnosis, Posture
+from domain.starting import Wake, lease_s, rest_s, slow_rest_s, start_s
 
 VERSION: Final = 1
 
@@ -35,14 +36,21 @@ CIRCUIT_S: Final = 5.0
 LONGEST_CIRCUIT_S: Final = 300.0
 """After three errors in a row a circuit opens for 5 s, doubled by each further error up to five minutes."""
 
+PROBE_S: Final = 60.0
+"""A circuit that was open lets one attempt through; one that shows nothing for so long is not waited for."""
+
 NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
+NO_TICKETS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
     """`in_flight` maps each running attempt to when it must have ended, so that one that died is not counted for ever.
 
-    `errors` counts failures since the last success. A backend that never scales to zero has no `warm_until`.
+    `errors` counts failures since the last success; `probe_by` may try whether it is over, until `probe_until`. A
+    backend that never scales to zero has no `warm_until`. `waking` is a start under way, `lost_wakes` counts those that
+    came to nothing since the last that did not. `tickets` maps each turn that waits for room to when it was admitted
+    and how long its place is kept.
     """
 
     backend: str
@@ -56,6 +64,11 @@ class Belief:
     errors: int = 0
     cooldown_until: float | None = None
     circuit_open_until: float | None = None
+    probe_by: str = ""
+    probe_until: float | None = None
+    waking: Wake | None = None
+    lost_wakes: int = 0
+    tickets: Mapping[str, tuple[float, float]] = NO_TICKETS
 
     def running(self, now: float) -> int:
         return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
@@ -63,14 +76,43 @@ class Belief:
     def is_warm(self, now: float) -> bool:
         return self.warm_until is not None and self.warm_until > now
 
+    def is_starting(self, now: float) -> bool:
+        return self.waking is not None and self.waking.under_way(now) and not self.is_warm(now)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether its circuit is, or was, open and nothing has been seen of it since."""
+        return self.errors >= CIRCUIT_ERRORS
+
+    def probed(self, now: float) -> bool:
+        return self.in_doubt and self.probe_until is not None and self.probe_until > now
+
+    def rest_s(self, now: float) -> float:
+        """Return the seconds until it is expected to be up: of a start under way, else of one that begins now."""
+        return rest_s(self.started_s_ago(now), p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+
+    def slow_rest_s(self, now: float) -> float:
+        return slow_rest_s(self.started_s_ago(now), p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+
+    def started_s_ago(self, now: float) -> float:
+        return now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+
+    def ahead_of(self, response: str, admitted_at: float, now: float) -> int:
+        """Count the turns that wait for room and were admitted before this one."""
+        mine = (admitted_at, response)
+        return sum(until > now and (at, name) < mine for name, (at, until) in self.tickets.items())
+
     def to_document(self) -> dict[str, Any]:
-        shape = asdict(replace(self, in_flight=dict(self.in_flight)))
-        return {"v": VERSION, **shape, "cold_samples": list(self.cold_samples)}
+        tickets = {name: list(ticket) for name, ticket in self.tickets.items()}
+        shape = asdict(replace(self, in_flight=dict(self.in_flight), tickets={}))
+        return {"v": VERSION, **shape, "cold_samples": list(self.cold_samples), "tickets": tickets}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         fields: dict[str, Any] = {name: value for name, value in body.items() if name in cls.__dataclass_fields__}
         fields["cold_samples"] = tuple(body["cold_samples"])
+        fields["waking"] = Wake(**body["waking"]) if body.get("waking") else None
+        fields["tickets"] = {name: (at, until) for name, (at, until) in body.get("tickets", {}).items()}
         return cls(**fields)
 
 
@@ -98,19 +140,22 @@ def seed(backend: Backend) -> Belief:
     )
 
 
-def after_start(belief: Belief, *, attempt: str, until: float, now: float) -> Belief:
-    """Count an attempt as running until it ends or `until` has passed. Saying it twice counts it once."""
+def after_start(belief: Belief, *, attempt: str, until: float, now: float, response: str = "") -> Belief:
+    """Count an attempt as running until it ends or `until` has passed; its turn's place in the queue is given up.
+
+    Saying it twice counts it once.
+    """
     alive = {name: end for name, end in belief.in_flight.items() if end > now}
-    return replace(belief, in_flight={**alive, attempt: until})
+    tickets = {name: ticket for name, ticket in belief.tickets.items() if name != response}
+    return replace(belief, in_flight={**alive, attempt: until}, tickets=tickets)
 
 
 def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief:
-    """Learn from an answer: how fast, how long the start took, how long it stays warm. Errors are forgiven."""
-    learned = belief if seen.cold_s is None else after_cold_start(belief, seen.cold_s, backend)
+    """Learn from an answer: how fast, how long it stays warm. Errors are forgiven."""
     prefill_s = seen.first_token_at - seen.started_at - (seen.cold_s or 0.0)
     read_tokens = seen.input_tokens - seen.cached_tokens
     return replace(
-        learned,
+        belief,
         in_flight=without(belief.in_flight, seen.attempt),
         prefill_tokens_s=learned_speed(belief.prefill_tokens_s, read_tokens, prefill_s, least=LEAST_INPUT),
         decode_tokens_s=learned_speed(
@@ -122,23 +167,81 @@ def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief
         errors=0,
         cooldown_until=None,
         circuit_open_until=None,
+        probe_by="",
+        probe_until=None,
+        waking=None,
     )
 
 
-def after_failure(belief: Belief, diagnosis: Diagnosis, *, attempt: str, now: float) -> Belief:
+def after_failure(
+    belief: Belief, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
+) -> Belief:
     """Learn from a failure by its posture. A request that is wrong or too big teaches nothing about the backend."""
     ended = replace(belief, in_flight=without(belief.in_flight, attempt))
     match diagnosis.posture:
         case Posture.COLD:
-            return replace(ended, warm_until=None)
+            return after_cold(ended, backend, attempt=attempt, asked_at=asked_at, now=now)
         case Posture.THROTTLED:
             delay_s = THROTTLE_S if diagnosis.delay_s is None else diagnosis.delay_s
-            return replace(ended, cooldown_until=later(belief.cooldown_until, now + delay_s))
+            return replace(ended, cooldown_until=later(belief.cooldown_until, now + delay_s), probe_until=None)
         case Posture.BROKEN | Posture.INDETERMINATE:
             errors = belief.errors + 1
-            return replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now))
+            return replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
         case Posture.CLIENT | Posture.UNFIT:
-            return ended
+            return replace(ended, probe_until=None)
+
+
+def after_cold(belief: Belief, backend: Backend, *, attempt: str, asked_at: float, now: float) -> Belief:
+    """Learn that it is not up: where nobody has, this request has woken it. One that is full since is up."""
+    if not backend.cold.scales_to_zero:
+        return belief
+    if belief.warm_until is not None and belief.warm_until - backend.cold.tail_s >= asked_at:
+        return belief
+    if belief.waking and belief.waking.under_way(now):
+        return replace(belief, warm_until=None, waking=replace(belief.waking, cold_at=now))
+    woken = Wake(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
+    return replace(belief, warm_until=None, waking=woken)
+
+
+def after_opening(belief: Belief, backend: Backend, *, asked_at: float, opened_at: float) -> Belief:
+    """Learn that a request was let in: it is up, and its start, where one was under way, took so long."""
+    up = replace(belief, warm_until=later(belief.warm_until, opened_at + backend.cold.tail_s), waking=None)
+    if belief.waking is None or belief.is_warm(opened_at):
+        return up
+    lost = belief.lost_wakes if belief.waking.held_until else 0
+    took_s = start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
+    return replace(after_cold_start(up, took_s, backend), lost_wakes=lost)
+
+
+def after_wake(belief: Belief, backend: Backend, *, by: str, now: float) -> Belief | None:
+    """Let `by` wake it; None where it is up or somebody else's wake is under way. A repeated wake is the same one."""
+    if belief.is_warm(now):
+        return None
+    if belief.waking and belief.waking.under_way(now):
+        return belief if belief.waking.by == by else None
+    until = now + backend.cold.wake_hold_s + lease_s(belief.cold_p99_s)
+    lost = belief.lost_wakes + (belief.waking is not None)
+    return replace(belief, waking=Wake(by=by, since=now, cold_at=now, until=until), lost_wakes=lost)
+
+
+def after_hold(belief: Belief, *, by: str, now: float, held_until: float | None) -> Belief:
+    """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
+    if belief.waking is None or belief.waking.by != by:
+        return belief
+    return replace(belief, waking=replace(belief.waking, cold_at=now, held_until=held_until))
+
+
+def after_ticket(belief: Belief, response: str, *, admitted_at: float, until: float, now: float) -> Belief:
+    """Keep a turn's place among those that wait for room."""
+    kept = {name: ticket for name, ticket in belief.tickets.items() if ticket[1] > now}
+    return replace(belief, tickets={**kept, response: (admitted_at, until)})
+
+
+def after_probe(belief: Belief, *, by: str, now: float) -> Belief | None:
+    """Let `by` try whether the trouble is over; None where somebody else is at it."""
+    if belief.probed(now) and belief.probe_by != by:
+        return None
+    return replace(belief, probe_by=by, probe_until=now + PROBE_S)
 
 
 def after_cold_start(belief: Belief, cold_s: float, backend: Backend) -> Belief:
@@ -146,7 +249,7 @@ def after_cold_start(belief: Belief, cold_s: float, backend: Backend) -> Belief:
     samples = (*belief.cold_samples, max(0.0, cold_s))[-COLD_SAMPLES:]
     ordered = sorted(samples)
     longest = ordered[-1] if len(ordered) >= ENOUGH_COLD_SAMPLES else max(ordered[-1], backend.cold.p99_s)
-    return replace(belief, cold_samples=samples, cold_p50_s=ordered[len(ordered) // 2], cold_p99_s=longest)
+    return replace(belief, cold_samples=samples, cold_p50_s=ordered[(len(ordered) - 1) // 2], cold_p99_s=longest)
 
 
 def learned_speed(believed: float, tokens: int, seconds: float, *, least: int) -> float:

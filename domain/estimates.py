@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.beliefs import Belief
 from domain.billing import marginal_cost, time_cost, token_cost
 from domain.fleet import AUTO, Backend, Capability, Continuation, Model
+from domain.investing import NOTHING, Verdict
 from domain.prices import Price, TimePrice, TokenPrice
 
 DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
@@ -21,6 +23,12 @@ THOUSANDTH: Final = Decimal("0.001")
 
 SLOW: Final = 2.0
 """The worst case of an attempt is so many times as slow as believed."""
+
+LEAST_WORST_S: Final = 30.0
+"""A machine that is busy with others' work is slower than believed: an attempt may run for so long in any case."""
+
+HOLD_S: Final = 10.0
+"""The last seconds of a start, at most so many, are waited for inside an attempt."""
 
 ATTEMPT_S: Final = 480.0
 """An attempt hands over to the next after this time; where the backend can't continue, its answer must fit in it."""
@@ -58,16 +66,33 @@ class Demand:
         return self.input_tokens + self.output_tokens
 
 
+class State(StrEnum):
+    UP = "up"
+    STARTING = "starting"
+    COLD = "cold"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One backend with what is known and believed of it, at one time."""
+    """One backend with what is known and believed of it, at one time.
+
+    `rest_s` is the expected time until it is up, where it is woken at once if nobody has; `slow_rest_s` that of a slow
+    start. `spent` is what went to others lately for turns that it could have taken, in dollars.
+    """
 
     backend: Backend
     model: Model
     price: Price
     belief: Belief
     now: float
-    is_up: bool
+    state: State = State.UP
+    rest_s: float = 0.0
+    slow_rest_s: float = 0.0
+    spent: Decimal = NOTHING
+
+    def waiting(self) -> int:
+        """Count the turns that a new one would queue behind."""
+        return self.belief.running(self.now) + len(self.belief.tickets)
 
     @property
     def window(self) -> int:
@@ -90,10 +115,13 @@ class Estimate:
     """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
 
     `output_tokens` is how much the backend may write: what the turn allows, or less where it can't continue an answer
-    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline.
+    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline. `start_cost` is the part of
+    the cost that a start costs, which others will have a share in.
     """
 
     seconds: float
+    busy_s: float
+    start_cost: Decimal
     late_s: float
     worst_s: float
     cost: Decimal
@@ -108,13 +136,16 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     known_output = output if demand.expected_output_tokens is None else min(output, demand.expected_output_tokens)
     ceiling = demand.input_tokens if demand.ceiling_input_tokens is None else demand.ceiling_input_tokens
     busy_s = option.work_s(known_input, known_output)
-    queue_s = busy_s * (option.belief.running(option.now) // option.backend.limits.concurrency)
-    seconds = start_s(option.belief.cold_p50_s, option) + queue_s + busy_s
-    worst_s = round(min(option.backend.limits.request_timeout_s, SLOW * option.work_s(demand.input_tokens, output)), 3)
+    queue_s = busy_s * (option.waiting() // option.backend.limits.concurrency)
+    seconds = option.rest_s + queue_s + busy_s
+    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s(option)
+    worst_s = round(min(option.backend.limits.request_timeout_s, worst_s), 3)
     cost, why_cost = expected_cost(option, Take(known_input, known_output, busy_s), seconds)
     worst = worst_cost(option, Take(max(ceiling, demand.input_tokens), output, worst_s), queue_s)
     return Estimate(
         seconds=round(seconds, 3),
+        busy_s=round(busy_s, 3),
+        start_cost=start_cost(option),
         late_s=late_s(option, demand, queue_s + busy_s),
         worst_s=worst_s,
         cost=cost,
@@ -124,15 +155,22 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     )
 
 
+def longest_hold_s(option: Option) -> float:
+    return 0.0 if option.state is State.UP else HOLD_S
+
+
 def late_s(option: Option, demand: Demand, work_s: float) -> float:
     """Return by how many seconds a slow start would pass the deadline."""
-    if demand.deadline_s is None or option.is_up:
+    if demand.deadline_s is None or option.state is State.UP:
         return 0.0
-    return max(0.0, option.belief.cold_p99_s + work_s - demand.deadline_s)
+    return max(0.0, option.slow_rest_s + work_s - demand.deadline_s)
 
 
-def start_s(cold_s: float, option: Option) -> float:
-    return 0.0 if option.is_up else cold_s
+def start_cost(option: Option) -> Decimal:
+    """Return what a session costs that is begun for this turn, without its work: its start and its tail."""
+    if option.state is not State.COLD or isinstance(option.price, TokenPrice):
+        return NOTHING
+    return wake_cost(option.price, option.belief.cold_p50_s, 0.0)
 
 
 def writable(option: Option, demand: Demand) -> int:
@@ -140,7 +178,7 @@ def writable(option: Option, demand: Demand) -> int:
     if option.backend.continues is not Continuation.NO:
         return demand.output_tokens
     attempt_s = min(ATTEMPT_S, option.backend.limits.request_timeout_s)
-    left_s = attempt_s - start_s(option.belief.cold_p50_s, option) - option.work_s(demand.input_tokens, 0)
+    left_s = attempt_s - option.rest_s - option.work_s(demand.input_tokens, 0)
     return min(demand.output_tokens, int(max(0.0, left_s) * option.belief.decode_tokens_s / SLOW))
 
 
@@ -151,24 +189,29 @@ def expected_cost(option: Option, take: Take, seconds: float) -> tuple[Decimal, 
             return token_cost(price, fresh=take.input_tokens, output=take.output_tokens), "its tokens"
         case TimePrice() as price if not option.backend.cold.scales_to_zero:
             return time_cost(price, take.busy_s), "its busy time"
-        case TimePrice() as price if option.belief.warm_until is not None and option.is_up:
+        case TimePrice() as price if option.state is not State.COLD:
             end = option.now + seconds
-            return marginal_cost(price, end=end, expiry=option.belief.warm_until), "its longer stay"
+            return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
         case TimePrice() as price:
             return wake_cost(price, option.belief.cold_p50_s, take.busy_s), "its start, busy time and tail"
 
 
 def worst_cost(option: Option, take: Take, queue_s: float) -> Decimal:
     """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
-    price, expiry = option.price, option.belief.warm_until
+    price = option.price
     if isinstance(price, TokenPrice):
         return token_cost(price, fresh=take.input_tokens, output=take.output_tokens)
     if not option.backend.cold.scales_to_zero:
         return time_cost(price, take.busy_s)
-    if expiry is None or not option.is_up:
+    if option.state is State.COLD:
         return wake_cost(price, option.belief.cold_p99_s, take.busy_s)
-    end = option.now + queue_s + take.busy_s
-    return max(time_cost(price, take.busy_s), marginal_cost(price, end=end, expiry=expiry))
+    end = option.now + option.rest_s + queue_s + take.busy_s
+    return max(time_cost(price, take.busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
+
+
+def expiry(option: Option, price: TimePrice) -> float:
+    """Return when the machine would be gone without this turn, in seconds since the epoch."""
+    return option.belief.warm_until or option.now + option.rest_s + price.tail_s
 
 
 def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
@@ -176,13 +219,22 @@ def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
     return time_cost(price, max(billed_s, price.minimum_s))
 
 
-def score_terms(found: Estimate, demand: Demand) -> Mapping[str, Decimal]:
-    """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost."""
+def score_terms(found: Estimate, option: Option, demand: Demand, verdict: Verdict | None) -> Mapping[str, Decimal]:
+    """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost.
+
+    Where a wake pays for itself its price is no part of this turn's (`investment`), and where the deadline leaves time
+    for a slow start, waiting for one that pays, or is under way, costs nothing (`patience`).
+    """
     waiting = demand.time_value * thousandths(found.seconds)
-    if not found.late_s:
-        return {"cost": found.cost, "waiting": waiting}
-    lateness = demand.time_value * LATENESS * thousandths(found.late_s)
-    return {"cost": found.cost, "waiting": waiting, "lateness": lateness}
+    terms = {"cost": found.cost, "waiting": waiting}
+    if found.late_s:
+        terms["lateness"] = demand.time_value * LATENESS * thousandths(found.late_s)
+    pays = option.state is State.STARTING or (verdict is not None and verdict.pays)
+    if pays and found.start_cost:
+        terms["investment"] = -found.start_cost
+    if pays and not found.late_s:
+        terms["patience"] = -demand.time_value * thousandths(option.rest_s)
+    return terms
 
 
 def thousandths(seconds: float) -> Decimal:

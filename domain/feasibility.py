@@ -7,6 +7,9 @@ from typing import Final
 from domain.estimates import Demand, Estimate, Option
 from domain.sizing import fits, memory_gb, usable_gb
 
+LOOK_AGAIN_S: Final = 2.0
+"""How long a turn waits for what another one finds out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -47,7 +50,7 @@ def by_exclusion(option: Option, demand: Demand) -> str | None:
 
 
 def by_capability(option: Option, demand: Demand) -> str | None:
-    missing = demand.needs - option.model.capabilities
+    missing = demand.needs - option.model.abilities
     return f"needs {', '.join(sorted(missing))}, which {option.model.name} can't do" if missing else None
 
 
@@ -90,6 +93,10 @@ def by_circuit(option: Option) -> float | None:
     return left(option.belief.circuit_open_until, option.now)
 
 
+def by_probe(option: Option) -> float | None:
+    return LOOK_AGAIN_S if option.belief.probed(option.now) else None
+
+
 def by_cooldown(option: Option) -> float | None:
     return left(option.belief.cooldown_until, option.now)
 
@@ -126,6 +133,7 @@ DEMANDS: Final[tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]] =
 
 PAUSES: Final[tuple[tuple[str, str, Callable[[Option], float | None]], ...]] = (
     ("circuit", "it failed {errors} times in a row; left alone for {left:.1f} s more", by_circuit),
+    ("probe", "it failed {errors} times in a row and is being tried", by_probe),
     ("cooldown", "it asked not to be called for {left:.1f} s more", by_cooldown),
 )
 

@@ -53,6 +53,12 @@ class Model:
     kv_heads: int | None = None
     head_dim: int | None = None
 
+    @property
+    def abilities(self) -> frozenset[Capability]:
+        """What it can do: one that can be held to a schema calls functions by that."""
+        by_schema = {Capability.TOOLS} if Capability.JSON_SCHEMA in self.capabilities else set[Capability]()
+        return self.capabilities | by_schema
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
@@ -82,12 +88,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cold:
-    """How a backend starts: quantiles of a cold start, how long a wake is held, how long it stays warm when idle."""
+    """How a backend starts: quantiles of a cold start, how long a wake is held, how long it stays warm when idle.
+
+    `abandoned_starts` tells whether a start goes on when the request that caused it is dropped.
+    """
 
     scales_to_zero: bool = False
     p50_s: float = 0.0
     p99_s: float = 0.0
     wake_hold_s: float = 2.0
+    abandoned_starts: bool = True
     tail_s: float = 0.0
 
 

@@ -255,6 +255,7 @@ def read_cold(table: Table) -> Cold:
         p50_s=table.number("p50_s", 0.0),
         p99_s=table.number("p99_s", 0.0),
         wake_hold_s=table.number("wake_hold_s", 2.0),
+        abandoned_starts=table.flag("abandoned_starts", default=True),
         tail_s=table.number("tail_s", 0.0),
     )
     if cold.p99_s < cold.p50_s:

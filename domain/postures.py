@@ -17,6 +17,10 @@ BODY_CHARACTERS: Final = 2048
 """How much of a body is looked at: signatures stand at its beginning."""
 
 
+AFTER_HOLD_S: Final = 0.2
+"""A request that was held and dropped needs no pause: when to ask again is known from the start's quantiles."""
+
+
 class Posture(StrEnum):
     COLD = "cold"
     """It is starting: wait for it."""
@@ -41,6 +45,8 @@ class FailureKind(StrEnum):
     BAD_FRAME = "bad_frame"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     TRUNCATED = "truncated"
+    HELD = "held"
+    """It took the request and let it wait; we dropped it."""
     CREDENTIALS_REFUSED = "credentials_refused"
     CREDENTIALS_UNREACHABLE = "credentials_unreachable"
 
@@ -117,6 +123,8 @@ DEFAULTS: Final = (
     kind_row(Posture.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
     kind_row(Posture.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
     kind_row(Posture.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
+    Signature(posture=Posture.COLD, kinds=(FailureKind.HELD,), delay_s=AFTER_HOLD_S, note="it is still starting"),
+    kind_row(Posture.INDETERMINATE, FailureKind.HELD, "it went silent"),
     kind_row(Posture.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
     kind_row(Posture.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
     kind_row(Posture.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),

@@ -1,22 +1,23 @@
 """Which backend takes this turn, and why that one? Filter, score, pick."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Final
 
 from domain.beliefs import Belief, seed
-from domain.estimates import Demand, Estimate, Option, estimate, score_terms
+from domain.estimates import Demand, Estimate, Option, State, estimate, score_terms
 from domain.feasibility import Refusal, Wish, refusal_after, refusal_before
-from domain.fleet import AUTO, Fleet
+from domain.fleet import AUTO, Backend, Fleet
+from domain.investing import NOTHING, Verdict, rent_or_buy, window_s
 from domain.prices import Price
 
 TIERS: Final = {"economy": 1, "standard": 2, "premium": 3, **{str(tier): tier for tier in range(1, 6)}}
 """The least quality of a model that a caller may ask for, by name or by number."""
 
-
-NOTHING: Final = Decimal(0)
+NO_RENT: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 class Problem(StrEnum):
@@ -40,8 +41,9 @@ class Unknown:
 class Candidate:
     """A backend that could take the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
-    `cost` and `seconds` are expected; the attempt is reserved at `worst_cost` and may run for `worst_s` and write
-    `output_tokens`.
+    `cost` and `seconds` are expected, `rest_s` of them until it is up and `busy_s` at work; the attempt is reserved at
+    `worst_cost` and may run for `worst_s` and write `output_tokens`. `last` tells why all others are picked before it;
+    `wake` is what was decided on a start of it.
     """
 
     backend: str
@@ -53,13 +55,19 @@ class Candidate:
     worst_s: float
     output_tokens: int
     reason: str
+    state: State = State.UP
+    rest_s: float = 0.0
+    busy_s: float = 0.0
+    last: str | None = None
+    wake: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """The decision. Candidates stand best first, refused backends by name.
 
-    `retry_in_s` is set where nothing is feasible now and something may be then.
+    `retry_in_s` is set where nothing is feasible now and something may be then. `wakes` is the sleeping backend to be
+    woken, for this turn or (where it is not the chosen one) for those after it; `why_wake` tells why.
     """
 
     backend: str | None
@@ -68,6 +76,8 @@ class Route:
     candidates: tuple[Candidate, ...] = ()
     refused: tuple[Refusal, ...] = ()
     retry_in_s: float | None = None
+    wakes: str | None = None
+    why_wake: str = ""
 
     @property
     def chosen(self) -> Candidate | None:
@@ -79,22 +89,30 @@ class Route:
 
 
 def route(
-    demand: Demand, fleet: Fleet, prices: Mapping[str, Price], beliefs: Mapping[str, Belief], now: float
+    demand: Demand,
+    fleet: Fleet,
+    prices: Mapping[str, Price],
+    beliefs: Mapping[str, Belief],
+    now: float,
+    *,
+    spent: Mapping[str, Decimal] = NO_RENT,
 ) -> Route:
-    """Decide. A backend without a belief is believed to be as the fleet's file says."""
+    """Decide. A backend without a belief is believed to be as the fleet's file says; `spent` as in `Option`."""
     wish = read_wish(demand.model, demand.tier, fleet)
     if isinstance(wish, Unknown):
         return Route(backend=None, reason=wish.reason, problem=wish.problem)
-    candidates: list[Candidate] = []
+    able: list[tuple[Option, Estimate]] = []
     refused: list[Refusal] = []
-    for option in options(fleet, prices, beliefs, now):
-        verdict = judge(option, demand, wish)
-        if isinstance(verdict, Refusal):
-            refused.append(verdict)
+    for option in options(fleet, prices, beliefs, now, spent=spent):
+        found = judge(option, demand, wish)
+        if isinstance(found, Refusal):
+            refused.append(found)
         else:
-            candidates.append(verdict)
+            able.append((option, found))
+    rent = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
+    candidates = [candidate(option, found, demand, rent) for option, found in able]
     refused.sort(key=lambda refusal: refusal.backend)
-    candidates.sort(key=lambda candidate: (candidate.score, candidate.backend))
+    candidates.sort(key=lambda each: (each.last is not None, each.score, each.backend))
     return pick(tuple(candidates), tuple(refused))
 
 
@@ -126,30 +144,49 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
     return found is not None and model in {AUTO, found.model}
 
 
-def options(fleet: Fleet, prices: Mapping[str, Price], beliefs: Mapping[str, Belief], now: float) -> Iterable[Option]:
+def options(
+    fleet: Fleet,
+    prices: Mapping[str, Price],
+    beliefs: Mapping[str, Belief],
+    now: float,
+    *,
+    spent: Mapping[str, Decimal],
+) -> Iterable[Option]:
     for name, backend in fleet.backends.items():
         belief = beliefs.get(name) or seed(backend)
+        state = state_of(backend, belief, now)
+        up = state is State.UP
         yield Option(
             backend=backend,
             model=fleet.models[backend.model],
             price=prices[backend.price],
             belief=belief,
             now=now,
-            is_up=not backend.cold.scales_to_zero or belief.is_warm(now),
+            state=state,
+            rest_s=0.0 if up else belief.rest_s(now),
+            slow_rest_s=0.0 if up else belief.slow_rest_s(now),
+            spent=spent.get(name, NOTHING),
         )
 
 
-def judge(option: Option, demand: Demand, wish: Wish) -> Candidate | Refusal:
+def state_of(backend: Backend, belief: Belief, now: float) -> State:
+    if not backend.cold.scales_to_zero or belief.is_warm(now):
+        return State.UP
+    return State.STARTING if belief.is_starting(now) else State.COLD
+
+
+def judge(option: Option, demand: Demand, wish: Wish) -> Estimate | Refusal:
     early = refusal_before(option, demand, wish)
     if early is not None:
         return early
     found = estimate(option, demand)
-    return refusal_after(option, found, demand) or candidate(option, found, demand)
+    return refusal_after(option, found, demand) or found
 
 
-def candidate(option: Option, found: Estimate, demand: Demand) -> Candidate:
-    terms = score_terms(found, demand)
-    state = "up" if option.is_up else "cold"
+def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
+    """Score a backend; `rent` is what the turn would cost at the cheapest that is awake, None where none is."""
+    verdict = verdict_on(option, found, rent)
+    terms = score_terms(found, option, demand, verdict)
     return Candidate(
         backend=option.backend.name,
         cost=found.cost,
@@ -159,8 +196,27 @@ def candidate(option: Option, found: Estimate, demand: Demand) -> Candidate:
         worst_cost=found.worst_cost,
         worst_s=found.worst_s,
         output_tokens=found.output_tokens,
-        reason=f"is {state}: about {found.seconds:,.1f} s and ${found.cost:.6f} for {found.why_cost}",
+        reason=f"is {option.state}: about {found.seconds:,.1f} s and ${found.cost:.6f} for {found.why_cost}",
+        state=option.state,
+        rest_s=round(option.rest_s, 3),
+        busy_s=found.busy_s,
+        last=why_last(found, verdict),
+        wake=verdict,
     )
+
+
+def verdict_on(option: Option, found: Estimate, rent: Decimal | None) -> Verdict | None:
+    if option.state is not State.COLD:
+        return None
+    window = window_s(option.backend, option.belief)
+    return rent_or_buy(session=found.start_cost, spent=option.spent, scheduled=rent, window_s=window)
+
+
+def why_last(found: Estimate, verdict: Verdict | None) -> str | None:
+    """Return why a backend is picked only where no other can take the turn."""
+    if found.late_s:
+        return f"a slow start would be {found.late_s:,.1f} s too late"
+    return None if verdict is None or verdict.wake else verdict.reason
 
 
 def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Route:
@@ -176,55 +232,23 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Rou
     best = candidates[0]
     against = f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only one that can"
     reason = f"{best.backend} {best.reason}; {against}"
-    return Route(backend=best.backend, reason=reason, candidates=candidates, refused=refused)
-
-
-def route_to_document(decision: Route) -> dict[str, Any]:
-    """Return the route as JSON: amounts are decimal strings of dollars, named `…_usd`."""
-    return {
-        "backend": decision.backend,
-        "reason": decision.reason,
-        "problem": decision.problem,
-        "candidates": [candidate_to_document(each) for each in decision.candidates],
-        "refused": [asdict(each) for each in decision.refused],
-        "retry_in_s": decision.retry_in_s,
-    }
-
-
-def candidate_to_document(found: Candidate) -> dict[str, Any]:
-    return {
-        "backend": found.backend,
-        "cost_usd": f"{found.cost:f}",
-        "seconds": found.seconds,
-        "score_usd": f"{found.score:f}",
-        "terms_usd": {name: f"{amount:f}" for name, amount in found.terms.items()},
-        "worst_cost_usd": f"{found.worst_cost:f}",
-        "worst_s": found.worst_s,
-        "output_tokens": found.output_tokens,
-        "reason": found.reason,
-    }
-
-
-def route_from_document(body: Mapping[str, Any]) -> Route:
+    wakes, why_wake = to_wake(candidates)
     return Route(
-        backend=body["backend"],
-        reason=body["reason"],
-        problem=None if body["problem"] is None else Problem(body["problem"]),
-        candidates=tuple(candidate_from_document(each) for each in body["candidates"]),
-        refused=tuple(Refusal(**each) for each in body["refused"]),
-        retry_in_s=body["retry_in_s"],
+        backend=best.backend,
+        reason=reason,
+        candidates=candidates,
+        refused=refused,
+        wakes=wakes,
+        why_wake=why_wake,
     )
 
 
-def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
-    return Candidate(
-        backend=body["backend"],
-        cost=Decimal(body["cost_usd"]),
-        seconds=body["seconds"],
-        score=Decimal(body["score_usd"]),
-        terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
-        worst_cost=Decimal(body["worst_cost_usd"]),
-        worst_s=body["worst_s"],
-        output_tokens=body["output_tokens"],
-        reason=body["reason"],
-    )
+def to_wake(candidates: tuple[Candidate, ...]) -> tuple[str | None, str]:
+    """Return which backend is to be woken and why: the best if it sleeps, else one that pays for the turns to come."""
+    best = candidates[0]
+    if best.wake is not None:
+        return best.backend, best.wake.reason if best.wake.wake else f"it is the best; {best.wake.reason}"
+    if any(each.state is State.STARTING for each in candidates):
+        return None, ""
+    paying = next((each for each in candidates if each.wake and each.wake.pays), None)
+    return (None, "") if paying is None else (paying.backend, paying.wake.reason if paying.wake else "")

@@ -13,12 +13,13 @@ RESPOND: Final = "respond"
 BEGIN: Final = "begin"
 RECALL: Final = "recall"
 TRY_RECALL: Final = "try_recall"
+ANTICIPATE: Final = "anticipate"
 ROUTE: Final = "route"
 INFER: Final = "infer"
 FINISH: Final = "finish"
 SETTLE: Final = "settle"
 
-GATHERED: Final = (TRY_RECALL,)
+GATHERED: Final = (TRY_RECALL, ANTICIPATE)
 """The steps that run beside each other before the first route. They never fail: each gives a `TriedWire`."""
 
 ONE_BY_ONE: Final = "1.0"
@@ -65,6 +66,13 @@ class RecalledWire(TypedDict):
     messages: int
 
 
+class AnticipatedWire(TypedDict):
+    """Which sleeping backend the turn, or those after it, will want; and whether this turn has woken it."""
+
+    backend: str | None
+    woken: bool
+
+
 class TriedWire(TypedDict):
     """What a step gives that runs beside others: its value, or None and why there is none."""
 
@@ -83,7 +91,8 @@ class RouteWire(TurnWire):
 class RoutedWire(TypedDict):
     """The chosen backend and why. Where it is None, `delay_s` above 0 tells when to ask again.
 
-    `worst_cost` is a decimal string of dollars; `output_tokens` is how much the backend may write.
+    `worst_cost` is a decimal string of dollars; `output_tokens` is how much the backend may write. `cold` tells that it
+    is not believed to be up; it may hold the request for `hold_s` before it lets it in, and work on it for `limit_s`.
     """
 
     backend: str | None
@@ -92,10 +101,16 @@ class RoutedWire(TypedDict):
     output_tokens: int
     has_alternative: bool
     delay_s: float
+    cold: NotRequired[bool]
+    hold_s: NotRequired[float | None]
+    limit_s: NotRequired[float | None]
 
 
 class InferWire(TurnWire):
-    """One attempt: `attempt` counts from 1 in the turn, `retries` the failures before it at this backend."""
+    """One attempt: `attempt` counts from 1 in the turn, `retries` the failures in a row before it at this backend.
+
+    `failures` counts all failures at this backend by their posture; the rest as in `RoutedWire`.
+    """
 
     attempt: int
     backend: str
@@ -103,6 +118,10 @@ class InferWire(TurnWire):
     output_tokens: int
     retries: int
     has_alternative: bool
+    failures: NotRequired[dict[str, int]]
+    cold: NotRequired[bool]
+    hold_s: NotRequired[float | None]
+    limit_s: NotRequired[float | None]
 
 
 type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]
@@ -111,12 +130,16 @@ failed: give up with `code`. ended: somebody else ended the response."""
 
 
 class InferredWire(TypedDict):
-    """What an attempt came to. `code` is an error's code (failed) or why the answer is incomplete (done)."""
+    """What an attempt came to. `code` is an error's code (failed) or why the answer is incomplete (done).
+
+    `posture` is what a failure says of the backend.
+    """
 
     result: InferResult
     code: str
     message: str
     delay_s: float
+    posture: NotRequired[str]
 
 
 class FinishWire(TurnWire):

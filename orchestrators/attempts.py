@@ -8,13 +8,17 @@ from domain import wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """What was tried so far: `retries` are the failures in a row at `backend`; `excluded` tells why others are out."""
+    """What was tried so far: `retries` are the failures in a row at `backend`; `excluded` tells why others are out.
+
+    `failures` counts all failures by backend and posture.
+    """
 
     routes: int = 0
     attempts: int = 0
     retries: int = 0
     backend: str = ""
     excluded: dict[str, str] = field(default_factory=dict[str, str])
+    failures: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def for_route(self) -> dict[str, Any]:
         return {"number": self.routes + 1, "excluded": self.excluded}
@@ -27,18 +31,35 @@ class Tried:
             "output_tokens": routed["output_tokens"],
             "retries": self.retries if routed["backend"] == self.backend else 0,
             "has_alternative": routed["has_alternative"],
+            "failures": self.failures.get(routed["backend"] or "", {}),
+            "cold": routed.get("cold", False),
+            "hold_s": routed.get("hold_s"),
+            "limit_s": routed.get("limit_s"),
         }
 
 
 def after(tried: Tried, backend: str, inferred: wire.InferredWire) -> Tried:
     """Return what is known after an attempt that did not end the turn: handover, wait or elsewhere."""
-    counted = replace(tried, routes=tried.routes + 1, attempts=tried.attempts + 1, backend=backend)
+    counted = replace(
+        tried,
+        routes=tried.routes + 1,
+        attempts=tried.attempts + 1,
+        backend=backend,
+        failures=with_failure(tried.failures, backend, inferred.get("posture", "")),
+    )
     if inferred["result"] == "elsewhere":
         return replace(counted, retries=0, excluded={**tried.excluded, backend: inferred["message"]})
     if inferred["result"] == "wait":
         same = tried.backend == backend
         return replace(counted, retries=tried.retries + 1 if same else 1)
     return replace(counted, retries=0)
+
+
+def with_failure(failures: dict[str, dict[str, int]], backend: str, posture: str) -> dict[str, dict[str, int]]:
+    if not posture:
+        return failures
+    here = failures.get(backend, {})
+    return {**failures, backend: {**here, posture: here.get(posture, 0) + 1}}
 
 
 def after_pause(tried: Tried) -> Tried:

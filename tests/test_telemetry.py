@@ -40,7 +40,7 @@ from tests.fakes.worlds import PRICE, World, backend
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
-STEPS = ["begin", "try_recall", "route", "infer", "finish", "settle"]
+STEPS = ["begin", "anticipate", "try_recall", "route", "infer", "finish", "settle"]
 CONVENTIONS = {
     getattr(module, name)
     for module in (gen_ai_attributes, gen_ai_metrics)

@@ -66,6 +66,9 @@ class Speaker:
         await asyncio.sleep(self.random.choice([0, 0.05, 0.5]))
         yield self.speak(call.partial)
 
+    async def knock(self) -> None:
+        await asyncio.sleep(0)
+
     async def speak(self, partial: str) -> AsyncIterator[Text | End]:
         rest = self.random.choice([text for text in TEXTS if text.startswith(partial)]).removeprefix(partial)
         said = False

@@ -30,7 +30,7 @@ async def test_a_turn_is_answered_and_settled() -> None:
     response = await one.admit("how many?")
     run = await one.run(response)
     log = await one.log(response)
-    assert run.done == ["begin", "try_recall", "route", "infer", "finish", "settle"]
+    assert run.done == ["begin", "anticipate", "try_recall", "route", "infer", "finish", "settle"]
     assert [item.text for item in log.items] == ["four and twenty"]
     assert log.status is Status.COMPLETED
     assert log.ending

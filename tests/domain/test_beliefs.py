@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.beliefs import Belief, Observation, after_failure, after_start, after_success, seed
+from domain.beliefs import (
+    Belief,
+    Observation,
+    after_cold_start,
+    after_failure,
+    after_start,
+    after_success,
+    seed,
+)
 from domain.postures import Diagnosis, Posture
 from tests.domain.fleets import SERVERLESS, backend
 
@@ -38,7 +46,7 @@ def seen(
 
 def failed(belief: Belief, posture: Posture, delay_s: float | None = None) -> Belief:
     diagnosis = Diagnosis(posture=posture, delay_s=delay_s, reason="seen")
-    return after_failure(belief, diagnosis, attempt="attempt_1", now=NOW)
+    return after_failure(belief, diagnosis, GPU, attempt="attempt_1", asked_at=NOW - 1, now=NOW)
 
 
 def test_what_was_never_tried_is_believed_to_be_as_configured() -> None:
@@ -83,25 +91,24 @@ def test_a_short_answer_teaches_no_speed() -> None:
 def test_the_time_of_a_start_is_not_held_against_the_speed() -> None:
     belief = after_success(seed(GPU), seen(first_token_at=NOW + 31, ended_at=NOW + 41, cold_s=30.0), GPU)
     assert belief.prefill_tokens_s == pytest.approx(1000)
-    assert belief.cold_p50_s == 30
 
 
 def test_cold_starts_are_learned_and_a_few_don_t_lower_the_worst() -> None:
     belief = seed(GPU)
     for count in range(1, 8):
-        belief = after_success(belief, seen(cold_s=float(20 + count)), GPU)
+        belief = after_cold_start(belief, 20.0 + count, GPU)
         assert belief.cold_p99_s == 120
-    belief = after_success(belief, seen(cold_s=40.0), GPU)
-    assert belief.cold_p50_s == 25
+    belief = after_cold_start(belief, 40.0, GPU)
+    assert belief.cold_p50_s == 24
     assert belief.cold_p99_s == 40
 
 
 def test_only_the_last_cold_starts_are_remembered() -> None:
     belief = seed(GPU)
     for _ in range(40):
-        belief = after_success(belief, seen(cold_s=200.0), GPU)
+        belief = after_cold_start(belief, 200.0, GPU)
     for _ in range(32):
-        belief = after_success(belief, seen(cold_s=10.0), GPU)
+        belief = after_cold_start(belief, 10.0, GPU)
     assert (belief.cold_p50_s, belief.cold_p99_s, len(belief.cold_samples)) == (10, 10, 32)
 
 
@@ -121,10 +128,18 @@ def test_an_attempt_that_died_is_not_counted_for_ever() -> None:
     }
 
 
-def test_a_cold_answer_ends_the_warmth() -> None:
-    warm = after_success(seed(GPU), seen(), GPU)
-    assert failed(warm, Posture.COLD).warm_until is None
-    assert failed(warm, Posture.COLD).errors == 0
+def test_a_cold_answer_ends_the_warmth_and_begins_a_start() -> None:
+    warm = after_success(seed(GPU), seen(started_at=NOW - 100, first_token_at=NOW - 99, ended_at=NOW - 90), GPU)
+    cold = failed(warm, Posture.COLD)
+    assert (cold.warm_until, cold.errors) == (None, 0)
+    assert cold.is_starting(NOW)
+    assert cold.waking
+    assert (cold.waking.by, cold.waking.since, cold.waking.cold_at) == ("attempt_1", NOW - 1, NOW)
+
+
+def test_a_backend_that_answered_another_meanwhile_is_full_and_not_cold() -> None:
+    warm = after_success(seed(GPU), seen(ended_at=NOW), GPU)
+    assert failed(warm, Posture.COLD).is_warm(NOW)
 
 
 @pytest.mark.parametrize(("delay_s", "until"), [(None, NOW + 5), (30.0, NOW + 30), (0.0, NOW)])

@@ -6,16 +6,20 @@ from decimal import Decimal
 from typing import Any
 
 from activities.answering import Answering, Pace
+from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.infer import Infer
 from activities.recall import Recall
 from activities.route import Route
 from activities.settle import Settle
+from activities.waking import Waking
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
+from clients.rent import Rent
 from clients.store import Store
 from clients.turns import Turns
 from domain import wire
@@ -80,10 +84,11 @@ class World:
 
     def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         prices = {PRICE.name: PRICE}
+        clients = {name: client for name, (_, client) in self.backends.items()}
         answering = Answering(
             turns=self.turns,
             beliefs=beliefs,
-            clients={name: client for name, (_, client) in self.backends.items()},
+            clients=clients,
             clock=self.clock,
             pace=self.pace,
         )
@@ -95,18 +100,21 @@ class World:
             prices=prices,
             clock=self.clock,
         )
-        route = Route(
-            turns=self.turns,
+        deciding = Deciding(
             beliefs=beliefs,
+            rent=Rent(self.store, self.clock),
             fleet=self.fleet,
             prices=prices,
             clock=self.clock,
             default_output_tokens=512,
         )
+        waking = Waking(beliefs=beliefs, clients=clients, clock=self.clock)
+        route = Route(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=10)
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
             wire.TRY_RECALL: Recall(self.turns).recall,
+            wire.ANTICIPATE: Anticipate(turns=self.turns, deciding=deciding, waking=waking).anticipate,
             wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,

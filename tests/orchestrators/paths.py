@@ -36,6 +36,7 @@ def ended(status: str) -> tuple[Gives, Gives]:
 
 
 MINE: Final = Gives({"mine": True})
+ANTICIPATED: Final = Gives({"value": {"backend": None, "woken": False}, "problem": ""}, name="anticipate")
 RECALLED: Final = Gives({"value": {"size": SIZE, "messages": 3}, "problem": ""}, name="try_recall")
 RECALLED_ALONE: Final = Gives({"size": SIZE, "messages": 3})
 UNKNOWN_SIZE: Final = Gives({"value": None, "problem": "no answer"}, name="try_recall")
@@ -46,21 +47,42 @@ WRONG: Final = inferred("failed", code="invalid_prompt", message="status 400")
 WHOLE: Final = (routed(), inferred("done"), *ended("completed"))
 
 PATHS: Final[Mapping[str, Sequence[Happening]]] = {
-    "answered": (MINE, RECALLED, *WHOLE),
-    "cut": (MINE, RECALLED, routed(), inferred("done", code="max_output_tokens"), *ended("incomplete")),
+    "answered": (MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "cut": (MINE, ANTICIPATED, RECALLED, routed(), inferred("done", code="max_output_tokens"), *ended("incomplete")),
     "not_mine": (Gives({"mine": False}),),
-    "waited": (MINE, RECALLED, routed(), COLD, Fires(), routed(), COLD, Fires(), *WHOLE),
-    "cancelled_while_waiting": (MINE, RECALLED, routed(), COLD, Raised("cancelled"), *ended("cancelled")),
-    "cancelled_before_waiting": (MINE, RECALLED, routed(), Raised("cancelled"), COLD, *ended("cancelled")),
-    "cancelled_in_answer": (MINE, RECALLED, routed(), Raised("cancelled"), inferred("ended"), *ended("cancelled")),
-    "cancelled_with_nobody_free": (MINE, RECALLED, routed(None, delay_s=3.0), Raised("cancelled"), *ended("cancelled")),
-    "elsewhere": (MINE, RECALLED, routed(), LEFT, routed("large"), inferred("done"), *ended("completed")),
-    "handed_over": (MINE, RECALLED, routed(), inferred("handover"), *WHOLE),
-    "nobody_free_for_a_while": (MINE, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
-    "nobody": (MINE, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
-    "attempt_failed": (MINE, RECALLED, routed(), WRONG, *ended("failed")),
-    "step_repeated": (MINE, UNKNOWN_SIZE, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),
-    "step_failed": (MINE, RECALLED, Fails("StepFailed: route failed: KeyError", times=30), *ended("failed")),
+    "waited": (MINE, ANTICIPATED, RECALLED, routed(), COLD, Fires(), routed(), COLD, Fires(), *WHOLE),
+    "cancelled_while_waiting": (MINE, ANTICIPATED, RECALLED, routed(), COLD, Raised("cancelled"), *ended("cancelled")),
+    "cancelled_before_waiting": (MINE, ANTICIPATED, RECALLED, routed(), Raised("cancelled"), COLD, *ended("cancelled")),
+    "cancelled_in_answer": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        Raised("cancelled"),
+        inferred("ended"),
+        *ended("cancelled"),
+    ),
+    "cancelled_with_nobody_free": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(None, delay_s=3.0),
+        Raised("cancelled"),
+        *ended("cancelled"),
+    ),
+    "elsewhere": (MINE, ANTICIPATED, RECALLED, routed(), LEFT, routed("large"), inferred("done"), *ended("completed")),
+    "handed_over": (MINE, ANTICIPATED, RECALLED, routed(), inferred("handover"), *WHOLE),
+    "nobody_free_for_a_while": (MINE, ANTICIPATED, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
+    "nobody": (MINE, ANTICIPATED, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
+    "attempt_failed": (MINE, ANTICIPATED, RECALLED, routed(), WRONG, *ended("failed")),
+    "step_repeated": (MINE, UNKNOWN_SIZE, ANTICIPATED, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),
+    "step_failed": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        Fails("StepFailed: route failed: KeyError", times=30),
+        *ended("failed"),
+    ),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.orchestrators.durable_host import EventType, given_to, replayed, steps, turns_of
 from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after
 
-BEFORE = ["begin", "try_recall"]
+BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]
 TRY = ["route", "infer"]
 
@@ -97,6 +97,10 @@ def test_each_step_is_given_what_it_needs() -> None:
             "output_tokens": 512,
             "retries": 0,
             "has_alternative": True,
+            "failures": {},
+            "cold": False,
+            "hold_s": None,
+            "limit_s": None,
         }
     ]
 

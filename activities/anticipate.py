@@ -1,0 +1,47 @@
+"""Will the turn want a backend that sleeps? Then its start begins now, beside everything else."""
+
+from activities.deciding import Deciding
+from activities.measuring import at_most, size_of
+from activities.waking import Waking
+from clients.turns import Turns
+from domain import wire
+from domain.route_documents import route_to_document
+from domain.routing import Route
+
+RETRIEVED_TOKENS = 4096
+"""So much private data at most is expected to be added to a conversation that asks for some."""
+
+NOBODY: wire.AnticipatedWire = {"backend": None, "woken": False}
+
+
+class Anticipate:
+    """Decides on the most that the turn may come to, as the exact size is not known yet."""
+
+    def __init__(self, *, turns: Turns, deciding: Deciding, waking: Waking) -> None:
+        self.turns = turns
+        self.deciding = deciding
+        self.waking = waking
+
+    async def anticipate(self, given: wire.TurnWire) -> wire.AnticipatedWire:
+        owner = wire.owner_of(given)
+        if not self.deciding.anything_sleeps:
+            return NOBODY
+        response = await self.turns.read(owner, given["response"])
+        size = size_of(response, await self.turns.history(response))
+        most = at_most(size, more_tokens=RETRIEVED_TOKENS if response.sources else 0)
+        decision = (await self.deciding.decide(response, most, excluded={})).route
+        if decision.wakes is None:
+            return NOBODY
+        woken = await self.wake(decision, response.id)
+        gives: wire.AnticipatedWire = {"backend": decision.wakes, "woken": woken}
+        await self.turns.record_route(
+            owner, response.id, number=0, route={**route_to_document(decision), "woken": woken}, routed=gives
+        )
+        return gives
+
+    async def wake(self, decision: Route, response_id: str) -> bool:
+        """Wake it. A turn that goes elsewhere meanwhile does not wait until the request has been held."""
+        if decision.wakes is None:
+            return False
+        backend = self.deciding.fleet.backends[decision.wakes]
+        return await self.waking.wake(backend, response_id, wait=decision.backend == decision.wakes)

@@ -1,0 +1,97 @@
+"""Where would a turn of this size go, on what is believed now?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from clients.beliefs import Beliefs
+from clients.clock import Clock
+from clients.rent import Rent
+from domain import wire
+from domain.beliefs import Belief
+from domain.estimates import Demand, State
+from domain.fleet import Fleet
+from domain.investing import window_s
+from domain.prices import Price
+from domain.routing import Route, route, state_of
+from domain.turns import Response
+
+EXPECTED_ANSWER_TOKENS = 211
+"""The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision and what it rests on; `at` is in seconds since the epoch."""
+
+    route: Route
+    beliefs: Mapping[str, Belief]
+    at: float
+
+
+class Deciding:
+    """Reads what is believed and decides; changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        beliefs: Beliefs,
+        rent: Rent,
+        fleet: Fleet,
+        prices: Mapping[str, Price],
+        clock: Clock,
+        default_output_tokens: int,
+    ) -> None:
+        self.beliefs = beliefs
+        self.rent = rent
+        self.fleet = fleet
+        self.prices = prices
+        self.clock = clock
+        self.default_output_tokens = default_output_tokens
+
+    @property
+    def anything_sleeps(self) -> bool:
+        return any(backend.cold.scales_to_zero for backend in self.fleet.backends.values())
+
+    async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> Decided:
+        beliefs = await self.beliefs.read(self.fleet.backends)
+        now = self.clock.now()
+        spent = await self.spent(beliefs, now)
+        demand = self.demand(response, size, excluded, now)
+        decision = route(demand, self.fleet, self.prices, beliefs, now, spent=spent)
+        return Decided(route=decision, beliefs=beliefs, at=now)
+
+    async def spent(self, beliefs: Mapping[str, Belief], now: float) -> Mapping[str, Decimal]:
+        """Return for each sleeping backend what went to others lately, in dollars."""
+        return {
+            name: await self.rent.within(backend, window_s=window_s(backend, beliefs[name]))
+            for name, backend in self.fleet.backends.items()
+            if state_of(backend, beliefs[name], now) is State.COLD
+        }
+
+    async def pay_rent(self, decided: Decided) -> None:
+        """Count what this turn costs elsewhere towards the backends that sleep and could have taken it."""
+        chosen = decided.route.chosen
+        if chosen is None or chosen.state is not State.UP:
+            return
+        for each in decided.route.candidates:
+            if each.state is State.COLD:
+                backend = self.fleet.backends[each.backend]
+                window = window_s(backend, decided.beliefs[each.backend])
+                await self.rent.paid(backend, chosen.cost, window_s=window)
+
+    def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
+        limit = response.sampling.max_output_tokens or self.default_output_tokens
+        return Demand(
+            model=response.model,
+            input_tokens=size["likely"],
+            expected_input_tokens=size["expected"],
+            ceiling_input_tokens=size["ceiling"],
+            request_bytes=size["bytes"],
+            output_tokens=limit,
+            expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
+            tier=response.metadata.get("tier"),
+            deadline_s=response.deadline_at - now,
+            excluded=excluded,
+            needs=response.form.needs,
+        )

@@ -1,0 +1,26 @@
+"""How big is a conversation that a model is to read?"""
+
+from collections.abc import Sequence
+
+from domain import wire
+from domain.constrained import texts_of
+from domain.items import Item
+from domain.sizing import tokens_in_request
+from domain.turns import Response
+
+
+def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
+    texts = [response.instructions or "", *texts_of(response.form), *(item.text for item in items)]
+    tokens = tokens_in_request(texts)
+    return {
+        "expected": tokens.expected,
+        "likely": tokens.likely,
+        "ceiling": tokens.ceiling,
+        "bytes": sum(len(text.encode()) for text in texts),
+    }
+
+
+def at_most(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire:
+    """Return the most that a size may turn out to be, where so many tokens may be added to it."""
+    most = size["ceiling"] + more_tokens
+    return {"expected": size["expected"] + more_tokens, "likely": most, "ceiling": most, "bytes": size["bytes"]}

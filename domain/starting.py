@@ -1,0 +1,67 @@
+"""How long does the start of a backend still take, and whose wake is it?"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+LEASE: Final = 1.5
+"""A wake that shows nothing after so many times the 99th percentile of a start counts as lost."""
+
+LEAST_LEASE_S: Final = 10.0
+
+STEPS: Final = 8
+LEAST_STEP_S: Final = 1.0
+"""Behind the median a start is looked for in so many steps up to the 99th percentile, none shorter than this."""
+
+AT_ONCE_S: Final = 0.5
+"""A backend that takes a request within this time was up before it came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """A start under way; times are seconds since the epoch.
+
+    `by` is who sent the request that started it. `cold_at` is when it was last seen not to be up, `until` when the wake
+    counts as lost. `held_until` is None where the request was dropped; else whoever holds it on says so again before.
+    """
+
+    by: str
+    since: float
+    until: float
+    cold_at: float
+    held_until: float | None = None
+
+    def under_way(self, now: float) -> bool:
+        return now < self.until and (self.held_until is None or now < self.held_until)
+
+    def to_document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def lease_s(p99_s: float) -> float:
+    return max(LEASE * p99_s, LEAST_LEASE_S)
+
+
+def rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
+    """Return the seconds until the start is next looked for: at its median, then step by step beyond."""
+    if elapsed_s < p50_s:
+        return p50_s - elapsed_s
+    step_s = max((p99_s - p50_s) / STEPS, LEAST_STEP_S)
+    return step_s - (elapsed_s - p50_s) % step_s
+
+
+def slow_rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
+    """Return the seconds that a slow start may still take."""
+    return max(p99_s - elapsed_s, rest_s(elapsed_s, p50_s=p50_s, p99_s=p99_s))
+
+
+def start_s(wake: Wake, *, asked_at: float, opened_at: float) -> float:
+    """Return how long a start took that a request was let in after.
+
+    That is exact where the request was held until it was up; one that is let in at once only tells that it was up
+    before, and the middle between the last sight of it cold and now is taken: so that next time it is looked for
+    earlier.
+    """
+    latest = opened_at - wake.since
+    if opened_at - asked_at > AT_ONCE_S:
+        return latest
+    return (wake.cold_at - wake.since + latest) / 2

@@ -1,0 +1,71 @@
+"""When does a turn go to its backend: now, when it is up, or when it is this turn's turn?
+
+Who was admitted first goes first. While nothing runs for a turn it costs nothing: only the last seconds before a
+backend is up are waited for inside an attempt.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from domain.beliefs import Belief
+from domain.estimates import SLOW
+from domain.fleet import Backend
+from domain.routing import Candidate
+
+LEAD: Final = 0.2
+"""A timer ends this share of an attempt's patience before the backend is expected: timers fire late."""
+
+LEAST_LOOK_S: Final = 0.5
+LONGEST_QUEUE_S: Final = 15.0
+"""How long a turn waits for room, at least and at most, before it looks again."""
+
+KEEP_S: Final = 30.0
+"""A place in the queue is kept so long beyond the time of the next look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Who waits: the response, its size, when it was admitted, and for how long an attempt may hold its request."""
+
+    response: str
+    input_tokens: int
+    admitted_at: float
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Seconds until the next look, and why; a place is kept until `kept_until`, in seconds since the epoch."""
+
+    delay_s: float
+    kept_until: float
+    reason: str
+
+
+def hold_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn) -> float | None:
+    """Return how long a request may wait to be let in; None where it may wait as long as the backend lets it.
+
+    A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not.
+    """
+    if not backend.cold.scales_to_zero:
+        return None
+    reading_s = 0.0 if found.rest_s else SLOW * turn.input_tokens / belief.prefill_tokens_s
+    return round(turn.hold_s + reading_s, 3)
+
+
+def wait_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn, *, now: float) -> Wait | None:
+    """Return how long the turn leaves its backend alone; None where it is to ask now."""
+    if not backend.cold.scales_to_zero:
+        return None
+    ahead = belief.ahead_of(turn.response, turn.admitted_at, now)
+    room = backend.limits.concurrency - belief.running(now)
+    if ahead < room and found.rest_s <= turn.hold_s:
+        return None
+    if ahead < room:
+        delay_s, reason = found.rest_s - LEAD * turn.hold_s, f"up in about {found.rest_s:,.1f} s"
+    else:
+        waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
+        queue_s = min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_QUEUE_S)
+        delay_s, reason = found.rest_s + queue_s, f"full, with {ahead} turns before this one"
+    return Wait(delay_s=round(delay_s, 3), kept_until=now + delay_s + KEEP_S, reason=f"{backend.name} is {reason}")
