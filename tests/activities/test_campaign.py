@@ -27,7 +27,7 @@ from domain.money import AttemptStatus, ReservationStatus
 from domain.postures import Failure, FailureKind
 from domain.transcript import kept_items, read_log
 from domain.turns import Response
-from tests.fakes.clocks import START, FakeClock, InstantLoop
+from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
@@ -40,16 +40,6 @@ PATIENCE = Patience(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
 ZOMBIES = 2
 NORMAL = range(300)
 CHUNK, CHUNKS = 1000, 20
-
-
-class LoopClock(FakeClock):
-    """The time of the event loop, so that timers and times agree."""
-
-    def now(self) -> float:
-        return START + asyncio.get_running_loop().time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass(slots=True)
@@ -240,8 +230,9 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
                 task.result()
 
 
-async def judged(story: Story) -> Story:
-    """Hold the story to its word."""
+async def judged(seed: int) -> Story:
+    """Tell a story and hold it to its word."""
+    story = await told(seed)
     turns, ledger = Turns(story.store, story.clock), Ledger(story.store, story.clock)
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
@@ -282,8 +273,8 @@ class Noting(AbstractContextManager[None]):
 
 def run(seed: int) -> Story:
     random.seed(seed)  # the jitter between the tries of a write
-    with Noting(f"seed {seed}"), asyncio.Runner(loop_factory=InstantLoop) as runner:
-        return runner.run(judged(runner.run(told(seed))))
+    with Noting(f"seed {seed}"):
+        return in_no_time(judged(seed))
 
 
 def test_every_story_ends_once_and_whole() -> None:

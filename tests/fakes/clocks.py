@@ -1,8 +1,10 @@
 """What time is it when a test says so?"""
 
 import asyncio
+from collections.abc import Coroutine
 from random import Random
 from selectors import SelectorKey, SelectSelector
+from typing import Any
 
 START = 1_800_000_000.0
 
@@ -66,3 +68,19 @@ class InstantLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.hourglass.passed
+
+
+class LoopClock(FakeClock):
+    """The time of the event loop, so that timers and times agree."""
+
+    def now(self) -> float:
+        return START + asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def in_no_time[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run work whose timers cost no time, to its end."""
+    with asyncio.Runner(loop_factory=InstantLoop) as runner:
+        return runner.run(work)

@@ -1,0 +1,223 @@
+"""Who answers when an attempt is delivered again, outlived, cancelled or out of time, and is its backend let go?"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from activities.answering import Pace
+from activities.infer import MOST_DELIVERIES
+from domain.fleet import Continuation
+from domain.items import ItemStatus
+from domain.log import Status
+from domain.money import AttemptStatus
+from domain.turns import Response
+from tests.fakes.backends import Act, FakeBackend, says
+from tests.fakes.clocks import LoopClock, in_no_time
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, World, backend
+
+TEXT = "one two three"
+ANSWER = says(TEXT)
+
+
+def scene(
+    *scripts: Sequence[Act], continues: Continuation = Continuation.ASSISTANT_PREFILL
+) -> tuple[World, FakeBackend]:
+    clock, fake = LoopClock(), FakeBackend(*scripts)
+    backends = {"main": (backend("main", continues), fake)}
+    pace = Pace(flush_s=0.05, handover_s=480)
+    return World(store=MemoryStore(clock), clock=clock, backends=backends, pace=pace), fake
+
+
+def given(response: Response, attempt: int = 1) -> dict[str, Any]:
+    return {
+        "tenant": OWNER.tenant,
+        "subject": OWNER.subject,
+        "response": response.id,
+        "traceparent": "",
+        "attempt": attempt,
+        "backend": "main",
+        "worst_cost": "0.01",
+        "output_tokens": 100,
+        "retries": 0,
+        "has_alternative": False,
+    }
+
+
+async def begun(world: World) -> Response:
+    response = await world.admit("count")
+    await world.turns.begin(OWNER, response.id, execution="first")
+    return response
+
+
+def infer(world: World, response: Response, attempt: int = 1) -> asyncio.Task[Any]:
+    return asyncio.ensure_future(world.steps["infer"](given(response, attempt)))
+
+
+async def shown(world: World, response: Response) -> list[tuple[str, ItemStatus]]:
+    return [(item.text, item.status) for item in (await world.log(response)).items]
+
+
+def instantly(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run a test in time that costs nothing."""
+
+    def run() -> None:
+        in_no_time(test())
+
+    run.__name__ = test.__name__
+    return run
+
+
+@instantly
+async def test_a_run_that_only_seemed_dead_gives_what_its_successor_comes_to() -> None:
+    stalled = asyncio.Event()
+    world, fake = scene([*ANSWER[:2], stalled, *ANSWER[2:]], says(" three"))
+    response = await begun(world)
+    first = infer(world, response)
+    await asyncio.sleep(2)
+    second = infer(world, response)
+    results = await asyncio.gather(first, second)
+    assert results[0] == results[1]
+    assert results[0]["result"] == "done"
+    assert await shown(world, response) == [(TEXT, ItemStatus.COMPLETED)]
+    assert fake.calls[1].partial == "one two"
+    assert fake.open == 0
+
+
+@instantly
+async def test_an_outlived_run_lets_its_backend_go_within_a_second() -> None:
+    silent = [asyncio.Event()]
+    world, fake = scene([ANSWER[0], *silent], silent)
+    response = await begun(world)
+    first = infer(world, response)
+    await asyncio.sleep(2)
+    second = infer(world, response)
+    await asyncio.sleep(1)
+    assert (len(fake.calls), fake.open) == (2, 1)
+    first.cancel()
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+
+
+@instantly
+async def test_a_run_whose_successor_never_comes_to_an_end_hands_over_at_last() -> None:
+    world, _ = scene([ANSWER[0], asyncio.Event()])
+    response = await begun(world)
+    first = infer(world, response)
+    await asyncio.sleep(2)
+    second = infer(world, response)
+    await asyncio.sleep(3)
+    second.cancel()
+    assert (await first)["result"] == "handover"
+    await asyncio.gather(second, return_exceptions=True)
+
+
+@pytest.mark.parametrize("said", [[], ANSWER[:1]], ids=["before its first word", "in mid-stream"])
+def test_a_cancel_ends_an_attempt_and_lets_its_backend_go_within_a_second(said: Sequence[Act]) -> None:
+    async def test() -> None:
+        world, fake = scene([*said, asyncio.Event()])
+        response = await begun(world)
+        run = infer(world, response)
+        await asyncio.sleep(2)
+        await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+        slots = await world.turns.slots(OWNER, response.id)
+        await asyncio.sleep(1)
+        assert fake.open == 0
+        assert (await run)["result"] == "ended"
+        assert await world.turns.slots(OWNER, response.id) == slots
+        (record,) = await world.ledger.attempts(OWNER, response.id)
+        assert (record.status, record.result) == (AttemptStatus.CLOSED, "ended")
+
+    in_no_time(test())
+
+
+@instantly
+async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
+    repeats: list[Act] = [*ANSWER[:2], asyncio.Event()]
+    world, fake = scene(repeats, continues=Continuation.NO)
+    response = await begun(world)
+    first = infer(world, response)
+    await asyncio.sleep(1)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second = infer(world, response)
+    await asyncio.sleep(2)
+    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await asyncio.sleep(1)
+    assert fake.open == 0
+    assert (await second)["result"] == "ended"
+    assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE)]
+
+
+@instantly
+async def test_an_attempt_that_is_asked_for_after_the_ending_asks_nobody() -> None:
+    world, fake = scene(ANSWER)
+    response = await begun(world)
+    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    assert (await infer(world, response))["result"] == "ended"
+    assert fake.calls == []
+
+
+@instantly
+async def test_a_delivery_so_late_that_a_later_attempt_has_ended_asks_nobody() -> None:
+    world, fake = scene(ANSWER)
+    response = await begun(world)
+    assert (await infer(world, response, attempt=2))["result"] == "done"
+    before = await world.turns.slots(OWNER, response.id)
+    assert (await infer(world, response, attempt=1))["result"] == "handover"
+    assert await world.turns.slots(OWNER, response.id) == before
+    assert len(fake.calls) == 1
+
+
+@instantly
+async def test_an_attempt_that_kills_its_worker_again_and_again_is_given_up() -> None:
+    world, fake = scene([ANSWER[0], asyncio.Event()])
+    response = await begun(world)
+    for _ in range(MOST_DELIVERIES):
+        run = infer(world, response)
+        await asyncio.sleep(1)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+    given_up = await infer(world, response)
+    assert (given_up["result"], given_up["code"]) == ("failed", "server_error")
+    assert len(fake.calls) == MOST_DELIVERIES
+    (record,) = await world.ledger.attempts(OWNER, response.id)
+    assert (record.status, record.deliveries) == (AttemptStatus.CLOSED, MOST_DELIVERIES + 1)
+
+
+@instantly
+async def test_a_long_attempt_hands_over_and_the_next_goes_on() -> None:
+    world, fake = scene([ANSWER[0], asyncio.Event()], says(" two three"))
+    response = await begun(world)
+    began = world.clock.now()
+    assert (await infer(world, response))["result"] == "handover"
+    assert 480 <= world.clock.now() - began < 481
+    assert fake.open == 0
+    assert (await infer(world, response, attempt=2))["result"] == "done"
+    assert await shown(world, response) == [(TEXT, ItemStatus.COMPLETED)]
+
+
+@instantly
+async def test_an_attempt_ends_with_the_deadline_of_its_turn() -> None:
+    world, _ = scene([ANSWER[0], asyncio.Event()])
+    response = await begun(world)
+    await asyncio.sleep(1500)
+    late = await infer(world, response)
+    assert (late["result"], late["message"]) == ("failed", "The deadline has passed.")
+    assert 0 <= world.clock.now() - response.deadline_at < 1
+
+
+@instantly
+async def test_an_answer_that_is_whole_already_is_ended_without_another_word() -> None:
+    world, fake = scene([*ANSWER[:2], asyncio.Event()])
+    response = await begun(world)
+    run = infer(world, response)
+    await asyncio.sleep(1)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    full = await world.steps["infer"]({**given(response), "output_tokens": 2})
+    assert (full["result"], full["code"]) == ("done", "max_output_tokens")
+    assert len(fake.calls) == 1
+    assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE)]

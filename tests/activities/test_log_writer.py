@@ -1,0 +1,80 @@
+"""Does a writer write only as long as the log is its own?"""
+
+import pytest
+
+from activities.log_writer import LogWriter, Superseded
+from domain.log import Event, EventKind, Outcome, Status
+from domain.turns import Response
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, World
+
+QUEUED = (Event(kind=EventKind.QUEUED),)
+
+
+@pytest.fixture
+def world() -> World:
+    clock = FakeClock()
+    return World(store=MemoryStore(clock), clock=clock, backends={})
+
+
+async def writer(world: World, response: Response) -> LogWriter:
+    log = await world.log(response)
+    return LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log)
+
+
+async def test_a_writer_takes_over_with_a_fence_and_numbers_on(world: World) -> None:
+    response = await world.admit("hello")
+    one = await writer(world, response)
+    await one.take_over()
+    await one.write(QUEUED, pieces=3)
+    await one.write((), outcome=Outcome(attempt=1, result="done"))
+    slots = (await world.turns.slots(OWNER, response.id))[1:]
+    assert [(slot.number, slot.first, len(slot.events), slot.pieces) for slot in slots] == [
+        (1, 1, 0, 0),
+        (2, 1, 1, 3),
+        (3, 2, 0, 0),
+    ]
+    assert {slot.writer for slot in slots} == {one.writer}
+    assert one.log == await world.log(response)
+
+
+async def test_of_two_writers_the_one_that_took_over_last_writes(world: World) -> None:
+    response = await world.admit("hello")
+    one, other = await writer(world, response), await writer(world, response)
+    await one.take_over()
+    await other.take_over()
+    assert other.log.fences == 2
+    for write in (one.write(QUEUED), one.write((), outcome=Outcome(attempt=1, result="done")), one.check()):
+        with pytest.raises(Superseded):
+            await write
+    await other.check()
+    await other.write(QUEUED)
+
+
+async def test_a_log_that_has_ended_is_taken_over_by_nobody(world: World) -> None:
+    response = await world.admit("hello")
+    late = await writer(world, response)
+    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    with pytest.raises(Superseded):
+        await late.take_over()
+    with pytest.raises(Superseded):
+        await (await writer(world, response)).take_over()
+    assert late.log.ending
+    assert late.log.ending.status is Status.CANCELLED
+
+
+async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(world: World) -> None:
+    response = await world.admit("hello")
+    one = await writer(world, response)
+    await one.take_over()
+    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    with pytest.raises(Superseded):
+        await one.check()
+    with pytest.raises(Superseded):
+        await one.write(QUEUED)
+
+
+async def test_two_writers_have_two_names(world: World) -> None:
+    response = await world.admit("hello")
+    assert (await writer(world, response)).writer != (await writer(world, response)).writer
