@@ -35,6 +35,7 @@ from clients.openai_backend import OpenAIBackend
 from clients.openid import OpenIdIssuers
 from clients.orchestrations import DurableOrchestrations
 from clients.rent import Rent
+from clients.retention import Retention
 from clients.signing_keys import KeyFile, Keys
 from clients.sources.building import reading_of
 from clients.sqlite_store import SqliteStore
@@ -184,8 +185,11 @@ def add_sweeper(app: df.DFApp, ports: Ports) -> None:
     )
     sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=patience)
 
+    retention = Retention(ports.store, ports.turns, ports.clock)
+
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
         await sweep.sweep(DurableOrchestrations(client))
+        await retention.clear_due()
 
     timed = app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
     app.function_name("sweeper")(timed(app.durable_client_input(client_name="client")(sweeper)))

@@ -32,17 +32,27 @@ class Reports:
         turn = await self.turns.read(owner, req.path_params["response_id"])
         routes = await self.turns.routes(owner, turn.id)
         attempts = await self.ledger.attempts(owner, turn.id)
-        return json_answer(report(turn, routes, attempts))
+        sources = await self.turns.given.accounts(owner, turn.id) if turn.sources else None
+        return json_answer(report(turn, routes, attempts, sources or ()))
 
 
-def report(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: tuple[Attempt, ...]) -> Json:
-    """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars."""
+def report(
+    turn: Turn,
+    routes: Sequence[Mapping[str, Any]],
+    attempts: tuple[Attempt, ...],
+    sources: Sequence[Mapping[str, Any]] = (),
+) -> Json:
+    """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars.
+
+    `sources` tells of the private data that the model read, and nothing of its content.
+    """
     decided = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
     return {
         "response_id": turn.id,
         "route": decided[-1] if decided else None,
         "routes": decided,
         "attempts": [shown_attempt(attempt) for attempt in attempts],
+        "sources": list(sources),
         "timeline": timeline(moments(turn, routes, attempts)),
         "cost_usd": dollars(turn_cost(attempts)),
     }
