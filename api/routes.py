@@ -77,7 +77,7 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
         authenticator=ports.authenticator,
         admission=admission(ports),
         turns=ports.turns,
-        tail=Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s),
+        tail=tail_of(ports),
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
@@ -96,7 +96,7 @@ def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     chat = ChatCompletions(
         authenticator=ports.authenticator,
         admission=admission(ports),
-        tail=Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s),
+        tail=tail_of(ports),
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
@@ -113,6 +113,11 @@ def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
         got(ports, "http_healthz", "healthz", health.alive),
         got(ports, "http_readyz", "readyz", health.ready),
     )
+
+
+def tail_of(ports: Ports) -> Tail:
+    """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
+    return Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s, look_s=ports.settings.flush_s / 2)
 
 
 def admission(ports: Ports) -> Admission:

@@ -35,12 +35,16 @@ class News:
 
 
 class Tail:
-    """Follows logs. A stream that lasts longer than `stream_s` seconds is broken off, never closed cleanly."""
+    """Follows logs. A stream that lasts longer than `stream_s` seconds is broken off, never closed cleanly.
 
-    def __init__(self, turns: Turns, clock: Clock, *, stream_s: float) -> None:
+    `look_s` is how soon after a slot the next is looked for, unless its writer tells; every look costs.
+    """
+
+    def __init__(self, turns: Turns, clock: Clock, *, stream_s: float, look_s: float = SHORTEST_WAIT_S) -> None:
         self.turns = turns
         self.clock = clock
         self.stream_s = stream_s
+        self.look_s = look_s
 
     async def stream(self, response: Response, show: Show) -> AsyncIterator[bytes]:
         """Give the log as server-sent events, to the end of the turn.
@@ -76,20 +80,21 @@ class Tail:
     async def follow(self, response: Response) -> AsyncGenerator[News]:
         """Give the log as it grows, to its end; looks rarely while nothing happens, and at once when told."""
         log = Transcript()
-        wait_s = SHORTEST_WAIT_S
+        wait_s = self.look_s
         while True:
             slots = await self.fresh(response, log)
             yield News(before=log, slots=slots)
             log = read_log(slots, log)
             if log.ending:
                 return
-            wait_s = SHORTEST_WAIT_S if slots else min(wait_s * GROWTH, LONGEST_WAIT_S)
+            wait_s = self.look_s if slots else min(wait_s * GROWTH, LONGEST_WAIT_S)
             await self.turns.changed(response.id, within_s=wait_s)
 
     async def fresh(self, response: Response, log: Transcript) -> Sequence[Slot]:
         """Return the slots after the log; a store that does not answer now is asked again later."""
+        look = self.turns.next_slot if log.next_slot else self.turns.slots
         try:
-            return await self.turns.slots(response.owner, response.id, after=log.next_slot - 1)
+            return await look(response.owner, response.id, after=log.next_slot - 1)
         except Retryable:
             return ()
 

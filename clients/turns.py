@@ -110,6 +110,11 @@ class Turns:
         documents = await everything(self.store, key, prefix=slot_prefix(response_id), after=last)
         return tuple(Slot.from_document(document.body) for document in documents)
 
+    async def next_slot(self, owner: Owner, response_id: str, *, after: int) -> Sequence[Slot]:
+        """Return the one slot that follows `after`, or none: the cheapest look at a log that somebody writes."""
+        document = await self.store.read(response_key(owner, response_id), slot_id(response_id, after + 1))
+        return (Slot.from_document(document.body),) if document else ()
+
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
         """Read what was written after `since` (default: everything) and fold it."""
         start = since or Transcript()
