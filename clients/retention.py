@@ -1,7 +1,7 @@
 """How is what was said forgotten?
 
-First a note is left of what is to be cleared; then it is cleared, here or, if that is cut short, by the timer. Slots are
-emptied and stay for a day: a writer that is still at it finds them taken and stops, instead of writing where nobody
+First a note is left of what is to be cleared; then it is cleared, here or, if that is cut short, by the timer. Slots
+are emptied and stay for a day: a writer that is still at it finds them taken and stops, instead of writing where nobody
 would clear.
 """
 

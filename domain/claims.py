@@ -146,14 +146,21 @@ def application(claims: Claims) -> Owner:
     roles = claims.get("roles")
     if not isinstance(roles, list) or ROLE not in roles:
         raise Forbidden(f"The application needs the role {ROLE}.")
-    return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}")
+    return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}", roles=roles_of(claims))
 
 
 def user(claims: Claims) -> Owner:
     scopes = claims.get("scp")
     if not isinstance(scopes, str) or SCOPE not in scopes.split(" "):
         raise Forbidden(f"The access token needs the scope {SCOPE}.")
-    return Owner(tenant=claims["tid"], subject=f"user:{claims['oid']}")
+    return Owner(tenant=claims["tid"], subject=f"user:{claims['oid']}", roles=roles_of(claims))
+
+
+def roles_of(claims: Claims) -> tuple[str, ...]:
+    """Return the roles that the token grants; a claim of another shape grants none."""
+    roles = claims.get("roles")
+    listed = cast("list[Any]", roles) if isinstance(roles, list) else []
+    return tuple(sorted({role for role in listed if isinstance(role, str) and role}))
 
 
 def is_time(value: object) -> bool:

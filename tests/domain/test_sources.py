@@ -13,6 +13,7 @@ from clients.sources.ai_search import search_body
 from clients.sources.cosmos_query import parameters_of
 from clients.sources.http_json import pairs
 from clients.sources.sqlite_search import statement_of
+from domain.claims import roles_of
 from domain.owners import Owner
 from domain.retrieved import context_text, fitted, notes_of
 from domain.sizing import tokens_in
@@ -157,3 +158,14 @@ def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> Non
 def test_what_is_told_of_sources_fits_the_metadata(fetched: list[Fetched]) -> None:
     notes = notes_of([each.to_document() for each in fetched])
     assert all(len(key) <= 64 and len(value) <= 512 for key, value in notes.items())
+
+
+@pytest.mark.parametrize(
+    ("roles", "kept"), [(["b", "a", "b"], ("a", "b")), ("a", ()), ([1, "", "a"], ("a",)), (None, ())]
+)
+def test_roles_of_a_token_are_the_texts_that_it_lists(roles: object, kept: tuple[str, ...]) -> None:
+    assert roles_of({"roles": roles}) == kept
+
+
+def test_roles_are_no_part_of_who_the_owner_is() -> None:
+    assert Owner(tenant="t-1", subject="user:o-1") == OWNER
