@@ -4,22 +4,30 @@ from collections.abc import Sequence
 
 from activities.log_writer import LogWriter
 from clients.backends import End, Text
-from domain.answers import ending_events, text_events
-from domain.continuation import Continuation, after_text, asking_again, at_end, going_on
-from domain.ids import member_id, thread_of
+from domain.answers import call_events, ending_events, text_events
+from domain.constrained import Said, said_in
+from domain.continuation import Continuation, Fresh, after_text, asking_again, at_end, going_on
+from domain.forms import Form, FunctionCall
+from domain.ids import Prefix, member_id, thread_of
 from domain.log import Event, Outcome, Usage
 from domain.transcript import Transcript, after_event
 
 
 class Showing:
-    """Shows one attempt's answer to the log's readers: what they have seen is not said again."""
+    """Shows one attempt's answer to the log's readers: what they have seen is not said again.
 
-    def __init__(self, writer: LogWriter, *, continues: bool) -> None:
+    With `by_schema` the answer is JSON that stands for calls or a text; it is shown when it is whole.
+    """
+
+    def __init__(self, writer: LogWriter, *, continues: bool, by_schema: Form | None = None) -> None:
         self.writer = writer
+        self.by_schema = by_schema
         shown = open_text(writer.log)
-        self.state: Continuation = going_on(shown) if continues else asking_again(shown)
-        self.before = writer.log.pieces if continues and shown else 0
+        goes_on = continues and by_schema is None
+        self.state: Continuation = going_on(shown) if goes_on else asking_again(shown)
+        self.before = writer.log.pieces if goes_on and shown else 0
         self.said = 0
+        self.unread = ""
 
     @property
     def partial(self) -> str:
@@ -31,20 +39,45 @@ class Showing:
         text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         count = sum(isinstance(piece, Text) for piece in pieces)
         self.said += count
-        self.state, fresh = after_text(self.state, text)
-        events = text_events(self.writer.log, fresh, item_id=self.new_id())
+        events = text_events(self.writer.log, self.fresh(text), item_id=self.new_id("msg"))
         if events:
             await self.writer.write(events, pieces=count)
         else:
             await self.writer.check()
 
-    async def end(self, outcome: Outcome, *, whole: bool) -> None:
+    def fresh(self, text: str) -> Fresh:
+        if self.by_schema:
+            self.unread += text
+            return Fresh(text="")
+        self.state, fresh = after_text(self.state, text)
+        return fresh
+
+    def whole_answer(self, end: End) -> Said | None:
+        """Return what is left to show when the answer has ended; None where it is not of its form."""
+        if self.by_schema is None:
+            return Said(calls=end.calls)
+        return said_in(self.unread, self.by_schema)
+
+    async def end(self, outcome: Outcome, said: Said, *, whole: bool) -> None:
         """Close the answer and leave the outcome with it, in one slot."""
-        fresh = at_end(self.state)
-        events = text_events(self.writer.log, fresh, item_id=self.new_id())
-        log = with_events(self.writer.log, events)
-        closing = ending_events(log, item_id=self.new_id(), whole=whole)
-        await self.writer.write((*events, *closing), outcome=outcome)
+        self.state, told = after_text(self.state, said.text) if said.text else (self.state, Fresh(text=""))
+        log, events = self.with_text(self.writer.log, told)
+        log, rest = self.with_text(log, at_end(self.state))
+        closing = () if said.calls and not log.items else ending_events(log, item_id=self.new_id("msg"), whole=whole)
+        called = self.call_events(with_events(log, closing), said.calls)
+        await self.writer.write((*events, *rest, *closing, *called), outcome=outcome)
+
+    def with_text(self, log: Transcript, fresh: Fresh) -> tuple[Transcript, tuple[Event, ...]]:
+        events = text_events(log, fresh, item_id=self.new_id("msg"))
+        return with_events(log, events), events
+
+    def call_events(self, log: Transcript, calls: Sequence[FunctionCall]) -> tuple[Event, ...]:
+        first = len(log.items)
+        return tuple(
+            event
+            for index, call in enumerate(calls, first)
+            for event in call_events(index, call, item_id=self.new_id("fc"), call_id=f"call_{self.token()}")
+        )
 
     def usage(self, counted: Usage | None) -> Usage:
         """Return the turn's tokens: what the backend counted and what earlier attempts had shown."""
@@ -56,9 +89,11 @@ class Showing:
             reasoning_tokens=own.reasoning_tokens,
         )
 
-    def new_id(self) -> str:
-        thread = thread_of(self.writer.response_id) or ""
-        return member_id("msg", thread=thread, token=self.writer.clock.token())
+    def new_id(self, prefix: Prefix) -> str:
+        return member_id(prefix, thread=thread_of(self.writer.response_id) or "", token=self.token())
+
+    def token(self) -> str:
+        return self.writer.clock.token()
 
 
 def open_text(log: Transcript) -> str:

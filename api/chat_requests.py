@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from api.fields import GROUP, HONOURED, IGNORED, Rule, ignored_fields, refused_unless
+from api.forms import CHAT, read_choice, read_format, read_functions
 from api.inputs import ITEMS_LIMIT, Given
 from api.requests import AUTO, Asked, MetadataKey, MetadataValue, deadline_of
 from api.validation import Part, validated
 from domain.errors import Invalid
+from domain.forms import Form
 from domain.items import Item, ItemKind, Role
 from domain.turns import Sampling
 
@@ -19,6 +21,10 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "max_tokens": HONOURED,
     "messages": HONOURED,
     "metadata": HONOURED,
+    "parallel_tool_calls": HONOURED,
+    "response_format": HONOURED,
+    "tool_choice": HONOURED,
+    "tools": HONOURED,
     "model": HONOURED,
     "store": HONOURED,
     "stream": HONOURED,
@@ -27,7 +33,6 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "stream_options.include_obfuscation": IGNORED,
     "temperature": HONOURED,
     "top_p": HONOURED,
-    "parallel_tool_calls": IGNORED,
     "prompt_cache_key": IGNORED,
     "prompt_cache_retention": IGNORED,
     "safety_identifier": IGNORED,
@@ -44,11 +49,8 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "prediction": refused_unless(),
     "presence_penalty": refused_unless(0),
     "reasoning_effort": refused_unless("none"),
-    "response_format": refused_unless({"type": "text"}),
     "seed": refused_unless(),
     "stop": refused_unless([]),
-    "tool_choice": refused_unless("auto", "none"),
-    "tools": refused_unless([]),
     "top_logprobs": refused_unless(0),
     "verbosity": refused_unless("medium"),
     "web_search_options": refused_unless(),
@@ -106,6 +108,10 @@ class ChatRequest(Part):
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    response_format: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +137,19 @@ def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
             top_p=request.top_p,
             max_output_tokens=request.max_completion_tokens or request.max_tokens,
         ),
+        form=form_of(request),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
         ignored=ignored,
     )
     return AskedChat(turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage))
+
+
+def form_of(request: ChatRequest) -> Form:
+    wanted = read_format(request.response_format, ("response_format",), CHAT)
+    parallel = request.parallel_tool_calls is not False
+    form = Form(functions=read_functions(request.tools, CHAT), parallel=parallel, format=wanted)
+    return read_choice(request.tool_choice, form, CHAT)
 
 
 def items_of(message: ChatMessage, index: int) -> tuple[Given, ...]:

@@ -1,9 +1,12 @@
 """What do the frames of a Chat Completions stream add up to?"""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from clients.backends import BackendError, End
+from domain.forms import FunctionCall
 from domain.log import Usage
 from domain.postures import BODY_CHARACTERS, Failure, FailureKind
 
@@ -18,6 +21,7 @@ class ChatAnswer:
         self.reason: str | None = None
         self.usage: Usage | None = None
         self.half = ""
+        self.calls: dict[int, FunctionCall] = {}
 
     @property
     def whole(self) -> bool:
@@ -42,16 +46,43 @@ class ChatAnswer:
         if not choices:
             return ""
         self.reason = text_in(choices[0], "finish_reason") or self.reason
-        return text_in(choices[0].get("delta") or {}, "content")
+        delta: dict[str, Any] = choices[0].get("delta") or {}
+        for place, part in enumerate(delta.get("tool_calls") or ()):
+            index = int(part.get("index") or place)
+            self.calls[index] = call_with(self.calls.get(index), part)
+        return text_in(delta, "content")
 
     def end(self) -> End:
         if self.reason is None:
             raise BackendError(Failure(kind=FailureKind.TRUNCATED, text_received=self.text_received))
-        return End(reason="length" if self.reason == "length" else "stop", usage=self.usage)
+        calls = tuple(self.calls[index] for index in sorted(self.calls))
+        if self.reason == "length":
+            return End(reason="length", usage=self.usage, calls=tuple(filter(is_whole, calls)))
+        return End(reason="stop", usage=self.usage, calls=calls)
 
     def garbled(self, data: bytes) -> BackendError:
         body = data[:BODY_CHARACTERS].decode(errors="replace")
         return BackendError(Failure(kind=FailureKind.BAD_FRAME, body=body, text_received=self.text_received))
+
+
+def call_with(call: FunctionCall | None, part: Mapping[str, Any]) -> FunctionCall:
+    """Return a call with what one more frame tells of it."""
+    known = call or FunctionCall(name="", arguments="")
+    told = dict(part.get("function") or {})
+    return replace(
+        known,
+        call_id=known.call_id or text_in(dict(part), "id"),
+        name=known.name or text_in(told, "name"),
+        arguments=known.arguments + text_in(told, "arguments"),
+    )
+
+
+def is_whole(call: FunctionCall) -> bool:
+    try:
+        json.loads(call.arguments)
+    except ValueError:
+        return False
+    return True
 
 
 def text_in(body: dict[str, Any], name: str) -> str:

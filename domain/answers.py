@@ -1,7 +1,8 @@
-"""Which events show an answer's text?"""
+"""Which events show an answer's text and calls?"""
 
 from domain.continuation import Fresh
-from domain.items import ItemStatus
+from domain.forms import FunctionCall
+from domain.items import ItemKind, ItemStatus
 from domain.log import Event, EventKind, Head
 from domain.transcript import Transcript, closing_events
 
@@ -43,4 +44,15 @@ def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[Event,
         Event(kind=EventKind.TEXT_DONE, output=index),
         Event(kind=EventKind.PART_DONE, output=index),
         Event(kind=EventKind.ITEM_DONE, output=index, status=status),
+    )
+
+
+def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str) -> tuple[Event, ...]:
+    """Return the events of a whole function call; `call_id` is used where the backend gave none."""
+    head = Head(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
+    return (
+        Event(kind=EventKind.ITEM_ADDED, output=index, head=head),
+        Event(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
+        Event(kind=EventKind.ARGUMENTS_DONE, output=index),
+        Event(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
     )

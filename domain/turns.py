@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from domain.forms import Form
 from domain.ids import own_token, thread_of
 from domain.log import Status
 from domain.owners import Owner
@@ -25,7 +26,8 @@ class Response:
     `previous` is the response that it goes on from; `execution` names the one run of the orchestration whose turn it
     is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it. Of
     its conversation it reads the entries numbered below `reads_before`; of all past turns it leaves out the oldest
-    `left_out`. `sources` names the private data that it reads.
+    `left_out`. `sources` names the private data that it reads; `form` is what its answer
+    may be.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Response:
     reads_before: int = 0
     left_out: int = 0
     sources: tuple[str, ...] = ()
+    form: Form = field(default_factory=Form)
 
     @property
     def thread(self) -> str:
@@ -96,6 +99,7 @@ class Response:
             "reads_before": self.reads_before,
             "left_out": self.left_out,
             "sources": list(self.sources),
+            "form": self.form.to_document(),
             "roles": list(self.owner.roles),
         }
 
@@ -127,4 +131,5 @@ class Response:
             reads_before=body.get("reads_before", 0),
             left_out=body.get("left_out", 0),
             sources=tuple(body.get("sources", ())),
+            form=Form.from_document(body["form"]) if body.get("form") else Form(),
         )

@@ -108,7 +108,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
     ({"messages": ASKED, "n": 2}, "n"),
     ({"messages": ASKED, "logprobs": True}, "logprobs"),
-    ({"messages": ASKED, "tools": [{}]}, "tools"),
+    ({"messages": ASKED, "tools": [{}]}, "tools[0].type"),
     ({"messages": ASKED, "temperature": 3}, "temperature"),
 ]
 

@@ -177,10 +177,8 @@ def test_wrong_metadata_is_refused_by_its_key(key: str, value: Any) -> None:
     assert caught.value.field == f"metadata.{key}"
 
 
-def test_input_is_required() -> None:
-    with pytest.raises(Invalid) as caught:
-        asked_from_openai({})
-    assert (caught.value.field, caught.value.code) == ("input", "missing_required_parameter")
+def test_a_turn_without_input_goes_on_from_what_is_there() -> None:
+    assert asked_from_openai({"previous_response_id": "resp_1"}).given == ()
 
 
 def test_what_is_absent_and_what_is_null_mean_the_same() -> None:

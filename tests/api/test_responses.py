@@ -23,13 +23,13 @@ BAD_BODIES: dict[str, tuple[bytes, int, str | None]] = {
     "NaN": (b'{"input": "hi", "temperature": NaN}', 400, "temperature"),
     "a name twice": (b'{"input": "hi", "input": "ho"}', 400, "input"),
     "a class": (b'{"input": "hi", "metadata": {"__class__": "x"}}', 400, "metadata.__class__"),
-    "no input": (b"{}", 400, "input"),
+    "no items": (b'{"input": []}', 400, "input"),
     "input of a wrong type": (b'{"input": 1}', 400, "input"),
     "stream of a wrong type": (b'{"input": "hi", "stream": "yes"}', 400, "stream"),
     "an unknown model": (b'{"input": "hi", "model": "gpt-9"}', 400, "model"),
     "an unknown backend": (b'{"input": "hi", "model": "model@nowhere"}', 400, "model"),
     "an unknown tier": (b'{"input": "hi", "metadata": {"tier": "best"}}', 400, "metadata.tier"),
-    "tools": (b'{"input": "hi", "tools": [{"type": "function", "name": "f"}]}', 400, "tools"),
+    "a tool of another kind": (b'{"input": "hi", "tools": [{"type": "mcp"}]}', 400, "tools[0].type"),
     "an unknown predecessor": (b'{"input": "hi", "previous_response_id": "resp_1"}', 400, "previous_response_id"),
 }
 
