@@ -1,0 +1,111 @@
+"""Does the whole product know its callers and prove itself to its GPU, through rotation, outage and refusal?"""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from standins.federation import MEMBER
+from standins.stage import Options, Stage
+from tests.end_to_end.conftest import HASTY
+from tests.end_to_end.waiting import eventually
+
+QUESTION = {"input": "COUNT 3", "model": "scripted"}
+FEDERATION = {"managed-identity": 1, "sts": 1, "id-token": 1}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    options = Options(data=tmp_path_factory.mktemp("identity"), rate=0, cold="0.5", environment=HASTY)
+    with Stage(options) as stage:
+        yield stage
+
+
+def ask(stage: Stage, token: str | None = None) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token or stage.token()}"}
+    return httpx.post(f"{stage.base_url}/v1/responses", json=QUESTION, headers=headers, timeout=60)
+
+
+def counts(stage: Stage) -> dict[str, int]:
+    return httpx.get(f"{stage.issuer_url}/admin/calls").json()["counts"]
+
+
+def setting(stage: Stage, **conditions: Any) -> None:
+    content = json.dumps(conditions)
+    httpx.patch(f"{stage.issuer_url}/admin/conditions", content=content).raise_for_status()
+
+
+async def refused_by_sts(stage: Stage) -> bool | None:
+    return bool((await asyncio.to_thread(counts, stage)).get("sts")) or None
+
+
+def forget(stage: Stage) -> None:
+    """Start a worker that holds no key and no token, and clear the issuer's counts."""
+    worker = stage.kill_worker()
+    stage.wait_worker(other_than=worker)
+    httpx.delete(f"{stage.issuer_url}/admin/calls").raise_for_status()
+
+
+def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(stage: Stage) -> None:
+    forget(stage)
+    for _ in range(4):
+        answer = ask(stage)
+        assert (answer.status_code, answer.json()["status"]) == (200, "completed"), answer.text
+    found = counts(stage)
+    assert {hop: found[hop] for hop in FEDERATION} == FEDERATION
+    assert (found["discovery"], found["keys"]) == (1, 1)
+
+
+def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stops_nobody(stage: Stage) -> None:
+    forget(stage)
+    before = stage.token()
+    assert ask(stage, before).status_code == 200
+    httpx.post(f"{stage.issuer_url}/admin/keys/rotate").raise_for_status()
+    after = stage.token()
+    assert after.partition(".")[0] != before.partition(".")[0]
+    assert ask(stage, after).status_code == 200
+    setting(stage, faults={"discovery": "503", "keys": "503"})
+    try:
+        assert [ask(stage, token).status_code for token in (before, after)] == [200, 200]
+        assert counts(stage)["keys"] == 2
+    finally:
+        setting(stage, faults={})
+
+
+def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: Stage) -> None:
+    setting(stage, faults={"discovery": "503"})
+    forget(stage)
+    refused = ask(stage)
+    setting(stage, faults={})
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+@pytest.mark.campaign
+def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -> None:
+    setting(stage, members=[])
+    forget(stage)
+    try:
+        ended = ask(stage).json()
+    finally:
+        setting(stage, members=[MEMBER])
+    assert ended["status"] == "failed"
+    assert "grant roles/iam.workloadIdentityUser" in ended["error"]["message"]
+    assert "Traceback" not in json.dumps(ended)
+
+
+@pytest.mark.campaign
+async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: Stage) -> None:
+    setting(stage, faults={"sts": "503"})
+    forget(stage)
+    headers = {"authorization": f"Bearer {stage.token()}"}
+    url = f"{stage.base_url}/v1/responses"
+    async with httpx.AsyncClient(headers=headers, timeout=60) as http:
+        turn = (await http.post(url, json={**QUESTION, "background": True})).json()
+        await eventually(lambda: refused_by_sts(stage), within_s=20, what="the STS is asked")
+        setting(stage, faults={})
+        told = await http.get(f"{url}/{turn['id']}?stream=true")
+    assert "response.completed" in told.text
