@@ -1,0 +1,101 @@
+"""Is what an attempt used measured once, and charged as its price says?"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from activities.meter import Meter, closed_at
+from clients.backends import End, Text
+from domain.log import Usage
+from domain.money import Attempt, AttemptStatus
+from domain.prices import Component, Origin, PriceKind, TimePrice
+from tests.fakes.clocks import FakeClock
+from tests.fakes.worlds import PRICE
+
+GPU = TimePrice(
+    name="gpu",
+    origin=Origin(source="a test", date="2026-11-01", region="nowhere"),
+    kind=PriceKind.PER_SECOND,
+    components=(Component(name="gpu", amount=Decimal("0.001"), count=Decimal(1)),),
+    per_s=1,
+    granularity_ms=100,
+    minimum_s=0.0,
+    tail_s=0.0,
+    bills_cold=True,
+)
+WORD = Text(text="word")
+USAGE = Usage(input_tokens=1000, cached_tokens=200, output_tokens=50)
+
+
+def attempt(clock: FakeClock) -> Attempt:
+    return Attempt(
+        response="resp_1",
+        subject="user:1",
+        number=1,
+        backend="main",
+        price=PRICE.name,
+        reserved=Decimal(1),
+        started_at=clock.now(),
+    )
+
+
+def measured(clock: FakeClock) -> Meter:
+    """Return the meter of a run that waited 2 s for its first word and spoke for 3 s."""
+    meter = Meter(clock, price=PRICE, record=attempt(clock))
+    meter.count([])
+    clock.advance(2)
+    meter.count([WORD, WORD])
+    clock.advance(3)
+    meter.count([WORD, End(reason="stop", usage=None)])
+    return meter
+
+
+def test_the_first_word_is_the_first_that_was_said() -> None:
+    meter = measured(FakeClock())
+    assert (meter.first_token_s, meter.said) == (2.0, 3)
+    assert Meter(FakeClock(), price=PRICE, record=attempt(FakeClock())).first_token_s is None
+
+
+def test_a_run_teaches_what_it_measured_and_counted() -> None:
+    meter = measured(FakeClock())
+    assert meter.observation() is None
+    meter.usage = USAGE
+    seen = meter.observation()
+    assert seen is not None
+    assert (seen.first_token_at - seen.started_at, seen.ended_at - seen.first_token_at) == (2.0, 3.0)
+    assert (seen.input_tokens, seen.cached_tokens, seen.output_tokens, seen.cold_s) == (1000, 200, 50, None)
+
+
+def test_a_run_that_said_nothing_teaches_nothing() -> None:
+    clock = FakeClock()
+    meter = Meter(clock, price=PRICE, record=attempt(clock))
+    meter.usage = USAGE
+    assert meter.observation() is None
+
+
+def test_tokens_are_charged_as_the_backend_counted_them() -> None:
+    meter = measured(FakeClock())
+    meter.usage = USAGE
+    closed = meter.closed("done", "")
+    assert closed.status is AttemptStatus.CLOSED
+    assert closed.cost == (Decimal(800) * 1 + Decimal(200) * Decimal("0.5") + Decimal(50) * 2) / 1_000_000
+
+
+def test_what_the_backend_did_not_count_is_what_it_said() -> None:
+    closed = measured(FakeClock()).closed("wait", "it broke off")
+    assert closed.usage == Usage(output_tokens=3)
+    assert (closed.result, closed.reason) == ("wait", "it broke off")
+
+
+def test_the_first_word_of_an_earlier_delivery_stands() -> None:
+    clock = FakeClock()
+    meter = measured(clock)
+    meter.record = replace(meter.record, first_token_at=1.5)
+    assert meter.closed("done", "").first_token_at == 1.5
+
+
+def test_time_is_charged_from_the_first_start_to_the_end() -> None:
+    clock = FakeClock()
+    record = attempt(clock)
+    closed = closed_at(record, clock.now() + 7.25, price=GPU, result="done", reason="")
+    assert closed.cost == Decimal("0.0073")
+    assert closed_at(record, clock.now() - 5, price=GPU, result="done", reason="").cost == 0
