@@ -1,8 +1,14 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import importing, store, tokens, turns
+from benches import importing, limits, store, tokens, turns
 
-BENCHES = (("importing", importing.main), ("store", store.main), ("tokens", tokens.main), ("turns", turns.main))
+BENCHES = (
+    ("importing", importing.main),
+    ("store", store.main),
+    ("tokens", tokens.main),
+    ("limits", limits.main),
+    ("turns", turns.main),
+)
 
 for name, bench in BENCHES:
     print(f"\n## {name}\n")
