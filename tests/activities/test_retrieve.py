@@ -1,0 +1,115 @@
+"""Does every attempt of a turn read the same private data, whatever dies in between?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from activities.recall import Recall
+from activities.retrieve import Retrieve, with_private_data
+from clients.orchestrations import turn_wire
+from clients.sources.port import SourceError
+from clients.sources.reading import Reading
+from clients.turns import Turns
+from domain.errors import GanglionError
+from domain.ids import member_id
+from domain.items import Item, ItemKind, Role
+from domain.log import Event, EventKind
+from domain.sources import Ask, Claim, Source, SourceKind, Sources
+from domain.turns import Response
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER, THREAD
+
+SOURCE = Source(name="orders", kind=SourceKind.HTTP, parameters={"account": Claim.OID}, keywords=2)
+
+
+class Changing:
+    """A source whose rows are others each time; `fails` lets it fail."""
+
+    def __init__(self) -> None:
+        self.asked: list[Ask] = []
+        self.fails = False
+
+    async def rows(self, source: Source, ask: Ask) -> Sequence[Mapping[str, Any]]:
+        self.asked.append(ask)
+        if self.fails:
+            raise SourceError("it is down")
+        return [{"id": f"{source.name}-{len(self.asked)}"}]
+
+
+async def admitted(turns: Turns, clock: FakeClock) -> Response:
+    item = Item(id=member_id("msg", thread=THREAD, token=clock.token()), role=Role.USER, text="where is my canoe")
+    response = Response(
+        id=member_id("resp", thread=THREAD, token=clock.token()),
+        owner=OWNER,
+        model="model",
+        created_at=clock.now(),
+        deadline_at=clock.now() + 600,
+        input_items=(item.id,),
+        sources=("orders",),
+    )
+    await turns.admit(response, (item,), (Event(kind=EventKind.CREATED),))
+    return response
+
+
+def reading(connector: Changing, clock: FakeClock) -> Reading:
+    return Reading(Sources(known={"orders": SOURCE}), {SourceKind.HTTP: connector}, clock)
+
+
+@pytest.mark.parametrize("seed", range(60))
+async def test_what_was_decided_first_is_read_ever_after(seed: int) -> None:
+    clock, connector = FakeClock(), Changing()
+    store = MemoryStore(clock)
+    response = await admitted(Turns(store, clock), clock)
+    texts: set[str] = set()
+    for life in range(12):
+        turns = Turns(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
+        try:
+            texts.add(await Retrieve(turns, reading(connector, clock)).text(response))
+            texts.add(await turns.given.decided(response))
+        except (CrashError, GanglionError):
+            continue
+    texts.add(await Turns(store, clock).given.decided(response))
+    assert len(texts) == 1
+
+
+async def test_recall_measures_the_private_data_too() -> None:
+    clock, connector = FakeClock(), Changing()
+    turns = Turns(MemoryStore(clock), clock)
+    response = await admitted(turns, clock)
+    recalled = await Recall(turns, Retrieve(turns, reading(connector, clock))).recall(turn_wire(response))
+    plain = await Recall(turns).recall(turn_wire(await admitted(turns, clock)))
+    assert recalled["size"]["expected"] > plain["size"]["expected"] + 20
+    assert connector.asked[0].keywords == ("where", "canoe")
+
+
+async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None:
+    clock, connector = FakeClock(), Changing()
+    connector.fails = True
+    turns = Turns(MemoryStore(clock), clock)
+    response = await admitted(turns, clock)
+    assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
+    connector.fails = False
+    assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
+    accounts = await turns.given.accounts(OWNER, response.id)
+    assert accounts is not None
+    assert accounts[0]["problem"] == "it is down"
+
+
+async def test_a_turn_without_sources_asks_nobody() -> None:
+    clock, connector = FakeClock(), Changing()
+    turns = Turns(MemoryStore(clock), clock)
+    response = replace(await admitted(turns, clock), sources=())
+    assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
+    assert connector.asked == []
+
+
+def test_private_data_stands_before_what_the_user_said_last() -> None:
+    said = Item(id="1", role=Role.USER, text="question")
+    output = Item(id="2", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="4")
+    assert [item.text for item in with_private_data([said, output], "data")] == ["data", "question", "4"]
+    assert [item.text for item in with_private_data([output], "data")] == ["data", "4"]
+    assert with_private_data([said], "") == (said,)

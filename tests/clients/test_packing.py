@@ -1,0 +1,87 @@
+"""Does whatever must be written fit into commits, by number and by bytes?"""
+
+import pytest
+
+from clients.packing import LONGEST_TEXT, batches, created, split, storable
+from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, Key
+from clients.store import Container as Place
+from clients.turns import Turns
+from domain.ids import member_id
+from domain.items import Item, ItemStatus
+from domain.log import Event, EventKind, Head, Slot, Status
+from domain.turns import Response
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER
+
+THREAD = "a" * 24
+CREATED = (Event(kind=EventKind.CREATED),)
+KEY = Key(container=Place.TURNS, parts=("t", "s", THREAD))
+
+
+def item(number: int, text: str) -> Item:
+    return Item(id=member_id("msg", thread=THREAD, token=f"{number:024x}"), text=text)
+
+
+def response(*items: Item) -> Response:
+    return Response(
+        id=member_id("resp", thread=THREAD, token="f" * 24),
+        owner=OWNER,
+        model="model",
+        created_at=1.0,
+        deadline_at=9.0,
+        input_items=tuple(each.id for each in items),
+    )
+
+
+@pytest.mark.parametrize(("count", "size"), [(3, 700_000), (10, 400_000), (250, 10_000), (1, 999_000)])
+async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size: int) -> None:
+    clock = FakeClock()
+    turns = Turns(MemoryStore(clock), clock)
+    items = [item(number, "x" * size) for number in range(count)]
+    one = response(*items)
+    await turns.admit(one, items, CREATED)
+    assert await turns.history(one) == tuple(items)
+
+
+async def test_a_turn_ends_however_much_was_said() -> None:
+    clock = FakeClock()
+    turns = Turns(MemoryStore(clock), clock)
+    one = response()
+    await turns.admit(one, (), CREATED)
+    await turns.begin(OWNER, one.id, execution="run")
+    head = Head(id=member_id("msg", thread=THREAD, token="1" * 24))
+    slots = [
+        (Event(kind=EventKind.ITEM_ADDED, head=head),),
+        *(((Event(kind=EventKind.TEXT, text="é" * 400_000),)) for _ in range(4)),
+    ]
+    for number, events in enumerate(slots, start=2):
+        slot = Slot(number=number, writer="run", first=number, at=1.0, events=events)
+        assert await turns.append(OWNER, one.id, slot)
+    ended = await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    (kept,) = await turns.items(OWNER, ended.output_items)
+    assert kept.status is ItemStatus.INCOMPLETE
+    assert 0.9 * LONGEST_TEXT < len(kept.text.encode()) <= LONGEST_TEXT
+
+
+@pytest.mark.parametrize("text", ["é" * 900_000, '"' * 900_000, "\x00" * 900_000, "🙂" * 400_000])
+def test_a_text_of_any_signs_is_cut_to_what_a_store_takes(text: str) -> None:
+    kept = storable(item(1, text))
+    assert kept.text
+    assert text.startswith(kept.text)
+
+
+def test_every_operation_is_written_once_in_batches_within_the_limits() -> None:
+    operations = [created(item(number, "x" * (number % 7) * 50_000)) for number in range(300)]
+    found = list(batches([*operations, Delete(id="d")]))
+    assert [each for batch in found for each in batch] == [*operations, Delete(id="d")]
+    assert all(len(batch) <= OPERATIONS_LIMIT for batch in found)
+    assert all(sum(len(str(o.body)) for o in batch if isinstance(o, Create)) <= BYTES_LIMIT for batch in found)
+    assert list(batches([])) == []
+
+
+def test_the_last_items_go_with_the_head() -> None:
+    rest = [created(item(number, "x")) for number in range(OPERATIONS_LIMIT)]
+    early, late = split([Delete(id="a"), Delete(id="b")], rest)
+    assert (len(early), len(late)) == (2, OPERATIONS_LIMIT - 2)
+    assert [*early, *late] == rest

@@ -1,0 +1,52 @@
+"""Does a conversation go on over HTTP, one turn at a time, and within the window however long it grows?"""
+
+import asyncio
+
+from domain.items import Item, Role
+from tests.end_to_end.books import ALICE
+from tests.end_to_end.callers import asking
+from tests.end_to_end.conftest import Scene
+
+
+async def begun(scene: Scene, *texts: str) -> str:
+    items = [Item(id="", role=Role.USER, text=text) for text in texts]
+    made = await scene.books.turns.conversations.create(ALICE, metadata={}, items=items[:20])
+    for item in items[20:]:
+        await scene.books.turns.conversations.add(ALICE, made.id, [item])
+    return made.id
+
+
+async def test_a_turn_reads_its_conversation_and_becomes_part_of_it(scene: Scene) -> None:
+    conversation = await begun(scene, "my boat is a canoe")
+    answer = (await scene.caller.create(asking("RECALL", conversation=conversation))).json()
+    assert answer["output"][0]["content"][0]["text"] == "my boat is a canoe"
+    assert answer["conversation"] == {"id": conversation}
+    page = await scene.books.turns.conversations.items(ALICE, conversation, order="asc")
+    assert [item.text for item in page.items] == ["my boat is a canoe", "RECALL", "my boat is a canoe"]
+
+
+async def test_of_two_turns_at_once_one_wins_and_the_other_hears_why(scene: Scene) -> None:
+    conversation = await begun(scene)
+    bodies = [asking(f"COUNT {number}", conversation={"id": conversation}) for number in (30, 31)]
+    answers = await asyncio.gather(*(scene.caller.create(body) for body in bodies))
+    assert sorted(answer.status_code for answer in answers) == [200, 409]
+    (refused,) = [answer for answer in answers if answer.status_code == 409]
+    assert refused.json()["error"]["code"] == "conversation_locked"
+    assert refused.headers["x-should-retry"] == "false"
+
+
+async def test_a_conversation_longer_than_the_window_is_answered_without_its_oldest_turns(scene: Scene) -> None:
+    turns = [f"turn {number}: {'heron otter lynx ' * 60}" for number in range(300)]
+    conversation = await begun(scene, *turns)
+    answer = (await scene.caller.create(asking("RECALL", conversation=conversation))).json()
+    assert answer["status"] == "completed", answer
+    assert answer["metadata"]["ganglion_left_out"].startswith("the oldest ")
+    assert answer["output"][0]["content"][0]["text"].startswith("turn ")
+    assert not answer["output"][0]["content"][0]["text"].startswith("turn 0:")
+
+
+async def test_a_conversation_that_is_not_there_and_two_pasts_at_once_are_refused(scene: Scene) -> None:
+    missing = await scene.caller.create(asking("hello", conversation=f"conv_{'0' * 24}"))
+    assert missing.status_code == 404
+    both = asking("hello", conversation=f"conv_{'0' * 24}", previous_response_id=f"resp_{'0' * 48}")
+    assert (await scene.caller.create(both)).status_code == 400
