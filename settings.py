@@ -88,20 +88,30 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
     )
-    reader.refuse(on_azure and settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
-    reader.refuse(on_azure and store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
-    given = {name for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY") if environment.get(PREFIX + name)}
-    reader.refuse(on_azure and "TOKEN_KEYS" in given, "TOKEN_KEYS", "a local signing key is refused on Azure")
-    reader.refuse(len(given) > 1, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
+    refuse_keys_in_two_ways(reader)
+    if on_azure:
+        refuse_what_is_local(reader, settings)
+    reader.finish()
+    return settings
+
+
+def refuse_keys_in_two_ways(reader: "Reader") -> None:
+    both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
+    reader.refuse(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
+
+
+def refuse_what_is_local(reader: "Reader", settings: Settings) -> None:
+    """Note what one machine may do and Azure may not."""
+    reader.refuse(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
+    reader.refuse(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
+    reader.refuse(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
     addresses = {
         "TOKEN_AUTHORITY": settings.token_authority,
         "GOOGLE_STS_URL": settings.federation.sts_url,
         "GOOGLE_IAM_URL": settings.federation.iam_url,
     }
     for name, address in addresses.items():
-        reader.refuse(on_azure and not address.startswith("https:"), name, "on Azure nothing goes without TLS")
-    reader.finish()
-    return settings
+        reader.refuse(not address.startswith("https:"), name, "on Azure nothing goes without TLS")
 
 
 class Reader:
