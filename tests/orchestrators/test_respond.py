@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.orchestrators.durable_host import EventType, given_to, replayed, steps, turns_of
-from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after
+from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after, host_of
 
 BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]
@@ -34,14 +34,14 @@ EXPECTED = {
 
 @pytest.mark.parametrize("path", PATHS)
 def test_each_way_takes_its_steps_to_its_end(path: str) -> None:
-    host = host_after(PATHS[path])
+    host = host_of(path)
     assert host.done
     assert steps(host.history) == EXPECTED[path]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_replaying_a_way_schedules_the_same_at_every_turn(path: str) -> None:
-    host = host_after(PATHS[path])
+    host = host_of(path)
     for handed, _ in turns_of(host.history):
         first, second = replayed(GIVEN, handed), replayed(GIVEN, handed)
         assert first == second
@@ -49,9 +49,7 @@ def test_replaying_a_way_schedules_the_same_at_every_turn(path: str) -> None:
 
 
 def output(path: str) -> Any:
-    (completed,) = [
-        event for event in host_after(PATHS[path]).history if event["EventType"] == EventType.EXECUTION_COMPLETED
-    ]
+    (completed,) = [event for event in host_of(path).history if event["EventType"] == EventType.EXECUTION_COMPLETED]
     return json.loads(completed["Result"])
 
 
@@ -78,12 +76,12 @@ def test_the_output_tells_how_the_turn_ended_and_what_it_cost() -> None:
     ],
 )
 def test_the_turn_is_finished_as_its_way_ended(path: str, status: str, code: str, message: str) -> None:
-    (finish,) = given_to(host_after(PATHS[path]).history, "finish")
+    (finish,) = given_to(host_of(path).history, "finish")
     assert finish == {**GIVEN, "status": status, "code": code, "message": message}
 
 
 def test_each_step_is_given_what_it_needs() -> None:
-    history = host_after(PATHS["answered"]).history
+    history = host_of("answered").history
     (begin,) = given_to(history, "begin")
     assert begin == {**GIVEN, "execution": begin["execution"]}
     assert given_to(history, "try_recall") == given_to(history, "settle") == [GIVEN]
@@ -106,7 +104,7 @@ def test_each_step_is_given_what_it_needs() -> None:
 
 
 def test_an_execution_has_one_name_in_all_its_turns_and_another_execution_another() -> None:
-    first, again = host_after(PATHS["answered"]), host_after([])
+    first, again = host_of("answered"), host_after([])
     again.now = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
     again.history.clear()
     again.start()
@@ -115,28 +113,28 @@ def test_an_execution_has_one_name_in_all_its_turns_and_another_execution_anothe
 
 
 def test_attempts_are_counted_and_failures_at_one_backend_too() -> None:
-    given = given_to(host_after(PATHS["waited"]).history, "infer")
+    given = given_to(host_of("waited").history, "infer")
     assert [(each["attempt"], each["retries"]) for each in given] == [(1, 0), (2, 1), (3, 2)]
-    handed_over = given_to(host_after(PATHS["handed_over"]).history, "infer")
+    handed_over = given_to(host_of("handed_over").history, "infer")
     assert [(each["attempt"], each["retries"]) for each in handed_over] == [(1, 0), (2, 0)]
 
 
 def test_a_backend_that_was_left_is_excluded_with_the_reason_from_the_next_route() -> None:
-    history = host_after(PATHS["elsewhere"]).history
+    history = host_of("elsewhere").history
     assert [each["excluded"] for each in given_to(history, "route")] == [{}, {"small": "status 500"}]
     assert [each["number"] for each in given_to(history, "route")] == [1, 2]
     assert [each["backend"] for each in given_to(history, "infer")] == ["small", "large"]
 
 
 def test_a_wait_lasts_as_long_as_the_attempt_asked_for() -> None:
-    history = host_after(PATHS["waited"]).history
+    history = host_of("waited").history
     timers = [event for event in history if event["EventType"] == EventType.TIMER_CREATED]
     waits = [datetime.fromisoformat(timer["FireAt"]) - datetime.fromisoformat(timer["Timestamp"]) for timer in timers]
     assert [wait.total_seconds() for wait in waits] == [2.0, 2.0]
 
 
 def test_a_cancelled_wait_leaves_no_timer_that_keeps_the_instance_alive() -> None:
-    host = host_after(PATHS["cancelled_while_waiting"])
+    host = host_of("cancelled_while_waiting")
     *_, (handed, _) = turns_of(host.history)
     (actions,) = replayed(GIVEN, handed)["actions"]
     timers = [child for action in actions for child in action.get("compoundActions", ()) if child["actionType"] == 5]
@@ -144,6 +142,6 @@ def test_a_cancelled_wait_leaves_no_timer_that_keeps_the_instance_alive() -> Non
 
 
 def test_a_warm_turn_is_short() -> None:
-    history = host_after(PATHS["answered"]).history
+    history = host_of("answered").history
     assert len(history) <= 40
     assert len(json.dumps(history).encode()) <= 64 * 1024
