@@ -29,7 +29,7 @@ class CosmosAccount:
 
 def account_from(variables: Mapping[str, str]) -> CosmosAccount:
     """Read the account from GANGLION_COSMOS_URL and its kin; raises ConfigurationError naming every problem."""
-    given = {name: variables.get(PREFIX + name, "") for name in ("URL", "DATABASE", "CLIENT_ID", *LOCAL)}
+    given = {name: variables.get(PREFIX + name, "") for name in ("URL", "DATABASE", *LOCAL)}
     problems = (
         [f"{PREFIX}URL: expected https://account.documents.azure.com[:port]"] if not is_address(given["URL"]) else []
     )
@@ -46,7 +46,7 @@ def account_from(variables: Mapping[str, str]) -> CosmosAccount:
         key=given["KEY"],
         token=given["TOKEN"],
         authority=Path(given["CA"]) if given["CA"] else None,
-        client_id=given["CLIENT_ID"],
+        client_id=variables.get("GANGLION_IDENTITY_CLIENT_ID", ""),
     )
 
 

@@ -84,7 +84,8 @@ class Documents extends Base {
       return act(this, key, documents, operation);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      return { status: error.status, charge: charges.REFUSED_UNITS, refusal: error };
+      error.charge = operation.type === "Read" ? charges.read() : charges.REFUSED_UNITS;
+      return { status: error.status, charge: error.charge, refusal: error };
     }
   }
 

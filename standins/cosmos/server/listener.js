@@ -119,7 +119,7 @@ function refused(response, error) {
   const known = error instanceof Refusal;
   if (!known) console.error(error);
   response.statusCode = known ? error.status : 500;
-  response.charge = charges.REFUSED_UNITS;
+  response.charge = error.charge ?? charges.REFUSED_UNITS;
   if (error.substatus !== undefined) response.setHeader("x-ms-substatus", String(error.substatus));
   if (error.retryAfterMs !== undefined) response.setHeader("x-ms-retry-after-ms", String(error.retryAfterMs));
   return known ? error.body : { code: "InternalServerError", message: error.message };

@@ -1,0 +1,159 @@
+"""What does a turn ask of Azure Cosmos DB, and for how many request units?
+
+`python -m benches.cosmos [SECONDS]`: starts everything on this machine over the local Cosmos DB and streams a short
+turn and one of so many seconds at 50 tokens a second. Units are the local server's estimate from the vendor's published
+figures, reads at the double price of strong consistency; milliseconds are this machine's.
+"""
+
+import asyncio
+import ssl
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benches.store import BODY, PAGE, partition, slot
+from benches.tables import percentile, print_table
+from clients.charges import metered
+from clients.clock import SystemClock
+from clients.cosmos_settings import account_from
+from clients.cosmos_store import CosmosStore
+from clients.store import Add, Create
+from standins.cast import Options
+from standins.cosmos.account import account_in
+from standins.cosmos.staging import COSMOS
+from standins.serving import HOST
+from standins.stage import Stage
+
+SECONDS = 10
+RATE = 50
+SHORT = 10
+CALLS = 100
+UNITS_LIMIT = 700
+KINDS = {"GET": "point read", "PATCH": "patch", "POST": "create or batch"}
+
+type Call = Callable[[int], Awaitable[object]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Bill:
+    """What one turn asked of the store, by kind of request."""
+
+    requests: Counter[str] = field(default_factory=Counter[str])
+    units: Counter[str] = field(default_factory=Counter[str])
+
+    def add(self, request: dict[str, Any]) -> None:
+        kind = "query" if request.get("query") else KINDS[request["method"]]
+        self.requests[kind] += 1
+        self.units[kind] += request["charge"]
+
+
+def service(stage: Stage, method: str) -> list[dict[str, Any]]:
+    """Read, or with DELETE forget, the requests that the local Cosmos DB has answered."""
+    context = ssl.create_default_context(cafile=stage.environment()["GANGLION_COSMOS_CA"])
+    url = f"https://{HOST}:{stage.ports[COSMOS]}/__requests"
+    return httpx.request(method, url, verify=context).json()["requests"]
+
+
+def turn(stage: Stage, tokens: int) -> Bill:
+    """Stream one turn to its end and return what it asked until it was settled."""
+    service(stage, "DELETE")
+    headers = {"authorization": f"Bearer {stage.token()}"}
+    body = {"model": "scripted@scripted", "input": f"COUNT {tokens}", "stream": True, "max_output_tokens": 2 * tokens}
+    with httpx.stream("POST", f"{stage.base_url}/v1/responses", json=body, headers=headers, timeout=120) as answer:
+        assert answer.status_code == 200, answer.read()
+        text = "".join(answer.iter_text())
+    assert "response.completed" in text
+    bill = Bill()
+    for request in until_quiet(stage):
+        if "/docs" in request["path"]:
+            bill.add(request)
+    return bill
+
+
+def until_quiet(stage: Stage) -> list[dict[str, Any]]:
+    """Return the requests when the last have come: those of the settlement follow the stream."""
+    seen: list[dict[str, Any]] = []
+    while True:
+        time.sleep(1)
+        found = service(stage, "GET")
+        if len(found) == len(seen):
+            return found
+        seen = found
+
+
+def report(bills: dict[str, Bill], seconds: int) -> None:
+    kinds = sorted({kind for bill in bills.values() for kind in bill.requests})
+    rows = [
+        (name, *(f"{bill.requests[kind]} / {bill.units[kind]:.0f}" for kind in kinds), whole(bill))
+        for name, bill in bills.items()
+    ]
+    short, long = bills.values()
+    apart = seconds - SHORT / RATE
+    calls = (long.requests.total() - short.requests.total()) / apart
+    units = (long.units.total() - short.units.total()) / apart
+    rows.append(("each streamed second", *("" for _ in kinds), f"{calls:.1f} / {units:.0f}"))
+    print_table(("requests / units", *kinds, "all"), rows)
+
+
+def whole(bill: Bill) -> str:
+    return f"{bill.requests.total()} / {bill.units.total():.0f}"
+
+
+def calls(store: CosmosStore) -> dict[str, Call]:
+    """Return what is measured, in an order in which each finds what it needs."""
+    key = partition(0)
+    return {
+        "commit a slot": lambda number: store.commit(key, [Create(id=slot(number), body=BODY)]),
+        "commit an addition": lambda _: store.commit(key, [Add(id=slot(0), amounts={"count": 1})]),
+        "read a slot": lambda number: store.read(key, slot(number)),
+        f"list {PAGE} slots": lambda number: store.list(
+            key, prefix="slot_", after=slot(max(number - PAGE, 0)), limit=PAGE
+        ),
+        "list none (tail)": lambda _: store.list(key, prefix="slot_", after=slot(999_999)),
+    }
+
+
+async def measure(stage: Stage) -> list[tuple[str, ...]]:
+    account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
+    store = CosmosStore(account, SystemClock())
+    rows: list[tuple[str, ...]] = []
+    for name, call in calls(store).items():
+        times: list[float] = []
+        with metered() as charge:
+            for number in range(CALLS):
+                start = time.perf_counter()
+                await call(number)
+                times.append((time.perf_counter() - start) * 1000)
+        figures = [percentile(times, share) for share in (0.5, 0.95)]
+        rows.append((name, f"{charge.units / CALLS:.1f}", *(f"{figure:.1f}" for figure in figures)))
+    await store.close()
+    return rows
+
+
+def main(seconds: int = SECONDS) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        options = Options(data=Path(folder), store=COSMOS, rate=RATE, environment={"GANGLION_TELEMETRY": "none"})
+        units = figures(options, seconds)
+    assert seconds > SECONDS or units <= UNITS_LIMIT, f"{units:.0f} units are more than {UNITS_LIMIT}"
+
+
+def figures(options: Options, seconds: int) -> float:
+    """Print both tables and return the units of the long stream."""
+    with Stage(options) as stage:
+        turn(stage, SHORT)
+        short, long = turn(stage, SHORT), turn(stage, seconds * RATE)
+        report({"a short turn": short, f"a stream of {seconds} s": long}, seconds)
+        print()
+        print_table(("local Cosmos DB", "units", "median ms", "p95 ms"), asyncio.run(measure(stage)))
+    return long.units.total()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
