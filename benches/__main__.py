@@ -1,6 +1,6 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import importing, limits, store, tokens, turns
+from benches import cosmos, importing, limits, store, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
@@ -8,6 +8,7 @@ BENCHES = (
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("turns", turns.main),
+    ("cosmos", cosmos.main),
 )
 
 for name, bench in BENCHES:
