@@ -1,0 +1,68 @@
+"""Does a query of Cosmos DB give the rows of its partition, by values that stay values?"""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from clients.cosmos_settings import CosmosAccount
+from clients.cosmos_store import CosmosStore
+from clients.sources.cosmos_query import CosmosQuery
+from clients.sources.pinned import Caller
+from clients.sources.port import Row, SourceError
+from clients.store import Container, Create, Key
+from domain.owners import Owner
+from domain.sources import Ask, Claim, Source, SourceKind, ask_of
+from tests.fakes.clocks import FakeClock
+from tests.fakes.cosmos import local_cosmos
+
+OWNER = Owner(tenant="t-1", subject="user:o-1")
+CASES = Source(
+    name="cases",
+    kind=SourceKind.COSMOS,
+    query="SELECT c.id, c.body.subject, c._etag FROM c WHERE c.body.account = @account",
+    partition=(Claim.TID,),
+    parameters={"account": Claim.OID},
+)
+
+
+@pytest.fixture
+def account() -> CosmosAccount:
+    return local_cosmos().new_database()
+
+
+@pytest.fixture
+def cases(account: CosmosAccount) -> Source:
+    return replace(CASES, address=account.url, target=(account.database, "money"))
+
+
+async def filled(account: CosmosAccount, clock: FakeClock) -> None:
+    """Write a case for two accounts of one tenant, and one for another tenant."""
+    store = CosmosStore(account, clock)
+    for number, (tenant, owner) in enumerate([("t-1", "o-1"), ("t-1", "o-2"), ("t-2", "o-1")]):
+        key = Key(container=Container.MONEY, parts=(tenant,))
+        body = {"kind": "case", "account": owner, "subject": f"case {number}"}
+        await store.commit(key, (Create(id=f"case-{number}", body=body),))
+    await store.close()
+
+
+async def rows(source: Source, account: CosmosAccount, owner: Owner, *, loopback: bool = True) -> list[Row]:
+    caller = Caller(httpx.AsyncClient(), loopback=loopback)
+    ask = ask_of(source, owner, "")
+    assert isinstance(ask, Ask)
+    return list(await CosmosQuery(caller, lambda _source: account, FakeClock()).rows(source, ask))
+
+
+async def test_a_query_gives_the_callers_rows_alone(account: CosmosAccount, cases: Source) -> None:
+    await filled(account, FakeClock())
+    assert [row["subject"] for row in await rows(cases, account, OWNER)] == ["case 0"]
+    assert set((await rows(cases, account, OWNER))[0]) == {"id", "subject"}
+    sly = Owner(tenant="t-1", subject="user:o-1' OR 1=1 --")
+    assert await rows(cases, account, sly) == []
+
+
+async def test_what_the_account_refuses_is_a_problem_without_its_words(account: CosmosAccount, cases: Source) -> None:
+    with pytest.raises(SourceError, match="can't be queried"):
+        await rows(replace(cases, target=(account.database, "nowhere")), account, OWNER)
+    with pytest.raises(SourceError, match="this machine"):
+        await rows(cases, account, OWNER, loopback=False)
