@@ -10,13 +10,15 @@ STYLES = {"title": "\x1b[1m", "you": "\x1b[36m", "model": "\x1b[32m", "crash": "
 INDENT = 11
 WIDTH = 110
 BLANKS = re.compile(r"\s+")
-WORD = re.compile(r"\s*\S+|\s+")
+WORD = re.compile(r"\s*\S+(?=\s)")
 
 
 class Screen:
     def __init__(self, *, colours: bool) -> None:
         self.colours = colours
         self.column = 0
+        self.begun = ""
+        self.style = ""
 
     def title(self, text: str) -> None:
         self.end()
@@ -34,22 +36,30 @@ class Screen:
         print(" " * INDENT + self.paint(text, "quiet"), flush=True)
 
     def say(self, label: str, piece: str, style: str = "model") -> None:
-        """Prints a piece of a text that is still coming; the label stands before its first piece."""
+        """Prints a piece of a text that is still coming; a word is shown once it is whole, behind the label."""
         if self.column == 0 and piece:
-            print(self.paint(f"  {label:<{INDENT - 2}}", "quiet"), end="")
+            print(self.paint(f"  {label:<{INDENT - 2}}", "quiet"), end="", flush=True)
             self.column = INDENT
-        for word in WORD.findall(piece):
-            self.put(BLANKS.sub(" ", word), style)
+        self.begun, self.style = self.begun + piece, style
+        whole = 0
+        for word in WORD.finditer(self.begun):
+            self.put(word.group())
+            whole = word.end()
+        self.begun = self.begun[whole:]
 
-    def put(self, word: str, style: str) -> None:
+    def put(self, text: str) -> None:
+        word = BLANKS.sub(" ", text)
         if self.column > INDENT and self.column + len(word) > WIDTH:
             print("\n" + " " * INDENT, end="")
             self.column = INDENT
         shown = word.lstrip() if self.column == INDENT else word
-        print(self.paint(shown, style), end="", flush=True)
+        print(self.paint(shown, self.style), end="", flush=True)
         self.column += len(shown)
 
     def end(self) -> None:
+        if self.begun:
+            self.put(self.begun)
+            self.begun = ""
         if self.column:
             print(flush=True)
         self.column = 0

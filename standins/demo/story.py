@@ -90,10 +90,10 @@ class Story:
             turn = await self.ask(question, behind=watch)
         finally:
             watch.cancel()
-        (session,) = await self.gpu.sessions()
-        self.screen.line(
-            "wait", f"{turn.first_token_s:.1f} s to the first token, {session['start_s']:.1f} s of them the start"
-        )
+        sessions = await self.gpu.sessions()
+        check("the GPU is woken once", kept=len(sessions) == 1)
+        start = f"{sessions[0]['start_s']:.1f} s of them the start"
+        self.screen.line("wait", f"{turn.first_token_s:.1f} s to the first token, {start}")
         calls = await self.gpu.credential_calls()
         check("the app fetched a credential for the GPU", kept=calls > 0)
         self.screen.line(
@@ -198,6 +198,9 @@ class Story:
                 await asyncio.sleep(POLL_S)
 
     def show_route(self, route: Json) -> None:
+        for decided in route["routes"]:
+            if decided.get("woken"):
+                self.screen.line("wake", f"{decided['wakes']}, beside the other steps: {decided['why_wake']}")
         self.screen.line("route", route["route"]["reason"])
         for backend in route["route"]["candidates"]:
             cost = f"${Decimal(backend['cost_usd']):.6f}"

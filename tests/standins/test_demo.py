@@ -76,6 +76,15 @@ def test_a_text_that_comes_in_pieces_is_wrapped_below_its_label(capsys: pytest.C
     assert all(len(line) <= 110 for line in lines)
 
 
+def test_a_word_that_comes_in_pieces_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(colours=False)
+    for piece in [*(" word" for _ in range(19)), " light", "house", " keep", "er"]:
+        screen.say("model", piece)
+    screen.end()
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == "lighthouse keeper"
+
+
 def test_colours_are_for_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
     Screen(colours=False).title("plain")
     Screen(colours=True).title("bold")
