@@ -19,7 +19,9 @@ from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
 
 from clients.charges import charged
+from clients.cosmos_containers import CONSISTENCIES
 from clients.cosmos_settings import CosmosAccount
+from domain.errors import Terminal
 
 CONNECT_S = 5
 READ_S = 10
@@ -80,15 +82,23 @@ async def connected(account: CosmosAccount, *, now: float) -> AsyncGenerator[Cos
 
 
 async def connect(account: CosmosAccount, *, now: float) -> Connection:
-    """Reach the account and sign in; raises AzureError and leaves nothing open."""
+    """Reach the account and sign in; raises AzureError, Terminal for a weak account, and leaves nothing open."""
     credential = credential_of(account, now)
     connection = Connection(client=client_of(account, credential), credential=credential)
     try:
         await connection.client.__aenter__()
+        await check_consistency(connection.client)
     except BaseException:
         await connection.close()
         raise
     return connection
+
+
+async def check_consistency(client: CosmosClient) -> None:
+    account: Any = await client.client_connection.GetDatabaseAccount()
+    level = account.ConsistencyPolicy["defaultConsistencyLevel"]
+    if level not in CONSISTENCIES:
+        raise Terminal(f"the account's consistency is {level}; the store needs {' or '.join(CONSISTENCIES)}")
 
 
 def client_of(account: CosmosAccount, credential: Any) -> CosmosClient:

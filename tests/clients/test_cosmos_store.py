@@ -51,7 +51,7 @@ class Scene:
 
 @pytest.fixture
 def account() -> CosmosAccount:
-    return local_cosmos().new_database()
+    return local_cosmos().emptied()
 
 
 @pytest.fixture
@@ -190,6 +190,12 @@ async def test_a_database_that_is_missing_is_said_plainly() -> None:
     assert {type(each) for each in found} == {Terminal}
     assert {"not set up" in str(each) for each in found} == {True}
     await store.close()
+
+
+async def test_an_account_whose_reads_may_be_old_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clients.cosmos_account.CONSISTENCIES", ("Stronger",))
+    with pytest.raises(Terminal, match="the account's consistency is Strong; the store needs Stronger"):
+        await scene.store.read(KEY, "one")
 
 
 async def test_an_account_that_cannot_be_reached_is_unavailable_to_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ type MakeStore = Callable[[Clock], Store]
 ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {
     "memory": lambda _: cache(MemoryStore),
     "sqlite": lambda folder: partial(SqliteStore, folder / "app.db"),
-    "cosmos": lambda _: partial(CosmosStore, local_cosmos().new_database()),
+    "cosmos": lambda _: partial(CosmosStore, local_cosmos().emptied()),
 }
 
 

@@ -48,6 +48,13 @@ class LocalCosmos:
         asyncio.run(set_up(account, now=time.time()))  # noqa: TID251 - the server goes by the real time
         return account
 
+    def emptied(self) -> CosmosAccount:
+        """Return a database that the tests share, with nothing in it; nothing was asked before."""
+        account = contract_database()
+        self.ask("DELETE", f"/__documents/{account.database}")
+        self.ask("DELETE", "/__requests")
+        return account
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Ask what is beside the service: /__faults and /__requests."""
         return httpx.request(method, self.url + path, json=body, verify=self.context).json()
@@ -84,6 +91,11 @@ def shared() -> LocalCosmos | str:
     child, server = start(folder)
     atexit.register(stop, child, folder)
     return server
+
+
+@cache
+def contract_database() -> CosmosAccount:
+    return local_cosmos().new_database()
 
 
 def stop(child: Child, folder: Path) -> None:

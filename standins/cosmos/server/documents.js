@@ -49,6 +49,10 @@ class Documents extends Base {
     if (changed.length || gone.length) Documents.journal?.append({ place: this._parent.read()._self, key, changed, gone });
   }
 
+  forget() {
+    for (const { key } of [...this.partitions.values()]) this.commit(key, new Map());
+  }
+
   keep(key, documents) {
     if (documents.size) this.partitions.set(nameOf(key), { key, documents });
     else this.partitions.delete(nameOf(key));
