@@ -142,6 +142,11 @@ class Admission:
         sources = self.planner.sources_of(owner, asked)
         items = await self.items(owner, asked.given, response_id)
         left_out = past.left_out(asked, items, room=self.planner.room(asked, sources))
+        if left_out and not asked.truncates:
+            message = (
+                "The conversation has no room in any window; with truncation 'auto' its oldest turns are left out."
+            )
+            raise Invalid(message, field="truncation", code="context_length_exceeded")
         cost = self.planner.worst_cost(asked, past.read_with(items, left_out=left_out), sources)
         await self.ledger.reserve(owner, response_id, cost)
         response = replace(

@@ -16,6 +16,7 @@ from api.rendering import FAILED_MESSAGE
 from api.responses import STREAM_HEADERS
 from api.streaming import Tail
 from clients.orchestrations import OpenOrchestrations
+from clients.stored_chats import StoredChats
 from domain.errors import Unavailable
 from domain.log import Ending, Status
 
@@ -36,6 +37,7 @@ class ChatCompletions:
         *,
         authenticator: Authenticator,
         admission: Admission,
+        chats: StoredChats,
         tail: Tail,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -43,6 +45,7 @@ class ChatCompletions:
     ) -> None:
         self.authenticator = authenticator
         self.admission = admission
+        self.chats = chats
         self.tail = tail
         self.open_orchestrations = open_orchestrations
         self.body_limit = body_limit
@@ -55,6 +58,8 @@ class ChatCompletions:
         asked = asked_from_chat(body)
         sent = read_try(req, body)
         turn = await self.admission.admit(owner, asked.turn, sent, self.open_orchestrations(client))
+        if turn.store:
+            await self.chats.note(turn)
         headers = ignored_header(asked.turn.ignored)
         if asked.turn.stream:
             show = partial(chat_frames, include_usage=asked.include_usage)

@@ -13,7 +13,7 @@ from domain.log import Event, EventKind, Slot, Status, Usage
 from domain.transcript import Transcript, after_event, kept_items
 from domain.turns import Response
 
-PREFIX = "chatcmpl_"
+PREFIX = "chatcmpl-"
 
 FINISHES: Mapping[Status, str] = {Status.COMPLETED: "stop", Status.INCOMPLETE: "length", Status.CANCELLED: "stop"}
 

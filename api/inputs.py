@@ -1,5 +1,7 @@
 """What did the caller add to the conversation?"""
 
+import base64
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
@@ -74,20 +76,47 @@ class ReasoningInput(Part):
         return Item(id="", kind=ItemKind.REASONING, text=joined([*self.summary, *(self.content or ())]))
 
 
+class CompactionInput(Part):
+    encrypted_content: str
+
+    def item(self) -> Item:
+        return Item(id="", role=Role.USER, text=SUMMARY + unpacked(self.encrypted_content))
+
+
 class ReferenceInput(Part):
     id: str = Field(min_length=1, max_length=256)
 
 
-type Shape = type[MessageInput | FunctionCallInput | FunctionOutputInput | ReasoningInput]
+type Shape = type[MessageInput | FunctionCallInput | FunctionOutputInput | ReasoningInput | CompactionInput]
 
 SHAPES: Mapping[str, Shape] = {
     "message": MessageInput,
     "function_call": FunctionCallInput,
     "function_call_output": FunctionOutputInput,
     "reasoning": ReasoningInput,
+    "compaction": CompactionInput,
 }
 
 REFERENCE = "item_reference"
+
+
+SUMMARY = "What was said before, summed up:\n"
+UNPACKED_LIMIT = 1_000_000
+
+
+def packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def unpacked(content: str) -> str:
+    """Return the text of a compaction; raises Invalid where it is none of ours."""
+    try:
+        opened = zlib.decompressobj()
+        text = opened.decompress(base64.b64decode(content, validate=True), UNPACKED_LIMIT).decode()
+    except (ValueError, zlib.error):
+        message = "Invalid 'encrypted_content': no compaction of ours."
+        raise Invalid(message, field="encrypted_content", code="invalid_value") from None
+    return text
 
 
 def joined(parts: list[TextPart]) -> str:
@@ -100,25 +129,29 @@ def read_input(value: Any) -> tuple[Given, ...]:
         return (Item(id="", role=Role.USER, text=value),)
     if not isinstance(value, list):
         raise wrong_type("input", "a string or an array of items", value)
-    elements = cast("list[Any]", value)
-    if not 1 <= len(elements) <= ITEMS_LIMIT:
-        message = f"Invalid 'input': expected 1 to {ITEMS_LIMIT} items, but got {len(elements)}."
-        raise Invalid(message, field="input", code="invalid_value")
-    return tuple(read_item(element, index) for index, element in enumerate(elements))
+    return read_items(cast("list[Any]", value), "input", most=ITEMS_LIMIT)
 
 
-def read_item(value: Any, index: int) -> Given:
+def read_items(elements: list[Any], field: str, *, most: int) -> tuple[Given, ...]:
+    """Read 1 to `most` items that stand in a field."""
+    if not 1 <= len(elements) <= most:
+        message = f"Invalid '{field}': expected 1 to {most} items, but got {len(elements)}."
+        raise Invalid(message, field=field, code="invalid_value")
+    return tuple(read_item(element, field, index) for index, element in enumerate(elements))
+
+
+def read_item(value: Any, field: str, index: int) -> Given:
     if not isinstance(value, dict):
-        raise wrong_type(f"input[{index}]", "an object", value)
+        raise wrong_type(f"{field}[{index}]", "an object", value)
     kind = kind_of(cast("dict[str, Any]", value))
     if kind == REFERENCE:
-        return Reference(id=validated(ReferenceInput, value, "input", index).id, index=index)
+        return Reference(id=validated(ReferenceInput, value, field, index).id, index=index)
     shape = SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:
-        path = f"input[{index}].type"
+        path = f"{field}[{index}].type"
         message = f"Invalid value for '{path}': supported values are {', '.join((*SHAPES, REFERENCE))}."
         raise Invalid(message, field=path, code="invalid_value")
-    return validated(shape, value, "input", index).item()
+    return validated(shape, value, field, index).item()
 
 
 type Guess = Callable[[Mapping[str, Any]], bool]

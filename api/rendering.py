@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.form_rendering import shown_form
-from domain.items import Item, ItemKind, ItemStatus
+from domain.items import Item, ItemKind, ItemStatus, Role
 from domain.log import Ending, Status, Usage
 from domain.transcript import Transcript, kept_items
 from domain.turns import Response
@@ -114,7 +114,8 @@ def summary_part(text: str) -> Json:
 
 
 def message(item: Item) -> Json:
-    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else [text_part(item.text)]
+    part = text_part(item.text) if item.role is Role.ASSISTANT else {"type": "input_text", "text": item.text}
+    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else [part]
     return {
         "type": "message",
         "id": item.id,

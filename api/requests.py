@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from api.fields import RESPONSE_FIELDS, ignored_fields
+from api.fields import RESPONSE_FIELDS, Rule, ignored_fields
 from api.forms import RESPONSES, read_choice, read_format, read_functions
 from api.inputs import Given, read_input
 from api.validation import Part, validated
@@ -77,9 +77,9 @@ class Asked:
     ignored: tuple[str, ...] = ()
 
 
-def asked_from_openai(body: Mapping[str, Any]) -> Asked:
+def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPONSE_FIELDS) -> Asked:
     """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
-    ignored = ignored_fields(body, RESPONSE_FIELDS)
+    ignored = ignored_fields(body, rules)
     request = validated(ResponseRequest, body)
     metadata = request.metadata or {}
     return Asked(

@@ -15,6 +15,7 @@ from api.rendering import openai_from_response
 from api.requests import asked_from_openai
 from api.streaming import Tail
 from clients.orchestrations import OpenOrchestrations
+from clients.retention import Retention
 from clients.turns import Turns
 from domain import turns as domain_turns
 from domain.errors import Invalid
@@ -36,6 +37,7 @@ class Responses:
         authenticator: Authenticator,
         admission: Admission,
         turns: Turns,
+        retention: Retention,
         tail: Tail,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -44,6 +46,7 @@ class Responses:
         self.authenticator = authenticator
         self.admission = admission
         self.turns = turns
+        self.retention = retention
         self.tail = tail
         self.open_orchestrations = open_orchestrations
         self.body_limit = body_limit
@@ -83,6 +86,14 @@ class Responses:
             raise Invalid(message, field="response_id", code="not_cancellable")
         await self.open_orchestrations(client).wake(turn.id)
         return await self.shown(ended)
+
+    async def delete(self, req: Request, client: Any) -> Response:
+        """`DELETE /v1/responses/{response_id}`: what still runs is cancelled first."""
+        owner = await owner_of(req, self.authenticator)
+        ended = await self.retention.delete_response(owner, req.path_params["response_id"])
+        if ended.status is Status.CANCELLED:
+            await self.open_orchestrations(client).wake(ended.id)
+        return json_answer({"id": ended.id, "object": "response", "deleted": True})
 
     async def shown(self, turn: Turn) -> Response:
         log = await self.turns.transcript(turn.owner, turn.id)

@@ -6,19 +6,26 @@ from dataclasses import dataclass, field
 from api.admission import Admission
 from api.authentication import Authenticator
 from api.chat import ChatCompletions
+from api.compaction import Compaction
+from api.conversations import ConversationFunctions
+from api.counting import Counting
 from api.errors import Handler, guarded
 from api.health import Health
 from api.models import Models
 from api.planning import Planner
 from api.reports import Reports
+from api.response_items import ResponseItems
 from api.responses import Responses
+from api.stored_chats import StoredChatFunctions
 from api.streaming import Tail
 from api.unknown import Unknown
 from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.limits import TurnLimits
 from clients.orchestrations import OpenOrchestrations
+from clients.retention import Retention
 from clients.store import Store
+from clients.stored_chats import StoredChats
 from clients.turns import Turns
 from domain.fleet import Fleet
 from domain.prices import Price
@@ -59,7 +66,8 @@ class Ports:
 
 def routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return every HTTP function, guarded. The host tries them in the order of their names: the catch-all is last."""
-    known = (*response_routes(ports), *chat_routes(ports), *other_routes(ports))
+    kinds = (response_routes, reading_routes, conversation_routes, chat_routes, other_routes)
+    known = tuple(route for kind in kinds for route in kind(ports))
     methods: dict[str, tuple[str, ...]] = {}
     for each in known:
         methods[each.template] = (*methods.get(each.template, ()), *each.methods)
@@ -77,18 +85,63 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
         authenticator=ports.authenticator,
         admission=admission(ports),
         turns=ports.turns,
+        retention=retention(ports),
         tail=tail_of(ports),
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
     )
     reports = Reports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
+    items = ResponseItems(authenticator=ports.authenticator, turns=ports.turns)
     one = "v1/responses/{response_id}"
     return (
         posted(ports, "http_responses_create", "v1/responses", responses.create),
         posted(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
+        removed(ports, "http_responses_delete", one, responses.delete, needs_client=True),
+        got(ports, "http_responses_items", f"{one}/input_items", items.list),
         got(ports, "http_responses_retrieve", one, responses.retrieve),
         got(ports, "http_responses_route", f"{one}/route", reports.route),
+    )
+
+
+def reading_routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    """Return the functions that measure and shorten what a model is to read."""
+    limit = ports.settings.body_limit
+    counting = Counting(authenticator=ports.authenticator, admission=admission(ports), body_limit=limit)
+    compaction = Compaction(
+        authenticator=ports.authenticator,
+        admission=admission(ports),
+        tail=tail_of(ports),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=limit,
+        sync_wait_s=ports.settings.sync_wait_s,
+    )
+    return (
+        posted(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
+        sent(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
+    )
+
+
+def conversation_routes(ports: Ports) -> tuple[HttpRoute, ...]:
+    conversations = ConversationFunctions(
+        authenticator=ports.authenticator,
+        admission=admission(ports),
+        conversations=ports.turns.conversations,
+        retention=retention(ports),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=ports.settings.body_limit,
+    )
+    one = "v1/conversations/{conversation_id}"
+    items, item = f"{one}/items", f"{one}/items/{{item_id}}"
+    return (
+        sent(ports, "http_conversations_create", "v1/conversations", conversations.create),
+        got(ports, "http_conversations_retrieve", one, conversations.retrieve),
+        sent(ports, "http_conversations_update", one, conversations.change),
+        removed(ports, "http_conversations_delete", one, conversations.delete, needs_client=True),
+        got(ports, "http_items_list", items, conversations.list_items),
+        sent(ports, "http_items_create", items, conversations.add_items),
+        got(ports, "http_items_retrieve", item, conversations.retrieve_item),
+        removed(ports, "http_items_delete", item, conversations.delete_item),
     )
 
 
@@ -96,12 +149,30 @@ def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     chat = ChatCompletions(
         authenticator=ports.authenticator,
         admission=admission(ports),
+        chats=StoredChats(ports.store, ports.turns),
         tail=tail_of(ports),
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
     )
-    return (posted(ports, "http_chat_create", "v1/chat/completions", chat.create),)
+    stored = StoredChatFunctions(
+        authenticator=ports.authenticator,
+        chats=StoredChats(ports.store, ports.turns),
+        turns=ports.turns,
+        retention=retention(ports),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=ports.settings.body_limit,
+    )
+    all_of_them = "v1/chat/completions"
+    one = f"{all_of_them}/{{completion_id}}"
+    return (
+        posted(ports, "http_chat_create", all_of_them, chat.create),
+        got(ports, "http_chat_list", all_of_them, stored.list),
+        got(ports, "http_chat_retrieve", one, stored.retrieve),
+        sent(ports, "http_chat_update", one, stored.change),
+        removed(ports, "http_chat_delete", one, stored.delete, needs_client=True),
+        got(ports, "http_chat_messages", f"{one}/messages", stored.messages),
+    )
 
 
 def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
@@ -113,6 +184,10 @@ def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
         got(ports, "http_healthz", "healthz", health.alive),
         got(ports, "http_readyz", "readyz", health.ready),
     )
+
+
+def retention(ports: Ports) -> Retention:
+    return Retention(ports.store, ports.turns, ports.clock)
 
 
 def tail_of(ports: Ports) -> Tail:
@@ -146,3 +221,14 @@ def posted(ports: Ports, name: str, template: str, handler: Handler) -> HttpRout
     """Return a route whose function starts or wakes orchestrations."""
     safe = guarded(handler, name=name, clock=ports.clock)
     return HttpRoute(name=name, template=template, methods=("POST",), handler=safe, needs_client=True)
+
+
+def sent(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+    """Return a route for what is sent without starting anything."""
+    safe = guarded(handler, name=name, clock=ports.clock)
+    return HttpRoute(name=name, template=template, methods=("POST",), handler=safe)
+
+
+def removed(ports: Ports, name: str, template: str, handler: Handler, *, needs_client: bool = False) -> HttpRoute:
+    safe = guarded(handler, name=name, clock=ports.clock)
+    return HttpRoute(name=name, template=template, methods=("DELETE",), handler=safe, needs_client=needs_client)

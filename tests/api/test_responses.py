@@ -94,7 +94,7 @@ async def test_a_turn_that_fits_no_backend_is_refused_with_the_reason_of_each() 
     assert "main: needs " in error["message"]
     assert "spare: needs " in error["message"]
     assert one.orchestrations.started == []
-    assert await one.stored() <= {"claim"}
+    assert await one.stored() <= {"claim", "limits", "thread"}
 
 
 async def test_a_synchronous_call_is_answered_when_the_turn_has_ended() -> None:

@@ -24,7 +24,7 @@ UNKNOWN = [
     ("GET", "/v1", 404, None),
     ("POST", "/v1/responses/", 405, None),
     ("GET", "/v1/responses", 405, "POST"),
-    ("PUT", "/v1/responses/resp_1", 405, "GET"),
+    ("PUT", "/v1/responses/resp_1", 405, "DELETE, GET"),
     ("GET", "/v1/responses/resp_1/cancel", 405, "POST"),
     ("POST", "/v1/responses/resp_1/route", 405, "GET"),
     ("POST", "/v1/models", 405, "GET"),

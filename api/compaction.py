@@ -1,0 +1,93 @@
+"""How does a long conversation become a short one that can be gone on from?
+
+A turn sums it up; its text travels in a `compaction` item, which the next request gives as input. It is the caller's
+own text and no secret: what is called encrypted is only packed.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.admission import Admission, read_try
+from api.authentication import Authenticator, owner_of
+from api.bodies import read_body, read_object
+from api.errors import json_answer
+from api.fields import ignored_header
+from api.inputs import packed
+from api.rendering import Json, openai_from_usage
+from api.requests import Asked, asked_from_openai
+from api.streaming import Tail
+from clients.orchestrations import OpenOrchestrations
+from domain import turns as domain_turns
+from domain.errors import Invalid, Unavailable
+from domain.items import Item, Role
+from domain.log import Status, Usage
+from domain.transcript import Transcript, kept_items
+
+REQUEST = (
+    "Sum up the conversation so far, so that it can go on from your summary alone: what was asked, what was found and "
+    "decided, names and numbers as they were said, and what is still open. Answer with the summary and nothing else."
+)
+
+NOT_ASKED = ("stream", "background", "conversation", "tools", "tool_choice", "text")
+"""What a compaction has no use for."""
+
+
+class Compaction:
+    """The HTTP function that compacts. `client` is the durable client of the invocation."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        admission: Admission,
+        tail: Tail,
+        open_orchestrations: OpenOrchestrations,
+        body_limit: int,
+        sync_wait_s: float,
+    ) -> None:
+        self.authenticator = authenticator
+        self.admission = admission
+        self.tail = tail
+        self.open_orchestrations = open_orchestrations
+        self.body_limit = body_limit
+        self.sync_wait_s = sync_wait_s
+
+    async def compact(self, req: Request, client: Any) -> Response:
+        """`POST /v1/responses/compact`"""
+        owner = await owner_of(req, self.authenticator)
+        body = read_object(await read_body(req, limit=self.body_limit))
+        asked = asked_to_compact(body)
+        sent = read_try(req, {"compact": body})
+        turn = await self.admission.admit(owner, asked, sent, self.open_orchestrations(client))
+        log = await self.tail.ended(turn, within_s=self.sync_wait_s)
+        if log.ending is None:
+            raise Unavailable("The summary takes longer than a request may last; the same request again goes on.")
+        if log.status not in (Status.COMPLETED, Status.INCOMPLETE):
+            raise Unavailable(f"No summary could be made: {log.ending.message or 'the turn failed'}.")
+        return json_answer(compacted(turn, log), headers=ignored_header(asked.ignored))
+
+
+def asked_to_compact(body: dict[str, Any]) -> Asked:
+    """Return the turn that sums up; raises Invalid."""
+    if not body.get("model"):
+        message = "Missing required parameter: 'model'."
+        raise Invalid(message, field="model", code="missing_required_parameter")
+    asked = asked_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
+    if not asked.given and not asked.previous:
+        raise Invalid("Missing required parameter: 'input'.", field="input", code="missing_required_parameter")
+    return replace(asked, given=(*asked.given, Item(id="", role=Role.USER, text=REQUEST)), store=False)
+
+
+def compacted(turn: domain_turns.Response, log: Transcript) -> Json:
+    summary = "".join(item.text for item in kept_items(log))
+    usage = log.ending.usage if log.ending else None
+    item = {"id": turn.id.replace("resp_", "cmp_"), "type": "compaction", "encrypted_content": packed(summary)}
+    return {
+        "id": turn.id,
+        "object": "response.compaction",
+        "created_at": int(turn.created_at),
+        "output": [item],
+        "usage": openai_from_usage(usage or Usage()),
+    }

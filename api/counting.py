@@ -1,0 +1,48 @@
+"""How many tokens would a request have for the model to read?"""
+
+from collections.abc import Mapping
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.admission import Admission
+from api.authentication import Authenticator, owner_of
+from api.bodies import read_body, read_object
+from api.errors import json_answer
+from api.fields import IGNORED, RESPONSE_FIELDS, Rule, Treatment, ignored_header
+from api.planning import texts_of
+from api.requests import Asked, asked_from_openai
+from domain.owners import Owner
+from domain.sizing import tokens_in_request
+
+COUNTED_FIELDS: Mapping[str, Rule] = {
+    name: IGNORED if rule.treatment is Treatment.REFUSED else rule for name, rule in RESPONSE_FIELDS.items()
+}
+"""What would change the answer does not change what is read."""
+
+
+class Counting:
+    """The HTTP function that counts. No tokenizer is known before a backend is chosen, so it is the expected number."""
+
+    def __init__(self, *, authenticator: Authenticator, admission: Admission, body_limit: int) -> None:
+        self.authenticator = authenticator
+        self.admission = admission
+        self.body_limit = body_limit
+
+    async def count(self, req: Request) -> Response:
+        """`POST /v1/responses/input_tokens`"""
+        owner = await owner_of(req, self.authenticator)
+        body = read_object(await read_body(req, limit=self.body_limit))
+        conversation = body.pop("conversation", None)
+        asked = asked_from_openai(body, COUNTED_FIELDS)
+        parents = [asked] if conversation is None else [asked, asked_from_openai({"conversation": conversation})]
+        answer = {"object": "response.input_tokens", "input_tokens": await self.tokens(owner, parents)}
+        return json_answer(answer, headers=ignored_header(asked.ignored))
+
+    async def tokens(self, owner: Owner, several: list[Asked]) -> int:
+        """Return the tokens of a request that may go on from a response and from a conversation."""
+        texts: list[str] = []
+        for asked in several:
+            past = await self.admission.pasts.of(owner, asked)
+            items = await self.admission.items(owner, asked.given, "")
+            texts += texts_of(asked, past.read_with(items, left_out=0))
+        return tokens_in_request([text for text in texts if text]).expected

@@ -1,0 +1,143 @@
+"""Does the unmodified official SDK do all that it can do with a conversation?"""
+
+from typing import Any
+
+import openai
+import pytest
+
+from tests.api.harness import ANSWER, api
+from tests.api.test_sdk import sdk
+from tests.fakes.backends import FakeBackend, says
+
+HELLO: Any = {"type": "message", "role": "user", "content": "I am Ada"}
+
+
+async def test_a_conversation_is_made_read_changed_and_deleted() -> None:
+    async with sdk(api()) as client:
+        made = await client.conversations.create(metadata={"topic": "sky"}, items=[HELLO])
+        assert await client.conversations.retrieve(made.id) == made
+        changed = await client.conversations.update(made.id, metadata={"topic": "sea"})
+        assert changed.metadata == {"topic": "sea"}
+        assert (await client.conversations.delete(made.id)).deleted
+        with pytest.raises(openai.NotFoundError):
+            await client.conversations.retrieve(made.id)
+
+
+async def test_turns_of_a_conversation_read_and_fill_it() -> None:
+    fake = FakeBackend(says("hello Ada"), says("Ada"))
+    async with sdk(api(fake)) as client:
+        made = await client.conversations.create(items=[HELLO])
+        first = await client.responses.create(model="auto", input="hi", conversation=made.id)
+        await client.responses.create(model="auto", input="who am I?", conversation={"id": made.id})
+        items = [item async for item in client.conversations.items.list(made.id, order="asc")]
+    assert first.conversation
+    assert first.conversation.id == made.id
+    assert [item.text for item in fake.calls[1].items] == ["I am Ada", "hi", "hello Ada", "who am I?"]
+    assert [item.type for item in items] == ["message"] * 5
+
+
+async def test_items_are_listed_in_pages_read_and_deleted() -> None:
+    async with sdk(api()) as client:
+        made = await client.conversations.create()
+        texts: Any = [{"role": "user", "content": str(number)} for number in range(5)]
+        added = await client.conversations.items.create(made.id, items=texts)
+        page = await client.conversations.items.list(made.id, limit=2)
+        assert [item.id for item in page.data] == [added.data[4].id, added.data[3].id]
+        assert page.has_more
+        assert len([item async for item in client.conversations.items.list(made.id, limit=2)]) == 5
+        name = str(added.data[0].id)
+        found: Any = await client.conversations.items.retrieve(name, conversation_id=made.id)
+        assert found.content[0].text == "0"
+        await client.conversations.items.delete(name, conversation_id=made.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.conversations.items.retrieve(name, conversation_id=made.id)
+
+
+async def test_another_owners_conversation_is_not_there() -> None:
+    async with sdk(api()) as client:
+        made = await client.conversations.create(items=[HELLO])
+        strange = client.with_options(api_key="strange")
+        with pytest.raises(openai.NotFoundError):
+            await strange.conversations.items.list(made.id)
+        with pytest.raises(openai.NotFoundError):
+            await strange.conversations.delete(made.id)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("order=up", "order"),
+        ("after=msg_1", "after"),
+    ],
+)
+async def test_a_wrong_wish_for_a_page_is_named(query: str, field: str) -> None:
+    one = api()
+    made = (await one.http.post("/v1/conversations", json={"items": [HELLO]})).json()
+    answer = await one.http.get(f"/v1/conversations/{made['id']}/items?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+
+
+async def test_no_more_than_twenty_items_are_added_at_once() -> None:
+    one = api()
+    made = (await one.http.post("/v1/conversations")).json()
+    answer = await one.http.post(f"/v1/conversations/{made['id']}/items", json={"items": [HELLO] * 21})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "items")
+
+
+async def test_what_a_response_was_given_is_listed_and_what_it_said_is_deleted() -> None:
+    async with sdk(api()) as client:
+        made = await client.responses.create(model="auto", input=[HELLO, {"role": "user", "content": "hi"}])
+        items: Any = [item async for item in client.responses.input_items.list(made.id, order="asc", limit=1)]
+        assert [item.content[0].text for item in items] == ["I am Ada", "hi"]
+        await client.responses.delete(made.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(made.id)
+
+
+async def test_tokens_are_counted_with_all_that_would_be_read() -> None:
+    async with sdk(api()) as client:
+        alone = await client.responses.input_tokens.count(model="auto", input="hi")
+        first = await client.responses.create(model="auto", input="I am Ada and I have a lot to tell")
+        behind = await client.responses.input_tokens.count(model="auto", input="hi", previous_response_id=first.id)
+        talk = await client.conversations.create(items=[HELLO])
+        both = await client.responses.input_tokens.count(
+            input="hi", previous_response_id=first.id, conversation=talk.id, reasoning={"effort": "high"}
+        )
+    assert alone.input_tokens < behind.input_tokens < both.input_tokens
+
+
+async def test_a_conversation_is_compacted_and_goes_on_from_its_summary() -> None:
+    fake = FakeBackend(says(ANSWER), says("Ada asked for a song"), says("yes"))
+    async with sdk(api(fake)) as client:
+        first = await client.responses.create(model="auto", input="I am Ada; sing")
+        small = await client.responses.compact(model="auto", previous_response_id=first.id)
+        assert small.usage.output_tokens == 5
+        given: Any = [small.output[0].to_dict(), {"role": "user", "content": "and?"}]
+        assert (await client.responses.create(model="auto", input=given)).output_text == "yes"
+    assert [item.text for item in fake.calls[1].items[:2]] == ["I am Ada; sing", ANSWER]
+    assert "Ada asked for a song" in fake.calls[2].items[0].text
+
+
+async def test_a_compaction_that_is_none_of_ours_is_refused() -> None:
+    given = [{"type": "compaction", "encrypted_content": "gibberish"}]
+    answer = await api().create({"model": "auto", "input": given})
+    assert answer.status_code == 400
+
+
+async def test_a_compaction_needs_a_model_and_something_to_compact() -> None:
+    one = api()
+    for body, field in (({"input": "x"}, "model"), ({"model": "auto"}, "input")):
+        answer = await one.http.post("/v1/responses/compact", json=body)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+
+
+async def test_where_nothing_may_be_left_out_what_does_not_fit_is_refused() -> None:
+    one = api(FakeBackend(says("word " * 500)))
+    first = (await one.create({"input": "word " * 1200, "model": "auto"})).json()
+    long = {"input": "word " * 1200, "model": "auto", "previous_response_id": first["id"]}
+    refused = await one.create({**long, "truncation": "disabled"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert (await one.create(long)).json()["status"] == "completed"
