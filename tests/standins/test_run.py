@@ -18,7 +18,7 @@ from standins.identity import guid_of
 from standins.ports import free_port
 from tests.standins.processes import ROOT, lives, wait_until
 
-SETTINGS = 15
+LAST_SETTING = "GANGLION_SCRIPTED_AFRESH_URL"
 
 
 def environment(port: int, data: Path, **more: str) -> dict[str, str]:
@@ -50,9 +50,13 @@ def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dic
         text=True,
     ) as process:
         assert process.stdout
-        lines = [process.stdout.readline().strip() for _ in range(SETTINGS)]
+        settings: dict[str, str] = {}
         try:
-            yield process, dict(line.split("=", 1) for line in lines)
+            while LAST_SETTING not in settings:
+                name, _, value = process.stdout.readline().strip().partition("=")
+                assert name, settings
+                settings[name] = value
+            yield process, settings
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(10)
