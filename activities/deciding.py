@@ -74,11 +74,9 @@ class Deciding:
         chosen = decided.route.chosen
         if chosen is None or chosen.state is not State.UP:
             return
-        for each in decided.route.candidates:
-            if each.state is State.COLD:
-                backend = self.fleet.backends[each.backend]
-                window = window_s(backend, decided.beliefs[each.backend])
-                await self.rent.paid(backend, chosen.cost, window_s=window)
+        for name in decided.route.sleepers:
+            backend = self.fleet.backends[name]
+            await self.rent.paid(backend, chosen.cost, window_s=window_s(backend, decided.beliefs[name]))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         limit = response.sampling.max_output_tokens or self.default_output_tokens

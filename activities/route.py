@@ -18,7 +18,8 @@ from domain.waiting import Turn, Wait, hold_for, wait_for
 LEAST_PAUSE_S = 0.1
 """A pause this short at least, so that what it waits for has passed when it ends."""
 
-TAKEN = "it failed several times in a row and another turn is trying it"
+PROBES = 5
+"""A turn that so often came too late to be the one that tries a backend in doubt is let through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +62,19 @@ class Route:
 
     async def plan(self, response: Response, given: wire.RouteWire) -> Planned:
         """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""
-        excluded = dict(given["excluded"])
         turn = Turn(
             response=response.id,
             input_tokens=given["size"]["likely"],
             admitted_at=response.created_at,
             hold_s=self.hold_s,
         )
-        while True:
-            decided = await self.deciding.decide(response, given["size"], excluded=excluded)
+        decided = await self.deciding.decide(response, given["size"], excluded=given["excluded"])
+        for _ in range(PROBES):
             if await self.may_try(decided, response.id):
-                wait = self.wait(decided, turn)
-                return Planned(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
-            excluded[str(decided.route.backend)] = TAKEN
+                break
+            decided = await self.deciding.decide(response, given["size"], excluded=given["excluded"])
+        wait = self.wait(decided, turn)
+        return Planned(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
 
     async def may_try(self, decided: Decided, response_id: str) -> bool:
         name = decided.route.backend

@@ -34,7 +34,7 @@ class Waking:
         woken = await self.beliefs.wake(backend, by)
         if woken is None or woken.waking is None:
             return False
-        holds_on = not backend.cold.abandoned_starts or woken.lost_wakes > 0
+        holds_on = woken.must_hold(backend)
         until = woken.waking.until if holds_on else self.clock.now() + backend.cold.wake_hold_s
         task = asyncio.create_task(self.hold(backend, by, until=until, holds_on=holds_on))
         self.holding.add(task)

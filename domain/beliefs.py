@@ -49,8 +49,8 @@ class Belief:
 
     `errors` counts failures since the last success; `probe_by` may try whether it is over, until `probe_until`. A
     backend that never scales to zero has no `warm_until`. `waking` is a start under way, `lost_wakes` counts those that
-    came to nothing since the last that did not. `tickets` maps each turn that waits for room to when it was admitted
-    and how long its place is kept.
+    came to nothing. `service_s` is how long it works on a request. `tickets` maps each turn that waits for room to when
+    it was admitted and how long its place is kept.
     """
 
     backend: str
@@ -68,6 +68,7 @@ class Belief:
     probe_until: float | None = None
     waking: Wake | None = None
     lost_wakes: int = 0
+    service_s: float | None = None
     tickets: Mapping[str, tuple[float, float]] = NO_TICKETS
 
     def running(self, now: float) -> int:
@@ -96,6 +97,10 @@ class Belief:
 
     def started_s_ago(self, now: float) -> float:
         return now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+
+    def must_hold(self, backend: Backend) -> bool:
+        """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""
+        return not backend.cold.abandoned_starts or self.lost_wakes > 0
 
     def ahead_of(self, response: str, admitted_at: float, now: float) -> int:
         """Count the turns that wait for room and were admitted before this one."""
@@ -170,6 +175,7 @@ def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief
         probe_by="",
         probe_until=None,
         waking=None,
+        service_s=learned_service(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
     )
 
 
@@ -199,6 +205,8 @@ def after_cold(belief: Belief, backend: Backend, *, attempt: str, asked_at: floa
         return belief
     if belief.waking and belief.waking.under_way(now):
         return replace(belief, warm_until=None, waking=replace(belief.waking, cold_at=now))
+    if belief.must_hold(backend):
+        return replace(belief, warm_until=None)
     woken = Wake(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
     return replace(belief, warm_until=None, waking=woken)
 
@@ -258,6 +266,10 @@ def learned_speed(believed: float, tokens: int, seconds: float, *, least: int) -
         return believed
     measured = min(max(tokens / seconds, believed / LEAP), believed * LEAP)
     return believed + LEARNING * (measured - believed)
+
+
+def learned_service(believed: float | None, seconds: float) -> float:
+    return round(seconds if believed is None else believed + LEARNING * (seconds - believed), 3)
 
 
 def circuit_until(errors: int, now: float) -> float | None:

@@ -7,6 +7,9 @@ from typing import Final
 from domain.estimates import Demand, Estimate, Option
 from domain.sizing import fits, memory_gb, usable_gb
 
+LATE: Final = "deadline"
+"""The code of what takes too long."""
+
 LOOK_AGAIN_S: Final = 2.0
 """How long a turn waits for what another one finds out."""
 
@@ -139,7 +142,7 @@ PAUSES: Final[tuple[tuple[str, str, Callable[[Option], float | None]], ...]] = (
 
 ESTIMATES: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
     ("room", by_room),
-    ("deadline", by_time),
+    (LATE, by_time),
     ("budget", by_budget),
 )
 

@@ -21,6 +21,7 @@ def route_to_document(decision: Route) -> dict[str, Any]:
         "retry_in_s": decision.retry_in_s,
         "wakes": decision.wakes,
         "why_wake": decision.why_wake,
+        "sleepers": list(decision.sleepers),
     }
 
 
@@ -53,6 +54,7 @@ def route_from_document(body: Mapping[str, Any]) -> Route:
         retry_in_s=body["retry_in_s"],
         wakes=body.get("wakes"),
         why_wake=body.get("why_wake", ""),
+        sleepers=tuple(body.get("sleepers", ())),
     )
 
 

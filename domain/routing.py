@@ -1,7 +1,7 @@
 """Which backend takes this turn, and why that one? Filter, score, pick."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -9,7 +9,7 @@ from typing import Final
 
 from domain.beliefs import Belief, seed
 from domain.estimates import Demand, Estimate, Option, State, estimate, score_terms
-from domain.feasibility import Refusal, Wish, refusal_after, refusal_before
+from domain.feasibility import LATE, Refusal, Wish, refusal_after, refusal_before
 from domain.fleet import AUTO, Backend, Fleet
 from domain.investing import NOTHING, Verdict, rent_or_buy, window_s
 from domain.prices import Price
@@ -67,7 +67,8 @@ class Route:
     """The decision. Candidates stand best first, refused backends by name.
 
     `retry_in_s` is set where nothing is feasible now and something may be then. `wakes` is the sleeping backend to be
-    woken, for this turn or (where it is not the chosen one) for those after it; `why_wake` tells why.
+    woken, for this turn or (where it is not the chosen one) for those after it; `why_wake` tells why. `sleepers` are
+    those that sleep and could have taken the turn if they did not.
     """
 
     backend: str | None
@@ -78,6 +79,7 @@ class Route:
     retry_in_s: float | None = None
     wakes: str | None = None
     why_wake: str = ""
+    sleepers: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> Candidate | None:
@@ -101,19 +103,14 @@ def route(
     wish = read_wish(demand.model, demand.tier, fleet)
     if isinstance(wish, Unknown):
         return Route(backend=None, reason=wish.reason, problem=wish.problem)
-    able: list[tuple[Option, Estimate]] = []
-    refused: list[Refusal] = []
-    for option in options(fleet, prices, beliefs, now, spent=spent):
-        found = judge(option, demand, wish)
-        if isinstance(found, Refusal):
-            refused.append(found)
-        else:
-            able.append((option, found))
+    judged = [judge(option, demand, wish) for option in options(fleet, prices, beliefs, now, spent=spent)]
+    able = [(each.option, each.found) for each in judged if each.found and not each.refusal]
     rent = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
-    candidates = [candidate(option, found, demand, rent) for option, found in able]
-    refused.sort(key=lambda refusal: refusal.backend)
-    candidates.sort(key=lambda each: (each.last is not None, each.score, each.backend))
-    return pick(tuple(candidates), tuple(refused))
+    candidates = sorted((candidate(option, found, demand, rent) for option, found in able), key=rank)
+    refused = sorted((each.refusal for each in judged if each.refusal), key=lambda refusal: refusal.backend)
+    decision = pick(tuple(candidates), tuple(refused))
+    asleep = [(each.option, each.found) for each in judged if each.found and each.option.state is State.COLD]
+    return with_wake(decision, asleep, rent)
 
 
 def read_wish(model: str, tier: str | None, fleet: Fleet) -> Wish | Unknown:
@@ -175,12 +172,27 @@ def state_of(backend: Backend, belief: Belief, now: float) -> State:
     return State.STARTING if belief.is_starting(now) else State.COLD
 
 
-def judge(option: Option, demand: Demand, wish: Wish) -> Estimate | Refusal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An option with what it would take, or why it is out; with both where it is out for the time that it takes."""
+
+    option: Option
+    found: Estimate | None = None
+    refusal: Refusal | None = None
+
+
+def judge(option: Option, demand: Demand, wish: Wish) -> Judged:
     early = refusal_before(option, demand, wish)
     if early is not None:
-        return early
+        return Judged(option=option, refusal=early)
     found = estimate(option, demand)
-    return refusal_after(option, found, demand) or found
+    refusal = refusal_after(option, found, demand)
+    out = refusal is not None and refusal.code != LATE
+    return Judged(option=option, found=None if out else found, refusal=refusal)
+
+
+def rank(found: Candidate) -> tuple[bool, Decimal, str]:
+    return found.last is not None, found.score, found.backend
 
 
 def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
@@ -232,23 +244,23 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Rou
     best = candidates[0]
     against = f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only one that can"
     reason = f"{best.backend} {best.reason}; {against}"
-    wakes, why_wake = to_wake(candidates)
-    return Route(
-        backend=best.backend,
-        reason=reason,
-        candidates=candidates,
-        refused=refused,
-        wakes=wakes,
-        why_wake=why_wake,
-    )
+    return Route(backend=best.backend, reason=reason, candidates=candidates, refused=refused)
 
 
-def to_wake(candidates: tuple[Candidate, ...]) -> tuple[str | None, str]:
-    """Return which backend is to be woken and why: the best if it sleeps, else one that pays for the turns to come."""
-    best = candidates[0]
-    if best.wake is not None:
-        return best.backend, best.wake.reason if best.wake.wake else f"it is the best; {best.wake.reason}"
-    if any(each.state is State.STARTING for each in candidates):
-        return None, ""
-    paying = next((each for each in candidates if each.wake and each.wake.pays), None)
-    return (None, "") if paying is None else (paying.backend, paying.wake.reason if paying.wake else "")
+def with_wake(decision: Route, asleep: Sequence[tuple[Option, Estimate]], rent: Decimal | None) -> Route:
+    """Add which backend is to be woken: the chosen one if it sleeps, else one that pays for the turns to come.
+
+    `asleep` are those that could take the turn, were it not for their start.
+    """
+    sleepers = tuple(sorted(option.backend.name for option, _ in asleep))
+    chosen = decision.chosen
+    if chosen and chosen.wake:
+        why = chosen.wake.reason if chosen.wake.wake else f"it is the best; {chosen.wake.reason}"
+        return replace(decision, wakes=chosen.backend, why_wake=why, sleepers=sleepers)
+    if rent is None or any(each.state is State.STARTING for each in decision.candidates):
+        return replace(decision, sleepers=sleepers)
+    for option, found in sorted(asleep, key=lambda each: (each[1].cost, each[0].backend.name)):
+        verdict = verdict_on(option, found, rent)
+        if verdict and verdict.pays:
+            return replace(decision, wakes=option.backend.name, why_wake=verdict.reason, sleepers=sleepers)
+    return replace(decision, sleepers=sleepers)

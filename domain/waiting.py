@@ -18,7 +18,11 @@ LEAD: Final = 0.2
 
 LEAST_LOOK_S: Final = 0.5
 LONGEST_QUEUE_S: Final = 15.0
-"""How long a turn waits for room, at least and at most, before it looks again."""
+LONGEST_GUESS_S: Final = 2.0
+"""How long a turn waits for room, at least and at most, before it looks again; and where nobody has been served yet."""
+
+LONGEST_TRUST_S: Final = 20.0
+"""How long a start is left alone that ends with the process which holds its request."""
 
 KEEP_S: Final = 30.0
 """A place in the queue is kept so long beyond the time of the next look."""
@@ -63,9 +67,17 @@ def wait_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn, *, 
     if ahead < room and found.rest_s <= turn.hold_s:
         return None
     if ahead < room:
-        delay_s, reason = found.rest_s - LEAD * turn.hold_s, f"up in about {found.rest_s:,.1f} s"
+        trust_s = LONGEST_TRUST_S if belief.must_hold(backend) else math.inf
+        delay_s, reason = min(found.rest_s - LEAD * turn.hold_s, trust_s), f"up in about {found.rest_s:,.1f} s"
     else:
         waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
-        queue_s = min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_QUEUE_S)
+        queue_s = queueing_s(waves, belief, found)
         delay_s, reason = found.rest_s + queue_s, f"full, with {ahead} turns before this one"
     return Wait(delay_s=round(delay_s, 3), kept_until=now + delay_s + KEEP_S, reason=f"{backend.name} is {reason}")
+
+
+def queueing_s(waves: int, belief: Belief, found: Candidate) -> float:
+    """Return how long it takes until so many rooms full of turns are served."""
+    if belief.service_s is None:
+        return min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_GUESS_S)
+    return min(max(waves * belief.service_s, LEAST_LOOK_S), LONGEST_QUEUE_S)

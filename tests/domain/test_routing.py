@@ -60,7 +60,7 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
             STEADY,
             {"needs": frozenset({Capability.VISION, Capability.TOOLS})},
             "capability",
-            "needs tools, vision, which small can't do",
+            "needs vision, which small can't do",
         ),
         (
             backend("eu", bounds=limits(max_output_tokens=400)),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -95,6 +95,7 @@ class Run:
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]]
     done: list[str]
     history: list[Any]
+    alarms: dict[int, float] = field(default_factory=dict[int, float])
 
     async def respond(self, given: Any, *, execution: int = 1) -> Any:
         """Run to the end; a failed step is thrown into the orchestrator as the host does."""
@@ -136,11 +137,11 @@ class Run:
         return failure
 
     async def timer(self, alarms: Sequence[Alarm]) -> int:
-        """Let the timer fire; return its place among the alarms."""
+        """Let the timer fire, when it was to fire at first; return its place among the alarms."""
         place = next(index for index, alarm in enumerate(alarms) if alarm.at)
-        fire_at = alarms[place].at
-        if fire_at:
-            await self.clock.sleep(fire_at.timestamp() - self.clock.now())
+        asked_for = alarms[place].at
+        fire_at = self.alarms.setdefault(len(self.history), asked_for.timestamp() if asked_for else 0.0)
+        await self.clock.sleep(max(0.0, fire_at - self.clock.now()))
         return place
 
 

@@ -17,6 +17,7 @@ from activities.settle import Settle
 from activities.waking import Waking
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
+from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
 from clients.rent import Rent
@@ -28,7 +29,7 @@ from domain.ids import member_id
 from domain.items import Item, Role
 from domain.log import Event, EventKind
 from domain.owners import Owner
-from domain.prices import Origin, TokenPrice
+from domain.prices import Origin, Price, TokenPrice
 from domain.transcript import Transcript
 from domain.turns import Response, Sampling
 from tests.fakes.clocks import FakeClock
@@ -63,16 +64,19 @@ def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL)
 
 
 @dataclass(slots=True)
-class World:
+class World[C: Clock = FakeClock]:
     """Real turns, ledger and steps over a given store, and backends by name, mostly fakes."""
 
     store: Store
-    clock: FakeClock
+    clock: C
     backends: Mapping[str, tuple[Backend, BackendClient]]
     pace: Pace = PACE
+    prices: Mapping[str, Price] = field(default_factory=lambda: {PRICE.name: PRICE})
+    hold_s: float = 10.0
     turns: Turns = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
+    waking: Waking = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +87,6 @@ class World:
         self.steps = self.steps_of(Beliefs(self.store, self.clock))
 
     def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
-        prices = {PRICE.name: PRICE}
         clients = {name: client for name, (_, client) in self.backends.items()}
         answering = Answering(
             turns=self.turns,
@@ -97,19 +100,19 @@ class World:
             ledger=self.ledger,
             answering=answering,
             fleet=self.fleet,
-            prices=prices,
+            prices=self.prices,
             clock=self.clock,
         )
         deciding = Deciding(
             beliefs=beliefs,
             rent=Rent(self.store, self.clock),
             fleet=self.fleet,
-            prices=prices,
+            prices=self.prices,
             clock=self.clock,
             default_output_tokens=512,
         )
-        waking = Waking(beliefs=beliefs, clients=clients, clock=self.clock)
-        route = Route(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=10)
+        waking = self.waking = Waking(beliefs=beliefs, clients=clients, clock=self.clock)
+        route = Route(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=self.hold_s)
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
@@ -122,7 +125,14 @@ class World:
         }
 
     async def admit(
-        self, text: str, *, model: str = "model", previous: str | None = None, traceparent: str = "", **sampling: int
+        self,
+        text: str,
+        *,
+        model: str = "model",
+        previous: str | None = None,
+        traceparent: str = "",
+        deadline_s: float = 1800,
+        **sampling: int,
     ) -> Response:
         """Admit a turn as the API does; one thread for all."""
         asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
@@ -131,7 +141,7 @@ class World:
             owner=OWNER,
             model=model,
             created_at=self.clock.now(),
-            deadline_at=self.clock.now() + 1800,
+            deadline_at=self.clock.now() + deadline_s,
             previous=previous,
             input_items=(asked.id,),
             sampling=Sampling(**sampling),

@@ -1,0 +1,133 @@
+"""What happens when turns meet a GPU that sleeps? Whole turns, in the time of a loop that waits for nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from clients.backends import BackendClient
+from clients.orchestrations import turn_wire
+from domain.fleet import Backend, Cold, Signature
+from domain.log import Status
+from domain.postures import Posture
+from domain.prices import Price
+from domain.turns import Response
+from tests.domain.fleets import GPU as GPU_PRICE
+from tests.fakes.clocks import InstantLoop
+from tests.fakes.gpus import LoopClock, SleepingGpu
+from tests.fakes.orchestration import Run
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import PRICE, World, backend
+
+ANSWER = "word0 word1 word2 word3"
+RESTART_S = 1.0
+DEAR = replace(PRICE, name="dear", input=Decimal(10), output=Decimal(40))
+"""An API at whose price a GPU's work is cheap."""
+
+CLOUD_RUN = (
+    Signature(posture=Posture.COLD, statuses=(429,), body="Rate exceeded", note="one is starting"),
+    Signature(posture=Posture.COLD, statuses=(500,), note="one is starting"),
+)
+
+
+def sleeping(cold: Cold, *, concurrency: int = 8, name: str = "gpu") -> Backend:
+    made = backend(name)
+    limits = replace(made.limits, concurrency=concurrency)
+    return replace(made, price=GPU_PRICE.name, cold=cold, limits=limits, signatures=CLOUD_RUN)
+
+
+def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool = True) -> Cold:
+    worst_s = p50_s if p99_s is None else p99_s
+    return Cold(scales_to_zero=True, p50_s=p50_s, p99_s=worst_s, tail_s=600, abandoned_starts=abandoned_starts)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One run of one activity, in seconds since the loop's beginning."""
+
+    name: str
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+
+@dataclass(slots=True, kw_only=True)
+class Plant:
+    """A store, a clock, backends, and one process after the other that works on the turns."""
+
+    backends: Mapping[str, tuple[Backend, BackendClient]]
+    clock: LoopClock = field(default_factory=LoopClock)
+    store: MemoryStore = field(init=False)
+    world: World[LoopClock] = field(init=False)
+    spans: list[Span] = field(default_factory=list[Span])
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock)
+        self.world = self.new_process()
+
+    def new_process(self) -> World[LoopClock]:
+        prices: dict[str, Price] = {PRICE.name: PRICE, GPU_PRICE.name: GPU_PRICE, DEAR.name: DEAR}
+        world = World(store=self.store, clock=self.clock, backends=self.backends, prices=prices)
+        world.steps = {name: self.timed(name, step) for name, step in world.steps.items()}
+        return world
+
+    def timed(self, name: str, step: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+        async def run(given: Any) -> Any:
+            began = asyncio.get_running_loop().time()
+            try:
+                return await step(given)
+            finally:
+                self.spans.append(Span(name, began, asyncio.get_running_loop().time()))
+
+        return run
+
+    async def respond(self, response: Response) -> None:
+        run = self.runs.setdefault(response.id, Run(clock=self.clock, steps={}, done=[], history=[]))
+        run.steps = self.world.steps
+        await run.respond(turn_wire(response))
+
+    async def play(self, responses: Sequence[Response], *, kills: Sequence[float] = ()) -> None:
+        """Run turns to their ends; the process dies at each of these times and another follows."""
+        loop = asyncio.get_running_loop()
+        for at in kills:
+            tasks = [asyncio.create_task(self.respond(response)) for response in responses]
+            await asyncio.wait(tasks, timeout=max(0.0, at - loop.time()))
+            await killed([*tasks, *self.world.waking.holding])
+            await asyncio.sleep(RESTART_S)
+            self.world = self.new_process()
+        await asyncio.gather(*(self.respond(response) for response in responses))
+
+    async def assert_answered(self, responses: Sequence[Response], answer: str = ANSWER) -> None:
+        for response in responses:
+            log = await self.world.log(response)
+            assert log.status is Status.COMPLETED, log.ending
+            assert [item.text for item in log.items] == [answer]
+
+    async def first_token_s(self, response: Response) -> float:
+        """Return when the first word of an answer stood in the log, in seconds since the loop's beginning."""
+        slots = await self.world.turns.slots(response.owner, response.id)
+        return next(slot.at for slot in slots if slot.pieces) - self.clock.now() + asyncio.get_running_loop().time()
+
+    def longest(self, *names: str) -> float:
+        return max((span.seconds for span in self.spans if span.name in names), default=0.0)
+
+
+async def killed(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End a process: none of its tasks gets to say a word; its connections close."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def in_no_time[T](story: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=InstantLoop) as runner:
+        return runner.run(story)
+
+
+def plant_with(gpu: SleepingGpu, cold: Cold, **others: tuple[Backend, BackendClient]) -> Plant:
+    return Plant(backends={"gpu": (sleeping(cold, concurrency=gpu.concurrency), gpu), **others})

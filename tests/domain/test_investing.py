@@ -1,0 +1,124 @@
+"""Is a GPU woken when the rent reaches its price, and not before?"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.beliefs import after_wake, seed
+from domain.estimates import Demand, State
+from domain.investing import BETA, rent_or_buy, window_s
+from domain.routing import Route, route
+from tests.domain.fleets import API as CHEAP
+from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
+
+NOW = 1_000_000.0
+API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
+GPU = backend("gpu", cold=SERVERLESS)
+OTHER = backend("other", cold=SERVERLESS)
+SESSION = Decimal("0.260502")
+"""Start and tail of the GPU: 660 s at $0.0003947."""
+
+amounts = st.decimals(min_value=0, max_value=2, places=6)
+
+
+def decide(
+    *backends: str, spent: Decimal = Decimal(0), deadline_s: float | None = None, starting: bool = False
+) -> Route:
+    known = {each.name: each for each in (API, GPU, OTHER)}
+    demand = Demand(input_tokens=500, output_tokens=500, deadline_s=deadline_s)
+    beliefs = {"gpu": seed(GPU)}
+    if starting:
+        woken = after_wake(seed(GPU), GPU, by="another", now=NOW - 50)
+        assert woken
+        beliefs = {"gpu": woken}
+    return route(demand, fleet(*(known[name] for name in backends)), PRICES, beliefs, NOW, spent={"gpu": spent})
+
+
+@pytest.mark.parametrize(
+    ("spent", "scheduled", "wake", "pays", "reason"),
+    [
+        ("0", None, True, False, "nothing that is awake can take the turn"),
+        ("0", "0.01", False, False, "it does not pay yet"),
+        ("0.24", "0.01", False, False, "it does not pay yet"),
+        ("0.25", "0.01", True, True, "it pays"),
+        ("0", "0.26", True, True, "what is to be done now pays for it"),
+    ],
+)
+def test_rent_is_paid_until_it_reaches_the_price(
+    spent: str, scheduled: str | None, reason: str, *, wake: bool, pays: bool
+) -> None:
+    found = rent_or_buy(
+        session=Decimal("0.26"),
+        spent=Decimal(spent),
+        scheduled=None if scheduled is None else Decimal(scheduled),
+        window_s=660,
+    )
+    assert (found.wake, found.pays) == (wake, pays)
+    assert found.reason.startswith(reason)
+
+
+@given(amounts, amounts, amounts)
+def test_a_wake_is_bought_exactly_when_the_rent_reaches_its_price(
+    session: Decimal, spent: Decimal, scheduled: Decimal
+) -> None:
+    found = rent_or_buy(session=session, spent=spent, scheduled=scheduled, window_s=660)
+    assert found.wake == found.pays == (spent + scheduled >= BETA * session)
+
+
+def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
+    assert window_s(GPU, seed(GPU)) == 660
+
+
+def test_a_sleeper_that_does_not_pay_yet_comes_last_and_is_not_woken() -> None:
+    found = decide("api", "gpu", spent=SESSION - Decimal("0.01"))
+    assert (found.backend, found.wakes, found.sleepers) == ("api", None, ("gpu",))
+    assert found.candidates[1].last
+    assert "it does not pay yet" in found.candidates[1].last
+
+
+def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time() -> None:
+    found = decide("api", "gpu", spent=SESSION)
+    assert (found.backend, found.wakes) == ("api", "gpu")
+    dear = replace(CHEAP, input=Decimal(10), output=Decimal(40))
+    demand = Demand(input_tokens=500, output_tokens=500, deadline_s=1800)
+    waits = route(demand, fleet(API, GPU), {**PRICES, "api": dear}, {}, NOW, spent={"gpu": SESSION})
+    assert (waits.backend, waits.wakes) == ("gpu", "gpu")
+    assert waits.candidates[0].terms["investment"] < 0
+    assert waits.candidates[0].terms["patience"] < 0
+    assert "it pays" in waits.why_wake
+
+
+@pytest.mark.parametrize("deadline_s", [100.0, 20.0])
+def test_who_has_no_time_for_a_slow_start_goes_elsewhere_while_it_starts(deadline_s: float) -> None:
+    found = decide("api", "gpu", spent=SESSION, deadline_s=deadline_s)
+    assert (found.backend, found.wakes) == ("api", "gpu")
+
+
+def test_a_sleeper_is_woken_where_there_is_nothing_else() -> None:
+    found = decide("gpu")
+    assert (found.backend, found.wakes) == ("gpu", "gpu")
+    assert "investment" not in found.candidates[0].terms
+
+
+def test_a_second_sleeper_is_left_alone_while_the_first_starts() -> None:
+    found = decide("api", "gpu", "other", spent=SESSION, starting=True)
+    assert found.wakes is None
+    (starting,) = [each for each in found.candidates if each.backend == "gpu"]
+    assert (starting.state, starting.rest_s) == (State.STARTING, 10)
+
+
+@given(spent=amounts, deadline_s=st.none() | st.floats(min_value=0, max_value=2000), starting=st.booleans())
+def test_nothing_is_woken_that_does_not_pay_while_another_can_answer(
+    spent: Decimal, deadline_s: float | None, *, starting: bool
+) -> None:
+    found = decide("api", "gpu", "other", spent=spent, deadline_s=deadline_s, starting=starting)
+    if found.backend and any(each.state is not State.COLD for each in found.candidates):
+        rent = min(each.cost for each in found.candidates if each.state is not State.COLD)
+        assert found.wakes in {None, "gpu"}
+        assert found.wakes is None or spent + rent >= BETA * SESSION
+        chosen = found.chosen
+        assert chosen
+        assert chosen.last is None or all(each.last for each in found.candidates)
