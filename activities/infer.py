@@ -57,7 +57,9 @@ class Infer:
         if known:
             await self.close_left_open(task)
             return known
-        writer = LogWriter(self.turns, self.clock, owner=task.owner, response_id=task.response.id, log=log)
+        writer = LogWriter(
+            self.turns, self.clock, owner=task.owner, response_id=task.response.id, log=log, attempt=task.number
+        )
         try:
             await writer.take_over()
             return await self.attempt(task, writer)

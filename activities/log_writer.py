@@ -12,25 +12,37 @@ class Superseded(Exception):
 
 
 class LogWriter:
-    """One writer of one log; `log` is what it has read and written so far."""
+    """One writer of one log; `log` is what it has read and written so far, `attempt` the attempt that it writes for."""
 
-    def __init__(self, turns: Turns, clock: Clock, *, owner: Owner, response_id: str, log: Transcript) -> None:
+    def __init__(
+        self, turns: Turns, clock: Clock, *, owner: Owner, response_id: str, log: Transcript, attempt: int | None = None
+    ) -> None:
         self.turns = turns
         self.clock = clock
         self.owner = owner
         self.response_id = response_id
         self.writer = f"infer:{clock.token()}"
         self.log = log
+        self.attempt = attempt
 
     async def take_over(self) -> None:
-        """Fence off whoever wrote before. Raises Superseded where the response has ended."""
-        while self.log.ending is None:
+        """Fence off whoever wrote before. Raises Superseded where the response or the attempt has ended.
+
+        The attempt's outcome may have come to stand since the log was read: another run of it was at its last word.
+        """
+        while not self.done:
             fence = self.slot(())
             if await self.turns.append(self.owner, self.response_id, fence):
                 self.log = after_slot(self.log, fence)
                 return
             self.log = await self.turns.transcript(self.owner, self.response_id, self.log)
         raise Superseded
+
+    @property
+    def done(self) -> bool:
+        outcome = self.log.outcome
+        told = outcome is not None and self.attempt is not None and outcome.attempt >= self.attempt
+        return told or self.log.ending is not None
 
     async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
         """Append a slot. Raises Superseded where it is taken."""

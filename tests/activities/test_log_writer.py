@@ -18,9 +18,9 @@ def world() -> World:
     return World(store=MemoryStore(clock), clock=clock, backends={})
 
 
-async def writer(world: World, response: Response) -> LogWriter:
+async def writer(world: World, response: Response, attempt: int | None = None) -> LogWriter:
     log = await world.log(response)
-    return LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log)
+    return LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log, attempt=attempt)
 
 
 async def test_a_writer_takes_over_with_a_fence_and_numbers_on(world: World) -> None:
@@ -62,6 +62,22 @@ async def test_a_log_that_has_ended_is_taken_over_by_nobody(world: World) -> Non
         await (await writer(world, response)).take_over()
     assert late.log.ending
     assert late.log.ending.status is Status.CANCELLED
+
+
+@pytest.mark.parametrize(("outcome", "late", "taken"), [(1, 1, False), (2, 1, False), (1, 2, True)])
+async def test_a_run_takes_over_until_its_attempt_has_come_to_its_outcome(
+    world: World, *, outcome: int, late: int, taken: bool
+) -> None:
+    response = await world.admit("hello")
+    slow, quick = await writer(world, response, late), await writer(world, response, outcome)
+    await quick.take_over()
+    await quick.write((), outcome=Outcome(attempt=outcome, result="done"))
+    try:
+        await slow.take_over()
+    except Superseded:
+        assert not taken
+    else:
+        assert taken
 
 
 async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(world: World) -> None:
