@@ -247,6 +247,8 @@ async def judged(seed: int) -> Story:
     assert all(any(text.startswith(item.text) for text in TEXTS) for item in log.items)
     outcomes = [slot.outcome.attempt for slot in slots if slot.outcome]
     assert outcomes == sorted(set(outcomes))
+    answered = next((slot.number for slot in slots if slot.outcome and slot.outcome.result == "done"), len(slots))
+    assert not [slot for slot in slots[answered + 1 :] if slot.writer.startswith("infer:")]
     response, kept = await turns.read(OWNER, story.response.id), kept_items(log)
     assert response.status is log.status
     assert len(kept) <= 1
