@@ -26,6 +26,7 @@ NEEDED = {
     "telemetry.py",
     "fleet.toml",
     "prices.toml",
+    "sources.toml",
 }
 CODE = {"activities", "api", "clients", "domain", "orchestrators"}
 WORKER = ("azure-functions-runtime",)

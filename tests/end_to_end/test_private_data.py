@@ -1,5 +1,7 @@
 """Does a turn know what only the private data knows, of its own caller alone, and does it say what it used?"""
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -15,7 +17,7 @@ def text_of(answer: Json) -> str:
     return answer["output"][0]["content"][0]["text"]
 
 
-async def asked(scene: Scene, text: str, **more: object) -> Json:
+async def asked(scene: Scene, text: str, **more: Any) -> Json:
     answer = await scene.caller.create(asking(text, metadata=BOTH, **more))
     return answer.json()
 
