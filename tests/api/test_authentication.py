@@ -56,7 +56,7 @@ async def test_a_caller_is_known(platform: bool, headers: list[tuple[str, str]],
     assert await owner_of(request(*headers), Judge(behind_platform=platform)) == owner
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[bool, list[tuple[str, str]]]] = {
     "nothing": (False, []),
     "the platform's header without the platform": (False, [PRINCIPAL]),
     "the platform's other headers": (False, [ID]),
