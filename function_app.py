@@ -87,7 +87,7 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         clock=clock,
         store=store,
         turns=turns,
-        ledger=Ledger(store, clock),
+        ledger=Ledger(store, clock, settings.budgets),
         limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from domain.budgets import Budgets, Scope
 from domain.errors import ConfigurationError
 from domain.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
 from domain.limits import Limit, Limits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
+MOST_DOLLARS = 1_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -32,6 +35,7 @@ class Settings:
     federation: Federation
     telemetry: str
     limits: Limits
+    budgets: Budgets
     body_limit: int
     flush_s: float
     silence_s: float
@@ -72,6 +76,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             owner=read_limit(reader, "OWNER", per_minute=600, burst=200, running=100),
             tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
         ),
+        budgets=read_budgets(reader),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive),
@@ -162,6 +167,14 @@ def read_limit(reader: Reader, whose: str, *, per_minute: int, burst: int, runni
     )
 
 
+def read_budgets(reader: Reader) -> Budgets:
+    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollars) for scope in Scope}
+    return Budgets(
+        limits={scope: limit for scope, limit in limits.items() if limit is not None},
+        warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollars),
+    )
+
+
 def read_federation(reader: Reader) -> Federation:
     return Federation(
         provider=reader.optional("GOOGLE_PROVIDER", convert=provider_name),
@@ -170,6 +183,16 @@ def read_federation(reader: Reader) -> Federation:
         sts_url=reader.value("GOOGLE_STS_URL", default=STS_URL, convert=origin),
         iam_url=reader.value("GOOGLE_IAM_URL", default=IAM_URL, convert=origin),
     )
+
+
+def dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("expected a decimal number") from None
+    if not (amount.is_finite() and 0 < amount <= MOST_DOLLARS):
+        raise ValueError(f"expected a number above 0, at most {MOST_DOLLARS}")
+    return amount
 
 
 def positive(text: str) -> float:

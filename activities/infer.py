@@ -16,6 +16,7 @@ from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.turns import Turns
 from domain import wire
+from domain.errors import Exhausted
 from domain.fleet import Fleet
 from domain.log import Outcome
 from domain.money import AttemptStatus
@@ -25,6 +26,8 @@ from telemetry import chat_span
 
 MOST_DELIVERIES = 5
 """So often an attempt may be delivered again (its worker died with it) before it is given up."""
+
+NO_COVER = "insufficient_quota"
 
 ENDED: wire.InferredWire = {"result": "ended", "code": "", "message": "", "delay_s": 0.0}
 HANDOVER: wire.InferredWire = {"result": "handover", "code": "", "message": "", "delay_s": 0.0}
@@ -86,8 +89,11 @@ class Infer:
         )
 
     async def attempt(self, task: Task, writer: LogWriter) -> wire.InferredWire:
-        """Open the attempt's record, make the call, close the record."""
-        record = await self.ledger.open_attempt(task.owner, task.record(at=self.clock.now()))
+        """Open the attempt's record, make the call, close the record. No cover, no attempt."""
+        try:
+            record = await self.ledger.open_attempt(task.owner, task.record(at=self.clock.now()))
+        except Exhausted as error:
+            return await self.uncovered(task, writer, str(error))
         meter = Meter(self.clock, price=self.price(task), record=record)
         try:
             outcome = await self.outcome(task, writer, meter)
@@ -95,6 +101,13 @@ class Infer:
             await self.ledger.close_attempt(task.owner, meter.closed("ended", "another writer took over"))
             raise
         await self.ledger.close_attempt(task.owner, meter.closed(outcome.result, outcome.message))
+        return inferred(outcome)
+
+    async def uncovered(self, task: Task, writer: LogWriter, reason: str) -> wire.InferredWire:
+        """End a turn that no budget covers any more; what runs before this one cost stands."""
+        outcome = Outcome(attempt=task.number, result="failed", code=NO_COVER, message=reason)
+        await writer.write((), outcome=outcome)
+        await self.close_left_open(task)
         return inferred(outcome)
 
     async def outcome(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:

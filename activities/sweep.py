@@ -10,7 +10,7 @@ from clients.orchestrations import Orchestrations
 from clients.turns import Turns
 from domain.errors import GanglionError, NotFound
 from domain.log import Status
-from domain.money import Reservation
+from domain.money import Attempt, Reservation
 from domain.owners import Owner
 from domain.turns import Response
 
@@ -39,6 +39,7 @@ class Sweep:
         await guarded(self.start_forgotten(orchestrations), "start what never began")
         await guarded(self.end_lost(orchestrations), "end what is lost")
         await guarded(self.close_reservations(orchestrations), "close reservations")
+        await guarded(self.close_attempts(orchestrations), "close attempts")
 
     async def start_forgotten(self, orchestrations: Orchestrations) -> None:
         before = self.clock.now() - self.patience.unbegun_s
@@ -54,6 +55,12 @@ class Sweep:
         before = self.clock.now() - self.patience.unsettled_s
         for owner, held in await self.ledger.open_reservations(before=before):
             await guarded(self.close(owner, held, orchestrations), f"settle {held.response}")
+
+    async def close_attempts(self, orchestrations: Orchestrations) -> None:
+        """Close what opened after its turn was settled, by a run that the host had given up and that died."""
+        before = self.clock.now() - self.patience.silent_s
+        for owner, attempt in await self.ledger.open_attempts(before=before):
+            await guarded(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
 
     async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
         """Fail a turn whose log has been silent for long and whose orchestration is gone."""
@@ -74,6 +81,14 @@ class Sweep:
             return
         if response.status.terminal and not await orchestrations.alive(response.id):
             await self.ledger.settle(owner, response.id)
+
+    async def close_attempt(self, owner: Owner, attempt: Attempt, orchestrations: Orchestrations) -> None:
+        try:
+            over = (await self.turns.read(owner, attempt.response)).status.terminal
+        except NotFound:
+            over = True
+        if over and not await orchestrations.alive(attempt.response):
+            await self.ledger.close_lost(owner, (attempt,))
 
 
 async def guarded(work: Awaitable[None], what: str) -> None:

@@ -148,11 +148,12 @@ class Admission:
             )
             raise Invalid(message, field="truncation", code="context_length_exceeded")
         cost = self.planner.worst_cost(asked, past.read_with(items, left_out=left_out), sources)
-        await self.ledger.reserve(owner, response_id, cost)
+        warning = await self.ledger.reserve(owner, response_id, cost)
         response = replace(
             self.response(owner, asked, response_id, items),
             reads_before=past.reads_before,
             left_out=left_out,
+            warning=warning,
             sources=sources,
         )
         await self.turns.admit(response, items, opening_events(response))

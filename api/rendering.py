@@ -19,6 +19,7 @@ ERROR_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"
 INCOMPLETE_REASONS = frozenset({"max_output_tokens", "content_filter"})
 ENDING_KEY = "ganglion_ending"
 LEFT_OUT_KEY = "ganglion_left_out"
+WARNING_KEY = "ganglion_budget"
 METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
@@ -88,6 +89,8 @@ def shown_metadata(response: Response, ending: Ending | None) -> Json:
     notes = dict(ending.notes) if ending else {}
     if response.left_out:
         notes[LEFT_OUT_KEY] = f"the oldest {response.left_out} turns"
+    if response.warning:
+        notes[WARNING_KEY] = response.warning
     if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
         notes[ENDING_KEY] = ending.code
     room = max(METADATA_LIMIT - len(response.metadata), 0)

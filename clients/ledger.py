@@ -1,15 +1,17 @@
 """Where is the money of a turn kept, and how does each step stay safe to repeat?
 
-Reservations and attempts share the partition [tenant]; a reservation's and an attempt's id carry their response's, so
-that writing one twice is seen.
+Reservations, attempts and the counters of budgets share the partition [tenant]; a reservation's and an attempt's id
+carry their response's, so that writing one twice is seen. An attempt's record and its budgets change in one batch.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from clients.budgets import BudgetBook
 from clients.clock import Clock
 from clients.store import Body, Container, Create, Key, Replace, Store
+from domain.budgets import Budgets
 from domain.errors import Conflict
 from domain.money import (
     Attempt,
@@ -17,6 +19,7 @@ from domain.money import (
     Reservation,
     ReservationStatus,
     attempt_prefix,
+    opened_again,
     reservation_id,
     turn_cost,
 )
@@ -30,12 +33,18 @@ def money_key(tenant: str) -> Key:
 class Ledger:
     """Reserves before, records during and settles after a turn."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, budgets: Budgets | None = None) -> None:
         self.store = store
         self.clock = clock
+        self.book = BudgetBook(store, clock, budgets or Budgets())
 
-    async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> None:
-        """Hold the worst case of a turn's cost, in dollars. Safe to repeat; one that was released is held again."""
+    async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> str:
+        """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
+
+        Safe to repeat; one that was released is open again. Raises Exhausted where a budget has no room for it; returns
+        a warning where one is nearly used up.
+        """
+        warning = await self.book.check(owner, response_id, amount)
         key = money_key(owner.tenant)
         held = Reservation(response=response_id, subject=owner.subject, amount=amount, at=self.clock.now())
 
@@ -47,39 +56,51 @@ class Ledger:
             await self.store.commit(key, (Create(id=held.id, body=held.to_document()),))
         except Conflict:
             await self.change(key, held.id, again)
+        return warning
 
     async def reservation(self, owner: Owner, response_id: str) -> Reservation | None:
         found = await self.store.read(money_key(owner.tenant), reservation_id(response_id))
         return Reservation.from_document(found.body) if found else None
 
     async def open_attempt(self, owner: Owner, attempt: Attempt) -> Attempt:
-        """Record that an attempt begins. A redelivery keeps the first start and counts itself."""
-        key = money_key(owner.tenant)
+        """Record that an attempt begins, and hold its worst case of every budget; raises Exhausted where one is short.
+
+        A redelivery keeps the first start, counts itself and holds for itself.
+        """
+        key, opened = money_key(owner.tenant), replace(attempt, counters=self.book.names(attempt))
+        create = Create(id=opened.id, body=opened.to_document())
         try:
-            await self.store.commit(key, (Create(id=attempt.id, body=attempt.to_document()),))
+            await self.book.hold(key, create, before=None, after=opened)
         except Conflict:
             return await self.reopen(key, attempt)
-        return attempt
+        return opened
 
     async def reopen(self, key: Key, attempt: Attempt) -> Attempt:
-        def again(there: Body) -> Body:
-            before = Attempt.from_document(there)
-            return replace(before, status=AttemptStatus.OPEN, deliveries=before.deliveries + 1).to_document()
-
-        reopened = await self.change(key, attempt.id, again)
-        if reopened is None:
-            raise Conflict("the attempt vanished", identifier=attempt.id)
-        return Attempt.from_document(reopened)
+        while found := await self.store.read(key, attempt.id):
+            before = Attempt.from_document(found.body)
+            again = opened_again(before, attempt.reserved)
+            write = Replace(id=again.id, body=again.to_document(), etag=found.etag)
+            try:
+                await self.book.hold(key, write, before=before, after=again)
+            except Conflict:
+                continue
+            return again
+        raise Conflict("the attempt vanished", identifier=attempt.id)
 
     async def close_attempt(self, owner: Owner, attempt: Attempt) -> None:
         """Record how a run of an attempt ended, once; a run that another has followed closes nothing."""
-
-        def closed(there: Body) -> Body | None:
-            before = Attempt.from_document(there)
-            mine = before.status is AttemptStatus.OPEN and before.deliveries == attempt.deliveries
-            return attempt.to_document() if mine else None
-
-        await self.change(money_key(owner.tenant), attempt.id, closed)
+        key = money_key(owner.tenant)
+        while found := await self.store.read(key, attempt.id):
+            before = Attempt.from_document(found.body)
+            if before.status is not AttemptStatus.OPEN or before.deliveries != attempt.deliveries:
+                return None
+            closed = replace(attempt, counters=before.counters)
+            write = Replace(id=closed.id, body=closed.to_document(), etag=found.etag)
+            try:
+                return await self.book.write(key, write, before=before, after=closed)
+            except Conflict:
+                continue
+        return None
 
     async def attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
@@ -87,9 +108,8 @@ class Ledger:
 
     async def settle(self, owner: Owner, response_id: str) -> Decimal:
         """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stands."""
-        attempts = await self.attempts(owner, response_id)
-        cost, now = turn_cost(attempts), self.clock.now()
-        await self.close_lost(owner, attempts)
+        await self.close_lost(owner, await self.attempts(owner, response_id))
+        cost, now = turn_cost(await self.attempts(owner, response_id)), self.clock.now()
 
         def settled(there: Body) -> Body | None:
             held = Reservation.from_document(there)
@@ -102,8 +122,8 @@ class Ledger:
         """Close the attempts whose end nobody saw, at what was reserved for them."""
         for each in attempts:
             if each.status is AttemptStatus.OPEN:
-                cost, now = each.reserved if each.cost is None else each.cost, self.clock.now()
-                closed = replace(each, status=AttemptStatus.CLOSED, cost=cost, ended_at=now, result="lost")
+                now = self.clock.now()
+                closed = replace(each, status=AttemptStatus.CLOSED, cost=each.reserved, ended_at=now, result="lost")
                 await self.close_attempt(owner, closed)
 
     async def release(self, tenant: str, response_id: str) -> None:
@@ -138,3 +158,10 @@ class Ledger:
         found = await self.store.find(Container.MONEY, kind="reservation", status=status, before=before)
         held = [(each.key.parts[0], Reservation.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in held)
+
+    async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, Attempt]]:
+        """Return attempts of all tenants that are open since before a time: the sweeper's question."""
+        status = AttemptStatus.OPEN.value
+        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before)
+        opened = [(each.key.parts[0], Attempt.from_document(each.document.body)) for each in found]
+        return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in opened)

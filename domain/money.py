@@ -87,7 +87,8 @@ class AttemptStatus(StrEnum):
 class Attempt:
     """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
 
-    Times are seconds since the epoch; `reserved` is charged where the attempt never closed.
+    Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
+    worst case anew. `counters` are the ids of the budgets that it counts in.
     """
 
     response: str
@@ -105,6 +106,7 @@ class Attempt:
     cost: Decimal | None = None
     result: str = ""
     reason: str = ""
+    counters: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -129,6 +131,7 @@ class Attempt:
             "cost": None if self.cost is None else str(self.cost),
             "result": self.result,
             "reason": self.reason,
+            "counters": list(self.counters),
         }
 
     @classmethod
@@ -149,11 +152,19 @@ class Attempt:
             cost=None if body["cost"] is None else Decimal(body["cost"]),
             result=body["result"],
             reason=body["reason"],
+            counters=tuple(body.get("counters", ())),
         )
 
 
 def attempt_prefix(response: str) -> str:
     return f"attempt_{response}_"
+
+
+def opened_again(before: Attempt, worst: Decimal) -> Attempt:
+    """Return the record of an attempt that runs once more: to what it cost or holds, its worst case is added."""
+    owed = before.reserved if before.status is AttemptStatus.OPEN else before.cost or Decimal(0)
+    deliveries = before.deliveries + 1
+    return replace(before, status=AttemptStatus.OPEN, reserved=owed + worst, cost=None, deliveries=deliveries)
 
 
 def turn_cost(attempts: tuple[Attempt, ...]) -> Decimal:

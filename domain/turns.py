@@ -51,6 +51,7 @@ class Response:
     traceparent: str = ""
     reads_before: int = 0
     left_out: int = 0
+    warning: str = ""
     sources: tuple[str, ...] = ()
     form: Form = field(default_factory=Form)
 
@@ -98,6 +99,7 @@ class Response:
             "traceparent": self.traceparent,
             "reads_before": self.reads_before,
             "left_out": self.left_out,
+            "warning": self.warning,
             "sources": list(self.sources),
             "form": self.form.to_document(),
             "roles": list(self.owner.roles),
@@ -130,6 +132,7 @@ class Response:
             traceparent=body["traceparent"],
             reads_before=body.get("reads_before", 0),
             left_out=body.get("left_out", 0),
+            warning=body.get("warning", ""),
             sources=tuple(body.get("sources", ())),
             form=Form.from_document(body["form"]) if body.get("form") else Form(),
         )

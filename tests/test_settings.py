@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.budgets import Scope
 from domain.errors import ConfigurationError
 from settings import PREFIX, ROOT, Settings, read_settings
 
@@ -21,6 +22,7 @@ EXAMPLES = {
     "GANGLION_IDENTITY_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
+    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in Scope},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }
 
@@ -112,6 +114,9 @@ MISTAKES = {
     "GANGLION_TOKEN_AUTHORITY": "http://login.example",
     "GANGLION_TELEMETRY": "file",
     "GANGLION_BODY_LIMIT": "0",
+    "GANGLION_BUDGET_TENANT_DAY": "-1",
+    "GANGLION_BUDGET_OWNER_DAY": "much",
+    "GANGLION_BUDGET_WARN_SHARE": "NaN",
 }
 
 

@@ -1,6 +1,7 @@
 """Does a request become exactly one turn, whatever breaks and however often it is sent?"""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from clients.turns import Turns
+from domain.budgets import Budgets, Scope
 from domain.log import Status
 from domain.money import ReservationStatus
 from domain.turns import Response
@@ -243,3 +245,21 @@ async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
     assert answer.status_code == 404
     assert answer.json()["error"]["param"] == "input[1].id"
     assert "response" not in await one.stored()
+
+
+async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks_do_not_repeat_it() -> None:
+    store = MemoryStore(FakeClock())
+    one = held(store)
+    one.world.ledger.book.budgets = Budgets(limits={Scope.OWNER_DAY: Decimal("0.0001")})
+    refused = await ask(one)
+    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
+    error = refused.json()["error"]
+    assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
+    assert error["message"] == "Your budget for the day has no room for this turn."
+    assert responses(store) == []
+
+
+async def test_a_budget_that_is_nearly_used_up_is_told_beside_the_metadata() -> None:
+    one = held(MemoryStore(FakeClock()))
+    one.world.ledger.book.budgets = Budgets(limits={Scope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001"))
+    assert (await ask(one)).json()["metadata"]["ganglion_budget"] == "Your budget for the day is nearly used up."

@@ -1,0 +1,98 @@
+"""How do an attempt's record and every budget that it counts in change in one batch?
+
+A batch whose counter is not there yet creates it and is tried again; all else that a batch refuses is for the caller.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+
+from clients.clock import Clock
+from clients.store import Add, Container, Create, Key, Operation, Replace, Store
+from domain.budgets import TAKEN, Budgets, Counter, Scope, counters_of, moved, new_counter, refusal, warning
+from domain.errors import Conflict, Exhausted
+from domain.money import Attempt
+from domain.owners import Owner
+
+NO_ROOM = "has no room for this turn."
+NEARLY = "is nearly used up."
+
+
+class BudgetBook:
+    """The counters of all tenants."""
+
+    def __init__(self, store: Store, clock: Clock, budgets: Budgets) -> None:
+        self.store = store
+        self.clock = clock
+        self.budgets = budgets
+
+    def counters(self, *, subject: str, response: str, at: float) -> Mapping[str, Counter]:
+        return counters_of(self.budgets, subject=subject, response=response, at=at)
+
+    def names(self, attempt: Attempt) -> tuple[str, ...]:
+        """Return the ids of the counters that a new attempt counts in."""
+        return tuple(self.counters(subject=attempt.subject, response=attempt.response, at=attempt.started_at))
+
+    async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
+        """Return a warning where a budget is nearly used up, else nothing; raises Exhausted where one has no room.
+
+        Nothing is held: between here and the turn's attempts others may take what is there.
+        """
+        counters = self.counters(subject=owner.subject, response=response, at=self.clock.now())
+        limited = [each for each in counters.values() if each.limit is not None]
+        amounts = await asyncio.gather(*(self.taken(owner.tenant, each.id) for each in limited))
+        taken = dict(zip((each.id for each in limited), amounts, strict=True))
+        refused = refusal(limited, taken, amount)
+        if refused:
+            raise no_room(refused)
+        near = warning(self.budgets, limited, taken, amount)
+        return f"{near.value} {NEARLY}" if near else ""
+
+    async def taken(self, tenant: str, counter: str) -> int:
+        found = await self.store.read(Key(container=Container.MONEY, parts=(tenant,)), counter)
+        return found.body[TAKEN] if found else 0
+
+    async def hold(self, key: Key, write: Create | Replace, *, before: Attempt | None, after: Attempt) -> None:
+        """Write the record of an attempt that opens; raises Exhausted where a budget has no room for what it holds."""
+        counters = self.counters(subject=after.subject, response=after.response, at=after.started_at)
+        limits = {each.id: each.limit for each in counters.values() if each.limit is not None}
+        try:
+            await self.write(key, write, before=before, after=after, limits=limits)
+        except Exhausted as error:
+            raise no_room(counters[error.identifier].scope) from error
+
+    async def write(
+        self,
+        key: Key,
+        write: Create | Replace,
+        *,
+        before: Attempt | None,
+        after: Attempt,
+        limits: Mapping[str, int] | None = None,
+    ) -> None:
+        """Write an attempt's record and count what changes by it. Raises Conflict where the record is another."""
+        amounts, known = moved(before, after), limits or {}
+        adds: list[Operation] = [
+            Add(id=name, amounts=amounts, at_most={TAKEN: known[name]} if name in known else {})
+            for name in after.counters
+            if any(amounts.values())
+        ]
+        missing: set[str] = set()
+        while True:
+            try:
+                return await self.store.commit(key, (write, *adds))
+            except Conflict as error:
+                if error.identifier in {write.id, *missing}:
+                    raise
+                missing.add(error.identifier)
+                await self.begin(key, error.identifier)
+
+    async def begin(self, key: Key, counter: str) -> None:
+        """Create a counter; where another was first, theirs counts."""
+        with suppress(Conflict):
+            await self.store.commit(key, (Create(id=counter, body=new_counter(self.clock.now())),))
+
+
+def no_room(scope: Scope) -> Exhausted:
+    return Exhausted(f"{scope.value} {NO_ROOM}", identifier=scope.name.lower())

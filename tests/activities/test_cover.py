@@ -1,0 +1,93 @@
+"""Does a turn that no budget covers end honestly, and pay for what it got?"""
+
+from decimal import Decimal
+
+from clients.ledger import Ledger, money_key
+from domain.budgets import HELD, TAKEN, Budgets, Scope
+from domain.log import Status
+from domain.money import Attempt, AttemptStatus, nanos, turn_cost
+from tests.fakes.backends import FakeBackend, breaks, says
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER, World, backend
+
+
+def world(script: FakeBackend, **limits: str) -> World:
+    clock = FakeClock()
+    one = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), script)})
+    budgets = Budgets(limits={Scope[name]: Decimal(limit) for name, limit in limits.items()})
+    one.ledger.book = Ledger(one.store, clock, budgets).book
+    return one
+
+
+def attempt_of(response: str, at: float) -> Attempt:
+    return Attempt(
+        response=response,
+        subject=OWNER.subject,
+        number=1,
+        backend="main",
+        price="tokens",
+        reserved=Decimal("0.01"),
+        started_at=at,
+    )
+
+
+async def counted(one: World, name: str) -> tuple[int, int]:
+    found = await one.store.read(money_key(OWNER.tenant), name)
+    assert found
+    return found.body[TAKEN], found.body[HELD]
+
+
+async def test_a_turn_that_loses_its_cover_on_the_way_fails_and_says_why_and_calls_nobody() -> None:
+    script = FakeBackend(says("never"))
+    one = world(script, TENANT_DAY="0.01")
+    response = await one.admit("hello")
+    rich = Ledger(one.store, one.clock)
+    other = await one.admit("another")
+    await rich.open_attempt(OWNER, attempt_of(other.id, one.clock.now()))
+    await one.run(response)
+    log = await one.log(response)
+    assert log.status is Status.FAILED
+    assert log.ending
+    assert log.ending.code == "insufficient_quota"
+    assert log.ending.message == "Your organisation's budget for the day has no room for this turn."
+    assert script.calls == []
+    assert await one.ledger.attempts(OWNER, response.id) == ()
+
+
+async def worst_case() -> Decimal:
+    """Return what the first attempt of a turn holds."""
+    one = world(FakeBackend(says("one")))
+    response = await one.admit("hello")
+    await one.run(response)
+    (attempt,) = await one.ledger.attempts(OWNER, response.id)
+    return attempt.reserved
+
+
+async def test_a_second_attempt_without_cover_leaves_what_the_first_one_cost() -> None:
+    script = FakeBackend(breaks("one two"), says(" three"))
+    one = world(script, RESPONSE="0.01")
+    response = await one.admit("hello")
+    one.ledger.book.budgets = Budgets(limits={Scope.RESPONSE: await worst_case()})
+    await one.run(response)
+    log = await one.log(response)
+    attempts = await one.ledger.attempts(OWNER, response.id)
+    assert log.status is Status.FAILED, attempts
+    assert log.ending
+    assert log.ending.message == "The budget for one response has no room for this turn."
+    assert [item.text for item in log.items] == ["one two"]
+    assert [each.status for each in attempts] == [AttemptStatus.CLOSED]
+    assert len(script.calls) == 1
+    taken, held = await counted(one, f"budget_response_{response.id}")
+    assert (taken, held) == (nanos(turn_cost(attempts)), 0)
+    assert taken > 0
+
+
+async def test_a_whole_turn_leaves_its_cost_in_every_budget_and_holds_nothing() -> None:
+    one = world(FakeBackend(says("one two")))
+    response = await one.admit("hello")
+    await one.run(response)
+    cost = nanos(turn_cost(await one.ledger.attempts(OWNER, response.id)))
+    assert cost > 0
+    found = await one.store.list(money_key(OWNER.tenant), prefix="budget_")
+    assert [(each.body[TAKEN], each.body[HELD]) for each in found] == [(cost, 0)] * 4

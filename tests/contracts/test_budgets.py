@@ -1,0 +1,187 @@
+"""Does a budget hold on every store, however many want of it at once and whoever dies in the middle?"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from clients.budgets import BudgetBook
+from clients.ledger import Ledger, money_key
+from clients.store import Container, Document, Found, Key, Operation, Store
+from domain.budgets import HELD, TAKEN, Budgets, Scope
+from domain.errors import Exhausted, Retryable
+from domain.money import Attempt, AttemptStatus, nanos
+from domain.owners import Owner
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import Fault, Faults, FlakyStore
+
+TENANT = "tenant"
+WORST = Decimal("0.01")
+WANTED = {"memory": 1000, "sqlite": 1000, "cosmos": 60}
+"""How many want of a budget for three tenths of them; the local Cosmos DB shares this machine."""
+
+PROCESSES = 20
+FAR = 1e12
+ALL_FAULTS = tuple(Fault)
+
+
+class Watched:
+    """A store that looks at the counters after every commit."""
+
+    def __init__(self, store: Store, limit: Decimal) -> None:
+        self.store = store
+        self.limit = nanos(limit)
+        self.seen = 0
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        return await self.store.read(key, identifier)
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        return await self.store.list(key, prefix=prefix, after=after, limit=limit)
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        await self.store.commit(key, operations)
+        found = await self.store.read(key, "budget_tenant_2027-01-15")
+        if found:
+            self.seen += 1
+            assert 0 <= found.body[HELD] <= found.body[TAKEN] <= self.limit
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        return await self.store.find(container, kind=kind, status=status, before=before, limit=limit)
+
+    async def close(self) -> None:
+        await self.store.close()
+
+
+@pytest.fixture
+def wanted(request: pytest.FixtureRequest) -> int:
+    return WANTED[request.node.callspec.params["make_store"]]
+
+
+def owner_of(number: int) -> Owner:
+    return Owner(tenant=TENANT, subject=f"user:{number % 7}")
+
+
+def attempt_of(number: int, at: float) -> Attempt:
+    return Attempt(
+        response=f"resp_{number}",
+        subject=owner_of(number).subject,
+        number=1,
+        backend="main",
+        price="tokens",
+        reserved=WORST,
+        started_at=at,
+    )
+
+
+def costs(number: int) -> Decimal:
+    return WORST * (number % 10) / 10
+
+
+async def turn(ledger: Ledger, number: int, clock: FakeClock) -> bool:
+    """Spend as a turn does, each step repeated as the host repeats it; False where no budget covered it."""
+    owner, record = owner_of(number), attempt_of(number, clock.now())
+    for _ in range(9):
+        try:
+            await ledger.reserve(owner, record.response, WORST)
+            opened = await ledger.open_attempt(owner, record)
+            closed = replace(opened, status=AttemptStatus.CLOSED, cost=costs(number), ended_at=clock.now())
+            await ledger.close_attempt(owner, closed)
+            await ledger.settle(owner, record.response)
+        except Retryable:
+            continue
+        except Exhausted:
+            return False
+        return True
+    return False
+
+
+async def swept(ledger: Ledger) -> None:
+    """Settle and close what is left, as the sweeper does, until nothing is."""
+    while found := await ledger.open_reservations(before=FAR):
+        for owner, held in found:
+            await ledger.settle(owner, held.response)
+    while found := await ledger.open_attempts(before=FAR):
+        for owner, attempt in found:
+            await ledger.close_lost(owner, (attempt,))
+
+
+async def counters(store: Store) -> Mapping[str, Document]:
+    return {each.id: each for each in await store.list(money_key(TENANT), prefix="budget_")}
+
+
+async def spent(store: Store) -> Decimal:
+    found = await store.list(money_key(TENANT), prefix="attempt_", limit=5000)
+    return sum((Attempt.from_document(each.body).cost or Decimal(0) for each in found), Decimal(0))
+
+
+async def test_a_budget_for_three_tenths_lets_exactly_these_hold_of_it(
+    store: Store, clock: FakeClock, wanted: int
+) -> None:
+    limit = WORST * wanted * 3 / 10
+    watched = Watched(store, limit)
+    ledger = Ledger(watched, clock, Budgets(limits={Scope.TENANT_DAY: limit}))
+
+    async def one(number: int) -> bool:
+        try:
+            await ledger.open_attempt(owner_of(number), attempt_of(number, clock.now()))
+        except Exhausted:
+            return False
+        return True
+
+    covered = await asyncio.gather(*(one(number) for number in range(wanted)))
+    assert sum(covered) == wanted * 3 // 10
+    assert watched.seen >= sum(covered)
+    day = (await counters(store))["budget_tenant_2027-01-15"]
+    assert (day.body[TAKEN], day.body[HELD]) == (nanos(limit), nanos(limit))
+
+
+def processes(store: Store, wanted: int, clock: FakeClock, budgets: Budgets) -> Iterator[tuple[Ledger, range]]:
+    """Give each process its turns; most die early, and lose answers before."""
+    for process in range(PROCESSES):
+        faults = Faults(rate=0.02, pause=2, kinds=ALL_FAULTS)
+        flaky = FlakyStore(store, Random(process), faults)  # noqa: S311 - a test's seed
+        yield Ledger(flaky, clock, budgets), range(process, wanted, PROCESSES)
+
+
+async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the_sweeps(
+    store: Store, clock: FakeClock, wanted: int
+) -> None:
+    limit = WORST * wanted * 3 / 10
+    budgets = Budgets(limits={Scope.TENANT_DAY: limit, Scope.RESPONSE: WORST * 5})
+    watched = Watched(store, limit)
+    tasks = [
+        turn(ledger, number, clock)
+        for ledger, numbers in processes(watched, wanted, clock, budgets)
+        for number in numbers
+    ]
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert not [end for end in ends if isinstance(end, AssertionError)]
+    assert any(isinstance(end, BaseException) for end in ends)
+    await swept(Ledger(watched, clock, budgets))
+    found = await counters(store)
+    assert {each.body[HELD] for each in found.values()} == {0}
+    total = nanos(await spent(store))
+    day, month = found["budget_tenant_2027-01-15"], found["budget_tenant_2027-01"]
+    assert day.body[TAKEN] == month.body[TAKEN] == total <= nanos(limit)
+    days = [
+        each.body[TAKEN] for name, each in found.items() if name.startswith("budget_owner") and name.count("-") == 2
+    ]
+    assert sum(days) == total
+
+
+async def test_a_check_holds_nothing_and_warns_before_it_refuses(store: Store, clock: FakeClock) -> None:
+    book = BudgetBook(store, clock, Budgets(limits={Scope.OWNER_MONTH: Decimal(1)}))
+    ledger = Ledger(store, clock, book.budgets)
+    owner = owner_of(0)
+    assert await book.check(owner, "resp_0", Decimal("0.8")) == ""
+    await ledger.open_attempt(owner, replace(attempt_of(0, clock.now()), reserved=Decimal("0.8")))
+    assert await book.check(owner, "resp_7", Decimal("0.2")) == "Your budget for the month is nearly used up."
+    with pytest.raises(Exhausted, match=r"^Your budget for the month has no room for this turn\.$"):
+        await book.check(owner, "resp_7", Decimal("0.2") + Decimal("1e-9"))
+    assert await book.check(owner_of(1), "resp_1", Decimal("0.8")) == ""
