@@ -1,13 +1,13 @@
 """Which functions does the app have, and what triggers them?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from devhost.supervisor.messages import Ready
 
 DURABLE_NAME = {"orchestrationTrigger": "orchestration", "activityTrigger": "activity", "entityTrigger": "entityName"}
-SUPPORTED = frozenset({"httpTrigger", "timerTrigger", "orchestrationTrigger", "activityTrigger", "warmupTrigger"})
+SUPPORTED = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", *DURABLE_NAME})
 SUPPORTED_BINDINGS = SUPPORTED | {"durableClient", "http"}
 
 
@@ -31,11 +31,12 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Functions by their name; orchestrators and activities by their durable name in lower case."""
+    """Functions by their name; orchestrators, activities and entities by their durable name in lower case."""
 
     functions: Mapping[str, Function]
     orchestrators: Mapping[str, Function]
     activities: Mapping[str, Function]
+    entities: Mapping[str, Function] = field(default_factory=dict[str, Function])
     http: str | None = None
 
     def of_type(self, type_: str) -> list[Function]:
@@ -51,6 +52,7 @@ def catalog_from_ready(ready: Ready) -> Catalog:
         functions={one.name: one for one in sorted(functions, key=lambda one: one.name.lower())},
         orchestrators=durable(functions, "orchestrationTrigger"),
         activities=durable(functions, "activityTrigger"),
+        entities=durable(functions, "entityTrigger"),
         http=ready.http,
     )
 

@@ -88,7 +88,9 @@ class Host:
             executor=WorkerExecutor(
                 supervisor=self.supervisor, catalog=lambda: self.catalog, version=self.host_json.version
             ),
-            limits=Limits(turns=self.host_json.turns, activities=self.host_json.activities),
+            limits=Limits(
+                turns=self.host_json.turns, activities=self.host_json.activities, entities=self.host_json.entities
+            ),
             tasks=self.tasks,
         )
         self.timers = TimerFunctions(

@@ -50,6 +50,7 @@ class HostSettings:
     version: str | None = None
     turns: int = 10
     activities: int = 10
+    entities: int = 10
     unknown: tuple[str, ...] = ()
 
 
@@ -107,6 +108,7 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         version=durable.get("defaultVersion"),
         turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
         activities=durable.get("maxConcurrentActivityFunctions", at_once),
+        entities=durable.get("maxConcurrentEntityFunctions", at_once),
         unknown=unknown_keys(host),
     )
 

@@ -4,12 +4,15 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
+from devhost.engine.entity_rows import put_operation
 from devhost.engine.events import Event, Kind, Parent, encode
 from devhost.engine.model import (
     TERMINAL,
+    CallEntity,
     CancelTimer,
     Command,
     RunActivity,
+    SignalEntity,
     Start,
     StartChild,
     StartTimer,
@@ -47,6 +50,7 @@ class Effects:
     work: tuple[Work, ...] = ()
     timers: tuple[Timer, ...] = ()
     wake: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
 
 
 def commit_turn(store: Store, turn: TurnCommit) -> Effects | None:
@@ -124,6 +128,11 @@ def apply(database: sqlite3.Connection, turn: TurnCommit, command: Command) -> E
             return Effects()
         case StartChild():
             return Effects(wake=(insert_child(database, turn, command),))
+        case CallEntity() | SignalEntity():
+            parent = Parent(instance=turn.instance, execution=turn.execution, task=command.id, name=turn.name)
+            waiting = parent if isinstance(command, CallEntity) else None
+            put_operation(database, command.entity, command.operation, command.input, waiting)
+            return Effects(entities=(command.entity,))
 
 
 def insert_work(database: sqlite3.Connection, turn: TurnCommit, command: RunActivity) -> Work:
@@ -180,4 +189,5 @@ def merge(effects: list[Effects]) -> Effects:
         work=tuple(one for e in effects for one in e.work),
         timers=tuple(one for e in effects for one in e.timers),
         wake=tuple(one for e in effects for one in e.wake),
+        entities=tuple(one for e in effects for one in e.entities),
     )

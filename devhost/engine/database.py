@@ -33,6 +33,11 @@ CREATE TABLE IF NOT EXISTS timers (
     instance TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL, fire_at REAL NOT NULL,
     PRIMARY KEY (instance, execution, task)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entities (id TEXT PRIMARY KEY, state TEXT NOT NULL, updated REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS operations (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, entity TEXT NOT NULL, name TEXT NOT NULL, input TEXT, parent TEXT
+);
+CREATE INDEX IF NOT EXISTS operations_by_entity ON operations (entity);
 CREATE TABLE IF NOT EXISTS schedules (
     function TEXT PRIMARY KEY, last REAL, next REAL NOT NULL, updated REAL NOT NULL
 );

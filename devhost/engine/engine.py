@@ -10,6 +10,7 @@ from devhost.clock import now
 from devhost.console import say
 from devhost.engine.commit import Effects, commit_turn
 from devhost.engine.database import StorageThread
+from devhost.engine.entities import Entities, EntityStore, Surroundings
 from devhost.engine.events import Event, Kind
 from devhost.engine.model import (
     TERMINAL,
@@ -33,10 +34,11 @@ REMEMBERED_HISTORIES = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many orchestrator turns and activities run at once."""
+    """How many orchestrator turns, activities and entities run at once."""
 
     turns: int
     activities: int
+    entities: int = 10
 
 
 class Engine:
@@ -55,6 +57,10 @@ class Engine:
         self.woken: set[str] = set()
         self.histories: OrderedDict[str, tuple[str, list[Event]]] = OrderedDict()
         self.stopping = False
+        around = Surroundings(begin=self.begin, wake=self.wake, stopping=lambda: self.stopping)
+        self.entities = Entities(
+            store=EntityStore(store=store), storage=storage, executor=executor, around=around, at_once=limits.entities
+        )
 
     async def recover(self) -> None:
         """Takes up what an earlier host left, then starts the clock."""
@@ -62,6 +68,7 @@ class Engine:
         if backlog.work or backlog.instances:
             say(f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again")
         self.look_after(Effects(work=tuple(backlog.work), timers=tuple(backlog.timers), wake=tuple(backlog.instances)))
+        self.entities.wake_all(backlog.entities)
         self.tasks.spawn(self.timers.run())
 
     def stop(self) -> None:
@@ -114,6 +121,7 @@ class Engine:
         self.timers.add(effects.timers)
         for instance in effects.wake:
             self.wake(instance)
+        self.entities.wake_all(effects.entities)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
         if self.stopping:

@@ -19,13 +19,25 @@ class Kind(StrEnum):
     TIMER_CREATED = "timer_created"
     TIMER_FIRED = "timer_fired"
     EVENT_RAISED = "event_raised"
+    ENTITY_CALLED = "entity_called"
+    ENTITY_SIGNALLED = "entity_signalled"
+    ENTITY_COMPLETED = "entity_completed"
+    ENTITY_FAILED = "entity_failed"
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     TERMINATED = "terminated"
     COMPLETED = "completed"
 
 
-SCHEDULING = frozenset({Kind.ACTIVITY_SCHEDULED, Kind.CHILD_CREATED, Kind.TIMER_CREATED})
+SCHEDULING = frozenset(
+    {
+        Kind.ACTIVITY_SCHEDULED,
+        Kind.CHILD_CREATED,
+        Kind.TIMER_CREATED,
+        Kind.ENTITY_CALLED,
+        Kind.ENTITY_SIGNALLED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,7 +81,27 @@ class StartChild:
     version: str | None = None
 
 
-type Scheduled = RunActivity | StartTimer | StartChild
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEntity:
+    """`entity` is @name@key with the name in lower case."""
+
+    id: int
+    entity: str
+    operation: str
+    input: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalEntity:
+    """Takes an id as a call does; nobody waits for it."""
+
+    id: int
+    entity: str
+    operation: str
+    input: str | None
+
+
+type Scheduled = RunActivity | StartTimer | StartChild | CallEntity | SignalEntity
 type Command = Scheduled | CancelTimer
 
 
@@ -140,6 +160,33 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What an entity is asked to do; `parent` waits for the answer, if anybody does."""
+
+    seq: int
+    name: str
+    input: str | None
+    parent: Parent | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Operations for one entity, oldest first. A `state` of None means that the entity does not exist."""
+
+    entity: str
+    state: str | None
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOutcome:
+    """One answer for each operation, and the state after the last. Reasons are JSON texts."""
+
+    state: str | None
+    answers: tuple[Completed | Failed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which instances? Times are seconds since 1970; an empty set of statuses means all."""
 
@@ -155,6 +202,8 @@ class Executor(Protocol):
     async def turn(self, turn: Turn) -> Decision: ...
 
     async def activity(self, work: Work) -> Completed | Failed: ...
+
+    async def entity(self, batch: Batch) -> BatchOutcome: ...
 
 
 class RedeliverError(Exception):

@@ -64,6 +64,7 @@ class Backlog:
     work: list[Work]
     timers: list[Timer]
     instances: list[str]
+    entities: list[str]
 
 
 def started_event(start: Start) -> Event:
@@ -201,8 +202,10 @@ class Store:
             work = database.execute(f"SELECT {WORK} FROM work ORDER BY row").fetchall()  # noqa: S608 - constant columns
             timers = database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
             instances = database.execute("SELECT DISTINCT instance FROM inbox").fetchall()
+            entities = database.execute("SELECT DISTINCT entity FROM operations").fetchall()
         return Backlog(
             work=[work_from_row(row) for row in work],
             timers=[Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in timers],
             instances=[instance for (instance,) in instances],
+            entities=[entity for (entity,) in entities],
         )

@@ -6,6 +6,7 @@ from uuid import NAMESPACE_OID, uuid5
 from devhost.engine.commit import TurnCommit
 from devhost.engine.events import Event, Kind, Parent
 from devhost.engine.model import (
+    CallEntity,
     CancelTimer,
     Command,
     Completed,
@@ -15,6 +16,7 @@ from devhost.engine.model import (
     Failed,
     Instance,
     RunActivity,
+    SignalEntity,
     Start,
     StartChild,
     StartTimer,
@@ -50,7 +52,7 @@ def is_suspended(turn: Turn) -> bool:
     return bool(switches) and switches[-1] is Kind.SUSPENDED
 
 
-def scheduled_event(command: Command, at: float) -> Event | None:
+def scheduled_event(command: Command, execution: str, at: float) -> Event | None:
     match command:
         case RunActivity():
             return Event(kind=Kind.ACTIVITY_SCHEDULED, at=at, id=command.id, name=command.name, input=command.input)
@@ -65,6 +67,16 @@ def scheduled_event(command: Command, at: float) -> Event | None:
                 instance=command.instance,
                 input=command.input,
                 version=command.version,
+            )
+        case CallEntity() | SignalEntity():
+            return Event(
+                kind=Kind.ENTITY_CALLED if isinstance(command, CallEntity) else Kind.ENTITY_SIGNALLED,
+                at=at,
+                id=command.id,
+                name=command.operation,
+                instance=command.entity,
+                input=command.input,
+                execution=execution,
             )
         case CancelTimer():
             return None
@@ -92,7 +104,7 @@ def status_after(turn: Turn, ending: Ending | None) -> tuple[Status, str | None]
 
 def commit_of(turn: Turn, reading: Reading, decision: Decision, at: float) -> TurnCommit:
     status, output = status_after(turn, decision.ending)
-    scheduled = [event for command in decision.commands if (event := scheduled_event(command, at))]
+    scheduled = [e for command in decision.commands if (e := scheduled_event(command, turn.instance.execution, at))]
     events = (*turn.new, *scheduled, Event(kind=Kind.TURN_COMPLETED, at=at))
     return finish(turn, reading, decision, (events, status, output), at)
 

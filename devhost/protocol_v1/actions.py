@@ -1,5 +1,6 @@
 """What did the orchestrator ask for? The SDK's action list, parsed."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +50,16 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskEntity:
+    """`input` is a JSON text of a JSON text, as entities take it."""
+
+    entity: str
+    operation: str
+    input: str
+    signal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitForEvent:
     name: str
 
@@ -68,15 +79,13 @@ class AllOf:
     children: tuple["Action", ...]
 
 
-type Action = Activity | Child | Timer | WaitForEvent | ContinueAsNew | AnyOf | AllOf
+type Action = Activity | Child | Timer | AskEntity | WaitForEvent | ContinueAsNew | AnyOf | AllOf
 
 type Wire = Mapping[str, Any]
 
 NOT_DONE_HERE = {
-    7: "call_entity is not supported by this host yet",
     8: "call_http is not supported by this host: call an activity that makes the request",
-    9: "signal_entity is not supported by this host yet",
-    10: "signal_entity is not supported by this host yet",
+    10: "signalling an entity at a later time is not supported by this host",
 }
 
 
@@ -111,6 +120,24 @@ def timer(wire: Wire) -> Timer:
     return Timer(fire_at=parse_time(wire["fireAt"]), cancelled=wire["isCanceled"])
 
 
+def entity_id(name: str, key: str) -> str:
+    return f"@{name.lower()}@{key}"
+
+
+def ask_entity(wire: Wire, *, signal: bool) -> AskEntity:
+    _, name, key = wire["instanceId"].split("@", 2)
+    given = json.dumps(wire["input"])
+    return AskEntity(entity=entity_id(name, key), operation=wire["operation"], input=given, signal=signal)
+
+
+def call_entity(wire: Wire) -> AskEntity:
+    return ask_entity(wire, signal=False)
+
+
+def signal_entity(wire: Wire) -> AskEntity:
+    return ask_entity(wire, signal=True)
+
+
 def wait_for_event(wire: Wire) -> WaitForEvent:
     return WaitForEvent(name=wire["externalEventName"])
 
@@ -135,6 +162,8 @@ PARSERS = {
     4: continue_as_new,
     5: timer,
     6: wait_for_event,
+    7: call_entity,
+    9: signal_entity,
     11: any_of,
     12: all_of,
 }

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from devhost.engine.events import Kind
 from devhost.engine.model import (
+    CallEntity,
     CancelTimer,
     Command,
     Completed,
@@ -16,6 +17,7 @@ from devhost.engine.model import (
     Failed,
     RunActivity,
     Scheduled,
+    SignalEntity,
     StartChild,
     StartTimer,
     Turn,
@@ -40,13 +42,14 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Which orchestrators and activities exist: lower-case name to the name as it is written.
+    """Which orchestrators, activities and entities exist: lower-case name to the name as it is written.
 
     `version` is that of orchestrations started without one.
     """
 
     orchestrators: Mapping[str, str]
     activities: Mapping[str, str]
+    entities: Mapping[str, str] = field(default_factory=dict[str, str])
     version: str | None = None
 
 
@@ -100,6 +103,8 @@ def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
             return unknown("activity", "an", command.name, names.activities)
         case StartChild() if command.name.lower() not in names.orchestrators:
             return unknown_orchestrator(command.name, names)
+        case CallEntity() | SignalEntity() if (name := command.entity.split("@")[1]) not in names.entities:
+            return unknown("entity", "an", name, names.entities)
         case StartChild() if is_own_line(turn, command.instance):
             return Failed(
                 reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "

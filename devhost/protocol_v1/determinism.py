@@ -1,23 +1,33 @@
 """Does the orchestrator still schedule what it scheduled before?"""
 
 from devhost.engine.events import SCHEDULING, Event, Kind
-from devhost.engine.model import RunActivity, Scheduled, StartChild, StartTimer
+from devhost.engine.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 
 KIND_OF = {
     RunActivity: Kind.ACTIVITY_SCHEDULED,
     StartChild: Kind.CHILD_CREATED,
     StartTimer: Kind.TIMER_CREATED,
+    CallEntity: Kind.ENTITY_CALLED,
+    SignalEntity: Kind.ENTITY_SIGNALLED,
 }
 WAS = {
     Kind.ACTIVITY_SCHEDULED: "an activity task",
     Kind.CHILD_CREATED: "a sub-orchestration task",
     Kind.TIMER_CREATED: "a timer task",
+    Kind.ENTITY_CALLED: "an event send task",
+    Kind.ENTITY_SIGNALLED: "an event send task",
 }
 QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"
 
 
 def name_of(command: Scheduled) -> str | None:
-    return None if isinstance(command, StartTimer) else command.name
+    match command:
+        case StartTimer():
+            return None
+        case CallEntity() | SignalEntity():
+            return command.operation
+        case _:
+            return command.name
 
 
 def same(command: Scheduled, event: Event) -> bool:

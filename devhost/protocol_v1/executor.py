@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from devhost.catalog import Catalog, Function
 from devhost.console import say
-from devhost.engine.model import Completed, Decision, Failed, RedeliverError, Turn, Work
+from devhost.engine.model import Batch, BatchOutcome, Completed, Decision, Failed, RedeliverError, Turn, Work
 from devhost.protocol_v1.decision import (
     Names,
     Verdict,
@@ -16,6 +16,7 @@ from devhost.protocol_v1.decision import (
     unknown,
     unknown_orchestrator,
 )
+from devhost.protocol_v1.entities import context_from_batch, failed_batch, outcome_from_text
 from devhost.protocol_v1.history import context_from_turn
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
@@ -27,6 +28,7 @@ def names_of(catalog: Catalog, version: str | None) -> Names:
         version=version,
         orchestrators={key: one.durable_name for key, one in catalog.orchestrators.items()},
         activities={key: one.durable_name for key, one in catalog.activities.items()},
+        entities={key: one.durable_name for key, one in catalog.entities.items()},
     )
 
 
@@ -90,6 +92,31 @@ class WorkerExecutor:
             text = f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {work.name}"
             return activity_failed(work.name, Raised(message=text, stack=""))
         return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=answer.text)
+
+    async def entity(self, batch: Batch) -> BatchOutcome:
+        await self.ready()
+        name = batch.entity.split("@")[1]
+        function = self.catalog().entities.get(name)
+        if function is None:
+            return self.refuse(batch, unknown("entity", "an", name, self.names().entities).reason)
+        try:
+            answer = await self.invoke(function, f"entity {batch.entity}", context_from_batch(batch), None)
+            return self.entity_outcome(batch, answer)
+        except TimedOutError:
+            return self.refuse(batch, f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {name}")
+
+    def entity_outcome(self, batch: Batch, answer: Answer) -> BatchOutcome:
+        if isinstance(answer, Raised):
+            return self.refuse(batch, answer.message)
+        try:
+            return outcome_from_text(answer.text or "", batch)
+        except (ValueError, KeyError, TypeError) as error:
+            return self.refuse(batch, f"The answer of the entity can't be read: {type(error).__name__}: {error}")
+
+    @staticmethod
+    def refuse(batch: Batch, reason: str) -> BatchOutcome:
+        say(f"entity {batch.entity}: {len(batch.operations)} operations failed: {reason}")
+        return failed_batch(batch, reason)
 
     async def ready(self) -> None:
         await self.supervisor.current(None)

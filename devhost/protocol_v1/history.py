@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from devhost.engine.events import Event, Kind, Parent
 from devhost.engine.model import Instance, Status, Turn
@@ -65,6 +66,27 @@ def raised(event: Event) -> Wire:
     return {"Name": event.name, "Input": event.input}
 
 
+def request_id(execution: str | None, task: int) -> str:
+    """By this the SDK finds the task that an answer belongs to."""
+    return str(uuid5(NAMESPACE_OID, f"{execution}:{task}:entity"))
+
+
+def asked_entity(event: Event) -> Wire:
+    asked = {
+        "op": event.name,
+        "signal": event.kind is Kind.ENTITY_SIGNALLED,
+        "id": request_id(event.execution, event.id),
+        "input": event.input,
+    }
+    return {"InstanceId": event.instance, "Name": "op", "Input": json.dumps(asked)}
+
+
+def entity_answered(event: Event) -> Wire:
+    failed = {"exceptionType": "Error"} if event.kind is Kind.ENTITY_FAILED else {}
+    name = request_id(event.execution, event.task)
+    return {"Name": name, "Input": json.dumps({"result": event.result or "null"} | failed)}
+
+
 def reason(event: Event) -> Wire:
     return {"Reason": event.reason}
 
@@ -96,6 +118,10 @@ WIRE: dict[Kind, tuple[int, str, Callable[[Event], Wire]]] = {
     Kind.TURN_STARTED: (12, "OrchestratorStarted", nothing),
     Kind.TURN_COMPLETED: (13, "OrchestratorCompleted", nothing),
     Kind.EVENT_RAISED: (15, "EventRaised", raised),
+    Kind.ENTITY_CALLED: (14, "EventSent", asked_entity),
+    Kind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
+    Kind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
+    Kind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
     Kind.SUSPENDED: (19, "ExecutionSuspended", reason),
     Kind.RESUMED: (20, "ExecutionResumed", reason),
 }

@@ -1,9 +1,8 @@
 """How do durable clients talk to the engine over HTTP?"""
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -22,25 +21,14 @@ from devhost.engine.model import (
     Status,
 )
 from devhost.protocol_v1.client import links
+from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed
+from devhost.protocol_v1.requests import Handler, RefusedError, json_body, refused
 from devhost.protocol_v1.status import query_from_wire, show_from_query, status_code, status_to_wire
 from devhost.settings import HostSettings
 
 LONGEST_ID = 256
 ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]*")
-
-type Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-
-class RefusedError(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-def refused(status: int, message: str) -> web.Response:
-    """Clients of the SDK read ExceptionMessage, people read Message."""
-    return web.json_response({"Message": message, "ExceptionMessage": message}, status=status)
 
 
 def answering(handler: Handler) -> Handler:
@@ -57,18 +45,6 @@ def answering(handler: Handler) -> Handler:
             return web.Response(status=410)
 
     return answered
-
-
-async def json_body(request: web.Request) -> str | None:
-    """The body as JSON text, None when it is empty."""
-    text = (await request.read()).decode("utf-8", "replace")
-    if not text:
-        return None
-    try:
-        json.loads(text)
-    except ValueError:
-        raise RefusedError(400, "The request body is not valid JSON.") from None
-    return text
 
 
 def seconds_of(request: web.Request, name: str) -> float:
@@ -112,11 +88,10 @@ class DurableApi:
             ("POST", f"{one}/terminate", self.terminate),
             ("POST", f"{one}/suspend", self.suspend),
             ("POST", f"{one}/resume", self.resume),
-            ("GET", f"{prefix}/entities/{{rest:.*}}", self.not_here),
-            ("POST", f"{prefix}/entities/{{rest:.*}}", self.not_here),
             ("POST", f"{one}/rewind", self.not_here),
             ("POST", f"{one}/restart", self.not_here),
         ]
+        routes += EntityApi(entities=self.engine.entities).routes(prefix)
         for method, path, handler in routes:
             application.router.add_route(method, path, answering(handler))
 
@@ -218,4 +193,4 @@ class DurableApi:
         return refused(501, "This host does not purge by time and status yet.")
 
     async def not_here(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
-        return refused(501, "This host does not rewind or restart instances and has no entities yet.")
+        return refused(501, "This host does not rewind or restart instances yet.")

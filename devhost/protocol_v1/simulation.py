@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devhost.engine.events import Event, Kind
-from devhost.engine.model import RunActivity, Scheduled, StartChild, StartTimer
+from devhost.engine.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.protocol_v1.actions import (
     Action,
     Activity,
     AllOf,
     AnyOf,
+    AskEntity,
     Child,
     ContinueAsNew,
     Retry,
@@ -29,6 +30,8 @@ COMPLETIONS = {
     Kind.ACTIVITY_COMPLETED: True,
     Kind.CHILD_COMPLETED: True,
     Kind.TIMER_FIRED: True,
+    Kind.ENTITY_COMPLETED: True,
+    Kind.ENTITY_FAILED: False,
     Kind.ACTIVITY_FAILED: False,
     Kind.CHILD_FAILED: False,
 }
@@ -166,6 +169,8 @@ class Simulation:
         self.commands.append(command)
         if isinstance(command, StartTimer) and command.cancelled:
             return resolved(succeeded=False)
+        if isinstance(command, SignalEntity):
+            return resolved(succeeded=True)
         pending = self.open[number] = Pending()
         return pending
 
@@ -185,20 +190,23 @@ class Simulation:
 
     def begin(self, action: Action) -> Awaitable[bool]:
         match action:
+            case AskEntity():
+                begun = self.schedule(self.entity(action))
             case Activity() | Child():
                 make = self.activity(action) if isinstance(action, Activity) else self.child(action)
-                return self.schedule(make) if action.retry is None else self.retried(action.retry, make)
+                begun = self.schedule(make) if action.retry is None else self.retried(action.retry, make)
             case Timer():
-                return self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
+                begun = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
             case WaitForEvent():
-                return self.wait_for(action.name)
+                begun = self.wait_for(action.name)
             case ContinueAsNew():
                 self.continued = action
-                return resolved(succeeded=True)
+                begun = resolved(succeeded=True)
             case AnyOf():
-                return self.first_of([self.start(child) for child in action.children])
+                begun = self.first_of([self.start(child) for child in action.children])
             case AllOf():
-                return self.all_of([self.start(child) for child in action.children])
+                begun = self.all_of([self.start(child) for child in action.children])
+        return begun
 
     def start(self, action: Action) -> Pending:
         begun = self.begin(action)
@@ -226,6 +234,10 @@ class Simulation:
 
     def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], Scheduled]:
         return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
+
+    def entity(self, action: AskEntity) -> Callable[[int], Scheduled]:
+        make = SignalEntity if action.signal else CallEntity
+        return lambda number: make(id=number, entity=action.entity, operation=action.operation, input=action.input)
 
     @staticmethod
     async def all_of(children: list[Pending]) -> bool:

@@ -11,10 +11,14 @@ import pytest
 
 from devhost.engine.database import DatabaseVersionError, StorageThread, connect
 from devhost.engine.engine import Engine, Limits
+from devhost.engine.entities import EntityStore
 from devhost.engine.events import Event, Kind
 from devhost.engine.lock import DatabaseInUseError, take_lock
 from devhost.engine.model import (
     TERMINAL,
+    Batch,
+    BatchOutcome,
+    CallEntity,
     Completed,
     ContinuedAsNew,
     Decision,
@@ -26,6 +30,7 @@ from devhost.engine.model import (
     Query,
     RedeliverError,
     RunActivity,
+    SignalEntity,
     Start,
     StartChild,
     StartTimer,
@@ -60,6 +65,7 @@ class ScriptedExecutor:
     activity_ends: Callable[[Work], Awaitable[Completed | Failed]] | None = None
     turns: list[Turn] = field(default_factory=list[Turn])
     activities: list[Work] = field(default_factory=list[Work])
+    batches: list[Batch] = field(default_factory=list[Batch])
 
     async def turn(self, turn: Turn) -> Decision:
         self.turns.append(turn)
@@ -68,6 +74,13 @@ class ScriptedExecutor:
     async def activity(self, work: Work) -> Completed | Failed:
         self.activities.append(work)
         return await self.activity_ends(work) if self.activity_ends else Completed(output=work.input)
+
+    async def entity(self, batch: Batch) -> BatchOutcome:
+        """An entity that counts its operations and answers with the count so far."""
+        before = int(batch.state or "0")
+        self.batches.append(batch)
+        answers = tuple(Completed(output=str(before + n + 1)) for n in range(len(batch.operations)))
+        return BatchOutcome(state=str(before + len(answers)), answers=answers)
 
 
 @contextlib.asynccontextmanager
@@ -359,6 +372,36 @@ async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
         await engine.start(start("twenty"))
         await ended(engine)
     assert max(most) == 5
+
+
+def asks_twice(turn: Turn) -> Decision:
+    done = events(turn, Kind.ENTITY_COMPLETED)
+    if done:
+        return Decision(ending=Completed(output=done[0].result))
+    signal = SignalEntity(id=0, entity="@count@a", operation="up", input=None)
+    call = CallEntity(id=1, entity="@count@a", operation="up", input=None)
+    return Decision() if turn.past else Decision(commands=(signal, call))
+
+
+async def test_an_entity_answers_whoever_called_it_and_keeps_its_state(path: Path) -> None:
+    async with engine_on(path, ScriptedExecutor(orchestrators={"asks": asks_twice})) as engine:
+        await engine.start(start("asks"))
+        assert (await ended(engine)).output == "2"
+    async with engine_on(path, ScriptedExecutor(orchestrators={})) as engine:
+        assert await engine.entities.state("@count@a") == "2"
+
+
+async def test_signals_that_an_earlier_host_left_are_done_in_one_batch(path: Path) -> None:
+    database = connect(path)
+    for _ in range(3):
+        EntityStore(store=Store(database)).signal("@count@b", "up", None)
+    database.close()
+    executor = ScriptedExecutor(orchestrators={})
+    async with engine_on(path, executor) as engine:
+        await reached(lambda: bool(executor.batches))
+        await reached(lambda: not engine.entities.active)
+        assert await engine.entities.state("@count@b") == "3"
+    assert [len(batch.operations) for batch in executor.batches] == [3]
 
 
 def test_a_database_has_one_host(path: Path) -> None:

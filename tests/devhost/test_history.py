@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from devhost.engine.events import Event, Kind, Parent, decode, encode
 from devhost.engine.model import Instance, Status, Turn
-from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire
+from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire, request_id
 from devhost.protocol_v1.status import Show, compact, status_to_wire
 
 AT = 1795323989.18893
 STAMP = "2026-11-22T05:06:29.1889300Z"
+REQUEST = request_id("e", 9)
 PARENT = Parent(instance="p", execution="e", task=8, name="parent")
 
 EVENTS: list[tuple[Event, dict[str, Any]]] = [
@@ -74,6 +75,34 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     (
         Event(kind=Kind.EVENT_RAISED, at=AT, name="go", input="1"),
         {"EventType": 15, "Name": "go", "Input": "1"},
+    ),
+    (
+        Event(kind=Kind.ENTITY_CALLED, at=AT, id=9, name="add", instance="@c@k", input='"7"', execution="e"),
+        {
+            "EventType": 14,
+            "EventId": 9,
+            "InstanceId": "@c@k",
+            "Name": "op",
+            "Input": f'{{"op": "add", "signal": false, "id": "{REQUEST}", "input": "\\"7\\""}}',
+        },
+    ),
+    (
+        Event(kind=Kind.ENTITY_SIGNALLED, at=AT, id=9, name="add", instance="@c@k", execution="e"),
+        {
+            "EventType": 14,
+            "EventId": 9,
+            "InstanceId": "@c@k",
+            "Name": "op",
+            "Input": f'{{"op": "add", "signal": true, "id": "{REQUEST}", "input": null}}',
+        },
+    ),
+    (
+        Event(kind=Kind.ENTITY_COMPLETED, at=AT, task=9, result="7", execution="e"),
+        {"EventType": 15, "Name": REQUEST, "Input": '{"result": "7"}'},
+    ),
+    (
+        Event(kind=Kind.ENTITY_FAILED, at=AT, task=9, result='"bad op"', execution="e"),
+        {"EventType": 15, "Name": REQUEST, "Input": '{"result": "\\"bad op\\"", "exceptionType": "Error"}'},
     ),
     (Event(kind=Kind.SUSPENDED, at=AT, reason="r"), {"EventType": 19, "Reason": "r"}),
     (Event(kind=Kind.RESUMED, at=AT, reason="r"), {"EventType": 20, "Reason": "r"}),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from devhost.engine.events import Event, Kind
-from devhost.engine.model import RunActivity, Scheduled, StartChild, StartTimer
+from devhost.engine.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.protocol_v1.actions import actions_from_wire, can_desynchronise
 from devhost.protocol_v1.simulation import Simulation
 
@@ -66,14 +66,35 @@ def simulated(*actions: dict[str, Any], events: tuple[Event, ...] = ()) -> Simul
     return simulation
 
 
+def named(command: Scheduled) -> str:
+    match command:
+        case StartTimer():
+            return "timer"
+        case CallEntity() | SignalEntity():
+            return f"{command.entity} {command.operation}"
+        case _:
+            return command.name
+
+
 def shape(commands: list[Scheduled]) -> list[str]:
-    return [f"{c.id} timer" if isinstance(c, StartTimer) else f"{c.id} {c.name}" for c in commands]
+    return [f"{c.id} {named(c)}" for c in commands]
 
 
 def test_top_level_actions_run_one_after_the_other() -> None:
     assert shape(simulated(call("a"), call("b")).commands) == ["0 a"]
     assert shape(simulated(call("a"), call("b"), events=(done(0),)).commands) == ["0 a", "1 b"]
     assert simulated(call("a"), call("b"), events=(done(0), done(1))).ended
+
+
+def ask(kind: int) -> dict[str, Any]:
+    return {"actionType": kind, "instanceId": "@counter@k", "operation": "add", "input": "7"}
+
+
+def test_a_signal_takes_an_id_and_is_over_and_a_call_waits_for_its_answer() -> None:
+    actions = (ask(9), ask(7), call("a"))
+    assert shape(simulated(*actions).commands) == ["0 @counter@k add", "1 @counter@k add"]
+    answered = Event(kind=Kind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
+    assert shape(simulated(*actions, events=(answered,)).commands)[2:] == ["2 a"]
 
 
 def test_a_failure_lets_the_next_action_run_too() -> None:

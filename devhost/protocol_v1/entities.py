@@ -1,0 +1,45 @@
+"""How does the SDK see an entity and what it is asked, and what does its answer mean?"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from devhost.engine.model import Batch, BatchOutcome, Completed, Failed, Operation
+
+
+def operation_to_wire(operation: Operation) -> dict[str, Any]:
+    return {"name": operation.name, "input": operation.input, "isSignal": operation.parent is None}
+
+
+def context_from_batch(batch: Batch) -> str:
+    """The JSON that the entity trigger receives."""
+    _, name, key = batch.entity.split("@", 2)
+    return json.dumps(
+        {
+            "self": {"name": name, "key": key},
+            "exists": batch.state is not None,
+            "state": batch.state,
+            "batch": [operation_to_wire(one) for one in batch.operations],
+        }
+    )
+
+
+def answer_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
+    text = wire.get("result")
+    return Failed(reason=text or "null") if wire["isError"] else Completed(output=text)
+
+
+def outcome_from_text(text: str, batch: Batch) -> BatchOutcome:
+    """Raises ValueError or KeyError for what is no answer to this batch."""
+    wire = json.loads(text)
+    answers = tuple(answer_from_wire(one) for one in wire["results"])
+    if len(answers) != len(batch.operations):
+        raise ValueError(f"{len(answers)} results for {len(batch.operations)} operations")
+    state = wire.get("entityState")
+    return BatchOutcome(state=(state or "null") if wire["entityExists"] else None, answers=answers)
+
+
+def failed_batch(batch: Batch, reason: str) -> BatchOutcome:
+    """Nothing of the batch counts: the state stays, every caller hears why."""
+    failed = Failed(reason=json.dumps(reason))
+    return BatchOutcome(state=batch.state, answers=(failed,) * len(batch.operations))

@@ -1,0 +1,31 @@
+"""What do all requests to the management API share?"""
+
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+type Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class RefusedError(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def refused(status: int, message: str) -> web.Response:
+    """Clients of the SDK read ExceptionMessage, people read Message."""
+    return web.json_response({"Message": message, "ExceptionMessage": message}, status=status)
+
+
+async def json_body(request: web.Request) -> str | None:
+    """The body as JSON text, None when it is empty."""
+    text = (await request.read()).decode("utf-8", "replace")
+    if not text:
+        return None
+    try:
+        json.loads(text)
+    except ValueError:
+        raise RefusedError(400, "The request body is not valid JSON.") from None
+    return text
