@@ -37,6 +37,7 @@ class Settings:
     limits: Limits
     budgets: Budgets
     body_limit: int
+    model_required: bool
     flush_s: float
     silence_s: float
     default_output_tokens: int
@@ -78,6 +79,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         budgets=read_budgets(reader),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
+        model_required=reader.choice("MODEL_REQUIRED", ("false", "true"), default="false") == "true",
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive),
         default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_int),

@@ -138,6 +138,7 @@ def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
             max_output_tokens=request.max_completion_tokens or request.max_tokens,
         ),
         form=form_of(request),
+        model_named=bool(body.get("model")),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
         ignored=ignored,

@@ -75,8 +75,6 @@ def asked_to_compact(body: dict[str, Any]) -> Asked:
         message = "Missing required parameter: 'model'."
         raise Invalid(message, field="model", code="missing_required_parameter")
     asked = asked_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
-    if not asked.given and not asked.previous:
-        raise Invalid("Missing required parameter: 'input'.", field="input", code="missing_required_parameter")
     return replace(asked, given=(*asked.given, Item(id="", role=Role.USER, text=REQUEST)), store=False)
 
 

@@ -28,8 +28,8 @@ def read_wanted(request: Request, *, usual_order: Order = "desc") -> Wanted:
     """Read `limit`, `after` and `order` of a request for a list; raises Invalid."""
     given = request.query_params
     limit = given.get("limit", str(USUAL))
-    if not (limit.isascii() and limit.isdecimal() and len(limit) < len(str(MOST)) + 1 and 1 <= int(limit) <= MOST):
-        raise Invalid(f"Invalid 'limit': expected 1 to {MOST}.", field="limit", code="invalid_value")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MOST)) and int(limit) <= MOST):
+        raise Invalid(f"Invalid 'limit': expected 0 to {MOST}.", field="limit", code="invalid_value")
     order = given.get("order", usual_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")

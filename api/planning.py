@@ -40,9 +40,13 @@ class Planner:
     prices: Mapping[str, Price]
     default_output_tokens: int
     sources: Sources = field(default_factory=Sources)
+    model_required: bool = False
 
     def check_wish(self, asked: Asked) -> None:
         """Raise Invalid where the caller names a model, backend or tier that is not there."""
+        if self.model_required and not asked.model_named:
+            message = "Missing required parameter: 'model'."
+            raise Invalid(message, field="model", code="missing_required_parameter")
         wish = read_wish(asked.model, asked.metadata.get(TIER), self.fleet)
         if isinstance(wish, Unknown):
             raise refused(wish.problem, wish.reason)

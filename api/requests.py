@@ -72,6 +72,7 @@ class Asked:
     sampling: Sampling
     form: Form = field(default_factory=Form)
     truncates: bool = True
+    model_named: bool = True
     metadata: Mapping[str, str]
     deadline_s: float | None = None
     ignored: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPO
     metadata = request.metadata or {}
     return Asked(
         model=request.model or AUTO,
+        model_named=bool(request.model),
         given=() if request.input is None else read_input(request.input),
         stream=bool(request.stream),
         background=bool(request.background),

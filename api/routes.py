@@ -19,6 +19,7 @@ from api.responses import Responses
 from api.stored_chats import StoredChatFunctions
 from api.streaming import Tail
 from api.unknown import Unknown
+from api.usage import UsageReports
 from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.limits import TurnLimits
@@ -27,6 +28,7 @@ from clients.retention import Retention
 from clients.store import Store
 from clients.stored_chats import StoredChats
 from clients.turns import Turns
+from clients.usage import UsageRows
 from domain.fleet import Fleet
 from domain.prices import Price
 from domain.sources import Sources
@@ -177,10 +179,12 @@ def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     models = Models(authenticator=ports.authenticator, fleet=ports.fleet)
+    usage = UsageReports(authenticator=ports.authenticator, rows=UsageRows(ports.store), clock=ports.clock)
     health = Health(store=ports.store, fleet=ports.fleet)
     return (
         got(ports, "http_models_list", "v1/models", models.list),
         got(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
+        got(ports, "http_usage_list", "v1/usage", usage.list),
         got(ports, "http_healthz", "healthz", health.alive),
         got(ports, "http_readyz", "readyz", health.ready),
     )
@@ -201,6 +205,7 @@ def admission(ports: Ports) -> Admission:
         prices=ports.prices,
         default_output_tokens=ports.settings.default_output_tokens,
         sources=ports.sources,
+        model_required=ports.settings.model_required,
     )
     return Admission(
         turns=ports.turns,

@@ -22,7 +22,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """`partial` is the text of a last assistant message, which the answer continues; `limit` is in tokens."""
+    """`partial` is the text of a last assistant message, which the answer continues; `limit` is in tokens, and so
+    is `length`, of an answer that no command asks for.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -33,6 +35,7 @@ class Ask:
     tool: Json | None
     tools_text: str
     schema: Json | None
+    length: int | None = None
 
     @property
     def conversation(self) -> str:

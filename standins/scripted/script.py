@@ -109,7 +109,8 @@ def vary(ask: Ask, argument: str, take: int) -> str:
 
 def write(ask: Ask, _argument: str, _take: int) -> str:
     said = len(tokens_of(ask.partial or ""))
-    wanted = USUAL_LENGTH if ask.limit is None else said + ask.limit + 1
+    usual = USUAL_LENGTH if ask.limit is None else said + ask.limit + 1
+    wanted = usual if ask.length is None else ask.length
     return filler(ask.conversation, max(wanted, said))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import ClientConnectionResetError, web
 
@@ -39,7 +39,8 @@ class Turn:
 
 
 class ScriptedModel:
-    def __init__(self, *, pace: Pace, continues: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, *, pace: Pace, continues: bool, clock: Callable[[], float], length: int | None = None) -> None:
+        self.length = length
         self.pace = pace
         self.continues = continues
         self.clock = clock
@@ -56,7 +57,7 @@ class ScriptedModel:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         try:
-            ask = ask_from_body(await read_json(request))
+            ask = replace(ask_from_body(await read_json(request)), length=self.length)
             self.check_continuation(ask)
             entry = self.ledger.open(ask, request.headers.get("traceparent"))
             return await self.guard(self.turn(request, ask, entry))

@@ -301,3 +301,12 @@ async def test_headers_of_the_platform_identify_nobody() -> None:
     one.http.headers.pop("authorization")
     headers = {"x-ms-client-principal-id": OWNER.subject, "x-ms-client-principal": "e30="}
     assert (await one.http.get("/v1/models", headers=headers)).status_code == 401
+
+
+async def test_a_model_may_have_to_be_named() -> None:
+    one = api(model_required=True)
+    refused = await one.create({"input": "hi"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "model")
+    assert (await one.create({"input": "hi", "model": "auto"})).status_code == 200
+    chat = await one.http.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]})
+    assert chat.status_code == 400

@@ -1,0 +1,62 @@
+"""What did the judges find? Written to docs/conformance.md by the run itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tests.conformance.judges import ROOT
+
+PAGE: Final = ROOT / "docs" / "conformance.md"
+BEGINNING: Final = """# What the judges say
+
+Written by `make conform`, which asks each judge about a whole product with the scripted model (`tests/conformance`).
+The judges' own test suites run as their authors publish them; ids that they fix stand for objects made for the run.
+"""
+NO_REASON: Final = "not explained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One judge's findings: `failed` and `skipped` name tests."""
+
+    judge: str
+    total: int
+    failed: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+
+    @property
+    def passed(self) -> int:
+        return self.total - len(self.failed) - len(self.skipped)
+
+
+def section(verdict: Verdict, reasons: Mapping[str, str]) -> str:
+    """Return a judge's part of the page; `reasons` explains tests by the beginning of their names."""
+    lines = [f"## {verdict.judge}", "", f"{verdict.passed} of {verdict.total} pass."]
+    rows = [f"| `{name}` | {reason_for(name, reasons)} |" for name in (*verdict.failed, *verdict.skipped)]
+    table = ["", "| does not pass | why |", "|---|---|", *grouped(rows)] if rows else []
+    return "\n".join([*lines, *table, ""])
+
+
+def grouped(rows: Sequence[str]) -> Sequence[str]:
+    return sorted(dict.fromkeys(rows))
+
+
+def reason_for(name: str, reasons: Mapping[str, str]) -> str:
+    return next((reason for beginning, reason in reasons.items() if beginning in name), NO_REASON)
+
+
+def unexplained(verdict: Verdict, reasons: Mapping[str, str]) -> Sequence[str]:
+    return [name for name in verdict.failed if reason_for(name, reasons) == NO_REASON]
+
+
+def write_section(text: str) -> None:
+    """Put a section in place of the one with the same heading, or behind the others."""
+    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else BEGINNING
+    head, *parts = old.split("\n## ")
+    sections = {part.partition("\n")[0]: part for part in parts}
+    fresh = text.removeprefix("## ")
+    sections[fresh.partition("\n")[0]] = fresh
+    joined = "\n## ".join(
+        [head.rstrip("\n") + "\n", *(sections[name].rstrip("\n") + "\n" for name in sorted(sections))]
+    )
+    PAGE.write_text(joined, encoding="utf-8")

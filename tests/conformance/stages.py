@@ -1,0 +1,34 @@
+"""Which product stands before the judges? A whole one, with the scripted model under the names they ask for."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+
+from standins.child import Child, Plan, python
+from standins.instance import ROOT
+from standins.serving import HOST
+from standins.stage import Options, Stage
+
+FLEET = Path(__file__).parent / "fleet.toml"
+LENGTH = "40"
+READY_S = 60.0
+
+
+@contextmanager
+def judged(folder: Path, **environment: str) -> Generator[Stage]:
+    """Start a product whose model answers briefly and at once; `environment` is added to its settings."""
+    command = python("standins.scripted", "--rate", "0", "--length", LENGTH)
+    brief = Child(Plan(name="brief", command=command, environment=environ, log=folder / "brief.log", folder=ROOT))
+    try:
+        port = brief.wait_for(brief.ready_port, READY_S)
+        settings = {
+            "GANGLION_FLEET": str(FLEET),
+            "GANGLION_SCRIPTED_URL": f"http://{HOST}:{port}/v1",
+            "GANGLION_TELEMETRY": "none",
+            **environment,
+        }
+        with Stage(Options(data=folder / "stage", rate=0, environment=settings)) as stage:
+            yield stage
+    finally:
+        brief.stop()
