@@ -28,6 +28,7 @@ from devhost.engine.store import Snapshot, Store
 from devhost.engine.tasks import Tasks
 from devhost.engine.timers import Timers
 from devhost.engine.turns import commit_of, read, terminate_of, terminated, turn_of
+from devhost.engine.upkeep import purge_many, rewind
 
 REMEMBERED_HISTORIES = 2000
 
@@ -92,6 +93,22 @@ class Engine:
         """Raises InstanceNotFoundError or InstanceRunningError."""
         await self.storage.run(self.store.purge, instance)
         self.histories.pop(instance, None)
+
+    async def purge_many(self, query: Query) -> int:
+        """Removes the instances of the query that have ended; returns how many they were."""
+        gone = await self.storage.run(purge_many, self.store, query)
+        for instance in gone:
+            self.histories.pop(instance, None)
+        return len(gone)
+
+    async def rewind(self, instance: str, reason: str) -> None:
+        """Raises InstanceNotFoundError or InstanceNotFailedError."""
+
+        async def rewind_and_wake() -> None:
+            for one in await self.storage.run(rewind, self.store, instance, reason, now()):
+                self.wake(one)
+
+        await asyncio.shield(asyncio.ensure_future(rewind_and_wake()))
 
     async def get(self, instance: str) -> Instance | None:
         return await self.storage.run(self.store.get, instance)

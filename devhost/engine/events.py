@@ -26,6 +26,7 @@ class Kind(StrEnum):
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     TERMINATED = "terminated"
+    REWOUND = "rewound"
     COMPLETED = "completed"
 
 

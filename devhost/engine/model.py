@@ -188,12 +188,17 @@ class BatchOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which instances? Times are seconds since 1970; an empty set of statuses means all."""
+    """Which instances? Times are seconds since 1970; an empty set of statuses means all.
+
+    `after` is the creation and the id of the last one seen: they come in this order.
+    """
 
     created_from: float | None = None
     created_to: float | None = None
     statuses: frozenset[Status] = frozenset()
     prefix: str = ""
+    after: tuple[float, str] | None = None
+    limit: int | None = None
 
 
 class Executor(Protocol):
@@ -216,6 +221,10 @@ class InstanceNotFoundError(Exception):
 
 class InstanceEndedError(Exception):
     """The instance has ended: nothing more can be asked of it."""
+
+
+class InstanceNotFailedError(Exception):
+    """Only what has failed is rewound."""
 
 
 class InstanceRunningError(Exception):

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Any
 
 from devhost.engine.events import Event, Parent, decode, decode_parent, encode, encode_parent
-from devhost.engine.model import TERMINAL, Instance, Start, Status, Work
+from devhost.engine.model import TERMINAL, Instance, Query, Start, Status, Work
 
 INSTANCE = "id, execution, name, status, created, updated, version, input, output, custom_status, trace, parent"
 WORK = "row, instance, execution, task, name, input, trace, redeliveries"
@@ -56,6 +56,20 @@ def forget(database: sqlite3.Connection, instance: str) -> None:
         "DELETE FROM work WHERE instance = ?",
     ):
         database.execute(statement, (instance,))
+
+
+def condition(query: Query) -> tuple[str, list[Any]]:
+    """The WHERE of a query and its values."""
+    parts: list[tuple[str, tuple[Any, ...]]] = [
+        ("created >= ?", (query.created_from or 0.0,)),
+        ("created <= ?", (query.created_to or float("inf"),)),
+        ("substr(id, 1, ?) = ?", (len(query.prefix), query.prefix)),
+    ]
+    if query.statuses:
+        parts.append((f"status IN ({', '.join('?' * len(query.statuses))})", tuple(query.statuses)))
+    if query.after:
+        parts.append(("(created, id) > (?, ?)", query.after))
+    return " AND ".join(text for text, _ in parts), [value for _, values in parts for value in values]
 
 
 def is_free(found: Instance | None) -> bool:

@@ -22,6 +22,7 @@ from devhost.engine.model import (
 from devhost.engine.rows import (
     INSTANCE,
     WORK,
+    condition,
     find_instance,
     forget,
     insert_instance,
@@ -130,14 +131,12 @@ class Store:
         return read_history(self.database, instance)
 
     def query(self, query: Query) -> list[Instance]:
-        low, high = query.created_from or 0.0, query.created_to or float("inf")
+        where, values = condition(query)
         rows = self.database.execute(
-            f"SELECT {INSTANCE} FROM instances WHERE created >= ? AND created <= ? AND substr(id, 1, ?) = ? "  # noqa: S608 - constant columns
-            "ORDER BY created, id",
-            (low, high, len(query.prefix), query.prefix),
+            f"SELECT {INSTANCE} FROM instances WHERE {where} ORDER BY created, id LIMIT ?",  # noqa: S608 - constant columns and conditions
+            (*values, -1 if query.limit is None else query.limit),
         ).fetchall()
-        found = [instance_from_row(row) for row in rows]
-        return [one for one in found if not query.statuses or one.status in query.statuses]
+        return [instance_from_row(row) for row in rows]
 
     def load(self, instance: str, known: tuple[str, int]) -> Snapshot | None:
         """`known` is the execution and the number of events that the reader has already.

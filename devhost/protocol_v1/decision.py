@@ -26,7 +26,11 @@ from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
 from devhost.protocol_v1.simulation import Simulation
 
+LARGEST_CUSTOM_STATUS = 16 * 1024
 MARKER = "\n\n$OutOfProcData$:"
+
+
+TOO_LARGE = "The size of the JSON-serialized custom status must not exceed 16 KB of UTF-16 text."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ def state_from_json(text: str) -> State:
         actions=actions_from_wire(wire["actions"][0] if wire["actions"] else []),
         output=json.dumps(wire["output"]) if wire.get("output") is not None else None,
         error=wire.get("error"),
-        custom_status=None if custom is None else json.dumps(custom),
+        custom_status=None if custom is None else json.dumps(custom, ensure_ascii=False),
     )
 
 
@@ -143,6 +147,10 @@ def simulate(turn: Turn, state: State) -> Simulation:
     return simulation
 
 
+def too_large(custom_status: str | None) -> bool:
+    return custom_status is not None and len(custom_status.encode("utf-16-le")) > LARGEST_CUSTOM_STATUS
+
+
 def versioned(command: Scheduled, names: Names) -> Command:
     if isinstance(command, StartChild) and command.version is None:
         return replace(command, version=names.version)
@@ -173,6 +181,8 @@ def decide(turn: Turn, state: State, names: Names) -> Verdict:
     complaint = find_complaint(before, simulation.commands)
     if complaint is not None:
         return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
+    if too_large(state.custom_status):
+        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, TOO_LARGE)))
     fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
     refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
     if refused is not None:

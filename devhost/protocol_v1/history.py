@@ -91,6 +91,11 @@ def reason(event: Event) -> Wire:
     return {"Reason": event.reason}
 
 
+def rewound(event: Event) -> Wire:
+    """The SDK knows no event of its own for this."""
+    return {"Data": f"Rewound: {event.reason}"}
+
+
 def terminated(event: Event) -> Wire:
     return {"Input": event.reason}
 
@@ -122,6 +127,7 @@ WIRE: dict[Kind, tuple[int, str, Callable[[Event], Wire]]] = {
     Kind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
     Kind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
     Kind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
+    Kind.REWOUND: (17, "GenericEvent", rewound),
     Kind.SUSPENDED: (19, "ExecutionSuspended", reason),
     Kind.RESUMED: (20, "ExecutionResumed", reason),
 }

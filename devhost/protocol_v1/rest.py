@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
@@ -15,18 +14,21 @@ from devhost.engine.model import (
     TERMINAL,
     Instance,
     InstanceEndedError,
+    InstanceNotFailedError,
     InstanceNotFoundError,
     InstanceRunningError,
     Start,
     Status,
 )
+from devhost.engine.repeating import start_again
 from devhost.protocol_v1.client import links
 from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed
 from devhost.protocol_v1.requests import Handler, RefusedError, json_body, refused
-from devhost.protocol_v1.status import query_from_wire, show_from_query, status_code, status_to_wire
+from devhost.protocol_v1.status import flag, query_from_wire, show_from_query, status_code, status_to_wire, token_of
 from devhost.settings import HostSettings
 
+PAGE = "x-ms-continuation-token"
 LONGEST_ID = 256
 ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]*")
 
@@ -88,8 +90,8 @@ class DurableApi:
             ("POST", f"{one}/terminate", self.terminate),
             ("POST", f"{one}/suspend", self.suspend),
             ("POST", f"{one}/resume", self.resume),
-            ("POST", f"{one}/rewind", self.not_here),
-            ("POST", f"{one}/restart", self.not_here),
+            ("POST", f"{one}/rewind", self.rewind),
+            ("POST", f"{one}/restart", self.restart),
         ]
         routes += EntityApi(entities=self.engine.entities).routes(prefix)
         for method, path, handler in routes:
@@ -105,6 +107,9 @@ class DurableApi:
             version=request.query.get("version", self.settings.version),
             trace=self.trace(request),
         )
+        return await self.begin(request, start)
+
+    async def begin(self, request: web.Request, start: Start) -> web.Response:
         try:
             await self.engine.start(start)
         except InstanceRunningError as error:
@@ -156,11 +161,13 @@ class DurableApi:
     async def query(self, request: web.Request) -> web.Response:
         show = show_from_query(request.query)
         try:
-            query = query_from_wire(request.query)
+            query = query_from_wire(request.query, request.headers.get(PAGE))
         except ValueError as error:
             raise RefusedError(400, str(error)) from None
-        found: list[dict[str, Any]] = [status_to_wire(one, show) for one in await self.engine.query(query)]
-        return web.json_response(found)
+        found = await self.engine.query(query)
+        full = found and len(found) == query.limit
+        headers = {PAGE: token_of(found[-1])} if full else None
+        return web.json_response([status_to_wire(one, show) for one in found], headers=headers)
 
     async def raise_event(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":
@@ -189,8 +196,25 @@ class DurableApi:
             return refused(412, str(error))
         return web.json_response({"instancesDeleted": 1})
 
-    async def purge_many(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
-        return refused(501, "This host does not purge by time and status yet.")
+    async def purge_many(self, request: web.Request) -> web.Response:
+        if "createdTimeFrom" not in request.query:
+            raise RefusedError(400, "Please provide value for 'createdTimeFrom' parameter.")
+        try:
+            deleted = await self.engine.purge_many(query_from_wire(request.query))
+        except ValueError as error:
+            raise RefusedError(400, str(error)) from None
+        return web.json_response({"instancesDeleted": deleted}, status=200 if deleted else 404)
 
-    async def not_here(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
-        return refused(501, "This host does not rewind or restart instances yet.")
+    async def rewind(self, request: web.Request) -> web.Response:
+        try:
+            await self.engine.rewind(request.match_info["id"], request.query.get("reason", ""))
+        except InstanceNotFailedError:
+            return refused(412, "Only an instance that has failed can be rewound.")
+        return web.Response(status=202)
+
+    async def restart(self, request: web.Request) -> web.Response:
+        found = await self.engine.get(request.match_info["id"])
+        if found is None:
+            raise RefusedError(400, f"No instance with the id '{request.match_info['id']}' exists.")
+        anew = flag(request.query, "restartWithNewInstanceId", default=True)
+        return await self.begin(request, start_again(found, now(), uuid4().hex if anew else found.id))

@@ -1,5 +1,7 @@
 """How does the management API describe an instance?"""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +91,26 @@ def statuses_from_text(text: str) -> frozenset[Status]:
     return frozenset(Status(one) for one in text.split(",") if one not in elsewhere)
 
 
-def query_from_wire(query: Mapping[str, str]) -> Query:
+def token_of(instance: Instance) -> str:
+    """Where the next page begins; it goes back in the header of the next request."""
+    return urlsafe_b64encode(json.dumps([instance.created, instance.id]).encode()).decode()
+
+
+def place_from_token(token: str) -> tuple[float, str]:
+    """Raises ValueError."""
+    created, instance = json.loads(urlsafe_b64decode(token))
+    return float(created), str(instance)
+
+
+def limit_from_text(text: str) -> int:
+    """Raises ValueError."""
+    limit = int(text)
+    if limit < 1:
+        raise ValueError("top is not a positive number")
+    return limit
+
+
+def query_from_wire(query: Mapping[str, str], token: str | None = None) -> Query:
     """Raises ValueError."""
     low, high = query.get("createdTimeFrom"), query.get("createdTimeTo")
     return Query(
@@ -97,4 +118,6 @@ def query_from_wire(query: Mapping[str, str]) -> Query:
         created_to=parse_time(high) if high else None,
         statuses=statuses_from_text(query.get("runtimeStatus", "")),
         prefix=query.get("instanceIdPrefix", ""),
+        after=place_from_token(token) if token else None,
+        limit=limit_from_text(query["top"]) if "top" in query else None,
     )

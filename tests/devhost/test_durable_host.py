@@ -331,12 +331,6 @@ def test_an_object_started_through_the_webhook_arrives_and_a_list_breaks_the_sdk
     assert "must be str, bytes or bytearray, not list" in status["output"]
 
 
-def test_what_this_host_does_not_do_yet_says_so(durable: Durable) -> None:
-    assert durable.tell("x", "rewind").status_code == 501
-    assert durable.tell("x", "restart").status_code == 501
-    assert durable.http.delete(f"{durable.base}/instances?createdTimeFrom=2026-01-01").status_code == 501
-
-
 def test_bad_ids_and_bodies_are_refused(durable: Durable) -> None:
     start = f"{durable.base}/orchestrators/chain"
     assert durable.http.post(f"{start}/@entity").status_code == 400

@@ -106,6 +106,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
     ),
     (Event(kind=Kind.SUSPENDED, at=AT, reason="r"), {"EventType": 19, "Reason": "r"}),
     (Event(kind=Kind.RESUMED, at=AT, reason="r"), {"EventType": 20, "Reason": "r"}),
+    (Event(kind=Kind.REWOUND, at=AT, reason="r"), {"EventType": 17, "Data": "Rewound: r"}),
     (Event(kind=Kind.TERMINATED, at=AT, reason="r"), {"EventType": 3, "Input": "r"}),
     (
         Event(kind=Kind.COMPLETED, at=AT, status="Terminated", result="r"),

@@ -255,7 +255,7 @@ async def use_client(req: func.HttpRequest, client: Any) -> func.HttpResponse:
         return func.HttpResponse(json.dumps({"raised": str(error)}))
     if wanted["method"] == "get_status":
         result = described(result)
-    if wanted["method"] == "purge_instance_history":
+    if wanted["method"].startswith("purge"):
         result = result.instances_deleted
     return func.HttpResponse(json.dumps({"result": result}))
 
@@ -274,6 +274,25 @@ async def wait_for(req: func.HttpRequest, client: Any) -> func.HttpResponse:
     return await client.wait_for_completion_or_create_check_status_response(
         req, req.route_params["instance"], int(req.params["ms"]), 10
     )
+
+
+@app.orchestration_trigger(context_name="context")
+def goes_wrong(context: Any) -> Steps:
+    """One step that works, then two at once that fail before they are rewound."""
+    given = context.get_input()
+    done = yield context.call_activity("note", {"key": f"{given['key']}-once"})
+    first = {"key": f"{given['key']}-first", "succeeds_at": 2}
+    second = {"key": f"{given['key']}-second", "succeeds_at": given.get("succeeds_at", 2)}
+    both = yield context.task_all(
+        [context.call_activity("fails_until", first), context.call_sub_orchestrator("retried", second, second["key"])]
+    )
+    return [done, *both]
+
+
+@app.orchestration_trigger(context_name="context")
+def shouts(context: Any) -> str:
+    context.set_custom_status("x" * context.get_input())
+    return "done"
 
 
 @app.orchestration_trigger(context_name="context")
