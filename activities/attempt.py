@@ -38,4 +38,6 @@ class Task:
             price=self.backend.price,
             reserved=self.worst_cost,
             started_at=at,
+            model=self.backend.model,
+            conversation=self.response.conversation or "",
         )

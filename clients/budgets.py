@@ -1,4 +1,4 @@
-"""How do an attempt's record and every budget that it counts in change in one batch?
+"""How do an attempt's record, the budgets that it counts in and its row of usage change in one batch?
 
 A batch whose counter is not there yet creates it and is tried again; all else that a batch refuses is for the caller.
 """
@@ -9,11 +9,12 @@ from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.store import Add, Container, Create, Key, Operation, Replace, Store
+from clients.store import Add, Body, Container, Create, Key, Replace, Store
 from domain.budgets import TAKEN, Budgets, Counter, Scope, counters_of, moved, new_counter, refusal, warning
 from domain.errors import Conflict, Exhausted
 from domain.money import Attempt
 from domain.owners import Owner
+from domain.usage import newly_used, row_of
 
 NO_ROOM = "has no room for this turn."
 NEARLY = "is nearly used up."
@@ -72,26 +73,27 @@ class BudgetBook:
         limits: Mapping[str, int] | None = None,
     ) -> None:
         """Write an attempt's record and count what changes by it. Raises Conflict where the record is another."""
-        amounts, known = moved(before, after), limits or {}
-        adds: list[Operation] = [
-            Add(id=name, amounts=amounts, at_most={TAKEN: known[name]} if name in known else {})
-            for name in after.counters
-            if any(amounts.values())
-        ]
-        missing: set[str] = set()
+        amounts, known, row = moved(before, after), limits or {}, row_of(after)
+        changes = [Add(id=name, amounts=amounts, at_most=at_most(known.get(name))) for name in after.counters]
+        changes += [Add(id=row.id, amounts=newly_used(before, after))]
+        adds = [change for change in changes if any(change.amounts.values())]
+        missing = {change.id: new_counter(self.clock.now()) for change in adds} | {row.id: row.to_document()}
         while True:
             try:
                 return await self.store.commit(key, (write, *adds))
             except Conflict as error:
-                if error.identifier in {write.id, *missing}:
+                if error.identifier not in missing:
                     raise
-                missing.add(error.identifier)
-                await self.begin(key, error.identifier)
+                await self.begin(key, error.identifier, missing.pop(error.identifier))
 
-    async def begin(self, key: Key, counter: str) -> None:
+    async def begin(self, key: Key, counter: str, body: Body) -> None:
         """Create a counter; where another was first, theirs counts."""
         with suppress(Conflict):
-            await self.store.commit(key, (Create(id=counter, body=new_counter(self.clock.now())),))
+            await self.store.commit(key, (Create(id=counter, body=body),))
+
+
+def at_most(limit: int | None) -> Mapping[str, int]:
+    return {} if limit is None else {TAKEN: limit}
 
 
 def no_room(scope: Scope) -> Exhausted:

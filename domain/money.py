@@ -107,6 +107,8 @@ class Attempt:
     result: str = ""
     reason: str = ""
     counters: tuple[str, ...] = ()
+    model: str = ""
+    conversation: str = ""
 
     @property
     def id(self) -> str:
@@ -132,6 +134,8 @@ class Attempt:
             "result": self.result,
             "reason": self.reason,
             "counters": list(self.counters),
+            "model": self.model,
+            "conversation": self.conversation,
         }
 
     @classmethod
@@ -153,6 +157,8 @@ class Attempt:
             result=body["result"],
             reason=body["reason"],
             counters=tuple(body.get("counters", ())),
+            model=body.get("model", ""),
+            conversation=body.get("conversation", ""),
         )
 
 

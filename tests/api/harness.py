@@ -27,6 +27,14 @@ from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, PRICE, World, backend
 
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
+READER = Owner(tenant=OWNER.tenant, subject="app:44444444-4444-4444-4444-444444444444", roles=("Usage.Read",))
+CALLERS = {
+    "mine": OWNER,
+    "strange": STRANGER,
+    "reader": READER,
+    "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
+    "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
+}
 ANSWER = "four and twenty blackbirds"
 
 SETTINGS = read_settings(
@@ -40,12 +48,12 @@ SETTINGS = read_settings(
 
 
 class FakeAuthenticator:
-    """Knows two tokens."""
+    """Knows a token for each caller: his name."""
 
     behind_platform = False
 
     def __init__(self) -> None:
-        self.owners: Mapping[str, Owner] = {"mine": OWNER, "strange": STRANGER}
+        self.owners: Mapping[str, Owner] = CALLERS
 
     async def authenticate(self, token: str) -> Owner:
         await asyncio.sleep(0)

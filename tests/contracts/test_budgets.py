@@ -11,10 +11,12 @@ import pytest
 from clients.budgets import BudgetBook
 from clients.ledger import Ledger, money_key
 from clients.store import Container, Document, Found, Key, Operation, Store
+from clients.usage import UsageRows
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable
 from domain.money import Attempt, AttemptStatus, nanos
 from domain.owners import Owner
+from domain.usage import COST
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore
 
@@ -169,6 +171,8 @@ async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the
     total = nanos(await spent(store))
     day, month = found["budget_tenant_2027-01-15"], found["budget_tenant_2027-01"]
     assert day.body[TAKEN] == month.body[TAKEN] == total <= nanos(limit)
+    rows = await UsageRows(store).of_tenant(TENANT, first="2027-01-15", last="2027-01-15")
+    assert sum(row.counts[COST] for row in rows) == total
     days = [
         each.body[TAKEN] for name, each in found.items() if name.startswith("budget_owner") and name.count("-") == 2
     ]

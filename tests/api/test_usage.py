@@ -1,0 +1,123 @@
+"""Does usage tell each caller of its own turns, and only an application that may read it of its tenant's?"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.api.harness import CALLERS, STRANGER, Api, api
+from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.worlds import OWNER
+
+DAY_S = 86_400
+
+
+async def answered(one: Api, caller: str = "mine", **body: Any) -> str:
+    """Let a turn be answered; each takes 7 tokens in, 2 out and 0.000011 dollars."""
+    asked = {"input": "hi", "model": "model", **body}
+    answer = await one.create(asked, authorization=f"Bearer {caller}")
+    await one.orchestrations.ended()
+    return answer.json()["id"]
+
+
+async def usage(one: Api, caller: str = "mine", **query: str) -> Mapping[str, Any]:
+    answer = await one.http.get("/v1/usage", params=query, headers={"authorization": f"Bearer {caller}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def speaking(*answers: int) -> FakeBackend:
+    return FakeBackend(*(says("one two") for _ in range(sum(answers) or 1)))
+
+
+async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
+    one = api(speaking(2))
+    await answered(one)
+    await answered(one)
+    body = await usage(one)
+    (day,) = body["data"]
+    assert day == {
+        "id": "2027-01-15",
+        "object": "usage",
+        "day": "2027-01-15",
+        "attempts": 2,
+        "input_tokens": 14,
+        "cached_tokens": 0,
+        "output_tokens": 4,
+        "cost_usd": "0.000022000",
+    }
+
+
+async def test_each_sees_his_own_and_a_reading_application_sees_its_tenant() -> None:
+    one = api(speaking(3))
+    await answered(one)
+    await answered(one, "strange")
+    await answered(one, "strange")
+    seen = {
+        caller: [(each["owner"], each["attempts"]) for each in (await usage(one, caller, group_by="owner"))["data"]]
+        for caller in CALLERS
+    }
+    mine, strange = (OWNER.subject, 1), (STRANGER.subject, 2)
+    assert seen == {
+        "mine": [mine],
+        "strange": [strange],
+        "curious": [mine],
+        "reader": [mine, strange],
+        "foreign": [],
+    }
+
+
+async def test_usage_is_told_by_conversation_model_backend_and_day() -> None:
+    one = api(FakeBackend(refuses(500), says("one two")), speaking(2))
+    await answered(one)
+    one.world.clock.advance(DAY_S)
+    await answered(one)
+    by = await usage(one, group_by="day,backend,model")
+    assert [(each["day"], each["backend"], each["model"], each["attempts"]) for each in by["data"]] == [
+        ("2027-01-15", "main", "model", 1),
+        ("2027-01-15", "spare", "model", 1),
+        ("2027-01-16", "main", "model", 1),
+    ]
+    assert [each["conversation"] for each in (await usage(one, group_by="conversation"))["data"]] == [""]
+
+
+async def test_days_outside_of_the_question_are_left_out_and_pages_follow_each_other() -> None:
+    one = api(speaking(4))
+    for _ in range(4):
+        await answered(one)
+        one.world.clock.advance(DAY_S)
+    for caller in ("mine", "reader"):
+        body = await usage(one, caller, **{"from": "2027-01-16", "to": "2027-01-17"})
+        assert [each["day"] for each in body["data"]] == ["2027-01-16", "2027-01-17"]
+    first = await usage(one, limit="3")
+    second = await usage(one, limit="3", after=first["last_id"])
+    assert [each["day"][-2:] for page in (first, second) for each in page["data"]] == ["15", "16", "17", "18"]
+    assert (first["has_more"], second["has_more"]) == (True, False)
+
+
+async def test_usage_is_the_sum_of_what_the_turns_report() -> None:
+    one = api(FakeBackend(refuses(500), says("one two")), speaking(1))
+    names = [await answered(one), await answered(one)]
+    reports = [(await one.http.get(f"/v1/responses/{name}/route")).json()["cost_usd"] for name in names]
+    (day,) = (await usage(one))["data"]
+    assert Decimal(day["cost_usd"]) == sum(map(Decimal, reports), Decimal(0)) > 0
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"from": "yesterday"}, "from"),
+        ({"to": "2027-13-01"}, "to"),
+        ({"from": "2027-01-16", "to": "2027-01-15"}, "from"),
+        ({"from": "2020-01-01"}, "from"),
+        ({"group_by": "day,price"}, "group_by"),
+        ({"group_by": "day,day"}, "group_by"),
+        ({"group_by": ""}, "group_by"),
+        ({"after": "2020-01-01"}, "after"),
+        ({"limit": "-1"}, "limit"),
+    ],
+)
+async def test_what_is_wrong_with_a_question_is_named(query: Mapping[str, str], field: str) -> None:
+    answer = await api().http.get("/v1/usage", params=dict(query))
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
