@@ -141,6 +141,8 @@ class Admission:
         past = await self.pasts.of(owner, asked)
         sources = self.planner.sources_of(owner, asked)
         items = await self.items(owner, asked.given, response_id)
+        seen = sum(len(item.images) for item in past.read_with(items, left_out=0))
+        asked = replace(asked, form=replace(asked.form, images=seen))
         left_out = past.left_out(asked, items, room=self.planner.room(asked, sources))
         if left_out and not asked.truncates:
             message = (

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from api.fields import GROUP, HONOURED, IGNORED, Rule, ignored_fields, refused_unless
 from api.forms import CHAT, read_choice, read_format, read_functions
-from api.inputs import ITEMS_LIMIT, Given
+from api.inputs import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
 from api.requests import AUTO, Asked, MetadataKey, MetadataValue, deadline_of
 from api.validation import Part, validated
 from domain.errors import Invalid
 from domain.forms import Form
-from domain.items import Item, ItemKind, Role
+from domain.items import Image, Item, ItemKind, Role
 from domain.turns import Sampling
 
 CHAT_FIELDS: Mapping[str, Rule] = {
@@ -62,11 +62,27 @@ def as_parts(content: Any) -> Any:
 
 
 class ChatPart(Part):
-    type: Literal["text"]
-    text: str
+    type: Literal["text", "refusal"]
+    text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 
-type ChatContent = Annotated[list[ChatPart], BeforeValidator(as_parts)]
+class ChatUrl(Part):
+    url: ImageUrl
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ChatImage(Part):
+    type: Literal["image_url"]
+    image_url: ChatUrl
+
+
+def mark(part: Any) -> str:
+    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    return IMAGE if kind == "image_url" else TEXT
+
+
+type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(mark)]
+type ChatContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
 
 
 class CalledFunction(Part):
@@ -88,7 +104,19 @@ class ChatMessage(Part):
 
     @property
     def text(self) -> str:
-        return "".join(part.text for part in self.content or ())
+        return self.seen[0]
+
+    @property
+    def seen(self) -> tuple[str, tuple[Image, ...]]:
+        """The text, and the images where they stand in it."""
+        text = ""
+        images: list[Image] = []
+        for part in self.content or ():
+            if isinstance(part, ChatPart):
+                text += part.text
+            else:
+                images.append(Image(url=part.image_url.url, detail=part.image_url.detail or "auto", at=len(text)))
+        return text, tuple(images)
 
 
 class StreamOptions(Part):
@@ -164,8 +192,10 @@ def items_of(message: ChatMessage, index: int) -> tuple[Given, ...]:
     if message.content is None and not calls:
         path = f"messages[{index}].content"
         raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
-    said = () if message.content is None else (Item(id="", role=Role(message.role), text=message.text),)
-    return (*said, *calls)
+    if message.content is None:
+        return calls
+    text, images = message.seen
+    return (Item(id="", role=Role(message.role), text=text, images=images), *calls)
 
 
 def tool_output(message: ChatMessage, index: int) -> Item:

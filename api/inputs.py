@@ -2,15 +2,15 @@
 
 import base64
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from api.validation import Part, validated, wrong_type
 from domain.errors import Invalid
-from domain.items import Item, ItemKind, ItemStatus, Role
+from domain.items import Image, Item, ItemKind, ItemStatus, Role
 
 ITEMS_LIMIT = 512
 
@@ -36,17 +36,36 @@ class TextPart(Part):
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 
+type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)")]
+
+
+class ImagePart(Part):
+    type: Literal["input_image"]
+    image_url: ImageUrl
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+def mark(part: Any) -> str:
+    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    return IMAGE if kind == "input_image" else TEXT
+
+
+TEXT, IMAGE = "[text]", "[image]"
+
+type AnyPart = Annotated[Annotated[TextPart, Tag(TEXT)] | Annotated[ImagePart, Tag(IMAGE)], Discriminator(mark)]
 type Content = Annotated[list[TextPart], BeforeValidator(as_parts)]
+type Seen = Annotated[list[AnyPart], BeforeValidator(as_parts)]
 
 
 class MessageInput(Part):
     role: Literal["user", "assistant", "system", "developer"]
-    content: Content
+    content: Seen
     status: Literal["in_progress", "completed", "incomplete"] | None = None
 
     def item(self) -> Item:
         status = ItemStatus.INCOMPLETE if self.status == "incomplete" else ItemStatus.COMPLETED
-        return Item(id="", role=Role(self.role), text=joined(self.content), status=status)
+        text, images = seen_in(self.content)
+        return Item(id="", role=Role(self.role), text=text, status=status, images=images)
 
 
 class FunctionCallInput(Part):
@@ -117,6 +136,18 @@ def unpacked(content: str) -> str:
         message = "Invalid 'encrypted_content': no compaction of ours."
         raise Invalid(message, field="encrypted_content", code="invalid_value") from None
     return text
+
+
+def seen_in(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[Image, ...]]:
+    """Return the text of parts, and their images where they stand in it."""
+    text = ""
+    images: list[Image] = []
+    for part in parts:
+        if isinstance(part, TextPart):
+            text += part.text
+        else:
+            images.append(Image(url=part.image_url, detail=part.detail or "auto", at=len(text)))
+    return text, tuple(images)
 
 
 def joined(parts: list[TextPart]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.form_rendering import shown_form
-from domain.items import Item, ItemKind, ItemStatus, Role
+from domain.items import Image, Item, ItemKind, ItemStatus, Role
 from domain.log import Ending, Status, Usage
 from domain.transcript import Transcript, kept_items
 from domain.turns import Response
@@ -117,8 +117,8 @@ def summary_part(text: str) -> Json:
 
 
 def message(item: Item) -> Json:
-    part = text_part(item.text) if item.role is Role.ASSISTANT else {"type": "input_text", "text": item.text}
-    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else [part]
+    said = [text_part(item.text)] if item.role is Role.ASSISTANT else [input_part(each) for each in item.parts()]
+    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else said
     return {
         "type": "message",
         "id": item.id,
@@ -126,6 +126,12 @@ def message(item: Item) -> Json:
         "role": item.role.value,
         "content": content,
     }
+
+
+def input_part(given: str | Image) -> Json:
+    if isinstance(given, str):
+        return {"type": "input_text", "text": given}
+    return {"type": "input_image", "image_url": given.url, "detail": given.detail, "file_id": None}
 
 
 def function_call(item: Item) -> Json:

@@ -42,8 +42,13 @@ def validated[P: Part](model: type[P], value: Any, *path: str | int) -> P:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        steps = (*path, *(step for step in first["loc"] if step != "[key]"))
+        steps = (*path, *(step for step in first["loc"] if not is_mark(step)))
         raise invalid(shortened(path_of(steps)), first["type"], first["msg"], first["input"]) from None
+
+
+def is_mark(step: str | int) -> bool:
+    """Tell whether a step of pydantic's is no part of the request: a key's or a union's mark."""
+    return isinstance(step, str) and step.startswith("[")
 
 
 def invalid(path: str, problem: str, message: str, value: Any) -> Invalid:

@@ -7,7 +7,7 @@ from clients.backends import Call
 from domain.constrained import instructions_of, schema_of
 from domain.fleet import Backend, Continuation
 from domain.forms import ANYTHING, Choosing, Form, Format, FormatKind, Function
-from domain.items import Item, ItemKind, Role
+from domain.items import Image, Item, ItemKind, Role
 
 ROLES: Mapping[Role, str] = {Role.DEVELOPER: "system"}
 
@@ -71,7 +71,14 @@ def native_messages(items: Iterable[Item]) -> Iterator[Message]:
 def message(item: Item) -> Message:
     if item.kind is ItemKind.FUNCTION_OUTPUT:
         return {"role": "tool", "tool_call_id": item.call_id, "content": item.text}
-    return {"role": ROLES.get(item.role, item.role.value), "content": item.text}
+    content = [part(each) for each in item.parts()] if item.images else item.text
+    return {"role": ROLES.get(item.role, item.role.value), "content": content}
+
+
+def part(given: str | Image) -> dict[str, Any]:
+    if isinstance(given, str):
+        return {"type": "text", "text": given}
+    return {"type": "image_url", "image_url": {"url": given.url, "detail": given.detail}}
 
 
 def tool_call(item: Item) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from domain.forms import ANYTHING, Choosing, Form, FormatKind, Function, FunctionCall
 
 MOST_CALLS: Final = 8
+IMAGE: Final = "x" * 4096
+"""Stands for an image where sizes are estimated: about 1,000 tokens expected, 4,096 at most."""
 DEFINITIONS: Final = ("$defs", "definitions")
 
 
@@ -117,4 +119,5 @@ def texts_of(form: Form) -> tuple[str, ...]:
     """Return what a model reads of a form, for its size: at most so much, whichever way it is told."""
     called = (instructions_of(form),) if form.callable else ()
     schema = form.format.schema
-    return (*called, json.dumps(schema, ensure_ascii=False)) if schema else called
+    formed = (json.dumps(schema, ensure_ascii=False),) if schema else ()
+    return (*called, *formed, *(IMAGE,) * form.images)

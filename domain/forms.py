@@ -78,7 +78,7 @@ class Format:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """What an answer may be. `only` names the functions that may be called (empty: all of them); `single` says that
-    the caller named just one, to be called.
+    the caller named just one, to be called; `images` counts what the model is to see.
     """
 
     functions: tuple[Function, ...] = ()
@@ -87,6 +87,7 @@ class Form:
     single: bool = False
     parallel: bool = True
     format: Format = field(default_factory=Format)
+    images: int = 0
 
     @property
     def callable(self) -> tuple[Function, ...]:
@@ -100,7 +101,8 @@ class Form:
         """What a model must be able to do."""
         calls = {Capability.TOOLS} if self.callable else set[Capability]()
         formed = {Capability.JSON_SCHEMA} if self.format.kind is not FormatKind.TEXT else set[Capability]()
-        return frozenset(calls | formed)
+        seen = {Capability.VISION} if self.images else set[Capability]()
+        return frozenset(calls | formed | seen)
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -110,6 +112,7 @@ class Form:
             "single": self.single,
             "parallel": self.parallel,
             "format": self.format.to_document(),
+            "images": self.images,
         }
 
     @classmethod
@@ -121,6 +124,7 @@ class Form:
             single=body["single"],
             parallel=body["parallel"],
             format=Format.from_document(body["format"]),
+            images=body.get("images", 0),
         )
 
 

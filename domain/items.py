@@ -1,6 +1,6 @@
 """What is a conversation made of?"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -27,11 +27,20 @@ class ItemStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image that stands in a message behind the first `at` characters of its text; `url` may be a data URL."""
+
+    url: str
+    detail: str = "auto"
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One message, function call, function output or reasoning.
 
     `text` is the message's text, the call's JSON arguments or the function's output; `name` and `call_id` belong to
-    function calls and outputs alone.
+    function calls and outputs alone, `images` to messages.
     """
 
     id: str
@@ -41,9 +50,23 @@ class Item:
     status: ItemStatus = ItemStatus.COMPLETED
     name: str = ""
     call_id: str = ""
+    images: tuple[Image, ...] = ()
+
+    def parts(self) -> Iterator[str | Image]:
+        """Give the texts and the images of a message in their order."""
+        start = 0
+        for image in self.images:
+            if self.text[start : image.at]:
+                yield self.text[start : image.at]
+            yield image
+            start = image.at
+        if self.text[start:]:
+            yield self.text[start:]
 
     def to_document(self) -> dict[str, Any]:
+        images = [[image.url, image.detail, image.at] for image in self.images]
         return {
+            **({"images": images} if images else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -64,4 +87,5 @@ class Item:
             status=ItemStatus(body["item_status"]),
             name=body["name"],
             call_id=body["call_id"],
+            images=tuple(Image(url=url, detail=detail, at=at) for url, detail, at in body.get("images", ())),
         )

@@ -100,7 +100,7 @@ WRONG_INPUTS: dict[str, tuple[Any, str]] = {
     "no content": ([{"role": "user"}], "input[0].content"),
     "content that is a number": ([{"role": "user", "content": 1}], "input[0].content"),
     "a part that is a text": ([{"role": "user", "content": ["x"]}], "input[0].content[0]"),
-    "an image": ([{"role": "user", "content": [{"type": "input_image"}]}], "input[0].content[0].type"),
+    "an image": ([{"role": "user", "content": [{"type": "input_image"}]}], "input[0].content[0].image_url"),
     "a part without text": ([{"role": "user", "content": [{"type": "input_text"}]}], "input[0].content[0].text"),
     "a text that is a number": (
         [{"role": "user", "content": [{"type": "text", "text": 1}]}],
