@@ -4,22 +4,22 @@ It writes only as long as no other run has taken the log over, and its outcome s
 run that comes later finds it there, and a run that was taken over waits for what its successor comes to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
 from activities.answering import LOOK_S, Answering
 from activities.attempt import Task
 from activities.log_writer import LogWriter, Superseded
-from activities.meter import Meter, closed_from_log
+from activities.meter import Meter, closed_from_log, of_attempt
 from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.turns import Turns
 from domain import wire
 from domain.errors import Exhausted
 from domain.fleet import Fleet
-from domain.log import Outcome
-from domain.money import AttemptStatus
+from domain.log import Outcome, Slot
+from domain.money import Attempt, AttemptStatus
 from domain.prices import Price
 from domain.transcript import Transcript
 from telemetry import chat_span
@@ -94,7 +94,8 @@ class Infer:
             record = await self.ledger.open_attempt(task.owner, task.record(at=self.clock.now()))
         except Exhausted as error:
             return await self.uncovered(task, writer, str(error))
-        meter = Meter(self.clock, price=self.price(task), record=record)
+        earlier = await self.earlier(task, record)
+        meter = Meter(self.clock, price=self.price(task), record=record, earlier=earlier)
         try:
             outcome = await self.outcome(task, writer, meter)
         except Superseded:
@@ -102,6 +103,12 @@ class Infer:
             raise
         await self.ledger.close_attempt(task.owner, meter.closed(outcome.result, outcome.message))
         return inferred(outcome)
+
+    async def earlier(self, task: Task, record: Attempt) -> Sequence[Slot]:
+        """Return what runs of the attempt wrote that died; nobody writes there any more."""
+        if record.deliveries == 1:
+            return ()
+        return of_attempt(record, await self.turns.slots(task.owner, task.response.id))
 
     async def uncovered(self, task: Task, writer: LogWriter, reason: str) -> wire.InferredWire:
         """End a turn that no budget covers any more; what runs before this one cost stands."""

@@ -13,13 +13,15 @@ from domain.prices import Price
 
 
 class Meter:
-    """Measures one run of one attempt. `record` is the attempt as the ledger opened it.
+    """Measures one run of one attempt. `record` is the attempt as the ledger opened it, `earlier` what runs showed that
+    died before this one: they were billed too.
 
     `opened_at` is when a backend that was not believed to be up let the request in.
     """
 
-    def __init__(self, clock: Clock, *, price: Price, record: Attempt) -> None:
+    def __init__(self, clock: Clock, *, price: Price, record: Attempt, earlier: Sequence[Slot] = ()) -> None:
         self.clock = clock
+        self.earlier = earlier
         self.price = price
         self.record = record
         self.asked_at = clock.now()
@@ -55,10 +57,27 @@ class Meter:
 
     def closed(self, result: str, reason: str) -> Attempt:
         """Return the record, closed now at what was used; what the backend didn't count is what it said."""
-        usage = self.usage or Usage(output_tokens=self.said)
+        usage = with_earlier(self.usage or Usage(output_tokens=self.said), self.earlier)
         first = self.record.first_token_at or self.first_token_at
         opened = replace(self.record, usage=usage, first_token_at=first)
         return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
+
+
+def with_earlier(usage: Usage, earlier: Sequence[Slot]) -> Usage:
+    """Add what runs took that died: a token for each piece that they showed, and as much input as this one each."""
+    died = len({slot.writer for slot in earlier if slot.pieces})
+    return replace(
+        usage,
+        input_tokens=usage.input_tokens * (1 + died),
+        cached_tokens=usage.cached_tokens * (1 + died),
+        output_tokens=usage.output_tokens + sum(slot.pieces for slot in earlier),
+    )
+
+
+def of_attempt(record: Attempt, slots: Sequence[Slot]) -> Sequence[Slot]:
+    """Return the slots that an attempt's runs wrote: since its start, and after the outcome of the one before."""
+    others = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
+    return [slot for slot in slots[max(others, default=0) :] if slot.at >= record.started_at]
 
 
 def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: str) -> Attempt:
@@ -83,7 +102,7 @@ def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: 
 
 def closed_from_log(record: Attempt, slots: Sequence[Slot], *, price: Price) -> Attempt:
     """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
-    own = [slot for slot in slots if slot.at >= record.started_at]
+    own = of_attempt(record, slots)
     found = (slot.outcome for slot in own if slot.outcome and slot.outcome.attempt == record.number)
     outcome = next(found, Outcome(attempt=record.number, result="ended", message="its run was lost"))
     usage = outcome.usage or Usage(output_tokens=sum(slot.pieces for slot in own))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from activities.meter import Meter, closed_at
+from activities.meter import Meter, closed_at, of_attempt
 from clients.backends import End, Text
-from domain.log import Usage
+from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Component, Origin, PriceKind, TimePrice
 from tests.fakes.clocks import FakeClock
@@ -99,3 +99,36 @@ def test_time_is_charged_from_the_first_start_to_the_end() -> None:
     closed = closed_at(record, clock.now() + 7.25, price=GPU, result="done", reason="")
     assert closed.cost == Decimal("0.0073")
     assert closed_at(record, clock.now() - 5, price=GPU, result="done", reason="").cost == 0
+
+
+def slot(number: int, *, writer: str, pieces: int, at: float, outcome: Outcome | None = None) -> Slot:
+    return Slot(number=number, writer=writer, first=number, at=at, pieces=pieces, outcome=outcome)
+
+
+def test_runs_that_died_are_charged_for_what_they_showed_and_for_the_input_that_they_read() -> None:
+    clock = FakeClock()
+    now = clock.now()
+    earlier = [
+        slot(1, writer="first", pieces=3, at=now),
+        slot(2, writer="first", pieces=4, at=now),
+        slot(3, writer="second", pieces=0, at=now),
+        slot(4, writer="third", pieces=1, at=now),
+    ]
+    meter = Meter(clock, price=PRICE, record=attempt(clock), earlier=earlier)
+    meter.usage = USAGE
+    closed = meter.closed("done", "")
+    assert closed.usage == Usage(input_tokens=3000, cached_tokens=600, output_tokens=58)
+    assert closed.cost == Decimal("0.002816")
+
+
+def test_an_attempts_slots_follow_the_outcome_of_the_one_before_even_at_the_same_time() -> None:
+    clock = FakeClock()
+    now = clock.now()
+    slots = [
+        slot(0, writer="api", pieces=0, at=now - 1),
+        slot(1, writer="infer", pieces=5, at=now),
+        slot(2, writer="infer", pieces=0, at=now, outcome=Outcome(attempt=1, result="handover")),
+        slot(3, writer="later", pieces=2, at=now),
+    ]
+    assert of_attempt(replace(attempt(clock), number=2), slots) == slots[3:]
+    assert of_attempt(attempt(clock), slots) == slots[1:]

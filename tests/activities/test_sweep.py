@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.sweep import Patience, Sweep
+from clients.ledger import money_key
 from clients.store import Container, Document, Found, Key
+from domain.budgets import HELD, TAKEN
 from domain.errors import NotFound, Unavailable
 from domain.log import EventKind, Slot, Status
 from domain.money import Attempt, AttemptStatus, ReservationStatus
@@ -106,6 +108,24 @@ def attempt_of(response_id: str, world: World) -> Attempt:
         reserved=Decimal("0.002"),
         started_at=world.clock.now(),
     )
+
+
+async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_holds_nothing() -> None:
+    world = world_of()
+    response_id = await ended_unsettled(world)
+    await world.ledger.settle(OWNER, response_id)
+    await world.ledger.open_attempt(OWNER, replace(attempt_of(response_id, world), number=2))
+    host = Host(world)
+    host.running = {response_id}
+    world.clock.advance(LONG_S)
+    await swept(world, host)
+    assert (await world.ledger.attempts(OWNER, response_id))[1].status is AttemptStatus.OPEN
+    host.running = set()
+    await swept(world, host)
+    late = (await world.ledger.attempts(OWNER, response_id))[1]
+    assert (late.status, late.result, late.cost) == (AttemptStatus.CLOSED, "lost", Decimal("0.002"))
+    counters = await world.store.list(money_key(OWNER.tenant), prefix="budget_")
+    assert {(each.body[TAKEN], each.body[HELD]) for each in counters} == {(4_000_000, 0)}
 
 
 @dataclass(frozen=True, slots=True)
