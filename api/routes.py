@@ -12,6 +12,7 @@ from api.counting import Counting
 from api.errors import Handler, guarded
 from api.health import Health
 from api.models import Models
+from api.openapi import OpenApi
 from api.planning import Planner
 from api.reports import Reports
 from api.response_items import ResponseItems
@@ -69,7 +70,7 @@ class Ports:
 def routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return every HTTP function, guarded. The host tries them in the order of their names: the catch-all is last."""
     kinds = (response_routes, reading_routes, conversation_routes, chat_routes, other_routes)
-    known = tuple(route for kind in kinds for route in kind(ports))
+    known = with_document(ports, tuple(route for kind in kinds for route in kind(ports)))
     methods: dict[str, tuple[str, ...]] = {}
     for each in known:
         methods[each.template] = (*methods.get(each.template, ()), *each.methods)
@@ -80,6 +81,13 @@ def routes(ports: Ports) -> tuple[HttpRoute, ...]:
         handler=guarded(Unknown(methods).answer, name="zz_unknown", clock=ports.clock),
     )
     return (*known, rest)
+
+
+def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute, ...]:
+    """Add the function that describes all functions, itself too."""
+    served = list(known)
+    served.append(got(ports, "http_openapi", "openapi.json", OpenApi(served).show))
+    return tuple(served)
 
 
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:

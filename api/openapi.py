@@ -1,0 +1,175 @@
+"""What is served, as an OpenAPI document? Made from the table of routes, so that it names neither more nor less."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.errors import json_answer
+from api.openapi_schemas import ERROR, SCHEMAS, reference
+
+type Json = dict[str, Any]
+
+VERSION = "3.1.0"
+PARAMETER = re.compile(r"\{(\w+)\}")
+
+REFUSALS: Mapping[str, str] = {
+    "400": "The request is wrong; param names the field",
+    "401": "No token, or none that is believed",
+    "403": "The token lacks the scope or role",
+    "404": "No such object of the caller's",
+    "409": "Something else is under way, or a key came with another body",
+    "413": "The body is too large",
+    "429": "Too many turns, or no cover in a budget",
+    "500": "Ours to mend",
+    "503": "A part did not answer; try again",
+}
+
+
+class Served(Protocol):
+    """What the document needs of a route."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def template(self) -> str: ...
+
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a function does: schemas by their names; `streams` says that it may answer with events."""
+
+    summary: str
+    answer: str = "Object"
+    body: str | None = None
+    query: tuple[str, ...] = ()
+    streams: bool = False
+    open: bool = False
+
+
+PAGE = ("limit", "after", "order")
+
+OPERATIONS: Mapping[str, Operation] = {
+    "http_responses_create": Operation(
+        summary="Ask for a turn", answer="Response", body="CreateResponse", streams=True
+    ),
+    "http_responses_retrieve": Operation(
+        summary="Read a response, or follow it", answer="Response", query=("stream", "starting_after"), streams=True
+    ),
+    "http_responses_cancel": Operation(summary="Cancel a background response", answer="Response"),
+    "http_responses_delete": Operation(summary="Delete a response", answer="Deleted"),
+    "http_responses_items": Operation(summary="List what a response was given", answer="List", query=PAGE),
+    "http_responses_route": Operation(summary="Tell where a turn went, why, and what it cost"),
+    "http_responses_compact": Operation(summary="Sum up a conversation", answer="Compaction", body="CreateCompaction"),
+    "http_responses_count": Operation(
+        summary="Count the tokens of a request", answer="InputTokens", body="CountTokens"
+    ),
+    "http_conversations_create": Operation(
+        summary="Make a conversation", answer="Conversation", body="CreateConversation"
+    ),
+    "http_conversations_retrieve": Operation(summary="Read a conversation", answer="Conversation"),
+    "http_conversations_update": Operation(
+        summary="Change a conversation's metadata", answer="Conversation", body="ChangeMetadata"
+    ),
+    "http_conversations_delete": Operation(summary="Delete a conversation", answer="Deleted"),
+    "http_items_list": Operation(summary="List a conversation's items", answer="List", query=PAGE),
+    "http_items_create": Operation(summary="Add items to a conversation", answer="List", body="AddItems"),
+    "http_items_retrieve": Operation(summary="Read an item", answer="Item"),
+    "http_items_delete": Operation(summary="Delete an item", answer="Conversation"),
+    "http_chat_create": Operation(
+        summary="Ask for a chat completion", answer="ChatCompletion", body="CreateChat", streams=True
+    ),
+    "http_chat_list": Operation(summary="List stored chat completions", answer="List", query=PAGE),
+    "http_chat_retrieve": Operation(summary="Read a stored chat completion", answer="ChatCompletion"),
+    "http_chat_update": Operation(
+        summary="Change a stored chat's metadata", answer="ChatCompletion", body="ChangeMetadata"
+    ),
+    "http_chat_delete": Operation(summary="Delete a stored chat completion", answer="Deleted"),
+    "http_chat_messages": Operation(summary="List what a chat was given", answer="List", query=PAGE),
+    "http_models_list": Operation(summary="List the models", answer="Models"),
+    "http_models_retrieve": Operation(summary="Read a model", answer="Model"),
+    "http_healthz": Operation(summary="Tell whether this instance is alive", open=True),
+    "http_readyz": Operation(summary="Tell whether it could serve a turn", open=True),
+    "http_openapi": Operation(summary="This document", open=True),
+}
+
+QUERIES: Mapping[str, Json] = {
+    "limit": {"type": "integer", "minimum": 0, "maximum": 100, "default": 20},
+    "after": {"type": "string"},
+    "order": {"type": "string", "enum": ["asc", "desc"]},
+    "stream": {"type": "string", "enum": ["true", "false"]},
+    "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
+}
+
+
+class OpenApi:
+    """The HTTP function that shows the document."""
+
+    def __init__(self, served: Sequence[Served]) -> None:
+        self.served = served
+
+    async def show(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
+        """`GET /openapi.json`"""
+        return json_answer(document(self.served))
+
+
+def document(served: Sequence[Served]) -> Json:
+    paths: dict[str, Json] = {}
+    for route in served:
+        shown = paths.setdefault(f"/{route.template}", {})
+        for method in route.methods:
+            shown[method.lower()] = operation_of(route, method)
+    return {
+        "openapi": VERSION,
+        "info": {"title": "Ganglion", "version": "1", "description": "Turns, conversations and chats that survive."},
+        "paths": paths,
+        "security": [{"token": []}],
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def operation_of(route: Served, method: str) -> Json:
+    told = OPERATIONS.get(route.name, Operation(summary=route.name))
+    names = PARAMETER.findall(route.template)
+    shown: Json = {
+        "operationId": route.name if len(route.methods) == 1 else f"{route.name}_{method.lower()}",
+        "summary": told.summary,
+        "parameters": [
+            *(
+                parameter(name, "path", {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_]+$"})
+                for name in names
+            ),
+            *(parameter(name, "query", QUERIES[name]) for name in told.query),
+        ],
+        "responses": answers(told),
+    }
+    if told.body:
+        shown["requestBody"] = {"required": True, "content": content(told.body)}
+    return shown | ({"security": []} if told.open else {})
+
+
+def parameter(name: str, place: str, schema: Json) -> Json:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+
+
+def answers(told: Operation) -> Json:
+    good: Json = {"description": "Done", "content": content(told.answer)}
+    if told.streams:
+        good["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
+    refused = {status: {"description": text, "content": content(ERROR)} for status, text in REFUSALS.items()}
+    if told.open:
+        return {"200": good, "500": refused["500"], "503": {"description": "Not ready", "content": content("Object")}}
+    return {"200": good, **refused}
+
+
+def content(name: str) -> Json:
+    return {"application/json": {"schema": reference(name)}}
