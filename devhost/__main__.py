@@ -1,4 +1,4 @@
-"""How is the host started from the command line?"""
+"""Which part of this program does a command line mean?"""
 
 import argparse
 import asyncio
@@ -12,19 +12,18 @@ from devhost.http.routes import BadRouteError
 from devhost.settings import Options, SettingsError
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
+from devhost.tool.arguments import parser
+from devhost.tool.recording import BadRecordingError
 
-REFUSALS = (DatabaseInUseError, DatabaseVersionError, SettingsError, BadRouteError, BadScheduleError, OSError)
-
-
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(prog="devhost", description=__doc__)
-    commands = found.add_subparsers(dest="command", required=True)
-    start = commands.add_parser("start", help="run a function app until Ctrl-C")
-    start.add_argument("--app", type=Path, default=Path(), help="the folder of function_app.py (default: here)")
-    start.add_argument("--port", type=int, default=7071, help="the public port on 127.0.0.1, 0 for a free one")
-    start.add_argument("--db", type=Path, help="the file of all durable state (default: APP/.devhost/hub.db)")
-    start.add_argument("--state", type=Path, help="a JSON file with process ids, port and readiness")
-    return found
+REFUSALS = (
+    DatabaseInUseError,
+    DatabaseVersionError,
+    SettingsError,
+    BadRouteError,
+    BadScheduleError,
+    BadRecordingError,
+    OSError,
+)
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
@@ -43,10 +42,24 @@ async def start(beginning: Beginning) -> int:
     return await Host(beginning).run()
 
 
+def perform(arguments: argparse.Namespace) -> int:
+    match arguments.command:
+        case "start":
+            return asyncio.run(start(begin(options_from(arguments))))
+        case "replay":
+            from devhost.tool.replaying import run_replay  # noqa: PLC0415 - a start needs none of it
+
+            return run_replay(arguments.recording, arguments.app, as_json=arguments.json)
+        case _:
+            from devhost.tool import commands  # noqa: PLC0415 - a start needs none of it
+
+            return commands.perform(arguments)
+
+
 def main() -> int:
-    options = options_from(parser().parse_args())
+    arguments = parser().parse_args()
     try:
-        return asyncio.run(start(begin(options)))
+        return perform(arguments)
     except AppFailedToLoadError as error:
         print(f"{error}\nThe app could not be loaded.", file=sys.stderr)
     except WorkerLostError:

@@ -14,6 +14,7 @@ from devhost.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.console import say, show
 from devhost.engine.database import StorageThread, connect
 from devhost.engine.engine import Engine, Limits
+from devhost.engine.lock import announce
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
@@ -140,6 +141,7 @@ class Host:
         self.tasks.spawn(self.supervisor.keep())
         await self.engine.recover()
         self.timers.start()
+        announce(self.beginning.lock, self.port)
         say(f"ready: {origin(self.public)}")
 
     def public_application(self) -> web.Application:

@@ -16,9 +16,14 @@ def take_lock(path: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 32).decode().strip() or "unknown"
+        holder = os.read(descriptor, 32).decode().partition("\n")[0] or "unknown"
         os.close(descriptor)
         raise DatabaseInUseError(f"{path} is in use by another host (process {holder})") from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+def announce(descriptor: int, port: int) -> None:
+    """Tells who looks at the lock where its holder is reached."""
+    os.pwrite(descriptor, f"{os.getpid()}\n{port}\n".encode(), 0)

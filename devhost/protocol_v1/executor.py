@@ -56,14 +56,18 @@ class WorkerExecutor:
         if function is None:
             failed = unknown_orchestrator(name, self.names())
             return Decision(ending=orchestrator_failed(name, failed.reason))
-        what = f"orchestrator {name} ({turn.instance.id})"
         try:
-            answer = await self.invoke(function, what, context_from_turn(turn), turn.instance.trace)
+            answer = await self.ask(function, turn)
         except TimedOutError:
             raise RedeliverError from None
         verdict = self.judge(turn, answer)
         self.warn(verdict)
         return verdict.decision
+
+    async def ask(self, function: Function, turn: Turn) -> Answer:
+        """What the orchestrator itself says to a turn."""
+        what = f"orchestrator {turn.instance.name} ({turn.instance.id})"
+        return await self.invoke(function, what, context_from_turn(turn), turn.instance.trace)
 
     def judge(self, turn: Turn, answer: Answer) -> Verdict:
         try:

@@ -1,0 +1,112 @@
+"""How are instances reached: through the host that runs, else by reading its file?"""
+
+import fcntl
+import http.client
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from devhost.engine.store import Store
+from devhost.protocol_v1.client import CODE, WEBHOOKS
+from devhost.protocol_v1.status import query_from_wire, show_from_query, status_to_wire
+
+PATIENCE_S = 30.0
+
+
+class NotReachableError(Exception):
+    """Nothing can be asked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A call of the management API. `instance` empty means all."""
+
+    method: str
+    instance: str = ""
+    verb: str = ""
+    query: Mapping[str, str]
+    body: str | None = None
+
+    @property
+    def path(self) -> str:
+        parts = [quote(part, safe="") for part in (self.instance, *self.verb.split("/")) if part]
+        return "/".join([f"{WEBHOOKS}/instances", *parts])
+
+
+type Reply = tuple[int, Any]
+
+
+class Reach(Protocol):
+    def ask(self, question: Question) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningHost:
+    port: int
+
+    def ask(self, question: Question) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+        headers = {"Content-Type": "application/json"} if question.body is not None else {}
+        path = f"{question.path}?{urlencode(question.query)}&{CODE}"
+        try:
+            connection.request(question.method, path, question.body, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except OSError as error:
+            raise NotReachableError(f"the host on port {self.port} does not answer: {error}") from None
+        finally:
+            connection.close()
+        return answer.status, json.loads(text) if text else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """The file of a host that does not run: it can only be read."""
+
+    path: Path
+
+    def store(self) -> Store:
+        """Raises NotReachableError."""
+        if not self.path.exists():
+            raise NotReachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
+        return Store(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
+
+    def ask(self, question: Question) -> Reply:
+        if question.method != "GET":
+            raise NotReachableError(f"no host runs on {self.path}, and without one it can only be read")
+        store, show = self.store(), show_from_query(question.query)
+        try:
+            if not question.instance:
+                return 200, [status_to_wire(one, show) for one in store.query(query_from_wire(question.query))]
+            found = store.get(question.instance)
+            if found is None:
+                return 404, {"Message": "No instance with this id exists."}
+            return 200, status_to_wire(found, show, store.history(found.id) if show.history else None)
+        except ValueError as error:
+            return 400, {"Message": str(error)}
+        finally:
+            store.database.close()
+
+
+def reach(path: Path) -> Reach:
+    port = port_of_host(path.with_name(path.name + ".lock"))
+    return File(path=path) if port is None else RunningHost(port=port)
+
+
+def port_of_host(lock: Path) -> int | None:
+    """None when nobody holds the lock. Raises NotReachableError while a host is still starting."""
+    if not lock.exists():
+        return None
+    with lock.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _, _, port = file.read().partition("\n")
+            if not port.strip():
+                raise NotReachableError("the host is starting") from None
+            return int(port)
+    return None

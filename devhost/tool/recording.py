@@ -1,0 +1,48 @@
+"""How does the whole history of an instance lie in a file?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devhost.engine.events import Event, decode, encode
+from devhost.engine.model import Instance, Status
+from devhost.engine.store import Store
+
+
+class BadRecordingError(Exception):
+    """The file holds no recording; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    instance: Instance
+    events: tuple[Event, ...]
+
+
+def recording_of(store: Store, instance: str) -> Recording | None:
+    try:
+        found = store.get(instance)
+        return None if found is None else Recording(instance=found, events=tuple(store.history(instance)))
+    finally:
+        store.database.close()
+
+
+def recording_to_json(recording: Recording) -> str:
+    one = recording.instance
+    wire = {"id": one.id, "execution": one.execution, "name": one.name, "status": one.status, "input": one.input}
+    events = [json.loads(encode(event)) for event in recording.events]
+    return json.dumps(wire | {"events": events}, indent=2, ensure_ascii=False)
+
+
+def recording_from_file(path: Path) -> Recording:
+    """Raises OSError or BadRecordingError."""
+    try:
+        wire: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        events = tuple(decode(json.dumps(event)) for event in wire.pop("events"))
+        wire["status"] = Status(wire["status"])
+        instance = Instance(**wire, created=events[0].at, updated=events[-1].at)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        text = f"{path} is not what `devhost history ID --full` prints: {type(error).__name__}: {error}"
+        raise BadRecordingError(text) from None
+    return Recording(instance=instance, events=events)
