@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from clients.budgets import BudgetBook
 from clients.clock import Clock
-from clients.store import Body, Container, Create, Key, Replace, Store
+from clients.store import LEFTOVERS, Body, Container, Create, Key, Replace, Store
 from domain.budgets import Budgets
 from domain.errors import Conflict
 from domain.money import (
@@ -155,13 +155,15 @@ class Ledger:
     async def open_reservations(self, *, before: float) -> Sequence[tuple[Owner, Reservation]]:
         """Return reservations of all tenants that are open since before a time: the sweeper's question."""
         status = ReservationStatus.OPEN.value
-        found = await self.store.find(Container.MONEY, kind="reservation", status=status, before=before)
+        found = await self.store.find(
+            Container.MONEY, kind="reservation", status=status, before=before, limit=LEFTOVERS
+        )
         held = [(each.key.parts[0], Reservation.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in held)
 
     async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, Attempt]]:
         """Return attempts of all tenants that are open since before a time: the sweeper's question."""
         status = AttemptStatus.OPEN.value
-        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before)
+        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=LEFTOVERS)
         opened = [(each.key.parts[0], Attempt.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in opened)

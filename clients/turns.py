@@ -17,7 +17,7 @@ from clients.notices import Notices
 from clients.packing import created, split
 from clients.partitions import create_each, everything
 from clients.retries import retrying
-from clients.store import Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
 from clients.takings import taking
 from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
 from domain.context import Turn
@@ -230,7 +230,9 @@ class Turns:
 
     async def unfinished(self, status: Status, *, before: float) -> Sequence[Response]:
         """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
-        found = await self.store.find(Container.TURNS, kind="response", status=status.value, before=before)
+        found = await self.store.find(
+            Container.TURNS, kind="response", status=status.value, before=before, limit=LEFTOVERS
+        )
         return tuple(response_of(each) for each in found)
 
 
