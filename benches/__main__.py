@@ -1,12 +1,13 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cosmos, importing, limits, store, tokens, turns
+from benches import cosmos, importing, limits, money, store, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
     ("store", store.main),
     ("tokens", tokens.main),
     ("limits", limits.main),
+    ("money", money.main),
     ("turns", turns.main),
     ("cosmos", cosmos.main),
 )

@@ -1,0 +1,103 @@
+"""What do budgets cost a turn, on the SQLite store?
+
+`python -m benches.money [TURNS]`: milliseconds. Reserve: the reservation, and the attempt's record that holds of four
+budgets. Settle: the attempt's end with its row of usage, and the turn's settlement. All callers are of one tenant.
+First turns as they are, that take a while between the two; then turns without an answer, as fast as the store can.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from benches.tables import percentile, print_table
+from clients.clock import SystemClock
+from clients.ledger import Ledger
+from clients.sqlite_store import SqliteStore
+from domain.budgets import Budgets, Scope
+from domain.log import Usage
+from domain.money import Attempt, AttemptStatus
+from domain.owners import Owner
+
+TURNS = 1000
+AT_ONCE = 100
+WIDE = Budgets(limits={scope: Decimal(100_000) for scope in Scope if scope is not Scope.RESPONSE})
+WORST = Decimal("0.01")
+ANSWER_S = 2.0
+"""How long a turn takes between reserving and settling; turns begin at any time within it."""
+TENANT = "tenant"
+
+type Times = tuple[float, float]
+
+
+async def turn(ledger: Ledger, caller: int, answer_s: float) -> Times:
+    """Return the milliseconds of reserving and of settling."""
+    owner, response = Owner(tenant=TENANT, subject=f"user:{caller}"), f"resp_{ledger.clock.token()}"
+    start = time.perf_counter()
+    await ledger.reserve(owner, response, WORST)
+    opened = await ledger.open_attempt(owner, attempt_of(owner, response, ledger.clock.now()))
+    reserve_ms = (time.perf_counter() - start) * 1000
+    await asyncio.sleep(answer_s)
+    answered = time.perf_counter()
+    usage = Usage(input_tokens=500, output_tokens=200)
+    closed = replace(opened, status=AttemptStatus.CLOSED, cost=WORST / 3, usage=usage, result="done")
+    await ledger.close_attempt(owner, closed)
+    await ledger.settle(owner, response)
+    return reserve_ms, (time.perf_counter() - answered) * 1000
+
+
+def attempt_of(owner: Owner, response: str, at: float) -> Attempt:
+    return Attempt(
+        response=response,
+        subject=owner.subject,
+        number=1,
+        backend="main",
+        price="tokens",
+        reserved=WORST,
+        started_at=at,
+        model="model",
+    )
+
+
+async def one_by_one(ledger: Ledger, caller: int, turns: int, answer_s: float) -> list[Times]:
+    await asyncio.sleep(answer_s * caller / AT_ONCE)
+    return [await turn(ledger, caller, answer_s) for _ in range(turns)]
+
+
+async def at_once(ledger: Ledger, turns: int, callers: int, answer_s: float) -> list[Times]:
+    each = await asyncio.gather(*(one_by_one(ledger, caller, turns // callers, answer_s) for caller in range(callers)))
+    return [times for some in each for times in some]
+
+
+def row(name: str, how: str, times: Sequence[float]) -> tuple[str, ...]:
+    return (name, how, *(f"{percentile(list(times), share):.2f}" for share in (0.5, 0.95)))
+
+
+async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
+    clock = SystemClock()
+    store = SqliteStore(folder / "app.db", clock)
+    ledger = Ledger(store, clock, WIDE)
+    rows: list[tuple[str, ...]] = []
+    for callers, answer_s in ((AT_ONCE, ANSWER_S), (1, 0.0), (AT_ONCE, 0.0)):
+        times = await at_once(ledger, turns, callers, answer_s)
+        how = f"{callers} at once, answers of {answer_s:.0f} s"
+        rows.append(row("reserve", how, [reserve for reserve, _ in times]))
+        rows.append(row("settle", how, [settle for _, settle in times]))
+        rows.append(row("both", how, [sum(each) for each in times]))
+    await store.close()
+    return rows
+
+
+def main() -> None:
+    turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
+    with tempfile.TemporaryDirectory() as folder:
+        rows = asyncio.run(measure(Path(folder), turns))
+    print_table(("step of a turn", "turns", "median ms", "p95 ms"), rows)
+
+
+if __name__ == "__main__":
+    main()
