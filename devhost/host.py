@@ -89,9 +89,7 @@ class Host:
             executor=WorkerExecutor(
                 supervisor=self.supervisor, catalog=lambda: self.catalog, version=self.host_json.version
             ),
-            limits=Limits(
-                turns=self.host_json.turns, activities=self.host_json.activities, entities=self.host_json.entities
-            ),
+            limits=self.limits(),
             tasks=self.tasks,
         )
         self.timers = TimerFunctions(
@@ -106,6 +104,15 @@ class Host:
             supervisor=self.supervisor, routes=lambda: self.routes, http=lambda: self.catalog.http
         )
         self.api = DurableApi(engine=self.engine, settings=self.host_json, trace_of=self.trace_of)
+
+    def limits(self) -> Limits:
+        known = self.host_json
+        return Limits(
+            turns=known.turns,
+            activities=known.activities,
+            entities=known.entities,
+            redeliveries=known.redeliveries,
+        )
 
     def trace_of(self, invocation: str) -> str | None:
         """A stream outlives its invocation: the function has returned, its generator still runs."""

@@ -18,6 +18,7 @@ KNOWN = {
         "maxConcurrentActivityFunctions",
         "maxConcurrentOrchestratorFunctions",
         "maxConcurrentEntityFunctions",
+        "maxActivityRedeliveries",
         "storageProvider",
         "tracing",
         "defaultVersion",
@@ -51,6 +52,7 @@ class HostSettings:
     turns: int = 10
     activities: int = 10
     entities: int = 10
+    redeliveries: int | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -109,6 +111,7 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
         activities=durable.get("maxConcurrentActivityFunctions", at_once),
         entities=durable.get("maxConcurrentEntityFunctions", at_once),
+        redeliveries=durable.get("maxActivityRedeliveries"),
         unknown=unknown_keys(host),
     )
 

@@ -35,11 +35,15 @@ REMEMBERED_HISTORIES = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many orchestrator turns, activities and entities run at once."""
+    """How many orchestrator turns, activities and entities run at once.
+
+    An activity that was lost with its worker more than `redeliveries` times fails; None hands it out for ever.
+    """
 
     turns: int
     activities: int
     entities: int = 10
+    redeliveries: int | None = None
 
 
 class Engine:
@@ -53,6 +57,7 @@ class Engine:
         self.running = Tasks(tasks.failed)
         self.turn_slots = asyncio.Semaphore(limits.turns)
         self.activity_slots = asyncio.Semaphore(limits.activities)
+        self.redeliveries = limits.redeliveries
         self.timers = Timers(fire=self.fire)
         self.active: set[str] = set()
         self.woken: set[str] = set()
@@ -199,9 +204,10 @@ class Engine:
 
     async def run_activity(self, work: Work) -> None:
         async with self.activity_slots:
+            times = work.redeliveries
             while not self.stopping:
                 try:
-                    outcome = await self.executor.activity(work)
+                    outcome = self.poison(work, times) or await self.executor.activity(work)
                 except RedeliverError:
                     times = await self.storage.run(self.store.redeliver, work.row)
                     say(f"activity {work.name} of {work.instance} is handed out again (redelivery {times})")
@@ -209,6 +215,13 @@ class Engine:
                 if await self.storage.run(self.store.finish_work, work, result_event(work, outcome)):
                     self.wake(work.instance)
                 return
+
+    def poison(self, work: Work, times: int) -> Failed | None:
+        """The end of an activity that takes its worker along every time."""
+        if self.redeliveries is None or times <= self.redeliveries:
+            return None
+        say(f"activity {work.name} of {work.instance} is given up after {times} lost runs")
+        return Failed(reason=f"Activity function '{work.name}' failed:  its worker was lost {times} times while it ran")
 
 
 def result_event(work: Work, outcome: Completed | Failed) -> Event:

@@ -84,15 +84,14 @@ class ScriptedExecutor:
 
 
 @contextlib.asynccontextmanager
-async def engine_on(path: Path, executor: ScriptedExecutor) -> AsyncGenerator[Engine]:
+async def engine_on(path: Path, executor: ScriptedExecutor, redeliveries: int | None = None) -> AsyncGenerator[Engine]:
     """An engine on a database file; leaving it is a crash: nothing is drained."""
     storage = StorageThread(asyncio.get_running_loop())
     failures: list[BaseException] = []
     tasks = Tasks(failures.append)
     database = connect(path)
-    engine = Engine(
-        store=Store(database), storage=storage, executor=executor, limits=Limits(turns=5, activities=5), tasks=tasks
-    )
+    limits = Limits(turns=5, activities=5, redeliveries=redeliveries)
+    engine = Engine(store=Store(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
     storage.start()
     await engine.recover()
     try:
@@ -372,6 +371,22 @@ async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
         await engine.start(start("twenty"))
         await ended(engine)
     assert max(most) == 5
+
+
+async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Path) -> None:
+    async def lost(work: Work) -> Completed | Failed:
+        raise RedeliverError
+
+    def told(turn: Turn) -> Decision:
+        failed = events(turn, Kind.ACTIVITY_FAILED)
+        return Decision(ending=Completed(output=failed[0].reason)) if failed else one_activity(turn)
+
+    executor = ScriptedExecutor(orchestrators={"told": told}, activity_ends=lost)
+    async with engine_on(path, executor, redeliveries=2) as engine:
+        await engine.start(start("told"))
+        found = await ended(engine)
+    assert found.output == "Activity function 'a' failed:  its worker was lost 3 times while it ran"
+    assert len(executor.activities) == 3
 
 
 def asks_twice(turn: Turn) -> Decision:
