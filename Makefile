@@ -15,7 +15,7 @@ export TOKEN_APP := $(APP)
 python := .venv/bin/python
 source := function_app.py settings.py telemetry.py api orchestrators activities clients domain devhost standins benches tests
 
-.PHONY: setup demo run parts token test check format lint types layers unused conform bench lock
+.PHONY: setup demo run parts token test check format lint types layers unused conform campaign bench lock
 
 setup:
 	@scripts/setup.sh
@@ -56,6 +56,9 @@ unused: setup
 	@$(python) -m vulture
 
 conform: setup
+	@GANGLION_KILLS=$${GANGLION_KILLS:-5} $(python) -m pytest -m "campaign and not long"
+
+campaign: setup
 	@$(python) -m pytest -m campaign
 
 bench: setup

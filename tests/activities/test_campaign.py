@@ -291,6 +291,7 @@ def test_a_story_repeats_by_its_seed() -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_story_of_twenty_thousand_ends_once_and_whole(chunk: int) -> None:

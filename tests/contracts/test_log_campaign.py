@@ -251,6 +251,7 @@ def test_histories_find_a_writer_that_breaks_the_rule(writer: type[LogWriter]) -
 
 
 @pytest.mark.campaign
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_every_history_of_twenty_thousand_leaves_one_whole_log(chunk: int) -> None:

@@ -221,6 +221,7 @@ def test_a_store_agrees_with_a_dictionary(adapter: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_store_agrees_with_a_dictionary_for_long(adapter: str, tmp_path: Path) -> None:
