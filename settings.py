@@ -174,6 +174,7 @@ def read_budgets(reader: Reader) -> Budgets:
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
         warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollars),
+        forecast=reader.optional("FORECAST_TENANT_DAY", convert=dollars),
     )
 
 

@@ -1,7 +1,13 @@
-"""What did the turn cost in the end?"""
+"""What did the turn cost in the end, and does its tenant spend more than it should?"""
+
+import logging
 
 from clients.ledger import Ledger
 from domain import wire
+from telemetry import meter
+
+log = logging.getLogger(__name__)
+alarms = meter.create_counter("ganglion.budget.alarms", unit="{alarm}")
 
 
 class Settle:
@@ -12,4 +18,13 @@ class Settle:
 
     async def settle(self, given: wire.TurnWire) -> wire.SettledWire:
         cost = await self.ledger.settle(wire.owner_of(given), given["response"])
+        await self.alarm(given["tenant"])
         return {"cost": str(cost)}
+
+    async def alarm(self, tenant: str) -> None:
+        """Tell operators once a day that a tenant has spent far more than was forecast."""
+        counter = await self.ledger.book.alarm(tenant)
+        if counter:
+            log.error("budget alarm: tenant %s has spent over 150 %% of the day's forecast (%s)", tenant, counter)
+            alarms.add(1, {"ganglion.tenant": tenant})
+            await self.ledger.book.alarmed(tenant, counter)

@@ -10,7 +10,19 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from clients.store import Add, Body, Container, Create, Key, Replace, Store
-from domain.budgets import TAKEN, Budgets, Counter, Scope, counters_of, moved, new_counter, refusal, warning
+from domain.budgets import (
+    TAKEN,
+    Budgets,
+    Counter,
+    Scope,
+    counters_of,
+    is_alarming,
+    moved,
+    new_counter,
+    refusal,
+    tenant_day,
+    warning,
+)
 from domain.errors import Conflict, Exhausted
 from domain.money import Attempt
 from domain.owners import Owner
@@ -54,6 +66,23 @@ class BudgetBook:
         found = await self.store.read(Key(container=Container.MONEY, parts=(tenant,)), counter)
         return found.body[TAKEN] if found else 0
 
+    async def alarm(self, tenant: str) -> str:
+        """Return the day on which a tenant spends far more than was forecast, where nobody was told yet; else nothing.
+
+        Whoever is given it tells, then notes that with `alarmed`: a crash between the two may tell twice.
+        """
+        if self.budgets.forecast is None:
+            return ""
+        key, counter = Key(container=Container.MONEY, parts=(tenant,)), tenant_day(self.budgets, self.clock.now())
+        found = await self.store.read(key, counter)
+        if not found or not is_alarming(self.budgets, found.body) or await self.store.read(key, alarm_of(counter)):
+            return ""
+        return counter
+
+    async def alarmed(self, tenant: str, counter: str) -> None:
+        body = {"kind": "alarm", "v": 1, "at": self.clock.now()}
+        await self.begin(Key(container=Container.MONEY, parts=(tenant,)), alarm_of(counter), body)
+
     async def hold(self, key: Key, write: Create | Replace, *, before: Attempt | None, after: Attempt) -> None:
         """Write the record of an attempt that opens; raises Exhausted where a budget has no room for what it holds."""
         counters = self.counters(subject=after.subject, response=after.response, at=after.started_at)
@@ -90,6 +119,10 @@ class BudgetBook:
         """Create a counter; where another was first, theirs counts."""
         with suppress(Conflict):
             await self.store.commit(key, (Create(id=counter, body=body),))
+
+
+def alarm_of(counter: str) -> str:
+    return f"alarm_{counter}"
 
 
 def at_most(limit: int | None) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from domain.money import Attempt, AttemptStatus, nanos
 
 TAKEN: Final = "taken"
 HELD: Final = "held"
+ALARM_SHARE: Final = Decimal("1.5")
 
 
 class Scope(StrEnum):
@@ -29,10 +30,14 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """Dollars for each scope; one that is not there has no limit. Callers are warned at `warn_share` of a budget."""
+    """Dollars for each scope; one that is not there has no limit. Callers are warned at `warn_share` of a budget.
+
+    `forecast` is what a tenant is expected to spend in a day; operators are alarmed at half as much again.
+    """
 
     limits: Mapping[Scope, Decimal] = field(default_factory=dict[Scope, Decimal])
     warn_share: Decimal = Decimal("0.8")
+    forecast: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,18 @@ def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> 
     if Scope.RESPONSE in budgets.limits:
         names[Scope.RESPONSE] = f"budget_response_{response}"
     return {name: Counter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()}
+
+
+def tenant_day(budgets: Budgets, at: float) -> str:
+    """Return the id of the counter of a tenant's day."""
+    counters = counters_of(budgets, subject="", response="", at=at)
+    return next(name for name, each in counters.items() if each.scope is Scope.TENANT_DAY)
+
+
+def is_alarming(budgets: Budgets, counter: Mapping[str, Any]) -> bool:
+    """Tell whether a tenant has spent far more in a day than was forecast; what is held is not spent yet."""
+    spent = counter[TAKEN] - counter[HELD]
+    return budgets.forecast is not None and spent > nanos(budgets.forecast * ALARM_SHARE)
 
 
 def limit_of(budgets: Budgets, scope: Scope) -> int | None:

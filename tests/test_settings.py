@@ -29,6 +29,7 @@ EXAMPLES = {
     "GANGLION_COSMOS_CA": "ca.pem",
     "GANGLION_TOKEN_KEYS": "keys.json",
     "GANGLION_IDENTITY_CLIENT_ID": "22222222-2222-2222-2222-222222222222",
+    "GANGLION_FORECAST_TENANT_DAY": "100",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
     **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in Scope},

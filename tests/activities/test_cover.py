@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from clients.ledger import Ledger, money_key
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.log import Status
@@ -91,3 +93,30 @@ async def test_a_whole_turn_leaves_its_cost_in_every_budget_and_holds_nothing() 
     assert cost > 0
     found = await one.store.list(money_key(OWNER.tenant), prefix="budget_")
     assert [(each.body[TAKEN], each.body[HELD]) for each in found] == [(cost, 0)] * 4
+
+
+def told(caplog: pytest.LogCaptureFixture) -> int:
+    return sum(message.startswith("budget alarm") for message in caplog.messages)
+
+
+async def spend(one: World) -> None:
+    await one.run(await one.admit("hello"))
+
+
+async def test_operators_are_told_once_a_day_that_a_tenant_spends_half_as_much_again_as_was_forecast(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    one = world(FakeBackend(says("one two")))
+    one.ledger.book.budgets = Budgets(forecast=Decimal("0.000012"))
+    alarms: list[int] = []
+    for pause_s in (0, 0, 0, 86_400, 0, 0):
+        one.clock.advance(pause_s)
+        await spend(one)
+        alarms.append(told(caplog))
+    assert alarms == [0, 1, 1, 1, 2, 2]
+
+
+async def test_without_a_forecast_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    one = world(FakeBackend(says("one two")))
+    await spend(one)
+    assert told(caplog) == 0
