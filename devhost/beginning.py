@@ -3,12 +3,14 @@
 import os
 from dataclasses import dataclass
 
+from devhost.cors import Cors, cors_from_settings
 from devhost.engine.lock import take_lock
 from devhost.settings import (
     HostSettings,
     Options,
     SettingsError,
     host_settings,
+    local_section,
     local_values,
     read_json,
     worker_environment,
@@ -25,6 +27,7 @@ class Beginning:
     command: Command
     lock: int
     worker: Launched
+    cors: Cors
 
 
 def begin(options: Options) -> Beginning:
@@ -35,5 +38,6 @@ def begin(options: Options) -> Beginning:
     script = app / command.environment.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not script.is_file():
         raise SettingsError(f"there is no {script}: name the app's folder with --app")
+    cors = cors_from_settings(local_section(app, "Host"))
     lock = take_lock(options.database)
-    return Beginning(options=options, settings=settings, command=command, lock=lock, worker=launch(command))
+    return Beginning(options=options, settings=settings, command=command, lock=lock, worker=launch(command), cors=cors)

@@ -18,6 +18,7 @@ from devhost.engine.lock import announce
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
+from devhost.http.cors import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
@@ -153,6 +154,7 @@ class Host:
 
     def public_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
+        apply_cors(self.beginning.cors, application)
         Admin(supervisor=self.supervisor, timers=self.timers, stopping=self.stopped.is_set).add_to(application)
         self.api.add_to(application, WEBHOOKS)
         application.router.add_route("*", "/{path:.*}", self.functions.handle)

@@ -118,10 +118,15 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
 
 def local_values(app: Path) -> dict[str, str]:
     """The Values of local.settings.json, else of its sample. Raises SettingsError."""
+    values = local_section(app, "Values")
+    return {str(name): str(value) for name, value in values.items()}
+
+
+def local_section(app: Path, name: str) -> dict[str, Any]:
+    """One part of local.settings.json, else of its sample. Raises SettingsError."""
     own = app / "local.settings.json"
     path = own if own.exists() else app / "local.settings.sample.json"
-    values = json_object(read_json(path).get("Values", {}), f"{path}: Values")
-    return {str(name): str(value) for name, value in values.items()}
+    return json_object(read_json(path).get(name, {}), f"{path}: {name}")
 
 
 def worker_environment(app: Path, values: Mapping[str, str], process: Mapping[str, str]) -> dict[str, str]:
