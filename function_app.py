@@ -23,6 +23,7 @@ from activities.settle import Settle
 from activities.sweep import Patience, Sweep
 from activities.waking import Waking
 from api.routes import HttpRoute, Ports, routes
+from api.web_app import take_away_pages
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
@@ -56,6 +57,7 @@ from settings import Settings, read_settings
 def build(settings: Settings) -> df.DFApp:
     """Compose the application; nothing is opened or called before its first use."""
     telemetry.set_up(settings.telemetry)
+    take_away_pages()
     ports = ports_of(settings, SystemClock())
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)

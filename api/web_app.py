@@ -1,0 +1,17 @@
+"""Who answers a request that the worker's web server knows by itself? Nobody but our functions.
+
+FastAPI, on which the worker serves HTTP, has pages of its own (/docs, /redoc) and a document of its own at
+/openapi.json, which stand in front of every function.
+"""
+
+from azurefunctions.extensions.http.fastapi import WebApp
+from fastapi import FastAPI
+
+
+def bare(self: WebApp) -> None:
+    self.web_app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+
+
+def take_away_pages() -> None:
+    """Make the worker build a web server without pages; to be called when the app is indexed, before it serves."""
+    WebApp.__init__ = bare
