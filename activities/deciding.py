@@ -1,5 +1,6 @@
 """Where would a turn of this size go, on what is believed now?"""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,11 +10,11 @@ from clients.clock import Clock
 from clients.rent import Rent
 from domain import wire
 from domain.beliefs import Belief
-from domain.estimates import Demand, State
+from domain.estimates import Demand
 from domain.fleet import Fleet
 from domain.investing import window_s
 from domain.prices import Price
-from domain.routing import Route, route, state_of
+from domain.routing import Route, route
 from domain.turns import Response
 
 EXPECTED_ANSWER_TOKENS = 211
@@ -54,29 +55,29 @@ class Deciding:
         return any(backend.cold.scales_to_zero for backend in self.fleet.backends.values())
 
     async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> Decided:
-        beliefs = await self.beliefs.read(self.fleet.backends)
+        beliefs, spent = await asyncio.gather(self.beliefs.read(self.fleet.backends), self.spent())
         now = self.clock.now()
-        spent = await self.spent(beliefs, now)
         demand = self.demand(response, size, excluded, now)
         decision = route(demand, self.fleet, self.prices, beliefs, now, spent=spent)
         return Decided(route=decision, beliefs=beliefs, at=now)
 
-    async def spent(self, beliefs: Mapping[str, Belief], now: float) -> Mapping[str, Decimal]:
-        """Return for each sleeping backend what went to others lately, in dollars."""
-        return {
-            name: await self.rent.within(backend, window_s=window_s(backend, beliefs[name]))
-            for name, backend in self.fleet.backends.items()
-            if state_of(backend, beliefs[name], now) is State.COLD
-        }
+    async def spent(self) -> Mapping[str, Decimal]:
+        """Return for each backend that scales to zero the rent of the last window, in dollars."""
+        scaling = [each for each in self.fleet.backends.values() if each.cold.scales_to_zero]
+        amounts = await asyncio.gather(*(self.rent.within(each, window_s=window_s(each)) for each in scaling))
+        return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
 
     async def pay_rent(self, decided: Decided) -> None:
-        """Count what this turn costs elsewhere towards the backends that sleep and could have taken it."""
-        chosen = decided.route.chosen
-        if chosen is None or chosen.state is not State.UP:
+        """Count what this turn costs elsewhere, or would, towards the backends that scale to zero and could take it."""
+        route = decided.route
+        chosen = self.fleet.backends[route.backend] if route.backend else None
+        if chosen is None or route.rent is None:
             return
-        for name in decided.route.sleepers:
-            backend = self.fleet.backends[name]
-            await self.rent.paid(backend, chosen.cost, window_s=window_s(backend, decided.beliefs[name]))
+        able = (*(each.backend for each in route.candidates), *route.sleepers)
+        names = {chosen.name} if chosen.cold.scales_to_zero else set(able)
+        for backend in (self.fleet.backends[name] for name in sorted(names)):
+            if backend.cold.scales_to_zero:
+                await self.rent.paid(backend, route.rent, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         limit = response.sampling.max_output_tokens or self.default_output_tokens

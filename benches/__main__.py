@@ -1,6 +1,6 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cosmos, importing, limits, money, store, tokens, turns
+from benches import cosmos, importing, limits, money, routing, store, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
@@ -8,6 +8,7 @@ BENCHES = (
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),
+    ("routing", routing.main),
     ("turns", turns.main),
     ("cosmos", cosmos.main),
 )

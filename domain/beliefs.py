@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from domain.fleet import Backend
 from domain.postures import Diagnosis, Posture
-from domain.starting import Wake, lease_s, rest_s, slow_rest_s, start_s
+from domain.starting import Wake, lease_s, rest_s, start_s
 
 VERSION: Final = 1
 
@@ -88,15 +88,14 @@ class Belief:
     def probed(self, now: float) -> bool:
         return self.in_doubt and self.probe_until is not None and self.probe_until > now
 
-    def rest_s(self, now: float) -> float:
-        """Return the seconds until it is expected to be up: of a start under way, else of one that begins now."""
-        return rest_s(self.started_s_ago(now), p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+    def rests_s(self, now: float) -> tuple[float, float]:
+        """Return the seconds until it is up, as expected and where it is slow.
 
-    def slow_rest_s(self, now: float) -> float:
-        return slow_rest_s(self.started_s_ago(now), p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
-
-    def started_s_ago(self, now: float) -> float:
-        return now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+        Those of a start under way, else of one that begins now.
+        """
+        elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+        expected_s = rest_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+        return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
 
     def must_hold(self, backend: Backend) -> bool:
         """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""

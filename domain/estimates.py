@@ -72,8 +72,7 @@ class State(StrEnum):
     COLD = "cold"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """One backend with what is known and believed of it, at one time.
 
     `rest_s` is the expected time until it is up, where it is woken at once if nobody has; `slow_rest_s` that of a slow
@@ -110,18 +109,17 @@ class Take(NamedTuple):
     busy_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(NamedTuple):
     """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
 
     `output_tokens` is how much the backend may write: what the turn allows, or less where it can't continue an answer
-    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline. `start_cost` is the part of
-    the cost that a start costs, which others will have a share in.
+    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline. `session_cost` is what a
+    session without work costs: None where the backend does not scale to zero.
     """
 
     seconds: float
     busy_s: float
-    start_cost: Decimal
+    session_cost: Decimal | None
     late_s: float
     worst_s: float
     cost: Decimal
@@ -145,7 +143,7 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     return Estimate(
         seconds=round(seconds, 3),
         busy_s=round(busy_s, 3),
-        start_cost=start_cost(option),
+        session_cost=session_cost(option),
         late_s=late_s(option, demand, queue_s + busy_s),
         worst_s=worst_s,
         cost=cost,
@@ -166,9 +164,11 @@ def late_s(option: Option, demand: Demand, work_s: float) -> float:
     return max(0.0, option.slow_rest_s + work_s - demand.deadline_s)
 
 
-def start_cost(option: Option) -> Decimal:
-    """Return what a session costs that is begun for this turn, without its work: its start and its tail."""
-    if option.state is not State.COLD or isinstance(option.price, TokenPrice):
+def session_cost(option: Option) -> Decimal | None:
+    """Return what a session costs without its work: its start and its tail."""
+    if not option.backend.cold.scales_to_zero:
+        return None
+    if isinstance(option.price, TokenPrice):
         return NOTHING
     return wake_cost(option.price, option.belief.cold_p50_s, 0.0)
 
@@ -222,17 +222,17 @@ def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
 def score_terms(found: Estimate, option: Option, demand: Demand, verdict: Verdict | None) -> Mapping[str, Decimal]:
     """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost.
 
-    Where a wake pays for itself its price is no part of this turn's (`investment`), and where the deadline leaves time
-    for a slow start, waiting for one that pays, or is under way, costs nothing (`patience`).
+    Where a session pays for itself its price is no part of this turn's (`investment`), and where the deadline leaves
+    time for a slow start, waiting for one that pays, or is under way, costs nothing (`patience`).
     """
     waiting = demand.time_value * thousandths(found.seconds)
     terms = {"cost": found.cost, "waiting": waiting}
     if found.late_s:
         terms["lateness"] = demand.time_value * LATENESS * thousandths(found.late_s)
-    pays = option.state is State.STARTING or (verdict is not None and verdict.pays)
-    if pays and found.start_cost:
-        terms["investment"] = -found.start_cost
-    if pays and not found.late_s:
+    pays = verdict is not None and verdict.pays
+    if pays:
+        terms["investment"] = -found.cost
+    if option.rest_s and not found.late_s and (pays or option.state is State.STARTING):
         terms["patience"] = -demand.time_value * thousandths(option.rest_s)
     return terms
 

@@ -1,14 +1,14 @@
-"""Is waking a sleeping GPU worth its price? Rent or buy.
+"""Is waking a sleeping GPU worth its price, and keeping one that is awake? Rent or buy.
 
 Per-token APIs are the rent, a session of the GPU (start, work, tail) is bought. Buying when the rent of the last window
-reaches the price of a session costs at most about twice what a clairvoyant would pay, whatever the traffic does.
+reaches the price of a session costs at most about twice what a clairvoyant would pay, whatever the traffic does. What
+the GPU has taken counts at what it would have cost elsewhere, so that the same rule lets it go when traffic dies away.
 """
 
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from domain.beliefs import Belief
 from domain.fleet import Backend
 
 BETA: Final = Decimal(1)
@@ -19,33 +19,42 @@ NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether to wake, and why. `pays`: others' rent has paid for it; else it is only that nothing else is there."""
+    """Whether a session is worth its `price`; amounts are dollars.
 
-    wake: bool
-    reason: str
-    pays: bool = False
+    `spent` is what turns of the last `window_s` seconds cost elsewhere, or would have, that this backend could take.
+    `scheduled` is what the steps that are already to be done would cost elsewhere; None where nothing else can do them.
+    """
+
+    price: Decimal
+    spent: Decimal
+    scheduled: Decimal | None
+    window_s: float
+
+    @property
+    def pays(self) -> bool:
+        return self.scheduled is not None and self.spent + self.scheduled >= self.price
+
+    @property
+    def wakes(self) -> bool:
+        return self.scheduled is None or self.pays
+
+    @property
+    def reason(self) -> str:
+        if self.scheduled is None:
+            return "nothing that is awake can take the turn"
+        if self.scheduled >= self.price:
+            return f"what is to be done now pays for it: ${self.scheduled:.6f} of ${self.price:.6f}"
+        sums = f"${self.spent:.6f} of rent in the last {self.window_s:,.0f} s and ${self.scheduled:.6f} now"
+        if self.pays:
+            return f"it pays: {sums} reach ${self.price:.6f}"
+        return f"it does not pay yet: {sums} of ${self.price:.6f}"
 
 
 def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, window_s: float) -> Verdict:
-    """Decide on one sleeping backend; amounts are dollars.
-
-    `spent` went to other backends within the window for turns that this one could have taken. `scheduled` is what the
-    steps that are already to be done would cost elsewhere; None where nothing else can do them.
-    """
-    if scheduled is None:
-        return Verdict(wake=True, reason="nothing that is awake can take the turn")
-    price = BETA * session
-    paid = spent + scheduled
-    sums = f"${spent:.6f} spent elsewhere in the last {window_s:,.0f} s and ${scheduled:.6f} to be spent now"
-    if scheduled >= price:
-        return Verdict(
-            wake=True, pays=True, reason=f"what is to be done now pays for it: ${scheduled:.6f} of ${price:.6f}"
-        )
-    if paid >= price:
-        return Verdict(wake=True, pays=True, reason=f"it pays: {sums} reach ${price:.6f}")
-    return Verdict(wake=False, reason=f"it does not pay yet: {sums} of ${price:.6f}")
+    """Decide on one backend that scales to zero; `session` is what a session without work costs, in dollars."""
+    return Verdict(price=BETA * session, spent=spent, scheduled=scheduled, window_s=window_s)
 
 
-def window_s(backend: Backend, belief: Belief) -> float:
+def window_s(backend: Backend) -> float:
     """Return how far back rent counts: as long as a session without work lasts."""
-    return backend.cold.tail_s + belief.cold_p50_s
+    return backend.cold.tail_s + backend.cold.p50_s

@@ -22,6 +22,7 @@ def route_to_document(decision: Route) -> dict[str, Any]:
         "wakes": decision.wakes,
         "why_wake": decision.why_wake,
         "sleepers": list(decision.sleepers),
+        "rent_usd": None if decision.rent is None else f"{decision.rent:f}",
     }
 
 
@@ -36,11 +37,24 @@ def candidate_to_document(found: Candidate) -> dict[str, Any]:
         "worst_s": found.worst_s,
         "output_tokens": found.output_tokens,
         "reason": found.reason,
+        "why_cost": found.why_cost,
         "state": found.state.value,
         "rest_s": found.rest_s,
         "busy_s": found.busy_s,
-        "last": found.last,
-        "wake": None if found.wake is None else asdict(found.wake),
+        "late_s": found.late_s,
+        "last": found.why_last,
+        "session": None if found.session is None else verdict_to_document(found.session),
+    }
+
+
+def verdict_to_document(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "pays": verdict.pays,
+        "reason": verdict.reason,
+        "price_usd": f"{verdict.price:f}",
+        "spent_usd": f"{verdict.spent:f}",
+        "scheduled_usd": None if verdict.scheduled is None else f"{verdict.scheduled:f}",
+        "window_s": verdict.window_s,
     }
 
 
@@ -55,6 +69,7 @@ def route_from_document(body: Mapping[str, Any]) -> Route:
         wakes=body.get("wakes"),
         why_wake=body.get("why_wake", ""),
         sleepers=tuple(body.get("sleepers", ())),
+        rent=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
     )
 
 
@@ -68,10 +83,19 @@ def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
         worst_cost=Decimal(body["worst_cost_usd"]),
         worst_s=body["worst_s"],
         output_tokens=body["output_tokens"],
-        reason=body["reason"],
+        why_cost=body.get("why_cost", ""),
         state=State(body.get("state", State.UP)),
         rest_s=body.get("rest_s", 0.0),
         busy_s=body.get("busy_s", 0.0),
-        last=body.get("last"),
-        wake=Verdict(**body["wake"]) if body.get("wake") else None,
+        late_s=body.get("late_s", 0.0),
+        session=verdict_from_document(body["session"]) if body.get("session") else None,
+    )
+
+
+def verdict_from_document(body: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        price=Decimal(body["price_usd"]),
+        spent=Decimal(body["spent_usd"]),
+        scheduled=None if body["scheduled_usd"] is None else Decimal(body["scheduled_usd"]),
+        window_s=body["window_s"],
     )

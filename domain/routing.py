@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.beliefs import Belief, seed
 from domain.estimates import Demand, Estimate, Option, State, estimate, score_terms
@@ -37,13 +37,12 @@ class Unknown:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A backend that could take the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
     `cost` and `seconds` are expected, `rest_s` of them until it is up and `busy_s` at work; the attempt is reserved at
-    `worst_cost` and may run for `worst_s` and write `output_tokens`. `last` tells why all others are picked before it;
-    `wake` is what was decided on a start of it.
+    `worst_cost` and may run for `worst_s` and write `output_tokens`. A slow start would be `late_s` too late; `session`
+    is whether a session of it is worth its price.
     """
 
     backend: str
@@ -54,12 +53,31 @@ class Candidate:
     worst_cost: Decimal
     worst_s: float
     output_tokens: int
-    reason: str
+    why_cost: str
     state: State = State.UP
     rest_s: float = 0.0
     busy_s: float = 0.0
-    last: str | None = None
-    wake: Verdict | None = None
+    late_s: float = 0.0
+    session: Verdict | None = None
+
+    @property
+    def reason(self) -> str:
+        return f"is {self.state}: about {self.seconds:,.1f} s and ${self.cost:.6f} for {self.why_cost}"
+
+    @property
+    def sleeps_in_vain(self) -> bool:
+        return self.state is State.COLD and self.session is not None and not self.session.wakes
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether it is picked only where no other can take the turn."""
+        return self.late_s > 0 or self.sleeps_in_vain
+
+    @property
+    def why_last(self) -> str | None:
+        if self.late_s:
+            return f"a slow start would be {self.late_s:,.1f} s too late"
+        return self.session.reason if self.session and self.sleeps_in_vain else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +86,8 @@ class Route:
 
     `retry_in_s` is set where nothing is feasible now and something may be then. `wakes` is the sleeping backend to be
     woken, for this turn or (where it is not the chosen one) for those after it; `why_wake` tells why. `sleepers` are
-    those that sleep and could have taken the turn if they did not.
+    those that sleep and could have taken the turn if they did not. `rent` is what the turn would cost at the cheapest
+    backend that never sleeps; None where there is none.
     """
 
     backend: str | None
@@ -80,6 +99,7 @@ class Route:
     wakes: str | None = None
     why_wake: str = ""
     sleepers: tuple[str, ...] = ()
+    rent: Decimal | None = None
 
     @property
     def chosen(self) -> Candidate | None:
@@ -105,12 +125,18 @@ def route(
         return Route(backend=None, reason=wish.reason, problem=wish.problem)
     judged = [judge(option, demand, wish) for option in options(fleet, prices, beliefs, now, spent=spent)]
     able = [(each.option, each.found) for each in judged if each.found and not each.refusal]
-    rent = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
-    candidates = sorted((candidate(option, found, demand, rent) for option, found in able), key=rank)
+    rent = min((found.cost for _, found in able if found.session_cost is None), default=None)
+    awake = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
+    candidates = sorted(
+        (candidate(option, found, demand, rent_for(option, rent, awake)) for option, found in able), key=rank
+    )
     refused = sorted((each.refusal for each in judged if each.refusal), key=lambda refusal: refusal.backend)
     decision = pick(tuple(candidates), tuple(refused))
-    asleep = [(each.option, each.found) for each in judged if each.found and each.option.state is State.COLD]
-    return with_wake(decision, asleep, rent)
+    asleep = [each for each in candidates if each.state is State.COLD]
+    for option, found, refusal in judged:
+        if found and refusal and option.state is State.COLD:
+            asleep.append(candidate(option, found, demand, awake))
+    return replace(with_wake(decision, asleep), rent=rent)
 
 
 def read_wish(model: str, tier: str | None, fleet: Fleet) -> Wish | Unknown:
@@ -152,7 +178,7 @@ def options(
     for name, backend in fleet.backends.items():
         belief = beliefs.get(name) or seed(backend)
         state = state_of(backend, belief, now)
-        up = state is State.UP
+        rest_s, slow_rest_s = (0.0, 0.0) if state is State.UP else belief.rests_s(now)
         yield Option(
             backend=backend,
             model=fleet.models[backend.model],
@@ -160,8 +186,8 @@ def options(
             belief=belief,
             now=now,
             state=state,
-            rest_s=0.0 if up else belief.rest_s(now),
-            slow_rest_s=0.0 if up else belief.slow_rest_s(now),
+            rest_s=rest_s,
+            slow_rest_s=slow_rest_s,
             spent=spent.get(name, NOTHING),
         )
 
@@ -172,27 +198,26 @@ def state_of(backend: Backend, belief: Belief, now: float) -> State:
     return State.STARTING if belief.is_starting(now) else State.COLD
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(NamedTuple):
     """An option with what it would take, or why it is out; with both where it is out for the time that it takes."""
 
     option: Option
-    found: Estimate | None = None
-    refusal: Refusal | None = None
+    found: Estimate | None
+    refusal: Refusal | None
 
 
 def judge(option: Option, demand: Demand, wish: Wish) -> Judged:
     early = refusal_before(option, demand, wish)
     if early is not None:
-        return Judged(option=option, refusal=early)
+        return Judged(option, None, early)
     found = estimate(option, demand)
     refusal = refusal_after(option, found, demand)
     out = refusal is not None and refusal.code != LATE
-    return Judged(option=option, found=None if out else found, refusal=refusal)
+    return Judged(option, None if out else found, refusal)
 
 
 def rank(found: Candidate) -> tuple[bool, Decimal, str]:
-    return found.last is not None, found.score, found.backend
+    return found.is_last, found.score, found.backend
 
 
 def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
@@ -208,27 +233,25 @@ def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | N
         worst_cost=found.worst_cost,
         worst_s=found.worst_s,
         output_tokens=found.output_tokens,
-        reason=f"is {option.state}: about {found.seconds:,.1f} s and ${found.cost:.6f} for {found.why_cost}",
+        why_cost=found.why_cost,
         state=option.state,
         rest_s=round(option.rest_s, 3),
         busy_s=found.busy_s,
-        last=why_last(found, verdict),
-        wake=verdict,
+        late_s=found.late_s,
+        session=verdict,
     )
 
 
+def rent_for(option: Option, rent: Decimal | None, awake: Decimal | None) -> Decimal | None:
+    """Return what the turn would cost elsewhere: to a sleeping backend all others are elsewhere that are awake."""
+    return awake if option.state is State.COLD else rent
+
+
 def verdict_on(option: Option, found: Estimate, rent: Decimal | None) -> Verdict | None:
-    if option.state is not State.COLD:
+    if found.session_cost is None or (rent is None and option.state is not State.COLD):
         return None
-    window = window_s(option.backend, option.belief)
-    return rent_or_buy(session=found.start_cost, spent=option.spent, scheduled=rent, window_s=window)
-
-
-def why_last(found: Estimate, verdict: Verdict | None) -> str | None:
-    """Return why a backend is picked only where no other can take the turn."""
-    if found.late_s:
-        return f"a slow start would be {found.late_s:,.1f} s too late"
-    return None if verdict is None or verdict.wake else verdict.reason
+    window = window_s(option.backend)
+    return rent_or_buy(session=found.session_cost, spent=option.spent, scheduled=rent, window_s=window)
 
 
 def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Route:
@@ -247,20 +270,19 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Rou
     return Route(backend=best.backend, reason=reason, candidates=candidates, refused=refused)
 
 
-def with_wake(decision: Route, asleep: Sequence[tuple[Option, Estimate]], rent: Decimal | None) -> Route:
+def with_wake(decision: Route, asleep: Sequence[Candidate]) -> Route:
     """Add which backend is to be woken: the chosen one if it sleeps, else one that pays for the turns to come.
 
     `asleep` are those that could take the turn, were it not for their start.
     """
-    sleepers = tuple(sorted(option.backend.name for option, _ in asleep))
+    sleepers = tuple(sorted(each.backend for each in asleep))
     chosen = decision.chosen
-    if chosen and chosen.wake:
-        why = chosen.wake.reason if chosen.wake.wake else f"it is the best; {chosen.wake.reason}"
+    if chosen and chosen.session and chosen.state is State.COLD:
+        why = chosen.session.reason if chosen.session.wakes else f"it is the best; {chosen.session.reason}"
         return replace(decision, wakes=chosen.backend, why_wake=why, sleepers=sleepers)
-    if rent is None or any(each.state is State.STARTING for each in decision.candidates):
+    if any(each.state is State.STARTING for each in decision.candidates):
         return replace(decision, sleepers=sleepers)
-    for option, found in sorted(asleep, key=lambda each: (each[1].cost, each[0].backend.name)):
-        verdict = verdict_on(option, found, rent)
-        if verdict and verdict.pays:
-            return replace(decision, wakes=option.backend.name, why_wake=verdict.reason, sleepers=sleepers)
-    return replace(decision, sleepers=sleepers)
+    paying = min((each for each in asleep if each.session and each.session.pays), key=rank, default=None)
+    if paying is None or paying.session is None:
+        return replace(decision, sleepers=sleepers)
+    return replace(decision, wakes=paying.backend, why_wake=paying.session.reason, sleepers=sleepers)

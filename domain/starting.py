@@ -49,11 +49,6 @@ def rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
     return step_s - (elapsed_s - p50_s) % step_s
 
 
-def slow_rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
-    """Return the seconds that a slow start may still take."""
-    return max(p99_s - elapsed_s, rest_s(elapsed_s, p50_s=p50_s, p99_s=p99_s))
-
-
 def start_s(wake: Wake, *, asked_at: float, opened_at: float) -> float:
     """Return how long a start took that a request was let in after.
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from clients.backends import BackendClient
 from clients.rent import Rent
-from domain.beliefs import seed
 from domain.fleet import Backend
 from domain.investing import window_s
 from domain.money import turn_cost
@@ -30,7 +29,7 @@ def steady() -> tuple[SleepingGpu, Plant]:
 
 async def pay(plant: Plant, dollars: Decimal) -> None:
     gpu, _ = plant.backends["gpu"]
-    await Rent(plant.store, plant.clock).paid(gpu, dollars, window_s=window_s(gpu, seed(gpu)))
+    await Rent(plant.store, plant.clock).paid(gpu, dollars, window_s=window_s(gpu))
 
 
 async def backends_of(plant: Plant, *responses: str) -> list[str]:

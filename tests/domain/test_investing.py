@@ -11,7 +11,6 @@ from domain.beliefs import after_wake, seed
 from domain.estimates import Demand, State
 from domain.investing import BETA, rent_or_buy, window_s
 from domain.routing import Route, route
-from tests.domain.fleets import API as CHEAP
 from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -25,16 +24,20 @@ amounts = st.decimals(min_value=0, max_value=2, places=6)
 
 
 def decide(
-    *backends: str, spent: Decimal = Decimal(0), deadline_s: float | None = None, starting: bool = False
+    *backends: str,
+    spent: Decimal = Decimal(0),
+    deadline_s: float | None = None,
+    starting: bool = False,
+    idle_s: float | None = None,
 ) -> Route:
     known = {each.name: each for each in (API, GPU, OTHER)}
-    demand = Demand(input_tokens=500, output_tokens=500, deadline_s=deadline_s)
-    beliefs = {"gpu": seed(GPU)}
+    demand = Demand(input_tokens=500, output_tokens=500, expected_output_tokens=50, deadline_s=deadline_s)
+    belief = seed(GPU)
     if starting:
-        woken = after_wake(seed(GPU), GPU, by="another", now=NOW - 50)
-        assert woken
-        beliefs = {"gpu": woken}
-    return route(demand, fleet(*(known[name] for name in backends)), PRICES, beliefs, NOW, spent={"gpu": spent})
+        belief = after_wake(belief, GPU, by="another", now=NOW - 50) or belief
+    if idle_s is not None:
+        belief = replace(belief, warm_until=NOW + 600 - idle_s)
+    return route(demand, fleet(*(known[name] for name in backends)), PRICES, {"gpu": belief}, NOW, spent={"gpu": spent})
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_rent_is_paid_until_it_reaches_the_price(
         scheduled=None if scheduled is None else Decimal(scheduled),
         window_s=660,
     )
-    assert (found.wake, found.pays) == (wake, pays)
+    assert (found.wakes, found.pays) == (wake, pays)
     assert found.reason.startswith(reason)
 
 
@@ -65,30 +68,34 @@ def test_a_wake_is_bought_exactly_when_the_rent_reaches_its_price(
     session: Decimal, spent: Decimal, scheduled: Decimal
 ) -> None:
     found = rent_or_buy(session=session, spent=spent, scheduled=scheduled, window_s=660)
-    assert found.wake == found.pays == (spent + scheduled >= BETA * session)
+    assert found.wakes == found.pays == (spent + scheduled >= BETA * session)
 
 
 def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
-    assert window_s(GPU, seed(GPU)) == 660
+    assert window_s(GPU) == 660
 
 
 def test_a_sleeper_that_does_not_pay_yet_comes_last_and_is_not_woken() -> None:
     found = decide("api", "gpu", spent=SESSION - Decimal("0.01"))
     assert (found.backend, found.wakes, found.sleepers) == ("api", None, ("gpu",))
-    assert found.candidates[1].last
-    assert "it does not pay yet" in found.candidates[1].last
+    assert found.candidates[1].why_last
+    assert "it does not pay yet" in found.candidates[1].why_last
 
 
 def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time() -> None:
-    found = decide("api", "gpu", spent=SESSION)
-    assert (found.backend, found.wakes) == ("api", "gpu")
-    dear = replace(CHEAP, input=Decimal(10), output=Decimal(40))
-    demand = Demand(input_tokens=500, output_tokens=500, deadline_s=1800)
-    waits = route(demand, fleet(API, GPU), {**PRICES, "api": dear}, {}, NOW, spent={"gpu": SESSION})
-    assert (waits.backend, waits.wakes) == ("gpu", "gpu")
-    assert waits.candidates[0].terms["investment"] < 0
-    assert waits.candidates[0].terms["patience"] < 0
-    assert "it pays" in waits.why_wake
+    found = decide("api", "gpu", spent=SESSION, deadline_s=1800)
+    assert (found.backend, found.wakes) == ("gpu", "gpu")
+    assert found.candidates[0].terms["investment"] == -found.candidates[0].cost
+    assert found.candidates[0].terms["patience"] < 0
+    assert "it pays" in found.why_wake
+
+
+def test_a_machine_that_is_up_is_kept_while_it_pays_and_let_go_when_it_does_not() -> None:
+    assert decide("api", "gpu", spent=SESSION, idle_s=500).backend == "gpu"
+    assert decide("api", "gpu", spent=SESSION / 2, idle_s=500).backend == "api"
+    longer = {each.backend: each.cost for each in decide("api", "gpu", spent=SESSION / 2, idle_s=500).candidates}
+    shorter = {each.backend: each.cost for each in decide("api", "gpu", spent=SESSION / 2, idle_s=1).candidates}
+    assert longer["gpu"] > shorter["gpu"]
 
 
 @pytest.mark.parametrize("deadline_s", [100.0, 20.0])
@@ -121,4 +128,4 @@ def test_nothing_is_woken_that_does_not_pay_while_another_can_answer(
         assert found.wakes is None or spent + rent >= BETA * SESSION
         chosen = found.chosen
         assert chosen
-        assert chosen.last is None or all(each.last for each in found.candidates)
+        assert not chosen.is_last or all(each.is_last for each in found.candidates)

@@ -293,7 +293,7 @@ def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candid
     assert found.backend == (candidates[0] if candidates else None)
     assert (found.problem is None) == (found.backend is not None)
     assert not set(candidates) & wanted.excluded.keys()
-    likely = [each for each in found.candidates if each.last is None] or found.candidates
+    likely = [each for each in found.candidates if not each.is_last] or found.candidates
     assert all(each.score >= found.candidates[0].score for each in likely)
     assert all(each.score == sum(each.terms.values()) for each in found.candidates)
     assert all(each.reason and each.code for each in found.refused)

@@ -16,7 +16,7 @@ from domain.beliefs import (
     after_wake,
     seed,
 )
-from domain.starting import LEAST_STEP_S, STEPS, Wake, lease_s, rest_s, slow_rest_s, start_s
+from domain.starting import LEAST_STEP_S, STEPS, Wake, lease_s, rest_s, start_s
 from tests.domain.fleets import SERVERLESS, backend
 
 GPU = backend("gpu", cold=SERVERLESS)
@@ -37,7 +37,6 @@ def test_a_start_is_looked_for_at_its_median_and_then_in_steps(elapsed_s: float,
 def test_there_is_always_a_next_look_and_never_a_late_one(elapsed_s: float, p50_s: float, more_s: float) -> None:
     found_s = rest_s(elapsed_s, p50_s=p50_s, p99_s=p50_s + more_s)
     assert 0 < found_s <= max(p50_s - elapsed_s, more_s / STEPS, LEAST_STEP_S) + 1e-6
-    assert slow_rest_s(elapsed_s, p50_s=p50_s, p99_s=p50_s + more_s) >= found_s
 
 
 def wake(held_until: float | None = None) -> Wake:
@@ -66,7 +65,7 @@ def test_one_turn_wakes_and_the_others_find_the_start_under_way() -> None:
     woken = after_wake(seed(GPU), GPU, by="one", now=NOW)
     assert woken
     assert woken.is_starting(NOW)
-    assert (woken.rest_s(NOW + 20), woken.slow_rest_s(NOW + 20)) == (40, 100)
+    assert woken.rests_s(NOW + 20) == (40, 100)
     assert after_wake(woken, GPU, by="two", now=NOW + 5) is None
     assert after_wake(woken, GPU, by="one", now=NOW + 5) == woken
 

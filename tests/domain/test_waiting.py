@@ -111,8 +111,8 @@ def test_no_look_is_hasty_and_none_is_further_off_than_start_and_queue(
     belief = replace(crowd(woken(NOW - since_s), running=running, before=before), service_s=service_s)
     found = planned(belief)
     if found:
-        assert LEAST_LOOK_S <= found.delay_s <= belief.rest_s(NOW) + LONGEST_QUEUE_S + 0.001
+        assert LEAST_LOOK_S <= found.delay_s <= belief.rests_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
         assert found.kept_until > NOW + found.delay_s
     else:
-        assert belief.rest_s(NOW) <= TURN.hold_s
+        assert belief.rests_s(NOW)[0] <= TURN.hold_s
         assert before + running < GPU.limits.concurrency

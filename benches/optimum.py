@@ -1,0 +1,74 @@
+"""What would the traffic have cost somebody who knew it all beforehand?"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from benches.traffic import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Dollars: of a second of the GPU, of an input and of an output token at the API; seconds of start and tail."""
+
+    second: float
+    input_token: float
+    output_token: float
+    cold_s: float
+    tail_s: float
+    prefill_tokens_s: float
+    decode_tokens_s: float
+
+    def rent(self, request: Request) -> float:
+        return request.input_tokens * self.input_token + request.output_tokens * self.output_token
+
+    def busy_s(self, request: Request) -> float:
+        return request.input_tokens / self.prefill_tokens_s + request.output_tokens / self.decode_tokens_s
+
+    def session(self, request: Request) -> float:
+        return self.second * (self.cold_s + self.busy_s(request) + self.tail_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class Sessions:
+    """The sessions that a clairvoyant may have open, each with when its last work ends.
+
+    A fresh one works from its start on, and takes what comes until then for nothing: its cost stands. Of the others the
+    cost is kept less what grows with time (rents so far, seconds so far), the least in front.
+    """
+
+    terms: Terms
+    fresh: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
+    grown: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
+
+    def served(self, request: Request, rents: float) -> float:
+        """Return the least cost at which an open session takes the request; `rents` is all rent before it."""
+        ends = request.at + self.terms.busy_s(request)
+        while self.fresh and self.fresh[0][0] <= ends:
+            self.grow(*self.fresh.popleft(), rents)
+        while self.grown and self.grown[0][0] + self.terms.tail_s < request.at:
+            self.grown.popleft()
+        free = min((cost for _, cost in self.fresh), default=float("inf"))
+        lengthened = self.grown[0][1] + rents + self.terms.second * ends if self.grown else float("inf")
+        return min(free, lengthened)
+
+    def grow(self, ends: float, cost: float, rents: float) -> None:
+        value = cost - rents - self.terms.second * ends
+        while self.grown and self.grown[-1][1] >= value:
+            self.grown.pop()
+        self.grown.append((ends, value))
+
+
+def optimum(requests: Sequence[Request], terms: Terms) -> float:
+    """Return the least cost: each request rents, begins a session, or lengthens one that is there."""
+    sessions = Sessions(terms=terms)
+    cost, rents = 0.0, 0.0
+    for request in requests:
+        busy_s = terms.busy_s(request)
+        taken = sessions.served(request, rents)
+        begun = cost + terms.session(request)
+        rents += terms.rent(request)
+        sessions.fresh.append((request.at + terms.cold_s + busy_s, begun))
+        sessions.grow(request.at + busy_s, taken, rents)
+        cost = min(cost + terms.rent(request), taken, begun)
+    return cost

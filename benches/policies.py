@@ -1,0 +1,147 @@
+"""How do ways to choose between an API and a GPU that sleeps meet the same traffic?"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Protocol
+
+from benches.optimum import Terms
+from benches.traffic import Request
+from domain.beliefs import Belief, seed
+from domain.estimates import Demand, State
+from domain.fleet import Backend, Fleet
+from domain.investing import window_s
+from domain.prices import Price
+from domain.routing import route
+from domain.starting import Wake, lease_s
+
+EXPECTED_ANSWER = 211
+API, GPU = "api", "gpu"
+
+
+@dataclass(slots=True)
+class Machine:
+    """The GPU: its lives are paid from wake to scale-in; it takes any number of requests at once."""
+
+    terms: Terms
+    woken: float = 0.0
+    ready: float = 0.0
+    gone: float = float("-inf")
+    paid: float = 0.0
+    lives: int = 0
+
+    def state(self, at: float) -> State:
+        if at >= self.gone:
+            return State.COLD
+        return State.STARTING if at < self.ready else State.UP
+
+    def wake(self, at: float) -> None:
+        if self.state(at) is State.COLD:
+            self.close()
+            self.woken, self.ready = at, at + self.terms.cold_s
+            self.gone = self.ready + self.terms.tail_s
+            self.lives += 1
+
+    def serve(self, request: Request) -> float:
+        """Return how long the request waited for its first word."""
+        self.wake(request.at)
+        begun = max(request.at, self.ready)
+        self.gone = max(self.gone, begun + self.terms.busy_s(request) + self.terms.tail_s)
+        return begun - request.at + request.input_tokens / self.terms.prefill_tokens_s
+
+    def close(self) -> None:
+        if self.lives:
+            self.paid += self.terms.second * (self.gone - self.woken)
+
+
+class Policy(Protocol):
+    def choose(self, request: Request, machine: Machine) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """The API alone; or the GPU alone, as who sums prices per token does, since a GPU has none."""
+
+    where: str
+
+    def choose(self, request: Request, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
+        return self.where
+
+
+@dataclass(slots=True)
+class InTurn:
+    """Round robin."""
+
+    last: str = GPU
+
+    def choose(self, request: Request, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
+        self.last = API if self.last == GPU else GPU
+        return self.last
+
+
+@dataclass(slots=True)
+class Quickest:
+    """Whoever answered faster of late; one in fifty tries the other."""
+
+    seen: dict[str, float] = field(default_factory=lambda: {API: 0.0, GPU: 0.0})
+    asked: int = 0
+
+    def choose(self, request: Request, machine: Machine) -> str:
+        self.asked += 1
+        best = min(self.seen, key=lambda name: self.seen[name])
+        where = best if self.asked % 50 else API if best == GPU else GPU
+        waits_s = max(0.0, machine.ready - request.at) if machine.state(request.at) is not State.COLD else 0.0
+        cold_s = machine.terms.cold_s if machine.state(request.at) is State.COLD else 0.0
+        took_s = 1.0 if where == API else 0.5 + waits_s + cold_s
+        self.seen[where] += 0.2 * (took_s - self.seen[where])
+        return where
+
+
+@dataclass(slots=True, kw_only=True)
+class Ours:
+    """The product's own route, on beliefs that are right; `deadline_s` is how long each turn may take."""
+
+    fleet: Fleet
+    prices: Mapping[str, Price]
+    deadline_s: float
+    rent: deque[tuple[float, Decimal]] = field(default_factory=deque[tuple[float, Decimal]])
+    total: Decimal = Decimal(0)
+
+    def choose(self, request: Request, machine: Machine) -> str:
+        gpu = self.fleet.backends[GPU]
+        beliefs = {GPU: believed(gpu, machine, request.at)}
+        spent = self.spent(request.at - window_s(gpu))
+        demand = Demand(
+            input_tokens=request.input_tokens,
+            output_tokens=1024,
+            expected_output_tokens=EXPECTED_ANSWER,
+            deadline_s=self.deadline_s,
+        )
+        decision = route(demand, self.fleet, self.prices, beliefs, request.at, spent={GPU: spent})
+        if decision.wakes:
+            machine.wake(request.at)
+        if decision.rent is not None:
+            self.rent.append((request.at, decision.rent))
+            self.total += decision.rent
+        return decision.backend or API
+
+    def spent(self, since: float) -> Decimal:
+        while self.rent and self.rent[0][0] < since:
+            self.total -= self.rent.popleft()[1]
+        return self.total
+
+
+def believed(gpu: Backend, machine: Machine, at: float) -> Belief:
+    belief = seed(gpu)
+    match machine.state(at):
+        case State.COLD:
+            return belief
+        case State.UP:
+            return replace(belief, warm_until=machine.gone)
+        case State.STARTING:
+            until = machine.woken + lease_s(belief.cold_p99_s)
+            return replace(belief, waking=Wake(by="", since=machine.woken, cold_at=machine.woken, until=until))
+
+
+type NewPolicy = Callable[[], Policy]

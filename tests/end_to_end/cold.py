@@ -1,0 +1,113 @@
+"""How does a test put a GPU to sleep behind the whole product, in scaled time, and read what it did?"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from clients.beliefs import BELIEF
+from clients.store import Container, Create, Delete, Key
+from domain.beliefs import Belief
+from standins.instance import ROOT
+from standins.stage import Options, Stage
+from tests.end_to_end.books import Books, books_of
+from tests.end_to_end.callers import Caller, Json, calling
+from tests.end_to_end.conftest import HASTY
+
+GPU = "scripted-gpu"
+SLEEPER = f"scripted@{GPU}"
+SPEED = 10.0
+"""So many seconds of the GPU service pass in one second of the test."""
+
+ROOM = 8
+UNBOUNDED = {
+    f"GANGLION_{whose}_{what}": "100000"
+    for whose in ("OWNER", "TENANT")
+    for what in ("TURNS_PER_MINUTE", "BURST", "RUNNING")
+}
+
+
+def scaled_fleet(folder: Path) -> Path:
+    """Write a fleet whose times are those of the scaled service, and return where it is."""
+    text = (ROOT / "fleet.toml").read_text(encoding="utf-8")
+    before, mark, after = text.partition(f"[backends.{GPU}]")
+    times = {"p50_s = 5": "p50_s = 0.5", "p99_s = 60": "p99_s = 6", "wake_hold_s = 2": "wake_hold_s = 0.2"}
+    for as_shipped, scaled in {**times, "tail_s = 600": "tail_s = 60"}.items():
+        assert as_shipped in after
+        after = after.replace(as_shipped, scaled, 1)
+    path = folder / "fleet.toml"
+    path.write_text(before + mark + after, encoding="utf-8")
+    return path
+
+
+def sleeping(folder: Path, **environment: str) -> Options:
+    given = {"GANGLION_FLEET": str(scaled_fleet(folder)), "GANGLION_HOLD_S": str(10 / SPEED)}
+    return Options(
+        data=folder,
+        cold="5",
+        gpu=("--speed", SPEED, "--spare"),
+        rate=200,
+        awake=True,
+        environment={**HASTY, **UNBOUNDED, **given, **environment},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdScene:
+    """A running product whose GPU sleeps."""
+
+    stage: Stage
+    caller: Caller
+    books: Books
+
+    async def admin(self, method: str, path: str, given: Json | None = None) -> Any:
+        answer = await self.caller.http.request(method, f"{self.stage.model_url(GPU)}/admin/{path}", json=given)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def asleep(self, *, start_s: float, abandoned_starts: bool = True, believed_s: float | None = None) -> None:
+        """Let the GPU sleep, start in so many seconds of its own and be believed to."""
+        while (await self.admin("GET", "state"))["instances"]:
+            await self.admin("POST", "scale-in")
+            await asyncio.sleep(0.05)
+        await self.admin("DELETE", "requests")
+        options = {"start": start_s, "abandoned_starts": "yes" if abandoned_starts else "no"}
+        await self.admin("PATCH", "options", options)
+        await self.believe((believed_s or start_s) / SPEED, must_hold=not abandoned_starts)
+
+    async def believe(self, start_s: float, *, must_hold: bool) -> None:
+        seeded = Belief(
+            backend=GPU, cold_p50_s=start_s, cold_p99_s=start_s, prefill_tokens_s=20000, decode_tokens_s=200
+        )
+        body = {"kind": "belief", **replace(seeded, lost_wakes=1 if must_hold else 0).to_document()}
+        key = Key(container=Container.FLEET, parts=(GPU,))
+        await self.books.store.commit(key, (Delete(id=BELIEF),))
+        await self.books.store.commit(key, (Create(id=BELIEF, body=body),))
+
+    async def sessions(self, known: int) -> list[Json]:
+        """Return the lives of the GPU since so many were known."""
+        return (await self.admin("GET", "bill"))["sessions"][known:]
+
+    async def requests(self) -> list[Json]:
+        return (await self.admin("GET", "requests"))["requests"]
+
+    async def activities(self, response_id: str) -> dict[str, float]:
+        """Return the longest run of each activity of a turn, in seconds."""
+        path = f"/runtime/webhooks/durabletask/instances/{response_id}"
+        answer = await self.caller.http.get(path, params={"showHistory": "true"})
+        longest: dict[str, float] = {}
+        for event in answer.json()["historyEvents"]:
+            if event["EventType"] == "TaskCompleted":
+                began, ended = (datetime.fromisoformat(event[name]) for name in ("ScheduledTime", "Timestamp"))
+                name = event["FunctionName"]
+                longest[name] = max(longest.get(name, 0.0), (ended - began).total_seconds())
+        return longest
+
+
+@asynccontextmanager
+async def cold_scene(stage: Stage) -> AsyncGenerator[ColdScene]:
+    async with calling(stage) as caller, books_of(stage.data) as books:
+        yield ColdScene(stage=stage, caller=caller, books=books)

@@ -1,0 +1,102 @@
+"""Does a real turn outwait a real start, whatever dies meanwhile, for one wake's price?"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from standins.stage import Stage
+from tests.end_to_end.callers import asking, counted
+from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
+from tests.end_to_end.test_survival import VICTIMS
+
+STARTS = [1.0, 5.0, 30.0, 120.0, 300.0]
+QUICK = {1.0, 30.0}
+KILLED = ["worker", "host", "both"]
+SLACK_S = 1.0
+"""Of this machine's time, which has two cores for host, worker, model and tests."""
+
+
+@pytest.fixture(scope="module")
+def sleeping_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with Stage(sleeping(tmp_path_factory.mktemp("cold"))) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def cold(sleeping_stage: Stage) -> AsyncIterator[ColdScene]:
+    async with cold_scene(sleeping_stage) as scene:
+        yield scene
+
+
+def quick_or_campaign(start_s: float, *more: object) -> object:
+    marks = [] if start_s in QUICK else [pytest.mark.campaign]
+    return pytest.param(start_s, *more, marks=marks)
+
+
+@pytest.mark.parametrize("abandoned_starts", [True, False])
+@pytest.mark.parametrize("start_s", [quick_or_campaign(start_s) for start_s in STARTS])
+async def test_a_turn_outwaits_a_start_and_nothing_runs_meanwhile(
+    cold: ColdScene, start_s: float, *, abandoned_starts: bool
+) -> None:
+    await cold.asleep(start_s=start_s, abandoned_starts=abandoned_starts)
+    known = len(await cold.sessions(0))
+    reading = await cold.caller.follow(asking("COUNT 20", SLEEPER))
+    await cold.books.assert_exact(reading, counted(20))
+    (session,) = await cold.sessions(known)
+    assert session["start_s"] <= start_s + SLACK_S * SPEED
+    assert len(await cold.requests()) <= 3
+    first = await first_token_at(cold, reading.id)
+    assert first - session["ready"] <= SLACK_S
+    longest = await cold.activities(reading.id)
+    assert max(longest.values()) <= 10 / SPEED + SLACK_S
+
+
+def kills() -> Iterator[object]:
+    for start_s in (30.0, 120.0, 300.0):
+        for abandoned_starts in (True, False):
+            for victim in KILLED:
+                quick = (start_s, abandoned_starts, victim) == (30.0, True, "worker")
+                marks = [] if quick else [pytest.mark.campaign]
+                yield pytest.param(start_s, abandoned_starts, victim, marks=marks)
+
+
+@pytest.mark.parametrize(("start_s", "abandoned_starts", "victim"), list(kills()))
+async def test_a_wait_survives_the_death_of_anything(
+    cold: ColdScene, start_s: float, victim: str, *, abandoned_starts: bool
+) -> None:
+    await cold.asleep(start_s=start_s, abandoned_starts=abandoned_starts)
+    known = len(await cold.sessions(0))
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(cold.caller.follow(asking("COUNT 20", SLEEPER)))
+        await asyncio.sleep(start_s / SPEED / 2)
+        await asyncio.to_thread(VICTIMS[victim], cold.stage)
+    reading = following.result()
+    await cold.books.assert_exact(reading, counted(20))
+    sessions = await cold.sessions(known)
+    assert [session["why"] for session in sessions[:-1]] == ["abandoned"] * (len(sessions) - 1)
+    assert len(sessions) == 1 or not abandoned_starts
+    await cold.books.settled(cold.caller, reading.id)
+
+
+async def test_fifty_turns_on_a_sleeping_gpu_with_room_for_eight(cold: ColdScene) -> None:
+    await cold.asleep(start_s=30.0)
+    known = len(await cold.sessions(0))
+    bodies = [asking("COUNT 5", SLEEPER, background=True) for _ in range(50)]
+    answers = [await cold.caller.create(body) for body in bodies]
+    ids = [answer.json()["id"] for answer in answers]
+    for identifier in ids:
+        await cold.caller.orchestration_ended(identifier, within_s=60)
+    firsts = [await first_token_at(cold, identifier) for identifier in ids]
+    assert len(await cold.sessions(known)) == 1
+    requests = await cold.requests()
+    assert len(requests) <= 3 * len(ids)
+    served = sorted(range(len(ids)), key=lambda number: firsts[number])
+    assert max(abs(place - number) for place, number in enumerate(served)) <= 2 * ROOM
+    for identifier in ids:
+        assert (await cold.caller.poll(identifier))["status"] == "completed"
+
+
+async def first_token_at(cold: ColdScene, response_id: str) -> float:
+    report = await cold.caller.report(response_id)
+    return next(moment["at"] for moment in report["timeline"] if moment["step"].endswith("first token"))
