@@ -1,0 +1,249 @@
+"""How fast is the local Functions host?
+
+`python -m benches.devhost [RUNS]`: starts hosts of its own on free ports, with a small app and databases in a folder
+that goes afterwards. Milliseconds unless a line says otherwise; ratios compare medians of one run.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+from benches.tables import print_table
+
+RUNS = 15
+WARM_UPS = 5
+AT_ONCE = 200
+HOPS = 8
+WIDTH = 300
+TIMERS = 10_000
+ENDED = 100_000
+LOOK_S = 3.0
+DURABLE = "/runtime/webhooks/durabletask"
+APP = """
+import azure.durable_functions as df
+import azure.functions as func
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.activity_trigger(input_name="given")
+async def echo(given):
+    return given
+
+
+@app.orchestration_trigger(context_name="context")
+def chain(context):
+    for n in range(context.get_input()):
+        yield context.call_activity("echo", n)
+
+
+@app.orchestration_trigger(context_name="context")
+def fan_out(context):
+    return len((yield context.task_all([context.call_activity("echo", n) for n in range(context.get_input())])))
+
+
+@app.route(route="trivial", methods=["GET"])
+async def trivial(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("ok")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host that runs. `start_ms` is from its start to the first 200."""
+
+    http: aiohttp.ClientSession
+    process: psutil.Process
+    start_ms: float
+
+    async def start(self, name: str, value: int, query: str = "") -> int:
+        async with self.http.post(f"{DURABLE}/orchestrators/{name}{query}", json=json.dumps(value)) as answer:
+            await answer.read()
+            return answer.status
+
+    async def run(self, name: str, value: int) -> float:
+        """Milliseconds of one orchestration from start to end."""
+        began = time.perf_counter()
+        status = await self.start(name, value, "?timeout=60&pollingInterval=0.001")
+        assert status == 200, status
+        return (time.perf_counter() - began) * 1000
+
+    async def rests(self) -> None:
+        """Returns when no orchestration runs any more."""
+        query = {"runtimeStatus": "Pending,Running", "top": "1"}
+        found: list[Any] = [None]
+        while found:
+            async with self.http.get(f"{DURABLE}/instances", params=query) as answer:
+                found = await answer.json()
+            await asyncio.sleep(0.01)
+
+    def cpu_s(self) -> float:
+        """Of the host and its worker."""
+        both = (self.process, *self.process.children())
+        return sum(times.user + times.system for times in (one.cpu_times() for one in both))
+
+
+def port_of(state: Path) -> int | None:
+    if not state.exists():
+        return None
+    found: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+    return found["port"] if found["ready"] else None
+
+
+async def first_answer(state: Path, process: subprocess.Popen[bytes]) -> aiohttp.ClientSession:
+    async with asyncio.timeout(30):
+        while (port := port_of(state)) is None:
+            assert process.poll() is None, "the host has ended"
+            await asyncio.sleep(0.002)
+    http = aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=aiohttp.TCPConnector(limit=0))
+    async with http.get("/api/trivial") as answer:
+        assert answer.status == 200, answer.status
+    return http
+
+
+def write_app(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "function_app.py").write_text(APP, encoding="utf-8")
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, fill: Callable[[sqlite3.Connection], None] | None = None) -> AsyncGenerator[Host]:
+    """A host on a database of its own, which `fill` may fill while a host rests."""
+    write_app(folder)
+    if fill is not None:
+        async with serving(folder / "before"):
+            pass
+        (folder / "before" / "hub.db").rename(folder / "hub.db")
+        with contextlib.closing(sqlite3.connect(folder / "hub.db")) as database, database:
+            fill(database)
+    places = ["--app", folder, "--db", folder / "hub.db", "--state", folder / "state.json", "--port", "0"]
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "devhost", "start", *map(str, places)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)  # noqa: S603, ASYNC220 - our own program, started at once
+    http: aiohttp.ClientSession | None = None
+    try:
+        http = await first_answer(folder / "state.json", process)
+        yield Host(http=http, process=psutil.Process(process.pid), start_ms=(time.perf_counter() - began) * 1000)
+    finally:
+        if http is not None:
+            await http.close()
+        process.terminate()
+        await asyncio.to_thread(process.wait)
+
+
+INSERT = (
+    "INSERT INTO instances (id, execution, name, status, created, updated, input) VALUES (?, 'e', 'chain', ?, 1, 1, ?)"
+)
+
+
+def with_timers(database: sqlite3.Connection) -> None:
+    """Instances that wait for an hour yet."""
+    later = time.time_ns() / 1e9 + 3600
+    names = [f"timer-{n}" for n in range(TIMERS)]
+    database.executemany(INSERT, [(name, "Running", "0") for name in names])
+    database.executemany("INSERT INTO timers VALUES (?, 'e', 0, ?)", [(name, later) for name in names])
+
+
+def with_ended(database: sqlite3.Connection) -> None:
+    names = [f"ended-{n}" for n in range(ENDED)]
+    database.executemany(INSERT, [(name, "Completed", "0") for name in names])
+    event = json.dumps({"kind": "completed", "at": 1.0, "status": "Completed"})
+    database.executemany("INSERT INTO history VALUES (?, 0, ?)", [(name, event) for name in names])
+
+
+async def throughput(host: Host) -> float:
+    """Orchestrations of three activities a second, as many at once as AT_ONCE."""
+    began = time.perf_counter()
+    await asyncio.gather(*(host.start("chain", 3) for _ in range(AT_ONCE)))
+    await host.rests()
+    return AT_ONCE / (time.perf_counter() - began)
+
+
+async def requests_a_second(host: Host) -> float:
+    ended = time.perf_counter() + LOOK_S
+
+    async def ask() -> int:
+        count = 0
+        while time.perf_counter() < ended:
+            async with host.http.get("/api/trivial") as answer:
+                await answer.read()
+            count += 1
+        return count
+
+    return sum(await asyncio.gather(*(ask() for _ in range(32)))) / LOOK_S
+
+
+async def idle_cpu(host: Host) -> float:
+    """Percent of one core while nothing is asked."""
+    await asyncio.sleep(1.0)
+    before = host.cpu_s()
+    await asyncio.sleep(LOOK_S)
+    return (host.cpu_s() - before) / LOOK_S * 100
+
+
+async def median(runs: int, measure: Callable[[], Awaitable[float]]) -> float:
+    return statistics.median([await measure() for _ in range(runs)])
+
+
+async def hop_ms(host: Host, runs: int) -> float:
+    """What each activity of a chain adds to an orchestration without any."""
+    await median(WARM_UPS, lambda: host.run("chain", HOPS))
+    none = await median(runs, lambda: host.run("chain", 0))
+    return (await median(runs, lambda: host.run("chain", HOPS)) - none) / HOPS
+
+
+async def slowdown(one: Host, other: Host, runs: int) -> float:
+    """Of one host against the other, in turn."""
+    for host in (one, other):
+        await median(WARM_UPS, lambda host=host: host.run("chain", HOPS))
+    pairs = [(await one.run("chain", HOPS), await other.run("chain", HOPS)) for _ in range(runs)]
+    return statistics.median(first for first, _ in pairs) / statistics.median(second for _, second in pairs)
+
+
+async def measure(folder: Path, runs: int) -> list[list[str]]:
+    async with serving(folder / "plain") as host:
+        start_ms = host.start_ms
+        idle = await idle_cpu(host)
+        hop = await hop_ms(host, runs)
+        fan_out = await median(max(3, runs // 3), lambda: host.run("fan_out", WIDTH))
+        rate = await median(3, lambda: throughput(host))
+        requests = await requests_a_second(host)
+    async with serving(folder / "timers", with_timers) as host:
+        with_timers_cpu = await idle_cpu(host)
+    async with serving(folder / "empty") as empty, serving(folder / "full", with_ended) as full:
+        ratio = await slowdown(full, empty, runs)
+    return [
+        [f"orchestrations of 3 activities a second, {AT_ONCE} at once", f"{rate:.0f}", ">= 60"],
+        [f"one more activity, in a chain of {HOPS}", f"{hop:.2f}", "<= 3"],
+        [f"fan-out of {WIDTH}", f"{fan_out:.0f}", "<= 600"],
+        ["requests a second to a trivial function", f"{requests:.0f}", ">= 1000"],
+        ["start to first 200", f"{start_ms:.0f}", "<= 1000"],
+        ["CPU of a host that rests, % of a core", f"{idle:.1f}", ""],
+        [f"the same with {TIMERS} timers pending", f"{with_timers_cpu:.1f}", "no more"],
+        [f"chain beside {ENDED} ended instances / beside none", f"{ratio:.2f}", "<= 1.10"],
+    ]
+
+
+def main() -> None:
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    with tempfile.TemporaryDirectory() as folder:
+        rows = asyncio.run(measure(Path(folder), runs))
+    print_table(["", "measured", "aim"], rows)
+
+
+if __name__ == "__main__":
+    main()
