@@ -65,7 +65,7 @@ class ConversationFunctions:
         owner = await owner_of(req, self.authenticator)
         raw = await read_body(req, limit=self.body_limit)
         given = validated(NewConversation, read_object(raw) if raw.strip() else {})
-        items = await self.read_items(owner, given.items or [])
+        items = await self.read_items(owner, given.items) if given.items else ()
         made = await self.conversations.create(owner, metadata=given.metadata or {}, items=items)
         return json_answer(openai_from_conversation(made))
 
@@ -120,7 +120,7 @@ class ConversationFunctions:
 
     async def read_items(self, owner: Owner, elements: list[Any]) -> tuple[Item, ...]:
         """Read items to add; one that is referred to is copied."""
-        given = read_items(elements, "items", most=MOST_ITEMS) if elements else ()
+        given = read_items(elements, "items", most=MOST_ITEMS)
         return tuple([await self.admission.resolved(owner, each) for each in given])
 
 

@@ -99,6 +99,9 @@ OPERATIONS: Mapping[str, Operation] = {
     "http_openapi": Operation(summary="This document", open=True),
 }
 
+EMPTY = ("CreateConversation",)
+"""Bodies that may be left out."""
+
 QUERIES: Mapping[str, Json] = {
     "limit": {"type": "integer", "minimum": 0, "maximum": 100, "default": 20},
     "after": {"type": "string"},
@@ -145,7 +148,7 @@ def operation_of(route: Served, method: str) -> Json:
         "summary": told.summary,
         "parameters": [
             *(
-                parameter(name, "path", {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_]+$"})
+                parameter(name, "path", {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"})
                 for name in names
             ),
             *(parameter(name, "query", QUERIES[name]) for name in told.query),
@@ -153,7 +156,7 @@ def operation_of(route: Served, method: str) -> Json:
         "responses": answers(told),
     }
     if told.body:
-        shown["requestBody"] = {"required": True, "content": content(told.body)}
+        shown["requestBody"] = {"required": told.body not in EMPTY, "content": content(told.body)}
     return shown | ({"security": []} if told.open else {})
 
 
@@ -164,7 +167,7 @@ def parameter(name: str, place: str, schema: Json) -> Json:
 def answers(told: Operation) -> Json:
     good: Json = {"description": "Done", "content": content(told.answer)}
     if told.streams:
-        good["content"] |= {"text/event-stream": {"schema": {"type": "string"}}}
+        good["content"] |= {"text/event-stream": {}}
     refused = {status: {"description": text, "content": content(ERROR)} for status, text in REFUSALS.items()}
     if told.open:
         return {"200": good, "500": refused["500"], "503": {"description": "Not ready", "content": content("Object")}}

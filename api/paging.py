@@ -45,7 +45,7 @@ def page_of[T](entries: Sequence[T], wanted: Wanted, name: Callable[[T], str]) -
     if wanted.after:
         names = [name(each) for each in ordered]
         if wanted.after not in names:
-            raise Invalid(f"Nothing here has the id '{wanted.after}'.", field="after", code="invalid_value")
+            raise Invalid(f"Nothing here has the id '{wanted.after}'.", field="after", code="item_not_found")
         ordered = ordered[names.index(wanted.after) + 1 :]
     return ordered[: wanted.limit], len(ordered) > wanted.limit
 

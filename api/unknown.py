@@ -17,18 +17,25 @@ class Unknown:
     """
 
     def __init__(self, methods: Mapping[str, Sequence[str]]) -> None:
-        self.methods = {path_pattern(template): tuple(allowed) for template, allowed in methods.items()}
+        ordered = sorted(methods, key=parameters)
+        self.methods = {path_pattern(template): tuple(methods[template]) for template in ordered}
 
     async def answer(self, req: Request) -> Response:
         path = req.url.path
-        allowed = sorted(
-            {method for pattern, each in self.methods.items() if pattern.fullmatch(path) for method in each}
-        )
+        allowed = self.allowed(path)
         if allowed:
             posture = Posture(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
             return error_answer(posture, f"Not allowed to {req.method} on {path[:SHOWN_LIMIT]}.")
         posture = Posture(status=404, code="unknown_url")
         return error_answer(posture, f"Unknown URL: {req.method} {path[:SHOWN_LIMIT]}.")
+
+    def allowed(self, path: str) -> list[str]:
+        """Return the methods of the template with the fewest parameters that a path has the form of."""
+        return sorted(next((each for pattern, each in self.methods.items() if pattern.fullmatch(path)), ()))
+
+
+def parameters(template: str) -> int:
+    return template.count("{")
 
 
 def path_pattern(template: str) -> re.Pattern[str]:

@@ -94,7 +94,7 @@ class Conversations:
         entries = await entries_before(self.store, key, conversation.next_entry)
         following = after_cursor([name for entry in entries for name in entry], after=after, order=order)
         if following is None:
-            raise Invalid(f"No item with id '{after}' in this conversation.", field="after", code="invalid_value")
+            raise Invalid(f"No item with id '{after}' in this conversation.", field="after", code="item_not_found")
         found: list[Item] = []
         while following and len(found) <= limit:
             page, following = following[: limit + SPARE], following[limit + SPARE :]
