@@ -19,7 +19,6 @@ from tests.conformance.stages import judged
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1100)]
 
 COMPLY_REASONS: Mapping[str, str] = {
-    "image-input": "no model on this machine sees images, and what would change the answer is refused",
     "reasoning-summary": "skipped by the judge: no model on this machine reasons",
 }
 
