@@ -191,7 +191,9 @@ def after_failure(
             return replace(ended, cooldown_until=later(belief.cooldown_until, now + delay_s), probe_until=None)
         case Posture.BROKEN | Posture.INDETERMINATE:
             errors = belief.errors + 1
-            return replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
+            opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
+            in_vain = belief.waking is not None and belief.waking.by == attempt
+            return replace(opened, waking=None) if in_vain else opened
         case Posture.CLIENT | Posture.UNFIT:
             return replace(ended, probe_until=None)
 

@@ -1,0 +1,172 @@
+"""Is a sleeping backend woken by one, however many want it, and is what the wake showed learned?"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from activities.waking import BEAT_S, Waking
+from clients.backends import BackendError, Call, End, Text
+from clients.beliefs import Beliefs
+from domain.beliefs import Belief
+from domain.fleet import Backend
+from domain.postures import Failure, FailureKind
+from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
+from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
+from tests.fakes.stores import MemoryStore
+
+GPU = sleeping(cold_of(60.0))
+HELD = sleeping(cold_of(60.0, abandoned_starts=False))
+FORBIDDEN = Failure(kind=FailureKind.STATUS, status=403)
+
+
+class Door:
+    """A backend that answers a knock after so many seconds, with a failure or none."""
+
+    def __init__(self, after_s: float, failure: Failure | None = None) -> None:
+        self.after_s = after_s
+        self.failure = failure
+        self.knocks = 0
+        self.open = 0
+
+    async def knock(self) -> None:
+        self.knocks += 1
+        self.open += 1
+        try:
+            await asyncio.sleep(self.after_s)
+        finally:
+            self.open -= 1
+        if self.failure:
+            raise BackendError(self.failure)
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+        raise AssertionError(f"nobody was to ask {call}")
+        yield
+
+
+class House:
+    """A store, a backend behind a door, and who wakes it."""
+
+    def __init__(self, door: Door, gpu: Backend = GPU) -> None:
+        self.clock = LoopClock()
+        self.gpu = gpu
+        self.beliefs = Beliefs(MemoryStore(self.clock), self.clock)
+        self.waking = Waking(beliefs=self.beliefs, clients={"gpu": door}, clock=self.clock)
+
+    async def believed(self) -> Belief:
+        return (await self.beliefs.read({"gpu": self.gpu}))["gpu"]
+
+    async def wake(self, by: str = "one", *, wait: bool = True) -> bool:
+        return await self.waking.wake(self.gpu, by, wait=wait)
+
+
+@pytest.mark.parametrize(("wait", "expected_s"), [(True, 2.0), (False, 0.0)])
+def test_a_wake_is_held_for_a_while_and_dropped(expected_s: float, *, wait: bool) -> None:
+    async def story() -> None:
+        door = Door(60)
+        house = House(door)
+        assert await house.wake(wait=wait)
+        assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
+        await asyncio.sleep(3)
+        assert (door.knocks, door.open) == (1, 0)
+        belief = await house.believed()
+        assert belief.is_starting(house.clock.now())
+        assert belief.waking
+        assert belief.waking.cold_at - belief.waking.since == pytest.approx(2.0)
+
+    in_no_time(story())
+
+
+def test_a_backend_that_answers_its_wake_is_up_and_its_start_is_learned() -> None:
+    async def story() -> None:
+        house = House(Door(1.5))
+        assert await house.wake()
+        assert asyncio.get_running_loop().time() == pytest.approx(1.5)
+        belief = await house.believed()
+        assert belief.is_warm(house.clock.now())
+        assert belief.cold_samples == (pytest.approx(1.5),)
+        assert not await house.wake("two")
+
+    in_no_time(story())
+
+
+def test_of_fifty_that_want_it_one_wakes_it() -> None:
+    async def story() -> None:
+        door = Door(60)
+        house = House(door)
+        woken = await asyncio.gather(*(house.wake(f"turn {number}") for number in range(50)))
+        assert woken.count(True) == 1
+        assert door.knocks == 1
+
+    in_no_time(story())
+
+
+def test_a_step_that_runs_twice_wakes_again_for_its_first_run_may_have_died_before_it_could() -> None:
+    async def story() -> None:
+        door = Door(60)
+        house = House(door)
+        first = asyncio.ensure_future(house.wake("one"))
+        await asyncio.sleep(0.5)
+        await killed([*house.waking.holding])
+        assert await first
+        assert await house.wake("one")
+        assert door.knocks == 2
+        belief = await house.believed()
+        assert belief.waking
+        assert belief.waking.since - house.clock.now() == pytest.approx(-2.5)
+
+    in_no_time(story())
+
+
+def test_where_a_dropped_request_starts_nothing_it_is_held_on_and_the_step_ends() -> None:
+    async def story() -> None:
+        door = Door(60)
+        house = House(door, HELD)
+        assert await house.wake()
+        assert asyncio.get_running_loop().time() == pytest.approx(2.0)
+        await asyncio.sleep(30)
+        assert door.open == 1
+        belief = await house.believed()
+        assert belief.is_starting(house.clock.now())
+        await killed([*house.waking.holding])
+        await asyncio.sleep(3 * BEAT_S)
+        assert not (await house.believed()).is_starting(house.clock.now())
+
+    in_no_time(story())
+
+
+def test_a_service_that_gives_the_wake_up_is_starting_all_the_same() -> None:
+    async def story() -> None:
+        house = House(Door(1, RATE_EXCEEDED))
+        assert await house.wake()
+        assert (await house.believed()).is_starting(house.clock.now())
+
+    in_no_time(story())
+
+
+def test_a_service_that_refuses_the_wake_is_in_trouble_and_not_starting() -> None:
+    async def story() -> None:
+        house = House(Door(1, FORBIDDEN))
+        assert await house.wake()
+        belief = await house.believed()
+        assert belief.errors == 1
+        assert not belief.is_starting(house.clock.now())
+
+    in_no_time(story())
+
+
+def test_a_wake_that_shows_nothing_in_its_time_is_lost_and_the_next_is_held_on() -> None:
+    async def story() -> None:
+        door = Door(1000)
+        house = House(door)
+        assert await house.wake("one")
+        await asyncio.sleep(95)
+        assert await house.wake("two")
+        await asyncio.sleep(10)
+        assert (door.knocks, door.open) == (2, 1)
+        assert replace(await house.believed(), waking=None).must_hold(GPU)
+
+    in_no_time(story())
