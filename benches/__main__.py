@@ -9,7 +9,9 @@ BENCHES = (
     ("limits", limits.main),
     ("money", money.main),
     ("routing", routing.main),
+    ("routing", routing.main),
     ("turns", turns.main),
+    ("devhost", devhost.main),
     ("cosmos", cosmos.main),
 )
 
