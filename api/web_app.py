@@ -5,11 +5,13 @@ FastAPI, on which the worker serves HTTP, has pages of its own (/docs, /redoc) a
 """
 
 from azurefunctions.extensions.http.fastapi import WebApp
-from fastapi import FastAPI
+
+usual = WebApp.__init__
 
 
 def bare(self: WebApp) -> None:
-    self.web_app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    usual(self)
+    self.web_app = type(self.web_app)(openapi_url=None, docs_url=None, redoc_url=None)
 
 
 def take_away_pages() -> None:

