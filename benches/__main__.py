@@ -1,6 +1,6 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cosmos, importing, limits, money, routing, store, tokens, turns
+from benches import cold, cosmos, devhost, importing, limits, money, routing, store, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
@@ -9,8 +9,8 @@ BENCHES = (
     ("limits", limits.main),
     ("money", money.main),
     ("routing", routing.main),
-    ("routing", routing.main),
     ("turns", turns.main),
+    ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),
 )
