@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from clients.clock import Clock
 from clients.rent import Rent
 from domain import wire
 from domain.beliefs import Belief
+from domain.errors import Retryable
 from domain.estimates import Demand
 from domain.fleet import Fleet
 from domain.investing import window_s
@@ -77,7 +79,8 @@ class Deciding:
         names = {chosen.name} if chosen.cold.scales_to_zero else set(able)
         for backend in (self.fleet.backends[name] for name in sorted(names)):
             if backend.cold.scales_to_zero:
-                await self.rent.paid(backend, route.rent, window_s=window_s(backend))
+                with suppress(Retryable):
+                    await self.rent.paid(backend, route.rent, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         limit = response.sampling.max_output_tokens or self.default_output_tokens

@@ -83,7 +83,7 @@ def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[
     yield "admitted", turn.created_at
     yield "begun", turn.begun_at
     for each in routes:
-        yield "routed", each["at"]
+        yield "routed" if each["number"] else "anticipated", each["at"]
     for attempt in attempts:
         yield f"attempt {attempt.number} started", attempt.started_at
         yield f"attempt {attempt.number} first token", attempt.first_token_at

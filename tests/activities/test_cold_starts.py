@@ -170,3 +170,32 @@ def test_a_start_that_outlasts_the_deadline_ends_the_turn_at_its_deadline() -> N
         assert asyncio.get_running_loop().time() <= 91
 
     in_no_time(story())
+
+
+def test_an_answer_that_takes_longer_than_was_reserved_for_goes_on_in_attempts_that_are_paid_for() -> None:
+    async def story() -> None:
+        gpu = SleepingGpu(start_s=lambda: 1.0, word_s=25.0)
+        plant = plant_with(gpu, cold_of(1.0))
+        response = await plant.world.admit("hello")
+        await plant.play([response])
+        await plant.assert_answered([response])
+        attempts = await plant.world.ledger.attempts(response.owner, response.id)
+        assert len(attempts) > 1
+        assert all(each.cost is not None and each.cost <= each.reserved for each in attempts)
+
+    in_no_time(story())
+
+
+def test_a_gpu_that_takes_requests_and_says_nothing_is_not_waited_for_without_end() -> None:
+    async def story() -> None:
+        gpu = SleepingGpu(start_s=lambda: 1.0, first_word_s=10_000.0)
+        plant = plant_with(gpu, cold_of(1.0))
+        response = await plant.world.admit("hello")
+        await plant.play([response])
+        log = await plant.world.log(response)
+        assert log.status is Status.FAILED
+        assert log.ending
+        assert "read timeout" in log.ending.message
+        assert len(gpu.arrivals) <= 8
+
+    in_no_time(story())
