@@ -4,8 +4,9 @@ The last user message decides:
 
     [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n]
 
-Without a command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the rest;
-`@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each time.
+Without a command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the
+rest; `@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each
+time.
 """
 
 import json
