@@ -8,6 +8,8 @@ from domain.items import Item
 from domain.sizing import tokens_in_request
 from domain.turns import Response
 
+BYTES_OF_A_TOKEN = 4
+
 
 def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
     texts = [response.instructions or "", *texts_of(response.form), *(item.text for item in items)]
@@ -22,5 +24,9 @@ def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
 
 def at_most(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire:
     """Return the most that a size may turn out to be, where so many tokens may be added to it."""
-    most = size["ceiling"] + more_tokens
-    return {"expected": size["expected"] + more_tokens, "likely": most, "ceiling": most, "bytes": size["bytes"]}
+    return {
+        "expected": size["expected"] + more_tokens,
+        "likely": size["likely"] + more_tokens,
+        "ceiling": size["ceiling"] + more_tokens,
+        "bytes": size["bytes"] + more_tokens * BYTES_OF_A_TOKEN,
+    }

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from activities.measuring import size_of
 from activities.retrieve import Retrieve, with_private_data
 from clients.turns import Turns
 from domain import wire
-from domain.sizing import tokens_in_request
 from domain.turns import Response
 
 
@@ -19,15 +19,7 @@ class Recall:
     async def recall(self, given: wire.TurnWire) -> wire.RecalledWire:
         response = await self.turns.read(wire.owner_of(given), given["response"])
         items, private = await asyncio.gather(self.turns.history(response), self.private_data(response))
-        texts = [response.instructions or "", *(item.text for item in with_private_data(items, private))]
-        tokens = tokens_in_request(texts)
-        size: wire.SizeWire = {
-            "expected": tokens.expected,
-            "likely": tokens.likely,
-            "ceiling": tokens.ceiling,
-            "bytes": sum(len(text.encode()) for text in texts),
-        }
-        return {"size": size, "messages": len(items)}
+        return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
 
     async def private_data(self, response: Response) -> str:
         return await (self.retrieve.text(response) if self.retrieve else self.turns.given.decided(response))
