@@ -160,7 +160,7 @@ BODIES: Mapping[str, tuple[bytes, int, str | None, str]] = {
     "an image": (
         member('"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]'),
         400,
-        "input[0].content[0].type",
+        "input[0].content[0].image_url",
         "invalid_value",
     ),
     "no tokens at all": (member('"input": "x", "max_output_tokens": 0'), 400, "max_output_tokens", "invalid_value"),
