@@ -30,7 +30,7 @@ async def cold(sleeping_stage: Stage) -> AsyncIterator[ColdScene]:
 
 
 def quick_or_campaign(start_s: float, *more: object) -> object:
-    marks = [] if start_s in QUICK else [pytest.mark.campaign]
+    marks = [] if start_s in QUICK else [pytest.mark.campaign, pytest.mark.long]
     return pytest.param(start_s, *more, marks=marks)
 
 
@@ -57,7 +57,7 @@ def kills() -> Iterator[object]:
         for abandoned_starts in (True, False):
             for victim in KILLED:
                 quick = (start_s, abandoned_starts, victim) == (30.0, True, "worker")
-                marks = [] if quick else [pytest.mark.campaign]
+                marks = [] if quick else [pytest.mark.campaign, pytest.mark.long]
                 yield pytest.param(start_s, abandoned_starts, victim, marks=marks)
 
 
