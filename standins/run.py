@@ -32,7 +32,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m standins.run", description="serves everything on this machine")
     parser.add_argument("--without-host", action="store_true", help="print the settings for `func start` instead")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, signal.default_int_handler)
     try:
         with Stage(options_from(os.environ, host=not given.without_host)) as stage:
             say_where(stage)
