@@ -114,7 +114,10 @@ def decide() -> None:
     pair = tuple(small.backends.values())
     many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(BACKENDS)}
     fleet = Fleet(models=small.models, backends=many)
-    beliefs = {name: seed(backend) for name, backend in many.items()}
+    beliefs = {
+        name: replace(seed(backend), decode_tokens_s=50 + number / 3)
+        for number, (name, backend) in enumerate(many.items())
+    }
     demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800)
     took: list[float] = []
     for number in range(DECISIONS):

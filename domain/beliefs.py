@@ -95,7 +95,7 @@ class Belief:
         """
         elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
         expected_s = rest_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
-        return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
+        return round(expected_s, 3), max(expected_s, self.cold_p99_s - elapsed_s)
 
     def must_hold(self, backend: Backend) -> bool:
         """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""

@@ -41,9 +41,13 @@ def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -
 
 def time_cost(price: TimePrice, seconds: float) -> Decimal:
     """Return rate x time, the time rounded up to whole steps of the price's granularity."""
-    step = price.granularity_ms * 1000
+    return rate_cost(price.amount, per_s=price.per_s, granularity_ms=price.granularity_ms, seconds=seconds)
+
+
+def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: float) -> Decimal:
+    step = granularity_ms * 1000
     steps = -(-microseconds(seconds) // step)
-    return rounded(price.amount * (steps * step) / (price.per_s * MICROSECONDS))
+    return rounded(amount * (steps * step) / (per_s * MICROSECONDS))
 
 
 def session_cost(price: TimePrice, *, cold_s: float, busy: Iterable[tuple[float, float]]) -> Decimal:

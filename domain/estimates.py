@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.beliefs import Belief
-from domain.billing import marginal_cost, time_cost, token_cost
+from domain.billing import marginal_cost, rate_cost, time_cost, token_cost
 from domain.fleet import AUTO, Backend, Capability, Continuation, Model
 from domain.investing import NOTHING, Verdict
 from domain.prices import Price, TimePrice, TokenPrice
@@ -170,7 +171,15 @@ def session_cost(option: Option) -> Decimal | None:
         return None
     if isinstance(option.price, TokenPrice):
         return NOTHING
-    return wake_cost(option.price, option.belief.cold_p50_s, 0.0)
+    price, cold_s = option.price, option.belief.cold_p50_s
+    idle_s = max((cold_s if price.bills_cold else 0.0) + price.tail_s, price.minimum_s)
+    return idle_cost(price.amount, price.per_s, price.granularity_ms, idle_s)
+
+
+@lru_cache(maxsize=256)
+def idle_cost(amount: Decimal, per_s: int, granularity_ms: int, idle_s: float) -> Decimal:
+    """Return what a machine without work costs: the same for every turn, so it is worked out once."""
+    return rate_cost(amount, per_s=per_s, granularity_ms=granularity_ms, seconds=idle_s)
 
 
 def writable(option: Option, demand: Demand) -> int:
@@ -211,7 +220,9 @@ def worst_cost(option: Option, take: Take, queue_s: float) -> Decimal:
 
 def expiry(option: Option, price: TimePrice) -> float:
     """Return when the machine would be gone without this turn, in seconds since the epoch."""
-    return option.belief.warm_until or option.now + option.rest_s + price.tail_s
+    if option.state is State.UP and option.belief.warm_until is not None:
+        return option.belief.warm_until
+    return option.now + option.rest_s + price.tail_s
 
 
 def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:

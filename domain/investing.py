@@ -5,9 +5,8 @@ reaches the price of a session costs at most about twice what a clairvoyant woul
 the GPU has taken counts at what it would have cost elsewhere, so that the same rule lets it go when traffic dies away.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.fleet import Backend
 
@@ -17,9 +16,8 @@ BETA: Final = Decimal(1)
 NOTHING: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Whether a session is worth its `price`; amounts are dollars.
+class Verdict(NamedTuple):
+    """Whether a session is worth its `price`; amounts are dollars. `pays`: rent has paid for it.
 
     `spent` is what turns of the last `window_s` seconds cost elsewhere, or would have, that this backend could take.
     `scheduled` is what the steps that are already to be done would cost elsewhere; None where nothing else can do them.
@@ -29,10 +27,7 @@ class Verdict:
     spent: Decimal
     scheduled: Decimal | None
     window_s: float
-
-    @property
-    def pays(self) -> bool:
-        return self.scheduled is not None and self.spent + self.scheduled >= self.price
+    pays: bool
 
     @property
     def wakes(self) -> bool:
@@ -52,7 +47,9 @@ class Verdict:
 
 def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, window_s: float) -> Verdict:
     """Decide on one backend that scales to zero; `session` is what a session without work costs, in dollars."""
-    return Verdict(price=BETA * session, spent=spent, scheduled=scheduled, window_s=window_s)
+    price = BETA * session
+    pays = scheduled is not None and spent + scheduled >= price
+    return Verdict(price, spent, scheduled, window_s, pays)
 
 
 def window_s(backend: Backend) -> float:

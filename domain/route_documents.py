@@ -98,4 +98,5 @@ def verdict_from_document(body: Mapping[str, Any]) -> Verdict:
         spent=Decimal(body["spent_usd"]),
         scheduled=None if body["scheduled_usd"] is None else Decimal(body["scheduled_usd"]),
         window_s=body["window_s"],
+        pays=body["pays"],
     )

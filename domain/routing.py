@@ -136,7 +136,7 @@ def route(
     for option, found, refusal in judged:
         if found and refusal and option.state is State.COLD:
             asleep.append(candidate(option, found, demand, awake))
-    return replace(with_wake(decision, asleep), rent=rent)
+    return with_wake(decision, asleep, rent)
 
 
 def read_wish(model: str, tier: str | None, fleet: Fleet) -> Wish | Unknown:
@@ -235,7 +235,7 @@ def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | N
         output_tokens=found.output_tokens,
         why_cost=found.why_cost,
         state=option.state,
-        rest_s=round(option.rest_s, 3),
+        rest_s=option.rest_s,
         busy_s=found.busy_s,
         late_s=found.late_s,
         session=verdict,
@@ -270,19 +270,22 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Rou
     return Route(backend=best.backend, reason=reason, candidates=candidates, refused=refused)
 
 
-def with_wake(decision: Route, asleep: Sequence[Candidate]) -> Route:
+def with_wake(decision: Route, asleep: Sequence[Candidate], rent: Decimal | None) -> Route:
     """Add which backend is to be woken: the chosen one if it sleeps, else one that pays for the turns to come.
 
     `asleep` are those that could take the turn, were it not for their start.
     """
     sleepers = tuple(sorted(each.backend for each in asleep))
+    wakes, why = to_wake(decision, asleep)
+    return replace(decision, wakes=wakes, why_wake=why, sleepers=sleepers, rent=rent)
+
+
+def to_wake(decision: Route, asleep: Sequence[Candidate]) -> tuple[str | None, str]:
     chosen = decision.chosen
     if chosen and chosen.session and chosen.state is State.COLD:
         why = chosen.session.reason if chosen.session.wakes else f"it is the best; {chosen.session.reason}"
-        return replace(decision, wakes=chosen.backend, why_wake=why, sleepers=sleepers)
+        return chosen.backend, why
     if any(each.state is State.STARTING for each in decision.candidates):
-        return replace(decision, sleepers=sleepers)
+        return None, ""
     paying = min((each for each in asleep if each.session and each.session.pays), key=rank, default=None)
-    if paying is None or paying.session is None:
-        return replace(decision, sleepers=sleepers)
-    return replace(decision, wakes=paying.backend, why_wake=paying.session.reason, sleepers=sleepers)
+    return (paying.backend, paying.session.reason) if paying and paying.session else (None, "")
