@@ -11,7 +11,6 @@ BENCHES = (
     ("routing", routing.main),
     ("turns", turns.main),
     ("cold", cold.main),
-    ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),
 )
