@@ -6,9 +6,10 @@ cd "$(dirname "$0")/.."
 runs() { "$1" -c 'import sys, venv, sqlite3, ssl; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1; }
 
 find_python() {
-  local candidate
+  local candidate shims
+  shims=$(dirname "$(command -v python3.13 || echo /nowhere/shims/python3.13)")
   for candidate in "${PYTHON:-}" python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python \
-    /usr/local/bin/python3.13 /opt/python/3.13*/bin/python python3.14 \
+    "$shims"/../versions/3.13*/bin/python /usr/local/bin/python3.13 /opt/python/3.13*/bin/python python3.14 \
     "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.14*/bin/python python3; do
     if [ -n "$candidate" ] && runs "$candidate"; then echo "$candidate"; return; fi
   done
