@@ -183,7 +183,7 @@ async def test_a_caller_that_leaves_in_mid_answer_frees_its_place(tmp_path: Path
         await service.ask("COUNT 1")
         async with service.client.stream("POST", "/v1/chat/completions", json=asking("COUNT 500", stream=True)) as left:
             await anext(left.aiter_bytes())
-        await service.becomes(is_idle, 1)
+        await service.becomes(is_idle)
         requests = (await service.admin("requests"))["requests"]
     assert requests[1]["how"] == "client-closed"
 
@@ -217,6 +217,7 @@ async def test_a_crashed_instance_breaks_its_answers_and_another_starts(tmp_path
         await service.becomes(is_busy)
         os.kill(instance["pid"], signal.SIGKILL)
         assert (await pending).status_code == 503
+        await service.becomes(Gpu.is_asleep)
         assert (await service.ask("COUNT 1")).status_code == 200
         assert [session["why"] for session in await service.sessions()] == ["crashed", None]
 
