@@ -33,6 +33,7 @@ class Ask:
     stream: bool
     include_usage: bool
     tool: Json | None
+    functions: tuple[Json, ...]
     tools_text: str
     schema: Json | None
     length: int | None = None
@@ -68,6 +69,7 @@ def ask_from_body(given: Any) -> Ask:
         stream=bool(body.get("stream")),
         include_usage=bool((json_object(body.get("stream_options")) or {}).get("include_usage")),
         tool=tool_from(body),
+        functions=callable_in(body),
         tools_text=json.dumps(body["tools"]) if body.get("tools") else "",
         schema=schema_from(json_object(body.get("response_format")) or {}),
     )
@@ -111,7 +113,7 @@ def limit_from(body: Json) -> int | None:
 
 def tool_from(body: Json) -> Json | None:
     """Gives the function that must be called: the named one, the first when any will do, none when it may answer."""
-    functions: list[Json] = [tool.get("function", tool) for tool in json_list(body.get("tools")) or []]
+    functions = functions_of(body)
     choice = body.get("tool_choice")
     named = json_object(choice)
     if named:
@@ -122,6 +124,14 @@ def tool_from(body: Json) -> Json | None:
     if not functions:
         raise BadRequest("tool_choice names no tool of this request", "tool_choice")
     return functions[0]
+
+
+def functions_of(body: Json) -> list[Json]:
+    return [tool.get("function", tool) for tool in json_list(body.get("tools")) or []]
+
+
+def callable_in(body: Json) -> tuple[Json, ...]:
+    return () if body.get("tool_choice") == "none" else tuple(functions_of(body))
 
 
 def schema_from(wanted: Json) -> Json | None:

@@ -2,11 +2,11 @@
 
 The last user message decides:
 
-    [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n]
+    [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n | CALL name]
 
 Without a command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the
 rest; `@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each
-time.
+time. CALL calls a function of the request; when its result has come, the answer says it.
 """
 
 import json
@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from standins.narrowing import Json
 from standins.scripted.asking import Ask, BadRequest
 from standins.scripted.schema import value_of
 from standins.scripted.words import filler, tokens_of
@@ -68,13 +69,21 @@ def failure_in(text: str) -> tuple[Failure | None, str]:
 
 def answer_to(ask: Ask, command: str, *, take: int) -> Answer:
     """Gives what is left to say behind the partial answer; `take` counts this conversation's requests from 1."""
-    if ask.tool:
-        arguments = json.dumps(value_of(ask.tool.get("parameters", {})))
-        return Answer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(ask.tool["name"]))
+    verb, _, argument = command.partition(" ")
+    tool = ask.tool or (tool_called(ask, argument.strip()) if verb == "CALL" else None)
+    if tool:
+        arguments = json.dumps(value_of(tool.get("parameters", {})))
+        return Answer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(tool["name"]))
     if ask.schema is not None:
         return cut(json.dumps(value_of(ask.schema), ensure_ascii=False), ask)
-    verb, _, argument = command.partition(" ")
     return cut(COMMANDS.get(verb, write)(ask, argument.strip(), take), ask)
+
+
+def tool_called(ask: Ask, name: str) -> Json | None:
+    """Gives the function of that name, unless the last message is the result of a call."""
+    if ask.messages[-1].role == "tool":
+        return None
+    return next((function for function in ask.functions if function.get("name") == name), None)
 
 
 def cut(text: str, ask: Ask) -> Answer:
@@ -106,6 +115,10 @@ def fact(ask: Ask, argument: str, _take: int) -> str:
     return next((line for line in lines if argument.casefold() in line.casefold()), "no such fact")
 
 
+def call(ask: Ask, argument: str, _take: int) -> str:
+    return f"{argument} said: {ask.last_text('tool')}"
+
+
 def vary(ask: Ask, argument: str, take: int) -> str:
     said = ask.partial or f"{count(ask, argument, take)} take {take}"
     return f"{said} {filler(f'{ask.conversation}/{take}', VARIATION)}"
@@ -124,6 +137,7 @@ COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {
     "RECALL": recall,
     "FACT": fact,
     "VARY": vary,
+    "CALL": call,
 }
 
 

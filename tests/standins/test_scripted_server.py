@@ -135,6 +135,15 @@ async def test_a_json_schema_is_answered_by_schema(model: httpx.AsyncClient) -> 
     assert json.loads(await say(model, "How are you?", response_format=wanted)) == {"mood": "calm"}
 
 
+async def test_told_to_it_calls_a_tool_and_then_says_what_the_tool_said(model: httpx.AsyncClient) -> None:
+    asked = asking("CALL clock", tools=[WEATHER, CLOCK])
+    called = (await complete(model, asked))["choices"][0]["message"]
+    assert called["tool_calls"][0]["function"] == {"name": "clock", "arguments": "{}"}
+    result = {"role": "tool", "tool_call_id": called["tool_calls"][0]["id"], "content": "noon"}
+    told = await complete(model, asked | {"messages": [*asked["messages"], called, result]})
+    assert told["choices"][0]["message"]["content"] == "clock said: noon"
+
+
 async def test_the_openai_sdk_reads_a_streamed_tool_call(model: httpx.AsyncClient) -> None:
     async with AsyncOpenAI(base_url=f"{model.base_url}/v1", api_key="none") as client:
         tools: Any = [WEATHER]
