@@ -36,6 +36,7 @@ HOST = "127.0.0.1"
 DRAIN_S = 5.0
 AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
 REST_LIMIT = 1024**3
+ANY_PATH = r"/{path:[\s\S]*}"
 
 
 def listen(port: int) -> socket.socket:
@@ -157,7 +158,7 @@ class Host:
         apply_cors(self.beginning.cors, application)
         Admin(supervisor=self.supervisor, timers=self.timers, stopping=self.stopped.is_set).add_to(application)
         self.api.add_to(application, WEBHOOKS)
-        application.router.add_route("*", "/{path:.*}", self.functions.handle)
+        application.router.add_route("*", ANY_PATH, self.functions.handle)
         return application
 
     def private_application(self) -> web.Application:

@@ -110,6 +110,8 @@ class Upload:
         return self.taken > BODY_LIMIT
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        """Begins with nothing: that sends the headers on, which may be all that the app wants to see."""
+        yield b""
         async for chunk in self.request.content.iter_any():
             self.taken += len(chunk)
             if self.is_too_large:

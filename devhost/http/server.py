@@ -26,6 +26,7 @@ from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
 
 PATIENCE_S = 60.0
+UNASKED_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class Route:
 
     function: Function
     template: Template
-    methods: frozenset[str]
+    methods: frozenset[str] = frozenset()
 
 
 def routes_of(catalog: Catalog, prefix: str) -> list[Route]:
@@ -95,6 +96,7 @@ class FunctionServer:
         self.http = http
         self.traces: dict[str, str] = {}
         self.session: ClientSession | None = None
+        self.running: dict[str, asyncio.Future[Answer]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -143,7 +145,7 @@ class FunctionServer:
         target = Target(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
             upstream = await open_upstream(self.session, call.request, target, upload)
-            return await self.relayed(call.request, upstream)
+            return await self.relayed(call, upstream)
         except ClientError:
             if upload.is_too_large:
                 raise BodyTooLargeError from None
@@ -155,19 +157,30 @@ class FunctionServer:
             return
         http = {"method": call.request.method, "url": "", "headers": {}, "query": {}, "params": call.values}
         running = asyncio.ensure_future(self.supervisor.invoke(call.invocation(http, b""), call.worker))
-        running.add_done_callback(lambda done: reported(call.function, done))
+        self.running[call.id] = running
+        running.add_done_callback(lambda done: self.on_done(call, done))
 
-    async def relayed(self, request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
+    def on_done(self, call: Call, done: "asyncio.Future[Answer]") -> None:
+        del self.running[call.id]
+        if not done.cancelled() and done.exception() is None:
+            report(call.function, done.result(), trace=False)
+
+    async def relayed(self, call: Call, upstream: ClientResponse) -> web.StreamResponse:
         """Closing the upstream connection tells the app's generator that its client has gone."""
+        self.let_go(call)
         try:
-            return await relay(request, upstream)
+            return await relay(call.request, upstream)
         finally:
             upstream.close()
 
+    def let_go(self, call: Call) -> None:
+        """What the app's server answers without its function would be waited for until `functionTimeout`.
 
-def reported(function: Function, done: "asyncio.Future[Answer]") -> None:
-    if not done.cancelled() and done.exception() is None:
-        report(function, done.result(), trace=False)
+        It has pages of its own, /docs among them, and knows no path with a line break.
+        """
+        running = self.running.get(call.id)
+        if running is not None:
+            asyncio.get_running_loop().call_later(UNASKED_S, running.cancel)
 
 
 def report(function: Function, answer: Answer, *, trace: bool = True) -> None:

@@ -54,8 +54,9 @@ def test_a_catch_all_takes_the_empty_path_too(client: httpx.Client) -> None:
 
 
 def test_paths_outside_the_prefix_are_not_found(client: httpx.Client) -> None:
-    answer = client.get("/api/text")
-    assert (answer.status_code, answer.content) == (404, b"")
+    for path in ("/api/text", "/api/text%0A"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.content) == (404, b"")
 
 
 def test_head_has_no_body(client: httpx.Client) -> None:

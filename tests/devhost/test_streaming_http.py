@@ -110,6 +110,20 @@ def test_large_answers_keep_their_length(client: httpx.Client) -> None:
     assert answer.content == b"x" * 1_000_000
 
 
+def test_the_app_can_answer_before_a_byte_of_the_body_has_come(host: RunningHost) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", host.state["port"], timeout=30)
+    connection.putrequest("POST", "/api/small")
+    connection.putheader("Content-Length", "10000000")
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_a_line_break_in_the_path_is_answered_by_the_apps_server(client: httpx.Client) -> None:
+    answer = client.get("/api/no%0Asuch")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
 def test_several_cookies_stay_several(client: httpx.Client) -> None:
     assert len(client.get("/api/cookies").headers.get_list("set-cookie")) == 2
 

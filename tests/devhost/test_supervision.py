@@ -8,10 +8,14 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from devhost.catalog import Function
 from devhost.http import server
-from devhost.http.server import FunctionServer
+from devhost.http.forwarding import upstream_session
+from devhost.http.routes import template_from_text
+from devhost.http.server import FunctionServer, Route
 from devhost.supervisor.launching import Command
-from devhost.supervisor.messages import Invocation, Ready, Trace, WorkerNotReadyError
+from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
+from devhost.supervisor.process import WorkerProcess
 from devhost.supervisor.supervisor import Supervisor, Watch, end_text, running_text, wait_before_restart
 from tests.devhost.hosts import APPS, RunningHost, until
 
@@ -21,9 +25,11 @@ def ignore_ready(pid: int, ready: Ready) -> None:
     assert ready.functions
 
 
+WATCH = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
+
+
 def supervisor() -> Supervisor:
-    watch = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
-    return Supervisor(command=Command(app=Path(), environment={}), client="", watch=watch, timeout=None)
+    return Supervisor(command=Command(app=Path(), environment={}), client="", watch=WATCH, timeout=None)
 
 
 def test_restarts_wait_longer_the_more_workers_die_young() -> None:
@@ -59,6 +65,39 @@ async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPa
         session.get(test_server.make_url("/api/x")) as answer,
     ):
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+class NeverAnswers(Supervisor):
+    """One worker, whose functions run until they are given up."""
+
+    given_up = False
+
+    async def current(self, patience: float | None) -> WorkerProcess:
+        return WorkerProcess()
+
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
+        try:
+            return await asyncio.Future[Answer]()
+        finally:
+            self.given_up = True
+
+
+async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "UNASKED_S", 0.01)
+    asked = NeverAnswers(command=Command(app=Path(), environment={}), client="", watch=WATCH, timeout=None)
+    route = Route(function=Function(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}"))
+    async with TestServer(web.Application()) as own, upstream_session() as upstream, ClientSession() as session:
+        functions = FunctionServer(supervisor=asked, routes=lambda: [route], http=lambda: str(own.make_url("")))
+        functions.session = upstream
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", functions.handle)
+        async with TestServer(application) as outer, session.get(outer.make_url("/docs")) as answer:
+            assert answer.status == 404
+        async with asyncio.timeout(30):
+            await asyncio.gather(*functions.running.values(), return_exceptions=True)
+    assert asked.given_up
 
 
 def test_an_app_broken_while_it_runs_comes_back_when_it_is_mended(tmp_path: Path) -> None:

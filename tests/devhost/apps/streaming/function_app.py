@@ -51,6 +51,12 @@ async def upload(req: Request) -> Response:
     return JSONResponse(seen | {"host": req.headers.get("x-forwarded-host"), "via": req.headers.get("connection")})
 
 
+@app.route(route="small", methods=["POST"])
+async def small(req: Request) -> Response:
+    """Answers by the declared length alone."""
+    return Response(status_code=413 if int(req.headers["content-length"]) > 1000 else 200)
+
+
 @app.route(route="large", methods=["GET"])
 async def large(req: Request) -> Response:
     return Response(b"x" * 1_000_000, media_type="application/octet-stream")
