@@ -16,8 +16,9 @@ from openai import AsyncOpenAI, OpenAIError
 
 from standins.cast import Options
 from standins.child import StartError
+from standins.demo.bill import BUDGET_USD
 from standins.demo.following import DemoError
-from standins.demo.gpu import Gpu
+from standins.demo.gpu import TAIL_S, Gpu
 from standins.demo.screen import Screen, screen_here
 from standins.demo.signing_in import sign_in
 from standins.demo.story import Story
@@ -26,7 +27,6 @@ from standins.stage import Stage
 
 LIMIT_S = 300.0
 START_S = "5"
-TAIL_S = 10
 
 
 def main() -> None:
@@ -48,6 +48,7 @@ def options_in(data: Path) -> Options:
         model=model_from(os.environ),
         cold=cold_from(os.environ) or START_S,
         gpu=("--tail", TAIL_S),
+        environment={"GANGLION_BUDGET_OWNER_DAY": str(BUDGET_USD)},
         say=lambda line: print(f"  {line} ...", flush=True),
     )
 

@@ -12,6 +12,9 @@ from standins.instance import ROOT
 from standins.narrowing import Json
 
 POLL_S = 0.05
+TAIL_S = 10
+"""How long the GPU waits for another request before it goes to sleep."""
+
 HOPS = ("managed-identity", "sts", "access-token", "id-token")
 
 

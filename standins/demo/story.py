@@ -1,20 +1,23 @@
 """What does the demo do?
 
 It wakes a GPU that sleeps, asks it again while it is warm, crashes the worker in the middle of an answer, asks what
-came before, and lets the GPU go to sleep.
+came before, asks what only the private data know, lets the GPU go to sleep, and shows the bill.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from openai import AsyncOpenAI, AsyncStream, omit
 from openai.types.responses import Response, ResponseStreamEvent
 
+from standins.demo.bill import BUDGET_USD, Cost, budget_line, gpu_lines, turn_lines
 from standins.demo.following import DemoError, Reading, check, events_of, resumed
-from standins.demo.gpu import Gpu, dollars_a_second
+from standins.demo.gpu import TAIL_S, Gpu
+from standins.demo.private import SOURCES, facts_in, rows_of, shown_rows, used_rows
 from standins.demo.screen import Screen, timeline_text
+from standins.demo.signing_in import TENANT, USER
 from standins.narrowing import Json, json_object
 from standins.stage import Stage
 
@@ -31,6 +34,7 @@ class Questions:
     second: str
     long: str
     about_the_first: str
+    private: str
 
 
 QUESTIONS: Mapping[str, Questions] = {
@@ -39,9 +43,14 @@ QUESTIONS: Mapping[str, Questions] = {
         second="And the smallest?",
         long="Tell me a story about a lighthouse keeper.",
         about_the_first="What was my first question?",
+        private="How many months does the warranty of the telescope last?",
     ),
     "scripted": Questions(
-        first="ECHO The Pacific Ocean.", second="ECHO The Arctic Ocean.", long="COUNT 100", about_the_first="RECALL"
+        first="ECHO The Pacific Ocean.",
+        second="ECHO The Arctic Ocean.",
+        long="COUNT 100",
+        about_the_first="RECALL",
+        private="FACT warranty",
     ),
 }
 
@@ -52,7 +61,8 @@ class Turn:
     input_tokens: int
     output_tokens: int
     events: int
-    cost_usd: Decimal
+    answer: str
+    sources: Sequence[Json] = ()
     first_token_s: float = 0.0
 
 
@@ -63,6 +73,7 @@ class Story:
         self.gpu = gpu
         self.screen = screen
         self.questions = QUESTIONS[stage.options.model]
+        self.costs: list[Cost] = []
 
     async def tell(self) -> None:
         self.screen.title("1  A question, while the GPU is asleep")
@@ -74,12 +85,15 @@ class Story:
         self.screen.title("4  A question that needs the conversation")
         last = await self.ask(self.questions.about_the_first, after=long)
         self.remember(first, long, last)
-        self.screen.title("5  The GPU goes to sleep again")
-        await self.sleep()
+        self.screen.title("5  A question that only the private data answer")
+        await self.ask_private(self.questions.private)
+        self.screen.title("6  The GPU goes to sleep again")
+        await asyncio.wait_for(self.gpu.follow("asleep", self.show_gpu), SLEEP_S)
+        self.screen.title("7  The bill")
+        await self.show_bill()
         self.screen.title("It all happened")
-        total = sum((turn.cost_usd for turn in (first, second, long, last)), Decimal(0))
         self.screen.line(
-            "answers", f"4 turns, ${total} in all; {long.events} events across the crash, none lost or twice"
+            "answers", f"{len(self.costs)} turns; {long.events} events across the crash, none lost or twice"
         )
 
     async def ask_asleep(self, question: str) -> Turn:
@@ -109,30 +123,51 @@ class Story:
         self.screen.line("wait", f"{turn.first_token_s:.1f} s to the first token; no start, no call for a credential")
         return turn
 
-    async def sleep(self) -> None:
-        """Waits for the end of the tail, and shows the bill."""
-        await asyncio.wait_for(self.gpu.follow("asleep", self.show_gpu), SLEEP_S)
-        rate = dollars_a_second(self.gpu.name)
-        for session in await self.gpu.sessions():
-            cost = f" at ${rate} a second: ${rate * Decimal(str(session['billed_s']))}" if rate else ""
-            what = f"session {session['number']}: {session['requests']} requests, {session['billed_s']} s{cost}"
-            self.screen.line("bill", what)
+    async def ask_private(self, question: str) -> None:
+        """Asks the same without the private data and with them, and shows which rows made the difference."""
+        self.screen.line("reads", "no private data")
+        without = await self.ask(question)
+        self.screen.line("reads", f"the sources {SOURCES}")
+        read = await self.ask(question, sources=SOURCES)
+        used, rows = used_rows(read.sources), rows_of(TENANT, USER)
+        check("the turn names the rows that it used", kept=bool(used) and {row for _, row in used} <= rows.keys())
+        check("the rows are in the prompt", kept=read.input_tokens > without.input_tokens)
+        self.screen.line("rows", f"{len(used)} of {USER}'s own were read as data that may give no orders:")
+        for line in shown_rows(used, rows):
+            self.screen.row(line)
+        facts = facts_in(read.answer, rows, said=f"{question} {without.answer}")
+        known = ", ".join(f'"{fact}" stands in {row}' for fact, row in facts)
+        nothing = "none: so small a model may answer beside what it was given"
+        self.screen.line("fact", f"{known}, and not in the answer without the rows" if known else nothing)
+
+    async def show_bill(self) -> None:
+        """Shows what each turn cost, what the provider of the GPU asks for, and what is left of the budget."""
+        for line in turn_lines(self.costs):
+            self.screen.row(line)
+        for line in gpu_lines(self.gpu.name, await self.gpu.sessions(), TAIL_S):
+            self.screen.line("gpu", line)
+        usage = json_object(await self.client.get("/usage", cast_to=object)) or {}
+        spent = sum((Decimal(day["cost_usd"]) for day in usage["data"]), Decimal(0))
+        check("the turns are on the account", kept=spent > 0)
+        self.screen.line("spent", budget_line(spent, BUDGET_USD))
 
     def show_gpu(self, state: str, seconds: float) -> None:
         self.screen.line("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "asleep" else "quiet")
 
-    async def ask(self, question: str, after: Turn | None = None, behind: asyncio.Task[None] | None = None) -> Turn:
+    async def ask(
+        self, question: str, after: Turn | None = None, *, behind: asyncio.Task[None] | None = None, sources: str = ""
+    ) -> Turn:
         """Asks, and shows the answer once the task `behind` which it stands is done."""
         reading = Reading()
         began = asyncio.get_running_loop().time()
         first_token_s = 0.0
-        async for event in events_of(await self.start(question, after)):
+        async for event in events_of(await self.start(question, after, sources)):
             text = reading.take(event)
             if text and not first_token_s:
                 first_token_s = asyncio.get_running_loop().time() - began
                 await (behind or asyncio.sleep(0))
             self.screen.say("model", text)
-        return replace(await self.account(reading), first_token_s=first_token_s)
+        return replace(await self.account(question, reading), first_token_s=first_token_s)
 
     async def ask_and_crash(self, question: str, after: Turn) -> Turn:
         """Kills the worker behind a number of events, then reads on from there with a request of its own."""
@@ -148,7 +183,7 @@ class Story:
         async for piece in resumed(self.client, reading):
             self.screen.say("goes on", piece)
         self.show_takeover(killed, read, reading)
-        return await self.account(reading)
+        return await self.account(question, reading)
 
     def show_takeover(self, killed: int | None, read: int, reading: Reading) -> None:
         worker = self.stage.wait_worker(other_than=killed)
@@ -156,7 +191,7 @@ class Story:
         rest = f"{read} before the crash, {len(reading.numbers) - read} behind it, from process {worker}"
         self.screen.line("numbers", f"0 to {reading.numbers[-1]} without a gap: {rest}")
 
-    async def start(self, question: str, after: Turn | None) -> AsyncStream[ResponseStreamEvent]:
+    async def start(self, question: str, after: Turn | None, sources: str = "") -> AsyncStream[ResponseStreamEvent]:
         self.screen.line("you", question, "you")
         return await self.client.responses.create(
             model="auto",
@@ -165,9 +200,10 @@ class Story:
             temperature=0,
             max_output_tokens=LONG_ANSWER_TOKENS,
             previous_response_id=after.response_id if after else omit,
+            metadata={"sources": sources} if sources else omit,
         )
 
-    async def account(self, reading: Reading) -> Turn:
+    async def account(self, question: str, reading: Reading) -> Turn:
         """Shows the steps of a turn, its route, its tokens and its cost."""
         final = reading.checked()
         route = await self.route_of(final)
@@ -180,12 +216,16 @@ class Story:
         self.screen.line("steps", timeline_text(route["timeline"]))
         self.show_route(route)
         self.screen.line("tokens", f"{usage.input_tokens} in, {usage.output_tokens} out, for ${cost}")
+        self.costs.append(
+            Cost(question=question, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, usd=cost)
+        )
         return Turn(
             response_id=final.id,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             events=len(reading.numbers),
-            cost_usd=cost,
+            answer=final.output_text,
+            sources=route["sources"],
         )
 
     async def route_of(self, final: Response) -> Json:

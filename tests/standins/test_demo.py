@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
 
+from standins.demo.bill import Cost, budget_line, gpu_lines, turn_lines
 from standins.demo.following import DemoError, Reading
 from standins.demo.gpu import dollars_a_second
+from standins.demo.private import facts_in, rows_of, shown_rows, used_rows
 from standins.demo.screen import Screen, timeline_text
 from tests.standins.processes import ROOT
 
@@ -102,6 +104,40 @@ def test_the_timeline_counts_from_its_first_step() -> None:
     assert timeline_text(steps) == "admitted 0 ms · routed 25 ms"
 
 
+def test_a_fact_is_what_an_answer_has_from_a_row_alone() -> None:
+    rows = {"D-1": "lasts 36 months", "D-2": "12 days, code HERON-7"}
+    assert facts_in("36 months, says D-1, and HERON-7", rows, said="") == [
+        ("36", "D-1"),
+        ("D-1", "D-1"),
+        ("HERON-7", "D-2"),
+    ]
+    assert facts_in("36 months", rows, said="it may be 36 months") == []
+    assert facts_in("24 months", rows, said="") == []
+
+
+def test_the_rows_that_were_used_are_shown_with_their_text_on_one_line() -> None:
+    accounts = [{"source": "orders", "ids": ["A-1001"]}, {"source": "documents", "ids": ["D-13", "D-99"]}]
+    lines = list(shown_rows(used_rows(accounts), rows_of("contoso", "alice")))
+    assert lines[0].split()[:4] == ["orders", "A-1001", "a", "telescope"]
+    assert lines[1].endswith("…")
+    assert lines[2].split() == ["documents", "D-99"]
+    assert all(len(line) < 100 for line in lines)
+
+
+def test_nobody_elses_rows_are_shown() -> None:
+    assert set(rows_of("contoso", "bob")) == {"B-2001", "D-21"}
+
+
+def test_the_bill_tells_turns_sessions_and_the_budget() -> None:
+    cost = Cost(question="why?", input_tokens=7, output_tokens=3, usd=Decimal("0.0000012"))
+    assert list(turn_lines([cost])) == ["$0.000001200      7 in    3 out  why?"]
+    session = {"number": 1, "requests": 2, "billed_s": 16.0, "start_s": 5.0}
+    assert list(gpu_lines("laptop-gpu", [session], 10.0)) == [
+        "session 1: 2 requests, 16.0 s (5.0 s the start, 10.0 s the tail), at $0.0003947 a second: $0.00631520"
+    ]
+    assert budget_line(Decimal("0.5"), Decimal(5)) == "$0.500000000 of $5 a day: 10.00 %"
+
+
 def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
     environment = {**os.environ, "MODEL": "scripted", "COLD": "2", "TMPDIR": str(tmp_path)}
     done = subprocess.run(
@@ -117,7 +153,10 @@ def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
     assert done.returncode == 0, printed + done.stderr
     assert [text for text in ("asleep at", "starting at", "ready at") if text not in printed] == []
     assert "no start, no call for a credential" in printed
-    assert "bill     session 1" in printed
+    assert '"36" stands in D-11' in printed
+    assert "orders     A-1001  a telescope" in printed
+    assert "gpu      session 1" in printed
+    assert "of $5 a day" in printed
     assert "kill -9" in printed
     assert "without a gap" in printed
     assert "It all happened" in printed
