@@ -33,6 +33,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         port=arguments.port,
         database=arguments.db or app / ".devhost" / "hub.db",
         state=arguments.state,
+        auth=arguments.enable_auth,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from devhost.cors import Cors, cors_from_settings
 from devhost.engine.lock import take_lock
+from devhost.keys import Keys, keys_of_host, keys_path
 from devhost.settings import (
     HostSettings,
     Options,
@@ -28,6 +29,7 @@ class Beginning:
     lock: int
     worker: Launched
     cors: Cors
+    keys: Keys
 
 
 def begin(options: Options) -> Beginning:
@@ -40,4 +42,12 @@ def begin(options: Options) -> Beginning:
         raise SettingsError(f"there is no {script}: name the app's folder with --app")
     cors = cors_from_settings(local_section(app, "Host"))
     lock = take_lock(options.database)
-    return Beginning(options=options, settings=settings, command=command, lock=lock, worker=launch(command), cors=cors)
+    return Beginning(
+        options=options,
+        settings=settings,
+        command=command,
+        lock=lock,
+        keys=keys_of_host(keys_path(options.database)),
+        worker=launch(command),
+        cors=cors,
+    )

@@ -20,8 +20,10 @@ from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
 from devhost.http.cors import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
+from devhost.http.guard import Guard
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
+from devhost.keys import Level, keys_path, with_functions
 from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
@@ -73,6 +75,11 @@ class Host:
         self.routes: list[Route] = []
         self.tasks = Tasks(self.on_defect)
         self.runners: list[web.AppRunner] = []
+        self.guard = Guard(
+            beginning.keys,
+            enforced=self.options.auth,
+            levels={"/admin/": Level.ADMIN, WEBHOOKS: Level.SYSTEM},
+        )
         self.build()
 
     def build(self) -> None:
@@ -103,9 +110,11 @@ class Host:
             tasks=self.tasks,
         )
         self.functions = FunctionServer(
-            supervisor=self.supervisor, routes=lambda: self.routes, http=lambda: self.catalog.http
+            supervisor=self.supervisor, guard=self.guard, routes=lambda: self.routes, http=lambda: self.catalog.http
         )
-        self.api = DurableApi(engine=self.engine, settings=self.host_json, trace_of=self.trace_of)
+        self.api = DurableApi(
+            engine=self.engine, settings=self.host_json, code=self.guard.keys.durable, trace_of=self.trace_of
+        )
 
     def limits(self) -> Limits:
         known = self.host_json
@@ -121,7 +130,9 @@ class Host:
         return self.supervisor.trace_of(invocation) or self.functions.traces.get(invocation)
 
     def client(self) -> str:
-        return client_binding(origin=origin(self.public), rpc=origin(self.private), hub=self.host_json.hub)
+        return client_binding(
+            origin=origin(self.public), rpc=origin(self.private), hub=self.host_json.hub, code=self.guard.keys.durable
+        )
 
     async def run(self) -> int:
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -156,7 +167,13 @@ class Host:
     def public_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
         apply_cors(self.beginning.cors, application)
-        Admin(supervisor=self.supervisor, timers=self.timers, stopping=self.stopped.is_set).add_to(application)
+        self.guard.apply(application)
+        Admin(
+            supervisor=self.supervisor,
+            timers=self.timers,
+            routes=lambda: self.routes,
+            stopping=self.stopped.is_set,
+        ).add_to(application)
         self.api.add_to(application, WEBHOOKS)
         application.router.add_route("*", ANY_PATH, self.functions.handle)
         return application
@@ -188,6 +205,8 @@ class Host:
             self.routes = routes_of(self.catalog, self.host_json.prefix)
         except BadRouteError as error:
             raise AppFailedToLoadError(str(error)) from None
+        asking = [route.function.name for route in self.routes if route.level is Level.FUNCTION]
+        self.guard.keys = with_functions(keys_path(self.options.database), self.guard.keys, asking)
         self.write_state(pid, ready=True)
         say(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
         for function in self.catalog.functions.values():

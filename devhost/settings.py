@@ -33,12 +33,13 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The command line. Port 0 takes a free one."""
+    """The command line. Port 0 takes a free one; `auth` asks for keys."""
 
     app: Path
     port: int
     database: Path
     state: Path | None = None
+    auth: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

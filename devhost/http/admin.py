@@ -3,10 +3,13 @@
 import asyncio
 import os
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
+from devhost.catalog import Function
 from devhost.clock import now
+from devhost.http.server import Route
 from devhost.supervisor.messages import Answer, Raised, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
 from devhost.timers.runner import TimerFunctions, UnknownFunctionError
@@ -15,15 +18,51 @@ VERSION = "0.1.0"
 
 
 class Admin:
-    def __init__(self, *, supervisor: Supervisor, timers: TimerFunctions, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        timers: TimerFunctions,
+        routes: Callable[[], list[Route]],
+        stopping: Callable[[], bool],
+    ) -> None:
         self.supervisor = supervisor
+        self.routes = routes
         self.timers = timers
         self.stopping = stopping
         self.started = now()
 
     def add_to(self, application: web.Application) -> None:
+        application.router.add_get("/admin/host/ping", self.ping)
         application.router.add_get("/admin/host/status", self.status)
+        application.router.add_get("/admin/functions", self.functions)
+        application.router.add_get("/admin/functions/{name}", self.function)
         application.router.add_post("/admin/functions/{name}", self.run)
+
+    async def ping(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
+        return web.Response()
+
+    def described(self, function: Function, request: web.Request) -> dict[str, Any]:
+        """As the real host does, as far as there is anything to tell here."""
+        origin = request.url.origin()
+        route = next((one for one in self.routes() if one.function.name == function.name), None)
+        return {
+            "name": function.name,
+            "href": f"{origin}/admin/functions/{function.name}",
+            "invoke_url_template": f"{origin}/{route.template.text}" if route else None,
+            "language": "python",
+            "config": {"name": function.name, "bindings": function.bindings},
+            "isDisabled": False,
+        }
+
+    async def functions(self, request: web.Request) -> web.Response:
+        found = self.timers.catalog().functions.values()
+        return web.json_response([self.described(one, request) for one in found])
+
+    async def function(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["name"].lower()
+        found = next((one for one in self.timers.catalog().functions.values() if one.name.lower() == wanted), None)
+        return web.Response(status=404) if found is None else web.json_response(self.described(found, request))
 
     async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         worker = self.supervisor.process

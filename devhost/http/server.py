@@ -11,7 +11,9 @@ from devhost.catalog import Catalog, Function
 from devhost.console import say
 from devhost.http.classic import body_of, http_from_request, response_from_answer
 from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
+from devhost.http.guard import Guard
 from devhost.http.routes import Template, template_from_text
+from devhost.keys import Level, level_from_text
 from devhost.supervisor.messages import (
     Answer,
     Invocation,
@@ -36,6 +38,10 @@ class Route:
     function: Function
     template: Template
     methods: frozenset[str] = frozenset()
+
+    @property
+    def level(self) -> Level:
+        return level_from_text(self.function.trigger.get("authLevel"))
 
 
 def routes_of(catalog: Catalog, prefix: str) -> list[Route]:
@@ -89,9 +95,10 @@ class FunctionServer:
     """Answers with the app's functions. `traces` holds the trace of each invocation that is running."""
 
     def __init__(
-        self, *, supervisor: Supervisor, routes: Callable[[], list[Route]], http: Callable[[], str | None]
+        self, *, supervisor: Supervisor, guard: Guard, routes: Callable[[], list[Route]], http: Callable[[], str | None]
     ) -> None:
         self.supervisor = supervisor
+        self.guard = guard
         self.routes = routes
         self.http = http
         self.traces: dict[str, str] = {}
@@ -110,8 +117,10 @@ class FunctionServer:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
         if found is None:
             return web.Response(status=404)
-        check_length(request)
         route, values = found
+        if not self.guard.admits(request, route.level, route.function.name):
+            return web.Response(status=401)
+        check_length(request)
         call = Call(
             request=request,
             function=route.function,

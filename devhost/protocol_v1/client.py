@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 INVOCATION = "INVOCATIONID"
-CODE = "code=devhost"
 WEBHOOKS = "/runtime/webhooks/durabletask"
 LINKS = {
     "statusQueryGetUri": ("", ""),
@@ -18,14 +17,14 @@ LINKS = {
 }
 
 
-def links(origin: str, hub: str, instance: str) -> dict[str, str]:
-    """The management addresses of one instance."""
-    query = f"taskHub={hub}&connection=Storage&{CODE}"
+def links(origin: str, hub: str, code: str, instance: str) -> dict[str, str]:
+    """The management addresses of one instance; `code` is the key that opens them."""
+    query = f"taskHub={hub}&connection=Storage&code={code}"
     base = f"{origin}{WEBHOOKS}/instances/{instance}"
     return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in LINKS.items()}
 
 
-def client_binding(*, origin: str, rpc: str, hub: str) -> str:
+def client_binding(*, origin: str, rpc: str, hub: str, code: str) -> str:
     """`origin` is the public address, `rpc` the one that only workers know.
 
     The worker puts the running invocation's id in the place of INVOCATION: what a client starts joins that trace.
@@ -36,14 +35,14 @@ def client_binding(*, origin: str, rpc: str, hub: str) -> str:
         "taskHubName": hub,
         "connectionName": None,
         "creationUrls": {
-            "createNewInstancePostUri": f"{create}?{CODE}",
+            "createNewInstancePostUri": f"{create}?code={code}",
             "createAndWaitOnNewInstancePostUri": (
-                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&{CODE}"
+                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={code}"
             ),
         },
-        "managementUrls": {"id": "INSTANCEID", **links(origin, hub, "INSTANCEID")},
+        "managementUrls": {"id": "INSTANCEID", **links(origin, hub, code, "INSTANCEID")},
         "baseUrl": base,
-        "requiredQueryStringParameters": CODE,
+        "requiredQueryStringParameters": f"code={code}",
         "rpcBaseUrl": f"{rpc}/durabletask/of/{INVOCATION}/",
         "httpBaseUrl": None,
     }

@@ -68,10 +68,13 @@ def event_of(request: web.Request, kind: Kind) -> Event:
 
 
 class DurableApi:
-    """`trace_of` tells the trace of an invocation that is running."""
+    """`code` is the key in the addresses it hands out; `trace_of` tells the trace of an invocation that is running."""
 
-    def __init__(self, *, engine: Engine, settings: HostSettings, trace_of: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, *, engine: Engine, settings: HostSettings, code: str, trace_of: Callable[[str], str | None]
+    ) -> None:
         self.engine = engine
+        self.code = code
         self.settings = settings
         self.trace_of = trace_of
 
@@ -125,7 +128,7 @@ class DurableApi:
             ended = await self.wait(instance, request)
             if ended is not None:
                 return ended
-        addresses = links(str(request.url.origin()), self.settings.hub, instance)
+        addresses = links(str(request.url.origin()), self.settings.hub, self.code, instance)
         body = {"id": instance, **{name: url for name, url in addresses.items() if name != "rewindPostUri"}}
         headers = {"Location": addresses["statusQueryGetUri"], "Retry-After": "10"}
         return web.json_response(body, status=202, headers=headers)

@@ -36,6 +36,7 @@ def add_start(commands: Commands) -> None:
     start.add_argument("--app", type=Path, default=Path(), help="the folder of function_app.py (default: here)")
     start.add_argument("--port", type=int, default=7071, help="the public port on 127.0.0.1, 0 for a free one")
     start.add_argument("--db", type=Path, help="the file of all durable state (default: APP/.devhost/hub.db)")
+    start.add_argument("--enable-auth", "--enableAuth", action="store_true", help="ask for keys as Azure does")
     start.add_argument("--state", type=Path, help="a JSON file with process ids, port and readiness")
 
 
@@ -53,6 +54,7 @@ def add_looks(commands: Commands) -> None:
     instances.add_argument("--prefix", default="", help="only ids that begin so")
     instances.add_argument("--top", type=int, default=100, help="at most so many (default: 100)")
     add(commands, "show", "one instance").add_argument("id")
+    add(commands, "keys", "the keys that this host knows")
     history = add(commands, "history", "what happened to an instance")
     history.add_argument("id")
     history.add_argument("--full", action="store_true", help="every event, as `devhost replay` reads it")

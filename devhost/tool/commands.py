@@ -3,13 +3,15 @@
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from devhost.console import show
+from devhost.keys import keys_path, read_keys
 from devhost.tool.reaching import File, NotReachableError, Question, reach
 from devhost.tool.recording import recording_of, recording_to_json
-from devhost.tool.tables import history_table, instance_text, instances_table
+from devhost.tool.tables import history_table, instance_text, instances_table, table
 
 EVERYTHING = "1970-01-01T00:00:00Z"
 WITH_HISTORY = {"showHistory": "true", "showHistoryOutput": "true"}
@@ -80,6 +82,8 @@ def perform(arguments: argparse.Namespace) -> int:
     """Returns the exit code: 0, or 1 when the host refuses."""
     path: Path = arguments.db or arguments.app / ".devhost" / "hub.db"
     try:
+        if arguments.command == "keys":
+            return show_keys(path, as_json=arguments.json)
         if arguments.command == "history" and arguments.full:
             return full_history(path, arguments.id)
         question = question_of(arguments)
@@ -101,6 +105,18 @@ def full_history(path: Path, instance: str) -> int:
     if recording is None:
         return refuse("No instance with this id exists.")
     show(recording_to_json(recording))
+    return 0
+
+
+def show_keys(path: Path, *, as_json: bool) -> int:
+    """Raises SettingsError when no host has made keys yet."""
+    keys = read_keys(keys_path(path))
+    if as_json:
+        show(json.dumps(asdict(keys), indent=2))
+        return 0
+    own = [(f"function {name}", key) for name, key in sorted(keys.functions.items())]
+    named = [("everything", keys.master), ("every function", keys.host), ("the management API", keys.durable), *own]
+    show(table(["OPENS", "KEY"], named, colour=False))
     return 0
 
 

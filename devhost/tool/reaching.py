@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from devhost.engine.store import Store
-from devhost.protocol_v1.client import CODE, WEBHOOKS
+from devhost.keys import keys_path, read_keys
+from devhost.protocol_v1.client import WEBHOOKS
 from devhost.protocol_v1.status import query_from_wire, show_from_query, status_to_wire
 
 PATIENCE_S = 30.0
@@ -47,11 +48,12 @@ class Reach(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningHost:
     port: int
+    code: str
 
     def ask(self, question: Question) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         headers = {"Content-Type": "application/json"} if question.body is not None else {}
-        path = f"{question.path}?{urlencode(question.query)}&{CODE}"
+        path = f"{question.path}?{urlencode({**question.query, 'code': self.code})}"
         try:
             connection.request(question.method, path, question.body, headers)
             answer = connection.getresponse()
@@ -93,8 +95,9 @@ class File:
 
 
 def reach(path: Path) -> Reach:
+    """Raises NotReachableError or SettingsError."""
     port = port_of_host(path.with_name(path.name + ".lock"))
-    return File(path=path) if port is None else RunningHost(port=port)
+    return File(path=path) if port is None else RunningHost(port=port, code=read_keys(keys_path(path)).durable)
 
 
 def port_of_host(lock: Path) -> int | None:

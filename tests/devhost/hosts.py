@@ -47,6 +47,7 @@ class RunningHost:
     app: Path
     folder: Path
     environment: dict[str, str] = field(default_factory=dict[str, str])
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,7 +64,7 @@ class RunningHost:
     @property
     def command(self) -> list[str]:
         places = ["--db", str(self.folder / "hub.db"), "--state", str(self.folder / "state.json")]
-        return [sys.executable, "-m", "devhost", "start", "--app", str(self.app), "--port", "0", *places]
+        return [sys.executable, "-m", "devhost", "start", "--app", str(self.app), "--port", "0", *places, *self.options]
 
     @property
     def origin(self) -> str:
@@ -180,8 +181,9 @@ class Durable:
 
 
 @contextlib.contextmanager
-def running(app: str, folder: Path, **environment: str) -> Generator[RunningHost]:
-    host = RunningHost(app=APPS / app, folder=folder, environment=environment).start()
+def running(app: str, folder: Path, *options: str, **environment: str) -> Generator[RunningHost]:
+    """`options` go behind `devhost start`."""
+    host = RunningHost(app=APPS / app, folder=folder, environment=environment, options=options).start()
     try:
         yield host
     finally:

@@ -11,8 +11,10 @@ from aiohttp.test_utils import TestServer
 from devhost.catalog import Function
 from devhost.http import server
 from devhost.http.forwarding import upstream_session
+from devhost.http.guard import Guard
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionServer, Route
+from devhost.keys import Keys
 from devhost.supervisor.launching import Command
 from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
 from devhost.supervisor.process import WorkerProcess
@@ -25,6 +27,7 @@ def ignore_ready(pid: int, ready: Ready) -> None:
     assert ready.functions
 
 
+OPEN = Guard(Keys(master="m", host="h", durable="d"), enforced=False, levels={})
 WATCH = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
 
 
@@ -56,7 +59,7 @@ async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
 
 async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PATIENCE_S", 0.05)
-    functions = FunctionServer(supervisor=supervisor(), routes=list, http=lambda: None)
+    functions = FunctionServer(supervisor=supervisor(), guard=OPEN, routes=list, http=lambda: None)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", functions.handle)
     async with (
@@ -89,7 +92,9 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
     asked = NeverAnswers(command=Command(app=Path(), environment={}), client="", watch=WATCH, timeout=None)
     route = Route(function=Function(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}"))
     async with TestServer(web.Application()) as own, upstream_session() as upstream, ClientSession() as session:
-        functions = FunctionServer(supervisor=asked, routes=lambda: [route], http=lambda: str(own.make_url("")))
+        functions = FunctionServer(
+            supervisor=asked, guard=OPEN, routes=lambda: [route], http=lambda: str(own.make_url(""))
+        )
         functions.session = upstream
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", functions.handle)
