@@ -92,6 +92,9 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "http_chat_delete": Operation(summary="Delete a stored chat completion", answer="Deleted"),
     "http_chat_messages": Operation(summary="List what a chat was given", answer="List", query=PAGE),
+    "http_usage_list": Operation(
+        summary="Tell what was used and what it cost", answer="List", query=(*PAGE, "from", "to", "group_by")
+    ),
     "http_models_list": Operation(summary="List the models", answer="Models"),
     "http_models_retrieve": Operation(summary="Read a model", answer="Model"),
     "http_healthz": Operation(summary="Tell whether this instance is alive", open=True),
@@ -107,6 +110,9 @@ QUERIES: Mapping[str, Json] = {
     "after": {"type": "string"},
     "order": {"type": "string", "enum": ["asc", "desc"]},
     "stream": {"type": "string", "enum": ["true", "false"]},
+    "from": {"type": "string", "format": "date"},
+    "to": {"type": "string", "format": "date"},
+    "group_by": {"type": "string"},
     "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
 }
 

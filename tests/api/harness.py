@@ -33,6 +33,8 @@ CALLERS = {
     "strange": STRANGER,
     "reader": READER,
     "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
+    "double": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject),
+    "far": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=STRANGER.subject),
     "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
 }
 ANSWER = "four and twenty blackbirds"

@@ -1,0 +1,44 @@
+"""Which partitions does a caller touch?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clients.store import Container, Document, Found, Key, Operation, Store
+from domain.owners import Owner
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchedStore:
+    """A store that notes the key of every call; a question across partitions has none."""
+
+    inner: Store
+    touched: list[Key | None] = field(default_factory=list[Key | None])
+
+    async def read(self, key: Key, identifier: str) -> Document | None:
+        self.touched.append(key)
+        return await self.inner.read(key, identifier)
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        self.touched.append(key)
+        return await self.inner.list(key, prefix=prefix, after=after, limit=limit)
+
+    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+        self.touched.append(key)
+        await self.inner.commit(key, operations)
+
+    async def find(
+        self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
+    ) -> Sequence[Found]:
+        self.touched.append(None)
+        return await self.inner.find(container, kind=kind, status=status, before=before, limit=limit)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+def is_own(container: str, parts: Sequence[Any], owner: Owner) -> bool:
+    """Tell whether a partition is one that this owner's requests may touch: a backend's is everybody's."""
+    if container == Container.TURNS:
+        return list(parts[:2]) == [owner.tenant, owner.subject] and len(parts) == 3
+    return container == Container.FLEET or list(parts) == [owner.tenant]
