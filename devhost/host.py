@@ -96,7 +96,7 @@ class Host:
             store=self.store,
             storage=self.storage,
             executor=WorkerExecutor(
-                supervisor=self.supervisor, catalog=lambda: self.catalog, version=self.host_json.version
+                supervisor=self.supervisor, catalog=lambda: self.catalog, versions=self.host_json.versions
             ),
             limits=self.limits(),
             tasks=self.tasks,

@@ -3,9 +3,12 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
+
+from devhost.versions import Match, OnMismatch, Versions
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
 SECONDS_OF = (3600.0, 60.0, 1.0)
@@ -23,6 +26,7 @@ KNOWN = {
         "tracing",
         "defaultVersion",
         "versionMatchStrategy",
+        "versionFailureStrategy",
     },
 }
 
@@ -49,7 +53,7 @@ class HostSettings:
     prefix: str = "api"
     timeout_s: float | None = DEFAULT_TIMEOUT_S
     hub: str = "TestHubName"
-    version: str | None = None
+    versions: Versions = field(default_factory=Versions)
     turns: int = 10
     activities: int = 10
     entities: int = 10
@@ -108,13 +112,31 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         prefix=extensions.get("http", {}).get("routePrefix", "api"),
         timeout_s=timeout_from_text(host.get("functionTimeout")),
         hub=durable.get("hubName", "TestHubName"),
-        version=durable.get("defaultVersion"),
+        versions=versions_of(durable),
         turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
         activities=durable.get("maxConcurrentActivityFunctions", at_once),
         entities=durable.get("maxConcurrentEntityFunctions", at_once),
         redeliveries=durable.get("maxActivityRedeliveries"),
         unknown=unknown_keys(host),
     )
+
+
+def versions_of(durable: Mapping[str, Any]) -> Versions:
+    """Raises SettingsError."""
+    return Versions(
+        own=None if durable.get("defaultVersion") is None else str(durable["defaultVersion"]),
+        match=one_of(Match, durable, "versionMatchStrategy", Match.CURRENT_OR_OLDER),
+        on_mismatch=one_of(OnMismatch, durable, "versionFailureStrategy", OnMismatch.REJECT),
+    )
+
+
+def one_of[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: str, default: T) -> T:
+    """Raises SettingsError."""
+    given = str(section.get(key, default)).lower()
+    found = next((one for one in kind if one.lower() == given), None)
+    if found is None:
+        raise SettingsError(f"{key}: '{section[key]}' is none of {', '.join(kind)}")
+    return found
 
 
 def local_values(app: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from devhost.engine.model import (
     Executor,
     Failed,
     Instance,
+    LeaveError,
     Query,
     RedeliverError,
     Start,
@@ -187,6 +188,8 @@ class Engine:
                 decision = await self.executor.turn(turn)
             except RedeliverError:
                 self.woken.add(turn.instance.id)
+                return
+            except LeaveError:
                 return
             commit = commit_of(turn, reading, decision, now())
         effects = await self.storage.run(commit_turn, self.store, commit)

@@ -202,7 +202,10 @@ class Query:
 
 
 class Executor(Protocol):
-    """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again."""
+    """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again.
+
+    A turn may raise LeaveError.
+    """
 
     async def turn(self, turn: Turn) -> Decision: ...
 
@@ -213,6 +216,10 @@ class Executor(Protocol):
 
 class RedeliverError(Exception):
     """What ran was lost with its worker: hand the work out again."""
+
+
+class LeaveError(Exception):
+    """The instance is not for this host: it stays as it is until another comes."""
 
 
 class InstanceNotFoundError(Exception):

@@ -6,7 +6,17 @@ from uuid import uuid4
 
 from devhost.catalog import Catalog, Function
 from devhost.console import say
-from devhost.engine.model import Batch, BatchOutcome, Completed, Decision, Failed, RedeliverError, Turn, Work
+from devhost.engine.model import (
+    Batch,
+    BatchOutcome,
+    Completed,
+    Decision,
+    Failed,
+    LeaveError,
+    RedeliverError,
+    Turn,
+    Work,
+)
 from devhost.protocol_v1.decision import (
     Names,
     Verdict,
@@ -21,6 +31,7 @@ from devhost.protocol_v1.history import context_from_turn
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
+from devhost.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 
 
 def names_of(catalog: Catalog, version: str | None) -> Names:
@@ -40,16 +51,20 @@ def activity_failed(name: str, raised: Raised) -> Failed:
 class WorkerExecutor:
     """`catalog` is asked anew for each call: the app may have changed with its worker."""
 
-    def __init__(self, *, supervisor: Supervisor, catalog: Callable[[], Catalog], version: str | None) -> None:
+    def __init__(
+        self, *, supervisor: Supervisor, catalog: Callable[[], Catalog], versions: Versions = UNVERSIONED
+    ) -> None:
         self.supervisor = supervisor
-        self.version = version
+        self.versions = versions
         self.catalog = catalog
         self.warned: set[str] = set()
 
     def names(self) -> Names:
-        return names_of(self.catalog(), self.version)
+        return names_of(self.catalog(), self.versions.own)
 
     async def turn(self, turn: Turn) -> Decision:
+        if not self.versions.accepts(turn.instance.version):
+            return self.mismatch(turn)
         await self.ready()
         name = turn.instance.name
         function = self.catalog().orchestrators.get(name.lower())
@@ -61,8 +76,20 @@ class WorkerExecutor:
         except TimedOutError:
             raise RedeliverError from None
         verdict = self.judge(turn, answer)
-        self.warn(verdict)
+        for text in verdict.warnings:
+            self.warn_once(text)
         return verdict.decision
+
+    def mismatch(self, turn: Turn) -> Decision:
+        """Raises LeaveError unless host.json tells to fail."""
+        own, found = self.versions, turn.instance.version
+        if own.on_mismatch is OnMismatch.FAIL:
+            return Decision(ending=Failed(reason=MISMATCH))
+        self.warn_once(
+            f"orchestrator '{turn.instance.name}' has an instance of version '{found or ''}', which this host leaves "
+            f"as it is: defaultVersion is '{own.own or ''}', versionMatchStrategy {own.match}"
+        )
+        raise LeaveError
 
     async def ask(self, function: Function, turn: Turn) -> Answer:
         """What the orchestrator itself says to a turn."""
@@ -78,12 +105,11 @@ class WorkerExecutor:
             text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
             return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
 
-    def warn(self, verdict: Verdict) -> None:
-        """Each warning once: replay would repeat it with every turn."""
-        for text in verdict.warnings:
-            if text not in self.warned:
-                self.warned.add(text)
-                say(f"warning: {text}")
+    def warn_once(self, text: str) -> None:
+        """Replay would repeat it with every turn."""
+        if text not in self.warned:
+            self.warned.add(text)
+            say(f"warning: {text}")
 
     async def activity(self, work: Work) -> Completed | Failed:
         await self.ready()

@@ -107,7 +107,7 @@ class DurableApi:
             name=request.match_info["name"],
             at=now(),
             input=await json_body(request),
-            version=request.query.get("version", self.settings.version),
+            version=request.query.get("version", self.settings.versions.own),
             trace=self.trace(request),
         )
         return await self.begin(request, start)

@@ -83,11 +83,11 @@ def difference_from_answer(recording: Recording, turn: Turn, answer: Answer) -> 
 async def replay(recording: Recording, app: Path) -> str | None:
     """Raises AppFailedToLoadError or WorkerLostError."""
     command = Command(app=app, environment=worker_environment(app, local_values(app), os.environ))
-    version = host_settings(read_json(app / "host.json")).version
+    versions = host_settings(read_json(app / "host.json")).versions
     watch = Watch(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
     supervisor = Supervisor(command=command, client="", watch=watch, timeout=None)
     catalog = catalog_from_ready(await supervisor.start(launch(command)))
-    executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, version=version)
+    executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, versions=versions)
     try:
         turn, name = last_turn(recording), recording.instance.name
         function = catalog.orchestrators.get(name.lower())

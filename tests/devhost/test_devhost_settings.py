@@ -39,7 +39,7 @@ def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
             },
         }
     )
-    assert (found.prefix, found.hub, found.activities, found.version) == ("", "h", 3, "2")
+    assert (found.prefix, found.hub, found.activities, found.versions.own) == ("", "h", 3, "2")
     assert found.unknown == ("queues", "extensions.http.hsts")
 
 
