@@ -48,7 +48,7 @@ from domain.claims import Expected
 from domain.errors import ConfigurationError
 from domain.fleet import Fleet
 from domain.fleet_file import fleet_from_toml
-from domain.price_file import prices_from_toml
+from domain.price_file import overheads_from_toml, prices_from_toml
 from domain.source_file import sources_from_toml
 from orchestrators.respond import respond
 from settings import Settings, read_settings
@@ -62,7 +62,9 @@ def build(settings: Settings) -> df.DFApp:
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
     for name, step in steps(ports).items():
-        app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(registered(name, step)))
+        app.function_name(name)(
+            app.activity_trigger(input_name="given", activity=name)(registered(name, step, ports.clock))
+        )
     for route in routes(ports):
         add_route(app, route)
     add_sweeper(app, ports)
@@ -72,7 +74,8 @@ def build(settings: Settings) -> df.DFApp:
 def ports_of(settings: Settings, clock: Clock) -> Ports:
     """Read the fleet and the prices, and make the clients that all steps and functions share."""
     fleet = fleet_from_toml(settings.fleet.read_text(encoding="utf-8"), settings.variables)
-    prices = prices_from_toml(settings.prices.read_text(encoding="utf-8"))
+    price_file = settings.prices.read_text(encoding="utf-8")
+    prices = prices_from_toml(price_file)
     problems = (
         *fleet.missing_prices(prices),
         *problems_of(fleet, settings.federation, settings.variables),
@@ -93,6 +96,7 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,
+        overheads=overheads_from_toml(price_file),
         sources=sources,
         authenticator=TokenAuthenticator(
             keys=signing_keys(settings, clock),
@@ -157,7 +161,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         wire.ROUTE: route.route,
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,
-        wire.SETTLE: Settle(ports.ledger).settle,
+        wire.SETTLE: Settle(ports.ledger, ports.overheads).settle,
     }
 
 

@@ -6,8 +6,10 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from clients.charges import metered
+from clients.clock import Clock
 from domain.errors import GanglionError, Terminal
-from domain.wire import GATHERED, TriedWire, TurnWire
+from domain.wire import GATHERED, StepSpentWire, TriedWire, TurnWire
 from telemetry import span
 
 log = logging.getLogger("ganglion.activities")
@@ -18,11 +20,27 @@ class StepFailed(Terminal):
 
 
 def registered[Given: TurnWire](
-    name: str, step: Callable[[Given], Awaitable[Any]]
+    name: str, step: Callable[[Given], Awaitable[Any]], clock: Clock
 ) -> Callable[[Given], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
     safe = guarded(name, step)
-    return harmless(safe) if name in GATHERED else safe
+    return measured(harmless(safe) if name in GATHERED else safe, clock)
+
+
+def measured[Given: TurnWire](
+    step: Callable[[Given], Awaitable[Any]], clock: Clock
+) -> Callable[[Given], Awaitable[Any]]:
+    """Tell with what a step gives, a dictionary, what it has spent."""
+
+    @functools.wraps(step)
+    async def run(given: Given) -> Any:
+        began = clock.now()
+        with metered() as charge:
+            taken = await step(given)
+        spent: StepSpentWire = {"units": round(charge.units, 2), "seconds": round(clock.now() - began, 3)}
+        return {**taken, "spent": spent}
+
+    return run
 
 
 def harmless[Given: TurnWire, Taken](

@@ -6,7 +6,7 @@ from dataclasses import replace
 from clients.backends import End, Text
 from clients.clock import Clock
 from domain.beliefs import Observation
-from domain.billing import Work, attempt_cost
+from domain.billing import Work, attempt_cost, line_of
 from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Price
@@ -89,12 +89,14 @@ def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: 
         output_tokens=usage.output_tokens,
         busy_s=max(0.0, at - record.started_at),
     )
+    cost = attempt_cost(price, work)
     return replace(
         record,
         status=AttemptStatus.CLOSED,
         ended_at=at,
         usage=usage,
-        cost=attempt_cost(price, work),
+        cost=cost,
+        lines={line_of(price): cost},
         result=result,
         reason=reason,
     )

@@ -4,6 +4,7 @@ import logging
 
 from clients.ledger import Ledger
 from domain import wire
+from domain.overheads import OverheadPrices, Spent
 from telemetry import meter
 
 log = logging.getLogger(__name__)
@@ -11,13 +12,15 @@ alarms = meter.create_counter("ganglion.budget.alarms", unit="{alarm}")
 
 
 class Settle:
-    """Closes the reservation at what the attempts cost."""
+    """Closes the reservation at what the attempts cost, and counts what the steps before this one have spent."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, overheads: OverheadPrices | None = None) -> None:
         self.ledger = ledger
+        self.overheads = overheads or OverheadPrices()
 
-    async def settle(self, given: wire.TurnWire) -> wire.SettledWire:
-        cost = await self.ledger.settle(wire.owner_of(given), given["response"])
+    async def settle(self, given: wire.SettleWire) -> wire.SettledWire:
+        overhead = self.overheads.cost(Spent.from_wire(given.get("spent")))
+        cost = await self.ledger.settle(wire.owner_of(given), given["response"], overhead)
         await self.alarm(given["tenant"])
         return {"cost": str(cost)}
 

@@ -12,7 +12,9 @@ from api.rendering import Json
 from clients.ledger import Ledger
 from clients.turns import Turns
 from domain import turns as domain_turns
-from domain.money import Attempt, turn_cost
+from domain.bills import Bill, bill_of
+from domain.budgets import Counter
+from domain.money import NANOS, Attempt
 
 type Turn = domain_turns.Response
 type Moment = tuple[str, float | None]
@@ -32,14 +34,18 @@ class Reports:
         turn = await self.turns.read(owner, req.path_params["response_id"])
         routes = await self.turns.routes(owner, turn.id)
         attempts = await self.ledger.attempts(owner, turn.id)
+        held = await self.ledger.reservation(owner, turn.id)
         sources = await self.turns.given.accounts(owner, turn.id) if turn.sources else None
-        return json_answer(report(turn, routes, attempts, sources or ()))
+        standing = await self.ledger.book.standing(owner, turn.id)
+        told = report(turn, routes, attempts, bill_of(attempts, held), sources or ())
+        return json_answer({**told, "budgets": [shown_budget(*each) for each in standing]})
 
 
 def report(
     turn: Turn,
     routes: Sequence[Mapping[str, Any]],
     attempts: tuple[Attempt, ...],
+    bill: Bill,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
     """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars.
@@ -54,7 +60,22 @@ def report(
         "attempts": [shown_attempt(attempt) for attempt in attempts],
         "sources": list(sources),
         "timeline": timeline(moments(turn, routes, attempts)),
-        "cost_usd": dollars(turn_cost(attempts)),
+        "bill": shown_bill(bill),
+        "cost_usd": dollars(bill.total),
+    }
+
+
+def shown_bill(bill: Bill) -> Json:
+    lines = {f"{line}_usd": dollars(amount) for line, amount in bill.lines.items()}
+    return {"status": "final" if bill.final else "provisional", **lines, "total_usd": dollars(bill.total)}
+
+
+def shown_budget(counter: Counter, taken: int) -> Json:
+    limit = counter.limit or 0
+    return {
+        "budget": counter.scope.name.lower(),
+        "limit_usd": dollars(limit / NANOS),
+        "taken_usd": dollars(taken / NANOS),
     }
 
 

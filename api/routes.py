@@ -31,6 +31,7 @@ from clients.stored_chats import StoredChats
 from clients.turns import Turns
 from clients.usage import UsageRows
 from domain.fleet import Fleet
+from domain.overheads import OverheadPrices
 from domain.prices import Price
 from domain.sources import Sources
 from settings import Settings
@@ -65,6 +66,7 @@ class Ports:
     authenticator: Authenticator
     open_orchestrations: OpenOrchestrations
     sources: Sources = field(default_factory=Sources)
+    overheads: OverheadPrices = field(default_factory=OverheadPrices)
 
 
 def routes(ports: Ports) -> tuple[HttpRoute, ...]:

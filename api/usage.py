@@ -16,7 +16,7 @@ from clients.usage import UsageRows
 from domain.errors import Invalid
 from domain.money import NANOS
 from domain.owners import Owner
-from domain.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, INPUT, OUTPUT, Row, grouped
+from domain.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, Row, grouped
 
 READER = "Usage.Read"
 """The app role with which an application sees all of its tenant's usage."""
@@ -85,7 +85,7 @@ def read_day(given: Mapping[str, str], name: str, default: date) -> date:
 
 
 def shown(row: Row) -> Json:
-    """Return one group of usage; its id is for `after`. The cost is a decimal string of dollars."""
+    """Return one group of usage; its id is for `after`. Amounts are decimal strings of dollars."""
     return {
         "id": "/".join(row.place.values()),
         "object": "usage",
@@ -94,5 +94,12 @@ def shown(row: Row) -> Json:
         "input_tokens": row.counts[INPUT],
         "cached_tokens": row.counts[CACHED],
         "output_tokens": row.counts[OUTPUT],
-        "cost_usd": f"{Decimal(row.counts[COST]) / NANOS:.9f}",
+        "backends_usd": dollars(row.counts[COST]),
+        "store_usd": dollars(row.counts[STORE]),
+        "functions_usd": dollars(row.counts[FUNCTIONS]),
+        "cost_usd": dollars(row.counts[COST] + row.counts[STORE] + row.counts[FUNCTIONS]),
     }
+
+
+def dollars(nanos: int) -> str:
+    return f"{Decimal(nanos) / NANOS:.9f}"

@@ -4,7 +4,7 @@ A batch whose counter is not there yet creates it and is tried again; all else t
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
@@ -26,7 +26,7 @@ from domain.budgets import (
 from domain.errors import Conflict, Exhausted
 from domain.money import Attempt
 from domain.owners import Owner
-from domain.usage import newly_used, row_of
+from domain.usage import Row, newly_used, row_of
 
 NO_ROOM = "has no room for this turn."
 NEARLY = "is nearly used up."
@@ -52,10 +52,8 @@ class BudgetBook:
 
         Nothing is held: between here and the turn's attempts others may take what is there.
         """
-        counters = self.counters(subject=owner.subject, response=response, at=self.clock.now())
-        limited = [each for each in counters.values() if each.limit is not None]
-        amounts = await asyncio.gather(*(self.taken(owner.tenant, each.id) for each in limited))
-        taken = dict(zip((each.id for each in limited), amounts, strict=True))
+        standing = await self.standing(owner, response)
+        limited, taken = [each for each, _ in standing], {each.id: amount for each, amount in standing}
         refused = refusal(limited, taken, amount)
         if refused:
             raise no_room(refused)
@@ -103,17 +101,29 @@ class BudgetBook:
     ) -> None:
         """Write an attempt's record and count what changes by it. Raises Conflict where the record is another."""
         amounts, known, row = moved(before, after), limits or {}, row_of(after)
-        changes = [Add(id=name, amounts=amounts, at_most=at_most(known.get(name))) for name in after.counters]
-        changes += [Add(id=row.id, amounts=newly_used(before, after))]
-        adds = [change for change in changes if any(change.amounts.values())]
-        missing = {change.id: new_counter(self.clock.now()) for change in adds} | {row.id: row.to_document()}
+        adds = [Add(id=name, amounts=amounts, at_most=at_most(known.get(name))) for name in after.counters]
+        await self.count(key, write, adds, row, newly_used(before, after))
+
+    async def count(
+        self, key: Key, write: Create | Replace, adds: Sequence[Add], row: Row, used: Mapping[str, int]
+    ) -> None:
+        """Write a document, and in its batch add to counters and to a row of usage; Conflict is the document's."""
+        changes = [each for each in (*adds, Add(id=row.id, amounts=used)) if any(each.amounts.values())]
+        missing = {change.id: new_counter(self.clock.now()) for change in changes} | {row.id: row.to_document()}
         while True:
             try:
-                return await self.store.commit(key, (write, *adds))
+                return await self.store.commit(key, (write, *changes))
             except Conflict as error:
                 if error.identifier not in missing:
                     raise
                 await self.begin(key, error.identifier, missing.pop(error.identifier))
+
+    async def standing(self, owner: Owner, response: str) -> Sequence[tuple[Counter, int]]:
+        """Return every budget that has a limit, with what is taken of it, in nano-dollars."""
+        counters = self.counters(subject=owner.subject, response=response, at=self.clock.now())
+        limited = [each for each in counters.values() if each.limit is not None]
+        taken = await asyncio.gather(*(self.taken(owner.tenant, each.id) for each in limited))
+        return list(zip(limited, taken, strict=True))
 
     async def begin(self, key: Key, counter: str, body: Body) -> None:
         """Create a counter; where another was first, theirs counts."""

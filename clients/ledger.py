@@ -5,15 +5,18 @@ carry their response's, so that writing one twice is seen. An attempt's record a
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
 from clients.budgets import BudgetBook
 from clients.clock import Clock
 from clients.store import LEFTOVERS, Body, Container, Create, Key, Replace, Store
+from domain.billing import Line
 from domain.budgets import Budgets
 from domain.errors import Conflict
 from domain.money import (
+    NO_OVERHEAD,
     Attempt,
     AttemptStatus,
     Reservation,
@@ -23,7 +26,9 @@ from domain.money import (
     reservation_id,
     turn_cost,
 )
+from domain.overheads import Overhead
 from domain.owners import Owner
+from domain.usage import overhead_counts, row_of_overhead
 
 
 def money_key(tenant: str) -> Key:
@@ -106,25 +111,40 @@ class Ledger:
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
         return tuple(Attempt.from_document(document.body) for document in found)
 
-    async def settle(self, owner: Owner, response_id: str) -> Decimal:
-        """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stands."""
-        await self.close_lost(owner, await self.attempts(owner, response_id))
-        cost, now = turn_cost(await self.attempts(owner, response_id)), self.clock.now()
+    async def settle(self, owner: Owner, response_id: str, overhead: Overhead = NO_OVERHEAD) -> Decimal:
+        """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stands.
 
-        def settled(there: Body) -> Body | None:
-            held = Reservation.from_document(there)
-            return None if held.status is ReservationStatus.SETTLED else held.settled(cost=cost, at=now).to_document()
+        `overhead` is what the store and the functions cost; it goes to the turn's usage with the settlement.
+        """
+        key = money_key(owner.tenant)
+        attempts = await self.closed_attempts(owner, response_id)
+        cost = turn_cost(attempts)
+        while found := await self.store.read(key, reservation_id(response_id)):
+            held = Reservation.from_document(found.body)
+            if held.status is ReservationStatus.SETTLED:
+                return held.cost or Decimal(0)
+            settled = held.settled(cost=cost, at=self.clock.now(), overhead=overhead)
+            row = row_of_overhead(held, conversation=next((each.conversation for each in attempts), ""))
+            write = Replace(id=held.id, body=settled.to_document(), etag=found.etag)
+            with suppress(Conflict):
+                await self.book.count(key, write, (), row, overhead_counts(overhead))
+                return cost
+        return cost
 
-        standing = await self.change(money_key(owner.tenant), reservation_id(response_id), settled)
-        return cost if standing is None else Reservation.from_document(standing).cost or Decimal(0)
+    async def closed_attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+        """Return the attempts of a turn, none of them open any more."""
+        attempts = await self.attempts(owner, response_id)
+        if all(each.status is not AttemptStatus.OPEN for each in attempts):
+            return attempts
+        await self.close_lost(owner, attempts)
+        return await self.attempts(owner, response_id)
 
     async def close_lost(self, owner: Owner, attempts: Sequence[Attempt]) -> None:
         """Close the attempts whose end nobody saw, at what was reserved for them."""
         for each in attempts:
             if each.status is AttemptStatus.OPEN:
                 now = self.clock.now()
-                closed = replace(each, status=AttemptStatus.CLOSED, cost=each.reserved, ended_at=now, result="lost")
-                await self.close_attempt(owner, closed)
+                await self.close_attempt(owner, lost(each, at=now))
 
     async def release(self, tenant: str, response_id: str) -> None:
         """Give back what was held for a response that never came to be. Safe to repeat."""
@@ -167,3 +187,10 @@ class Ledger:
         found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=LEFTOVERS)
         opened = [(each.key.parts[0], Attempt.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in opened)
+
+
+def lost(attempt: Attempt, *, at: float) -> Attempt:
+    """Return an attempt whose end nobody saw, closed at what was reserved for it."""
+    lines = {Line.HELD: attempt.reserved}
+    closed = AttemptStatus.CLOSED
+    return replace(attempt, status=closed, cost=attempt.reserved, lines=lines, ended_at=at, result="lost")

@@ -7,6 +7,7 @@ the microsecond, so that 0.1 s is one step of 100 ms, not two.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
 from typing import Final
 
 from domain.prices import Price, TimePrice, TokenPrice
@@ -14,6 +15,18 @@ from domain.prices import Price, TimePrice, TokenPrice
 NANO: Final = Decimal("1e-9")
 PER_MILLION: Final = Decimal("1e-6")
 MICROSECONDS: Final = 1_000_000
+
+
+class Line(StrEnum):
+    """What a part of a turn's bill is for: `held` is what an attempt holds that has not ended, or whose end is lost."""
+
+    GPU = "gpu"
+    COLD = "cold"
+    TAIL = "tail"
+    TOKENS = "tokens"
+    HELD = "held"
+    STORE = "store"
+    FUNCTIONS = "functions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +45,11 @@ def attempt_cost(price: Price, work: Work) -> Decimal:
         cached = min(max(0, work.cached_tokens), work.input_tokens)
         return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)
     return time_cost(price, work.busy_s)
+
+
+def line_of(price: Price) -> Line:
+    """Return what an attempt by itself is charged for."""
+    return Line.TOKENS if isinstance(price, TokenPrice) else Line.GPU
 
 
 def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:

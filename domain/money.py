@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Self
 
 from domain.log import Usage
+from domain.overheads import Overhead
 
 NANOS = Decimal(10) ** 9
+NO_OVERHEAD = Overhead()
+NO_LINES: Mapping[str, Decimal] = MappingProxyType({})
 
 
 def nanos(amount: Decimal) -> int:
@@ -28,7 +32,10 @@ class ReservationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The worst case of a turn's cost, held from before the turn exists until it is settled. One per response."""
+    """The worst case of a turn's cost, held from before the turn exists until it is settled. One per response.
+
+    `cost` is what its attempts cost when it was settled, `overhead` what the store and the functions did.
+    """
 
     response: str
     subject: str
@@ -37,13 +44,14 @@ class Reservation:
     status: ReservationStatus = ReservationStatus.OPEN
     cost: Decimal | None = None
     closed_at: float | None = None
+    overhead: Overhead = NO_OVERHEAD
 
     @property
     def id(self) -> str:
         return reservation_id(self.response)
 
-    def settled(self, *, cost: Decimal, at: float) -> "Reservation":
-        return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at)
+    def settled(self, *, cost: Decimal, at: float, overhead: Overhead = NO_OVERHEAD) -> "Reservation":
+        return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at, overhead=overhead)
 
     def released(self, *, at: float) -> "Reservation":
         return replace(self, status=ReservationStatus.RELEASED, cost=Decimal(0), closed_at=at)
@@ -59,6 +67,8 @@ class Reservation:
             "amount": str(self.amount),
             "cost": None if self.cost is None else str(self.cost),
             "closed_at": self.closed_at,
+            "store": str(self.overhead.store),
+            "functions": str(self.overhead.functions),
         }
 
     @classmethod
@@ -71,6 +81,10 @@ class Reservation:
             status=ReservationStatus(body["status"]),
             cost=None if body["cost"] is None else Decimal(body["cost"]),
             closed_at=body["closed_at"],
+            overhead=Overhead(
+                store=Decimal(body.get("store", 0)),
+                functions=Decimal(body.get("functions", 0)),
+            ),
         )
 
 
@@ -88,7 +102,7 @@ class Attempt:
     """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
 
     Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
-    worst case anew. `counters` are the ids of the budgets that it counts in.
+    worst case anew. `counters` are the ids of the budgets that it counts in. `lines` tells what its cost is for.
     """
 
     response: str
@@ -109,6 +123,7 @@ class Attempt:
     counters: tuple[str, ...] = ()
     model: str = ""
     conversation: str = ""
+    lines: Mapping[str, Decimal] = NO_LINES
 
     @property
     def id(self) -> str:
@@ -136,6 +151,7 @@ class Attempt:
             "counters": list(self.counters),
             "model": self.model,
             "conversation": self.conversation,
+            "lines": {name: str(amount) for name, amount in self.lines.items()},
         }
 
     @classmethod
@@ -159,6 +175,7 @@ class Attempt:
             counters=tuple(body.get("counters", ())),
             model=body.get("model", ""),
             conversation=body.get("conversation", ""),
+            lines={name: Decimal(amount) for name, amount in body.get("lines", {}).items()},
         )
 
 
@@ -170,7 +187,9 @@ def opened_again(before: Attempt, worst: Decimal) -> Attempt:
     """Return the record of an attempt that runs once more: to what it cost or holds, its worst case is added."""
     owed = before.reserved if before.status is AttemptStatus.OPEN else before.cost or Decimal(0)
     deliveries = before.deliveries + 1
-    return replace(before, status=AttemptStatus.OPEN, reserved=owed + worst, cost=None, deliveries=deliveries)
+    return replace(
+        before, status=AttemptStatus.OPEN, reserved=owed + worst, cost=None, lines=NO_LINES, deliveries=deliveries
+    )
 
 
 def turn_cost(attempts: tuple[Attempt, ...]) -> Decimal:

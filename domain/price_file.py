@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from domain.errors import ConfigurationError
+from domain.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from domain.prices import SECONDS_IN_HOUR, Component, Origin, Price, PriceKind, TimePrice, TokenPrice
 from domain.tables import Table, document
 
@@ -13,12 +14,45 @@ UNIT_SECONDS: Final = {PriceKind.PER_SECOND: 1, PriceKind.PER_HOUR: SECONDS_IN_H
 
 def prices_from_toml(text: str) -> Mapping[str, Price]:
     """Return the prices by name. Raises ConfigurationError that names every mistake in the file."""
+    return read_file(text)[0]
+
+
+def overheads_from_toml(text: str) -> OverheadPrices:
+    """Return what the store and the functions cost. Raises as `prices_from_toml`."""
+    return read_file(text)[1]
+
+
+def read_file(text: str) -> tuple[Mapping[str, Price], OverheadPrices]:
     top = document(text, "prices")
     prices = {name: read_price(name, table) for name, table in top.tables("prices")}
+    overheads = read_overheads(top.table("overheads"))
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return prices
+    return prices, overheads
+
+
+def read_overheads(table: Table) -> OverheadPrices:
+    def store(key: str) -> StorePrice:
+        part = table.table(key, required=True)
+        price = StorePrice(origin=read_origin(part), million_units=part.amount("million_units"))
+        part.close()
+        return price
+
+    def functions(key: str) -> FunctionsPrice:
+        part = table.table(key, required=True)
+        price = FunctionsPrice(
+            origin=read_origin(part),
+            gb_second=part.amount("gb_second"),
+            million_executions=part.amount("million_executions"),
+            memory_gb=part.amount("memory_gb"),
+        )
+        part.close()
+        return price
+
+    found = OverheadPrices(store=table.optional("store", store), functions=table.optional("functions", functions))
+    table.close()
+    return found
 
 
 def read_price(name: str, table: Table) -> Price:

@@ -1,7 +1,8 @@
 """What was used, by whom, on which day, in which conversation, of which model and backend?
 
 A row counts the closed attempts of one owner, day, conversation, model and backend, its cost in nano-dollars. It
-changes in the batch that changes an attempt's record, so that it is their sum whoever dies.
+changes in the batch that changes an attempt's record, so that it is their sum whoever dies. What the store and the
+functions cost is no model's and no backend's: the row of neither counts it, in the batch that settles a turn.
 """
 
 import hashlib
@@ -11,10 +12,19 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from domain.log import Usage
-from domain.money import Attempt, AttemptStatus, nanos
+from domain.money import Attempt, AttemptStatus, Reservation, nanos
+from domain.overheads import Overhead
 
 DIMENSIONS: Final = ("day", "owner", "conversation", "model", "backend")
-ATTEMPTS, INPUT, CACHED, OUTPUT, COST = COUNTS = ("attempts", "input", "cached", "output", "cost")
+ATTEMPTS, INPUT, CACHED, OUTPUT, COST, STORE, FUNCTIONS = COUNTS = (
+    "attempts",
+    "input",
+    "cached",
+    "output",
+    "cost",
+    "store",
+    "functions",
+)
 
 type Counts = Mapping[str, int]
 
@@ -47,10 +57,9 @@ def rows_of(subject: str = "") -> str:
 
 def row_of(attempt: Attempt) -> Row:
     """Return the row that an attempt counts in: its day is the one on which it began, in UTC."""
-    day = datetime.fromtimestamp(attempt.started_at, tz=UTC).strftime("%Y-%m-%d")
     return Row(
         place={
-            "day": day,
+            "day": day_of(attempt.started_at),
             "owner": attempt.subject,
             "conversation": attempt.conversation,
             "model": attempt.model,
@@ -59,14 +68,29 @@ def row_of(attempt: Attempt) -> Row:
     )
 
 
+def row_of_overhead(held: Reservation, conversation: str) -> Row:
+    """Return the row that counts what a turn cost beside its backends, on the day on which it was admitted."""
+    place = {"day": day_of(held.at), "owner": held.subject, "conversation": conversation, "model": "", "backend": ""}
+    return Row(place=place)
+
+
+def overhead_counts(overhead: Overhead) -> dict[str, int]:
+    return {STORE: nanos(overhead.store), FUNCTIONS: nanos(overhead.functions)}
+
+
+def day_of(at: float) -> str:
+    """Return the day of a time (seconds since the epoch), in UTC."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
+
+
 def used(attempt: Attempt | None) -> Counts:
     """Return what an attempt's record stands for in its row: nothing while it is open."""
     if attempt is None or attempt.status is AttemptStatus.OPEN:
         return dict.fromkeys(COUNTS, 0)
     usage = attempt.usage or Usage()
     cost = 0 if attempt.cost is None else nanos(attempt.cost)
-    counts = (1, usage.input_tokens, usage.cached_tokens, usage.output_tokens, cost)
-    return dict(zip(COUNTS, counts, strict=True))
+    counts = {ATTEMPTS: 1, INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
+    return {**dict.fromkeys(COUNTS, 0), **counts, COST: cost}
 
 
 def newly_used(before: Attempt | None, after: Attempt) -> dict[str, int]:

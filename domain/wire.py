@@ -160,6 +160,23 @@ class SettledWire(TypedDict):
     """What the turn cost, a decimal string of dollars."""
 
     cost: str
+class StepSpentWire(TypedDict):
+    """What one step has spent: request units of the store, and seconds. Every step's result may have it as `spent`."""
+
+    units: float
+    seconds: float
+
+
+class SpentWire(StepSpentWire):
+    """What the steps of a turn have spent together; the seconds are those that are billed."""
+
+    executions: int
+
+
+class SettleWire(TurnWire):
+    spent: NotRequired[SpentWire]
+
+
 
 
 class RespondedWire(TypedDict):

@@ -11,12 +11,19 @@ from azure.durable_functions import RetryOptions
 from domain import wire
 from orchestrators.attempts import Tried, after, after_pause
 from orchestrators.context import Context, Steps, Task
+from orchestrators.tab import Tab
 
 STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
 """Half a minute for a store to come back. Every step is safe to repeat."""
 
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
+    """One turn; what its steps have spent is settled with it."""
+    tab = Tab()
+    return (yield from tab.counted(one_turn(context, tab)))
+
+
+def one_turn(context: Context, tab: Tab) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
     turn: wire.TurnWire = context.get_input()
     execution = str(context.new_uuid())
@@ -28,7 +35,7 @@ def respond(context: Context) -> Steps[wire.RespondedWire]:
     except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
         ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
     finished: wire.FinishedWire = yield step(context, wire.FINISH, {**turn, **ending})
-    settled: wire.SettledWire = yield step(context, wire.SETTLE, turn)
+    settled: wire.SettledWire = yield step(context, wire.SETTLE, {**turn, **tab.for_settle()})
     return {"status": finished["status"], "cost": settled["cost"]}
 
 

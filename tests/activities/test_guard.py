@@ -1,5 +1,6 @@
 """Does a step tell what it must when it fails, and nothing of a caller's content?"""
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -7,8 +8,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from activities.guard import StepFailed, guarded, registered
+from clients.charges import charged
 from domain import wire
 from domain.errors import GanglionError, Invalid, NotFound, Unavailable
+from tests.fakes.clocks import FakeClock
 
 GIVEN: wire.TurnWire = {"tenant": "t", "subject": "user:1", "response": "resp_1", "traceparent": ""}
 SECRET = "a caller's secret"
@@ -67,16 +70,32 @@ async def test_a_step_that_runs_beside_others_tells_its_failure_instead_of_raisi
     async def step(given: wire.TurnWire) -> None:
         raise error
 
-    told = await registered(wire.TRY_RECALL, step)(GIVEN)
+    told = await registered(wire.TRY_RECALL, step, FakeClock())(GIVEN)
     assert told["value"] is None
     assert told["problem"]
     assert SECRET not in told["problem"]
     with pytest.raises(GanglionError):
-        await registered(wire.RECALL, step)(GIVEN)
+        await registered(wire.RECALL, step, FakeClock())(GIVEN)
 
 
 async def test_a_step_that_runs_beside_others_gives_its_value_in_an_envelope() -> None:
     async def step(given: wire.TurnWire) -> str:
         return given["response"]
 
-    assert await registered(wire.TRY_RECALL, step)(GIVEN) == {"value": "resp_1", "problem": ""}
+    told = await registered(wire.TRY_RECALL, step, FakeClock())(GIVEN)
+    assert {name: told[name] for name in ("value", "problem")} == {"value": "resp_1", "problem": ""}
+
+
+async def test_a_step_tells_how_long_it_took_and_what_the_store_charged_for_it() -> None:
+    clock = FakeClock()
+
+    async def step(given: wire.TurnWire) -> wire.FinishedWire:
+        await asyncio.gather(*(charge(units) for units in (1.25, 2.0)))
+        clock.advance(0.5)
+        return {"status": "completed"}
+
+    async def charge(units: float) -> None:
+        charged(units)
+
+    told = await registered(wire.FINISH, step, clock)(GIVEN)
+    assert told == {"status": "completed", "spent": {"units": 3.25, "seconds": 0.5}}

@@ -22,6 +22,13 @@ async def test_a_finished_turn_is_accounted_for() -> None:
     assert (attempt["input_tokens"], attempt["output_tokens"]) == (7, 2)
     assert body["cost_usd"] == attempt["cost_usd"]
     assert Decimal(body["cost_usd"]) == Decimal("0.000011")
+    assert body["bill"] == {
+        "status": "final",
+        **dict.fromkeys(("gpu_usd", "cold_usd", "tail_usd", "held_usd", "store_usd", "functions_usd"), "0"),
+        "tokens_usd": body["cost_usd"],
+        "total_usd": body["cost_usd"],
+    }
+    assert body["budgets"] == []
     steps = [moment["step"] for moment in body["timeline"]]
     assert steps == [
         "admitted",

@@ -45,6 +45,9 @@ async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
         "input_tokens": 14,
         "cached_tokens": 0,
         "output_tokens": 4,
+        "backends_usd": "0.000022000",
+        "store_usd": "0.000000000",
+        "functions_usd": "0.000000000",
         "cost_usd": "0.000022000",
     }
 

@@ -9,8 +9,10 @@ from random import Random
 import pytest
 
 from clients.ledger import Ledger, money_key
+from clients.usage import UsageRows
 from domain.errors import Conflict, Retryable
 from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.overheads import Overhead
 from domain.owners import Owner
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
@@ -207,3 +209,18 @@ async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: Fake
     sure = Ledger(store, clock)
     assert (await held(sure)).cost == Decimal("0.003")
     assert len(await sure.attempts(OWNER, RESPONSE)) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_store_and_functions_cost_is_counted_once_beside_every_backend(
+    store: MemoryStore, clock: FakeClock, seed: int
+) -> None:
+    flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
+    ledger, overhead = Ledger(flaky, clock), Overhead(store=Decimal("0.001"), functions=Decimal("0.0002"))
+    await persistently(lambda: ledger.reserve(OWNER, RESPONSE, HELD))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
+    assert (await held(Ledger(store, clock))).overhead == overhead
+    (row,) = await UsageRows(store).of_owner(OWNER, first="2027-01-15", last="2027-01-15")
+    assert (row.counts["store"], row.counts["functions"], row.counts["attempts"]) == (1_000_000, 200_000, 0)
+    assert (row.place["backend"], row.place["model"]) == ("", "")

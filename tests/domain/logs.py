@@ -8,10 +8,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from domain.billing import Line
 from domain.ids import member_id
 from domain.items import Item, ItemKind, ItemStatus, Role
 from domain.log import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
 from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.overheads import Overhead
 from domain.owners import Owner
 from domain.transcript import Transcript, after_event, closing_events
 from domain.turns import Response, Sampling
@@ -100,6 +102,7 @@ reservations = st.builds(
     status=st.sampled_from(ReservationStatus),
     cost=st.none() | amounts,
     closed_at=st.none() | moments,
+    overhead=st.builds(Overhead, store=amounts, functions=amounts),
 )
 attempts = st.builds(
     Attempt,
@@ -118,6 +121,7 @@ attempts = st.builds(
     cost=st.none() | amounts,
     result=texts,
     reason=texts,
+    lines=st.dictionaries(st.sampled_from(Line), amounts),
 )
 
 
