@@ -33,10 +33,14 @@ CALLERS = {
     "strange": STRANGER,
     "reader": READER,
     "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
-    "double": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject),
-    "far": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=STRANGER.subject),
     "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
 }
+NAMESAKES = {
+    "double": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject),
+    "far": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=STRANGER.subject),
+}
+"""Who has the same object ids in another tenant."""
+
 ANSWER = "four and twenty blackbirds"
 
 SETTINGS = read_settings(
@@ -55,7 +59,7 @@ class FakeAuthenticator:
     behind_platform = False
 
     def __init__(self) -> None:
-        self.owners: Mapping[str, Owner] = CALLERS
+        self.owners: Mapping[str, Owner] = CALLERS | NAMESAKES
 
     async def authenticate(self, token: str) -> Owner:
         await asyncio.sleep(0)

@@ -6,10 +6,15 @@ from typing import Any
 
 import httpx
 
+from domain.owners import Owner
+from tests.api.harness import CALLERS, NAMESAKES
 from tests.isolation.probes import Ids, Json
 
-SECRETS: Mapping[str, str] = {name: f"secret-of-{name}-7q" for name in ("mine", "strange", "double", "far")}
-"""What nobody but its owner may ever read; the names are tokens: `double` is `mine` of another tenant."""
+OWNERS: Mapping[str, Owner] = {name: CALLERS[name] for name in ("mine", "strange")} | NAMESAKES
+"""Two owners in each of two tenants, who have the same object ids there; the names are their tokens."""
+
+SECRETS: Mapping[str, str] = {name: f"secret-of-{name}-7q" for name in OWNERS}
+"""What nobody but its owner may ever read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

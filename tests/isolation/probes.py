@@ -44,7 +44,9 @@ class Probe:
     async def ask(self, http: httpx.AsyncClient, token: str) -> tuple[int, Any]:
         """Return the status and the body, without the ids that they repeat."""
         headers = {"authorization": f"Bearer {token}"}
-        answer = await http.request(self.method, self.path, json=self.body, headers=headers)
+        return self.shown(await http.request(self.method, self.path, json=self.body, headers=headers))
+
+    def shown(self, answer: httpx.Response) -> tuple[int, Any]:
         return answer.status_code, swapped(answer.json(), None)
 
 

@@ -11,11 +11,11 @@ import pytest
 from clients.clock import Clock
 from clients.cosmos_store import CosmosStore
 from clients.store import Container, Store
-from tests.api.harness import CALLERS, Api, api
+from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
-from tests.isolation.people import SECRETS, Person
+from tests.isolation.people import OWNERS, SECRETS, Person
 from tests.isolation.probes import BODIES, REFUSED, Ids, parameters, probes, served
 from tests.isolation.watching import WatchedStore, is_own
 
@@ -84,7 +84,7 @@ async def test_no_request_touches_a_partition_that_is_not_its_owners(town: Town)
         await person.belongings()
         await town.api.orchestrations.ended()
         beside = [
-            key for key in town.watched.touched if key is None or not is_own(key.container, key.parts, CALLERS[name])
+            key for key in town.watched.touched if key is None or not is_own(key.container, key.parts, OWNERS[name])
         ]
         assert town.watched.touched
         assert beside == []
@@ -127,7 +127,7 @@ async def test_cosmos_sees_the_whole_key_of_the_owner_with_every_request(cosmos:
 def whole_key(asked: Mapping[str, Any]) -> bool:
     """Tell whether a request stood under one whole partition key, and that one the caller's."""
     container, key = asked["path"].split("/")[4], json.loads(asked.get("key") or "[]")
-    return not asked["across"] and is_own(container, key, CALLERS["double"]) and bool(key)
+    return not asked["across"] and is_own(container, key, OWNERS["double"]) and bool(key)
 
 
 def test_every_function_and_every_parameter_of_a_path_is_tried() -> None:
