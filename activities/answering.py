@@ -80,6 +80,8 @@ class Answering:
         call = await self.call(task, writer.log, showing)
         if call.max_output_tokens <= 0:
             return await done(task, showing, End(reason="length", usage=None), meter)
+        await self.clients[task.backend.name].prove()
+        meter.asked_at = self.clock.now()
         until = self.until(task, meter)
         async with Intake(self.clients[task.backend.name], call, self.clock) as intake:
             while (now := self.clock.now()) < until:

@@ -96,4 +96,5 @@ class Deciding:
             deadline_s=response.deadline_at - now,
             excluded=excluded,
             needs=response.form.needs,
+            admitted_at=response.created_at,
         )

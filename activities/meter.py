@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from clients.backends import End, Text
 from clients.clock import Clock
-from domain.beliefs import Observation
 from domain.billing import Work, attempt_cost, line_of
+from domain.lessons import Observation
 from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Price

@@ -49,8 +49,7 @@ class Route:
     async def route(self, given: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_of(given)
         response = await self.turns.read(owner, given["response"])
-        planned = await self.plan(response, given)
-        await self.prepare(planned)
+        planned = await self.prepared(response, given)
         gives = self.routed(planned)
         document = {**route_to_document(planned.route), "wait": asdict(planned.wait) if planned.wait else None}
         recorded = await self.turns.record_route(
@@ -59,6 +58,17 @@ class Route:
         if recorded is gives and planned.wait is None:
             await self.deciding.pay_rent(planned.decided)
         return cast("wire.RoutedWire", recorded)
+
+    async def prepared(self, response: Response, given: wire.RouteWire) -> Planned:
+        """Decide and do what the decision asks for; what its wake has shown is decided on anew. Safe to repeat."""
+        planned = await self.plan(response, given)
+        for _ in self.deciding.fleet.backends:
+            if not await self.woke(planned):
+                break
+            planned = await self.plan(response, given)
+        if planned.wait and planned.route.backend:
+            await self.beliefs.queue(self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait)
+        return planned
 
     async def plan(self, response: Response, given: wire.RouteWire) -> Planned:
         """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""
@@ -89,14 +99,14 @@ class Route:
         backend, belief = self.deciding.fleet.backends[chosen.backend], decided.beliefs[chosen.backend]
         return wait_for(chosen, belief, backend, turn, now=decided.at)
 
-    async def prepare(self, planned: Planned) -> None:
-        """Do what the decision asks for before its attempt: keep a place, wake. Safe to repeat."""
-        route, backends = planned.route, self.deciding.fleet.backends
-        if planned.wait and route.backend:
-            await self.beliefs.queue(backends[route.backend], planned.turn, planned.wait)
-        if route.wakes:
-            wait = planned.wait is not None and route.wakes == route.backend
-            await self.waking.wake(backends[route.wakes], planned.turn.response, wait=wait)
+    async def woke(self, planned: Planned) -> bool:
+        """Wake what the decision wants; True where the turn has seen how its backend took that."""
+        route = planned.route
+        if route.wakes is None:
+            return False
+        wait = planned.wait is not None and route.wakes == route.backend
+        backend = self.deciding.fleet.backends[route.wakes]
+        return await self.waking.wake(backend, planned.turn.response, wait=wait) and wait
 
     def routed(self, planned: Planned) -> wire.RoutedWire:
         """Return what the orchestration needs of a decision."""

@@ -1,19 +1,24 @@
 """How is a sleeping backend woken, once, whoever wants it?"""
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from clients.backends import BackendClient, BackendError
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from domain.fleet import Backend
-from domain.postures import Posture, diagnose
+from domain.postures import CREDENTIAL_KINDS, Failure, Posture, diagnose
+from domain.starting import SILENCE_S
+
+log = logging.getLogger("ganglion.activities")
 
 BEAT_S = 5.0
-BEATS = 3
-"""Who holds a wake on says so this often; one that has not for so many times is taken for dead."""
+"""Who holds a wake on says so this often."""
 
-STILL_STARTING = frozenset({Posture.COLD, Posture.THROTTLED, Posture.INDETERMINATE})
+PROOF_S = 10.0
+"""A turn waits so long at most for what a wake is proven with; it sees later how that went."""
 
 
 class Waking:
@@ -27,30 +32,47 @@ class Waking:
         self.beliefs = beliefs
         self.clients = clients
         self.clock = clock
-        self.holding: set[asyncio.Task[None]] = set()
+        self.holding: set[asyncio.Task[Any]] = set()
 
     async def wake(self, backend: Backend, by: str, *, wait: bool) -> bool:
         """Wake it; False where it is up or somebody else is at it. `wait` returns when the request was held."""
         woken = await self.beliefs.wake(backend, by)
         if woken is None or woken.waking is None:
             return False
-        holds_on = woken.must_hold(backend)
-        until = woken.waking.until if holds_on else self.clock.now() + backend.cold.wake_hold_s
-        task = asyncio.create_task(self.hold(backend, by, until=until, holds_on=holds_on))
-        self.holding.add(task)
-        task.add_done_callback(self.holding.discard)
+        held_until = woken.waking.until if woken.must_hold(backend) else None
+        proof = self.begun(self.proven(backend, by))
+        hold = self.begun(self.hold(backend, by, proof, held_until=held_until))
         if wait:
-            await asyncio.wait({task}, timeout=backend.cold.wake_hold_s)
+            await asyncio.wait({proof}, timeout=PROOF_S)
+            await asyncio.wait({hold}, timeout=backend.cold.wake_hold_s)
         return True
 
-    async def hold(self, backend: Backend, by: str, *, until: float, holds_on: bool) -> None:
-        """Hold the request until the backend is up, or `until` (seconds since the epoch)."""
+    def begun[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self.holding.add(task)
+        task.add_done_callback(self.holding.discard)
+        return task
+
+    async def proven(self, backend: Backend, by: str) -> bool:
+        """Tell whether a request can prove who we are: what hangs there is no start."""
+        try:
+            await self.clients[backend.name].prove()
+        except BackendError as error:
+            await self.unanswered(backend, by, error.failure)
+            return False
+        return True
+
+    async def hold(self, backend: Backend, by: str, proof: asyncio.Task[bool], *, held_until: float | None) -> None:
+        """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
+        if not await proof:
+            return
+        until = held_until or self.clock.now() + backend.cold.wake_hold_s
         request = asyncio.create_task(self.knock(backend, by))
         try:
             while not request.done() and (left_s := until - self.clock.now()) > 0:
-                held_until = self.clock.now() + BEATS * BEAT_S if holds_on else None
-                await self.beliefs.held(backend, by, held_until=held_until)
                 await asyncio.wait({request}, timeout=min(left_s, BEAT_S))
+                if held_until:
+                    await self.beliefs.held(backend, by, held_until=self.clock.now() + SILENCE_S)
         finally:
             dropped = request.cancel()
             await asyncio.gather(request, return_exceptions=True)
@@ -62,10 +84,15 @@ class Waking:
         try:
             await self.clients[backend.name].knock()
         except BackendError as error:
-            diagnosis = diagnose(error.failure, backend.signatures, now=self.clock.now())
-            if diagnosis.posture in STILL_STARTING:
-                await self.beliefs.held(backend, by, held_until=None)
-            else:
-                await self.beliefs.failed(backend, diagnosis, by, asked_at=asked_at)
+            await self.unanswered(backend, by, error.failure)
             return
         await self.beliefs.opened(backend, asked_at=asked_at)
+
+    async def unanswered(self, backend: Backend, by: str, failure: Failure) -> None:
+        """Learn from a request that was not let in: it is starting, unless it refused or was never asked."""
+        diagnosis = diagnose(failure, backend.signatures, now=self.clock.now())
+        if failure.kind in CREDENTIAL_KINDS or diagnosis.posture is Posture.BROKEN:
+            log.warning("%s could not be woken: %s", backend.name, diagnosis.reason)
+            await self.beliefs.not_woken(backend, diagnosis, by)
+        else:
+            await self.beliefs.held(backend, by, held_until=None)

@@ -68,6 +68,10 @@ class BackendClient(Protocol):
         """
         ...
 
+    async def prove(self) -> None:
+        """Have at hand what the next request proves who we are with. Raises BackendError."""
+        ...
+
     async def knock(self) -> None:
         """Send the lightest of requests and return when the backend has answered it. Raises BackendError."""
         ...

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 from clients.clock import Clock
 from clients.store import Container, Create, Document, Key, Replace, Store
-from domain.beliefs import (
-    Belief,
+from domain.beliefs import Belief, seed
+from domain.errors import Conflict, Retryable
+from domain.fleet import Backend
+from domain.lessons import (
     Observation,
+    after_failed_wake,
     after_failure,
     after_hold,
     after_opening,
@@ -18,11 +21,8 @@ from domain.beliefs import (
     after_success,
     after_ticket,
     after_wake,
-    seed,
     without,
 )
-from domain.errors import Conflict, Retryable
-from domain.fleet import Backend
 from domain.postures import Diagnosis
 from domain.waiting import Turn, Wait
 
@@ -90,6 +90,11 @@ class Beliefs:
         """Learn that a wake was held to no avail so far; `held_until` is set where it is held on."""
         now = self.clock.now()
         await self.learn(backend, lambda belief: after_hold(belief, by=by, now=now, held_until=held_until))
+
+    async def not_woken(self, backend: Backend, diagnosis: Diagnosis, by: str) -> None:
+        """Learn that a wake was refused or could not be sent, and why."""
+        now = self.clock.now()
+        await self.learn(backend, lambda belief: after_failed_wake(belief, diagnosis, by=by, now=now))
 
     async def queue(self, backend: Backend, turn: Turn, wait: Wait) -> None:
         """Keep the place of a turn that waits for room."""

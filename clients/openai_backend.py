@@ -70,6 +70,9 @@ class OpenAIBackend:
         finally:
             await response.aclose()
 
+    async def prove(self) -> None:
+        await self.credentials.header(self.backend)
+
     async def knock(self) -> None:
         """Ask which models there are; whatever the server itself says to that, it is up."""
         until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s

@@ -1,5 +1,6 @@
 """What would this turn take of that backend: how long, how much money, at worst how much?"""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,7 +41,7 @@ NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What a turn asks for. `model` is auto, a model or model@backend; `deadline_s` is the time left, `budget` the
-    dollars left, `time_value` the dollars that a second of waiting is worth.
+    dollars left, `time_value` the dollars that a second of waiting is worth; `admitted_at` is seconds since the epoch.
 
     `input_tokens` is judged against windows, and `output_tokens` is the limit of the answer. What is expected of both
     gives the score, and `ceiling_input_tokens` the worst case of the cost; each is the judged figure where it is not
@@ -61,6 +62,7 @@ class Demand:
     budget: Decimal | None = None
     time_value: Decimal = DEFAULT_TIME_VALUE
     excluded: Mapping[str, str] = field(default_factory=lambda: NOTHING_EXCLUDED)
+    admitted_at: float = math.inf
 
     @property
     def window_tokens(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from domain.estimates import Demand, Estimate, Option
+from domain.estimates import Demand, Estimate, Option, State
 from domain.sizing import fits, memory_gb, usable_gb
 
 LATE: Final = "deadline"
@@ -104,6 +104,16 @@ def by_cooldown(option: Option) -> float | None:
     return left(option.belief.cooldown_until, option.now)
 
 
+def by_wake(option: Option, demand: Demand) -> Refusal | None:
+    """Refuse what sleeps on, as its last wake failed: for a while, or for good where that is the turn's answer."""
+    failed = option.belief.failed_wake
+    if failed is None or option.state is not State.COLD or not failed.stands(option.now):
+        return None
+    again_s = None if failed.ends(demand.admitted_at) else round(failed.again_at - option.now, 3)
+    reason = f"it sleeps and could not be woken: {failed.reason}"
+    return Refusal(backend=option.backend.name, code="wake", reason=reason, retry_in_s=again_s)
+
+
 def by_time(found: Estimate, demand: Demand) -> str | None:
     if demand.deadline_s is None or found.seconds <= demand.deadline_s:
         return None
@@ -155,6 +165,8 @@ def refusal_before(option: Option, demand: Demand, wish: Wish) -> Refusal | None
     for code, check_demand in DEMANDS:
         if reason := check_demand(option, demand):
             return Refusal(backend=option.backend.name, code=code, reason=reason)
+    if refusal := by_wake(option, demand):
+        return refusal
     for code, text, pause in PAUSES:
         if left_s := pause(option):
             reason = text.format(errors=option.belief.errors, left=left_s)

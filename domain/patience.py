@@ -68,6 +68,12 @@ POLICIES: Final = {
     Posture.CLIENT: Policy(code="invalid_prompt", tries=1, moves=False),
 }
 
+WAKES: Final = {
+    Posture.BROKEN: Policy(code="server_error", tries=3, first_s=1.0, factor=2.0, cap_s=15.0),
+    Posture.INDETERMINATE: Policy(code="server_error", tries=6, first_s=2.0, factor=2.0, cap_s=15.0),
+}
+"""How a wake is met that started nothing: a refusal is soon told, what can't be asked is waited for a while."""
+
 MOST_ATTEMPTS: Final = sum(policy.tries for policy in POLICIES.values())
 """Whatever happens, a turn makes no more attempts than this at one backend."""
 

@@ -8,6 +8,9 @@ LEASE: Final = 1.5
 
 LEAST_LEASE_S: Final = 10.0
 
+SILENCE_S: Final = 15.0
+"""Who holds a wake on and has not said so for so long is taken for dead."""
+
 STEPS: Final = 8
 LEAST_STEP_S: Final = 1.0
 """Behind the median a start is looked for in so many steps up to the 99th percentile, none shorter than this."""
@@ -35,6 +38,28 @@ class Wake:
 
     def to_document(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedWake:
+    """A wake that started nothing: it was refused, or could not be sent. Times are seconds since the epoch.
+
+    `tries` counts those in a row; the next may be tried at `again_at`. `final`: so many have failed that turns which
+    waited for this one are told the `reason`.
+    """
+
+    at: float
+    again_at: float
+    tries: int
+    final: bool
+    reason: str
+
+    def stands(self, now: float) -> bool:
+        return now < self.again_at
+
+    def ends(self, admitted_at: float) -> bool:
+        """Tell whether it is the answer to a turn of that time; one that came later waits, and has it tried again."""
+        return self.final and admitted_at <= self.at
 
 
 def lease_s(p99_s: float) -> float:

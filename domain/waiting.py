@@ -24,6 +24,9 @@ LONGEST_GUESS_S: Final = 2.0
 LONGEST_TRUST_S: Final = 20.0
 """How long a start is left alone that ends with the process which holds its request."""
 
+LONGEST_DOUBT_S: Final = 2.0
+"""How long a turn waits for a wake behind one that failed, before it looks how that went."""
+
 KEEP_S: Final = 30.0
 """A place in the queue is kept so long beyond the time of the next look."""
 
@@ -73,6 +76,7 @@ def wait_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn, *, 
         waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
         queue_s = queueing_s(waves, belief, found)
         delay_s, reason = found.rest_s + queue_s, f"full, with {ahead} turns before this one"
+    delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_wake else delay_s
     return Wait(delay_s=round(delay_s, 3), kept_until=now + delay_s + KEEP_S, reason=f"{backend.name} is {reason}")
 
 

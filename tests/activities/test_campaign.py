@@ -56,6 +56,9 @@ class Speaker:
         await asyncio.sleep(self.random.choice([0, 0.05, 0.5]))
         yield self.speak(call.partial)
 
+    async def prove(self) -> None:
+        await asyncio.sleep(0)
+
     async def knock(self) -> None:
         await asyncio.sleep(0)
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from activities.waking import BEAT_S, Waking
+from activities.waking import Waking
 from clients.backends import BackendError, Call, End, Text
 from clients.beliefs import Beliefs
 from domain.beliefs import Belief
 from domain.fleet import Backend
-from domain.postures import Failure, FailureKind
+from domain.postures import CREDENTIAL_KINDS, Failure, FailureKind
+from domain.starting import SILENCE_S
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import MemoryStore
@@ -23,13 +24,20 @@ FORBIDDEN = Failure(kind=FailureKind.STATUS, status=403)
 
 
 class Door:
-    """A backend that answers a knock after so many seconds, with a failure or none."""
+    """A backend that answers a knock after so many seconds, with a failure or none; a proof may take its time too."""
 
-    def __init__(self, after_s: float, failure: Failure | None = None) -> None:
+    def __init__(self, after_s: float, failure: Failure | None = None, *, proof_s: float = 0.0) -> None:
         self.after_s = after_s
         self.failure = failure
+        self.proof_s = proof_s
+        self.unproven: Failure | None = None
         self.knocks = 0
         self.open = 0
+
+    async def prove(self) -> None:
+        await asyncio.sleep(self.proof_s)
+        if self.unproven:
+            raise BackendError(self.unproven)
 
     async def knock(self) -> None:
         self.knocks += 1
@@ -132,7 +140,7 @@ def test_where_a_dropped_request_starts_nothing_it_is_held_on_and_the_step_ends(
         belief = await house.believed()
         assert belief.is_starting(house.clock.now())
         await killed([*house.waking.holding])
-        await asyncio.sleep(3 * BEAT_S)
+        await asyncio.sleep(SILENCE_S)
         assert not (await house.believed()).is_starting(house.clock.now())
 
     in_no_time(story())
@@ -147,13 +155,49 @@ def test_a_service_that_gives_the_wake_up_is_starting_all_the_same() -> None:
     in_no_time(story())
 
 
-def test_a_service_that_refuses_the_wake_is_in_trouble_and_not_starting() -> None:
+@pytest.mark.parametrize("gpu", [GPU, HELD])
+def test_a_service_that_refuses_the_wake_is_not_starting_and_says_why(gpu: Backend) -> None:
     async def story() -> None:
-        house = House(Door(1, FORBIDDEN))
+        house = House(Door(1, FORBIDDEN), gpu)
         assert await house.wake()
         belief = await house.believed()
-        assert belief.errors == 1
         assert not belief.is_starting(house.clock.now())
+        assert belief.failed_wake
+        assert "status 403" in belief.failed_wake.reason
+
+    in_no_time(story())
+
+
+@pytest.mark.parametrize("kind", CREDENTIAL_KINDS)
+def test_a_wake_that_nothing_proves_is_not_sent_and_says_who_refused(
+    kind: FailureKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        door = Door(1)
+        door.unproven = Failure(kind=kind, body="the hop said no; grant it a role")
+        house = House(door)
+        assert await house.wake()
+        assert asyncio.get_running_loop().time() == 0
+        belief = await house.believed()
+        assert (door.knocks, belief.is_starting(house.clock.now())) == (0, False)
+        assert belief.failed_wake
+        assert "grant it a role" in belief.failed_wake.reason
+
+    in_no_time(story())
+    assert "gpu could not be woken: the hop said no; grant it a role" in caplog.text
+
+
+@pytest.mark.parametrize(("proof_s", "expected_s"), [(3.0, 5.0), (30.0, 12.0)])
+def test_a_wake_is_held_from_when_it_is_sent_however_long_its_proof_takes(proof_s: float, expected_s: float) -> None:
+    async def story() -> None:
+        door = Door(60, proof_s=proof_s)
+        house = House(door)
+        assert await house.wake()
+        assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
+        await asyncio.sleep(proof_s + 1)
+        belief = await house.believed()
+        assert belief.waking
+        assert belief.waking.cold_at - belief.waking.since == pytest.approx(proof_s + 2)
 
     in_no_time(story())
 

@@ -7,7 +7,8 @@ import pytest
 
 from clients.beliefs import TRIES, Beliefs
 from clients.clock import SystemClock
-from domain.beliefs import Observation, seed
+from domain.beliefs import seed
+from domain.lessons import Observation
 from domain.postures import Diagnosis, Posture
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore

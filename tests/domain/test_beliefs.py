@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.beliefs import (
-    Belief,
+from domain.beliefs import Belief, seed
+from domain.lessons import (
     Observation,
     after_cold_start,
     after_failure,
     after_start,
     after_success,
-    seed,
 )
 from domain.postures import Diagnosis, Posture
 from tests.domain.fleets import SERVERLESS, backend

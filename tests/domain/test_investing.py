@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.beliefs import after_wake, seed
+from domain.beliefs import seed
 from domain.estimates import Demand, State
 from domain.investing import BETA, rent_or_buy, window_s
+from domain.lessons import after_wake
 from domain.routing import Route, route
 from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
 

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.beliefs import (
-    Belief,
+from domain.beliefs import Belief, seed
+from domain.lessons import (
     after_hold,
     after_opening,
     after_probe,
     after_start,
     after_ticket,
     after_wake,
-    seed,
 )
 from domain.starting import LEAST_STEP_S, STEPS, Wake, lease_s, rest_s, start_s
 from tests.domain.fleets import SERVERLESS, backend

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.beliefs import Belief, after_ticket, after_wake, seed
+from domain.beliefs import Belief, seed
 from domain.estimates import Demand
 from domain.fleet import Backend
+from domain.lessons import after_ticket, after_wake
 from domain.routing import route
 from domain.waiting import KEEP_S, LEAST_LOOK_S, LONGEST_QUEUE_S, LONGEST_TRUST_S, Turn, Wait, hold_for, wait_for
 from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet

@@ -84,14 +84,6 @@ def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: Stage) -> N
     assert int(refused.headers["retry-after"]) >= 1
 
 
-UNTOLD = pytest.mark.xfail(
-    strict=False,
-    reason="while its backend sleeps, a turn whose wake is refused waits for the deadline and names no grant",
-)
-
-
-@UNTOLD
-@pytest.mark.campaign
 def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -> None:
     setting(stage, members=[])
     forget(stage)
@@ -104,8 +96,6 @@ def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -
     assert "Traceback" not in json.dumps(ended)
 
 
-@UNTOLD
-@pytest.mark.campaign
 async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: Stage) -> None:
     setting(stage, faults={"sts": "503"})
     forget(stage)

@@ -46,6 +46,9 @@ class FakeBackend:
         finally:
             self.open -= 1
 
+    async def prove(self) -> None:
+        await asyncio.sleep(0)
+
     async def knock(self) -> None:
         await asyncio.sleep(0)
 

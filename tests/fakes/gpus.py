@@ -46,6 +46,10 @@ class LoopClock:
         return self.tokens * 0.618 % 1
 
 
+def nothing() -> Failure | None:
+    """No failure: all is well."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Life:
     """A life of the instance; times are seconds since the loop's beginning."""
@@ -58,7 +62,10 @@ class Life:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SleepingGpu:
-    """One instance at most. `start_s` gives the seconds of the next start; an answer has `words` words."""
+    """One instance at most. `start_s` gives the seconds of the next start; an answer has `words` words.
+
+    `unproven` tells why who asks has no token now, `refusal` what the service answers to the one that they have.
+    """
 
     start_s: Callable[[], float]
     abandoned_starts: bool = True
@@ -68,6 +75,9 @@ class SleepingGpu:
     words: int = 4
     word_s: float = 0.05
     first_word_s: float = 0.1
+    unproven: Callable[[], Failure | None] = nothing
+    refusal: Callable[[], Failure | None] = nothing
+    proofs: int = 0
     lives: list[Life] = field(default_factory=list[Life])
     arrivals: list[float] = field(default_factory=list[float])
     admitted: list[str] = field(default_factory=list[str])
@@ -86,6 +96,12 @@ class SleepingGpu:
     @property
     def is_up(self) -> bool:
         return self.life is not None and self.life.ready is not None
+
+    async def prove(self) -> None:
+        self.proofs += 1
+        await asyncio.sleep(0)
+        if failure := self.unproven():
+            raise BackendError(failure)
 
     async def knock(self) -> None:
         async with self.place():
@@ -108,6 +124,8 @@ class SleepingGpu:
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:
         self.arrivals.append(self.now)
+        if failure := self.refusal():
+            raise BackendError(failure)
         await self.seat()
         try:
             yield
