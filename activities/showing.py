@@ -28,6 +28,7 @@ class Showing:
         self.before = writer.log.pieces if goes_on and shown else 0
         self.said = 0
         self.unread = ""
+        self.next_id = self.new_id("msg")
 
     @property
     def partial(self) -> str:
@@ -39,11 +40,18 @@ class Showing:
         text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         count = sum(isinstance(piece, Text) for piece in pieces)
         self.said += count
-        events = text_events(self.writer.log, self.fresh(text), item_id=self.new_id("msg"))
+        events = text_events(self.writer.log, self.fresh(text), item_id=self.item_id())
         if events:
             await self.writer.write(events, pieces=count)
         else:
             await self.writer.check()
+
+    def item_id(self) -> str:
+        """Return an id that no item has yet; the same until one has it."""
+        items = self.writer.log.items
+        if items and items[-1].id == self.next_id:
+            self.next_id = self.new_id("msg")
+        return self.next_id
 
     def fresh(self, text: str) -> Fresh:
         if self.by_schema:

@@ -20,6 +20,11 @@ HEARTBEAT_S = 15.0
 SHORTEST_WAIT_S = 0.025
 LONGEST_WAIT_S = 0.25
 GROWTH = 1.5
+TOLD_WAIT_S = 1.0
+"""How often the store is looked at where this process writes the log: its slots are told as they are written."""
+
+LATE_S = 1.0
+"""A reader that finds a slot so old is behind: it reads all that follows at once."""
 
 
 type Show = Callable[[Response, Transcript, Slot], Iterable[bytes]]
@@ -79,20 +84,29 @@ class Tail:
 
     async def follow(self, response: Response) -> AsyncGenerator[News]:
         """Give the log as it grows, to its end; looks rarely while nothing happens, and at once when told."""
-        log = Transcript()
-        wait_s = self.look_s
-        while True:
-            slots = await self.fresh(response, log)
-            yield News(before=log, slots=slots)
-            log = read_log(slots, log)
-            if log.ending:
-                return
-            wait_s = self.look_s if slots else min(wait_s * GROWTH, LONGEST_WAIT_S)
-            await self.turns.changed(response.id, within_s=wait_s)
+        log, wait_s, late = Transcript(), self.look_s, False
+        with self.turns.following(response.id) as told:
+            while True:
+                given = told.take(log.next_slot)
+                slots = given or await self.fresh(response, log, late=late)
+                yield News(before=log, slots=slots)
+                log = read_log(slots, log)
+                if log.ending:
+                    return
+                late = bool(slots) and self.clock.now() - slots[-1].at > LATE_S
+                wait_s = self.next_wait_s(wait_s, told=bool(given), found=bool(slots))
+                if not late:
+                    await told.wait(within_s=wait_s)
 
-    async def fresh(self, response: Response, log: Transcript) -> Sequence[Slot]:
-        """Return the slots after the log; a store that does not answer now is asked again later."""
-        look = self.turns.next_slot if log.next_slot else self.turns.slots
+    def next_wait_s(self, last_s: float, *, told: bool, found: bool) -> float:
+        """Return how long the next look may wait for a word of the writer."""
+        if told or (last_s == TOLD_WAIT_S and not found):
+            return TOLD_WAIT_S
+        return self.look_s if found else min(last_s * GROWTH, LONGEST_WAIT_S)
+
+    async def fresh(self, response: Response, log: Transcript, *, late: bool) -> Sequence[Slot]:
+        """Return the slots after the log, or the next one alone; a store that does not answer is asked again later."""
+        look = self.turns.slots if late or not log.next_slot else self.turns.next_slot
         try:
             return await look(response.owner, response.id, after=log.next_slot - 1)
         except Retryable:

@@ -1,6 +1,6 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cold, cosmos, devhost, importing, limits, money, routing, store, tokens, turns
+from benches import cold, cosmos, devhost, importing, limits, money, routing, store, streams, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
@@ -10,6 +10,7 @@ BENCHES = (
     ("money", money.main),
     ("routing", routing.main),
     ("turns", turns.main),
+    ("streams", streams.main),
     ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),

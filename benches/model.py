@@ -1,12 +1,20 @@
-"""Which model makes delays visible? One that says when each of its words left it."""
+"""Which model makes delays visible? One that says when each of its words left it.
 
+`python -m benches.model --gap-s 0.2 --words 100` serves it in a process of its own.
+"""
+
+import argparse
 import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
+
+from standins.lifeline import end_with_stdin
+from standins.serving import serve
 
 WORD_S = 0.02
 WORDS = 100
@@ -17,26 +25,38 @@ def frame(delta: dict[str, str], *, finish: str | None = None) -> bytes:
     return f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': [choice]})}\n\n".encode()
 
 
-async def complete(request: web.Request) -> web.StreamResponse:
-    """Stream words, each the time (seconds since the epoch) at which it was written."""
-    asked = await request.json()
-    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-    await response.prepare(request)
-    for _ in range(min(asked.get("max_tokens") or WORDS, WORDS)):
-        await response.write(frame({"content": f"{time.time():.6f} "}))  # noqa: TID251 - the time is the measurement
-        await asyncio.sleep(WORD_S)
-    await response.write(frame({}, finish="stop"))
-    usage = {"prompt_tokens": 10, "completion_tokens": WORDS}
-    await response.write(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\ndata: [DONE]\n\n".encode())
-    return response
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StampingModel:
+    """Says `words` words, or as many as are asked for, `gap_s` seconds apart."""
+
+    gap_s: float = WORD_S
+    words: int = WORDS
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_post("/v1/chat/completions", self.complete)
+        return application
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """Stream words, each the time (seconds since the epoch) at which it was written."""
+        asked = await request.json()
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for number in range(1, min(asked.get("max_tokens") or self.words, self.words) + 1):
+            await response.write(frame({"content": f"{time.time():.6f} "}))  # noqa: TID251 - what is measured
+            await asyncio.sleep(max(0.0, started + number * self.gap_s - loop.time()))
+        await response.write(frame({}, finish="stop"))
+        usage = {"prompt_tokens": 10, "completion_tokens": self.words}
+        await response.write(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\ndata: [DONE]\n\n".encode())
+        return response
 
 
 @asynccontextmanager
 async def serving() -> AsyncGenerator[str]:
     """Serve the model on a free port of this machine; yield the base URL."""
-    application = web.Application()
-    application.router.add_post("/v1/chat/completions", complete)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(StampingModel().application())
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -44,3 +64,16 @@ async def serving() -> AsyncGenerator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benches.model")
+    parser.add_argument("--gap-s", type=float, default=WORD_S)
+    parser.add_argument("--words", type=int, default=WORDS)
+    given = parser.parse_args()
+    end_with_stdin()
+    asyncio.run(serve(StampingModel(gap_s=given.gap_s, words=given.words).application(), 0))
+
+
+if __name__ == "__main__":
+    main()

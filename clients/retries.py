@@ -1,6 +1,6 @@
 """When is a step on the store tried again?"""
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from collections.abc import Awaitable, Callable
 
 from clients.clock import Clock
 from domain.errors import Retryable
@@ -10,16 +10,11 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 
 
-def retrying(clock: Clock) -> AsyncRetrying:
-    """Try again what the store could not answer, for what is safe to repeat; full jitter on doubling pauses."""
-
-    def pause_s(state: RetryCallState) -> float:
-        return clock.fraction() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**state.attempt_number)
-
-    return AsyncRetrying(
-        retry=retry_if_exception_type(Retryable),
-        wait=pause_s,
-        sleep=clock.sleep,
-        stop=stop_after_attempt(WRITE_TRIES),
-        reraise=True,
-    )
+async def persistently[**P, T](clock: Clock, step: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+    """Do a step that is safe to repeat, again where the store could not answer; full jitter on doubling pauses."""
+    for number in range(1, WRITE_TRIES):
+        try:
+            return await step(*given, **named)
+        except Retryable:
+            await clock.sleep(clock.fraction() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**number))
+    return await step(*given, **named)

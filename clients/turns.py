@@ -5,6 +5,7 @@ Everything of one thread shares the partition [tenant, subject, thread]: the res
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from clients.claims import Claims
@@ -13,10 +14,10 @@ from clients.conversations import Conversations
 from clients.endings import ending_operations
 from clients.given import Given
 from clients.histories import Histories
-from clients.notices import Notices
+from clients.notices import Notices, Told
 from clients.packing import created, split
 from clients.partitions import create_each, everything
-from clients.retries import retrying
+from clients.retries import persistently
 from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
 from clients.takings import taking
 from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
@@ -122,19 +123,24 @@ class Turns:
 
     async def changed(self, response_id: str, *, within_s: float) -> None:
         """Return when this process wrote a slot of the response, or after `within_s` seconds."""
-        await self.notices.wait(response_id, within_s=within_s)
+        with self.following(response_id) as told:
+            await told.wait(within_s=within_s)
+
+    def following(self, response_id: str) -> AbstractContextManager[Told]:
+        """Collect the slots of the response that this process writes, until the context is left."""
+        return self.notices.watch(response_id)
 
     async def append(self, owner: Owner, response_id: str, slot: Slot) -> bool:
         """Create the slot. False: the slot is another writer's, and ours must stop."""
         key = response_key(owner, response_id)
         identifier = slot_id(response_id, slot.number)
         try:
-            await retrying(self.clock)(self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
+            await persistently(self.clock, self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
         except Conflict:
-            there: Document | None = await retrying(self.clock)(self.store.read, key, identifier)
+            there = await persistently(self.clock, self.store.read, key, identifier)
             if there is None or there.body["writer"] != slot.writer:
                 return False
-        self.notices.notify(response_id)
+        self.notices.notify(response_id, slot)
         return True
 
     async def begin(self, owner: Owner, response_id: str, *, execution: str) -> bool:
@@ -155,7 +161,7 @@ class Turns:
             await self.store.commit(response_key(owner, response_id), operations)
         except Conflict:
             return await self.begin(owner, response_id, execution=execution)
-        self.notices.notify(response_id)
+        self.notices.notify(response_id, slot)
         return True
 
     async def finish(
@@ -178,7 +184,6 @@ class Turns:
             )
             finished = await self.commit_ending(found, response, log, ending)
             if finished:
-                self.notices.notify(response_id)
                 return finished
 
     async def commit_ending(
@@ -195,7 +200,10 @@ class Turns:
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
             *await ending_operations(self.store, ended),
         ]
-        return ended if await self.commit_with(key, head, items) else None
+        if not await self.commit_with(key, head, items):
+            return None
+        self.notices.notify(response.id, slot)
+        return ended
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
         """Return the items in the order of their ids; raises NotFound naming the first that is missing."""

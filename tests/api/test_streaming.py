@@ -79,14 +79,14 @@ async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() 
 async def test_a_reader_that_goes_away_is_forgotten() -> None:
     one = api()
     turn = await held(one)
-    waiting = one.world.turns.notices.waiting
+    watching = one.world.turns.notices.watching
     async with served(one) as url, httpx.AsyncClient(headers=one.http.headers) as http:
         async with http.stream("GET", f"{url}/v1/responses/{turn.id}?stream=true") as stream:
             await anext(stream.aiter_raw())
         async with asyncio.timeout(10):
-            while waiting:  # noqa: ASYNC110 - the server notices a closed socket in its own time
+            while watching:  # noqa: ASYNC110 - the server notices a closed socket in its own time
                 await asyncio.sleep(0.01)
-    assert not waiting
+    assert not watching
 
 
 async def test_silence_is_filled_with_comments() -> None:
@@ -117,6 +117,57 @@ async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing()
     seen = b"".join([part async for part in patient.stream(turn, everything)])
     assert seen == b"".join([part async for part in tail(one).stream(turn, everything)])
     assert len(broken.calls) == 4
+
+
+def looks(one: Api) -> tuple[FlakyStore, Tail]:
+    """Return a reader in another process than the writer's, and the store that counts how often it looks."""
+    counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
+    return counted, Tail(Turns(counted, one.world.clock), one.world.clock, stream_s=1500)
+
+
+async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_store_once() -> None:
+    one = api(FakeBackend(says("one two three four five")))
+    turn = await held(one)
+    counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
+    one.world.turns.store = counted
+    stream = tail(one).stream(turn, everything)
+    seen = [await anext(stream), await anext(stream)]
+    assert len(counted.calls) == 1
+    one.world.turns.store = one.world.store
+    await one.world.run(turn)
+    one.world.turns.store = counted
+    seen += [part async for part in stream]
+    assert len(counted.calls) == 1
+    assert b"".join(seen) == b"".join([part async for part in tail(one).stream(turn, everything)])
+
+
+async def test_a_reader_of_another_process_reads_the_same_by_looking() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+    counted, far = looks(one)
+    reading = asyncio.create_task(collected(far, turn))
+    await asyncio.sleep(0)
+    assert len(counted.calls) == 1
+    await one.world.run(turn)
+    assert await asyncio.wait_for(reading, 10) == await collected(tail(one), turn)
+
+
+async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
+    one = api(FakeBackend(says(" ".join(["word"] * 60))))
+    turn = await held(one)
+    counted, far = looks(one)
+    stream = far.stream(turn, everything)
+    seen = [await anext(stream), await anext(stream)]
+    await one.world.run(turn)
+    one.world.clock.advance(5)
+    before = len(counted.calls)
+    seen += [part async for part in stream]
+    assert b"".join(seen) == await collected(tail(one), turn)
+    assert len(counted.calls) - before == 1
+
+
+async def collected(reader: Tail, turn: Response) -> bytes:
+    return b"".join([part async for part in reader.stream(turn, everything)])
 
 
 async def test_every_reader_of_a_turn_reads_the_same() -> None:

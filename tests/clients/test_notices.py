@@ -1,61 +1,75 @@
 """Does a reader learn of a write at once, and does waiting leave nothing behind?"""
 
 import asyncio
-import time
 
-from clients.notices import Notices
+from clients.notices import KEPT, Notices
+from domain.log import Slot
 
 
-async def test_all_who_wait_for_a_name_are_woken_and_nobody_else() -> None:
+def slot(number: int) -> Slot:
+    return Slot(number=number, writer="infer:1", first=number, at=1.0)
+
+
+async def test_all_who_watch_a_name_are_told_and_nobody_else() -> None:
     notices = Notices()
-    readers = [asyncio.create_task(notices.wait("a", within_s=30)) for _ in range(3)]
-    other = asyncio.create_task(notices.wait("b", within_s=30))
-    await asyncio.sleep(0)
-    notices.notify("a")
-    await asyncio.wait_for(asyncio.gather(*readers), 1)
-    assert not other.done()
-    notices.notify("b")
-    await asyncio.wait_for(other, 1)
-    assert notices.waiting == {}
+    with notices.watch("a") as one, notices.watch("a") as two, notices.watch("b") as other:
+        notices.notify("a", slot(3))
+        await asyncio.wait_for(asyncio.gather(one.wait(within_s=30), two.wait(within_s=30)), 5)
+        assert one.take(3) == two.take(3) == [slot(3)]
+        assert other.take(3) == []
+    assert notices.watching == {}
 
 
-async def test_a_wait_without_a_notice_ends_in_its_time_and_leaves_nothing_behind() -> None:
+async def test_a_wait_without_a_notice_ends_in_its_time() -> None:
     notices = Notices()
-    begun = time.monotonic()
-    await asyncio.gather(notices.wait("a", within_s=0.05), notices.wait("a", within_s=0.1))
-    assert 0.09 < time.monotonic() - begun < 2
-    assert notices.waiting == {}
+    with notices.watch("a") as told:
+        await told.wait(within_s=0.05)
+        assert told.take(0) == []
 
 
-async def test_a_notice_before_the_wait_is_missed() -> None:
+async def test_what_is_told_between_two_looks_is_not_missed() -> None:
     notices = Notices()
-    notices.notify("a")
-    begun = time.monotonic()
-    await notices.wait("a", within_s=0.05)
-    assert time.monotonic() - begun > 0.04
+    with notices.watch("a") as told:
+        notices.notify("a", slot(0))
+        notices.notify("a", slot(1))
+        await asyncio.wait_for(told.wait(within_s=30), 5)
+        assert told.take(0) == [slot(0), slot(1)]
+
+
+async def test_what_was_read_elsewhere_is_dropped_and_what_follows_a_gap_is_kept() -> None:
+    notices = Notices()
+    with notices.watch("a") as told:
+        for number in (3, 4, 6):
+            notices.notify("a", slot(number))
+        assert told.take(5) == []
+        assert told.take(6) == [slot(6)]
+
+
+async def test_a_reader_that_takes_nothing_keeps_a_bounded_number_of_slots() -> None:
+    notices = Notices()
+    with notices.watch("a") as told:
+        for number in range(10 * KEPT + 3):
+            notices.notify("a", slot(number))
+            assert len(told.slots) <= KEPT
+        assert told.take(0) == []
 
 
 async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
     notices = Notices()
-    stays, goes = (asyncio.create_task(notices.wait("a", within_s=30)) for _ in range(2))
-    await asyncio.sleep(0)
-    goes.cancel()
-    await asyncio.wait((goes,))
-    assert len(notices.waiting["a"]) == 1
-    notices.notify("a")
-    await asyncio.wait_for(stays, 1)
-    assert notices.waiting == {}
-
-
-async def test_a_reader_that_waits_again_when_it_is_woken_is_woken_again() -> None:
-    notices = Notices()
 
     async def read() -> None:
-        for _ in range(3):
-            await notices.wait("a", within_s=30)
+        with notices.watch("a") as told:
+            await told.wait(within_s=30)
 
     reader = asyncio.create_task(read())
-    for _ in range(3):
-        await asyncio.sleep(0.01)
-        notices.notify("a")
-    await asyncio.wait_for(reader, 1)
+    await asyncio.sleep(0)
+    assert len(notices.watching["a"]) == 1
+    reader.cancel()
+    await asyncio.wait((reader,))
+    assert notices.watching == {}
+
+
+def test_a_notice_that_nobody_watches_for_leaves_nothing_behind() -> None:
+    notices = Notices()
+    notices.notify("a", slot(0))
+    assert notices.watching == {}

@@ -1,0 +1,59 @@
+"""How often does the application ask its store?
+
+Stands in a folder as its function_app.py, beside the product's own, there called product.py. `store_calls.json` beside
+the data holds the counts, written several times a second.
+"""
+
+import importlib
+import json
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from clients.sqlite_store import SqliteStore
+from clients.store import Document, Key, Operation
+
+COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"
+SAY_EVERY_S = 0.2
+
+calls: Counter[str] = Counter()
+
+usual_read = SqliteStore.read
+usual_list = SqliteStore.list
+usual_commit = SqliteStore.commit
+
+
+async def read(self: SqliteStore, key: Key, identifier: str) -> Document | None:
+    calls["reads"] += 1
+    return await usual_read(self, key, identifier)
+
+
+async def list_range(
+    self: SqliteStore, key: Key, *, prefix: str, after: str = "", limit: int = 1000
+) -> Sequence[Document]:
+    calls["lists"] += 1
+    return await usual_list(self, key, prefix=prefix, after=after, limit=limit)
+
+
+async def commit(self: SqliteStore, key: Key, operations: Sequence[Operation]) -> None:
+    calls["commits"] += 1
+    await usual_commit(self, key, operations)
+
+
+def say() -> None:
+    beside = COUNTS.with_suffix(".new")
+    while True:
+        beside.write_text(json.dumps(calls))
+        beside.replace(COUNTS)
+        time.sleep(SAY_EVERY_S)
+
+
+SqliteStore.read = read
+SqliteStore.list = list_range
+SqliteStore.commit = commit
+threading.Thread(target=say, daemon=True).start()
+
+app = importlib.import_module("product").app
