@@ -1,0 +1,111 @@
+"""How does the engine reach an app through the real SDK without a process of its own, and badly?"""
+
+import asyncio
+import importlib.util
+import inspect
+import json
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, override
+
+from devhost.catalog import Catalog, catalog_from_ready
+from devhost.engine.database import StorageThread
+from devhost.supervisor.launching import Command
+from devhost.supervisor.messages import Answer, Indexed, Invocation, Raised, Ready, Returned, Trace, WorkerLostError
+from devhost.supervisor.process import WorkerProcess
+from devhost.supervisor.supervisor import Supervisor, Watch
+
+APP = Path(__file__).parent / "apps" / "programs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The functions of an app as the SDK wraps them, by their id."""
+
+    catalog: Catalog
+    functions: Mapping[str, Callable[[Any], Any]]
+
+
+@cache
+def load(folder: Path = APP) -> App:
+    spec = importlib.util.spec_from_file_location(f"played_{folder.name}", folder / "function_app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: list[Any] = module.app.get_functions()
+    indexed = tuple(indexed_from_sdk(one) for one in found)
+    return App(
+        catalog=catalog_from_ready(Ready(functions=indexed, http=None)),
+        functions={one.get_function_name(): one.get_user_function() for one in found},
+    )
+
+
+def indexed_from_sdk(function: Any) -> Indexed:
+    name = function.get_function_name()
+    return Indexed(name=name, id=name, bindings=tuple(json.loads(text) for text in function.get_raw_bindings()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """How likely an invocation is lost, before or after it ran, and how long it may take, in seconds."""
+
+    lost: float = 0.05
+    longest_s: float = 0.003
+
+
+class InProcessWorker(Supervisor):
+    """Answers as a worker does, late, and sometimes not at all."""
+
+    def __init__(self, app: App, random: Random, troubles: Troubles) -> None:
+        watch = Watch(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
+        super().__init__(command=Command(app=APP, environment={}), client="", watch=watch, timeout=None)
+        self.app = app
+        self.random = random
+        self.troubles = troubles
+
+    @override
+    async def current(self, patience: float | None) -> WorkerProcess:
+        return WorkerProcess()
+
+    @override
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
+        await self.tarry(invocation)
+        answer = await self.answer(invocation)
+        await self.tarry(invocation)
+        return answer
+
+    async def tarry(self, invocation: Invocation) -> None:
+        await asyncio.sleep(self.random.uniform(0, self.troubles.longest_s))
+        if self.random.random() < self.troubles.lost:
+            raise WorkerLostError(invocation.what)
+
+    async def answer(self, invocation: Invocation) -> Answer:
+        function = self.app.functions[invocation.function_id]
+        try:
+            return Returned(type="json", body=(await self.run(function, invocation)).encode())
+        except Exception as error:  # noqa: BLE001 - whatever an app raises is an answer
+            return Raised(message=f"{type(error).__name__}: {error}", stack=traceback.format_exc())
+
+    async def run(self, function: Callable[[Any], Any], invocation: Invocation) -> str:
+        """Activities take values, orchestrators and entities the text of their context."""
+        text = invocation.body.decode()
+        if not inspect.iscoroutinefunction(function):
+            return function(text)
+        return json.dumps(await function(json.loads(text)))
+
+
+class InlineStorage(StorageThread):
+    """Touches the database at once, so that a seed decides what comes first."""
+
+    @override
+    async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await asyncio.sleep(0)
+        return step(*args, **kwargs)
+
+
+NO_TRACE = Trace(parent="")

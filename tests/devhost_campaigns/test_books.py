@@ -1,0 +1,79 @@
+"""Do the books show what is wrong, each kind of it?"""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from devhost.engine.model import Status
+from tests.devhost_campaigns.books import complaints, unended
+from tests.devhost_campaigns.crashing import ROOT, Story
+from tests.devhost_campaigns.in_process import Troubles, load
+
+PROGRAM = {"steps": [["echo", 1], ["sleep", 5], ["echo", 2]], "rounds": 1, "fails": False}
+DOUBLED = """INSERT INTO history SELECT instance, (SELECT max(seq) + 1 FROM history), event FROM history
+WHERE event LIKE '%activity_completed%' LIMIT 1"""
+CUT = """DELETE FROM history WHERE seq >= (SELECT min(seq) FROM history WHERE event LIKE '%activity_completed%')"""
+
+pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads:DeprecationWarning")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "hub.db"
+    calm = Troubles(lost=0.0, longest_s=0.0)
+    random = Random(0)  # noqa: S311 - a test's seed
+    story = Story(app=load(), path=path, program=PROGRAM, raises=[], random=random, crashes=0, troubles=calm)
+    assert asyncio.run(story.run()).status is Status.COMPLETED
+    return path
+
+
+def tamper(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        for statement in statements:
+            database.execute(statement)
+
+
+def test_good_books_show_nothing(path: Path) -> None:
+    assert complaints(path) == []
+    assert unended(path, [ROOT]) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        ("DELETE FROM history WHERE seq = 4", "its history has holes"),
+        (DOUBLED, "has 2 results"),
+        ("UPDATE instances SET status = 'Running'", "its history tells of the ends"),
+        ("INSERT INTO timers VALUES ('p', 'e', 9, 1)", "its timers [9] run"),
+        (
+            "UPDATE history SET event = json_set(event, '$.at', 1) WHERE event LIKE '%timer_fired%'",
+            "timer 1 fired early",
+        ),
+        (
+            "INSERT INTO work (instance, execution, task, name, input) VALUES ('p', 'e', 0, 'echo', '1')",
+            "task 0 has its result and is yet to run",
+        ),
+        (
+            "UPDATE history SET event = json_set(event, '$.task', 1) WHERE event LIKE '%activity_completed%'",
+            "activity_completed of task 1, which is timer_created",
+        ),
+    ],
+)
+def test_what_is_wrong_is_found(path: Path, statement: str, complaint: str) -> None:
+    tamper(path, statement)
+    assert complaint in "\n".join(complaints(path))
+
+
+def test_an_activity_that_is_gone_is_found(path: Path) -> None:
+    tamper(path, "UPDATE instances SET status = 'Running'", CUT)
+    assert complaints(path) == ["p: activity 0 is lost"]
+
+
+def test_a_start_that_is_gone_is_found(path: Path) -> None:
+    tamper(path, "UPDATE instances SET status = 'Pending'", "DELETE FROM history")
+    assert complaints(path) == ["p: its start is lost"]
+    assert unended(path, [ROOT, "q"]) == ["p: Pending", "q: gone"]

@@ -1,0 +1,91 @@
+"""Does a random program under fire come to what it comes to when it is run plainly?"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from devhost.engine.model import Instance, Status
+from tests.devhost_campaigns.books import complaints
+from tests.devhost_campaigns.conftest import SEED
+from tests.devhost_campaigns.crashing import ROOT, Story
+from tests.devhost_campaigns.in_process import load
+from tests.devhost_campaigns.programs import Plainly, Program, fits, programs
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:azure.functions df_loads:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Potential duplicate Task completion:UserWarning"),
+]
+QUICK, CAMPAIGN, LONG = 25, 150, 2000
+PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+OPTIONS: dict[str, Any] = {"phases": PHASES, "database": None, "print_blob": True}
+
+
+def ends_as(plainly: Plainly, program: Program) -> tuple[Status, Any]:
+    results = plainly.play(ROOT, program, ROOT)
+    return (Status.FAILED, None) if program["fails"] else (Status.COMPLETED, results)
+
+
+def play(program: Program, number: int, crashes: int) -> None:
+    plainly = Plainly()
+    status, results = ends_as(plainly, program)
+    with TemporaryDirectory() as folder:
+        os.environ["NOTES"] = folder
+        path = Path(folder) / "hub.db"
+        story = Story(
+            app=load(),
+            path=path,
+            program=program,
+            raises=plainly.raises,
+            random=Random(number),  # noqa: S311 - a test's seed
+            crashes=crashes,
+        )
+        found = asyncio.run(story.run())
+        assert complaints(path) == []
+        check(found, plainly, status, results)
+
+
+def check(found: Instance, plainly: Plainly, status: Status, results: Any) -> None:
+    assert found.status is status, found.output
+    assert found.custom_status == (None if plainly.status is None else json.dumps(plainly.status))
+    if status is Status.COMPLETED:
+        assert fits(results, json.loads(found.output or "null")), (results, found.output)
+
+
+STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st.integers(0, 6)}
+
+
+@pytest.mark.flaky(reruns=0)
+@seed(int(SEED))
+@settings(max_examples=QUICK, **OPTIONS)
+@given(**STORIES)
+def test_a_program_comes_to_the_same_under_fire(program: Program, number: int, crashes: int) -> None:
+    play(program, number, crashes)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+@pytest.mark.flaky(reruns=0)
+@seed(int(SEED) + 1)
+@settings(max_examples=CAMPAIGN, **OPTIONS)
+@given(**STORIES)
+def test_many_programs_come_to_the_same_under_fire(program: Program, number: int, crashes: int) -> None:
+    play(program, number, crashes)
+
+
+@pytest.mark.campaign
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.flaky(reruns=0)
+@seed(int(SEED) + 2)
+@settings(max_examples=LONG, **OPTIONS)
+@given(**STORIES)
+def test_thousands_of_programs_come_to_the_same(program: Program, number: int, crashes: int) -> None:
+    play(program, number, crashes)
