@@ -1,0 +1,81 @@
+// Where does the state lie? In Cosmos DB without keys, strongly consistent, reached from inside alone.
+param name string
+param location string
+param principalId string
+param subnetId string
+param vnetId string
+param maximumThroughput int
+
+// `python -m clients.cosmos_setup --print` writes it; a test compares.
+var containers = loadJsonContent('containers.json')
+var dataContributor = '00000000-0000-0000-0000-000000000002'
+var isServerless = maximumThroughput == 0
+
+resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
+  name: name
+  location: location
+  kind: 'GlobalDocumentDB'
+  properties: {
+    databaseAccountOfferType: 'Standard'
+    disableLocalAuth: true
+    disableKeyBasedMetadataWriteAccess: true
+    minimalTlsVersion: 'Tls12'
+    publicNetworkAccess: 'Disabled'
+    capabilities: isServerless ? [{ name: 'EnableServerless' }] : []
+    consistencyPolicy: { defaultConsistencyLevel: 'Strong' }
+    backupPolicy: {
+      type: 'Continuous'
+      continuousModeProperties: { tier: 'Continuous7Days' }
+    }
+    locations: [
+      {
+        locationName: location
+        failoverPriority: 0
+        isZoneRedundant: false
+      }
+    ]
+  }
+}
+
+resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04-15' = {
+  parent: account
+  name: 'ganglion'
+  properties: {
+    resource: { id: 'ganglion' }
+    options: isServerless ? {} : { autoscaleSettings: { maxThroughput: maximumThroughput } }
+  }
+}
+
+resource kept 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = [
+  for container in containers: {
+    parent: database
+    name: container.id
+    properties: { resource: container }
+  }
+]
+
+resource granted 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = {
+  parent: account
+  name: guid(account.id, principalId, dataContributor)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: '${account.id}/sqlRoleDefinitions/${dataContributor}'
+    scope: '${account.id}/dbs/${database.name}'
+  }
+}
+
+module endpoint 'endpoint.bicep' = {
+  name: 'store-endpoint'
+  params: {
+    name: name
+    location: location
+    serviceId: account.id
+    groupId: 'Sql'
+    zoneName: 'privatelink.documents.azure.com'
+    subnetId: subnetId
+    vnetId: vnetId
+  }
+}
+
+output url string = account.properties.documentEndpoint
+output database string = database.name

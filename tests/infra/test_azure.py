@@ -1,0 +1,88 @@
+"""Do the Bicep files fit each other, and the app that they make room for?"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycep import BicepParser
+
+from clients.cosmos_containers import DEFINITIONS, as_resource
+from settings import ROOT
+from tests.test_settings import ROW
+
+FOLDER = ROOT / "infra" / "azure"
+FILES = sorted(FOLDER.glob("*.bicep"))
+DOCUMENTED = {match["name"] for match in ROW.finditer((ROOT / "docs" / "operations.md").read_text())}
+FORBIDDEN_ON_FLEX = re.compile(
+    r"FUNCTIONS_WORKER_RUNTIME|SCM_DO_BUILD|ENABLE_ORYX|WEBSITE_RUN_FROM|WEBSITE_CONTENT|\bTZ\b"
+)
+
+
+@cache
+def parsed(file: Path) -> Any:
+    return BicepParser().parse(text=file.read_text())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_each_file_parses(file: Path) -> None:
+    assert parsed(file)["parameters"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_each_module_is_given_its_parameters_and_no_others(file: Path) -> None:
+    for module in parsed(file).get("modules", {}).values():
+        declared = parsed(FOLDER / module["detail"]["path"])["parameters"]
+        required = {name for name, each in declared.items() if each["default"] is None}
+        given = set(body(module)["params"])
+        assert required <= given <= set(declared), module["detail"]["path"]
+
+
+def test_what_modules_are_asked_for_they_give() -> None:
+    main = parsed(FOLDER / "main.bicep")
+    modules = {name: parsed(FOLDER / each["detail"]["path"]) for name, each in main["modules"].items()}
+    asked = re.findall(r"(\w+)\.outputs\.(\w+)", (FOLDER / "main.bicep").read_text())
+    assert asked
+    for name, output in asked:
+        assert output in modules[name]["outputs"], f"{name}.outputs.{output}"
+
+
+def test_the_containers_are_those_of_the_store() -> None:
+    written = json.loads((FOLDER / "containers.json").read_text())
+    assert written == [as_resource(each) for each in DEFINITIONS], "python -m clients.cosmos_setup --print writes it"
+
+
+def test_every_setting_is_one_that_the_app_reads() -> None:
+    text = (FOLDER / "main.bicep").read_text() + (FOLDER / "main.sample.bicepparam").read_text()
+    addresses = set(re.findall(r"%(GANGLION_\w+)%", (ROOT / "fleet.toml").read_text()))
+    assert set(re.findall(r"\bGANGLION_[A-Z0-9_]+", text)) <= DOCUMENTED | addresses
+
+
+def test_nothing_is_set_that_flex_consumption_refuses() -> None:
+    assert not FORBIDDEN_ON_FLEX.search("".join(file.read_text() for file in FILES))
+
+
+def test_no_service_takes_a_key_or_a_call_from_outside() -> None:
+    store = resource("cosmos.bicep", "account")["properties"]
+    files = resource("storage.bicep", "account")["properties"]
+    assert (store["disableLocalAuth"], store["publicNetworkAccess"]) == (True, "Disabled")
+    assert (files["allowSharedKeyAccess"], files["publicNetworkAccess"]) == (False, "Disabled")
+    assert resource("telemetry.bicep", "insights")["properties"]["DisableLocalAuth"] is True
+
+
+def test_the_app_is_replaced_instance_by_instance() -> None:
+    configuration = resource("app.bicep", "site")["properties"]["functionAppConfig"]
+    assert configuration["siteUpdateStrategy"] == {"type": "RollingUpdate"}
+    assert configuration["runtime"] == {"name": "python", "version": "3.13"}
+
+
+def resource(file: str, name: str) -> dict[str, Any]:
+    return parsed(FOLDER / file)["resources"][name]["config"]
+
+
+def body(module: dict[str, Any]) -> dict[str, Any]:
+    """What a module is given; that of a loop stands one deeper."""
+    config = module["config"]
+    return config["config"] if "loop_type" in config else config
