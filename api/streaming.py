@@ -13,7 +13,7 @@ from clients.clock import Clock
 from clients.turns import Turns
 from domain.errors import Retryable, Unavailable
 from domain.log import Slot
-from domain.transcript import Transcript, after_slot, read_log
+from domain.transcript import Transcript, after_slot
 from domain.turns import Response
 
 HEARTBEAT_S = 15.0
@@ -33,10 +33,10 @@ type Show = Callable[[Response, Transcript, Slot], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """Slots that have come since the last look, maybe none; `before` is the log up to them."""
+    """Slots that have come since the last look, maybe none, each with the log up to it; `log` is the log with them."""
 
-    before: Transcript
-    slots: Sequence[Slot]
+    slots: Sequence[tuple[Transcript, Slot]]
+    log: Transcript
 
 
 class Tail:
@@ -60,7 +60,7 @@ class Tail:
         yield KEEP_ALIVE
         async with aclosing(self.follow(response)) as news:
             async for each in news:
-                for part in rendered(response, each, show):
+                for part in shown(response, each, show):
                     said_at = self.clock.now()
                     yield part
                 now = self.clock.now()
@@ -77,7 +77,7 @@ class Tail:
         log = Transcript()
         async with aclosing(self.follow(response)) as news:
             async for each in news:
-                log = read_log(each.slots, each.before)
+                log = each.log
                 if self.clock.now() >= until:
                     break
         return log
@@ -89,8 +89,9 @@ class Tail:
             while True:
                 given = told.take(log.next_slot)
                 slots = given or await self.fresh(response, log, late=late)
-                yield News(before=log, slots=slots)
-                log = read_log(slots, log)
+                news = news_of(slots, log)
+                yield news
+                log = news.log
                 if log.ending:
                     return
                 late = bool(slots) and self.clock.now() - slots[-1].at > LATE_S
@@ -113,11 +114,16 @@ class Tail:
             return ()
 
 
-def rendered(response: Response, news: News, show: Show) -> Iterator[bytes]:
-    """Give the bytes of each slot that has events to show."""
-    log = news.before
-    for slot in news.slots:
-        part = b"".join(show(response, log, slot))
-        if part:
-            yield part
+def news_of(slots: Iterable[Slot], log: Transcript) -> News:
+    found: list[tuple[Transcript, Slot]] = []
+    for slot in slots:
+        found.append((log, slot))
         log = after_slot(log, slot)
+    return News(slots=found, log=log)
+
+
+def shown(response: Response, news: News, show: Show) -> Iterator[bytes]:
+    """Give the bytes of each slot that has events to show."""
+    for log, slot in news.slots:
+        if part := b"".join(show(response, log, slot)):
+            yield part
