@@ -8,8 +8,8 @@ from typing import Any
 from devhost.clock import now
 from devhost.console import say
 from devhost.engine.database import StorageThread
-from devhost.engine.entity_rows import Entity, find_entities, next_batch, put_operation, state_of, write_outcome
-from devhost.engine.model import Batch, BatchOutcome, Executor, RedeliverError
+from devhost.engine.entity_rows import find_entities, next_batch, put_operation, state_of, write_outcome
+from devhost.engine.model import Batch, BatchOutcome, Entity, Executor, RedeliverError
 from devhost.engine.store import Store
 
 

@@ -2,22 +2,12 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
 
 from devhost.engine.events import Event, Kind, Parent, decode_parent
-from devhost.engine.model import Batch, BatchOutcome, Completed, Failed, Operation
+from devhost.engine.model import Batch, BatchOutcome, Completed, Entity, Failed, Operation
 from devhost.engine.rows import parent_text, put_message
 
 LARGEST_BATCH = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entity:
-    """An entity that exists; `state` is a JSON text."""
-
-    id: str
-    state: str
-    updated: float
 
 
 def put_operation(

@@ -160,6 +160,15 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """An entity that exists; `state` is a JSON text."""
+
+    id: str
+    state: str
+    updated: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What an entity is asked to do; `parent` waits for the answer, if anybody does."""
 
