@@ -2,9 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import hcl2
 
@@ -18,8 +17,8 @@ PRICE = tomllib.loads((ROOT / "prices.toml").read_text())["prices"]["cloud-run-l
 
 @cache
 def parsed(name: str) -> dict[str, Any]:
-    loads: Callable[[str], dict[str, Any]] = hcl2.loads  # pyright: ignore[reportUnknownMemberType] - half typed
-    return loads((FOLDER / name).read_text())
+    text = (FOLDER / name).read_text()
+    return cast("dict[str, Any]", hcl2.loads(text))  # pyright: ignore[reportUnknownMemberType] - half typed
 
 
 def blocks(kind: str) -> dict[str, Any]:
