@@ -96,7 +96,10 @@ class Host:
             store=self.store,
             storage=self.storage,
             executor=WorkerExecutor(
-                supervisor=self.supervisor, catalog=lambda: self.catalog, versions=self.host_json.versions
+                supervisor=self.supervisor,
+                catalog=lambda: self.catalog,
+                versions=self.host_json.versions,
+                http_wait_s=self.host_json.http_wait_s,
             ),
             limits=self.limits(),
             tasks=self.tasks,

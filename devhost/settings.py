@@ -27,6 +27,7 @@ KNOWN = {
         "defaultVersion",
         "versionMatchStrategy",
         "versionFailureStrategy",
+        "httpSettings",
     },
 }
 
@@ -58,6 +59,7 @@ class HostSettings:
     activities: int = 10
     entities: int = 10
     redeliveries: int | None = None
+    http_wait_s: float = 30.0
     unknown: tuple[str, ...] = ()
 
 
@@ -116,6 +118,7 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
         activities=durable.get("maxConcurrentActivityFunctions", at_once),
         entities=durable.get("maxConcurrentEntityFunctions", at_once),
+        http_wait_s=durable.get("httpSettings", {}).get("defaultAsyncRequestSleepTimeMilliseconds", 30000) / 1000,
         redeliveries=durable.get("maxActivityRedeliveries"),
         unknown=unknown_keys(host),
     )

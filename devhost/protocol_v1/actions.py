@@ -60,6 +60,13 @@ class AskEntity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallHttp:
+    """`request` is the JSON text of method, uri, content, headers and tokenSource."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitForEvent:
     name: str
 
@@ -79,12 +86,11 @@ class AllOf:
     children: tuple["Action", ...]
 
 
-type Action = Activity | Child | Timer | AskEntity | WaitForEvent | ContinueAsNew | AnyOf | AllOf
+type Action = Activity | Child | Timer | AskEntity | CallHttp | WaitForEvent | ContinueAsNew | AnyOf | AllOf
 
 type Wire = Mapping[str, Any]
 
 NOT_DONE_HERE = {
-    8: "call_http is not supported by this host: call an activity that makes the request",
     10: "signalling an entity at a later time is not supported by this host",
 }
 
@@ -138,6 +144,10 @@ def signal_entity(wire: Wire) -> AskEntity:
     return ask_entity(wire, signal=True)
 
 
+def call_http(wire: Wire) -> CallHttp:
+    return CallHttp(request=json.dumps(wire["httpRequest"]))
+
+
 def wait_for_event(wire: Wire) -> WaitForEvent:
     return WaitForEvent(name=wire["externalEventName"])
 
@@ -163,6 +173,7 @@ PARSERS = {
     5: timer,
     6: wait_for_event,
     7: call_entity,
+    8: call_http,
     9: signal_entity,
     11: any_of,
     12: all_of,

@@ -24,6 +24,7 @@ from devhost.engine.model import (
 )
 from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
 from devhost.protocol_v1.simulation import Simulation
 
 LARGEST_CUSTOM_STATUS = 16 * 1024
@@ -48,13 +49,14 @@ class State:
 class Names:
     """Which orchestrators, activities and entities exist: lower-case name to the name as it is written.
 
-    `version` is that of orchestrations started without one.
+    `version` is that of orchestrations started without one, `http_wait_s` lies between two polls of an HTTP call.
     """
 
     orchestrators: Mapping[str, str]
     activities: Mapping[str, str]
     entities: Mapping[str, str] = field(default_factory=dict[str, str])
     version: str | None = None
+    http_wait_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,7 @@ def unknown_orchestrator(name: str, names: Names) -> Failed:
 def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
     """A command that could only hang the instance: the host fails it instead, in words."""
     match command:
-        case RunActivity() if command.name.lower() not in names.activities:
+        case RunActivity() if command.name != HTTP_ACTIVITY and command.name.lower() not in names.activities:
             return unknown("activity", "an", command.name, names.activities)
         case StartChild() if command.name.lower() not in names.orchestrators:
             return unknown_orchestrator(command.name, names)
@@ -141,8 +143,8 @@ def ending_of(state: State, simulation: Simulation, name: str) -> Ending | None:
     return Completed(output=state.output) if state.done else None
 
 
-def simulate(turn: Turn, state: State) -> Simulation:
-    simulation = Simulation(actions=state.actions, execution=turn.instance.execution)
+def simulate(turn: Turn, state: State, http_wait_s: float = 30.0) -> Simulation:
+    simulation = Simulation(actions=state.actions, execution=turn.instance.execution, http_wait_s=http_wait_s)
     simulation.feed_all((*turn.past, *turn.new))
     return simulation
 
@@ -166,6 +168,11 @@ def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, 
             "when the compound ends first, SDK and host number later tasks differently and the instance can hang or "
             "mix up results; retry inside the activity or in a sub-orchestrator"
         )
+    if simulation.polls:
+        found.append(
+            f"orchestrator '{turn.instance.name}': the answer to its call_http was 202, so the host asks again, which "
+            "SDK 1.x does not know: it takes the 202 for the result, and numbers later tasks differently"
+        )
     if not (state.done or state.error is not None or simulation.waits):
         found.append(
             f"orchestrator '{turn.instance.name}' ({turn.instance.id}) waits for something this host does not know of "
@@ -176,7 +183,7 @@ def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, 
 
 def decide(turn: Turn, state: State, names: Names) -> Verdict:
     """Compares what the orchestrator wants with what it did before, and says what is new."""
-    simulation = simulate(turn, state)
+    simulation = simulate(turn, state, names.http_wait_s)
     before = scheduled_before(turn.past)
     complaint = find_complaint(before, simulation.commands)
     if complaint is not None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 from devhost.catalog import Catalog, Function
@@ -28,6 +29,7 @@ from devhost.protocol_v1.decision import (
 )
 from devhost.protocol_v1.entities import context_from_batch, failed_batch, outcome_from_text
 from devhost.protocol_v1.history import context_from_turn
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, run_http
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
@@ -52,15 +54,21 @@ class WorkerExecutor:
     """`catalog` is asked anew for each call: the app may have changed with its worker."""
 
     def __init__(
-        self, *, supervisor: Supervisor, catalog: Callable[[], Catalog], versions: Versions = UNVERSIONED
+        self,
+        *,
+        supervisor: Supervisor,
+        catalog: Callable[[], Catalog],
+        versions: Versions = UNVERSIONED,
+        http_wait_s: float = 30.0,
     ) -> None:
+        self.http_wait_s = http_wait_s
         self.supervisor = supervisor
         self.versions = versions
         self.catalog = catalog
         self.warned: set[str] = set()
 
     def names(self) -> Names:
-        return names_of(self.catalog(), self.versions.own)
+        return replace(names_of(self.catalog(), self.versions.own), http_wait_s=self.http_wait_s)
 
     async def turn(self, turn: Turn) -> Decision:
         if not self.versions.accepts(turn.instance.version):
@@ -112,6 +120,8 @@ class WorkerExecutor:
             say(f"warning: {text}")
 
     async def activity(self, work: Work) -> Completed | Failed:
+        if work.name == HTTP_ACTIVITY:
+            return await run_http(work.input)
         await self.ready()
         function = self.catalog().activities.get(work.name.lower())
         if function is None:

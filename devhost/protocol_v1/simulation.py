@@ -19,12 +19,14 @@ from devhost.protocol_v1.actions import (
     AllOf,
     AnyOf,
     AskEntity,
+    CallHttp,
     Child,
     ContinueAsNew,
     Retry,
     Timer,
     WaitForEvent,
 )
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
 
 COMPLETIONS = {
     Kind.ACTIVITY_COMPLETED: True,
@@ -43,12 +45,13 @@ class Pending:
     def __init__(self) -> None:
         self.done = False
         self.succeeded = False
+        self.value: str | None = None
         self.waiting: list[Callable[[], None]] = []
 
-    def resolve(self, *, succeeded: bool) -> None:
+    def resolve(self, *, succeeded: bool, value: str | None = None) -> None:
         if self.done:
             return
-        self.done, self.succeeded = True, succeeded
+        self.done, self.succeeded, self.value = True, succeeded, value
         waiting, self.waiting = self.waiting, []
         for go_on in waiting:
             go_on()
@@ -89,11 +92,16 @@ def resolved(*, succeeded: bool) -> Pending:
 
 @dataclass(slots=True, kw_only=True)
 class Simulation:
-    """`commands` are in the order of their ids; `open` are those not completed; `carried` came after the end."""
+    """`commands` are in the order of their ids; `open` are those not completed; `carried` came after the end.
+
+    `polls` counts the HTTP calls that were sent on, each after `http_wait_s` if its answer did not say when.
+    """
 
     actions: tuple[Action, ...]
     execution: str
+    http_wait_s: float = 30.0
     now: float = 0.0
+    polls: int = 0
     commands: list[Scheduled] = field(default_factory=list[Scheduled])
     open: dict[int, Pending] = field(default_factory=dict[int, Pending])
     waiters: defaultdict[str, list[Pending]] = field(default_factory=lambda: defaultdict(list))
@@ -151,7 +159,7 @@ class Simulation:
     def on_completion(self, event: Event) -> None:
         pending = self.open.pop(event.task, None)
         if pending is not None:
-            pending.resolve(succeeded=COMPLETIONS[event.kind])
+            pending.resolve(succeeded=COMPLETIONS[event.kind], value=event.result)
 
     def on_raised(self, event: Event) -> None:
         if self.program is not None and self.program.done and self.continued is not None:
@@ -197,16 +205,20 @@ class Simulation:
                 begun = self.schedule(make) if action.retry is None else self.retried(action.retry, make)
             case Timer():
                 begun = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
+            case CallHttp():
+                begun = self.http(action.request)
             case WaitForEvent():
                 begun = self.wait_for(action.name)
             case ContinueAsNew():
                 self.continued = action
                 begun = resolved(succeeded=True)
-            case AnyOf():
-                begun = self.first_of([self.start(child) for child in action.children])
-            case AllOf():
-                begun = self.all_of([self.start(child) for child in action.children])
+            case AnyOf() | AllOf():
+                begun = self.together(action)
         return begun
+
+    def together(self, action: AnyOf | AllOf) -> Awaitable[bool]:
+        children = [self.start(child) for child in action.children]
+        return self.first_of(children) if isinstance(action, AnyOf) else self.all_of(children)
 
     def start(self, action: Action) -> Pending:
         begun = self.begin(action)
@@ -219,6 +231,18 @@ class Simulation:
             last = attempt == retry.attempts
             await self.schedule(self.timer(self.now + (0.0 if last else retry.wait_s(attempt))))
         return False
+
+    async def http(self, request: str) -> bool:
+        while True:
+            asked = self.schedule(self.activity(Activity(name=HTTP_ACTIVITY, input=request)))
+            if not await asked:
+                return False
+            poll = poll_of(request, asked.value, self.http_wait_s)
+            if poll is None:
+                return True
+            self.polls += 1
+            await self.schedule(self.timer(self.now + poll.wait_s))
+            request = poll.request
 
     def activity(self, action: Activity) -> Callable[[int], Scheduled]:
         return lambda number: RunActivity(id=number, name=action.name, input=action.input)

@@ -184,10 +184,6 @@ def test_an_unknown_orchestrator_fails_the_instance_and_names_the_known(durable:
     assert "'chain', 'counts_down', 'fan_out'" in status["output"]
 
 
-def test_call_http_is_refused_in_words(durable: Durable) -> None:
-    assert "call_http is not supported by this host" in durable.run("calls_http")["output"]
-
-
 def test_a_retry_inside_task_any_is_warned_of_by_name(durable: Durable, host: RunningHost) -> None:
     assert durable.run("races_retries")["output"] == "ok"
     assert "orchestrator 'races_retries' calls 'echo' with retry options inside task_any" in host.log

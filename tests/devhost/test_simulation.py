@@ -44,8 +44,8 @@ def began() -> tuple[Event, Event]:
     return turn(), Event(kind=Kind.STARTED, at=100.0, name="o")
 
 
-def done(task: int) -> Event:
-    return Event(kind=Kind.ACTIVITY_COMPLETED, at=0.0, task=task)
+def done(task: int, result: str | None = None) -> Event:
+    return Event(kind=Kind.ACTIVITY_COMPLETED, at=0.0, task=task, result=result)
 
 
 def failed(task: int) -> Event:

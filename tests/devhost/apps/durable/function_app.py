@@ -187,11 +187,6 @@ def calls_unknown(context: Any) -> Steps:
 
 
 @app.orchestration_trigger(context_name="context")
-def calls_http(context: Any) -> Steps:
-    yield context.call_http("GET", "http://127.0.0.1:1/")
-
-
-@app.orchestration_trigger(context_name="context")
 def races_retries(context: Any) -> Steps:
     tasks = [context.call_activity_with_retry("echo", RETRY, 1), context.wait_for_external_event("never")]
     yield context.task_any(tasks)

@@ -1,0 +1,98 @@
+"""How is the HTTP request of an orchestrator made, and when is it made again?
+
+The real host runs it as an activity of its own; an answer of 202 with a place to look is polled, with a timer between.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from multidict import CIMultiDict
+from yarl import URL
+
+from devhost.engine.model import Completed, Failed
+
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+LONGEST_S = 100.0
+ACCEPTED = 202
+OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+OF_THE_CONTENT = frozenset(
+    {
+        *("allow", "content-disposition", "content-encoding", "content-language", "content-length"),
+        *("content-location", "content-md5", "content-range", "content-type", "expires", "last-modified"),
+    }
+)
+NO_IDENTITY = "call_http with a token source is not supported by this host: there is no managed identity to ask"
+NO_MULTIPART = "Multipart content is not supported with CallHttpAsync."
+
+type Wire = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """Ask this, so many seconds from now."""
+
+    request: str
+    wait_s: float
+
+
+def headers_of(request: Wire) -> "CIMultiDict[str]":
+    given: Mapping[str, str | list[str]] = request.get("headers") or {}
+    pairs = [(name, one) for name, value in given.items() for one in ([value] if isinstance(value, str) else value)]
+    return CIMultiDict(pairs)
+
+
+def refusal(request: Wire) -> str | None:
+    if request.get("tokenSource"):
+        return NO_IDENTITY
+    return NO_MULTIPART if "multipart" in headers_of(request).get("Content-Type", "") else None
+
+
+async def run_http(text: str) -> Completed | Failed:
+    """Makes the request. A status of any kind is a result; only a request that could not be made fails."""
+    request: Wire = json.loads(text)
+    refused = refusal(request)
+    if refused is not None:
+        return Failed(reason=refused)
+    try:
+        async with ClientSession(timeout=ClientTimeout(total=LONGEST_S), skip_auto_headers=OF_THE_CLIENT) as session:
+            return Completed(output=await answered(session, request))
+    except (ClientError, ValueError, TimeoutError, OSError) as error:
+        return Failed(reason=str(error) or f"no answer within {LONGEST_S:g} s", details=type(error).__name__)
+
+
+async def answered(session: ClientSession, request: Wire) -> str:
+    headers, content = headers_of(request), request.get("content")
+    if content is None:
+        headers.popall("Content-Type", None)
+    else:
+        headers.setdefault("Content-Type", "text/plain")
+    data = None if content is None else str(content).encode()
+    url = URL(str(request["uri"]))
+    async with session.request(str(request["method"]).upper(), url, headers=headers, data=data) as response:
+        return await answer_to_json(response)
+
+
+async def answer_to_json(response: ClientResponse) -> str:
+    """As the orchestrator gets it: the headers without those of the content, several values as a list."""
+    names = {name: None for name in response.headers if name.lower() not in OF_THE_CONTENT}
+    found = {name: response.headers.getall(name) for name in names}
+    headers = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+    content = await response.text(errors="replace")
+    return json.dumps({"statusCode": response.status, "headers": headers, "content": content})
+
+
+def poll_of(request: str, answer: str | None, default_s: float) -> Poll | None:
+    """None when the answer is the last one, or does not say where to look."""
+    found: Wire = json.loads(answer) if answer else {}
+    if found.get("statusCode") != ACCEPTED:
+        return None
+    headers, asked = headers_of(found), json.loads(request)
+    place, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_s))
+    again = {"method": "GET", "uri": place, "headers": asked.get("headers"), "tokenSource": asked.get("tokenSource")}
+    try:
+        return Poll(request=json.dumps(again), wait_s=float(wait)) if URL(place).absolute else None
+    except ValueError:
+        return None

@@ -1,0 +1,114 @@
+"""What do orchestrators get of the HTTP requests that they make?"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devhost.engine.model import RunActivity, StartTimer
+from devhost.protocol_v1.actions import actions_from_wire
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
+from devhost.protocol_v1.simulation import Simulation
+from tests.devhost.hosts import Durable, RunningHost, running
+from tests.devhost.test_durable_host import kinds
+from tests.devhost.test_simulation import began, call, done, fired
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    with running("http_calls", tmp_path_factory.mktemp("http_calls")) as host:
+        yield host
+
+
+@pytest.fixture
+def durable(host: RunningHost) -> Iterator[Durable]:
+    with host.client() as client:
+        yield Durable(http=client)
+
+
+def ask(durable: Durable, host: RunningHost, path: str, **given: Any) -> dict[str, Any]:
+    return durable.run("asks", {"method": "POST", "uri": f"{host.origin}/api/{path}", **given})
+
+
+def test_a_request_goes_out_as_it_was_asked_for_and_any_status_is_a_result(durable: Durable, host: RunningHost) -> None:
+    output = ask(durable, host, "seen", content={"a": 1}, headers={"X-Own": "mine"})["output"]
+    assert output["statusCode"] == 418
+    assert output["headers"]["X-Back"] == "yes"
+    assert "Content-Length" not in output["headers"]
+    lines = output["content"].splitlines()
+    assert lines == ["x-own: mine", "content-type: text/plain", "user-agent: None", "accept-encoding: None", '{"a": 1}']
+
+
+def test_a_content_type_goes_with_a_content_only(durable: Durable, host: RunningHost) -> None:
+    headers = {"Content-Type": "application/json"}
+    given = {"content": "raw", "is_raw_str": True, "headers": headers}
+    assert "content-type: application/json" in ask(durable, host, "seen", **given)["output"]["content"]
+    assert "content-type: application/json" not in ask(durable, host, "seen", headers=headers)["output"]["content"]
+
+
+def test_a_server_that_is_not_there_fails_the_call(durable: Durable) -> None:
+    status = durable.run("asks", {"method": "GET", "uri": "http://127.0.0.1:1/"})
+    assert status["runtimeStatus"] == "Failed"
+    assert "127.0.0.1:1" in status["output"]
+
+
+def test_what_can_not_be_asked_fails_in_words(durable: Durable, host: RunningHost) -> None:
+    assert "no managed identity to ask" in ask(durable, host, "seen", resource="https://x")["output"]
+    headers = {"Content-Type": "multipart/form-data"}
+    assert "Multipart content is not supported" in ask(durable, host, "seen", content="x", headers=headers)["output"]
+
+
+def test_several_requests_run_together(durable: Durable, host: RunningHost) -> None:
+    assert durable.run("asks_all", [f"{host.origin}/api/later/0"] * 3)["output"] == ["done"] * 3
+
+
+def test_the_host_polls_what_was_accepted_and_says_that_the_sdk_does_not_know(
+    durable: Durable, host: RunningHost
+) -> None:
+    instance = durable.start("asks", {"method": "GET", "uri": f"{host.origin}/api/later/2"})
+    assert durable.wait(instance)["output"]["statusCode"] == 202
+    polled = ["TimerCreated", "TimerFired", "TaskCompleted"]
+    assert kinds(durable, instance)[1:-1] == ["TaskCompleted", *polled, *polled]
+    assert "the answer to its call_http was 202" in host.log
+
+
+def request(uri: str) -> dict[str, Any]:
+    return {"actionType": 8, "httpRequest": {"method": "POST", "uri": uri, "content": "c", "headers": {"A": "b"}}}
+
+
+def accepted(**headers: str) -> str:
+    return json.dumps({"statusCode": 202, "headers": headers, "content": ""})
+
+
+def test_polls_take_ids_of_their_own_and_what_comes_after_waits_for_the_last() -> None:
+    simulation = Simulation(actions=actions_from_wire([request("http://a"), call("next")]), execution="x")
+    first = done(0, accepted(Location="http://b", **{"Retry-After": "7"}))
+    simulation.feed_all([*began(), first])
+    again = {"method": "GET", "uri": "http://b", "headers": {"A": "b"}, "tokenSource": None}
+    assert simulation.commands[1:] == [StartTimer(id=1, fire_at=107.0)]
+    simulation.feed(fired(1))
+    assert simulation.commands[2:] == [RunActivity(id=2, name=HTTP_ACTIVITY, input=json.dumps(again))]
+    simulation.feed(done(2, json.dumps({"statusCode": 200, "headers": {}, "content": ""})))
+    assert [command.id for command in simulation.commands] == [0, 1, 2, 3]
+    assert simulation.polls == 1
+
+
+LAST = [
+    json.dumps({"statusCode": 200, "headers": {"Location": "http://b"}}),
+    accepted(),
+    accepted(Location="/relative"),
+    accepted(Location="http://b", **{"Retry-After": "Sun, 22 Nov 2026 10:00:00 GMT"}),
+    None,
+]
+
+
+@pytest.mark.parametrize("answer", LAST)
+def test_an_answer_that_says_no_place_or_no_seconds_is_the_last(answer: str | None) -> None:
+    assert poll_of("{}", answer, 30.0) is None
+
+
+def test_without_a_retry_after_the_setting_of_the_host_holds() -> None:
+    poll = poll_of("{}", accepted(location="http://b"), 12.0)
+    assert poll is not None
+    assert poll.wait_s == 12.0
