@@ -36,10 +36,13 @@ def counted(number: int) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Reading:
-    """What a reader of one stream has seen; `breaks` counts how often it was cut off, `clean` how often silently."""
+    """What a reader of one stream has seen, `raw` as it came; `breaks` counts how often it was cut off, `clean` how
+    often silently.
+    """
 
     body: Json
     events: list[Json] = field(default_factory=list[Json])
+    raw: list[str] = field(default_factory=list[str])
     done: bool = False
     breaks: int = 0
     clean: int = 0
@@ -72,6 +75,7 @@ class Reading:
             self.done = True
         else:
             self.events.append(json.loads(data))
+            self.raw.append(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,16 @@ class Caller:
 
     async def create(self, body: Json, **headers: str) -> httpx.Response:
         return await self.http.post("/v1/responses", json=body, headers=headers)
+
+    async def replay(self, response_id: str, *, after: int | None = None) -> Reading:
+        """Read a response's stream once, from its beginning or behind an event."""
+        reading = Reading(body={})
+        point = {} if after is None else {"starting_after": str(after)}
+        async with self.http.stream(
+            "GET", f"/v1/responses/{response_id}", params={"stream": "true", **point}
+        ) as answer:
+            await read_into(reading, answer)
+        return reading
 
     async def get(self, response_id: str, **query: str) -> httpx.Response:
         return await self.http.get(f"/v1/responses/{response_id}", params=query)
@@ -122,13 +136,7 @@ class Caller:
                 reading.breaks += 1
                 await asyncio.sleep(BREAK_S)
                 return
-            assert answer.status_code == 200, (await answer.aread()).decode()
-            async for line in answer.aiter_lines():
-                if line.startswith("data: "):
-                    reading.take(line.removeprefix("data: "))
-                if until is not None and len(reading.events) >= until:
-                    return
-            reading.clean += not reading.done
+            await read_into(reading, answer, until)
 
     @asynccontextmanager
     async def open_stream(self, reading: Reading) -> AsyncGenerator[httpx.Response]:
@@ -179,6 +187,17 @@ class Caller:
 
     def sdk(self, **options: Any) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.stage.base_url}/v1", api_key=self.token, **options)
+
+
+async def read_into(reading: Reading, answer: httpx.Response, until: int | None = None) -> None:
+    """Read a stream to its end, or until so many events are read in all."""
+    assert answer.status_code == 200, (await answer.aread()).decode()
+    async for line in answer.aiter_lines():
+        if line.startswith("data: "):
+            reading.take(line.removeprefix("data: "))
+        if until is not None and len(reading.events) >= until:
+            return
+    reading.clean += not reading.done
 
 
 @asynccontextmanager
