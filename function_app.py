@@ -9,6 +9,7 @@ import azure.functions as func
 import httpx
 
 import telemetry
+from activities.announce import Announce
 from activities.answering import Answering, Pace
 from activities.anticipate import Anticipate
 from activities.begin import Begin
@@ -16,6 +17,7 @@ from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.guard import registered
 from activities.infer import Infer
+from activities.notify import Notify
 from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import Route
@@ -24,6 +26,7 @@ from activities.sweep import Patience, Sweep
 from activities.waking import Waking
 from api.routes import HttpRoute, Ports, routes
 from api.web_app import take_away_pages
+from clients.announcements import Announcements
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
@@ -43,6 +46,7 @@ from clients.sqlite_store import SqliteStore
 from clients.store import Store
 from clients.tokens import TokenAuthenticator
 from clients.turns import Turns
+from clients.webhooks import sender_of
 from domain import wire
 from domain.claims import Expected
 from domain.errors import ConfigurationError
@@ -50,6 +54,8 @@ from domain.fleet import Fleet
 from domain.fleet_file import fleet_from_toml
 from domain.price_file import overheads_from_toml, prices_from_toml
 from domain.source_file import sources_from_toml
+from domain.webhook_file import endpoints_from_toml
+from orchestrators.notify import announce
 from orchestrators.respond import respond
 from settings import Settings, read_settings
 
@@ -61,10 +67,10 @@ def build(settings: Settings) -> df.DFApp:
     ports = ports_of(settings, SystemClock())
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
+    app.orchestration_trigger(context_name="context", orchestration=wire.ANNOUNCE)(announce)
+    announcing = Announce(ports.turns, ports.open_orchestrations)
     for name, step in steps(ports).items():
-        app.function_name(name)(
-            app.activity_trigger(input_name="given", activity=name)(registered(name, step, ports.clock))
-        )
+        add_step(app, name, registered(name, step, ports.clock), announcing)
     for route in routes(ports):
         add_route(app, route)
     add_sweeper(app, ports)
@@ -85,8 +91,11 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
     sources = sources_from_toml(
         settings.sources.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
     )
+    endpoints = endpoints_from_toml(
+        settings.webhooks.read_text(encoding="utf-8"), settings.variables, loopback=settings.webhooks_loopback
+    )
     store = open_store(settings, clock)
-    turns = Turns(store, clock)
+    turns = Turns(store, clock, endpoints)
     return Ports(
         settings=settings,
         clock=clock,
@@ -162,7 +171,18 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,
         wire.SETTLE: Settle(ports.ledger, ports.overheads).settle,
+        wire.NOTIFY: notify_of(ports).notify,
     }
+
+
+def notify_of(ports: Ports) -> Notify:
+    endpoints = ports.turns.endpoints
+    return Notify(
+        announcements=Announcements(ports.store, ports.clock),
+        endpoints=endpoints,
+        sender=sender_of(ports.clock, loopback=endpoints.loopback),
+        clock=ports.clock,
+    )
 
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, BackendClient]:
@@ -175,6 +195,12 @@ def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[s
         name: OpenAIBackend(backend, http, silence_s=settings.silence_s, credentials=credentials)
         for name, backend in fleet.backends.items()
     }
+
+
+def add_step(app: df.DFApp, name: str, step: Callable[[Any], Awaitable[Any]], announcing: Announce) -> None:
+    """Register a step; the one that ends turns also has their ends told."""
+    bound = app.durable_client_input(client_name="client")(announcing.behind(step)) if name == wire.FINISH else step
+    app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(bound))
 
 
 def add_route(app: df.DFApp, route: HttpRoute) -> None:

@@ -27,6 +27,8 @@ class Settings:
     prices: Path
     sources: Path
     sources_loopback: bool
+    webhooks: Path
+    webhooks_loopback: bool
     token_keys: Path | None
     token_authority: str
     token_audience: str
@@ -66,6 +68,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=file),
         sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=file),
         sources_loopback=reader.choice("SOURCES_LOOPBACK", ("false", "true"), default="false") == "true",
+        webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=file),
+        webhooks_loopback=reader.choice("WEBHOOKS_LOOPBACK", ("false", "true"), default="false") == "true",
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
         token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
@@ -111,6 +115,7 @@ def refuse_what_is_local(reader: "Reader", settings: Settings) -> None:
     """Note what one machine may do and Azure may not."""
     reader.refuse(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
     reader.refuse(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
+    reader.refuse(settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "on Azure nobody here is told anything")
     reader.refuse(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
     addresses = {
         "TOKEN_AUTHORITY": settings.token_authority,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
+from clients.announcements import Announcements
 from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.orchestrations import Orchestrations
@@ -31,6 +32,7 @@ class Sweep:
 
     def __init__(self, *, turns: Turns, ledger: Ledger, clock: Clock, patience: Patience) -> None:
         self.turns = turns
+        self.announcements = Announcements(turns.store, clock)
         self.ledger = ledger
         self.clock = clock
         self.patience = patience
@@ -40,6 +42,7 @@ class Sweep:
         await guarded(self.end_lost(orchestrations), "end what is lost")
         await guarded(self.close_reservations(orchestrations), "close reservations")
         await guarded(self.close_attempts(orchestrations), "close attempts")
+        await guarded(self.announce_overdue(orchestrations), "announce what is overdue")
 
     async def start_forgotten(self, orchestrations: Orchestrations) -> None:
         before = self.clock.now() - self.patience.unbegun_s
@@ -61,6 +64,12 @@ class Sweep:
         before = self.clock.now() - self.patience.silent_s
         for owner, attempt in await self.ledger.open_attempts(before=before):
             await guarded(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
+
+    async def announce_overdue(self, orchestrations: Orchestrations) -> None:
+        """Have endings told that nobody tells: their turn ended elsewhere than in a step, or what told them is lost."""
+        before = self.clock.now() - self.patience.unbegun_s
+        for announcement in await self.announcements.overdue(before=before):
+            await guarded(orchestrations.announce(announcement), f"announce {announcement.id}")
 
     async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
         """Fail a turn whose log has been silent for long and whose orchestration is gone."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from domain import wire
 from domain.errors import Unavailable
 from domain.turns import Response
+from domain.webhooks import Announcement
 
 
 class DurableClient(Protocol):
@@ -24,6 +25,10 @@ class Orchestrations(Protocol):
 
     async def start(self, response: Response) -> None:
         """Start the turn; one that runs already is left alone. Raises Unavailable."""
+        ...
+
+    async def announce(self, announcement: Announcement) -> None:
+        """Have an endpoint told; one that is being told already is left alone. Raises Unavailable."""
         ...
 
     async def wake(self, response_id: str) -> None:
@@ -50,12 +55,18 @@ class DurableOrchestrations:
         self.client = client
 
     async def start(self, response: Response) -> None:
-        given = turn_wire(response)
+        await self.begin(wire.RESPOND, response.id, turn_wire(response))
+
+    async def announce(self, announcement: Announcement) -> None:
+        instance = f"announce_{announcement.response}_{announcement.endpoint}"
+        await self.begin(wire.ANNOUNCE, instance, notify_wire(announcement))
+
+    async def begin(self, orchestration: str, instance: str, given: Any) -> None:
         try:
-            await self.client.start_new(wire.RESPOND, response.id, given)
+            await self.client.start_new(orchestration, instance, given)
         except Exception as error:  # the SDK raises plain Exceptions, also where the instance runs already
-            if not await self.alive(response.id):
-                raise Unavailable(f"the turn could not be started: {type(error).__name__}") from error
+            if not await self.is_alive(instance):
+                raise Unavailable(f"{orchestration} could not be started: {type(error).__name__}") from error
 
     async def wake(self, response_id: str) -> None:
         with suppress(Unavailable):
@@ -63,7 +74,10 @@ class DurableOrchestrations:
                 await answered(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
 
     async def alive(self, response_id: str) -> bool:
-        status = await answered(self.client.get_status(response_id))
+        return await self.is_alive(response_id)
+
+    async def is_alive(self, instance: str) -> bool:
+        status = await answered(self.client.get_status(instance))
         running = getattr(status, "runtime_status", None)
         return getattr(running, "value", None) in ALIVE
 
@@ -82,4 +96,14 @@ def turn_wire(response: Response) -> wire.TurnWire:
         "subject": response.owner.subject,
         "response": response.id,
         "traceparent": response.traceparent,
+    }
+
+
+def notify_wire(announcement: Announcement) -> wire.NotifyWire:
+    return {
+        "tenant": announcement.owner.tenant,
+        "subject": announcement.owner.subject,
+        "response": announcement.response,
+        "traceparent": "",
+        "endpoint": announcement.endpoint,
     }

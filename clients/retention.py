@@ -8,6 +8,7 @@ would clear.
 import logging
 from collections.abc import Iterator, Sequence
 
+from clients.announcements import is_announcement
 from clients.clock import Clock
 from clients.expiries import DUE, EXPIRY, expiry
 from clients.partitions import create_each, everything, write
@@ -99,8 +100,8 @@ class Retention:
         return True
 
     async def clear_thread(self, key: Key) -> None:
-        """Clear all of a thread, what notes it last."""
-        documents = await everything(self.store, key, prefix="")
+        """Clear all of a thread, what notes it last; what is still to be told of its turns goes when it is told."""
+        documents = [each for each in await everything(self.store, key, prefix="") if not is_announcement(each)]
         notes = [document for document in documents if document.body.get("kind") in NOTES]
         await self.clear(key, [document for document in documents if document not in notes])
         await self.clear(key, notes)

@@ -8,6 +8,7 @@ from domain.owners import Owner
 BOOK = "book"
 """The partition that lists an owner's threads; no thread has its name."""
 
+ANNOUNCEMENTS = "announcement_"
 ENTRIES = "entry_"
 EXPIRIES = "expiry_"
 THREADS = "thread_"
@@ -49,6 +50,10 @@ def sources_id(response_id: str) -> str:
 def rows_id(response_id: str) -> str:
     """Return the id of the document that holds the private data itself."""
     return f"{given_prefix(response_id)}rows"
+
+
+def announcement_id(response_id: str, endpoint: str) -> str:
+    return f"{ANNOUNCEMENTS}{own_token(response_id)}_{endpoint}"
 
 
 def entry_id(number: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from clients.announcements import announcing
 from clients.claims import Claims
 from clients.clock import Clock
 from clients.conversations import Conversations
@@ -29,17 +30,19 @@ from domain.owners import Owner
 from domain.retrieved import notes_of
 from domain.transcript import Transcript, closing_events, kept_items, read_log
 from domain.turns import Response
+from domain.webhooks import Endpoints
 
 ADMISSION_TRIES = 5
 """How often a conversation is taken anew that somebody changes at the same time."""
 
 
 class Turns:
-    """The store of turns. Safe to use from many instances at once."""
+    """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, endpoints: Endpoints | None = None) -> None:
         self.store = store
         self.clock = clock
+        self.endpoints = endpoints or Endpoints()
         self.notices = Notices()
         self.claims = Claims(store, clock)
         self.histories = Histories(store)
@@ -199,6 +202,7 @@ class Turns:
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
             *await ending_operations(self.store, ended),
+            *announcing(self.endpoints, ended),
         ]
         if not await self.commit_with(key, head, items):
             return None

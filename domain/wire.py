@@ -10,6 +10,9 @@ from domain.owners import Owner
 RESPOND: Final = "respond"
 """The orchestration of one turn."""
 
+ANNOUNCE: Final = "announce"
+"""The orchestration that tells one endpoint of the end of one turn."""
+
 BEGIN: Final = "begin"
 RECALL: Final = "recall"
 TRY_RECALL: Final = "try_recall"
@@ -18,6 +21,7 @@ ROUTE: Final = "route"
 INFER: Final = "infer"
 FINISH: Final = "finish"
 SETTLE: Final = "settle"
+NOTIFY: Final = "notify"
 
 GATHERED: Final = (TRY_RECALL, ANTICIPATE)
 """The steps that run beside each other before the first route. They never fail: each gives a `TriedWire`."""
@@ -184,6 +188,25 @@ class RespondedWire(TypedDict):
 
     status: str
     cost: NotRequired[str]
+
+
+class NotifyWire(TurnWire):
+    """Names the endpoint that is to be told of the end of the turn."""
+
+    endpoint: str
+
+
+class NotifiedWire(TypedDict):
+    """What a try came to; `delay_s` above 0 tells when to try again."""
+
+    delay_s: float
+    outcome: str
+
+
+class AnnouncedWire(TypedDict):
+    """The output of the orchestration that tells an endpoint."""
+
+    outcome: str
 
 
 def owner_of(given: TurnWire) -> Owner:

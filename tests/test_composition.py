@@ -60,8 +60,18 @@ def test_every_step_that_was_ever_asked_for_has_its_function(functions: Mapping[
     assert all(one["activity"] == name for name, one in activities.items())
 
 
-def test_one_orchestration_answers_turns(functions: Mapping[str, list[dict[str, Any]]]) -> None:
-    assert [one["orchestration"] for one in triggers(functions, "orchestrationTrigger").values()] == [wire.RESPOND]
+def test_one_orchestration_answers_turns_and_one_tells_of_them(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    orchestrations = triggers(functions, "orchestrationTrigger").values()
+    assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.ANNOUNCE]
+
+
+def test_a_step_that_starts_orchestrations_is_given_a_durable_client(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    activities = triggers(functions, "activityTrigger")
+    assert [name for name in activities if name in triggers(functions, "durableClient")] == [wire.FINISH]
 
 
 def test_the_sweeper_comes_once_a_minute_with_a_durable_client(

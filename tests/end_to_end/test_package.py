@@ -27,6 +27,7 @@ NEEDED = {
     "fleet.toml",
     "prices.toml",
     "sources.toml",
+    "webhooks.toml",
 }
 CODE = {"activities", "api", "clients", "domain", "orchestrators"}
 WORKER = ("azure-functions-runtime",)
@@ -40,6 +41,8 @@ FUNCTIONS = {
     wire.FINISH,
     wire.SETTLE,
     wire.RESPOND,
+    wire.ANNOUNCE,
+    wire.NOTIFY,
     "sweeper",
     "zz_unknown",
     "http_healthz",

@@ -12,6 +12,7 @@ from azure.durable_functions import RetryOptions
 from activities.guard import harmless
 from clients.clock import Clock
 from domain.turns import Response
+from domain.webhooks import Announcement
 from orchestrators.respond import STEP_RETRY, respond
 
 STEP_TRIES = STEP_RETRY.max_number_of_attempts
@@ -167,11 +168,16 @@ class FakeOrchestrations:
     def __init__(self) -> None:
         self.started: list[str] = []
         self.woken: list[str] = []
+        self.announced: list[str] = []
         self.running: set[str] = set()
 
     async def start(self, response: Response) -> None:
         await asyncio.sleep(0)
         self.started.append(response.id)
+
+    async def announce(self, announcement: Announcement) -> None:
+        await asyncio.sleep(0)
+        self.announced.append(f"{announcement.response} {announcement.endpoint}")
 
     async def wake(self, response_id: str) -> None:
         await asyncio.sleep(0)

@@ -32,6 +32,7 @@ from domain.owners import Owner
 from domain.prices import Origin, Price, TokenPrice
 from domain.transcript import Transcript
 from domain.turns import Response, Sampling
+from domain.webhooks import Endpoints
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 
@@ -73,6 +74,7 @@ class World[C: Clock = FakeClock]:
     pace: Pace = PACE
     prices: Mapping[str, Price] = field(default_factory=lambda: {PRICE.name: PRICE})
     hold_s: float = 10.0
+    endpoints: Endpoints = field(default_factory=Endpoints)
     turns: Turns = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
@@ -82,7 +84,7 @@ class World[C: Clock = FakeClock]:
     def __post_init__(self) -> None:
         model = Model(name="model", context_tokens=4096, tier=1)
         self.fleet = Fleet(models={"model": model}, backends={name: one for name, (one, _) in self.backends.items()})
-        self.turns = Turns(self.store, self.clock)
+        self.turns = Turns(self.store, self.clock, self.endpoints)
         self.ledger = Ledger(self.store, self.clock)
         self.steps = self.steps_of(Beliefs(self.store, self.clock))
 

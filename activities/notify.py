@@ -1,0 +1,70 @@
+"""Has an endpoint been told that a turn has ended, and when is it to be told again?"""
+
+import logging
+from dataclasses import replace
+
+from clients.announcements import Announcements
+from clients.clock import Clock
+from clients.store import Document
+from clients.webhooks import Receipt, Verdict, WebhookSender
+from domain import wire
+from domain.webhooks import Announcement, Endpoint, Endpoints
+from telemetry import meter
+
+log = logging.getLogger(__name__)
+told = meter.create_counter("ganglion.webhooks.tries", unit="{try}")
+
+SHORTEST_WAIT_S = 0.1
+
+
+class Notify:
+    """One try. What was taken, or given up, has no document any more; what is not due yet is not tried."""
+
+    def __init__(
+        self, *, announcements: Announcements, endpoints: Endpoints, sender: WebhookSender, clock: Clock
+    ) -> None:
+        self.announcements = announcements
+        self.endpoints = endpoints
+        self.sender = sender
+        self.clock = clock
+
+    async def notify(self, given: wire.NotifyWire) -> wire.NotifiedWire:
+        found = await self.announcements.read(wire.owner_of(given), given["response"], given["endpoint"])
+        if found is None:
+            return over("told before")
+        announcement = Announcement.from_document(found.body)
+        wait_s = announcement.due_at - self.clock.now()
+        if wait_s > 0:
+            return {"delay_s": max(wait_s, SHORTEST_WAIT_S), "outcome": "not due"}
+        endpoint = self.endpoints.known.get(announcement.endpoint)
+        if endpoint is None or await self.announcements.is_gone(announcement.owner.tenant, endpoint):
+            await self.announcements.close(announcement)
+            return over("no such endpoint")
+        return await self.try_once(found, announcement, endpoint)
+
+    async def try_once(self, found: Document, announcement: Announcement, endpoint: Endpoint) -> wire.NotifiedWire:
+        receipt = await self.sender.send(endpoint, announcement)
+        told.add(1, {"ganglion.webhook": endpoint.name, "ganglion.webhook.verdict": receipt.verdict.value})
+        if receipt.verdict is Verdict.LATER:
+            return await self.put_off(found, announcement, receipt)
+        if receipt.verdict is Verdict.GONE:
+            log.error("webhook %s says that it is gone; it is told nothing more", endpoint.name)
+            await self.announcements.note_gone(announcement.owner.tenant, endpoint)
+        await self.announcements.close(announcement)
+        return over(receipt.verdict.value)
+
+    async def put_off(self, found: Document, announcement: Announcement, receipt: Receipt) -> wire.NotifiedWire:
+        """Record that a try failed; after the last one the announcement is given up."""
+        delay_s = announcement.next_delay_s()
+        if delay_s is None:
+            log.error("webhook %s never took %s: %s", announcement.endpoint, announcement.id, receipt.reason)
+            await self.announcements.close(announcement)
+            return over("given up")
+        log.warning("webhook %s did not take %s: %s", announcement.endpoint, announcement.id, receipt.reason)
+        due_at = self.clock.now() + delay_s
+        await self.announcements.postpone(found, replace(announcement, due_at=due_at, tries=announcement.tries + 1))
+        return {"delay_s": delay_s, "outcome": receipt.verdict.value}
+
+
+def over(outcome: str) -> wire.NotifiedWire:
+    return {"delay_s": 0.0, "outcome": outcome}

@@ -1,0 +1,92 @@
+"""What is still to be told of turns that have ended?
+
+An announcement is written with the end of its turn, in one commit, and goes when its endpoint has taken it: whatever
+crashes in between, the sweep finds it.
+"""
+
+from collections.abc import Sequence
+
+from clients.clock import Clock
+from clients.store import LEFTOVERS, Container, Create, Delete, Document, Key, Operation, Replace, Store
+from clients.turn_keys import announcement_id, response_key
+from domain.errors import Conflict
+from domain.owners import Owner
+from domain.turns import Response
+from domain.webhooks import Announcement, Endpoint, Endpoints
+
+ANNOUNCEMENT = "announcement"
+DUE = "due"
+KEPT_S = 7 * 86_400
+"""After how long an announcement is forgotten that nobody took or gave up."""
+
+REGISTRY = "webhooks"
+"""Stands in a partition of the turns where else a subject does; no subject has its name."""
+
+
+def announcing(endpoints: Endpoints, ended: Response) -> tuple[Operation, ...]:
+    """Return what announces the end of a turn, to be committed with it."""
+    return tuple(
+        Create(id=identifier_of(each), body=document_of(each), expires_at=each.at + KEPT_S)
+        for each in endpoints.announcements(ended)
+    )
+
+
+def is_announcement(document: Document) -> bool:
+    return document.body.get("kind") == ANNOUNCEMENT
+
+
+def identifier_of(announcement: Announcement) -> str:
+    return announcement_id(announcement.response, announcement.endpoint)
+
+
+def document_of(announcement: Announcement) -> dict[str, object]:
+    return {"kind": ANNOUNCEMENT, "v": 1, "status": DUE, **announcement.to_document()}
+
+
+class Announcements:
+    """The announcements of all turns, and which endpoints said that they are gone."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def read(self, owner: Owner, response_id: str, endpoint: str) -> Document | None:
+        """Return the document of an announcement; None where it was taken or given up."""
+        return await self.store.read(response_key(owner, response_id), announcement_id(response_id, endpoint))
+
+    async def postpone(self, found: Document, announcement: Announcement) -> None:
+        """Record when the next try is due; where another run has recorded something meanwhile, that stands."""
+        key = response_key(announcement.owner, announcement.response)
+        expires_at = announcement.at + KEPT_S
+        try:
+            await self.store.commit(
+                key, (Replace(id=found.id, body=document_of(announcement), etag=found.etag, expires_at=expires_at),)
+            )
+        except Conflict:
+            return
+
+    async def close(self, announcement: Announcement) -> None:
+        key = response_key(announcement.owner, announcement.response)
+        await self.store.commit(key, (Delete(id=identifier_of(announcement)),))
+
+    async def overdue(self, *, before: float) -> Sequence[Announcement]:
+        """Return announcements of all owners whose next try should have been before a time: the sweeper's question."""
+        found = await self.store.find(Container.TURNS, kind=ANNOUNCEMENT, status=DUE, before=before, limit=LEFTOVERS)
+        return tuple(Announcement.from_document(each.document.body) for each in found)
+
+    async def is_gone(self, tenant: str, endpoint: Endpoint) -> bool:
+        """Tell whether an endpoint, as it is registered now, has said that it is gone."""
+        return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.mark}") is not None
+
+    async def note_gone(self, tenant: str, endpoint: Endpoint) -> None:
+        body = {"kind": "endpoint", "v": 1, "status": "gone", "at": self.clock.now(), "name": endpoint.name}
+        try:
+            await self.store.commit(
+                registry_key(tenant), (Create(id=f"gone_{endpoint.name}_{endpoint.mark}", body=body),)
+            )
+        except Conflict:
+            return
+
+
+def registry_key(tenant: str) -> Key:
+    return Key(container=Container.TURNS, parts=(tenant, REGISTRY, REGISTRY))
