@@ -11,6 +11,8 @@ import pytest
 
 from api.events import DONE, KEEP_ALIVE, frames
 from api.streaming import HEARTBEAT_S, Tail
+from clients.backends import End, Text
+from clients.notices import KEPT
 from clients.turns import Turns
 from domain.errors import Unavailable
 from domain.turns import Response
@@ -164,6 +166,27 @@ async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
     seen += [part async for part in stream]
     assert b"".join(seen) == await collected(tail(one), turn)
     assert len(counted.calls) - before == 1
+
+
+async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_for_it() -> None:
+    gates = [asyncio.Event() for _ in range(2 * KEPT)]
+    script = [act for gate in gates for act in (gate, Text(text=" word"))]
+    one = api(FakeBackend([*script, End(reason="stop", usage=None)]))
+    turn = await held(one)
+    stuck = tail(one).stream(turn, everything)
+    seen = [await anext(stuck), await anext(stuck)]
+    brisk = asyncio.create_task(collected(tail(one), turn))
+    running = asyncio.create_task(one.world.run(turn))
+    for number, gate in enumerate(gates):
+        gate.set()
+        while (await one.world.log(turn)).pieces <= number:
+            await one.world.turns.changed(turn.id, within_s=1)
+    await running
+    whole = await asyncio.wait_for(brisk, 10)
+    [told] = one.world.turns.notices.watching[turn.id]
+    assert len(told.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
+    seen += [part async for part in stuck]
+    assert b"".join(seen) == whole
 
 
 async def collected(reader: Tail, turn: Response) -> bytes:
