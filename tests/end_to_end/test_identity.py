@@ -10,6 +10,7 @@ import pytest
 
 from standins.federation import MEMBER
 from standins.stage import Options, Stage
+from tests.end_to_end.cold import SPEED, cold_scene
 from tests.end_to_end.conftest import HASTY
 from tests.end_to_end.waiting import eventually
 
@@ -40,6 +41,11 @@ def setting(stage: Stage, **conditions: Any) -> None:
 
 async def refused_by_sts(stage: Stage) -> bool | None:
     return bool((await asyncio.to_thread(counts, stage)).get("sts")) or None
+
+
+async def asleep(stage: Stage) -> None:
+    async with cold_scene(stage) as scene:
+        await scene.asleep(start_s=0.5, believed_s=SPEED)
 
 
 def forget(stage: Stage) -> None:
@@ -84,11 +90,13 @@ def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: Stage) -> N
     assert int(refused.headers["retry-after"]) >= 1
 
 
-def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -> None:
+@pytest.mark.campaign
+async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -> None:
     setting(stage, members=[])
+    await asleep(stage)
     forget(stage)
     try:
-        ended = ask(stage).json()
+        ended = (await asyncio.to_thread(ask, stage)).json()
     finally:
         setting(stage, members=[MEMBER])
     assert ended["status"] == "failed"
@@ -96,8 +104,10 @@ def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -
     assert "Traceback" not in json.dumps(ended)
 
 
+@pytest.mark.campaign
 async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: Stage) -> None:
     setting(stage, faults={"sts": "503"})
+    await asleep(stage)
     forget(stage)
     headers = {"authorization": f"Bearer {stage.token()}"}
     url = f"{stage.base_url}/v1/responses"

@@ -154,5 +154,17 @@ async def test_no_expired_token_is_ever_given(life_s: float, steps: list[float])
         assert clock.now() < one.held.expires_at
 
 
+@pytest.mark.parametrize("life_s", [1200.0, LIFE_S])
+async def test_no_token_is_given_that_a_clock_two_minutes_ahead_takes_for_expired(life_s: float) -> None:
+    one, issuer, clock = cached(life_s)
+    issuer.gate.set()
+    for _ in range(200):
+        clock.advance(life_s / 90)
+        await one.token()
+        await landed(one)
+        assert one.held
+        assert clock.now() + 120 <= one.held.expires_at
+
+
 def test_a_credential_is_not_told_by_accident() -> None:
     assert "s3cret" not in repr(Credential(token="s3cret", expires_at=0.0))

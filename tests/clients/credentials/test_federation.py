@@ -1,61 +1,26 @@
 """Do the real azure-identity and google-auth bring a token through every hop, and does a failure name the right one?"""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import jwt
 import pytest
-from aiohttp import web
 
 from clients.backends import BackendError
-from clients.clock import SystemClock
 from clients.credentials.backends import BackendCredentials
-from domain.federation import Federation, provider_name
 from domain.fleet import Auth, AuthKind, Backend
 from domain.postures import FailureKind
-from standins.clock import now
-from standins.federation import MEMBER, PROVIDER, RESOURCE, SERVICE_ACCOUNT
-from standins.identity import issuer_in
-from standins.issuer.server import application
+from standins.federation import MEMBER, SERVICE_ACCOUNT
+from tests.clients.credentials.cloud import Cloud, cloud_with
 from tests.clients.model_server import backend_at
 
 SERVICE = "https://gpu.example"
 ID_AUTH = Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=SERVICE)
 ACCESS_AUTH = Auth(kind=AuthKind.GOOGLE_ACCESS_TOKEN, scope="https://www.googleapis.com/auth/cloud-platform")
 ENTRA_AUTH = Auth(kind=AuthKind.ENTRA, scope="https://cognitiveservices.azure.com/.default")
-
-
-class Cloud:
-    """The stand-in for Entra and Google, and what an app behind it is configured with."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.http = httpx.AsyncClient(base_url=url)
-
-    async def set(self, **conditions: Any) -> None:
-        answer = await self.http.patch("/admin/conditions", content=json.dumps(conditions))
-        assert answer.is_success, answer.text
-
-    async def counts(self) -> dict[str, int]:
-        return (await self.http.get("/admin/calls")).json()["counts"]
-
-    def federation(self, **changes: Any) -> Federation:
-        usual = Federation(
-            provider=provider_name(PROVIDER),
-            scope=f"{RESOURCE}/.default",
-            service_account=SERVICE_ACCOUNT,
-            sts_url=self.url,
-            iam_url=self.url,
-        )
-        return replace(usual, **changes)
-
-    def credentials(self, **changes: Any) -> BackendCredentials:
-        return BackendCredentials(federation=self.federation(**changes), variables={}, clock=SystemClock())
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +30,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def cloud(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
-    runner = web.AppRunner(application(keys, now), shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    one = Cloud(f"http://{host}:{port}")
-    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{one.url}/msi/token")
-    monkeypatch.setenv("IDENTITY_HEADER", issuer_in(keys).secret)
-    yield one
-    await one.http.aclose()
-    await runner.cleanup()
+    async with cloud_with(keys, monkeypatch) as one:
+        yield one
 
 
 def backend(auth: Auth) -> Backend:
@@ -171,7 +127,7 @@ async def test_what_is_configured_wrong_is_told_by_the_hop_that_finds_it(
     cloud: Cloud, changes: dict[str, str], said: str
 ) -> None:
     with pytest.raises(BackendError) as caught:
-        await token(cloud.credentials(**changes), ID_AUTH)
+        await token(cloud.credentials(None, **changes), ID_AUTH)
     assert said in caught.value.failure.body
 
 

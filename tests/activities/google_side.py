@@ -1,0 +1,132 @@
+"""How does a whole turn meet a GPU that sleeps at Google, with the real libraries on every hop, in one process?"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from clients.backends import BackendClient
+from clients.clock import SystemClock
+from clients.openai_backend import OpenAIBackend
+from domain.fleet import Auth, AuthKind, Backend, Cold
+from domain.fleet_file import fleet_from_toml
+from domain.log import Status
+from domain.turns import Response
+from standins.clock import now
+from standins.cloud_run.gate import Gate, Keys
+from standins.federation import SERVICE_ACCOUNT
+from tests.clients.credentials.cloud import Cloud, cloud_with
+from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+from tests.domain.fleets import GPU as GPU_PRICE
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import PRICE, World, backend
+from tests.standins.cloud_run import Gpu, gpu
+
+HOLD_S = 0.3
+ELSEWHERE = "from elsewhere"
+
+
+class Shifted(SystemClock):
+    """A clock that goes wrong by so many seconds; `leaps` over what a turn sleeps, where it waits for nobody real."""
+
+    def __init__(self, ahead_s: float, *, leaps: bool) -> None:
+        self.ahead_s = ahead_s
+        self.leaps = leaps
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+    async def sleep(self, seconds: float) -> None:
+        if self.leaps:
+            self.ahead_s += seconds
+        await super().sleep(0 if self.leaps else seconds)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """A turn's world, the GPU that it wants, who guards that, and the cloud that proves who we are."""
+
+    world: World[Shifted]
+    cloud: Cloud
+    gate: Gate
+    service: Gpu
+
+    async def ask(self, *, model: str = "model", meanwhile: Callable[[], Any] | None = None) -> Response:
+        """Run a whole turn; `meanwhile` is awaited when its wake has gone out."""
+        response = await self.world.admit("COUNT 3", model=model)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.world.run(response))
+            if meanwhile:
+                await self.service.becomes(is_waking)
+                await meanwhile()
+        return response
+
+    async def told(self, response: Response) -> str:
+        log = await self.world.log(response)
+        assert log.status is Status.FAILED
+        assert log.ending
+        return log.ending.message
+
+    async def answered(self, response: Response) -> str:
+        log = await self.world.log(response)
+        assert log.status is Status.COMPLETED, log.ending
+        return log.items[0].text
+
+
+async def is_waking(service: Gpu) -> bool:
+    return not await service.is_asleep()
+
+
+@asynccontextmanager
+async def google_side(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    start_s: float = 1.0,
+    ahead_s: float = 0.0,
+    leaps: bool = False,
+    audience: str | None = None,
+    alternative: bool = False,
+    federation: Mapping[str, Any] | None = None,
+) -> AsyncGenerator[Scene]:
+    """Set it up; `audience` is another than the service's, `ahead_s` how wrong our own clock goes."""
+    clock = Shifted(ahead_s, leaps=leaps)
+    async with AsyncExitStack() as stack:
+        cloud = await stack.enter_async_context(cloud_with(tmp_path, monkeypatch))
+        gate = Gate(keys=Keys(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT}))
+        service = await stack.enter_async_context(gpu(tmp_path, gate=gate, start=start_s))
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        url = str(service.client.base_url).rstrip("/")
+        credentials = cloud.credentials(clock, **(federation or {}))
+        one = sleeping_at(url, audience=audience or url, start_s=start_s)
+        backends: dict[str, tuple[Backend, BackendClient]] = {
+            "gpu": (one, OpenAIBackend(one, http, silence_s=10, credentials=credentials))
+        }
+        if alternative:
+            backends["api"] = (backend("api"), FakeBackend(says(ELSEWHERE)))
+        prices = {PRICE.name: PRICE, GPU_PRICE.name: GPU_PRICE}
+        world = World(store=MemoryStore(clock), clock=clock, backends=backends, prices=prices, hold_s=HOLD_S)
+        yield Scene(world=world, cloud=cloud, gate=gate, service=service)
+        for task in [*world.waking.holding]:
+            task.cancel()
+
+
+def sleeping_at(url: str, *, audience: str, start_s: float) -> Backend:
+    """Return the shipped GPU backend at an address, with starts that a test can wait for."""
+    shipped = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}).backends["scripted-gpu"]
+    return replace(
+        shipped,
+        name="gpu",
+        model="model",
+        url=f"{url}/v1",
+        price=GPU_PRICE.name,
+        limits=replace(shipped.limits, context_tokens=4096, max_output_tokens=2048),
+        auth=Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=audience),
+        cold=Cold(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, wake_hold_s=0.2, tail_s=600),
+    )
