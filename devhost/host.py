@@ -13,8 +13,9 @@ from devhost.beginning import Beginning
 from devhost.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.console import say, show
 from devhost.engine.database import StorageThread, connect
-from devhost.engine.engine import Engine, Limits
+from devhost.engine.engine import Engine
 from devhost.engine.lock import announce
+from devhost.engine.model import Limits
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
@@ -126,6 +127,8 @@ class Host:
             activities=known.activities,
             entities=known.entities,
             redeliveries=known.redeliveries,
+            turn_redeliveries=known.turn_redeliveries,
+            entity_redeliveries=known.entity_redeliveries,
         )
 
     def trace_of(self, invocation: str) -> str | None:
@@ -176,6 +179,7 @@ class Host:
             timers=self.timers,
             routes=lambda: self.routes,
             stopping=self.stopped.is_set,
+            losses=self.engine.losses.counts,
         ).add_to(application)
         self.api.add_to(application, WEBHOOKS)
         application.router.add_route("*", ANY_PATH, self.functions.handle)

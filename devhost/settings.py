@@ -22,6 +22,8 @@ KNOWN = {
         "maxConcurrentOrchestratorFunctions",
         "maxConcurrentEntityFunctions",
         "maxActivityRedeliveries",
+        "maxOrchestratorRedeliveries",
+        "maxEntityRedeliveries",
         "storageProvider",
         "tracing",
         "defaultVersion",
@@ -59,6 +61,8 @@ class HostSettings:
     activities: int = 10
     entities: int = 10
     redeliveries: int | None = None
+    turn_redeliveries: int | None = None
+    entity_redeliveries: int | None = None
     http_wait_s: float = 30.0
     unknown: tuple[str, ...] = ()
 
@@ -120,6 +124,8 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         entities=durable.get("maxConcurrentEntityFunctions", at_once),
         http_wait_s=durable.get("httpSettings", {}).get("defaultAsyncRequestSleepTimeMilliseconds", 30000) / 1000,
         redeliveries=durable.get("maxActivityRedeliveries"),
+        turn_redeliveries=durable.get("maxOrchestratorRedeliveries"),
+        entity_redeliveries=durable.get("maxEntityRedeliveries"),
         unknown=unknown_keys(host),
     )
 

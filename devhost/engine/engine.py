@@ -3,7 +3,6 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from devhost.clock import now
@@ -12,13 +11,16 @@ from devhost.engine.commit import Effects, commit_turn
 from devhost.engine.database import StorageThread
 from devhost.engine.entities import Entities, EntityStore, Surroundings
 from devhost.engine.events import Event, Kind
+from devhost.engine.losses import Losses
 from devhost.engine.model import (
     TERMINAL,
     Completed,
+    Decision,
     Executor,
     Failed,
     Instance,
     LeaveError,
+    Limits,
     Query,
     RedeliverError,
     Start,
@@ -34,19 +36,6 @@ from devhost.engine.upkeep import purge_many, rewind
 REMEMBERED_HISTORIES = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many orchestrator turns, activities and entities run at once.
-
-    An activity that was lost with its worker more than `redeliveries` times fails; None hands it out for ever.
-    """
-
-    turns: int
-    activities: int
-    entities: int = 10
-    redeliveries: int | None = None
-
-
 class Engine:
     def __init__(
         self, *, store: Store, storage: StorageThread, executor: Executor, limits: Limits, tasks: Tasks
@@ -58,20 +47,22 @@ class Engine:
         self.running = Tasks(tasks.failed)
         self.turn_slots = asyncio.Semaphore(limits.turns)
         self.activity_slots = asyncio.Semaphore(limits.activities)
-        self.redeliveries = limits.redeliveries
+        self.limits = limits
+        self.losses = Losses(store=store, storage=storage)
         self.timers = Timers(fire=self.fire)
         self.active: set[str] = set()
         self.woken: set[str] = set()
         self.histories: OrderedDict[str, tuple[str, list[Event]]] = OrderedDict()
         self.stopping = False
-        around = Surroundings(begin=self.begin, wake=self.wake, stopping=lambda: self.stopping)
+        around = Surroundings(losses=self.losses, begin=self.begin, wake=self.wake, stopping=lambda: self.stopping)
         self.entities = Entities(
-            store=EntityStore(store=store), storage=storage, executor=executor, around=around, at_once=limits.entities
+            store=EntityStore(store=store), storage=storage, executor=executor, around=around, limits=limits
         )
 
     async def recover(self) -> None:
         """Takes up what an earlier host left, then starts the clock."""
         backlog = await self.storage.run(self.store.recover)
+        await self.losses.recover()
         if backlog.work or backlog.instances:
             say(f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again")
         self.look_after(Effects(work=tuple(backlog.work), timers=tuple(backlog.timers), wake=tuple(backlog.instances)))
@@ -184,18 +175,31 @@ class Engine:
         if end is not None:
             commit = terminate_of(turn, reading, end.reason or "", now())
         else:
-            try:
-                decision = await self.executor.turn(turn)
-            except RedeliverError:
-                self.woken.add(turn.instance.id)
-                return
-            except LeaveError:
+            decision = await self.ask(turn)
+            if decision is None:
                 return
             commit = commit_of(turn, reading, decision, now())
         effects = await self.storage.run(commit_turn, self.store, commit)
         if effects is not None:
             self.remember(turn, commit.events, forget=commit.restart is not None or commit.status in TERMINAL)
             self.look_after(effects)
+        await self.losses.end(turn.instance.id)
+
+    async def ask(self, turn: Turn) -> Decision | None:
+        """None when the turn was lost with its worker, and is asked again, or is left to another host."""
+        name, instance = turn.instance.name, turn.instance.id
+        what = f"orchestrator {name} of {instance}"
+        reason = self.losses.too_many(instance, self.limits.turn_redeliveries, what)
+        if reason is not None:
+            return Decision(ending=Failed(reason=f"Orchestrator function '{name}' failed: {reason}"))
+        try:
+            return await self.executor.turn(turn)
+        except RedeliverError:
+            await self.losses.count(instance, what)
+            self.woken.add(instance)
+            return None
+        except LeaveError:
+            return None
 
     def remember(self, turn: Turn, events: tuple[Event, ...], *, forget: bool) -> None:
         instance = turn.instance
@@ -206,25 +210,30 @@ class Engine:
                 self.histories.popitem(last=False)
 
     async def run_activity(self, work: Work) -> None:
+        place = f"{work.instance}#{work.task}"
+        if work.redeliveries:
+            self.losses.counts[place] = work.redeliveries
         async with self.activity_slots:
-            times = work.redeliveries
             while not self.stopping:
-                try:
-                    outcome = self.poison(work, times) or await self.executor.activity(work)
-                except RedeliverError:
-                    times = await self.storage.run(self.store.redeliver, work.row)
-                    say(f"activity {work.name} of {work.instance} is handed out again (redelivery {times})")
+                outcome = await self.outcome(work, place)
+                if outcome is None:
                     continue
+                self.losses.counts.pop(place, None)
                 if await self.storage.run(self.store.finish_work, work, result_event(work, outcome)):
                     self.wake(work.instance)
                 return
 
-    def poison(self, work: Work, times: int) -> Failed | None:
-        """The end of an activity that takes its worker along every time."""
-        if self.redeliveries is None or times <= self.redeliveries:
+    async def outcome(self, work: Work, place: str) -> Completed | Failed | None:
+        """None when the activity was lost with its worker."""
+        what = f"activity {work.name} of {work.instance}"
+        reason = self.losses.too_many(place, self.limits.redeliveries, what)
+        if reason is not None:
+            return Failed(reason=f"Activity function '{work.name}' failed:  {reason}")
+        try:
+            return await self.executor.activity(work)
+        except RedeliverError:
+            self.losses.note(place, what, await self.storage.run(self.store.redeliver, work.row))
             return None
-        say(f"activity {work.name} of {work.instance} is given up after {times} lost runs")
-        return Failed(reason=f"Activity function '{work.name}' failed:  its worker was lost {times} times while it ran")
 
 
 def result_event(work: Work, outcome: Completed | Failed) -> Event:

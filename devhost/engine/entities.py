@@ -1,15 +1,16 @@
 """Which entity runs next? Each one batch at a time, in the order in which it was asked."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from devhost.clock import now
-from devhost.console import say
 from devhost.engine.database import StorageThread
-from devhost.engine.entity_rows import find_entities, next_batch, put_operation, state_of, write_outcome
-from devhost.engine.model import Batch, BatchOutcome, Entity, Executor, RedeliverError
+from devhost.engine.entity_rows import LARGEST_BATCH, find_entities, next_batch, put_operation, state_of, write_outcome
+from devhost.engine.losses import Losses
+from devhost.engine.model import Batch, BatchOutcome, Entity, Executor, Failed, Limits, RedeliverError
 from devhost.engine.store import Store
 
 
@@ -29,8 +30,8 @@ class EntityStore:
     def find(self, prefix: str) -> list[Entity]:
         return find_entities(self.store.database, prefix)
 
-    def next_batch(self, entity: str) -> Batch | None:
-        return next_batch(self.store.database, entity)
+    def next_batch(self, entity: str, largest: int) -> Batch | None:
+        return next_batch(self.store.database, entity, largest)
 
     def finish(self, batch: Batch, outcome: BatchOutcome, at: float) -> list[str]:
         with self.store.transaction() as database:
@@ -41,6 +42,7 @@ class EntityStore:
 class Surroundings:
     """The rest of the engine: `begin` runs something unless the engine stops, `wake` tells an orchestration."""
 
+    losses: Losses
     begin: Callable[[Coroutine[Any, Any, None]], None]
     wake: Callable[[str], None]
     stopping: Callable[[], bool]
@@ -48,13 +50,16 @@ class Surroundings:
 
 class Entities:
     def __init__(
-        self, *, store: EntityStore, storage: StorageThread, executor: Executor, around: Surroundings, at_once: int
+        self, *, store: EntityStore, storage: StorageThread, executor: Executor, around: Surroundings, limits: Limits
     ) -> None:
         self.store = store
         self.storage = storage
         self.executor = executor
         self.around = around
-        self.slots = asyncio.Semaphore(at_once)
+        self.losses = around.losses
+        self.slots = asyncio.Semaphore(limits.entities)
+        self.redeliveries = limits.entity_redeliveries
+        self.careful: dict[str, int] = {}
         self.active: set[str] = set()
         self.woken: set[str] = set()
 
@@ -91,14 +96,35 @@ class Entities:
         self.active.discard(entity)
 
     async def run_batch(self, entity: str) -> None:
-        batch = await self.storage.run(self.store.next_batch, entity)
+        largest = 1 if entity in self.careful else LARGEST_BATCH
+        batch = await self.storage.run(self.store.next_batch, entity, largest)
         if batch is None:
             return
         self.woken.add(entity)
-        try:
-            outcome = await self.executor.entity(batch)
-        except RedeliverError:
-            say(f"{len(batch.operations)} operations of {entity} are handed out again")
+        outcome = await self.outcome(batch)
+        if outcome is None:
             return
         for instance in await self.storage.run(self.store.finish, batch, outcome, now()):
             self.around.wake(instance)
+        await self.losses.end(entity)
+        self.trust(entity)
+
+    async def outcome(self, batch: Batch) -> BatchOutcome | None:
+        """None when the batch was lost with its worker: then its operations are tried one by one."""
+        entity, count = batch.entity, len(batch.operations)
+        what = f"operation {batch.operations[0].name} of {entity}" if count == 1 else f"{count} operations of {entity}"
+        reason = self.losses.too_many(entity, self.redeliveries, what) if count == 1 else None
+        if reason is not None:
+            return BatchOutcome(state=batch.state, answers=(Failed(reason=json.dumps(reason)),))
+        try:
+            return await self.executor.entity(batch)
+        except RedeliverError:
+            self.careful[entity] = max(count, self.careful.get(entity, 0))
+            await self.losses.count(entity, what)
+            return None
+
+    def trust(self, entity: str) -> None:
+        """One operation less of those among which one may be to blame."""
+        left = self.careful.pop(entity, 0) - 1
+        if left > 0:
+            self.careful[entity] = left

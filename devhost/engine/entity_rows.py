@@ -31,10 +31,10 @@ def state_of(database: sqlite3.Connection, entity: str) -> str | None:
     return row[0] if row else None
 
 
-def next_batch(database: sqlite3.Connection, entity: str) -> Batch | None:
+def next_batch(database: sqlite3.Connection, entity: str, largest: int) -> Batch | None:
     """None when nobody asks anything of the entity."""
     rows = database.execute(
-        "SELECT seq, name, input, parent FROM operations WHERE entity = ? ORDER BY seq LIMIT ?", (entity, LARGEST_BATCH)
+        "SELECT seq, name, input, parent FROM operations WHERE entity = ? ORDER BY seq LIMIT ?", (entity, largest)
     ).fetchall()
     if not rows:
         return None

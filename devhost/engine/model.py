@@ -210,6 +210,22 @@ class Query:
     limit: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many orchestrator turns, activities and entities run at once.
+
+    What was lost with its worker more than `redeliveries` times fails: an activity, a turn, an operation of an entity.
+    None hands it out for ever.
+    """
+
+    turns: int
+    activities: int
+    entities: int = 10
+    redeliveries: int | None = None
+    turn_redeliveries: int | None = None
+    entity_redeliveries: int | None = None
+
+
 class Executor(Protocol):
     """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again.
 

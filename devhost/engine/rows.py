@@ -54,6 +54,7 @@ def forget(database: sqlite3.Connection, instance: str) -> None:
         "DELETE FROM inbox WHERE instance = ?",
         "DELETE FROM timers WHERE instance = ?",
         "DELETE FROM work WHERE instance = ?",
+        "DELETE FROM losses WHERE id = ?",
     ):
         database.execute(statement, (instance,))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -25,11 +25,13 @@ class Admin:
         timers: TimerFunctions,
         routes: Callable[[], list[Route]],
         stopping: Callable[[], bool],
+        losses: Mapping[str, int],
     ) -> None:
         self.supervisor = supervisor
         self.routes = routes
         self.timers = timers
         self.stopping = stopping
+        self.losses = losses
         self.started = now()
 
     def add_to(self, application: web.Application) -> None:
@@ -76,6 +78,7 @@ class Admin:
                 "hostProcessId": os.getpid(),
                 "workerProcessId": worker.pid if worker and up else None,
                 "workerRestarts": self.supervisor.deaths,
+                "redeliveries": dict(self.losses),
             }
         )
 

@@ -10,9 +10,9 @@ from typing import override
 import pytest
 
 from devhost.engine.database import StorageThread, connect
-from devhost.engine.engine import Engine, Limits
+from devhost.engine.engine import Engine
 from devhost.engine.events import Kind
-from devhost.engine.model import Completed, Decision, RunActivity, Scheduled, StartChild, StartTimer, Turn
+from devhost.engine.model import Completed, Decision, Limits, RunActivity, Scheduled, StartChild, StartTimer, Turn
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, start

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devhost.engine.database import DatabaseVersionError, StorageThread, connect
-from devhost.engine.engine import Engine, Limits
+from devhost.engine.engine import Engine
 from devhost.engine.entities import EntityStore
 from devhost.engine.events import Event, Kind
 from devhost.engine.lock import DatabaseInUseError, take_lock
@@ -27,6 +27,7 @@ from devhost.engine.model import (
     InstanceEndedError,
     InstanceNotFoundError,
     InstanceRunningError,
+    Limits,
     Query,
     RedeliverError,
     RunActivity,
@@ -40,6 +41,8 @@ from devhost.engine.model import (
 )
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
+
+LIMITS = Limits(turns=5, activities=5)
 
 type Decide = Callable[[Turn], Decision]
 
@@ -84,13 +87,12 @@ class ScriptedExecutor:
 
 
 @contextlib.asynccontextmanager
-async def engine_on(path: Path, executor: ScriptedExecutor, redeliveries: int | None = None) -> AsyncGenerator[Engine]:
+async def engine_on(path: Path, executor: ScriptedExecutor, limits: Limits = LIMITS) -> AsyncGenerator[Engine]:
     """An engine on a database file; leaving it is a crash: nothing is drained."""
     storage = StorageThread(asyncio.get_running_loop())
     failures: list[BaseException] = []
     tasks = Tasks(failures.append)
     database = connect(path)
-    limits = Limits(turns=5, activities=5, redeliveries=redeliveries)
     engine = Engine(store=Store(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
     storage.start()
     await engine.recover()
@@ -382,7 +384,7 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
         return Decision(ending=Completed(output=failed[0].reason)) if failed else one_activity(turn)
 
     executor = ScriptedExecutor(orchestrators={"told": told}, activity_ends=lost)
-    async with engine_on(path, executor, redeliveries=2) as engine:
+    async with engine_on(path, executor, Limits(turns=5, activities=5, redeliveries=2)) as engine:
         await engine.start(start("told"))
         found = await ended(engine)
     assert found.output == "Activity function 'a' failed:  its worker was lost 3 times while it ran"

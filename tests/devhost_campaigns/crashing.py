@@ -13,9 +13,9 @@ from typing import Any, override
 from devhost.clock import now
 from devhost.engine.commit import Effects
 from devhost.engine.database import connect
-from devhost.engine.engine import Engine, Limits
+from devhost.engine.engine import Engine
 from devhost.engine.events import Event, Kind
-from devhost.engine.model import TERMINAL, Instance, InstanceEndedError, InstanceNotFoundError, Start, Status
+from devhost.engine.model import TERMINAL, Instance, InstanceEndedError, InstanceNotFoundError, Limits, Start, Status
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.protocol_v1.executor import WorkerExecutor

@@ -1,0 +1,137 @@
+"""What becomes of work that takes its worker along every time?"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import override
+
+import pytest
+
+from devhost.engine.database import connect
+from devhost.engine.engine import Engine
+from devhost.engine.model import Batch, BatchOutcome, Completed, Decision, Limits, RedeliverError, Turn
+from devhost.engine.store import Store
+from tests.devhost.hosts import Durable, RunningHost
+from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, reached, start
+from tests.devhost_campaigns.books import complaints
+
+APP = Path(__file__).parent / "apps" / "poison"
+ENTITY = "@counter@x"
+
+
+def at_once(turn: Turn) -> Decision:
+    return Decision(ending=Completed(output=turn.instance.input))
+
+
+@dataclass(slots=True, kw_only=True)
+class Poisonous(ScriptedExecutor):
+    """Turns of the instances in `deadly` are lost, so often; so is every batch with an operation called "die"."""
+
+    deadly: dict[str, int] = field(default_factory=dict[str, int])
+
+    @override
+    async def turn(self, turn: Turn) -> Decision:
+        left = self.deadly.get(turn.instance.id, 0)
+        if left:
+            self.deadly[turn.instance.id] = left - 1
+            raise RedeliverError
+        return self.orchestrators[turn.instance.name](turn)
+
+    @override
+    async def entity(self, batch: Batch) -> BatchOutcome:
+        self.batches.append(batch)
+        if any(one.name == "die" for one in batch.operations):
+            raise RedeliverError
+        answers = tuple(Completed(output="1") for _ in batch.operations)
+        return BatchOutcome(state=str(int(batch.state or "0") + len(answers)), answers=answers)
+
+
+def poisonous(**deadly: int) -> Poisonous:
+    return Poisonous(orchestrators={"at_once": at_once}, deadly=deadly)
+
+
+LIMITS = Limits(turns=5, activities=5, turn_redeliveries=2, entity_redeliveries=1)
+
+
+async def rests(engine: Engine) -> None:
+    await reached(lambda: not engine.store.database.execute("SELECT 1 FROM operations").fetchone())
+    await reached(lambda: not engine.entities.active)
+
+
+async def test_a_turn_that_is_lost_too_often_fails_its_instance(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", poisonous(i=3), LIMITS) as engine:
+        await engine.start(start("at_once"))
+        found = await ended(engine)
+        assert found.output == "Orchestrator function 'at_once' failed: its worker was lost 3 times while it ran"
+        assert engine.losses.counts == {}
+    assert complaints(tmp_path / "hub.db") == []
+
+
+async def test_a_turn_that_is_lost_a_few_times_counts_for_nothing_afterwards(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", poisonous(i=2), LIMITS) as engine:
+        await engine.start(start("at_once"))
+        assert (await ended(engine)).status == "Completed"
+        assert engine.losses.counts == {}
+        assert engine.losses.read() == []
+
+
+async def test_without_a_limit_a_turn_is_handed_out_for_ever(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", poisonous(i=50)) as engine:
+        await engine.start(start("at_once"))
+        assert (await ended(engine)).status == "Completed"
+
+
+async def test_the_count_outlives_the_host(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    with closing(connect(path)) as database:
+        Store(database).start(start("at_once"))
+        database.execute("INSERT INTO losses VALUES ('i', 3)")
+    async with engine_on(path, poisonous(), LIMITS) as engine:
+        assert (await ended(engine)).status == "Failed"
+        assert engine.losses.read() == []
+
+
+async def test_a_purged_instance_leaves_no_count(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", poisonous(), LIMITS) as engine:
+        await engine.start(start("at_once"))
+        await ended(engine)
+        engine.store.database.execute("INSERT INTO losses VALUES ('i', 1)")
+        await engine.purge("i")
+        assert engine.losses.read() == []
+
+
+async def test_one_deadly_operation_among_good_ones_is_found_and_fails_alone(tmp_path: Path) -> None:
+    executor = poisonous()
+    path = tmp_path / "hub.db"
+    with closing(connect(path)) as database:
+        for name in ("add", "add", "die", "add", "add"):
+            database.execute("INSERT INTO operations (entity, name) VALUES (?, ?)", (ENTITY, name))
+    async with engine_on(path, executor, LIMITS) as engine:
+        await rests(engine)
+        assert await engine.entities.state(ENTITY) == "4"
+        assert engine.losses.counts == {}
+    names = [[one.name for one in batch.operations] for batch in executor.batches]
+    assert names == [["add", "add", "die", "add", "add"], ["add"], ["add"], ["die"], ["die"], ["add"], ["add"]]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[RunningHost]:
+    host = RunningHost(app=APP, folder=tmp_path).start()
+    yield host
+    host.stop()
+
+
+def test_work_that_takes_its_worker_along_ends_and_the_rest_goes_on(host: RunningHost) -> None:
+    with host.client() as client:
+        durable = Durable(http=client)
+        output = durable.wait(durable.start("asks"), 60)["output"]
+        dead = durable.wait(durable.start("dies"), 60)
+        assert client.get("/admin/host/status").json()["redeliveries"] == {}
+    lost = "its worker was lost 2 times while it ran"
+    assert output[0] == lost
+    assert output[1].startswith(f"Activity function 'kills' failed:  {lost}")
+    assert output[2] == 2
+    assert dead["runtimeStatus"] == "Failed"
+    assert dead["output"] == f"Orchestrator function 'dies' failed: {lost}"
+    assert "(redelivery 2)" in host.log
