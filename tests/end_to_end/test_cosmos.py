@@ -1,6 +1,7 @@
 """Is a turn the same over Cosmos DB: streamed, killed, throttled, cut off, and charged?"""
 
 import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,12 +16,16 @@ from clients.cosmos_settings import account_from
 from clients.cosmos_store import CosmosStore
 from clients.ledger import Ledger
 from clients.turns import Turns
+from domain.owners import Owner
 from standins.stage import Stage
-from tests.end_to_end.books import ALICE, Books
+from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.test_survival import VICTIMS, assert_survived, followed_through
 from tests.fakes.cosmos import local_cosmos
+from tests.isolation.people import SECRETS, Person
+from tests.isolation.probes import probes
+from tests.isolation.watching import is_own
 
 LENGTH = 140
 LONGEST_S = 1.7
@@ -135,3 +140,35 @@ async def test_the_application_signs_in_without_a_key_and_asks_within_one_partit
     keyless = [each for each in asked if not each.get("key")]
     assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money"}
     assert all("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
+
+
+def within(asked: Json, whose: Owner) -> bool:
+    """Tell whether a request stood under one whole key of the caller's own.
+
+    The sweeper alone asks without a key; a tenant's limits ask turns of the tenant, by their ids, if they have ended.
+    """
+    if not asked.get("key"):
+        return "c.body.status = @status" in asked.get("query", "")
+    container, key = asked["path"].split("/")[4], json.loads(asked["key"])
+    of_limits = asked["method"] == "GET" and "/docs/resp_" in asked["path"] and key[:1] == [whose.tenant]
+    return not asked["across"] and (of_limits or is_own(container, key, whose))
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("stranger", [("bob", "contoso"), ("alice", "fabrikam")])
+async def test_nothing_of_anothers_is_there_and_nobody_looks_beside_his_own(
+    scene: Scene, service: Service, stranger: tuple[str, str]
+) -> None:
+    http, token = scene.caller.http, scene.stage.token(*stranger)
+    mine = await Person(name="mine", token=scene.caller.token, http=http).belongings()
+    other = Person(name="strange", token=token, http=http)
+    theirs = await other.belongings()
+    for name in ("response_id", "later response", "response of the conversation"):
+        await scene.books.settled(scene.caller, mine[name])
+    await asyncio.to_thread(service.ask, "DELETE", "/__requests")
+    for probe in probes(mine, theirs):
+        assert await probe.ask(http, token) == await probe.twin(mine).ask(http, token), probe
+    read = json.dumps(await other.everything(theirs))
+    assert SECRETS["mine"] not in read
+    asked = await asyncio.to_thread(service.requests)
+    assert [each for each in asked if not within(each, owner_named(*stranger))] == []

@@ -36,7 +36,7 @@ class Person:
 
     async def belongings(self) -> Ids:
         """Make one of each: ids under the names of the parameters of paths, and some more."""
-        secret = SECRETS[self.name]
+        secret = f"ECHO {SECRETS[self.name]}"
         response = await self.made("/v1/responses", {"model": "auto", "input": secret})
         after: Json = {"model": "auto", "input": secret, "previous_response_id": response["id"]}
         later = await self.made("/v1/responses", after)

@@ -17,7 +17,7 @@ from tests.fakes.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
 from tests.isolation.people import OWNERS, SECRETS, Person
 from tests.isolation.probes import BODIES, REFUSED, Ids, parameters, probes, served
-from tests.isolation.watching import WatchedStore, is_own
+from tests.isolation.watching import WatchedStore, is_own, watched_api
 
 type MakeStore = Callable[[Clock], Store]
 
@@ -47,8 +47,7 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
 @pytest.fixture
 async def town(make_store: MakeStore) -> AsyncIterator[Town]:
     clock = FakeClock()
-    watched = WatchedStore(inner=make_store(clock))
-    one = api(store=watched, clock=clock)
+    one, watched = watched_api(make_store(clock), clock)
     people = {name: Person(name=name, token=name, http=one.http) for name in SECRETS}
     ids = {name: await person.belongings() for name, person in people.items()}
     await one.orchestrations.ended()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
 from domain.ids import thread_of
-from tests.api.harness import api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.isolation.people import OWNERS, SECRETS
 from tests.isolation.probes import Json, Probe, reference
-from tests.isolation.watching import WatchedStore, is_own
+from tests.isolation.watching import is_own, watched_api
 
 EXAMPLES = {"normal": 25, "long": 400}
 
@@ -64,8 +63,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         clock = FakeClock()
         self.loop = asyncio.new_event_loop()
-        self.watched = WatchedStore(inner=MemoryStore(clock))
-        self.api = api(store=self.watched, clock=clock)
+        self.api, self.watched = watched_api(MemoryStore(clock), clock)
         self.there: set[Thing] = set()
         self.asker = ""
 
@@ -128,8 +126,7 @@ class Histories(RuleBasedStateMachine):
 
     def answered(self, asker: str, thing: Thing, body: Json) -> Any:
         whole = self.ask(asker, thing, Probe(route="", method="POST", path="/v1/responses", body=body))
-        nothing: Any = multiple()
-        return self.keep("response", whole, asker) if whole else nothing
+        return self.keep("response", whole, asker) if whole else cast("Any", multiple())
 
     @rule(asker=people, thing=st.one_of(responses, conversations, chats), data=st.data())
     def use(self, asker: str, thing: Thing, data: st.DataObject) -> None:
@@ -181,6 +178,10 @@ def test_everybody_finds_what_is_his_and_nothing_else(effort: str) -> None:
     run_state_machine_as_test(
         make,
         settings=settings(
-            max_examples=EXAMPLES[effort], stateful_step_count=25, deadline=None, suppress_health_check=unhurried
+            max_examples=EXAMPLES[effort],
+            stateful_step_count=25,
+            deadline=None,
+            database=None,
+            suppress_health_check=unhurried,
         ),
     )

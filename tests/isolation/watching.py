@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clients.store import Container, Document, Found, Key, Operation, Store
+from clients.turns import Turns
 from domain.owners import Owner
+from tests.api.harness import Api, api
+from tests.fakes.clocks import FakeClock
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +38,17 @@ class WatchedStore:
 
     async def close(self) -> None:
         await self.inner.close()
+
+
+def watched_api(inner: Store, clock: FakeClock) -> tuple[Api, WatchedStore]:
+    """Return an API over a store that is watched.
+
+    The limits of a tenant ask beside it: whether turns have ended, of all of the tenant's owners.
+    """
+    watched = WatchedStore(inner=inner)
+    made = api(store=watched, clock=clock)
+    made.limits.turns = Turns(inner, clock)
+    return made, watched
 
 
 def is_own(container: str, parts: Sequence[Any], owner: Owner) -> bool:
