@@ -1,5 +1,6 @@
 """How do clients talk to entities over HTTP?"""
 
+import json
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +25,13 @@ def entity_to_wire(entity: Entity) -> dict[str, Any]:
         "lastOperationTime": status_time(entity.updated),
         "state": parsed(entity.state),
     }
+
+
+async def operation_input(request: web.Request) -> str | None:
+    """As JSON text; what does not come as JSON is a text."""
+    if request.content_type == "application/json" or not request.body_exists:
+        return await json_body(request)
+    return json.dumps(await request.text())
 
 
 class EntityApi:
@@ -53,7 +61,7 @@ class EntityApi:
         return web.Response(text=state, content_type="application/json")
 
     async def signal(self, request: web.Request) -> web.Response:
-        await self.entities.signal(entity_of(request), request.query.get("op", ""), await json_body(request))
+        await self.entities.signal(entity_of(request), request.query.get("op", ""), await operation_input(request))
         return web.Response(status=202)
 
     async def delete(self, request: web.Request) -> web.Response:

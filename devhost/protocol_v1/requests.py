@@ -14,9 +14,9 @@ class RefusedError(Exception):
         self.status = status
 
 
-def refused(status: int, message: str) -> web.Response:
+def refused(status: int, message: str, reason: str | None = None) -> web.Response:
     """Clients of the SDK read ExceptionMessage, people read Message."""
-    return web.json_response({"Message": message, "ExceptionMessage": message}, status=status)
+    return web.json_response({"Message": message, "ExceptionMessage": reason or message}, status=status)
 
 
 async def json_body(request: web.Request) -> str | None:
@@ -27,5 +27,5 @@ async def json_body(request: web.Request) -> str | None:
     try:
         json.loads(text)
     except ValueError:
-        raise RefusedError(400, "The request body is not valid JSON.") from None
+        raise RefusedError(400, "Invalid JSON content") from None
     return text

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 from aiohttp import web
@@ -67,6 +68,12 @@ def event_of(request: web.Request, kind: Kind) -> Event:
     return Event(kind=kind, at=now(), reason=request.query.get("reason", ""))
 
 
+def wrong_state(verb: str, found: Instance) -> web.Response:
+    """The real host fails over this."""
+    reason = f"Cannot {verb} the orchestration instance {found.id} because instance is in the {found.status} state."
+    return refused(500, "Something went wrong while processing your request", reason)
+
+
 class DurableApi:
     """`code` is the key in the addresses it hands out; `trace_of` tells the trace of an invocation that is running."""
 
@@ -123,8 +130,8 @@ class DurableApi:
         return request.headers.get("traceparent") or self.trace_of(request.match_info.get("invocation", ""))
 
     async def started(self, request: web.Request, instance: str) -> web.Response:
-        """The addresses of a new instance; with `timeout`, its result if it comes in time."""
-        if "timeout" in request.query:
+        """The addresses of a new instance; with `timeout` and `pollingInterval`, its result if it comes in time."""
+        if {"timeout", "pollingInterval"} <= set(request.query):
             ended = await self.wait(instance, request)
             if ended is not None:
                 return ended
@@ -173,6 +180,7 @@ class DurableApi:
         return web.json_response([status_to_wire(one, show) for one in found], headers=headers)
 
     async def raise_event(self, request: web.Request) -> web.Response:
+        await self.running(request)
         if request.content_type != "application/json":
             raise RefusedError(400, "Only application/json request content is supported")
         name, text = request.match_info["event"], await json_body(request)
@@ -183,10 +191,26 @@ class DurableApi:
         return await self.send(request, event_of(request, Kind.TERMINATED))
 
     async def suspend(self, request: web.Request) -> web.Response:
+        found = await self.running(request)
+        if found.status is Status.SUSPENDED:
+            return wrong_state("suspend", found)
         return await self.send(request, event_of(request, Kind.SUSPENDED))
 
     async def resume(self, request: web.Request) -> web.Response:
+        found = await self.running(request)
+        if found.status is not Status.SUSPENDED:
+            return wrong_state("resume", found)
         return await self.send(request, event_of(request, Kind.RESUMED))
+
+    async def running(self, request: web.Request) -> Instance:
+        """Raises InstanceNotFoundError or InstanceEndedError."""
+        name = request.match_info["id"]
+        found = await self.engine.get(name)
+        if found is None:
+            raise InstanceNotFoundError(name)
+        if found.status in TERMINAL:
+            raise InstanceEndedError(name)
+        return found
 
     async def send(self, request: web.Request, event: Event) -> web.Response:
         await self.engine.send(request.match_info["id"], event)
@@ -216,8 +240,10 @@ class DurableApi:
         return web.Response(status=202)
 
     async def restart(self, request: web.Request) -> web.Response:
+        """A new start with the same input: it has the version that new ones have."""
         found = await self.engine.get(request.match_info["id"])
         if found is None:
-            raise RefusedError(400, f"No instance with the id '{request.match_info['id']}' exists.")
+            raise RefusedError(400, "InstanceId does not match a valid orchestration instance.")
         anew = flag(request.query, "restartWithNewInstanceId", default=True)
-        return await self.begin(request, start_again(found, now(), uuid4().hex if anew else found.id))
+        again = start_again(found, now(), uuid4().hex if anew else found.id)
+        return await self.begin(request, replace(again, version=self.settings.versions.own))

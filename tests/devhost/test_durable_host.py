@@ -332,4 +332,3 @@ def test_bad_ids_and_bodies_are_refused(durable: Durable) -> None:
     assert durable.http.post(f"{start}/@entity").status_code == 400
     assert durable.http.post(f"{start}/{'x' * 257}").status_code == 400
     assert durable.http.post(start, content=b"{").status_code == 400
-    assert durable.http.post(f"{durable.base}/instances/x/raiseEvent/e", content=b"1").status_code == 400
