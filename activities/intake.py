@@ -11,7 +11,6 @@ from clients.backends import BackendClient, BackendError, Call, End, Text
 from clients.clock import Clock
 from domain.postures import FailureKind
 
-CONNECTION_FAILURES = (FailureKind.REFUSED, FailureKind.RESET)
 CONNECT_TRIES = 4
 CONNECT_S = 2.0
 
@@ -49,17 +48,17 @@ class Intake:
             self.arrived.set()
 
     def connecting(self) -> AsyncRetrying:
-        """Try again, for two seconds at most, what never became a connection."""
+        """Try again, for two seconds at most, what never became a connection.
+
+        What broke after it was sent may have been begun, and paid for: only another attempt sends it again.
+        """
         return AsyncRetrying(
-            retry=retry_if_exception(self.never_opened),
+            retry=retry_if_exception(never_sent),
             stop=stop_after_attempt(CONNECT_TRIES) | stop_after_delay(CONNECT_S),
             wait=wait_exponential(multiplier=0.1, max=0.8),
             sleep=self.clock.sleep,
             reraise=True,
         )
-
-    def never_opened(self, error: BaseException) -> bool:
-        return isinstance(error, BackendError) and self.opened_at is None and error.failure.kind in CONNECTION_FAILURES
 
     async def read_all(self, stream: AsyncIterator[Text | End]) -> None:
         async for piece in stream:
@@ -82,3 +81,7 @@ class Intake:
     async def ended(self, *, within_s: float) -> None:
         """Return when the backend's stream has ended, or after `within_s` seconds."""
         await asyncio.wait((self.task,), timeout=within_s)
+
+
+def never_sent(error: BaseException) -> bool:
+    return isinstance(error, BackendError) and error.failure.kind is FailureKind.REFUSED

@@ -2,6 +2,7 @@
 
 from clients.clock import Clock
 from clients.turns import Turns
+from domain.errors import UnknownOutcome
 from domain.log import Event, Outcome, Slot
 from domain.owners import Owner
 from domain.transcript import Transcript, after_slot
@@ -12,7 +13,10 @@ class Superseded(Exception):
 
 
 class LogWriter:
-    """One writer of one log; `log` is what it has read and written so far, `attempt` the attempt that it writes for."""
+    """One writer of one log; `log` is what it has read and written so far, `attempt` the attempt that it writes for.
+
+    `sure` until a write ended without an answer: what then stands in the next slot only another writer can tell.
+    """
 
     def __init__(
         self, turns: Turns, clock: Clock, *, owner: Owner, response_id: str, log: Transcript, attempt: int | None = None
@@ -24,6 +28,7 @@ class LogWriter:
         self.writer = f"infer:{clock.token()}"
         self.log = log
         self.attempt = attempt
+        self.sure = True
 
     async def take_over(self) -> None:
         """Fence off whoever wrote before. Raises Superseded where the response or the attempt has ended.
@@ -31,9 +36,7 @@ class LogWriter:
         The attempt's outcome may have come to stand since the log was read: another run of it was at its last word.
         """
         while not self.done:
-            fence = self.slot(())
-            if await self.turns.append(self.owner, self.response_id, fence):
-                self.log = after_slot(self.log, fence)
+            if await self.append(self.slot(())):
                 return
             self.log = await self.turns.transcript(self.owner, self.response_id, self.log)
         raise Superseded
@@ -45,11 +48,19 @@ class LogWriter:
         return told or self.log.ending is not None
 
     async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
-        """Append a slot. Raises Superseded where it is taken."""
-        slot = self.slot(events, pieces=pieces, outcome=outcome)
-        if not await self.turns.append(self.owner, self.response_id, slot):
+        """Append a slot. Raises Superseded where it is taken, and UnknownOutcome where a write before it failed."""
+        if not await self.append(self.slot(events, pieces=pieces, outcome=outcome)):
             raise Superseded
-        self.log = after_slot(self.log, slot)
+
+    async def append(self, slot: Slot) -> bool:
+        if not self.sure:
+            raise UnknownOutcome("a write before this one may stand or not")
+        self.sure = False
+        ours = await self.turns.append(self.owner, self.response_id, slot)
+        self.sure = True
+        if ours:
+            self.log = after_slot(self.log, slot)
+        return ours
 
     async def check(self) -> None:
         """Raise Superseded where another has written since."""

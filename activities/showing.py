@@ -10,7 +10,7 @@ from domain.continuation import Continuation, Fresh, after_text, asking_again, a
 from domain.forms import Form, FunctionCall
 from domain.ids import Prefix, member_id, thread_of
 from domain.log import Event, Outcome, Usage
-from domain.transcript import Transcript, after_event
+from domain.transcript import Transcript, after_event, opens_item
 
 
 class Showing:
@@ -36,13 +36,16 @@ class Showing:
         return self.state.shown if not self.state.matching else ""
 
     async def show(self, pieces: Sequence[Text | End]) -> None:
-        """Write the new text of these pieces as one slot; look for a successor where nothing is new."""
+        """Write the new text of these pieces as one slot; look for a successor where nothing is new.
+
+        An item that opens holds everything that this run has said.
+        """
         text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         count = sum(isinstance(piece, Text) for piece in pieces)
         self.said += count
         events = text_events(self.writer.log, self.fresh(text), item_id=self.item_id())
         if events:
-            await self.writer.write(events, pieces=count)
+            await self.writer.write(events, pieces=self.said if opens_item(events) else count)
         else:
             await self.writer.check()
 

@@ -196,7 +196,7 @@ class Outcome:
 class Slot:
     """A run of events by one writer; `first` is the sequence number of the first event, `at` seconds since the epoch.
 
-    `pieces` counts the backend's chunks in it, about one token each.
+    `pieces` counts the backend's chunks that its text is of, about one token each.
     """
 
     number: int

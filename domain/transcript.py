@@ -9,7 +9,7 @@ from domain.log import Ending, Event, EventKind, Outcome, Slot, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """The fold of a log: every view of a response is made from it."""
+    """The fold of a log: every view of a response is made from it. `pieces` are of the last item alone."""
 
     status: Status = Status.QUEUED
     items: tuple[Item, ...] = ()
@@ -71,10 +71,14 @@ def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
         next_slot=slot.number + 1,
         writer=slot.writer,
         fences=transcript.fences + (not slot.events and slot.outcome is None),
-        pieces=transcript.pieces + slot.pieces,
+        pieces=slot.pieces + (0 if opens_item(slot.events) else transcript.pieces),
         outcome=slot.outcome or transcript.outcome,
         last_at=slot.at,
     )
+
+
+def opens_item(events: Iterable[Event]) -> bool:
+    return any(event.kind is EventKind.ITEM_ADDED for event in events)
 
 
 def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcript:

@@ -1,12 +1,16 @@
 """Does a writer write only as long as the log is its own?"""
 
+from random import Random
+
 import pytest
 
 from activities.log_writer import LogWriter, Superseded
+from clients.turns import Turns
+from domain.errors import Retryable, UnknownOutcome
 from domain.log import Event, EventKind, Outcome, Status
 from domain.turns import Response
 from tests.fakes.clocks import FakeClock
-from tests.fakes.stores import MemoryStore
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World
 
 QUEUED = (Event(kind=EventKind.QUEUED),)
@@ -94,3 +98,22 @@ async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(wo
 async def test_two_writers_have_two_names(world: World) -> None:
     response = await world.admit("hello")
     assert (await writer(world, response)).writer != (await writer(world, response)).writer
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_AFTER])
+async def test_a_writer_whose_write_failed_writes_no_more(world: World, fault: Fault) -> None:
+    response = await world.admit("hello")
+    one = await writer(world, response)
+    await one.take_over()
+    one.turns = Turns(FlakyStore(world.store, Random(0), Faults(rate=1.0, kinds=(fault,))), world.clock)  # noqa: S311 - a test's seed
+    with pytest.raises(Retryable):
+        await one.write(QUEUED)
+    one.turns = world.turns
+    for write in (one.write((Event(kind=EventKind.STARTED),)), one.take_over()):
+        with pytest.raises(UnknownOutcome):
+            await write
+    kinds = [event.kind for slot in await world.turns.slots(OWNER, response.id) for event in slot.events]
+    assert EventKind.STARTED not in kinds
+    successor = await writer(world, response)
+    await successor.take_over()
+    await successor.write((Event(kind=EventKind.STARTED),))

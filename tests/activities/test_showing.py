@@ -99,3 +99,16 @@ async def test_usage_holds_what_earlier_attempts_had_shown_where_the_answer_goes
     show = await showing(world, response, continues=continues)
     await show.show(words("one"))
     assert show.usage(counted).output_tokens == output_tokens
+
+
+async def test_what_was_given_up_is_not_counted_as_said(world: World) -> None:
+    response = await broken_off(world)
+    other = await showing(world, response, continues=False)
+    await other.show(words("one"))
+    await other.show(words(" 2", " 3"))
+    assert (await world.log(response)).pieces == 3
+    going_on = await showing(world, response, continues=True)
+    assert going_on.partial == "one 2 3"
+    await going_on.show(words(" 4"))
+    assert going_on.usage(None).output_tokens == 4
+    assert (await world.log(response)).pieces == 4

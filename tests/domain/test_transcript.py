@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from domain.items import Item, ItemKind, ItemStatus
 from domain.log import Event, EventKind, Outcome, Slot, Status
-from domain.transcript import Transcript, after_event, after_slot, closing_events, kept_items, opened, read_log
+from domain.transcript import (
+    Transcript,
+    after_event,
+    after_slot,
+    closing_events,
+    kept_items,
+    opened,
+    opens_item,
+    read_log,
+)
 from tests.domain import logs
 from tests.domain.logs import folded, split, stories
 
@@ -36,10 +45,14 @@ def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
 
 
 @given(stories(), st.data())
-def test_a_transcript_counts_slots_fences_and_pieces(said: tuple[Event, ...], data: st.DataObject) -> None:
+def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
+    said: tuple[Event, ...], data: st.DataObject
+) -> None:
     slots = data.draw(split(said))
     log = read_log(slots)
-    assert (log.next_slot, log.pieces, log.fences) == (len(slots), len(said), sum(not slot.events for slot in slots))
+    opening = [number for number, slot in enumerate(slots) if opens_item(slot.events)]
+    pieces = sum(slot.pieces for slot in slots[max(opening, default=0) :])
+    assert (log.next_slot, log.pieces, log.fences) == (len(slots), pieces, sum(not slot.events for slot in slots))
     assert (log.writer, log.last_at) == (slots[-1].writer, slots[-1].at)
 
 
