@@ -6,6 +6,7 @@ writes the same ones.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
 from collections.abc import Awaitable, Mapping, Sequence
@@ -24,7 +25,7 @@ from clients.limits import TurnLimits
 from clients.orchestrations import Orchestrations
 from clients.turns import Turns
 from domain.conversations import PREFIXES
-from domain.errors import Invalid, NotFound, Terminal
+from domain.errors import Invalid, NotFound, Retryable, Terminal, TooMany
 from domain.ids import is_response, member_id, thread_of
 from domain.items import Item
 from domain.log import Event, EventKind, Status
@@ -84,10 +85,10 @@ class Admission:
     async def admit(self, owner: Owner, asked: Asked, sent: Try, orchestrations: Orchestrations) -> Response:
         """Record the turn and start it; return its response, which may have begun or ended if it is a repeat."""
         self.planner.check_wish(asked)
-        new_thread = not (asked.previous or asked.conversation)
-        response_id, response = await self.let_in(owner, sent, self.fresh_id(asked), new_thread=new_thread)
+        fresh = self.fresh_id(asked)
+        response_id, response = await self.let_in(owner, sent, fresh, new_thread=begins_thread(asked))
         if response is None:
-            response = await self.recorded(owner, asked, response_id)
+            response = await self.recorded(owner, asked, sent, response_id)
         if response.status is Status.QUEUED:
             await orchestrations.start(response)
         return response
@@ -97,15 +98,30 @@ class Admission:
 
         What has a response already counts already. Raises TooMany.
         """
+        claimed, standing = fresh, None
         if not sent.repeat:
             self.limits.check(owner)
-            await both(self.claim(owner, sent, fresh, new_thread=new_thread), self.limits.enter(owner, fresh))
-            return fresh, None
-        claimed = await self.claim(owner, sent, fresh, new_thread=new_thread)
-        standing = await self.standing(owner, claimed)
-        if standing is None:
-            await self.limits.enter(owner, claimed)
+        try:
+            if not sent.repeat:
+                await both(self.claim(owner, sent, fresh, new_thread=new_thread), self.limits.enter(owner, fresh))
+                return fresh, None
+            claimed, standing = await self.held(owner, sent, fresh, new_thread=new_thread)
+            if standing is None:
+                await self.limits.enter(owner, claimed)
+        except TooMany:
+            await self.withdraw(owner, sent, claimed, new_thread=new_thread)
+            raise
         return claimed, standing
+
+    async def held(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> tuple[str, Response | None]:
+        """Claim a request that may be a repeat, or go on with its claim."""
+        while True:
+            claimed = await self.claim(owner, sent, fresh, new_thread=new_thread)
+            standing = None if claimed == fresh else await self.standing(owner, claimed)
+            if claimed == fresh or standing:
+                return claimed, standing
+            if await self.turns.claims.hold(owner, key=sent.key, response_id=claimed):
+                return claimed, None
 
     async def claim(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> str:
         return await self.turns.claim(
@@ -117,12 +133,25 @@ class Admission:
             new_thread=new_thread,
         )
 
-    async def recorded(self, owner: Owner, asked: Asked, response_id: str) -> Response:
+    async def recorded(self, owner: Owner, asked: Asked, sent: Try, response_id: str) -> Response:
+        """Record the turn; where another delivery of the request was quicker, its response is the answer.
+
+        What is refused leaves nothing behind.
+        """
         try:
             return await self.record(owner, asked, response_id)
         except Terminal:
+            winner = await self.standing(owner, response_id)
+            if winner:
+                return winner
             self.limits.leave(owner, response_id)
+            await self.withdraw(owner, sent, response_id, new_thread=begins_thread(asked))
             raise
+
+    async def withdraw(self, owner: Owner, sent: Try, response_id: str, *, new_thread: bool) -> None:
+        """Take back the claim of a refused request; where the store fails, it goes by itself in ten minutes."""
+        with contextlib.suppress(Retryable):
+            await self.turns.claims.withdraw(owner, key=sent.key, response_id=response_id, new_thread=new_thread)
 
     def fresh_id(self, asked: Asked) -> str:
         if asked.previous and not is_response(asked.previous):
@@ -158,8 +187,7 @@ class Admission:
             warning=warning,
             sources=sources,
         )
-        await self.turns.admit(response, items, opening_events(response))
-        return response
+        return await self.turns.admit(response, items, opening_events(response))
 
     async def items(self, owner: Owner, given: Sequence[Given], response_id: str) -> tuple[Item, ...]:
         """Give the input its ids; an item that is referred to is copied."""
@@ -196,6 +224,10 @@ class Admission:
             input_items=tuple(item.id for item in items),
             traceparent=current_traceparent(),
         )
+
+
+def begins_thread(asked: Asked) -> bool:
+    return not (asked.previous or asked.conversation)
 
 
 async def both(*steps: Awaitable[object]) -> None:

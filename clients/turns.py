@@ -61,8 +61,10 @@ class Turns:
             owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
         )
 
-    async def admit(self, response: Response, items: Sequence[Item], events: tuple[Event, ...]) -> None:
+    async def admit(self, response: Response, items: Sequence[Item], events: tuple[Event, ...]) -> Response:
         """Record the response, its input and slot 0 of its log, and take its conversation. Safe to repeat.
+
+        Returns the response as it stands, which is another delivery's where that was quicker.
 
         Raises Invalid (conversation_locked) where another response has the conversation, and NotFound where there is
         no such conversation.
@@ -70,19 +72,24 @@ class Turns:
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
         for _ in range(ADMISSION_TRIES):
-            if response.conversation and await self.is_there(response):
-                return
+            there = await self.there(response) if response.conversation else None
+            if there:
+                return there
             head: list[Operation] = [
                 Create(id=response.id, body=response.to_document()),
                 Create(id=slot_id(response.id, 0), body=slot.to_document()),
                 *await taking(self.store, response),
             ]
-            if await self.commit_with(key, head, items) or await self.is_there(response):
-                return
+            if await self.commit_with(key, head, items):
+                return response
+            there = await self.there(response)
+            if there:
+                return there
         raise Conflict(f"Response with id '{response.id}' can't be admitted now; try again.", identifier=response.id)
 
-    async def is_there(self, response: Response) -> bool:
-        return await self.store.read(response_key(response.owner, response.id), response.id) is not None
+    async def there(self, response: Response) -> Response | None:
+        found = await self.store.read(response_key(response.owner, response.id), response.id)
+        return Response.from_document(response.id, found.body) if found else None
 
     async def commit_with(self, key: Key, head: Sequence[Operation], items: Sequence[Item]) -> bool:
         """Commit a head with its items, those without room in it before it; they count only when it names them.
