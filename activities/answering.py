@@ -158,10 +158,15 @@ class Answering:
         return replace(outcome_of(task, following), posture=diagnosis.posture)
 
 
+CUTS: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""What cuts an answer off, and why it is then incomplete."""
+
+
 async def done(task: Task, showing: Showing, end: End, meter: Meter) -> Outcome:
     """Close the answer, whole or cut at its limit."""
     meter.usage = end.usage
-    cut = end.reason == "length"
+    code = CUTS.get(end.reason, "")
+    cut = bool(code)
     said = showing.whole_answer(end)
     usage = showing.usage(end.usage)
     if said is None and not cut:
@@ -170,7 +175,6 @@ async def done(task: Task, showing: Showing, end: End, meter: Meter) -> Outcome:
         )
         await showing.writer.write((), outcome=outcome)
         return outcome
-    code = "max_output_tokens" if cut else ""
     outcome = Outcome(attempt=task.number, result="done", code=code, usage=usage)
     await showing.end(outcome, said or Said(), whole=not cut)
     return outcome

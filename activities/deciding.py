@@ -83,7 +83,8 @@ class Deciding:
                     await self.rent.paid(backend, route.rent, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
-        limit = response.sampling.max_output_tokens or self.default_output_tokens
+        asked = response.sampling.max_output_tokens
+        limit = self.default_output_tokens if asked is None else asked
         return Demand(
             model=response.model,
             input_tokens=size["likely"],

@@ -220,6 +220,7 @@ class Admission:
             instructions=asked.instructions,
             sampling=asked.sampling,
             form=asked.form,
+            truncates=asked.truncates,
             metadata=asked.metadata,
             input_items=tuple(item.id for item in items),
             traceparent=current_traceparent(),

@@ -15,7 +15,13 @@ from domain.turns import Response
 
 PREFIX = "chatcmpl-"
 
-FINISHES: Mapping[Status, str] = {Status.COMPLETED: "stop", Status.INCOMPLETE: "length", Status.CANCELLED: "stop"}
+FINISHES: Mapping[Status, str] = {Status.COMPLETED: "stop", Status.INCOMPLETE: "length"}
+
+FILTERED = "content_filter"
+"""Why an answer is incomplete that its backend's filter cut off; both APIs call it so."""
+
+CANCELLED = "The turn was cancelled."
+"""How a chat ends that was deleted while it ran: half an answer must not look like a whole one."""
 
 BEGUN_AFRESH = "The answer was broken off and differs now; ask again, or use the Responses API, which can tell."
 
@@ -63,7 +69,8 @@ def tool_call(item: Item) -> Json:
 
 def finish_reason(transcript: Transcript) -> str:
     called = any(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items)
-    finish = FINISHES.get(transcript.status, "stop")
+    filtered = transcript.ending is not None and transcript.ending.code == FILTERED
+    finish = FILTERED if filtered else FINISHES.get(transcript.status, "stop")
     return "tool_calls" if called and finish == "stop" else finish
 
 
@@ -135,6 +142,9 @@ def ending_chunks(response: Response, transcript: Transcript, *, include_usage: 
         message = ending.message if ending and ending.message else FAILED_MESSAGE
         code = ending.code if ending and ending.code else "server_error"
         yield {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+        return
+    if transcript.status is Status.CANCELLED:
+        yield {"error": {"message": CANCELLED, "type": "server_error", "param": None, "code": "cancelled"}}
         return
     yield chunk(response, [choice({}, finish_reason(transcript))])
     if include_usage:

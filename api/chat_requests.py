@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
-from api.fields import GROUP, HONOURED, IGNORED, Rule, ignored_fields, refused_unless
+from api.fields import GROUP, HONOURED, IGNORED, MODERATION, Rule, biases_nothing, ignored_fields, refused_unless
 from api.forms import CHAT, read_choice, read_format, read_functions
 from api.inputs import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
 from api.requests import AUTO, Asked, MetadataKey, MetadataValue, deadline_of
@@ -34,19 +34,21 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "temperature": HONOURED,
     "top_p": HONOURED,
     "prompt_cache_key": IGNORED,
+    "prompt_cache_options": IGNORED,
     "prompt_cache_retention": IGNORED,
     "safety_identifier": IGNORED,
     "service_tier": IGNORED,
     "user": IGNORED,
-    "audio": refused_unless(),
+    "audio": IGNORED,
     "frequency_penalty": refused_unless(0),
     "function_call": refused_unless("auto", "none"),
     "functions": refused_unless([]),
-    "logit_bias": refused_unless({}),
+    "logit_bias": refused_unless({}, harmless=biases_nothing),
     "logprobs": refused_unless(False),
     "modalities": refused_unless(["text"]),
+    "moderation": MODERATION,
     "n": refused_unless(1),
-    "prediction": refused_unless(),
+    "prediction": IGNORED,
     "presence_penalty": refused_unless(0),
     "reasoning_effort": refused_unless("none"),
     "seed": refused_unless(),
@@ -55,6 +57,15 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "verbosity": refused_unless("medium"),
     "web_search_options": refused_unless(),
 }
+
+SHAPING = (
+    *("frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "presence_penalty"),
+    *("reasoning_effort", "seed", "stop", "top_logprobs", "verbosity", "web_search_options"),
+)
+"""What shapes the words of an answer: where none may be said there is nothing to shape."""
+
+WORDLESS_FIELDS: Mapping[str, Rule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
+"""How the fields of a request are treated that asks for 0 tokens: its answer is empty, whatever they say."""
 
 
 def as_parts(content: Any) -> Any:
@@ -133,8 +144,8 @@ class ChatRequest(Part):
     store: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
     tools: Any = None
     tool_choice: Any = None
@@ -152,8 +163,9 @@ class AskedChat:
 
 def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
     """Read the body of `POST /v1/chat/completions`; raises Invalid naming the first field that is wrong."""
-    ignored = ignored_fields(body, CHAT_FIELDS)
     request = validated(ChatRequest, body)
+    limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
+    ignored = ignored_fields(body, WORDLESS_FIELDS if limit == 0 else CHAT_FIELDS)
     metadata = request.metadata or {}
     turn = Asked(
         model=request.model,
@@ -163,7 +175,7 @@ def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
         sampling=Sampling(
             temperature=request.temperature,
             top_p=request.top_p,
-            max_output_tokens=request.max_completion_tokens or request.max_tokens,
+            max_output_tokens=limit,
         ),
         form=form_of(request),
         model_named=bool(body.get("model")),

@@ -5,15 +5,19 @@ in the header `x-ganglion-ignored`, and so is a field that nobody knows. docs/ap
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from domain.errors import Invalid
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NAMED_LIMIT = 20
+
+
+def never(_value: Any) -> bool:
+    return False
 
 
 class Treatment(StrEnum):
@@ -25,10 +29,14 @@ class Treatment(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """How a field is treated. A refused field may say what is so anyway: null or one of `neutral`."""
+    """How a field is treated. A refused field may say what is so anyway: null or one of `neutral`.
+
+    `harmless` tells of a value that it can't change the answer: it is passed over.
+    """
 
     treatment: Treatment
     neutral: tuple[Any, ...] = ()
+    harmless: Callable[[Any], bool] = never
 
 
 HONOURED = Rule(treatment=Treatment.HONOURED)
@@ -36,8 +44,24 @@ IGNORED = Rule(treatment=Treatment.IGNORED)
 GROUP = Rule(treatment=Treatment.GROUP)
 
 
-def refused_unless(*neutral: Any) -> Rule:
-    return Rule(treatment=Treatment.REFUSED, neutral=neutral)
+def refused_unless(*neutral: Any, harmless: Callable[[Any], bool] = never) -> Rule:
+    return Rule(treatment=Treatment.REFUSED, neutral=neutral, harmless=harmless)
+
+
+def biases_nothing(bias: Any) -> bool:
+    return isinstance(bias, dict) and not any(cast("dict[str, Any]", bias).values())
+
+
+def only_scores(moderation: Any) -> bool:
+    """Tell whether a moderation is to judge and never to block; judgements are given by nobody here."""
+    match moderation:
+        case {"policy": {"input": {"mode": "score"}, "output": {"mode": "score"}}}:
+            return True
+        case _:
+            return False
+
+
+MODERATION = refused_unless(harmless=only_scores)
 
 
 RESPONSE_FIELDS: Mapping[str, Rule] = {
@@ -70,7 +94,7 @@ RESPONSE_FIELDS: Mapping[str, Rule] = {
     "user": IGNORED,
     "context_management": refused_unless([]),
     "frequency_penalty": refused_unless(0),
-    "moderation": refused_unless(),
+    "moderation": MODERATION,
     "presence_penalty": refused_unless(0),
     "prompt": refused_unless(),
     "reasoning": GROUP,
@@ -100,6 +124,8 @@ def flattened(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[tu
 
 def is_ignored(name: str, value: Any, rule: Rule) -> bool:
     if rule.treatment is Treatment.REFUSED and not is_neutral(value, rule.neutral):
+        if rule.harmless(value):
+            return True
         raise Invalid(
             f"Unsupported parameter: '{name}' can't be honoured here.", field=name, code="unsupported_parameter"
         )

@@ -25,11 +25,18 @@ class Models:
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/models/{model}`"""
+        return json_answer(model_object(await self.named(req)))
+
+    async def delete(self, req: Request) -> Response:
+        """`DELETE /v1/models/{model}`: models are the operator's, so that a caller deletes none, and is told so."""
+        return json_answer({"id": await self.named(req), "object": "model", "deleted": False})
+
+    async def named(self, req: Request) -> str:
         await owner_of(req, self.authenticator)
-        name = req.path_params["model"]
+        name = str(req.path_params["model"])
         if name not in model_names(self.fleet):
             raise NotFound(f"The model '{name}' does not exist.")
-        return json_answer(model_object(name))
+        return name
 
 
 def model_names(fleet: Fleet) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "http_models_list": Operation(summary="List the models", answer="Models"),
     "http_models_retrieve": Operation(summary="Read a model", answer="Model"),
+    "http_models_delete": Operation(summary="Learn that a model can't be deleted here", answer="Deleted"),
     "http_healthz": Operation(summary="Tell whether this instance is alive", open=True),
     "http_readyz": Operation(summary="Tell whether it could serve a turn", open=True),
     "http_openapi": Operation(summary="This document", open=True),

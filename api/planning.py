@@ -71,7 +71,8 @@ class Planner:
         return max(windows, default=0) - self.output_tokens(asked) - self.private_tokens(sources) - form_tokens(asked)
 
     def output_tokens(self, asked: Asked) -> int:
-        return asked.sampling.max_output_tokens or self.default_output_tokens
+        limit = asked.sampling.max_output_tokens
+        return self.default_output_tokens if limit is None else limit
 
     def private_tokens(self, sources: Sequence[str]) -> int:
         return self.sources.max_tokens(sources) + MARKS_TOKENS if sources else 0

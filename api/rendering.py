@@ -24,7 +24,6 @@ METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
 NOT_OFFERED: Mapping[str, Any] = {
-    "truncation": "auto",
     "presence_penalty": 0.0,
     "frequency_penalty": 0.0,
     "top_logprobs": 0,
@@ -57,6 +56,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "temperature": 1.0 if response.sampling.temperature is None else response.sampling.temperature,
         "usage": openai_from_usage(ending.usage) if ending and ending.usage else None,
         "max_output_tokens": response.sampling.max_output_tokens,
+        "truncation": "auto" if response.truncates else "disabled",
         "store": response.store,
         "background": response.background,
         "metadata": shown_metadata(response, ending),

@@ -194,6 +194,7 @@ def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     return (
         got(ports, "http_models_list", "v1/models", models.list),
         got(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
+        removed(ports, "http_models_delete", "v1/models/{model}", models.delete),
         got(ports, "http_usage_list", "v1/usage", usage.list),
         got(ports, "http_healthz", "healthz", health.alive),
         got(ports, "http_readyz", "readyz", health.ready),

@@ -40,12 +40,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """The answer is whole (`stop`) or was cut at its limit (`length`); usage where the backend counts.
+    """The answer is whole (`stop`), or was cut at its limit (`length`) or by a filter; usage where the backend counts.
 
     `calls` are the functions that the model wants to have called, told whole.
     """
 
-    reason: Literal["stop", "length"]
+    reason: Literal["stop", "length", "content_filter"]
     usage: Usage | None
     calls: tuple[FunctionCall, ...] = ()
 

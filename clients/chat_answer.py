@@ -56,8 +56,9 @@ class ChatAnswer:
         if self.reason is None:
             raise BackendError(Failure(kind=FailureKind.TRUNCATED, text_received=self.text_received))
         calls = tuple(self.calls[index] for index in sorted(self.calls))
-        if self.reason == "length":
-            return End(reason="length", usage=self.usage, calls=tuple(filter(is_whole, calls)))
+        if self.reason in ("length", "content_filter"):
+            reason = "length" if self.reason == "length" else "content_filter"
+            return End(reason=reason, usage=self.usage, calls=tuple(filter(is_whole, calls)))
         return End(reason="stop", usage=self.usage, calls=calls)
 
     def garbled(self, data: bytes) -> BackendError:

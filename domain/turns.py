@@ -26,8 +26,8 @@ class Response:
     `previous` is the response that it goes on from; `execution` names the one run of the orchestration whose turn it
     is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it. Of
     its conversation it reads the entries numbered below `reads_before`; of all past turns it leaves out the oldest
-    `left_out`. `sources` names the private data that it reads; `form` is what its answer
-    may be.
+    `left_out`, which it may do where it `truncates`. `sources` names the private data that it reads; `form` is what its
+    answer may be.
     """
 
     id: str
@@ -51,6 +51,7 @@ class Response:
     traceparent: str = ""
     reads_before: int = 0
     left_out: int = 0
+    truncates: bool = True
     warning: str = ""
     sources: tuple[str, ...] = ()
     form: Form = field(default_factory=Form)
@@ -99,6 +100,7 @@ class Response:
             "traceparent": self.traceparent,
             "reads_before": self.reads_before,
             "left_out": self.left_out,
+            "truncates": self.truncates,
             "warning": self.warning,
             "sources": list(self.sources),
             "form": self.form.to_document(),
@@ -132,6 +134,7 @@ class Response:
             traceparent=body["traceparent"],
             reads_before=body.get("reads_before", 0),
             left_out=body.get("left_out", 0),
+            truncates=body.get("truncates", True),
             warning=body.get("warning", ""),
             sources=tuple(body.get("sources", ())),
             form=Form.from_document(body["form"]) if body.get("form") else Form(),

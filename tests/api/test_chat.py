@@ -54,6 +54,43 @@ async def test_a_chat_cut_at_its_limit_says_length() -> None:
     assert made.choices[0].finish_reason == "length"
 
 
+async def test_a_chat_that_a_filter_cuts_off_says_so_in_both_apis() -> None:
+    one = api(FakeBackend(says("one two", reason="content_filter"), says("three", reason="content_filter")))
+    async with sdk(one) as client:
+        made = await client.chat.completions.create(model="auto", messages=ASKED)
+        assert (made.choices[0].finish_reason, made.choices[0].message.content) == ("content_filter", "one two")
+        response = await client.responses.create(model="auto", input="hi")
+    assert response.status == "incomplete"
+    assert response.incomplete_details
+    assert response.incomplete_details.reason == "content_filter"
+    assert response.output_text == "three"
+
+
+SHAPED: dict[str, Any] = {
+    "frequency_penalty": -2,
+    "function_call": "none",
+    "functions": [{"name": "name"}],
+    "logprobs": True,
+    "seed": 7,
+    "stop": "\n",
+    "web_search_options": {"search_context_size": "low"},
+}
+
+
+async def test_a_chat_of_no_tokens_is_empty_asks_no_backend_and_has_nothing_to_shape() -> None:
+    backend = FakeBackend(says("never"))
+    one = api(backend)
+    answer = await one.http.post(
+        "/v1/chat/completions", json={"messages": ASKED, "max_completion_tokens": 0, "store": True, **SHAPED}
+    )
+    [choice] = answer.json()["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"], choice["logprobs"]) == ("", "length", None)
+    assert answer.headers["x-ganglion-ignored"] == ", ".join(sorted(SHAPED))
+    assert backend.calls == []
+    kept = (await one.http.get(f"/v1/chat/completions/{answer.json()['id']}")).json()
+    assert kept["choices"] == answer.json()["choices"]
+
+
 async def test_a_chat_goes_on_where_its_backend_broke_off() -> None:
     async with sdk(api(FakeBackend(breaks("one two"), says(" three")))) as client:
         stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
@@ -109,6 +146,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": ASKED, "n": 2}, "n"),
     ({"messages": ASKED, "logprobs": True}, "logprobs"),
     ({"messages": ASKED, "tools": [{}]}, "tools[0].type"),
+    ({"messages": ASKED, "logit_bias": {"42": -1}}, "logit_bias"),
+    ({"messages": ASKED, "web_search_options": {}}, "web_search_options"),
+    ({"messages": ASKED, "modalities": ["text", "audio"]}, "modalities"),
+    ({"messages": ASKED, "moderation": {"model": "m", "policy": {"input": {"mode": "block"}}}}, "moderation"),
+    ({"messages": ASKED, "max_tokens": 0, "n": 2}, "n"),
+    ({"messages": ASKED, "max_tokens": 1, "stop": "x", "max_completion_tokens": 5}, "stop"),
     ({"messages": ASKED, "temperature": 3}, "temperature"),
 ]
 
@@ -129,3 +172,16 @@ def test_what_is_so_anyway_is_accepted() -> None:
         "stop": None,
     }
     assert asked_from_chat({"messages": ASKED, **neutral}).turn.ignored == ()
+
+
+def test_what_can_not_change_an_answer_is_passed_over_and_named() -> None:
+    scores = {"model": "m", "policy": {"input": {"mode": "score"}, "output": {"mode": "score"}}}
+    harmless: dict[str, Any] = {
+        "audio": {"format": "wav", "voice": "alloy"},
+        "logit_bias": {"42": 0},
+        "moderation": scores,
+        "prediction": {"type": "content", "content": "x"},
+        "stream_options": {"include_obfuscation": True},
+    }
+    ignored = asked_from_chat({"messages": ASKED, **harmless}).turn.ignored
+    assert set(ignored) == {"audio", "logit_bias", "moderation", "prediction", "stream_options.include_obfuscation"}

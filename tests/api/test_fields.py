@@ -1,12 +1,15 @@
 """Is every field of a request honoured, named as ignored, or refused by its name?"""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
-from api.fields import RESPONSE_FIELDS, Treatment, ignored_fields, ignored_header
+from api.chat_requests import CHAT_FIELDS
+from api.fields import RESPONSE_FIELDS, Rule, Treatment, ignored_fields, ignored_header
 from api.requests import ResponseRequest
 from domain.errors import Invalid
 
@@ -18,6 +21,8 @@ REFUSED: list[tuple[str, Any]] = [
     ("top_logprobs", 3),
     ("context_management", [{"type": "compaction"}]),
     ("text.verbosity", "low"),
+    ("moderation", {"model": "m"}),
+    ("moderation", {"model": "m", "policy": {"input": {"mode": "block"}, "output": {"mode": "score"}}}),
     ("reasoning.effort", "high"),
 ]
 
@@ -93,10 +98,19 @@ def test_a_caller_cannot_make_the_header_long() -> None:
     assert header.endswith("and 980 more")
 
 
-def test_the_documentation_shows_every_rule() -> None:
+@pytest.mark.parametrize(
+    ("heading", "rules"), [("POST /v1/responses", RESPONSE_FIELDS), ("POST /v1/chat/completions", CHAT_FIELDS)]
+)
+def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, Rule]) -> None:
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
-    shown = [line.split("|") for line in text.splitlines() if line.startswith("| `")]
+    section = text.partition(f"## Fields of `{heading}`\n")[2].partition("\n## ")[0]
+    shown = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
     treatments = {cells[1].strip(" `"): cells[2].replace(";", " ").split()[0] for cells in shown}
-    for name, rule in RESPONSE_FIELDS.items():
-        if rule.treatment is not Treatment.GROUP:
-            assert treatments.get(name) == rule.treatment.value, name
+    assert treatments == {
+        name: rule.treatment.value for name, rule in rules.items() if rule.treatment is not Treatment.GROUP
+    }
+
+
+def test_every_field_of_a_chat_in_the_official_sdk_has_a_rule() -> None:
+    known = {name.partition(".")[0] for name in CHAT_FIELDS}
+    assert set(get_type_hints(CompletionCreateParamsBase)) - known == set()

@@ -310,3 +310,11 @@ async def test_a_model_may_have_to_be_named() -> None:
     assert (await one.create({"input": "hi", "model": "auto"})).status_code == 200
     chat = await one.http.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]})
     assert chat.status_code == 400
+
+
+@pytest.mark.parametrize(("asked", "shown"), [({}, "auto"), ({"truncation": "disabled"}, "disabled")])
+async def test_a_response_says_whether_it_may_leave_out_the_oldest_turns(asked: dict[str, str], shown: str) -> None:
+    one = api()
+    made = (await one.create({"input": "hi", **asked})).json()
+    assert made["truncation"] == shown
+    assert (await one.http.get(f"/v1/responses/{made['id']}")).json()["truncation"] == shown

@@ -28,6 +28,7 @@ UNKNOWN = [
     ("GET", "/v1/responses/resp_1/cancel", 405, "POST"),
     ("POST", "/v1/responses/resp_1/route", 405, "GET"),
     ("POST", "/v1/models", 405, "GET"),
+    ("PUT", "/v1/models/model", 405, "DELETE, GET"),
     ("DELETE", "/healthz", 405, "GET"),
     ("OPTIONS", "/v1/responses", 405, "POST"),
     ("GET", "/v1/responses/resp_1/other", 404, None),
@@ -61,6 +62,15 @@ async def test_the_models_are_the_fleets() -> None:
         assert (await one.http.get(f"/v1/models/{model['id']}")).json() == model
     missing = await one.http.get("/v1/models/gpt-9")
     assert (missing.status_code, missing.json()["error"]["message"]) == (404, "The model 'gpt-9' does not exist.")
+
+
+async def test_no_caller_deletes_a_model_and_is_told_so() -> None:
+    one = api()
+    kept = await one.http.delete("/v1/models/model@main")
+    assert (kept.status_code, kept.json()) == (200, {"id": "model@main", "object": "model", "deleted": False})
+    assert (await one.http.delete("/v1/models/gpt-9")).status_code == 404
+    assert (await one.http.delete("/v1/models/model", headers={"authorization": ""})).status_code == 401
+    assert (await one.http.get("/v1/models/model")).status_code == 200
 
 
 async def test_every_listed_model_can_be_asked_for() -> None:

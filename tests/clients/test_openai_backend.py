@@ -149,7 +149,8 @@ async def test_frames_without_text_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "end"), [("stop", "stop"), ("length", "length"), ("content_filter", "stop"), ("tool_calls", "stop")]
+    ("reason", "end"),
+    [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("tool_calls", "stop")],
 )
 async def test_only_a_limit_cuts_an_answer(reason: str, end: str) -> None:
     pieces = await read(frame("a", reason=reason), DONE)

@@ -16,6 +16,7 @@ CURSOR = "after=after"
 CONVERSATION, ITEM, CHAT = "conv_123", "msg_abc", "completion_id"
 COUNTED = '"conversation":"string"'
 MODEL = "gpt-4o-mini"
+FINE_TUNED = "ft:gpt-4o-mini:acemeco:suffix:abc123"
 SLOW = "FAIL hang-before"
 """What the scripted model never answers: a turn that can be cancelled."""
 
@@ -41,7 +42,7 @@ class Aliases:
     async def names(self, path: str, body: str) -> dict[str, str]:
         """Return what stands for the aliases that a request names."""
         told = f"{path} {body}".replace(PARENT, "")
-        names: dict[str, str] = {}
+        names: dict[str, str] = {FINE_TUNED: MODEL}
         for alias in RESPONSES:
             if alias in told:
                 names[alias] = await self.response(running=path.endswith("/cancel"))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from clients.backends import BackendError, Call, End, Text
 from domain.log import Usage
@@ -11,12 +12,12 @@ from domain.postures import Failure, FailureKind
 type Act = Text | End | Failure | asyncio.Event
 
 
-def says(text: str, *, reason: str = "stop") -> list[Act]:
-    """Return an answer, a word a piece, that ends by itself (`stop`) or at its limit (`length`)."""
+def says(text: str, *, reason: Literal["stop", "length", "content_filter"] = "stop") -> list[Act]:
+    """Return an answer, a word a piece, that ends by itself (`stop`), at its limit (`length`) or at a filter."""
     words = text.split(" ")
     pieces: list[Act] = [Text(text=word if index == 0 else f" {word}") for index, word in enumerate(words)]
     usage = Usage(input_tokens=7, output_tokens=len(words))
-    return [*pieces, End(reason="length" if reason == "length" else "stop", usage=usage)]
+    return [*pieces, End(reason=reason, usage=usage)]
 
 
 def breaks(text: str, kind: FailureKind = FailureKind.RESET) -> list[Act]:
