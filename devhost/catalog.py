@@ -8,7 +8,7 @@ from devhost.supervisor.messages import Ready
 
 DURABLE_NAME = {"orchestrationTrigger": "orchestration", "activityTrigger": "activity", "entityTrigger": "entityName"}
 SUPPORTED = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", *DURABLE_NAME})
-SUPPORTED_BINDINGS = SUPPORTED | {"durableClient", "http"}
+SUPPORTED_BINDINGS = {one.lower() for one in SUPPORTED} | {"durableclient", "orchestrationclient", "http"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,4 +67,4 @@ def durable(functions: list[Function], type_: str) -> dict[str, Function]:
 
 def unsupported(function: Function) -> list[str]:
     """The kinds of bindings of a function that this host does not serve."""
-    return [str(one["type"]) for one in function.bindings if one["type"] not in SUPPORTED_BINDINGS]
+    return [str(one["type"]) for one in function.bindings if str(one["type"]).lower() not in SUPPORTED_BINDINGS]

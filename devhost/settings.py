@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,9 @@ from typing import Any, cast
 from devhost.versions import Match, OnMismatch, Versions
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
+STRING = r'"(?:\\.|[^"\\])*"'
+COMMENT = re.compile(STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+LAST_COMMA = re.compile(STRING + r"|,(?=\s*[}\]])", re.DOTALL)
 SECONDS_OF = (3600.0, 60.0, 1.0)
 KNOWN = {
     "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
@@ -72,10 +76,16 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        value: Any = json.loads(plain_json(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
     return json_object(value, str(path))
+
+
+def plain_json(text: str) -> str:
+    """Without the comments and last commas that .NET allows."""
+    without = COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
+    return LAST_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", without)
 
 
 def json_object(value: Any, what: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """How does the engine reach the user's orchestrators and activities through the 1.x protocol?"""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
@@ -30,7 +31,7 @@ from devhost.protocol_v1.decision import (
 from devhost.protocol_v1.entities import context_from_batch, failed_batch, outcome_from_text
 from devhost.protocol_v1.history import context_from_turn
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, run_http
-from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
+from devhost.supervisor.messages import Answer, Invocation, Raised, Returned, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
 from devhost.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
@@ -48,6 +49,17 @@ def names_of(catalog: Catalog, version: str | None) -> Names:
 def activity_failed(name: str, raised: Raised) -> Failed:
     details = {"Message": raised.message, "StackTrace": raised.stack}
     return Failed(reason=f"Activity function '{name}' failed:  {raised.message}", details=json.dumps(details))
+
+
+def json_text(answer: Returned) -> str | None:
+    """An activity that has an output of another kind too may return a plain text, bytes or a number."""
+    match answer.type:
+        case "string":
+            return json.dumps(answer.text)
+        case "bytes":
+            return json.dumps(b64encode(answer.body).decode())
+        case _:
+            return answer.text
 
 
 class WorkerExecutor:
@@ -131,7 +143,7 @@ class WorkerExecutor:
         except TimedOutError:
             text = f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {work.name}"
             return activity_failed(work.name, Raised(message=text, stack=""))
-        return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=answer.text)
+        return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=json_text(answer))
 
     async def entity(self, batch: Batch) -> BatchOutcome:
         await self.ready()

@@ -17,9 +17,12 @@ class Bound:
     clients: tuple[str, ...]
 
 
+CLIENTS = frozenset({"durableclient", "orchestrationclient"})
+
+
 def bound_from_bindings(bindings: list[dict[str, Any]]) -> Bound:
     trigger = next(b["name"] for b in bindings if str(b["type"]).lower().endswith("trigger"))
-    return Bound(trigger=trigger, clients=tuple(b["name"] for b in bindings if b["type"] == "durableClient"))
+    return Bound(trigger=trigger, clients=tuple(b["name"] for b in bindings if str(b["type"]).lower() in CLIENTS))
 
 
 def http_data(http: dict[str, Any], body: bytes) -> protos.TypedData:
@@ -79,6 +82,7 @@ def value_result(value: Any) -> tuple[Header, bytes]:
     if value.kind == "http":
         return http_result(value.http)
     data = getattr(value, value.kind)
+    data = int(data) if isinstance(data, bool) else data
     return {"type": value.kind}, data if isinstance(data, bytes) else str(data).encode()
 
 

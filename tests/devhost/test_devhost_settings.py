@@ -60,6 +60,13 @@ def test_the_process_environment_wins_over_the_settings_file() -> None:
     assert (found["A"], found["B"], found["PYTHONUNBUFFERED"]) == ("process", "file", "1")
 
 
+def test_comments_and_last_commas_are_allowed_as_by_the_real_host(tmp_path: Path) -> None:
+    path = tmp_path / "host.json"
+    text = '{ // one\n "a": "http://x/*y*/,]", /* two\n lines */ "b": [1, 2,], }'
+    path.write_text(text, encoding="utf-8")
+    assert read_json(path) == {"a": "http://x/*y*/,]", "b": [1, 2]}
+
+
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "host.json"
