@@ -37,6 +37,8 @@ logger = logging.getLogger("ganglion.api")
 
 NO_RETRY: Headers = {"x-should-retry": "false"}
 CHALLENGE: Headers = {"www-authenticate": 'Bearer error="invalid_token"'}
+EXPOSED = "x-request-id, x-should-retry, retry-after, x-ganglion-ignored"
+"""What a page of another origin may read of the headers, where the platform lets that origin call."""
 UNEXPECTED = "The server had an error while it handled the request."
 
 
@@ -111,6 +113,7 @@ def guarded(handler: Handler, *, name: str, clock: Clock) -> Handler:
                 log_unexpected(error, name, request_id)
                 response = error_answer(SERVER_ERROR, UNEXPECTED)
             response.headers["x-request-id"] = request_id
+            response.headers["access-control-expose-headers"] = EXPOSED
             opened.set_attribute("http.response.status_code", response.status_code)
         return response
 

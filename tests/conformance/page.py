@@ -60,3 +60,11 @@ def write_section(text: str) -> None:
         [head.rstrip("\n") + "\n", *(sections[name].rstrip("\n") + "\n" for name in sorted(sections))]
     )
     PAGE.write_text(joined, encoding="utf-8")
+
+
+def grid(corner: str, cells: Mapping[tuple[str, str], str]) -> str:
+    """Return a table of cells by row and column, in the order in which they first stand."""
+    rows, columns = list(dict.fromkeys(row for row, _ in cells)), list(dict.fromkeys(column for _, column in cells))
+    head = [f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    body = [f"| {row} | {' | '.join(cells.get((row, column), '·') for column in columns)} |" for row in rows]
+    return "\n".join([*head, *body, ""])

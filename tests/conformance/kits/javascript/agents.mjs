@@ -1,0 +1,68 @@
+// Does the OpenAI Agents SDK work, with the Responses API and with Chat Completions?
+import assert from "node:assert/strict";
+import { Agent, OpenAIConversationsSession, run, setOpenAIAPI, setTracingDisabled, tool } from "@openai/agents";
+import { z } from "zod";
+import { command, counted, holds, model, says, tell } from "./telling.mjs";
+
+setTracingDisabled(true);
+const weather = tool({
+  name: "weather",
+  description: "Tells the weather.",
+  parameters: z.object({ city: z.string() }),
+  execute: async ({ city }) => `sunny in ${city}`,
+});
+const modelSettings = { temperature: 0 };
+const agent = (more = {}) => new Agent({ name: "guide", instructions: "Be brief.", model, modelSettings, ...more });
+
+const checksOf = (api) => {
+  const using = async (...given) => (setOpenAIAPI(api), run(...given));
+  return {
+    async text() {
+      says((await using(agent(), command("COUNT 7"))).finalOutput, counted(7));
+    },
+    async stream() {
+      const running = await using(agent(), command("COUNT 30"), { stream: true });
+      let text = "";
+      for await (const piece of running.toTextStream()) text += piece;
+      await running.completed;
+      says(text, counted(30));
+      says(running.finalOutput, counted(30));
+    },
+    async tools() {
+      says((await using(agent({ tools: [weather] }), "CALL weather")).finalOutput, "weather said: sunny in city");
+    },
+    async "streamed tools"() {
+      const running = await using(agent({ tools: [weather] }), "CALL weather", { stream: true });
+      await running.completed;
+      says(running.finalOutput, "weather said: sunny in city");
+    },
+    async "forced tool"() {
+      const forced = { tools: [weather], modelSettings: { toolChoice: "required" }, toolUseBehavior: "stop_on_first_tool" };
+      assert.match((await using(agent(forced), "Rome?")).finalOutput, /^sunny in /);
+    },
+    async "structured output"() {
+      const outputType = z.object({ city: z.string(), days: z.number().int().min(1) });
+      holds((await using(agent({ outputType }), "Plan a trip.")).finalOutput, { city: "city", days: 1 });
+    },
+    async handoff() {
+      const clerk = agent({ name: "clerk", handoffDescription: "Knows trips." });
+      const found = await using(agent({ handoffs: [clerk] }), "CALL transfer_to_clerk");
+      assert.equal(found.lastAgent.name, "clerk");
+    },
+    async conversation() {
+      const first = await using(agent(), "ECHO green");
+      says((await using(agent(), [...first.history, { role: "user", content: "RECALL" }])).finalOutput, "ECHO green");
+      if (api === "responses") await remembers(using, first.lastResponseId);
+    },
+  };
+};
+
+async function remembers(using, previousResponseId) {
+  says((await using(agent(), "RECALL", { previousResponseId })).finalOutput, "ECHO green");
+  const session = new OpenAIConversationsSession();
+  await using(agent({ tools: [weather] }), "CALL weather", { session });
+  says((await using(agent(), "RECALL", { session })).finalOutput, "CALL weather");
+}
+
+const { responses, chat } = { responses: checksOf("responses"), chat: checksOf("chat_completions") };
+await tell({ responses, chat });

@@ -1,0 +1,82 @@
+// Does the Vercel AI SDK work with each of its providers that speak to such a server?
+import assert from "node:assert/strict";
+import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { createOpenResponses } from "@ai-sdk/open-responses";
+import { generateText, isStepCount, Output, streamText, tool } from "ai";
+import { z } from "zod";
+import { apiKey, baseURL, command, counted, holds, model as name, says, tell } from "./telling.mjs";
+
+const openai = createOpenAI({ baseURL, apiKey });
+const models = {
+  "@ai-sdk/openai, responses": openai.responses(name),
+  "@ai-sdk/openai, chat": openai.chat(name),
+  "@ai-sdk/open-responses": createOpenResponses({ name: "ganglion", url: `${baseURL}/responses`, apiKey })(name),
+  "@ai-sdk/openai-compatible": createOpenAICompatible({
+    name: "ganglion",
+    baseURL,
+    apiKey,
+    supportsStructuredOutputs: true,
+  }).chatModel(name),
+};
+const weather = tool({
+  description: "Tells the weather.",
+  inputSchema: z.object({ city: z.string() }),
+  execute: async ({ city }) => `sunny in ${city}`,
+});
+const schema = z.object({ city: z.string(), days: z.number().int().min(1) });
+const loop = { tools: { weather }, stopWhen: isStepCount(3), prompt: "CALL weather" };
+
+const checksOf = (kit, model) => ({
+  async text() {
+    const { text, usage } = await generateText({ model, prompt: command("COUNT 7"), temperature: 0 });
+    says(text, counted(7));
+    assert.ok(usage.outputTokens > 0);
+  },
+  async stream() {
+    const { textStream, finishReason } = streamText({ model, prompt: command("COUNT 30"), temperature: 0 });
+    let text = "";
+    for await (const delta of textStream) text += delta;
+    says(text, counted(30));
+    assert.equal(await finishReason, "stop");
+  },
+  async tools() {
+    const { text, steps } = await generateText({ model, ...loop });
+    says(text, "weather said: sunny in city");
+    assert.equal(steps.length, 2);
+  },
+  async "streamed tools"() {
+    says(await streamText({ model, ...loop }).text, "weather said: sunny in city");
+  },
+  async "forced tool"() {
+    const asked = { prompt: "Rome?", tools: { weather }, toolChoice: "required" };
+    const { toolCalls } = await generateText({ model, ...asked });
+    holds(toolCalls[0].input, { city: "city" });
+  },
+  async "structured output"() {
+    const { output } = await generateText({ model, prompt: "Plan a trip.", output: Output.object({ schema }) });
+    holds(output, { city: "city", days: 1 });
+  },
+  async conversation() {
+    const first = await generateText({ model, prompt: "ECHO green" });
+    const messages = [{ role: "user", content: "ECHO green" }, ...first.response.messages];
+    const { text } = await generateText({ model, messages: [...messages, { role: "user", content: "RECALL" }] });
+    says(text, "ECHO green");
+    if (kit === "@ai-sdk/openai, responses") await goesOn(model, first.providerMetadata.openai.responseId);
+  },
+});
+
+async function goesOn(model, previousResponseId) {
+  const { text } = await generateText({ model, prompt: "RECALL", providerOptions: { openai: { previousResponseId } } });
+  says(text, "ECHO green");
+  const made = await fetch(`${baseURL}/conversations`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${apiKey}`, "content-type": "application/json" },
+    body: "{}",
+  });
+  const providerOptions = { openai: { conversation: (await made.json()).id } };
+  await generateText({ model, prompt: "ECHO blue", providerOptions });
+  says((await generateText({ model, prompt: "RECALL", providerOptions })).text, "ECHO blue");
+}
+
+await tell(Object.fromEntries(Object.entries(models).map(([kit, model]) => [kit, checksOf(kit, model)])));

@@ -1,0 +1,61 @@
+// Does LangChain work, with the Responses API and with Chat Completions?
+import assert from "node:assert/strict";
+import { HumanMessage, ToolMessage } from "@langchain/core/messages";
+import { tool } from "@langchain/core/tools";
+import { ChatOpenAI } from "@langchain/openai";
+import { z } from "zod";
+import { apiKey, baseURL, command, counted, holds, model as name, says, tell } from "./telling.mjs";
+
+const weather = tool(async ({ city }) => `sunny in ${city}`, {
+  name: "weather",
+  description: "Tells the weather.",
+  schema: z.object({ city: z.string() }),
+});
+const Trip = z.object({ city: z.string(), days: z.number().int().min(1) });
+
+const checksOf = (useResponsesApi) => {
+  const model = new ChatOpenAI({ model: name, temperature: 0, apiKey, useResponsesApi, configuration: { baseURL } });
+  return {
+    async text() {
+      const answer = await model.invoke(command("COUNT 7"));
+      says(answer.text, counted(7));
+      assert.ok(answer.usage_metadata.output_tokens > 0);
+    },
+    async stream() {
+      let text = "";
+      for await (const chunk of await model.stream(command("COUNT 30"))) text += chunk.text;
+      says(text, counted(30));
+    },
+    async tools() {
+      const able = model.bindTools([weather]);
+      const asked = [new HumanMessage("CALL weather")];
+      const call = await able.invoke(asked);
+      const results = await Promise.all(call.tool_calls.map((each) => weather.invoke(each)));
+      assert.ok(results[0] instanceof ToolMessage);
+      says((await able.invoke([...asked, call, ...results])).text, "weather said: sunny in city");
+    },
+    async "streamed tools"() {
+      let whole;
+      for await (const chunk of await model.bindTools([weather]).stream("CALL weather"))
+        whole = whole ? whole.concat(chunk) : chunk;
+      assert.deepEqual(whole.tool_calls.map(({ name, args }) => ({ name, args })), [{ name: "weather", args: { city: "city" } }]);
+    },
+    async "forced tool"() {
+      const answer = await model.bindTools([weather], { tool_choice: "required" }).invoke("Rome?");
+      holds(answer.tool_calls[0].args, { city: "city" });
+    },
+    async "structured output"() {
+      holds(await model.withStructuredOutput(Trip).invoke("Plan a trip."), { city: "city", days: 1 });
+    },
+    async conversation() {
+      const first = await model.invoke("ECHO green");
+      const before = [new HumanMessage("ECHO green"), first];
+      says((await model.invoke([...before, new HumanMessage("RECALL")])).text, "ECHO green");
+      if (!useResponsesApi) return;
+      const previous_response_id = first.response_metadata.id;
+      says((await model.invoke("RECALL", { previous_response_id })).text, "ECHO green");
+    },
+  };
+};
+
+await tell({ responses: checksOf(true), chat: checksOf(false) });

@@ -1,0 +1,140 @@
+// Does the official SDK work, unmodified?
+import assert from "node:assert/strict";
+import OpenAI from "openai";
+import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
+import { z } from "zod";
+import { command, counted, holds, model, says, tell } from "./telling.mjs";
+
+const client = new OpenAI();
+const parameters = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+  additionalProperties: false,
+};
+const weather = { type: "function", name: "weather", description: "Tells the weather.", parameters, strict: true };
+const chatWeather = { type: "function", function: { name: "weather", description: "Tells the weather.", parameters } };
+const Trip = z.object({ city: z.string(), days: z.number().int().min(1) });
+
+const responses = {
+  async text() {
+    const response = await client.responses.create({ model, input: command("COUNT 7"), temperature: 0 });
+    says(response.output_text, counted(7));
+    assert.equal(response.status, "completed");
+  },
+  async stream() {
+    const stream = client.responses.stream({ model, input: command("COUNT 30"), temperature: 0 });
+    const numbers = [];
+    for await (const event of stream) numbers.push(event.sequence_number);
+    assert.deepEqual(numbers, [...numbers.keys()]);
+    says((await stream.finalResponse()).output_text, counted(30));
+  },
+  async tools() {
+    const asked = await client.responses.create({ model, input: "CALL weather", tools: [weather] });
+    const call = asked.output.find((item) => item.type === "function_call");
+    assert.deepEqual(JSON.parse(call.arguments), { city: "city" });
+    const result = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
+    const told = await client.responses.create({
+      model,
+      input: [{ role: "user", content: "CALL weather" }, ...asked.output, result],
+      tools: [weather],
+    });
+    says(told.output_text, "weather said: sunny");
+  },
+  async "streamed tools"() {
+    const stream = client.responses.stream({ model, input: "CALL weather", tools: [weather] });
+    let deltas = "";
+    for await (const event of stream) if (event.type === "response.function_call_arguments.delta") deltas += event.delta;
+    const call = (await stream.finalResponse()).output.find((item) => item.type === "function_call");
+    assert.equal(deltas, call.arguments);
+  },
+  async "forced tool"() {
+    const asked = await client.responses.create({ model, input: "Rome?", tools: [weather], tool_choice: "required" });
+    const call = asked.output.find((item) => item.type === "function_call");
+    holds(JSON.parse(call.arguments), { city: "city" });
+  },
+  async "structured output"() {
+    const response = await client.responses.parse({
+      model,
+      input: "Plan a trip.",
+      text: { format: zodTextFormat(Trip, "trip") },
+    });
+    holds(response.output_parsed, { city: "city", days: 1 });
+  },
+  async conversation() {
+    const conversation = await client.conversations.create();
+    await client.responses.create({ model, input: "ECHO green", conversation: conversation.id });
+    const second = await client.responses.create({ model, input: "RECALL", conversation: conversation.id });
+    says(second.output_text, "ECHO green");
+    const items = [];
+    for await (const item of client.conversations.items.list(conversation.id, { order: "asc", limit: 2 })) items.push(item);
+    assert.deepEqual(items.map((item) => item.role), ["user", "assistant", "user", "assistant"]);
+  },
+  async resume() {
+    const started = await client.responses.create({ model, input: "COUNT 40", background: true, stream: true });
+    let id, after;
+    for await (const event of started) {
+      if (event.type === "response.created") id = event.response.id;
+      after = event.sequence_number;
+      if (after === 4) break;
+    }
+    const numbers = [];
+    for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: after }))
+      numbers.push(event.sequence_number);
+    assert.deepEqual(numbers, numbers.map((_, index) => index + 5));
+    says((await client.responses.retrieve(id)).output_text, counted(40));
+  },
+};
+
+const messages = (content) => [{ role: "user", content }];
+const chat = {
+  async text() {
+    const chat = await client.chat.completions.create({ model, messages: messages(command("COUNT 7")), temperature: 0 });
+    says(chat.choices[0].message.content, counted(7));
+  },
+  async stream() {
+    const runner = client.chat.completions.stream({
+      model,
+      messages: messages(command("COUNT 30")),
+      temperature: 0,
+      stream_options: { include_usage: true },
+    });
+    let text = "";
+    for await (const chunk of runner) text += chunk.choices[0]?.delta.content ?? "";
+    says(text, counted(30));
+    assert.ok((await runner.totalUsage()).completion_tokens > 0);
+  },
+  async tools() {
+    const called = [];
+    const execute = ({ city }) => (called.push(city), "sunny");
+    const tool = { ...chatWeather, function: { ...chatWeather.function, function: execute, parse: JSON.parse } };
+    const runner = client.chat.completions.runTools({ model, messages: messages("CALL weather"), tools: [tool] });
+    says(await runner.finalContent(), "weather said: sunny");
+    assert.deepEqual(called, ["city"]);
+  },
+  async "streamed tools"() {
+    const runner = client.chat.completions.stream({ model, messages: messages("CALL weather"), tools: [chatWeather] });
+    const { tool_calls } = await runner.finalMessage();
+    assert.deepEqual(JSON.parse(tool_calls[0].function.arguments), { city: "city" });
+  },
+  async "forced tool"() {
+    const choice = { tools: [chatWeather], tool_choice: "required" };
+    const chat = await client.chat.completions.create({ model, messages: messages("Rome?"), ...choice });
+    holds(JSON.parse(chat.choices[0].message.tool_calls[0].function.arguments), { city: "city" });
+  },
+  async "structured output"() {
+    const chat = await client.chat.completions.parse({
+      model,
+      messages: messages("Plan a trip."),
+      response_format: zodResponseFormat(Trip, "trip"),
+    });
+    holds(chat.choices[0].message.parsed, { city: "city", days: 1 });
+  },
+  async conversation() {
+    const before = [...messages("ECHO green"), { role: "assistant", content: "green" }];
+    const chat = await client.chat.completions.create({ model, messages: [...before, ...messages("RECALL")] });
+    says(chat.choices[0].message.content, "ECHO green");
+  },
+};
+
+await tell({ responses, chat });

@@ -1,0 +1,35 @@
+// Which checks does a kit pass? One line of JSON for each.
+import assert from "node:assert/strict";
+
+export const baseURL = process.env.OPENAI_BASE_URL;
+export const apiKey = process.env.OPENAI_API_KEY;
+export const model = process.env.MODEL;
+const wanted = process.env.CHECKS?.split(",");
+const exact = model !== "auto";
+
+export const counted = (number) => Array.from({ length: number }, (_, index) => index + 1).join(" ");
+
+// A command of the scripted model; a real one is asked what it answers in a few words.
+export const command = (text) => (exact ? text : "What is the capital of France?");
+
+// What a real model says is its own affair, as long as it says something.
+export function says(text, expected) {
+  if (exact) assert.equal(text, expected);
+  else assert.ok(text.length > 0, "no text came");
+}
+
+export function holds(value, expected) {
+  if (exact) assert.deepEqual(value, expected);
+  else assert.deepEqual(Object.keys(value), Object.keys(expected));
+}
+
+export async function tell(kits, leave = () => {}) {
+  for (const [kit, checks] of Object.entries(kits))
+    for (const [check, run] of Object.entries(checks)) {
+      if (wanted && !wanted.includes(check)) continue;
+      const problem = await Promise.resolve().then(run).then(() => null, (error) => `${error?.stack ?? error}`);
+      console.log(JSON.stringify({ kit, check, problem }));
+    }
+  await leave();
+  process.exit(0);
+}

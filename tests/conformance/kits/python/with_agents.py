@@ -1,0 +1,108 @@
+"""Does the OpenAI Agents SDK work, with the Responses API and with Chat Completions?"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agents import (
+    Agent,
+    ModelSettings,
+    OpenAIConversationsSession,
+    Runner,
+    function_tool,
+    set_default_openai_api,
+    set_tracing_disabled,
+)
+from pydantic import BaseModel, Field
+from telling import MODEL, Check, command, counted, holds, says, tell
+
+set_tracing_disabled(True)
+
+
+@function_tool
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"sunny in {city}"
+
+
+class Trip(BaseModel):
+    city: str
+    days: int = Field(ge=1)
+
+
+def agent(**more: Any) -> Agent[None]:
+    settings = {"model_settings": ModelSettings(temperature=0), **more}
+    return Agent(name="guide", instructions="Be brief.", model=MODEL, **settings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    api: Literal["responses", "chat_completions"]
+
+    async def run(self, asked: Agent[None], given: Any, **more: Any) -> Any:
+        set_default_openai_api(self.api)
+        return await Runner.run(asked, given, **more)
+
+    async def text(self) -> None:
+        says((await self.run(agent(), command("COUNT 7"))).final_output, counted(7))
+
+    async def stream(self) -> None:
+        set_default_openai_api(self.api)
+        running = Runner.run_streamed(agent(), command("COUNT 30"))
+        raw = [event.data async for event in running.stream_events() if event.type == "raw_response_event"]
+        says("".join(each.delta for each in raw if each.type == "response.output_text.delta"), counted(30))
+        says(running.final_output, counted(30))
+
+    async def tools(self) -> None:
+        answer = await self.run(agent(tools=[weather]), "CALL weather")
+        says(answer.final_output, "weather said: sunny in city")
+
+    async def streamed_tools(self) -> None:
+        set_default_openai_api(self.api)
+        running = Runner.run_streamed(agent(tools=[weather]), "CALL weather")
+        kinds = [event.item.type async for event in running.stream_events() if event.type == "run_item_stream_event"]
+        assert kinds == ["tool_call_item", "tool_call_output_item", "message_output_item"]
+        says(running.final_output, "weather said: sunny in city")
+
+    async def forced_tool(self) -> None:
+        forced = ModelSettings(tool_choice="required")
+        asked = agent(tools=[weather], model_settings=forced, tool_use_behavior="stop_on_first_tool")
+        assert (await self.run(asked, "Rome?")).final_output.startswith("sunny in ")
+
+    async def structured_output(self) -> None:
+        trip = (await self.run(agent(output_type=Trip), "Plan a trip.")).final_output
+        holds(trip.model_dump(), {"city": "city", "days": 1})
+
+    async def handoff(self) -> None:
+        clerk = Agent(name="clerk", model=MODEL)
+        assert (await self.run(agent(handoffs=[clerk]), "CALL transfer_to_clerk")).last_agent.name == "clerk"
+
+    async def conversation(self) -> None:
+        first = await self.run(agent(), "ECHO green")
+        again = await self.run(agent(), [*first.to_input_list(), {"role": "user", "content": "RECALL"}])
+        says(again.final_output, "ECHO green")
+        if self.api == "responses":
+            await self.remembers(first.last_response_id)
+
+    async def remembers(self, last: str) -> None:
+        says((await self.run(agent(), "RECALL", previous_response_id=last)).final_output, "ECHO green")
+        session = OpenAIConversationsSession()
+        await self.run(agent(tools=[weather]), "CALL weather", session=session)
+        says((await self.run(agent(), "RECALL", session=session)).final_output, "CALL weather")
+
+
+def checks_of(api: Literal["responses", "chat_completions"]) -> dict[str, Check]:
+    checks = Checks(api=api)
+    return {
+        "text": checks.text,
+        "stream": checks.stream,
+        "tools": checks.tools,
+        "streamed tools": checks.streamed_tools,
+        "forced tool": checks.forced_tool,
+        "structured output": checks.structured_output,
+        "handoff": checks.handoff,
+        "conversation": checks.conversation,
+    }
+
+
+if __name__ == "__main__":
+    tell({"responses": checks_of("responses"), "chat": checks_of("chat_completions")})

@@ -1,0 +1,81 @@
+"""Does LangChain work, with the Responses API and with Chat Completions?"""
+
+from dataclasses import dataclass
+
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, Field
+from telling import MODEL, Check, command, counted, holds, says, tell
+
+
+@tool
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"sunny in {city}"
+
+
+class Trip(BaseModel):
+    """A trip."""
+
+    city: str
+    days: int = Field(ge=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    model: ChatOpenAI
+
+    async def text(self) -> None:
+        answer = await self.model.ainvoke(command("COUNT 7"))
+        says(answer.text, counted(7))
+        assert answer.usage_metadata["output_tokens"] > 0
+
+    async def stream(self) -> None:
+        says("".join([chunk.text async for chunk in self.model.astream(command("COUNT 30"))]), counted(30))
+
+    async def tools(self) -> None:
+        able = self.model.bind_tools([weather])
+        call = await able.ainvoke("CALL weather")
+        results = [await weather.ainvoke(each) for each in call.tool_calls]
+        answer = await able.ainvoke([HumanMessage("CALL weather"), call, *results])
+        says(answer.text, "weather said: sunny in city")
+
+    async def streamed_tools(self) -> None:
+        chunks = [chunk async for chunk in self.model.bind_tools([weather]).astream("CALL weather")]
+        whole = sum(chunks[1:], start=chunks[0])
+        assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "city"})]
+
+    async def forced_tool(self) -> None:
+        answer = await self.model.bind_tools([weather], tool_choice="required").ainvoke("Rome?")
+        holds(answer.tool_calls[0]["args"], {"city": "city"})
+
+    async def structured_output(self) -> None:
+        trip = await self.model.with_structured_output(Trip).ainvoke("Plan a trip.")
+        holds(trip.model_dump(), {"city": "city", "days": 1})
+
+    async def conversation(self) -> None:
+        first = await self.model.ainvoke("ECHO green")
+        assert isinstance(first, AIMessage)
+        answer = await self.model.ainvoke([HumanMessage("ECHO green"), first, HumanMessage("RECALL")])
+        says(answer.text, "ECHO green")
+        if self.model.use_responses_api:
+            after = first.response_metadata["id"]
+            says((await self.model.ainvoke("RECALL", previous_response_id=after)).text, "ECHO green")
+
+
+def checks_of(*, responses: bool) -> dict[str, Check]:
+    checks = Checks(model=ChatOpenAI(model=MODEL, temperature=0, use_responses_api=responses))
+    return {
+        "text": checks.text,
+        "stream": checks.stream,
+        "tools": checks.tools,
+        "streamed tools": checks.streamed_tools,
+        "forced tool": checks.forced_tool,
+        "structured output": checks.structured_output,
+        "conversation": checks.conversation,
+    }
+
+
+if __name__ == "__main__":
+    tell({"responses": checks_of(responses=True), "chat": checks_of(responses=False)})

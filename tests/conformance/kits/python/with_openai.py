@@ -1,0 +1,151 @@
+"""Does the official SDK work, unmodified?"""
+
+import json
+from typing import Any
+
+from openai import AsyncOpenAI
+from pydantic import BaseModel, Field
+from telling import MODEL, command, counted, holds, says, tell
+
+client = AsyncOpenAI()
+PARAMETERS = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+WEATHER: Any = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}
+CHAT_WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS, "strict": True}}
+
+
+class Trip(BaseModel):
+    city: str
+    days: int = Field(ge=1)
+
+
+async def text() -> None:
+    response = await client.responses.create(model=MODEL, input=command("COUNT 7"), temperature=0)
+    says(response.output_text, counted(7))
+
+
+async def stream() -> None:
+    async with client.responses.stream(model=MODEL, input=command("COUNT 30"), temperature=0) as events:
+        numbers = [event.sequence_number async for event in events]
+        says((await events.get_final_response()).output_text, counted(30))
+    assert numbers == list(range(len(numbers)))
+
+
+async def tools() -> None:
+    asked = await client.responses.create(model=MODEL, input="CALL weather", tools=[WEATHER])
+    call = asked.output[0]
+    assert call.type == "function_call"
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    after = {"previous_response_id": asked.id, "tools": [WEATHER]}
+    says((await client.responses.create(model=MODEL, input=[result], **after)).output_text, "weather said: sunny")
+
+
+async def streamed_tools() -> None:
+    async with client.responses.stream(model=MODEL, input="CALL weather", tools=[WEATHER]) as events:
+        deltas = [event.delta async for event in events if event.type == "response.function_call_arguments.delta"]
+    assert json.loads("".join(deltas)) == {"city": "city"}
+
+
+async def forced_tool() -> None:
+    asked = await client.responses.create(model=MODEL, input="Rome?", tools=[WEATHER], tool_choice="required")
+    holds(json.loads(asked.output[0].arguments), {"city": "city"})
+
+
+async def structured_output() -> None:
+    parsed = (await client.responses.parse(model=MODEL, input="Plan a trip.", text_format=Trip)).output_parsed
+    holds(parsed.model_dump(), {"city": "city", "days": 1})
+
+
+async def conversation() -> None:
+    made = await client.conversations.create()
+    await client.responses.create(model=MODEL, input="ECHO green", conversation=made.id)
+    second = await client.responses.create(model=MODEL, input="RECALL", conversation=made.id)
+    says(second.output_text, "ECHO green")
+    listed = client.conversations.items.list(made.id, order="asc", limit=2)
+    assert [item.role async for item in listed] == ["user", "assistant", "user", "assistant"]
+
+
+async def resume() -> None:
+    started = await client.responses.create(model=MODEL, input="COUNT 40", background=True)
+    async with client.responses.stream(response_id=started.id, starting_after=4) as events:
+        assert (await anext(events)).sequence_number == 5
+        says((await events.get_final_response()).output_text, counted(40))
+
+
+def user(content: str) -> Any:
+    return {"role": "user", "content": content}
+
+
+async def chat_text() -> None:
+    chat = await client.chat.completions.create(model=MODEL, messages=[user(command("COUNT 7"))], temperature=0)
+    says(chat.choices[0].message.content, counted(7))
+
+
+async def chat_stream() -> None:
+    given = {"messages": [user(command("COUNT 30"))], "temperature": 0, "stream_options": {"include_usage": True}}
+    async with client.chat.completions.stream(model=MODEL, **given) as events:
+        final = await events.get_final_completion()
+    says(final.choices[0].message.content, counted(30))
+    assert final.usage.completion_tokens > 0
+
+
+async def chat_tools() -> None:
+    asked = await client.chat.completions.create(model=MODEL, messages=[user("CALL weather")], tools=[CHAT_WEATHER])
+    message = asked.choices[0].message
+    result = {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "sunny"}
+    messages = [user("CALL weather"), message, result]
+    answer = await client.chat.completions.create(model=MODEL, messages=messages, tools=[CHAT_WEATHER])
+    says(answer.choices[0].message.content, "weather said: sunny")
+
+
+async def chat_streamed_tools() -> None:
+    given = {"messages": [user("CALL weather")], "tools": [CHAT_WEATHER]}
+    async with client.chat.completions.stream(model=MODEL, **given) as events:
+        message = (await events.get_final_completion()).choices[0].message
+    assert json.loads(message.tool_calls[0].function.arguments) == {"city": "city"}
+
+
+async def chat_forced_tool() -> None:
+    given = {"messages": [user("Rome?")], "tools": [CHAT_WEATHER], "tool_choice": "required"}
+    chat = await client.chat.completions.create(model=MODEL, **given)
+    holds(json.loads(chat.choices[0].message.tool_calls[0].function.arguments), {"city": "city"})
+
+
+async def chat_structured_output() -> None:
+    given = {"messages": [user("Plan a trip.")], "response_format": Trip}
+    chat = await client.chat.completions.parse(model=MODEL, **given)
+    holds(chat.choices[0].message.parsed.model_dump(), {"city": "city", "days": 1})
+
+
+async def chat_conversation() -> None:
+    messages = [user("ECHO green"), {"role": "assistant", "content": "green"}, user("RECALL")]
+    chat = await client.chat.completions.create(model=MODEL, messages=messages)
+    says(chat.choices[0].message.content, "ECHO green")
+
+
+RESPONSES = {
+    "text": text,
+    "stream": stream,
+    "tools": tools,
+    "streamed tools": streamed_tools,
+    "forced tool": forced_tool,
+    "structured output": structured_output,
+    "conversation": conversation,
+    "resume": resume,
+}
+CHAT = {
+    "text": chat_text,
+    "stream": chat_stream,
+    "tools": chat_tools,
+    "streamed tools": chat_streamed_tools,
+    "forced tool": chat_forced_tool,
+    "structured output": chat_structured_output,
+    "conversation": chat_conversation,
+}
+
+if __name__ == "__main__":
+    tell({"responses": RESPONSES, "chat": CHAT})

@@ -1,0 +1,95 @@
+"""Which programs use the kits, and what do they tell?"""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.conformance.installing import GIVEN, JAVASCRIPT, NODE, PYTHON, REQUIREMENTS
+
+AT_MOST_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """`problem` is None where a check of a kit passed."""
+
+    kit: str
+    check: str
+    problem: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kit}: {self.check}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """`package` is empty where the program itself says what it uses."""
+
+    file: str
+    package: str = ""
+
+    @property
+    def in_python(self) -> bool:
+        return self.file.endswith(".py")
+
+    @property
+    def command(self) -> tuple[Path, Path]:
+        return (PYTHON, GIVEN / "python" / self.file) if self.in_python else (NODE, JAVASCRIPT / self.file)
+
+    @property
+    def title(self) -> str:
+        if not self.package:
+            return ""
+        language = "Python" if self.in_python else "JavaScript"
+        version = python_version(self.package) if self.in_python else javascript_version(self.package)
+        return f"{self.package} {version} ({language}), "
+
+
+PROGRAMS: Final = (
+    Program(package="openai", file="with_openai.py"),
+    Program(package="openai", file="openai.mjs"),
+    Program(package="ai", file="ai-sdk.mjs"),
+    Program(package="langchain-openai", file="with_langchain.py"),
+    Program(package="@langchain/openai", file="langchain.mjs"),
+    Program(package="openai-agents", file="with_agents.py"),
+    Program(package="@openai/agents", file="agents.mjs"),
+)
+
+
+def python_version(package: str) -> str:
+    found = re.search(rf"^{package}==(\S+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "unknown"
+
+
+def javascript_version(package: str) -> str:
+    given = json.loads((GIVEN / "javascript" / "package.json").read_text(encoding="utf-8"))
+    return given["dependencies"][package]
+
+
+async def found_by(program: Program, environment: Mapping[str, str]) -> list[Finding]:
+    """Run a program to its end; raises AssertionError where it does not come to one by itself."""
+    lines = await said_by(*program.command, environment=environment)
+    told = [json.loads(line) for line in lines if line.startswith('{"kit"')]
+    assert told, f"{program.file} told nothing"
+    return [Finding(kit=f"{program.title}{each['kit']}", check=each["check"], problem=each["problem"]) for each in told]
+
+
+async def said_by(*command: str | Path, environment: Mapping[str, str], folder: Path | None = None) -> list[str]:
+    """Return the lines that a program printed; raises AssertionError unless it ended well and in time."""
+    pipe = asyncio.subprocess.PIPE
+    told = {**os.environ, **environment}
+    child = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=told, cwd=folder)
+    try:
+        said, complained = await asyncio.wait_for(child.communicate(), AT_MOST_S)
+    except TimeoutError:
+        child.kill()
+        said, complained = await child.communicate()
+    text = said.decode(errors="replace")
+    assert child.returncode == 0, f"{command[-1]}: {child.returncode}\n{text[-2000:]}\n{complained.decode()[-4000:]}"
+    return text.splitlines()

@@ -1,0 +1,53 @@
+"""Can a page of another origin use the API from a browser?"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from standins.instance import ROOT
+from standins.ports import free_port
+from standins.stage import Options, Stage
+from tests.conformance.installing import javascript_kits
+from tests.conformance.judging import judge
+from tests.conformance.page import write_section
+from tests.conformance.programs import Program, found_by
+
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
+
+TITLE = "a browser on another origin"
+PAGE = Program(file="browser.mjs")
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return where Chromium is; where it can't be had, the page says so and the test is skipped."""
+    script = ROOT / "scripts" / "chromium.sh"
+    found = subprocess.run([script], capture_output=True, text=True, check=False, cwd=ROOT, timeout=600)  # noqa: S603 - a script of ours
+    if found.returncode:
+        write_section(f"## {TITLE}\n\nNot asked in this run: {found.stderr.strip()}\n")
+        pytest.skip(found.stderr.strip())
+    return found.stdout.strip()
+
+
+def app_in(folder: Path, origin: str) -> Path:
+    """Return the application as it is, with the settings of one who lets that origin call."""
+    folder.mkdir()
+    for each in ROOT.iterdir():
+        if each.name != "local.settings.json" and not each.name.startswith("."):
+            (folder / each.name).symlink_to(each)
+    settings = {"IsEncrypted": False, "Values": {}, "Host": {"CORS": origin}}
+    (folder / "local.settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+async def test_a_page_of_another_origin_streams_resumes_and_cancels(tmp_path: Path, chromium: str) -> None:
+    javascript_kits()
+    port = free_port()
+    app = app_in(tmp_path / "app", f"http://localhost:{port}")
+    quiet = {"GANGLION_TELEMETRY": "none"}
+    with Stage(Options(data=tmp_path / "stage", app=app, rate=100, environment=quiet)) as stage:
+        where = {"CHROMIUM": chromium, "PAGE_PORT": str(port), "MODEL": "scripted"}
+        address = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token()}
+        judge(TITLE, await found_by(PAGE, where | address), {})

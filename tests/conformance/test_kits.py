@@ -1,0 +1,36 @@
+"""Do the kits that people use work, unmodified?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from standins.stage import Stage
+from tests.conformance.aliases import MODEL
+from tests.conformance.installing import javascript_kits, python_kits
+from tests.conformance.judging import judge
+from tests.conformance.programs import PROGRAMS, Finding, found_by
+from tests.conformance.stages import judged
+
+pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1500)]
+
+REASONS: Mapping[str, str] = {
+    "@langchain/openai 1.6.0 (JavaScript), responses: forced tool": "the kit does not send `tool_choice: required` "
+    "with the Responses API; a function's name, which it sends, works",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kits() -> None:
+    python_kits()
+    javascript_kits()
+
+
+async def told(stage: Stage, model: str, **more: str) -> list[Finding]:
+    environment = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token(), "MODEL": model, **more}
+    return [finding for program in PROGRAMS for finding in await found_by(program, environment)]
+
+
+async def test_the_kits_do_what_people_use_them_for_or_say_why_not(tmp_path: Path) -> None:
+    with judged(tmp_path, GANGLION_MODEL_REQUIRED="true") as stage:
+        judge("kits, unmodified", await told(stage, MODEL), REASONS)
