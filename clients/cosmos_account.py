@@ -73,21 +73,25 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(account: CosmosAccount, *, now: float) -> AsyncGenerator[CosmosClient]:
-    connection = await connect(account, now=now)
+async def connected(account: CosmosAccount, *, now: float, strong: bool = True) -> AsyncGenerator[CosmosClient]:
+    connection = await connect(account, now=now, strong=strong)
     try:
         yield connection.client
     finally:
         await connection.close()
 
 
-async def connect(account: CosmosAccount, *, now: float) -> Connection:
-    """Reach the account and sign in; raises AzureError, Terminal for a weak account, and leaves nothing open."""
+async def connect(account: CosmosAccount, *, now: float, strong: bool = True) -> Connection:
+    """Reach the account and sign in; raises AzureError, Terminal for a weak account, and leaves nothing open.
+
+    `strong`: what is written must be found by others at once.
+    """
     credential = credential_of(account, now)
     connection = Connection(client=client_of(account, credential), credential=credential)
     try:
         await connection.client.__aenter__()
-        await check_consistency(connection.client)
+        if strong:
+            await check_consistency(connection.client)
     except BaseException:
         await connection.close()
         raise

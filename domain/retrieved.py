@@ -1,15 +1,17 @@
 """How is private data shown to the model, and how is its use told to the caller?
 
 The rows are untrusted text: each is one line of JSON between two marks that carry a token which nobody knew who wrote
-them, so that no row can close the marking.
+them, so that no row can close the marking. JSON can say every character in two ways: what models take for control
+tokens (`<|im_end|>`, `[/INST]`), and what looks like our marks, is said in the other one.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from domain.sizing import tokens_in
-from domain.sources import Fetched
+from domain.sources import Fetched, whole_text
 
 SOURCES_KEY: Final = "ganglion_sources"
 PROBLEMS_KEY: Final = "ganglion_source_problems"
@@ -18,6 +20,9 @@ BYTES_A_TOKEN: Final = 4
 """A source's rows have at most so many bytes for each of its tokens: what is reserved for them is never passed."""
 
 KEYS_LIMIT: Final = 16
+
+CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?private data))")
+"""What stands within texts alone: JSON itself has no `<`, and no word in capitals between brackets."""
 
 LINE_BREAKS: Final = str.maketrans({"\u0085": " ", "\u2028": " ", "\u2029": " "})
 
@@ -30,8 +35,13 @@ NONE: Final = "(no rows)"
 
 
 def line_of(source: str, row: Mapping[str, Any]) -> str:
-    """Return a row as one line: JSON escapes what would break it."""
-    return f"{source}: {json.dumps(row, ensure_ascii=False, sort_keys=True).translate(LINE_BREAKS)}"
+    """Return a row as one line: JSON escapes what would break it. What JSON has no form for is shown as a text."""
+    text = whole_text(json.dumps(row, ensure_ascii=False, sort_keys=True, default=str))
+    return f"{source}: {CONTROL.sub(escaped, text.translate(LINE_BREAKS))}"
+
+
+def escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def fitted(

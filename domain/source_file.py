@@ -83,8 +83,17 @@ def check_scoped(source: Source, table: Table) -> None:
     claims = (*source.parameters.values(), *source.partition)
     if not claims and not source.tenants:
         table.problems.append(f"{table.path}: expected parameters from claims, or the tenants that share its data")
-    if source.scope and not source.address.startswith("https://") and urlsplit(source.address).hostname not in LOOPBACK:
+    if proves_itself(source) and not source.address.startswith("https://") and not is_local(source.address):
         table.problems.append(f"{table.name_of('url')}: expected https to send a token to")
+
+
+def proves_itself(source: Source) -> bool:
+    return bool(source.scope) or source.kind is SourceKind.COSMOS
+
+
+def is_local(address: str) -> bool:
+    """Tell whether an address lies on this machine, or is not known yet."""
+    return bool(VARIABLE.search(address)) or urlsplit(address).hostname in LOOPBACK
 
 
 def read_address(table: Table, variables: Mapping[str, str], *, on_azure: bool) -> str:

@@ -159,4 +159,9 @@ class Fetched:
 
 def row_id(row: Mapping[str, Any]) -> str:
     found = row.get("id")
-    return str(found)[:64] if isinstance(found, str | int) else ""
+    return whole_text(str(found)[:64]) if isinstance(found, str | int) else ""
+
+
+def whole_text(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which no UTF-8 can say."""
+    return text.encode(errors="replace").decode()

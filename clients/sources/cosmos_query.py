@@ -32,7 +32,7 @@ class CosmosQuery:
         await self.caller.pin(source)
         database, container = source.target
         try:
-            async with connected(self.account_of(source), now=self.clock.now()) as client:
+            async with connected(self.account_of(source), now=self.clock.now(), strong=False) as client:
                 items: Any = client.get_database_client(database).get_container_client(container)
                 return await first_rows(items.query_items(source.query, **options_of(source, ask)), source.max_rows + 1)
         except AzureError as error:

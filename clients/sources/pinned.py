@@ -19,6 +19,9 @@ from domain.sources import Source
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 ODD = (httpx.HTTPError, httpx.InvalidURL, OSError)
+ACCEPTED: Mapping[str, str] = {"accept": "application/json", "accept-encoding": "identity"}
+"""A packed answer could be far bigger than what comes over the wire."""
+
 PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 
@@ -89,7 +92,7 @@ class Caller:
             f"{pin.origin}{path}",
             params=list(query) or None,
             json=body,
-            headers={"accept": "application/json", **(headers or {}), "host": pin.authority},
+            headers={**ACCEPTED, **(headers or {}), "host": pin.authority},
             extensions={"sni_hostname": pin.host, "timeout": httpx.Timeout(source.deadline_s).as_dict()},
         )
         try:
@@ -105,8 +108,10 @@ class Caller:
 async def answer(response: httpx.Response) -> bytes:
     if not response.is_success:
         raise SourceError(f"it answered with status {response.status_code}")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise SourceError("its answer is packed, and nobody asked for that")
     data = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         data += chunk
         if len(data) > ANSWER_LIMIT:
             raise SourceError(f"its answer has more than {ANSWER_LIMIT} bytes")

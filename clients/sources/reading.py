@@ -39,7 +39,10 @@ class Reading:
             raise SourceError(ask)
         async with asyncio.timeout(source.deadline_s):
             rows = await self.connectors[source.kind].rows(source, ask)
-        kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+        try:
+            kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+        except RecursionError:
+            raise SourceError("its rows are nested too deep") from None
         return Fetched(source=name, rows=kept, left_out=len(rows) - len(kept))
 
     def open_source(self, name: str, owner: Owner) -> Source:

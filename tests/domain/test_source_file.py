@@ -92,6 +92,7 @@ def test_on_azure_no_source_lies_on_this_machine(host: str) -> None:
         ("[sources.orders]", '[sources."Or ders"]', "name"),
         ('kind = "http"', 'kind = "cosmos"\ntarget = ["a"]\nquery = "q"', "target"),
         ('kind = "http"', 'kind = "sqlite_search"\nfile = "f"\ntarget = ["a; drop"]', "target"),
+        ('"http"\nurl = "https:', '"cosmos"\nurl = "http:', "https"),
         ('url = "https:', 'scope = "s"\nurl = "http:', "https"),
     ],
 )
