@@ -1,16 +1,18 @@
 """Who runs next? In-memory wake-ups, with the database as the truth."""
 
 import asyncio
-from collections import OrderedDict
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from devhost.clock import now
 from devhost.console import say
-from devhost.engine.commit import Effects, commit_turn
+from devhost.engine.commit import Effects, TurnCommit, commit_turn
 from devhost.engine.database import StorageThread
+from devhost.engine.ends import Ends
 from devhost.engine.entities import Entities, EntityStore, Surroundings
 from devhost.engine.events import Event, Kind
+from devhost.engine.histories import Histories
 from devhost.engine.losses import Losses
 from devhost.engine.model import (
     TERMINAL,
@@ -33,7 +35,9 @@ from devhost.engine.timers import Timers
 from devhost.engine.turns import commit_of, read, terminate_of, terminated, turn_of
 from devhost.engine.upkeep import purge_many, rewind
 
-REMEMBERED_HISTORIES = 2000
+LONG_HISTORY = 5000
+
+type Loaded = tuple[Snapshot | None, list[Event]]
 
 
 class Engine:
@@ -49,10 +53,11 @@ class Engine:
         self.activity_slots = asyncio.Semaphore(limits.activities)
         self.limits = limits
         self.losses = Losses(store=store, storage=storage)
-        self.timers = Timers(fire=self.fire)
+        self.timers = Timers(fire=self.fire, read=lambda: storage.run(store.timers))
         self.active: set[str] = set()
         self.woken: set[str] = set()
-        self.histories: OrderedDict[str, tuple[str, list[Event]]] = OrderedDict()
+        self.histories = Histories()
+        self.ends = Ends()
         self.stopping = False
         around = Surroundings(losses=self.losses, begin=self.begin, wake=self.wake, stopping=lambda: self.stopping)
         self.entities = Entities(
@@ -89,13 +94,13 @@ class Engine:
     async def purge(self, instance: str) -> None:
         """Raises InstanceNotFoundError or InstanceRunningError."""
         await self.storage.run(self.store.purge, instance)
-        self.histories.pop(instance, None)
+        self.histories.forget(instance)
 
     async def purge_many(self, query: Query) -> int:
         """Removes the instances of the query that have ended; returns how many they were."""
         gone = await self.storage.run(purge_many, self.store, query)
         for instance in gone:
-            self.histories.pop(instance, None)
+            self.histories.forget(instance)
         return len(gone)
 
     async def rewind(self, instance: str, reason: str) -> None:
@@ -109,6 +114,16 @@ class Engine:
 
     async def get(self, instance: str) -> Instance | None:
         return await self.storage.run(self.store.get, instance)
+
+    async def wait_end(self, instance: str, patience_s: float) -> Instance | None:
+        """The instance when it has ended, None when it has not within so long."""
+        with self.ends.watch(instance) as ended:
+            found = await self.get(instance)
+            if found is None or found.status not in TERMINAL:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), patience_s)
+                found = await self.get(instance)
+        return found if found is not None and found.status in TERMINAL else None
 
     async def history(self, instance: str) -> list[Event]:
         return await self.storage.run(self.store.history, instance)
@@ -149,21 +164,32 @@ class Engine:
             self.active.add(instance)
             self.begin(self.drive(instance))
 
-    async def drive(self, instance: str) -> None:
-        """One turn after the other for one instance, as long as there is something to read."""
+    async def drive(self, instance: str, loaded: Loaded | None = None) -> None:
+        """One turn after the other for one instance, as long as there is something to read.
+
+        What came after `loaded` was read has woken the instance.
+        """
+        if loaded is not None:
+            async with self.turn_slots:
+                await self.run_turn(instance, loaded)
         while instance in self.woken and not self.stopping:
             async with self.turn_slots:
                 self.woken.discard(instance)
                 await self.run_turn(instance)
         self.active.discard(instance)
 
-    async def run_turn(self, instance: str) -> None:
-        execution, known = self.histories.get(instance, ("", []))
-        snapshot = await self.storage.run(self.store.load, instance, (execution, len(known)))
+    async def load(self, instance: str, step: Callable[[tuple[str, int]], Snapshot | None]) -> Loaded:
+        execution, known = self.histories.known(instance)
+        snapshot = await self.storage.run(step, (execution, len(known)))
+        if snapshot is None or snapshot.instance.execution != execution:
+            return snapshot, snapshot.history if snapshot else []
+        return snapshot, known + snapshot.history
+
+    async def run_turn(self, instance: str, loaded: Loaded | None = None) -> None:
+        snapshot, past = loaded or await self.load(instance, lambda known: self.store.load(instance, known))
         if snapshot is None or snapshot.instance.status in TERMINAL:
             await self.storage.run(self.store.drop, instance)
             return
-        past = known + snapshot.history if execution == snapshot.instance.execution else snapshot.history
         await self.decide(snapshot, past)
 
     async def decide(self, snapshot: Snapshot, past: list[Event]) -> None:
@@ -181,7 +207,7 @@ class Engine:
             commit = commit_of(turn, reading, decision, now())
         effects = await self.storage.run(commit_turn, self.store, commit)
         if effects is not None:
-            self.remember(turn, commit.events, forget=commit.restart is not None or commit.status in TERMINAL)
+            self.remember(turn, commit)
             self.look_after(effects)
         await self.losses.end(turn.instance.id)
 
@@ -201,13 +227,21 @@ class Engine:
         except LeaveError:
             return None
 
-    def remember(self, turn: Turn, events: tuple[Event, ...], *, forget: bool) -> None:
+    def remember(self, turn: Turn, commit: TurnCommit) -> None:
         instance = turn.instance
-        self.histories.pop(instance.id, None)
-        if not forget:
-            self.histories[instance.id] = (instance.execution, [*turn.past, *events])
-            if len(self.histories) > REMEMBERED_HISTORIES:
-                self.histories.popitem(last=False)
+        if commit.restart is not None or commit.status in TERMINAL:
+            self.histories.forget(instance.id)
+        else:
+            self.histories.remember(instance.id, instance.execution, [*turn.past, *commit.events])
+            self.warn_of_length(turn, len(turn.past) + len(commit.events))
+        if commit.restart is None and commit.status in TERMINAL:
+            self.ends.tell(instance.id)
+
+    @staticmethod
+    def warn_of_length(turn: Turn, events: int) -> None:
+        if len(turn.past) < LONG_HISTORY <= events:
+            what = f"the history of orchestrator {turn.instance.name} ({turn.instance.id}) has {events} events"
+            say(f"warning: {what}, and every turn replays them: continue as new, or hand steps to sub-orchestrations")
 
     async def run_activity(self, work: Work) -> None:
         place = f"{work.instance}#{work.task}"
@@ -219,9 +253,19 @@ class Engine:
                 if outcome is None:
                     continue
                 self.losses.counts.pop(place, None)
-                if await self.storage.run(self.store.finish_work, work, result_event(work, outcome)):
-                    self.wake(work.instance)
+                await self.finish(work, result_event(work, outcome))
                 return
+
+    async def finish(self, work: Work, event: Event) -> None:
+        """Records a result; where no turn of the instance runs, the next one begins with what is read on the way."""
+        instance = work.instance
+        if self.stopping or instance in self.active:
+            if await self.storage.run(self.store.finish_work, work, event):
+                self.wake(instance)
+            return
+        self.active.add(instance)
+        loaded = await self.load(instance, lambda known: self.store.finish_and_load(work, event, known))
+        self.begin(self.drive(instance, loaded))
 
     async def outcome(self, work: Work, place: str) -> Completed | Failed | None:
         """None when the activity was lost with its worker."""

@@ -165,6 +165,10 @@ class Store:
             put_message(database, work.instance, event, work.execution)
             return True
 
+    def finish_and_load(self, work: Work, event: Event, known: tuple[str, int]) -> Snapshot | None:
+        """Both in one go; None also when the result was told before."""
+        return self.load(work.instance, known) if self.finish_work(work, event) else None
+
     def redeliver(self, row: int) -> int:
         """Counts one more delivery and returns how many there were."""
         with self.transaction() as database:
@@ -194,17 +198,20 @@ class Store:
         put_message(database, timer.instance, event, timer.execution)
         return True
 
+    def timers(self) -> list[Timer]:
+        rows = self.database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
+        return [Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
+
     def recover(self) -> Backlog:
         """What an earlier host left; each activity counts as handed out again."""
         with self.transaction() as database:
             database.execute("UPDATE work SET redeliveries = redeliveries + 1")
             work = database.execute(f"SELECT {WORK} FROM work ORDER BY row").fetchall()  # noqa: S608 - constant columns
-            timers = database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
             instances = database.execute("SELECT DISTINCT instance FROM inbox").fetchall()
             entities = database.execute("SELECT DISTINCT entity FROM operations").fetchall()
         return Backlog(
             work=[work_from_row(row) for row in work],
-            timers=[Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in timers],
+            timers=self.timers(),
             instances=[instance for (instance,) in instances],
             entities=[entity for (entity,) in entities],
         )

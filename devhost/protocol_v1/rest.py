@@ -1,6 +1,5 @@
 """How do durable clients talk to the engine over HTTP?"""
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,14 +140,10 @@ class DurableApi:
         return web.json_response(body, status=202, headers=headers)
 
     async def wait(self, instance: str, request: web.Request) -> web.Response | None:
-        interval = seconds_of(request, "pollingInterval")
-        deadline = now() + seconds_of(request, "timeout")
-        while now() < deadline:
-            found = await self.engine.get(instance)
-            if found is not None and found.status in TERMINAL:
-                return self.ended(found, request)
-            await asyncio.sleep(min(interval, max(0.0, deadline - now())))
-        return None
+        """Nobody polls here: the end itself answers."""
+        seconds_of(request, "pollingInterval")
+        found = await self.engine.wait_end(instance, seconds_of(request, "timeout"))
+        return None if found is None else self.ended(found, request)
 
     @staticmethod
     def ended(instance: Instance, request: web.Request) -> web.Response:

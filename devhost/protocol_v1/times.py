@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def wire_time(at: float) -> str:
     """ISO 8601 with seven digits of fraction, as .NET writes it."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}0Z"
 
 
 def status_time(at: float) -> str:

@@ -1,0 +1,176 @@
+"""Does what lives long stay small: eternal orchestrations, busy entities, cancelled timers, histories in memory?"""
+
+import asyncio
+import contextlib
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dateutil.parser import parse
+
+from devhost.clock import now
+from devhost.engine.database import connect
+from devhost.engine.engine import Engine
+from devhost.engine.events import Event, Kind
+from devhost.engine.histories import Histories
+from devhost.engine.model import CancelTimer, Completed, ContinuedAsNew, Decision, Limits, RunActivity, StartTimer, Turn
+from devhost.engine.store import Timer
+from devhost.engine.timers import LEAST_ROOM, Timers
+from devhost.worker.stamps import READER, remember_stamps
+from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
+from tests.devhost_campaigns.in_process import load
+
+ROUNDS = 200
+OPERATIONS = 1000
+HOUR_S = 3600.0
+
+
+def eternal(turn: Turn) -> Decision:
+    """An activity beside an hour's timer, which it cancels; then the next round, two hundred times."""
+    number = int(turn.instance.input or "0")
+    if not events(turn, Kind.ACTIVITY_COMPLETED):
+        waits = (StartTimer(id=0, fire_at=now() + HOUR_S), RunActivity(id=1, name="a", input="1"))
+        return Decision(commands=() if events(turn, Kind.TIMER_CREATED) else waits)
+    if number < ROUNDS:
+        return Decision(commands=(CancelTimer(id=0),), ending=ContinuedAsNew(input=str(number + 1)))
+    return Decision(commands=(CancelTimer(id=0),), ending=Completed(output="tired"))
+
+
+def rows(database: sqlite3.Connection, table: str) -> int:
+    return database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - names of this file
+
+
+async def test_an_eternal_orchestration_leaves_one_round_behind(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", ScriptedExecutor(orchestrators={"eternal": eternal})) as engine:
+        await engine.start(start("eternal"))
+        assert (await ended(engine)).output == "tired"
+        database = engine.store.database
+        assert [rows(database, name) for name in ("inbox", "work", "timers", "losses")] == [0, 0, 0, 0]
+        assert rows(database, "history") < 15
+        assert engine.histories.events == 0
+
+
+async def test_an_entity_that_is_asked_much_keeps_its_state_alone(tmp_path: Path) -> None:
+    path, executor = tmp_path / "hub.db", ScriptedExecutor(orchestrators={})
+    with closing(connect(path)) as database:
+        given = [("@counter@x", "add")] * OPERATIONS
+        database.executemany("INSERT INTO operations (entity, name) VALUES (?, ?)", given)
+    async with engine_on(path, executor) as engine:
+        await reached(lambda: not engine.entities.active)
+        assert await engine.entities.state("@counter@x") == str(OPERATIONS)
+        assert len(executor.batches) == OPERATIONS / 50
+        assert rows(engine.store.database, "operations") == 0
+
+
+async def test_a_history_that_gets_long_is_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("devhost.engine.engine.LONG_HISTORY", 5)
+    async with engine_on(tmp_path / "hub.db", ScriptedExecutor(orchestrators={"eternal": eternal})) as engine:
+        await engine.start(start("eternal"))
+        await ended(engine)
+    told = [line for line in capsys.readouterr().out.splitlines() if "warning: the history of" in line]
+    assert len(told) == ROUNDS + 1
+    assert "orchestrator eternal (i) has 5 events, and every turn replays them" in told[0]
+
+
+def far(number: int) -> Timer:
+    return Timer(fire_at=now() + HOUR_S + number, instance=f"i{number}", execution="e", task=0)
+
+
+async def test_cancelled_timers_leave_memory_when_they_are_many() -> None:
+    alive = [far(number) for number in range(10)]
+
+    async def read() -> list[Timer]:
+        return alive
+
+    async def fire(timers: list[Timer]) -> None:
+        raise AssertionError(timers)
+
+    timers = Timers(fire=fire, read=read)
+    running = asyncio.ensure_future(timers.run())
+    timers.add([far(number) for number in range(LEAST_ROOM + 1)])
+    await reached(lambda: len(timers.heap) == len(alive))
+    assert timers.room == LEAST_ROOM
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def test_a_timer_that_is_set_while_the_others_are_read_is_kept() -> None:
+    late = Timer(fire_at=now(), instance="late", execution="e", task=0)
+    fired: list[Timer] = []
+
+    async def read() -> list[Timer]:
+        timers.add([late])
+        return [far(0)]
+
+    async def fire(found: list[Timer]) -> None:
+        fired.extend(found)
+
+    timers = Timers(fire=fire, read=read)
+    running = asyncio.ensure_future(timers.run())
+    timers.add([far(number) for number in range(LEAST_ROOM + 1)])
+    await reached(lambda: fired == [late])
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+def some_events(count: int) -> list[Event]:
+    return [Event(kind=Kind.TURN_STARTED, at=1.0)] * count
+
+
+def test_histories_forget_the_oldest_when_there_is_no_room() -> None:
+    histories = Histories(room=10)
+    for name in ("a", "b", "c"):
+        histories.remember(name, f"{name}-1", some_events(4))
+    assert histories.known("a") == ("", [])
+    assert histories.known("c") == ("c-1", some_events(4))
+    histories.remember("c", "c-1", some_events(6))
+    assert histories.known("b") == ("b-1", some_events(4))
+    histories.remember("d", "d-1", some_events(11))
+    assert [histories.known(name)[0] for name in "abcd"] == ["", "", "", ""]
+    assert histories.events == 0
+
+
+def at_once(turn: Turn) -> Decision:
+    return Decision(ending=Completed(output="done"))
+
+
+def never(turn: Turn) -> Decision:
+    return Decision()
+
+
+async def waited(engine: Engine, instance: str, patience_s: float) -> str | None:
+    found = await engine.wait_end(instance, patience_s)
+    return found.output if found else None
+
+
+async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+    executor = ScriptedExecutor(orchestrators={"at_once": at_once, "never": never})
+    async with engine_on(tmp_path / "hub.db", executor, Limits(turns=5, activities=5)) as engine:
+        both = asyncio.gather(waited(engine, "i", 10), waited(engine, "i", 10))
+        await engine.start(start("at_once"))
+        assert await both == ["done", "done"]
+        assert await waited(engine, "i", 10) == "done"
+        await engine.start(start("never", "n"))
+        assert await waited(engine, "n", 0.01) is None
+        assert await waited(engine, "nobody", 0.01) is None
+        assert engine.ends.waiting == {}
+
+
+def test_the_time_of_an_event_is_read_once_and_as_before() -> None:
+    load()
+    reader: Any = sys.modules[READER]
+    original = reader.dt_parse
+    try:
+        remember_stamps()
+        text = "2026-11-22T05:06:29.1889300Z"
+        assert reader.dt_parse(text) == parse(text)
+        assert reader.dt_parse(text) is reader.dt_parse(text)
+    finally:
+        reader.dt_parse = original
