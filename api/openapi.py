@@ -148,7 +148,7 @@ def document(served: Sequence[Served]) -> Json:
 
 
 def operation_of(route: Served, method: str) -> Json:
-    told = OPERATIONS.get(route.name, Operation(summary=route.name))
+    told = OPERATIONS[route.name]
     names = PARAMETER.findall(route.template)
     shown: Json = {
         "operationId": route.name if len(route.methods) == 1 else f"{route.name}_{method.lower()}",
