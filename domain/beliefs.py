@@ -59,6 +59,11 @@ class Belief:
         return self.waking is not None and self.waking.under_way(now) and not self.is_warm(now)
 
     @property
+    def in_trouble(self) -> bool:
+        """Tell whether anything was seen of it that may be a reason to leave it alone."""
+        return self.errors > 0 or self.cooldown_until is not None or self.failed_wake is not None
+
+    @property
     def in_doubt(self) -> bool:
         """Tell whether its circuit is, or was, open and nothing has been seen of it since."""
         return self.errors >= CIRCUIT_ERRORS
@@ -73,7 +78,7 @@ class Belief:
         """
         elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
         expected_s = rest_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
-        return round(expected_s, 3), max(expected_s, self.cold_p99_s - elapsed_s)
+        return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
 
     def must_hold(self, backend: Backend) -> bool:
         """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""

@@ -6,13 +6,14 @@ the microsecond, so that 0.1 s is one step of 100 ms, not two.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Final
 
 from domain.prices import Price, TimePrice, TokenPrice
 
 NANO: Final = Decimal("1e-9")
+HALF_EVEN: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
 PER_MILLION: Final = Decimal("1e-6")
 MICROSECONDS: Final = 1_000_000
 
@@ -54,7 +55,8 @@ def line_of(price: Price) -> Line:
 
 def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:
     """Return what so many tokens cost: fresh and cached input, and output."""
-    return rounded((price.input * fresh + price.cached_input * cached + price.output * output) * PER_MILLION)
+    dollars = price.input * fresh + price.output * output
+    return rounded((dollars + price.cached_input * cached if cached else dollars) * PER_MILLION)
 
 
 def time_cost(price: TimePrice, seconds: float) -> Decimal:
@@ -98,7 +100,7 @@ def union_s(spans: Iterable[tuple[float, float]]) -> float:
 
 
 def rounded(dollars: Decimal) -> Decimal:
-    return dollars.quantize(NANO, rounding=ROUND_HALF_EVEN)
+    return HALF_EVEN.quantize(dollars, NANO)
 
 
 def microseconds(seconds: float) -> int:

@@ -68,6 +68,10 @@ class Demand:
     def window_tokens(self) -> int:
         return self.input_tokens + self.output_tokens
 
+    @property
+    def most_input_tokens(self) -> int:
+        return max(self.ceiling_input_tokens or 0, self.input_tokens)
+
 
 class State(StrEnum):
     UP = "up"
@@ -104,25 +108,16 @@ class Option(NamedTuple):
         return input_tokens / self.belief.prefill_tokens_s + output_tokens / self.belief.decode_tokens_s
 
 
-class Take(NamedTuple):
-    """What an attempt takes of its backend."""
-
-    input_tokens: int
-    output_tokens: int
-    busy_s: float
-
-
 class Estimate(NamedTuple):
     """What is expected, and the worst case that is reserved: `worst_s` is how long the attempt itself may run.
 
-    `output_tokens` is how much the backend may write: what the turn allows, or less where it can't continue an answer
-    that outlasts an attempt. `late_s` is by how much a slow start would pass the deadline. `session_cost` is what a
-    session without work costs: None where the backend does not scale to zero.
+    `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
+    less where it can't continue an answer that outlasts an attempt. `late_s` is by how much a slow start would pass the
+    deadline.
     """
 
     seconds: float
     busy_s: float
-    session_cost: Decimal | None
     late_s: float
     worst_s: float
     cost: Decimal
@@ -135,29 +130,22 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     output = writable(option, demand)
     known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
     known_output = output if demand.expected_output_tokens is None else min(output, demand.expected_output_tokens)
-    ceiling = demand.input_tokens if demand.ceiling_input_tokens is None else demand.ceiling_input_tokens
     busy_s = option.work_s(known_input, known_output)
-    queue_s = busy_s * (option.waiting() // option.backend.limits.concurrency)
+    limits = option.backend.limits
+    queue_s = busy_s * (option.waiting() // limits.concurrency)
     seconds = option.rest_s + queue_s + busy_s
-    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s(option)
-    worst_s = round(min(option.backend.limits.request_timeout_s, worst_s), 3)
-    cost, why_cost = expected_cost(option, Take(known_input, known_output, busy_s), seconds)
-    worst = worst_cost(option, Take(max(ceiling, demand.input_tokens), output, worst_s), queue_s)
-    return Estimate(
-        seconds=round(seconds, 3),
-        busy_s=round(busy_s, 3),
-        session_cost=session_cost(option),
-        late_s=late_s(option, demand, queue_s + busy_s),
-        worst_s=worst_s,
-        cost=cost,
-        worst_cost=max(cost, worst),
-        output_tokens=output,
-        why_cost=why_cost,
-    )
-
-
-def longest_hold_s(option: Option) -> float:
-    return 0.0 if option.state is State.UP else HOLD_S
+    longest_hold_s = 0.0 if option.state is State.UP else HOLD_S
+    worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
+    worst_s = min(limits.request_timeout_s, worst_s)
+    if isinstance(option.price, TokenPrice):
+        cost = token_cost(option.price, fresh=known_input, output=known_output)
+        worst = token_cost(option.price, fresh=demand.most_input_tokens, output=output)
+        why_cost = "its tokens"
+    else:
+        cost, why_cost = expected_cost(option, option.price, busy_s, seconds)
+        worst = worst_cost(option, option.price, worst_s, queue_s)
+    late = late_s(option, demand, queue_s + busy_s)
+    return Estimate(seconds, busy_s, late, worst_s, cost, max(cost, worst), output, why_cost)
 
 
 def late_s(option: Option, demand: Demand, work_s: float) -> float:
@@ -167,10 +155,8 @@ def late_s(option: Option, demand: Demand, work_s: float) -> float:
     return max(0.0, option.slow_rest_s + work_s - demand.deadline_s)
 
 
-def session_cost(option: Option) -> Decimal | None:
+def session_cost(option: Option) -> Decimal:
     """Return what a session costs without its work: its start and its tail."""
-    if not option.backend.cold.scales_to_zero:
-        return None
     if isinstance(option.price, TokenPrice):
         return NOTHING
     price, cold_s = option.price, option.belief.cold_p50_s
@@ -193,31 +179,24 @@ def writable(option: Option, demand: Demand) -> int:
     return min(demand.output_tokens, int(max(0.0, left_s) * option.belief.decode_tokens_s / SLOW))
 
 
-def expected_cost(option: Option, take: Take, seconds: float) -> tuple[Decimal, str]:
-    """Return what the turn would add to the bill, and what that pays for."""
-    match option.price:
-        case TokenPrice() as price:
-            return token_cost(price, fresh=take.input_tokens, output=take.output_tokens), "its tokens"
-        case TimePrice() as price if not option.backend.cold.scales_to_zero:
-            return time_cost(price, take.busy_s), "its busy time"
-        case TimePrice() as price if option.state is not State.COLD:
-            end = option.now + seconds
-            return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
-        case TimePrice() as price:
-            return wake_cost(price, option.belief.cold_p50_s, take.busy_s), "its start, busy time and tail"
-
-
-def worst_cost(option: Option, take: Take, queue_s: float) -> Decimal:
-    """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
-    price = option.price
-    if isinstance(price, TokenPrice):
-        return token_cost(price, fresh=take.input_tokens, output=take.output_tokens)
+def expected_cost(option: Option, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
+    """Return what the turn would add to the machine's bill, and what that pays for."""
     if not option.backend.cold.scales_to_zero:
-        return time_cost(price, take.busy_s)
+        return time_cost(price, busy_s), "its busy time"
     if option.state is State.COLD:
-        return wake_cost(price, option.belief.cold_p99_s, take.busy_s)
-    end = option.now + option.rest_s + queue_s + take.busy_s
-    return max(time_cost(price, take.busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
+        return wake_cost(price, option.belief.cold_p50_s, busy_s), "its start, busy time and tail"
+    end = option.now + seconds
+    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
+
+
+def worst_cost(option: Option, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
+    """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
+    if not option.backend.cold.scales_to_zero:
+        return time_cost(price, busy_s)
+    if option.state is State.COLD:
+        return wake_cost(price, option.belief.cold_p99_s, busy_s)
+    end = option.now + option.rest_s + queue_s + busy_s
+    return max(time_cost(price, busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
 
 
 def expiry(option: Option, price: TimePrice) -> float:

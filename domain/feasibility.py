@@ -1,14 +1,17 @@
 """Why can't that backend take this turn?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.estimates import Demand, Estimate, Option, State
 from domain.sizing import fits, memory_gb, usable_gb
 
 LATE: Final = "deadline"
 """The code of what takes too long."""
+
+UNWOKEN: Final = "wake"
+"""The code of what sleeps and could not be woken."""
 
 LOOK_AGAIN_S: Final = 2.0
 """How long a turn waits for what another one finds out."""
@@ -111,7 +114,7 @@ def by_wake(option: Option, demand: Demand) -> Refusal | None:
         return None
     again_s = None if failed.ends(demand.admitted_at) else round(failed.again_at - option.now, 3)
     reason = f"it sleeps and could not be woken: {failed.reason}"
-    return Refusal(backend=option.backend.name, code="wake", reason=reason, retry_in_s=again_s)
+    return Refusal(backend=option.backend.name, code=UNWOKEN, reason=reason, retry_in_s=again_s)
 
 
 def by_time(found: Estimate, demand: Demand) -> str | None:
@@ -157,14 +160,49 @@ ESTIMATES: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...
 )
 
 
-def refusal_before(option: Option, demand: Demand, wish: Wish) -> Refusal | None:
+class Filters(NamedTuple):
+    """What a turn asks for, and the checks that it may fail by: one that it asks nothing of fails nobody."""
+
+    wish: Wish
+    demand: Demand
+    wishes: tuple[tuple[str, Callable[[Option, Wish], str | None]], ...]
+    demands: tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]
+    estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
+
+
+def filters_for(demand: Demand, wish: Wish) -> Filters:
+    asked: Mapping[str, object] = {
+        "pin": wish.model or wish.backend,
+        "tier": wish.tier > 1,
+        "excluded": demand.excluded,
+        "capability": demand.needs,
+        "residency": demand.residencies,
+        "payload": demand.request_bytes,
+        LATE: demand.deadline_s is not None,
+        "budget": demand.budget is not None,
+    }
+    return Filters(
+        wish=wish,
+        demand=demand,
+        wishes=tuple(row for row in WISHES if asked.get(row[0], True)),
+        demands=tuple(row for row in DEMANDS if asked.get(row[0], True)),
+        estimates=tuple(row for row in ESTIMATES if asked.get(row[0], True)),
+    )
+
+
+def refusal_before(option: Option, filters: Filters) -> Refusal | None:
     """Return the first reason that is known without an estimate."""
-    for code, check_wish in WISHES:
-        if reason := check_wish(option, wish):
+    for code, check_wish in filters.wishes:
+        if reason := check_wish(option, filters.wish):
             return Refusal(backend=option.backend.name, code=code, reason=reason)
-    for code, check_demand in DEMANDS:
-        if reason := check_demand(option, demand):
+    for code, check_demand in filters.demands:
+        if reason := check_demand(option, filters.demand):
             return Refusal(backend=option.backend.name, code=code, reason=reason)
+    return pause_of(option, filters.demand) if option.belief.in_trouble else None
+
+
+def pause_of(option: Option, demand: Demand) -> Refusal | None:
+    """Return why a backend that could take the turn is left alone for now."""
     if refusal := by_wake(option, demand):
         return refusal
     for code, text, pause in PAUSES:
@@ -174,10 +212,10 @@ def refusal_before(option: Option, demand: Demand, wish: Wish) -> Refusal | None
     return None
 
 
-def refusal_after(option: Option, found: Estimate, demand: Demand) -> Refusal | None:
+def refusal_after(option: Option, found: Estimate, filters: Filters) -> Refusal | None:
     """Return the first reason that the estimate gives."""
-    for code, check in ESTIMATES:
-        if reason := check(found, demand):
+    for code, check in filters.estimates:
+        if reason := check(found, filters.demand):
             return Refusal(backend=option.backend.name, code=code, reason=reason)
     return None
 

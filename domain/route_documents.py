@@ -5,7 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from domain.estimates import State
+from domain.estimates import Estimate, State
 from domain.feasibility import Refusal
 from domain.investing import Verdict
 from domain.routing import Candidate, Problem, Route
@@ -26,24 +26,24 @@ def route_to_document(decision: Route) -> dict[str, Any]:
     }
 
 
-def candidate_to_document(found: Candidate) -> dict[str, Any]:
+def candidate_to_document(each: Candidate) -> dict[str, Any]:
     return {
-        "backend": found.backend,
-        "cost_usd": f"{found.cost:f}",
-        "seconds": found.seconds,
-        "score_usd": f"{found.score:f}",
-        "terms_usd": {name: f"{amount:f}" for name, amount in found.terms.items()},
-        "worst_cost_usd": f"{found.worst_cost:f}",
-        "worst_s": found.worst_s,
-        "output_tokens": found.output_tokens,
-        "reason": found.reason,
-        "why_cost": found.why_cost,
-        "state": found.state.value,
-        "rest_s": found.rest_s,
-        "busy_s": found.busy_s,
-        "late_s": found.late_s,
-        "last": found.why_last,
-        "session": None if found.session is None else verdict_to_document(found.session),
+        "backend": each.backend,
+        "cost_usd": f"{each.cost:f}",
+        "seconds": round(each.seconds, 3),
+        "score_usd": f"{each.score:f}",
+        "terms_usd": {name: f"{amount:f}" for name, amount in each.terms.items()},
+        "worst_cost_usd": f"{each.worst_cost:f}",
+        "worst_s": round(each.worst_s, 3),
+        "output_tokens": each.output_tokens,
+        "reason": each.reason,
+        "why_cost": each.found.why_cost,
+        "state": each.state.value,
+        "rest_s": round(each.rest_s, 3),
+        "busy_s": round(each.busy_s, 3),
+        "late_s": round(each.late_s, 3),
+        "last": each.why_last,
+        "session": None if each.session is None else verdict_to_document(each.session),
     }
 
 
@@ -74,20 +74,23 @@ def route_from_document(body: Mapping[str, Any]) -> Route:
 
 
 def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
-    return Candidate(
-        backend=body["backend"],
-        cost=Decimal(body["cost_usd"]),
+    found = Estimate(
         seconds=body["seconds"],
-        score=Decimal(body["score_usd"]),
-        terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
-        worst_cost=Decimal(body["worst_cost_usd"]),
-        worst_s=body["worst_s"],
-        output_tokens=body["output_tokens"],
-        why_cost=body.get("why_cost", ""),
-        state=State(body.get("state", State.UP)),
-        rest_s=body.get("rest_s", 0.0),
         busy_s=body.get("busy_s", 0.0),
         late_s=body.get("late_s", 0.0),
+        worst_s=body["worst_s"],
+        cost=Decimal(body["cost_usd"]),
+        worst_cost=Decimal(body["worst_cost_usd"]),
+        output_tokens=body["output_tokens"],
+        why_cost=body.get("why_cost", ""),
+    )
+    return Candidate(
+        backend=body["backend"],
+        found=found,
+        terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
+        score=Decimal(body["score_usd"]),
+        state=State(body.get("state", State.UP)),
+        rest_s=body.get("rest_s", 0.0),
         session=verdict_from_document(body["session"]) if body.get("session") else None,
     )
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.beliefs import Belief, seed
-from domain.estimates import Demand, Estimate, Option, State, estimate, score_terms
-from domain.feasibility import LATE, Refusal, Wish, refusal_after, refusal_before
+from domain.estimates import Demand, Estimate, Option, State, estimate, score_terms, session_cost
+from domain.feasibility import LATE, Filters, Refusal, Wish, filters_for, refusal_after, refusal_before
 from domain.fleet import AUTO, Backend, Fleet
 from domain.investing import NOTHING, Verdict, rent_or_buy, window_s
 from domain.prices import Price
@@ -40,29 +40,49 @@ class Unknown:
 class Candidate(NamedTuple):
     """A backend that could take the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
-    `cost` and `seconds` are expected, `rest_s` of them until it is up and `busy_s` at work; the attempt is reserved at
-    `worst_cost` and may run for `worst_s` and write `output_tokens`. A slow start would be `late_s` too late; `session`
-    is whether a session of it is worth its price.
+    `rest_s` of the seconds that are expected pass until it is up; `session` is whether a session of it is worth its
+    price.
     """
 
     backend: str
-    cost: Decimal
-    seconds: float
-    score: Decimal
+    found: Estimate
     terms: Mapping[str, Decimal]
-    worst_cost: Decimal
-    worst_s: float
-    output_tokens: int
-    why_cost: str
+    score: Decimal
     state: State = State.UP
     rest_s: float = 0.0
-    busy_s: float = 0.0
-    late_s: float = 0.0
     session: Verdict | None = None
 
     @property
+    def cost(self) -> Decimal:
+        return self.found.cost
+
+    @property
+    def seconds(self) -> float:
+        return self.found.seconds
+
+    @property
+    def busy_s(self) -> float:
+        return self.found.busy_s
+
+    @property
+    def late_s(self) -> float:
+        return self.found.late_s
+
+    @property
+    def worst_s(self) -> float:
+        return self.found.worst_s
+
+    @property
+    def worst_cost(self) -> Decimal:
+        return self.found.worst_cost
+
+    @property
+    def output_tokens(self) -> int:
+        return self.found.output_tokens
+
+    @property
     def reason(self) -> str:
-        return f"is {self.state}: about {self.seconds:,.1f} s and ${self.cost:.6f} for {self.why_cost}"
+        return f"is {self.state}: about {self.seconds:,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
 
     @property
     def sleeps_in_vain(self) -> bool:
@@ -123,9 +143,10 @@ def route(
     wish = read_wish(demand.model, demand.tier, fleet)
     if isinstance(wish, Unknown):
         return Route(backend=None, reason=wish.reason, problem=wish.problem)
-    judged = [judge(option, demand, wish) for option in options(fleet, prices, beliefs, now, spent=spent)]
+    filters = filters_for(demand, wish)
+    judged = [judge(option, filters) for option in options(fleet, prices, beliefs, now, spent=spent)]
     able = [(each.option, each.found) for each in judged if each.found and not each.refusal]
-    rent = min((found.cost for _, found in able if found.session_cost is None), default=None)
+    rent = min((found.cost for option, found in able if not option.backend.cold.scales_to_zero), default=None)
     awake = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
     candidates = sorted(
         (candidate(option, found, demand, rent_for(option, rent, awake)) for option, found in able), key=rank
@@ -179,17 +200,8 @@ def options(
         belief = beliefs.get(name) or seed(backend)
         state = state_of(backend, belief, now)
         rest_s, slow_rest_s = (0.0, 0.0) if state is State.UP else belief.rests_s(now)
-        yield Option(
-            backend=backend,
-            model=fleet.models[backend.model],
-            price=prices[backend.price],
-            belief=belief,
-            now=now,
-            state=state,
-            rest_s=rest_s,
-            slow_rest_s=slow_rest_s,
-            spent=spent.get(name, NOTHING),
-        )
+        model, price = fleet.models[backend.model], prices[backend.price]
+        yield Option(backend, model, price, belief, now, state, rest_s, slow_rest_s, spent.get(name, NOTHING))
 
 
 def state_of(backend: Backend, belief: Belief, now: float) -> State:
@@ -206,12 +218,12 @@ class Judged(NamedTuple):
     refusal: Refusal | None
 
 
-def judge(option: Option, demand: Demand, wish: Wish) -> Judged:
-    early = refusal_before(option, demand, wish)
+def judge(option: Option, filters: Filters) -> Judged:
+    early = refusal_before(option, filters)
     if early is not None:
         return Judged(option, None, early)
-    found = estimate(option, demand)
-    refusal = refusal_after(option, found, demand)
+    found = estimate(option, filters.demand)
+    refusal = refusal_after(option, found, filters)
     out = refusal is not None and refusal.code != LATE
     return Judged(option, None if out else found, refusal)
 
@@ -222,24 +234,10 @@ def rank(found: Candidate) -> tuple[bool, Decimal, str]:
 
 def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
     """Score a backend; `rent` is what the turn would cost at the cheapest that is awake, None where none is."""
-    verdict = verdict_on(option, found, rent)
+    verdict = verdict_on(option, rent)
     terms = score_terms(found, option, demand, verdict)
-    return Candidate(
-        backend=option.backend.name,
-        cost=found.cost,
-        seconds=found.seconds,
-        score=sum(terms.values(), NOTHING),
-        terms=terms,
-        worst_cost=found.worst_cost,
-        worst_s=found.worst_s,
-        output_tokens=found.output_tokens,
-        why_cost=found.why_cost,
-        state=option.state,
-        rest_s=option.rest_s,
-        busy_s=found.busy_s,
-        late_s=found.late_s,
-        session=verdict,
-    )
+    score = sum(terms.values(), NOTHING)
+    return Candidate(option.backend.name, found, terms, score, option.state, option.rest_s, verdict)
 
 
 def rent_for(option: Option, rent: Decimal | None, awake: Decimal | None) -> Decimal | None:
@@ -247,11 +245,11 @@ def rent_for(option: Option, rent: Decimal | None, awake: Decimal | None) -> Dec
     return awake if option.state is State.COLD else rent
 
 
-def verdict_on(option: Option, found: Estimate, rent: Decimal | None) -> Verdict | None:
-    if found.session_cost is None or (rent is None and option.state is not State.COLD):
+def verdict_on(option: Option, rent: Decimal | None) -> Verdict | None:
+    if not option.backend.cold.scales_to_zero or (rent is None and option.state is not State.COLD):
         return None
     window = window_s(option.backend)
-    return rent_or_buy(session=found.session_cost, spent=option.spent, scheduled=rent, window_s=window)
+    return rent_or_buy(session=session_cost(option), spent=option.spent, scheduled=rent, window_s=window)
 
 
 def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Route:

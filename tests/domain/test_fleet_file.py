@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from domain.errors import ConfigurationError
-from domain.feasibility import DEMANDS, ESTIMATES, PAUSES, WISHES
+from domain.feasibility import DEMANDS, ESTIMATES, PAUSES, UNWOKEN, WISHES
 from domain.fleet import (
     Adapter,
     Auth,
@@ -271,7 +271,7 @@ def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:
     handbook = shipped_text("docs/fleet.md")
-    codes = {name for name, *_ in (*WISHES, *DEMANDS, *PAUSES, *ESTIMATES)}
+    codes = {f"`{name}`" for name, *_ in (*WISHES, *DEMANDS, (UNWOKEN,), *PAUSES, *ESTIMATES)}
     shapes = (Model, Signature, Limits, Cold, Speed, Auth)
     fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
     assert {word for word in codes | fields if word not in handbook} == set()
