@@ -34,6 +34,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
         database=arguments.db or app / ".devhost" / "hub.db",
         state=arguments.state,
         auth=arguments.enable_auth,
+        listener=arguments.listener,
     )
 
 
@@ -43,10 +44,23 @@ async def start(beginning: Beginning) -> int:
     return await Host(beginning).run()
 
 
+def perform_start(arguments: argparse.Namespace) -> int:
+    options = options_from(arguments)
+    if arguments.reload:
+        from devhost.reloading import Reloader  # noqa: PLC0415 - a plain start needs none of it
+
+        return Reloader(options).run()
+    if arguments.lifeline is not None:
+        from devhost.reloading import end_with_parent  # noqa: PLC0415 - a plain start needs none of it
+
+        end_with_parent(arguments.lifeline)
+    return asyncio.run(start(begin(options)))
+
+
 def perform(arguments: argparse.Namespace) -> int:
     match arguments.command:
         case "start":
-            return asyncio.run(start(begin(options_from(arguments))))
+            return perform_start(arguments)
         case "replay":
             from devhost.tool.replaying import run_replay  # noqa: PLC0415 - a start needs none of it
 

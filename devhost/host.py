@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-import socket
 import traceback
 from pathlib import Path
+from socket import socket
 
 from aiohttp import web
 
@@ -25,6 +25,7 @@ from devhost.http.guard import Guard
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
 from devhost.keys import Level, keys_path, with_functions
+from devhost.listening import inherited, listen, origin
 from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
@@ -35,29 +36,10 @@ from devhost.supervisor.messages import AppFailedToLoadError, Ready
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions
 
-HOST = "127.0.0.1"
 DRAIN_S = 5.0
 AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
 REST_LIMIT = 1024**3
 ANY_PATH = r"/{path:[\s\S]*}"
-
-
-def listen(port: int) -> socket.socket:
-    """Raises OSError when the port is taken."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"port {port}: {error.strerror}") from None
-    listener.listen(1024)
-    listener.setblocking(False)
-    return listener
-
-
-def origin(listener: socket.socket) -> str:
-    return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
 class Host:
@@ -67,7 +49,8 @@ class Host:
         self.beginning = beginning
         self.options = beginning.options
         self.host_json = beginning.settings
-        self.public = listen(self.options.port)
+        given = self.options.listener
+        self.public = listen(self.options.port) if given is None else inherited(given)
         self.private = listen(0)
         self.port: int = self.public.getsockname()[1]
         self.stopped = asyncio.Event()
@@ -190,7 +173,7 @@ class Host:
         self.api.add_to(application, "/durabletask/of/{invocation}")
         return application
 
-    async def serve(self, application: web.Application, listener: socket.socket, *, cancel: bool) -> None:
+    async def serve(self, application: web.Application, listener: socket, *, cancel: bool) -> None:
         runner = web.AppRunner(
             application,
             access_log=None,

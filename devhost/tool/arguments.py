@@ -37,6 +37,9 @@ def add_start(commands: Commands) -> None:
     start.add_argument("--port", type=int, default=7071, help="the public port on 127.0.0.1, 0 for a free one")
     start.add_argument("--db", type=Path, help="the file of all durable state (default: APP/.devhost/hub.db)")
     start.add_argument("--enable-auth", "--enableAuth", action="store_true", help="ask for keys as Azure does")
+    start.add_argument("--reload", action="store_true", help="start anew when a file of the app changes")
+    start.add_argument("--listener", type=int, help=argparse.SUPPRESS)
+    start.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
     start.add_argument("--state", type=Path, help="a JSON file with process ids, port and readiness")
 
 

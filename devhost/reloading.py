@@ -1,0 +1,118 @@
+"""How is the host started anew when a file of the app changes?
+
+A process of its own watches. It owns the public socket, so that requests wait while one host ends and the next begins.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from devhost.console import say
+from devhost.listening import listen
+from devhost.settings import Options
+
+LOOK_S = 0.2
+SUFFIXES = frozenset({".py", ".toml"})
+NAMES = frozenset({"host.json", "local.settings.json", "local.settings.sample.json"})
+NOT_THE_APPS = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+FAILED_TO_START = 1
+
+type Seen = dict[str, tuple[int, int]]
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The app's own files: nothing hidden, nothing installed."""
+    for place, folders, names in folder.walk():
+        folders[:] = [one for one in folders if not one.startswith(".") and one not in NOT_THE_APPS]
+        yield from (place / name for name in names if name in NAMES or Path(name).suffix in SUFFIXES)
+
+
+def look(folder: Path) -> Seen:
+    seen: Seen = {}
+    for path in files(folder):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        seen[str(path)] = (found.st_mtime_ns, found.st_size)
+    return seen
+
+
+def changed(before: Seen, after: Seen) -> list[str]:
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def arguments_of(options: Options) -> list[str]:
+    """Those of one host."""
+    named = {"--app": options.app, "--db": options.database, "--state": options.state}
+    given = [text for name, path in named.items() if path is not None for text in (name, str(path))]
+    return [*given, "--enable-auth"] if options.auth else given
+
+
+class Reloader:
+    """One host after the other, until a signal comes."""
+
+    def __init__(self, options: Options) -> None:
+        self.app = options.app.resolve()
+        self.arguments = arguments_of(options)
+        self.listener = listen(options.port)
+        self.reader, self.writer = os.pipe()
+        self.child: subprocess.Popen[bytes] | None = None
+        self.stopping = False
+
+    def run(self) -> int:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self.on_signal)
+        while True:
+            seen = look(self.app)
+            code = self.one_life(seen)
+            if code == FAILED_TO_START and not self.stopping:
+                say("waiting for a change of the app's files")
+                self.wait_for_change(seen)
+            elif code is not None or self.stopping:
+                return max(code or 0, 0)
+
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
+        self.stopping = True
+        if self.child is not None:
+            self.child.send_signal(signal.SIGTERM)
+
+    def one_life(self, seen: Seen) -> int | None:
+        """The exit code of a host that ended by itself; None when it was ended because a file has changed."""
+        self.child = child = self.spawn()
+        while child.poll() is None:
+            time.sleep(LOOK_S)
+            found = changed(seen, look(self.app))
+            if found and not self.stopping:
+                say(f"{', '.join(found)} changed: starting anew")
+                child.terminate()
+                child.wait()
+                return None
+        return child.returncode
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """In a session of its own: Ctrl-C comes here, and goes on from here once."""
+        inherited = (self.listener.fileno(), self.reader)
+        command = [sys.executable, "-m", "devhost", "start", *self.arguments]
+        command += ["--listener", str(inherited[0]), "--lifeline", str(inherited[1])]
+        return subprocess.Popen(command, pass_fds=inherited, start_new_session=True)  # noqa: S603 - our own program
+
+    def wait_for_change(self, seen: Seen) -> None:
+        while not self.stopping and not changed(seen, look(self.app)):
+            time.sleep(LOOK_S)
+
+
+def end_with_parent(lifeline: int) -> None:
+    """Asks this process to end when the one that started it is gone."""
+
+    def watch() -> None:
+        os.read(lifeline, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

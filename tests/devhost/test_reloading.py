@@ -1,0 +1,90 @@
+"""Does a host that watches its app start anew when a file changes, and lose nothing?"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from devhost.reloading import arguments_of, changed, look
+from devhost.settings import Options
+from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, until
+
+SOURCE = (APPS / "keyed" / "function_app.py").read_text(encoding="utf-8")
+
+
+def watched(folder: Path) -> RunningHost:
+    shutil.copytree(APPS / "keyed", folder / "app")
+    return RunningHost(app=folder / "app", folder=folder, options=("--reload",)).start()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    host = watched(tmp_path_factory.mktemp("reloading"))
+    try:
+        yield host
+    finally:
+        host.stop()
+
+
+def change(host: RunningHost, word: str, before: str = "") -> None:
+    text = before + SOURCE.replace('return "open"', f'return "{word}"')
+    (host.app / "function_app.py").write_text(text, encoding="utf-8")
+
+
+def answer(client: httpx.Client) -> str:
+    return client.get("/api/open").text
+
+
+def test_a_change_is_served_on_the_same_port_and_orchestrations_go_on(host: RunningHost) -> None:
+    port, first = host.state["port"], host.state["host_pid"]
+    with host.client() as client:
+        instance = client.post("/api/starts").json()["id"]
+        change(host, "changed")
+        until(lambda: answer(client) == "changed", "the change is served")
+        assert Durable(http=client).wait(instance)["output"] == "napped"
+    assert host.state["port"] == port
+    assert host.state["host_pid"] != first
+    assert "function_app.py changed: starting anew" in host.log
+
+
+def test_an_app_that_is_broken_meanwhile_is_waited_for(host: RunningHost) -> None:
+    with host.client() as client:
+        change(host, "broken", before="1 / 0\n")
+        until(lambda: "waiting for a change of the app's files" in host.log, "the host says so")
+        assert "ZeroDivisionError" in host.log
+        change(host, "mended")
+        assert answer(client) == "mended"
+
+
+def test_both_processes_end_when_they_are_asked_to(tmp_path: Path) -> None:
+    host = watched(tmp_path)
+    child = host.state["host_pid"]
+    assert host.stop() == 0
+    assert not is_alive(child)
+
+
+def test_a_host_ends_with_the_process_that_watches(tmp_path: Path) -> None:
+    host = watched(tmp_path)
+    child = host.state["host_pid"]
+    assert host.process is not None
+    host.process.kill()
+    host.process.wait()
+    until(lambda: not is_alive(child), "the host ends")
+
+
+def test_only_the_apps_own_files_are_looked_at(tmp_path: Path) -> None:
+    for name in ("function_app.py", "host.json", "data.json", "parts/x.py", ".venv/y.py", "__pycache__/z.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    seen = look(tmp_path)
+    assert {Path(path).name for path in seen} == {"function_app.py", "host.json", "x.py"}
+    (tmp_path / "parts" / "x.py").write_text("1", encoding="utf-8")
+    (tmp_path / "host.json").unlink()
+    assert [Path(path).name for path in changed(seen, look(tmp_path))] == ["host.json", "x.py"]
+
+
+def test_the_watched_host_gets_the_same_options() -> None:
+    options = Options(app=Path("a"), port=7071, database=Path("d"), state=Path("s"), auth=True)
+    assert arguments_of(options) == ["--app", "a", "--db", "d", "--state", "s", "--enable-auth"]
