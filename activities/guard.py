@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from activities.deleted import despite_deletion
 from clients.charges import metered
 from clients.clock import Clock
 from domain.errors import GanglionError, Terminal
@@ -23,7 +24,7 @@ def registered[Given: TurnWire](
     name: str, step: Callable[[Given], Awaitable[Any]], clock: Clock
 ) -> Callable[[Given], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
-    safe = guarded(name, step)
+    safe = guarded(name, despite_deletion(name, step))
     return measured(harmless(safe) if name in GATHERED else safe, clock)
 
 

@@ -64,7 +64,7 @@ class LogWriter:
 
     async def check(self) -> None:
         """Raise Superseded where another has written since."""
-        if await self.turns.slots(self.owner, self.response_id, after=self.log.next_slot - 1):
+        if await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
             raise Superseded
 
     def slot(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> Slot:

@@ -8,9 +8,9 @@ from azurefunctions.extensions.http.fastapi import Request, Response, StreamingR
 from api.admission import Admission, read_try
 from api.authentication import Authenticator, owner_of
 from api.bodies import read_body, read_object
-from api.chat_rendering import chat_frames, chat_from_response
+from api.chat_rendering import CANCELLED, chat_frames, chat_from_response
 from api.chat_requests import asked_from_chat
-from api.errors import Posture, error_answer, json_answer
+from api.errors import NO_RETRY, Posture, error_answer, json_answer
 from api.fields import ignored_header
 from api.rendering import FAILED_MESSAGE
 from api.responses import STREAM_HEADERS
@@ -27,6 +27,8 @@ FAILURES = {
 """What a failed turn is as an error of HTTP; the rest is the server's."""
 
 FAILED = Posture(status=500, type="server_error", code="server_error")
+GONE = Posture(status=409, code="cancelled", headers=NO_RETRY)
+"""What a turn is that was deleted while it ran."""
 
 
 class ChatCompletions:
@@ -70,6 +72,8 @@ class ChatCompletions:
             raise Unavailable("The answer takes longer than a request may last; the same request again goes on.")
         if log.status is Status.FAILED:
             return failed(log.ending)
+        if log.status is Status.CANCELLED:
+            return error_answer(GONE, CANCELLED)
         return json_answer(chat_from_response(turn, log), headers=headers)
 
 

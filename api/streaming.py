@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from api.events import DONE, KEEP_ALIVE
 from clients.clock import Clock
-from clients.turns import Turns
+from clients.turns import Turns, no_response
 from domain.errors import Retryable, Unavailable
-from domain.log import Slot
+from domain.log import EMPTIED_BY, Slot
 from domain.transcript import Transcript, after_slot
 from domain.turns import Response
 
@@ -106,12 +106,18 @@ class Tail:
         return self.look_s if found else min(last_s * GROWTH, LONGEST_WAIT_S)
 
     async def fresh(self, response: Response, log: Transcript, *, late: bool) -> Sequence[Slot]:
-        """Return the slots after the log, or the next one alone; a store that does not answer is asked again later."""
+        """Return the slots after the log, or the next one alone; a store that does not answer is asked again later.
+
+        Raises NoResponse where the response was deleted while its log was read.
+        """
         look = self.turns.slots if late or not log.next_slot else self.turns.next_slot
         try:
-            return await look(response.owner, response.id, after=log.next_slot - 1)
+            slots = await look(response.owner, response.id, after=log.next_slot - 1)
         except Retryable:
             return ()
+        if any(slot.writer == EMPTIED_BY for slot in slots):
+            raise no_response(response.id)
+        return slots
 
 
 def news_of(slots: Iterable[Slot], log: Transcript) -> News:

@@ -30,14 +30,13 @@ from clients.turns import Turns
 from domain.conversations import Conversation
 from domain.errors import Conflict, GanglionError, NotFound
 from domain.ids import is_response
-from domain.log import Slot, Status
+from domain.log import EMPTIED_BY, Slot, Status
 from domain.owners import Owner
 from domain.turns import Response
 
 log = logging.getLogger(__name__)
 
 EMPTIED_S = 86_400
-EMPTIED_BY = "deleted"
 SLOTS = "slot_"
 CLAIMS = "claim_"
 NOTES = (EXPIRY,)

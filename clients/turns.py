@@ -23,9 +23,9 @@ from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Op
 from clients.takings import taking
 from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
 from domain.context import Turn
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NoResponse
 from domain.items import Item, ItemStatus
-from domain.log import Ending, Event, EventKind, Slot, Status, Usage
+from domain.log import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
 from domain.owners import Owner
 from domain.retrieved import notes_of
 from domain.transcript import Transcript, closing_events, kept_items, read_log
@@ -111,7 +111,7 @@ class Turns:
     async def document(self, owner: Owner, response_id: str) -> Document:
         found = await self.store.read(response_key(owner, response_id), response_id)
         if found is None:
-            raise NotFound(f"Response with id '{response_id}' not found.")
+            raise no_response(response_id)
         return found
 
     async def slots(self, owner: Owner, response_id: str, *, after: int = -1) -> Sequence[Slot]:
@@ -127,9 +127,12 @@ class Turns:
         return (Slot.from_document(document.body),) if document else ()
 
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
-        """Read what was written after `since` (default: everything) and fold it."""
+        """Read what was written after `since` (default: everything) and fold it; raises NoResponse."""
         start = since or Transcript()
-        return read_log(await self.slots(owner, response_id, after=start.next_slot - 1), start)
+        slots = await self.slots(owner, response_id, after=start.next_slot - 1)
+        if any(slot.writer == EMPTIED_BY for slot in slots):
+            raise no_response(response_id)
+        return read_log(slots, start)
 
     async def changed(self, response_id: str, *, within_s: float) -> None:
         """Return when this process wrote a slot of the response, or after `within_s` seconds."""
@@ -253,6 +256,10 @@ class Turns:
             Container.TURNS, kind="response", status=status.value, before=before, limit=LEFTOVERS
         )
         return tuple(response_of(each) for each in found)
+
+
+def no_response(response_id: str) -> NoResponse:
+    return NoResponse(f"Response with id '{response_id}' not found.")
 
 
 def response_of(found: Found) -> Response:

@@ -46,6 +46,10 @@ class NotFound(Terminal):
     """No such object under the caller's own partition."""
 
 
+class NoResponse(NotFound):
+    """The response itself is not there; where its turn runs it was deleted meanwhile."""
+
+
 class Conflict(Terminal):
     """Somebody else was first: the document `identifier` exists, is gone, or its version has changed."""
 

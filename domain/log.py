@@ -8,7 +8,7 @@ means the same to every reader in every release.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from domain.items import ItemKind, ItemStatus
 
@@ -190,6 +190,10 @@ class Outcome:
             usage=Usage.from_document(body["usage"]) if body["usage"] else None,
             posture=body.get("posture", ""),
         )
+
+
+EMPTIED_BY: Final = "deleted"
+"""The writer of the slots that stand in for those of a deleted response: taken, and without what they held."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,7 +155,7 @@ class FinishWire(TurnWire):
 
 
 class FinishedWire(TypedDict):
-    """The status that the turn did end with."""
+    """The status that the turn did end with, or `deleted`."""
 
     status: str
 

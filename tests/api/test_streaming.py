@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from api.streaming import HEARTBEAT_S, Tail
 from clients.backends import End, Text
 from clients.notices import KEPT
 from clients.turns import Turns
-from domain.errors import Unavailable
+from domain.errors import NotFound, Unavailable
 from domain.turns import Response
 from tests.api.harness import Api, api, events_of
 from tests.api.serving import served
@@ -187,6 +187,22 @@ async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_fo
     assert len(told.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
     seen += [part async for part in stuck]
     assert b"".join(seen) == whole
+
+
+async def test_a_reader_elsewhere_of_what_is_deleted_meanwhile_finds_nothing() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+    await one.world.turns.begin(OWNER, turn.id, execution="first")
+    _, far = looks(one)
+    stream = far.stream(turn, everything)
+    assert [await anext(stream), await anext(stream)]
+    assert (await one.http.delete(f"/v1/responses/{turn.id}")).status_code == 200
+    with pytest.raises(NotFound):
+        await collected_on(stream)
+
+
+async def collected_on(stream: AsyncIterator[bytes]) -> bytes:
+    return b"".join([part async for part in stream])
 
 
 async def collected(reader: Tail, turn: Response) -> bytes:
