@@ -1,6 +1,6 @@
 """How fast is it? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cold, cosmos, devhost, importing, limits, money, routing, store, streams, tokens, turns
+from benches import cancels, cold, cosmos, devhost, importing, limits, money, routing, store, streams, tokens, turns
 
 BENCHES = (
     ("importing", importing.main),
@@ -11,6 +11,7 @@ BENCHES = (
     ("routing", routing.main),
     ("turns", turns.main),
     ("streams", streams.main),
+    ("cancels", cancels.main),
     ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),
