@@ -34,7 +34,11 @@ def change(host: RunningHost, word: str, before: str = "") -> None:
 
 
 def answer(client: httpx.Client) -> str:
-    return client.get("/api/open").text
+    """Empty where the request fell into the moment at which a host ends."""
+    try:
+        return client.get("/api/open").text
+    except httpx.TransportError:
+        return ""
 
 
 def test_a_change_is_served_on_the_same_port_and_orchestrations_go_on(host: RunningHost) -> None:
