@@ -29,6 +29,8 @@ ENOUGH_COLD_SAMPLES: Final = 8
 
 THROTTLE_S: Final = 5.0
 """How long a throttled backend is left alone when it named no delay."""
+LONGEST_THROTTLE_S: Final = 3600.0
+"""Whatever delay it named: then a turn looks whether that still holds."""
 
 CIRCUIT_S: Final = 5.0
 LONGEST_CIRCUIT_S: Final = 300.0
@@ -97,7 +99,8 @@ def after_failure(
             return after_cold(ended, backend, attempt=attempt, asked_at=asked_at, now=now)
         case Posture.THROTTLED:
             delay_s = THROTTLE_S if diagnosis.delay_s is None else diagnosis.delay_s
-            return replace(ended, cooldown_until=later(belief.cooldown_until, now + delay_s), probe_until=None)
+            until = now + min(delay_s, LONGEST_THROTTLE_S)
+            return replace(ended, cooldown_until=later(belief.cooldown_until, until), probe_until=None)
         case Posture.BROKEN | Posture.INDETERMINATE:
             errors = belief.errors + 1
             opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)

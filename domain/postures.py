@@ -4,10 +4,10 @@ The status alone can't tell a cold start from a full quota, so rows of signature
 rows, those of its system, then `DEFAULTS`. Every condition that a row states must hold.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from itertools import chain
@@ -174,30 +174,36 @@ def subject_of(failure: Failure) -> str:
 
 MILLISECOND_HEADERS: Final = ("retry-after-ms", "x-ms-retry-after-ms")
 
+NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+"""RFC 9110 knows whole seconds; some servers send a fraction."""
+
+LONGEST_DELAY_S: Final = 86_400.0
+"""A server that names a longer delay than a day hardly means it."""
+
 
 def delay_from_headers(headers: Mapping[str, str], *, now: float | None) -> float | None:
     """Return the seconds to wait that an answer names. Header names are in lower case; nonsense is ignored."""
     for name in MILLISECOND_HEADERS:
-        milliseconds = seconds_in(headers.get(name, ""))
+        milliseconds = number_in(headers.get(name, ""))
         if milliseconds is not None:
-            return milliseconds / 1000
+            return min(milliseconds / 1000, LONGEST_DELAY_S)
     after = headers.get("retry-after", "")
-    seconds = seconds_in(after)
-    return seconds_until(after, now=now) if seconds is None else seconds
+    seconds = number_in(after)
+    named = seconds_until(after, now=now) if seconds is None else seconds
+    return None if named is None else min(named, LONGEST_DELAY_S)
 
 
-def seconds_in(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
+def number_in(text: str) -> float | None:
+    return float(text) if NUMBER.fullmatch(text.strip()) else None
 
 
 def seconds_until(date: str, *, now: float | None) -> float | None:
+    """Return the seconds until a date in any of HTTP's three forms, all of which are UTC, said or not."""
     if now is None:
         return None
     try:
-        return max(0.0, parsedate_to_datetime(date).timestamp() - now)
+        moment = parsedate_to_datetime(date)
+        at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return max(0.0, at - now)

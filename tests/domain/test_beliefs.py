@@ -141,7 +141,7 @@ def test_a_backend_that_answered_another_meanwhile_is_full_and_not_cold() -> Non
     assert failed(warm, Posture.COLD).is_warm(NOW)
 
 
-@pytest.mark.parametrize(("delay_s", "until"), [(None, NOW + 5), (30.0, NOW + 30), (0.0, NOW)])
+@pytest.mark.parametrize(("delay_s", "until"), [(None, NOW + 5), (30.0, NOW + 30), (0.0, NOW), (86_400.0, NOW + 3600)])
 def test_a_throttled_backend_is_left_alone_for_as_long_as_it_asks(delay_s: float | None, until: float) -> None:
     assert failed(seed(GPU), Posture.THROTTLED, delay_s).cooldown_until == until
 
