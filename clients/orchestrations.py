@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from clients.clock import Clock, SystemClock
 from domain import wire
 from domain.errors import Unavailable
 from domain.turns import Response
@@ -51,11 +52,14 @@ ALIVE = frozenset({"Pending", "Running", "ContinuedAsNew", "Suspended"})
 class DurableOrchestrations:
     """The durable client of one invocation."""
 
-    def __init__(self, client: DurableClient) -> None:
+    def __init__(self, client: DurableClient, clock: Clock | None = None) -> None:
         self.client = client
+        self.clock = clock or SystemClock()
 
     async def start(self, response: Response) -> None:
-        await self.begin(wire.RESPOND, response.id, turn_wire(response))
+        """Start the turn under a name of this start alone, which stays the same however often the host repeats it."""
+        given: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
+        await self.begin(wire.RESPOND, response.id, given)
 
     async def announce(self, announcement: Announcement) -> None:
         instance = f"announce_{announcement.response}_{announcement.endpoint}"

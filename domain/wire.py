@@ -34,12 +34,16 @@ CANCELLED_EVENT: Final = "cancelled"
 
 
 class TurnWire(TypedDict):
-    """Names one turn; `traceparent` is the W3C trace context of the request that asked for it."""
+    """Names one turn; `traceparent` is the W3C trace context of the request that asked for it.
+
+    `start` names the start of its orchestration: whatever of it the host forgets and does again is the same start.
+    """
 
     tenant: str
     subject: str
     response: str
     traceparent: str
+    start: NotRequired[str]
 
 
 class BeginWire(TurnWire):

@@ -26,7 +26,7 @@ def respond(context: Context) -> Steps[wire.RespondedWire]:
 def one_turn(context: Context, tab: Tab) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
     turn: wire.TurnWire = context.get_input()
-    execution = str(context.new_uuid())
+    execution = turn.get("start") or str(context.new_uuid())
     begun: wire.BegunWire = yield step(context, wire.BEGIN, {**turn, "execution": execution})
     if not begun["mine"]:
         return {"status": "not this execution's turn"}

@@ -11,6 +11,7 @@ from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrc
 from clients.orchestrations import DurableOrchestrations, turn_wire
 from domain.errors import Unavailable
 from domain.turns import Response
+from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER
 
 RESPONSE = Response(
@@ -55,14 +56,23 @@ def running(status: str) -> Mapping[str, Any]:
 
 async def test_a_start_gives_ids_alone_over_to_the_host() -> None:
     client = FakeDurableClient()
-    await DurableOrchestrations(client).start(RESPONSE)
-    assert client.calls == [("start_new", "respond", RESPONSE.id, turn_wire(RESPONSE))]
+    await DurableOrchestrations(client, FakeClock(seed=1)).start(RESPONSE)
+    given = {**turn_wire(RESPONSE), "start": FakeClock(seed=1).token()}
+    assert client.calls == [("start_new", "respond", RESPONSE.id, given)]
     assert turn_wire(RESPONSE) == {
         "tenant": OWNER.tenant,
         "subject": OWNER.subject,
         "response": RESPONSE.id,
         "traceparent": RESPONSE.traceparent,
     }
+
+
+async def test_each_start_has_a_name_of_its_own() -> None:
+    client = FakeDurableClient()
+    for _ in range(2):
+        await DurableOrchestrations(client).start(RESPONSE)
+    first, second = (given["start"] for *_, given in client.calls)
+    assert first != second
 
 
 @pytest.mark.parametrize("status", ["Pending", "Running", "Suspended", "ContinuedAsNew"])

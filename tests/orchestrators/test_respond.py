@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrators.durable_host import EventType, given_to, replayed, steps, turns_of
+from tests.orchestrators.durable_host import DurableHost, EventType, given_to, replayed, steps, turns_of
 from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after, host_of
 
 BEFORE = ["begin", "try_recall", "anticipate"]
@@ -110,6 +110,16 @@ def test_an_execution_has_one_name_in_all_its_turns_and_another_execution_anothe
     again.start()
     (one,), (other,) = given_to(first.history, "begin"), given_to(again.history, "begin")
     assert one["execution"] != other["execution"]
+
+
+def test_a_first_turn_that_is_played_again_at_another_time_is_the_same_execution_by_the_name_of_its_start() -> None:
+    named = {**GIVEN, "start": "drawn-once"}
+    first, again = DurableHost(named), DurableHost(named)
+    again.now = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
+    for host in (first, again):
+        host.start()
+    assert given_to(first.history, "begin") == given_to(again.history, "begin")
+    assert given_to(again.history, "begin") == [{**named, "execution": "drawn-once"}]
 
 
 def test_attempts_are_counted_and_failures_at_one_backend_too() -> None:
