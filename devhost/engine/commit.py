@@ -56,8 +56,7 @@ class Effects:
 def commit_turn(store: Store, turn: TurnCommit) -> Effects | None:
     """None when the instance was replaced or ended meanwhile: then nothing of the turn counts."""
     with store.transaction() as database:
-        found = find_instance(database, turn.instance)
-        if found is None or found.execution != turn.execution or found.status in TERMINAL:
+        if not is_current(database, turn):
             return None
         drop_messages(database, turn.consumed)
         if turn.restart:
@@ -67,6 +66,11 @@ def commit_turn(store: Store, turn: TurnCommit) -> Effects | None:
         replied = reply(database, turn)
         effects = [apply(database, turn, command) for command in turn.commands]
     return merge([*effects, Effects(wake=replied)])
+
+
+def is_current(database: sqlite3.Connection, turn: TurnCommit) -> bool:
+    found = database.execute("SELECT execution, status FROM instances WHERE id = ?", (turn.instance,)).fetchone()
+    return found is not None and found[0] == turn.execution and found[1] not in TERMINAL
 
 
 def drop_messages(database: sqlite3.Connection, seqs: tuple[int, ...]) -> None:

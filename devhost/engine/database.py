@@ -81,7 +81,7 @@ class StorageThread:
     async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         answer: asyncio.Future[T] = self.loop.create_future()
         self.jobs.put((lambda: step(*args, **kwargs), answer))
-        return await asyncio.shield(answer)
+        return await answer
 
     def work(self) -> None:
         while (job := self.jobs.get()) is not None:
@@ -89,10 +89,21 @@ class StorageThread:
             try:
                 value = step()
             except Exception as error:  # noqa: BLE001 - this thread's entry point hands every failure to its caller
-                self.loop.call_soon_threadsafe(answer.set_exception, error)
+                self.loop.call_soon_threadsafe(fail, answer, error)
             else:
-                self.loop.call_soon_threadsafe(answer.set_result, value)
+                self.loop.call_soon_threadsafe(settle, answer, value)
 
     def stop(self) -> None:
         self.jobs.put(None)
         self.thread.join()
+
+
+def settle(answer: asyncio.Future[Any], value: object) -> None:
+    """Who asked may have gone away meanwhile."""
+    if not answer.done():
+        answer.set_result(value)
+
+
+def fail(answer: asyncio.Future[Any], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -147,15 +147,21 @@ class Store:
         if found is None:
             return None
         execution, count = known
-        self.database.execute("DELETE FROM inbox WHERE instance = ? AND execution <> ?", (instance, found.execution))
-        rows = self.database.execute(
-            "SELECT seq, execution, event FROM inbox WHERE instance = ? ORDER BY seq", (instance,)
-        ).fetchall()
         return Snapshot(
             instance=found,
             history=read_history(self.database, instance, count if execution == found.execution else 0),
-            inbox=[Message(seq=seq, execution=of, event=decode(text)) for seq, of, text in rows],
+            inbox=self.read_inbox(found),
         )
+
+    def read_inbox(self, instance: Instance) -> list[Message]:
+        rows = self.database.execute(
+            "SELECT seq, execution, event FROM inbox WHERE instance = ? ORDER BY seq", (instance.id,)
+        ).fetchall()
+        late = [seq for seq, of, _ in rows if of not in {None, instance.execution}]
+        if late:
+            self.database.executemany("DELETE FROM inbox WHERE seq = ?", [(seq,) for seq in late])
+            return self.read_inbox(instance)
+        return [Message(seq=seq, execution=of, event=decode(text)) for seq, of, text in rows]
 
     def finish_work(self, work: Work, event: Event) -> bool:
         """Records the result of an activity, the first time it is told."""

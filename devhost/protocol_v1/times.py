@@ -1,8 +1,10 @@
 """How does the protocol write a moment?"""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(65_536)
 def wire_time(at: float) -> str:
     """ISO 8601 with seven digits of fraction, as .NET writes it."""
     return f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}0Z"

@@ -18,7 +18,7 @@ from typing import Any
 from devhost.frames import Header, Pipe
 from devhost.worker import protos
 from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header, unexpected
-from devhost.worker.stamps import remember_stamps
+from devhost.worker.stamps import read_stamps_quickly
 
 UVICORN_START_S = 10.0
 
@@ -57,7 +57,7 @@ class Worker:
         await self.announce(answer.capabilities, request)
 
     async def announce(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
-        remember_stamps()
+        read_stamps_quickly()
         metadata = await self.library.functions_metadata_request(request)
         found: list[Any] = metadata.function_metadata_results or []
         functions = [self.describe(one) for one in found]

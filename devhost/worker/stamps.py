@@ -1,18 +1,31 @@
-"""Which moments has the SDK read before?"""
+"""What time does the SDK read in an event of a history?"""
 
-import functools
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-REMEMBERED = 100_000
 READER = "azure.durable_functions.models.history.HistoryEvent"
+STAMP = "2026-11-22T05:06:29.1889300Z"
 
 
-def remember_stamps() -> None:
-    """Every turn brings the whole history, and the SDK reads each event's time with dateutil, for 70 µs.
+def reader_of(slow: Callable[[str], datetime]) -> Callable[[str], datetime]:
+    """Reads this host's own stamps; the SDK's reader, dateutil, reads all others.
 
-    The function stays the same; it is asked once for each text.
+    Dateutil's UTC is an object of its own, and another one where the machine's own zone is UTC.
     """
-    reader: Any = sys.modules.get(READER)
-    if reader is not None:
-        reader.dt_parse = functools.lru_cache(REMEMBERED)(reader.dt_parse)
+    zone = slow(STAMP).tzinfo
+
+    def read(text: str) -> datetime:
+        if len(text) == len(STAMP) and text.endswith("Z"):
+            return datetime.fromisoformat(text).replace(tzinfo=zone)
+        return slow(text)
+
+    return read
+
+
+def read_stamps_quickly() -> None:
+    """Every turn brings the whole history, and dateutil takes 70 µs for each event of it."""
+    module: Any = sys.modules.get(READER)
+    if module is not None:
+        module.dt_parse = reader_of(module.dt_parse)

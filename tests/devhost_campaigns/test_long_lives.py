@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from dateutil.parser import parse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devhost.clock import now
 from devhost.engine.database import connect
@@ -19,7 +21,8 @@ from devhost.engine.histories import Histories
 from devhost.engine.model import CancelTimer, Completed, ContinuedAsNew, Decision, Limits, RunActivity, StartTimer, Turn
 from devhost.engine.store import Timer
 from devhost.engine.timers import LEAST_ROOM, Timers
-from devhost.worker.stamps import READER, remember_stamps
+from devhost.protocol_v1.times import wire_time
+from devhost.worker.stamps import READER, STAMP, read_stamps_quickly, reader_of
 from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.in_process import load
 
@@ -163,14 +166,28 @@ async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_pa
         assert engine.ends.waiting == {}
 
 
-def test_the_time_of_an_event_is_read_once_and_as_before() -> None:
+@given(st.floats(0, 4e9))
+def test_this_hosts_stamps_are_read_as_dateutil_reads_them(at: float) -> None:
+    text = wire_time(at)
+    asked: list[str] = []
+    read = reader_of(lambda stamp: (asked.append(stamp), parse(stamp))[1])(text)
+    assert read == parse(text)
+    assert type(read.tzinfo) is type(parse(text).tzinfo)
+    assert asked == [STAMP]
+
+
+@pytest.mark.parametrize("text", ["2026-11-22T05:06:29Z", "2026-11-22T05:06:29.18+02:00", "22 Nov 2026 05:06"])
+def test_other_stamps_are_left_to_dateutil(text: str) -> None:
+    assert reader_of(parse)(text) == parse(text)
+
+
+def test_the_sdk_reads_with_it() -> None:
     load()
-    reader: Any = sys.modules[READER]
-    original = reader.dt_parse
+    module: Any = sys.modules[READER]
+    original = module.dt_parse
     try:
-        remember_stamps()
-        text = "2026-11-22T05:06:29.1889300Z"
-        assert reader.dt_parse(text) == parse(text)
-        assert reader.dt_parse(text) is reader.dt_parse(text)
+        read_stamps_quickly()
+        assert module.HistoryEvent(12, -1, True, wire_time(1.5)).timestamp == parse("1970-01-01T00:00:01.5Z")
+        assert module.dt_parse is not original
     finally:
-        reader.dt_parse = original
+        module.dt_parse = original
