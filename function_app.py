@@ -13,6 +13,8 @@ from activities.announce import Announce
 from activities.answering import Answering, Pace
 from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.charging import Charging
+from activities.closing import Closing
 from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.guard import registered
@@ -40,6 +42,8 @@ from clients.openid import OpenIdIssuers
 from clients.orchestrations import DurableOrchestrations
 from clients.rent import Rent
 from clients.retention import Retention
+from clients.session_bills import SessionBills
+from clients.sessions import Sessions
 from clients.signing_keys import KeyFile, Keys
 from clients.sources.building import reading_of
 from clients.sqlite_store import SqliteStore
@@ -135,6 +139,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     """Return every activity under its name."""
     settings, beliefs = ports.settings, Beliefs(ports.store, ports.clock)
     clients = backend_clients(ports.fleet, settings, ports.clock)
+    sessions = Sessions(store=ports.store, ledger=ports.ledger, prices=ports.prices, clock=ports.clock)
     answering = Answering(
         turns=ports.turns,
         beliefs=beliefs,
@@ -144,7 +149,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     )
     infer = Infer(
         turns=ports.turns,
-        ledger=ports.ledger,
+        charging=Charging(ports.ledger, sessions),
         answering=answering,
         fleet=ports.fleet,
         prices=ports.prices,
@@ -160,7 +165,7 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
     )
-    waking = Waking(beliefs=beliefs, clients=clients, clock=ports.clock)
+    waking = Waking(beliefs=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
     route = Route(turns=ports.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=settings.hold_s)
     return {
         wire.BEGIN: Begin(ports.turns).begin,
@@ -217,10 +222,15 @@ def add_sweeper(app: df.DFApp, ports: Ports) -> None:
     )
     sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=patience)
 
+    bills = SessionBills(
+        store=ports.store, ledger=ports.ledger, fleet=ports.fleet, prices=ports.prices, clock=ports.clock
+    )
+    closing = Closing(bills)
     retention = Retention(ports.store, ports.turns, ports.clock)
 
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
         await sweep.sweep(DurableOrchestrations(client))
+        await closing.close_sessions()
         await retention.clear_due()
 
     timed = app.timer_trigger(arg_name="timer", schedule="0 * * * * *")

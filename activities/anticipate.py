@@ -7,6 +7,7 @@ from clients.turns import Turns
 from domain import wire
 from domain.route_documents import route_to_document
 from domain.routing import Route
+from domain.turns import Response
 
 RETRIEVED_TOKENS = 4096
 """So much private data at most is expected to be added to a conversation that asks for some."""
@@ -32,16 +33,17 @@ class Anticipate:
         decision = (await self.deciding.decide(response, most, excluded={})).route
         if decision.wakes is None:
             return NOBODY
-        woken = await self.wake(decision, response.id)
+        woken = await self.wake(decision, response)
         gives: wire.AnticipatedWire = {"backend": decision.wakes, "woken": woken}
         await self.turns.record_route(
             owner, response.id, number=0, route={**route_to_document(decision), "woken": woken}, routed=gives
         )
         return gives
 
-    async def wake(self, decision: Route, response_id: str) -> bool:
+    async def wake(self, decision: Route, response: Response) -> bool:
         """Wake it. A turn that goes elsewhere meanwhile does not wait until the request has been held."""
         if decision.wakes is None:
             return False
         backend = self.deciding.fleet.backends[decision.wakes]
-        return await self.waking.wake(backend, response_id, wait=decision.backend == decision.wakes)
+        wait = decision.backend == decision.wakes
+        return await self.waking.wake(backend, response.id, owner=response.owner, wait=wait)

@@ -10,10 +10,10 @@ from typing import cast
 
 from activities.answering import LOOK_S, Answering
 from activities.attempt import Task
+from activities.charging import Charging
 from activities.log_writer import LogWriter, Superseded
-from activities.meter import Meter, closed_from_log, of_attempt
+from activities.meter import Meter, of_attempt
 from clients.clock import Clock
-from clients.ledger import Ledger
 from clients.turns import Turns
 from domain import wire
 from domain.errors import Exhausted
@@ -29,6 +29,8 @@ MOST_DELIVERIES = 5
 
 NO_COVER = "insufficient_quota"
 
+OVERTAKEN = "another writer took over"
+
 ENDED: wire.InferredWire = {"result": "ended", "code": "", "message": "", "delay_s": 0.0}
 HANDOVER: wire.InferredWire = {"result": "handover", "code": "", "message": "", "delay_s": 0.0}
 
@@ -40,14 +42,15 @@ class Infer:
         self,
         *,
         turns: Turns,
-        ledger: Ledger,
+        charging: Charging,
         answering: Answering,
         fleet: Fleet,
         prices: Mapping[str, Price],
         clock: Clock,
     ) -> None:
         self.turns = turns
-        self.ledger = ledger
+        self.charging = charging
+        self.ledger = charging.ledger
         self.answering = answering
         self.fleet = fleet
         self.prices = prices
@@ -91,17 +94,19 @@ class Infer:
     async def attempt(self, task: Task, writer: LogWriter) -> wire.InferredWire:
         """Open the attempt's record, make the call, close the record. No cover, no attempt."""
         try:
-            record = await self.ledger.open_attempt(task.owner, task.record(at=self.clock.now()))
+            opened = await self.charging.open(task, at=self.clock.now())
         except Exhausted as error:
             return await self.uncovered(task, writer, str(error))
-        earlier = await self.earlier(task, record)
-        meter = Meter(self.clock, price=self.price(task), record=record, earlier=earlier)
+        earlier = await self.earlier(task, opened.record)
+        meter = Meter(self.clock, price=self.price(task), record=opened.record, earlier=earlier)
         try:
             outcome = await self.outcome(task, writer, meter)
         except Superseded:
-            await self.ledger.close_attempt(task.owner, meter.closed("ended", "another writer took over"))
+            await self.charging.close(
+                task, opened, meter, Outcome(attempt=task.number, result="ended", message=OVERTAKEN)
+            )
             raise
-        await self.ledger.close_attempt(task.owner, meter.closed(outcome.result, outcome.message))
+        await self.charging.close(task, opened, meter, outcome)
         return inferred(outcome)
 
     async def earlier(self, task: Task, record: Attempt) -> Sequence[Slot]:
@@ -145,7 +150,7 @@ class Infer:
         for record in await self.ledger.attempts(task.owner, task.response.id):
             if record.number == task.number and record.status is AttemptStatus.OPEN:
                 slots = await self.turns.slots(task.owner, task.response.id)
-                await self.ledger.close_attempt(task.owner, closed_from_log(record, slots, price=self.price(task)))
+                await self.charging.close_from_log(task, record, slots, price=self.price(task))
                 await self.answering.forget(task, record.id)
 
     def price(self, task: Task) -> Price:

@@ -9,6 +9,7 @@ from clients.beliefs import Beliefs
 from clients.turns import Turns
 from domain import wire
 from domain.estimates import State
+from domain.owners import Owner
 from domain.prices import TimePrice
 from domain.route_documents import route_to_document
 from domain.routing import Route as Decision
@@ -63,7 +64,7 @@ class Route:
         """Decide and do what the decision asks for; what its wake has shown is decided on anew. Safe to repeat."""
         planned = await self.plan(response, given)
         for _ in self.deciding.fleet.backends:
-            if not await self.woke(planned):
+            if not await self.woke(planned, response.owner):
                 break
             planned = await self.plan(response, given)
         if planned.wait and planned.route.backend:
@@ -99,14 +100,14 @@ class Route:
         backend, belief = self.deciding.fleet.backends[chosen.backend], decided.beliefs[chosen.backend]
         return wait_for(chosen, belief, backend, turn, now=decided.at)
 
-    async def woke(self, planned: Planned) -> bool:
+    async def woke(self, planned: Planned, owner: Owner) -> bool:
         """Wake what the decision wants; True where the turn has seen how its backend took that."""
         route = planned.route
         if route.wakes is None:
             return False
         wait = planned.wait is not None and route.wakes == route.backend
         backend = self.deciding.fleet.backends[route.wakes]
-        return await self.waking.wake(backend, planned.turn.response, wait=wait) and wait
+        return await self.waking.wake(backend, planned.turn.response, owner=owner, wait=wait) and wait
 
     def routed(self, planned: Planned) -> wire.RoutedWire:
         """Return what the orchestration needs of a decision."""

@@ -3,12 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 from clients.backends import BackendClient, BackendError
 from clients.beliefs import Beliefs
 from clients.clock import Clock
+from clients.sessions import Sessions
+from domain.beliefs import Belief
+from domain.errors import Retryable
 from domain.fleet import Backend
+from domain.owners import Owner
 from domain.postures import CREDENTIAL_KINDS, Failure, Posture, diagnose
 from domain.starting import SILENCE_S
 
@@ -28,20 +33,28 @@ class Waking:
     long as a start. What this process held when it dies, the next turn that looks wakes anew.
     """
 
-    def __init__(self, *, beliefs: Beliefs, clients: Mapping[str, BackendClient], clock: Clock) -> None:
+    def __init__(
+        self, *, beliefs: Beliefs, sessions: Sessions, clients: Mapping[str, BackendClient], clock: Clock
+    ) -> None:
         self.beliefs = beliefs
+        self.sessions = sessions
         self.clients = clients
         self.clock = clock
         self.holding: set[asyncio.Task[Any]] = set()
 
-    async def wake(self, backend: Backend, by: str, *, wait: bool) -> bool:
-        """Wake it; False where it is up or somebody else is at it. `wait` returns when the request was held."""
+    async def wake(self, backend: Backend, by: str, *, owner: Owner, wait: bool) -> bool:
+        """Wake it; False where it is up or somebody else is at it. `wait` returns when the request was held.
+
+        `by` is the response of an owner who pays for what nobody uses of it; where no budget covers that, nothing is
+        sent.
+        """
         woken = await self.beliefs.wake(backend, by)
         if woken is None or woken.waking is None:
             return False
         held_until = woken.waking.until if woken.must_hold(backend) else None
         proof = self.begun(self.proven(backend, by))
-        hold = self.begun(self.hold(backend, by, proof, held_until=held_until))
+        paid = self.begun(self.paid(backend, by, owner, woken, proof))
+        hold = self.begun(self.hold(backend, by, paid, held_until=held_until))
         if wait:
             await asyncio.wait({proof}, timeout=PROOF_S)
             await asyncio.wait({hold}, timeout=backend.cold.wake_hold_s)
@@ -62,9 +75,20 @@ class Waking:
             return False
         return True
 
-    async def hold(self, backend: Backend, by: str, proof: asyncio.Task[bool], *, held_until: float | None) -> None:
-        """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
+    async def paid(self, backend: Backend, by: str, owner: Owner, belief: Belief, proof: asyncio.Task[bool]) -> bool:
+        """Tell whether the wake can prove who we are, and who wakes is charged for it."""
         if not await proof:
+            return False
+        cold_s, worst_s = belief.cold_p50_s, belief.cold_p99_s
+        with suppress(Retryable):
+            if await self.sessions.woken(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
+                return True
+        await self.beliefs.given_up(backend, by)
+        return False
+
+    async def hold(self, backend: Backend, by: str, paid: asyncio.Task[bool], *, held_until: float | None) -> None:
+        """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
+        if not await paid:
             return
         until = held_until or self.clock.now() + backend.cold.wake_hold_s
         request = asyncio.create_task(self.knock(backend, by))
@@ -86,6 +110,8 @@ class Waking:
         except BackendError as error:
             await self.unanswered(backend, by, error.failure)
             return
+        with suppress(Retryable):
+            await self.sessions.ready(backend, self.clock.now())
         await self.beliefs.opened(backend, asked_at=asked_at)
 
     async def unanswered(self, backend: Backend, by: str, failure: Failure) -> None:

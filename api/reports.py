@@ -33,11 +33,12 @@ class Reports:
         owner = await owner_of(req, self.authenticator)
         turn = await self.turns.read(owner, req.path_params["response_id"])
         routes = await self.turns.routes(owner, turn.id)
-        attempts = await self.ledger.attempts(owner, turn.id)
+        records = await self.ledger.records(owner, turn.id)
+        attempts = tuple(each for each in records if each.number)
         held = await self.ledger.reservation(owner, turn.id)
         sources = await self.turns.given.accounts(owner, turn.id) if turn.sources else None
         standing = await self.ledger.book.standing(owner, turn.id)
-        told = report(turn, routes, attempts, bill_of(attempts, held), sources or ())
+        told = report(turn, routes, attempts, bill_of(records, held), sources or ())
         return json_answer({**told, "budgets": [shown_budget(*each) for each in standing]})
 
 

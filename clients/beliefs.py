@@ -96,6 +96,13 @@ class Beliefs:
         now = self.clock.now()
         await self.learn(backend, lambda belief: after_failed_wake(belief, diagnosis, by=by, now=now))
 
+    async def given_up(self, backend: Backend, by: str) -> None:
+        """Learn that a wake was never sent."""
+        await self.learn(
+            backend,
+            lambda belief: replace(belief, waking=None) if belief.waking and belief.waking.by == by else belief,
+        )
+
     async def queue(self, backend: Backend, turn: Turn, wait: Wait) -> None:
         """Keep the place of a turn that waits for room."""
         now, admitted_at = self.clock.now(), turn.admitted_at

@@ -11,20 +11,23 @@ from decimal import Decimal
 
 from clients.budgets import BudgetBook
 from clients.clock import Clock
-from clients.store import LEFTOVERS, Body, Container, Create, Key, Replace, Store
+from clients.store import LEFTOVERS, Body, Container, Create, Document, Key, Replace, Store
 from domain.billing import Line
 from domain.budgets import Budgets
 from domain.errors import Conflict
+from domain.fleet import Backend
 from domain.money import (
     NO_OVERHEAD,
     Attempt,
     AttemptStatus,
     Reservation,
     ReservationStatus,
+    Share,
     attempt_prefix,
     opened_again,
     reservation_id,
     turn_cost,
+    with_shares,
 )
 from domain.overheads import Overhead
 from domain.owners import Owner
@@ -99,7 +102,7 @@ class Ledger:
             before = Attempt.from_document(found.body)
             if before.status is not AttemptStatus.OPEN or before.deliveries != attempt.deliveries:
                 return None
-            closed = replace(attempt, counters=before.counters)
+            closed = with_shares(replace(attempt, counters=before.counters, shares=before.shares), attempt.shares)
             write = Replace(id=closed.id, body=closed.to_document(), etag=found.etag)
             try:
                 return await self.book.write(key, write, before=before, after=closed)
@@ -107,7 +110,53 @@ class Ledger:
                 continue
         return None
 
+    async def hold_wake(self, owner: Owner, response_id: str, backend: Backend, session: str, share: Share) -> None:
+        """Charge a wake to who wakes, before it is sent; raises Exhausted where a budget has no room. Repeatable."""
+        key, wake = money_key(owner.tenant), self.wake_record(owner, response_id, backend)
+        while True:
+            found = await self.store.read(key, wake.id)
+            before = Attempt.from_document(found.body) if found else None
+            if before and session in before.shares:
+                return None
+            after = with_shares(before or wake, {session: share})
+            with suppress(Conflict):
+                return await self.book.hold(key, writing(after, found), before=before, after=after)
+
+    def wake_record(self, owner: Owner, response_id: str, backend: Backend) -> Attempt:
+        """Return the record of a turn's wakes as it begins."""
+        wake = Attempt(
+            response=response_id,
+            subject=owner.subject,
+            number=0,
+            backend=backend.name,
+            model=backend.model,
+            price=backend.price,
+            reserved=Decimal(0),
+            started_at=self.clock.now(),
+            status=AttemptStatus.PROVISIONAL,
+            result="wake",
+        )
+        return replace(wake, counters=self.book.names(wake))
+
+    async def post(self, owner: Owner, record: str, session: str, share: Share, wake: Attempt | None = None) -> None:
+        """Write down what a record pays of a session that is closed. Safe to repeat: the first one stands."""
+        key = money_key(owner.tenant)
+        while True:
+            found = await self.store.read(key, record)
+            before = Attempt.from_document(found.body) if found else None
+            known = before or wake
+            if known is None or (session in known.shares and known.shares[session].final):
+                return None
+            after = with_shares(known, {session: share})
+            with suppress(Conflict):
+                return await self.book.write(key, writing(after, found), before=before, after=after)
+
     async def attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+        """Return the calls of a turn."""
+        return tuple(each for each in await self.records(owner, response_id) if each.number)
+
+    async def records(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+        """Return all that a turn pays backends for: its calls, and before them its wakes."""
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
         return tuple(Attempt.from_document(document.body) for document in found)
 
@@ -117,7 +166,7 @@ class Ledger:
         `overhead` is what the store and the functions cost; it goes to the turn's usage with the settlement.
         """
         key = money_key(owner.tenant)
-        attempts = await self.closed_attempts(owner, response_id)
+        attempts = await self.closed_records(owner, response_id)
         cost = turn_cost(attempts)
         while found := await self.store.read(key, reservation_id(response_id)):
             held = Reservation.from_document(found.body)
@@ -131,13 +180,13 @@ class Ledger:
                 return cost
         return cost
 
-    async def closed_attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
-        """Return the attempts of a turn, none of them open any more."""
-        attempts = await self.attempts(owner, response_id)
-        if all(each.status is not AttemptStatus.OPEN for each in attempts):
-            return attempts
-        await self.close_lost(owner, attempts)
-        return await self.attempts(owner, response_id)
+    async def closed_records(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+        """Return what a turn pays backends for, nothing of it open any more."""
+        records = await self.records(owner, response_id)
+        if all(each.status is not AttemptStatus.OPEN for each in records):
+            return records
+        await self.close_lost(owner, records)
+        return await self.records(owner, response_id)
 
     async def close_lost(self, owner: Owner, attempts: Sequence[Attempt]) -> None:
         """Close the attempts whose end nobody saw, at what was reserved for them."""
@@ -194,3 +243,8 @@ def lost(attempt: Attempt, *, at: float) -> Attempt:
     lines = {Line.HELD: attempt.reserved}
     closed = AttemptStatus.CLOSED
     return replace(attempt, status=closed, cost=attempt.reserved, lines=lines, ended_at=at, result="lost")
+
+
+def writing(attempt: Attempt, found: Document | None) -> Create | Replace:
+    body = attempt.to_document()
+    return Replace(id=attempt.id, body=body, etag=found.etag) if found else Create(id=attempt.id, body=body)

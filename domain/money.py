@@ -17,6 +17,7 @@ from domain.overheads import Overhead
 NANOS = Decimal(10) ** 9
 NO_OVERHEAD = Overhead()
 NO_LINES: Mapping[str, Decimal] = MappingProxyType({})
+NO_SHARES: "Mapping[str, Share]" = MappingProxyType({})
 
 
 def nanos(amount: Decimal) -> int:
@@ -93,8 +94,34 @@ def reservation_id(response: str) -> str:
 
 
 class AttemptStatus(StrEnum):
+    """Provisional: it has ended, and the session that it took part in has not."""
+
     OPEN = "open"
+    PROVISIONAL = "provisional"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What an attempt pays of one session of a GPU, in dollars; final when the session is closed."""
+
+    lines: Mapping[str, Decimal]
+    final: bool = False
+
+    def to_document(self) -> dict[str, Any]:
+        return {"final": self.final, "lines": amounts_to_document(self.lines)}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(lines=amounts_from_document(body["lines"]), final=body["final"])
+
+
+def amounts_to_document(amounts: Mapping[str, Decimal]) -> dict[str, str]:
+    return {str(name): str(amount) for name, amount in amounts.items()}
+
+
+def amounts_from_document(body: Mapping[str, str]) -> dict[str, Decimal]:
+    return {name: Decimal(amount) for name, amount in body.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +129,8 @@ class Attempt:
     """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
 
     Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
-    worst case anew. `counters` are the ids of the budgets that it counts in. `lines` tells what its cost is for.
+    worst case anew. `counters` are the ids of the budgets that it counts in. `lines` tells what its cost is for,
+    `shares` what of it is for which session. Number 0 is not a call but the wakes of a turn.
     """
 
     response: str
@@ -124,6 +152,7 @@ class Attempt:
     model: str = ""
     conversation: str = ""
     lines: Mapping[str, Decimal] = NO_LINES
+    shares: Mapping[str, Share] = NO_SHARES
 
     @property
     def id(self) -> str:
@@ -151,7 +180,8 @@ class Attempt:
             "counters": list(self.counters),
             "model": self.model,
             "conversation": self.conversation,
-            "lines": {name: str(amount) for name, amount in self.lines.items()},
+            "lines": amounts_to_document(self.lines),
+            "shares": {name: share.to_document() for name, share in self.shares.items()},
         }
 
     @classmethod
@@ -175,7 +205,8 @@ class Attempt:
             counters=tuple(body.get("counters", ())),
             model=body.get("model", ""),
             conversation=body.get("conversation", ""),
-            lines={name: Decimal(amount) for name, amount in body.get("lines", {}).items()},
+            lines=amounts_from_document(body.get("lines", {})),
+            shares={name: Share.from_document(share) for name, share in body.get("shares", {}).items()},
         )
 
 
@@ -195,3 +226,19 @@ def opened_again(before: Attempt, worst: Decimal) -> Attempt:
 def turn_cost(attempts: tuple[Attempt, ...]) -> Decimal:
     """Return what the attempts cost together; one that never closed counts at its reservation."""
     return sum((attempt.reserved if attempt.cost is None else attempt.cost for attempt in attempts), Decimal(0))
+
+
+def with_shares(attempt: Attempt, shares: Mapping[str, Share]) -> Attempt:
+    """Return an attempt's record with shares of sessions, and where it has ended with the cost that follows.
+
+    A share that is final stays as it is.
+    """
+    final = {name: share for name, share in attempt.shares.items() if share.final}
+    known = {**attempt.shares, **shares, **final}
+    if attempt.status is AttemptStatus.OPEN or not known:
+        return replace(attempt, shares=known)
+    parts = [part for share in known.values() for part in share.lines.items()]
+    lines = {name: sum((amount for line, amount in parts if line == name), Decimal(0)) for name, _ in parts}
+    over = all(share.final for share in known.values())
+    status = AttemptStatus.CLOSED if over else AttemptStatus.PROVISIONAL
+    return replace(attempt, status=status, shares=known, lines=lines, cost=sum(lines.values(), Decimal(0)))

@@ -84,13 +84,13 @@ def day_of(at: float) -> str:
 
 
 def used(attempt: Attempt | None) -> Counts:
-    """Return what an attempt's record stands for in its row: nothing while it is open."""
+    """Return what an attempt's record stands for in its row: nothing while it is open. Wakes are no attempts."""
     if attempt is None or attempt.status is AttemptStatus.OPEN:
         return dict.fromkeys(COUNTS, 0)
     usage = attempt.usage or Usage()
     cost = 0 if attempt.cost is None else nanos(attempt.cost)
-    counts = {ATTEMPTS: 1, INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
-    return {**dict.fromkeys(COUNTS, 0), **counts, COST: cost}
+    tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
+    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost}
 
 
 def newly_used(before: Attempt | None, after: Attempt) -> dict[str, int]:

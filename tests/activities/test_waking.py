@@ -10,6 +10,8 @@ import pytest
 from activities.waking import Waking
 from clients.backends import BackendError, Call, End, Text
 from clients.beliefs import Beliefs
+from clients.ledger import Ledger
+from clients.sessions import Sessions
 from domain.beliefs import Belief
 from domain.fleet import Backend
 from domain.postures import CREDENTIAL_KINDS, Failure, FailureKind
@@ -17,6 +19,7 @@ from domain.starting import SILENCE_S
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import OWNER
 
 GPU = sleeping(cold_of(60.0))
 HELD = sleeping(cold_of(60.0, abandoned_starts=False))
@@ -61,14 +64,16 @@ class House:
     def __init__(self, door: Door, gpu: Backend = GPU) -> None:
         self.clock = LoopClock()
         self.gpu = gpu
-        self.beliefs = Beliefs(MemoryStore(self.clock), self.clock)
-        self.waking = Waking(beliefs=self.beliefs, clients={"gpu": door}, clock=self.clock)
+        self.store = MemoryStore(self.clock)
+        self.beliefs = Beliefs(self.store, self.clock)
+        sessions = Sessions(store=self.store, ledger=Ledger(self.store, self.clock), prices={}, clock=self.clock)
+        self.waking = Waking(beliefs=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock)
 
     async def believed(self) -> Belief:
         return (await self.beliefs.read({"gpu": self.gpu}))["gpu"]
 
     async def wake(self, by: str = "one", *, wait: bool = True) -> bool:
-        return await self.waking.wake(self.gpu, by, wait=wait)
+        return await self.waking.wake(self.gpu, by, owner=OWNER, wait=wait)
 
 
 @pytest.mark.parametrize(("wait", "expected_s"), [(True, 2.0), (False, 0.0)])

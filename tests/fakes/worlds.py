@@ -8,6 +8,7 @@ from typing import Any
 from activities.answering import Answering, Pace
 from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.charging import Charging
 from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.infer import Infer
@@ -21,6 +22,7 @@ from clients.clock import Clock
 from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
 from clients.rent import Rent
+from clients.sessions import Sessions
 from clients.store import Store
 from clients.turns import Turns
 from domain import wire
@@ -90,6 +92,7 @@ class World[C: Clock = FakeClock]:
 
     def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         clients = {name: client for name, (_, client) in self.backends.items()}
+        sessions = Sessions(store=self.store, ledger=self.ledger, prices=self.prices, clock=self.clock)
         answering = Answering(
             turns=self.turns,
             beliefs=beliefs,
@@ -99,7 +102,7 @@ class World[C: Clock = FakeClock]:
         )
         infer = Infer(
             turns=self.turns,
-            ledger=self.ledger,
+            charging=Charging(self.ledger, sessions),
             answering=answering,
             fleet=self.fleet,
             prices=self.prices,
@@ -113,7 +116,7 @@ class World[C: Clock = FakeClock]:
             clock=self.clock,
             default_output_tokens=512,
         )
-        waking = self.waking = Waking(beliefs=beliefs, clients=clients, clock=self.clock)
+        waking = self.waking = Waking(beliefs=beliefs, sessions=sessions, clients=clients, clock=self.clock)
         route = Route(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=self.hold_s)
         return {
             wire.BEGIN: Begin(self.turns).begin,
@@ -134,13 +137,14 @@ class World[C: Clock = FakeClock]:
         previous: str | None = None,
         traceparent: str = "",
         deadline_s: float = 1800,
+        owner: Owner = OWNER,
         **sampling: int,
     ) -> Response:
         """Admit a turn as the API does; one thread for all."""
         asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
         response = Response(
             id=member_id("resp", thread=THREAD, token=self.clock.token()),
-            owner=OWNER,
+            owner=owner,
             model=model,
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + deadline_s,
@@ -149,7 +153,7 @@ class World[C: Clock = FakeClock]:
             sampling=Sampling(**sampling),
             traceparent=traceparent,
         )
-        await self.ledger.reserve(OWNER, response.id, Decimal("0.01"))
+        await self.ledger.reserve(owner, response.id, Decimal("0.01"))
         await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
         return response
 

@@ -1,0 +1,72 @@
+"""What does a run of an attempt hold before its call, and what is it charged when it has ended?
+
+On a machine that is paid by its time it takes part in the machine's session: it is charged its part as far as that is
+known, until the session is closed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from activities.attempt import Task
+from activities.meter import Meter, closed_from_log
+from clients.ledger import Ledger
+from clients.sessions import Entry, Sessions
+from domain.errors import Exhausted
+from domain.log import Outcome, Slot
+from domain.money import Attempt
+from domain.postures import Posture
+from domain.prices import Price
+
+AT_THE_DOOR = frozenset({Posture.BROKEN, Posture.CLIENT, Posture.UNFIT, Posture.THROTTLED})
+"""So a backend answers that has not let a request in and starts nothing for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A run's record, and its part in a session where the backend has sessions."""
+
+    record: Attempt
+    entry: Entry | None
+
+
+class Charging:
+    """Every step is safe to repeat: a run that another has followed charges nothing."""
+
+    def __init__(self, ledger: Ledger, sessions: Sessions) -> None:
+        self.ledger = ledger
+        self.sessions = sessions
+
+    async def open(self, task: Task, *, at: float) -> Opened:
+        """Hold what the run may cost at worst; raises Exhausted where a budget has no room for that."""
+        record = task.record(at=at)
+        limit_s = task.backend.limits.request_timeout_s if task.limit_s is None else task.limit_s
+        entry = await self.sessions.enter(task.backend, task.owner, record, limit_s=limit_s)
+        if entry:
+            record = replace(record, reserved=max(record.reserved, entry.worst))
+        try:
+            return Opened(record=await self.ledger.open_attempt(task.owner, record), entry=entry)
+        except Exhausted:
+            if entry:
+                await self.sessions.give_up(task.backend, entry)
+            raise
+
+    async def close(self, task: Task, opened: Opened, meter: Meter, outcome: Outcome) -> None:
+        closed, entry = meter.closed(outcome.result, outcome.message), opened.entry
+        if entry and task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said:
+            await self.sessions.give_up(task.backend, entry)
+            closed = replace(closed, cost=Decimal(0), lines={})
+        elif entry:
+            ended = closed.ended_at or meter.asked_at
+            shares = await self.sessions.leave(task.backend, entry, ended=ended, opened_at=meter.opened_at)
+            closed = replace(closed, shares=shares)
+        await self.ledger.close_attempt(task.owner, closed)
+
+    async def close_from_log(self, task: Task, record: Attempt, slots: Sequence[Slot], *, price: Price) -> None:
+        """Close the record of a run that died before it could."""
+        closed = closed_from_log(record, slots, price=price)
+        entry = await self.sessions.entry_of(task.backend, record.id)
+        if entry:
+            ended = closed.ended_at or record.started_at
+            closed = replace(closed, shares=await self.sessions.leave(task.backend, entry, ended=ended))
+        await self.ledger.close_attempt(task.owner, closed)

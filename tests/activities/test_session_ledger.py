@@ -1,0 +1,182 @@
+"""Does the ledger come to what the GPU's provider bills, whatever turns come and whatever dies?"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from activities.closing import Closing
+from clients.ledger import Ledger, money_key
+from clients.session_bills import SessionBills
+from clients.store import Store
+from clients.usage import UsageRows
+from domain.budgets import HELD, TAKEN
+from domain.money import Attempt, AttemptStatus, nanos
+from domain.owners import Owner
+from domain.turns import Response
+from domain.usage import COST
+from tests.activities.cold_starts import Plant, cold_of, in_no_time, killed, plant_with
+from tests.domain.fleets import GPU
+from tests.fakes.gpus import SleepingGpu
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore
+
+STEP_NANOS = nanos(GPU.amount) // 10
+TENANTS = [Owner(tenant=f"tenant{number}", subject="user:1") for number in range(3)]
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.UNAVAILABLE)
+MOST_SWEEPS = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """A turn that comes at a time, in seconds since the loop's beginning."""
+
+    at: float
+    owner: Owner
+    response: Response | None = None
+    done: bool = False
+
+    async def take_place(self, plant: Plant) -> None:
+        await asyncio.sleep(max(0.0, self.at - asyncio.get_running_loop().time()))
+        self.response = self.response or await plant.world.admit("hello", owner=self.owner)
+        await plant.respond(self.response)
+        self.done = True
+
+
+@dataclass(slots=True, kw_only=True)
+class History:
+    """Turns of several tenants and deaths of the process that works on them, all drawn from one seed."""
+
+    seed: int
+    turns: int = 12
+    deaths: int = 2
+    random: Random = field(init=False)
+    gpu: SleepingGpu = field(init=False)
+    plant: Plant = field(init=False)
+    visits: list[Visit] = field(default_factory=list[Visit])
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)  # noqa: S311 - a test's seed
+        start_s = self.random.choice([1.0, 20.0, 90.0])
+        self.gpu = SleepingGpu(
+            start_s=lambda: start_s,
+            concurrency=self.random.choice([1, 8]),
+            word_s=self.random.choice([0.05, 1.3, 9.0]),
+            first_word_s=self.random.choice([0.1, 4.0]),
+        )
+        self.plant = plant_with(self.gpu, cold_of(start_s))
+        at = 0.0
+        for _ in range(self.turns):
+            self.visits.append(Visit(at=at, owner=self.random.choice(TENANTS)))
+            at += self.random.choice([0.0, 3.3, 40.0, 250.0, 900.0]) * self.random.random()
+
+    async def play(self) -> None:
+        deaths = sorted(self.random.random() * self.visits[-1].at for _ in range(self.deaths))
+        for at in deaths:
+            tasks = self.tasks()
+            await asyncio.wait(tasks, timeout=max(0.0, at - asyncio.get_running_loop().time()))
+            await killed([*tasks, *self.plant.world.waking.holding])
+            await asyncio.sleep(1.0)
+            self.plant.world = self.plant.new_process()
+        await asyncio.gather(*self.tasks())
+        await asyncio.sleep(GPU.tail_s + 100)
+        assert self.gpu.life is None
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        going = [visit.take_place(self.plant) for visit in self.visits if not visit.done]
+        return [asyncio.create_task(each) for each in going] or [asyncio.create_task(asyncio.sleep(0))]
+
+    async def sweep(self) -> None:
+        """Sweep until nothing is left; each sweep may die anywhere."""
+        for number in range(MOST_SWEEPS):
+            chance = Random(self.seed * MOST_SWEEPS + number)  # noqa: S311 - a test's seed
+            flaky = FlakyStore(self.plant.store, chance, Faults(rate=0.04, kinds=CRASHES))
+            try:
+                await self.closing(flaky).close_sessions()
+            except CrashError:
+                continue
+            sure = self.closing(self.plant.store).bills
+            if not (await sure.over() or await sure.unposted()):
+                return
+        raise AssertionError("the sweeps came to no end")
+
+    def closing(self, store: Store) -> Closing:
+        world = self.plant.world
+        return Closing(
+            SessionBills(
+                store=store,
+                ledger=Ledger(store, world.clock),
+                fleet=world.fleet,
+                prices=world.prices,
+                clock=world.clock,
+            )
+        )
+
+    def billed(self) -> int:
+        """Return what the provider bills, in nano-dollars: each life in steps of 100 ms."""
+        lived = [life.ended - life.started for life in self.gpu.lives if life.ended is not None]
+        return sum(math.ceil(round(seconds * 10, 5)) for seconds in lived) * STEP_NANOS
+
+    async def records(self) -> Sequence[Attempt]:
+        found = [
+            each
+            for owner in TENANTS
+            for each in await self.plant.store.list(money_key(owner.tenant), prefix="attempt_")
+        ]
+        return [Attempt.from_document(each.body) for each in found]
+
+    async def counted(self) -> tuple[int, int]:
+        """Return what the counters of months say was taken and is held, over all tenants."""
+        counters = [
+            each.body
+            for owner in TENANTS
+            for each in await self.plant.store.list(money_key(owner.tenant), prefix="budget_tenant_")
+            if each.id.count("-") == 1
+        ]
+        return sum(each[TAKEN] for each in counters), sum(each[HELD] for each in counters)
+
+    async def used(self) -> int:
+        rows = UsageRows(self.plant.store)
+        found = [await rows.of_tenant(owner.tenant, first="2027-01-01", last="2027-02-28") for owner in TENANTS]
+        return sum(row.counts[COST] for each in found for row in each)
+
+
+async def assert_exact(history: History) -> None:
+    records = await history.records()
+    assert {each.status for each in records} == {AttemptStatus.CLOSED}
+    assert sum(nanos(each.cost or GPU.amount) for each in records) == history.billed()
+    assert await history.counted() == (history.billed(), 0)
+    assert await history.used() == history.billed()
+
+
+def story(seed: int, *, deaths: int) -> None:
+    async def told() -> None:
+        history = History(seed=seed, deaths=deaths)
+        await history.play()
+        provisional = sum(nanos(each.cost or GPU.amount) for each in await history.records())
+        assert provisional >= history.billed()
+        await history.sweep()
+        await assert_exact(history)
+
+    in_no_time(told())
+
+
+QUICK = 8
+MANY = 400
+
+
+def seeds() -> list[object]:
+    campaign = [pytest.mark.campaign, pytest.mark.long]
+    return [pytest.param(seed, marks=[] if seed < QUICK else campaign) for seed in range(MANY)]
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_the_ledger_of_closed_sessions_is_the_bill_to_the_last_nano_dollar(seed: int) -> None:
+    story(seed, deaths=0)
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_the_ledger_is_the_bill_whoever_dies_in_between(seed: int) -> None:
+    story(seed, deaths=3)
