@@ -18,6 +18,7 @@ from domain.constrained import Said
 from domain.fleet import Capability, Continuation
 from domain.forms import Form
 from domain.log import Outcome
+from domain.parameters import taken
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
 from domain.postures import Failure, FailureKind, diagnose
 from domain.transcript import Transcript
@@ -121,7 +122,7 @@ class Answering:
         return Call(
             instructions=response.instructions,
             items=with_private_data(await self.turns.history(response), await self.turns.given.decided(response)),
-            sampling=response.sampling,
+            sampling=replace(response.sampling, parameters=taken(response.sampling.parameters, task.abilities)),
             max_output_tokens=task.output_tokens - shown,
             partial=showing.partial,
             traceparent=current_traceparent() or response.traceparent,

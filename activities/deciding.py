@@ -96,6 +96,6 @@ class Deciding:
             tier=response.metadata.get("tier"),
             deadline_s=response.deadline_at - now,
             excluded=excluded,
-            needs=response.form.needs,
+            needs=response.needs,
             admitted_at=response.created_at,
         )

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
-from api.fields import GROUP, HONOURED, IGNORED, MODERATION, Rule, biases_nothing, ignored_fields, refused_unless
+from api.fields import GROUP, HONOURED, IGNORED, MODERATION, Rule, ignored_fields, refused_unless
 from api.forms import CHAT, read_choice, read_format, read_functions
 from api.inputs import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
-from api.requests import AUTO, Asked, MetadataKey, MetadataValue, deadline_of
+from api.requests import AUTO, Asked, Effort, MetadataKey, MetadataValue, Penalty, Verbosity, deadline_of
 from api.validation import Part, validated
 from domain.errors import Invalid
 from domain.forms import Form
 from domain.items import Image, Item, ItemKind, Role
+from domain.parameters import ABILITIES
 from domain.turns import Sampling
 
 CHAT_FIELDS: Mapping[str, Rule] = {
@@ -40,28 +41,25 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "service_tier": IGNORED,
     "user": IGNORED,
     "audio": IGNORED,
-    "frequency_penalty": refused_unless(0),
+    "frequency_penalty": HONOURED,
     "function_call": refused_unless("auto", "none"),
     "functions": refused_unless([]),
-    "logit_bias": refused_unless({}, harmless=biases_nothing),
+    "logit_bias": HONOURED,
     "logprobs": refused_unless(False),
     "modalities": refused_unless(["text"]),
     "moderation": MODERATION,
     "n": refused_unless(1),
     "prediction": IGNORED,
-    "presence_penalty": refused_unless(0),
-    "reasoning_effort": refused_unless("none"),
-    "seed": refused_unless(),
-    "stop": refused_unless([]),
+    "presence_penalty": HONOURED,
+    "reasoning_effort": HONOURED,
+    "seed": HONOURED,
+    "stop": HONOURED,
     "top_logprobs": refused_unless(0),
-    "verbosity": refused_unless("medium"),
+    "verbosity": HONOURED,
     "web_search_options": refused_unless(),
 }
 
-SHAPING = (
-    *("frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "presence_penalty"),
-    *("reasoning_effort", "seed", "stop", "top_logprobs", "verbosity", "web_search_options"),
-)
+SHAPING = (*ABILITIES, "function_call", "functions", "logprobs", "top_logprobs", "web_search_options")
 """What shapes the words of an answer: where none may be said there is nothing to shape."""
 
 WORDLESS_FIELDS: Mapping[str, Rule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
@@ -130,6 +128,14 @@ class ChatMessage(Part):
         return text, tuple(images)
 
 
+def as_stops(stop: Any) -> Any:
+    return [stop] if isinstance(stop, str) else stop
+
+
+type Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+type Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
 class StreamOptions(Part):
     include_usage: bool | None = None
 
@@ -151,6 +157,20 @@ class ChatRequest(Part):
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     response_format: Any = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    reasoning_effort: Effort | None = None
+    verbosity: Verbosity | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[list[Stop], Field(max_length=4), BeforeValidator(as_stops)] | None = None
+    logit_bias: Annotated[dict[str, Bias], Field(max_length=1024)] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the backend is to be told as it is, without what says nothing."""
+        given = {name: getattr(self, name) for name in ABILITIES}
+        given["logit_bias"] = {token: bias for token, bias in (self.logit_bias or {}).items() if bias}
+        return {name: value for name, value in given.items() if value or (value == 0 and name == "seed")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +196,7 @@ def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
             temperature=request.temperature,
             top_p=request.top_p,
             max_output_tokens=limit,
+            parameters={} if limit == 0 else request.parameters,
         ),
         form=form_of(request),
         model_named=bool(body.get("model")),

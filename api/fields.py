@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
 from domain.errors import Invalid
 
@@ -46,10 +46,6 @@ GROUP = Rule(treatment=Treatment.GROUP)
 
 def refused_unless(*neutral: Any, harmless: Callable[[Any], bool] = never) -> Rule:
     return Rule(treatment=Treatment.REFUSED, neutral=neutral, harmless=harmless)
-
-
-def biases_nothing(bias: Any) -> bool:
-    return isinstance(bias, dict) and not any(cast("dict[str, Any]", bias).values())
 
 
 def only_scores(moderation: Any) -> bool:
@@ -93,15 +89,15 @@ RESPONSE_FIELDS: Mapping[str, Rule] = {
     "stream_options": IGNORED,
     "user": IGNORED,
     "context_management": refused_unless([]),
-    "frequency_penalty": refused_unless(0),
+    "frequency_penalty": HONOURED,
     "moderation": MODERATION,
-    "presence_penalty": refused_unless(0),
+    "presence_penalty": HONOURED,
     "prompt": refused_unless(),
     "reasoning": GROUP,
-    "reasoning.effort": refused_unless("none"),
+    "reasoning.effort": HONOURED,
     "reasoning.generate_summary": IGNORED,
     "reasoning.summary": IGNORED,
-    "text.verbosity": refused_unless("medium"),
+    "text.verbosity": HONOURED,
     "top_logprobs": refused_unless(0),
 }
 
@@ -126,10 +122,13 @@ def is_ignored(name: str, value: Any, rule: Rule) -> bool:
     if rule.treatment is Treatment.REFUSED and not is_neutral(value, rule.neutral):
         if rule.harmless(value):
             return True
-        raise Invalid(
-            f"Unsupported parameter: '{name}' can't be honoured here.", field=name, code="unsupported_parameter"
-        )
+        raise unsupported(name)
     return rule.treatment is Treatment.IGNORED and value not in (None, [], {})
+
+
+def unsupported(name: str) -> Invalid:
+    message = f"Unsupported parameter: '{name}' can't be honoured here."
+    return Invalid(message, field=name, code="unsupported_parameter")
 
 
 def is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:

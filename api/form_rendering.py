@@ -13,8 +13,11 @@ def shown_form(form: Form) -> Json:
         "tools": [shown_function(each) for each in form.functions],
         "tool_choice": shown_choice(form),
         "parallel_tool_calls": form.parallel,
-        "text": {"format": shown_format(form.format)},
     }
+
+
+def shown_text(wanted: Format, verbosity: str | None) -> Json:
+    return {"format": shown_format(wanted)} | ({"verbosity": verbosity} if verbosity else {})
 
 
 def shown_function(function: Function) -> Json:

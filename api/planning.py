@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from api.fields import unsupported
 from api.requests import SOURCES, Asked
 from domain.constrained import texts_of as form_texts
 from domain.errors import Invalid
@@ -50,6 +51,14 @@ class Planner:
         wish = read_wish(asked.model, asked.metadata.get(TIER), self.fleet)
         if isinstance(wish, Unknown):
             raise refused(wish.problem, wish.reason)
+        self.check_parameters(asked)
+
+    def check_parameters(self, asked: Asked) -> None:
+        """Raise Invalid for a parameter that no model of the fleet takes."""
+        abilities = {ability for model in self.fleet.served_models() for ability in model.abilities}
+        for path, needs in asked.parameters.items():
+            if needs not in abilities:
+                raise unsupported(path)
 
     def sources_of(self, owner: Owner, asked: Asked) -> tuple[str, ...]:
         """Return the names of the private data that the turn reads; raises Invalid for one that is not the owner's."""
@@ -97,7 +106,7 @@ class Planner:
             expected_input_tokens=tokens.expected + private,
             ceiling_input_tokens=tokens.ceiling + private * BYTES_A_TOKEN,
             output_tokens=self.output_tokens(asked),
-            needs=asked.form.needs,
+            needs=asked.needs,
         )
 
 

@@ -7,7 +7,7 @@ strict clients know closed sets of codes: an ending outside them is given the ne
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api.form_rendering import shown_form
+from api.form_rendering import shown_form, shown_text
 from domain.items import Image, Item, ItemKind, ItemStatus, Role
 from domain.log import Ending, Status, Usage
 from domain.transcript import Transcript, kept_items
@@ -24,10 +24,7 @@ METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
 NOT_OFFERED: Mapping[str, Any] = {
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
     "top_logprobs": 0,
-    "reasoning": None,
     "max_tool_calls": None,
     "service_tier": "default",
     "safety_identifier": None,
@@ -61,7 +58,18 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "background": response.background,
         "metadata": shown_metadata(response, ending),
         **shown_form(response.form),
+        "text": shown_text(response.form.format, response.sampling.parameters.get("verbosity")),
+        **shown_parameters(response.sampling.parameters),
         **NOT_OFFERED,
+    }
+
+
+def shown_parameters(parameters: Mapping[str, Any]) -> Json:
+    effort = parameters.get("reasoning_effort")
+    return {
+        "frequency_penalty": parameters.get("frequency_penalty", 0.0),
+        "presence_penalty": parameters.get("presence_penalty", 0.0),
+        "reasoning": {"effort": effort, "summary": None} if effort else None,
     }
 
 

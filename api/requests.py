@@ -11,7 +11,9 @@ from api.forms import RESPONSES, read_choice, read_format, read_functions
 from api.inputs import Given, read_input
 from api.validation import Part, validated
 from domain.errors import Invalid
+from domain.fleet import Capability
 from domain.forms import Form
+from domain.parameters import needed
 from domain.turns import Sampling
 
 AUTO = "auto"
@@ -22,6 +24,14 @@ SOURCES = "sources"
 
 type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+type Penalty = Annotated[float, Field(ge=-2, le=2)]
+type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+type Verbosity = Literal["low", "medium", "high"]
+
+PATHS: Mapping[str, str] = {"reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
+"""Where in `POST /v1/responses` a parameter stands that Chat Completions calls otherwise."""
 
 
 def as_object(value: Any) -> Any:
@@ -35,6 +45,15 @@ class ConversationInput(Part):
 type ConversationGiven = Annotated[ConversationInput, BeforeValidator(as_object)]
 
 
+class TextInput(Part):
+    format: Any = None
+    verbosity: Verbosity | None = None
+
+
+class ReasoningWish(Part):
+    effort: Effort | None = None
+
+
 class ResponseRequest(Part):
     """The body of `POST /v1/responses`: the fields that are honoured."""
 
@@ -42,7 +61,10 @@ class ResponseRequest(Part):
     tools: Any = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
-    text: dict[str, Any] | None = None
+    text: TextInput | None = None
+    reasoning: ReasoningWish | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
     truncation: Literal["auto", "disabled"] | None = None
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     instructions: str | None = None
@@ -59,7 +81,10 @@ class ResponseRequest(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over."""
+    """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over.
+
+    `paths` tells where in the request the parameters stand that are called otherwise there.
+    """
 
     model: str
     given: tuple[Given, ...]
@@ -76,6 +101,16 @@ class Asked:
     metadata: Mapping[str, str]
     deadline_s: float | None = None
     ignored: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def parameters(self) -> Mapping[str, Capability]:
+        """The parameters that a model must take, by their places in the request, and the ability that each needs."""
+        return {self.paths.get(name, name): need for name, need in needed(self.sampling.parameters).items()}
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return self.form.needs | frozenset(self.parameters.values())
 
 
 def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPONSE_FIELDS) -> Asked:
@@ -99,6 +134,7 @@ def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPO
         metadata=metadata,
         deadline_s=deadline_of(metadata),
         ignored=ignored,
+        paths=PATHS,
     )
 
 
@@ -110,12 +146,23 @@ def conversation_of(request: ResponseRequest) -> str | None:
 
 
 def sampling_of(request: ResponseRequest) -> Sampling:
-    return Sampling(temperature=request.temperature, top_p=request.top_p, max_output_tokens=request.max_output_tokens)
+    given = {
+        "frequency_penalty": request.frequency_penalty,
+        "presence_penalty": request.presence_penalty,
+        "reasoning_effort": request.reasoning.effort if request.reasoning else None,
+        "verbosity": request.text.verbosity if request.text else None,
+    }
+    return Sampling(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_output_tokens=request.max_output_tokens,
+        parameters={name: value for name, value in given.items() if value},
+    )
 
 
 def form_of(request: ResponseRequest) -> Form:
     functions = read_functions(request.tools, RESPONSES)
-    wanted = read_format((request.text or {}).get("format"), ("text", "format"), RESPONSES)
+    wanted = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
     form = Form(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
     return read_choice(request.tool_choice, form, RESPONSES)
 

@@ -34,6 +34,7 @@ def request_body(backend: Backend, call: Call) -> dict[str, Any]:
         body["temperature"] = call.sampling.temperature
     if call.sampling.top_p is not None:
         body["top_p"] = call.sampling.top_p
+    body |= call.sampling.parameters
     formed = by_schema_fields(call.form) if by_schema else native_fields(call.form)
     return body | formed | partial_answer(backend, call, messages)
 

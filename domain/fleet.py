@@ -16,6 +16,12 @@ class Capability(StrEnum):
     JSON_SCHEMA = "json_schema"
     VISION = "vision"
     REASONING = "reasoning"
+    FREQUENCY_PENALTY = "frequency_penalty"
+    LOGIT_BIAS = "logit_bias"
+    PRESENCE_PENALTY = "presence_penalty"
+    SEED = "seed"
+    STOP = "stop"
+    VERBOSITY = "verbosity"
 
 
 class Adapter(StrEnum):

@@ -4,19 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from domain.fleet import Capability
 from domain.forms import Form
 from domain.ids import own_token, thread_of
 from domain.log import Status
 from domain.owners import Owner
+from domain.parameters import needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the model is to choose its words; None leaves it to the backend."""
+    """How the model is to choose its words; None leaves it to the backend.
+
+    `parameters` are those that a backend takes as they are, as `domain.parameters` has them.
+    """
 
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,11 @@ class Response:
         return thread
 
     @property
+    def needs(self) -> frozenset[Capability]:
+        """What a model must be able to do."""
+        return self.form.needs | frozenset(needed(self.sampling.parameters).values())
+
+    @property
     def token(self) -> str:
         return own_token(self.id)
 
@@ -91,6 +102,7 @@ class Response:
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
             "max_output_tokens": self.sampling.max_output_tokens,
+            "parameters": dict(self.sampling.parameters),
             "metadata": dict(self.metadata),
             "input_items": list(self.input_items),
             "output_items": list(self.output_items),
@@ -110,7 +122,10 @@ class Response:
     @classmethod
     def from_document(cls, identifier: str, body: Mapping[str, Any]) -> Self:
         sampling = Sampling(
-            temperature=body["temperature"], top_p=body["top_p"], max_output_tokens=body["max_output_tokens"]
+            temperature=body["temperature"],
+            top_p=body["top_p"],
+            max_output_tokens=body["max_output_tokens"],
+            parameters=body.get("parameters", {}),
         )
         return cls(
             id=identifier,

@@ -15,15 +15,12 @@ from domain.errors import Invalid
 
 REFUSED: list[tuple[str, Any]] = [
     ("prompt", {"id": "pmpt_1"}),
-    ("presence_penalty", 0.5),
-    ("presence_penalty", False),
-    ("frequency_penalty", "0"),
     ("top_logprobs", 3),
+    ("top_logprobs", False),
+    ("top_logprobs", "0"),
     ("context_management", [{"type": "compaction"}]),
-    ("text.verbosity", "low"),
     ("moderation", {"model": "m"}),
     ("moderation", {"model": "m", "policy": {"input": {"mode": "block"}, "output": {"mode": "score"}}}),
-    ("reasoning.effort", "high"),
 ]
 
 NEUTRAL: list[dict[str, Any]] = [

@@ -111,7 +111,7 @@ def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
         (
             "tier = 1",
             'tier = 1\ncapabilities = ["fly"]',
-            "models.small.capabilities: expected a list of one of tools, json_schema, vision, reasoning, found ['fly']",
+            f"models.small.capabilities: expected a list of one of {', '.join(Capability)}, found ['fly']",
         ),
         (
             "tier = 1",
