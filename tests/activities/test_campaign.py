@@ -27,6 +27,7 @@ from domain.money import AttemptStatus, ReservationStatus
 from domain.postures import Failure, FailureKind
 from domain.transcript import kept_items, read_log
 from domain.turns import Response
+from domain.webhooks import Announcement
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -155,6 +156,9 @@ class Story:
         await asyncio.sleep(0)
         if not self.running:
             self.spawn(self.execute())
+
+    async def announce(self, announcement: Announcement) -> None:
+        raise AssertionError(f"no endpoint is registered, and {announcement.endpoint} is to be told")
 
     async def wake(self, response_id: str) -> None:
         await asyncio.sleep(0)
