@@ -35,6 +35,7 @@ from devhost.state import State, write_state
 from devhost.supervisor.messages import AppFailedToLoadError, Ready
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions
+from devhost.warming import warm_up
 
 DRAIN_S = 5.0
 AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
@@ -93,7 +94,6 @@ class Host:
             catalog=lambda: self.catalog,
             storage=self.storage,
             store=self.store,
-            settings=command.environment,
             tasks=self.tasks,
         )
         self.functions = FunctionServer(
@@ -148,6 +148,7 @@ class Host:
         await self.supervisor.start(self.beginning.worker)
         show(listing(self.routes, self.catalog, origin(self.public)))
         self.tasks.spawn(self.supervisor.keep())
+        await warm_up(self.supervisor, self.catalog)
         await self.engine.recover()
         self.timers.start()
         announce(self.beginning.lock, self.port)
@@ -190,7 +191,7 @@ class Host:
         self.write_state(pid, ready=False)
 
     def on_ready(self, pid: int, ready: Ready) -> None:
-        self.catalog = catalog_from_ready(ready)
+        self.catalog = catalog_from_ready(ready, self.beginning.command.environment)
         try:
             self.routes = routes_of(self.catalog, self.host_json.prefix)
         except BadRouteError as error:
@@ -199,6 +200,8 @@ class Host:
         self.guard.keys = with_functions(keys_path(self.options.database), self.guard.keys, asking)
         self.write_state(pid, ready=True)
         say(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
+        for text in self.catalog.errors:
+            say(f"warning: {text}")
         for function in self.catalog.functions.values():
             for kind in unsupported(function):
                 say(f"warning: function {function.name} has a binding that is not supported here: {kind}")

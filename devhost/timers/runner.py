@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from uuid import uuid4
 
 from devhost.catalog import Catalog, Function
@@ -26,16 +26,9 @@ class UnknownFunctionError(Exception):
     """No function of this name runs on a timer."""
 
 
-def resolve(text: str, settings: Mapping[str, str]) -> str:
-    """%NAME% stands for a setting."""
-    if len(text) > 2 and text.startswith("%") and text.endswith("%"):  # noqa: PLR2004 - two signs around a name
-        return settings.get(text[1:-1], text)
-    return text
-
-
-def schedule_of(function: Function, settings: Mapping[str, str]) -> Schedule:
+def schedule_of(function: Function) -> Schedule:
     """Raises BadScheduleError."""
-    return schedule_from_text(resolve(str(function.trigger["schedule"]), settings))
+    return schedule_from_text(str(function.trigger["schedule"]))
 
 
 def timer_value(occurrence: Occurrence | None, *, past_due: bool) -> str:
@@ -56,20 +49,18 @@ class TimerFunctions:
         catalog: Callable[[], Catalog],
         storage: StorageThread,
         store: Store,
-        settings: Mapping[str, str],
         tasks: Tasks,
     ) -> None:
         self.supervisor = supervisor
         self.catalog = catalog
         self.storage = storage
         self.store = store
-        self.settings = settings
         self.tasks = tasks
         self.busy: dict[str, asyncio.Lock] = {}
 
     def start(self) -> None:
         for function in self.catalog().of_type("timerTrigger"):
-            self.tasks.spawn(self.keep(function, schedule_of(function, self.settings)))
+            self.tasks.spawn(self.keep(function, schedule_of(function)))
 
     async def keep(self, function: Function, schedule: Schedule) -> None:
         """One function's runs for ever. A run that was missed while the host was down is made up for once."""

@@ -86,7 +86,7 @@ async def replay(recording: Recording, app: Path) -> str | None:
     versions = host_settings(read_json(app / "host.json")).versions
     watch = Watch(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
     supervisor = Supervisor(command=command, client="", watch=watch, timeout=None)
-    catalog = catalog_from_ready(await supervisor.start(launch(command)))
+    catalog = catalog_from_ready(await supervisor.start(launch(command)), command.environment)
     executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, versions=versions)
     try:
         turn, name = last_turn(recording), recording.instance.name

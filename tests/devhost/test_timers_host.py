@@ -71,10 +71,20 @@ def test_a_timer_function_starts_orchestrations(client: httpx.Client) -> None:
     assert Durable(http=client).wait("started-by-timer")["output"] == "napped"
 
 
-def test_warm_up_is_ignored_and_other_triggers_are_named(host: RunningHost) -> None:
+def test_warm_up_runs_once_at_the_start_and_other_triggers_are_named(host: RunningHost) -> None:
+    until(lambda: "warm-up z_broken_warm_up failed: ValueError: too cold" in host.log, "both have run")
     assert "function from_queue has a binding that is not supported here: queueTrigger" in host.log
     assert "warmupTrigger" not in [line.split()[-1] for line in host.log.splitlines() if "not supported" in line]
-    assert notes(host.folder, "warm") == []
+    assert notes(host.folder, "warm") == [{"warm": True}]
+
+
+def test_a_function_whose_setting_is_missing_is_told_of_and_left_out(host: RunningHost, client: httpx.Client) -> None:
+    assert "the function 'homeless' is in error: '%NOWHERE%' does not resolve to a value" in host.log
+    assert "homeless" not in [one["name"] for one in client.get("/admin/functions").json()]
+
+
+def test_settings_are_put_into_every_text_of_a_binding(client: httpx.Client) -> None:
+    assert client.get("/api/v7/kept%25").text == "here"
 
 
 def restart_past_due(host: RunningHost, function: str) -> None:

@@ -58,7 +58,23 @@ def nap(context: Any) -> str:
 
 @app.warm_up_trigger("warm")
 def warm_up(warm: WarmUpContext) -> None:
-    (Path(os.environ["NOTES"]) / "warm").write_text("{}", encoding="utf-8")
+    with (Path(os.environ["NOTES"]) / "warm").open("a", encoding="utf-8") as file:
+        file.write('{"warm": true}\n')
+
+
+@app.warm_up_trigger("warm")
+def z_broken_warm_up(warm: WarmUpContext) -> None:
+    raise ValueError("too cold")
+
+
+@app.timer_trigger(arg_name="timer", schedule="%NOWHERE%")
+def homeless(timer: func.TimerRequest) -> None:
+    raise NotImplementedError
+
+
+@app.route(route="%API:VERSION%/kept%25", auth_level=func.AuthLevel.ANONYMOUS)
+def settled(req: func.HttpRequest) -> str:
+    return "here"
 
 
 @app.queue_trigger(arg_name="message", queue_name="q", connection="C")

@@ -1,0 +1,39 @@
+"""Does the host keep the limits of host.json?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.devhost.hosts import Durable, RunningHost, running
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    folder = tmp_path_factory.mktemp("limits")
+    with running("limits", folder, NOTES=str(folder), PYTHON_THREADPOOL_THREAD_COUNT="20") as host:
+        yield host
+
+
+def most(folder: Path, kind: str) -> int:
+    return max(int(line) for line in (folder / kind).read_text(encoding="utf-8").splitlines())
+
+
+def test_as_many_run_at_once_as_host_json_says(host: RunningHost) -> None:
+    with host.client() as client:
+        durable = Durable(http=client)
+        instances = [durable.start("many") for _ in range(6)]
+        assert {durable.wait(instance)["output"] for instance in instances} == {"done"}
+    assert {kind: most(host.folder, kind) for kind in ("activity", "orchestrator", "entity")} == {
+        "activity": 2,
+        "orchestrator": 1,
+        "entity": 3,
+    }
+
+
+def test_what_runs_longer_than_the_function_timeout_fails_by_name(host: RunningHost) -> None:
+    with host.client() as client:
+        output = Durable(http=client).run("asks_in_vain")["output"]
+        assert "Timeout value of 2 s exceeded by function: never_ends" in output
+        assert client.get("/api/hangs").status_code == 504
+    assert "function hangs ran longer than functionTimeout (2 s): ending the worker" in host.log
