@@ -6,6 +6,7 @@ Names follow OpenTelemetry's GenAI conventions (status: development); `ganglion.
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from opentelemetry import metrics, propagate, trace
@@ -21,6 +22,23 @@ meter = metrics.get_meter("ganglion")
 token_usage = meter.create_histogram("gen_ai.client.token.usage", unit="{token}")
 call_duration = meter.create_histogram("gen_ai.client.operation.duration", unit="s")
 first_chunk = meter.create_histogram("gen_ai.client.operation.time_to_first_chunk", unit="s")
+
+STARTS_S = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600)
+"""The buckets of starts and waits: the conventions' end at 82 s, where a large model's start may begin."""
+
+cold_starts = meter.create_histogram(
+    "ganglion.backend.cold_start.duration",
+    unit="s",
+    description="From the request that woke a backend until it let one in",
+    explicit_bucket_boundaries_advisory=STARTS_S,
+)
+wakes = meter.create_counter("ganglion.backend.wakes", unit="{wake}", description="Wakes, by what became of them")
+waits = meter.create_histogram(
+    "ganglion.turn.wait.duration",
+    unit="s",
+    description="Durable timers of turns that wait for a backend",
+    explicit_bucket_boundaries_advisory=STARTS_S,
+)
 
 PORTS = {"http": 80, "https": 443}
 
@@ -129,10 +147,44 @@ def chat_attributes(backend: Backend) -> dict[str, str | int | float]:
     """Return what spans and metrics of a call have in common."""
     address = urlsplit(backend.url)
     return {
+        **backend_attributes(backend),
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": backend.system,
-        "gen_ai.request.model": backend.model,
         "server.address": address.hostname or "",
         "server.port": address.port or PORTS[address.scheme],
+    }
+
+
+class WakeOutcome(StrEnum):
+    """What became of a wake."""
+
+    UP = "up"
+    """It was answered: the backend is up, or was."""
+    HELD = "held"
+    """It was held and dropped; the start goes on."""
+    STARTING = "starting"
+    """The service gave it up while it starts."""
+    REFUSED = "refused"
+    UNPROVEN = "unproven"
+    """It was not sent: nothing proved who asks."""
+
+
+def count_wake(backend: Backend, outcome: WakeOutcome) -> None:
+    wakes.add(1, {**backend_attributes(backend), "ganglion.wake.outcome": outcome.value})
+
+
+def count_cold_start(backend: Backend, seconds: float) -> None:
+    cold_starts.record(seconds, backend_attributes(backend))
+
+
+def count_wait(backend: Backend | None, seconds: float, *, reason: str) -> None:
+    """Count a turn's wait; `backend` is None where every one of them is out for a while."""
+    named = {} if backend is None else backend_attributes(backend)
+    waits.record(seconds, {**named, "ganglion.wait.reason": reason})
+
+
+def backend_attributes(backend: Backend) -> dict[str, str | int | float]:
+    return {
+        "gen_ai.provider.name": backend.system,
+        "gen_ai.request.model": backend.model,
         "ganglion.backend": backend.name,
     }

@@ -22,7 +22,7 @@ from domain.parameters import taken
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
 from domain.postures import Failure, FailureKind, diagnose
 from domain.transcript import Transcript
-from telemetry import current_traceparent
+from telemetry import count_wait, current_traceparent
 
 NOT_OF_THE_FORM = "The model did not answer in the form in which functions are called."
 
@@ -156,6 +156,8 @@ class Answering:
             has_alternative=task.has_alternative,
             random=self.clock.fraction(),
         )
+        if isinstance(following, Wait):
+            count_wait(task.backend, following.delay_s, reason=diagnosis.posture)
         return replace(outcome_of(task, following), posture=diagnosis.posture)
 
 

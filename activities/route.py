@@ -15,6 +15,7 @@ from domain.route_documents import route_to_document
 from domain.routing import Route as Decision
 from domain.turns import Response
 from domain.waiting import Turn, Wait, hold_for, wait_for
+from telemetry import count_wait
 
 LEAST_PAUSE_S = 0.1
 """A pause this short at least, so that what it waits for has passed when it ends."""
@@ -56,8 +57,8 @@ class Route:
         recorded = await self.turns.record_route(
             owner, response.id, number=given["number"], route=document, routed=gives
         )
-        if recorded is gives and planned.wait is None:
-            await self.deciding.pay_rent(planned.decided)
+        if recorded is gives:
+            await self.count(planned, gives)
         return cast("wire.RoutedWire", recorded)
 
     async def prepared(self, response: Response, given: wire.RouteWire) -> Planned:
@@ -70,6 +71,15 @@ class Route:
         if planned.wait and planned.route.backend:
             await self.beliefs.queue(self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait)
         return planned
+
+    async def count(self, planned: Planned, gives: wire.RoutedWire) -> None:
+        """Count what follows: the rent of a turn that goes on, or how long it waits, and for what."""
+        if planned.wait is None:
+            await self.deciding.pay_rent(planned.decided)
+        if gives["delay_s"]:
+            name = planned.route.backend
+            backend = self.deciding.fleet.backends[name] if name else None
+            count_wait(backend, gives["delay_s"], reason=planned.wait.cause if planned.wait else "pause")
 
     async def plan(self, response: Response, given: wire.RouteWire) -> Planned:
         """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""

@@ -14,8 +14,9 @@ from domain.beliefs import Belief
 from domain.errors import Retryable
 from domain.fleet import Backend
 from domain.owners import Owner
-from domain.postures import CREDENTIAL_KINDS, Failure, Posture, diagnose
+from domain.postures import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
 from domain.starting import SILENCE_S
+from telemetry import WakeOutcome, count_wake
 
 log = logging.getLogger("ganglion.activities")
 
@@ -24,6 +25,8 @@ BEAT_S = 5.0
 
 PROOF_S = 10.0
 """A turn waits so long at most for what a wake is proven with; it sees later how that went."""
+
+NOTHING_STARTED = frozenset({WakeOutcome.REFUSED, WakeOutcome.UNPROVEN})
 
 
 class Waking:
@@ -101,6 +104,7 @@ class Waking:
             dropped = request.cancel()
             await asyncio.gather(request, return_exceptions=True)
         if dropped:
+            count_wake(backend, WakeOutcome.HELD)
             await self.beliefs.held(backend, by, held_until=None)
 
     async def knock(self, backend: Backend, by: str) -> None:
@@ -113,12 +117,21 @@ class Waking:
         with suppress(Retryable):
             await self.sessions.ready(backend, self.clock.now())
         await self.beliefs.opened(backend, asked_at=asked_at)
+        count_wake(backend, WakeOutcome.UP)
 
     async def unanswered(self, backend: Backend, by: str, failure: Failure) -> None:
         """Learn from a request that was not let in: it is starting, unless it refused or was never asked."""
         diagnosis = diagnose(failure, backend.signatures, now=self.clock.now())
-        if failure.kind in CREDENTIAL_KINDS or diagnosis.posture is Posture.BROKEN:
+        outcome = outcome_of(failure, diagnosis)
+        count_wake(backend, outcome)
+        if outcome in NOTHING_STARTED:
             log.warning("%s could not be woken: %s", backend.name, diagnosis.reason)
             await self.beliefs.not_woken(backend, diagnosis, by)
         else:
             await self.beliefs.held(backend, by, held_until=None)
+
+
+def outcome_of(failure: Failure, diagnosis: Diagnosis) -> WakeOutcome:
+    if failure.kind in CREDENTIAL_KINDS:
+        return WakeOutcome.UNPROVEN
+    return WakeOutcome.REFUSED if diagnosis.posture is Posture.BROKEN else WakeOutcome.STARTING

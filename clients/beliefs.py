@@ -21,10 +21,12 @@ from domain.lessons import (
     after_success,
     after_ticket,
     after_wake,
+    start_seen,
     without,
 )
 from domain.postures import Diagnosis
 from domain.waiting import Turn, Wait
+from telemetry import count_cold_start
 
 BELIEF = "belief"
 TRIES = 10
@@ -60,9 +62,17 @@ class Beliefs:
         )
 
     async def opened(self, backend: Backend, *, asked_at: float) -> None:
-        """Learn that a backend which was not believed to be up has let a request in."""
+        """Learn that a backend which was not believed to be up has let a request in; a start that it tells counts."""
         now = self.clock.now()
-        await self.learn(backend, lambda belief: after_opening(belief, backend, asked_at=asked_at, opened_at=now))
+        took_s: list[float | None] = []
+
+        def lesson(belief: Belief) -> Belief:
+            took_s.append(start_seen(belief, asked_at=asked_at, opened_at=now))
+            return after_opening(belief, backend, asked_at=asked_at, opened_at=now)
+
+        learned = await self.learn(backend, lesson)
+        if learned and took_s[-1] is not None:
+            count_cold_start(backend, took_s[-1])
 
     async def succeeded(self, backend: Backend, seen: Observation) -> None:
         await self.learn(backend, lambda belief: after_success(belief, seen, backend))

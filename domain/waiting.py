@@ -43,11 +43,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Seconds until the next look, and why; a place is kept until `kept_until`, in seconds since the epoch."""
+    """Seconds until the next look, and why; a place is kept until `kept_until`, in seconds since the epoch.
+
+    `cause` is `start`, or `room` where others come first.
+    """
 
     delay_s: float
     kept_until: float
     reason: str
+    cause: str = "start"
 
 
 def hold_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn) -> float | None:
@@ -72,12 +76,15 @@ def wait_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn, *, 
     if ahead < room:
         trust_s = LONGEST_TRUST_S if belief.must_hold(backend) else math.inf
         delay_s, reason = min(found.rest_s - LEAD * turn.hold_s, trust_s), f"up in about {found.rest_s:,.1f} s"
+        cause = "start"
     else:
         waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
         queue_s = queueing_s(waves, belief, found)
         delay_s, reason = found.rest_s + queue_s, f"full, with {ahead} turns before this one"
+        cause = "room"
     delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_wake else delay_s
-    return Wait(delay_s=round(delay_s, 3), kept_until=now + delay_s + KEEP_S, reason=f"{backend.name} is {reason}")
+    kept_until = now + delay_s + KEEP_S
+    return Wait(delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause)
 
 
 def queueing_s(waves: int, belief: Belief, found: Candidate) -> float:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -31,9 +31,11 @@ from clients.orchestrations import turn_wire
 from domain.fleet import Backend
 from domain.postures import Failure, FailureKind
 from settings import ROOT
+from tests.activities.cold_starts import Plant, cold_of, in_no_time, sleeping
 from tests.clients.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, breaks, refuses, says
 from tests.fakes.clocks import FakeClock
+from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import PRICE, World, backend
 
@@ -180,6 +182,54 @@ def instruments(measured: InMemoryMetricReader) -> set[str]:
     found = measured.get_metrics_data()
     assert found is not None
     return {metric.name for each in found.resource_metrics for scope in each.scope_metrics for metric in scope.metrics}
+
+
+type Points = dict[tuple[str, str], tuple[float, float]]
+
+
+def points(measured: InMemoryMetricReader, name: str, attribute: str) -> Points:
+    """Return the count and the sum of a metric for each backend and value of an attribute."""
+    found = measured.get_metrics_data()
+    assert found is not None
+    metrics = (metric for each in found.resource_metrics for scope in each.scope_metrics for metric in scope.metrics)
+    told: Points = {}
+    for point in (point for metric in metrics if metric.name == name for point in metric.data.data_points):
+        given = dict(point.attributes or {})
+        key = str(given.get("ganglion.backend", "")), str(given.get(attribute, ""))
+        told[key] = (point.value, point.value) if isinstance(point, NumberDataPoint) else (point.count, point.sum)
+    return told
+
+
+def cold_turn(name: str, gpu: SleepingGpu, start_s: float) -> None:
+    """Run a turn on a GPU of this name that sleeps; it may fail."""
+
+    async def story() -> None:
+        plant = Plant(backends={name: (sleeping(cold_of(start_s), name=name), gpu)})
+        await plant.play([await plant.world.admit("hello")])
+
+    in_no_time(story())
+
+
+def test_a_cold_start_is_measured_with_the_wake_that_began_it_and_the_wait_for_it(
+    measured: InMemoryMetricReader,
+) -> None:
+    cold_turn("sleepy", SleepingGpu(start_s=lambda: 60.0), 60.0)
+    started = points(measured, "ganglion.backend.cold_start.duration", "")
+    assert started[("sleepy", "")] == (1, pytest.approx(60, abs=1))
+    woken = points(measured, "ganglion.backend.wakes", "ganglion.wake.outcome")
+    assert {key: told for key, told in woken.items() if key[0] == "sleepy"} == {("sleepy", "held"): (1, 1)}
+    waited = points(measured, "ganglion.turn.wait.duration", "ganglion.wait.reason")
+    assert waited[("sleepy", "start")] == (1, pytest.approx(56, abs=1))
+
+
+def test_a_wake_that_nothing_proves_and_one_that_is_refused_are_told_apart(measured: InMemoryMetricReader) -> None:
+    unproven = Failure(kind=FailureKind.CREDENTIALS_REFUSED, body="no")
+    refused = Failure(kind=FailureKind.STATUS, status=403)
+    cold_turn("keyless", SleepingGpu(start_s=lambda: 60.0, unproven=lambda: unproven), 60.0)
+    cold_turn("closed", SleepingGpu(start_s=lambda: 60.0, refusal=lambda: refused), 60.0)
+    found = points(measured, "ganglion.backend.wakes", "ganglion.wake.outcome")
+    assert (found[("keyless", "unproven")], found[("closed", "refused")]) == ((3, 3), (3, 3))
+    assert points(measured, "ganglion.turn.wait.duration", "ganglion.wait.reason")[("", "pause")][0] >= 4
 
 
 def garbled(body: str) -> list[Act]:
