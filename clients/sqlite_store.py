@@ -4,16 +4,15 @@ Several processes may hold the file, so nothing is cached. A commit is in the fi
 process; what a loss of power may take is the last commits, whole ones (synchronous=NORMAL).
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from clients import sqlite_documents
 from clients.batches import check_identifier, check_key, check_range, payloads
 from clients.clock import Clock
+from clients.errands import Errands
 from clients.sqlite_file import opened, transaction, translated
 from clients.store import Container, Document, Found, Key, Operation
 from domain.errors import Retryable, Unavailable
@@ -28,7 +27,7 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
-        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self.errands = Errands("sqlite")
         self.connection: sqlite3.Connection | None = None
         self.forget_at = 0.0
         self.closed = False
@@ -59,8 +58,8 @@ class SqliteStore:
         """Close the file, after the calls before; every call after is Unavailable."""
         if not self.closed:
             self.closed = True
-            await asyncio.get_running_loop().run_in_executor(self.thread, self.disconnect)
-            self.thread.shutdown(wait=False)
+            await self.errands.do(self.disconnect)
+            self.errands.shut()
 
     def place(self, key: Key) -> sqlite_documents.Values:
         return sqlite_documents.place(key, self.clock.now())
@@ -68,7 +67,7 @@ class SqliteStore:
     async def on_thread[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         if self.closed:
             raise Unavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self.connected, action)
+        return await self.errands.do(partial(self.connected, action))
 
     def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Act on the connection; one that failed is dropped, and the next call opens another."""

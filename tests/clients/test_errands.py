@@ -1,0 +1,69 @@
+"""Is work done in its order on one thread, and does each who waits learn of his own?"""
+
+import asyncio
+import threading
+
+import pytest
+
+from clients.errands import Errands
+
+
+async def test_work_is_done_in_its_order_on_one_thread_beside_the_loop() -> None:
+    errands, order = Errands("one"), list[int]()
+    threads: set[int] = set()
+
+    def work(number: int) -> int:
+        order.append(number)
+        threads.add(threading.get_ident())
+        return number
+
+    found = await asyncio.gather(*(errands.do(lambda number=number: work(number)) for number in range(50)))
+    assert found == order == list(range(50))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+    errands.shut()
+
+
+async def test_what_fails_is_told_to_who_asked_for_it_and_to_nobody_else() -> None:
+    errands = Errands("one")
+    asked = (errands.do(lambda: 1 // 0), errands.do(lambda: "fine"), errands.do(lambda: int("x")))
+    first, second, third = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(first, ZeroDivisionError)
+    assert second == "fine"
+    assert isinstance(third, ValueError)
+    errands.shut()
+
+
+async def test_what_comes_while_the_thread_is_busy_goes_together_and_without_who_gave_up() -> None:
+    errands, gate, done = Errands("one"), threading.Event(), list[str]()
+    first = asyncio.create_task(errands.do(gate.wait))
+    await asyncio.sleep(0)
+    gone = asyncio.create_task(errands.do(lambda: done.append("gone")))
+    stays = asyncio.create_task(errands.do(lambda: done.append("stays")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    gate.set()
+    await asyncio.gather(first, stays)
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert done == ["stays"]
+    errands.shut()
+
+
+async def test_work_that_nobody_waits_for_any_more_holds_nothing_up() -> None:
+    errands, gate = Errands("one"), threading.Event()
+    running = asyncio.create_task(errands.do(gate.wait))
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.wait((running,))
+    gate.set()
+    assert await asyncio.wait_for(errands.do(lambda: 7), 10) == 7
+    errands.shut()
+
+
+async def test_after_the_shutting_work_is_refused() -> None:
+    errands = Errands("one")
+    assert await errands.do(lambda: 1) == 1
+    errands.shut()
+    with pytest.raises(RuntimeError):
+        await errands.do(lambda: 2)
