@@ -92,6 +92,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
     "http_chat_delete": Operation(summary="Delete a stored chat completion", answer="Deleted"),
     "http_chat_messages": Operation(summary="List what a chat was given", answer="List", query=PAGE),
+    "http_owners_delete": Operation(summary="Forget all that an owner has said", answer="Deleted"),
     "http_usage_list": Operation(
         summary="Tell what was used and what it cost", answer="List", query=(*PAGE, "from", "to", "group_by")
     ),

@@ -13,6 +13,7 @@ from api.errors import Handler, guarded
 from api.health import Health
 from api.models import Models
 from api.openapi import OpenApi
+from api.owners import OwnerFunctions
 from api.planning import Planner
 from api.reports import Reports
 from api.response_items import ResponseItems
@@ -189,12 +190,18 @@ def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     models = Models(authenticator=ports.authenticator, fleet=ports.fleet)
+    owners = OwnerFunctions(
+        authenticator=ports.authenticator,
+        erasure=retention(ports).erasure,
+        open_orchestrations=ports.open_orchestrations,
+    )
     usage = UsageReports(authenticator=ports.authenticator, rows=UsageRows(ports.store), clock=ports.clock)
     health = Health(store=ports.store, fleet=ports.fleet)
     return (
         got(ports, "http_models_list", "v1/models", models.list),
         got(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
         removed(ports, "http_models_delete", "v1/models/{model}", models.delete),
+        removed(ports, "http_owners_delete", "v1/owners/{owner_id}", owners.delete, needs_client=True),
         got(ports, "http_usage_list", "v1/usage", usage.list),
         got(ports, "http_healthz", "healthz", health.alive),
         got(ports, "http_readyz", "readyz", health.ready),

@@ -1,10 +1,7 @@
 """Which threads does an owner have? Kept so that all that belongs to an owner can be found and erased."""
 
-from collections.abc import Sequence
-
-from clients.partitions import everything
 from clients.store import Create, Store
-from clients.turn_keys import THREADS, book_key, thread_id
+from clients.turn_keys import book_key, thread_id
 from domain.errors import Conflict
 from domain.owners import Owner
 
@@ -16,8 +13,3 @@ async def register(store: Store, owner: Owner, thread: str, *, at: float) -> Non
         await store.commit(book_key(owner), (Create(id=thread_id(thread), body=body),))
     except Conflict:
         return
-
-
-async def threads_of(store: Store, owner: Owner) -> Sequence[str]:
-    documents = await everything(store, book_key(owner), prefix=THREADS)
-    return [document.id.removeprefix(THREADS) for document in documents]

@@ -225,7 +225,7 @@ async def deleted(post: Post) -> Status:
 async def erased(post: Post) -> Status:
     response = await post.world.admit("hello")
     retention = Retention(post.store, post.world.turns, post.clock)
-    await retention.erase_thread(OWNER, THREAD)
+    await retention.clearing.erase_thread(OWNER, THREAD)
     with pytest.raises(GanglionError):
         await post.world.turns.read(OWNER, response.id)
     return Status.CANCELLED

@@ -163,11 +163,11 @@ async def test_one_call_erases_an_owner_and_nobody_else(archive: Archive) -> Non
     await archive.ended(await archive.turn())
     await archive.conversations.create(OWNER, metadata={"about": SECRET})
     theirs = await archive.turn(owner=STRANGER)
-    assert await archive.retention.erase(OWNER) == (running,)
+    assert await archive.retention.erasure.erase(OWNER) == (running,)
     kept = {key.parts[1] for key in archive.store.partitions if any(map(holds, data_of(archive, key)))}
     assert kept == {STRANGER.subject}
     assert await archive.turns.read(STRANGER, theirs)
-    assert await archive.retention.erase(OWNER) == ()
+    assert await archive.retention.erasure.erase(OWNER) == ()
 
 
 def data_of(archive: Archive, key: object) -> list[bytes]:

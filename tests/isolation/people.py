@@ -53,6 +53,7 @@ class Person:
             "later response": later["id"],
             "response of the conversation": within["id"],
             "output": within["output"][0]["id"],
+            "owner_id": OWNERS[self.name].subject.replace(":", "_"),
         }
 
     async def everything(self, ids: Ids) -> Mapping[str, Any]:

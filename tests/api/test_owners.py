@@ -1,0 +1,83 @@
+"""Can an owner have all that he said forgotten, and an application that may others, and nobody else anybody?"""
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from domain.owners import Owner
+from tests.api import harness
+from tests.api.harness import CALLERS, Api, api
+from tests.fakes.worlds import OWNER
+
+ERASER = Owner(tenant=OWNER.tenant, subject="app:55555555-5555-5555-5555-555555555555", roles=("Owners.Erase",))
+MINE = OWNER.subject.replace(":", "_")
+
+
+async def erase(one: Api, name: str, caller: str = "mine") -> httpx.Response:
+    return await one.http.delete(f"/v1/owners/{name}", headers={"authorization": f"Bearer {caller}"})
+
+
+async def said(one: Api, **headers: str) -> str:
+    answer = await one.create({"input": "hi", "model": "model"}, **headers)
+    assert answer.status_code == 200
+    return answer.json()["id"]
+
+
+async def test_who_has_himself_forgotten_finds_nothing_any_more() -> None:
+    one = api()
+    response = await said(one)
+    talk: dict[str, Any] = (await one.http.post("/v1/conversations", json={})).json()
+    chat = {"model": "auto", "store": True, "messages": [{"role": "user", "content": "hi"}]}
+    assert (await one.http.post("/v1/chat/completions", json=chat)).status_code == 200
+    theirs = await said(one, authorization="Bearer strange")
+    one.world.clock.advance(1)
+    for _ in range(2):
+        answer = await erase(one, "me")
+        assert (answer.status_code, answer.json()) == (200, {"id": "me", "object": "owner.deleted", "deleted": True})
+    for path in (f"responses/{response}", f"responses/{response}/route", f"conversations/{talk['id']}"):
+        assert (await one.http.get(f"/v1/{path}")).status_code == 404
+    assert (await one.http.get("/v1/chat/completions")).json()["data"] == []
+    kept = await one.http.get(f"/v1/responses/{theirs}", headers={"authorization": "Bearer strange"})
+    assert kept.status_code == 200
+
+
+async def test_what_still_runs_is_cancelled_and_woken() -> None:
+    one = api()
+    one.orchestrations.hold = True
+    running = (await one.create({"input": "hi", "model": "model", "background": True})).json()["id"]
+    one.world.clock.advance(1)
+    assert (await erase(one, "me")).status_code == 200
+    assert one.orchestrations.woken == [running]
+
+
+async def test_the_account_of_what_it_cost_stays() -> None:
+    one = api()
+    await said(one)
+    before = (await one.http.get("/v1/usage")).json()
+    one.world.clock.advance(1)
+    await erase(one, "me")
+    assert (await one.http.get("/v1/usage")).json() == before
+    assert before["data"]
+
+
+async def test_an_application_that_may_has_others_of_its_tenant_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    far = replace(ERASER, tenant="99999999-9999-9999-9999-999999999999")
+    more = {"eraser": ERASER, "far-eraser": far, "person": replace(OWNER, roles=ERASER.roles)}
+    monkeypatch.setattr(harness, "CALLERS", {**CALLERS, **more})
+    one = api()
+    response = await said(one)
+    one.world.clock.advance(1)
+    for caller, status in (("strange", 404), ("reader", 404), ("person", 404), ("far-eraser", 200)):
+        assert (await erase(one, MINE, caller)).status_code == status
+    assert (await one.http.get(f"/v1/responses/{response}")).status_code == 200
+    assert (await erase(one, MINE, "eraser")).status_code == 200
+    assert (await one.http.get(f"/v1/responses/{response}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name", ["mine", "user_", "user_22222222", f"{MINE}x", "User_22222222-2222-2222-2222-222222222222"]
+)
+async def test_a_name_that_is_none_is_not_found(name: str) -> None:
+    assert (await erase(api(), name)).status_code == 404
