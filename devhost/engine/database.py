@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS instances (
     created REAL NOT NULL, updated REAL NOT NULL, version TEXT, input TEXT, output TEXT,
     custom_status TEXT, trace TEXT, parent TEXT
 );
+CREATE INDEX IF NOT EXISTS instances_by_creation ON instances (created, id);
+CREATE INDEX IF NOT EXISTS instances_by_status ON instances (status, created, id);
 CREATE TABLE IF NOT EXISTS history (
     instance TEXT NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY (instance, seq)
 ) WITHOUT ROWID;
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS work (
     row INTEGER PRIMARY KEY AUTOINCREMENT, instance TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL,
     name TEXT NOT NULL, input TEXT NOT NULL, trace TEXT, redeliveries INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX IF NOT EXISTS work_by_instance ON work (instance);
 CREATE TABLE IF NOT EXISTS timers (
     instance TEXT NOT NULL, execution TEXT NOT NULL, task INTEGER NOT NULL, fire_at REAL NOT NULL,
     PRIMARY KEY (instance, execution, task)

@@ -79,7 +79,8 @@ def is_free(found: Instance | None) -> bool:
 
 def insert_instance(database: sqlite3.Connection, start: Start, started: Event) -> None:
     """A new instance with its first message; an ended one of the same id is replaced."""
-    forget(database, start.id)
+    if database.execute("SELECT 1 FROM instances WHERE id = ?", (start.id,)).fetchone():
+        forget(database, start.id)
     values = (start.id, start.execution, start.name, Status.PENDING, start.at, start.at, start.version, start.input)
     database.execute(
         f"INSERT INTO instances ({INSTANCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)",  # noqa: S608 - constant columns

@@ -1,0 +1,76 @@
+"""Does anything that every turn asks of the database get slower with what lies there?"""
+
+import sqlite3
+from pathlib import Path
+
+from devhost.engine.engine import Engine
+from devhost.engine.events import Event, Kind
+from devhost.engine.model import (
+    CallEntity,
+    Completed,
+    Decision,
+    Query,
+    RunActivity,
+    StartChild,
+    StartTimer,
+    Status,
+    Turn,
+)
+from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, start
+
+DONE = (Kind.ACTIVITY_COMPLETED, Kind.TIMER_FIRED, Kind.CHILD_COMPLETED, Kind.ENTITY_COMPLETED)
+
+
+def everything(turn: Turn) -> Decision:
+    if sum(len(events(turn, kind)) for kind in DONE) == len(DONE):
+        return Decision(ending=Completed(output="all"))
+    begun = (
+        RunActivity(id=0, name="a", input="1"),
+        StartTimer(id=1, fire_at=turn.new[0].at),
+        StartChild(id=2, name="child", instance="c", input="2"),
+        CallEntity(id=3, entity="@counter@x", operation="add", input="1"),
+    )
+    return Decision(commands=() if events(turn, Kind.TIMER_CREATED) else begun)
+
+
+def child(turn: Turn) -> Decision:
+    return Decision(ending=Completed(output="1"))
+
+
+def scans(database: sqlite3.Connection, statements: set[str]) -> list[str]:
+    """The statements that read a whole table."""
+    return [
+        statement
+        for statement in sorted(statements)
+        if not statement.startswith(("BEGIN", "COMMIT", "EXPLAIN", "PRAGMA"))
+        and any(step.startswith("SCAN") for step in plan(database, statement))
+    ]
+
+
+def plan(database: sqlite3.Connection, statement: str) -> list[str]:
+    text = statement.replace("Inf", "9e999")
+    return [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()]
+
+
+async def live(engine: Engine) -> None:
+    await engine.start(start("everything"))
+    assert (await ended(engine)).output == "all"
+    await engine.start(start("everything"))
+    await engine.send("i", Event(kind=Kind.EVENT_RAISED, at=1.0, name="e", input="1"))
+    assert (await ended(engine)).output == "all"
+    running = frozenset({Status.PENDING, Status.RUNNING})
+    await engine.query(Query(statuses=running, limit=1))
+    await engine.query(Query(after=(1.0, "i"), limit=10))
+
+
+async def test_no_turn_reads_a_whole_table(tmp_path: Path) -> None:
+    asked: set[str] = set()
+    executor = ScriptedExecutor(orchestrators={"everything": everything, "child": child})
+    async with engine_on(tmp_path / "hub.db", executor) as engine:
+        database = engine.store.database
+        database.set_trace_callback(asked.add)
+        await live(engine)
+        database.set_trace_callback(None)
+        assert len(asked) > 30
+        found = scans(database, asked)
+    assert found == []
