@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.conformance.installing import GIVEN, JAVASCRIPT, NODE, PYTHON, REQUIREMENTS
 
-AT_MOST_S: Final = 300.0
+AT_MOST_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

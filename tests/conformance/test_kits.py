@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from standins.stage import Stage
+from standins.stage import Options, Stage
 from tests.conformance.aliases import MODEL
 from tests.conformance.installing import javascript_kits, python_kits
 from tests.conformance.judging import judge
@@ -18,6 +18,8 @@ REASONS: Mapping[str, str] = {
     "@langchain/openai 1.6.0 (JavaScript), responses: forced tool": "the kit does not send `tool_choice: required` "
     "with the Responses API; a function's name, which it sends, works",
 }
+BOUNDED = "limit,forced tool,structured output"
+"""What ends soon whatever a model says."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,3 +36,9 @@ async def told(stage: Stage, model: str, **more: str) -> list[Finding]:
 async def test_the_kits_do_what_people_use_them_for_or_say_why_not(tmp_path: Path) -> None:
     with judged(tmp_path, GANGLION_MODEL_REQUIRED="true") as stage:
         judge("kits, unmodified", await told(stage, MODEL), REASONS)
+
+
+async def test_the_kits_work_with_a_real_model(tmp_path: Path) -> None:
+    options = Options(data=tmp_path, model="real", environment={"GANGLION_TELEMETRY": "none"})
+    with Stage(options) as stage:
+        judge("kits, unmodified, with a real model", await told(stage, "auto", CHECKS=BOUNDED), REASONS)

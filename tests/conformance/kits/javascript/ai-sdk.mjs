@@ -5,7 +5,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { createOpenResponses } from "@ai-sdk/open-responses";
 import { generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
-import { apiKey, baseURL, command, counted, holds, model as name, says, tell } from "./telling.mjs";
+import { apiKey, baseURL, counted, exact, holds, model as name, says, tell } from "./telling.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
 const models = {
@@ -19,43 +19,49 @@ const models = {
     supportsStructuredOutputs: true,
   }).chatModel(name),
 };
+const city = z.enum(["Rome", "Paris"]);
 const weather = tool({
   description: "Tells the weather.",
-  inputSchema: z.object({ city: z.string() }),
+  inputSchema: z.object({ city }),
   execute: async ({ city }) => `sunny in ${city}`,
 });
-const schema = z.object({ city: z.string(), days: z.number().int().min(1) });
+const schema = z.object({ city, days: z.number().int().min(1).max(30) });
 const loop = { tools: { weather }, stopWhen: isStepCount(3), prompt: "CALL weather" };
 
 const checksOf = (kit, model) => ({
   async text() {
-    const { text, usage } = await generateText({ model, prompt: command("COUNT 7"), temperature: 0 });
+    const { text, usage } = await generateText({ model, prompt: "COUNT 7", temperature: 0 });
     says(text, counted(7));
     assert.ok(usage.outputTokens > 0);
   },
   async stream() {
-    const { textStream, finishReason } = streamText({ model, prompt: command("COUNT 30"), temperature: 0 });
+    const { textStream, finishReason } = streamText({ model, prompt: "COUNT 30", temperature: 0 });
     let text = "";
     for await (const delta of textStream) text += delta;
     says(text, counted(30));
     assert.equal(await finishReason, "stop");
   },
+  async limit() {
+    const cut = streamText({ model, prompt: "COUNT 30", maxOutputTokens: 16 });
+    says(await cut.text, counted(16));
+    if (exact) assert.equal(await cut.finishReason, "length");
+  },
   async tools() {
     const { text, steps } = await generateText({ model, ...loop });
-    says(text, "weather said: sunny in city");
+    says(text, "weather said: sunny in Rome");
     assert.equal(steps.length, 2);
   },
   async "streamed tools"() {
-    says(await streamText({ model, ...loop }).text, "weather said: sunny in city");
+    says(await streamText({ model, ...loop }).text, "weather said: sunny in Rome");
   },
   async "forced tool"() {
     const asked = { prompt: "Rome?", tools: { weather }, toolChoice: "required" };
     const { toolCalls } = await generateText({ model, ...asked });
-    holds(toolCalls[0].input, { city: "city" });
+    holds(toolCalls[0].input, { city: "Rome" });
   },
   async "structured output"() {
     const { output } = await generateText({ model, prompt: "Plan a trip.", output: Output.object({ schema }) });
-    holds(output, { city: "city", days: 1 });
+    holds(output, { city: "Rome", days: 1 });
   },
   async conversation() {
     const first = await generateText({ model, prompt: "ECHO green" });

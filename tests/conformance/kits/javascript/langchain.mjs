@@ -4,27 +4,33 @@ import { HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { z } from "zod";
-import { apiKey, baseURL, command, counted, holds, model as name, says, tell } from "./telling.mjs";
+import { apiKey, baseURL, counted, holds, model as name, says, tell } from "./telling.mjs";
 
+const city = z.enum(["Rome", "Paris"]);
 const weather = tool(async ({ city }) => `sunny in ${city}`, {
   name: "weather",
   description: "Tells the weather.",
-  schema: z.object({ city: z.string() }),
+  schema: z.object({ city }),
 });
-const Trip = z.object({ city: z.string(), days: z.number().int().min(1) });
+const Trip = z.object({ city, days: z.number().int().min(1).max(30) });
 
 const checksOf = (useResponsesApi) => {
-  const model = new ChatOpenAI({ model: name, temperature: 0, apiKey, useResponsesApi, configuration: { baseURL } });
+  const given = { model: name, temperature: 0, apiKey, useResponsesApi, configuration: { baseURL } };
+  const model = new ChatOpenAI(given);
   return {
     async text() {
-      const answer = await model.invoke(command("COUNT 7"));
+      const answer = await model.invoke("COUNT 7");
       says(answer.text, counted(7));
       assert.ok(answer.usage_metadata.output_tokens > 0);
     },
     async stream() {
       let text = "";
-      for await (const chunk of await model.stream(command("COUNT 30"))) text += chunk.text;
+      for await (const chunk of await model.stream("COUNT 30")) text += chunk.text;
       says(text, counted(30));
+    },
+    async limit() {
+      const cut = new ChatOpenAI({ ...given, maxTokens: 16 });
+      says((await cut.invoke("COUNT 30")).text, counted(16));
     },
     async tools() {
       const able = model.bindTools([weather]);
@@ -32,20 +38,20 @@ const checksOf = (useResponsesApi) => {
       const call = await able.invoke(asked);
       const results = await Promise.all(call.tool_calls.map((each) => weather.invoke(each)));
       assert.ok(results[0] instanceof ToolMessage);
-      says((await able.invoke([...asked, call, ...results])).text, "weather said: sunny in city");
+      says((await able.invoke([...asked, call, ...results])).text, "weather said: sunny in Rome");
     },
     async "streamed tools"() {
       let whole;
       for await (const chunk of await model.bindTools([weather]).stream("CALL weather"))
         whole = whole ? whole.concat(chunk) : chunk;
-      assert.deepEqual(whole.tool_calls.map(({ name, args }) => ({ name, args })), [{ name: "weather", args: { city: "city" } }]);
+      assert.deepEqual(whole.tool_calls.map(({ name, args }) => ({ name, args })), [{ name: "weather", args: { city: "Rome" } }]);
     },
     async "forced tool"() {
       const answer = await model.bindTools([weather], { tool_choice: "required" }).invoke("Rome?");
-      holds(answer.tool_calls[0].args, { city: "city" });
+      holds(answer.tool_calls[0].args, { city: "Rome" });
     },
     async "structured output"() {
-      holds(await model.withStructuredOutput(Trip).invoke("Plan a trip."), { city: "city", days: 1 });
+      holds(await model.withStructuredOutput(Trip).invoke("Plan a trip."), { city: "Rome", days: 1 });
     },
     async conversation() {
       const first = await model.invoke("ECHO green");

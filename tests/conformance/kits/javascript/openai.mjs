@@ -3,36 +3,46 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { command, counted, holds, model, says, tell } from "./telling.mjs";
+import { counted, exact, holds, model, says, tell } from "./telling.mjs";
 
 const client = new OpenAI();
 const parameters = {
   type: "object",
-  properties: { city: { type: "string" } },
+  properties: { city: { type: "string", enum: ["Rome", "Paris"] } },
   required: ["city"],
   additionalProperties: false,
 };
 const weather = { type: "function", name: "weather", description: "Tells the weather.", parameters, strict: true };
 const chatWeather = { type: "function", function: { name: "weather", description: "Tells the weather.", parameters } };
-const Trip = z.object({ city: z.string(), days: z.number().int().min(1) });
+const Trip = z.object({ city: z.enum(["Rome", "Paris"]), days: z.number().int().min(1).max(30) });
 
 const responses = {
   async text() {
-    const response = await client.responses.create({ model, input: command("COUNT 7"), temperature: 0 });
+    const response = await client.responses.create({ model, input: "COUNT 7", temperature: 0 });
     says(response.output_text, counted(7));
     assert.equal(response.status, "completed");
   },
   async stream() {
-    const stream = client.responses.stream({ model, input: command("COUNT 30"), temperature: 0 });
+    const stream = client.responses.stream({ model, input: "COUNT 30", temperature: 0 });
     const numbers = [];
     for await (const event of stream) numbers.push(event.sequence_number);
     assert.deepEqual(numbers, [...numbers.keys()]);
     says((await stream.finalResponse()).output_text, counted(30));
   },
+  async limit() {
+    const given = { input: "COUNT 30", max_output_tokens: 16, stream: true };
+    let text = "", last;
+    for await (const event of await client.responses.create({ model, ...given })) {
+      if (event.type === "response.output_text.delta") text += event.delta;
+      last = event;
+    }
+    says(text, counted(16));
+    assert.equal(last.response.status, exact ? "incomplete" : last.response.status);
+  },
   async tools() {
     const asked = await client.responses.create({ model, input: "CALL weather", tools: [weather] });
     const call = asked.output.find((item) => item.type === "function_call");
-    assert.deepEqual(JSON.parse(call.arguments), { city: "city" });
+    assert.deepEqual(JSON.parse(call.arguments), { city: "Rome" });
     const result = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
     const told = await client.responses.create({
       model,
@@ -51,7 +61,7 @@ const responses = {
   async "forced tool"() {
     const asked = await client.responses.create({ model, input: "Rome?", tools: [weather], tool_choice: "required" });
     const call = asked.output.find((item) => item.type === "function_call");
-    holds(JSON.parse(call.arguments), { city: "city" });
+    holds(JSON.parse(call.arguments), { city: "Rome" });
   },
   async "structured output"() {
     const response = await client.responses.parse({
@@ -59,7 +69,7 @@ const responses = {
       input: "Plan a trip.",
       text: { format: zodTextFormat(Trip, "trip") },
     });
-    holds(response.output_parsed, { city: "city", days: 1 });
+    holds(response.output_parsed, { city: "Rome", days: 1 });
   },
   async conversation() {
     const conversation = await client.conversations.create();
@@ -89,13 +99,13 @@ const responses = {
 const messages = (content) => [{ role: "user", content }];
 const chat = {
   async text() {
-    const chat = await client.chat.completions.create({ model, messages: messages(command("COUNT 7")), temperature: 0 });
+    const chat = await client.chat.completions.create({ model, messages: messages("COUNT 7"), temperature: 0 });
     says(chat.choices[0].message.content, counted(7));
   },
   async stream() {
     const runner = client.chat.completions.stream({
       model,
-      messages: messages(command("COUNT 30")),
+      messages: messages("COUNT 30"),
       temperature: 0,
       stream_options: { include_usage: true },
     });
@@ -104,23 +114,29 @@ const chat = {
     says(text, counted(30));
     assert.ok((await runner.totalUsage()).completion_tokens > 0);
   },
+  async limit() {
+    const given = { messages: messages("COUNT 30"), max_completion_tokens: 16 };
+    const chat = await client.chat.completions.create({ model, ...given });
+    says(chat.choices[0].message.content, counted(16));
+    if (exact) assert.equal(chat.choices[0].finish_reason, "length");
+  },
   async tools() {
     const called = [];
     const execute = ({ city }) => (called.push(city), "sunny");
     const tool = { ...chatWeather, function: { ...chatWeather.function, function: execute, parse: JSON.parse } };
     const runner = client.chat.completions.runTools({ model, messages: messages("CALL weather"), tools: [tool] });
     says(await runner.finalContent(), "weather said: sunny");
-    assert.deepEqual(called, ["city"]);
+    assert.deepEqual(called, ["Rome"]);
   },
   async "streamed tools"() {
     const runner = client.chat.completions.stream({ model, messages: messages("CALL weather"), tools: [chatWeather] });
     const { tool_calls } = await runner.finalMessage();
-    assert.deepEqual(JSON.parse(tool_calls[0].function.arguments), { city: "city" });
+    assert.deepEqual(JSON.parse(tool_calls[0].function.arguments), { city: "Rome" });
   },
   async "forced tool"() {
     const choice = { tools: [chatWeather], tool_choice: "required" };
     const chat = await client.chat.completions.create({ model, messages: messages("Rome?"), ...choice });
-    holds(JSON.parse(chat.choices[0].message.tool_calls[0].function.arguments), { city: "city" });
+    holds(JSON.parse(chat.choices[0].message.tool_calls[0].function.arguments), { city: "Rome" });
   },
   async "structured output"() {
     const chat = await client.chat.completions.parse({
@@ -128,7 +144,7 @@ const chat = {
       messages: messages("Plan a trip."),
       response_format: zodResponseFormat(Trip, "trip"),
     });
-    holds(chat.choices[0].message.parsed, { city: "city", days: 1 });
+    holds(chat.choices[0].message.parsed, { city: "Rome", days: 1 });
   },
   async conversation() {
     const before = [...messages("ECHO green"), { role: "assistant", content: "green" }];

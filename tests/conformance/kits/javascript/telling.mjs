@@ -5,12 +5,9 @@ export const baseURL = process.env.OPENAI_BASE_URL;
 export const apiKey = process.env.OPENAI_API_KEY;
 export const model = process.env.MODEL;
 const wanted = process.env.CHECKS?.split(",");
-const exact = model !== "auto";
+export const exact = model !== "auto";
 
 export const counted = (number) => Array.from({ length: number }, (_, index) => index + 1).join(" ");
-
-// A command of the scripted model; a real one is asked what it answers in a few words.
-export const command = (text) => (exact ? text : "What is the capital of France?");
 
 // What a real model says is its own affair, as long as it says something.
 export function says(text, expected) {

@@ -17,11 +17,6 @@ def counted(number: int) -> str:
     return " ".join(map(str, range(1, number + 1)))
 
 
-def command(text: str) -> str:
-    """Return a command of the scripted model; a real one is asked what it answers in a few words."""
-    return text if EXACT else "What is the capital of France?"
-
-
 def says(text: object, expected: str) -> None:
     """Compare what was said; what a real model says is its own affair, as long as it says something."""
     assert text == expected if EXACT else text, text

@@ -13,20 +13,23 @@ from agents import (
     set_tracing_disabled,
 )
 from pydantic import BaseModel, Field
-from telling import MODEL, Check, command, counted, holds, says, tell
+from telling import MODEL, Check, counted, holds, says, tell
 
 set_tracing_disabled(True)
 
 
+type City = Literal["Rome", "Paris"]
+
+
 @function_tool
-def weather(city: str) -> str:
+def weather(city: City) -> str:
     """Tell the weather."""
     return f"sunny in {city}"
 
 
 class Trip(BaseModel):
-    city: str
-    days: int = Field(ge=1)
+    city: City
+    days: int = Field(ge=1, le=30)
 
 
 def agent(**more: Any) -> Agent[None]:
@@ -43,25 +46,25 @@ class Checks:
         return await Runner.run(asked, given, **more)
 
     async def text(self) -> None:
-        says((await self.run(agent(), command("COUNT 7"))).final_output, counted(7))
+        says((await self.run(agent(), "COUNT 7")).final_output, counted(7))
 
     async def stream(self) -> None:
         set_default_openai_api(self.api)
-        running = Runner.run_streamed(agent(), command("COUNT 30"))
+        running = Runner.run_streamed(agent(), "COUNT 30")
         raw = [event.data async for event in running.stream_events() if event.type == "raw_response_event"]
         says("".join(each.delta for each in raw if each.type == "response.output_text.delta"), counted(30))
         says(running.final_output, counted(30))
 
     async def tools(self) -> None:
         answer = await self.run(agent(tools=[weather]), "CALL weather")
-        says(answer.final_output, "weather said: sunny in city")
+        says(answer.final_output, "weather said: sunny in Rome")
 
     async def streamed_tools(self) -> None:
         set_default_openai_api(self.api)
         running = Runner.run_streamed(agent(tools=[weather]), "CALL weather")
         kinds = [event.item.type async for event in running.stream_events() if event.type == "run_item_stream_event"]
         assert kinds == ["tool_call_item", "tool_call_output_item", "message_output_item"]
-        says(running.final_output, "weather said: sunny in city")
+        says(running.final_output, "weather said: sunny in Rome")
 
     async def forced_tool(self) -> None:
         forced = ModelSettings(tool_choice="required")
@@ -70,7 +73,7 @@ class Checks:
 
     async def structured_output(self) -> None:
         trip = (await self.run(agent(output_type=Trip), "Plan a trip.")).final_output
-        holds(trip.model_dump(), {"city": "city", "days": 1})
+        holds(trip.model_dump(), {"city": "Rome", "days": 1})
 
     async def handoff(self) -> None:
         clerk = Agent(name="clerk", model=MODEL)

@@ -1,16 +1,19 @@
 """Does LangChain work, with the Responses API and with Chat Completions?"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from telling import MODEL, Check, command, counted, holds, says, tell
+from telling import MODEL, Check, counted, holds, says, tell
+
+type City = Literal["Rome", "Paris"]
 
 
 @tool
-def weather(city: str) -> str:
+def weather(city: City) -> str:
     """Tell the weather."""
     return f"sunny in {city}"
 
@@ -18,8 +21,8 @@ def weather(city: str) -> str:
 class Trip(BaseModel):
     """A trip."""
 
-    city: str
-    days: int = Field(ge=1)
+    city: City
+    days: int = Field(ge=1, le=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,32 +30,35 @@ class Checks:
     model: ChatOpenAI
 
     async def text(self) -> None:
-        answer = await self.model.ainvoke(command("COUNT 7"))
+        answer = await self.model.ainvoke("COUNT 7")
         says(answer.text, counted(7))
         assert answer.usage_metadata["output_tokens"] > 0
 
     async def stream(self) -> None:
-        says("".join([chunk.text async for chunk in self.model.astream(command("COUNT 30"))]), counted(30))
+        says("".join([chunk.text async for chunk in self.model.astream("COUNT 30")]), counted(30))
+
+    async def limit(self) -> None:
+        says((await self.model.bind(max_tokens=16).ainvoke("COUNT 30")).text, counted(16))
 
     async def tools(self) -> None:
         able = self.model.bind_tools([weather])
         call = await able.ainvoke("CALL weather")
         results = [await weather.ainvoke(each) for each in call.tool_calls]
         answer = await able.ainvoke([HumanMessage("CALL weather"), call, *results])
-        says(answer.text, "weather said: sunny in city")
+        says(answer.text, "weather said: sunny in Rome")
 
     async def streamed_tools(self) -> None:
         chunks = [chunk async for chunk in self.model.bind_tools([weather]).astream("CALL weather")]
         whole = sum(chunks[1:], start=chunks[0])
-        assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "city"})]
+        assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "Rome"})]
 
     async def forced_tool(self) -> None:
         answer = await self.model.bind_tools([weather], tool_choice="required").ainvoke("Rome?")
-        holds(answer.tool_calls[0]["args"], {"city": "city"})
+        holds(answer.tool_calls[0]["args"], {"city": "Rome"})
 
     async def structured_output(self) -> None:
         trip = await self.model.with_structured_output(Trip).ainvoke("Plan a trip.")
-        holds(trip.model_dump(), {"city": "city", "days": 1})
+        holds(trip.model_dump(), {"city": "Rome", "days": 1})
 
     async def conversation(self) -> None:
         first = await self.model.ainvoke("ECHO green")
@@ -69,6 +75,7 @@ def checks_of(*, responses: bool) -> dict[str, Check]:
     return {
         "text": checks.text,
         "stream": checks.stream,
+        "limit": checks.limit,
         "tools": checks.tools,
         "streamed tools": checks.streamed_tools,
         "forced tool": checks.forced_tool,

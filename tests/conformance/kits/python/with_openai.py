@@ -1,16 +1,16 @@
 """Does the official SDK work, unmodified?"""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
-from telling import MODEL, command, counted, holds, says, tell
+from telling import EXACT, MODEL, counted, holds, says, tell
 
 client = AsyncOpenAI()
 PARAMETERS = {
     "type": "object",
-    "properties": {"city": {"type": "string"}},
+    "properties": {"city": {"type": "string", "enum": ["Rome", "Paris"]}},
     "required": ["city"],
     "additionalProperties": False,
 }
@@ -18,21 +18,31 @@ WEATHER: Any = {"type": "function", "name": "weather", "parameters": PARAMETERS,
 CHAT_WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS, "strict": True}}
 
 
+type City = Literal["Rome", "Paris"]
+
+
 class Trip(BaseModel):
-    city: str
-    days: int = Field(ge=1)
+    city: City
+    days: int = Field(ge=1, le=30)
 
 
 async def text() -> None:
-    response = await client.responses.create(model=MODEL, input=command("COUNT 7"), temperature=0)
+    response = await client.responses.create(model=MODEL, input="COUNT 7", temperature=0)
     says(response.output_text, counted(7))
 
 
 async def stream() -> None:
-    async with client.responses.stream(model=MODEL, input=command("COUNT 30"), temperature=0) as events:
+    async with client.responses.stream(model=MODEL, input="COUNT 30", temperature=0) as events:
         numbers = [event.sequence_number async for event in events]
         says((await events.get_final_response()).output_text, counted(30))
     assert numbers == list(range(len(numbers)))
+
+
+async def limit() -> None:
+    given = {"input": "COUNT 30", "max_output_tokens": 16, "stream": True}
+    events = [event async for event in await client.responses.create(model=MODEL, **given)]
+    says("".join(event.delta for event in events if event.type == "response.output_text.delta"), counted(16))
+    assert not EXACT or events[-1].response.status == "incomplete"
 
 
 async def tools() -> None:
@@ -47,17 +57,17 @@ async def tools() -> None:
 async def streamed_tools() -> None:
     async with client.responses.stream(model=MODEL, input="CALL weather", tools=[WEATHER]) as events:
         deltas = [event.delta async for event in events if event.type == "response.function_call_arguments.delta"]
-    assert json.loads("".join(deltas)) == {"city": "city"}
+    assert json.loads("".join(deltas)) == {"city": "Rome"}
 
 
 async def forced_tool() -> None:
     asked = await client.responses.create(model=MODEL, input="Rome?", tools=[WEATHER], tool_choice="required")
-    holds(json.loads(asked.output[0].arguments), {"city": "city"})
+    holds(json.loads(asked.output[0].arguments), {"city": "Rome"})
 
 
 async def structured_output() -> None:
     parsed = (await client.responses.parse(model=MODEL, input="Plan a trip.", text_format=Trip)).output_parsed
-    holds(parsed.model_dump(), {"city": "city", "days": 1})
+    holds(parsed.model_dump(), {"city": "Rome", "days": 1})
 
 
 async def conversation() -> None:
@@ -81,16 +91,23 @@ def user(content: str) -> Any:
 
 
 async def chat_text() -> None:
-    chat = await client.chat.completions.create(model=MODEL, messages=[user(command("COUNT 7"))], temperature=0)
+    chat = await client.chat.completions.create(model=MODEL, messages=[user("COUNT 7")], temperature=0)
     says(chat.choices[0].message.content, counted(7))
 
 
 async def chat_stream() -> None:
-    given = {"messages": [user(command("COUNT 30"))], "temperature": 0, "stream_options": {"include_usage": True}}
+    given = {"messages": [user("COUNT 30")], "temperature": 0, "stream_options": {"include_usage": True}}
     async with client.chat.completions.stream(model=MODEL, **given) as events:
         final = await events.get_final_completion()
     says(final.choices[0].message.content, counted(30))
     assert final.usage.completion_tokens > 0
+
+
+async def chat_limit() -> None:
+    given = {"messages": [user("COUNT 30")], "max_completion_tokens": 16}
+    chat = await client.chat.completions.create(model=MODEL, **given)
+    says(chat.choices[0].message.content, counted(16))
+    assert not EXACT or chat.choices[0].finish_reason == "length"
 
 
 async def chat_tools() -> None:
@@ -106,19 +123,19 @@ async def chat_streamed_tools() -> None:
     given = {"messages": [user("CALL weather")], "tools": [CHAT_WEATHER]}
     async with client.chat.completions.stream(model=MODEL, **given) as events:
         message = (await events.get_final_completion()).choices[0].message
-    assert json.loads(message.tool_calls[0].function.arguments) == {"city": "city"}
+    assert json.loads(message.tool_calls[0].function.arguments) == {"city": "Rome"}
 
 
 async def chat_forced_tool() -> None:
     given = {"messages": [user("Rome?")], "tools": [CHAT_WEATHER], "tool_choice": "required"}
     chat = await client.chat.completions.create(model=MODEL, **given)
-    holds(json.loads(chat.choices[0].message.tool_calls[0].function.arguments), {"city": "city"})
+    holds(json.loads(chat.choices[0].message.tool_calls[0].function.arguments), {"city": "Rome"})
 
 
 async def chat_structured_output() -> None:
     given = {"messages": [user("Plan a trip.")], "response_format": Trip}
     chat = await client.chat.completions.parse(model=MODEL, **given)
-    holds(chat.choices[0].message.parsed.model_dump(), {"city": "city", "days": 1})
+    holds(chat.choices[0].message.parsed.model_dump(), {"city": "Rome", "days": 1})
 
 
 async def chat_conversation() -> None:
@@ -130,6 +147,7 @@ async def chat_conversation() -> None:
 RESPONSES = {
     "text": text,
     "stream": stream,
+    "limit": limit,
     "tools": tools,
     "streamed tools": streamed_tools,
     "forced tool": forced_tool,
@@ -140,6 +158,7 @@ RESPONSES = {
 CHAT = {
     "text": chat_text,
     "stream": chat_stream,
+    "limit": chat_limit,
     "tools": chat_tools,
     "streamed tools": chat_streamed_tools,
     "forced tool": chat_forced_tool,
