@@ -166,6 +166,8 @@ class WakeOutcome(StrEnum):
     REFUSED = "refused"
     UNPROVEN = "unproven"
     """It was not sent: nothing proved who asks."""
+    UNCOVERED = "uncovered"
+    """It was not sent: no budget covers it."""
 
 
 def count_wake(backend: Backend, outcome: WakeOutcome) -> None:

@@ -1,6 +1,6 @@
 """Which backend takes the turn, why that one, and when?"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from activities.deciding import Decided, Deciding
@@ -67,7 +67,10 @@ class Route:
         for _ in self.deciding.fleet.backends:
             if not await self.woke(planned, response.owner):
                 break
-            planned = await self.plan(response, given)
+            before, planned = planned, await self.plan(response, given)
+            if planned.route.wakes == before.route.wakes:
+                planned = replace(planned, wait=None)
+                break
         if planned.wait and planned.route.backend:
             await self.beliefs.queue(self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait)
         return planned
@@ -111,13 +114,17 @@ class Route:
         return wait_for(chosen, belief, backend, turn, now=decided.at)
 
     async def woke(self, planned: Planned, owner: Owner) -> bool:
-        """Wake what the decision wants; True where the turn has seen how its backend took that."""
+        """Wake what the decision wants; True where the turn would wait for that, and how it went can be seen now.
+
+        A start that nobody could begin, then, is not waited for: the attempt finds out why.
+        """
         route = planned.route
         if route.wakes is None:
             return False
         wait = planned.wait is not None and route.wakes == route.backend
         backend = self.deciding.fleet.backends[route.wakes]
-        return await self.waking.wake(backend, planned.turn.response, owner=owner, wait=wait) and wait
+        await self.waking.wake(backend, planned.turn.response, owner=owner, wait=wait)
+        return wait
 
     def routed(self, planned: Planned) -> wire.RoutedWire:
         """Return what the orchestration needs of a decision."""

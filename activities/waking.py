@@ -86,6 +86,7 @@ class Waking:
         with suppress(Retryable):
             if await self.sessions.woken(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
                 return True
+        count_wake(backend, WakeOutcome.UNCOVERED)
         await self.beliefs.given_up(backend, by)
         return False
 

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
+from clients.ledger import Ledger
+from domain.budgets import Budgets, Scope
 from domain.log import Status
 from domain.postures import Failure, FailureKind
 from domain.turns import Response
@@ -120,6 +123,21 @@ def test_a_turn_goes_to_another_backend_where_there_is_one() -> None:
         await plant.play(responses)
         await plant.assert_answered(responses, "from elsewhere")
         assert asyncio.get_running_loop().time() <= 5
+
+    in_no_time(story())
+
+
+@pytest.mark.parametrize("start_s", STARTS)
+def test_a_start_that_no_budget_covers_is_not_waited_for(start_s: float) -> None:
+    async def story() -> None:
+        gpu = SleepingGpu(start_s=lambda: start_s)
+        plant = plant_with(gpu, cold_of(start_s))
+        budgets = Budgets(limits={Scope.TENANT_DAY: Decimal("0.1")})
+        plant.world.ledger.book = Ledger(plant.store, plant.clock, budgets).book
+        response = await plant.world.admit("hello")
+        await plant.play([response])
+        assert "Your organisation's budget for the day has no room" in await told(plant, response)
+        assert (gpu.arrivals, asyncio.get_running_loop().time()) == ([], 0.0)
 
     in_no_time(story())
 
