@@ -57,7 +57,7 @@ class Charging:
             await self.sessions.give_up(task.backend, entry)
             closed = replace(closed, cost=Decimal(0), lines={})
         elif entry:
-            ended = closed.ended_at or meter.asked_at
+            ended = ended_at(meter, closed, outcome)
             shares = await self.sessions.leave(task.backend, entry, ended=ended, opened_at=meter.opened_at)
             closed = replace(closed, shares=shares)
         await self.ledger.close_attempt(task.owner, closed)
@@ -70,3 +70,9 @@ class Charging:
             ended = closed.ended_at or record.started_at
             closed = replace(closed, shares=await self.sessions.leave(task.backend, entry, ended=ended))
         await self.ledger.close_attempt(task.owner, closed)
+
+
+def ended_at(meter: Meter, closed: Attempt, outcome: Outcome) -> float:
+    """Return when the backend was done: with the last that was heard of it, where it had said all."""
+    heard = meter.heard_at if outcome.result == "done" else None
+    return heard or closed.ended_at or meter.asked_at

@@ -27,11 +27,13 @@ class Meter:
         self.asked_at = clock.now()
         self.opened_at: float | None = None
         self.first_token_at: float | None = None
+        self.heard_at: float | None = None
         self.said = 0
         self.usage: Usage | None = None
 
     def count(self, pieces: Sequence[Text | End]) -> None:
         said = sum(isinstance(piece, Text) for piece in pieces)
+        self.heard_at = self.clock.now() if pieces else self.heard_at
         if said and self.first_token_at is None:
             self.first_token_at = self.clock.now()
         self.said += said
