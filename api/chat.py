@@ -5,17 +5,13 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from api.admission import Admission, read_try
-from api.authentication import Authenticator, owner_of
-from api.bodies import read_body, read_object
 from api.chat_rendering import CANCELLED, chat_frames, chat_from_response
 from api.chat_requests import asked_from_chat
+from api.desk import Desk
 from api.errors import NO_RETRY, Posture, error_answer, json_answer
 from api.fields import ignored_header
 from api.rendering import FAILED_MESSAGE
 from api.responses import STREAM_HEADERS
-from api.streaming import Tail
-from clients.orchestrations import OpenOrchestrations
 from clients.stored_chats import StoredChats
 from domain.errors import Unavailable
 from domain.log import Ending, Status
@@ -34,40 +30,23 @@ GONE = Posture(status=409, code="cancelled", headers=NO_RETRY)
 class ChatCompletions:
     """The HTTP function of chat completions. `client` is the durable client of the invocation."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        admission: Admission,
-        chats: StoredChats,
-        tail: Tail,
-        open_orchestrations: OpenOrchestrations,
-        body_limit: int,
-        sync_wait_s: float,
-    ) -> None:
-        self.authenticator = authenticator
-        self.admission = admission
+    def __init__(self, *, desk: Desk, chats: StoredChats) -> None:
+        self.desk = desk
         self.chats = chats
-        self.tail = tail
-        self.open_orchestrations = open_orchestrations
-        self.body_limit = body_limit
-        self.sync_wait_s = sync_wait_s
 
     async def create(self, req: Request, client: Any) -> Response:
         """`POST /v1/chat/completions`"""
-        owner = await owner_of(req, self.authenticator)
-        body = read_object(await read_body(req, limit=self.body_limit))
+        owner, body = await self.desk.received(req)
         asked = asked_from_chat(body)
-        sent = read_try(req, body)
-        turn = await self.admission.admit(owner, asked.turn, sent, self.open_orchestrations(client))
+        turn = await self.desk.admitted(req, owner, asked.turn, told=body, client=client)
         if turn.store:
             await self.chats.note(turn)
         headers = ignored_header(asked.turn.ignored)
         if asked.turn.stream:
             show = partial(chat_frames, include_usage=asked.include_usage)
-            frames = self.tail.stream(turn, show)
+            frames = self.desk.tail.stream(turn, show)
             return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
-        log = await self.tail.ended(turn, within_s=self.sync_wait_s)
+        log = await self.desk.ended(turn)
         if log.ending is None:
             raise Unavailable("The answer takes longer than a request may last; the same request again goes on.")
         if log.status is Status.FAILED:

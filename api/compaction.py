@@ -9,16 +9,12 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.admission import Admission, read_try
-from api.authentication import Authenticator, owner_of
-from api.bodies import read_body, read_object
+from api.desk import Desk
 from api.errors import json_answer
 from api.fields import ignored_header
 from api.inputs import packed
 from api.rendering import Json, openai_from_usage
 from api.requests import Asked, asked_from_openai
-from api.streaming import Tail
-from clients.orchestrations import OpenOrchestrations
 from domain import turns as domain_turns
 from domain.errors import Invalid, Unavailable
 from domain.items import Item, Role
@@ -37,31 +33,15 @@ NOT_ASKED = ("stream", "background", "conversation", "tools", "tool_choice", "te
 class Compaction:
     """The HTTP function that compacts. `client` is the durable client of the invocation."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        admission: Admission,
-        tail: Tail,
-        open_orchestrations: OpenOrchestrations,
-        body_limit: int,
-        sync_wait_s: float,
-    ) -> None:
-        self.authenticator = authenticator
-        self.admission = admission
-        self.tail = tail
-        self.open_orchestrations = open_orchestrations
-        self.body_limit = body_limit
-        self.sync_wait_s = sync_wait_s
+    def __init__(self, *, desk: Desk) -> None:
+        self.desk = desk
 
     async def compact(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/compact`"""
-        owner = await owner_of(req, self.authenticator)
-        body = read_object(await read_body(req, limit=self.body_limit))
+        owner, body = await self.desk.received(req)
         asked = asked_to_compact(body)
-        sent = read_try(req, {"compact": body})
-        turn = await self.admission.admit(owner, asked, sent, self.open_orchestrations(client))
-        log = await self.tail.ended(turn, within_s=self.sync_wait_s)
+        turn = await self.desk.admitted(req, owner, asked, told={"compact": body}, client=client)
+        log = await self.desk.ended(turn)
         if log.ending is None:
             raise Unavailable("The summary takes longer than a request may last; the same request again goes on.")
         if log.status not in (Status.COMPLETED, Status.INCOMPLETE):

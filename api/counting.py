@@ -4,9 +4,7 @@ from collections.abc import Mapping
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.admission import Admission
-from api.authentication import Authenticator, owner_of
-from api.bodies import read_body, read_object
+from api.desk import Desk
 from api.errors import json_answer
 from api.fields import IGNORED, RESPONSE_FIELDS, Rule, Treatment, ignored_header
 from api.planning import texts_of
@@ -23,15 +21,13 @@ COUNTED_FIELDS: Mapping[str, Rule] = {
 class Counting:
     """The HTTP function that counts. No tokenizer is known before a backend is chosen, so it is the expected number."""
 
-    def __init__(self, *, authenticator: Authenticator, admission: Admission, body_limit: int) -> None:
-        self.authenticator = authenticator
-        self.admission = admission
-        self.body_limit = body_limit
+    def __init__(self, *, desk: Desk) -> None:
+        self.desk = desk
+        self.admission = desk.admission
 
     async def count(self, req: Request) -> Response:
         """`POST /v1/responses/input_tokens`"""
-        owner = await owner_of(req, self.authenticator)
-        body = read_object(await read_body(req, limit=self.body_limit))
+        owner, body = await self.desk.received(req)
         conversation = body.pop("conversation", None)
         asked = asked_from_openai(body, COUNTED_FIELDS)
         parents = [asked] if conversation is None else [asked, asked_from_openai({"conversation": conversation})]

@@ -5,16 +5,12 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
-from api.admission import Admission, read_try
-from api.authentication import Authenticator, owner_of
-from api.bodies import read_body, read_object
+from api.desk import Desk
 from api.errors import json_answer
 from api.events import frames as shown_events
 from api.fields import ignored_header
 from api.rendering import openai_from_response
 from api.requests import asked_from_openai
-from api.streaming import Tail
-from clients.orchestrations import OpenOrchestrations
 from clients.retention import Retention
 from clients.turns import Turns
 from domain import turns as domain_turns
@@ -31,43 +27,24 @@ type Turn = domain_turns.Response
 class Responses:
     """The HTTP functions of responses. `client` is the durable client of the invocation."""
 
-    def __init__(
-        self,
-        *,
-        authenticator: Authenticator,
-        admission: Admission,
-        turns: Turns,
-        retention: Retention,
-        tail: Tail,
-        open_orchestrations: OpenOrchestrations,
-        body_limit: int,
-        sync_wait_s: float,
-    ) -> None:
-        self.authenticator = authenticator
-        self.admission = admission
+    def __init__(self, *, desk: Desk, turns: Turns, retention: Retention) -> None:
+        self.desk = desk
         self.turns = turns
         self.retention = retention
-        self.tail = tail
-        self.open_orchestrations = open_orchestrations
-        self.body_limit = body_limit
-        self.sync_wait_s = sync_wait_s
 
     async def create(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses`"""
-        owner = await owner_of(req, self.authenticator)
-        body = read_object(await read_body(req, limit=self.body_limit))
+        owner, body = await self.desk.received(req)
         asked = asked_from_openai(body)
-        turn = await self.admission.admit(owner, asked, read_try(req, body), self.open_orchestrations(client))
+        turn = await self.desk.admitted(req, owner, asked, told=body, client=client)
         headers = ignored_header(asked.ignored)
         if asked.stream:
             return self.streamed(turn, after=-1, headers=headers)
-        wait_s = 0.0 if asked.background else self.sync_wait_s
-        log = await self.tail.ended(turn, within_s=wait_s)
-        return json_answer(openai_from_response(turn, log), headers=headers)
+        return json_answer(openai_from_response(turn, await self.desk.ended(turn)), headers=headers)
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/responses/{response_id}`, and with `stream=true` its log after `starting_after`."""
-        owner = await owner_of(req, self.authenticator)
+        owner = await self.desk.owner(req)
         stream, after = read_stream(req), read_after(req)
         turn = await self.turns.read(owner, req.path_params["response_id"])
         if stream:
@@ -76,7 +53,7 @@ class Responses:
 
     async def cancel(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/{response_id}/cancel`"""
-        owner = await owner_of(req, self.authenticator)
+        owner = await self.desk.owner(req)
         turn = await self.turns.read(owner, req.path_params["response_id"])
         if not turn.background:
             raise Invalid("Cannot cancel a synchronous response.", field="response_id", code="not_cancellable")
@@ -84,15 +61,15 @@ class Responses:
         if ended.status is not Status.CANCELLED:
             message = f"Cannot cancel a response that is {ended.status.value}."
             raise Invalid(message, field="response_id", code="not_cancellable")
-        await self.open_orchestrations(client).wake(turn.id)
+        await self.desk.open_orchestrations(client).wake(turn.id)
         return await self.shown(ended)
 
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/responses/{response_id}`: what still runs is cancelled first."""
-        owner = await owner_of(req, self.authenticator)
+        owner = await self.desk.owner(req)
         ended = await self.retention.delete_response(owner, req.path_params["response_id"])
         if ended.status is Status.CANCELLED:
-            await self.open_orchestrations(client).wake(ended.id)
+            await self.desk.open_orchestrations(client).wake(ended.id)
         return json_answer({"id": ended.id, "object": "response", "deleted": True})
 
     async def shown(self, turn: Turn) -> Response:
@@ -100,7 +77,7 @@ class Responses:
         return json_answer(openai_from_response(turn, log))
 
     def streamed(self, turn: Turn, *, after: int, headers: dict[str, str]) -> Response:
-        frames = self.tail.stream(turn, partial(shown_events, after=after))
+        frames = self.desk.tail.stream(turn, partial(shown_events, after=after))
         return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
 
 

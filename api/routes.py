@@ -9,6 +9,7 @@ from api.chat import ChatCompletions
 from api.compaction import Compaction
 from api.conversations import ConversationFunctions
 from api.counting import Counting
+from api.desk import Desk
 from api.errors import Handler, guarded
 from api.health import Health
 from api.models import Models
@@ -94,16 +95,7 @@ def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute
 
 
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    responses = Responses(
-        authenticator=ports.authenticator,
-        admission=admission(ports),
-        turns=ports.turns,
-        retention=retention(ports),
-        tail=tail_of(ports),
-        open_orchestrations=ports.open_orchestrations,
-        body_limit=ports.settings.body_limit,
-        sync_wait_s=ports.settings.sync_wait_s,
-    )
+    responses = Responses(desk=desk(ports), turns=ports.turns, retention=retention(ports))
     reports = Reports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
     items = ResponseItems(authenticator=ports.authenticator, turns=ports.turns)
     one = "v1/responses/{response_id}"
@@ -119,16 +111,7 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def reading_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return the functions that measure and shorten what a model is to read."""
-    limit = ports.settings.body_limit
-    counting = Counting(authenticator=ports.authenticator, admission=admission(ports), body_limit=limit)
-    compaction = Compaction(
-        authenticator=ports.authenticator,
-        admission=admission(ports),
-        tail=tail_of(ports),
-        open_orchestrations=ports.open_orchestrations,
-        body_limit=limit,
-        sync_wait_s=ports.settings.sync_wait_s,
-    )
+    counting, compaction = Counting(desk=desk(ports)), Compaction(desk=desk(ports))
     return (
         posted(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
         sent(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
@@ -159,15 +142,7 @@ def conversation_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 
 def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    chat = ChatCompletions(
-        authenticator=ports.authenticator,
-        admission=admission(ports),
-        chats=StoredChats(ports.store, ports.turns),
-        tail=tail_of(ports),
-        open_orchestrations=ports.open_orchestrations,
-        body_limit=ports.settings.body_limit,
-        sync_wait_s=ports.settings.sync_wait_s,
-    )
+    chat = ChatCompletions(desk=desk(ports), chats=StoredChats(ports.store, ports.turns))
     stored = StoredChatFunctions(
         authenticator=ports.authenticator,
         chats=StoredChats(ports.store, ports.turns),
@@ -215,6 +190,17 @@ def retention(ports: Ports) -> Retention:
 def tail_of(ports: Ports) -> Tail:
     """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
     return Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s, look_s=ports.settings.flush_s / 2)
+
+
+def desk(ports: Ports) -> Desk:
+    return Desk(
+        authenticator=ports.authenticator,
+        admission=admission(ports),
+        tail=tail_of(ports),
+        open_orchestrations=ports.open_orchestrations,
+        body_limit=ports.settings.body_limit,
+        sync_wait_s=ports.settings.sync_wait_s,
+    )
 
 
 def admission(ports: Ports) -> Admission:
