@@ -1,5 +1,6 @@
 """Do orchestrations run here as they do on the real host?"""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -8,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from devhost.engine.events import SCHEDULING
+from devhost.engine.rows import find_instance
+from devhost.engine.store import Store
+from devhost.tool.reaching import File
 from tests.devhost.hosts import Durable, RunningHost, running, until
 
 
@@ -163,6 +168,41 @@ def test_continue_as_new_keeps_the_instance_and_starts_its_history_over(durable:
     assert status["output"] == "done"
     assert status["input"] == "0"
     assert kinds(durable, instance) == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
+
+
+def store_of(host: RunningHost) -> Store:
+    return File(path=host.folder / "hub.db").store()
+
+
+def test_retries_are_numbered_task_timer_task_timer(durable: Durable, host: RunningHost) -> None:
+    instance = durable.start("retried_then_more")
+    durable.wait(instance)
+    with contextlib.closing(store_of(host).database) as database:
+        events = Store(database).history(instance)
+    assert [(e.id, str(e.kind)) for e in events if e.kind in SCHEDULING] == [
+        (0, "activity_scheduled"),
+        (1, "timer_created"),
+        (2, "activity_scheduled"),
+        (3, "timer_created"),
+        (4, "activity_scheduled"),
+    ]
+
+
+def test_continue_as_new_is_a_new_execution_and_forgets_what_nobody_waited_for(
+    durable: Durable, host: RunningHost
+) -> None:
+    with contextlib.closing(store_of(host).database) as database:
+        instance = durable.start("forgets", "first")
+        durable.wait_custom(instance, "waiting")
+        durable.event(instance, "extra", 1)
+        until(lambda: "EventRaised" in kinds(durable, instance), "the extra event was read")
+        first = find_instance(database, instance)
+        durable.event(instance, "go", 1)
+        assert durable.wait(instance)["output"] == "forgotten"
+        second = find_instance(database, instance)
+    assert first is not None
+    assert second is not None
+    assert first.execution != second.execution
 
 
 def test_an_empty_custom_status_does_not_reset_the_last(durable: Durable) -> None:

@@ -175,6 +175,18 @@ def counts_down(context: Any) -> Steps:
 
 
 @app.orchestration_trigger(context_name="context")
+def forgets(context: Any) -> Steps:
+    """Is told more than it waits for, starts over, and waits for what it was told."""
+    context.set_custom_status("waiting")
+    if context.get_input() == "first":
+        yield context.wait_for_external_event("go")
+        context.continue_as_new("second")
+        return None
+    extra, timer = context.wait_for_external_event("extra"), later(context, 300)
+    return "forgotten" if (yield context.task_any([extra, timer])) == timer else "kept"
+
+
+@app.orchestration_trigger(context_name="context")
 def speaks(context: Any) -> Steps:
     for status in ({"stage": 1}, 0, ""):
         context.set_custom_status(status)
