@@ -66,7 +66,7 @@ class Engine:
 
     async def recover(self) -> None:
         """Takes up what an earlier host left, then starts the clock."""
-        backlog = await self.storage.run(self.store.recover)
+        backlog = await self.storage.run(self.store.recover, self.limits.activities)
         await self.losses.recover()
         if backlog.work or backlog.instances:
             say(f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again")

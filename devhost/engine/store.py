@@ -208,10 +208,14 @@ class Store:
         rows = self.database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
         return [Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
 
-    def recover(self) -> Backlog:
-        """What an earlier host left; each activity counts as handed out again."""
+    def recover(self, running: int) -> Backlog:
+        """What an earlier host left.
+
+        Activities are handed out in their order, so many at once: the first of them may have run, and count as lost.
+        """
         with self.transaction() as database:
-            database.execute("UPDATE work SET redeliveries = redeliveries + 1")
+            first = "SELECT row FROM work ORDER BY row LIMIT ?"
+            database.execute(f"UPDATE work SET redeliveries = redeliveries + 1 WHERE row IN ({first})", (running,))  # noqa: S608 - constant text
             work = database.execute(f"SELECT {WORK} FROM work ORDER BY row").fetchall()  # noqa: S608 - constant columns
             instances = database.execute("SELECT DISTINCT instance FROM inbox").fetchall()
             entities = database.execute("SELECT DISTINCT entity FROM operations").fetchall()

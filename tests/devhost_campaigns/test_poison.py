@@ -1,5 +1,6 @@
 """What becomes of work that takes its worker along every time?"""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,10 +11,21 @@ import pytest
 
 from devhost.engine.database import connect
 from devhost.engine.engine import Engine
-from devhost.engine.model import Batch, BatchOutcome, Completed, Decision, Limits, RedeliverError, Turn
+from devhost.engine.events import Kind
+from devhost.engine.model import (
+    Batch,
+    BatchOutcome,
+    Completed,
+    Decision,
+    Limits,
+    RedeliverError,
+    RunActivity,
+    Turn,
+    Work,
+)
 from devhost.engine.store import Store
 from tests.devhost.hosts import Durable, RunningHost
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, reached, start
+from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.books import complaints
 
 APP = Path(__file__).parent / "apps" / "poison"
@@ -90,6 +102,28 @@ async def test_the_count_outlives_the_host(tmp_path: Path) -> None:
     async with engine_on(path, poisonous(), LIMITS) as engine:
         assert (await ended(engine)).status == "Failed"
         assert engine.losses.read() == []
+
+
+async def test_what_waited_when_a_host_died_was_not_lost(tmp_path: Path) -> None:
+    path, never = tmp_path / "hub.db", asyncio.Event()
+
+    async def hangs(work: Work) -> Completed:
+        await never.wait()
+        return Completed(output=work.input)
+
+    def many(turn: Turn) -> Decision:
+        begun = tuple(RunActivity(id=number, name="a", input="1") for number in range(4))
+        return Decision(commands=() if events(turn, Kind.ACTIVITY_SCHEDULED) else begun)
+
+    for _ in range(2):
+        executor = ScriptedExecutor(orchestrators={"many": many}, activity_ends=hangs)
+        async with engine_on(path, executor, Limits(turns=1, activities=2)) as engine:
+            if await engine.get("i") is None:
+                await engine.start(start("many"))
+            await reached(lambda executor=executor: len(executor.activities) == 2)
+    with closing(connect(path)) as database:
+        counts = database.execute("SELECT redeliveries FROM work ORDER BY row").fetchall()
+    assert counts == [(1,), (1,), (0,), (0,)]
 
 
 async def test_a_purged_instance_leaves_no_count(tmp_path: Path) -> None:
