@@ -33,7 +33,7 @@ from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
 from clients.cosmos_settings import account_from
-from clients.credentials.backends import BackendCredentials, problems_of
+from clients.credentials.backends import BackendCredentials, problems_of, warm_up
 from clients.ledger import Ledger
 from clients.limits import TurnLimits
 from clients.network_keys import NetworkKeys
@@ -65,19 +65,19 @@ from settings import Settings, read_settings
 
 
 def build(settings: Settings) -> df.DFApp:
-    """Compose the application; nothing is opened or called before its first use."""
+    """Compose the application; nothing is opened or called before its first use, and slow imports go beside."""
     telemetry.set_up(settings.telemetry)
     take_away_pages()
     ports = ports_of(settings, SystemClock())
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
     app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
     app.orchestration_trigger(context_name="context", orchestration=wire.ANNOUNCE)(announce)
-    announcing = Announce(ports.turns, ports.open_orchestrations)
     for name, step in steps(ports).items():
-        add_step(app, name, registered(name, step, ports.clock), announcing)
+        add_step(app, ports, name, registered(name, step, ports.clock))
     for route in routes(ports):
         add_route(app, route)
     add_sweeper(app, ports)
+    warm_up(ports.fleet)
     return app
 
 
@@ -202,9 +202,12 @@ def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[s
     }
 
 
-def add_step(app: df.DFApp, name: str, step: Callable[[Any], Awaitable[Any]], announcing: Announce) -> None:
-    """Register a step; the one that ends turns also has their ends told."""
-    bound = app.durable_client_input(client_name="client")(announcing.behind(step)) if name == wire.FINISH else step
+def add_step(app: df.DFApp, ports: Ports, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:
+    """Register a step; where somebody is to be told of the ends of turns, the one that ends them is given a client."""
+    bound: Any = step
+    if name == wire.FINISH and ports.turns.endpoints.known:
+        announcing = Announce(ports.turns, ports.open_orchestrations)
+        bound = app.durable_client_input(client_name="client")(announcing.behind(step))
     app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(bound))
 
 

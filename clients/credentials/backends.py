@@ -1,7 +1,9 @@
 """Which credential does each backend want, and what must be configured for it?"""
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from clients.clock import Clock
 from clients.credentials.cache import CachedCredential
@@ -13,6 +15,9 @@ KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 SECRET_MARKS = ("private_key", "refresh_token", "client_secret")
 FEDERATED = (AuthKind.GOOGLE_ID_TOKEN, AuthKind.GOOGLE_ACCESS_TOKEN)
 PRINTABLE = range(33, 127)
+ENTRA_MODULE = "clients.credentials.entra"
+GOOGLE_MODULE = "clients.credentials.google"
+"""The first is imported with the second."""
 
 type Fetch = Callable[[], Credential]
 
@@ -54,7 +59,7 @@ class BackendCredentials:
         return found
 
     def fetch(self, auth: Auth) -> Credential:
-        """Get a new token. Blocks; raises BackendError. The SDKs are imported when they are first needed."""
+        """Get a new token. Blocks; raises BackendError. The SDKs are imported late: see `warm_up`."""
         from clients.credentials.entra import ManagedIdentity  # noqa: PLC0415 - slow to import and starts no app
 
         identity = ManagedIdentity(client_id=self.client_id)
@@ -67,6 +72,20 @@ class BackendCredentials:
         if auth.kind is AuthKind.GOOGLE_ID_TOKEN:
             return tokens.id_token(auth.audience or "", account)
         return tokens.access_token(auth.scope or "", account)
+
+
+def warm_up(fleet: Fleet) -> Thread | None:
+    """Import the SDKs that a fleet's tokens come from beside the start of the app, so that no first wake waits for it.
+
+    None where the fleet wants no such token. What can't be imported is told by the first token that is asked for.
+    """
+    kinds = {backend.auth.kind for backend in fleet.backends.values()}
+    module = GOOGLE_MODULE if kinds & {*FEDERATED} else ENTRA_MODULE if AuthKind.ENTRA in kinds else None
+    if module is None:
+        return None
+    thread = Thread(target=import_module, args=(module,), name="credentials", daemon=True)
+    thread.start()
+    return thread
 
 
 def bearer(token: str) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Does each backend get what it wants, and is everything that is missing named before the first call?"""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from clients.backends import BackendError
 from clients.clock import SystemClock
-from clients.credentials.backends import BackendCredentials, problems_of
+from clients.credentials.backends import BackendCredentials, problems_of, warm_up
 from clients.credentials.port import Anonymous, Hop, denied
 from clients.openai_backend import OpenAIBackend
 from domain.federation import Federation, provider_name, service_account_name
@@ -79,6 +80,26 @@ def test_everything_that_is_missing_is_named(
     problems = problems_of(fleet(auth), federation, variables)
     assert len(problems) == len(said)
     assert all(text in problem for text, problem in zip(said, problems, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [
+        (AuthKind.NONE, None),
+        (AuthKind.STATIC_BEARER, None),
+        (AuthKind.ENTRA, "clients.credentials.entra"),
+        (AuthKind.GOOGLE_ID_TOKEN, "clients.credentials.google"),
+        (AuthKind.GOOGLE_ACCESS_TOKEN, "clients.credentials.google"),
+    ],
+)
+def test_what_gets_a_fleet_s_tokens_is_imported_beside_the_start_and_nothing_else(
+    kind: AuthKind, module: str | None
+) -> None:
+    thread = warm_up(fleet(Auth(kind=kind)))
+    assert (thread is None) == (module is None)
+    if thread:
+        thread.join()
+    assert module is None or module in sys.modules
 
 
 KEYS: dict[str, tuple[Any, bool]] = {
