@@ -26,8 +26,7 @@ class Announce:
 
         async def finish(given: wire.FinishWire, client: Any) -> wire.FinishedWire:
             finished = await step(given)
-            if self.turns.endpoints.known:
-                await self.announce(given, client)
+            await self.announce(given, client)
             return finished
 
         return finish

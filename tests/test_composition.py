@@ -33,8 +33,12 @@ def module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def functions(module: ModuleType, tmp_path: Path) -> Mapping[str, list[dict[str, Any]]]:
+    return bindings(module, GANGLION_DATA=str(tmp_path / "data"))
+
+
+def bindings(module: ModuleType, **settings: str) -> Mapping[str, list[dict[str, Any]]]:
     """Return the bindings of each function as the host is told them, by the function's name."""
-    app = module.build(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}))
+    app = module.build(read_settings({**ENVIRONMENT, **settings}))
     found = [
         (each.get_function_name(), json.loads(each.get_function_json())["bindings"]) for each in app.get_functions()
     ]
@@ -67,11 +71,22 @@ def test_one_orchestration_answers_turns_and_one_tells_of_them(
     assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.ANNOUNCE]
 
 
-def test_a_step_that_starts_orchestrations_is_given_a_durable_client(
-    functions: Mapping[str, list[dict[str, Any]]],
+@pytest.mark.parametrize(
+    ("settings", "given"),
+    [
+        ({}, []),
+        (
+            {"GANGLION_WEBHOOK_URL": "https://hooks.example", "GANGLION_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4},
+            [wire.FINISH],
+        ),
+    ],
+)
+def test_the_step_that_ends_turns_is_given_a_durable_client_where_somebody_is_to_be_told(
+    module: ModuleType, tmp_path: Path, settings: dict[str, str], given: list[str]
 ) -> None:
+    functions = bindings(module, GANGLION_DATA=str(tmp_path / "data"), **settings)
     activities = triggers(functions, "activityTrigger")
-    assert [name for name in activities if name in triggers(functions, "durableClient")] == [wire.FINISH]
+    assert [name for name in activities if name in triggers(functions, "durableClient")] == given
 
 
 def test_the_sweeper_comes_once_a_minute_with_a_durable_client(

@@ -63,6 +63,7 @@ async def told_stage(receiver: Receiver, tmp_path: Path) -> AsyncIterator[Stage]
             GANGLION_WEBHOOK_URL=str(server.make_url("/hooks")),
             GANGLION_WEBHOOK_SECRET=WRITTEN,
             GANGLION_WEBHOOKS_LOOPBACK="true",
+            GANGLION_SYNC_WAIT_S="1",
         )
         async with Stage(options) as stage:
             yield stage
@@ -81,6 +82,13 @@ async def cancelled(caller: Caller) -> str:
     return reading.id
 
 
+async def outlasting(caller: Caller) -> str:
+    """Ask without stream or background for more than a call is held."""
+    answer = await caller.create(asking("COUNT 300"))
+    assert (answer.status_code, answer.json()["status"]) == (200, "in_progress"), answer.text
+    return answer.json()["id"]
+
+
 async def asked(caller: Caller, text: str, **more: object) -> str:
     answer = await caller.create(asking(text, PINNED, **more))
     assert answer.status_code == 200, answer.text
@@ -94,9 +102,11 @@ async def test_each_end_is_told_once_and_one_that_was_refused_again(receiver: Re
         await asked(caller, "COUNT 300", max_output_tokens=4): "response.incomplete",
         await asked(caller, "FAIL hang-before", metadata={"deadline_ms": "1"}): "response.failed",
         await cancelled(caller): "response.cancelled",
+        await outlasting(caller): "response.completed",
     }
     for response_id, kind in ends.items():
         assert (await receiver.hears(response_id))[0] == kind
+        assert f"response.{(await caller.poll(response_id))['status']}" == kind
     assert {name: len(told) for name, told in receiver.told.items()} == dict.fromkeys(ends, 1)
     history = await caller.http.get(
         f"/runtime/webhooks/durabletask/instances/{next(iter(ends))}", params={"showHistory": "true"}
