@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.entity_rows import put_operation
+from devhost.engine.entity_rows import put_later, put_operation
 from devhost.engine.events import Event, Kind, Parent, encode
 from devhost.engine.model import (
     TERMINAL,
@@ -133,10 +133,17 @@ def apply(database: sqlite3.Connection, turn: TurnCommit, command: Command) -> E
         case StartChild():
             return Effects(wake=(insert_child(database, turn, command),))
         case CallEntity() | SignalEntity():
-            parent = Parent(instance=turn.instance, execution=turn.execution, task=command.id, name=turn.name)
-            waiting = parent if isinstance(command, CallEntity) else None
-            put_operation(database, command.entity, command.operation, command.input, waiting)
-            return Effects(entities=(command.entity,))
+            return ask_entity(database, turn, command)
+
+
+def ask_entity(database: sqlite3.Connection, turn: TurnCommit, command: CallEntity | SignalEntity) -> Effects:
+    if isinstance(command, SignalEntity) and command.due is not None:
+        row = put_later(database, command.entity, command.operation, command.input, command.due)
+        return Effects(timers=(Timer(fire_at=command.due, instance=command.entity, execution="", task=row),))
+    parent = Parent(instance=turn.instance, execution=turn.execution, task=command.id, name=turn.name)
+    waiting = parent if isinstance(command, CallEntity) else None
+    put_operation(database, command.entity, command.operation, command.input, waiting)
+    return Effects(entities=(command.entity,))
 
 
 def insert_work(database: sqlite3.Connection, turn: TurnCommit, command: RunActivity) -> Work:

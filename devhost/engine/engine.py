@@ -28,6 +28,7 @@ from devhost.engine.model import (
     Start,
     Turn,
     Work,
+    is_entity,
 )
 from devhost.engine.store import Snapshot, Store
 from devhost.engine.tasks import Tasks
@@ -141,8 +142,8 @@ class Engine:
         await asyncio.shield(asyncio.ensure_future(change_and_wake()))
 
     async def fire(self, timers: list[Any]) -> None:
-        for instance in await self.storage.run(self.store.fire, timers, now()):
-            self.wake(instance)
+        for one in await self.storage.run(self.store.fire, timers, now()):
+            (self.entities.wake if is_entity(one) else self.wake)(one)
 
     def look_after(self, effects: Effects) -> None:
         for work in effects.work:

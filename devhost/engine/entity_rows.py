@@ -19,6 +19,21 @@ def put_operation(
     )
 
 
+def put_later(database: sqlite3.Connection, entity: str, name: str, given: str | None, due: float) -> int:
+    """Keeps a signal until it is due; returns its row."""
+    values = (entity, name, given, due)
+    return database.execute("INSERT INTO later (entity, name, input, due) VALUES (?, ?, ?, ?)", values).lastrowid or 0
+
+
+def send_now(database: sqlite3.Connection, row: int) -> bool:
+    """A signal that was kept goes to its entity, once."""
+    found = database.execute("DELETE FROM later WHERE seq = ? RETURNING entity, name, input", (row,)).fetchone()
+    if found is not None:
+        entity, name, given = found
+        put_operation(database, entity, name, given, None)
+    return found is not None
+
+
 def find_entities(database: sqlite3.Connection, prefix: str = "") -> list[Entity]:
     rows = database.execute(
         "SELECT id, state, updated FROM entities WHERE substr(id, 1, ?) = ? ORDER BY id", (len(prefix), prefix)

@@ -93,12 +93,18 @@ class CallEntity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalEntity:
-    """Takes an id as a call does; nobody waits for it."""
+    """Takes an id as a call does; nobody waits for it. With `due` it goes out then, in seconds since 1970."""
 
     id: int
     entity: str
     operation: str
     input: str | None
+    due: float | None = None
+
+
+def is_entity(name: str) -> bool:
+    """No instance's id begins as the names of entities do."""
+    return name.startswith("@")
 
 
 type Scheduled = RunActivity | StartTimer | StartChild | CallEntity | SignalEntity

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from devhost.engine.entity_rows import send_now
 from devhost.engine.events import Event, Kind, decode
 from devhost.engine.model import (
     TERMINAL,
@@ -18,6 +19,7 @@ from devhost.engine.model import (
     Query,
     Start,
     Work,
+    is_entity,
 )
 from devhost.engine.rows import (
     INSTANCE,
@@ -190,12 +192,14 @@ class Store:
                 database.execute("DELETE FROM inbox WHERE instance = ?", (instance,))
 
     def fire(self, timers: list[Timer], at: float) -> list[str]:
-        """Turns due timers into messages; returns who has something to read."""
+        """Turns due timers into messages and sends signals that were kept; returns who has something to read."""
         with self.transaction() as database:
             return [one.instance for one in timers if self.fire_one(database, one, at)]
 
     @staticmethod
     def fire_one(database: sqlite3.Connection, timer: Timer, at: float) -> bool:
+        if is_entity(timer.instance):
+            return send_now(database, timer.task)
         key = (timer.instance, timer.execution, timer.task)
         gone = database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
         if gone.rowcount == 0:
@@ -205,7 +209,9 @@ class Store:
         return True
 
     def timers(self) -> list[Timer]:
-        rows = self.database.execute("SELECT fire_at, instance, execution, task FROM timers").fetchall()
+        rows = self.database.execute(
+            "SELECT fire_at, instance, execution, task FROM timers UNION ALL SELECT due, entity, '', seq FROM later"
+        ).fetchall()
         return [Timer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
 
     def recover(self, running: int) -> Backlog:

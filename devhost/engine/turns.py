@@ -77,6 +77,7 @@ def scheduled_event(command: Command, execution: str, at: float) -> Event | None
                 instance=command.entity,
                 input=command.input,
                 execution=execution,
+                fire_at=command.due if isinstance(command, SignalEntity) else None,
             )
         case CancelTimer():
             return None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devhost.protocol_v1.times import parse_time
@@ -51,12 +51,13 @@ class Timer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskEntity:
-    """`input` is a JSON text of a JSON text, as entities take it."""
+    """`input` is a JSON text of a JSON text, as entities take it. A signal may go out at a later time, `due`."""
 
     entity: str
     operation: str
     input: str
     signal: bool
+    due: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +90,6 @@ class AllOf:
 type Action = Activity | Child | Timer | AskEntity | CallHttp | WaitForEvent | ContinueAsNew | AnyOf | AllOf
 
 type Wire = Mapping[str, Any]
-
-NOT_DONE_HERE = {
-    10: "signalling an entity at a later time is not supported by this host",
-}
 
 
 def retry_from_wire(wire: Wire) -> Retry | None:
@@ -144,6 +141,11 @@ def signal_entity(wire: Wire) -> AskEntity:
     return ask_entity(wire, signal=True)
 
 
+def signal_entity_later(wire: Wire) -> AskEntity:
+    """SDK 1.x for Python does not ask for this, its sisters do."""
+    return replace(ask_entity(wire, signal=True), due=parse_time(wire["fireAt"]))
+
+
 def call_http(wire: Wire) -> CallHttp:
     return CallHttp(request=json.dumps(wire["httpRequest"]))
 
@@ -175,6 +177,7 @@ PARSERS = {
     7: call_entity,
     8: call_http,
     9: signal_entity,
+    10: signal_entity_later,
     11: any_of,
     12: all_of,
 }
@@ -183,7 +186,7 @@ PARSERS = {
 def action_from_wire(wire: Wire) -> Action:
     kind = wire["actionType"]
     if kind not in PARSERS:
-        raise UnsupportedActionError(NOT_DONE_HERE.get(kind, f"action type {kind} is not known to this host"))
+        raise UnsupportedActionError(f"action type {kind} is not known to this host")
     return PARSERS[kind](wire)
 
 

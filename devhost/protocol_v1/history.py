@@ -78,7 +78,8 @@ def asked_entity(event: Event) -> Wire:
         "id": request_id(event.execution, event.id),
         "input": event.input,
     }
-    return {"InstanceId": event.instance, "Name": "op", "Input": json.dumps(asked)}
+    name = "op" if event.fire_at is None else f"op@{wire_time(event.fire_at)}"
+    return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(asked)}
 
 
 def entity_answered(event: Event) -> Wire:

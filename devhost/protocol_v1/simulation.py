@@ -260,8 +260,12 @@ class Simulation:
         return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
 
     def entity(self, action: AskEntity) -> Callable[[int], Scheduled]:
-        make = SignalEntity if action.signal else CallEntity
-        return lambda number: make(id=number, entity=action.entity, operation=action.operation, input=action.input)
+        entity, operation, given = action.entity, action.operation, action.input
+        if action.signal:
+            return lambda number: SignalEntity(
+                id=number, entity=entity, operation=operation, input=given, due=action.due
+            )
+        return lambda number: CallEntity(id=number, entity=entity, operation=operation, input=given)
 
     @staticmethod
     async def all_of(children: list[Pending]) -> bool:

@@ -421,6 +421,25 @@ async def test_signals_that_an_earlier_host_left_are_done_in_one_batch(path: Pat
     assert [len(batch.operations) for batch in executor.batches] == [3]
 
 
+async def test_a_signal_for_later_goes_out_not_before_its_time_and_once_and_survives_a_restart(path: Path) -> None:
+    def signals(turn: Turn) -> Decision:
+        signal = SignalEntity(id=0, entity="@count@c", operation="up", input=None, due=due)
+        return Decision(commands=(signal,), ending=Completed(output=None))
+
+    due = time.time_ns() / 1e9 + 0.4
+    executor = ScriptedExecutor(orchestrators={"signals": signals})
+    async with engine_on(path, executor) as engine:
+        await engine.start(start("signals"))
+        await ended(engine)
+    async with engine_on(path, executor) as engine:
+        await reached(lambda: bool(executor.batches))
+        assert time.time_ns() / 1e9 >= due
+        await reached(lambda: not engine.entities.active)
+        assert await engine.entities.state("@count@c") == "1"
+    async with engine_on(path, executor):
+        assert len(executor.batches) == 1
+
+
 def test_a_database_has_one_host(path: Path) -> None:
     take_lock(path)
     with pytest.raises(DatabaseInUseError, match="in use by another host"):

@@ -97,6 +97,14 @@ def test_a_signal_takes_an_id_and_is_over_and_a_call_waits_for_its_answer() -> N
     assert shape(simulated(*actions, events=(answered,)).commands)[2:] == ["2 a"]
 
 
+def test_a_signal_for_later_takes_an_id_and_is_over_too() -> None:
+    wire = {"actionType": 10, "instanceId": "@C@k", "operation": "add", "input": "7", "fireAt": "1970-01-01T00:02:00Z"}
+    simulation = Simulation(actions=actions_from_wire([wire]), execution="x")
+    simulation.feed_all(began())
+    assert simulation.commands == [SignalEntity(id=0, entity="@c@k", operation="add", input='"7"', due=120.0)]
+    assert simulation.ended
+
+
 def test_a_failure_lets_the_next_action_run_too() -> None:
     assert shape(simulated(call("a"), call("b"), events=(failed(0),)).commands) == ["0 a", "1 b"]
 
