@@ -52,6 +52,8 @@ from clients.tokens import TokenAuthenticator
 from clients.turns import Turns
 from clients.webhooks import sender_of
 from domain import wire
+from domain.budget_file import budgets_from_toml
+from domain.budgets import Budgets
 from domain.claims import Expected
 from domain.errors import ConfigurationError
 from domain.fleet import Fleet
@@ -105,7 +107,7 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         clock=clock,
         store=store,
         turns=turns,
-        ledger=Ledger(store, clock, settings.budgets),
+        ledger=Ledger(store, clock, budgets_of(settings)),
         limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,
@@ -119,6 +121,13 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         ),
         open_orchestrations=DurableOrchestrations,
     )
+
+
+def budgets_of(settings: Settings) -> Budgets:
+    """Return the budgets of all tenants; those of single ones stand in a file."""
+    if settings.budget_file is None:
+        return settings.budgets
+    return budgets_from_toml(settings.budget_file.read_text(encoding="utf-8"), settings.budgets)
 
 
 def signing_keys(settings: Settings, clock: Clock) -> Keys:

@@ -38,6 +38,7 @@ class Settings:
     telemetry: str
     limits: Limits
     budgets: Budgets
+    budget_file: Path | None
     body_limit: int
     model_required: bool
     flush_s: float
@@ -82,6 +83,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
         ),
         budgets=read_budgets(reader),
+        budget_file=reader.optional("BUDGETS", convert=file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
         model_required=reader.choice("MODEL_REQUIRED", ("false", "true"), default="false") == "true",
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),

@@ -9,17 +9,21 @@ from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
+from clients.partitions import some
 from clients.store import Add, Body, Container, Create, Key, Replace, Store
 from domain.budgets import (
+    LEARNED_DAYS,
     TAKEN,
     Budgets,
     Counter,
     Scope,
     counters_of,
     is_alarming,
+    learned_forecast,
     moved,
     new_counter,
     refusal,
+    spent,
     tenant_day,
     warning,
 )
@@ -30,6 +34,7 @@ from domain.usage import Row, newly_used, row_of
 
 NO_ROOM = "has no room for this turn."
 NEARLY = "is nearly used up."
+DAY_S = 86_400
 
 
 class BudgetBook:
@@ -39,13 +44,14 @@ class BudgetBook:
         self.store = store
         self.clock = clock
         self.budgets = budgets
+        self.forecasts: dict[str, tuple[str, Decimal | None]] = {}
 
-    def counters(self, *, subject: str, response: str, at: float) -> Mapping[str, Counter]:
-        return counters_of(self.budgets, subject=subject, response=response, at=at)
+    def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, Counter]:
+        return counters_of(self.budgets.of(tenant), subject=subject, response=response, at=at)
 
-    def names(self, attempt: Attempt) -> tuple[str, ...]:
+    def names(self, tenant: str, attempt: Attempt) -> tuple[str, ...]:
         """Return the ids of the counters that a new attempt counts in."""
-        return tuple(self.counters(subject=attempt.subject, response=attempt.response, at=attempt.started_at))
+        return tuple(self.counters(tenant, subject=attempt.subject, response=attempt.response, at=attempt.started_at))
 
     async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
         """Return a warning where a budget is nearly used up, else nothing; raises Exhausted where one has no room.
@@ -57,7 +63,7 @@ class BudgetBook:
         refused = refusal(limited, taken, amount)
         if refused:
             raise no_room(refused)
-        near = warning(self.budgets, limited, taken, amount)
+        near = warning(self.budgets.of(owner.tenant), limited, taken, amount)
         return f"{near.value} {NEARLY}" if near else ""
 
     async def taken(self, tenant: str, counter: str) -> int:
@@ -69,13 +75,24 @@ class BudgetBook:
 
         Whoever is given it tells, then notes that with `alarmed`: a crash between the two may tell twice.
         """
-        if self.budgets.forecast is None:
+        counter = tenant_day(self.budgets, self.clock.now())
+        forecast = self.budgets.of(tenant).forecast or await self.learned(tenant, counter)
+        if forecast is None:
             return ""
-        key, counter = Key(container=Container.MONEY, parts=(tenant,)), tenant_day(self.budgets, self.clock.now())
+        key = Key(container=Container.MONEY, parts=(tenant,))
         found = await self.store.read(key, counter)
-        if not found or not is_alarming(self.budgets, found.body) or await self.store.read(key, alarm_of(counter)):
+        if not found or not is_alarming(forecast, found.body) or await self.store.read(key, alarm_of(counter)):
             return ""
         return counter
+
+    async def learned(self, tenant: str, today: str) -> Decimal | None:
+        """Return the forecast that the last days make; a process looks once a day for each tenant."""
+        if self.forecasts.get(tenant, ("", None))[0] != today:
+            now, key = self.clock.now(), Key(container=Container.MONEY, parts=(tenant,))
+            names = [tenant_day(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
+            days = [spent(found.body) for found in await some(self.store, key, names) if found]
+            self.forecasts[tenant] = (today, learned_forecast(days))
+        return self.forecasts[tenant][1]
 
     async def alarmed(self, tenant: str, counter: str) -> None:
         body = {"kind": "alarm", "v": 1, "at": self.clock.now()}
@@ -83,7 +100,7 @@ class BudgetBook:
 
     async def hold(self, key: Key, write: Create | Replace, *, before: Attempt | None, after: Attempt) -> None:
         """Write the record of an attempt that opens; raises Exhausted where a budget has no room for what it holds."""
-        counters = self.counters(subject=after.subject, response=after.response, at=after.started_at)
+        counters = self.counters(key.parts[0], subject=after.subject, response=after.response, at=after.started_at)
         limits = {each.id: each.limit for each in counters.values() if each.limit is not None}
         try:
             await self.write(key, write, before=before, after=after, limits=limits)
@@ -120,7 +137,7 @@ class BudgetBook:
 
     async def standing(self, owner: Owner, response: str) -> Sequence[tuple[Counter, int]]:
         """Return every budget that has a limit, with what is taken of it, in nano-dollars."""
-        counters = self.counters(subject=owner.subject, response=response, at=self.clock.now())
+        counters = self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
         limited = [each for each in counters.values() if each.limit is not None]
         taken = await asyncio.gather(*(self.taken(owner.tenant, each.id) for each in limited))
         return list(zip(limited, taken, strict=True))

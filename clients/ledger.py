@@ -75,7 +75,7 @@ class Ledger:
 
         A redelivery keeps the first start, counts itself and holds for itself.
         """
-        key, opened = money_key(owner.tenant), replace(attempt, counters=self.book.names(attempt))
+        key, opened = money_key(owner.tenant), replace(attempt, counters=self.book.names(owner.tenant, attempt))
         create = Create(id=opened.id, body=opened.to_document())
         try:
             await self.book.hold(key, create, before=None, after=opened)
@@ -136,7 +136,7 @@ class Ledger:
             status=AttemptStatus.PROVISIONAL,
             result="wake",
         )
-        return replace(wake, counters=self.book.names(wake))
+        return replace(wake, counters=self.book.names(owner.tenant, wake))
 
     async def post(self, owner: Owner, record: str, session: str, share: Share, wake: Attempt | None = None) -> None:
         """Write down what a record pays of a session that is closed. Safe to repeat: the first one stands."""

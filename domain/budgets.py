@@ -4,18 +4,26 @@ A counter is a document for one scope and period. `taken` is all that was spent 
 takes it past the budget. `held` is the part that attempts hold which have not ended; what was spent is the rest.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
-from domain.money import Attempt, AttemptStatus, nanos
+from domain.money import NANOS, Attempt, AttemptStatus, nanos
 
 TAKEN: Final = "taken"
 HELD: Final = "held"
 ALARM_SHARE: Final = Decimal("1.5")
+
+LEARNED_DAYS: Final = 7
+ENOUGH_DAYS: Final = 3
+LEAST_LEARNED: Final = Decimal(1)
+"""What a day costs is learned from the last week, of which three days must be known; below a dollar nothing alarms."""
+
+NO_TENANTS: "Final[Mapping[str, Budgets]]" = MappingProxyType({})
 
 
 class Scope(StrEnum):
@@ -32,12 +40,17 @@ class Scope(StrEnum):
 class Budgets:
     """Dollars for each scope; one that is not there has no limit. Callers are warned at `warn_share` of a budget.
 
-    `forecast` is what a tenant is expected to spend in a day; operators are alarmed at half as much again.
+    `forecast` is what a tenant is expected to spend in a day; operators are alarmed at half as much again. `tenants`
+    has the budgets of those that have others.
     """
 
     limits: Mapping[Scope, Decimal] = field(default_factory=dict[Scope, Decimal])
     warn_share: Decimal = Decimal("0.8")
     forecast: Decimal | None = None
+    tenants: "Mapping[str, Budgets]" = NO_TENANTS
+
+    def of(self, tenant: str) -> "Budgets":
+        return self.tenants.get(tenant, self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +86,21 @@ def tenant_day(budgets: Budgets, at: float) -> str:
     return next(name for name, each in counters.items() if each.scope is Scope.TENANT_DAY)
 
 
-def is_alarming(budgets: Budgets, counter: Mapping[str, Any]) -> bool:
-    """Tell whether a tenant has spent far more in a day than was forecast; what is held is not spent yet."""
-    spent = counter[TAKEN] - counter[HELD]
-    return budgets.forecast is not None and spent > nanos(budgets.forecast * ALARM_SHARE)
+def is_alarming(forecast: Decimal, counter: Mapping[str, Any]) -> bool:
+    """Tell whether a tenant has spent far more in a day than was forecast."""
+    return spent(counter) > nanos(forecast * ALARM_SHARE)
+
+
+def spent(counter: Mapping[str, Any]) -> int:
+    """Return the nano-dollars that a counter has seen spent; what is held is not spent yet."""
+    return counter[TAKEN] - counter[HELD]
+
+
+def learned_forecast(days: Sequence[int]) -> Decimal | None:
+    """Return what a tenant may be expected to spend in a day, by what the known ones of the last days have cost."""
+    if len(days) < ENOUGH_DAYS:
+        return None
+    return max(LEAST_LEARNED, Decimal(sum(days)) / len(days) / NANOS)
 
 
 def limit_of(budgets: Budgets, scope: Scope) -> int | None:

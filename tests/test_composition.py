@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from domain import wire
+from domain.budgets import Scope
 from domain.errors import ConfigurationError
 from settings import ROOT, read_settings
 from tests.fakes.clocks import FakeClock
@@ -128,3 +129,12 @@ def test_the_sample_of_local_settings_is_read_but_for_what_must_be_filled_in() -
     filled = {**sample, **dict.fromkeys(blanks, "https://login.example")}
     assert read_settings(filled).store == "sqlite"
     assert blanks >= ENVIRONMENT.keys() - {"GANGLION_SCRIPTED_URL"}
+
+
+def test_single_tenants_have_the_budgets_of_the_file_that_is_named(module: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "budgets.toml"
+    file.write_text('[tenants.one]\nowner_month = "7"\n', encoding="utf-8")
+    given = {"GANGLION_TOKEN_AUDIENCE": "a", "GANGLION_TOKEN_TENANTS": "t", "GANGLION_BUDGET_TENANT_DAY": "3"}
+    budgets = module.budgets_of(read_settings({**given, "GANGLION_BUDGETS": str(file)}))
+    assert budgets.of("one").limits == {Scope.TENANT_DAY: 3, Scope.OWNER_MONTH: 7}
+    assert budgets.of("other").limits == module.budgets_of(read_settings(given)).limits == {Scope.TENANT_DAY: 3}

@@ -32,6 +32,7 @@ EXAMPLES = {
     "GANGLION_FORECAST_TENANT_DAY": "100",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
+    "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
     **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in Scope},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }

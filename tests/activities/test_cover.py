@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from clients.ledger import Ledger, money_key
+from clients.store import Add, Create
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.log import Status
 from domain.money import Attempt, AttemptStatus, nanos, turn_cost
@@ -12,6 +13,8 @@ from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
+
+DOLLAR = 10**9
 
 
 def world(script: FakeBackend, **limits: str) -> World:
@@ -120,3 +123,18 @@ async def test_without_a_forecast_nobody_is_told(caplog: pytest.LogCaptureFixtur
     one = world(FakeBackend(says("one two")))
     await spend(one)
     assert told(caplog) == 0
+
+
+async def test_without_a_forecast_a_day_is_held_against_the_days_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    one = world(FakeBackend(says("one two")))
+    key = money_key(OWNER.tenant)
+    for day in ("2027-01-10", "2027-01-12", "2027-01-14"):
+        body = {"kind": "budget", "v": 1, TAKEN: 5 * DOLLAR, HELD: DOLLAR}
+        await one.store.commit(key, (Create(id=f"budget_tenant_{day}", body=body),))
+    alarms: list[int] = []
+    for dollars in (0, 5, 2):
+        await spend(one)
+        await one.store.commit(key, (Add(id="budget_tenant_2027-01-15", amounts={TAKEN: dollars * DOLLAR}),))
+        alarms.append(told(caplog))
+    await spend(one)
+    assert [*alarms, told(caplog)] == [0, 0, 0, 1]

@@ -1,7 +1,7 @@
 """Does a budget hold on every store, however many want of it at once and whoever dies in the middle?"""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -27,6 +27,8 @@ WANTED = {"memory": 1000, "sqlite": 1000, "cosmos": 60}
 
 PROCESSES = 20
 FAR = 1e12
+
+type Judge = Callable[[Store, FakeClock, int], Awaitable[None]]
 ALL_FAULTS = tuple(Fault)
 
 
@@ -125,6 +127,10 @@ async def spent(store: Store) -> Decimal:
 async def test_a_budget_for_three_tenths_lets_exactly_these_hold_of_it(
     store: Store, clock: FakeClock, wanted: int
 ) -> None:
+    await assert_exactly_three_tenths_hold(store, clock, wanted)
+
+
+async def assert_exactly_three_tenths_hold(store: Store, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
     watched = Watched(store, limit)
     ledger = Ledger(watched, clock, Budgets(limits={Scope.TENANT_DAY: limit}))
@@ -154,6 +160,10 @@ def processes(store: Store, wanted: int, clock: FakeClock, budgets: Budgets) -> 
 async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the_sweeps(
     store: Store, clock: FakeClock, wanted: int
 ) -> None:
+    await assert_no_budget_is_passed(store, clock, wanted)
+
+
+async def assert_no_budget_is_passed(store: Store, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
     budgets = Budgets(limits={Scope.TENANT_DAY: limit, Scope.RESPONSE: WORST * 5})
     watched = Watched(store, limit)
@@ -177,6 +187,18 @@ async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the
         each.body[TAKEN] for name, each in found.items() if name.startswith("budget_owner") and name.count("-") == 2
     ]
     assert sum(days) == total
+
+
+THE_CROWD = 1000
+
+
+@pytest.mark.campaign
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("make_store", ["cosmos"], indirect=True)
+@pytest.mark.parametrize("judge", [assert_exactly_three_tenths_hold, assert_no_budget_is_passed])
+async def test_a_thousand_on_cosmos_pass_no_budget(store: Store, clock: FakeClock, judge: Judge) -> None:
+    await judge(store, clock, THE_CROWD)
 
 
 async def test_a_check_holds_nothing_and_warns_before_it_refuses(store: Store, clock: FakeClock) -> None:
