@@ -4,7 +4,7 @@ The wire is that of Durable Functions 1.x: the whole history goes in as JSON, al
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -79,8 +79,10 @@ class Raised:
 type Happening = Gives | Fails | Fires | Raised
 
 
-def replayed(given: Mapping[str, Any], history: Sequence[Event]) -> dict[str, Any]:
-    """Return what the orchestrator makes of a history, through the SDK."""
+def replayed(
+    given: Mapping[str, Any], history: Sequence[Event], orchestrator: Callable[..., Any] = respond
+) -> dict[str, Any]:
+    """Return what an orchestrator makes of a history, through the SDK."""
     context = {
         "history": history,
         "input": json.dumps(given),
@@ -93,14 +95,15 @@ def replayed(given: Mapping[str, Any], history: Sequence[Event]) -> dict[str, An
         "maximumShortTimerDuration": "6.00:00:00",
         "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
     }
-    return json.loads(Orchestrator.create(cast("Any", respond))(json.dumps(context)))
+    return json.loads(Orchestrator.create(cast("Any", orchestrator))(json.dumps(context)))
 
 
 @dataclass(slots=True)
 class DurableHost:
-    """One instance of the orchestration of a turn."""
+    """One instance of an orchestration, that of a turn unless told otherwise."""
 
     given: Mapping[str, Any]
+    orchestrator: Callable[..., Any] = respond
     history: list[Event] = field(default_factory=list[Event])
     now: datetime = START
     done: bool = False
@@ -110,7 +113,7 @@ class DurableHost:
             EventType.EXECUTION_STARTED,
             OrchestrationInstance={"InstanceId": self.given["response"], "ExecutionId": "2fc4"},
             ParentInstance=None,
-            Name="respond",
+            Name=self.orchestrator.__name__,
             Version=VERSION,
             Input=json.dumps(json.dumps(self.given)),
             Tags=None,
@@ -144,7 +147,7 @@ class DurableHost:
         self.now += TURN
         self.add(EventType.ORCHESTRATOR_STARTED)
         self.add(kind, **fields)
-        state = replayed(self.given, self.history)
+        state = replayed(self.given, self.history, self.orchestrator)
         known = {event["EventId"] for event in self.history if event["EventType"] in SCHEDULING}
         self.history += [event for event in scheduled(state, self.history) if event["EventId"] not in known]
         if state["isDone"]:
