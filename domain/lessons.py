@@ -170,7 +170,7 @@ def after_failed_wake(belief: Belief, diagnosis: Diagnosis, *, by: str, now: flo
         return belief
     tries = 1 + (belief.failed_wake.tries if belief.failed_wake else 0)
     policy = WAKES[diagnosis.posture]
-    pause_s = wait_of(policy, diagnosis, attempts=tries, random=1.0)
+    pause_s = min(wait_of(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
     failed = FailedWake(
         at=now, again_at=now + pause_s, tries=tries, final=tries >= policy.tries, reason=diagnosis.reason
     )

@@ -54,6 +54,14 @@ def test_a_wake_is_tried_again_after_pauses_that_grow(posture: Posture, pauses: 
     assert [failed.final for failed in found] == [times >= WAKES[posture].tries for times in range(1, 7)]
 
 
+@pytest.mark.parametrize("posture", WAKES)
+def test_no_answer_names_a_longer_pause_than_ours(posture: Posture) -> None:
+    woken = after_wake(seed(GPU), GPU, by="one", now=NOW)
+    assert woken
+    refused = Diagnosis(posture=posture, delay_s=86_400.0, reason=WHY)
+    assert failed_of(after_failed_wake(woken, refused, by="one", now=NOW)).again_at - NOW == WAKES[posture].cap_s
+
+
 def test_a_turn_waits_for_the_next_try_and_then_wakes_it_again() -> None:
     belief = failed_times(1, Posture.BROKEN)
     waiting = decided(belief)
