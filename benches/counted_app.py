@@ -1,7 +1,8 @@
 """How often does the application ask its store?
 
 Stands in a folder as its function_app.py, beside the product's own, there called product.py. `store_calls.json` beside
-the data holds the counts, written several times a second.
+the data holds the counts, written several times a second. With BENCH_READERS=apart no reader is told what this process
+writes: all read as on an instance of their own.
 """
 
 import importlib
@@ -13,8 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from clients.notices import Notices
 from clients.sqlite_store import SqliteStore
 from clients.store import Document, Key, Operation
+from domain.log import Slot
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"
 SAY_EVERY_S = 0.2
@@ -51,9 +54,15 @@ def say() -> None:
         time.sleep(SAY_EVERY_S)
 
 
+def keep_quiet(self: Notices, name: str, slot: Slot) -> None:
+    """Tell nobody."""
+
+
 SqliteStore.read = read
 SqliteStore.list = list_range
 SqliteStore.commit = commit
+if os.environ.get("BENCH_READERS") == "apart":
+    Notices.notify = keep_quiet
 threading.Thread(target=say, daemon=True).start()
 
 app = importlib.import_module("product").app

@@ -3,6 +3,7 @@
 `python -m benches.streams [STREAMS ...]`: a model that says five words a second, each the time at which it was said.
 The model, the host, its worker and the readers are processes of their own. Every figure is of the time in which all
 streams speak. A few readers ask the model itself, so that what the machine adds stands beside what the product adds.
+The last line is of readers that nobody tells what was written, as on another instance than the writer's.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from standins.serving import HOST
 from standins.stage import Options, Stage
 
 SIZES = (50, 200)
+APART = 50
 WORDS_S = 5.0
 STARTS_S = 25
 """So many streams are begun a second."""
@@ -78,10 +80,11 @@ def fleet(streams: int) -> str:
     return text.replace(ROOM, f"concurrency = {2 * streams}")
 
 
-def settings(app: Path, streams: int, model_url: str) -> dict[str, str]:
+def settings(app: Path, streams: int, model_url: str, *, apart: bool) -> dict[str, str]:
     room = ("GANGLION_OWNER_RUNNING", "GANGLION_OWNER_BURST", "GANGLION_TENANT_RUNNING")
     return {
         "GANGLION_TELEMETRY": "none",
+        "BENCH_READERS": "apart" if apart else "beside",
         "GANGLION_SCRIPTED_URL": model_url,
         "GANGLION_FLEET": str(app / "fleet.toml"),
         **dict.fromkeys(room, str(2 * streams)),
@@ -124,11 +127,11 @@ async def hear(stage: Stage, model: Child, model_url: str, streams: int) -> tupl
     return ears, within[0].per_s(within[-1])
 
 
-def row(streams: int, ears: Ears, each_s: Used) -> tuple[str, ...]:
+def row(streams: int, ears: Ears, each_s: Used, *, apart: bool) -> tuple[str, ...]:
     lags = ears.lags_ms(ears.through)
     calls = {name: number / streams for name, number in each_s.calls.items()}
     return (
-        str(streams),
+        f"{streams}, readers apart" if apart else str(streams),
         f"{statistics.median(lags):.0f} / {percentile(lags, 0.95):.0f} / {max(lags):.0f}",
         f"{percentile(ears.lags_ms(ears.straight), 0.95):.0f}",
         f"{statistics.median(each.first_s for each in ears.through):.2f}",
@@ -139,7 +142,7 @@ def row(streams: int, ears: Ears, each_s: Used) -> tuple[str, ...]:
     )
 
 
-def measure(streams: int) -> tuple[str, ...]:
+def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = python("benches.model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
@@ -148,16 +151,19 @@ def measure(streams: int) -> tuple[str, ...]:
         stack.callback(model.stop)
         model_url = f"http://{HOST}:{model.wait_for(model.ready_port, 30)}/v1"
         app = folder_of_app(folder / "app", streams)
-        options = Options(data=folder / "data", app=app, environment=settings(app, streams, model_url))
+        options = Options(data=folder / "data", app=app, environment=settings(app, streams, model_url, apart=apart))
         stage = stack.enter_context(Stage(options))
-        return row(streams, *asyncio.run(hear(stage, model, model_url, streams)))
+        return row(streams, *asyncio.run(hear(stage, model, model_url, streams)), apart=apart)
 
 
 def main(*sizes: int) -> None:
     """Print a line for each number of streams; what is asked of the store is of each stream in each second."""
     lags = ("lag of words ms, median / p95 / max", "straight from the model, p95", "first word, s")
     shares = ("writes", "reads", "shares of a core", "load of the machine")
-    print_table(("streams", *lags, *shares), [measure(streams) for streams in sizes or SIZES])
+    rows = [measure(streams) for streams in sizes or SIZES]
+    if not sizes:
+        rows.append(measure(APART, apart=True))
+    print_table(("streams", *lags, *shares), rows)
 
 
 if __name__ == "__main__":
