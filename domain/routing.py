@@ -86,12 +86,12 @@ class Candidate(NamedTuple):
 
     @property
     def sleeps_in_vain(self) -> bool:
-        return self.state is State.COLD and self.session is not None and not self.session.wakes
+        return self.session is not None and self.state is State.COLD and not self.session.wakes
 
     @property
     def is_last(self) -> bool:
         """Tell whether it is picked only where no other can take the turn."""
-        return self.late_s > 0 or self.sleeps_in_vain
+        return self.found.late_s > 0 or self.sleeps_in_vain
 
     @property
     def why_last(self) -> str | None:
