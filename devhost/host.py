@@ -22,8 +22,10 @@ from devhost.http.admin import Admin
 from devhost.http.cors import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
 from devhost.http.guard import Guard
+from devhost.http.headers import mark_all
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
+from devhost.http.throttle import Throttle
 from devhost.keys import Level, keys_path, with_functions
 from devhost.listening import inherited, listen, origin
 from devhost.listing import listing
@@ -97,7 +99,11 @@ class Host:
             tasks=self.tasks,
         )
         self.functions = FunctionServer(
-            supervisor=self.supervisor, guard=self.guard, routes=lambda: self.routes, http=lambda: self.catalog.http
+            supervisor=self.supervisor,
+            guard=self.guard,
+            routes=lambda: self.routes,
+            http=lambda: self.catalog.http,
+            throttle=Throttle(running=self.host_json.requests, outstanding=self.host_json.outstanding),
         )
         self.api = DurableApi(
             engine=self.engine, settings=self.host_json, code=self.guard.keys.durable, trace_of=self.trace_of
@@ -158,6 +164,7 @@ class Host:
         application = web.Application(client_max_size=REST_LIMIT)
         apply_cors(self.beginning.cors, application)
         self.guard.apply(application)
+        mark_all(self.host_json.headers, application)
         Admin(
             supervisor=self.supervisor,
             timers=self.timers,

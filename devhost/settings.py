@@ -19,7 +19,7 @@ SECONDS_OF = (3600.0, 60.0, 1.0)
 KNOWN = {
     "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
     "extensions": {"http", "durableTask"},
-    "extensions.http": {"routePrefix"},
+    "extensions.http": {"routePrefix", "maxConcurrentRequests", "maxOutstandingRequests", "customHeaders"},
     "extensions.durableTask": {
         "hubName",
         "maxConcurrentActivityFunctions",
@@ -34,6 +34,7 @@ KNOWN = {
         "versionMatchStrategy",
         "versionFailureStrategy",
         "httpSettings",
+        "overridableExistingInstanceStates",
     },
 }
 
@@ -69,6 +70,10 @@ class HostSettings:
     turn_redeliveries: int | None = None
     entity_redeliveries: int | None = None
     http_wait_s: float = 30.0
+    replaces_running: bool = False
+    requests: int | None = None
+    outstanding: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
 
 
@@ -113,27 +118,46 @@ def timeout_from_text(text: str | None) -> float | None:
 def unknown_keys(host: Mapping[str, Any]) -> tuple[str, ...]:
     found: list[str] = []
     for path, known in KNOWN.items():
-        value: Any = host
-        for part in filter(None, path.split(".")):
-            value = value.get(part, {})
-        found += [f"{path}.{key}".lstrip(".") for key in value if key not in known]
+        found += [f"{path}.{key}".lstrip(".") for key in section(host, path) if key not in known]
     return tuple(found)
+
+
+def section(host: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """An object of host.json; one that isn't there is empty. Raises SettingsError."""
+    found: Any = host
+    for part in filter(None, path.split(".")):
+        found = json_object(found.get(part, {}), f"host.json: {path}")
+    return found
+
+
+def count(found: Mapping[str, Any], key: str, default: int | None) -> int | None:
+    """A whole number from 1 on; -1 is no limit. Raises SettingsError."""
+    value = found.get(key, default)
+    if value is None or value == -1:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SettingsError(f"host.json: {key}: {json.dumps(value)} is not a number from 1 on")
+    return value
 
 
 def host_settings(host: Mapping[str, Any]) -> HostSettings:
     """Raises SettingsError."""
-    extensions = host.get("extensions", {})
-    durable = extensions.get("durableTask", {})
+    http, durable = section(host, "extensions.http"), section(host, "extensions.durableTask")
+    wait = section(host, "extensions.durableTask.httpSettings")
     at_once = 10 * (os.cpu_count() or 1)
     return HostSettings(
-        prefix=extensions.get("http", {}).get("routePrefix", "api"),
+        prefix=http.get("routePrefix", "api"),
+        requests=count(http, "maxConcurrentRequests", None),
+        outstanding=count(http, "maxOutstandingRequests", None),
+        headers=section(host, "extensions.http.customHeaders"),
+        replaces_running=str(durable.get("overridableExistingInstanceStates")).lower() == "anystate",
         timeout_s=timeout_from_text(host.get("functionTimeout")),
         hub=durable.get("hubName", "TestHubName"),
         versions=versions_of(durable),
-        turns=durable.get("maxConcurrentOrchestratorFunctions", at_once),
-        activities=durable.get("maxConcurrentActivityFunctions", at_once),
-        entities=durable.get("maxConcurrentEntityFunctions", at_once),
-        http_wait_s=durable.get("httpSettings", {}).get("defaultAsyncRequestSleepTimeMilliseconds", 30000) / 1000,
+        turns=count(durable, "maxConcurrentOrchestratorFunctions", at_once) or at_once,
+        activities=count(durable, "maxConcurrentActivityFunctions", at_once) or at_once,
+        entities=count(durable, "maxConcurrentEntityFunctions", at_once) or at_once,
+        http_wait_s=(count(wait, "defaultAsyncRequestSleepTimeMilliseconds", None) or 30000) / 1000,
         redeliveries=durable.get("maxActivityRedeliveries"),
         turn_redeliveries=durable.get("maxOrchestratorRedeliveries"),
         entity_redeliveries=durable.get("maxEntityRedeliveries"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from devhost.clock import now
@@ -84,9 +85,9 @@ class Engine:
         await self.running.wait(patience_s)
         await self.running.stop()
 
-    async def start(self, start: Start) -> None:
-        """Raises InstanceRunningError."""
-        await self.change(self.store.start, start, wake=start.id)
+    async def start(self, start: Start, *, over: bool = False) -> None:
+        """Raises InstanceRunningError; one that runs is replaced when it goes `over` it."""
+        await self.change(partial(self.store.start, over=over), start, wake=start.id)
 
     async def send(self, instance: str, event: Event) -> None:
         """Raises InstanceNotFoundError or InstanceEndedError."""
@@ -220,7 +221,8 @@ class Engine:
         if reason is not None:
             return Decision(ending=Failed(reason=f"Orchestrator function '{name}' failed: {reason}"))
         try:
-            return await self.executor.turn(turn)
+            async with self.losses.apart(instance):
+                return await self.executor.turn(turn)
         except RedeliverError:
             await self.losses.count(instance, what)
             self.woken.add(instance)
@@ -275,7 +277,8 @@ class Engine:
         if reason is not None:
             return Failed(reason=f"Activity function '{work.name}' failed:  {reason}")
         try:
-            return await self.executor.activity(work)
+            async with self.losses.apart(place):
+                return await self.executor.activity(work)
         except RedeliverError:
             self.losses.note(place, what, await self.storage.run(self.store.redeliver, work.row))
             return None

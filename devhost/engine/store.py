@@ -98,11 +98,11 @@ class Store:
             raise
         self.database.execute("COMMIT")
 
-    def start(self, start: Start) -> None:
-        """Raises InstanceRunningError when the id belongs to an instance that has not ended."""
+    def start(self, start: Start, *, over: bool = False) -> None:
+        """Raises InstanceRunningError when the id belongs to an instance that has not ended; `over` replaces that."""
         with self.transaction() as database:
             found = find_instance(database, start.id)
-            if found is not None and not is_free(found):
+            if found is not None and not is_free(found) and not over:
                 raise InstanceRunningError(found.status)
             insert_instance(database, start, started_event(start))
 

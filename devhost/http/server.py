@@ -13,6 +13,7 @@ from devhost.http.classic import body_of, http_from_request, response_from_answe
 from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
 from devhost.http.guard import Guard
 from devhost.http.routes import Template, template_from_text
+from devhost.http.throttle import Throttle, TooManyRequestsError
 from devhost.keys import Level, level_from_text
 from devhost.supervisor.messages import (
     Answer,
@@ -95,19 +96,29 @@ class FunctionServer:
     """Answers with the app's functions. `traces` holds the trace of each invocation that is running."""
 
     def __init__(
-        self, *, supervisor: Supervisor, guard: Guard, routes: Callable[[], list[Route]], http: Callable[[], str | None]
+        self,
+        *,
+        supervisor: Supervisor,
+        guard: Guard,
+        routes: Callable[[], list[Route]],
+        http: Callable[[], str | None],
+        throttle: Throttle,
     ) -> None:
         self.supervisor = supervisor
         self.guard = guard
         self.routes = routes
         self.http = http
+        self.throttle = throttle
         self.traces: dict[str, str] = {}
         self.session: ClientSession | None = None
         self.running: dict[str, asyncio.Future[Answer]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            return await self.answer(request, await self.supervisor.current(PATIENCE_S))
+            async with self.throttle.turn():
+                return await self.answer(request, await self.supervisor.current(PATIENCE_S))
+        except TooManyRequestsError:
+            return web.Response(status=429)
         except WorkerNotReadyError:
             return web.Response(status=503, text="The worker is not running.", headers={"Retry-After": "5"})
         except BodyTooLargeError:

@@ -120,7 +120,7 @@ class DurableApi:
 
     async def begin(self, request: web.Request, start: Start) -> web.Response:
         try:
-            await self.engine.start(start)
+            await self.engine.start(start, over=self.settings.replaces_running)
         except InstanceRunningError as error:
             return refused(409, str(error))
         return await self.started(request, start.id)

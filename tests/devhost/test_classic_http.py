@@ -75,6 +75,10 @@ def test_a_function_may_return_text(client: httpx.Client) -> None:
     assert client.get("/v1/text").text == "just text"
 
 
+def test_answers_carry_the_headers_that_host_json_asks_for(client: httpx.Client) -> None:
+    assert client.get("/v1/text").headers["x-custom"] == "yes"
+
+
 def test_bytes_arrive_as_they_are(client: httpx.Client) -> None:
     assert client.get("/v1/bytes").content == bytes(range(256))
 

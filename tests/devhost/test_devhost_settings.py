@@ -1,7 +1,9 @@
 """What do the settings files mean?"""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,30 @@ def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
     )
     assert (found.prefix, found.hub, found.activities, found.versions.own) == ("", "h", 3, "2")
     assert found.unknown == ("queues", "extensions.http.hsts")
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"extensions": []}, "extensions.http: not a JSON object"),
+    ({"extensions": {"durableTask": 1}}, "extensions.durableTask: not a JSON object"),
+    (
+        {"extensions": {"durableTask": {"maxConcurrentActivityFunctions": 0}}},
+        "ActivityFunctions: 0 is not",
+    ),
+    ({"extensions": {"http": {"maxConcurrentRequests": "many"}}}, 'maxConcurrentRequests: "many" is not a number'),
+]
+
+
+@pytest.mark.parametrize(("host", "told"), WRONG)
+def test_a_value_that_can_not_be_is_named(host: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        host_settings(host)
+
+
+def test_minus_one_is_no_limit_and_any_state_may_be_replaced() -> None:
+    http = {"maxConcurrentRequests": -1, "maxOutstandingRequests": 7}
+    durable = {"overridableExistingInstanceStates": "AnyState"}
+    found = host_settings({"extensions": {"http": http, "durableTask": durable}})
+    assert (found.requests, found.outstanding, found.replaces_running) == (None, 7, True)
 
 
 def test_without_host_json_the_defaults_of_the_real_host_hold() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -313,6 +313,20 @@ async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> No
             await engine.send("i", raised("go"))
         await engine.start(start("waits"))
         assert [event.kind for event in await engine.history("i")].count(Kind.STARTED) <= 1
+
+
+async def test_a_start_may_go_over_an_instance_that_runs(path: Path) -> None:
+    def waits(turn: Turn) -> Decision:
+        return Decision()
+
+    async with engine_on(path, ScriptedExecutor(orchestrators={"waits": waits, "one": one_activity})) as engine:
+        await engine.start(start("waits"))
+        first = await engine.get("i")
+        await engine.start(replace(start("one"), execution="another"), over=True)
+        second = await ended(engine)
+    assert first is not None
+    assert (second.name, second.status) == ("one", Status.COMPLETED)
+    assert second.execution != first.execution
 
 
 async def test_an_unknown_instance_can_not_be_told_anything(path: Path) -> None:

@@ -1,10 +1,12 @@
 """Does the host keep the limits of host.json?"""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from devhost.http.throttle import Throttle, TooManyRequestsError
 from tests.devhost.hosts import Durable, RunningHost, running
 
 
@@ -13,6 +15,25 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     folder = tmp_path_factory.mktemp("limits")
     with running("limits", folder, NOTES=str(folder), PYTHON_THREADPOOL_THREAD_COUNT="20") as host:
         yield host
+
+
+async def test_requests_wait_for_their_turn_and_too_many_are_refused() -> None:
+    throttle, released, running = Throttle(running=1, outstanding=2), asyncio.Event(), list[int]()
+
+    async def ask(number: int) -> None:
+        async with throttle.turn():
+            running.append(number)
+            await released.wait()
+
+    first, second = asyncio.create_task(ask(1)), asyncio.create_task(ask(2))
+    while throttle.count < 2:  # noqa: ASYNC110 - the two tasks only have to be begun
+        await asyncio.sleep(0)
+    with pytest.raises(TooManyRequestsError):
+        await ask(3)
+    assert running == [1]
+    released.set()
+    await asyncio.gather(first, second)
+    assert (running, throttle.count) == ([1, 2], 0)
 
 
 def most(folder: Path, kind: str) -> int:

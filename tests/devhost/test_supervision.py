@@ -14,6 +14,7 @@ from devhost.http.forwarding import upstream_session
 from devhost.http.guard import Guard
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionServer, Route
+from devhost.http.throttle import Throttle
 from devhost.keys import Keys
 from devhost.supervisor.launching import Command
 from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
@@ -28,6 +29,7 @@ def ignore_ready(pid: int, ready: Ready) -> None:
 
 
 OPEN = Guard(Keys(master="m", host="h", durable="d"), enforced=False, levels={})
+UNLIMITED = Throttle(running=None, outstanding=None)
 WATCH = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
 
 
@@ -59,7 +61,7 @@ async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
 
 async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PATIENCE_S", 0.05)
-    functions = FunctionServer(supervisor=supervisor(), guard=OPEN, routes=list, http=lambda: None)
+    functions = FunctionServer(supervisor=supervisor(), guard=OPEN, routes=list, http=lambda: None, throttle=UNLIMITED)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", functions.handle)
     async with (
@@ -93,7 +95,11 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
     route = Route(function=Function(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}"))
     async with TestServer(web.Application()) as own, upstream_session() as upstream, ClientSession() as session:
         functions = FunctionServer(
-            supervisor=asked, guard=OPEN, routes=lambda: [route], http=lambda: str(own.make_url(""))
+            supervisor=asked,
+            guard=OPEN,
+            routes=lambda: [route],
+            http=lambda: str(own.make_url("")),
+            throttle=UNLIMITED,
         )
         functions.session = upstream
         application = web.Application()

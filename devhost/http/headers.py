@@ -1,0 +1,16 @@
+"""Which headers does every answer carry?"""
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+
+def mark_all(headers: Mapping[str, str], application: web.Application) -> None:
+    """What the app itself answers stays as it is."""
+
+    async def mark(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - the shape of a signal
+        for name, value in headers.items():
+            response.headers.setdefault(name, str(value))
+
+    if headers:
+        application.on_response_prepare.append(mark)
