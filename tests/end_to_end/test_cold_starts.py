@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from standins.stage import Stage
-from tests.end_to_end.callers import asking, counted
+from tests.end_to_end.callers import Reading, asking, counted
 from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
 from tests.end_to_end.test_survival import VICTIMS
+from tests.end_to_end.waiting import eventually
 
 STARTS = [1.0, 5.0, 30.0, 120.0, 300.0]
 QUICK = {1.0, 30.0}
@@ -95,6 +96,28 @@ async def test_fifty_turns_on_a_sleeping_gpu_with_room_for_eight(cold: ColdScene
     assert max(abs(place - number) for place, number in enumerate(served)) <= 2 * ROOM
     for identifier in ids:
         assert (await cold.caller.poll(identifier))["status"] == "completed"
+
+
+@pytest.mark.campaign
+async def test_a_turn_that_is_cancelled_while_its_gpu_starts_never_asks_it(cold: ColdScene) -> None:
+    await cold.asleep(start_s=60.0)
+    reading = Reading(body={**asking("COUNT 20", SLEEPER), "stream": True, "background": True})
+    await cold.caller.follow_on(reading, until=3)
+    await eventually(lambda: in_state(cold, "starting"), within_s=20, what="a GPU that starts")
+    assert (await cold.caller.cancel(reading.id)).json()["status"] == "cancelled"
+    await cold.caller.follow_on(reading)
+    assert reading.types[-1] == "response.failed"
+    await cold.books.settled(cold.caller, reading.id)
+    await eventually(lambda: in_state(cold, "ready"), within_s=30, what="a GPU that is up")
+    asked = [entry for entry in await cold.requests() if entry["path"].endswith("chat/completions")]
+    assert all(entry["status"] != 200 for entry in asked)
+    report = await cold.caller.report(reading.id)
+    assert all("first token" not in moment["step"] for moment in report["timeline"])
+
+
+async def in_state(cold: ColdScene, state: str) -> bool | None:
+    instances = (await cold.admin("GET", "state"))["instances"]
+    return True if any(each["state"] == state for each in instances) else None
 
 
 async def first_token_at(cold: ColdScene, response_id: str) -> float:
