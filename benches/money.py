@@ -1,27 +1,39 @@
-"""What do budgets cost a turn, on the SQLite store?
+"""What do budgets, and sessions of GPUs, cost a turn?
 
-`python -m benches.money [TURNS]`: milliseconds. Reserve: the reservation, and the attempt's record that holds of four
-budgets. Settle: the attempt's end with its row of usage, and the turn's settlement. All callers are of one tenant.
-First turns as they are, that take a while between the two; then turns without an answer, as fast as the store can.
+`python -m benches.money [TURNS]`: milliseconds on the SQLite store. Reserve: the reservation, and the attempt's record
+that holds of four budgets. Settle: the attempt's end with its row of usage, and the turn's settlement. All callers are
+of one tenant. First turns as they are, that take a while between the two; then turns without an answer, as fast as the
+store can. Then the same in request units of the local Cosmos DB, for a backend that is paid by the token and for a GPU
+that is paid by its time.
 """
 
 import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 from benches.tables import percentile, print_table
+from clients.charges import metered
 from clients.clock import SystemClock
+from clients.cosmos_settings import account_from
+from clients.cosmos_store import CosmosStore
 from clients.ledger import Ledger
+from clients.sessions import Sessions
 from clients.sqlite_store import SqliteStore
 from domain.budgets import Budgets, Scope
+from domain.fleet import Backend, Cold, Limits, Speed
 from domain.log import Usage
 from domain.money import Attempt, AttemptStatus
 from domain.owners import Owner
+from domain.prices import Component, Origin, PriceKind, TimePrice
+from standins.cast import Options
+from standins.cosmos.account import account_in
+from standins.cosmos.staging import COSMOS
+from standins.stage import Stage
 
 TURNS = 1000
 AT_ONCE = 100
@@ -30,6 +42,27 @@ WORST = Decimal("0.01")
 ANSWER_S = 2.0
 """How long a turn takes between reserving and settling; turns begin at any time within it."""
 TENANT = "tenant"
+METERED = 20
+PRICE = TimePrice(
+    name="gpu",
+    origin=Origin(source="made up", date="2026-11", region="laptop"),
+    kind=PriceKind.PER_SECOND,
+    components=(Component(name="machine", amount=Decimal("0.0003947"), count=Decimal(1)),),
+    per_s=1,
+    granularity_ms=100,
+    tail_s=600,
+)
+GPU = Backend(
+    name="gpu",
+    model="model",
+    system="bench",
+    url="http://127.0.0.1:1/v1",
+    served_model="model",
+    price=PRICE.name,
+    limits=Limits(context_tokens=4096, max_output_tokens=2048, concurrency=8, request_timeout_s=600),
+    speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
+    cold=Cold(scales_to_zero=True, p50_s=5, p99_s=60, tail_s=600),
+)
 
 type Times = tuple[float, float]
 
@@ -92,11 +125,49 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     return rows
 
 
+async def on_gpu(ledger: Ledger, sessions: Sessions, number: int) -> None:
+    """Let a turn take part in a session, from its reservation to its settlement."""
+    owner, response = Owner(tenant=TENANT, subject=f"user:{number}"), f"resp_{ledger.clock.token()}"
+    await ledger.reserve(owner, response, WORST)
+    record = attempt_of(owner, response, ledger.clock.now())
+    entry = await sessions.enter(GPU, owner, record, limit_s=60)
+    assert entry
+    opened = await ledger.open_attempt(owner, replace(record, reserved=entry.worst))
+    shares = await sessions.leave(GPU, entry, ended=ledger.clock.now())
+    closed = replace(opened, status=AttemptStatus.CLOSED, usage=Usage(output_tokens=200), shares=shares)
+    await ledger.close_attempt(owner, closed)
+    await ledger.settle(owner, response)
+
+
+async def units(stage: Stage) -> list[tuple[str, ...]]:
+    """Return the request units of a turn's money, once its counters are there."""
+    clock = SystemClock()
+    account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
+    store = CosmosStore(account, clock)
+    ledger = Ledger(store, clock, WIDE)
+    sessions = Sessions(store=store, ledger=ledger, prices={PRICE.name: PRICE}, clock=clock)
+    kinds: dict[str, Callable[[], Awaitable[object]]] = {
+        "paid by the token": lambda: turn(ledger, 0, 0.0),
+        "in a GPU's session": lambda: on_gpu(ledger, sessions, 0),
+    }
+    rows: list[tuple[str, ...]] = []
+    for name, one in kinds.items():
+        await one()
+        with metered() as charge:
+            for _ in range(METERED):
+                await one()
+        rows.append((name, f"{charge.requests / METERED:.1f}", f"{charge.units / METERED:.0f}"))
+    await store.close()
+    return rows
+
+
 def main() -> None:
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else TURNS
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), turns))
     print_table(("step of a turn", "turns", "median ms", "p95 ms"), rows)
+    with tempfile.TemporaryDirectory() as folder, Stage(Options(data=Path(folder), store=COSMOS, host=False)) as stage:
+        print_table(("a turn's money", "requests", "units"), asyncio.run(units(stage)))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ WHERE container = :container AND partition = :partition AND id = :id AND etag = 
 AND (expires_at IS NULL OR expires_at > :now)"""
 DELETE = """DELETE FROM documents
 WHERE container = :container AND partition = :partition AND id = :id AND (:etag IS NULL OR etag = :etag)"""
-NEXT = "UPDATE writes SET last = last + 1 RETURNING last"
+RESERVE = "UPDATE writes SET last = last + :many RETURNING last"
 FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 (SELECT container, partition, id FROM documents WHERE expires_at <= :now LIMIT :limit)"""
 
@@ -88,7 +88,7 @@ def find(connection: sqlite3.Connection, container: Container, values: Values) -
 
 
 def write(connection: sqlite3.Connection, where: Values, operation: Operation, data: bytes) -> None:
-    """Do one operation of an open transaction; raises Conflict and Exhausted."""
+    """Do one operation of an open transaction; raises Conflict and Exhausted. What is written gets the etag `next`."""
     values = where | {"id": operation.id}
     match operation:
         case Create():
@@ -113,7 +113,7 @@ def number_of(etag: str | None) -> int | None:
 def put(
     connection: sqlite3.Connection, statement: str, values: Values, operation: Create | Replace, data: bytes
 ) -> bool:
-    new = columns(operation.body) | {"body": data, "expires_at": operation.expires_at, "next": next_etag(connection)}
+    new = columns(operation.body) | {"body": data, "expires_at": operation.expires_at}
     return connection.execute(statement, values | new).rowcount == 1
 
 
@@ -134,8 +134,10 @@ def number_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def next_etag(connection: sqlite3.Connection) -> int:
-    return connection.execute(NEXT).fetchone()[0]
+def reserve_etags(connection: sqlite3.Connection, many: int) -> range:
+    """Return so many etags that no document has had."""
+    last: int = connection.execute(RESERVE, {"many": many}).fetchone()[0]
+    return range(last - many + 1, last + 1)
 
 
 def delete(connection: sqlite3.Connection, values: Values) -> bool:

@@ -88,8 +88,9 @@ class SqliteStore:
         bodies = payloads(key, operations)
         where = sqlite_documents.place(key, now)
         with transaction(connection):
-            for operation, data in zip(operations, bodies, strict=True):
-                sqlite_documents.write(connection, where, operation, data)
+            etags = sqlite_documents.reserve_etags(connection, len(operations))
+            for operation, data, etag in zip(operations, bodies, etags, strict=True):
+                sqlite_documents.write(connection, where | {"next": etag}, operation, data)
             self.forget_sometimes(connection, now)
 
     def forget_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
