@@ -117,7 +117,8 @@ class Entities:
         if reason is not None:
             return BatchOutcome(state=batch.state, answers=(Failed(reason=json.dumps(reason)),))
         try:
-            return await self.executor.entity(batch)
+            async with self.losses.apart(entity):
+                return await self.executor.entity(batch)
         except RedeliverError:
             self.careful[entity] = max(count, self.careful.get(entity, 0))
             await self.losses.count(entity, what)

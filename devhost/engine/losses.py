@@ -1,12 +1,16 @@
 """How often was the same work lost with its worker, and is that too often?"""
 
+import asyncio
+import contextlib
 import sqlite3
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from devhost.console import say
 from devhost.engine.database import StorageThread
 from devhost.engine.store import Store
 
+SUSPECT = 2
 COUNT = "INSERT INTO losses (id, count) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1 RETURNING count"
 
 
@@ -20,6 +24,16 @@ class Losses:
     store: Store
     storage: StorageThread
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @contextlib.asynccontextmanager
+    async def apart(self, id_: str) -> AsyncGenerator[None]:
+        """What was lost twice in a row runs alone among its like: none is blamed for its neighbour any more."""
+        if self.counts.get(id_, 0) < SUSPECT:
+            yield
+        else:
+            async with self.alone:
+                yield
 
     async def recover(self) -> None:
         self.counts.update(await self.storage.run(self.read))

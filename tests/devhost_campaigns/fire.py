@@ -135,8 +135,10 @@ class Callers(threading.Thread):
         found = http.get(f"{DURABLE}/instances/{event.instance}")
         if found.status_code == 404 or json.loads(found.json()["input"])["round"] < event.round:
             return False
-        answer = http.post(f"{DURABLE}/instances/{event.instance}/raiseEvent/{event.name}", json=event.value)
-        return answer.status_code in {202, 410}
+        address = f"{DURABLE}/instances/{event.instance}/raiseEvent/{event.name}"
+        answer = http.post(address, content=json.dumps(event.value), headers={"Content-Type": "application/json"})
+        assert answer.status_code in {202, 410}, answer.text
+        return True
 
 
 @dataclass(slots=True, kw_only=True)
