@@ -1,6 +1,7 @@
 """Has an endpoint been told that a turn has ended, and when is it to be told again?"""
 
 import logging
+from collections import Counter
 from dataclasses import replace
 
 from clients.announcements import Announcements
@@ -15,6 +16,11 @@ log = logging.getLogger(__name__)
 told = meter.create_counter("ganglion.webhooks.tries", unit="{try}")
 
 SHORTEST_WAIT_S = 0.1
+ABREAST = 8
+"""How many tries at one endpoint run at once in this process: one that dawdles must not keep turns from theirs."""
+
+BUSY_S, LONGEST_BUSY_S = 2.0, 600.0
+"""How long a try at least, and at most, waits for room; it waits as long as it has waited."""
 
 
 class Notify:
@@ -27,6 +33,7 @@ class Notify:
         self.endpoints = endpoints
         self.sender = sender
         self.clock = clock
+        self.running: Counter[str] = Counter()
 
     async def notify(self, given: wire.NotifyWire) -> wire.NotifiedWire:
         found = await self.announcements.read(wire.owner_of(given), given["response"], given["endpoint"])
@@ -40,7 +47,16 @@ class Notify:
         if endpoint is None or await self.announcements.is_gone(announcement.owner.tenant, endpoint):
             await self.announcements.close(announcement)
             return over("no such endpoint")
-        return await self.try_once(found, announcement, endpoint)
+        if self.running[endpoint.name] >= ABREAST:
+            return {"delay_s": self.busy_s(-wait_s), "outcome": "busy"}
+        self.running[endpoint.name] += 1
+        try:
+            return await self.try_once(found, announcement, endpoint)
+        finally:
+            self.running[endpoint.name] -= 1
+
+    def busy_s(self, waited_s: float) -> float:
+        return min(max(waited_s, BUSY_S), LONGEST_BUSY_S) * (0.5 + self.clock.fraction())
 
     async def try_once(self, found: Document, announcement: Announcement, endpoint: Endpoint) -> wire.NotifiedWire:
         receipt = await self.sender.send(endpoint, announcement)

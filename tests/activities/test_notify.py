@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from activities.announce import Announce
-from activities.notify import Notify
+from activities.notify import ABREAST, BUSY_S, LONGEST_BUSY_S, Notify
 from activities.sweep import Patience, Sweep
 from clients.announcements import KEPT_S, Announcements
 from clients.orchestrations import notify_wire, turn_wire
@@ -43,11 +43,14 @@ class FakeSender:
     receipts: Sequence[Receipt] = (TAKEN,)
     sent: list[tuple[str, Announcement]] = field(default_factory=list[tuple[str, Announcement]])
     times: list[float] = field(default_factory=list[float])
+    gate: asyncio.Event | None = None
 
     async def send(self, endpoint: Endpoint, announcement: Announcement) -> Receipt:
         await asyncio.sleep(0)
         self.sent.append((endpoint.name, announcement))
         self.times.append(self.clock.now())
+        if self.gate:
+            await self.gate.wait()
         return self.receipts[min(len(self.sent), len(self.receipts)) - 1]
 
     @property
@@ -171,6 +174,37 @@ async def test_a_try_that_comes_twice_is_not_made_twice() -> None:
     post.sender.receipts = (TAKEN,)
     post.clock.advance(10)
     assert [(await post.notify()(given))["outcome"] for _ in range(2)] == ["taken", "told before"]
+
+
+async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_timers() -> None:
+    post = Post()
+    gate = post.sender.gate = asyncio.Event()
+    for _ in range(ABREAST + 2):
+        await post.ended()
+    notify, waiting = post.notify(), [notify_wire(each) for each in await post.open()]
+    tries = [asyncio.ensure_future(notify(given)) for given in waiting]
+    while sum(each.done() for each in tries) < 2:
+        await asyncio.sleep(0)
+    busy = [each.result() for each in tries if each.done()]
+    assert [each["outcome"] for each in busy] == ["busy", "busy"]
+    assert all(BUSY_S / 2 <= each["delay_s"] <= BUSY_S * 1.5 for each in busy)
+    gate.set()
+    assert sorted([(await each)["outcome"] for each in tries]) == ["busy"] * 2 + ["taken"] * ABREAST
+    assert len(post.sender.sent) == ABREAST
+    assert [(await notify(given))["outcome"] for given in waiting].count("taken") == 2
+    assert await post.open() == ()
+
+
+async def test_who_waits_for_room_waits_ever_longer() -> None:
+    post = Post()
+    notify = Notify(
+        announcements=Announcements(post.store, post.clock),
+        endpoints=post.endpoints,
+        sender=cast("Any", post.sender),
+        clock=post.clock,
+    )
+    assert 50 <= notify.busy_s(100.0) <= 150
+    assert notify.busy_s(10**6) <= LONGEST_BUSY_S * 1.5
 
 
 async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_endpoint() -> None:
