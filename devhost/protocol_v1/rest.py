@@ -63,6 +63,14 @@ def instance_id(request: web.Request) -> str:
     return found
 
 
+def any_case(path: str) -> str:
+    """The words of a path may be written in capitals too, as the real host allows."""
+    parts = path.split("/")
+    return "/".join(
+        f"{{word{n}:(?i:{part})}}" if part and not part.startswith("{") else part for n, part in enumerate(parts)
+    )
+
+
 def event_of(request: web.Request, kind: Kind) -> Event:
     return Event(kind=kind, at=now(), reason=request.query.get("reason", ""))
 
@@ -104,7 +112,7 @@ class DurableApi:
         ]
         routes += EntityApi(entities=self.engine.entities).routes(prefix)
         for method, path, handler in routes:
-            application.router.add_route(method, path, answering(handler))
+            application.router.add_route(method, prefix + any_case(path.removeprefix(prefix)), answering(handler))
 
     async def start(self, request: web.Request) -> web.Response:
         start = Start(

@@ -162,6 +162,14 @@ def test_restart_answers_with_the_addresses_of_the_new_instance(durable: Durable
     assert same["id"] == instance
 
 
+def test_the_words_of_an_address_may_be_in_capitals_and_another_method_is_not_found(durable: Durable) -> None:
+    instance = durable.start("waits")
+    raised_ = durable.http.post(f"{durable.base}/Instances/{instance}/raiseevent/go", json="now")
+    assert raised_.status_code == 202
+    assert durable.wait(instance)["output"] == "now"
+    assert durable.http.put(f"{durable.base}/instances/{instance}").status_code == 404
+
+
 def test_restart_of_nobody_is_refused(durable: Durable) -> None:
     told_ = durable.tell("nobody", "restart")
     assert told_.json()["Message"] == "InstanceId does not match a valid orchestration instance."
