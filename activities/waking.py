@@ -15,7 +15,7 @@ from domain.errors import Retryable
 from domain.fleet import Backend
 from domain.owners import Owner
 from domain.postures import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
-from domain.starting import SILENCE_S
+from domain.starting import AT_ONCE_S, SILENCE_S
 from telemetry import WakeOutcome, count_wake
 
 log = logging.getLogger("ganglion.activities")
@@ -92,8 +92,11 @@ class Waking:
 
     async def hold(self, backend: Backend, by: str, paid: asyncio.Task[bool], *, held_until: float | None) -> None:
         """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
+        decided_at = self.clock.now()
         if not await paid:
             return
+        if self.clock.now() - decided_at > AT_ONCE_S:
+            await self.beliefs.sent_late(backend, by)
         until = held_until or self.clock.now() + backend.cold.wake_hold_s
         request = asyncio.create_task(self.knock(backend, by))
         try:

@@ -17,6 +17,7 @@ from domain.lessons import (
     after_hold,
     after_opening,
     after_probe,
+    after_sending,
     after_start,
     after_success,
     after_ticket,
@@ -95,6 +96,11 @@ class Beliefs:
         """Let `by` wake a sleeping backend; None where it is up, or is being woken by another."""
         now = self.clock.now()
         return await self.learn(backend, lambda belief: after_wake(belief, backend, by=by, now=now))
+
+    async def sent_late(self, backend: Backend, by: str) -> None:
+        """Learn that a wake is sent now, and not when it was decided on."""
+        now = self.clock.now()
+        await self.learn(backend, lambda belief: after_sending(belief, by=by, now=now))
 
     async def held(self, backend: Backend, by: str, *, held_until: float | None) -> None:
         """Learn that a wake was held to no avail so far; `held_until` is set where it is held on."""

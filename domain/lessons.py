@@ -157,6 +157,14 @@ def after_wake(belief: Belief, backend: Backend, *, by: str, now: float) -> Beli
     return replace(belief, waking=woken, lost_wakes=lost)
 
 
+def after_sending(belief: Belief, *, by: str, now: float) -> Belief:
+    """Learn that a wake is sent only now, as its proof took long: the start begins with it."""
+    waking = belief.waking
+    if waking is None or waking.by != by:
+        return belief
+    return replace(belief, waking=replace(waking, since=now, cold_at=now, until=waking.until + now - waking.since))
+
+
 def after_hold(belief: Belief, *, by: str, now: float, held_until: float | None) -> Belief:
     """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
     if belief.waking is None or belief.waking.by != by:

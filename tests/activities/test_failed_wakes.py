@@ -142,6 +142,24 @@ def test_a_start_that_no_budget_covers_is_not_waited_for(start_s: float) -> None
     in_no_time(story())
 
 
+@pytest.mark.parametrize("proof_s", [3.0, 9.0, 25.0])
+@pytest.mark.parametrize("start_s", STARTS)
+def test_a_token_that_is_long_in_coming_is_no_start_and_costs_no_more_than_its_time(
+    start_s: float, proof_s: float
+) -> None:
+    async def story() -> None:
+        gpu = SleepingGpu(start_s=lambda: start_s, proof_s=proof_s)
+        plant = plant_with(gpu, cold_of(start_s))
+        responses = [await plant.world.admit("hello") for _ in range(3)]
+        await plant.play(responses)
+        await plant.assert_answered(responses)
+        assert [life.started for life in gpu.lives] == [proof_s]
+        assert await plant.first_token_s(responses[0]) <= proof_s + start_s + 8
+        assert len(gpu.arrivals) <= 3 * len(responses)
+
+    in_no_time(story())
+
+
 def test_a_process_that_dies_between_the_refusal_and_the_next_look_changes_nothing() -> None:
     async def story() -> None:
         plant = plant_of(60.0, until_s=10_000, failure=REFUSED)

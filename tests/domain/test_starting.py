@@ -11,6 +11,7 @@ from domain.lessons import (
     after_hold,
     after_opening,
     after_probe,
+    after_sending,
     after_start,
     after_ticket,
     after_wake,
@@ -127,3 +128,10 @@ def test_one_turn_probes_a_backend_in_doubt() -> None:
     assert after_probe(probing, by="two", now=NOW + 1) is None
     assert after_probe(probing, by="one", now=NOW + 1)
     assert after_probe(probing, by="two", now=NOW + 61)
+
+
+@pytest.mark.parametrize(("by", "late_s", "since_s"), [("one", 25.0, 25.0), ("two", 25.0, 0.0)])
+def test_a_start_begins_when_its_wake_is_sent(by: str, late_s: float, since_s: float) -> None:
+    belief = after_sending(replace(seed(GPU), waking=wake()), by=by, now=NOW + late_s)
+    assert belief.waking
+    assert (belief.waking.since - NOW, belief.waking.until - NOW) == (since_s, 180 + since_s)

@@ -64,7 +64,8 @@ class Life:
 class SleepingGpu:
     """One instance at most. `start_s` gives the seconds of the next start; an answer has `words` words.
 
-    `unproven` tells why who asks has no token now, `refusal` what the service answers to the one that they have.
+    `unproven` tells why who asks has no token now, `refusal` what the service answers to the one that they have. The
+    first token takes `proof_s` to come.
     """
 
     start_s: Callable[[], float]
@@ -78,6 +79,7 @@ class SleepingGpu:
     unproven: Callable[[], Failure | None] = nothing
     refusal: Callable[[], Failure | None] = nothing
     proofs: int = 0
+    proof_s: float = 0.0
     lives: list[Life] = field(default_factory=list[Life])
     arrivals: list[float] = field(default_factory=list[float])
     admitted: list[str] = field(default_factory=list[str])
@@ -99,7 +101,7 @@ class SleepingGpu:
 
     async def prove(self) -> None:
         self.proofs += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(max(0.0, self.proof_s - self.now))
         if failure := self.unproven():
             raise BackendError(failure)
 
