@@ -1,0 +1,62 @@
+"""Do the examples of docs/api.md run as they stand?"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from standins.stage import Options, Stage
+from tests.conformance.examples import LANGUAGES, Example, beginnings, examples, printed_by
+from tests.conformance.installing import javascript_kits
+from tests.conformance.stages import FLEET
+
+BRIEF = "40"
+WORDS = r"(\w+ ){5}"
+ENDED = r"response\.(completed|incomplete)"
+"""The scripted model talks until its limit where nobody tells it what to say."""
+SHOWN: Mapping[str, str] = {
+    "A text": WORDS,
+    "A stream": WORDS + r"|output_text\.delta(?s:.*)" + ENDED,
+    "What was said before": WORDS,
+    "A conversation": r"I am Ada\.(?s:.*)assistant",
+    "A size, a summary": r'^\d+\n(?s:.*\w)|"input_tokens":\d+(?s:.*)"type":"compaction"',
+    "A function": r"weather(?s:.*)city(?s:.*)(answer|" + WORDS + ")",
+    "A form": r"city\W+city(?s:.*)days\W+-?\d+",
+    "An image": WORDS,
+    "In the background": "completed|incomplete",
+    "A broken stream": rf"^8 (?s:.*){ENDED}|sequence_number\":8,(?s:.*){ENDED}",
+    "Cancel and delete": "cancelled",
+    "A key of your own": "^the same$",
+    "A chat": WORDS,
+    "A chat as a stream": WORDS + r"(?s:.*)completion_tokens\W+\d+|delta(?s:.*)completion_tokens\W+\d+",
+    "A chat that is kept": r"light(?s:.*)(?i:true)",
+    "Models, usage, and the account of a turn": r"gpt-4o-mini(?s:.*)is up(?s:.*)usd",
+}
+"""What each example prints, whatever its language."""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    javascript_kits()
+    settings = {"GANGLION_TELEMETRY": "none", "GANGLION_FLEET": str(FLEET), "GANGLION_DEFAULT_OUTPUT_TOKENS": BRIEF}
+    with Stage(Options(data=tmp_path_factory.mktemp("stage"), rate=200, environment=settings)) as started:
+        yield started
+
+
+def name_of(example: Example) -> str:
+    return f"{example.title}, {example.language}"
+
+
+def test_each_part_of_the_page_has_an_example_in_each_language() -> None:
+    given = {(example.title, example.language) for example in examples()}
+    assert given == {(title, language) for title in SHOWN for language in LANGUAGES}
+    assert set(beginnings()) == set(LANGUAGES)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("example", examples(), ids=name_of)
+async def test_an_example_of_the_page_runs_as_it_stands(example: Example, stage: Stage, tmp_path: Path) -> None:
+    printed = await printed_by(example, stage.port, tmp_path)
+    assert re.search(SHOWN[example.title], printed, re.MULTILINE), printed[-3000:]
