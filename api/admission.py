@@ -26,7 +26,7 @@ from clients.orchestrations import Orchestrations
 from clients.turns import Turns
 from domain.conversations import PREFIXES
 from domain.errors import Invalid, NotFound, Retryable, Terminal, TooMany
-from domain.ids import is_response, member_id, thread_of
+from domain.ids import is_response, member_id, own_token, thread_of
 from domain.items import Item
 from domain.log import Event, EventKind, Status
 from domain.owners import Owner
@@ -167,12 +167,13 @@ class Admission:
 
     async def record(self, owner: Owner, asked: Asked, response_id: str) -> Response:
         """Reserve the worst case, then write the response, its input and slot 0."""
-        past = await self.pasts.of(owner, asked)
         sources = self.planner.sources_of(owner, asked)
+        room = self.planner.room(asked, sources)
         items = await self.items(owner, asked.given, response_id)
+        past = await self.pasts.of(owner, asked, items, room=room)
         seen = sum(len(item.images) for item in past.read_with(items, left_out=0))
         asked = replace(asked, form=replace(asked.form, images=seen))
-        left_out = past.left_out(asked, items, room=self.planner.room(asked, sources))
+        left_out = past.left_out(asked, items, room=room)
         if left_out and not asked.truncates:
             message = (
                 "The conversation has no room in any window; with truncation 'auto' its oldest turns are left out."
@@ -184,6 +185,7 @@ class Admission:
             self.response(owner, asked, response_id, items),
             reads_before=past.reads_before,
             left_out=left_out,
+            track=past.track_with(items),
             warning=warning,
             sources=sources,
         )
@@ -239,8 +241,14 @@ async def both(*steps: Awaitable[object]) -> None:
 
 
 def item_id(item: Item, response_id: str, index: int) -> str:
-    token = digest(f"{response_id}:{index}")[:24]
-    return member_id(PREFIXES[item.kind], thread=thread_of(response_id) or "", token=token)
+    """Return an id that follows from the response's, and lies beside others of its time."""
+    at, other = token_of(response_id)[:12], digest(f"{response_id}:{index}")[:12]
+    return member_id(PREFIXES[item.kind], thread=thread_of(response_id) or "", token=at + other)
+
+
+def token_of(response_id: str) -> str:
+    """Return the response's own token; of no response (what is only counted is not kept), none of anybody's."""
+    return own_token(response_id) if response_id else "0" * 24
 
 
 def opening_events(response: Response) -> tuple[Event, ...]:

@@ -5,27 +5,45 @@ from dataclasses import dataclass, replace
 
 from api.requests import Asked
 from clients.conversations import Conversations, locked
+from clients.histories import MANY, present
 from clients.turns import Turns
-from domain.context import Turn, items_read, turns_to_leave_out
+from domain.context import Turn, items_read, size_of, turns_to_leave_out
 from domain.errors import Invalid, NotFound
 from domain.items import Item
 from domain.owners import Owner
+from domain.tracks import BLOCK, Track, lasting_in
 from domain.turns import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """The turns before a new one, oldest first; the conversation's part ends before the entry `reads_before`."""
+    """The turns before a new one, oldest first, as far back as there may be room; `older` were not read.
+
+    `lasting` is what lasts of those; the conversation's part ends before the entry `reads_before`. `track` is the new
+    turn's without its own input; None where it has to be read whole.
+    """
 
     turns: Sequence[Turn] = ()
+    older: int = 0
+    lasting: Turn = ()
     reads_before: int = 0
+    track: Track | None = None
 
     def left_out(self, asked: Asked, given: Sequence[Item], *, room: int) -> int:
         """Return how many of the oldest turns have no room."""
-        return turns_to_leave_out(self.turns, tuple(given), instructions=asked.instructions or "", room=room)
+        instructions = asked.instructions or ""
+        room -= size_of(self.lasting)
+        return self.older + turns_to_leave_out(self.turns, tuple(given), instructions=instructions, room=room)
 
     def read_with(self, given: Sequence[Item], *, left_out: int) -> Turn:
-        return items_read(self.turns, tuple(given), left_out=left_out)
+        if not self.older:
+            return items_read(self.turns, tuple(given), left_out=left_out)
+        left_out = max(left_out - self.older, 0) + 1
+        return items_read((self.lasting, *self.turns), tuple(given), left_out=left_out)
+
+    def track_with(self, given: Sequence[Item]) -> Track | None:
+        """Return the track of the new turn."""
+        return replace(self.track, lasting=self.track.lasting + lasting_in(given)) if self.track else None
 
 
 class Pasts:
@@ -35,21 +53,29 @@ class Pasts:
         self.turns = turns
         self.conversations = conversations
 
-    async def of(self, owner: Owner, asked: Asked) -> Past:
-        """Return the past of a turn; raises Invalid (unknown, still running) and NotFound (no such conversation)."""
-        if asked.conversation:
-            return await self.of_conversation(owner, asked.conversation)
-        if asked.previous:
-            return await self.of_previous(owner, asked.previous)
-        return Past()
+    async def of(self, owner: Owner, asked: Asked, given: Sequence[Item] = (), *, room: int | None = None) -> Past:
+        """Return the past of a turn, as far back as it has room beside what is given; without a room, all of it.
 
-    async def of_conversation(self, owner: Owner, identifier: str) -> Past:
+        Raises Invalid (unknown, still running) and NotFound (no such conversation).
+        """
+        if asked.conversation:
+            start = await self.in_conversation(owner, asked.conversation)
+        elif asked.previous:
+            start = await self.after_previous(owner, asked.previous)
+        else:
+            return Past(track=Track(depth=0))
+        return await self.read_back(start, asked, given, room=room)
+
+    async def in_conversation(self, owner: Owner, identifier: str) -> Response:
         found = await self.conversations.read(owner, identifier)
         if found.running:
             raise locked(found)
-        return Past(turns=await self.conversations.turns(found), reads_before=found.next_entry)
+        track = None if found.lasting is None else Track(depth=found.next_entry, lasting=found.lasting)
+        return replace(
+            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, track=track
+        )
 
-    async def of_previous(self, owner: Owner, identifier: str) -> Past:
+    async def after_previous(self, owner: Owner, identifier: str) -> Response:
         try:
             found = await self.turns.read(owner, identifier)
         except NotFound:
@@ -57,12 +83,36 @@ class Pasts:
         if not found.status.terminal:
             message = f"Response with id '{identifier}' is still running; go on from it when it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return Past(turns=await self.turns.past(next_after(found)))
+        return replace(nothing(owner), id=identifier, previous=identifier, track=behind(found))
+
+    async def read_back(self, start: Response, asked: Asked, given: Sequence[Item], *, room: int | None) -> Past:
+        """Read turns, the newest first, until one has no room."""
+        histories, track = self.turns.histories, start.track
+        names = track.lasting if track else ()
+        (last,) = present((names,), await histories.found(start.owner, names))
+        past = Past(reads_before=start.reads_before, track=track)
+        async for block in histories.behind(start, most=BLOCK if track and room is not None else MANY):
+            found = await histories.found(start.owner, [name for turn in block for name in turn])
+            past = replace(past, turns=(*present(block, found), *past.turns))
+            read = {item.id for turn in past.turns for item in turn}
+            older = tuple(item for item in last if item.id not in read)
+            if track and room is not None and replace(past, lasting=older).left_out(asked, given, room=room):
+                return replace(past, lasting=older, older=max(track.depth - len(past.turns), 0))
+        return past
 
 
-def next_after(previous: Response) -> Response:
-    """Return a response that goes on from another, as far as its past is concerned."""
-    return replace(previous, previous=previous.id, conversation=None, input_items=(), output_items=())
+def behind(previous: Response) -> Track | None:
+    """Return the track of a turn that goes on from another, without its own input."""
+    track = previous.track
+    if track is None:
+        return None
+    begins = bool(previous.conversation) or track.begins_block()
+    return replace(track, depth=track.depth + 1, anchor=previous.id if begins else track.anchor)
+
+
+def nothing(owner: Owner) -> Response:
+    """Return a turn that is not there yet, to be gone back from."""
+    return Response(id="", owner=owner, model="", created_at=0.0, deadline_at=0.0)
 
 
 def previous_not_found(response_id: str) -> Invalid:

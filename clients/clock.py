@@ -7,7 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since the epoch, waiting, and fresh random tokens (24 hexadecimal digits) and fractions (0 to 1)."""
+    """Seconds since the epoch, waiting, fresh tokens (24 hexadecimal digits) and random fractions (0 to 1).
+
+    A token is its time in milliseconds and as many random digits, so that what is made later has a greater one.
+    """
 
     def now(self) -> float: ...
 
@@ -28,7 +31,7 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def token(self) -> str:
-        return secrets.token_hex(12)
+        return f"{int(self.now() * 1000):012x}{secrets.token_hex(6)}"
 
     def fraction(self) -> float:
         return secrets.randbelow(1_000_000) / 1_000_000

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clients.clock import Clock
-from clients.histories import Histories, entries_before, present
+from clients.histories import entries_between
 from clients.packing import created
 from clients.partitions import some
 from clients.store import Create, Delete, Document, Operation, Replace, Store
 from clients.threads import register
 from clients.turn_keys import conversation_key, entry_id
-from domain.context import Turn
 from domain.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import conversation_id, member_id, thread_of
 from domain.items import Item
 from domain.owners import Owner
+from domain.tracks import lasting_in
 
 SPARE = 20
 """Documents read beyond a page, so that a few deleted items cost no second round."""
@@ -61,13 +61,6 @@ class Conversations:
             raise NotFound(f"Conversation with id '{identifier}' not found.")
         return found
 
-    async def turns(self, conversation: Conversation) -> tuple[Turn, ...]:
-        """Return the items of a conversation as it was read, entry by entry."""
-        key = conversation_key(conversation.owner, conversation.id)
-        entries = await entries_before(self.store, key, conversation.next_entry)
-        found = await Histories(self.store).found(conversation.owner, [name for entry in entries for name in entry])
-        return present(entries, found)
-
     async def change(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
         """Replace the metadata, whatever a turn does to the conversation meanwhile."""
         while True:
@@ -91,7 +84,7 @@ class Conversations:
         """Return up to `limit` items that follow the item `after`; raises Invalid where that is none of them."""
         conversation = await self.read(owner, identifier)
         key = conversation_key(owner, identifier)
-        entries = await entries_before(self.store, key, conversation.next_entry)
+        entries = await entries_between(self.store, key, 0, conversation.next_entry)
         following = after_cursor([name for entry in entries for name in entry], after=after, order=order)
         if following is None:
             raise Invalid(f"No item with id '{after}' in this conversation.", field="after", code="item_not_found")
@@ -106,7 +99,7 @@ class Conversations:
         """Return one item of a conversation; raises NotFound."""
         conversation = await self.read(owner, identifier)
         key = conversation_key(owner, identifier)
-        entries = await entries_before(self.store, key, conversation.next_entry)
+        entries = await entries_between(self.store, key, 0, conversation.next_entry)
         listed = any(item_id in entry for entry in entries)
         found = await self.store.read(key, item_id) if listed else None
         if found is None:
@@ -145,7 +138,7 @@ class Conversations:
             return (), conversation
         body = entry_document([item.id for item in items], at=self.clock.now())
         entry = Create(id=entry_id(conversation.next_entry), body=body)
-        return (entry, *(created(item) for item in items)), conversation.grown()
+        return (entry, *(created(item) for item in items)), conversation.grown(lasting_in(items))
 
 
 def entry_document(identifiers: Sequence[str], *, at: float) -> dict[str, object]:

@@ -1,8 +1,11 @@
-"""What was said before a turn, and what does its model read of it?"""
+"""What was said before a turn, and what does its model read of it?
 
-from collections.abc import Sequence
+However long it was, no more is read than what the model reads, and at most a block of turns before.
+"""
 
-from clients.partitions import everything
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from clients.partitions import everything, some
 from clients.store import Key, Store
 from clients.turn_keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
 from domain.context import Turn, items_read
@@ -10,7 +13,19 @@ from domain.errors import NotFound
 from domain.ids import thread_of
 from domain.items import Item
 from domain.owners import Owner
+from domain.tracks import BLOCK, Track
 from domain.turns import Response
+
+type Names = tuple[str, ...]
+"""The ids of one turn's items."""
+
+FEW = 4
+"""So many items are read one by one, more as a range."""
+
+MANY = 1000
+
+LAST = "~"
+"""Comes after all that an id can go on with."""
 
 
 class Histories:
@@ -27,59 +42,118 @@ class Histories:
             raise NotFound(f"Item with id '{missing[0]}' not found.")
         return tuple(found[identifier] for identifier in identifiers)
 
-    async def found(self, owner: Owner, identifiers: Sequence[str]) -> dict[str, Item]:
-        threads = dict.fromkeys(thread for identifier in identifiers if (thread := thread_of(identifier)))
+    async def found(self, owner: Owner, identifiers: Iterable[str]) -> dict[str, Item]:
+        kinds: dict[tuple[str, str], set[str]] = {}
+        for identifier in identifiers:
+            thread = thread_of(identifier)
+            if thread:
+                kinds.setdefault((thread, identifier.partition("_")[0]), set()).add(identifier)
         found: dict[str, Item] = {}
-        for thread in threads:
-            found |= await self.thread_items(owner, thread, identifiers)
+        for (thread, _), wanted in kinds.items():
+            found |= await self.found_in(turns_key(owner, thread), sorted(wanted))
         return found
 
-    async def thread_items(self, owner: Owner, thread: str, identifiers: Sequence[str]) -> dict[str, Item]:
-        wanted = {identifier for identifier in identifiers if thread_of(identifier) == thread}
-        found: dict[str, Item] = {}
-        for prefix in sorted({identifier.partition("_")[0] for identifier in wanted}):
-            documents = await everything(self.store, turns_key(owner, thread), prefix=f"{prefix}_")
-            found |= {d.id: Item.from_document(d.id, d.body) for d in documents if d.id in wanted}
-        return found
+    async def found_in(self, key: Key, wanted: Sequence[str]) -> dict[str, Item]:
+        """Return items of one kind: what was made at one time lies together."""
+        if len(wanted) <= FEW:
+            documents = [each for each in await some(self.store, key, wanted) if each]
+        else:
+            prefix = f"{wanted[0].partition('_')[0]}_"
+            after, before = wanted[0][:-1], wanted[-1] + LAST
+            documents = await everything(
+                self.store, key, prefix=prefix, after=after, before=before, size=2 * len(wanted)
+            )
+        return {each.id: Item.from_document(each.id, each.body) for each in documents if each.id in set(wanted)}
 
     async def read(self, response: Response) -> tuple[Item, ...]:
         """Return what the model is to read: the past turns that fit, and this one's input."""
-        past = await self.identifiers(response)
+        if response.track is None:
+            past, left_out = await self.whole(response), response.left_out
+        else:
+            past, left_out = await self.kept(response, response.track), int(response.left_out > 0)
         found = await self.found(response.owner, [*response.input_items, *(name for turn in past for name in turn)])
-        return items_read(present(past, found), present((response.input_items,), found)[0], left_out=response.left_out)
+        return items_read(present(past, found), present((response.input_items,), found)[0], left_out=left_out)
 
-    async def past(self, response: Response) -> tuple[Turn, ...]:
+    async def whole(self, response: Response) -> Sequence[Names]:
         """Return every turn before this one, oldest first."""
-        past = await self.identifiers(response)
-        return present(past, await self.found(response.owner, [name for turn in past for name in turn]))
+        past: list[Names] = []
+        async for block in self.behind(response, most=MANY):
+            past[:0] = block
+        return past
 
-    async def identifiers(self, response: Response) -> Sequence[tuple[str, ...]]:
-        """Return the ids of the items of every turn before this one, oldest first."""
+    async def kept(self, response: Response, track: Track) -> Sequence[Names]:
+        """Return the turns that are not left out, and before them, as one, what lasts of the others."""
+        count = track.depth - response.left_out
+        kept: Sequence[Names] = ()
+        async for block in self.behind(response, most=count):
+            kept = [*block, *kept][-count:] if count else []
+            if len(kept) >= count:
+                break
+        if not response.left_out:
+            return kept
+        there = {*response.input_items, *(name for turn in kept for name in turn)}
+        return [tuple(name for name in track.lasting if name not in there), *kept]
+
+    async def behind(self, response: Response, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
+        """Yield the turns before a response: the newest block first, each block oldest first."""
         if response.conversation:
-            return await self.entries(response)
-        key = response_key(response.owner, response.id)
-        documents = await everything(self.store, key, prefix="resp_") if response.previous else ()
-        responses = {d.id: Response.from_document(d.id, d.body) for d in documents}
-        turns: list[tuple[str, ...]] = []
-        turn = responses.get(response.previous or "")
+            key = conversation_key(response.owner, response.conversation)
+            async for entries in self.entries(key, response.reads_before, most=most):
+                yield entries
+            return
+        known: dict[str, Response] = {}
+        turn = await self.before(response, known)
         while turn:
-            turns.insert(0, (*turn.input_items, *turn.output_items))
-            if turn.conversation:
-                return [*await self.entries(turn), *turns]
-            turn = responses.get(turn.previous or "")
-        return turns
+            block: list[Names] = []
+            last = turn
+            while turn and len(block) < BLOCK:
+                block.insert(0, (*turn.input_items, *turn.output_items))
+                last, turn = turn, None if turn.conversation else await self.before(turn, known)
+            yield block
+            if last.conversation:
+                async for older in self.entries(conversation_key(last.owner, last.conversation), last.reads_before):
+                    yield older
 
-    async def entries(self, response: Response) -> Sequence[tuple[str, ...]]:
-        key = conversation_key(response.owner, response.conversation or "")
-        return await entries_before(self.store, key, response.reads_before)
+    async def before(self, response: Response, known: dict[str, Response]) -> Response | None:
+        """Return the response that one goes on from; what lies around it is known from then on."""
+        previous = response.previous
+        if previous is None:
+            return None
+        if previous not in known:
+            key = response_key(response.owner, response.id)
+            first, last = around(response, previous)
+            found = await everything(self.store, key, prefix="resp_", after=first, before=last)
+            known |= {each.id: Response.from_document(each.id, each.body) for each in found}
+        if previous not in known:
+            found_alone = await self.store.read(response_key(response.owner, previous), previous)
+            return Response.from_document(previous, found_alone.body) if found_alone else None
+        return known[previous]
+
+    async def entries(self, key: Key, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
+        """Yield the entries below a number, the newest block first."""
+        end, size = number, max(most, 1)
+        while end > 0:
+            start = max(end - size, 0)
+            yield await entries_between(self.store, key, start, end)
+            end, size = start, BLOCK
 
 
-async def entries_before(store: Store, key: Key, number: int) -> Sequence[tuple[str, ...]]:
-    """Return the ids that the entries below a number put into a conversation, in their order."""
-    documents = await everything(store, key, prefix=ENTRIES, before=entry_id(number))
+def around(response: Response, previous: str) -> tuple[str, str]:
+    """Return between which ids the block of a predecessor lies; the whole thread where there is no track."""
+    if response.track is None:
+        return "", ""
+    first, last = sorted((response.track.anchor, previous))
+    return first[:-1], last + LAST
+
+
+async def entries_between(store: Store, key: Key, start: int, end: int) -> Sequence[Names]:
+    """Return the ids that the entries from one number to below another put into a conversation, in their order."""
+    after = entry_id(start - 1) if start else ""
+    size = min(end - start + 1, MANY)
+    documents = await everything(store, key, prefix=ENTRIES, after=after, before=entry_id(end), size=size)
     return [tuple(document.body["items"]) for document in documents]
 
 
-def present(turns: Sequence[tuple[str, ...]], found: dict[str, Item]) -> tuple[Turn, ...]:
+def present(turns: Sequence[Names], found: dict[str, Item]) -> tuple[Turn, ...]:
     """Return the turns' items, without those that were deleted."""
     return tuple(tuple(found[name] for name in turn if name in found) for turn in turns)

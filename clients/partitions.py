@@ -10,13 +10,18 @@ from domain.errors import Conflict
 PAGE = 1000
 
 
-async def everything(store: Store, key: Key, *, prefix: str, after: str = "", before: str = "") -> Sequence[Document]:
-    """Return all documents whose id starts with `prefix` and lies between `after` and (where given) `before`."""
+async def everything(
+    store: Store, key: Key, *, prefix: str, after: str = "", before: str = "", size: int = PAGE
+) -> Sequence[Document]:
+    """Return all documents whose id starts with `prefix` and lies between `after` and (where given) `before`.
+
+    So many of them as `size` are read at a time.
+    """
     documents: list[Document] = []
     while True:
-        page = await store.list(key, prefix=prefix, after=after, limit=PAGE)
+        page = await store.list(key, prefix=prefix, after=after, limit=size)
         documents += [document for document in page if not before or document.id < before]
-        if len(page) < PAGE or (before and page[-1].id >= before):
+        if len(page) < size or (before and page[-1].id >= before):
             return documents
         after = page[-1].id
 

@@ -39,9 +39,14 @@ async def giving_back(store: Store, ended: Response) -> tuple[Operation, ...]:
         return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)
     entry = entry_document([*ended.input_items, *ended.output_items], at=ended.ended_at)
     return (
-        Replace(id=found.id, body=released.grown().to_document(), etag=found.etag),
+        Replace(id=found.id, body=released.grown(lasting_of(ended)).to_document(), etag=found.etag),
         Create(id=entry_id(conversation.next_entry), body=entry),
     )
+
+
+def lasting_of(ended: Response) -> tuple[str, ...] | None:
+    """Return which items of a turn's own input last; None where a release before did not say."""
+    return tuple(name for name in ended.track.lasting if name in ended.input_items) if ended.track else None
 
 
 def belongs_to_conversation(ended: Response) -> bool:

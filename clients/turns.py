@@ -22,7 +22,6 @@ from clients.retries import persistently
 from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
 from clients.takings import taking
 from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
-from domain.context import Turn
 from domain.errors import Conflict, NoResponse
 from domain.items import Item, ItemStatus
 from domain.log import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
@@ -226,10 +225,6 @@ class Turns:
     async def history(self, response: Response) -> tuple[Item, ...]:
         """Return the conversation that the model is to read: the turns before this one that fit, and its input."""
         return await self.histories.read(response)
-
-    async def past(self, response: Response) -> tuple[Turn, ...]:
-        """Return the items of every turn before this one, oldest first."""
-        return await self.histories.past(response)
 
     async def record_route(
         self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]

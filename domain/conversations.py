@@ -26,7 +26,8 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
 class Conversation:
     """`running` is the one response that may be under way; `next_entry` numbers what is added next.
 
-    `created_at` is in seconds since the epoch.
+    `created_at` is in seconds since the epoch. `lasting` are the ids of what the system and the developer have said; a
+    conversation of a release that kept none has None.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Conversation:
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     next_entry: int = 0
     running: str | None = None
+    lasting: tuple[str, ...] | None = ()
 
     def changed(self, metadata: Mapping[str, str]) -> "Conversation":
         return replace(self, metadata=metadata)
@@ -45,8 +47,10 @@ class Conversation:
     def released(self) -> "Conversation":
         return replace(self, running=None)
 
-    def grown(self) -> "Conversation":
-        return replace(self, next_entry=self.next_entry + 1)
+    def grown(self, lasting: tuple[str, ...] | None) -> "Conversation":
+        """Return it with one more entry, in which these items last."""
+        known = None if self.lasting is None or lasting is None else self.lasting + lasting
+        return replace(self, next_entry=self.next_entry + 1, lasting=known)
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -58,10 +62,12 @@ class Conversation:
             "metadata": dict(self.metadata),
             "next_entry": self.next_entry,
             "running": self.running,
+            "lasting": None if self.lasting is None else list(self.lasting),
         }
 
     @classmethod
     def from_document(cls, identifier: str, body: Mapping[str, Any]) -> Self:
+        lasting = body.get("lasting")
         return cls(
             id=identifier,
             owner=Owner(tenant=body["tenant"], subject=body["subject"]),
@@ -69,6 +75,7 @@ class Conversation:
             metadata=body["metadata"],
             next_entry=body["next_entry"],
             running=body["running"],
+            lasting=None if lasting is None else tuple(lasting),
         )
 
 

@@ -10,6 +10,7 @@ from domain.ids import own_token, thread_of
 from domain.log import Status
 from domain.owners import Owner
 from domain.parameters import needed
+from domain.tracks import Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Response:
     is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it. Of
     its conversation it reads the entries numbered below `reads_before`; of all past turns it leaves out the oldest
     `left_out`, which it may do where it `truncates`. `sources` names the private data that it reads; `form` is what its
-    answer may be.
+    answer may be. `track` leads to the turns before it; a turn of a release that kept none has None.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Response:
     reads_before: int = 0
     left_out: int = 0
     truncates: bool = True
+    track: Track | None = None
     warning: str = ""
     sources: tuple[str, ...] = ()
     form: Form = field(default_factory=Form)
@@ -113,6 +115,7 @@ class Response:
             "reads_before": self.reads_before,
             "left_out": self.left_out,
             "truncates": self.truncates,
+            "track": self.track.to_document() if self.track else None,
             "warning": self.warning,
             "sources": list(self.sources),
             "form": self.form.to_document(),
@@ -150,6 +153,7 @@ class Response:
             reads_before=body.get("reads_before", 0),
             left_out=body.get("left_out", 0),
             truncates=body.get("truncates", True),
+            track=Track.from_document(body["track"]) if body.get("track") else None,
             warning=body.get("warning", ""),
             sources=tuple(body.get("sources", ())),
             form=Form.from_document(body["form"]) if body.get("form") else Form(),
