@@ -3,7 +3,7 @@
 import asyncio
 import time
 import tomllib
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -18,13 +18,18 @@ from clients.backends import BackendError
 from clients.openai_backend import OpenAIBackend
 from domain.fleet import Backend
 from domain.fleet_file import fleet_from_toml
+from domain.log import Status
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
 from domain.postures import Diagnosis, Posture, diagnose
+from domain.turns import Response
 from standins.child import python
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
-from tests.clients.model_server import call, heard
+from tests.clients.model_server import DONE, backend_at, call, frame, heard, usage
 from tests.domain.fleets import shipped_text
+from tests.fakes.clocks import START, FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import PRICE, World
 from tests.standins.cloud_run import SCRIPTED, Gpu, gpu
 
 TEXT = shipped_text("fleet.toml")
@@ -68,6 +73,12 @@ async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[st
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body.encode(), headers=headers)
 
+    async with serving_all(answer) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_all(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncGenerator[str]:
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application, shutdown_timeout=0)
@@ -260,3 +271,44 @@ async def test_retry_after_is_honoured_in_all_its_spellings(headers: dict[str, s
         assert isinstance(beside, Wait if (delay_s or 0.0) <= 4 else Elsewhere)
         if isinstance(alone, Wait):
             assert alone.delay_s >= (0.5 if delay_s is None else delay_s)
+
+
+@pytest.mark.parametrize(
+    ("headers", "waits_s"),
+    [({"Retry-After": "12"}, 24.0), ({"Retry-After": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30.0), ({}, 1.0)],
+)
+async def test_a_turn_waits_as_long_as_it_is_asked_to_and_is_answered(headers: dict[str, str], waits_s: float) -> None:
+    async with turning_away(2, headers) as (world, response):
+        await world.run(response)
+        log = await world.log(response)
+    assert (log.status, log.items[0].text) == (Status.COMPLETED, "one")
+    assert world.clock.now() - START >= waits_s
+
+
+async def test_a_turn_that_is_asked_to_wait_beyond_its_deadline_says_so_at_once() -> None:
+    async with turning_away(2, {"Retry-After": "31536000"}) as (world, response):
+        await world.run(response)
+        log = await world.log(response)
+    assert log.ending
+    assert (log.status, log.ending.code) == (Status.FAILED, "rate_limit_exceeded")
+    assert "would pass the deadline" in log.ending.message
+    assert world.clock.now() - START <= 1
+
+
+@asynccontextmanager
+async def turning_away(times: int, headers: dict[str, str]) -> AsyncGenerator[tuple[World, Response]]:
+    """Serve a model that answers 429 so many times; give a turn that wants it, in the time of a fake clock."""
+    left = [429] * times
+
+    async def answer(_: web.Request) -> web.Response:
+        if left:
+            return web.Response(status=left.pop(), headers=headers)
+        said = b"".join((frame("one", reason="stop"), usage(), DONE))
+        return web.Response(body=said, headers={"content-type": "text/event-stream"})
+
+    async with serving_all(answer) as url, httpx.AsyncClient(trust_env=False) as http:
+        clock = FakeClock()
+        one = replace(backend_at(url), price=PRICE.name)
+        client = OpenAIBackend(one, http, silence_s=5)
+        world = World(store=MemoryStore(clock), clock=clock, backends={"main": (one, client)})
+        yield world, await world.admit("hello", max_output_tokens=64)
