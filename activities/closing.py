@@ -13,6 +13,7 @@ class Closing:
     async def close_sessions(self) -> None:
         await guarded(self.close_over(), "close sessions")
         await guarded(self.post_closed(), "post what sessions cost")
+        await guarded(self.review(), "review sessions")
 
     async def close_over(self) -> None:
         for found in await self.bills.over():
@@ -21,3 +22,7 @@ class Closing:
     async def post_closed(self) -> None:
         for found in await self.bills.unposted():
             await guarded(self.bills.post(found), f"post {found.document.id} of {found.key.parts[0]}")
+
+    async def review(self) -> None:
+        for found in await self.bills.going_on():
+            await guarded(self.bills.review(found), f"review the session of {found.key.parts[0]}")

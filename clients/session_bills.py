@@ -14,13 +14,18 @@ from domain.fleet import Backend, Fleet
 from domain.money import Attempt, AttemptStatus, Share
 from domain.owners import Owner
 from domain.prices import Price, TimePrice
-from domain.sessions import Session, Span, dollars, shares, total
+from domain.provisional import dollars, reviewed
+from domain.sessions import Session, Span, shares, total
 
 CLOSED = "closed"
 KEPT_S = 400 * 86_400
 """A closed session is kept for as long as its days can be asked for."""
 
 KIND = "session"
+
+REVIEW_S = 900
+MOST_REVIEWED = 20_000
+"""So often a session that goes on is reviewed, while so many have taken part in it."""
 
 
 class SessionBills:
@@ -34,6 +39,7 @@ class SessionBills:
         self.fleet = fleet
         self.prices = prices
         self.clock = clock
+        self.looked: dict[str, float] = {}
 
     async def over(self) -> Sequence[Found]:
         """Return the sessions, of all backends, that are open and would be over but for what never left."""
@@ -44,6 +50,25 @@ class SessionBills:
     def is_over(self, session: Session, now: float) -> bool:
         price = self.price(session)
         return price is not None and replace(session, running={}).over(price.tail_s, now)
+
+    async def going_on(self) -> Sequence[Found]:
+        """Return the sessions, of all backends, that have not been looked at for a while."""
+        now = self.clock.now()
+        found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now - REVIEW_S, limit=LEFTOVERS)
+        return [each for each in found if self.looked.get(each.document.body["id"], 0.0) <= now - REVIEW_S]
+
+    async def review(self, found: Found) -> None:
+        """Give back what members of a session that goes on were charged too much, as far as that is known already."""
+        session, now = Session.from_document(found.document.body), self.clock.now()
+        self.looked[session.id] = now
+        price = self.price(session)
+        if price is None or session.members > MOST_REVIEWED:
+            return
+        documents = await everything(self.store, found.key, prefix=span_prefix(session.id))
+        spans = {span.record: span for span in (Span.from_document(each.body) for each in documents)}
+        for record, part in reviewed(session, list(spans.values()), price, now).items():
+            if sum(part.values()) < sum(spans[record].held.values()):
+                await self.pay(session, spans[record], Share(lines=dollars(part)))
 
     async def unposted(self) -> Sequence[Found]:
         now = self.clock.now()

@@ -21,7 +21,8 @@ from domain.fleet import Backend
 from domain.money import Attempt, Share
 from domain.owners import Owner
 from domain.prices import Price, TimePrice
-from domain.sessions import Nanos, Session, Span, dollars, provisional, provisional_wake
+from domain.provisional import dollars, provisional, provisional_wake
+from domain.sessions import Nanos, Session, Span
 
 log = logging.getLogger(__name__)
 

@@ -7,14 +7,13 @@ pays from the start to the end of the tail behind it, where nobody runs. Times a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 from domain.billing import MICROSECONDS, Line, microseconds, time_cost
-from domain.money import NANOS, nanos
+from domain.money import nanos
 from domain.prices import TimePrice
 
 RECENT: Final = 50
@@ -233,48 +232,6 @@ def allotted[K](amount: int, weights: Mapping[K, Fraction]) -> Mapping[K, int]:
     return parts
 
 
-def provisional(session: Session, price: TimePrice, *, began: float, ended: float) -> Nanos:
-    """Return what a request is charged until its session is closed: never less than it will have to pay then.
-
-    Its time, alone, and its part of the tail behind it among those who are known to share that: who comes later can
-    only take parts of it over. A step of the price is added, as the session's own may be rounded up.
-    """
-    ready = session.ready
-    cold_s = max(0.0, ready - began) if price.bills_cold else 0.0
-    gpu_s = max(0.0, ended - max(began, ready))
-    tail_s = shared_tail_s(session, price.tail_s, max(ended, ready))
-    known_s = max(session.expiry(price.tail_s), ended + price.tail_s) - session.started
-    least_s = max(0.0, price.minimum_s - known_s)
-    gpu, cold = nanos(time_cost(price, gpu_s)), nanos(time_cost(price, cold_s))
-    step_s = price.granularity_ms / 1000
-    return {Line.GPU: gpu, Line.COLD: cold, Line.TAIL: nanos(time_cost(price, tail_s + least_s + step_s))}
-
-
-def provisional_wake(price: TimePrice, cold_s: float) -> Nanos:
-    """Return what a wake is charged while nobody shares it: the start, `cold_s` at worst, and the tail behind it."""
-    cold = time_cost(price, cold_s) if price.bills_cold else 0
-    rest_s = max(price.tail_s, price.minimum_s - cold_s) + price.granularity_ms / 1000
-    return {Line.GPU: 0, Line.COLD: nanos(cold) if cold else 0, Line.TAIL: nanos(time_cost(price, rest_s))}
-
-
-def shared_tail_s(session: Session, tail_s: float, at: float) -> float:
-    """Return one's part of the tail that begins at a time, among those whose tail it is too."""
-    ends = [max(end, session.ready) for end in session.recent]
-    if session.waker and session.ready_at is not None:
-        ends.append(session.ready_at)
-    others = [(max(end, at), end + tail_s) for end in ends if end + tail_s > at and end < at + tail_s]
-    times = sorted({at, at + tail_s, *(edge for other in others for edge in other if at < edge < at + tail_s)})
-    return sum(
-        (end - begin) / (1 + sum(first <= begin and end <= last for first, last in others))
-        for begin, end in pairwise(times)
-    )
-
-
 def since(session: Session, at: float) -> int:
     """Return the microseconds from a session's start to a time, 0 where that is before it."""
     return microseconds(at - session.started)
-
-
-def dollars(part: Nanos) -> dict[str, Decimal]:
-    """Return nano-dollars as dollars."""
-    return {line: amount / NANOS for line, amount in part.items()}

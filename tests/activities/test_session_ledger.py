@@ -73,6 +73,18 @@ class History:
             at += self.random.choice([0.0, 3.3, 40.0, 250.0, 900.0]) * self.random.random()
 
     async def play(self) -> None:
+        """Play to the end; the sweep comes once a minute all the time."""
+        sweeper = asyncio.create_task(self.sweep_each_minute())
+        await self.play_turns()
+        await killed([sweeper])
+
+    async def sweep_each_minute(self) -> None:
+        closing = self.closing(self.plant.store)
+        while True:
+            await asyncio.sleep(60)
+            await closing.close_sessions()
+
+    async def play_turns(self) -> None:
         deaths = sorted(self.random.random() * self.visits[-1].at for _ in range(self.deaths))
         for at in deaths:
             tasks = self.tasks()
@@ -155,8 +167,8 @@ def story(seed: int, *, deaths: int) -> None:
     async def told() -> None:
         history = History(seed=seed, deaths=deaths)
         await history.play()
-        provisional = sum(nanos(each.cost or GPU.amount) for each in await history.records())
-        assert provisional >= history.billed()
+        charged = sum(nanos(each.cost or GPU.amount) for each in await history.records())
+        assert charged >= history.billed()
         await history.sweep()
         await assert_exact(history)
 

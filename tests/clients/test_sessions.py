@@ -290,6 +290,23 @@ async def test_what_a_run_holds_is_never_less_than_what_it_is_charged() -> None:
         assert all(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
 
 
+async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(process: Process) -> None:
+    for number in range(40):
+        await process.attempt(f"resp_{number:02d}", ANNE, number * 50.0, number * 50.0 + 20)
+    charged = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    await process.sweep(2000.0)
+    assert await process.bills.closed(GPU) == []
+    reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
+    assert all(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
+    await process.sweep(5000.0)
+    final = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    assert all(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
+    whole = PRICE.amount * (39 * 50 + 20 + 600)
+    assert sum(final) == whole <= sum(reviewed) < sum(charged)
+    assert sum(reviewed) < whole * 2
+
+
 async def test_a_late_hold_of_a_full_budget_takes_no_part(process: Process) -> None:
     house = House(budgets=Budgets(limits={Scope.TENANT_DAY: Decimal("0.001")}))
     with pytest.raises(Exhausted):

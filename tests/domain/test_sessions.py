@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 from domain.billing import Line
 from domain.money import NANOS
 from domain.prices import Component, Origin, PriceKind, TimePrice
-from domain.sessions import (
-    Session,
-    Span,
-    allotted,
-    provisional,
-    provisional_wake,
-    shared_tail_s,
-    shares,
-    total,
-)
+from domain.provisional import provisional, provisional_wake, reviewed, shared_tail_s
+from domain.sessions import Session, Span, allotted, shares, total
 from tests.domain.logs import through_json
 
 START = 1_800_000_000.0
@@ -107,6 +99,32 @@ def test_nobody_has_to_pay_more_in_the_end_than_he_was_charged_till_then(
     over, spans, charged = played(together(requests, price.tail_s), price=price, cold_s=cold_s, wake=wake)
     paid = shares(over, spans, price)
     assert {name: sum(part.values()) <= charged[name] for name, part in paid.items()} == dict.fromkeys(paid, True)
+
+
+@given(
+    requests=histories, price=prices, cold_s=st.sampled_from([0.0, 25.5]), at=st.integers(1, 3000), wake=st.booleans()
+)
+def test_a_review_leaves_everybody_what_he_has_to_pay_in_the_end(
+    requests: list[tuple[int, int]], price: TimePrice, cold_s: float, at: int, *, wake: bool
+) -> None:
+    kept = together(requests, price.tail_s)
+    over, spans, _ = played(kept, price=price, cold_s=cold_s, wake=wake)
+    paid, now = shares(over, spans, price), START + at / 10
+    there = [span if span.ended and span.ended <= now else replace(span, ended=None) for span in spans]
+    known = [span for span in there if span.began <= now]
+    for record, part in reviewed(over, known, price, now).items():
+        assert sum(part.values()) >= sum(paid[record].values())
+
+
+def test_a_review_shares_what_ran_together() -> None:
+    going_on = session(cold_s=0.0, ends=START + 20).seen_ready(START)
+    spans = [span("a", 0, 20), span("b", 10, 20), span("c", 70, None)]
+    step = RATE // 10
+    assert reviewed(going_on, spans, PRICE, START + 79) == {}
+    assert reviewed(going_on, spans, PRICE, START + 80) == {
+        "a": {Line.GPU: 15 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE + step},
+        "b": {Line.GPU: 5 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE + step},
+    }
 
 
 @given(histories, st.sampled_from([0.0, 7.25]))
