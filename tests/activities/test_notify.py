@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from random import Random
 from typing import Any, cast
 
@@ -183,9 +184,7 @@ async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_tim
         await post.ended()
     notify, waiting = post.notify(), [notify_wire(each) for each in await post.open()]
     tries = [asyncio.ensure_future(notify(given)) for given in waiting]
-    while sum(each.done() for each in tries) < 2:
-        await asyncio.sleep(0)
-    busy = [each.result() for each in tries if each.done()]
+    busy = [await each for each in islice(asyncio.as_completed(tries), 2)]
     assert [each["outcome"] for each in busy] == ["busy", "busy"]
     assert all(BUSY_S / 2 <= each["delay_s"] <= BUSY_S * 1.5 for each in busy)
     gate.set()

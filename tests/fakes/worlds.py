@@ -138,7 +138,7 @@ class World[C: Clock = FakeClock]:
         traceparent: str = "",
         deadline_s: float = 1800,
         owner: Owner = OWNER,
-        **sampling: int,
+        max_output_tokens: int | None = None,
     ) -> Response:
         """Admit a turn as the API does; one thread for all."""
         asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
@@ -150,7 +150,7 @@ class World[C: Clock = FakeClock]:
             deadline_at=self.clock.now() + deadline_s,
             previous=previous,
             input_items=(asked.id,),
-            sampling=Sampling(**sampling),
+            sampling=Sampling(max_output_tokens=max_output_tokens),
             traceparent=traceparent,
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
