@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, OpenAIError
 
 from standins.cast import Options
 from standins.child import StartError
-from standins.demo.bill import BUDGET_USD
+from standins.demo.bill import environment_in
 from standins.demo.following import DemoError
 from standins.demo.gpu import TAIL_S, Gpu
 from standins.demo.screen import Screen, screen_here
@@ -48,7 +48,7 @@ def options_in(data: Path) -> Options:
         model=model_from(os.environ),
         cold=cold_from(os.environ) or START_S,
         gpu=("--tail", TAIL_S),
-        environment={"GANGLION_BUDGET_OWNER_DAY": str(BUDGET_USD)},
+        environment=environment_in(data),
         say=lambda line: print(f"  {line} ...", flush=True),
     )
 

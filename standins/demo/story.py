@@ -12,9 +12,9 @@ from decimal import Decimal
 from openai import AsyncOpenAI, AsyncStream, omit
 from openai.types.responses import Response, ResponseStreamEvent
 
-from standins.demo.bill import BUDGET_USD, Cost, budget_line, gpu_lines, turn_lines
+from standins.demo.bill import budget_lines, gpu_lines, sum_lines, sums, turn_lines
 from standins.demo.following import DemoError, Reading, check, events_of, resumed
-from standins.demo.gpu import TAIL_S, Gpu
+from standins.demo.gpu import Gpu
 from standins.demo.private import SOURCES, facts_in, rows_of, shown_rows, used_rows
 from standins.demo.screen import Screen, timeline_text
 from standins.demo.signing_in import TENANT, USER
@@ -26,6 +26,7 @@ LONG_ANSWER_TOKENS = 200
 PATIENCE_S = 30.0
 SLEEP_S = 60.0
 POLL_S = 0.05
+SWEEP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class Story:
         self.gpu = gpu
         self.screen = screen
         self.questions = QUESTIONS[stage.options.model]
-        self.costs: list[Cost] = []
+        self.asked: list[tuple[str, str]] = []
 
     async def tell(self) -> None:
         self.screen.title("1  A question, while the GPU is asleep")
@@ -93,7 +94,7 @@ class Story:
         await self.show_bill()
         self.screen.title("It all happened")
         self.screen.line(
-            "answers", f"{len(self.costs)} turns; {long.events} events across the crash, none lost or twice"
+            "answers", f"{len(self.asked)} turns; {long.events} events across the crash, none lost or twice"
         )
 
     async def ask_asleep(self, question: str) -> Turn:
@@ -141,15 +142,32 @@ class Story:
         self.screen.line("fact", f"{known}, and not in the answer without the rows" if known else nothing)
 
     async def show_bill(self) -> None:
-        """Shows what each turn cost, what the provider of the GPU asks for, and what is left of the budget."""
-        for line in turn_lines(self.costs):
+        """Shows what each turn cost and what for, what the provider of the GPU asks for, and the budget."""
+        reports = await self.final_reports()
+        for line in turn_lines([(question, each) for (question, _), each in zip(self.asked, reports, strict=True)]):
             self.screen.row(line)
-        for line in gpu_lines(self.gpu.name, await self.gpu.sessions(), TAIL_S):
-            self.screen.line("gpu", line)
-        usage = json_object(await self.client.get("/usage", cast_to=object)) or {}
-        spent = sum((Decimal(day["cost_usd"]) for day in usage["data"]), Decimal(0))
-        check("the turns are on the account", kept=spent > 0)
-        self.screen.line("spent", budget_line(spent, BUDGET_USD))
+        lines = sums(reports)
+        for line in sum_lines(lines):
+            self.screen.line("of it", line)
+        for line in gpu_lines(self.gpu.name, await self.gpu.sessions()):
+            self.screen.line("provider", line)
+        self.screen.line(
+            "books", f"${lines['gpu'] + lines['cold'] + lines['tail']} for the GPU, as the product counts it"
+        )
+        for line in budget_lines(reports[-1]["budgets"]):
+            self.screen.line("budget", line)
+        total = sum((Decimal(each["cost_usd"]) for each in reports), Decimal(0))
+        check("the lines of the bill are its total", kept=total == sum(lines.values(), Decimal(0)))
+
+    async def final_reports(self) -> list[Json]:
+        """Lets the product's timer close the session of the GPU, and reads each turn's account once it is final."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                await self.gpu.sweep(self.stage.base_url)
+                reports = [await self.report(response_id) for _, response_id in self.asked]
+                if all(each["bill"]["status"] == "final" for each in reports):
+                    return reports
+                await asyncio.sleep(SWEEP_S)
 
     def show_gpu(self, state: str, seconds: float) -> None:
         self.screen.line("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "asleep" else "quiet")
@@ -216,9 +234,7 @@ class Story:
         self.screen.line("steps", timeline_text(route["timeline"]))
         self.show_route(route)
         self.screen.line("tokens", f"{usage.input_tokens} in, {usage.output_tokens} out, for ${cost}")
-        self.costs.append(
-            Cost(question=question, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, usd=cost)
-        )
+        self.asked.append((question, final.id))
         return Turn(
             response_id=final.id,
             input_tokens=usage.input_tokens,
@@ -228,11 +244,14 @@ class Story:
             sources=route["sources"],
         )
 
+    async def report(self, response_id: str) -> Json:
+        return json_object(await self.client.get(f"/responses/{response_id}/route", cast_to=object)) or {}
+
     async def route_of(self, final: Response) -> Json:
         """Reads the route once its attempts are settled, which comes just behind the end of the stream."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                route = json_object(await self.client.get(f"/responses/{final.id}/route", cast_to=object)) or {}
+                route = await self.report(final.id)
                 if any(attempt["cost_usd"] for attempt in route["attempts"]):
                     return route
                 await asyncio.sleep(POLL_S)

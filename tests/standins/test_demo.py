@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
 
-from standins.demo.bill import Cost, budget_line, gpu_lines, turn_lines
+from standins.demo.bill import budget_lines, environment_in, gpu_lines, sum_lines, sums, turn_lines
 from standins.demo.following import DemoError, Reading
 from standins.demo.gpu import dollars_a_second
 from standins.demo.private import facts_in, rows_of, shown_rows, used_rows
@@ -128,14 +129,39 @@ def test_nobody_elses_rows_are_shown() -> None:
     assert set(rows_of("contoso", "bob")) == {"B-2001", "D-21"}
 
 
-def test_the_bill_tells_turns_sessions_and_the_budget() -> None:
-    cost = Cost(question="why?", input_tokens=7, output_tokens=3, usd=Decimal("0.0000012"))
-    assert list(turn_lines([cost])) == ["$0.000001200      7 in    3 out  why?"]
+def account(**usd: str) -> dict[str, Any]:
+    names = ("gpu", "cold", "tail", "tokens", "held", "store", "functions")
+    lines = {f"{name}_usd": usd.get(name, "0") for name in names}
+    total = sum((Decimal(amount) for amount in lines.values()), Decimal(0))
+    return {"bill": {"status": "final", **lines, "total_usd": f"{total:f}"}}
+
+
+def test_the_bill_tells_turns_lines_sessions_and_budgets() -> None:
+    reports = [account(gpu="0.0000012", store="0.0000001"), account(tail="0.25")]
+    assert list(turn_lines([("why?", reports[0])])) == ["$0.000001300  why?"]
+    told = list(sum_lines(sums(reports)))
+    assert told[0] == "$0.000001200  the GPU at work"
+    assert "$0.250000000  its idle tail, shared" in told
+    assert told[-1] == "$0.250001300  in all"
+    assert not [line for line in told if "held" in line]
     session = {"number": 1, "requests": 2, "billed_s": 16.0, "start_s": 5.0}
-    assert list(gpu_lines("laptop-gpu", [session], 10.0)) == [
+    assert list(gpu_lines("laptop-gpu", [session])) == [
         "session 1: 2 requests, 16.0 s (5.0 s the start, 10.0 s the tail), at $0.0003947 a second: $0.00631520"
     ]
-    assert budget_line(Decimal("0.5"), Decimal(5)) == "$0.500000000 of $5 a day: 10.00 %"
+    budgets = [
+        {"budget": "owner_day", "limit_usd": "5", "taken_usd": "0.5"},
+        {"budget": "tenant_day", "limit_usd": "0", "taken_usd": "0.5"},
+    ]
+    assert list(budget_lines(budgets)) == ["$0.500000000 of $5 (owner day): 10.00 %"]
+
+
+def test_the_demos_gpu_has_the_tail_of_its_stand_in_in_fleet_and_prices(tmp_path: Path) -> None:
+    given = environment_in(tmp_path)
+    fleet, prices = (tomllib.loads(Path(given[name]).read_text()) for name in ("GANGLION_FLEET", "GANGLION_PRICES"))
+    assert (
+        fleet["backends"]["laptop-gpu"]["cold"]["tail_s"] == fleet["backends"]["scripted-gpu"]["cold"]["tail_s"] == 10
+    )
+    assert prices["prices"]["cloud-run-l4"]["tail_s"] == 10
 
 
 def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
@@ -155,8 +181,9 @@ def test_it_all_happens_with_the_scripted_model(tmp_path: Path) -> None:
     assert "no start, no call for a credential" in printed
     assert '"36" stands in D-11' in printed
     assert "orders     A-1001  a telescope" in printed
-    assert "gpu      session 1" in printed
-    assert "of $5 a day" in printed
+    assert "provider session 1" in printed
+    assert "in all" in printed
+    assert "of $5 (owner day)" in printed
     assert "kill -9" in printed
     assert "without a gap" in printed
     assert "It all happened" in printed
