@@ -13,7 +13,8 @@ exec 9>.run/chromium.lock
 flock 9
 if ! find_chromium >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
-  said=$(apt-get -qq update 2>&1 && apt-get -qq install -y --no-install-recommends chromium 2>&1) ||
+  apt() { apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1; }
+  said=$(apt update && apt install -y --no-install-recommends chromium) ||
     fail "apt-get could not install it: $(tail -n 1 <<<"$said")"
 fi
 find_chromium || fail "installed, and still not found"

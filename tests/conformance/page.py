@@ -9,8 +9,10 @@ from tests.conformance.judges import ROOT
 PAGE: Final = ROOT / "docs" / "conformance.md"
 BEGINNING: Final = """# What the judges say
 
-Written by `make conform`, which asks each judge about a whole product with the scripted model (`tests/conformance`).
-The judges' own test suites run as their authors publish them; ids that they fix stand for objects made for the run.
+Written by `make conform`, which asks each judge about a whole product, with the scripted model where none is named
+(`tests/conformance`). The judges' own test suites run as their authors publish them; ids that they fix stand for
+objects made for the run. The kits run as they are published, in the versions that `tests/conformance/kits` locks. All
+of it is installed into `.run`; Chromium comes from Debian's packages where it is missing and may be installed.
 """
 NO_REASON: Final = "not explained"
 
@@ -52,13 +54,11 @@ def unexplained(verdict: Verdict, reasons: Mapping[str, str]) -> Sequence[str]:
 def write_section(text: str) -> None:
     """Put a section in place of the one with the same heading, or behind the others."""
     old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else BEGINNING
-    head, *parts = old.split("\n## ")
+    parts = old.split("\n## ")[1:]
     sections = {part.partition("\n")[0]: part for part in parts}
     fresh = text.removeprefix("## ")
     sections[fresh.partition("\n")[0]] = fresh
-    joined = "\n## ".join(
-        [head.rstrip("\n") + "\n", *(sections[name].rstrip("\n") + "\n" for name in sorted(sections))]
-    )
+    joined = "\n## ".join([BEGINNING, *(sections[name].rstrip("\n") + "\n" for name in sorted(sections))])
     PAGE.write_text(joined, encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ import { apiKey, baseURL, counted, model, tell } from "./telling.mjs";
 
 const port = Number(process.env.PAGE_PORT);
 const [listed, unlisted] = [`http://localhost:${port}`, `http://127.0.0.1:${port}`];
-const long = 400;
+const long = 1000;
 const types = { ".mjs": "text/javascript", ".js": "text/javascript", ".html": "text/html" };
 
 createServer(async (request, answer) => {
