@@ -23,7 +23,7 @@ from tests.devhost_campaigns.in_process import App, InlineStorage, InProcessWork
 from tests.devhost_campaigns.programs import Program, Raise, told
 
 ROOT = "p"
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 LIMITS = Limits(turns=3, activities=4, entities=2)
 
 

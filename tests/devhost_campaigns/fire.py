@@ -17,7 +17,7 @@ from tests.devhost_campaigns.in_process import APP
 from tests.devhost_campaigns.programs import Plainly, Program, Raise, fits, told
 
 AT_ONCE = 6
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 DURABLE = "/runtime/webhooks/durabletask"
 LONGEST_CALM_S = 0.8
 

@@ -28,6 +28,7 @@ def survive(folder: Path, random: Random, kills: int) -> None:
     print(f"{kills} kills {fire.counts}, {len(fire.callers.done)} orchestrations ended once and right")  # noqa: T201 - the figure of the campaign
 
 
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_by_a_few_kills(tmp_path: Path, random: Random) -> None:
     survive(tmp_path, random, 2)
 

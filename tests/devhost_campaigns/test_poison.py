@@ -197,11 +197,12 @@ def host(tmp_path: Path) -> Iterator[RunningHost]:
     host.stop()
 
 
+@pytest.mark.timeout(600)
 def test_work_that_takes_its_worker_along_ends_and_the_rest_goes_on(host: RunningHost) -> None:
     with host.client() as client:
         durable = Durable(http=client)
-        output = durable.wait(durable.start("asks"), 60)["output"]
-        dead = durable.wait(durable.start("dies"), 60)
+        output = durable.wait(durable.start("asks"), 300)["output"]
+        dead = durable.wait(durable.start("dies"), 300)
         assert client.get("/admin/host/status").json()["redeliveries"] == {}
     lost = "its worker was lost 2 times while it ran"
     assert output[0] == lost

@@ -62,6 +62,7 @@ def check(found: Instance, plainly: Plainly, status: Status, results: Any) -> No
 STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st.integers(0, 6)}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.flaky(reruns=0)
 @seed(int(SEED))
 @settings(max_examples=QUICK, **OPTIONS)
