@@ -9,6 +9,7 @@ from devhost.beginning import Beginning, begin
 from devhost.engine.database import DatabaseVersionError
 from devhost.engine.lock import DatabaseInUseError
 from devhost.http.routes import BadRouteError
+from devhost.keys import FOLDER
 from devhost.settings import Options, SettingsError
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
@@ -31,7 +32,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
     return Options(
         app=app,
         port=arguments.port,
-        database=arguments.db or app / ".devhost" / "hub.db",
+        database=arguments.db or app / FOLDER / "hub.db",
         state=arguments.state,
         auth=arguments.enable_auth,
         listener=arguments.listener,

@@ -13,6 +13,7 @@ from pathlib import Path
 from devhost.settings import SettingsError, read_json
 
 SIZE = 40
+FOLDER = ".devhost"
 
 
 class Level(StrEnum):
@@ -84,10 +85,18 @@ def written(keys: Keys, folder: Path) -> str:
     return name
 
 
+def keep_to_itself(folder: Path) -> None:
+    """What a host keeps in an app's own folder belongs in no repository."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if folder.name == FOLDER and not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+
+
 def keys_of_host(path: Path) -> Keys:
     """The keys of this folder, made at the first start. Raises SettingsError."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        keep_to_itself(path.parent)
         name = written(Keys(master=new_key(), host=new_key(), durable=new_key()), path.parent)
         try:
             os.link(name, path)

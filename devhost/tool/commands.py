@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from devhost.console import show
-from devhost.keys import keys_path, read_keys
+from devhost.keys import FOLDER, keys_path, read_keys
 from devhost.tool.reaching import File, NotReachableError, Question, reach
 from devhost.tool.recording import recording_of, recording_to_json
 from devhost.tool.tables import history_table, instance_text, instances_table, table
@@ -80,7 +80,7 @@ def rendered(command: str, reply: Any, *, colour: bool) -> str:
 
 def perform(arguments: argparse.Namespace) -> int:
     """Returns the exit code: 0, or 1 when the host refuses."""
-    path: Path = arguments.db or arguments.app / ".devhost" / "hub.db"
+    path: Path = arguments.db or arguments.app / FOLDER / "hub.db"
     try:
         if arguments.command == "keys":
             return show_keys(path, as_json=arguments.json)

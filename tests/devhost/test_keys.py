@@ -95,6 +95,13 @@ def test_the_keys_stay_and_are_for_their_owner_only(tmp_path: Path) -> None:
     assert with_functions(path, more, ["f"]) is more
 
 
+def test_what_lies_in_an_apps_own_folder_is_kept_out_of_its_repository(tmp_path: Path) -> None:
+    keys_of_host(tmp_path / ".devhost" / "keys.json")
+    assert (tmp_path / ".devhost" / ".gitignore").read_text(encoding="utf-8") == "*\n"
+    keys_of_host(tmp_path / "keys.json")
+    assert not (tmp_path / ".gitignore").exists()
+
+
 def test_a_key_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text("{}", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"keys\.json"):
