@@ -57,7 +57,7 @@ class Waking:
         held_until = woken.waking.until if woken.must_hold(backend) else None
         proof = self.begun(self.proven(backend, by))
         paid = self.begun(self.paid(backend, by, owner, woken, proof))
-        hold = self.begun(self.hold(backend, by, paid, held_until=held_until))
+        hold = self.begun(self.hold(backend, by, owner, paid, held_until=held_until))
         if wait:
             await asyncio.wait({proof}, timeout=PROOF_S)
             await asyncio.wait({hold}, timeout=backend.cold.wake_hold_s)
@@ -90,7 +90,9 @@ class Waking:
         await self.beliefs.given_up(backend, by)
         return False
 
-    async def hold(self, backend: Backend, by: str, paid: asyncio.Task[bool], *, held_until: float | None) -> None:
+    async def hold(
+        self, backend: Backend, by: str, owner: Owner, paid: asyncio.Task[bool], *, held_until: float | None
+    ) -> None:
         """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
         decided_at = self.clock.now()
         if not await paid:
@@ -98,7 +100,7 @@ class Waking:
         if self.clock.now() - decided_at > AT_ONCE_S:
             await self.beliefs.sent_late(backend, by)
         until = held_until or self.clock.now() + backend.cold.wake_hold_s
-        request = asyncio.create_task(self.knock(backend, by))
+        request = asyncio.create_task(self.knock(backend, by, owner))
         try:
             while not request.done() and (left_s := until - self.clock.now()) > 0:
                 await asyncio.wait({request}, timeout=min(left_s, BEAT_S))
@@ -111,19 +113,21 @@ class Waking:
             count_wake(backend, WakeOutcome.HELD)
             await self.beliefs.held(backend, by, held_until=None)
 
-    async def knock(self, backend: Backend, by: str) -> None:
+    async def knock(self, backend: Backend, by: str, owner: Owner) -> None:
         asked_at = self.clock.now()
         try:
             await self.clients[backend.name].knock()
         except BackendError as error:
-            await self.unanswered(backend, by, error.failure)
+            if await self.unanswered(backend, by, error.failure) in NOTHING_STARTED:
+                with suppress(Retryable):
+                    await self.sessions.refused(backend, owner, by)
             return
         with suppress(Retryable):
             await self.sessions.ready(backend, self.clock.now())
         await self.beliefs.opened(backend, asked_at=asked_at)
         count_wake(backend, WakeOutcome.UP)
 
-    async def unanswered(self, backend: Backend, by: str, failure: Failure) -> None:
+    async def unanswered(self, backend: Backend, by: str, failure: Failure) -> WakeOutcome:
         """Learn from a request that was not let in: it is starting, unless it refused or was never asked."""
         diagnosis = diagnose(failure, backend.signatures, now=self.clock.now())
         outcome = outcome_of(failure, diagnosis)
@@ -133,6 +137,7 @@ class Waking:
             await self.beliefs.not_woken(backend, diagnosis, by)
         else:
             await self.beliefs.held(backend, by, held_until=None)
+        return outcome
 
 
 def outcome_of(failure: Failure, diagnosis: Diagnosis) -> WakeOutcome:

@@ -186,6 +186,15 @@ class Sessions:
             return False
         return True
 
+    async def refused(self, backend: Backend, owner: Owner, response_id: str) -> None:
+        """Charge nothing for a wake that the backend refused: no machine lived for it."""
+        session = (await self.current(backend)).session
+        wake = self.ledger.wake_record(owner, response_id, backend)
+        if self.price(backend) is None or session is None or session.waker != wake.id:
+            return
+        await self.ledger.post(owner, wake.id, named(backend.name, session.id), Share(lines={}, final=True))
+        await self.taken_back(backend, session.id, wake.id)
+
     async def taken_back(self, backend: Backend, session: str, record: str) -> None:
         """Let a wake that was never sent be none."""
 

@@ -84,6 +84,21 @@ def test_what_passes_costs_a_turn_a_wait_and_no_more(
     in_no_time(story())
 
 
+@pytest.mark.parametrize("failure", [REFUSED, UNREACHABLE, UNBELIEVED])
+def test_a_wake_that_started_nothing_costs_nothing(failure: Failure) -> None:
+    async def story() -> None:
+        plant = plant_of(60.0, until_s=10_000, failure=failure)
+        response = await plant.world.admit("hello")
+        await plant.play([response])
+        records = await plant.world.ledger.records(response.owner, response.id)
+        assert [each.cost for each in records if each.cost] == []
+        reservation = await plant.world.ledger.reservation(response.owner, response.id)
+        assert reservation
+        assert reservation.cost == 0
+
+    in_no_time(story())
+
+
 def test_of_fifty_turns_that_wait_all_are_told_and_few_ask() -> None:
     async def story() -> None:
         plant = plant_of(60.0, until_s=10_000, failure=REFUSED)
