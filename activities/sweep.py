@@ -82,14 +82,16 @@ class Sweep:
             )
 
     async def close(self, owner: Owner, held: Reservation, orchestrations: Orchestrations) -> None:
-        """Release what is held for a response that never came to be; settle one that has ended."""
+        """Release what is held for a response that never came to be; settle one that has ended, or was deleted."""
         try:
-            response = await self.turns.read(owner, held.response)
+            over = (await self.turns.read(owner, held.response)).status.terminal
         except NotFound:
-            await self.ledger.release(owner.tenant, held.response)
-            return
-        if response.status.terminal and not await orchestrations.alive(response.id):
-            await self.ledger.settle(owner, response.id)
+            over = True
+            if not await self.ledger.attempts(owner, held.response):
+                await self.ledger.release(owner.tenant, held.response)
+                return
+        if over and not await orchestrations.alive(held.response):
+            await self.ledger.settle(owner, held.response)
 
     async def close_attempt(self, owner: Owner, attempt: Attempt, orchestrations: Orchestrations) -> None:
         try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from activities.sweep import Patience, Sweep
 from clients.ledger import money_key
+from clients.retention import Retention
 from clients.store import Container, Document, Found, Key
 from domain.budgets import HELD, TAKEN
 from domain.errors import NotFound, Unavailable
@@ -92,6 +93,12 @@ async def ended_unsettled(world: World) -> str:
     return response_id
 
 
+async def deleted_unsettled(world: World) -> str:
+    response_id = await lost_in_progress(world)
+    await Retention(world.store, world.turns, world.clock).delete_response(OWNER, response_id)
+    return response_id
+
+
 async def cancelled_before_it_began(world: World) -> str:
     response = await world.admit("hello")
     await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
@@ -143,6 +150,7 @@ LEFTOVERS: Mapping[Leaving, Cleared] = {
     never_started: Cleared(Status.COMPLETED, SETTLED, Decimal("0.000013")),
     lost_in_progress: Cleared(Status.FAILED, SETTLED, Decimal("0.002")),
     ended_unsettled: Cleared(Status.CANCELLED, SETTLED, Decimal("0.002")),
+    deleted_unsettled: Cleared(None, SETTLED, Decimal("0.002")),
     cancelled_before_it_began: Cleared(Status.CANCELLED, SETTLED, Decimal(0)),
 }
 
