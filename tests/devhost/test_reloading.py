@@ -21,11 +21,13 @@ def watched(folder: Path) -> RunningHost:
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """Both of its processes end when the first is asked to."""
     host = watched(tmp_path_factory.mktemp("reloading"))
     try:
         yield host
     finally:
-        host.stop()
+        child, code = host.state["host_pid"], host.stop()
+    assert (code, is_alive(child)) == (0, False)
 
 
 def change(host: RunningHost, word: str, before: str = "") -> None:
@@ -60,13 +62,6 @@ def test_an_app_that_is_broken_meanwhile_is_waited_for(host: RunningHost) -> Non
         assert "ZeroDivisionError" in host.log
         change(host, "mended")
         assert answer(client) == "mended"
-
-
-def test_both_processes_end_when_they_are_asked_to(tmp_path: Path) -> None:
-    host = watched(tmp_path)
-    child = host.state["host_pid"]
-    assert host.stop() == 0
-    assert not is_alive(child)
 
 
 def test_a_host_ends_with_the_process_that_watches(tmp_path: Path) -> None:
