@@ -82,7 +82,7 @@ class Answering:
         if call.max_output_tokens <= 0:
             return await done(task, showing, End(reason="length", usage=None), meter)
         await self.clients[task.backend.name].prove()
-        meter.asked_at = self.clock.now()
+        meter.asked_at, meter.sent = self.clock.now(), True
         until = self.until(task, meter)
         async with Intake(self.clients[task.backend.name], call, self.clock) as intake:
             while (now := self.clock.now()) < until:

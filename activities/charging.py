@@ -53,7 +53,7 @@ class Charging:
 
     async def close(self, task: Task, opened: Opened, meter: Meter, outcome: Outcome) -> None:
         closed, entry = meter.closed(outcome.result, outcome.message), opened.entry
-        if entry and task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said:
+        if entry and started_nothing(task, meter, outcome):
             await self.sessions.give_up(task.backend, entry)
             closed = replace(closed, cost=Decimal(0), lines={})
         elif entry:
@@ -70,6 +70,13 @@ class Charging:
             ended = closed.ended_at or record.started_at
             closed = replace(closed, shares=await self.sessions.leave(task.backend, entry, ended=ended))
         await self.ledger.close_attempt(task.owner, closed)
+
+
+def started_nothing(task: Task, meter: Meter, outcome: Outcome) -> bool:
+    """Tell whether a run was refused at the door of a machine that may not live, or never came to it."""
+    if not meter.sent:
+        return meter.record.deliveries == 1
+    return task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said
 
 
 def ended_at(meter: Meter, closed: Attempt, outcome: Outcome) -> float:

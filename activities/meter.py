@@ -16,7 +16,8 @@ class Meter:
     """Measures one run of one attempt. `record` is the attempt as the ledger opened it, `earlier` what runs showed that
     died before this one: they were billed too.
 
-    `opened_at` is when a backend that was not believed to be up let the request in.
+    `sent` tells whether the backend was asked, and not only for the proof of who we are. `opened_at` is when a backend
+    that was not believed to be up let the request in.
     """
 
     def __init__(self, clock: Clock, *, price: Price, record: Attempt, earlier: Sequence[Slot] = ()) -> None:
@@ -25,6 +26,7 @@ class Meter:
         self.price = price
         self.record = record
         self.asked_at = clock.now()
+        self.sent = False
         self.opened_at: float | None = None
         self.first_token_at: float | None = None
         self.heard_at: float | None = None

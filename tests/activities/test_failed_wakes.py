@@ -84,10 +84,11 @@ def test_what_passes_costs_a_turn_a_wait_and_no_more(
     in_no_time(story())
 
 
+@pytest.mark.parametrize("start_s", STARTS)
 @pytest.mark.parametrize("failure", [REFUSED, UNREACHABLE, UNBELIEVED])
-def test_a_wake_that_started_nothing_costs_nothing(failure: Failure) -> None:
+def test_what_started_nothing_costs_nothing(failure: Failure, start_s: float) -> None:
     async def story() -> None:
-        plant = plant_of(60.0, until_s=10_000, failure=failure)
+        plant = plant_of(start_s, until_s=10_000, failure=failure)
         response = await plant.world.admit("hello")
         await plant.play([response])
         records = await plant.world.ledger.records(response.owner, response.id)
