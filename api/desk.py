@@ -6,6 +6,7 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
 
+from api.accounting import Accounting
 from api.admission import Admission, read_try
 from api.authentication import Authenticator, owner_of
 from api.bodies import read_body, read_object
@@ -26,6 +27,7 @@ class Desk:
     authenticator: Authenticator
     admission: Admission
     tail: Tail
+    accounting: Accounting
     open_orchestrations: OpenOrchestrations
     body_limit: int
     sync_wait_s: float
@@ -42,7 +44,11 @@ class Desk:
         self, request: Request, owner: Owner, asked: Asked, *, told: Mapping[str, Any], client: Any
     ) -> Turn:
         """Let a turn in and start it; `told` is what makes a repeated request the same one."""
-        return await self.admission.admit(owner, asked, read_try(request, told), self.open_orchestrations(client))
+        visit = self.accounting.visit()
+        with visit.metered():
+            turn = await self.admission.admit(owner, asked, read_try(request, told), self.open_orchestrations(client))
+        self.accounting.let_in(turn.id, visit)
+        return turn
 
     async def ended(self, turn: Turn) -> Transcript:
         """Return the turn's log when it has ended, or as it is when a call has been held for long.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from api.accounting import Accounting
 from api.admission import Admission
 from api.authentication import Authenticator
 from api.chat import ChatCompletions
@@ -187,16 +188,24 @@ def retention(ports: Ports) -> Retention:
     return Retention(ports.store, ports.turns, ports.clock)
 
 
-def tail_of(ports: Ports) -> Tail:
+def tail_of(ports: Ports, accounting: Accounting) -> Tail:
     """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
-    return Tail(ports.turns, ports.clock, stream_s=ports.settings.stream_s, look_s=ports.settings.flush_s / 2)
+    return Tail(
+        ports.turns,
+        ports.clock,
+        stream_s=ports.settings.stream_s,
+        look_s=ports.settings.flush_s / 2,
+        accounting=accounting,
+    )
 
 
 def desk(ports: Ports) -> Desk:
+    accounting = Accounting(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
     return Desk(
         authenticator=ports.authenticator,
         admission=admission(ports),
-        tail=tail_of(ports),
+        tail=tail_of(ports, accounting),
+        accounting=accounting,
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from api.accounting import Accounting, Visit
 from api.events import DONE, KEEP_ALIVE
 from clients.clock import Clock
 from clients.turns import Turns, no_response
@@ -45,7 +46,16 @@ class Tail:
     `look_s` is how soon after a slot the next is looked for, unless its writer tells; every look costs.
     """
 
-    def __init__(self, turns: Turns, clock: Clock, *, stream_s: float, look_s: float = SHORTEST_WAIT_S) -> None:
+    def __init__(
+        self,
+        turns: Turns,
+        clock: Clock,
+        *,
+        stream_s: float,
+        look_s: float = SHORTEST_WAIT_S,
+        accounting: Accounting | None = None,
+    ) -> None:
+        self.accounting = accounting
         self.turns = turns
         self.clock = clock
         self.stream_s = stream_s
@@ -83,12 +93,23 @@ class Tail:
         return log
 
     async def follow(self, response: Response) -> AsyncGenerator[News]:
-        """Give the log as it grows, to its end; looks rarely while nothing happens, and at once when told."""
+        """Give the log as it grows, to its end, on the turn's bill."""
+        visit = self.accounting.visit(response.id) if self.accounting else Visit(began=self.clock.now())
+        try:
+            async with aclosing(self.growing(response, visit)) as news:
+                async for each in news:
+                    yield each
+        finally:
+            if self.accounting:
+                self.accounting.ended(response, visit)
+
+    async def growing(self, response: Response, visit: Visit) -> AsyncGenerator[News]:
+        """Look rarely while nothing happens, and at once when told."""
         log, wait_s, late = Transcript(), self.look_s, False
         with self.turns.following(response.id) as told:
             while True:
                 given = told.take(log.next_slot)
-                slots = given or await self.fresh(response, log, late=late)
+                slots = given or await self.fresh(response, log, visit, late=late)
                 news = news_of(slots, log)
                 yield news
                 log = news.log
@@ -105,14 +126,15 @@ class Tail:
             return TOLD_WAIT_S
         return self.look_s if found else min(last_s * GROWTH, LONGEST_WAIT_S)
 
-    async def fresh(self, response: Response, log: Transcript, *, late: bool) -> Sequence[Slot]:
+    async def fresh(self, response: Response, log: Transcript, visit: Visit, *, late: bool) -> Sequence[Slot]:
         """Return the slots after the log, or the next one alone; a store that does not answer is asked again later.
 
         Raises NoResponse where the response was deleted while its log was read.
         """
         look = self.turns.slots if late or not log.next_slot else self.turns.next_slot
         try:
-            slots = await look(response.owner, response.id, after=log.next_slot - 1)
+            with visit.metered():
+                slots = await look(response.owner, response.id, after=log.next_slot - 1)
         except Retryable:
             return ()
         if any(slot.writer == EMPTIED_BY for slot in slots):

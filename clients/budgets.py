@@ -122,7 +122,7 @@ class BudgetBook:
         await self.count(key, write, adds, row, newly_used(before, after))
 
     async def count(
-        self, key: Key, write: Create | Replace, adds: Sequence[Add], row: Row, used: Mapping[str, int]
+        self, key: Key, write: Create | Replace | Add, adds: Sequence[Add], row: Row, used: Mapping[str, int]
     ) -> None:
         """Write a document, and in its batch add to counters and to a row of usage; Conflict is the document's."""
         changes = [each for each in (*adds, Add(id=row.id, amounts=used)) if any(each.amounts.values())]
@@ -134,6 +134,10 @@ class BudgetBook:
                 if error.identifier not in missing:
                     raise
                 await self.begin(key, error.identifier, missing.pop(error.identifier))
+
+    async def add(self, key: Key, document: str, row: Row, used: Mapping[str, int]) -> None:
+        """Add the same to a document and to a row of usage; Conflict says that there is no such document."""
+        await self.count(key, Add(id=document, amounts=used), (), row, used)
 
     async def standing(self, owner: Owner, response: str) -> Sequence[tuple[Counter, int]]:
         """Return every budget that has a limit, with what is taken of it, in nano-dollars."""

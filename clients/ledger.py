@@ -31,7 +31,8 @@ from domain.money import (
 )
 from domain.overheads import Overhead
 from domain.owners import Owner
-from domain.usage import overhead_counts, row_of_overhead
+from domain.turns import Response
+from domain.usage import overhead_counts, overhead_row
 
 
 def money_key(tenant: str) -> Key:
@@ -173,12 +174,19 @@ class Ledger:
             if held.status is ReservationStatus.SETTLED:
                 return held.cost or Decimal(0)
             settled = held.settled(cost=cost, at=self.clock.now(), overhead=overhead)
-            row = row_of_overhead(held, conversation=next((each.conversation for each in attempts), ""))
+            row = overhead_row(held.subject, held.at, next((each.conversation for each in attempts), ""))
             write = Replace(id=held.id, body=settled.to_document(), etag=found.etag)
             with suppress(Conflict):
                 await self.book.count(key, write, (), row, overhead_counts(overhead))
                 return cost
         return cost
+
+    async def add_overhead(self, response: Response, overhead: Overhead) -> None:
+        """Add what the store and the functions cost to answer a request about a turn; for what has a reservation."""
+        counts = overhead_counts(overhead)
+        if any(counts.values()):
+            row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
+            await self.book.add(money_key(response.owner.tenant), reservation_id(response.id), row, counts)
 
     async def closed_records(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
         """Return what a turn pays backends for, nothing of it open any more."""

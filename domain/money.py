@@ -35,7 +35,8 @@ class ReservationStatus(StrEnum):
 class Reservation:
     """The worst case of a turn's cost, held from before the turn exists until it is settled. One per response.
 
-    `cost` is what its attempts cost when it was settled, `overhead` what the store and the functions did.
+    `cost` is what its attempts cost when it was settled, `overhead` what the store and the functions did, stored in
+    whole nano-dollars: what it costs to answer requests about the turn is added to it at any time.
     """
 
     response: str
@@ -52,7 +53,8 @@ class Reservation:
         return reservation_id(self.response)
 
     def settled(self, *, cost: Decimal, at: float, overhead: Overhead = NO_OVERHEAD) -> "Reservation":
-        return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at, overhead=overhead)
+        known = self.overhead.plus(overhead)
+        return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at, overhead=known)
 
     def released(self, *, at: float) -> "Reservation":
         return replace(self, status=ReservationStatus.RELEASED, cost=Decimal(0), closed_at=at)
@@ -68,8 +70,8 @@ class Reservation:
             "amount": str(self.amount),
             "cost": None if self.cost is None else str(self.cost),
             "closed_at": self.closed_at,
-            "store": str(self.overhead.store),
-            "functions": str(self.overhead.functions),
+            "store": nanos(self.overhead.store),
+            "functions": nanos(self.overhead.functions),
         }
 
     @classmethod
@@ -83,8 +85,8 @@ class Reservation:
             cost=None if body["cost"] is None else Decimal(body["cost"]),
             closed_at=body["closed_at"],
             overhead=Overhead(
-                store=Decimal(body.get("store", 0)),
-                functions=Decimal(body.get("functions", 0)),
+                store=Decimal(body.get("store", 0)) / NANOS,
+                functions=Decimal(body.get("functions", 0)) / NANOS,
             ),
         )
 

@@ -64,6 +64,9 @@ class Overhead:
     store: Decimal = NOTHING
     functions: Decimal = NOTHING
 
+    def plus(self, other: "Overhead") -> "Overhead":
+        return Overhead(store=self.store + other.store, functions=self.functions + other.functions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadPrices:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from domain.log import Usage
-from domain.money import Attempt, AttemptStatus, Reservation, nanos
+from domain.money import Attempt, AttemptStatus, nanos
 from domain.overheads import Overhead
 
 DIMENSIONS: Final = ("day", "owner", "conversation", "model", "backend")
@@ -68,9 +68,9 @@ def row_of(attempt: Attempt) -> Row:
     )
 
 
-def row_of_overhead(held: Reservation, conversation: str) -> Row:
-    """Return the row that counts what a turn cost beside its backends, on the day on which it was admitted."""
-    place = {"day": day_of(held.at), "owner": held.subject, "conversation": conversation, "model": "", "backend": ""}
+def overhead_row(subject: str, at: float, conversation: str) -> Row:
+    """Return the row that counts what a turn cost beside its backends, by when it was admitted."""
+    place = {"day": day_of(at), "owner": subject, "conversation": conversation, "model": "", "backend": ""}
     return Row(place=place)
 
 

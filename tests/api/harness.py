@@ -18,6 +18,7 @@ from clients.limits import TurnLimits
 from clients.store import Store
 from domain import turns as domain_turns
 from domain.errors import Unauthenticated
+from domain.overheads import OverheadPrices
 from domain.owners import Owner
 from settings import Settings, read_settings
 from tests.fakes.backends import FakeBackend, says
@@ -98,6 +99,7 @@ class Api:
     world: World
     orchestrations: RunningOrchestrations
     settings: Settings
+    overheads: OverheadPrices = field(default_factory=OverheadPrices)
     http: httpx.AsyncClient = field(init=False)
     limits: TurnLimits = field(init=False)
 
@@ -124,6 +126,7 @@ class Api:
             prices={PRICE.name: PRICE},
             authenticator=FakeAuthenticator(),
             open_orchestrations=lambda _client: self.orchestrations,
+            overheads=self.overheads,
         )
 
     def mounted(self, route: HttpRoute) -> Route:
@@ -146,14 +149,21 @@ class Api:
         return {row.document.body["kind"] for rows in store.partitions.values() for row in rows.values()}
 
 
-def api(*answers: FakeBackend, store: Store | None = None, clock: FakeClock | None = None, **changes: Any) -> Api:
+def api(
+    *answers: FakeBackend,
+    store: Store | None = None,
+    clock: FakeClock | None = None,
+    overheads: OverheadPrices | None = None,
+    **changes: Any,
+) -> Api:
     """Return an API whose backends, main and spare, answer as told; `changes` are of the settings."""
     at = clock or FakeClock()
     fakes = answers or (FakeBackend(says(ANSWER)),)
     backends = {name: (backend(name), fake) for name, fake in zip(("main", "spare"), fakes, strict=False)}
     world = World(store=store or MemoryStore(at), clock=at, backends=backends)
     settings = replace(SETTINGS, **changes)
-    return Api(world=world, orchestrations=RunningOrchestrations(world), settings=settings)
+    prices = overheads or OverheadPrices()
+    return Api(world=world, orchestrations=RunningOrchestrations(world), settings=settings, overheads=prices)
 
 
 def events_of(stream: str) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ texts = st.text(max_size=20)
 numbers = st.integers(0, 2**53)
 moments = st.floats(0, 1e10)
 amounts = st.decimals(0, 9_000_000, allow_nan=False, allow_infinity=False, places=12)
+nano_amounts = st.decimals(0, 9_000, allow_nan=False, allow_infinity=False, places=9)
 terminal = st.sampled_from([status for status in Status if status.terminal])
 usages = st.builds(Usage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers)
 endings = st.builds(Ending, status=terminal, at=moments, code=texts, message=texts, usage=st.none() | usages)
@@ -102,7 +103,7 @@ reservations = st.builds(
     status=st.sampled_from(ReservationStatus),
     cost=st.none() | amounts,
     closed_at=st.none() | moments,
-    overhead=st.builds(Overhead, store=amounts, functions=amounts),
+    overhead=st.builds(Overhead, store=nano_amounts, functions=nano_amounts),
 )
 attempts = st.builds(
     Attempt,

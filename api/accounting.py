@@ -1,0 +1,69 @@
+"""What did it cost to answer a request about a turn, and where does that go?
+
+A request that asks for a turn or follows one is a function that runs for as long: it goes on the turn's bill when it
+has ended, beside the answer. What a process had to write down when it died is lost.
+"""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from clients.charges import Charge, metered
+from clients.clock import Clock
+from clients.ledger import Ledger
+from domain.errors import GanglionError
+from domain.overheads import LEAST_EXECUTION_S, OverheadPrices, Spent
+from domain.turns import Response
+
+MOST_ADMITTED = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """One request, in seconds since the epoch and in request units."""
+
+    began: float
+    units: float = 0.0
+
+    @contextmanager
+    def metered(self) -> Generator[Charge]:
+        """Count what the store charges inside; nothing is to be yielded to others in between."""
+        with metered() as charge:
+            try:
+                yield charge
+            finally:
+                self.units += charge.units
+
+
+@dataclass(slots=True, kw_only=True)
+class Accounting:
+    """Writes down what requests cost. `admitted` are visits that have let a turn in and go on to follow it."""
+
+    ledger: Ledger
+    prices: OverheadPrices
+    clock: Clock
+    admitted: dict[str, Visit] = field(default_factory=dict[str, Visit])
+    writing: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def visit(self, response_id: str = "") -> Visit:
+        """Return the visit that let a turn in and has not been followed yet, else one that begins now."""
+        return self.admitted.pop(response_id, None) or Visit(began=self.clock.now())
+
+    def let_in(self, response_id: str, visit: Visit) -> None:
+        """Remember a visit until its turn is followed; one that never is, as its caller is gone, is forgotten."""
+        self.admitted[response_id] = visit
+        if len(self.admitted) > MOST_ADMITTED:
+            self.admitted.pop(next(iter(self.admitted)))
+
+    def ended(self, response: Response, visit: Visit) -> None:
+        """Put a visit that has ended on the turn's bill, without keeping anybody waiting."""
+        seconds = max(LEAST_EXECUTION_S, self.clock.now() - visit.began)
+        spent = Spent(units=round(visit.units, 2), seconds=round(seconds, 3), executions=1)
+        task = asyncio.create_task(self.write(response, spent))
+        self.writing.add(task)
+        task.add_done_callback(self.writing.discard)
+
+    async def write(self, response: Response, spent: Spent) -> None:
+        with suppress(GanglionError):
+            await self.ledger.add_overhead(response, self.prices.cost(spent))
