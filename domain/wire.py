@@ -164,10 +164,6 @@ class FinishedWire(TypedDict):
     status: str
 
 
-class SettledWire(TypedDict):
-    """What the turn cost, a decimal string of dollars."""
-
-    cost: str
 class StepSpentWire(TypedDict):
     """What one step has spent: request units of the store, and seconds. Every step's result may have it as `spent`."""
 
@@ -185,6 +181,10 @@ class SettleWire(TurnWire):
     spent: NotRequired[SpentWire]
 
 
+class SettledWire(TypedDict):
+    """What the turn cost, a decimal string of dollars."""
+
+    cost: str
 
 
 class RespondedWire(TypedDict):
