@@ -11,6 +11,7 @@ from devhost.engine.database import StorageThread
 from devhost.engine.store import Store
 
 SUSPECT = 2
+LONGEST_WAIT_S = 30.0
 COUNT = "INSERT INTO losses (id, count) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1 RETURNING count"
 
 
@@ -25,15 +26,24 @@ class Losses:
     storage: StorageThread
     counts: dict[str, int] = field(default_factory=dict[str, int])
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    patience_s: float = LONGEST_WAIT_S
 
     @contextlib.asynccontextmanager
     async def apart(self, id_: str) -> AsyncGenerator[None]:
         """What was lost twice in a row runs alone among its like: none is blamed for its neighbour any more."""
-        if self.counts.get(id_, 0) < SUSPECT:
+        held = self.counts.get(id_, 0) >= SUSPECT and await self.hold()
+        try:
             yield
-        else:
-            async with self.alone:
-                yield
+        finally:
+            if held:
+                self.alone.release()
+
+    async def hold(self) -> bool:
+        """Nobody waits for long: who runs alone may last, or wait himself for what is to come."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.patience_s):
+                return await self.alone.acquire()
+        return False
 
     async def recover(self) -> None:
         self.counts.update(await self.storage.run(self.read))

@@ -12,6 +12,7 @@ import pytest
 from devhost.engine.database import connect, fail, settle
 from devhost.engine.engine import Engine
 from devhost.engine.events import Kind
+from devhost.engine.losses import Losses
 from devhost.engine.model import (
     Batch,
     BatchOutcome,
@@ -143,6 +144,15 @@ async def test_nobody_is_blamed_for_ever_for_his_neighbour(tmp_path: Path) -> No
     async with engine_on(tmp_path / "hub.db", executor, Limits(turns=5, activities=5, redeliveries=2)) as engine:
         await engine.start(start("beside_a_killer"))
         assert (await ended(engine)).output == "[1, 2, 3] without [0]"
+
+
+async def test_what_runs_alone_keeps_nobody_waiting_for_ever(tmp_path: Path) -> None:
+    async with engine_on(tmp_path / "hub.db", poisonous()) as engine:
+        counts = {"first": 2, "second": 2, "new": 1}
+        losses = Losses(store=engine.store, storage=engine.storage, counts=counts, patience_s=0.01)
+        async with losses.apart("first"), losses.apart("new"), losses.apart("second"):
+            assert losses.alone.locked()
+        assert not losses.alone.locked()
 
 
 async def test_what_waited_when_a_host_died_was_not_lost(tmp_path: Path) -> None:
