@@ -38,6 +38,10 @@ RATE = 50
 SHORT = 10
 CALLS = 100
 UNITS_LIMIT = 700
+BUDGETS = {
+    f"GANGLION_BUDGET_{scope}": "1000"
+    for scope in ("RESPONSE", "OWNER_DAY", "OWNER_MONTH", "TENANT_DAY", "TENANT_MONTH")
+}
 READERS = ("beside", "apart")
 KINDS = {"GET": "point read", "PATCH": "patch", "POST": "create or batch"}
 
@@ -146,7 +150,7 @@ def main(seconds: int = SECONDS) -> None:
         print(f"\nThe reader is {readers}.\n")
         with tempfile.TemporaryDirectory() as folder:
             app = folder_of_app(Path(folder) / "app", 1)
-            environment = {"GANGLION_TELEMETRY": "none", "BENCH_READERS": readers}
+            environment = {**BUDGETS, "GANGLION_TELEMETRY": "none", "BENCH_READERS": readers}
             data = Path(folder) / "data"
             options = Options(data=data, app=app, store=COSMOS, rate=RATE, environment=environment)
             units = max(units, figures(options, seconds))
