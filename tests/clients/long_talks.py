@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from api.past import behind
+from clients.clock import Clock
 from clients.turns import Turns
 from domain.ids import member_id, thread_of
 from domain.items import Item, Role
 from domain.log import Event, EventKind, Status
+from domain.owners import Owner
 from domain.tracks import Track, lasting_in
 from domain.turns import Response
 from tests.fakes.clocks import FakeClock
@@ -29,13 +31,15 @@ class Talk:
     """A conversation, or a chain where `conversation` is empty, that grows turn by turn."""
 
     turns: Turns
-    clock: FakeClock
+    clock: Clock
+    owner: Owner = OWNER
     conversation: str = ""
     last: Response | None = None
 
-    async def grow(self, count: int) -> None:
+    async def grow(self, count: int, *, times: int = 3) -> None:
+        """Say so many turns, each with its number and so many times a few words."""
         for number in range(count):
-            await self.say([Item(id="", role=Role.USER, text=f"{number} {WORDS * 3}")])
+            await self.say([Item(id="", role=Role.USER, text=f"{number} {WORDS * times}")])
 
     async def say(self, items: Sequence[Item]) -> Response:
         """Let one turn be said; it has no answer, and its conversation keeps it."""
@@ -50,15 +54,15 @@ class Talk:
             track=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
         )
         await self.turns.admit(response, said, (Event(kind=EventKind.CREATED),))
-        self.last = await self.turns.finish(OWNER, response.id, status=Status.COMPLETED)
+        self.last = await self.turns.finish(self.owner, response.id, status=Status.COMPLETED)
         return self.last
 
     async def following(self) -> Response:
         now = self.clock.now()
-        bare = Response(id="", owner=OWNER, model="model", created_at=now, deadline_at=now + 900)
+        bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
         if not self.conversation:
             track = behind(self.last) if self.last else Track(depth=0)
             return replace(bare, previous=self.last.id if self.last else None, track=track)
-        found = await self.turns.conversations.read(OWNER, self.conversation)
+        found = await self.turns.conversations.read(self.owner, self.conversation)
         track = Track(depth=found.next_entry, lasting=found.lasting or ())
         return replace(bare, conversation=self.conversation, reads_before=found.next_entry, track=track)

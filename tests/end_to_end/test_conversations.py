@@ -1,11 +1,12 @@
 """Does a conversation go on over HTTP, one turn at a time, and within the window however long it grows?"""
 
-import asyncio
+import pytest
 
 from domain.items import Item, Role
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import asking
 from tests.end_to_end.conftest import Scene
+from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins
 
 
 async def begun(scene: Scene, *texts: str) -> str:
@@ -26,23 +27,12 @@ async def test_a_turn_reads_its_conversation_and_becomes_part_of_it(scene: Scene
 
 
 async def test_of_two_turns_at_once_one_wins_and_the_other_hears_why(scene: Scene) -> None:
-    conversation = await begun(scene)
-    bodies = [asking(f"COUNT {number}", conversation={"id": conversation}) for number in (30, 31)]
-    answers = await asyncio.gather(*(scene.caller.create(body) for body in bodies))
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
-    (refused,) = [answer for answer in answers if answer.status_code == 409]
-    assert refused.json()["error"]["code"] == "conversation_locked"
-    assert refused.headers["x-should-retry"] == "false"
+    await of_two_one_wins(scene)
 
 
-async def test_a_conversation_longer_than_the_window_is_answered_without_its_oldest_turns(scene: Scene) -> None:
-    turns = [f"turn {number}: {'heron otter lynx ' * 60}" for number in range(300)]
-    conversation = await begun(scene, *turns)
-    answer = (await scene.caller.create(asking("RECALL", conversation=conversation))).json()
-    assert answer["status"] == "completed", answer
-    assert answer["metadata"]["ganglion_left_out"].startswith("the oldest ")
-    assert answer["output"][0]["content"][0]["text"].startswith("turn ")
-    assert not answer["output"][0]["content"][0]["text"].startswith("turn 0:")
+@pytest.mark.parametrize("chain", [False, True])
+async def test_a_talk_of_five_hundred_turns_is_answered_without_its_oldest(scene: Scene, *, chain: bool) -> None:
+    await long_talk_is_answered(scene, 500, chain=chain)
 
 
 async def test_a_conversation_that_is_not_there_and_two_pasts_at_once_are_refused(scene: Scene) -> None:

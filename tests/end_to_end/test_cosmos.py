@@ -21,6 +21,7 @@ from standins.stage import Stage
 from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins, talk_outlives
 from tests.end_to_end.test_survival import VICTIMS, assert_survived, followed_through
 from tests.fakes.cosmos import local_cosmos
 from tests.isolation.people import SECRETS, Person
@@ -127,6 +128,25 @@ async def test_a_conversation_goes_on(scene: Scene) -> None:
     assert (first.output_text, second.output_text) == ("one", "two")
     history = await scene.books.turns.history(await scene.books.turns.read(ALICE, second.id))
     assert [item.text for item in history] == ["ECHO one", "one", "ECHO two"]
+
+
+async def test_of_two_turns_at_once_one_wins_and_the_other_hears_why(scene: Scene) -> None:
+    await of_two_one_wins(scene)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("chain", [False, True])
+async def test_a_talk_of_five_hundred_turns_is_answered_without_its_oldest(scene: Scene, *, chain: bool) -> None:
+    await long_talk_is_answered(scene, 500, chain=chain)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(600)
+async def test_a_conversation_outlives_a_kill_in_each_of_its_turns(scene: Scene, random: Random) -> None:
+    kills = {**VICTIMS, COSMOS: kill_cosmos}
+    drawn = random.sample(sorted(kills), len(kills))
+    await talk_outlives(scene, [kills[victim] for victim in drawn], random)
 
 
 async def test_the_application_signs_in_without_a_key_and_asks_within_one_partition(

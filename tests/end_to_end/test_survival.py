@@ -12,6 +12,7 @@ from standins.stage import Stage
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
+from tests.end_to_end.talks import talk_outlives
 from tests.end_to_end.waiting import eventually
 
 SAMPLED = int(os.environ.get("GANGLION_KILLS_SAMPLED", "3"))
@@ -165,3 +166,12 @@ async def test_a_create_without_a_stream_is_answered_by_the_repeats_of_the_sdk(
     assert response.output_text == counted(LENGTH)
     assert await mortal.books.responses(asked) == [response.id]
     await mortal.books.settled(mortal.caller, response.id)
+
+
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(each, marks=pytest.mark.campaign) for each in range(1, 1 + KILLS // 5))]
+)
+@pytest.mark.timeout(300)
+async def test_a_conversation_outlives_a_kill_in_each_of_its_turns(mortal: Scene, number: int, random: Random) -> None:
+    victims = random.sample(sorted(VICTIMS), 4 if number else 1)
+    await talk_outlives(mortal, [VICTIMS[victim] for victim in victims], random)
