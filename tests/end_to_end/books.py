@@ -10,14 +10,16 @@ from pathlib import Path
 from clients.beliefs import BELIEF
 from clients.clock import SystemClock
 from clients.ledger import Ledger
+from clients.partitions import everything
 from clients.sqlite_store import SqliteStore
 from clients.store import Container, Delete, Key
+from clients.turn_keys import THREADS, book_key, turns_key
 from clients.turns import Turns
 from domain.beliefs import Belief
 from domain.errors import NotFound
 from domain.ids import member_id
 from domain.items import Item, Role
-from domain.log import Event, EventKind, Status
+from domain.log import EMPTIED_BY, Event, EventKind, Status
 from domain.money import AttemptStatus, ReservationStatus
 from domain.owners import Owner
 from domain.turns import Response
@@ -102,6 +104,13 @@ class Books:
         except NotFound:
             return False
         return True
+
+    async def left(self, owner: Owner) -> list[str]:
+        """Name what an owner's turns have left beside his book and emptied slots."""
+        notes = await everything(self.store, book_key(owner), prefix=THREADS)
+        keys = [turns_key(owner, note.id.removeprefix(THREADS)) for note in notes]
+        found = [each for key in keys for each in await everything(self.store, key, prefix="")]
+        return [each.id for each in found if each.body.get("writer") != EMPTIED_BY]
 
     async def forget_beliefs(self) -> None:
         """Let the next test begin with backends that nobody has seen fail."""

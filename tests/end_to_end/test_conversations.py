@@ -3,8 +3,8 @@
 import pytest
 
 from domain.items import Item, Role
-from tests.end_to_end.books import ALICE
-from tests.end_to_end.callers import asking
+from tests.end_to_end.books import ALICE, owner_named
+from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.talks import long_talk_is_answered, of_two_one_wins
 
@@ -40,3 +40,17 @@ async def test_a_conversation_that_is_not_there_and_two_pasts_at_once_are_refuse
     assert missing.status_code == 404
     both = asking("hello", conversation=f"conv_{'0' * 24}", previous_response_id=f"resp_{'0' * 48}")
     assert (await scene.caller.create(both)).status_code == 400
+
+
+async def test_who_has_himself_forgotten_is_forgotten_and_what_he_runs_ends(scene: Scene) -> None:
+    async with calling(scene.stage, scene.stage.token("dave")) as dave:
+        talk = (await dave.http.post("/v1/conversations", json={"metadata": {"of": "dave"}})).json()["id"]
+        said = (await dave.create(asking("ECHO a secret", conversation=talk))).json()["id"]
+        running = (await dave.create(asking("COUNT 2000", background=True))).json()["id"]
+        answer = await dave.http.delete("/v1/owners/me")
+        assert (answer.status_code, answer.json()["deleted"]) == (200, True)
+        paths = (f"responses/{said}", f"responses/{running}", f"conversations/{talk}", f"conversations/{talk}/items")
+        assert [(await dave.http.get(f"/v1/{path}")).status_code for path in paths] == [404] * 4
+        await dave.orchestration_ended(running)
+        assert await scene.books.left(owner_named("dave")) == []
+        assert (await dave.create(asking("ECHO again"))).json()["status"] == "completed"
