@@ -158,7 +158,7 @@ async def test_the_application_signs_in_without_a_key_and_asks_within_one_partit
     asked = await asyncio.to_thread(service.requests)
     assert {each["auth"] for each in asked} == {"aad"}
     keyless = [each for each in asked if not each.get("key")]
-    assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money"}
+    assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money", "fleet"}
     assert all("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
 
 
