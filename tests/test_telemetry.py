@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import httpx
@@ -283,7 +284,7 @@ def recorded(step: Callable[[Any], Awaitable[Any]], told: list[str]) -> Callable
     secret=st.text(st.sampled_from("JKQVXZ"), min_size=6, max_size=12),
     scene=st.sampled_from(SCENES),
     rate=st.sampled_from([0.0, 0.2]),
-    chance=st.randoms(use_true_random=False),
+    seed=st.integers(0, 2**32),
 )
 async def test_what_callers_and_models_say_is_in_no_span_log_metric_error_or_message_of_the_host(  # noqa: PLR0917 - fixtures and what is given
     spans: InMemorySpanExporter,
@@ -292,13 +293,14 @@ async def test_what_callers_and_models_say_is_in_no_span_log_metric_error_or_mes
     secret: str,
     scene: Callable[[str], FakeBackend],
     rate: float,
-    chance: Any,
+    seed: int,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.clear()
     spans.clear()
     world = world_of(backend("main"), scene(secret))
     response = await world.admit(f"tell me of {secret}", traceparent=TRACEPARENT)
+    chance = Random(seed)  # noqa: S311 - drawn faults, which come and go: no step's thirty tries all meet one
     flaky = FlakyStore(world.store, chance, Faults(rate=rate, kinds=LOST))
     one, client = world.backends["main"]
     told: list[str] = []
