@@ -27,6 +27,7 @@ class Task:
     cold: bool = False
     hold_s: float | None = None
     limit_s: float | None = None
+    input_tokens: int = 0
 
     def record(self, *, at: float) -> Attempt:
         """Return the record of the attempt that begins now, in seconds since the epoch."""
@@ -40,4 +41,5 @@ class Task:
             started_at=at,
             model=self.backend.model,
             conversation=self.response.conversation or "",
+            prompt_tokens=self.input_tokens,
         )

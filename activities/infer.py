@@ -89,6 +89,7 @@ class Infer:
             cold=given.get("cold", False),
             hold_s=given.get("hold_s"),
             limit_s=given.get("limit_s"),
+            input_tokens=given.get("input_tokens", 0),
         )
 
     async def attempt(self, task: Task, writer: LogWriter) -> wire.InferredWire:

@@ -60,11 +60,16 @@ class Meter:
         )
 
     def closed(self, result: str, reason: str) -> Attempt:
-        """Return the record, closed now at what was used; what the backend didn't count is what it said."""
-        usage = with_earlier(self.usage or Usage(output_tokens=self.said), self.earlier)
+        """Return the record, closed now at what was used; what the backend didn't count is what it read and said."""
+        usage = with_earlier(self.usage or uncounted(self.record, self.said), self.earlier)
         first = self.record.first_token_at or self.first_token_at
         opened = replace(self.record, usage=usage, first_token_at=first)
         return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
+
+
+def uncounted(record: Attempt, said: int) -> Usage:
+    """Return what a backend that was broken off took: a token for each piece, and the prompt as it was estimated."""
+    return Usage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
 
 
 def with_earlier(usage: Usage, earlier: Sequence[Slot]) -> Usage:
@@ -111,7 +116,7 @@ def closed_from_log(record: Attempt, slots: Sequence[Slot], *, price: Price) -> 
     own = of_attempt(record, slots)
     found = (slot.outcome for slot in own if slot.outcome and slot.outcome.attempt == record.number)
     outcome = next(found, Outcome(attempt=record.number, result="ended", message="its run was lost"))
-    usage = outcome.usage or Usage(output_tokens=sum(slot.pieces for slot in own))
+    usage = outcome.usage or uncounted(record, sum(slot.pieces for slot in own))
     last_at = max((slot.at for slot in own), default=record.started_at)
     counted = replace(record, usage=usage)
     return closed_at(counted, last_at, price=price, result=outcome.result, reason=outcome.message)

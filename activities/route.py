@@ -146,6 +146,7 @@ class Route:
             "cold": chosen.state is not State.UP,
             "hold_s": hold_for(chosen, belief, backend, planned.turn),
             "limit_s": chosen.worst_s if timed else None,
+            "input_tokens": planned.turn.input_tokens,
         }
 
 

@@ -132,7 +132,8 @@ class Attempt:
 
     Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
     worst case anew. `counters` are the ids of the budgets that it counts in. `lines` tells what its cost is for,
-    `shares` what of it is for which session. Number 0 is not a call but the wakes of a turn.
+    `shares` what of it is for which session. `prompt_tokens` is what its prompt is estimated at. Number 0 is not a call
+    but the wakes of a turn.
     """
 
     response: str
@@ -153,6 +154,7 @@ class Attempt:
     counters: tuple[str, ...] = ()
     model: str = ""
     conversation: str = ""
+    prompt_tokens: int = 0
     lines: Mapping[str, Decimal] = NO_LINES
     shares: Mapping[str, Share] = NO_SHARES
 
@@ -182,6 +184,7 @@ class Attempt:
             "counters": list(self.counters),
             "model": self.model,
             "conversation": self.conversation,
+            "prompt_tokens": self.prompt_tokens,
             "lines": amounts_to_document(self.lines),
             "shares": {name: share.to_document() for name, share in self.shares.items()},
         }
@@ -207,6 +210,7 @@ class Attempt:
             counters=tuple(body.get("counters", ())),
             model=body.get("model", ""),
             conversation=body.get("conversation", ""),
+            prompt_tokens=body.get("prompt_tokens", 0),
             lines=amounts_from_document(body.get("lines", {})),
             shares={name: Share.from_document(share) for name, share in body.get("shares", {}).items()},
         )

@@ -101,6 +101,7 @@ class RoutedWire(TypedDict):
 
     `worst_cost` is a decimal string of dollars; `output_tokens` is how much the backend may write. `cold` tells that it
     is not believed to be up; it may hold the request for `hold_s` before it lets it in, and work on it for `limit_s`.
+    `input_tokens` is what the turn's prompt is estimated at.
     """
 
     backend: str | None
@@ -112,6 +113,7 @@ class RoutedWire(TypedDict):
     cold: NotRequired[bool]
     hold_s: NotRequired[float | None]
     limit_s: NotRequired[float | None]
+    input_tokens: NotRequired[int]
 
 
 class InferWire(TurnWire):
@@ -130,6 +132,7 @@ class InferWire(TurnWire):
     cold: NotRequired[bool]
     hold_s: NotRequired[float | None]
     limit_s: NotRequired[float | None]
+    input_tokens: NotRequired[int]
 
 
 type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]

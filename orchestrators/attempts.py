@@ -35,6 +35,7 @@ class Tried:
             "cold": routed.get("cold", False),
             "hold_s": routed.get("hold_s"),
             "limit_s": routed.get("limit_s"),
+            "input_tokens": routed.get("input_tokens", 0),
         }
 
 

@@ -86,6 +86,15 @@ def test_what_the_backend_did_not_count_is_what_it_said() -> None:
     assert (closed.result, closed.reason) == ("wait", "it broke off")
 
 
+def test_a_run_that_is_broken_off_is_charged_for_the_prompt_that_it_read() -> None:
+    clock = FakeClock()
+    record = replace(attempt(clock), prompt_tokens=700)
+    silent, broken = (Meter(clock, price=PRICE, record=record) for _ in range(2))
+    broken.count([WORD, WORD])
+    assert broken.closed("ended", "").usage == Usage(input_tokens=700, output_tokens=2)
+    assert silent.closed("ended", "").usage == Usage()
+
+
 def test_the_first_word_of_an_earlier_delivery_stands() -> None:
     clock = FakeClock()
     meter = measured(clock)

@@ -99,6 +99,7 @@ def test_each_step_is_given_what_it_needs() -> None:
             "cold": False,
             "hold_s": None,
             "limit_s": None,
+            "input_tokens": 0,
         }
     ]
 
