@@ -40,13 +40,16 @@ class OwnerFunctions:
 
 
 def named(caller: Owner, name: str) -> Owner:
-    """Return whom a caller means by `me`, `user_<object id>` or `app_<client id>`; raises NotFound."""
+    """Return whom a caller means by `me`, `user_<object id>` or `app_<client id>`; raises NotFound.
+
+    The digits of an id may be written large: in tokens they are small.
+    """
     if name == MYSELF:
         return caller
     found = NAMED.fullmatch(name)
     if found is None or not erases_others(caller):
         raise NotFound(f"Owner with id '{name}' not found.")
-    return Owner(tenant=caller.tenant, subject=f"{found['kind']}:{found['id']}")
+    return Owner(tenant=caller.tenant, subject=f"{found['kind']}:{found['id'].lower()}")
 
 
 def erases_others(caller: Owner) -> bool:

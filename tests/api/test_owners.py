@@ -81,3 +81,15 @@ async def test_an_application_that_may_has_others_of_its_tenant_forgotten(monkey
 )
 async def test_a_name_that_is_none_is_not_found(name: str) -> None:
     assert (await erase(api(), name)).status_code == 404
+
+
+async def test_the_digits_of_a_name_may_be_written_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As some tools of the platform show an id, which a token has small."""
+    lettered = replace(OWNER, subject="user:abcdefab-cdef-abcd-efab-cdefabcdefab")
+    monkeypatch.setattr(harness, "CALLERS", {**CALLERS, "eraser": ERASER, "lettered": lettered})
+    one = api()
+    response = await said(one, authorization="Bearer lettered")
+    one.world.clock.advance(1)
+    assert (await erase(one, "user_ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB", "eraser")).status_code == 200
+    mine = {"authorization": "Bearer lettered"}
+    assert (await one.http.get(f"/v1/responses/{response}", headers=mine)).status_code == 404
