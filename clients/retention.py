@@ -10,7 +10,7 @@ from clients.clock import Clock
 from clients.erasure import EVERYTHING, Erasure
 from clients.expiries import DUE, EXPIRY, expiry
 from clients.partitions import create_each, everything, write
-from clients.store import Container, Delete, Document, Store
+from clients.store import LEFTOVERS, Container, Delete, Document, Store
 from clients.takings import belongs_to_conversation
 from clients.turn_keys import (
     conversation_key,
@@ -91,7 +91,8 @@ class Retention:
 
     async def clear_due(self) -> int:
         """Clear what is due, of all owners: the timer's question. Returns how many notes it followed."""
-        due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=self.clock.now())
+        now = self.clock.now()
+        due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=now, limit=LEFTOVERS)
         for found in due:
             body = found.document.body
             try:

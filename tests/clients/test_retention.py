@@ -120,6 +120,14 @@ async def test_what_is_not_to_be_stored_goes_ten_minutes_after_the_end(archive: 
     assert await archive.retention.clear_due() == 0
 
 
+async def test_many_turns_that_end_in_a_minute_are_cleared_in_one(archive: Archive) -> None:
+    for _ in range(150):
+        await archive.ended(await archive.turn(store=False))
+    archive.clock.advance(UNSTORED_S + 1)
+    assert await archive.retention.clear_due() == 150
+    assert archive.left() == []
+
+
 async def test_what_is_stored_stays(archive: Archive) -> None:
     response_id = await archive.turn()
     await archive.ended(response_id)
