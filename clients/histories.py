@@ -6,9 +6,10 @@ However long it was, no more is read than what the model reads, and at most a bl
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from clients.partitions import everything, some
-from clients.store import Key, Store
+from clients.store import Document, Key, Store
 from clients.turn_keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
 from domain.context import Turn, items_read
+from domain.conversations import PREFIXES
 from domain.errors import NotFound
 from domain.ids import thread_of
 from domain.items import Item
@@ -23,6 +24,9 @@ FEW = 4
 """So many items are read one by one, more as a range."""
 
 MANY = 1000
+
+KINDS = frozenset(PREFIXES.values())
+"""What the ids of items begin with; other ids have a thread too."""
 
 LAST = "~"
 """Comes after all that an id can go on with."""
@@ -45,9 +49,9 @@ class Histories:
     async def found(self, owner: Owner, identifiers: Iterable[str]) -> dict[str, Item]:
         kinds: dict[tuple[str, str], set[str]] = {}
         for identifier in identifiers:
-            thread = thread_of(identifier)
-            if thread:
-                kinds.setdefault((thread, identifier.partition("_")[0]), set()).add(identifier)
+            thread, kind = thread_of(identifier), identifier.partition("_")[0]
+            if thread and kind in KINDS:
+                kinds.setdefault((thread, kind), set()).add(identifier)
         found: dict[str, Item] = {}
         for (thread, _), wanted in kinds.items():
             found |= await self.found_in(turns_key(owner, thread), sorted(wanted))
@@ -58,12 +62,21 @@ class Histories:
         if len(wanted) <= FEW:
             documents = [each for each in await some(self.store, key, wanted) if each]
         else:
-            prefix = f"{wanted[0].partition('_')[0]}_"
-            after, before = wanted[0][:-1], wanted[-1] + LAST
-            documents = await everything(
-                self.store, key, prefix=prefix, after=after, before=before, size=2 * len(wanted)
-            )
-        return {each.id: Item.from_document(each.id, each.body) for each in documents if each.id in set(wanted)}
+            documents = await self.pages_of(key, wanted)
+        return {each.id: Item.from_document(each.id, each.body) for each in documents}
+
+    async def pages_of(self, key: Key, wanted: Sequence[str]) -> Sequence[Document]:
+        """Return documents of one kind, page by page, without what lies far between one and the next."""
+        prefix, size = f"{wanted[0].partition('_')[0]}_", 2 * len(wanted)
+        names, documents, last = set(wanted), list[Document](), ""
+        while wanted:
+            page = await self.store.list(key, prefix=prefix, after=max(last, wanted[0][:-1]), limit=size)
+            documents += [each for each in page if each.id in names]
+            if len(page) < size:
+                break
+            last = page[-1].id
+            wanted = [name for name in wanted if name > last]
+        return documents
 
     async def read(self, response: Response) -> tuple[Item, ...]:
         """Return what the model is to read: the past turns that fit, and this one's input."""

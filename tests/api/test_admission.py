@@ -238,6 +238,16 @@ async def test_an_item_can_be_referred_to_and_is_copied() -> None:
     assert len({item.id for item in items} | {answer["id"]}) == 3
 
 
+async def test_what_is_stored_and_no_item_can_not_be_referred_to() -> None:
+    one = api()
+    response = (await one.create(BODY)).json()["id"]
+    talk = (await one.http.post("/v1/conversations", json={})).json()["id"]
+    for identifier in (response, talk):
+        answer = await one.create({**BODY, "input": [{"role": "user", "content": "x"}, {"id": identifier}]})
+        assert answer.status_code == 404
+        assert answer.json()["error"]["param"] == "input[1].id"
+
+
 @pytest.mark.parametrize("identifier", ["msg_1", "msg_" + "0" * 48, "x", "../a"])
 async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
     one = api()

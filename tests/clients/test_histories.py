@@ -171,3 +171,24 @@ async def test_however_long_a_talk_is_a_turn_of_it_reads_as_little(kind: str) ->
 def latest(talk: Talk) -> str:
     assert talk.last
     return talk.last.id
+
+
+async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> None:
+    """A developer's word at the beginning, and a few now and then, are read beside the last turns."""
+    clock = RisingClock()
+    store = WatchedStore(inner=MemoryStore(clock))
+    turns = Turns(store, clock)
+    talk = Talk(turns=turns, clock=clock)
+    reads: list[int] = []
+    for _ in range(3):
+        await talk.say([Item(id="", role=Role.DEVELOPER, text="be brief")])
+        await talk.grow(200)
+        asked = await talk.following()
+        track = asked.track
+        assert track
+        store.touched.clear()
+        asked = replace(asked, id=latest(talk), left_out=track.depth - 10)
+        read = await turns.history(asked)
+        assert [item.role for item in read] == [Role.DEVELOPER] * len(track.lasting) + [Role.USER] * 10
+        reads.append(len(store.touched))
+    assert reads[2] <= reads[0] + 4
