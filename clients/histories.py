@@ -3,6 +3,7 @@
 However long it was, no more is read than what the model reads, and at most a block of turns before.
 """
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from clients.partitions import everything, some
@@ -68,14 +69,14 @@ class Histories:
     async def pages_of(self, key: Key, wanted: Sequence[str]) -> Sequence[Document]:
         """Return documents of one kind, page by page, without what lies far between one and the next."""
         prefix, size = f"{wanted[0].partition('_')[0]}_", 2 * len(wanted)
-        names, documents, last = set(wanted), list[Document](), ""
-        while wanted:
-            page = await self.store.list(key, prefix=prefix, after=max(last, wanted[0][:-1]), limit=size)
+        names, documents, start, last = set(wanted), list[Document](), 0, ""
+        while start < len(wanted):
+            page = await self.store.list(key, prefix=prefix, after=max(last, wanted[start][:-1]), limit=size)
             documents += [each for each in page if each.id in names]
             if len(page) < size:
                 break
             last = page[-1].id
-            wanted = [name for name in wanted if name > last]
+            start = bisect_right(wanted, last)
         return documents
 
     async def read(self, response: Response) -> tuple[Item, ...]:
