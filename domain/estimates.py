@@ -149,10 +149,10 @@ def estimate(option: Option, demand: Demand) -> Estimate:
 
 
 def late_s(option: Option, demand: Demand, work_s: float) -> float:
-    """Return by how many seconds a slow start would pass the deadline."""
+    """Return by how many seconds a slow start would pass the deadline, to the millisecond that is kept of it."""
     if demand.deadline_s is None or option.state is State.UP:
         return 0.0
-    return max(0.0, option.slow_rest_s + work_s - demand.deadline_s)
+    return max(0.0, round(option.slow_rest_s + work_s - demand.deadline_s, 3))
 
 
 def session_cost(option: Option) -> Decimal:

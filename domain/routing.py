@@ -82,7 +82,7 @@ class Candidate(NamedTuple):
 
     @property
     def reason(self) -> str:
-        return f"is {self.state}: about {self.seconds:,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
+        return f"is {self.state}: about {round(self.seconds, 3):,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
 
     @property
     def sleeps_in_vain(self) -> bool:

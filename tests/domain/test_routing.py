@@ -368,3 +368,10 @@ def test_a_route_reads_well_as_json() -> None:
 
 def test_a_demand_that_excludes_nothing_can_t_be_changed_by_another() -> None:
     assert demand().excluded == MappingProxyType({})
+
+
+def test_what_is_said_of_a_time_is_said_of_the_time_that_is_kept() -> None:
+    found = decide(API, input_tokens=100).candidates[0]
+    between = found._replace(found=found.found._replace(seconds=0.54996))
+    [kept] = route_from_document(route_to_document(replace(decide(API), candidates=(between,)))).candidates
+    assert kept.reason == between.reason
