@@ -4,15 +4,15 @@ import sys
 from datetime import UTC, datetime
 
 from devhost.clock import now
+from devhost.texts import writable
 
 
 def say(text: str) -> None:
     """One line for one notable event, never a body."""
     stamp = datetime.fromtimestamp(now(), UTC).strftime("%H:%M:%S.%f")[:-3]
-    sys.stdout.write(f"[{stamp}] {text}\n")
-    sys.stdout.flush()
+    show(f"[{stamp}] {text}")
 
 
 def show(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(writable(f"{text}\n", sys.stdout.encoding or "utf-8"))
     sys.stdout.flush()

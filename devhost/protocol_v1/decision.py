@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from devhost.engine.events import Kind
@@ -26,6 +26,7 @@ from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
 from devhost.protocol_v1.simulation import Simulation
+from devhost.texts import writable
 
 LARGEST_CUSTOM_STATUS = 16 * 1024
 MARKER = "\n\n$OutOfProcData$:"
@@ -74,7 +75,7 @@ def state_from_json(text: str) -> State:
         actions=actions_from_wire(wire["actions"][0] if wire["actions"] else []),
         output=json.dumps(wire["output"]) if wire.get("output") is not None else None,
         error=wire.get("error"),
-        custom_status=None if custom is None else json.dumps(custom, ensure_ascii=False),
+        custom_status=None if custom is None else writable(json.dumps(custom, ensure_ascii=False)),
     )
 
 
@@ -85,8 +86,9 @@ def state_from_failure(message: str) -> State | None:
 
 
 def orchestrator_failed(name: str, error: str) -> Failed:
+    text = writable(error)
     return Failed(
-        reason=f"Orchestrator function '{name}' failed: {error}", details=f"Message: {error}, StackTrace: (none)"
+        reason=f"Orchestrator function '{name}' failed: {text}", details=f"Message: {text}, StackTrace: (none)"
     )
 
 
@@ -116,8 +118,16 @@ def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
                 reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "
                 "it is the id of this instance or of its parent."
             )
+        case _ if not can_be_written(command):
+            return Failed(
+                reason=f"What was asked for with sequence ID {command.id} has half of a surrogate pair in it."
+            )
         case _:
             return None
+
+
+def can_be_written(command: Command) -> bool:
+    return all(text == writable(text) for text in astuple(command) if isinstance(text, str))
 
 
 def is_own_line(turn: Turn, instance: str) -> bool:

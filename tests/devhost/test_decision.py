@@ -186,3 +186,16 @@ def test_a_failure_before_the_first_step_is_told_whole() -> None:
     assert found == (
         "Orchestrator function 'O' failed: Result: Failure\nException: TypeError: bad input\nStack: Traceback ..."
     )
+
+
+def test_half_of_a_surrogate_pair_is_a_question_mark_in_an_error_and_a_custom_status() -> None:
+    broken = f"Exception: x{MARKER}{answer(error='cut \ud83d', customStatus='cut \ud83d')}"
+    found = decide_on_failure(turn_of(), broken, "stack", NAMES)
+    assert reason(found) == "Orchestrator function 'O' failed: cut ?"
+    assert found.decision.custom_status == '"cut ?"'
+
+
+def test_an_id_that_can_not_be_written_fails_the_instance_in_words() -> None:
+    child = {"actionType": 2, "functionName": "c", "input": None, "instanceId": "cut \ud83d"}
+    found = reason(decide_on_answer(turn_of(), answer(child), NAMES))
+    assert found.endswith("What was asked for with sequence ID 0 has half of a surrogate pair in it.")
