@@ -271,7 +271,7 @@ class Engine:
         self.begin(self.drive(instance, loaded))
 
     async def outcome(self, work: Work, place: str) -> Completed | Failed | None:
-        """None when the activity was lost with its worker."""
+        """None when the activity was lost with its worker; one whose instance was removed is not tried again."""
         what = f"activity {work.name} of {work.instance}"
         reason = self.losses.too_many(place, self.limits.redeliveries, what)
         if reason is not None:
@@ -280,7 +280,10 @@ class Engine:
             async with self.losses.apart(place):
                 return await self.executor.activity(work)
         except RedeliverError:
-            self.losses.note(place, what, await self.storage.run(self.store.redeliver, work.row))
+            times = await self.storage.run(self.store.redeliver, work.row)
+            if not times:
+                return Failed(reason="its instance is no more")
+            self.losses.note(place, what, times)
             return None
 
 

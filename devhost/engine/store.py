@@ -178,7 +178,7 @@ class Store:
         return self.load(work.instance, known) if self.finish_work(work, event) else None
 
     def redeliver(self, row: int) -> int:
-        """Counts one more delivery and returns how many there were."""
+        """Counts one more delivery and returns how many there were, 0 when the work was removed."""
         with self.transaction() as database:
             found = database.execute(
                 "UPDATE work SET redeliveries = redeliveries + 1 WHERE row = ? RETURNING redeliveries", (row,)

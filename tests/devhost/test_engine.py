@@ -405,6 +405,27 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
     assert len(executor.activities) == 3
 
 
+async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(path: Path) -> None:
+    async def lost(work: Work) -> Completed | Failed:
+        if len(executor.activities) > 1:
+            pytest.fail("it was handed out again")
+        begun.set()
+        await engine.storage.run(engine.store.send, "i", Event(kind=Kind.TERMINATED, at=0.0, reason=""))
+        engine.wake("i")
+        await ended(engine)
+        await engine.purge("i")
+        raise RedeliverError
+
+    begun = asyncio.Event()
+    executor = ScriptedExecutor(orchestrators={"one": one_activity}, activity_ends=lost)
+    async with engine_on(path, executor) as engine:
+        await engine.start(start("one"))
+        await begun.wait()
+        await engine.running.wait(20.0)
+        assert engine.losses.counts == {}
+    assert len(executor.activities) == 1
+
+
 def asks_twice(turn: Turn) -> Decision:
     done = events(turn, Kind.ENTITY_COMPLETED)
     if done:
