@@ -16,6 +16,7 @@ from devhost.engine.model import Completed, Failed
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 LONGEST_S = 100.0
+LONGEST_WAIT_S = 2.0**31
 ACCEPTED = 202
 OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 OF_THE_CONTENT = frozenset(
@@ -93,6 +94,7 @@ def poll_of(request: str, answer: str | None, default_s: float) -> Poll | None:
     place, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_s))
     again = {"method": "GET", "uri": place, "headers": asked.get("headers"), "tokenSource": asked.get("tokenSource")}
     try:
-        return Poll(request=json.dumps(again), wait_s=float(wait)) if URL(place).absolute else None
+        wait_s, absolute = float(wait), URL(place).absolute
     except ValueError:
         return None
+    return Poll(request=json.dumps(again), wait_s=wait_s) if absolute and 0.0 <= wait_s <= LONGEST_WAIT_S else None

@@ -99,6 +99,7 @@ LAST = [
     accepted(),
     accepted(Location="/relative"),
     accepted(Location="http://b", **{"Retry-After": "Sun, 22 Nov 2026 10:00:00 GMT"}),
+    *(accepted(Location="http://b", **{"Retry-After": wait}) for wait in ("nan", "inf", "1e300", "-1")),
     None,
 ]
 
