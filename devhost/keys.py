@@ -51,7 +51,7 @@ class Keys:
     def admit(self, given: str | None, level: Level, function: str = "") -> bool:
         if level is Level.ANONYMOUS:
             return True
-        asked = (given or "").encode()
+        asked = (given or "").encode(errors="replace")
         return any(compare_digest(asked, key.encode()) for key in self.opening(level, function))
 
 

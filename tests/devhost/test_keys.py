@@ -112,6 +112,7 @@ def test_a_key_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
 def test_no_key_opens_nothing_but_the_open() -> None:
     assert [ALL.admit(None, level, "f") for level in Level] == [True, False, False, False]
     assert [ALL.admit("", level, "nobody") for level in Level] == [True, False, False, False]
+    assert [ALL.admit("no \udcff UTF-8", level, "f") for level in Level] == [True, False, False, False]
 
 
 def test_a_function_that_names_no_level_asks_for_a_key() -> None:
