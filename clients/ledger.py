@@ -149,6 +149,8 @@ class Ledger:
             if known is None or (session in known.shares and known.shares[session].final):
                 return None
             after = with_shares(known, {session: share})
+            if after == before:
+                return None
             with suppress(Conflict):
                 return await self.book.write(key, writing(after, found), before=before, after=after)
 
@@ -247,10 +249,22 @@ class Ledger:
 
 
 def lost(attempt: Attempt, *, at: float) -> Attempt:
-    """Return an attempt whose end nobody saw, closed at what was reserved for it."""
-    lines = {Line.HELD: attempt.reserved}
-    closed = AttemptStatus.CLOSED
-    return replace(attempt, status=closed, cost=attempt.reserved, lines=lines, ended_at=at, result="lost")
+    """Return an attempt whose end nobody saw, closed at what was reserved for it.
+
+    Where runs of it have left shares of sessions these stand, and the rest is a share of none.
+    """
+    rest = attempt.reserved - sum((sum(share.lines.values()) for share in attempt.shares.values()), Decimal(0))
+    held: dict[str, Decimal] = {Line.HELD: rest}
+    shares = {name: replace(share, final=True) for name, share in attempt.shares.items()}
+    return replace(
+        attempt,
+        status=AttemptStatus.CLOSED,
+        cost=attempt.reserved,
+        lines=held,
+        shares={**shares, f"lost/{attempt.deliveries}": Share(lines=held, final=True)} if shares else shares,
+        ended_at=at,
+        result="lost",
+    )
 
 
 def writing(attempt: Attempt, found: Document | None) -> Create | Replace:

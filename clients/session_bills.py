@@ -1,6 +1,7 @@
 """How is a session that is over closed, and what its members pay posted to their tenants?"""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from clients.beliefs import belief_key
@@ -8,7 +9,19 @@ from clients.clock import Clock
 from clients.ledger import Ledger, money_key
 from clients.partitions import everything, write
 from clients.sessions import CLOSING, NOW, OPEN, closed_id, named, span_id, span_prefix
-from clients.store import LEFTOVERS, Container, Create, Delete, Document, Found, Key, Operation, Replace, Store
+from clients.store import (
+    LEFTOVERS,
+    OPERATIONS_LIMIT,
+    Container,
+    Create,
+    Delete,
+    Document,
+    Found,
+    Key,
+    Operation,
+    Replace,
+    Store,
+)
 from domain.errors import Conflict
 from domain.fleet import Backend, Fleet
 from domain.money import Attempt, AttemptStatus, Share
@@ -26,6 +39,12 @@ KIND = "session"
 REVIEW_S = 900
 MOST_REVIEWED = 20_000
 """So often a session that goes on is reviewed, while so many have taken part in it."""
+
+MANY = 500
+"""What more than so many pay is worked out in a thread: it takes seconds, and requests wait for the event loop."""
+
+MOST_REMOVED = OPERATIONS_LIMIT - 2
+"""A batch takes so many beside the session itself."""
 
 
 class SessionBills:
@@ -66,7 +85,9 @@ class SessionBills:
             return
         documents = await everything(self.store, found.key, prefix=span_prefix(session.id))
         spans = {span.record: span for span in (Span.from_document(each.body) for each in documents)}
-        for record, part in reviewed(session, list(spans.values()), price, now).items():
+        known = list(spans.values())
+        parts = await worked_out(known, lambda: reviewed(session, known, price, now))
+        for record, part in parts.items():
             if sum(part.values()) < sum(spans[record].held.values()):
                 await self.pay(session, spans[record], Share(lines=dollars(part)))
 
@@ -77,19 +98,16 @@ class SessionBills:
     async def close(self, found: Found) -> None:
         """Put a copy that nobody changes in the place of a session that is over; whoever enters begins another one.
 
-        An attempt that never left and whose record is closed is not waited for: it pays what was held for it.
+        An attempt that never left and whose record is closed is not waited for: it pays what was held for it. Where
+        there are more of those than a batch takes, the next sweep goes on.
         """
         session = Session.from_document(found.document.body)
         gone = [name for name, tenant in session.running.items() if await self.is_closed(tenant, name)]
         if len(gone) < len(session.running):
             return
-        ended = replace(session, running={}, members=session.members - len(gone))
-        operations: list[Operation] = [Delete(id=NOW, etag=found.document.etag)]
-        operations += [Delete(id=span_id(session.id, name)) for name in gone]
-        if ended.members:
-            operations.append(Create(id=closed_id(session.id), body=ended.to_document(CLOSING)))
+        removed = [Delete(id=span_id(session.id, name)) for name in gone[:MOST_REMOVED]]
         try:
-            await self.store.commit(found.key, operations)
+            await self.store.commit(found.key, (*without(found, session, gone[:MOST_REMOVED]), *removed))
         except Conflict:
             return
 
@@ -105,7 +123,7 @@ class SessionBills:
             return
         documents = await everything(self.store, found.key, prefix=span_prefix(session.id))
         spans = [Span.from_document(each.body) for each in documents]
-        paid = shares(session, spans, price)
+        paid = await worked_out(spans, lambda: shares(session, spans, price))
         for span in spans:
             await self.pay(session, span, Share(lines=dollars(paid[span.record]), final=True))
         await write(self.store, found.key, [Delete(id=each.id) for each in documents])
@@ -134,3 +152,19 @@ class SessionBills:
         """Return the sessions of a backend that are over, posted or not."""
         documents = await everything(self.store, belief_key(backend), prefix=closed_id(""))
         return [Session.from_document(each.body) for each in documents]
+
+
+def without(found: Found, session: Session, gone: Sequence[str]) -> Sequence[Operation]:
+    """Write a session without some who never left; closed, where nobody else is in it."""
+    for name in gone:
+        session = session.without(name)
+    left = replace(session, members=session.members - len(gone))
+    if left.running:
+        return (Replace(id=NOW, body=left.to_document(OPEN), etag=found.document.etag),)
+    copy = (Create(id=closed_id(left.id), body=left.to_document(CLOSING)),) if left.members else ()
+    return (Delete(id=NOW, etag=found.document.etag), *copy)
+
+
+async def worked_out[T](spans: Sequence[Span], work: Callable[[], T]) -> T:
+    """Do a work on spans, beside the event loop where they are many."""
+    return await asyncio.to_thread(work) if len(spans) > MANY else work()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import count, product
 from random import Random
+from threading import get_ident
 
 import pytest
 
 from activities.closing import Closing
 from clients.ledger import Ledger, money_key
-from clients.session_bills import SessionBills
+from clients.session_bills import MANY, SessionBills, worked_out
 from clients.sessions import Entry, Sessions
 from clients.store import Store
 from domain.budgets import HELD, TAKEN, Budgets, Scope
@@ -18,7 +19,7 @@ from domain.errors import Exhausted, Retryable
 from domain.fleet import Cold, Fleet, Model
 from domain.money import Attempt, AttemptStatus, nanos
 from domain.owners import Owner
-from domain.sessions import Session, total
+from domain.sessions import Session, Span, total
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -312,3 +313,46 @@ async def test_a_late_hold_of_a_full_budget_takes_no_part(process: Process) -> N
     with pytest.raises(Exhausted):
         await house.process().enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     assert await process.records(ANNE) == []
+
+
+async def test_a_session_closes_however_many_attempts_never_left_it(process: Process) -> None:
+    for number in range(130):
+        await process.sessions.enter(GPU, ANNE, attempt_of(f"resp_{number}", ANNE, 0.0), limit_s=60)
+    await process.attempt("resp_b", BEN, 5.0, 20.0)
+    for number in range(3):
+        await process.sweep(5000.0 + number)
+    assert await process.left() == 0
+    assert await process.paid() == await process.owed() == nanos(PRICE.amount * 620)
+
+
+async def test_a_review_writes_nothing_that_stands_there_already(process: Process) -> None:
+    for number in range(20):
+        await process.attempt(f"resp_{number:02d}", ANNE, number * 100.0, number * 100.0 + 20)
+    await process.sweep(2000.0)
+    before = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
+    await process.sweep(2010.0)
+    after = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
+    assert await process.bills.closed(GPU) == []
+    assert [each.etag for each in before] == [each.etag for each in after]
+
+
+async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it_had_left(process: Process) -> None:
+    first = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    (opened,) = await process.records(ANNE)
+    process.house.clock.set(START + 20)
+    await process.close(ANNE, opened, first, 20.0)
+    await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    (again,) = await process.records(ANNE)
+    await process.ledger.close_lost(ANNE, (again,))
+    await process.sweep(5000.0)
+    await process.sweep(5001.0)
+    (lost,) = await process.records(ANNE)
+    assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, again.reserved)
+    assert await process.paid() == nanos(again.reserved)
+    assert await process.left() == 0
+
+
+async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
+    few, many = [Span(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
+    assert await worked_out(few, get_ident) == get_ident()
+    assert await worked_out(few * many, get_ident) != get_ident()
