@@ -47,9 +47,13 @@ class Charging:
         try:
             return Opened(record=await self.ledger.open_attempt(task.owner, record), entry=entry)
         except Exhausted:
-            if entry:
+            if entry and not await self.opened_before(task, record):
                 await self.sessions.give_up(task.backend, entry)
             raise
+
+    async def opened_before(self, task: Task, record: Attempt) -> bool:
+        """Tell whether an earlier run had its cover: it may have been in the machine, and stays in its session."""
+        return any(each.id == record.id for each in await self.ledger.attempts(task.owner, task.response.id))
 
     async def close(self, task: Task, opened: Opened, meter: Meter, outcome: Outcome) -> None:
         closed, entry = meter.closed(outcome.result, outcome.message), opened.entry
@@ -73,10 +77,14 @@ class Charging:
 
 
 def started_nothing(task: Task, meter: Meter, outcome: Outcome) -> bool:
-    """Tell whether a run was refused at the door of a machine that may not live, or never came to it."""
-    if not meter.sent:
-        return meter.record.deliveries == 1
-    return task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said
+    """Tell whether an attempt was refused at the door of a machine that may not live, or never came to it.
+
+    Of a run that died before this one nobody knows how far it came.
+    """
+    if meter.record.deliveries > 1:
+        return False
+    at_the_door = task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said
+    return at_the_door or not meter.sent
 
 
 def ended_at(meter: Meter, closed: Attempt, outcome: Outcome) -> float:
