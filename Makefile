@@ -59,7 +59,8 @@ conform: setup
 	@GANGLION_KILLS=$${GANGLION_KILLS:-5} $(python) -m pytest -m "campaign and not long"
 
 campaign: setup
-	@$(python) -m pytest -m campaign
+	@GANGLION_EXAMPLES=exploring $(python) -m pytest -m campaign
+	@GANGLION_EXAMPLES=exploring $(python) -m pytest
 
 bench: setup
 	@$(python) -m benches

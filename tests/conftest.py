@@ -1,12 +1,14 @@
 """What holds for every test? No property has a deadline: times are measured in benches/, never by tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile("repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("exploring", parent=settings.get_profile("repeatable"), derandomize=False)
+settings.load_profile(os.environ.get("GANGLION_EXAMPLES", "repeatable"))
 
 FOLDER = Path(__file__).parent
 WITH_PROCESSES = frozenset({"conformance", "devhost", "devhost_campaigns", "end_to_end", "standins"})
