@@ -5,10 +5,14 @@ from dataclasses import replace
 
 from clients.batches import encoded
 from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
+from domain.errors import Invalid
 from domain.items import Item, ItemStatus
 
 MARGIN = 1000
 """Bytes left of a batch for what an adapter adds to it."""
+
+ENDING_ROOM = 200_000
+"""Bytes of a batch that the beginning of a turn leaves to its end, which repeats it and says more."""
 
 LONGEST_TEXT = BYTES_LIMIT // 2
 """Bytes of JSON of one item's text; what is longer is cut, for no store would take it. The log has all of it."""
@@ -41,6 +45,12 @@ def split(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Sequence[C
     while start > 0 and count > 0 and size_of(rest[start - 1]) <= room:
         start, count, room = start - 1, count - 1, room - size_of(rest[start - 1])
     return rest[:start], rest[start:]
+
+
+def check_room(head: Sequence[Operation]) -> None:
+    """Raise Invalid where the commit that ends a turn may have no room after this one, which begins it."""
+    if sum(map(size_of, head)) > BYTES_LIMIT - ENDING_ROOM:
+        raise Invalid("The turn is too large to be kept.", code="request_too_large")
 
 
 def batches(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:

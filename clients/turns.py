@@ -16,7 +16,7 @@ from clients.endings import ending_operations
 from clients.given import Given
 from clients.histories import Histories
 from clients.notices import Notices, Told
-from clients.packing import created, split
+from clients.packing import check_room, created, split
 from clients.partitions import create_each, everything
 from clients.retries import persistently
 from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
@@ -65,8 +65,8 @@ class Turns:
 
         Returns the response as it stands, which is another delivery's where that was quicker.
 
-        Raises Invalid (conversation_locked) where another response has the conversation, and NotFound where there is
-        no such conversation.
+        Raises Invalid where another response has the conversation (conversation_locked) or where the turn is too
+        large to be ended in one commit (request_too_large), and NotFound where there is no such conversation.
         """
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
@@ -79,6 +79,7 @@ class Turns:
                 Create(id=slot_id(response.id, 0), body=slot.to_document()),
                 *await taking(self.store, response),
             ]
+            check_room(head)
             if await self.commit_with(key, head, items):
                 return response
             there = await self.there(response)

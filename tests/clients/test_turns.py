@@ -8,9 +8,10 @@ from random import Random
 import pytest
 
 from clients.claims import CLAIM_S
-from clients.store import OPERATIONS_LIMIT
+from clients.packing import ENDING_ROOM, size_of
+from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create
 from clients.turns import Turns
-from domain.errors import Conflict, NotFound, Retryable, Unavailable
+from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.ids import member_id
 from domain.items import Item, ItemStatus, Role
 from domain.log import Event, EventKind, Head, Outcome, Slot, Status, Usage
@@ -93,6 +94,24 @@ async def answered(turns: Turns, number: int, text: str, *, previous: str | None
 
 async def texts(turns: Turns, one: Response) -> list[str]:
     return [item.text for item in await turns.history(one)]
+
+
+async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: Turns) -> None:
+    """Its end repeats the most of its beginning, and says more."""
+    bare = response(items=[message(each) for each in range(512)])
+    room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
+    ended, refused = 0, set[str | None]()
+    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
+        one = replace(bare, id=response(number).id, instructions="x" * (room - left))
+        try:
+            await turns.admit(one, (), CREATED)
+        except Invalid as refusal:
+            refused.add(refusal.code)
+            continue
+        await say(turns, one, "yes", item=10_000 + number)
+        assert (await turns.finish(OWNER, one.id, status=Status.COMPLETED)).status is Status.COMPLETED
+        ended += 1
+    assert (ended, refused) == (1, {"request_too_large"})
 
 
 async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(turns: Turns) -> None:
