@@ -5,6 +5,7 @@ request of that time can still be writing; only then the notes of his threads go
 way is taken up by the timer. What the owner begins after the order stays.
 """
 
+import math
 from collections.abc import Sequence
 
 from clients.clearing import Clearing
@@ -22,6 +23,9 @@ SINCE = "since"
 
 SETTLED_S = 900.0
 """After so long no request that was under way can still write."""
+
+ROUND_S = 30.0
+"""So long the timer follows one order at a time: all that else was left behind waits meanwhile."""
 
 
 class Erasure:
@@ -52,19 +56,23 @@ class Erasure:
                 continue
             return
 
-    async def go_on(self, owner: Owner) -> tuple[str, ...]:
-        """Do what is noted, up to where it can be done by now."""
+    async def go_on(self, owner: Owner, *, within_s: float = math.inf) -> tuple[str, ...]:
+        """Do what is noted, up to where it can be done by now; what takes longer than `within_s` is left over."""
         note = await self.store.read(book_key(owner), NOTE)
         if note is None:
             return ()
+        until = self.clock.now() + within_s
         settled = self.clock.now() >= note.body[SINCE] + SETTLED_S
         before = [each for each in await self.noted(owner) if each.body["at"] <= note.body[SINCE]]
-        threads = [each for each in before if each.id.startswith(THREADS)]
         cancelled: list[str] = []
-        for thread in threads:
+        for thread in (each for each in before if each.id.startswith(THREADS)):
+            if self.clock.now() >= until:
+                return tuple(cancelled)
             cancelled += await self.clearing.erase_thread(owner, thread.id.removeprefix(THREADS))
-        gone = before if settled else [each for each in before if each not in threads]
-        await write(self.store, book_key(owner), [Delete(id=each.id) for each in gone])
+            if settled:
+                await self.store.commit(book_key(owner), (Delete(id=thread.id),))
+        rest = [Delete(id=each.id) for each in before if not each.id.startswith(THREADS)]
+        await write(self.store, book_key(owner), rest)
         await self.close(owner, note, settled=settled)
         return tuple(cancelled)
 

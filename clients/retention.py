@@ -7,7 +7,7 @@ import logging
 
 from clients.clearing import Clearing
 from clients.clock import Clock
-from clients.erasure import EVERYTHING, Erasure
+from clients.erasure import EVERYTHING, ROUND_S, Erasure
 from clients.expiries import DUE, EXPIRY, expiry
 from clients.partitions import create_each, everything, write
 from clients.store import LEFTOVERS, Container, Delete, Document, Store
@@ -103,7 +103,7 @@ class Retention:
 
     async def clear_noted(self, owner: Owner, identifier: str) -> None:
         if identifier == EVERYTHING:
-            await self.erasure.go_on(owner)
+            await self.erasure.go_on(owner, within_s=ROUND_S)
             return
         if not is_response(identifier):
             await self.clearing.clear_thread(conversation_key(owner, identifier))

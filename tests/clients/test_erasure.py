@@ -1,12 +1,14 @@
 """Is an owner forgotten whole, whatever dies on the way and whatever comes meanwhile, and nobody else?"""
 
 import asyncio
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 
-from clients.erasure import NOTE, SETTLED_S
+from clients.erasure import NOTE, ROUND_S, SETTLED_S
 from clients.retention import Retention
+from clients.store import Document, Key
 from clients.turn_keys import book_key
 from clients.turns import Turns
 from domain.errors import GanglionError
@@ -107,3 +109,32 @@ async def test_many_who_do_it_at_once_do_it_once(archive: Archive) -> None:
     cancelled = await asyncio.gather(*(archive.retention.erasure.erase(OWNER) for _ in range(4)))
     assert {name for names in cancelled for name in names} == set(running)
     assert archive.left() == []
+
+
+async def test_an_owner_of_very_many_threads_does_not_keep_the_timer_from_its_other_work(archive: Archive) -> None:
+    """Each thread takes a second; what one round of the timer leaves over the next ones do."""
+    for _ in range(100):
+        await archive.turn()
+    archive.clock.advance(1)
+    await archive.retention.erasure.order(OWNER)
+    slow = Retention(SlowStore(archive), archive.turns, archive.clock)
+    rounds = 0
+    while threads_left(archive, OWNER):
+        began = archive.clock.now()
+        await slow.clear_due()
+        assert archive.clock.now() - began < 2 * ROUND_S
+        archive.clock.advance(60)
+        rounds += 1
+    assert (archive.left(), rounds > 3) == ([], True)
+
+
+class SlowStore(FlakyStore):
+    """A store in which looking through a thread takes a second."""
+
+    def __init__(self, archive: Archive) -> None:
+        super().__init__(archive.store, Random(0))  # noqa: S311 - it draws nothing
+        self.clock = archive.clock
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        self.clock.advance(0.5)
+        return await super().list(key, prefix=prefix, after=after, limit=limit)
