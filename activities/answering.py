@@ -174,11 +174,16 @@ async def done(task: Task, showing: Showing, end: End, meter: Meter) -> Outcome:
     usage = showing.usage(end.usage)
     if said is None and not cut:
         outcome = Outcome(
-            attempt=task.number, result="failed", code="server_error", message=NOT_OF_THE_FORM, usage=usage
+            attempt=task.number,
+            result="failed",
+            code="server_error",
+            message=NOT_OF_THE_FORM,
+            usage=usage,
+            counted=meter.counted,
         )
         await showing.writer.write((), outcome=outcome)
         return outcome
-    outcome = Outcome(attempt=task.number, result="done", code=code, usage=usage)
+    outcome = Outcome(attempt=task.number, result="done", code=code, usage=usage, counted=meter.counted)
     await showing.end(outcome, said or Said(), whole=not cut)
     return outcome
 

@@ -59,9 +59,14 @@ class Meter:
             cold_s=None if self.opened_at is None else self.opened_at - self.asked_at,
         )
 
+    @property
+    def counted(self) -> Usage:
+        """What this run took, by the backend's count or else by ours."""
+        return self.usage or uncounted(self.record, self.said)
+
     def closed(self, result: str, reason: str) -> Attempt:
         """Return the record, closed now at what was used; what the backend didn't count is what it read and said."""
-        usage = with_earlier(self.usage or uncounted(self.record, self.said), self.earlier)
+        usage = with_earlier(self.counted, self.earlier, self.record)
         first = self.record.first_token_at or self.first_token_at
         opened = replace(self.record, usage=usage, first_token_at=first)
         return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
@@ -72,12 +77,15 @@ def uncounted(record: Attempt, said: int) -> Usage:
     return Usage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
 
 
-def with_earlier(usage: Usage, earlier: Sequence[Slot]) -> Usage:
-    """Add what runs took that died: a token for each piece that they showed, and as much input as this one each."""
+def with_earlier(usage: Usage, earlier: Sequence[Slot], record: Attempt) -> Usage:
+    """Add what runs took that died: a token for each piece that they showed, and as much input as this one each.
+
+    Where this one took none, that is as much as was estimated.
+    """
     died = len({slot.writer for slot in earlier if slot.pieces})
     return replace(
         usage,
-        input_tokens=usage.input_tokens * (1 + died),
+        input_tokens=usage.input_tokens + died * (usage.input_tokens or record.prompt_tokens),
         cached_tokens=usage.cached_tokens * (1 + died),
         output_tokens=usage.output_tokens + sum(slot.pieces for slot in earlier),
     )
@@ -114,9 +122,18 @@ def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: 
 def closed_from_log(record: Attempt, slots: Sequence[Slot], *, price: Price) -> Attempt:
     """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
     own = of_attempt(record, slots)
-    found = (slot.outcome for slot in own if slot.outcome and slot.outcome.attempt == record.number)
-    outcome = next(found, Outcome(attempt=record.number, result="ended", message="its run was lost"))
-    usage = outcome.usage or uncounted(record, sum(slot.pieces for slot in own))
+    last = next((slot for slot in own if slot.outcome and slot.outcome.attempt == record.number), None)
+    outcome = (last and last.outcome) or Outcome(attempt=record.number, result="ended", message="its run was lost")
+    counted = replace(record, usage=used_by(record, own, outcome, last))
     last_at = max((slot.at for slot in own), default=record.started_at)
-    counted = replace(record, usage=usage)
     return closed_at(counted, last_at, price=price, result=outcome.result, reason=outcome.message)
+
+
+def used_by(record: Attempt, own: Sequence[Slot], outcome: Outcome, last: Slot | None) -> Usage:
+    """Return what the runs of an attempt took, by the slots that they wrote and the outcome in the last of these."""
+    if outcome.usage and not outcome.counted:
+        return outcome.usage
+    writer = next((slot.writer for slot in (last, *reversed(own)) if slot and (slot is last or slot.pieces)), "")
+    said = sum(slot.pieces for slot in own if slot.writer == writer)
+    earlier = [slot for slot in own if slot.writer != writer]
+    return with_earlier(outcome.counted or uncounted(record, said), earlier, record)

@@ -156,7 +156,8 @@ def head_from_document(fields: list[str]) -> Head:
 class Outcome:
     """What an attempt came to, written into its last slot so that a repeat of its activity finds it.
 
-    `result` is one of `wire.InferredWire`'s results; the rest is as there.
+    `result` is one of `wire.InferredWire`'s results; the rest is as there. `usage` is the whole turn's, `counted` what
+    the run took that came to it.
     """
 
     attempt: int
@@ -166,10 +167,12 @@ class Outcome:
     delay_s: float = 0.0
     usage: Usage | None = None
     posture: str = ""
+    counted: Usage | None = None
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
         return {
+            "counted": self.counted.to_document() if self.counted else None,
             "posture": self.posture,
             "attempt": self.attempt,
             "result": self.result,
@@ -189,6 +192,7 @@ class Outcome:
             delay_s=body["delay_s"],
             usage=Usage.from_document(body["usage"]) if body["usage"] else None,
             posture=body.get("posture", ""),
+            counted=Usage.from_document(body["counted"]) if body.get("counted") else None,
         )
 
 

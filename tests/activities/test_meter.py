@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from activities.meter import Meter, closed_at, of_attempt
+from activities.meter import Meter, closed_at, closed_from_log, of_attempt
 from clients.backends import End, Text
 from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
@@ -128,6 +128,27 @@ def test_runs_that_died_are_charged_for_what_they_showed_and_for_the_input_that_
     closed = meter.closed("done", "")
     assert closed.usage == Usage(input_tokens=3000, cached_tokens=600, output_tokens=58)
     assert closed.cost == Decimal("0.002816")
+    ending = Outcome(attempt=1, result="done", usage=Usage(output_tokens=99), counted=USAGE)
+    of_the_log = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
+    assert closed_from_log(attempt(clock), of_the_log, price=PRICE).usage == closed.usage
+
+
+def test_the_input_of_runs_that_died_is_charged_though_the_last_one_took_none() -> None:
+    clock = FakeClock()
+    now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
+    earlier = [slot(1, writer="first", pieces=3, at=now)]
+    meter = Meter(clock, price=PRICE, record=record, earlier=earlier)
+    expected = Usage(input_tokens=40, output_tokens=3)
+    assert meter.closed("failed", "").usage == expected
+    ending = slot(2, writer="second", pieces=0, at=now, outcome=Outcome(attempt=1, result="failed"))
+    assert closed_from_log(record, [*earlier, ending], price=PRICE).usage == expected
+
+
+def test_a_run_that_nobody_saw_end_is_charged_once_though_another_ended_its_turn() -> None:
+    clock = FakeClock()
+    now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
+    slots = [slot(1, writer="first", pieces=3, at=now), slot(2, writer="api", pieces=0, at=now)]
+    assert closed_from_log(record, slots, price=PRICE).usage == Usage(input_tokens=40, output_tokens=3)
 
 
 def test_an_attempts_slots_follow_the_outcome_of_the_one_before_even_at_the_same_time() -> None:
