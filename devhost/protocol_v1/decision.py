@@ -192,7 +192,10 @@ def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, 
 
 
 def decide(turn: Turn, state: State, names: Names) -> Verdict:
-    """Compares what the orchestrator wants with what it did before, and says what is new."""
+    """Compares what the orchestrator wants with what it did before, and says what is new.
+
+    The SDK knows nothing of being suspended: what it wants meanwhile waits until the instance is resumed.
+    """
     simulation = simulate(turn, state, names.http_wait_s)
     before = scheduled_before(turn.past)
     complaint = find_complaint(before, simulation.commands)
@@ -200,6 +203,8 @@ def decide(turn: Turn, state: State, names: Names) -> Verdict:
         return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
     if too_large(state.custom_status):
         return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, TOO_LARGE)))
+    if simulation.suspended:
+        return Verdict(decision=Decision(custom_status=state.custom_status))
     fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
     refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
     if refused is not None:

@@ -57,7 +57,7 @@ def difference(recording: Recording, turn: Turn, state: State) -> str | None:
     before = scheduled_before(recording.events)
     recorded = recorded_outcome(recording.events)
     complaint = find_complaint(before, simulation.commands)
-    if complaint is not None or recorded[0] is Status.TERMINATED:
+    if complaint is not None or simulation.suspended or recorded[0] is Status.TERMINATED:
         return complaint
     fresh = next((command for command in simulation.commands if command.id not in before), None)
     if fresh is not None:

@@ -10,6 +10,7 @@ from devhost.engine.model import (
     CancelTimer,
     Completed,
     ContinuedAsNew,
+    Decision,
     Failed,
     Instance,
     RunActivity,
@@ -83,6 +84,21 @@ def test_a_timer_of_an_earlier_turn_is_cancelled_when_it_has_not_fired() -> None
     assert found.decision.commands == (CancelTimer(id=0),)
     assert isinstance(found.decision.ending, Completed)
     assert decide_on_answer(turn_of(fired(0), past=past), text, NAMES).decision.commands == ()
+
+
+def test_a_suspended_instance_neither_goes_on_nor_ends_until_it_is_resumed() -> None:
+    """The SDK hears the event at once, cancels the timer of its race and goes on."""
+    suspended, resumed = (Event(kind=kind, at=0.0) for kind in (Kind.SUSPENDED, Kind.RESUMED))
+    created = Event(kind=Kind.TIMER_CREATED, at=0.0, id=0, fire_at=0.0)
+    race = any_of(wait("go"), timer(cancelled=True))
+    past = (*began(), created, suspended)
+    for text in (answer(race, call("a")), answer(race, done=True, output=1)):
+        assert decide_on_answer(turn_of(raised("go"), past=past), text, NAMES).decision == Decision()
+    past = (*past, raised("go"))
+    decision = decide_on_answer(turn_of(resumed, past=past), answer(race, call("a")), NAMES).decision
+    assert decision.commands == (RunActivity(id=1, name="a", input="null"), CancelTimer(id=0))
+    decision = decide_on_answer(turn_of(resumed, past=past), answer(race, done=True, output=1), NAMES).decision
+    assert decision.ending == Completed(output="1")
 
 
 def test_a_timer_cancelled_in_the_turn_that_made_it_only_takes_its_place() -> None:
