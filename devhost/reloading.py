@@ -22,6 +22,7 @@ SUFFIXES = frozenset({".py", ".toml"})
 NAMES = frozenset({"host.json", "local.settings.json", "local.settings.sample.json"})
 NOT_THE_APPS = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 FAILED_TO_START = 1
+KILLED = 128
 
 type Seen = dict[str, tuple[int, int]]
 
@@ -76,7 +77,7 @@ class Reloader:
                 say("waiting for a change of the app's files")
                 self.wait_for_change(seen)
             elif code is not None or self.stopping:
-                return max(code or 0, 0)
+                return exit_code(code or 0, stopping=self.stopping)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the shape of a handler
         self.stopping = True
@@ -86,6 +87,8 @@ class Reloader:
     def one_life(self, seen: Seen) -> int | None:
         """The exit code of a host that ended by itself; None when it was ended because a file has changed."""
         self.child = child = self.spawn()
+        if self.stopping:
+            child.terminate()
         while child.poll() is None:
             time.sleep(LOOK_S)
             found = changed(seen, look(self.app))
@@ -106,6 +109,13 @@ class Reloader:
     def wait_for_change(self, seen: Seen) -> None:
         while not self.stopping and not changed(seen, look(self.app)):
             time.sleep(LOOK_S)
+
+
+def exit_code(code: int, *, stopping: bool) -> int:
+    """As a shell tells of a host that a signal ended, unless it was meant to end."""
+    if code >= 0:
+        return code
+    return 0 if stopping else KILLED - code
 
 
 def end_with_parent(lifeline: int) -> None:

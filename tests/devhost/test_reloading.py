@@ -1,13 +1,15 @@
 """Does a host that watches its app start anew when a file changes, and lose nothing?"""
 
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from devhost.reloading import arguments_of, changed, look
+from devhost.reloading import Reloader, arguments_of, changed, look
 from devhost.settings import Options
 from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, until
 
@@ -71,6 +73,21 @@ def test_a_host_ends_with_the_process_that_watches(tmp_path: Path) -> None:
     host.process.kill()
     host.process.wait()
     until(lambda: not is_alive(child), "the host ends")
+
+
+def test_a_host_that_was_killed_is_no_success(tmp_path: Path) -> None:
+    host = watched(tmp_path)
+    os.kill(host.state["host_pid"], signal.SIGKILL)
+    assert host.process is not None
+    assert host.process.wait(20) == 128 + signal.SIGKILL
+
+
+def test_a_signal_that_comes_before_the_host_ends_it_too(tmp_path: Path) -> None:
+    shutil.copytree(APPS / "keyed", tmp_path / "app")
+    reloader = Reloader(Options(app=tmp_path / "app", port=0, database=tmp_path / "hub.db"))
+    reloader.on_signal(signal.SIGTERM, None)
+    assert reloader.one_life(look(reloader.app)) in {0, -signal.SIGTERM}
+    reloader.listener.close()
 
 
 def test_only_the_apps_own_files_are_looked_at(tmp_path: Path) -> None:
