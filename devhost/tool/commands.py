@@ -91,7 +91,7 @@ def perform(arguments: argparse.Namespace) -> int:
     except NotReachableError as error:
         return refuse(str(error))
     if status >= FIRST_REFUSAL and not nothing_purged(question, status, reply):
-        return refuse(reply["Message"] if reply else "the instance has ended")
+        return refuse((reply.get("ExceptionMessage") or reply["Message"]) if reply else "the instance has ended")
     if arguments.json:
         show(json.dumps(reply, indent=2, ensure_ascii=False))
     else:
