@@ -83,9 +83,12 @@ class Waking:
         if not await proof:
             return False
         cold_s, worst_s = belief.cold_p50_s, belief.cold_p99_s
-        with suppress(Retryable):
+        try:
             if await self.sessions.woken(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
                 return True
+        except Retryable:
+            with suppress(Retryable):
+                await self.sessions.refused(backend, owner, by)
         count_wake(backend, WakeOutcome.UNCOVERED)
         await self.beliefs.given_up(backend, by)
         return False

@@ -187,7 +187,7 @@ class Sessions:
         return True
 
     async def refused(self, backend: Backend, owner: Owner, response_id: str) -> None:
-        """Charge nothing for a wake that the backend refused: no machine lived for it."""
+        """Charge nothing for a wake that the backend refused, or that was not sent: no machine lived for it."""
         session = (await self.current(backend)).session
         wake = self.ledger.wake_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.waker != wake.id:

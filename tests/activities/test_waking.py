@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -12,13 +13,16 @@ from clients.backends import BackendError, Call, End, Text
 from clients.beliefs import Beliefs
 from clients.ledger import Ledger
 from clients.sessions import Sessions
+from clients.store import Store
 from domain.beliefs import Belief
 from domain.fleet import Backend
+from domain.money import AttemptStatus
 from domain.postures import CREDENTIAL_KINDS, Failure, FailureKind
 from domain.starting import SILENCE_S
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
+from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
-from tests.fakes.stores import MemoryStore
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
 GPU = sleeping(cold_of(60.0))
@@ -220,3 +224,25 @@ def test_a_wake_that_shows_nothing_in_its_time_is_lost_and_the_next_is_held_on()
         assert replace(await house.believed(), waking=None).must_hold(GPU)
 
     in_no_time(story())
+
+
+@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER])
+def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_nothing(at: int, fault: Fault) -> None:
+    async def story() -> None:
+        door = Door(1.0)
+        house = House(door)
+        flaky = FlakyStore(house.store, Random(0), Faults(at={at: fault}))  # noqa: S311 - no chance is in it
+        house.waking.sessions = paying(house, flaky)
+        await house.wake("resp_a")
+        session = (await paying(house, house.store).current(GPU)).session
+        records = await Ledger(house.store, house.clock).records(OWNER, "resp_a")
+        costs = [(each.status, each.cost) for each in records]
+        assert session if door.knocks else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
+
+    in_no_time(story())
+
+
+def paying(house: House, store: Store) -> Sessions:
+    ledger = Ledger(store, house.clock)
+    return Sessions(store=store, ledger=ledger, prices={GPU_PRICE.name: GPU_PRICE}, clock=house.clock)
