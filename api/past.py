@@ -11,6 +11,7 @@ from domain.context import Turn, items_read, size_of, turns_to_leave_out
 from domain.errors import Invalid, NotFound
 from domain.items import Item
 from domain.owners import Owner
+from domain.sizing import tokens_in_request
 from domain.tracks import BLOCK, Track, lasting_in
 from domain.turns import Response
 
@@ -91,12 +92,17 @@ class Pasts:
         names = track.lasting if track else ()
         (last,) = present((names,), await histories.found(start.owner, names))
         past = Past(reads_before=start.reads_before, track=track)
+        read, size = set[str](), tokens_in_request([asked.instructions or "", *(item.text for item in given)]).likely
         async for block in histories.behind(start, most=BLOCK if track and room is not None else MANY):
             found = await histories.found(start.owner, [name for turn in block for name in turn])
-            past = replace(past, turns=(*present(block, found), *past.turns))
-            read = {item.id for turn in past.turns for item in turn}
+            turns = present(block, found)
+            past = replace(past, turns=(*turns, *past.turns))
+            if track is None or room is None:
+                continue
+            read |= found.keys()
             older = tuple(item for item in last if item.id not in read)
-            if track and room is not None and replace(past, lasting=older).left_out(asked, given, room=room):
+            size += sum(map(size_of, turns))
+            if past.turns and size + size_of(older) > room:
                 return replace(past, lasting=older, older=max(track.depth - len(past.turns), 0))
         return past
 

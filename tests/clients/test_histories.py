@@ -8,12 +8,14 @@ import pytest
 
 import api.past
 import clients.histories
+import domain.context
 import domain.tracks
 from api.past import Past, Pasts
 from api.requests import asked_from_openai
 from clients.turns import Turns
 from domain.context import Turn, items_read, turns_to_leave_out
 from domain.items import Item, Role
+from domain.sizing import Tokens, tokens_in
 from domain.turns import Response
 from tests.clients.long_talks import RisingClock, Talk
 from tests.fakes.clocks import FakeClock
@@ -192,3 +194,23 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
         assert [item.role for item in read] == [Role.DEVELOPER] * len(track.lasting) + [Role.USER] * 10
         reads.append(len(store.touched))
     assert reads[2] <= reads[0] + 4
+
+
+@pytest.mark.usefixtures("small_blocks")
+async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a past of many small turns would hold up all others for as long as it is measured."""
+    clock = RisingClock()
+    turns = Turns(MemoryStore(clock), clock)
+    talk = Talk(turns=turns, clock=clock)
+    await talk.grow(90)
+    measured: list[str] = []
+
+    def counting(text: str) -> Tokens:
+        measured.append(text)
+        return tokens_in(text)
+
+    monkeypatch.setattr(domain.context, "tokens_in", counting)
+    asked = asked_from_openai({"input": "x", "previous_response_id": latest(talk)})
+    past = await Pasts(turns, turns.conversations).of(OWNER, asked, GIVEN, room=10**6)
+    assert len(past.turns) == 90
+    assert len(measured) <= 2 * 90
