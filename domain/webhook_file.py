@@ -15,6 +15,7 @@ from domain.webhooks import EVENTS, Endpoint, Endpoints
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+LABEL_BYTES: Final = range(1, 64)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALL: Final = "*"
 PREFIX: Final = "whsec_"
@@ -76,7 +77,8 @@ def is_address(url: str, *, loopback: bool) -> bool:
         return False
     host = (parts.hostname or "").rstrip(".")
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
-    return bool(host and plain) and port != 0 and host not in METADATA_NAMES and is_safe(parts, host, loopback=loopback)
+    named = all(len(label) in LABEL_BYTES for label in host.split("."))
+    return named and plain and port != 0 and host not in METADATA_NAMES and is_safe(parts, host, loopback=loopback)
 
 
 def is_safe(parts: SplitResult, host: str, *, loopback: bool) -> bool:

@@ -67,6 +67,8 @@ def test_of_two_secrets_one_may_be_missing_but_not_both() -> None:
         "https://METADATA.google.internal./x",
         "https://hooks.example.com:99999",
         "https://hooks.example.com:0",
+        "https://hooks..example.com",
+        f"https://{'h' * 64}.example.com",
         "https://hooks.example.com/a b",
         "https://hooks.example.com/é",
         "ftp://hooks.example.com",
