@@ -47,6 +47,15 @@ class Clearing:
         await self.clear(key, [document for document in documents if document not in notes])
         await self.clear(key, notes)
 
+    async def clear_all(self, key: Key, prefix: str) -> None:
+        """Clear what has a prefix, whoever else is at it."""
+        while True:
+            try:
+                await self.clear(key, await everything(self.store, key, prefix=prefix))
+            except Conflict:
+                continue
+            return
+
     async def clear(self, key: Key, documents: Sequence[Document]) -> None:
         await write(self.store, key, list(self.clearing(documents)))
 

@@ -9,7 +9,7 @@ from clients.clearing import Clearing
 from clients.clock import Clock
 from clients.erasure import EVERYTHING, ROUND_S, Erasure
 from clients.expiries import DUE, EXPIRY, expiry
-from clients.partitions import create_each, everything, write
+from clients.partitions import create_each, write
 from clients.store import LEFTOVERS, Container, Delete, Document, Store
 from clients.takings import belongs_to_conversation
 from clients.turn_keys import (
@@ -59,7 +59,7 @@ class Retention:
         items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
         await write(self.store, key, [Delete(id=name) for name in items])
         for prefix in (given_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
-            await self.clearing.clear(key, await everything(self.store, key, prefix=prefix))
+            await self.clearing.clear_all(key, prefix)
         await write(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
     async def delete_conversation(self, owner: Owner, identifier: str) -> str | None:

@@ -1,5 +1,7 @@
 """Is what was deleted gone, whatever dies on the way, and is nothing else?"""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
@@ -8,6 +10,7 @@ import pytest
 from clients.conversations import Conversations
 from clients.expiries import UNSTORED_S
 from clients.retention import Retention
+from clients.store import Document, Key
 from clients.turns import Turns
 from domain.errors import GanglionError, NotFound
 from domain.ids import member_id
@@ -99,6 +102,26 @@ async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archiv
         OWNER, response_id, Slot(number=3, writer="run", first=4, at=1.0, events=(event,))
     )
     assert archive.left() == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_who_deletes_a_response_beside_others_is_not_told_of_them(archive: Archive, seed: int) -> None:
+    response_id = await archive.turn()
+    store = HesitantStore(archive.store, Random(seed))  # noqa: S311 - a test's seed
+    retention = Retention(store, Turns(store, archive.clock), archive.clock)
+    deleted = await asyncio.gather(*(retention.delete_response(OWNER, response_id) for _ in range(3)))
+    assert [(each.id, each.status) for each in deleted] == [(response_id, Status.CANCELLED)] * 3
+    assert archive.left() == []
+
+
+class HesitantStore(FlakyStore):
+    """A store that lets others go first now and then."""
+
+    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+        found = await super().list(key, prefix=prefix, after=after, limit=limit)
+        for _ in range(self.random.randint(0, 3)):
+            await asyncio.sleep(0)
+        return found
 
 
 async def test_another_owners_response_is_not_found_and_stays(archive: Archive) -> None:
