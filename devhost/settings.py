@@ -107,6 +107,7 @@ def timeout_from_text(text: str | None) -> float | None:
         return DEFAULT_TIMEOUT_S
     if text == "-1":
         return None
+    text = str(text)
     days, _, rest = text.rpartition(".") if text.count(":") > 1 and "." in text.split(":")[0] else ("0", "", text)
     try:
         clock = [float(part) for part in rest.split(":")]
@@ -130,13 +131,13 @@ def section(host: Mapping[str, Any], path: str) -> dict[str, Any]:
     return found
 
 
-def count(found: Mapping[str, Any], key: str, default: int | None) -> int | None:
-    """A whole number from 1 on; -1 is no limit. Raises SettingsError."""
+def count(found: Mapping[str, Any], key: str, default: int | None, least: int = 1) -> int | None:
+    """A whole number from `least` on; -1 is no limit. Raises SettingsError."""
     value = found.get(key, default)
     if value is None or value == -1:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingsError(f"host.json: {key}: {json.dumps(value)} is not a number from 1 on")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SettingsError(f"host.json: {key}: {json.dumps(value)} is not a number from {least} on")
     return value
 
 
@@ -158,9 +159,9 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
         activities=count(durable, "maxConcurrentActivityFunctions", at_once) or at_once,
         entities=count(durable, "maxConcurrentEntityFunctions", at_once) or at_once,
         http_wait_s=(count(wait, "defaultAsyncRequestSleepTimeMilliseconds", None) or 30000) / 1000,
-        redeliveries=durable.get("maxActivityRedeliveries"),
-        turn_redeliveries=durable.get("maxOrchestratorRedeliveries"),
-        entity_redeliveries=durable.get("maxEntityRedeliveries"),
+        redeliveries=count(durable, "maxActivityRedeliveries", None, least=0),
+        turn_redeliveries=count(durable, "maxOrchestratorRedeliveries", None, least=0),
+        entity_redeliveries=count(durable, "maxEntityRedeliveries", None, least=0),
         unknown=unknown_keys(host),
     )
 

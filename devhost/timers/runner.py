@@ -27,8 +27,10 @@ class UnknownFunctionError(Exception):
 
 
 def schedule_of(function: Function) -> Schedule:
-    """Raises BadScheduleError."""
-    return schedule_from_text(str(function.trigger["schedule"]))
+    """Raises BadScheduleError, also for a schedule that never comes."""
+    found = schedule_from_text(str(function.trigger["schedule"]))
+    found.after(now())
+    return found
 
 
 def timer_value(occurrence: Occurrence | None, *, past_due: bool) -> str:

@@ -52,6 +52,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"extensions": {"durableTask": {"maxConcurrentActivityFunctions": 0}}},
         "ActivityFunctions: 0 is not",
     ),
+    ({"extensions": {"durableTask": {"maxActivityRedeliveries": "3"}}}, 'maxActivityRedeliveries: "3" is not a number'),
+    ({"functionTimeout": 5}, "functionTimeout: can't read '5'"),
     ({"extensions": {"http": {"maxConcurrentRequests": "many"}}}, 'maxConcurrentRequests: "many" is not a number'),
 ]
 

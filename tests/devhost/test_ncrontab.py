@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devhost.catalog import Function
 from devhost.timers.ncrontab import BadScheduleError, schedule_from_text
+from devhost.timers.runner import schedule_of
 
 NEXT = [
     ("* * * * * *", "2026-11-22 10:00:00", "2026-11-22 10:00:01"),
@@ -54,3 +56,9 @@ def test_the_next_moment_is_always_later_and_on_the_schedule(at: float, step: in
     assert found > at
     assert datetime.fromtimestamp(found, UTC).second % step == 0
     assert found - at <= 60
+
+
+def test_a_schedule_that_never_comes_is_refused_before_anything_runs() -> None:
+    trigger = {"type": "timerTrigger", "schedule": "0 0 0 30 2 *"}
+    with pytest.raises(BadScheduleError, match="never comes"):
+        schedule_of(Function(name="f", id="f", trigger=trigger, bindings=(trigger,)))
