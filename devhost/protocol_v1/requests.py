@@ -26,6 +26,6 @@ async def json_body(request: web.Request) -> str | None:
         return None
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError(400, "Invalid JSON content") from None
     return text

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite, nan
 from uuid import uuid4
 
 from aiohttp import web
@@ -51,9 +52,12 @@ def answering(handler: Handler) -> Handler:
 
 def seconds_of(request: web.Request, name: str) -> float:
     try:
-        return float(request.query.get(name, "1"))
+        found = float(request.query.get(name, "1"))
     except ValueError:
-        raise RefusedError(400, f"{name} is not a number of seconds.") from None
+        found = nan
+    if not isfinite(found):
+        raise RefusedError(400, f"{name} is not a number of seconds.")
+    return found
 
 
 def instance_id(request: web.Request) -> str:

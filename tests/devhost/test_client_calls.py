@@ -234,3 +234,11 @@ def test_a_start_waits_only_when_told_how_long_and_how_often(durable: Durable) -
     assert durable.http.post(f"{start}?pollingInterval=600").status_code == 202
     failed = durable.http.post(f"{durable.base}/orchestrators/fails_once/started?timeout=20&pollingInterval=0.01")
     assert (failed.status_code, failed.json()["runtimeStatus"]) == (200, "Failed")
+    never = durable.http.post(f"{start}?timeout=nan&pollingInterval=1")
+    assert (never.status_code, never.json()["Message"]) == (400, "timeout is not a number of seconds.")
+
+
+def test_json_deeper_than_can_be_read_is_refused(durable: Durable) -> None:
+    deep = "[" * 200_000 + "]" * 200_000
+    bad = durable.http.post(f"{durable.base}/orchestrators/waits", content=deep)
+    assert (bad.status_code, bad.json()["Message"]) == (400, "Invalid JSON content")
