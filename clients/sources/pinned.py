@@ -65,7 +65,7 @@ class Caller:
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         try:
             addresses = await self.resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):
             raise SourceError("its host has no address") from None
         for address in addresses:
             problem = refusal(address, private=source.private, networks=source.networks, loopback=self.loopback)

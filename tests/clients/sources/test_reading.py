@@ -186,3 +186,8 @@ async def test_a_source_that_is_no_more_is_a_problem_of_its_own(orders: Source) 
     none, some = await reading(orders).read(["gone", "orders"], ALICE, "")
     assert none.problem == "there is no such source any more"
     assert len(some.rows) == 2
+
+
+async def test_a_name_that_no_resolver_takes_has_no_address(orders: Source) -> None:
+    (fetched,) = await read(replace(orders, address=f"http://{'a' * 64}.example.com"), loopback=False)
+    assert fetched.problem == "its host has no address"
