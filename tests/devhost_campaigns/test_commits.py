@@ -35,7 +35,8 @@ def tell(folder: Path, moment: str) -> int:
     callers = Callers(mortal, iter([GOLDEN]))
     host = RunningHost(app=APP, folder=folder, environment=environment)
     try:
-        mortal.start()
+        mortal.spawn()
+        until(lambda: mortal.ended() or mortal.state.get("ready"), "the host dies or is ready")
         callers.start()
         until(lambda: mortal.ended() or callers.finished(), "the host dies or the program ends")
         mortal.kill()
