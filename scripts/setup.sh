@@ -2,6 +2,7 @@
 # Sets up .venv once: finds a Python 3.13 (or newer) that really runs, then installs the pinned requirements.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" # a company's proxy is believed by the system's own certificates
 
 runs() { "$1" -c 'import sys, venv, sqlite3, ssl; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1; }
 

@@ -66,7 +66,7 @@ def keep(folder: Path, given: Sequence[Path], install: Callable[[], None]) -> No
 def install_python() -> None:
     uv = Path(sys.executable).parent / "uv"
     called(uv, "venv", "--quiet", "--python", sys.executable, HOME / "python")
-    called(uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", REQUIREMENTS)
+    called(uv, "pip", "sync", "--quiet", "--system-certs", "--python", PYTHON, "--require-hashes", REQUIREMENTS)
 
 
 def install_javascript() -> None:
