@@ -32,7 +32,6 @@ from clients.announcements import Announcements
 from clients.backends import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
-from clients.cosmos_settings import account_from
 from clients.credentials.backends import BackendCredentials, problems_of, warm_up
 from clients.ledger import Ledger
 from clients.limits import TurnLimits
@@ -46,8 +45,9 @@ from clients.session_bills import SessionBills
 from clients.sessions import Sessions
 from clients.signing_keys import KeyFile, Keys
 from clients.sources.building import reading_of
-from clients.sqlite_store import SqliteStore
-from clients.store import Store
+from clients.storage.cosmos.settings import account_from
+from clients.storage.port import Store
+from clients.storage.sqlite.store import SqliteStore
 from clients.tokens import TokenAuthenticator
 from clients.turns import Turns
 from clients.webhooks import sender_of
@@ -138,7 +138,7 @@ def signing_keys(settings: Settings, clock: Clock) -> Keys:
 
 def open_store(settings: Settings, clock: Clock) -> Store:
     if settings.store == "cosmos":
-        from clients.cosmos_store import CosmosStore  # noqa: PLC0415 - its SDK takes half a second to import
+        from clients.storage.cosmos.store import CosmosStore  # noqa: PLC0415 - its SDK takes half a second to import
 
         return CosmosStore(account_from(settings.variables), clock)
     return SqliteStore(settings.data / "app.db", clock)

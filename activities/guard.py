@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from activities.deleted import despite_deletion
-from clients.charges import metered
 from clients.clock import Clock
+from clients.storage.request_units import metered
 from domain.errors import GanglionError, Terminal
 from domain.wire import GATHERED, StepSpentWire, TriedWire, TurnWire
 from telemetry import span

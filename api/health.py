@@ -3,7 +3,7 @@
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.errors import json_answer
-from clients.store import Container, Key, Store
+from clients.storage.port import Container, Key, Store
 from domain.errors import Retryable
 from domain.fleet import Fleet
 

@@ -29,7 +29,7 @@ from clients.ledger import Ledger
 from clients.limits import TurnLimits
 from clients.orchestrations import OpenOrchestrations
 from clients.retention import Retention
-from clients.store import Store
+from clients.storage.port import Store
 from clients.stored_chats import StoredChats
 from clients.turns import Turns
 from clients.usage import UsageRows

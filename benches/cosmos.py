@@ -22,11 +22,11 @@ import httpx
 from benches.store import BODY, PAGE, partition, slot
 from benches.streams import folder_of_app
 from benches.tables import percentile, print_table
-from clients.charges import metered
 from clients.clock import SystemClock
-from clients.cosmos_settings import account_from
-from clients.cosmos_store import CosmosStore
-from clients.store import Add, Create
+from clients.storage.cosmos.settings import account_from
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.port import Add, Create
+from clients.storage.request_units import metered
 from standins.cast import Options
 from standins.cosmos.account import account_in
 from standins.cosmos.staging import COSMOS

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clients.notices import Notices
-from clients.sqlite_store import SqliteStore
-from clients.store import Document, Key, Operation
+from clients.storage.port import Document, Key, Operation
+from clients.storage.sqlite.store import SqliteStore
 from domain.log import Slot
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"

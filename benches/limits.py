@@ -15,7 +15,7 @@ from api.admission import both
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.limits import TurnLimits
-from clients.sqlite_store import SqliteStore
+from clients.storage.sqlite.store import SqliteStore
 from clients.turns import Turns
 from domain.ids import member_id
 from domain.limits import Limit, Limits

@@ -17,13 +17,13 @@ from decimal import Decimal
 from pathlib import Path
 
 from benches.tables import percentile, print_table
-from clients.charges import metered
 from clients.clock import SystemClock
-from clients.cosmos_settings import account_from
-from clients.cosmos_store import CosmosStore
 from clients.ledger import Ledger
 from clients.sessions import Sessions
-from clients.sqlite_store import SqliteStore
+from clients.storage.cosmos.settings import account_from
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.request_units import metered
+from clients.storage.sqlite.store import SqliteStore
 from domain.budgets import Budgets, Scope
 from domain.fleet import Backend, Cold, Limits, Speed
 from domain.log import Usage

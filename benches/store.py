@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.clock import SystemClock
-from clients.sqlite_store import SqliteStore
-from clients.store import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, Key
+from clients.storage.sqlite.store import SqliteStore
 
 OPERATIONS = 5000
 TASKS = (1, 100)

@@ -7,8 +7,8 @@ crashes in between, the sweep finds it.
 from collections.abc import Sequence
 
 from clients.clock import Clock
-from clients.store import LEFTOVERS, Container, Create, Delete, Document, Key, Operation, Replace, Store
-from clients.turn_keys import announcement_id, response_key
+from clients.storage.keys import announcement_id, response_key
+from clients.storage.port import LEFTOVERS, Container, Create, Delete, Document, Key, Operation, Replace, Store
 from domain.errors import Conflict
 from domain.owners import Owner
 from domain.turns import Response

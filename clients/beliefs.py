@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from clients.clock import Clock
-from clients.store import Container, Create, Document, Key, Replace, Store
+from clients.storage.port import Container, Create, Document, Key, Replace, Store
 from domain.beliefs import Belief, seed
 from domain.errors import Conflict, Retryable
 from domain.fleet import Backend

@@ -9,8 +9,8 @@ from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.partitions import some
-from clients.store import Add, Body, Container, Create, Key, Replace, Store
+from clients.storage.paging import some
+from clients.storage.port import Add, Body, Container, Create, Key, Replace, Store
 from domain.budgets import (
     LEARNED_DAYS,
     TAKEN,

@@ -1,8 +1,8 @@
 """Which response did a request become, if it is sent again?"""
 
 from clients.clock import Clock
-from clients.store import Body, Create, Delete, Document, Operation, Replace, Store
-from clients.turn_keys import book_key, thread_id
+from clients.storage.keys import book_key, thread_id
+from clients.storage.port import Body, Create, Delete, Document, Operation, Replace, Store
 from domain.errors import Conflict
 from domain.ids import thread_of
 from domain.owners import Owner

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from clients.announcements import is_announcement
 from clients.clock import Clock
 from clients.expiries import EXPIRY
-from clients.partitions import everything, write
-from clients.store import Delete, Document, Key, Operation, Replace, Store
-from clients.turn_keys import turns_key
+from clients.storage.keys import turns_key
+from clients.storage.paging import everything, write
+from clients.storage.port import Delete, Document, Key, Operation, Replace, Store
 from clients.turns import Turns
 from domain.errors import Conflict, NotFound
 from domain.log import EMPTIED_BY, Slot, Status

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from clients.clock import Clock
 from clients.histories import entries_between
-from clients.packing import created
-from clients.partitions import some
-from clients.store import Create, Delete, Document, Operation, Replace, Store
+from clients.storage.batching import created
+from clients.storage.keys import conversation_key, entry_id
+from clients.storage.paging import some
+from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
 from clients.threads import register
-from clients.turn_keys import conversation_key, entry_id
 from domain.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import conversation_id, member_id, thread_of

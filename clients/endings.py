@@ -1,7 +1,7 @@
 """What else is committed when a turn ends?"""
 
 from clients.expiries import expiry_of
-from clients.store import Operation, Store
+from clients.storage.port import Operation, Store
 from clients.takings import giving_back
 from domain.turns import Response
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from clients.clearing import Clearing
 from clients.clock import Clock
 from clients.expiries import expiry
-from clients.partitions import everything, write
-from clients.store import Body, Create, Delete, Document, Replace, Store
-from clients.turn_keys import THREADS, book_key, expiry_id
+from clients.storage.keys import THREADS, book_key, expiry_id
+from clients.storage.paging import everything, write
+from clients.storage.port import Body, Create, Delete, Document, Replace, Store
 from domain.errors import Conflict
 from domain.owners import Owner
 

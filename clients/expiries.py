@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from clients.store import Create, Operation
-from clients.turn_keys import expiry_id
+from clients.storage.keys import expiry_id
+from clients.storage.port import Create, Operation
 from domain.owners import Owner
 from domain.turns import Response
 

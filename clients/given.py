@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clients.clock import Clock
-from clients.store import Create, Store
-from clients.turn_keys import response_key, rows_id, sources_id
+from clients.storage.keys import response_key, rows_id, sources_id
+from clients.storage.port import Create, Store
 from domain.errors import Conflict
 from domain.owners import Owner
 from domain.retrieved import context_text

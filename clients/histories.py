@@ -6,9 +6,9 @@ However long it was, no more is read than what the model reads, and at most a bl
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from clients.partitions import everything, some
-from clients.store import Document, Key, Store
-from clients.turn_keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
+from clients.storage.keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
+from clients.storage.paging import everything, some
+from clients.storage.port import Document, Key, Store
 from domain.context import Turn, items_read
 from domain.conversations import PREFIXES
 from domain.errors import NotFound

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from clients.budgets import BudgetBook
 from clients.clock import Clock
-from clients.store import LEFTOVERS, Body, Container, Create, Document, Key, Replace, Store
+from clients.storage.port import LEFTOVERS, Body, Container, Create, Document, Key, Replace, Store
 from domain.billing import Line
 from domain.budgets import Budgets
 from domain.errors import Conflict

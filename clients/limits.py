@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
-from clients.store import Container, Create, Document, Key, Operation, Replace, Store
+from clients.storage.port import Container, Create, Document, Key, Operation, Replace, Store
 from clients.turns import Turns
 from domain.errors import Conflict, NotFound, Retryable, TooMany, Unavailable
 from domain.limits import Begun, Limits, Refusal, Usage, decide

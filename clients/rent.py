@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from clients.beliefs import belief_key
 from clients.clock import Clock
-from clients.store import Add, Create, Store
+from clients.storage.port import Add, Create, Store
 from domain.errors import Conflict
 from domain.fleet import Backend
 from domain.money import NANOS, nanos

@@ -9,10 +9,7 @@ from clients.clearing import Clearing
 from clients.clock import Clock
 from clients.erasure import EVERYTHING, ROUND_S, Erasure
 from clients.expiries import DUE, EXPIRY, expiry
-from clients.partitions import create_each, write
-from clients.store import LEFTOVERS, Container, Delete, Document, Store
-from clients.takings import belongs_to_conversation
-from clients.turn_keys import (
+from clients.storage.keys import (
     conversation_key,
     expiry_id,
     given_prefix,
@@ -20,6 +17,9 @@ from clients.turn_keys import (
     route_prefix,
     slot_prefix,
 )
+from clients.storage.paging import create_each, write
+from clients.storage.port import LEFTOVERS, Container, Delete, Document, Store
+from clients.takings import belongs_to_conversation
 from clients.turns import Turns
 from domain.conversations import Conversation
 from domain.errors import Conflict, GanglionError, NotFound

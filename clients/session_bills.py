@@ -7,9 +7,9 @@ from dataclasses import replace
 from clients.beliefs import belief_key
 from clients.clock import Clock
 from clients.ledger import Ledger, money_key
-from clients.partitions import everything, write
 from clients.sessions import CLOSING, NOW, OPEN, closed_id, named, span_id, span_prefix
-from clients.store import (
+from clients.storage.paging import everything, write
+from clients.storage.port import (
     LEFTOVERS,
     OPERATIONS_LIMIT,
     Container,

@@ -15,7 +15,7 @@ from decimal import Decimal
 from clients.beliefs import belief_key
 from clients.clock import Clock
 from clients.ledger import Ledger
-from clients.store import Create, Delete, Document, Operation, Replace, Store
+from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
 from domain.errors import Conflict, Exhausted
 from domain.fleet import Backend
 from domain.money import Attempt, Share

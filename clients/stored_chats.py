@@ -6,9 +6,9 @@ A note of each stands in the owner's own partition, in the order of their times,
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
-from clients.partitions import create_each, everything
-from clients.store import Create, Delete, Replace, Store
-from clients.turn_keys import book_key, response_key
+from clients.storage.keys import book_key, response_key
+from clients.storage.paging import create_each, everything
+from clients.storage.port import Create, Delete, Replace, Store
 from clients.turns import Turns
 from domain.errors import Conflict, NotFound
 from domain.owners import Owner

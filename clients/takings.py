@@ -1,8 +1,8 @@
 """How does a turn take its conversation, and how does it give it back?"""
 
 from clients.conversations import entry_document, locked
-from clients.store import Create, Document, Operation, Replace, Store
-from clients.turn_keys import conversation_key, entry_id
+from clients.storage.keys import conversation_key, entry_id
+from clients.storage.port import Create, Document, Operation, Replace, Store
 from domain.conversations import Conversation
 from domain.errors import NotFound
 from domain.log import Status

@@ -1,7 +1,7 @@
 """Which threads does an owner have? Kept so that all that belongs to an owner can be found and erased."""
 
-from clients.store import Create, Store
-from clients.turn_keys import book_key, thread_id
+from clients.storage.keys import book_key, thread_id
+from clients.storage.port import Create, Store
 from domain.errors import Conflict
 from domain.owners import Owner
 

@@ -16,12 +16,12 @@ from clients.endings import ending_operations
 from clients.given import Given
 from clients.histories import Histories
 from clients.notices import Notices, Told
-from clients.packing import check_room, created, split
-from clients.partitions import create_each, everything
-from clients.retries import persistently
-from clients.store import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.storage.batching import check_room, created, split
+from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
+from clients.storage.paging import create_each, everything
+from clients.storage.port import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.storage.retry import persistently
 from clients.takings import taking
-from clients.turn_keys import response_key, route_prefix, slot_id, slot_prefix
 from domain.errors import Conflict, NoResponse
 from domain.items import Item, ItemStatus
 from domain.log import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage

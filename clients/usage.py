@@ -1,7 +1,7 @@
 """Which rows of usage lie between two days?"""
 
-from clients.partitions import everything
-from clients.store import Container, Key, Store
+from clients.storage.paging import everything
+from clients.storage.port import Container, Key, Store
 from domain.owners import Owner
 from domain.usage import Row, rows_of
 

@@ -25,12 +25,14 @@ PURE = {"collections", "dataclasses", "datetime", "typing", "uuid", "azure", "do
 CHANCE = {"time", "random", "secrets", "uuid"}
 MAY_HAVE_CHANCE = {
     "clients/clock.py": {"time", "secrets"},
-    "clients/sqlite_file.py": {"time"},  # a thread of its own waits there, by the clock that never goes back
+    "clients/storage/sqlite/connection.py": {
+        "time"
+    },  # a thread of its own waits there, by the clock that never goes back
     "orchestrators/context.py": {"uuid"},  # the type alone
 }
 MAY_READ_THE_ENVIRONMENT = {
     "function_app.py",
-    "clients/cosmos_setup.py",  # a command of its own
+    "clients/storage/cosmos/setup.py",  # a command of its own
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clients.cosmos_settings import account_from
+from clients.storage.cosmos.settings import account_from
 from domain.budgets import Scope
 from domain.errors import ConfigurationError
 from settings import PREFIX, ROOT, Settings, read_settings

@@ -3,7 +3,6 @@
 import httpx
 
 from clients.clock import Clock
-from clients.cosmos_settings import CosmosAccount
 from clients.sources.ai_search import AiSearch
 from clients.sources.cosmos_query import AccountOf, CosmosQuery
 from clients.sources.http_json import HttpJson
@@ -11,6 +10,7 @@ from clients.sources.identity import IdentityTokens
 from clients.sources.pinned import Caller
 from clients.sources.reading import Reading
 from clients.sources.sqlite_search import SqliteSearch
+from clients.storage.cosmos.settings import CosmosAccount
 from domain.sources import Source, SourceKind, Sources
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from clients.clock import Clock
-from clients.cosmos_settings import CosmosAccount
 from clients.sources.pinned import Caller
 from clients.sources.port import Row, SourceError
+from clients.storage.cosmos.settings import CosmosAccount
 from domain.sources import Ask, Source
 
 type AccountOf = Callable[[Source], CosmosAccount]
@@ -27,7 +27,7 @@ class CosmosQuery:
     async def rows(self, source: Source, ask: Ask) -> Sequence[Row]:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - the SDK takes its time to import, and few need it
 
-        from clients.cosmos_account import connected  # noqa: PLC0415 - as above
+        from clients.storage.cosmos.account import connected  # noqa: PLC0415 - as above
 
         await self.caller.pin(source)
         database, container = source.target

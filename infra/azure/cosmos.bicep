@@ -6,7 +6,7 @@ param subnetId string
 param vnetId string
 param maximumThroughput int
 
-// `python -m clients.cosmos_setup --print` writes it; a test compares.
+// `python -m clients.storage.cosmos.setup --print` writes it; a test compares.
 var containers = loadJsonContent('containers.json')
 var dataContributor = '00000000-0000-0000-0000-000000000002'
 var isServerless = maximumThroughput == 0

@@ -41,7 +41,7 @@ def create_containers(data: Path, port: int) -> None:
     """Runs the product's own command, which is safe to repeat."""
     key = {"GANGLION_COSMOS_KEY": account_in(data).key}
     done = subprocess.run(
-        [sys.executable, "-m", "clients.cosmos_setup"],
+        [sys.executable, "-m", "clients.storage.cosmos.setup"],
         env={**os.environ, **settings(data, port), **key},
         cwd=ROOT,
         capture_output=True,

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from clients.ledger import Ledger, money_key
-from clients.store import Add, Create
+from clients.storage.port import Add, Create
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.log import Status
 from domain.money import Attempt, AttemptStatus, nanos, turn_cost

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from activities.guard import StepFailed, guarded, registered
-from clients.charges import charged
+from clients.storage.request_units import charged
 from domain import wire
 from domain.errors import GanglionError, Invalid, NotFound, Unavailable
 from tests.fakes.clocks import FakeClock

@@ -16,7 +16,7 @@ from activities.sweep import Patience, Sweep
 from clients.announcements import KEPT_S, Announcements
 from clients.orchestrations import notify_wire, turn_wire
 from clients.retention import Retention
-from clients.store import Store
+from clients.storage.port import Store
 from clients.turns import Turns
 from clients.webhooks import Receipt, Verdict
 from domain import wire

@@ -11,7 +11,7 @@ import pytest
 from activities.closing import Closing
 from clients.ledger import Ledger, money_key
 from clients.session_bills import SessionBills
-from clients.store import Store
+from clients.storage.port import Store
 from clients.usage import UsageRows
 from domain.budgets import HELD, TAKEN
 from domain.money import Attempt, AttemptStatus, nanos

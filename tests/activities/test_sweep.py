@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from activities.sweep import Patience, Sweep
 from clients.ledger import money_key
 from clients.retention import Retention
-from clients.store import Container, Document, Found, Key
+from clients.storage.port import Container, Document, Found, Key
 from domain.budgets import HELD, TAKEN
 from domain.errors import NotFound, Unavailable
 from domain.log import EventKind, Slot, Status

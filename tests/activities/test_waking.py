@@ -13,7 +13,7 @@ from clients.backends import BackendError, Call, End, Text
 from clients.beliefs import Beliefs
 from clients.ledger import Ledger
 from clients.sessions import Sessions
-from clients.store import Store
+from clients.storage.port import Store
 from domain.beliefs import Belief
 from domain.fleet import Backend
 from domain.money import AttemptStatus

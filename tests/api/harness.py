@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from api.routes import HttpRoute, Ports, routes
 from clients.limits import TurnLimits
-from clients.store import Store
+from clients.storage.port import Store
 from domain import turns as domain_turns
 from domain.errors import Unauthenticated
 from domain.overheads import OverheadPrices

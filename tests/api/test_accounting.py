@@ -3,8 +3,8 @@
 import asyncio
 from decimal import Decimal
 
-from clients.charges import charged
-from clients.store import Document, Key
+from clients.storage.port import Document, Key
+from clients.storage.request_units import charged
 from domain.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from tests.api.harness import Api, api
 from tests.fakes.backends import FakeBackend, says

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.turn_keys import thread_id
+from clients.storage.keys import thread_id
 from domain.ids import thread_of
 from domain.limits import Limit, Limits
 from tests.api.harness import Api, api

@@ -8,8 +8,8 @@ import pytest
 
 from clients.erasure import NOTE, ROUND_S, SETTLED_S
 from clients.retention import Retention
-from clients.store import Document, Key
-from clients.turn_keys import book_key
+from clients.storage.keys import book_key
+from clients.storage.port import Document, Key
 from clients.turns import Turns
 from domain.errors import GanglionError
 from domain.owners import Owner

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from clients.limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, TurnLimits
-from clients.sqlite_store import SqliteStore
-from clients.store import Container, Key, Store
+from clients.storage.port import Container, Key, Store
+from clients.storage.sqlite.store import SqliteStore
 from clients.turns import Turns
 from domain.errors import Retryable, TooMany
 from domain.ids import member_id

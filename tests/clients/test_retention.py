@@ -10,7 +10,7 @@ import pytest
 from clients.conversations import Conversations
 from clients.expiries import UNSTORED_S
 from clients.retention import Retention
-from clients.store import Document, Key
+from clients.storage.port import Document, Key
 from clients.turns import Turns
 from domain.errors import GanglionError, NotFound
 from domain.ids import member_id

@@ -13,7 +13,7 @@ from activities.closing import Closing
 from clients.ledger import Ledger, money_key
 from clients.session_bills import MANY, SessionBills, worked_out
 from clients.sessions import Entry, Sessions
-from clients.store import Store
+from clients.storage.port import Store
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable
 from domain.fleet import Cold, Fleet, Model

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from clients.claims import CLAIM_S
-from clients.packing import ENDING_ROOM, size_of
-from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create
+from clients.storage.batching import ENDING_ROOM, size_of
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
 from clients.turns import Turns
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.ids import member_id
@@ -366,7 +366,7 @@ async def test_what_is_no_id_of_a_response_is_not_found(turns: Turns, identifier
 
 
 async def test_a_log_is_read_on_from_any_slot_however_long_it_is(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clients.partitions.PAGE", 20)
+    monkeypatch.setattr("clients.storage.paging.PAGE", 20)
     one = await admitted(turns)
     last = 2 * 20 + 1
     for number in range(1, last + 1):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clients.clock import Clock
-from clients.cosmos_store import CosmosStore
-from clients.sqlite_store import SqliteStore
-from clients.store import Store
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.port import Store
+from clients.storage.sqlite.store import SqliteStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import local_cosmos
 from tests.fakes.stores import MemoryStore

@@ -10,7 +10,7 @@ import pytest
 
 from clients.budgets import BudgetBook
 from clients.ledger import Ledger, money_key
-from clients.store import Container, Document, Found, Key, Operation, Store
+from clients.storage.port import Container, Document, Found, Key, Operation, Store
 from clients.usage import UsageRows
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable

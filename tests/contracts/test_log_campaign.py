@@ -16,8 +16,8 @@ from random import Random
 import pytest
 
 from activities.log_writer import LogWriter, Superseded
-from clients.sqlite_store import SqliteStore
-from clients.store import Store
+from clients.storage.port import Store
+from clients.storage.sqlite.store import SqliteStore
 from clients.turns import Turns
 from domain.answers import ending_events, text_events
 from domain.continuation import Fresh

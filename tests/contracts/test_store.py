@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clients.store import BYTES_LIMIT, Add, Container, Create, Delete, Document, Key, Operation, Replace, Store
+from clients.storage.port import BYTES_LIMIT, Add, Container, Create, Delete, Document, Key, Operation, Replace, Store
 from domain.errors import Conflict, Exhausted, GanglionError, Invalid
 from tests.fakes.clocks import FakeClock
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from clients.store import Add, Container, Create, Delete, Key, Operation, Replace, Store
+from clients.storage.port import Add, Container, Create, Delete, Key, Operation, Replace, Store
 from domain.errors import Conflict, Exhausted, GanglionError
 from tests.contracts.conftest import ADAPTERS
 from tests.fakes.clocks import FakeClock

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clients.store import Add, Container, Create, Delete, Document, Key, Replace, Store
+from clients.storage.port import Add, Container, Create, Delete, Document, Key, Replace, Store
 from domain.errors import Conflict, Invalid
 from tests.fakes.clocks import FakeClock
 

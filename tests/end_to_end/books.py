@@ -10,10 +10,10 @@ from pathlib import Path
 from clients.beliefs import BELIEF
 from clients.clock import SystemClock
 from clients.ledger import Ledger
-from clients.partitions import everything
-from clients.sqlite_store import SqliteStore
-from clients.store import Container, Delete, Key
-from clients.turn_keys import THREADS, book_key, turns_key
+from clients.storage.keys import THREADS, book_key, turns_key
+from clients.storage.paging import everything
+from clients.storage.port import Container, Delete, Key
+from clients.storage.sqlite.store import SqliteStore
 from clients.turns import Turns
 from domain.beliefs import Belief
 from domain.errors import NotFound

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.beliefs import BELIEF
-from clients.store import Container, Create, Delete, Key
+from clients.storage.port import Container, Create, Delete, Key
 from domain.beliefs import Belief
 from standins.instance import ROOT
 from standins.stage import Options, Stage

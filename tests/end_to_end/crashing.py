@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clients.orchestrations import DurableOrchestrations
-from clients.sqlite_store import SqliteStore
-from clients.store import Create, Key, Operation, Replace
+from clients.storage.port import Create, Key, Operation, Replace
+from clients.storage.sqlite.store import SqliteStore
 from domain.turns import Response
 
 ORDER = Path(os.environ["GANGLION_DATA"]) / "crash.json"

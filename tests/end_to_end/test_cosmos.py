@@ -12,9 +12,9 @@ import httpx
 import pytest
 
 from clients.clock import SystemClock
-from clients.cosmos_settings import account_from
-from clients.cosmos_store import CosmosStore
 from clients.ledger import Ledger
+from clients.storage.cosmos.settings import account_from
+from clients.storage.cosmos.store import CosmosStore
 from clients.turns import Turns
 from domain.owners import Owner
 from standins.stage import Stage

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from api.streaming import HEARTBEAT_S
-from clients.store import Container
+from clients.storage.port import Container
 from domain.log import Status
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, FAR, MANY, books_of

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.cosmos_settings import CosmosAccount
-from clients.cosmos_setup import set_up
+from clients.storage.cosmos.settings import CosmosAccount
+from clients.storage.cosmos.setup import set_up
 from standins.child import Child, Plan, python
 from standins.cosmos.account import Account
 from standins.cosmos.node import SetUpError, find_node, packages

@@ -8,9 +8,9 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from clients.batches import added, check_identifier, check_key, check_range, decoded, encoded, payloads
 from clients.clock import Clock
-from clients.store import Add, Container, Create, Delete, Document, Found, Key, Operation, Replace, Store
+from clients.storage.port import Add, Container, Create, Delete, Document, Found, Key, Operation, Replace, Store
+from clients.storage.validation import added, check_identifier, check_key, check_range, decoded, encoded, payloads
 from domain.errors import Conflict, Unavailable, UnknownOutcome
 
 

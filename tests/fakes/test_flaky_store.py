@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from clients.store import Container, Create, Key
+from clients.storage.port import Container, Create, Key
 from domain.errors import Retryable, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore

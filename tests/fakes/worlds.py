@@ -23,7 +23,7 @@ from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
 from clients.rent import Rent
 from clients.sessions import Sessions
-from clients.store import Store
+from clients.storage.port import Store
 from clients.turns import Turns
 from domain import wire
 from domain.fleet import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pycep import BicepParser
 
-from clients.cosmos_containers import DEFINITIONS, as_resource
+from clients.storage.cosmos.containers import DEFINITIONS, as_resource
 from settings import ROOT
 from tests.test_settings import ROW
 
@@ -51,7 +51,9 @@ def test_what_modules_are_asked_for_they_give() -> None:
 
 def test_the_containers_are_those_of_the_store() -> None:
     written = json.loads((FOLDER / "containers.json").read_text())
-    assert written == [as_resource(each) for each in DEFINITIONS], "python -m clients.cosmos_setup --print writes it"
+    assert written == [as_resource(each) for each in DEFINITIONS], (
+        "python -m clients.storage.cosmos.setup --print writes it"
+    )
 
 
 def test_every_setting_is_one_that_the_app_reads() -> None:

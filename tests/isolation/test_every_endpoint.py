@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from clients.clock import Clock
-from clients.cosmos_store import CosmosStore
-from clients.store import Container, Store
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.port import Container, Store
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos

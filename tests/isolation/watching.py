@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients.store import Container, Document, Found, Key, Operation, Store
+from clients.storage.port import Container, Document, Found, Key, Operation, Store
 from clients.turns import Turns
 from domain.owners import Owner
 from tests.api.harness import Api, api

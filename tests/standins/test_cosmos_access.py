@@ -13,8 +13,8 @@ from azure.core.exceptions import ServiceRequestError
 from azure.cosmos import PartitionKey
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
-from clients.cosmos_account import connected
-from clients.cosmos_settings import CosmosAccount
+from clients.storage.cosmos.account import connected
+from clients.storage.cosmos.settings import CosmosAccount
 from standins.cosmos.account import account_in
 from standins.cosmos.node import MANIFESTS, SERVER, Node, SetUpError, find_node, install, packages, wheel_node
 from standins.identity import issuer_in

@@ -12,7 +12,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
-from clients.cosmos_account import connected
+from clients.storage.cosmos.account import connected
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 
 KEY = ["tenant", "user:1", "thread"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from clients.cosmos_settings import CosmosAccount
-from clients.cosmos_store import CosmosStore
 from clients.sources.cosmos_query import CosmosQuery
 from clients.sources.pinned import Caller
 from clients.sources.port import Row, SourceError
-from clients.store import Container, Create, Key
+from clients.storage.cosmos.settings import CosmosAccount
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.port import Container, Create, Key
 from domain.owners import Owner
 from domain.sources import Ask, Claim, Source, SourceKind, ask_of
 from tests.clients.sources.test_hostile import CLAIMS

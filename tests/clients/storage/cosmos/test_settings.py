@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clients.cosmos_containers import DEFINITIONS, as_resource
-from clients.cosmos_settings import CosmosAccount, account_from
-from clients.store import Container
+from clients.storage.cosmos.containers import DEFINITIONS, as_resource
+from clients.storage.cosmos.settings import CosmosAccount, account_from
+from clients.storage.port import Container
 from domain.errors import ConfigurationError
 
 URL = "https://account.documents.azure.com:443/"
@@ -80,16 +80,16 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_definitions_are_printed_for_the_infrastructure() -> None:
-    printed = run("-m", "clients.cosmos_setup", "--print")
+    printed = run("-m", "clients.storage.cosmos.setup", "--print")
     assert json.loads(printed.stdout) == [as_resource(each) for each in DEFINITIONS]
 
 
 def test_set_up_says_plainly_what_is_missing() -> None:
-    done = run("-m", "clients.cosmos_setup")
+    done = run("-m", "clients.storage.cosmos.setup")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cosmos_setup: GANGLION_COSMOS_URL: expected https://account.documents.azure.com[:port]\n"
 
 
 def test_whoever_keeps_the_store_in_a_file_does_not_import_the_sdk() -> None:
-    done = run("-c", "import clients.cosmos_settings, sys; sys.exit('azure.cosmos' in sys.modules)")
+    done = run("-c", "import clients.storage.cosmos.settings, sys; sys.exit('azure.cosmos' in sys.modules)")
     assert done.returncode == 0, done.stderr

@@ -13,11 +13,10 @@ from azure.core.exceptions import AzureError
 from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
-from clients.batches import check_identifier, check_key, check_range, payloads
 from clients.clock import Clock
-from clients.cosmos_account import Connection, connect
-from clients.cosmos_answers import NOT_SET_UP, Refusal, failure, refusal
-from clients.cosmos_items import (
+from clients.storage.cosmos.account import Connection, connect
+from clients.storage.cosmos.errors import NOT_SET_UP, Refusal, failure, refusal
+from clients.storage.cosmos.items import (
     FIND,
     LIST,
     Item,
@@ -30,8 +29,9 @@ from clients.cosmos_items import (
     levels,
     steps,
 )
-from clients.cosmos_settings import CosmosAccount
-from clients.store import Add, Container, Delete, Document, Found, Key, Operation
+from clients.storage.cosmos.settings import CosmosAccount
+from clients.storage.port import Add, Container, Delete, Document, Found, Key, Operation
+from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Conflict, Terminal, Unavailable
 
 ROUNDS = 20

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from clients.errands import Errands
+from clients.storage.sqlite.executor import Errands
 
 
 async def test_work_is_done_in_its_order_on_one_thread_beside_the_loop() -> None:

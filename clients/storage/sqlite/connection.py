@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from clients.sqlite_documents import SCHEMA, TABLES
+from clients.storage.sqlite.documents import SCHEMA, TABLES
 from domain.errors import GanglionError, Terminal, Unavailable, UnknownOutcome
 
 BUSY_S = 5.0

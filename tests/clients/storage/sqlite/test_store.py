@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from clients import sqlite_documents, sqlite_file
-from clients.sqlite_store import FORGET_S, SqliteStore
-from clients.store import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, Key
+from clients.storage.sqlite import connection as sqlite_file
+from clients.storage.sqlite import documents as sqlite_documents
+from clients.storage.sqlite.store import FORGET_S, SqliteStore
 from domain.errors import Conflict, Terminal, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 
@@ -26,8 +27,8 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from clients.clock import SystemClock
-from clients.sqlite_store import SqliteStore
-from clients.store import Add, Container, Create, Key
+from clients.storage.sqlite.store import SqliteStore
+from clients.storage.port import Add, Container, Create, Key
 from domain.errors import Conflict
 
 KEY = Key(container=Container.MONEY, parts=("tenant",))

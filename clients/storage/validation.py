@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Add, Body, Container, Create, Key, Operation, Replace
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Add, Body, Container, Create, Key, Operation, Replace
 from domain.errors import Exhausted, Invalid
 
 IDENTIFIER = re.compile(r"[^/\\?#]{1,255}")

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from clients.packing import batches
-from clients.store import Create, Document, Key, Operation, Store
+from clients.storage.batching import batches
+from clients.storage.port import Create, Document, Key, Operation, Store
 from domain.errors import Conflict
 
 PAGE = 1000

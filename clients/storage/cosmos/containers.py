@@ -8,7 +8,7 @@ whose it is, and must see it.
 from dataclasses import dataclass
 from typing import Any
 
-from clients.store import Container
+from clients.storage.port import Container
 
 CONSISTENCIES = ("Strong", "BoundedStaleness")
 FOUND_BY = ("/body/kind", "/body/status", "/body/at")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from clients.packing import LONGEST_TEXT, batches, created, split, storable
-from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, Key
-from clients.store import Container as Place
+from clients.storage.batching import LONGEST_TEXT, batches, created, split, storable
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, Key
+from clients.storage.port import Container as Place
 from clients.turns import Turns
 from domain.ids import member_id
 from domain.items import Item, ItemStatus

@@ -18,9 +18,9 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.cosmos.aio import CosmosClient
 from azure.cosmos.documents import ConnectionPolicy
 
-from clients.charges import charged
-from clients.cosmos_containers import CONSISTENCIES
-from clients.cosmos_settings import CosmosAccount
+from clients.storage.cosmos.containers import CONSISTENCIES
+from clients.storage.cosmos.settings import CosmosAccount
+from clients.storage.request_units import charged
 from domain.errors import Terminal
 
 CONNECT_S = 5

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from azure.cosmos import PartitionKey
 
-from clients.charges import Charge, metered
-from clients.cosmos_account import connected
-from clients.cosmos_containers import DEFINITIONS
-from clients.cosmos_settings import CosmosAccount
-from clients.cosmos_setup import set_up
-from clients.cosmos_store import CosmosStore
-from clients.store import Add, Container, Create, Delete, Key, Operation, Replace
+from clients.storage.cosmos.account import connected
+from clients.storage.cosmos.containers import DEFINITIONS
+from clients.storage.cosmos.settings import CosmosAccount
+from clients.storage.cosmos.setup import set_up
+from clients.storage.cosmos.store import CosmosStore
+from clients.storage.port import Add, Container, Create, Delete, Key, Operation, Replace
+from clients.storage.request_units import Charge, metered
 from domain.errors import Conflict, GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
@@ -193,7 +193,7 @@ async def test_a_database_that_is_missing_is_said_plainly() -> None:
 
 
 async def test_an_account_whose_reads_may_be_old_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clients.cosmos_account.CONSISTENCIES", ("Stronger",))
+    monkeypatch.setattr("clients.storage.cosmos.account.CONSISTENCIES", ("Stronger",))
     with pytest.raises(Terminal, match="the account's consistency is Strong; the store needs Stronger"):
         await scene.store.read(KEY, "one")
 

@@ -18,7 +18,7 @@ ABOUT_DOCUMENTS = frozenset({404, 409, 412})
 CONTAINER_MISSING = 1003
 DELAY_HEADER = "x-ms-retry-after-ms"
 MS = 1000
-NOT_SET_UP = "the store is not set up: python -m clients.cosmos_setup creates what is missing"
+NOT_SET_UP = "the store is not set up: python -m clients.storage.cosmos.setup creates what is missing"
 
 
 class Fate(StrEnum):
@@ -81,7 +81,7 @@ ERRORS: dict[Fate, Callable[[Answer], GanglionError]] = {
     Fate.NOT_DONE: lambda said: Unavailable(f"the store is busy (status {said.status})", delay_s=said.delay_s),
     Fate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
     Fate.NOT_SET_UP: lambda _: Terminal(
-        "the store is not set up: python -m clients.cosmos_setup creates what is missing"
+        "the store is not set up: python -m clients.storage.cosmos.setup creates what is missing"
     ),
 }
 

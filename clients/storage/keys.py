@@ -1,6 +1,6 @@
 """Under which key does each document of a turn live?"""
 
-from clients.store import Container, Key
+from clients.storage.port import Container, Key
 from domain.errors import NotFound
 from domain.ids import is_response, own_token, thread_of
 from domain.owners import Owner

@@ -8,8 +8,8 @@ import json
 import sqlite3
 from typing import Any
 
-from clients.batches import added, decoded, encoded
-from clients.store import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.port import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.validation import added, decoded, encoded
 from domain.errors import Conflict
 
 SCHEMA = 1

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
-from clients.batches import added, encoded
-from clients.cosmos_containers import LEVELS
-from clients.store import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.cosmos.containers import LEVELS
+from clients.storage.port import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.validation import added, encoded
 from domain.errors import Conflict, Invalid
 
 type Item = Mapping[str, Any]

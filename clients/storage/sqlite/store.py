@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from clients import sqlite_documents
-from clients.batches import check_identifier, check_key, check_range, payloads
 from clients.clock import Clock
-from clients.errands import Errands
-from clients.sqlite_file import opened, transaction, translated
-from clients.store import Container, Document, Found, Key, Operation
+from clients.storage.port import Container, Document, Found, Key, Operation
+from clients.storage.sqlite import documents as sqlite_documents
+from clients.storage.sqlite.connection import opened, transaction, translated
+from clients.storage.sqlite.executor import Errands
+from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Retryable, Unavailable
 
 FORGET_S = 60

@@ -1,4 +1,4 @@
-"""How do the database and its containers come to be? `python -m clients.cosmos_setup`, safe to repeat.
+"""How do the database and its containers come to be? `python -m clients.storage.cosmos.setup`, safe to repeat.
 
 Reads the GANGLION_COSMOS_ variables that the application reads. An identity that may only work on data can't create a
 database: on Azure the infrastructure does, from the definitions that `--print` writes as JSON.
@@ -15,10 +15,10 @@ from azure.core.exceptions import AzureError
 from azure.cosmos import PartitionKey
 
 from clients.clock import SystemClock
-from clients.cosmos_account import connected
-from clients.cosmos_answers import failure
-from clients.cosmos_containers import DEFINITIONS, Definition, as_resource
-from clients.cosmos_settings import CosmosAccount, account_from
+from clients.storage.cosmos.account import connected
+from clients.storage.cosmos.containers import DEFINITIONS, Definition, as_resource
+from clients.storage.cosmos.errors import failure
+from clients.storage.cosmos.settings import CosmosAccount, account_from
 from domain.errors import GanglionError
 
 
@@ -50,7 +50,7 @@ def partition_key(wanted: Definition) -> PartitionKey:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m clients.cosmos_setup", description="creates the store's containers"
+        prog="python -m clients.storage.cosmos.setup", description="creates the store's containers"
     )
     parser.add_argument(
         "--print", action="store_true", help="write the containers' definitions as JSON, create nothing"

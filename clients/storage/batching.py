@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clients.batches import encoded
-from clients.store import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
+from clients.storage.validation import encoded
 from domain.errors import Invalid
 from domain.items import Item, ItemStatus
 
