@@ -29,28 +29,28 @@ from activities.waking import Waking
 from api.routes import HttpRoute, Ports, routes
 from api.web_app import take_away_pages
 from clients.announcements import Announcements
-from clients.backends import BackendClient
+from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.port import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
-from clients.credentials.backends import BackendCredentials, problems_of, warm_up
+from clients.identity.authenticator import TokenAuthenticator
+from clients.identity.backend_credentials import BackendCredentials, problems_of, warm_up
+from clients.identity.discovery import OpenIdIssuers
+from clients.identity.jwks_cache import NetworkKeys
+from clients.identity.signing_keys import KeyFile, Keys
 from clients.ledger import Ledger
 from clients.limits import TurnLimits
-from clients.network_keys import NetworkKeys
-from clients.openai_backend import OpenAIBackend
-from clients.openid import OpenIdIssuers
 from clients.orchestrations import DurableOrchestrations
 from clients.rent import Rent
 from clients.retention import Retention
 from clients.session_bills import SessionBills
 from clients.sessions import Sessions
-from clients.signing_keys import KeyFile, Keys
-from clients.sources.building import reading_of
+from clients.sources.factory import reading_of
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
-from clients.tokens import TokenAuthenticator
 from clients.turns import Turns
-from clients.webhooks import sender_of
+from clients.webhooks.sender import sender_of
 from domain import wire
 from domain.budget_file import budgets_from_toml
 from domain.budgets import Budgets

@@ -10,7 +10,7 @@ from activities.log_writer import LogWriter, Superseded
 from activities.meter import Meter
 from activities.retrieve import with_private_data
 from activities.showing import Showing
-from clients.backends import BackendClient, BackendError, Call, End
+from clients.backends.port import BackendClient, BackendError, Call, End
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from clients.turns import Turns

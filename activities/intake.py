@@ -7,7 +7,7 @@ from typing import Self
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
-from clients.backends import BackendClient, BackendError, Call, End, Text
+from clients.backends.port import BackendClient, BackendError, Call, End, Text
 from clients.clock import Clock
 from domain.postures import FailureKind
 

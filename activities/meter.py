@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from clients.clock import Clock
 from domain.billing import Work, attempt_cost, line_of
 from domain.lessons import Observation

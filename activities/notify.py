@@ -7,7 +7,7 @@ from dataclasses import replace
 from clients.announcements import Announcements
 from clients.clock import Clock
 from clients.storage.port import Document
-from clients.webhooks import Receipt, Verdict, WebhookSender
+from clients.webhooks.sender import Receipt, Verdict, WebhookSender
 from domain import wire
 from domain.webhooks import Announcement, Endpoint, Endpoints
 from telemetry import meter

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from clients.sources.reading import Reading
+from clients.sources.reader import Reading
 from clients.turns import Turns
 from domain.items import Item, ItemKind, Role
 from domain.turns import Response

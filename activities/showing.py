@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from activities.log_writer import LogWriter
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from domain.answers import call_events, ending_events, text_events
 from domain.constrained import Said, said_in
 from domain.continuation import Continuation, Fresh, after_text, asking_again, at_end, going_on

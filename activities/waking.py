@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
-from clients.backends import BackendClient, BackendError
+from clients.backends.port import BackendClient, BackendError
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from clients.sessions import Sessions

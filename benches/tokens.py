@@ -13,9 +13,9 @@ from jwt.algorithms import RSAAlgorithm
 
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
-from clients.network_keys import NetworkKeys
-from clients.signing_keys import KeySet, usable_keys
-from clients.tokens import TokenAuthenticator
+from clients.identity.authenticator import TokenAuthenticator
+from clients.identity.jwks_cache import NetworkKeys
+from clients.identity.signing_keys import KeySet, usable_keys
 from domain.claims import Expected, Origin
 
 TOKENS = 2000

@@ -26,14 +26,14 @@ from opentelemetry.trace import StatusCode
 
 import telemetry
 from activities.guard import guarded
-from clients.backends import BackendClient, End, Text
-from clients.openai_backend import OpenAIBackend
+from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.port import BackendClient, End, Text
 from clients.orchestrations import turn_wire
 from domain.fleet import Backend
 from domain.postures import Failure, FailureKind
 from settings import ROOT
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, sleeping
-from tests.clients.model_server import DONE, ModelServer, backend_at, frame, serving, usage
+from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, breaks, refuses, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.gpus import SleepingGpu

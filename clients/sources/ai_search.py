@@ -7,7 +7,7 @@ POST {service}/indexes/{index}/docs/search?api-version=2024-07-01
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clients.sources.pinned import Caller, bearer
+from clients.sources.egress import Caller, bearer
 from clients.sources.port import Row, SourceError, Tokens, rows_in
 from domain.sources import Ask, Source
 

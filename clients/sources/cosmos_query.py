@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from clients.clock import Clock
-from clients.sources.pinned import Caller
+from clients.sources.egress import Caller
 from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
 from domain.sources import Ask, Source

@@ -5,7 +5,7 @@ GET address/path?name=value: the names and what they stand for are the configura
 
 from collections.abc import Iterator, Sequence
 
-from clients.sources.pinned import Caller, bearer
+from clients.sources.egress import Caller, bearer
 from clients.sources.port import Row, Tokens, rows_in
 from domain.sources import Ask, Source
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from clients.backends import BackendClient
+from clients.backends.port import BackendClient
 from clients.orchestrations import turn_wire
 from domain.fleet import Backend, Cold, Signature
 from domain.log import Status

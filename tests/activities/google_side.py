@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.backends import BackendClient
+from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.port import BackendClient
 from clients.clock import SystemClock
-from clients.openai_backend import OpenAIBackend
 from domain.fleet import Auth, AuthKind, Backend, Cold
 from domain.fleet_file import fleet_from_toml
 from domain.log import Status
@@ -20,7 +20,7 @@ from domain.turns import Response
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
 from standins.federation import SERVICE_ACCOUNT
-from tests.clients.credentials.cloud import Cloud, cloud_with
+from tests.clients.identity.cloud import Cloud, cloud_with
 from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says

@@ -16,7 +16,7 @@ import pytest
 
 from activities.answering import Pace
 from activities.sweep import Patience, Sweep
-from clients.backends import BackendError, Call, End, Text
+from clients.backends.port import BackendError, Call, End, Text
 from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
 from clients.turns import Turns

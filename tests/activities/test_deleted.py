@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from activities.deleted import despite_deletion
-from clients.backends import Text
+from clients.backends.port import Text
 from clients.retention import Retention
 from domain.errors import NotFound
 from domain.money import AttemptStatus, ReservationStatus

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from activities.intake import CONNECT_TRIES, Intake
-from clients.backends import BackendError, Call, End, Text
+from clients.backends.port import BackendError, Call, End, Text
 from domain.postures import Failure, FailureKind
 from domain.turns import Sampling
 from tests.fakes.backends import FakeBackend, breaks, says

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from clients.backends import Text
+from clients.backends.port import Text
 from clients.beliefs import Beliefs
 from domain.log import Event, EventKind, Slot, Status
 from domain.money import Attempt, AttemptStatus

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from activities.meter import Meter, closed_at, closed_from_log, of_attempt
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from domain.log import Outcome, Slot, Usage
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Component, Origin, PriceKind, TimePrice

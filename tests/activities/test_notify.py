@@ -18,7 +18,7 @@ from clients.orchestrations import notify_wire, turn_wire
 from clients.retention import Retention
 from clients.storage.port import Store
 from clients.turns import Turns
-from clients.webhooks import Receipt, Verdict
+from clients.webhooks.sender import Receipt, Verdict
 from domain import wire
 from domain.errors import GanglionError, Unavailable
 from domain.log import Status

@@ -11,7 +11,7 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve, with_private_data
 from clients.orchestrations import turn_wire
 from clients.sources.port import SourceError
-from clients.sources.reading import Reading
+from clients.sources.reader import Reading
 from clients.turns import Turns
 from domain.errors import GanglionError
 from domain.ids import member_id

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
-from clients.backends import BackendClient
+from clients.backends.port import BackendClient
 from clients.rent import Rent
 from domain.fleet import Backend
 from domain.investing import window_s

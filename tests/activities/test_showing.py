@@ -6,7 +6,7 @@ import pytest
 
 from activities.log_writer import LogWriter, Superseded
 from activities.showing import Showing
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from domain.items import ItemStatus
 from domain.log import Status, Usage
 from domain.turns import Response

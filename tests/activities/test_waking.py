@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from activities.waking import Waking
-from clients.backends import BackendError, Call, End, Text
+from clients.backends.port import BackendError, Call, End, Text
 from clients.beliefs import Beliefs
 from clients.ledger import Ledger
 from clients.sessions import Sessions

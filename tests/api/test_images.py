@@ -6,8 +6,8 @@ from typing import Any
 import openai
 import pytest
 
-from clients.backends import Call
-from clients.chat_request import native_messages
+from clients.backends.chat_request import native_messages
+from clients.backends.port import Call
 from domain.fleet import Capability
 from domain.items import Image, Item
 from tests.api.harness import Api, api

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clients.chat_request import request_body
+from clients.backends.chat_request import request_body
 from domain.fleet import Capability
 from domain.parameters import ABILITIES, NEUTRAL, needed, taken
 from tests.api.harness import api

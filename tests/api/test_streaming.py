@@ -11,7 +11,7 @@ import pytest
 
 from api.events import DONE, KEEP_ALIVE, frames
 from api.streaming import HEARTBEAT_S, Tail
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from clients.notices import KEPT
 from clients.turns import Turns
 from domain.errors import NotFound, Unavailable

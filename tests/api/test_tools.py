@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from clients.backends import End, Text
+from clients.backends.port import End, Text
 from domain.fleet import Capability
 from domain.forms import FunctionCall
 from domain.items import ItemKind

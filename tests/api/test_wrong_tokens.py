@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from starlette.applications import Starlette
 
 from api.routes import routes
-from clients.network_keys import UNKNOWN_S, NetworkKeys
-from clients.openid import OpenIdIssuers
-from clients.tokens import TokenAuthenticator
+from clients.identity.authenticator import TokenAuthenticator
+from clients.identity.discovery import OpenIdIssuers
+from clients.identity.jwks_cache import UNKNOWN_S, NetworkKeys
 from tests.api.harness import Api, api
-from tests.clients.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
+from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
 from tests.domain.test_claims import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
 from tests.domain.test_principals import entries, principal
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from clients.backends import BackendError, Call, End, Text
+from clients.backends.port import BackendError, Call, End, Text
 from domain.log import Usage
 from domain.postures import Failure, FailureKind
 

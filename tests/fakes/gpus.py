@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from clients.backends import BackendError, Call, End, Text
+from clients.backends.port import BackendError, Call, End, Text
 from domain.log import Usage
 from domain.postures import Failure, FailureKind
 from tests.fakes.clocks import START

@@ -16,7 +16,7 @@ from activities.recall import Recall
 from activities.route import Route
 from activities.settle import Settle
 from activities.waking import Waking
-from clients.backends import BackendClient
+from clients.backends.port import BackendClient
 from clients.beliefs import Beliefs
 from clients.clock import Clock
 from clients.ledger import Ledger

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from clients.sources.cosmos_query import CosmosQuery
-from clients.sources.pinned import Caller
+from clients.sources.egress import Caller
 from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.store import CosmosStore

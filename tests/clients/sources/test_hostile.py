@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.sources.ai_search import search_body
+from clients.sources.egress import Caller, resolve
 from clients.sources.http_json import pairs
-from clients.sources.pinned import Caller, resolve
 from clients.sources.port import SourceError
 from clients.sources.sqlite_search import search, statement_of
 from domain.owners import Owner
@@ -26,7 +26,7 @@ from domain.retrieved import context_text
 from domain.sources import Ask, Claim, Fetched, Source, SourceKind, ask_of
 from standins.private_data.filters import conditions_in
 from standins.private_data.server import PrivateData
-from tests.clients.sources.test_reading import MINE, read
+from tests.clients.sources.test_reader import MINE, read
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import World

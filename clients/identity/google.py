@@ -1,0 +1,165 @@
+"""How does an Entra token become one of Google's, without a key?
+
+google-auth exchanges and impersonates; requests go through `Transport`, which knows whom it asked last, so that a
+failure can name the hop. Import this module late, it takes its time.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, override
+
+import httpx
+from google.auth import identity_pool, jwt
+from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.transport import Request, Response
+
+from clients.backends.credentials import Credential, Hop, denied, unreachable
+from clients.identity.entra import ManagedIdentity
+from domain.federation import Federation
+
+logger = logging.getLogger("ganglion.credentials")
+
+PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105 - the name of a type, no secret
+TIMEOUT_S = 8.0
+SUMMARY_CHARACTERS = 500
+"""What a hop says is logged up to here, and never shown to a caller: it holds names of the project."""
+
+ODD = (GoogleAuthError, httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError)
+"""What google-auth raises for a refusal, no answer, or an answer that is not what it should be."""
+
+
+class Answer(Response):
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.answer.headers
+
+    @property
+    def data(self) -> bytes:
+        return self.answer.content
+
+
+class Transport(Request):
+    """Carries the requests of one exchange and remembers whom it asked last, and the answer."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+        self.hop = Hop.STS
+        self.last: Answer | None = None
+
+    @override
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **kwargs: Any,
+    ) -> Answer:
+        self.hop = Hop.IAM if "/serviceAccounts/" in url else Hop.STS
+        self.last = None
+        try:
+            self.last = Answer(self.http.request(method, url, content=body, headers=headers))
+        except httpx.HTTPError as error:
+            raise TransportError(str(error)) from error
+        return self.last
+
+    def failure(self) -> Exception:
+        """Return what went wrong with the last request."""
+        if self.last is None:
+            return unreachable(self.hop, "no answer")
+        status = self.last.status
+        logger.warning("%s answered %d: %s", self.hop, status, summary(self.last.data))
+        return denied(self.hop, status)
+
+
+def seconds(moment: datetime) -> float:
+    """Return a time of google-auth's, UTC that doesn't say so, in seconds since the epoch."""
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def expiry_of(token: str) -> float:
+    """Return when an ID token that Google has just sent us expires."""
+    claims: Any = jwt.decode(token, verify=False)  # pyright: ignore[reportUnknownMemberType] - it has no types
+    return float(claims["exp"])
+
+
+def summary(data: bytes) -> str:
+    text = data[:SUMMARY_CHARACTERS].decode(errors="replace")
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+class EntraSupplier(identity_pool.SubjectTokenSupplier):
+    def __init__(self, identity: ManagedIdentity, scope: str) -> None:
+        self.identity = identity
+        self.scope = scope
+
+    @override
+    def get_subject_token(self, context: Any, request: Any) -> str:
+        return self.identity.token(self.scope).token
+
+
+class GoogleTokens:
+    """Gets tokens of service accounts. Each is a whole exchange: nothing is shared, nothing is kept."""
+
+    def __init__(self, federation: Federation, identity: ManagedIdentity) -> None:
+        self.federation = federation
+        self.identity = identity
+
+    def access_token(self, scope: str, service_account: str) -> Credential:
+        """Return an access token of a service account. Blocks; raises BackendError."""
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as http:
+            transport = Transport(http)
+            address = self.address(service_account, "generateAccessToken")
+            account = self.federated(scopes=[scope], service_account_impersonation_url=address)
+            try:
+                account.refresh(transport)
+                return Credential(token=account.token, expires_at=seconds(account.expiry))
+            except ODD as error:
+                raise transport.failure() from error
+
+    def id_token(self, audience: str, service_account: str) -> Credential:
+        """Return an ID token of a service account for an audience. Blocks; raises BackendError."""
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as http:
+            transport = Transport(http)
+            federated = self.federated(scopes=[PLATFORM_SCOPE])
+            try:
+                federated.refresh(transport)
+                token = self.impersonated_id(transport, federated, audience, service_account)
+                return Credential(token=token, expires_at=expiry_of(token))
+            except ODD as error:
+                raise transport.failure() from error
+
+    def federated(self, **choices: Any) -> Any:
+        """Return google-auth's federated credentials, whose methods have no types."""
+        return identity_pool.Credentials(
+            audience=self.federation.audience,
+            subject_token_type=TOKEN_TYPE,
+            token_url=f"{self.federation.sts_url}/v1/token",
+            subject_token_supplier=EntraSupplier(self.identity, self.federation.scope or ""),
+            **choices,
+        )
+
+    def impersonated_id(self, transport: Transport, federated: Any, audience: str, service_account: str) -> str:
+        """Return an ID token. google-auth's own class for it knows Google's public address alone."""
+        headers = {"content-type": "application/json"}
+        federated.apply(headers)
+        body = json.dumps({"audience": audience, "includeEmail": True}).encode()
+        answer = transport(self.address(service_account, "generateIdToken"), "POST", body, headers)
+        if answer.status != HTTPStatus.OK:
+            raise transport.failure()
+        return json.loads(answer.data)["token"]
+
+    def address(self, service_account: str, action: str) -> str:
+        return f"{self.federation.iam_url}/v1/projects/-/serviceAccounts/{service_account}:{action}"

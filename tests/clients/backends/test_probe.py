@@ -1,0 +1,55 @@
+"""Does a knock tell whether a server is up, by whatever it answers?"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from aiohttp import web
+
+from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.port import BackendError
+from domain.postures import FailureKind
+from tests.clients.backends.model_server import backend_at
+
+GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}
+
+
+@asynccontextmanager
+async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[OpenAIBackend]:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, headers=headers)
+
+    application = web.Application()
+    application.router.add_get("/v1/models", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    backend = backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            yield OpenAIBackend(backend, http, silence_s=5)
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [200, 404, 405])
+async def test_a_server_that_answers_is_up(status: int) -> None:
+    async with door(status, "{}") as backend:
+        await backend.knock()
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 504])
+async def test_an_answer_that_is_not_the_server_s_own_is_told_as_it_was_seen(status: int) -> None:
+    async with door(status, "Rate exceeded.", **GOOGLE) as backend:
+        with pytest.raises(BackendError) as caught:
+            await backend.knock()
+    failure = caught.value.failure
+    assert (failure.kind, failure.status, failure.body) == (FailureKind.STATUS, status, "Rate exceeded.")
+
+
+async def test_a_server_that_is_not_there_is_told_so() -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(BackendError) as caught:
+            await OpenAIBackend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).knock()
+    assert caught.value.failure.kind is FailureKind.REFUSED

@@ -1,0 +1,63 @@
+"""How does a test reach the stand-in for Entra and Google in its own process, as an app behind it would?"""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+
+from clients.clock import Clock, SystemClock
+from clients.identity.backend_credentials import BackendCredentials
+from domain.federation import Federation, provider_name
+from standins.clock import now
+from standins.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
+from standins.identity import issuer_in
+from standins.issuer.server import application
+
+
+class Cloud:
+    """The stand-in for Entra and Google, and what an app behind it is configured with."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = httpx.AsyncClient(base_url=url)
+
+    async def set(self, **conditions: Any) -> None:
+        answer = await self.http.patch("/admin/conditions", content=json.dumps(conditions))
+        assert answer.is_success, answer.text
+
+    async def counts(self) -> dict[str, int]:
+        return (await self.http.get("/admin/calls")).json()["counts"]
+
+    def federation(self, **changes: Any) -> Federation:
+        usual = Federation(
+            provider=provider_name(PROVIDER),
+            scope=f"{RESOURCE}/.default",
+            service_account=SERVICE_ACCOUNT,
+            sts_url=self.url,
+            iam_url=self.url,
+        )
+        return replace(usual, **changes)
+
+    def credentials(self, clock: Clock | None = None, **changes: Any) -> BackendCredentials:
+        return BackendCredentials(federation=self.federation(**changes), variables={}, clock=clock or SystemClock())
+
+
+@asynccontextmanager
+async def cloud_with(keys: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Cloud]:
+    """Serve it with the keys of a folder, and tell this process where its managed identity is."""
+    runner = web.AppRunner(application(keys, now), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    one = Cloud(f"http://{host}:{port}")
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{one.url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", issuer_in(keys).secret)
+    yield one
+    await one.http.aclose()
+    await runner.cleanup()

@@ -1,0 +1,193 @@
+"""Does each kind of source give its rows, to its owner, from where it must be, in time?"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp.test_utils import TestServer
+
+from clients.sources.egress import Caller, Resolve
+from clients.sources.factory import reading_of
+from clients.sources.http_json import HttpJson
+from clients.sources.port import SourceError
+from clients.sources.reader import Reading
+from domain.owners import Owner
+from domain.sources import Ask, Claim, Fetched, Source, SourceKind, Sources
+from standins.identity import guid_of
+from standins.private_data.server import PrivateData
+from tests.fakes.clocks import FakeClock
+
+ALICE = Owner(tenant=guid_of("tenant", "contoso"), subject=f"user:{guid_of('user', 'contoso/alice')}")
+MINE = {"tenant": Claim.TID, "account": Claim.OID}
+
+
+class NoTokens:
+    async def token(self, scope: str) -> str:
+        raise SourceError(f"there is no token for {scope}")
+
+
+@pytest.fixture
+def data() -> PrivateData:
+    return PrivateData()
+
+
+@pytest.fixture
+async def address(data: PrivateData) -> AsyncIterator[str]:
+    async with TestServer(data.application()) as server:
+        yield str(server.make_url("/")).rstrip("/")
+
+
+@pytest.fixture
+def orders(address: str) -> Source:
+    return Source(
+        name="orders", kind=SourceKind.HTTP, address=address, path="/v1/orders", rows=("orders",), parameters=MINE
+    )
+
+
+def reading(*sources: Source, loopback: bool = True) -> Reading:
+    known = {source.name: source for source in sources}
+    return reading_of(Sources(known=known), FakeClock(), loopback=loopback, identity=None)
+
+
+async def read(*sources: Source, text: str = "", loopback: bool = True) -> tuple[Fetched, ...]:
+    names = [source.name for source in sources]
+    return await reading(*sources, loopback=loopback).read(names, ALICE, text)
+
+
+async def test_a_service_gives_its_rows_for_the_callers_claims(orders: Source, data: PrivateData) -> None:
+    (fetched,) = await read(orders, text="nothing of this")
+    assert [row["id"] for row in fetched.rows] == ["A-1001", "A-1002"]
+    (request,) = data.requests
+    assert request["path"] == f"/v1/orders?tenant={ALICE.tenant}&account={ALICE.subject.removeprefix('user:')}"
+
+
+async def test_a_search_gives_what_holds_a_keyword(address: str) -> None:
+    source = Source(
+        name="documents",
+        kind=SourceKind.AI_SEARCH,
+        address=address,
+        target=("documents",),
+        parameters=MINE,
+        keywords=3,
+        fields=("id",),
+    )
+    (fetched,) = await read(source, text="How long is the WARRANTY?")
+    assert fetched.rows == ({"id": "D-11"},)
+
+
+async def test_a_file_is_searched_for_the_callers_tenant(tmp_path: Path) -> None:
+    path = tmp_path / "handbook.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE VIRTUAL TABLE pages USING fts5(id UNINDEXED, tenant UNINDEXED, text)")
+        rows = [("1", ALICE.tenant, "the herons nest"), ("2", "other", "herons"), ("3", ALICE.tenant, "otters")]
+        connection.executemany("INSERT INTO pages VALUES (?, ?, ?)", rows)
+    connection.close()
+    source = Source(
+        name="handbook",
+        kind=SourceKind.SQLITE_SEARCH,
+        path=str(path),
+        target=("pages",),
+        parameters={"tenant": Claim.TID},
+        keywords=4,
+        fields=("id", "text"),
+    )
+    (found,) = await read(source, text='herons" OR tenant:other NOT')
+    assert found.rows == ({"id": "1", "text": "the herons nest"},)
+    (nothing,) = await read(source, text="??")
+    assert nothing.rows == ()
+    (broken,) = await read(replace(source, path=str(tmp_path / "no.db")), text="herons")
+    assert broken.problem == "it can't be searched (OperationalError)"
+
+
+async def test_a_source_that_dawdles_keeps_nobody_waiting(orders: Source, data: PrivateData) -> None:
+    data.faults = {"delay_s": 30}
+    async with asyncio.timeout(5):
+        slow, gone = await read(
+            replace(orders, deadline_s=0.1), replace(orders, name="gone", address="http://127.0.0.1:1")
+        )
+    assert slow.problem == "it did not answer in time" or "Timeout" in slow.problem
+    assert "can't be reached" in gone.problem
+
+
+async def test_more_rows_than_there_is_room_are_left_out_and_counted(orders: Source) -> None:
+    (fetched,) = await read(replace(orders, max_rows=1))
+    assert (len(fetched.rows), fetched.left_out) == (1, 1)
+
+
+async def test_a_redirect_is_not_followed(orders: Source, data: PrivateData) -> None:
+    data.faults = {"redirect": f"{orders.address}/v1/orders?tenant=x&account=y"}
+    (fetched,) = await read(orders)
+    assert fetched.problem == "it answered with status 302"
+    assert len(data.requests) == 1
+
+
+async def test_this_machine_is_no_source_where_the_settings_do_not_say_so(orders: Source, data: PrivateData) -> None:
+    (fetched,) = await read(orders, loopback=False)
+    assert fetched.problem == "its host is refused: it is this machine itself"
+    assert data.requests == []
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::ffff:127.0.0.1]", "localhost"])
+async def test_this_machine_is_known_under_all_its_names(orders: Source, data: PrivateData, host: str) -> None:
+    port = orders.address.rpartition(":")[2]
+    (fetched,) = await read(replace(orders, address=f"http://{host}:{port}"), loopback=False)
+    assert fetched.problem in {"its host is refused: it is this machine itself", "its host has no address"}
+    assert data.requests == []
+
+
+def answering(*answers: Sequence[str]) -> Resolve:
+    """Return a resolver that gives each answer once, the last one again and again."""
+    left = list(answers)
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        await asyncio.sleep(0)
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return resolve
+
+
+def caller(resolve: Resolve, *, loopback: bool = True) -> Caller:
+    http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+    return Caller(http, loopback=loopback, resolve=resolve)
+
+
+async def test_the_call_goes_to_the_address_that_was_judged_under_the_sources_own_name(
+    orders: Source, data: PrivateData
+) -> None:
+    port = orders.address.rpartition(":")[2]
+    source = replace(orders, address=f"http://orders.internal:{port}")
+    rebinding = caller(answering(["127.0.0.1"], ["169.254.169.254"]))
+    rows = await HttpJson(rebinding, NoTokens()).rows(source, Ask(parameters={"tenant": "t", "account": "a"}))
+    assert rows == []
+    assert data.requests[0]["headers"]["Host"] == f"orders.internal:{port}"
+    with pytest.raises(SourceError, match="link-local"):
+        await HttpJson(rebinding, NoTokens()).rows(source, Ask(parameters={}))
+
+
+@pytest.mark.parametrize("addresses", [["20.1.2.3"], ["127.0.0.1", "8.8.8.8"], ["10.0.0.1", "169.254.169.254"], []])
+async def test_one_address_out_of_place_is_enough_to_refuse_a_host(orders: Source, addresses: list[str]) -> None:
+    source = replace(orders, address="http://orders.internal:80")
+    with pytest.raises(SourceError):
+        await caller(answering(addresses)).pin(source)
+
+
+async def test_a_source_without_a_token_for_it_is_not_called(orders: Source, data: PrivateData) -> None:
+    connector = HttpJson(caller(answering(["127.0.0.1"])), NoTokens())
+    with pytest.raises(SourceError, match="no token"):
+        await connector.rows(replace(orders, scope="api://orders/.default"), Ask(parameters={}))
+    assert data.requests == []
+
+
+async def test_a_source_that_is_no_more_is_a_problem_of_its_own(orders: Source) -> None:
+    none, some = await reading(orders).read(["gone", "orders"], ALICE, "")
+    assert none.problem == "there is no such source any more"
+    assert len(some.rows) == 2
+
+
+async def test_a_name_that_no_resolver_takes_has_no_address(orders: Source) -> None:
+    (fetched,) = await read(replace(orders, address=f"http://{'a' * 64}.example.com"), loopback=False)
+    assert fetched.problem == "its host has no address"
