@@ -28,28 +28,19 @@ from activities.sweep import Patience, Sweep
 from activities.waking import Waking
 from api.routes import HttpRoute, Ports, routes
 from api.web_app import take_away_pages
-from clients.announcements import Announcements
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient
-from clients.beliefs import Beliefs
 from clients.clock import Clock, SystemClock
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.backend_credentials import BackendCredentials, problems_of, warm_up
 from clients.identity.discovery import OpenIdIssuers
 from clients.identity.jwks_cache import NetworkKeys
 from clients.identity.signing_keys import KeyFile, Keys
-from clients.ledger import Ledger
-from clients.limits import TurnLimits
 from clients.orchestrations import DurableOrchestrations
-from clients.rent import Rent
-from clients.retention import Retention
-from clients.session_bills import SessionBills
-from clients.sessions import Sessions
 from clients.sources.factory import reading_of
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
-from clients.turns import Turns
 from clients.webhooks.sender import sender_of
 from domain import wire
 from domain.budget_file import budgets_from_toml
@@ -64,6 +55,15 @@ from domain.webhook_file import endpoints_from_toml
 from orchestrators.notify import announce
 from orchestrators.respond import respond
 from settings import Settings, read_settings
+from state.fleet.backend_state import Beliefs
+from state.fleet.rental_spend import Rent
+from state.money.gpu_session_billing import SessionBills
+from state.money.gpu_sessions import Sessions
+from state.money.ledger import Ledger
+from state.rate_limits import TurnLimits
+from state.retention.deletion import Retention
+from state.turns.responses import Turns
+from state.webhook_outbox import Announcements
 
 
 def build(settings: Settings) -> df.DFApp:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from clients.orchestrations import OpenOrchestrations
-from clients.turns import Turns
 from domain import wire
 from domain.errors import GanglionError
+from state.turns.responses import Turns
 
 log = logging.getLogger(__name__)
 

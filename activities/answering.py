@@ -11,9 +11,7 @@ from activities.meter import Meter
 from activities.retrieve import with_private_data
 from activities.showing import Showing
 from clients.backends.port import BackendClient, BackendError, Call, End
-from clients.beliefs import Beliefs
 from clients.clock import Clock
-from clients.turns import Turns
 from domain.constrained import Said
 from domain.fleet import Capability, Continuation
 from domain.forms import Form
@@ -22,6 +20,8 @@ from domain.parameters import taken
 from domain.patience import Elsewhere, GiveUp, Wait, next_step
 from domain.postures import Failure, FailureKind, diagnose
 from domain.transcript import Transcript
+from state.fleet.backend_state import Beliefs
+from state.turns.responses import Turns
 from telemetry import count_wait, current_traceparent
 
 NOT_OF_THE_FORM = "The model did not answer in the form in which functions are called."

@@ -3,11 +3,11 @@
 from activities.deciding import Deciding
 from activities.measuring import at_most, size_of
 from activities.waking import Waking
-from clients.turns import Turns
 from domain import wire
 from domain.route_documents import route_to_document
 from domain.routing import Route
 from domain.turns import Response
+from state.turns.responses import Turns
 
 RETRIEVED_TOKENS = 4096
 """So much private data at most is expected to be added to a conversation that asks for some."""

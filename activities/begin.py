@@ -1,7 +1,7 @@
 """Is it this execution's turn?"""
 
-from clients.turns import Turns
 from domain import wire
+from state.turns.responses import Turns
 
 
 class Begin:

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from activities.attempt import Task
 from activities.meter import Meter, closed_from_log
-from clients.ledger import Ledger
-from clients.sessions import Entry, Sessions
 from domain.errors import Exhausted
 from domain.log import Outcome, Slot
 from domain.money import Attempt
 from domain.postures import Posture
 from domain.prices import Price
+from state.money.gpu_sessions import Entry, Sessions
+from state.money.ledger import Ledger
 
 AT_THE_DOOR = frozenset({Posture.BROKEN, Posture.CLIENT, Posture.UNFIT, Posture.THROTTLED})
 """So a backend answers that has not let a request in and starts nothing for it."""

@@ -1,7 +1,7 @@
 """Which sessions of GPUs are over, and what do their members pay?"""
 
 from activities.sweep import guarded
-from clients.session_bills import SessionBills
+from state.money.gpu_session_billing import SessionBills
 
 
 class Closing:

@@ -6,9 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from clients.beliefs import Beliefs
 from clients.clock import Clock
-from clients.rent import Rent
 from domain import wire
 from domain.beliefs import Belief
 from domain.errors import Retryable
@@ -18,6 +16,8 @@ from domain.investing import window_s
 from domain.prices import Price
 from domain.routing import Route, route
 from domain.turns import Response
+from state.fleet.backend_state import Beliefs
+from state.fleet.rental_spend import Rent
 
 EXPECTED_ANSWER_TOKENS = 211
 """The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023)."""

@@ -1,8 +1,8 @@
 """How does a turn end, once?"""
 
-from clients.turns import Turns
 from domain import wire
 from domain.log import Status
+from state.turns.responses import Turns
 
 
 class Finish:

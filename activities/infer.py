@@ -14,7 +14,6 @@ from activities.charging import Charging
 from activities.log_writer import LogWriter, Superseded
 from activities.meter import Meter, of_attempt
 from clients.clock import Clock
-from clients.turns import Turns
 from domain import wire
 from domain.errors import Exhausted
 from domain.fleet import Fleet
@@ -22,6 +21,7 @@ from domain.log import Outcome, Slot
 from domain.money import Attempt, AttemptStatus
 from domain.prices import Price
 from domain.transcript import Transcript
+from state.turns.responses import Turns
 from telemetry import chat_span
 
 MOST_DELIVERIES = 5

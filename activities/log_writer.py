@@ -1,11 +1,11 @@
 """How does one attempt write into a log that another may take over at any moment?"""
 
 from clients.clock import Clock
-from clients.turns import Turns
 from domain.errors import UnknownOutcome
 from domain.log import Event, Outcome, Slot
 from domain.owners import Owner
 from domain.transcript import Transcript, after_slot
+from state.turns.responses import Turns
 
 
 class Superseded(Exception):

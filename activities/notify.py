@@ -4,12 +4,12 @@ import logging
 from collections import Counter
 from dataclasses import replace
 
-from clients.announcements import Announcements
 from clients.clock import Clock
 from clients.storage.port import Document
 from clients.webhooks.sender import Receipt, Verdict, WebhookSender
 from domain import wire
 from domain.webhooks import Announcement, Endpoint, Endpoints
+from state.webhook_outbox import Announcements
 from telemetry import meter
 
 log = logging.getLogger(__name__)

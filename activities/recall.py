@@ -4,9 +4,9 @@ import asyncio
 
 from activities.measuring import size_of
 from activities.retrieve import Retrieve, with_private_data
-from clients.turns import Turns
 from domain import wire
 from domain.turns import Response
+from state.turns.responses import Turns
 
 
 class Recall:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from clients.sources.reader import Reading
-from clients.turns import Turns
 from domain.items import Item, ItemKind, Role
 from domain.turns import Response
+from state.turns.responses import Turns
 
 
 class Retrieve:

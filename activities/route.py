@@ -5,8 +5,6 @@ from typing import cast
 
 from activities.deciding import Decided, Deciding
 from activities.waking import Waking
-from clients.beliefs import Beliefs
-from clients.turns import Turns
 from domain import wire
 from domain.estimates import State
 from domain.owners import Owner
@@ -15,6 +13,8 @@ from domain.route_documents import route_to_document
 from domain.routing import Route as Decision
 from domain.turns import Response
 from domain.waiting import Turn, Wait, hold_for, wait_for
+from state.fleet.backend_state import Beliefs
+from state.turns.responses import Turns
 from telemetry import count_wait
 
 LEAST_PAUSE_S = 0.1

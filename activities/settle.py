@@ -2,9 +2,9 @@
 
 import logging
 
-from clients.ledger import Ledger
 from domain import wire
 from domain.overheads import OverheadPrices, Spent
+from state.money.ledger import Ledger
 from telemetry import meter
 
 log = logging.getLogger(__name__)

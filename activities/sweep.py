@@ -4,16 +4,16 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from clients.announcements import Announcements
 from clients.clock import Clock
-from clients.ledger import Ledger
 from clients.orchestrations import Orchestrations
-from clients.turns import Turns
 from domain.errors import GanglionError, NotFound
 from domain.log import Status
 from domain.money import Attempt, Reservation
 from domain.owners import Owner
 from domain.turns import Response
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
+from state.webhook_outbox import Announcements
 
 log = logging.getLogger(__name__)
 

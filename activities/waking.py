@@ -7,15 +7,15 @@ from contextlib import suppress
 from typing import Any
 
 from clients.backends.port import BackendClient, BackendError
-from clients.beliefs import Beliefs
 from clients.clock import Clock
-from clients.sessions import Sessions
 from domain.beliefs import Belief
 from domain.errors import Retryable
 from domain.fleet import Backend
 from domain.owners import Owner
 from domain.postures import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
 from domain.starting import AT_ONCE_S, SILENCE_S
+from state.fleet.backend_state import Beliefs
+from state.money.gpu_sessions import Sessions
 from telemetry import WakeOutcome, count_wake
 
 log = logging.getLogger("ganglion.activities")

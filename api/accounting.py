@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from clients.clock import Clock
-from clients.ledger import Ledger
 from clients.storage.request_units import Charge, metered
 from domain.errors import GanglionError
 from domain.overheads import LEAST_EXECUTION_S, OverheadPrices, Spent
 from domain.turns import Response
+from state.money.ledger import Ledger
 
 MOST_ADMITTED = 1000
 

@@ -20,10 +20,7 @@ from api.past import Pasts, previous_not_found
 from api.planning import Planner
 from api.requests import Asked
 from clients.clock import Clock
-from clients.ledger import Ledger
-from clients.limits import TurnLimits
 from clients.orchestrations import Orchestrations
-from clients.turns import Turns
 from domain.conversations import PREFIXES
 from domain.errors import Invalid, NotFound, Retryable, Terminal, TooMany
 from domain.ids import is_response, member_id, own_token, thread_of
@@ -31,6 +28,9 @@ from domain.items import Item
 from domain.log import Event, EventKind, Status
 from domain.owners import Owner
 from domain.turns import Response
+from state.money.ledger import Ledger
+from state.rate_limits import TurnLimits
+from state.turns.responses import Turns
 from telemetry import current_traceparent
 
 KEY_LIMIT = 256

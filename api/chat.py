@@ -12,9 +12,9 @@ from api.errors import NO_RETRY, Posture, error_answer, json_answer
 from api.fields import ignored_header
 from api.rendering import FAILED_MESSAGE
 from api.responses import STREAM_HEADERS
-from clients.stored_chats import StoredChats
 from domain.errors import Unavailable
 from domain.log import Ending, Status
+from state.turns.stored_completions import StoredChats
 
 FAILURES = {
     "rate_limit_exceeded": Posture(status=429, type="rate_limit_exceeded", code="rate_limit_exceeded"),

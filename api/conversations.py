@@ -14,12 +14,12 @@ from api.paging import list_object, read_wanted
 from api.rendering import Json, openai_from_item
 from api.requests import MetadataKey, MetadataValue
 from api.validation import Part, validated
-from clients.conversations import Conversations
 from clients.orchestrations import OpenOrchestrations
-from clients.retention import Retention
 from domain.conversations import Conversation
 from domain.items import Item
 from domain.owners import Owner
+from state.retention.deletion import Retention
+from state.turns.conversations import Conversations
 
 MOST_ITEMS = 20
 """How many items one request may add."""

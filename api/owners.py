@@ -7,10 +7,10 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
-from clients.erasure import Erasure
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
 from domain.owners import Owner
+from state.retention.erasure import Erasure
 
 ERASER = "Owners.Erase"
 """The app role with which an application has other owners of its tenant forgotten."""

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from api.requests import Asked
-from clients.conversations import Conversations, locked
-from clients.histories import MANY, present
-from clients.turns import Turns
 from domain.context import Turn, items_read, size_of, turns_to_leave_out
 from domain.errors import Invalid, NotFound
 from domain.items import Item
@@ -14,6 +11,9 @@ from domain.owners import Owner
 from domain.sizing import tokens_in_request
 from domain.tracks import BLOCK, Track, lasting_in
 from domain.turns import Response
+from state.turns.conversations import Conversations, locked
+from state.turns.history import MANY, present
+from state.turns.responses import Turns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

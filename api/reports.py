@@ -9,12 +9,12 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
 from api.rendering import Json
-from clients.ledger import Ledger
-from clients.turns import Turns
 from domain import turns as domain_turns
 from domain.bills import Bill, bill_of
 from domain.budgets import Counter
 from domain.money import NANOS, Attempt
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
 
 type Turn = domain_turns.Response
 type Moment = tuple[str, float | None]

@@ -6,7 +6,7 @@ from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
 from api.paging import list_object, page_of, read_wanted
 from api.rendering import openai_from_item
-from clients.turns import Turns
+from state.turns.responses import Turns
 
 
 class ResponseItems:

@@ -11,11 +11,11 @@ from api.events import frames as shown_events
 from api.fields import ignored_header
 from api.rendering import openai_from_response
 from api.requests import asked_from_openai
-from clients.retention import Retention
-from clients.turns import Turns
 from domain import turns as domain_turns
 from domain.errors import Invalid
 from domain.log import Status
+from state.retention.deletion import Retention
+from state.turns.responses import Turns
 
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 SEQUENCE_DIGITS = 15

@@ -25,19 +25,19 @@ from api.streaming import Tail
 from api.unknown import Unknown
 from api.usage import UsageReports
 from clients.clock import Clock
-from clients.ledger import Ledger
-from clients.limits import TurnLimits
 from clients.orchestrations import OpenOrchestrations
-from clients.retention import Retention
 from clients.storage.port import Store
-from clients.stored_chats import StoredChats
-from clients.turns import Turns
-from clients.usage import UsageRows
 from domain.fleet import Fleet
 from domain.overheads import OverheadPrices
 from domain.prices import Price
 from domain.sources import Sources
 from settings import Settings
+from state.money.ledger import Ledger
+from state.money.usage_rows import UsageRows
+from state.rate_limits import TurnLimits
+from state.retention.deletion import Retention
+from state.turns.responses import Turns
+from state.turns.stored_completions import StoredChats
 
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 CATCH_ALL = "{*path}"

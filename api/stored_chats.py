@@ -15,14 +15,14 @@ from api.rendering import Json
 from api.requests import MetadataKey, MetadataValue
 from api.validation import Part, validated
 from clients.orchestrations import OpenOrchestrations
-from clients.retention import Retention
-from clients.stored_chats import StoredChats
-from clients.turns import Turns
 from domain import turns as domain_turns
 from domain.errors import NotFound
 from domain.items import Item, ItemKind
 from domain.log import Status
 from domain.owners import Owner
+from state.retention.deletion import Retention
+from state.turns.responses import Turns
+from state.turns.stored_completions import StoredChats
 
 type Turn = domain_turns.Response
 

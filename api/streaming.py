@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from api.accounting import Accounting, Visit
 from api.events import DONE, KEEP_ALIVE
 from clients.clock import Clock
-from clients.turns import Turns, no_response
 from domain.errors import Retryable, Unavailable
 from domain.log import EMPTIED_BY, Slot
 from domain.transcript import Transcript, after_slot
 from domain.turns import Response
+from state.turns.responses import Turns, no_response
 
 HEARTBEAT_S = 15.0
 SHORTEST_WAIT_S = 0.025

@@ -12,11 +12,11 @@ from api.errors import json_answer
 from api.paging import list_object, page_of, read_wanted
 from api.rendering import Json
 from clients.clock import Clock
-from clients.usage import UsageRows
 from domain.errors import Invalid
 from domain.money import NANOS
 from domain.owners import Owner
 from domain.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, Row, grouped
+from state.money.usage_rows import UsageRows
 
 READER = "Usage.Read"
 """The app role with which an application sees all of its tenant's usage."""

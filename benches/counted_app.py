@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients.notices import Notices
 from clients.storage.port import Document, Key, Operation
 from clients.storage.sqlite.store import SqliteStore
 from domain.log import Slot
+from state.turns.log_notifications import Notices
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"
 SAY_EVERY_S = 0.2

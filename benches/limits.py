@@ -14,12 +14,12 @@ from pathlib import Path
 from api.admission import both
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
-from clients.limits import TurnLimits
 from clients.storage.sqlite.store import SqliteStore
-from clients.turns import Turns
 from domain.ids import member_id
 from domain.limits import Limit, Limits
 from domain.owners import Owner
+from state.rate_limits import TurnLimits
+from state.turns.responses import Turns
 
 TURNS = 400
 AT_ONCE = 50

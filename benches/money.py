@@ -18,8 +18,6 @@ from pathlib import Path
 
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
-from clients.ledger import Ledger
-from clients.sessions import Sessions
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.request_units import metered
@@ -34,6 +32,8 @@ from standins.cast import Options
 from standins.cosmos.account import account_in
 from standins.cosmos.staging import COSMOS
 from standins.stage import Stage
+from state.money.gpu_sessions import Sessions
+from state.money.ledger import Ledger
 
 TURNS = 1000
 AT_ONCE = 100

@@ -17,9 +17,7 @@ import pytest
 from activities.answering import Pace
 from activities.sweep import Patience, Sweep
 from clients.backends.port import BackendError, Call, End, Text
-from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
-from clients.turns import Turns
 from domain.errors import GanglionError, Retryable
 from domain.fleet import Continuation
 from domain.log import Event, EventKind, Slot, Status, Usage
@@ -28,6 +26,8 @@ from domain.postures import Failure, FailureKind
 from domain.transcript import kept_items, read_log
 from domain.turns import Response
 from domain.webhooks import Announcement
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore

@@ -8,14 +8,14 @@ import pytest
 from activities.attempt import Task
 from activities.charging import Charging, Opened
 from activities.meter import Meter
-from clients.ledger import Ledger
-from clients.sessions import Sessions
 from domain.budgets import Budgets, Scope
 from domain.errors import Exhausted
 from domain.fleet import Cold
 from domain.log import Outcome
 from domain.money import AttemptStatus
 from domain.postures import Posture
+from state.money.gpu_sessions import Sessions
+from state.money.ledger import Ledger
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock

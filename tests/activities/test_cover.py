@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from clients.ledger import Ledger, money_key
 from clients.storage.port import Add, Create
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.log import Status
 from domain.money import Attempt, AttemptStatus, nanos, turn_cost
+from state.money.ledger import Ledger, money_key
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

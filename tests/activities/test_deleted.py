@@ -8,10 +8,10 @@ import pytest
 
 from activities.deleted import despite_deletion
 from clients.backends.port import Text
-from clients.retention import Retention
 from domain.errors import NotFound
 from domain.money import AttemptStatus, ReservationStatus
 from domain.wire import BEGIN, FINISH, INFER, ROUTE, TRY_RECALL
+from state.retention.deletion import Retention
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

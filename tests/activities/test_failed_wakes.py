@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from clients.ledger import Ledger
 from domain.budgets import Budgets, Scope
 from domain.log import Status
 from domain.postures import Failure, FailureKind
 from domain.turns import Response
+from state.money.ledger import Ledger
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, plant_with
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.gpus import SleepingGpu

@@ -5,10 +5,10 @@ from random import Random
 import pytest
 
 from activities.log_writer import LogWriter, Superseded
-from clients.turns import Turns
 from domain.errors import Retryable, UnknownOutcome
 from domain.log import Event, EventKind, Outcome, Status
 from domain.turns import Response
+from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from clients.backends.port import Text
-from clients.beliefs import Beliefs
 from domain.log import Event, EventKind, Slot, Status
 from domain.money import Attempt, AttemptStatus
 from domain.turns import Response
+from state.fleet.backend_state import Beliefs
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

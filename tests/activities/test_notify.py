@@ -13,11 +13,8 @@ import pytest
 from activities.announce import Announce
 from activities.notify import ABREAST, BUSY_S, LONGEST_BUSY_S, Notify
 from activities.sweep import Patience, Sweep
-from clients.announcements import KEPT_S, Announcements
 from clients.orchestrations import notify_wire, turn_wire
-from clients.retention import Retention
 from clients.storage.port import Store
-from clients.turns import Turns
 from clients.webhooks.sender import Receipt, Verdict
 from domain import wire
 from domain.errors import GanglionError, Unavailable
@@ -25,6 +22,9 @@ from domain.log import Status
 from domain.turns import Response
 from domain.webhooks import DELAYS_S, SPREAD, Announcement, Endpoint, Endpoints
 from orchestrators.notify import announce
+from state.retention.deletion import Retention
+from state.turns.responses import Turns
+from state.webhook_outbox import KEPT_S, Announcements
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Alarm, Asked, FakeContext, FakeOrchestrations

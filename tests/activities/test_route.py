@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from clients.beliefs import Beliefs
 from clients.orchestrations import turn_wire
 from domain.fleet import Backend
 from domain.postures import Diagnosis, Posture
 from domain.turns import Response
+from state.fleet.backend_state import Beliefs
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

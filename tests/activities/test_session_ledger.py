@@ -9,15 +9,15 @@ from random import Random
 import pytest
 
 from activities.closing import Closing
-from clients.ledger import Ledger, money_key
-from clients.session_bills import SessionBills
 from clients.storage.port import Store
-from clients.usage import UsageRows
 from domain.budgets import HELD, TAKEN
 from domain.money import Attempt, AttemptStatus, nanos
 from domain.owners import Owner
 from domain.turns import Response
 from domain.usage import COST
+from state.money.gpu_session_billing import SessionBills
+from state.money.ledger import Ledger, money_key
+from state.money.usage_rows import UsageRows
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, killed, plant_with
 from tests.domain.fleets import GPU
 from tests.fakes.gpus import SleepingGpu

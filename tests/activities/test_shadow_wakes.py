@@ -5,10 +5,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from clients.backends.port import BackendClient
-from clients.rent import Rent
 from domain.fleet import Backend
 from domain.investing import window_s
 from domain.money import turn_cost
+from state.fleet.rental_spend import Rent
 from tests.activities.cold_starts import ANSWER, DEAR, Plant, cold_of, in_no_time, plant_with
 from tests.fakes.backends import FakeBackend, refuses, says
 from tests.fakes.gpus import SleepingGpu

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.sweep import Patience, Sweep
-from clients.ledger import money_key
-from clients.retention import Retention
 from clients.storage.port import Container, Document, Found, Key
 from domain.budgets import HELD, TAKEN
 from domain.errors import NotFound, Unavailable
 from domain.log import EventKind, Slot, Status
 from domain.money import Attempt, AttemptStatus, ReservationStatus
 from domain.turns import Response
+from state.money.ledger import money_key
+from state.retention.deletion import Retention
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations

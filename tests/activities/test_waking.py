@@ -10,15 +10,15 @@ import pytest
 
 from activities.waking import Waking
 from clients.backends.port import BackendError, Call, End, Text
-from clients.beliefs import Beliefs
-from clients.ledger import Ledger
-from clients.sessions import Sessions
 from clients.storage.port import Store
 from domain.beliefs import Belief
 from domain.fleet import Backend
 from domain.money import AttemptStatus
 from domain.postures import CREDENTIAL_KINDS, Failure, FailureKind
 from domain.starting import SILENCE_S
+from state.fleet.backend_state import Beliefs
+from state.money.gpu_sessions import Sessions
+from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock

@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.routes import HttpRoute, Ports, routes
-from clients.limits import TurnLimits
 from clients.storage.port import Store
 from domain import turns as domain_turns
 from domain.errors import Unauthenticated
 from domain.overheads import OverheadPrices
 from domain.owners import Owner
 from settings import Settings, read_settings
+from state.rate_limits import TurnLimits
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.turns import Turns
 from domain.budgets import Budgets, Scope
 from domain.log import Status
 from domain.money import ReservationStatus
 from domain.turns import Response
+from state.turns.responses import Turns
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clients.limits import DOCUMENT
+from state.rate_limits import DOCUMENT
 from tests.api.harness import Api, api
 from tests.api.mutations import GOOD, drawn
 from tests.fakes.stores import MemoryStore

@@ -12,10 +12,10 @@ import pytest
 from api.events import DONE, KEEP_ALIVE, frames
 from api.streaming import HEARTBEAT_S, Tail
 from clients.backends.port import End, Text
-from clients.notices import KEPT
-from clients.turns import Turns
 from domain.errors import NotFound, Unavailable
 from domain.turns import Response
+from state.turns.log_notifications import KEPT
+from state.turns.responses import Turns
 from tests.api.harness import Api, api, events_of
 from tests.api.serving import served
 from tests.fakes.backends import FakeBackend, says

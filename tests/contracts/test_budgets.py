@@ -8,15 +8,15 @@ from random import Random
 
 import pytest
 
-from clients.budgets import BudgetBook
-from clients.ledger import Ledger, money_key
 from clients.storage.port import Container, Document, Found, Key, Operation, Store
-from clients.usage import UsageRows
 from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable
 from domain.money import Attempt, AttemptStatus, nanos
 from domain.owners import Owner
 from domain.usage import COST
+from state.money.budget_counters import BudgetBook
+from state.money.ledger import Ledger, money_key
+from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore
 

@@ -18,7 +18,6 @@ import pytest
 from activities.log_writer import LogWriter, Superseded
 from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
-from clients.turns import Turns
 from domain.answers import ending_events, text_events
 from domain.continuation import Fresh
 from domain.errors import Retryable
@@ -28,6 +27,7 @@ from domain.log import Event, EventKind, Outcome, Slot, Status
 from domain.owners import Owner
 from domain.transcript import after_slot, kept_items, read_log
 from domain.turns import Response
+from state.turns.responses import Turns
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore

@@ -7,14 +7,11 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
-from clients.beliefs import BELIEF
 from clients.clock import SystemClock
-from clients.ledger import Ledger
 from clients.storage.keys import THREADS, book_key, turns_key
 from clients.storage.paging import everything
 from clients.storage.port import Container, Delete, Key
 from clients.storage.sqlite.store import SqliteStore
-from clients.turns import Turns
 from domain.beliefs import Belief
 from domain.errors import NotFound
 from domain.ids import member_id
@@ -24,6 +21,9 @@ from domain.money import AttemptStatus, ReservationStatus
 from domain.owners import Owner
 from domain.turns import Response
 from standins.identity import guid_of
+from state.fleet.backend_state import BELIEF
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
 from tests.end_to_end.callers import Caller, Json, Reading
 from tests.end_to_end.waiting import eventually
 

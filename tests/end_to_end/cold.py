@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clients.beliefs import BELIEF
 from clients.storage.port import Container, Create, Delete, Key
 from domain.beliefs import Belief
 from standins.instance import ROOT
 from standins.stage import Options, Stage
+from state.fleet.backend_state import BELIEF
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, Json, calling
 from tests.end_to_end.conftest import HASTY

@@ -6,10 +6,10 @@ from random import Random
 
 from clients.clock import SystemClock
 from standins.stage import Stage
-from tests.clients.long_talks import Talk
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import PINNED, Json, asking, counted
 from tests.end_to_end.conftest import Scene
+from tests.state.turns.long_conversations import Talk
 
 LONGEST_S = 1.0
 FOLLOWED_S = 90

@@ -12,12 +12,12 @@ import httpx
 import pytest
 
 from clients.clock import SystemClock
-from clients.ledger import Ledger
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
-from clients.turns import Turns
 from domain.owners import Owner
 from standins.stage import Stage
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
 from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty

@@ -17,14 +17,9 @@ from activities.route import Route
 from activities.settle import Settle
 from activities.waking import Waking
 from clients.backends.port import BackendClient
-from clients.beliefs import Beliefs
 from clients.clock import Clock
-from clients.ledger import Ledger
 from clients.orchestrations import turn_wire
-from clients.rent import Rent
-from clients.sessions import Sessions
 from clients.storage.port import Store
-from clients.turns import Turns
 from domain import wire
 from domain.fleet import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed
 from domain.ids import member_id
@@ -35,6 +30,11 @@ from domain.prices import Origin, Price, TokenPrice
 from domain.transcript import Transcript
 from domain.turns import Response, Sampling
 from domain.webhooks import Endpoints
+from state.fleet.backend_state import Beliefs
+from state.fleet.rental_spend import Rent
+from state.money.gpu_sessions import Sessions
+from state.money.ledger import Ledger
+from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 

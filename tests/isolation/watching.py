@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clients.storage.port import Container, Document, Found, Key, Operation, Store
-from clients.turns import Turns
 from domain.owners import Owner
+from state.turns.responses import Turns
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 

@@ -1,0 +1,293 @@
+"""Which life of a GPU does a request take part in, and how is its end found and paid?
+
+The session of a backend is one document beside its belief, and a span for each attempt and wake that takes part; both
+change in one batch, under compare-and-swap. When it is over a copy that nobody changes any more takes its place, and
+what each member pays is posted to its tenant: each step is safe to repeat, and a crash leaves the rest to the sweep.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from clients.clock import Clock
+from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
+from domain.errors import Conflict, Exhausted
+from domain.fleet import Backend
+from domain.money import Attempt, Share
+from domain.owners import Owner
+from domain.prices import Price, TimePrice
+from domain.provisional import dollars, provisional, provisional_wake
+from domain.sessions import Nanos, Session, Span
+from state.fleet.backend_state import belief_key
+from state.money.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+NOW = "session"
+OPEN, CLOSING = "open", "closing"
+PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One run of an attempt in a session; `worst` is what it may be charged, in dollars."""
+
+    session: str
+    record: str
+    run: int
+    worst: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Current:
+    """A backend's session as it stands, if there is one."""
+
+    session: Session | None
+    etag: str = ""
+
+    def write(self, session: Session) -> Operation:
+        body = session.to_document(OPEN)
+        return Replace(id=NOW, body=body, etag=self.etag) if self.etag else Create(id=NOW, body=body)
+
+
+class Sessions:
+    """The sessions of backends that scale to zero and are paid by their time; others have none."""
+
+    def __init__(self, *, store: Store, ledger: Ledger, prices: Mapping[str, Price], clock: Clock) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.prices = prices
+        self.clock = clock
+        self.lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def price(self, backend: Backend) -> TimePrice | None:
+        """Return the price of a backend whose time is paid in sessions."""
+        price = self.prices.get(backend.price)
+        return price if isinstance(price, TimePrice) and backend.cold.scales_to_zero else None
+
+    async def enter(self, backend: Backend, owner: Owner, attempt: Attempt, *, limit_s: float) -> Entry | None:
+        """Take part from now on, before the record is opened; None where the backend has no sessions.
+
+        The attempt may run for so many seconds. A redelivery counts as another run of it.
+        """
+        price = self.price(backend)
+        if price is None:
+            return None
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], Entry]:
+            now = self.clock.now()
+            session, closing = self.session_at(backend, price, current, now, cold_s=backend.cold.p50_s)
+            found = await self.store.read(belief_key(backend), span_id(session.id, attempt.id))
+            span = begun(owner, attempt, found, now)
+            entered = session.entered(span.record, span.tenant, again=found is not None)
+            worst = worst_of(session, backend, price, now=now, limit_s=limit_s)
+            entry = Entry(session=session.id, record=span.record, run=span.run, worst=worst)
+            return (current.write(entered), spanning(session.id, span, found), *closing), entry
+
+        return await self.swap(backend, decided)
+
+    async def leave(
+        self, backend: Backend, entry: Entry, *, ended: float, opened_at: float | None = None
+    ) -> Mapping[str, Share]:
+        """Take part no more; return what the run is charged till the session is closed, by the session's name.
+
+        Nothing is returned where another run has followed this one, or the session went on without it.
+        """
+        price = self.price(backend)
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], Nanos | None]:
+            found = await self.store.read(belief_key(backend), span_id(entry.session, entry.record))
+            span = Span.from_document(found.body) if found else None
+            if found is None or span is None or price is None or span.run != entry.run:
+                return (), None
+            session = current.session
+            if span.ended is not None or session is None or session.id != entry.session:
+                return (), span.held or None
+            seen = session.seen_ready(opened_at or span.began) if opened_at or not session.ready_at else session
+            held = provisional(seen, price, began=span.began, ended=ended)
+            after = replace(span, ended=ended, held=held)
+            return (current.write(seen.left(span.record, ended)), spanning(session.id, after, found)), held
+
+        held = await self.swap(backend, decided)
+        return {} if held is None else {named(backend.name, entry.session): Share(lines=dollars(held))}
+
+    async def give_up(self, backend: Backend, entry: Entry) -> None:
+        """Take part no more and pay nothing: the machine was never asked, or refused at its door."""
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], None]:
+            key, name = belief_key(backend), span_id(entry.session, entry.record)
+            found = await self.store.read(key, name)
+            session = current.session
+            if found is None or Span.from_document(found.body).run != entry.run:
+                return (), None
+            if session is None or session.id != entry.session or entry.record not in session.running:
+                return (), None
+            return (self.smaller(current, session, entry.record), Delete(id=name, etag=found.etag)), None
+
+        await self.swap(backend, decided)
+
+    def smaller(self, current: Current, session: Session, record: str) -> Operation:
+        """Write a session without one of its members; without any it has never been."""
+        waker = "" if session.waker == record else session.waker
+        left = replace(session.without(record), members=session.members - 1, waker=waker)
+        return current.write(left) if left.members else Delete(id=NOW, etag=current.etag)
+
+    async def entry_of(self, backend: Backend, record: str) -> Entry | None:
+        """Return the last run of an attempt, if it took part in the session of now."""
+        session = (await self.current(backend)).session
+        if session is None:
+            return None
+        found = await self.store.read(belief_key(backend), span_id(session.id, record))
+        if found is None:
+            return None
+        run = Span.from_document(found.body).run
+        return Entry(session=session.id, record=record, run=run, worst=Decimal(0))
+
+    async def woken(self, backend: Backend, owner: Owner, response_id: str, *, cold_s: float, worst_s: float) -> bool:
+        """Take part with a wake that is sent now, and charge who sends it; False where no budget covers it.
+
+        A start takes so many seconds as expected, and at worst. Where the session of now is not over the wake is a
+        request of no length in it: its machine is still there, or counts as if it were.
+        """
+        price = self.price(backend)
+        if price is None:
+            return True
+        wake = self.ledger.wake_record(owner, response_id, backend)
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], tuple[str, Nanos] | None]:
+            now = self.clock.now()
+            there, closing = self.session_at(backend, price, current, now, cold_s=cold_s)
+            found = await self.store.read(belief_key(backend), span_id(there.id, wake.id))
+            if found or there.running:
+                return (), (there.id, Span.from_document(found.body).held) if found else None
+            span = begun(owner, wake, None, now)
+            if there.members:
+                held = provisional(there, price, began=now, ended=now)
+                after, span = there.left(span.record, now), replace(span, ended=now, held=held)
+            else:
+                held = provisional_wake(price, worst_s)
+                after, span = replace(there, waker=wake.id), replace(span, wake=True, held=held)
+            after = replace(after, members=after.members + 1)
+            return (current.write(after), spanning(there.id, span, None), *closing), (there.id, held)
+
+        part = await self.swap(backend, decided)
+        return part is None or await self.covered(backend, owner, response_id, *part)
+
+    async def covered(self, backend: Backend, owner: Owner, response_id: str, session: str, held: Nanos) -> bool:
+        share = Share(lines=dollars(held))
+        try:
+            await self.ledger.hold_wake(owner, response_id, backend, named(backend.name, session), share)
+        except Exhausted as error:
+            log.warning("%s is not woken: %s", backend.name, error)
+            await self.taken_back(backend, session, self.ledger.wake_record(owner, response_id, backend).id)
+            return False
+        return True
+
+    async def refused(self, backend: Backend, owner: Owner, response_id: str) -> None:
+        """Charge nothing for a wake that the backend refused, or that was not sent: no machine lived for it."""
+        session = (await self.current(backend)).session
+        wake = self.ledger.wake_record(owner, response_id, backend)
+        if self.price(backend) is None or session is None or session.waker != wake.id:
+            return
+        await self.ledger.post(owner, wake.id, named(backend.name, session.id), Share(lines={}, final=True))
+        await self.taken_back(backend, session.id, wake.id)
+
+    async def taken_back(self, backend: Backend, session: str, record: str) -> None:
+        """Let a wake that was never sent be none."""
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], None]:
+            there = current.session
+            if there is None or there.id != session:
+                return (), None
+            return (self.smaller(current, there, record), Delete(id=span_id(session, record))), None
+
+        await self.swap(backend, decided)
+
+    async def ready(self, backend: Backend, at: float) -> None:
+        """Note that the machine was seen to let a request in."""
+
+        async def decided(current: Current) -> tuple[Sequence[Operation], None]:
+            session = current.session
+            return ((current.write(session.touched(at)),) if session else ()), None
+
+        if self.price(backend):
+            await self.swap(backend, decided)
+
+    def session_at(
+        self, backend: Backend, price: TimePrice, current: Current, now: float, *, cold_s: float
+    ) -> tuple[Session, Sequence[Operation]]:
+        """Return the session that a request of now takes part in, and what closes the one before it."""
+        there = current.session
+        if there and not there.over(price.tail_s, now):
+            return there, ()
+        return self.fresh(backend, now, cold_s=cold_s), self.closed(there) if there else ()
+
+    def fresh(self, backend: Backend, now: float, *, cold_s: float) -> Session:
+        name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
+        return Session(id=name, backend=backend.name, price=backend.price, started=now, ends=now, cold_s=cold_s)
+
+    def closed(self, session: Session) -> Sequence[Operation]:
+        """Keep a session as it was; what its members pay is posted later."""
+        return (Create(id=closed_id(session.id), body=session.to_document(CLOSING)),)
+
+    async def swap[T](
+        self, backend: Backend, decide: Callable[[Current], Awaitable[tuple[Sequence[Operation], T]]]
+    ) -> T:
+        """Do what is decided on the session as it stands, anew while others change it."""
+        async with self.lines[backend.name]:
+            while True:
+                operations, result = await decide(await self.current(backend))
+                if not operations:
+                    return result
+                try:
+                    await self.store.commit(belief_key(backend), operations)
+                except Conflict:
+                    await self.clock.sleep(self.clock.fraction() * PAUSE_S)
+                else:
+                    return result
+
+    async def current(self, backend: Backend) -> Current:
+        found = await self.store.read(belief_key(backend), NOW)
+        return Current(session=Session.from_document(found.body), etag=found.etag) if found else Current(session=None)
+
+
+def worst_of(session: Session, backend: Backend, price: TimePrice, *, now: float, limit_s: float) -> Decimal:
+    """Return the most that a request of now may be charged when it leaves, in dollars."""
+    slow = replace(session, cold_s=max(session.cold_s, backend.cold.p99_s))
+    part = provisional(slow, price, began=now, ended=max(now, slow.ready) + limit_s)
+    return sum(dollars(part).values(), Decimal(0))
+
+
+def begun(owner: Owner, attempt: Attempt, found: Document | None, now: float) -> Span:
+    """Return the span of an attempt that runs from now on; one that runs again began when it first did."""
+    if found:
+        before = Span.from_document(found.body)
+        return replace(before, ended=None, run=before.run + 1)
+    return Span(
+        record=attempt.id, tenant=owner.tenant, subject=owner.subject, response=attempt.response, began=now, run=1
+    )
+
+
+def spanning(session: str, span: Span, found: Document | None) -> Operation:
+    name, body = span_id(session, span.record), span.to_document()
+    return Replace(id=name, body=body, etag=found.etag) if found else Create(id=name, body=body)
+
+
+def named(backend: str, session: str) -> str:
+    """Return the name under which records have their share of a session."""
+    return f"{backend}/{session}"
+
+
+def span_prefix(session: str) -> str:
+    return f"span_{session}_"
+
+
+def span_id(session: str, record: str) -> str:
+    return f"{span_prefix(session)}{record}"
+
+
+def closed_id(session: str) -> str:
+    return f"closed_{session}"

@@ -1,0 +1,188 @@
+"""How do many instances hold owners and tenants to their limits, with one document a tenant?
+
+The document is changed by compare-and-swap. Requests of a tenant that come together are decided together, in one swap.
+Nobody reports that a turn has ended: its response says so, and is asked when there seem to be many (docs/decisions).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clients.clock import Clock
+from clients.single_flight import SingleFlight
+from clients.storage.port import Container, Create, Document, Key, Operation, Replace, Store
+from domain.errors import Conflict, NotFound, Retryable, TooMany, Unavailable
+from domain.limits import Begun, Limits, Refusal, Usage, decide
+from domain.owners import Owner
+from state.turns.responses import Turns
+
+DOCUMENT = "limits"
+KEPT_S = 86_400.0
+TRIES = 8
+ASKED_AT_ONCE = 32
+MANY = 16
+"""So many turns more than were last found running are asked whether they have ended."""
+
+ASK_AGAIN_S = 1.0
+ADMISSION_S = 60.0
+"""A turn that was let in and has no response after this never came to be."""
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One turn that waits for its verdict, or for word that none can be had."""
+
+    subject: str
+    response: str
+    verdict: Usage | Refusal | Retryable | None = None
+
+
+class Gate:
+    """One tenant's limits, as one process sees them."""
+
+    def __init__(self, tenant: str, store: Store, turns: Turns, clock: Clock, limits: Limits) -> None:
+        self.tenant = tenant
+        self.key = Key(container=Container.MONEY, parts=(tenant,))
+        self.store = store
+        self.turns = turns
+        self.clock = clock
+        self.limits = limits
+        self.lock = asyncio.Lock()
+        self.waiting: list[Request] = []
+        self.known = Usage()
+        self.usage = Usage()
+        self.ended: frozenset[str] = frozenset()
+        self.asked_at = 0.0
+        self.alive = 0
+        self.asking = SingleFlight(self.ask)
+
+    def refusal(self, subject: str) -> Refusal | None:
+        """Return why a turn can't begin as far as is known here: others only ever take more from the buckets."""
+        verdict = decide(self.known, self.limits, subject=subject, response="", now=self.clock.now())
+        return verdict if isinstance(verdict, Refusal) and not verdict.rule.counts_running else None
+
+    async def enter(self, request: Request) -> Usage | Refusal:
+        """Return what was decided. Whoever is first decides for all who wait."""
+        self.waiting.append(request)
+        try:
+            async with self.lock:
+                if request.verdict is None:
+                    await self.decide_all()
+        finally:
+            if request in self.waiting:
+                self.waiting.remove(request)
+        if request.verdict is None or isinstance(request.verdict, Retryable):
+            raise request.verdict or Unavailable("Too many change the limits of the tenant at once.", delay_s=1.0)
+        return request.verdict
+
+    async def decide_all(self) -> None:
+        requests = list(self.waiting)
+        for _ in range(TRIES):
+            try:
+                return await self.swap(requests)
+            except Conflict:
+                await self.clock.sleep(self.clock.fraction() * 0.02)
+            except Retryable as failure:
+                return answer(requests, [failure] * len(requests))
+        return None
+
+    async def swap(self, requests: list[Request]) -> None:
+        """Decide on what the document says now, and write it; raises Conflict where it says something else by then."""
+        found = await self.store.read(self.key, DOCUMENT)
+        there = Usage.from_document(found.body) if found else Usage()
+        self.ended -= {request.response for request in requests}
+        self.usage = there.without(self.ended)
+        verdicts = await self.verdicts(requests)
+        if self.usage != there:
+            await self.store.commit(self.key, (self.write(found),))
+        self.known = self.usage
+        self.ended &= self.usage.running.keys()
+        answer(requests, verdicts)
+        if len(self.usage.running) > 2 * self.alive + MANY:
+            self.asking.start()
+
+    def write(self, found: Document | None) -> Operation:
+        body, expires_at = self.usage.to_document(), self.clock.now() + KEPT_S
+        if found:
+            return Replace(id=DOCUMENT, body=body, etag=found.etag, expires_at=expires_at)
+        return Create(id=DOCUMENT, body=body, expires_at=expires_at)
+
+    async def verdicts(self, requests: list[Request]) -> list[Usage | Refusal]:
+        verdicts: list[Usage | Refusal] = []
+        for request in requests:
+            verdict = self.decide(request)
+            if isinstance(verdict, Refusal) and verdict.rule.counts_running and self.may_ask:
+                await self.asking.result()
+                self.usage = self.usage.without(self.ended)
+                verdict = self.decide(request)
+            if isinstance(verdict, Usage):
+                self.usage = verdict
+            verdicts.append(verdict)
+        return verdicts
+
+    def decide(self, request: Request) -> Usage | Refusal:
+        now = self.clock.now()
+        return decide(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
+
+    @property
+    def may_ask(self) -> bool:
+        return self.clock.now() >= self.asked_at + ASK_AGAIN_S
+
+    async def ask(self) -> None:
+        """Ask the turns that count as running whether they are."""
+        self.asked_at = self.clock.now()
+        begun = list(self.usage.running.items())
+        for start in range(0, len(begun), ASKED_AT_ONCE):
+            some = begun[start : start + ASKED_AT_ONCE]
+            over = await asyncio.gather(*(self.is_over(name, turn) for name, turn in some))
+            self.ended |= {name for (name, _), ended in zip(some, over, strict=True) if ended}
+        self.alive = sum(name not in self.ended for name, _ in begun)
+
+    async def is_over(self, name: str, begun: Begun) -> bool:
+        try:
+            response = await self.turns.read(Owner(tenant=self.tenant, subject=begun.subject), name)
+        except NotFound:
+            return self.clock.now() >= begun.since + ADMISSION_S
+        except Retryable:
+            return False
+        return response.status.terminal
+
+
+def answer(requests: Sequence[Request], verdicts: Sequence[Usage | Refusal | Retryable]) -> None:
+    for request, verdict in zip(requests, verdicts, strict=True):
+        request.verdict = verdict
+
+
+class TurnLimits:
+    """Holds every owner and tenant to their limits."""
+
+    def __init__(self, *, store: Store, turns: Turns, clock: Clock, limits: Limits) -> None:
+        self.store = store
+        self.turns = turns
+        self.clock = clock
+        self.limits = limits
+        self.gates: dict[str, Gate] = {}
+
+    def check(self, owner: Owner) -> None:
+        """Raise TooMany where it is known here already that no turn of the owner's may begin; asks nobody."""
+        refuse(self.gate(owner).refusal(owner.subject))
+
+    async def enter(self, owner: Owner, response_id: str) -> None:
+        """Count a turn that is about to be recorded; raises TooMany where it may not begin. Safe to repeat."""
+        refuse(await self.gate(owner).enter(Request(subject=owner.subject, response=response_id)))
+
+    def leave(self, owner: Owner, response_id: str) -> None:
+        """Count a turn no more that never came to be; written with the next one that is let in."""
+        self.gate(owner).ended |= {response_id}
+
+    def gate(self, owner: Owner) -> Gate:
+        found = self.gates.get(owner.tenant)
+        if found is None:
+            found = Gate(owner.tenant, self.store, self.turns, self.clock, self.limits)
+            self.gates[owner.tenant] = found
+        return found
+
+
+def refuse(verdict: Usage | Refusal | None) -> None:
+    if isinstance(verdict, Refusal):
+        raise TooMany(verdict.rule.value, delay_s=verdict.delay_s)

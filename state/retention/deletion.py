@@ -1,0 +1,116 @@
+"""How is what was said forgotten?
+
+First a note is left of what is to be cleared; then it is cleared, here or, if that is cut short, by the timer.
+"""
+
+import logging
+
+from clients.clock import Clock
+from clients.storage.keys import (
+    conversation_key,
+    expiry_id,
+    given_prefix,
+    response_key,
+    route_prefix,
+    slot_prefix,
+)
+from clients.storage.paging import create_each, write
+from clients.storage.port import LEFTOVERS, Container, Delete, Document, Store
+from domain.conversations import Conversation
+from domain.errors import Conflict, GanglionError, NotFound
+from domain.ids import is_response
+from domain.log import Status
+from domain.owners import Owner
+from domain.turns import Response
+from state.retention.clearing import Clearing
+from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
+from state.turns.conversation_lock import belongs_to_conversation
+from state.turns.expiry import DUE, EXPIRY, expiry
+from state.turns.responses import Turns
+
+log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Deletes responses, conversations and owners, and clears what is due. Every step is safe to repeat."""
+
+    def __init__(self, store: Store, turns: Turns, clock: Clock) -> None:
+        self.store = store
+        self.turns = turns
+        self.clock = clock
+        self.clearing = Clearing(store, turns, clock)
+        self.erasure = Erasure(store, self.clearing, clock)
+
+    async def delete_response(self, owner: Owner, response_id: str) -> Response:
+        """Delete a response, its log and the items that are no conversation's; cancels it first.
+
+        Returns it as it ended; raises NotFound.
+        """
+        ended = await self.turns.finish(owner, response_id, status=Status.CANCELLED)
+        await create_each(
+            self.store, response_key(owner, response_id), (expiry(owner, response_id, at=self.clock.now()),)
+        )
+        await self.clear_response(ended)
+        return ended
+
+    async def clear_response(self, ended: Response) -> None:
+        key = response_key(ended.owner, ended.id)
+        kept = set(ended.input_items + ended.output_items) if belongs_to_conversation(ended) else set[str]()
+        items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
+        await write(self.store, key, [Delete(id=name) for name in items])
+        for prefix in (given_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
+            await self.clearing.clear_all(key, prefix)
+        await write(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
+
+    async def delete_conversation(self, owner: Owner, identifier: str) -> str | None:
+        """Delete a conversation with its items and responses; returns the response that was cancelled for it, if any.
+
+        Raises NotFound.
+        """
+        cancelled: str | None = None
+        while True:
+            found = await self.turns.conversations.document(owner, identifier)
+            running = Conversation.from_document(identifier, found.body).running
+            if running:
+                await self.turns.finish(owner, running, status=Status.CANCELLED)
+                cancelled = running
+            elif await self.noted(owner, found):
+                await self.clearing.clear_thread(conversation_key(owner, identifier))
+                return cancelled
+
+    async def noted(self, owner: Owner, conversation: Document) -> bool:
+        """Delete the conversation's own document and note what is to be cleared; False where it has changed."""
+        note = expiry(owner, conversation.id, at=self.clock.now())
+        try:
+            await self.store.commit(
+                conversation_key(owner, conversation.id), (Delete(id=conversation.id, etag=conversation.etag), note)
+            )
+        except Conflict:
+            return False
+        return True
+
+    async def clear_due(self) -> int:
+        """Clear what is due, of all owners: the timer's question. Returns how many notes it followed."""
+        now = self.clock.now()
+        due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=now, limit=LEFTOVERS)
+        for found in due:
+            body = found.document.body
+            try:
+                await self.clear_noted(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
+            except GanglionError as error:
+                log.warning("could not clear %s, which is due: %s", body["of"], error)
+        return len(due)
+
+    async def clear_noted(self, owner: Owner, identifier: str) -> None:
+        if identifier == EVERYTHING:
+            await self.erasure.go_on(owner, within_s=ROUND_S)
+            return
+        if not is_response(identifier):
+            await self.clearing.clear_thread(conversation_key(owner, identifier))
+            return
+        try:
+            ended = await self.turns.read(owner, identifier)
+        except NotFound:
+            await write(self.store, response_key(owner, identifier), [Delete(id=expiry_id(identifier))])
+        else:
+            await self.clear_response(ended)

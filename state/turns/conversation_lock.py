@@ -1,0 +1,60 @@
+"""How does a turn take its conversation, and how does it give it back?"""
+
+from clients.storage.keys import conversation_key, entry_id
+from clients.storage.port import Create, Document, Operation, Replace, Store
+from domain.conversations import Conversation
+from domain.errors import NotFound
+from domain.log import Status
+from domain.turns import Response
+from state.turns.conversations import entry_document, locked
+
+KEPT = (Status.COMPLETED, Status.INCOMPLETE)
+"""The endings after which a turn belongs to its conversation."""
+
+
+async def taking(store: Store, response: Response) -> tuple[Operation, ...]:
+    """Return what locks the response's conversation, to be committed with the response.
+
+    Raises Invalid (conversation_locked) where a response has it, or has had it since this one's past was read.
+    """
+    found = await conversation_of(store, response)
+    if found is None:
+        if response.conversation:
+            raise NotFound(f"Conversation with id '{response.conversation}' not found.")
+        return ()
+    conversation = Conversation.from_document(found.id, found.body)
+    if conversation.running or conversation.next_entry != response.reads_before:
+        raise locked(conversation)
+    return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
+
+
+async def giving_back(store: Store, ended: Response) -> tuple[Operation, ...]:
+    """Return what unlocks the conversation and, where the turn came to an answer that is kept, adds its items."""
+    found = await conversation_of(store, ended)
+    if found is None or found.body["running"] != ended.id:
+        return ()
+    conversation = Conversation.from_document(found.id, found.body)
+    released = conversation.released()
+    if not belongs_to_conversation(ended) or ended.ended_at is None:
+        return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)
+    entry = entry_document([*ended.input_items, *ended.output_items], at=ended.ended_at)
+    return (
+        Replace(id=found.id, body=released.grown(lasting_of(ended)).to_document(), etag=found.etag),
+        Create(id=entry_id(conversation.next_entry), body=entry),
+    )
+
+
+def lasting_of(ended: Response) -> tuple[str, ...] | None:
+    """Return which items of a turn's own input last; None where a release before did not say."""
+    return tuple(name for name in ended.track.lasting if name in ended.input_items) if ended.track else None
+
+
+def belongs_to_conversation(ended: Response) -> bool:
+    """Tell whether the items of a turn that has ended are its conversation's from now on."""
+    return bool(ended.conversation) and ended.store and ended.status in KEPT
+
+
+async def conversation_of(store: Store, response: Response) -> Document | None:
+    if response.conversation is None:
+        return None
+    return await store.read(conversation_key(response.owner, response.conversation), response.conversation)

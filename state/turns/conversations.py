@@ -1,0 +1,150 @@
+"""Where does a conversation live, and who may change it at the same time?
+
+Its document, its entries and its items share the partition of its thread with its responses, so that a turn takes the
+conversation when it is admitted and gives it back when it ends, each in one commit with all else that it writes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clients.clock import Clock
+from clients.storage.batching import created
+from clients.storage.keys import conversation_key, entry_id
+from clients.storage.paging import some
+from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
+from domain.conversations import PREFIXES, Conversation, Order, after_cursor
+from domain.errors import Conflict, Invalid, NotFound
+from domain.ids import conversation_id, member_id, thread_of
+from domain.items import Item
+from domain.owners import Owner
+from domain.tracks import lasting_in
+from state.turns.history import entries_between
+from state.turns.owner_threads import register
+
+SPARE = 20
+"""Documents read beyond a page, so that a few deleted items cost no second round."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Items in the order that was asked for; `more` says that others follow."""
+
+    items: tuple[Item, ...]
+    more: bool
+
+
+class Conversations:
+    """The store of conversations. Safe to use from many instances at once; `Retention` deletes them."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def create(self, owner: Owner, *, metadata: Mapping[str, str], items: Sequence[Item] = ()) -> Conversation:
+        """Record a new conversation with its first items; their ids are given here."""
+        thread = self.clock.token()
+        fresh = Conversation(id=conversation_id(thread), owner=owner, created_at=self.clock.now(), metadata=metadata)
+        operations, grown = self.entry(fresh, self.named(thread, items))
+        await register(self.store, owner, thread, at=fresh.created_at)
+        key = conversation_key(owner, fresh.id)
+        await self.store.commit(key, (Create(id=fresh.id, body=grown.to_document()), *operations))
+        return grown
+
+    async def read(self, owner: Owner, identifier: str) -> Conversation:
+        """Return a conversation; raises NotFound, also for another owner's."""
+        document = await self.document(owner, identifier)
+        return Conversation.from_document(identifier, document.body)
+
+    async def document(self, owner: Owner, identifier: str) -> Document:
+        found = await self.store.read(conversation_key(owner, identifier), identifier)
+        if found is None:
+            raise NotFound(f"Conversation with id '{identifier}' not found.")
+        return found
+
+    async def change(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
+        """Replace the metadata, whatever a turn does to the conversation meanwhile."""
+        while True:
+            found = await self.document(owner, identifier)
+            changed = Conversation.from_document(identifier, found.body).changed(metadata)
+            if await self.replaced(found, changed, ()):
+                return changed
+
+    async def add(self, owner: Owner, identifier: str, items: Sequence[Item]) -> tuple[Item, ...]:
+        """Add items at the end and return them with their ids. A turn that is under way doesn't read them."""
+        named = self.named(thread_of(identifier) or "", items)
+        while True:
+            found = await self.document(owner, identifier)
+            operations, grown = self.entry(Conversation.from_document(identifier, found.body), named)
+            if await self.replaced(found, grown, operations):
+                return named
+
+    async def items(
+        self, owner: Owner, identifier: str, *, after: str = "", limit: int = 20, order: Order = "desc"
+    ) -> Page:
+        """Return up to `limit` items that follow the item `after`; raises Invalid where that is none of them."""
+        conversation = await self.read(owner, identifier)
+        key = conversation_key(owner, identifier)
+        entries = await entries_between(self.store, key, 0, conversation.next_entry)
+        following = after_cursor([name for entry in entries for name in entry], after=after, order=order)
+        if following is None:
+            raise Invalid(f"No item with id '{after}' in this conversation.", field="after", code="item_not_found")
+        found: list[Item] = []
+        while following and len(found) <= limit:
+            page, following = following[: limit + SPARE], following[limit + SPARE :]
+            documents = await some(self.store, key, page)
+            found += [Item.from_document(each.id, each.body) for each in documents if each]
+        return Page(items=tuple(found[:limit]), more=len(found) > limit)
+
+    async def item(self, owner: Owner, identifier: str, item_id: str) -> Item:
+        """Return one item of a conversation; raises NotFound."""
+        conversation = await self.read(owner, identifier)
+        key = conversation_key(owner, identifier)
+        entries = await entries_between(self.store, key, 0, conversation.next_entry)
+        listed = any(item_id in entry for entry in entries)
+        found = await self.store.read(key, item_id) if listed else None
+        if found is None:
+            raise NotFound(f"Item with id '{item_id}' not found.")
+        return Item.from_document(found.id, found.body)
+
+    async def delete_item(self, owner: Owner, identifier: str, item_id: str) -> Conversation:
+        """Delete one item; refused while a turn is under way that may be reading it."""
+        await self.item(owner, identifier, item_id)
+        while True:
+            found = await self.document(owner, identifier)
+            conversation = Conversation.from_document(identifier, found.body)
+            if conversation.running:
+                raise locked(conversation)
+            if await self.replaced(found, conversation, (Delete(id=item_id),)):
+                return conversation
+
+    async def replaced(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> bool:
+        """Write the conversation and what goes with it; False where somebody else has changed it."""
+        key = conversation_key(changed.owner, changed.id)
+        head = Replace(id=changed.id, body=changed.to_document(), etag=found.etag)
+        try:
+            await self.store.commit(key, (head, *operations))
+        except Conflict:
+            return False
+        return True
+
+    def named(self, thread: str, items: Sequence[Item]) -> tuple[Item, ...]:
+        return tuple(
+            replace(item, id=member_id(PREFIXES[item.kind], thread=thread, token=self.clock.token())) for item in items
+        )
+
+    def entry(self, conversation: Conversation, items: Sequence[Item]) -> tuple[Sequence[Operation], Conversation]:
+        """Return what adds items to a conversation, and the conversation with them."""
+        if not items:
+            return (), conversation
+        body = entry_document([item.id for item in items], at=self.clock.now())
+        entry = Create(id=entry_id(conversation.next_entry), body=body)
+        return (entry, *(created(item) for item in items)), conversation.grown(lasting_in(items))
+
+
+def entry_document(identifiers: Sequence[str], *, at: float) -> dict[str, object]:
+    return {"kind": "entry", "v": 1, "at": at, "items": list(identifiers)}
+
+
+def locked(conversation: Conversation) -> Invalid:
+    message = f"Conversation with id '{conversation.id}' has a response that is still running; try again when it ended."
+    return Invalid(message, field="conversation", code="conversation_locked")

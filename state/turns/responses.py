@@ -1,0 +1,273 @@
+"""Where do responses, their items and their logs live, and how does each step stay atomic?
+
+Everything of one thread shares the partition [tenant, subject, thread]: the response `resp_…`, its items, the slots
+`slot_<response>_<number>` of its log and its routes `route_<response>_<number>`.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from clients.clock import Clock
+from clients.storage.batching import check_room, created, split
+from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
+from clients.storage.paging import create_each, everything
+from clients.storage.port import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.storage.retry import persistently
+from domain.errors import Conflict, NoResponse
+from domain.items import Item, ItemStatus
+from domain.log import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
+from domain.owners import Owner
+from domain.retrieved import notes_of
+from domain.transcript import Transcript, closing_events, kept_items, read_log
+from domain.turns import Response
+from domain.webhooks import Endpoints
+from state.turns.completion import ending_operations
+from state.turns.conversation_lock import taking
+from state.turns.conversations import Conversations
+from state.turns.history import Histories
+from state.turns.idempotency import Claims
+from state.turns.log_notifications import Notices, Told
+from state.turns.retrieved_context import Given
+from state.webhook_outbox import announcing
+
+ADMISSION_TRIES = 5
+"""How often a conversation is taken anew that somebody changes at the same time."""
+
+
+class Turns:
+    """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
+
+    def __init__(self, store: Store, clock: Clock, endpoints: Endpoints | None = None) -> None:
+        self.store = store
+        self.clock = clock
+        self.endpoints = endpoints or Endpoints()
+        self.notices = Notices()
+        self.claims = Claims(store, clock)
+        self.histories = Histories(store)
+        self.given = Given(store, clock)
+        self.conversations = Conversations(store, clock)
+
+    async def claim(
+        self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
+    ) -> str:
+        """Record which response a request became, for ten minutes; return the response to go on with.
+
+        That is the recorded one where `repeat` and one is recorded, else `response_id`. Raises Conflict where a
+        repeat's key is recorded with another body.
+        """
+        return await self.claims.claim(
+            owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
+        )
+
+    async def admit(self, response: Response, items: Sequence[Item], events: tuple[Event, ...]) -> Response:
+        """Record the response, its input and slot 0 of its log, and take its conversation. Safe to repeat.
+
+        Returns the response as it stands, which is another delivery's where that was quicker.
+
+        Raises Invalid where another response has the conversation (conversation_locked) or where the turn is too
+        large to be ended in one commit (request_too_large), and NotFound where there is no such conversation.
+        """
+        key = response_key(response.owner, response.id)
+        slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
+        for _ in range(ADMISSION_TRIES):
+            there = await self.there(response) if response.conversation else None
+            if there:
+                return there
+            head: list[Operation] = [
+                Create(id=response.id, body=response.to_document()),
+                Create(id=slot_id(response.id, 0), body=slot.to_document()),
+                *await taking(self.store, response),
+            ]
+            check_room(head)
+            if await self.commit_with(key, head, items):
+                return response
+            there = await self.there(response)
+            if there:
+                return there
+        raise Conflict(f"Response with id '{response.id}' can't be admitted now; try again.", identifier=response.id)
+
+    async def there(self, response: Response) -> Response | None:
+        found = await self.store.read(response_key(response.owner, response.id), response.id)
+        return Response.from_document(response.id, found.body) if found else None
+
+    async def commit_with(self, key: Key, head: Sequence[Operation], items: Sequence[Item]) -> bool:
+        """Commit a head with its items, those without room in it before it; they count only when it names them.
+
+        False: somebody else was there first.
+        """
+        early, late = split(head, [created(item) for item in items])
+        await create_each(self.store, key, early)
+        try:
+            await self.store.commit(key, (*head, *late))
+        except Conflict:
+            return False
+        return True
+
+    async def read(self, owner: Owner, response_id: str) -> Response:
+        document = await self.document(owner, response_id)
+        return Response.from_document(response_id, document.body)
+
+    async def document(self, owner: Owner, response_id: str) -> Document:
+        found = await self.store.read(response_key(owner, response_id), response_id)
+        if found is None:
+            raise no_response(response_id)
+        return found
+
+    async def slots(self, owner: Owner, response_id: str, *, after: int = -1) -> Sequence[Slot]:
+        """Return the slots numbered above `after`, in order."""
+        key = response_key(owner, response_id)
+        last = slot_id(response_id, after) if after >= 0 else ""
+        documents = await everything(self.store, key, prefix=slot_prefix(response_id), after=last)
+        return tuple(Slot.from_document(document.body) for document in documents)
+
+    async def next_slot(self, owner: Owner, response_id: str, *, after: int) -> Sequence[Slot]:
+        """Return the one slot that follows `after`, or none: the cheapest look at a log that somebody writes."""
+        document = await self.store.read(response_key(owner, response_id), slot_id(response_id, after + 1))
+        return (Slot.from_document(document.body),) if document else ()
+
+    async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
+        """Read what was written after `since` (default: everything) and fold it; raises NoResponse."""
+        start = since or Transcript()
+        slots = await self.slots(owner, response_id, after=start.next_slot - 1)
+        if any(slot.writer == EMPTIED_BY for slot in slots):
+            raise no_response(response_id)
+        return read_log(slots, start)
+
+    async def changed(self, response_id: str, *, within_s: float) -> None:
+        """Return when this process wrote a slot of the response, or after `within_s` seconds."""
+        with self.following(response_id) as told:
+            await told.wait(within_s=within_s)
+
+    def following(self, response_id: str) -> AbstractContextManager[Told]:
+        """Collect the slots of the response that this process writes, until the context is left."""
+        return self.notices.watch(response_id)
+
+    async def append(self, owner: Owner, response_id: str, slot: Slot) -> bool:
+        """Create the slot. False: the slot is another writer's, and ours must stop."""
+        key = response_key(owner, response_id)
+        identifier = slot_id(response_id, slot.number)
+        try:
+            await persistently(self.clock, self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
+        except Conflict:
+            there = await persistently(self.clock, self.store.read, key, identifier)
+            if there is None or there.body["writer"] != slot.writer:
+                return False
+        self.notices.notify(response_id, slot)
+        return True
+
+    async def begin(self, owner: Owner, response_id: str, *, execution: str) -> bool:
+        """Make the response's turn this execution's; False where it is, or was, another's or has ended."""
+        found = await self.document(owner, response_id)
+        response = Response.from_document(response_id, found.body)
+        if response.status is not Status.QUEUED:
+            return response.status is Status.IN_PROGRESS and response.execution == execution
+        now = self.clock.now()
+        log = await self.transcript(owner, response_id)
+        slot = next_slot(log, writer=execution, at=now, events=(Event(kind=EventKind.STARTED),))
+        begun = response.begun(execution=execution, at=now)
+        operations = (
+            Replace(id=response_id, body=begun.to_document(), etag=found.etag),
+            Create(id=slot_id(response_id, slot.number), body=slot.to_document()),
+        )
+        try:
+            await self.store.commit(response_key(owner, response_id), operations)
+        except Conflict:
+            return await self.begin(owner, response_id, execution=execution)
+        self.notices.notify(response_id, slot)
+        return True
+
+    async def finish(
+        self, owner: Owner, response_id: str, *, status: Status, code: str = "", message: str = ""
+    ) -> Response:
+        """End the response, once: the last slot, the response and its output in one commit.
+
+        Returns the response as it stands, which may be how somebody else ended it.
+        """
+        log = Transcript()
+        while True:
+            found = await self.document(owner, response_id)
+            response = Response.from_document(response_id, found.body)
+            if response.status.terminal:
+                return response
+            log = await self.transcript(owner, response_id, log)
+            notes = notes_of(await self.given.accounts(owner, response_id) or ()) if response.sources else {}
+            ending = Ending(
+                status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log), notes=notes
+            )
+            finished = await self.commit_ending(found, response, log, ending)
+            if finished:
+                return finished
+
+    async def commit_ending(
+        self, found: Document, response: Response, log: Transcript, ending: Ending
+    ) -> Response | None:
+        key = response_key(response.owner, response.id)
+        whole = ItemStatus.COMPLETED if ending.status is Status.COMPLETED else ItemStatus.INCOMPLETE
+        events = (*closing_events(log, whole), Event(kind=EventKind.ENDED, ending=ending))
+        slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
+        items = kept_items(read_log((slot,), log))
+        ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
+        head: list[Operation] = [
+            Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
+            Replace(id=response.id, body=ended.to_document(), etag=found.etag),
+            *await ending_operations(self.store, ended),
+            *announcing(self.endpoints, ended),
+        ]
+        if not await self.commit_with(key, head, items):
+            return None
+        self.notices.notify(response.id, slot)
+        return ended
+
+    async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
+        """Return the items in the order of their ids; raises NotFound naming the first that is missing."""
+        return await self.histories.items(owner, identifiers)
+
+    async def history(self, response: Response) -> tuple[Item, ...]:
+        """Return the conversation that the model is to read: the turns before this one that fit, and its input."""
+        return await self.histories.read(response)
+
+    async def record_route(
+        self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Record a route and what the step gives on, once; return what is given on by the one that is recorded."""
+        key = response_key(owner, response_id)
+        identifier = f"{route_prefix(response_id)}{number:03d}"
+        body = {"kind": "route", "v": 1, "at": self.clock.now(), "number": number, "route": route, "routed": routed}
+        try:
+            await self.store.commit(key, (Create(id=identifier, body=body),))
+        except Conflict:
+            there = await self.store.read(key, identifier)
+            return there.body["routed"] if there else routed
+        return routed
+
+    async def routes(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]]:
+        """Return the recorded routes: `at` (seconds since the epoch), `number` and the `route` itself."""
+        documents = await everything(self.store, response_key(owner, response_id), prefix=route_prefix(response_id))
+        return tuple(document.body for document in documents)
+
+    async def unfinished(self, status: Status, *, before: float) -> Sequence[Response]:
+        """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
+        found = await self.store.find(
+            Container.TURNS, kind="response", status=status.value, before=before, limit=LEFTOVERS
+        )
+        return tuple(response_of(each) for each in found)
+
+
+def no_response(response_id: str) -> NoResponse:
+    return NoResponse(f"Response with id '{response_id}' not found.")
+
+
+def response_of(found: Found) -> Response:
+    return Response.from_document(found.document.id, found.document.body)
+
+
+def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[Event, ...]) -> Slot:
+    return Slot(number=log.next_slot, writer=writer, first=log.next_sequence, at=at, events=events)
+
+
+def usage_of(log: Transcript) -> Usage | None:
+    """Return the tokens as the backend counted them, else (it never said) the pieces that were shown."""
+    if log.outcome and log.outcome.usage:
+        return log.outcome.usage
+    return Usage(output_tokens=log.pieces) if log.pieces else None

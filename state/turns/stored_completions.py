@@ -1,0 +1,70 @@
+"""Which turns did an owner ask to keep as chat completions?
+
+A note of each stands in the owner's own partition, in the order of their times, beside the list of his threads.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+
+from clients.storage.keys import book_key, response_key
+from clients.storage.paging import create_each, everything
+from clients.storage.port import Create, Delete, Replace, Store
+from domain.errors import Conflict, NotFound
+from domain.owners import Owner
+from domain.turns import Response
+from state.turns.responses import Turns
+
+CHATS = "chat_"
+
+
+class StoredChats:
+    """The store of chats. Safe to use from many instances at once."""
+
+    def __init__(self, store: Store, turns: Turns) -> None:
+        self.store = store
+        self.turns = turns
+
+    async def note(self, turn: Response) -> None:
+        """Keep a turn as a chat; safe to repeat."""
+        body = {"kind": "chat", "v": 1, "at": turn.created_at, "response": turn.id}
+        await create_each(self.store, book_key(turn.owner), (Create(id=note_id(turn), body=body),))
+
+    async def read(self, owner: Owner, response_id: str) -> Response:
+        """Return a turn that is kept as a chat; raises NotFound."""
+        turn = await self.turns.read(owner, response_id)
+        if await self.store.read(book_key(owner), note_id(turn)) is None:
+            raise NotFound(f"Response with id '{response_id}' not found.")
+        return turn
+
+    async def names(self, owner: Owner) -> Sequence[str]:
+        """Return the ids of all kept turns, oldest first."""
+        notes = await everything(self.store, book_key(owner), prefix=CHATS)
+        return [str(note.body["response"]) for note in notes]
+
+    async def turns_of(self, owner: Owner, names: Sequence[str]) -> AsyncIterator[Response]:
+        """Give the turns that are still there, in the order of their names."""
+        for name in names:
+            try:
+                yield await self.turns.read(owner, name)
+            except NotFound:
+                continue
+
+    async def change(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
+        """Replace the metadata of a kept turn."""
+        await self.read(owner, response_id)
+        while True:
+            found = await self.turns.document(owner, response_id)
+            changed = replace(Response.from_document(response_id, found.body), metadata=metadata)
+            operation = Replace(id=response_id, body=changed.to_document(), etag=found.etag)
+            try:
+                await self.store.commit(response_key(owner, response_id), (operation,))
+            except Conflict:
+                continue
+            return changed
+
+    async def forget(self, turn: Response) -> None:
+        await self.store.commit(book_key(turn.owner), (Delete(id=note_id(turn)),))
+
+
+def note_id(turn: Response) -> str:
+    return f"{CHATS}{turn.created_at:017.6f}_{turn.id}"

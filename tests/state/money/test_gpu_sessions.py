@@ -1,0 +1,358 @@
+"""Is every instant of a GPU's life paid once, whichever write its process dies at and whoever comes too late?"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import count, product
+from random import Random
+from threading import get_ident
+
+import pytest
+
+from activities.closing import Closing
+from clients.storage.port import Store
+from domain.budgets import HELD, TAKEN, Budgets, Scope
+from domain.errors import Exhausted, Retryable
+from domain.fleet import Cold, Fleet, Model
+from domain.money import Attempt, AttemptStatus, nanos
+from domain.owners import Owner
+from domain.sessions import Session, Span, total
+from state.money.gpu_session_billing import MANY, SessionBills, worked_out
+from state.money.gpu_sessions import Entry, Sessions
+from state.money.ledger import Ledger, money_key
+from tests.domain.fleets import GPU as PRICE
+from tests.fakes.clocks import START, FakeClock
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import backend
+
+COLD = Cold(scales_to_zero=True, p50_s=10, p99_s=30, tail_s=PRICE.tail_s)
+GPU = replace(backend("gpu"), price=PRICE.name, cold=COLD)
+ANNE, BEN = (Owner(tenant=name, subject="user:1") for name in ("anne", "ben"))
+CALLS = 90
+"""More than the whole story makes."""
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """What is left when a process dies: the store, the clock and which answers stand in a log."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    budgets: Budgets = field(default_factory=Budgets)
+    store: MemoryStore = field(init=False)
+    answered: set[str] = field(default_factory=set[str])
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock)
+
+    def process(self, store: Store | None = None) -> "Process":
+        ledger = Ledger(store or self.store, self.clock, self.budgets)
+        return Process(house=self, store=store or self.store, ledger=ledger)
+
+
+@dataclass(slots=True, kw_only=True)
+class Process:
+    house: House
+    store: Store
+    ledger: Ledger
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.house.clock)
+
+    @property
+    def bills(self) -> SessionBills:
+        model = Model(name="model", context_tokens=4096, tier=1)
+        fleet = Fleet(models={"model": model}, backends={"gpu": GPU})
+        return SessionBills(
+            store=self.store, ledger=self.ledger, fleet=fleet, prices={PRICE.name: PRICE}, clock=self.house.clock
+        )
+
+    async def wake(self, owner: Owner, at: float) -> bool:
+        self.house.clock.set(START + at)
+        return await self.sessions.woken(GPU, owner, "resp_wake", cold_s=10, worst_s=30)
+
+    async def ready(self, at: float) -> None:
+        self.house.clock.set(START + at)
+        await self.sessions.ready(GPU, START + at)
+
+    async def enter(self, record: Attempt, owner: Owner) -> Entry:
+        entry = await self.sessions.enter(GPU, owner, record, limit_s=60)
+        assert entry
+        await self.ledger.open_attempt(owner, replace(record, reserved=entry.worst))
+        return entry
+
+    async def attempt(self, name: str, owner: Owner, began: float, ended: float) -> None:
+        """Run an attempt as its activity does: once its answer stands in the log, a redelivery only closes it."""
+        record = attempt_of(name, owner, began)
+        if name in self.house.answered:
+            entry = await self.sessions.entry_of(GPU, record.id)
+            known = await self.ledger.attempts(owner, name)
+            if known[0].status is AttemptStatus.OPEN and entry:
+                await self.close(owner, known[0], entry, ended)
+            return
+        self.house.clock.set(START + began)
+        entry = await self.enter(record, owner)
+        self.house.clock.set(START + ended)
+        self.house.answered.add(name)
+        opened = await self.ledger.attempts(owner, name)
+        await self.close(owner, opened[0], entry, ended)
+
+    async def close(self, owner: Owner, record: Attempt, entry: Entry, ended: float) -> None:
+        shares = await self.sessions.leave(GPU, entry, ended=START + ended)
+        closed = replace(record, status=AttemptStatus.CLOSED, cost=Decimal(1), ended_at=START + ended, shares=shares)
+        await self.ledger.close_attempt(owner, closed)
+
+    async def sweep(self, at: float) -> None:
+        self.house.clock.set(START + at)
+        await Closing(self.bills).close_sessions()
+
+    async def left(self) -> int:
+        return len(await self.bills.over()) + len(await self.bills.unposted())
+
+    async def records(self, owner: Owner) -> list[Attempt]:
+        found = await self.store.list(money_key(owner.tenant), prefix="attempt_")
+        return [Attempt.from_document(each.body) for each in found]
+
+    async def paid(self) -> int:
+        """Return what all have paid in the end, in nano-dollars; the counters and the records agree on it."""
+        whole = 0
+        for owner in (ANNE, BEN):
+            records = await self.records(owner)
+            assert all(each.status is AttemptStatus.CLOSED for each in records)
+            costs = sum(nanos(each.cost or Decimal(0)) for each in records)
+            counters = await self.store.list(money_key(owner.tenant), prefix="budget_")
+            assert all((each.body[TAKEN], each.body[HELD]) == (costs, 0) for each in counters)
+            whole += costs
+        return whole
+
+    async def owed(self) -> int:
+        return sum(total(session, PRICE) for session in await self.bills.closed(GPU))
+
+
+def attempt_of(name: str, owner: Owner, began: float) -> Attempt:
+    return Attempt(
+        response=name,
+        subject=owner.subject,
+        number=1,
+        backend="gpu",
+        price=PRICE.name,
+        reserved=Decimal(0),
+        started_at=START + began,
+    )
+
+
+@pytest.fixture
+async def process() -> Process:
+    return House().process()
+
+
+type Step = Callable[[Process], Awaitable[object]]
+
+STORY: tuple[Step, ...] = (
+    lambda one: one.wake(ANNE, 0.0),
+    lambda one: one.ready(12.5),
+    lambda one: one.attempt("resp_a", ANNE, 11.0, 30.0),
+    lambda one: one.attempt("resp_b", BEN, 100.0, 140.25),
+    lambda one: one.attempt("resp_c", ANNE, 900.0, 930.0),
+    lambda one: one.sweep(2000.0),
+    lambda one: one.sweep(2100.0),
+)
+EXPECTED_S = (140.3 + 600.0) + (30.0 + 600.0)
+"""Two lives, in steps of 100 ms: the third attempt comes when the first life is over."""
+
+
+async def told(house: House, at: int, fault: Fault) -> int:
+    """Tell the story with one fault; the host repeats a step until it is done. Returns how many calls it took."""
+    calls = count()
+    store = FlakyStore(house.store, Random(0), Faults(at={at: fault}))  # noqa: S311 - no chance is in it
+    for step in STORY:
+        for _ in range(3):
+            try:
+                await step(house.process(store))
+            except CrashError:
+                store = house.store
+            except Retryable:
+                continue
+            else:
+                break
+            next(calls)
+    return len(store.calls) if isinstance(store, FlakyStore) else 0
+
+
+def calls_and_faults() -> list[object]:
+    """Every fault at every call: one in nine of them each time, all in the campaign."""
+    numbered = enumerate(product(range(CALLS), Fault))
+    return [pytest.param(*case, marks=[] if number % 9 == 0 else pytest.mark.campaign) for number, case in numbered]
+
+
+@pytest.mark.parametrize(("at", "fault"), calls_and_faults())
+async def test_a_fault_at_any_call_of_the_store_loses_no_money_and_counts_none_twice(at: int, fault: Fault) -> None:
+    house = House()
+    await told(house, at, fault)
+    process = house.process()
+    for number in range(3):
+        await process.sweep(3000.0 + number)
+    assert await process.left() == 0
+    assert await process.paid() == await process.owed() == nanos(PRICE.amount * Decimal(str(EXPECTED_S)))
+
+
+async def test_the_story_has_fewer_calls_than_are_tried() -> None:
+    assert 0 < await told(House(), CALLS * 10, Fault.UNAVAILABLE) < CALLS
+
+
+async def test_backends_without_sessions_have_none(process: Process) -> None:
+    always = replace(GPU, cold=Cold())
+    assert await process.sessions.enter(always, ANNE, attempt_of("resp_a", ANNE, 0), limit_s=1) is None
+    assert await process.sessions.woken(always, ANNE, "resp_a", cold_s=1, worst_s=1)
+    assert await process.records(ANNE) == []
+
+
+async def test_a_wake_holds_start_and_tail_until_somebody_shares_them(process: Process) -> None:
+    assert await process.wake(ANNE, 0.0)
+    (wake,) = await process.records(ANNE)
+    assert (wake.status, wake.number) == (AttemptStatus.PROVISIONAL, 0)
+    assert wake.cost == PRICE.amount * Decimal("630.1")
+    await process.ready(10.0)
+    await process.attempt("resp_b", BEN, 10.0, 20.0)
+    await process.sweep(5000.0)
+    (wake,), (used,) = await process.records(ANNE), await process.records(BEN)
+    assert wake.lines == {"gpu": 0, "cold": PRICE.amount * 10, "tail": PRICE.amount * 295}
+    assert used.lines == {"gpu": PRICE.amount * 10, "cold": 0, "tail": PRICE.amount * 305}
+
+
+async def test_a_wake_that_no_budget_covers_begins_no_session() -> None:
+    process = House(budgets=Budgets(limits={Scope.TENANT_DAY: Decimal("0.01")})).process()
+    assert not await process.wake(ANNE, 0.0)
+    assert await process.records(ANNE) == []
+    await process.sweep(5000.0)
+    assert await process.bills.closed(GPU) == []
+
+
+async def test_a_machine_that_went_before_its_time_counts_as_if_it_had_stayed(process: Process) -> None:
+    await process.attempt("resp_a", ANNE, 0.0, 20.0)
+    assert await process.wake(BEN, 100.0)
+    await process.ready(130.0)
+    await process.sweep(5000.0)
+    assert len(await process.bills.closed(GPU)) == 1
+    assert await process.paid() == await process.owed() == nanos(PRICE.amount * (130 + 600))
+
+
+async def test_a_repeated_wake_is_one(process: Process) -> None:
+    for _ in range(3):
+        assert await process.wake(ANNE, 0.0)
+    await process.sweep(5000.0)
+    assert await process.paid() == await process.owed() == nanos(PRICE.amount * (10 + 600))
+
+
+async def test_who_was_refused_at_the_door_was_never_there(process: Process) -> None:
+    entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    await process.sessions.give_up(GPU, entry)
+    await process.sweep(5000.0)
+    assert await process.bills.closed(GPU) == []
+
+
+async def test_an_attempt_under_way_keeps_its_session_open_until_its_end_is_known(process: Process) -> None:
+    await process.wake(BEN, 0.0)
+    entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    await process.sweep(5000.0)
+    assert await process.bills.closed(GPU) == []
+    (record,) = await process.records(ANNE)
+    await process.ledger.close_lost(ANNE, (record,))
+    await process.sweep(5100.0)
+    assert len(await process.bills.closed(GPU)) == 1
+    assert await process.sessions.leave(GPU, entry, ended=START + 5200) == {}
+    (lost,) = await process.records(ANNE)
+    assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, record.reserved)
+
+
+async def test_a_run_that_another_has_followed_takes_nothing_of_the_session(process: Process) -> None:
+    first = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    second = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    assert await process.sessions.leave(GPU, first, ended=START + 50) == {}
+    shares = await process.sessions.leave(GPU, second, ended=START + 50)
+    assert shares == await process.sessions.leave(GPU, second, ended=START + 70)
+    assert len(shares) == 1
+
+
+async def test_who_enters_when_a_session_is_over_begins_another(process: Process) -> None:
+    await process.attempt("resp_a", ANNE, 0.0, 20.0)
+    await process.attempt("resp_b", BEN, 621.0, 640.0)
+    await process.sweep(5000.0)
+    closed: list[Session] = [*await process.bills.closed(GPU)]
+    assert [session.started - START for session in closed] == [0.0, 621.0]
+
+
+async def test_what_a_run_holds_is_never_less_than_what_it_is_charged() -> None:
+    house = House()
+    process = house.process()
+    for number in range(30):
+        await process.attempt(f"resp_{number}", ANNE if number % 3 else BEN, number * 47.0, number * 47.0 + 60)
+    for owner in (ANNE, BEN):
+        assert all(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
+
+
+async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(process: Process) -> None:
+    for number in range(40):
+        await process.attempt(f"resp_{number:02d}", ANNE, number * 50.0, number * 50.0 + 20)
+    charged = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    await process.sweep(2000.0)
+    assert await process.bills.closed(GPU) == []
+    reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
+    assert all(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
+    await process.sweep(5000.0)
+    final = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    assert all(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
+    whole = PRICE.amount * (39 * 50 + 20 + 600)
+    assert sum(final) == whole <= sum(reviewed) < sum(charged)
+    assert sum(reviewed) < whole * 2
+
+
+async def test_a_late_hold_of_a_full_budget_takes_no_part(process: Process) -> None:
+    house = House(budgets=Budgets(limits={Scope.TENANT_DAY: Decimal("0.001")}))
+    with pytest.raises(Exhausted):
+        await house.process().enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    assert await process.records(ANNE) == []
+
+
+async def test_a_session_closes_however_many_attempts_never_left_it(process: Process) -> None:
+    for number in range(130):
+        await process.sessions.enter(GPU, ANNE, attempt_of(f"resp_{number}", ANNE, 0.0), limit_s=60)
+    await process.attempt("resp_b", BEN, 5.0, 20.0)
+    for number in range(3):
+        await process.sweep(5000.0 + number)
+    assert await process.left() == 0
+    assert await process.paid() == await process.owed() == nanos(PRICE.amount * 620)
+
+
+async def test_a_review_writes_nothing_that_stands_there_already(process: Process) -> None:
+    for number in range(20):
+        await process.attempt(f"resp_{number:02d}", ANNE, number * 100.0, number * 100.0 + 20)
+    await process.sweep(2000.0)
+    before = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
+    await process.sweep(2010.0)
+    after = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
+    assert await process.bills.closed(GPU) == []
+    assert [each.etag for each in before] == [each.etag for each in after]
+
+
+async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it_had_left(process: Process) -> None:
+    first = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    (opened,) = await process.records(ANNE)
+    process.house.clock.set(START + 20)
+    await process.close(ANNE, opened, first, 20.0)
+    await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
+    (again,) = await process.records(ANNE)
+    await process.ledger.close_lost(ANNE, (again,))
+    await process.sweep(5000.0)
+    await process.sweep(5001.0)
+    (lost,) = await process.records(ANNE)
+    assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, again.reserved)
+    assert await process.paid() == nanos(again.reserved)
+    assert await process.left() == 0
+
+
+async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
+    few, many = [Span(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
+    assert await worked_out(few, get_ident) == get_ident()
+    assert await worked_out(few * many, get_ident) != get_ident()

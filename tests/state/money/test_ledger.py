@@ -1,0 +1,226 @@
+"""Is money held, spent and settled once, however often a step is repeated and whoever else is at it?"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from domain.errors import Conflict, Retryable
+from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.overheads import Overhead
+from domain.owners import Owner
+from state.money.ledger import Ledger, money_key
+from state.money.usage_rows import UsageRows
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
+
+OWNER = Owner(tenant="tenant", subject="user:1")
+RESPONSE = "resp_1"
+HELD = Decimal("0.0125")
+LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def ledger(store: MemoryStore, clock: FakeClock) -> Ledger:
+    return Ledger(store, clock)
+
+
+def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01") -> Attempt:
+    return Attempt(
+        response=response,
+        subject=OWNER.subject,
+        number=number,
+        backend="main",
+        price="tokens",
+        reserved=Decimal(reserved),
+        started_at=1000.0 + number,
+    )
+
+
+def closed(record: Attempt, cost: str, result: str = "done") -> Attempt:
+    return replace(record, status=AttemptStatus.CLOSED, cost=Decimal(cost), ended_at=2000.0, result=result)
+
+
+async def held(ledger: Ledger) -> Reservation:
+    found = await ledger.reservation(OWNER, RESPONSE)
+    assert found is not None
+    return found
+
+
+async def test_what_is_held_twice_is_held_once(ledger: Ledger) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.reserve(OWNER, RESPONSE, Decimal(9))
+    assert (await held(ledger)).amount == HELD
+
+
+async def test_nothing_is_held_for_a_response_that_nobody_asked_for(ledger: Ledger) -> None:
+    assert await ledger.reservation(OWNER, RESPONSE) is None
+    await ledger.release(OWNER.tenant, RESPONSE)
+    assert await ledger.settle(OWNER, RESPONSE) == 0
+    assert await ledger.reservation(OWNER, RESPONSE) is None
+
+
+async def test_a_request_that_is_retried_after_its_reservation_was_released_holds_it_again(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.release(OWNER.tenant, RESPONSE)
+    clock.advance(90)
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    assert await held(ledger) == Reservation(
+        response=RESPONSE, subject=OWNER.subject, amount=HELD, at=clock.now(), status=ReservationStatus.OPEN
+    )
+
+
+async def test_a_reservation_that_is_settled_is_never_held_or_released_again(ledger: Ledger) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
+    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    settled = await held(ledger)
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.release(OWNER.tenant, RESPONSE)
+    assert await held(ledger) == settled
+
+
+async def test_the_first_settlement_stands(ledger: Ledger, clock: FakeClock) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
+    await ledger.settle(OWNER, RESPONSE)
+    settled = await held(ledger)
+    clock.advance(60)
+    await ledger.open_attempt(OWNER, attempt(2))
+    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    assert await held(ledger) == settled
+
+
+async def test_a_turn_that_ran_on_a_released_reservation_is_still_paid_for(ledger: Ledger) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.release(OWNER.tenant, RESPONSE)
+    await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
+    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    assert (await held(ledger)).cost == Decimal("0.002")
+
+
+async def test_a_turn_costs_its_attempts_and_one_that_never_closed_its_reservation(ledger: Ledger) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    first = await ledger.open_attempt(OWNER, attempt(1))
+    await ledger.open_attempt(OWNER, attempt(2, reserved="0.007"))
+    await ledger.open_attempt(OWNER, attempt(1, response="resp_12"))
+    await ledger.close_attempt(OWNER, closed(first, "0.001"))
+    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.008")
+    lost = (await ledger.attempts(OWNER, RESPONSE))[1]
+    assert (lost.status, lost.cost, lost.result) == (AttemptStatus.CLOSED, Decimal("0.007"), "lost")
+
+
+async def test_a_delivery_again_keeps_the_first_start_and_counts_itself(ledger: Ledger) -> None:
+    await ledger.open_attempt(OWNER, attempt())
+    again = await ledger.open_attempt(OWNER, replace(attempt(), started_at=9000.0))
+    assert (again.started_at, again.deliveries, again.status) == (1001.0, 2, AttemptStatus.OPEN)
+    assert await ledger.attempts(OWNER, RESPONSE) == (again,)
+
+
+async def test_a_run_that_another_has_followed_closes_nothing(ledger: Ledger) -> None:
+    first = await ledger.open_attempt(OWNER, attempt())
+    second = await ledger.open_attempt(OWNER, attempt())
+    await ledger.close_attempt(OWNER, closed(first, "0.001", "ended"))
+    assert await ledger.attempts(OWNER, RESPONSE) == (second,)
+    await ledger.close_attempt(OWNER, closed(second, "0.004"))
+    await ledger.close_attempt(OWNER, closed(first, "0.001", "ended"))
+    (standing,) = await ledger.attempts(OWNER, RESPONSE)
+    assert (standing.cost, standing.result) == (Decimal("0.004"), "done")
+
+
+async def test_an_attempt_that_was_never_opened_is_not_closed(ledger: Ledger) -> None:
+    await ledger.close_attempt(OWNER, closed(attempt(), "0.001"))
+    assert await ledger.attempts(OWNER, RESPONSE) == ()
+
+
+async def test_deliveries_at_once_are_all_counted(ledger: Ledger) -> None:
+    await asyncio.gather(*(ledger.open_attempt(OWNER, attempt()) for _ in range(12)))
+    (record,) = await ledger.attempts(OWNER, RESPONSE)
+    assert record.deliveries == 12
+
+
+async def test_all_who_settle_at_once_are_told_the_same(ledger: Ledger) -> None:
+    await ledger.reserve(OWNER, RESPONSE, HELD)
+    await ledger.open_attempt(OWNER, attempt())
+    costs = await asyncio.gather(*(ledger.settle(OWNER, RESPONSE) for _ in range(8)))
+    assert set(costs) == {Decimal("0.01")}
+
+
+async def test_an_attempt_that_vanishes_while_it_is_opened_again_is_a_conflict(ledger: Ledger) -> None:
+    with pytest.raises(Conflict):
+        await ledger.reopen(money_key(OWNER.tenant), attempt())
+
+
+async def test_what_is_open_since_long_is_found_over_all_tenants_with_its_owner(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    owners = [Owner(tenant=tenant, subject=subject) for tenant in ("a", "b") for subject in ("user:1", "app:2")]
+    for number, owner in enumerate(owners):
+        await ledger.reserve(owner, f"resp_{number}", HELD)
+    clock.advance(61)
+    await ledger.reserve(OWNER, "resp_young", HELD)
+    await ledger.settle(owners[0], "resp_0")
+    found = await ledger.open_reservations(before=clock.now() - 60)
+    assert {(owner, one.response) for owner, one in found} == {
+        (owner, f"resp_{number}") for number, owner in enumerate(owners) if number
+    }
+
+
+async def persistently(step: Callable[[], Awaitable[object]]) -> None:
+    """Repeat a step as the host does."""
+    for _ in range(30):
+        try:
+            await step()
+        except Retryable:
+            continue
+        return
+    raise TimeoutError("the step never succeeded")
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: FakeClock, seed: int) -> None:
+    flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
+    ledger = Ledger(flaky, clock)
+    opened: list[Attempt] = []
+
+    async def open_one() -> None:
+        opened.append(await ledger.open_attempt(OWNER, attempt()))
+
+    await persistently(lambda: ledger.reserve(OWNER, RESPONSE, HELD))
+    await persistently(open_one)
+    await persistently(lambda: ledger.close_attempt(OWNER, closed(opened[-1], "0.003")))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE))
+    sure = Ledger(store, clock)
+    assert (await held(sure)).cost == Decimal("0.003")
+    assert len(await sure.attempts(OWNER, RESPONSE)) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_what_store_and_functions_cost_is_counted_once_beside_every_backend(
+    store: MemoryStore, clock: FakeClock, seed: int
+) -> None:
+    flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
+    ledger, overhead = Ledger(flaky, clock), Overhead(store=Decimal("0.001"), functions=Decimal("0.0002"))
+    await persistently(lambda: ledger.reserve(OWNER, RESPONSE, HELD))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
+    await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
+    assert (await held(Ledger(store, clock))).overhead == overhead
+    (row,) = await UsageRows(store).of_owner(OWNER, first="2027-01-15", last="2027-01-15")
+    assert (row.counts["store"], row.counts["functions"], row.counts["attempts"]) == (1_000_000, 200_000, 0)
+    assert (row.place["backend"], row.place["model"]) == ("", "")

@@ -1,0 +1,68 @@
+"""How does a talk become long quickly? Turns are admitted and ended, and no model is asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from api.past import behind
+from clients.clock import Clock
+from domain.ids import member_id, thread_of
+from domain.items import Item, Role
+from domain.log import Event, EventKind, Status
+from domain.owners import Owner
+from domain.tracks import Track, lasting_in
+from domain.turns import Response
+from state.turns.responses import Turns
+from tests.fakes.clocks import FakeClock
+from tests.fakes.worlds import OWNER
+
+WORDS = "of herons and otters by the river "
+
+
+class RisingClock(FakeClock):
+    """Its tokens begin with the time, as the real clock's do; no two have the same."""
+
+    def token(self) -> str:
+        self.advance(0.001)
+        return f"{round(self.time * 1000):012x}{self.random.getrandbits(48):012x}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Talk:
+    """A conversation, or a chain where `conversation` is empty, that grows turn by turn."""
+
+    turns: Turns
+    clock: Clock
+    owner: Owner = OWNER
+    conversation: str = ""
+    last: Response | None = None
+
+    async def grow(self, count: int, *, times: int = 3) -> None:
+        """Say so many turns, each with its number and so many times a few words."""
+        for number in range(count):
+            await self.say([Item(id="", role=Role.USER, text=f"{number} {WORDS * times}")])
+
+    async def say(self, items: Sequence[Item]) -> Response:
+        """Let one turn be said; it has no answer, and its conversation keeps it."""
+        start = await self.following()
+        thread = thread_of(self.conversation or (self.last.id if self.last else "")) or self.clock.token()
+        said = tuple(replace(item, id=member_id("msg", thread=thread, token=self.clock.token())) for item in items)
+        track = start.track
+        response = replace(
+            start,
+            id=member_id("resp", thread=thread, token=self.clock.token()),
+            input_items=tuple(item.id for item in said),
+            track=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
+        )
+        await self.turns.admit(response, said, (Event(kind=EventKind.CREATED),))
+        self.last = await self.turns.finish(self.owner, response.id, status=Status.COMPLETED)
+        return self.last
+
+    async def following(self) -> Response:
+        now = self.clock.now()
+        bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
+        if not self.conversation:
+            track = behind(self.last) if self.last else Track(depth=0)
+            return replace(bare, previous=self.last.id if self.last else None, track=track)
+        found = await self.turns.conversations.read(self.owner, self.conversation)
+        track = Track(depth=found.next_entry, lasting=found.lasting or ())
+        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, track=track)

@@ -1,0 +1,406 @@
+"""Does each step on a turn's documents stay whole, whoever else is at them and however often it is repeated?"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from clients.storage.batching import ENDING_ROOM, size_of
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
+from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
+from domain.ids import member_id
+from domain.items import Item, ItemStatus, Role
+from domain.log import Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.owners import Owner
+from domain.transcript import kept_items
+from domain.turns import Response
+from state.turns.idempotency import CLAIM_S
+from state.turns.responses import Turns
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import OWNER
+
+ROOM = OPERATIONS_LIMIT - 2
+THREAD = "a" * 24
+STRANGER = Owner(tenant=OWNER.tenant, subject="user:other")
+CREATED = (Event(kind=EventKind.CREATED),)
+LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> MemoryStore:
+    return MemoryStore(clock)
+
+
+@pytest.fixture
+def turns(store: MemoryStore, clock: FakeClock) -> Turns:
+    return Turns(store, clock)
+
+
+def token(number: int) -> str:
+    return f"{number:024x}"
+
+
+def message(number: int, text: str = "hello", *, thread: str = THREAD) -> Item:
+    return Item(id=member_id("msg", thread=thread, token=token(number)), role=Role.USER, text=text)
+
+
+def response(number: int = 1, *, items: Sequence[Item] = (), previous: str | None = None) -> Response:
+    return Response(
+        id=member_id("resp", thread=THREAD, token=token(number)),
+        owner=OWNER,
+        model="model",
+        created_at=1000.0 + number,
+        deadline_at=9000.0,
+        previous=previous,
+        input_items=tuple(item.id for item in items),
+    )
+
+
+async def admitted(turns: Turns, number: int = 1, text: str = "hello", *, previous: str | None = None) -> Response:
+    item = message(1000 + number, text)
+    one = response(number, items=(item,), previous=previous)
+    await turns.admit(one, (item,), CREATED)
+    return one
+
+
+async def say(turns: Turns, one: Response, text: str, *, item: int) -> None:
+    """Append an answer of one item, still open."""
+    log = await turns.transcript(OWNER, one.id)
+    index = len(log.items)
+    events = (
+        Event(kind=EventKind.ITEM_ADDED, output=index, head=Head(id=message(item).id)),
+        Event(kind=EventKind.PART_ADDED, output=index),
+        Event(kind=EventKind.TEXT, output=index, text=text),
+    )
+    slot = Slot(
+        number=log.next_slot, writer="infer:1", first=log.next_sequence, at=1.0, events=events, pieces=len(text.split())
+    )
+    assert await turns.append(OWNER, one.id, slot)
+
+
+async def answered(turns: Turns, number: int, text: str, *, previous: str | None = None) -> Response:
+    one = await admitted(turns, number, f"asked {number}", previous=previous)
+    await say(turns, one, text, item=2000 + number)
+    return await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+
+
+async def texts(turns: Turns, one: Response) -> list[str]:
+    return [item.text for item in await turns.history(one)]
+
+
+async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: Turns) -> None:
+    """Its end repeats the most of its beginning, and says more."""
+    bare = response(items=[message(each) for each in range(512)])
+    room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
+    ended, refused = 0, set[str | None]()
+    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
+        one = replace(bare, id=response(number).id, instructions="x" * (room - left))
+        try:
+            await turns.admit(one, (), CREATED)
+        except Invalid as refusal:
+            refused.add(refusal.code)
+            continue
+        await say(turns, one, "yes", item=10_000 + number)
+        assert (await turns.finish(OWNER, one.id, status=Status.COMPLETED)).status is Status.COMPLETED
+        ended += 1
+    assert (ended, refused) == (1, {"request_too_large"})
+
+
+async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(turns: Turns) -> None:
+    one = await admitted(turns)
+    begun = await asyncio.gather(*(turns.begin(OWNER, one.id, execution=str(n)) for n in range(20)))
+    assert sum(begun) == 1
+    log = await turns.transcript(OWNER, one.id)
+    assert (log.status, log.next_slot) == (Status.IN_PROGRESS, 2)
+    assert (await turns.read(OWNER, one.id)).execution == str(begun.index(True))
+
+
+async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: Turns) -> None:
+    one = await admitted(turns)
+    assert [await turns.begin(OWNER, one.id, execution=name) for name in "aaba"] == [True, True, False, True]
+    await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    assert not await turns.begin(OWNER, one.id, execution="a")
+    assert (await turns.transcript(OWNER, one.id)).next_slot == 3
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
+    one = await admitted(Turns(store, clock))
+    flaky = Turns(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+
+    async def begin(execution: str) -> bool:
+        for _ in range(40):
+            try:
+                return await flaky.begin(OWNER, one.id, execution=execution)
+            except Retryable:
+                continue
+        raise TimeoutError(execution)
+
+    assert sum(await asyncio.gather(*(begin(name) for name in "abc"))) == 1
+    log = await Turns(store, clock).transcript(OWNER, one.id)
+    assert log.next_slot == 2
+
+
+async def test_a_response_that_is_cancelled_while_it_begins_has_one_story(turns: Turns) -> None:
+    one = await admitted(turns)
+    mine, ended = await asyncio.gather(
+        turns.begin(OWNER, one.id, execution="a"), turns.finish(OWNER, one.id, status=Status.CANCELLED)
+    )
+    log = await turns.transcript(OWNER, one.id)
+    assert ended.status is log.status is Status.CANCELLED
+    assert log.next_slot == (3 if mine else 2)
+
+
+@pytest.mark.parametrize("order", range(6))
+async def test_of_all_who_end_a_response_at_once_one_decides(turns: Turns, order: int) -> None:
+    one = await admitted(turns)
+    await turns.begin(OWNER, one.id, execution="a")
+    await say(turns, one, "four and", item=1)
+    endings = [Status.CANCELLED, Status.COMPLETED, Status.FAILED]
+    asked = [endings[(order + n) % 3] for n in range(3)] * (1 + order % 2)
+    told = await asyncio.gather(*(turns.finish(OWNER, one.id, status=status) for status in asked))
+    (standing,) = {each.status for each in told}
+    slots = await turns.slots(OWNER, one.id)
+    events = [event for slot in slots for event in slot.events]
+    assert [event.kind for event in events].count(EventKind.ENDED) == 1
+    (item,) = await turns.items(OWNER, told[0].output_items)
+    whole = standing is Status.COMPLETED
+    assert (item.text, item.status) == ("four and", ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE)
+    assert (item,) == kept_items(await turns.transcript(OWNER, one.id))
+
+
+async def test_an_ending_holds_all_that_was_written_before_it(turns: Turns) -> None:
+    one = await admitted(turns)
+
+    async def write() -> int:
+        for number in range(50):
+            log = await turns.transcript(OWNER, one.id)
+            slot = Slot(number=log.next_slot, writer="infer:1", first=log.next_sequence, at=1.0, pieces=1)
+            if log.ending or not await turns.append(OWNER, one.id, slot):
+                return number
+        return 50
+
+    async def end() -> Response:
+        for _ in range(40):
+            await asyncio.sleep(0)
+        return await turns.finish(OWNER, one.id, status=Status.CANCELLED)
+
+    written, ended = await asyncio.gather(write(), end())
+    log = await turns.transcript(OWNER, one.id)
+    assert 0 < written < 50
+    assert (log.pieces, log.next_slot, ended.status) == (written, written + 2, log.status)
+
+
+async def test_nothing_is_written_after_an_ending(turns: Turns) -> None:
+    one = await admitted(turns)
+    late = Slot(number=1, writer="infer:1", first=1, at=1.0)
+    await turns.finish(OWNER, one.id, status=Status.CANCELLED)
+    assert not await turns.append(OWNER, one.id, late)
+
+
+async def test_an_ending_tells_the_tokens_that_were_counted_else_the_pieces_that_were_shown(turns: Turns) -> None:
+    counted, shown, silent = [await admitted(turns, number) for number in (1, 2, 3)]
+    usage = Usage(input_tokens=7, output_tokens=2)
+    outcome = Outcome(attempt=1, result="done", usage=usage)
+    assert await turns.append(OWNER, counted.id, Slot(number=1, writer="a", first=1, at=1.0, outcome=outcome))
+    await say(turns, shown, "one two three", item=1)
+    for one, expected in ((counted, usage), (shown, Usage(output_tokens=3)), (silent, None)):
+        await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+        ending = (await turns.transcript(OWNER, one.id)).ending
+        assert ending
+        assert ending.usage == expected
+
+
+async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: Turns) -> None:
+    one = await admitted(turns)
+    mine, other = (Slot(number=1, writer=name, first=1, at=1.0) for name in ("infer:1", "infer:2"))
+    assert await turns.append(OWNER, one.id, mine)
+    assert await turns.append(OWNER, one.id, mine)
+    assert not await turns.append(OWNER, one.id, other)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
+    one = await admitted(Turns(store, clock))
+    flaky = Turns(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    heard = asyncio.create_task(flaky.changed(one.id, within_s=30))
+    for number in range(1, 6):
+        assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
+    await asyncio.wait_for(heard, 1)
+    assert len(await Turns(store, clock).slots(OWNER, one.id)) == 6
+
+
+async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: MemoryStore, clock: FakeClock) -> None:
+    one = await admitted(Turns(store, clock))
+    dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
+    with pytest.raises(Unavailable):
+        await Turns(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
+    assert len(dead.calls) == 6
+
+
+async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: Turns) -> None:
+    first = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    again = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
+    assert (first, again) == ("resp_1", "resp_1")
+
+
+async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: Turns) -> None:
+    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    with pytest.raises(Conflict, match="another body"):
+        await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
+
+
+async def test_a_request_that_is_no_repeat_takes_its_key_anew(turns: Turns) -> None:
+    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
+    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
+    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
+
+
+async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: Turns, clock: FakeClock) -> None:
+    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    assert await turns.claim(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
+    clock.advance(CLAIM_S - 1)
+    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_1"
+    clock.advance(2)
+    assert await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_4", repeat=True) == "resp_4"
+
+
+async def test_repeats_at_once_become_one_response(turns: Turns) -> None:
+    claims = (
+        turns.claim(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True) for number in range(10)
+    )
+    assert len(set(await asyncio.gather(*claims))) == 1
+
+
+async def test_a_turn_that_is_admitted_twice_is_admitted_once(turns: Turns) -> None:
+    item = message(1)
+    one = response(items=(item,))
+    await asyncio.gather(*(turns.admit(one, (item,), CREATED) for _ in range(4)))
+    await turns.begin(OWNER, one.id, execution="a")
+    await turns.admit(one, (item,), CREATED)
+    assert (await turns.read(OWNER, one.id)).status is Status.IN_PROGRESS
+    assert len(await turns.slots(OWNER, one.id)) == 2
+
+
+@pytest.mark.parametrize("count", [ROOM - 1, ROOM, ROOM + 1, 3 * ROOM])
+async def test_a_turn_may_have_more_items_than_a_commit_has_room(turns: Turns, count: int) -> None:
+    items = [message(number, f"text {number}") for number in reversed(range(count))]
+    one = response(items=items)
+    await turns.admit(one, items, CREATED)
+    await turns.admit(one, items, CREATED)
+    assert await turns.history(one) == tuple(items)
+
+
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER])
+@pytest.mark.parametrize("call", range(5))
+async def test_items_without_their_response_count_for_nothing(
+    store: MemoryStore, clock: FakeClock, fault: Fault, call: int
+) -> None:
+    items = [message(number) for number in range(ROOM + 4)]
+    one = response(items=items)
+    dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
+    with pytest.raises(CrashError):
+        await Turns(dying, clock).admit(one, items, CREATED)
+    turns = Turns(store, clock)
+    await turns.admit(one, items, CREATED)
+    assert await turns.history(one) == tuple(items)
+
+
+async def test_a_conversation_is_the_chain_of_its_turns_and_a_fork_knows_nothing_of_the_other(turns: Turns) -> None:
+    first = await answered(turns, 1, "answer 1")
+    second = await answered(turns, 2, "answer 2", previous=first.id)
+    left = await admitted(turns, 3, "left", previous=second.id)
+    right = await admitted(turns, 4, "right", previous=first.id)
+    assert await texts(turns, left) == ["asked 1", "answer 1", "asked 2", "answer 2", "left"]
+    assert await texts(turns, right) == ["asked 1", "answer 1", "right"]
+    assert await texts(turns, first) == ["asked 1"]
+
+
+async def test_items_come_in_the_order_of_their_ids_from_every_thread(turns: Turns) -> None:
+    here, there = message(1, "here"), message(2, "there", thread="b" * 24)
+    await turns.admit(response(1, items=(here,)), (here,), CREATED)
+    far = replace(response(2, items=(there,)), id=member_id("resp", thread="b" * 24, token=token(2)))
+    await turns.admit(far, (there,), CREATED)
+    asked = [there.id, here.id, there.id]
+    assert [item.text for item in await turns.items(OWNER, asked)] == ["there", "here", "there"]
+    assert await turns.items(OWNER, ()) == ()
+
+
+@pytest.mark.parametrize("missing", [message(99).id, message(1, thread="c" * 24).id, "msg_nonsense", "", "conv_1"])
+async def test_an_item_that_is_missing_is_named(turns: Turns, missing: str) -> None:
+    item = message(1)
+    await turns.admit(response(items=(item,)), (item,), CREATED)
+    with pytest.raises(NotFound, match=f"'{missing}'"):
+        await turns.items(OWNER, (item.id, missing))
+
+
+async def test_what_is_anothers_is_not_found(turns: Turns) -> None:
+    item = message(1)
+    one = response(items=(item,))
+    await turns.admit(one, (item,), CREATED)
+    with pytest.raises(NotFound):
+        await turns.read(STRANGER, one.id)
+    with pytest.raises(NotFound):
+        await turns.items(STRANGER, (item.id,))
+    with pytest.raises(NotFound):
+        await turns.finish(STRANGER, one.id, status=Status.CANCELLED)
+    with pytest.raises(NotFound):
+        await turns.begin(STRANGER, one.id, execution="a")
+    assert await turns.slots(STRANGER, one.id) == ()
+
+
+@pytest.mark.parametrize("identifier", ["", "resp_1", "nonsense", message(1).id, f"conv_{THREAD}", "../etc/passwd"])
+async def test_what_is_no_id_of_a_response_is_not_found(turns: Turns, identifier: str) -> None:
+    with pytest.raises(NotFound):
+        await turns.read(OWNER, identifier)
+    with pytest.raises(NotFound):
+        await turns.slots(OWNER, identifier)
+
+
+async def test_a_log_is_read_on_from_any_slot_however_long_it_is(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clients.storage.paging.PAGE", 20)
+    one = await admitted(turns)
+    last = 2 * 20 + 1
+    for number in range(1, last + 1):
+        event = Event(kind=EventKind.QUEUED)
+        await turns.append(OWNER, one.id, Slot(number=number, writer="w", first=number, at=1.0, events=(event,)))
+    assert [slot.number for slot in await turns.slots(OWNER, one.id)] == list(range(last + 1))
+    assert [slot.number for slot in await turns.slots(OWNER, one.id, after=last - 2)] == [last - 1, last]
+    half = await turns.transcript(OWNER, one.id)
+    assert (half.next_slot, half.next_sequence) == (last + 1, last + 1)
+    assert await turns.transcript(OWNER, one.id, half) == half
+
+
+async def test_logs_of_one_thread_are_kept_apart(turns: Turns) -> None:
+    first, second = await admitted(turns, 1), await admitted(turns, 2)
+    await say(turns, first, "one", item=1)
+    assert len(await turns.slots(OWNER, first.id)) == 2
+    assert len(await turns.slots(OWNER, second.id)) == 1
+
+
+async def test_of_two_routes_with_one_number_the_first_stands(turns: Turns) -> None:
+    one = await admitted(turns)
+    first = await turns.record_route(OWNER, one.id, number=1, route={"a": 1}, routed={"backend": "small"})
+    again = await turns.record_route(OWNER, one.id, number=1, route={"a": 2}, routed={"backend": "large"})
+    await turns.record_route(OWNER, one.id, number=2, route={"a": 3}, routed={"backend": "large"})
+    assert first == again == {"backend": "small"}
+    assert [(each["number"], each["route"]) for each in await turns.routes(OWNER, one.id)] == [
+        (1, {"a": 1}),
+        (2, {"a": 3}),
+    ]
+
+
+async def test_what_is_unfinished_is_found_by_status_and_age(turns: Turns) -> None:
+    old, young, running = [await admitted(turns, number) for number in (1, 50, 2)]
+    await turns.begin(OWNER, running.id, execution="a")
+    assert [one.id for one in await turns.unfinished(Status.QUEUED, before=1040.0)] == [old.id]
+    assert [one.id for one in await turns.unfinished(Status.IN_PROGRESS, before=1040.0)] == [running.id]
+    assert [one.id for one in await turns.unfinished(Status.QUEUED, before=2000.0)] == [old.id, young.id]
