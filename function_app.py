@@ -43,15 +43,15 @@ from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
 from clients.webhooks.sender import sender_of
 from domain import wire
-from domain.budget_file import budgets_from_toml
-from domain.budgets import Budgets
-from domain.claims import Expected
+from domain.config.budgets_toml import budgets_from_toml
+from domain.config.fleet_toml import fleet_from_toml
+from domain.config.prices_toml import overheads_from_toml, prices_from_toml
+from domain.config.sources_toml import sources_from_toml
+from domain.config.webhooks_toml import endpoints_from_toml
 from domain.errors import ConfigurationError
-from domain.fleet import Fleet
-from domain.fleet_file import fleet_from_toml
-from domain.price_file import overheads_from_toml, prices_from_toml
-from domain.source_file import sources_from_toml
-from domain.webhook_file import endpoints_from_toml
+from domain.fleet.catalog import Fleet
+from domain.identity.access_tokens import Expected
+from domain.money.budgets import Budgets
 from orchestrators.notify import announce
 from orchestrators.respond import respond
 from settings import Settings, read_settings

@@ -6,10 +6,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from domain.budgets import Budgets, Scope
 from domain.errors import ConfigurationError
-from domain.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
-from domain.limits import Limit, Limits
+from domain.identity.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
+from domain.money.budgets import Budgets, Scope
+from domain.turns.rate_limits import Limit, Limits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"

@@ -13,9 +13,9 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from domain.fleet import Backend
-from domain.log import Outcome
-from domain.turns import Response
+from domain.fleet.catalog import Backend
+from domain.log.events import Outcome
+from domain.turns.response import Response
 
 tracer = trace.get_tracer("ganglion")
 meter = metrics.get_meter("ganglion")

@@ -12,14 +12,14 @@ from activities.retrieve import with_private_data
 from activities.showing import Showing
 from clients.backends.port import BackendClient, BackendError, Call, End
 from clients.clock import Clock
-from domain.constrained import Said
-from domain.fleet import Capability, Continuation
-from domain.forms import Form
-from domain.log import Outcome
-from domain.parameters import taken
-from domain.patience import Elsewhere, GiveUp, Wait, next_step
-from domain.postures import Failure, FailureKind, diagnose
-from domain.transcript import Transcript
+from domain.content.sampling_parameters import taken
+from domain.content.schema_tool_calls import Said
+from domain.content.tools import Form
+from domain.fleet.catalog import Capability, Continuation
+from domain.fleet.failure_classes import Failure, FailureKind, diagnose
+from domain.fleet.retry_policy import Elsewhere, GiveUp, Wait, next_step
+from domain.log.events import Outcome
+from domain.log.transcript import Transcript
 from state.fleet.backend_state import Beliefs
 from state.turns.responses import Turns
 from telemetry import count_wait, current_traceparent

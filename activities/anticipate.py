@@ -4,9 +4,9 @@ from activities.deciding import Deciding
 from activities.measuring import at_most, size_of
 from activities.waking import Waking
 from domain import wire
-from domain.route_documents import route_to_document
-from domain.routing import Route
-from domain.turns import Response
+from domain.routing.route_record import route_to_document
+from domain.routing.router import Route
+from domain.turns.response import Response
 from state.turns.responses import Turns
 
 RETRIEVED_TOKENS = 4096

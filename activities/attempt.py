@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from domain.fleet import Backend, Capability
-from domain.money import Attempt
-from domain.owners import Owner
-from domain.turns import Response
+from domain.fleet.catalog import Backend, Capability
+from domain.identity.owners import Owner
+from domain.money.ledger_records import Attempt
+from domain.turns.response import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

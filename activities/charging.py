@@ -11,10 +11,10 @@ from decimal import Decimal
 from activities.attempt import Task
 from activities.meter import Meter, closed_from_log
 from domain.errors import Exhausted
-from domain.log import Outcome, Slot
-from domain.money import Attempt
-from domain.postures import Posture
-from domain.prices import Price
+from domain.fleet.failure_classes import Posture
+from domain.log.events import Outcome, Slot
+from domain.money.ledger_records import Attempt
+from domain.money.prices import Price
 from state.money.gpu_sessions import Entry, Sessions
 from state.money.ledger import Ledger
 

@@ -8,14 +8,14 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from domain import wire
-from domain.beliefs import Belief
 from domain.errors import Retryable
-from domain.estimates import Demand
-from domain.fleet import Fleet
-from domain.investing import window_s
-from domain.prices import Price
-from domain.routing import Route, route
-from domain.turns import Response
+from domain.fleet.backend_state import Belief
+from domain.fleet.catalog import Fleet
+from domain.money.prices import Price
+from domain.routing.estimates import Demand
+from domain.routing.rent_or_buy import window_s
+from domain.routing.router import Route, route
+from domain.turns.response import Response
 from state.fleet.backend_state import Beliefs
 from state.fleet.rental_spend import Rent
 

@@ -1,7 +1,7 @@
 """How does a turn end, once?"""
 
 from domain import wire
-from domain.log import Status
+from domain.log.events import Status
 from state.turns.responses import Turns
 
 

@@ -16,11 +16,11 @@ from activities.meter import Meter, of_attempt
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Exhausted
-from domain.fleet import Fleet
-from domain.log import Outcome, Slot
-from domain.money import Attempt, AttemptStatus
-from domain.prices import Price
-from domain.transcript import Transcript
+from domain.fleet.catalog import Fleet
+from domain.log.events import Outcome, Slot
+from domain.log.transcript import Transcript
+from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.money.prices import Price
 from state.turns.responses import Turns
 from telemetry import chat_span
 

@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 
 from clients.backends.port import BackendClient, BackendError, Call, End, Text
 from clients.clock import Clock
-from domain.postures import FailureKind
+from domain.fleet.failure_classes import FailureKind
 
 CONNECT_TRIES = 4
 CONNECT_S = 2.0

@@ -2,9 +2,9 @@
 
 from clients.clock import Clock
 from domain.errors import UnknownOutcome
-from domain.log import Event, Outcome, Slot
-from domain.owners import Owner
-from domain.transcript import Transcript, after_slot
+from domain.identity.owners import Owner
+from domain.log.events import Event, Outcome, Slot
+from domain.log.transcript import Transcript, after_slot
 from state.turns.responses import Turns
 
 

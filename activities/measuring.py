@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from domain import wire
-from domain.constrained import texts_of
-from domain.items import Item
-from domain.sizing import tokens_in_request
-from domain.turns import Response
+from domain.content.items import Item
+from domain.content.schema_tool_calls import texts_of
+from domain.fleet.token_estimates import tokens_in_request
+from domain.turns.response import Response
 
 BYTES_OF_A_TOKEN = 4
 

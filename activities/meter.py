@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from clients.backends.port import End, Text
 from clients.clock import Clock
-from domain.billing import Work, attempt_cost, line_of
-from domain.lessons import Observation
-from domain.log import Outcome, Slot, Usage
-from domain.money import Attempt, AttemptStatus
-from domain.prices import Price
+from domain.fleet.state_updates import Observation
+from domain.log.events import Outcome, Slot, Usage
+from domain.money.costing import Work, attempt_cost, line_of
+from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.money.prices import Price
 
 
 class Meter:

@@ -8,7 +8,7 @@ from clients.clock import Clock
 from clients.storage.port import Document
 from clients.webhooks.sender import Receipt, Verdict, WebhookSender
 from domain import wire
-from domain.webhooks import Announcement, Endpoint, Endpoints
+from domain.turns.webhook_events import Announcement, Endpoint, Endpoints
 from state.webhook_outbox import Announcements
 from telemetry import meter
 

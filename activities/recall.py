@@ -5,7 +5,7 @@ import asyncio
 from activities.measuring import size_of
 from activities.retrieve import Retrieve, with_private_data
 from domain import wire
-from domain.turns import Response
+from domain.turns.response import Response
 from state.turns.responses import Turns
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from clients.sources.reader import Reading
-from domain.items import Item, ItemKind, Role
-from domain.turns import Response
+from domain.content.items import Item, ItemKind, Role
+from domain.turns.response import Response
 from state.turns.responses import Turns
 
 

@@ -6,13 +6,13 @@ from typing import cast
 from activities.deciding import Decided, Deciding
 from activities.waking import Waking
 from domain import wire
-from domain.estimates import State
-from domain.owners import Owner
-from domain.prices import TimePrice
-from domain.route_documents import route_to_document
-from domain.routing import Route as Decision
-from domain.turns import Response
-from domain.waiting import Turn, Wait, hold_for, wait_for
+from domain.identity.owners import Owner
+from domain.money.prices import TimePrice
+from domain.routing.estimates import State
+from domain.routing.queueing import Turn, Wait, hold_for, wait_for
+from domain.routing.route_record import route_to_document
+from domain.routing.router import Route as Decision
+from domain.turns.response import Response
 from state.fleet.backend_state import Beliefs
 from state.turns.responses import Turns
 from telemetry import count_wait

@@ -3,7 +3,7 @@
 import logging
 
 from domain import wire
-from domain.overheads import OverheadPrices, Spent
+from domain.money.overheads import OverheadPrices, Spent
 from state.money.ledger import Ledger
 from telemetry import meter
 

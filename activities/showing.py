@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from activities.log_writer import LogWriter
 from clients.backends.port import End, Text
-from domain.answers import call_events, ending_events, text_events
-from domain.constrained import Said, said_in
-from domain.continuation import Continuation, Fresh, after_text, asking_again, at_end, going_on
-from domain.forms import Form, FunctionCall
+from domain.content.schema_tool_calls import Said, said_in
+from domain.content.tools import Form, FunctionCall
 from domain.ids import Prefix, member_id, thread_of
-from domain.log import Event, Outcome, Usage
-from domain.transcript import Transcript, after_event, opens_item
+from domain.log.answer_events import call_events, ending_events, text_events
+from domain.log.events import Event, Outcome, Usage
+from domain.log.resume_text import Continuation, Fresh, after_text, asking_again, at_end, going_on
+from domain.log.transcript import Transcript, after_event, opens_item
 
 
 class Showing:

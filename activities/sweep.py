@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import GanglionError, NotFound
-from domain.log import Status
-from domain.money import Attempt, Reservation
-from domain.owners import Owner
-from domain.turns import Response
+from domain.identity.owners import Owner
+from domain.log.events import Status
+from domain.money.ledger_records import Attempt, Reservation
+from domain.turns.response import Response
 from state.money.ledger import Ledger
 from state.turns.responses import Turns
 from state.webhook_outbox import Announcements

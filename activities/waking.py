@@ -8,12 +8,12 @@ from typing import Any
 
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
-from domain.beliefs import Belief
 from domain.errors import Retryable
-from domain.fleet import Backend
-from domain.owners import Owner
-from domain.postures import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
-from domain.starting import AT_ONCE_S, SILENCE_S
+from domain.fleet.backend_state import Belief
+from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import AT_ONCE_S, SILENCE_S
+from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
+from domain.identity.owners import Owner
 from state.fleet.backend_state import Beliefs
 from state.money.gpu_sessions import Sessions
 from telemetry import WakeOutcome, count_wake

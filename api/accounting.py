@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from clients.clock import Clock
 from clients.storage.request_units import Charge, metered
 from domain.errors import GanglionError
-from domain.overheads import LEAST_EXECUTION_S, OverheadPrices, Spent
-from domain.turns import Response
+from domain.money.overheads import LEAST_EXECUTION_S, OverheadPrices, Spent
+from domain.turns.response import Response
 from state.money.ledger import Ledger
 
 MOST_ADMITTED = 1000

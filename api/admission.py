@@ -21,13 +21,13 @@ from api.planning import Planner
 from api.requests import Asked
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
-from domain.conversations import PREFIXES
+from domain.content.items import Item
 from domain.errors import Invalid, NotFound, Retryable, Terminal, TooMany
+from domain.identity.owners import Owner
 from domain.ids import is_response, member_id, own_token, thread_of
-from domain.items import Item
-from domain.log import Event, EventKind, Status
-from domain.owners import Owner
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Status
+from domain.turns.conversations import PREFIXES
+from domain.turns.response import Response
 from state.money.ledger import Ledger
 from state.rate_limits import TurnLimits
 from state.turns.responses import Turns

@@ -7,7 +7,7 @@ from typing import Protocol
 from azurefunctions.extensions.http.fastapi import Request
 
 from domain.errors import Forbidden, Unauthenticated
-from domain.owners import Owner
+from domain.identity.owners import Owner
 
 logger = logging.getLogger("ganglion.api")
 

@@ -13,7 +13,7 @@ from api.fields import ignored_header
 from api.rendering import FAILED_MESSAGE
 from api.responses import STREAM_HEADERS
 from domain.errors import Unavailable
-from domain.log import Ending, Status
+from domain.log.events import Ending, Status
 from state.turns.stored_completions import StoredChats
 
 FAILURES = {

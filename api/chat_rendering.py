@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api.rendering import FAILED_MESSAGE, Json
-from domain.items import Item, ItemKind
-from domain.log import Event, EventKind, Slot, Status, Usage
-from domain.transcript import Transcript, after_event, kept_items
-from domain.turns import Response
+from domain.content.items import Item, ItemKind
+from domain.log.events import Event, EventKind, Slot, Status, Usage
+from domain.log.transcript import Transcript, after_event, kept_items
+from domain.turns.response import Response
 
 PREFIX = "chatcmpl-"
 

@@ -11,11 +11,11 @@ from api.forms import CHAT, read_choice, read_format, read_functions
 from api.inputs import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
 from api.requests import AUTO, Asked, Effort, MetadataKey, MetadataValue, Penalty, Verbosity, deadline_of
 from api.validation import Part, validated
+from domain.content.items import Image, Item, ItemKind, Role
+from domain.content.sampling_parameters import ABILITIES
+from domain.content.tools import Form
 from domain.errors import Invalid
-from domain.forms import Form
-from domain.items import Image, Item, ItemKind, Role
-from domain.parameters import ABILITIES
-from domain.turns import Sampling
+from domain.turns.response import Sampling
 
 CHAT_FIELDS: Mapping[str, Rule] = {
     "max_completion_tokens": HONOURED,

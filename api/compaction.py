@@ -15,11 +15,11 @@ from api.fields import ignored_header
 from api.inputs import packed
 from api.rendering import Json, openai_from_usage
 from api.requests import Asked, asked_from_openai
-from domain import turns as domain_turns
+from domain.content.items import Item, Role
 from domain.errors import Invalid, Unavailable
-from domain.items import Item, Role
-from domain.log import Status, Usage
-from domain.transcript import Transcript, kept_items
+from domain.log.events import Status, Usage
+from domain.log.transcript import Transcript, kept_items
+from domain.turns.response import response as domain_turns
 
 REQUEST = (
     "Sum up the conversation so far, so that it can go on from your summary alone: what was asked, what was found and "

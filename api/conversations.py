@@ -15,9 +15,9 @@ from api.rendering import Json, openai_from_item
 from api.requests import MetadataKey, MetadataValue
 from api.validation import Part, validated
 from clients.orchestrations import OpenOrchestrations
-from domain.conversations import Conversation
-from domain.items import Item
-from domain.owners import Owner
+from domain.content.items import Item
+from domain.identity.owners import Owner
+from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
 from state.turns.conversations import Conversations
 

@@ -9,8 +9,8 @@ from api.errors import json_answer
 from api.fields import IGNORED, RESPONSE_FIELDS, Rule, Treatment, ignored_header
 from api.planning import texts_of
 from api.requests import Asked, asked_from_openai
-from domain.owners import Owner
-from domain.sizing import tokens_in_request
+from domain.fleet.token_estimates import tokens_in_request
+from domain.identity.owners import Owner
 
 COUNTED_FIELDS: Mapping[str, Rule] = {
     name: IGNORED if rule.treatment is Treatment.REFUSED else rule for name, rule in RESPONSE_FIELDS.items()

@@ -13,9 +13,9 @@ from api.bodies import read_body, read_object
 from api.requests import Asked
 from api.streaming import Tail
 from clients.orchestrations import OpenOrchestrations
-from domain import turns as domain_turns
-from domain.owners import Owner
-from domain.transcript import Transcript
+from domain.identity.owners import Owner
+from domain.log.transcript import Transcript
+from domain.turns.response import response as domain_turns
 
 type Turn = domain_turns.Response
 

@@ -8,10 +8,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from api.rendering import Json, openai_from_item, openai_from_response, summary_part, text_part
-from domain.items import Item, ItemKind
-from domain.log import Event, EventKind, Slot, Status
-from domain.transcript import Transcript, after_event
-from domain.turns import Response
+from domain.content.items import Item, ItemKind
+from domain.log.events import Event, EventKind, Slot, Status
+from domain.log.transcript import Transcript, after_event
+from domain.turns.response import Response
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"

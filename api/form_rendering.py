@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain.forms import Form, Format, FormatKind, Function
+from domain.content.tools import Form, Format, FormatKind, Function
 
 type Json = dict[str, Any]
 

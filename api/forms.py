@@ -8,8 +8,8 @@ from pydantic import AliasChoices, Field, StringConstraints
 
 from api.bodies import path_of
 from api.validation import Part, validated, wrong_type
+from domain.content.tools import Choosing, Form, Format, FormatKind, Function
 from domain.errors import Invalid
-from domain.forms import Choosing, Form, Format, FormatKind, Function
 
 MOST_FUNCTIONS = 128
 

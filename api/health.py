@@ -5,7 +5,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.errors import json_answer
 from clients.storage.port import Container, Key, Store
 from domain.errors import Retryable
-from domain.fleet import Fleet
+from domain.fleet.catalog import Fleet
 
 PROBE = Key(container=Container.FLEET, parts=("readyz",))
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
 from api.validation import Part, validated, wrong_type
+from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
 from domain.errors import Invalid
-from domain.items import Image, Item, ItemKind, ItemStatus, Role
 
 ITEMS_LIMIT = 512
 

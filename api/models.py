@@ -6,7 +6,7 @@ from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
 from api.rendering import Json
 from domain.errors import NotFound
-from domain.fleet import AUTO, Fleet
+from domain.fleet.catalog import AUTO, Fleet
 
 OWNED_BY = "ganglion"
 

@@ -9,7 +9,7 @@ from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from state.retention.erasure import Erasure
 
 ERASER = "Owners.Erase"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from api.requests import Asked
-from domain.context import Turn, items_read, size_of, turns_to_leave_out
+from domain.content.items import Item
 from domain.errors import Invalid, NotFound
-from domain.items import Item
-from domain.owners import Owner
-from domain.sizing import tokens_in_request
-from domain.tracks import BLOCK, Track, lasting_in
-from domain.turns import Response
+from domain.fleet.token_estimates import tokens_in_request
+from domain.identity.owners import Owner
+from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
+from domain.turns.history_index import BLOCK, Track, lasting_in
+from domain.turns.response import Response
 from state.turns.conversations import Conversations, locked
 from state.turns.history import MANY, present
 from state.turns.responses import Turns

@@ -6,18 +6,18 @@ from decimal import Decimal
 
 from api.fields import unsupported
 from api.requests import SOURCES, Asked
-from domain.constrained import texts_of as form_texts
+from domain.content.items import Item
+from domain.content.schema_tool_calls import texts_of as form_texts
 from domain.errors import Invalid
-from domain.estimates import Demand
-from domain.feasibility import Wish
-from domain.fleet import Backend, Fleet, Model
-from domain.items import Item
-from domain.owners import Owner
-from domain.prices import Price
-from domain.retrieved import BYTES_A_TOKEN
-from domain.routing import Problem, Route, Unknown, read_wish, route
-from domain.sizing import tokens_in_request
-from domain.sources import Sources
+from domain.fleet.catalog import Backend, Fleet, Model
+from domain.fleet.token_estimates import tokens_in_request
+from domain.identity.owners import Owner
+from domain.money.prices import Price
+from domain.routing.estimates import Demand
+from domain.routing.filters import Wish
+from domain.routing.router import Problem, Route, Unknown, read_wish, route
+from domain.sources.catalog import Sources
+from domain.sources.prompt_context import BYTES_A_TOKEN
 
 TIER = "tier"
 MARKS_TOKENS = 200

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.form_rendering import shown_form, shown_text
-from domain.items import Image, Item, ItemKind, ItemStatus, Role
-from domain.log import Ending, Status, Usage
-from domain.transcript import Transcript, kept_items
-from domain.turns import Response
+from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
+from domain.log.events import Ending, Status, Usage
+from domain.log.transcript import Transcript, kept_items
+from domain.turns.response import Response
 
 type Json = dict[str, Any]
 

@@ -9,10 +9,10 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.authentication import Authenticator, owner_of
 from api.errors import json_answer
 from api.rendering import Json
-from domain import turns as domain_turns
-from domain.bills import Bill, bill_of
-from domain.budgets import Counter
-from domain.money import NANOS, Attempt
+from domain.money.bill import Bill, bill_of
+from domain.money.budgets import Counter
+from domain.money.ledger_records import NANOS, Attempt
+from domain.turns.response import response as domain_turns
 from state.money.ledger import Ledger
 from state.turns.responses import Turns
 

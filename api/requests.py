@@ -10,11 +10,11 @@ from api.fields import RESPONSE_FIELDS, Rule, ignored_fields
 from api.forms import RESPONSES, read_choice, read_format, read_functions
 from api.inputs import Given, read_input
 from api.validation import Part, validated
+from domain.content.sampling_parameters import needed
+from domain.content.tools import Form
 from domain.errors import Invalid
-from domain.fleet import Capability
-from domain.forms import Form
-from domain.parameters import needed
-from domain.turns import Sampling
+from domain.fleet.catalog import Capability
+from domain.turns.response import Sampling
 
 AUTO = "auto"
 DEADLINE = "deadline_ms"

@@ -11,9 +11,9 @@ from api.events import frames as shown_events
 from api.fields import ignored_header
 from api.rendering import openai_from_response
 from api.requests import asked_from_openai
-from domain import turns as domain_turns
 from domain.errors import Invalid
-from domain.log import Status
+from domain.log.events import Status
+from domain.turns.response import response as domain_turns
 from state.retention.deletion import Retention
 from state.turns.responses import Turns
 

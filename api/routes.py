@@ -27,10 +27,10 @@ from api.usage import UsageReports
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
 from clients.storage.port import Store
-from domain.fleet import Fleet
-from domain.overheads import OverheadPrices
-from domain.prices import Price
-from domain.sources import Sources
+from domain.fleet.catalog import Fleet
+from domain.money.overheads import OverheadPrices
+from domain.money.prices import Price
+from domain.sources.catalog import Sources
 from settings import Settings
 from state.money.ledger import Ledger
 from state.money.usage_rows import UsageRows

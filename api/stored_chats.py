@@ -15,11 +15,11 @@ from api.rendering import Json
 from api.requests import MetadataKey, MetadataValue
 from api.validation import Part, validated
 from clients.orchestrations import OpenOrchestrations
-from domain import turns as domain_turns
+from domain.content.items import Item, ItemKind
 from domain.errors import NotFound
-from domain.items import Item, ItemKind
-from domain.log import Status
-from domain.owners import Owner
+from domain.identity.owners import Owner
+from domain.log.events import Status
+from domain.turns.response import response as domain_turns
 from state.retention.deletion import Retention
 from state.turns.responses import Turns
 from state.turns.stored_completions import StoredChats

@@ -12,9 +12,9 @@ from api.accounting import Accounting, Visit
 from api.events import DONE, KEEP_ALIVE
 from clients.clock import Clock
 from domain.errors import Retryable, Unavailable
-from domain.log import EMPTIED_BY, Slot
-from domain.transcript import Transcript, after_slot
-from domain.turns import Response
+from domain.log.events import EMPTIED_BY, Slot
+from domain.log.transcript import Transcript, after_slot
+from domain.turns.response import Response
 from state.turns.responses import Turns, no_response
 
 HEARTBEAT_S = 15.0

@@ -13,9 +13,9 @@ from api.paging import list_object, page_of, read_wanted
 from api.rendering import Json
 from clients.clock import Clock
 from domain.errors import Invalid
-from domain.money import NANOS
-from domain.owners import Owner
-from domain.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, Row, grouped
+from domain.identity.owners import Owner
+from domain.money.ledger_records import NANOS
+from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, Row, grouped
 from state.money.usage_rows import UsageRows
 
 READER = "Usage.Read"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from clients.storage.port import Document, Key, Operation
 from clients.storage.sqlite.store import SqliteStore
-from domain.log import Slot
+from domain.log.events import Slot
 from state.turns.log_notifications import Notices
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"

@@ -15,9 +15,9 @@ from api.admission import both
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.limits import Limit, Limits
-from domain.owners import Owner
+from domain.turns.rate_limits import Limit, Limits
 from state.rate_limits import TurnLimits
 from state.turns.responses import Turns
 

@@ -22,12 +22,12 @@ from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.request_units import metered
 from clients.storage.sqlite.store import SqliteStore
-from domain.budgets import Budgets, Scope
-from domain.fleet import Backend, Cold, Limits, Speed
-from domain.log import Usage
-from domain.money import Attempt, AttemptStatus
-from domain.owners import Owner
-from domain.prices import Component, Origin, PriceKind, TimePrice
+from domain.fleet.catalog import Backend, Cold, Limits, Speed
+from domain.identity.owners import Owner
+from domain.log.events import Usage
+from domain.money.budgets import Budgets, Scope
+from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.money.prices import Component, Origin, PriceKind, TimePrice
 from standins.cast import Options
 from standins.cosmos.account import account_in
 from standins.cosmos.staging import COSMOS

@@ -8,13 +8,13 @@ from typing import Protocol
 
 from benches.optimum import Terms
 from benches.traffic import Request
-from domain.beliefs import Belief, seed
-from domain.estimates import Demand, State
-from domain.fleet import Backend, Fleet
-from domain.investing import window_s
-from domain.prices import Price
-from domain.routing import route
-from domain.starting import Wake, lease_s
+from domain.fleet.backend_state import Belief, seed
+from domain.fleet.catalog import Backend, Fleet
+from domain.fleet.cold_start import Wake, lease_s
+from domain.money.prices import Price
+from domain.routing.estimates import Demand, State
+from domain.routing.rent_or_buy import window_s
+from domain.routing.router import route
 
 EXPECTED_ANSWER = 211
 API, GPU = "api", "gpu"

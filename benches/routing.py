@@ -13,13 +13,13 @@ from benches.optimum import Terms, optimum
 from benches.policies import API, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
 from benches.tables import percentile, print_table
 from benches.traffic import HOUR_S, Request, hours, quarters, steady, traffic
-from domain.beliefs import seed
-from domain.estimates import Demand
-from domain.fleet import Backend, Fleet
-from domain.fleet_file import fleet_from_toml
-from domain.price_file import prices_from_toml
-from domain.prices import Price, TimePrice, TokenPrice
-from domain.routing import route
+from domain.config.fleet_toml import fleet_from_toml
+from domain.config.prices_toml import prices_from_toml
+from domain.fleet.backend_state import seed
+from domain.fleet.catalog import Backend, Fleet
+from domain.money.prices import Price, TimePrice, TokenPrice
+from domain.routing.estimates import Demand
+from domain.routing.router import route
 from settings import ROOT
 
 REQUESTS = 4000

@@ -16,7 +16,7 @@ from clients.clock import SystemClock
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.jwks_cache import NetworkKeys
 from clients.identity.signing_keys import KeySet, usable_keys
-from domain.claims import Expected, Origin
+from domain.identity.access_tokens import Expected, Origin
 
 TOKENS = 2000
 LIMIT_US = 300

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from clients.clock import Clock, SystemClock
 from domain import wire
 from domain.errors import Unavailable
-from domain.turns import Response
-from domain.webhooks import Announcement
+from domain.turns.response import Response
+from domain.turns.webhook_events import Announcement
 
 
 class DurableClient(Protocol):

@@ -5,7 +5,7 @@ Ids and small scalars only; no content of a caller is ever in it. Each shape is 
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-from domain.owners import Owner
+from domain.identity.owners import Owner
 
 RESPOND: Final = "respond"
 """The orchestration of one turn."""
@@ -59,7 +59,7 @@ class BegunWire(TypedDict):
 
 
 class SizeWire(TypedDict):
-    """A conversation's size in tokens, as `domain.sizing.Tokens`, and its bytes."""
+    """A conversation's size in tokens, as `domain.fleet.token_estimates.Tokens`, and its bytes."""
 
     expected: int
     likely: int

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from domain import wire
-from domain.overheads import Spent
+from domain.money.overheads import Spent
 from orchestrators.context import Steps
 
 

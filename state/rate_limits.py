@@ -12,8 +12,8 @@ from clients.clock import Clock
 from clients.single_flight import SingleFlight
 from clients.storage.port import Container, Create, Document, Key, Operation, Replace, Store
 from domain.errors import Conflict, NotFound, Retryable, TooMany, Unavailable
-from domain.limits import Begun, Limits, Refusal, Usage, decide
-from domain.owners import Owner
+from domain.identity.owners import Owner
+from domain.turns.rate_limits import Begun, Limits, Refusal, Usage, decide
 from state.turns.responses import Turns
 
 DOCUMENT = "limits"

@@ -10,9 +10,9 @@ from clients.clock import Clock
 from clients.storage.keys import announcement_id, response_key
 from clients.storage.port import LEFTOVERS, Container, Create, Delete, Document, Key, Operation, Replace, Store
 from domain.errors import Conflict
-from domain.owners import Owner
-from domain.turns import Response
-from domain.webhooks import Announcement, Endpoint, Endpoints
+from domain.identity.owners import Owner
+from domain.turns.response import Response
+from domain.turns.webhook_events import Announcement, Endpoint, Endpoints
 
 ANNOUNCEMENT = "announcement"
 DUE = "due"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from domain import wire
-from domain.budgets import Scope
 from domain.errors import ConfigurationError
+from domain.money.budgets import Scope
 from settings import ROOT, read_settings
 from tests.fakes.clocks import FakeClock
 from tests.orchestrators.durable_host import EventType

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.storage.cosmos.settings import account_from
-from domain.budgets import Scope
 from domain.errors import ConfigurationError
+from domain.money.budgets import Scope
 from settings import PREFIX, ROOT, Settings, read_settings
 
 HANDBOOK = ROOT / "docs" / "operations.md"

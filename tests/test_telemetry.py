@@ -29,8 +29,8 @@ from activities.guard import guarded
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient, End, Text
 from clients.orchestrations import turn_wire
-from domain.fleet import Backend
-from domain.postures import Failure, FailureKind
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import Failure, FailureKind
 from settings import ROOT
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, sleeping
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clients.backends.port import Call
-from domain.constrained import instructions_of, schema_of
-from domain.fleet import Backend, Continuation
-from domain.forms import ANYTHING, Choosing, Form, Format, FormatKind, Function
-from domain.items import Image, Item, ItemKind, Role
+from domain.content.items import Image, Item, ItemKind, Role
+from domain.content.schema_tool_calls import instructions_of, schema_of
+from domain.content.tools import ANYTHING, Choosing, Form, Format, FormatKind, Function
+from domain.fleet.catalog import Backend, Continuation
 
 ROLES: Mapping[Role, str] = {Role.DEVELOPER: "system"}
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from clients.backends.port import BackendError, End
-from domain.forms import FunctionCall
-from domain.log import Usage
-from domain.postures import BODY_CHARACTERS, Failure, FailureKind
+from domain.content.tools import FunctionCall
+from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
+from domain.log.events import Usage
 
 NONSENSE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
 

@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from clients.backends.port import BackendError
-from domain.fleet import Backend
-from domain.postures import Failure, FailureKind
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import Failure, FailureKind
 
 
 class Credentials(Protocol):

@@ -1,7 +1,7 @@
 """How do we stream an answer from a server that speaks OpenAI's Chat Completions?
 
 Retries belong to the orchestration, so none happen here. A failure is reported as it was seen; what it means is decided
-in `domain.postures`.
+in `domain.fleet.failure_classes`.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from clients.backends.chat_stream import ChatAnswer
 from clients.backends.credentials import Anonymous, Credentials
 from clients.backends.port import BackendError, Call, End, Text
 from clients.backends.sse import EventFrames
-from domain.fleet import Backend
-from domain.postures import BODY_CHARACTERS, Failure, FailureKind
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 
 CONNECT_S = 10.0
 

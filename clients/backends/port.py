@@ -5,12 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from domain.content.items import Item
+from domain.content.tools import Form, FunctionCall
 from domain.errors import GanglionError
-from domain.forms import Form, FunctionCall
-from domain.items import Item
-from domain.log import Usage
-from domain.postures import Failure
-from domain.turns import Sampling
+from domain.fleet.failure_classes import Failure
+from domain.log.events import Usage
+from domain.turns.response import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Call:
     """One request to a model. `partial` is the part of the answer that was shown already, to go on from.
 
     `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along. `by_schema` says
-    that the model knows no functions and is held to a schema instead, as `domain.constrained` has it.
+    that the model knows no functions and is held to a schema instead, as `domain.content.schema_tool_calls` has it.
     """
 
     instructions: str | None
@@ -51,7 +51,7 @@ class End:
 
 
 class BackendError(GanglionError):
-    """The backend did not answer to the end; `failure` holds what was seen, `domain.postures` what it means."""
+    """The backend did not answer to the end; `failure` holds what was seen, `domain.fleet.failure_classes` what it means."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"the backend failed: {failure.kind} {failure.status or ''}".strip())

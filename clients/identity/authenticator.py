@@ -2,10 +2,10 @@
 
 from clients.clock import Clock
 from clients.identity.signing_keys import Keys, is_signed
-from domain.claims import Expected, origin_of, owner_from_claims, read_token
 from domain.errors import Unauthenticated
-from domain.owners import Owner
-from domain.principals import claims_from_principal
+from domain.identity.access_tokens import Expected, origin_of, owner_from_claims, read_token
+from domain.identity.owners import Owner
+from domain.identity.platform_principal import claims_from_principal
 
 
 class TokenAuthenticator:

@@ -8,8 +8,8 @@ from threading import Thread
 from clients.backends.credentials import Credential
 from clients.clock import Clock
 from clients.identity.token_cache import CachedCredential
-from domain.federation import Federation
-from domain.fleet import Auth, AuthKind, Backend, Fleet
+from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
+from domain.identity.federation import Federation
 
 KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 SECRET_MARKS = ("private_key", "refresh_token", "client_secret")

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from clients.identity.signing_keys import KeySet, usable_keys
-from domain.claims import Origin
 from domain.errors import Unavailable
+from domain.identity.access_tokens import Origin
 
 AUTHORITY = "https://login.microsoftonline.com"
 DOCUMENTS = {

@@ -18,7 +18,7 @@ from google.auth.transport import Request, Response
 
 from clients.backends.credentials import Credential, Hop, denied, unreachable
 from clients.identity.entra import ManagedIdentity
-from domain.federation import Federation
+from domain.identity.federation import Federation
 
 logger = logging.getLogger("ganglion.credentials")
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 from clients.clock import Clock
 from clients.identity.signing_keys import KeySet, SigningKey
 from clients.single_flight import SingleFlight
-from domain.claims import Origin
 from domain.errors import Unavailable
+from domain.identity.access_tokens import Origin
 
 REFRESH_S = 3600.0
 UNKNOWN_S = 300.0

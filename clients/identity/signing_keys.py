@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from domain.claims import ALGORITHM, ISSUERS, Origin, decoded
 from domain.errors import Unauthenticated, Unavailable
+from domain.identity.access_tokens import ALGORITHM, ISSUERS, Origin, decoded
 
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)

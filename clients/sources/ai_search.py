@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from clients.sources.egress import Caller, bearer
 from clients.sources.port import Row, SourceError, Tokens, rows_in
-from domain.sources import Ask, Source
+from domain.sources.catalog import Ask, Source
 
 VERSION = "2024-07-01"
 DELIMITER = "|"

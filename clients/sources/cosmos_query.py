@@ -11,7 +11,7 @@ from clients.clock import Clock
 from clients.sources.egress import Caller
 from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
-from domain.sources import Ask, Source
+from domain.sources.catalog import Ask, Source
 
 type AccountOf = Callable[[Source], CosmosAccount]
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from clients.sources.port import ANSWER_LIMIT, SourceError, Tokens
-from domain.networks import refusal
-from domain.sources import Source
+from domain.sources.catalog import Source
+from domain.sources.egress_policy import refusal
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 

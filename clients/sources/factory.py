@@ -11,7 +11,7 @@ from clients.sources.reader import Reading
 from clients.sources.sqlite_search import SqliteSearch
 from clients.sources.tokens import IdentityTokens
 from clients.storage.cosmos.settings import CosmosAccount
-from domain.sources import Source, SourceKind, Sources
+from domain.sources.catalog import Source, SourceKind, Sources
 
 
 def reading_of(

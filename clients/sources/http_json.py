@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from clients.sources.egress import Caller, bearer
 from clients.sources.port import Row, Tokens, rows_in
-from domain.sources import Ask, Source
+from domain.sources.catalog import Ask, Source
 
 
 class HttpJson:

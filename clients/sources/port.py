@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from domain.sources import Ask, Source
+from domain.sources.catalog import Ask, Source
 
 type Row = Mapping[str, Any]
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from clients.clock import Clock
 from clients.sources.port import Connector, SourceError
-from domain.owners import Owner
-from domain.retrieved import fitted
-from domain.sources import Fetched, Source, SourceKind, Sources, ask_of
+from domain.identity.owners import Owner
+from domain.sources.catalog import Fetched, Source, SourceKind, Sources, ask_of
+from domain.sources.prompt_context import fitted
 
 
 class Reading:

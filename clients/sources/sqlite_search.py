@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from clients.sources.port import Row, SourceError
-from domain.sources import Ask, Source
+from domain.sources.catalog import Ask, Source
 
 
 class SqliteSearch:

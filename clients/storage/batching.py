@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
 from clients.storage.validation import encoded
+from domain.content.items import Item, ItemStatus
 from domain.errors import Invalid
-from domain.items import Item, ItemStatus
 
 MARGIN = 1000
 """Bytes left of a batch for what an adapter adds to it."""

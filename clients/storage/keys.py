@@ -2,8 +2,8 @@
 
 from clients.storage.port import Container, Key
 from domain.errors import NotFound
+from domain.identity.owners import Owner
 from domain.ids import is_response, own_token, thread_of
-from domain.owners import Owner
 
 BOOK = "book"
 """The partition that lists an owner's threads; no thread has its name."""

@@ -12,8 +12,8 @@ import httpx
 from clients.clock import Clock
 from clients.sources.egress import ODD, Caller, Pin
 from clients.sources.port import SourceError
-from domain.sources import Source, SourceKind
-from domain.webhooks import Announcement, Endpoint
+from domain.sources.catalog import Source, SourceKind
+from domain.turns.webhook_events import Announcement, Endpoint
 
 DEADLINE_S: Final = 20.0
 GONE: Final = 410

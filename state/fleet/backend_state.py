@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from clients.clock import Clock
 from clients.storage.port import Container, Create, Document, Key, Replace, Store
-from domain.beliefs import Belief, seed
 from domain.errors import Conflict, Retryable
-from domain.fleet import Backend
-from domain.lessons import (
+from domain.fleet.backend_state import Belief, seed
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import Diagnosis
+from domain.fleet.state_updates import (
     Observation,
     after_failed_wake,
     after_failure,
@@ -25,8 +26,7 @@ from domain.lessons import (
     start_seen,
     without,
 )
-from domain.postures import Diagnosis
-from domain.waiting import Turn, Wait
+from domain.routing.queueing import Turn, Wait
 from telemetry import count_cold_start
 
 BELIEF = "belief"

@@ -9,8 +9,8 @@ from decimal import Decimal
 from clients.clock import Clock
 from clients.storage.port import Add, Create, Store
 from domain.errors import Conflict
-from domain.fleet import Backend
-from domain.money import NANOS, nanos
+from domain.fleet.catalog import Backend
+from domain.money.ledger_records import NANOS, nanos
 from state.fleet.backend_state import belief_key
 
 PARTS = 10

@@ -11,7 +11,9 @@ from decimal import Decimal
 from clients.clock import Clock
 from clients.storage.paging import some
 from clients.storage.port import Add, Body, Container, Create, Key, Replace, Store
-from domain.budgets import (
+from domain.errors import Conflict, Exhausted
+from domain.identity.owners import Owner
+from domain.money.budgets import (
     LEARNED_DAYS,
     TAKEN,
     Budgets,
@@ -27,10 +29,8 @@ from domain.budgets import (
     tenant_day,
     warning,
 )
-from domain.errors import Conflict, Exhausted
-from domain.money import Attempt
-from domain.owners import Owner
-from domain.usage import Row, newly_used, row_of
+from domain.money.ledger_records import Attempt
+from domain.money.usage import Row, newly_used, row_of
 
 NO_ROOM = "has no room for this turn."
 NEARLY = "is nearly used up."

@@ -20,12 +20,12 @@ from clients.storage.port import (
     Store,
 )
 from domain.errors import Conflict
-from domain.fleet import Backend, Fleet
-from domain.money import Attempt, AttemptStatus, Share
-from domain.owners import Owner
-from domain.prices import Price, TimePrice
-from domain.provisional import dollars, reviewed
-from domain.sessions import Session, Span, shares, total
+from domain.fleet.catalog import Backend, Fleet
+from domain.identity.owners import Owner
+from domain.money.gpu_sessions import Session, Span, shares, total
+from domain.money.ledger_records import Attempt, AttemptStatus, Share
+from domain.money.prices import Price, TimePrice
+from domain.money.provisional_charges import dollars, reviewed
 from state.fleet.backend_state import belief_key
 from state.money.gpu_sessions import CLOSING, NOW, OPEN, closed_id, named, span_id, span_prefix
 from state.money.ledger import Ledger, money_key

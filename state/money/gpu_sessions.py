@@ -15,12 +15,12 @@ from decimal import Decimal
 from clients.clock import Clock
 from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
 from domain.errors import Conflict, Exhausted
-from domain.fleet import Backend
-from domain.money import Attempt, Share
-from domain.owners import Owner
-from domain.prices import Price, TimePrice
-from domain.provisional import dollars, provisional, provisional_wake
-from domain.sessions import Nanos, Session, Span
+from domain.fleet.catalog import Backend
+from domain.identity.owners import Owner
+from domain.money.gpu_sessions import Nanos, Session, Span
+from domain.money.ledger_records import Attempt, Share
+from domain.money.prices import Price, TimePrice
+from domain.money.provisional_charges import dollars, provisional, provisional_wake
 from state.fleet.backend_state import belief_key
 from state.money.ledger import Ledger
 

@@ -11,11 +11,12 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from clients.storage.port import LEFTOVERS, Body, Container, Create, Document, Key, Replace, Store
-from domain.billing import Line
-from domain.budgets import Budgets
 from domain.errors import Conflict
-from domain.fleet import Backend
-from domain.money import (
+from domain.fleet.catalog import Backend
+from domain.identity.owners import Owner
+from domain.money.budgets import Budgets
+from domain.money.costing import Line
+from domain.money.ledger_records import (
     NO_OVERHEAD,
     Attempt,
     AttemptStatus,
@@ -28,10 +29,9 @@ from domain.money import (
     turn_cost,
     with_shares,
 )
-from domain.overheads import Overhead
-from domain.owners import Owner
-from domain.turns import Response
-from domain.usage import overhead_counts, overhead_row
+from domain.money.overheads import Overhead
+from domain.money.usage import overhead_counts, overhead_row
+from domain.turns.response import Response
 from state.money.budget_counters import BudgetBook
 
 

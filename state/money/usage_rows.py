@@ -2,8 +2,8 @@
 
 from clients.storage.paging import everything
 from clients.storage.port import Container, Key, Store
-from domain.owners import Owner
-from domain.usage import Row, rows_of
+from domain.identity.owners import Owner
+from domain.money.usage import Row, rows_of
 
 LATER = "~"
 """Comes after all that follows a day in the id of a row."""

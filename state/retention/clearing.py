@@ -11,9 +11,9 @@ from clients.storage.keys import turns_key
 from clients.storage.paging import everything, write
 from clients.storage.port import Delete, Document, Key, Operation, Replace, Store
 from domain.errors import Conflict, NotFound
-from domain.log import EMPTIED_BY, Slot, Status
-from domain.owners import Owner
-from domain.turns import Response
+from domain.identity.owners import Owner
+from domain.log.events import EMPTIED_BY, Slot, Status
+from domain.turns.response import Response
 from state.turns.expiry import EXPIRY
 from state.turns.responses import Turns
 from state.webhook_outbox import is_announcement

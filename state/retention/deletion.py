@@ -16,12 +16,12 @@ from clients.storage.keys import (
 )
 from clients.storage.paging import create_each, write
 from clients.storage.port import LEFTOVERS, Container, Delete, Document, Store
-from domain.conversations import Conversation
 from domain.errors import Conflict, GanglionError, NotFound
+from domain.identity.owners import Owner
 from domain.ids import is_response
-from domain.log import Status
-from domain.owners import Owner
-from domain.turns import Response
+from domain.log.events import Status
+from domain.turns.conversations import Conversation
+from domain.turns.response import Response
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.conversation_lock import belongs_to_conversation

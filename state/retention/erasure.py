@@ -13,7 +13,7 @@ from clients.storage.keys import THREADS, book_key, expiry_id
 from clients.storage.paging import everything, write
 from clients.storage.port import Body, Create, Delete, Document, Replace, Store
 from domain.errors import Conflict
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from state.retention.clearing import Clearing
 from state.turns.expiry import expiry
 

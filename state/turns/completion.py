@@ -1,7 +1,7 @@
 """What else is committed when a turn ends?"""
 
 from clients.storage.port import Operation, Store
-from domain.turns import Response
+from domain.turns.response import Response
 from state.turns.conversation_lock import giving_back
 from state.turns.expiry import expiry_of
 

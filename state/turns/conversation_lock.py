@@ -2,10 +2,10 @@
 
 from clients.storage.keys import conversation_key, entry_id
 from clients.storage.port import Create, Document, Operation, Replace, Store
-from domain.conversations import Conversation
 from domain.errors import NotFound
-from domain.log import Status
-from domain.turns import Response
+from domain.log.events import Status
+from domain.turns.conversations import Conversation
+from domain.turns.response import Response
 from state.turns.conversations import entry_document, locked
 
 KEPT = (Status.COMPLETED, Status.INCOMPLETE)

@@ -12,12 +12,12 @@ from clients.storage.batching import created
 from clients.storage.keys import conversation_key, entry_id
 from clients.storage.paging import some
 from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
-from domain.conversations import PREFIXES, Conversation, Order, after_cursor
+from domain.content.items import Item
 from domain.errors import Conflict, Invalid, NotFound
+from domain.identity.owners import Owner
 from domain.ids import conversation_id, member_id, thread_of
-from domain.items import Item
-from domain.owners import Owner
-from domain.tracks import lasting_in
+from domain.turns.conversations import PREFIXES, Conversation, Order, after_cursor
+from domain.turns.history_index import lasting_in
 from state.turns.history import entries_between
 from state.turns.owner_threads import register
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from clients.storage.keys import expiry_id
 from clients.storage.port import Create, Operation
-from domain.owners import Owner
-from domain.turns import Response
+from domain.identity.owners import Owner
+from domain.turns.response import Response
 
 UNSTORED_S = 600
 """How long a response with `store: false` can still be read after its end."""

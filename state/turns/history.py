@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from clients.storage.keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
 from clients.storage.paging import everything, some
 from clients.storage.port import Document, Key, Store
-from domain.context import Turn, items_read
-from domain.conversations import PREFIXES
+from domain.content.items import Item
 from domain.errors import NotFound
+from domain.identity.owners import Owner
 from domain.ids import thread_of
-from domain.items import Item
-from domain.owners import Owner
-from domain.tracks import BLOCK, Track
-from domain.turns import Response
+from domain.turns.context_window import Turn, items_read
+from domain.turns.conversations import PREFIXES
+from domain.turns.history_index import BLOCK, Track
+from domain.turns.response import Response
 
 type Names = tuple[str, ...]
 """The ids of one turn's items."""

@@ -4,8 +4,8 @@ from clients.clock import Clock
 from clients.storage.keys import book_key, thread_id
 from clients.storage.port import Body, Create, Delete, Document, Operation, Replace, Store
 from domain.errors import Conflict
+from domain.identity.owners import Owner
 from domain.ids import thread_of
-from domain.owners import Owner
 
 CLAIM_S = 600
 HOLDERS = "holders"

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 
-from domain.log import Slot
+from domain.log.events import Slot
 
 KEPT = 32
 """So many slots are kept for a reader that is slow to take them; what is more it finds in the store."""

@@ -3,7 +3,7 @@
 from clients.storage.keys import book_key, thread_id
 from clients.storage.port import Create, Store
 from domain.errors import Conflict
-from domain.owners import Owner
+from domain.identity.owners import Owner
 
 
 async def register(store: Store, owner: Owner, thread: str, *, at: float) -> None:

@@ -14,14 +14,14 @@ from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefi
 from clients.storage.paging import create_each, everything
 from clients.storage.port import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
 from clients.storage.retry import persistently
+from domain.content.items import Item, ItemStatus
 from domain.errors import Conflict, NoResponse
-from domain.items import Item, ItemStatus
-from domain.log import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
-from domain.owners import Owner
-from domain.retrieved import notes_of
-from domain.transcript import Transcript, closing_events, kept_items, read_log
-from domain.turns import Response
-from domain.webhooks import Endpoints
+from domain.identity.owners import Owner
+from domain.log.events import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
+from domain.log.transcript import Transcript, closing_events, kept_items, read_log
+from domain.sources.prompt_context import notes_of
+from domain.turns.response import Response
+from domain.turns.webhook_events import Endpoints
 from state.turns.completion import ending_operations
 from state.turns.conversation_lock import taking
 from state.turns.conversations import Conversations

@@ -7,10 +7,10 @@ from clients.clock import Clock
 from clients.storage.keys import response_key, rows_id, sources_id
 from clients.storage.port import Create, Store
 from domain.errors import Conflict
-from domain.owners import Owner
-from domain.retrieved import context_text
-from domain.sources import Fetched
-from domain.turns import Response
+from domain.identity.owners import Owner
+from domain.sources.catalog import Fetched
+from domain.sources.prompt_context import context_text
+from domain.turns.response import Response
 
 KEPT_S = 3600
 """How long the rows are kept after the deadline of their turn; what is told of them stays with the response."""

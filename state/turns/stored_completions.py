@@ -10,8 +10,8 @@ from clients.storage.keys import book_key, response_key
 from clients.storage.paging import create_each, everything
 from clients.storage.port import Create, Delete, Replace, Store
 from domain.errors import Conflict, NotFound
-from domain.owners import Owner
-from domain.turns import Response
+from domain.identity.owners import Owner
+from domain.turns.response import Response
 from state.turns.responses import Turns
 
 CHATS = "chat_"

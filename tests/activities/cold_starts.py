@@ -8,11 +8,11 @@ from typing import Any
 
 from clients.backends.port import BackendClient
 from clients.orchestrations import turn_wire
-from domain.fleet import Backend, Cold, Signature
-from domain.log import Status
-from domain.postures import Posture
-from domain.prices import Price
-from domain.turns import Response
+from domain.fleet.catalog import Backend, Cold, Signature
+from domain.fleet.failure_classes import Posture
+from domain.log.events import Status
+from domain.money.prices import Price
+from domain.turns.response import Response
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.clocks import InstantLoop
 from tests.fakes.gpus import LoopClock, SleepingGpu

@@ -13,10 +13,10 @@ import pytest
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient
 from clients.clock import SystemClock
-from domain.fleet import Auth, AuthKind, Backend, Cold
-from domain.fleet_file import fleet_from_toml
-from domain.log import Status
-from domain.turns import Response
+from domain.config.fleet_toml import fleet_from_toml
+from domain.fleet.catalog import Auth, AuthKind, Backend, Cold
+from domain.log.events import Status
+from domain.turns.response import Response
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
 from standins.federation import SERVICE_ACCOUNT

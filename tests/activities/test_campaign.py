@@ -19,13 +19,13 @@ from activities.sweep import Patience, Sweep
 from clients.backends.port import BackendError, Call, End, Text
 from clients.orchestrations import turn_wire
 from domain.errors import GanglionError, Retryable
-from domain.fleet import Continuation
-from domain.log import Event, EventKind, Slot, Status, Usage
-from domain.money import AttemptStatus, ReservationStatus
-from domain.postures import Failure, FailureKind
-from domain.transcript import kept_items, read_log
-from domain.turns import Response
-from domain.webhooks import Announcement
+from domain.fleet.catalog import Continuation
+from domain.fleet.failure_classes import Failure, FailureKind
+from domain.log.events import Event, EventKind, Slot, Status, Usage
+from domain.log.transcript import kept_items, read_log
+from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.turns.response import Response
+from domain.turns.webhook_events import Announcement
 from state.money.ledger import Ledger
 from state.turns.responses import Turns
 from tests.fakes.clocks import LoopClock, in_no_time

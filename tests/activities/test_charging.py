@@ -8,12 +8,12 @@ import pytest
 from activities.attempt import Task
 from activities.charging import Charging, Opened
 from activities.meter import Meter
-from domain.budgets import Budgets, Scope
 from domain.errors import Exhausted
-from domain.fleet import Cold
-from domain.log import Outcome
-from domain.money import AttemptStatus
-from domain.postures import Posture
+from domain.fleet.catalog import Cold
+from domain.fleet.failure_classes import Posture
+from domain.log.events import Outcome
+from domain.money.budgets import Budgets, Scope
+from domain.money.ledger_records import AttemptStatus
 from state.money.gpu_sessions import Sessions
 from state.money.ledger import Ledger
 from tests.domain.fleets import GPU as PRICE

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from domain.log import Status
+from domain.log.events import Status
 from tests.activities.cold_starts import cold_of, in_no_time, plant_with
 from tests.fakes.gpus import SleepingGpu
 

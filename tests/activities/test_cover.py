@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from clients.storage.port import Add, Create
-from domain.budgets import HELD, TAKEN, Budgets, Scope
-from domain.log import Status
-from domain.money import Attempt, AttemptStatus, nanos, turn_cost
+from domain.log.events import Status
+from domain.money.budgets import HELD, TAKEN, Budgets, Scope
+from domain.money.ledger_records import Attempt, AttemptStatus, nanos, turn_cost
 from state.money.ledger import Ledger, money_key
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock

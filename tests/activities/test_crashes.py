@@ -6,10 +6,10 @@ from random import Random
 import pytest
 
 from clients.orchestrations import turn_wire
-from domain.items import ItemStatus
-from domain.log import EventKind, Status
-from domain.money import AttemptStatus, ReservationStatus
-from domain.turns import Response
+from domain.content.items import ItemStatus
+from domain.log.events import EventKind, Status
+from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.turns.response import Response
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run

@@ -9,7 +9,7 @@ import pytest
 from activities.deleted import despite_deletion
 from clients.backends.port import Text
 from domain.errors import NotFound
-from domain.money import AttemptStatus, ReservationStatus
+from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.wire import BEGIN, FINISH, INFER, ROUTE, TRY_RECALL
 from state.retention.deletion import Retention
 from tests.fakes.backends import FakeBackend, says

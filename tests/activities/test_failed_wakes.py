@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from domain.budgets import Budgets, Scope
-from domain.log import Status
-from domain.postures import Failure, FailureKind
-from domain.turns import Response
+from domain.fleet.failure_classes import Failure, FailureKind
+from domain.log.events import Status
+from domain.money.budgets import Budgets, Scope
+from domain.turns.response import Response
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, plant_with
 from tests.fakes.backends import FakeBackend, says

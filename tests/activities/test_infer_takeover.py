@@ -8,11 +8,11 @@ import pytest
 
 from activities.answering import Pace
 from activities.infer import MOST_DELIVERIES
-from domain.fleet import Continuation
-from domain.items import ItemStatus
-from domain.log import Status
-from domain.money import AttemptStatus
-from domain.turns import Response
+from domain.content.items import ItemStatus
+from domain.fleet.catalog import Continuation
+from domain.log.events import Status
+from domain.money.ledger_records import AttemptStatus
+from domain.turns.response import Response
 from tests.fakes.backends import Act, FakeBackend, says
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.stores import MemoryStore

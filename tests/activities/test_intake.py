@@ -10,8 +10,8 @@ import pytest
 
 from activities.intake import CONNECT_TRIES, Intake
 from clients.backends.port import BackendError, Call, End, Text
-from domain.postures import Failure, FailureKind
-from domain.turns import Sampling
+from domain.fleet.failure_classes import Failure, FailureKind
+from domain.turns.response import Sampling
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 

@@ -6,8 +6,8 @@ import pytest
 
 from activities.log_writer import LogWriter, Superseded
 from domain.errors import Retryable, UnknownOutcome
-from domain.log import Event, EventKind, Outcome, Status
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Outcome, Status
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore

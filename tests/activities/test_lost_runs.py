@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from clients.backends.port import Text
-from domain.log import Event, EventKind, Slot, Status
-from domain.money import Attempt, AttemptStatus
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Slot, Status
+from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.turns.response import Response
 from state.fleet.backend_state import Beliefs
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock

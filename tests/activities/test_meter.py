@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from activities.meter import Meter, closed_at, closed_from_log, of_attempt
 from clients.backends.port import End, Text
-from domain.log import Outcome, Slot, Usage
-from domain.money import Attempt, AttemptStatus
-from domain.prices import Component, Origin, PriceKind, TimePrice
+from domain.log.events import Outcome, Slot, Usage
+from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.money.prices import Component, Origin, PriceKind, TimePrice
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import PRICE
 

@@ -18,9 +18,9 @@ from clients.storage.port import Store
 from clients.webhooks.sender import Receipt, Verdict
 from domain import wire
 from domain.errors import GanglionError, Unavailable
-from domain.log import Status
-from domain.turns import Response
-from domain.webhooks import DELAYS_S, SPREAD, Announcement, Endpoint, Endpoints
+from domain.log.events import Status
+from domain.turns.response import Response
+from domain.turns.webhook_events import DELAYS_S, SPREAD, Announcement, Endpoint, Endpoints
 from orchestrators.notify import announce
 from state.retention.deletion import Retention
 from state.turns.responses import Turns

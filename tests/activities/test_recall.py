@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from clients.orchestrations import turn_wire
-from domain.turns import Response
+from domain.turns.response import Response
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

@@ -12,12 +12,12 @@ from activities.retrieve import Retrieve, with_private_data
 from clients.orchestrations import turn_wire
 from clients.sources.port import SourceError
 from clients.sources.reader import Reading
+from domain.content.items import Item, ItemKind, Role
 from domain.errors import GanglionError
 from domain.ids import member_id
-from domain.items import Item, ItemKind, Role
-from domain.log import Event, EventKind
-from domain.sources import Ask, Claim, Source, SourceKind, Sources
-from domain.turns import Response
+from domain.log.events import Event, EventKind
+from domain.sources.catalog import Ask, Claim, Source, SourceKind, Sources
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore

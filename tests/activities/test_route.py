@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from clients.orchestrations import turn_wire
-from domain.fleet import Backend
-from domain.postures import Diagnosis, Posture
-from domain.turns import Response
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.turns.response import Response
 from state.fleet.backend_state import Beliefs
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock

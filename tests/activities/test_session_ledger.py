@@ -10,11 +10,11 @@ import pytest
 
 from activities.closing import Closing
 from clients.storage.port import Store
-from domain.budgets import HELD, TAKEN
-from domain.money import Attempt, AttemptStatus, nanos
-from domain.owners import Owner
-from domain.turns import Response
-from domain.usage import COST
+from domain.identity.owners import Owner
+from domain.money.budgets import HELD, TAKEN
+from domain.money.ledger_records import Attempt, AttemptStatus, nanos
+from domain.money.usage import COST
+from domain.turns.response import Response
 from state.money.gpu_session_billing import SessionBills
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows

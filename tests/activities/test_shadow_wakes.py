@@ -5,9 +5,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from clients.backends.port import BackendClient
-from domain.fleet import Backend
-from domain.investing import window_s
-from domain.money import turn_cost
+from domain.fleet.catalog import Backend
+from domain.money.ledger_records import turn_cost
+from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import Rent
 from tests.activities.cold_starts import ANSWER, DEAR, Plant, cold_of, in_no_time, plant_with
 from tests.fakes.backends import FakeBackend, refuses, says

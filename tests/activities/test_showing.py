@@ -7,9 +7,9 @@ import pytest
 from activities.log_writer import LogWriter, Superseded
 from activities.showing import Showing
 from clients.backends.port import End, Text
-from domain.items import ItemStatus
-from domain.log import Status, Usage
-from domain.turns import Response
+from domain.content.items import ItemStatus
+from domain.log.events import Status, Usage
+from domain.turns.response import Response
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from activities.sweep import Patience, Sweep
 from clients.storage.port import Container, Document, Found, Key
-from domain.budgets import HELD, TAKEN
 from domain.errors import NotFound, Unavailable
-from domain.log import EventKind, Slot, Status
-from domain.money import Attempt, AttemptStatus, ReservationStatus
-from domain.turns import Response
+from domain.log.events import EventKind, Slot, Status
+from domain.money.budgets import HELD, TAKEN
+from domain.money.ledger_records import Attempt, AttemptStatus, ReservationStatus
+from domain.turns.response import Response
 from state.money.ledger import money_key
 from state.retention.deletion import Retention
 from tests.fakes.backends import FakeBackend, says

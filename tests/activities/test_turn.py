@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from domain.fleet import Continuation
-from domain.items import ItemStatus
-from domain.log import Status
-from domain.money import AttemptStatus
-from domain.postures import FailureKind
+from domain.content.items import ItemStatus
+from domain.fleet.catalog import Continuation
+from domain.fleet.failure_classes import FailureKind
+from domain.log.events import Status
+from domain.money.ledger_records import AttemptStatus
 from tests.fakes.backends import FakeBackend, breaks, refuses, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

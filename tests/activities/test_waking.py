@@ -11,11 +11,11 @@ import pytest
 from activities.waking import Waking
 from clients.backends.port import BackendError, Call, End, Text
 from clients.storage.port import Store
-from domain.beliefs import Belief
-from domain.fleet import Backend
-from domain.money import AttemptStatus
-from domain.postures import CREDENTIAL_KINDS, Failure, FailureKind
-from domain.starting import SILENCE_S
+from domain.fleet.backend_state import Belief
+from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import SILENCE_S
+from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
+from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import Beliefs
 from state.money.gpu_sessions import Sessions
 from state.money.ledger import Ledger

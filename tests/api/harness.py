@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from api.routes import HttpRoute, Ports, routes
 from clients.storage.port import Store
-from domain import turns as domain_turns
 from domain.errors import Unauthenticated
-from domain.overheads import OverheadPrices
-from domain.owners import Owner
+from domain.identity.owners import Owner
+from domain.money.overheads import OverheadPrices
+from domain.turns.response import response as domain_turns
 from settings import Settings, read_settings
 from state.rate_limits import TurnLimits
 from tests.fakes.backends import FakeBackend, says

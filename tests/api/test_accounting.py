@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from clients.storage.port import Document, Key
 from clients.storage.request_units import charged
-from domain.overheads import FunctionsPrice, OverheadPrices, StorePrice
+from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from tests.api.harness import Api, api
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.budgets import Budgets, Scope
-from domain.log import Status
-from domain.money import ReservationStatus
-from domain.turns import Response
+from domain.log.events import Status
+from domain.money.budgets import Budgets, Scope
+from domain.money.ledger_records import ReservationStatus
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from api.authentication import owner_of
 from domain.errors import Forbidden, GanglionError, Unauthenticated
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from tests.fakes.worlds import OWNER
 
 BY_PLATFORM = Owner(tenant=OWNER.tenant, subject="user:platform")

@@ -7,10 +7,10 @@ import openai
 import pytest
 
 from api.chat_requests import asked_from_chat
+from domain.content.items import ItemKind, Role
 from domain.errors import Invalid
-from domain.fleet import Continuation
-from domain.items import ItemKind, Role
-from domain.postures import FailureKind
+from domain.fleet.catalog import Continuation
+from domain.fleet.failure_classes import FailureKind
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, breaks, refuses, says

@@ -11,9 +11,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.events import frame, frames, openai_from_event
 from api.rendering import Json
-from domain.items import ItemKind, ItemStatus
-from domain.log import Ending, Event, EventKind, Head, Slot, Status, Usage
-from domain.transcript import Transcript, after_event
+from domain.content.items import ItemKind, ItemStatus
+from domain.log.events import Ending, Event, EventKind, Head, Slot, Status, Usage
+from domain.log.transcript import Transcript, after_event
 from tests.api.test_rendering import RESPONSE
 
 BACKGROUND = replace(RESPONSE, background=True)

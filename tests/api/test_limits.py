@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from domain.limits import Limit, Limits
+from domain.turns.rate_limits import Limit, Limits
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

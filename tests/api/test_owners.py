@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from tests.api import harness
 from tests.api.harness import CALLERS, Api, api
 from tests.fakes.worlds import OWNER

@@ -8,7 +8,7 @@ import pytest
 
 from clients.storage.keys import thread_id
 from domain.ids import thread_of
-from domain.limits import Limit, Limits
+from domain.turns.rate_limits import Limit, Limits
 from tests.api.harness import Api, api
 from tests.api.test_admission import clock_of, documents, held, responses
 from tests.fakes.clocks import FakeClock

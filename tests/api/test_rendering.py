@@ -8,10 +8,10 @@ from openresponses_types.types import ResponseResource
 from pydantic import TypeAdapter
 
 from api.rendering import ENDING_KEY, Json, openai_from_response
-from domain.items import Item, ItemKind, ItemStatus
-from domain.log import Ending, Status, Usage
-from domain.transcript import Transcript
-from domain.turns import Response, Sampling
+from domain.content.items import Item, ItemKind, ItemStatus
+from domain.log.events import Ending, Status, Usage
+from domain.log.transcript import Transcript
+from domain.turns.response import Response, Sampling
 from tests.fakes.worlds import OWNER
 
 THREAD, OWN = "a" * 24, "b" * 24

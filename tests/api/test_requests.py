@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from api.fields import RESPONSE_FIELDS
 from api.inputs import ITEMS_LIMIT, Given, Reference, read_input
 from api.requests import DEADLINE_LIMIT_MS, Asked, asked_from_openai
+from domain.content.items import Item, ItemKind, ItemStatus, Role
 from domain.errors import Invalid
-from domain.items import Item, ItemKind, ItemStatus, Role
-from domain.turns import Sampling
+from domain.turns.response import Sampling
 
 USER = Item(id="", role=Role.USER, text="hi")
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.log import Status
+from domain.log.events import Status
 from tests.api.harness import ANSWER, Api, api, events_of
 from tests.fakes.backends import FakeBackend, refuses, says
 from tests.fakes.worlds import OWNER

@@ -13,7 +13,7 @@ from api.events import DONE, KEEP_ALIVE, frames
 from api.streaming import HEARTBEAT_S, Tail
 from clients.backends.port import End, Text
 from domain.errors import NotFound, Unavailable
-from domain.turns import Response
+from domain.turns.response import Response
 from state.turns.log_notifications import KEPT
 from state.turns.responses import Turns
 from tests.api.harness import Api, api, events_of

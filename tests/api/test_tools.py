@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from clients.backends.port import End, Text
-from domain.fleet import Capability
-from domain.forms import FunctionCall
-from domain.items import ItemKind
+from domain.content.items import ItemKind
+from domain.content.tools import FunctionCall
+from domain.fleet.catalog import Capability
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, breaks, says

@@ -25,8 +25,8 @@ from clients.identity.discovery import OpenIdIssuers
 from clients.identity.jwks_cache import UNKNOWN_S, NetworkKeys
 from tests.api.harness import Api, api
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
-from tests.domain.test_claims import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
-from tests.domain.test_principals import entries, principal
+from tests.domain.identity.test_access_tokens import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
+from tests.domain.identity.test_platform_principal import entries, principal
 
 WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 SIGNS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"

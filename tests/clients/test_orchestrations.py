@@ -10,7 +10,7 @@ from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrc
 
 from clients.orchestrations import DurableOrchestrations, turn_wire
 from domain.errors import Unavailable
-from domain.turns import Response
+from domain.turns.response import Response
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER
 

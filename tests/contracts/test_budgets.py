@@ -9,11 +9,11 @@ from random import Random
 import pytest
 
 from clients.storage.port import Container, Document, Found, Key, Operation, Store
-from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable
-from domain.money import Attempt, AttemptStatus, nanos
-from domain.owners import Owner
-from domain.usage import COST
+from domain.identity.owners import Owner
+from domain.money.budgets import HELD, TAKEN, Budgets, Scope
+from domain.money.ledger_records import Attempt, AttemptStatus, nanos
+from domain.money.usage import COST
 from state.money.budget_counters import BudgetBook
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows

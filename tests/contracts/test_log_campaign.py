@@ -18,15 +18,15 @@ import pytest
 from activities.log_writer import LogWriter, Superseded
 from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
-from domain.answers import ending_events, text_events
-from domain.continuation import Fresh
+from domain.content.items import Item, Role
 from domain.errors import Retryable
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, Role
-from domain.log import Event, EventKind, Outcome, Slot, Status
-from domain.owners import Owner
-from domain.transcript import after_slot, kept_items, read_log
-from domain.turns import Response
+from domain.log.answer_events import ending_events, text_events
+from domain.log.events import Event, EventKind, Outcome, Slot, Status
+from domain.log.resume_text import Fresh
+from domain.log.transcript import after_slot, kept_items, read_log
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
-from domain.fleet import Backend, Capability, Cold, Continuation, Fleet, Limits, Model, Speed
-from domain.prices import Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+from domain.fleet.catalog import Backend, Capability, Cold, Continuation, Fleet, Limits, Model, Speed
+from domain.money.prices import Component, Origin, Price, PriceKind, TimePrice, TokenPrice
 
 ORIGIN = Origin(source="a test", date="2026-11-22", region="nowhere")
 

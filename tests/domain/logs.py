@@ -8,15 +8,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from domain.billing import Line
+from domain.content.items import Item, ItemKind, ItemStatus, Role
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, ItemKind, ItemStatus, Role
-from domain.log import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
-from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
-from domain.overheads import Overhead
-from domain.owners import Owner
-from domain.transcript import Transcript, after_event, closing_events
-from domain.turns import Response, Sampling
+from domain.log.events import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.log.transcript import Transcript, after_event, closing_events
+from domain.money.costing import Line
+from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.money.overheads import Overhead
+from domain.turns.response import Response, Sampling
 
 tokens = st.text("0123456789abcdef", min_size=24, max_size=24)
 texts = st.text(max_size=20)

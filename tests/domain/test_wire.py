@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAliasType, get_args, get_origin, get_type_h
 import pytest
 
 from domain import wire
-from domain.owners import Owner
+from domain.identity.owners import Owner
 
 WIRES = {name: value for name, value in vars(wire).items() if name.endswith("Wire")}
 SCALARS = (str, int, float, bool, type(None))

@@ -12,14 +12,14 @@ from clients.storage.keys import THREADS, book_key, turns_key
 from clients.storage.paging import everything
 from clients.storage.port import Container, Delete, Key
 from clients.storage.sqlite.store import SqliteStore
-from domain.beliefs import Belief
+from domain.content.items import Item, Role
 from domain.errors import NotFound
+from domain.fleet.backend_state import Belief
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, Role
-from domain.log import EMPTIED_BY, Event, EventKind, Status
-from domain.money import AttemptStatus, ReservationStatus
-from domain.owners import Owner
-from domain.turns import Response
+from domain.log.events import EMPTIED_BY, Event, EventKind, Status
+from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.turns.response import Response
 from standins.identity import guid_of
 from state.fleet.backend_state import BELIEF
 from state.money.ledger import Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.storage.port import Container, Create, Delete, Key
-from domain.beliefs import Belief
+from domain.fleet.backend_state import Belief
 from standins.instance import ROOT
 from standins.stage import Options, Stage
 from state.fleet.backend_state import BELIEF

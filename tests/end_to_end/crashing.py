@@ -14,7 +14,7 @@ from pathlib import Path
 from clients.orchestrations import DurableOrchestrations
 from clients.storage.port import Create, Key, Operation, Replace
 from clients.storage.sqlite.store import SqliteStore
-from domain.turns import Response
+from domain.turns.response import Response
 
 ORDER = Path(os.environ["GANGLION_DATA"]) / "crash.json"
 

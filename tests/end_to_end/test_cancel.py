@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from domain.log import EventKind, Status
-from domain.money import AttemptStatus, ReservationStatus
+from domain.log.events import EventKind, Status
+from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling

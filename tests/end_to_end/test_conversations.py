@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.items import Item, Role
+from domain.content.items import Item, Role
 from tests.end_to_end.books import ALICE, owner_named
 from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene

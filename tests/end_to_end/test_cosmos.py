@@ -14,7 +14,7 @@ import pytest
 from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from standins.stage import Stage
 from state.money.ledger import Ledger
 from state.turns.responses import Turns

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.log import EventKind
+from domain.log.events import EventKind
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted

@@ -9,7 +9,7 @@ import pytest
 
 from api.streaming import HEARTBEAT_S
 from clients.storage.port import Container
-from domain.log import Status
+from domain.log.events import Status
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, FAR, MANY, books_of
 from tests.end_to_end.callers import TERMINAL, Json, Reading, asking, calling, counted, read_into

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from domain.items import ItemStatus
+from domain.content.items import ItemStatus
 from tests.end_to_end.books import ALICE, Books
 from tests.end_to_end.callers import TERMINAL, Caller, Reading
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from clients.backends.port import BackendError, Call, End, Text
-from domain.log import Usage
-from domain.postures import Failure, FailureKind
+from domain.fleet.failure_classes import Failure, FailureKind
+from domain.log.events import Usage
 
 type Act = Text | End | Failure | asyncio.Event
 

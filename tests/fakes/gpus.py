@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from clients.backends.port import BackendError, Call, End, Text
-from domain.log import Usage
-from domain.postures import Failure, FailureKind
+from domain.fleet.failure_classes import Failure, FailureKind
+from domain.log.events import Usage
 from tests.fakes.clocks import START
 
 HOLD_LEAST_S = 10.0

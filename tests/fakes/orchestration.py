@@ -11,8 +11,8 @@ from azure.durable_functions import RetryOptions
 
 from activities.guard import harmless
 from clients.clock import Clock
-from domain.turns import Response
-from domain.webhooks import Announcement
+from domain.turns.response import Response
+from domain.turns.webhook_events import Announcement
 from orchestrators.respond import STEP_RETRY, respond
 
 STEP_TRIES = STEP_RETRY.max_number_of_attempts

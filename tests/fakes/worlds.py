@@ -21,15 +21,15 @@ from clients.clock import Clock
 from clients.orchestrations import turn_wire
 from clients.storage.port import Store
 from domain import wire
-from domain.fleet import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed
+from domain.content.items import Item, Role
+from domain.fleet.catalog import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, Role
-from domain.log import Event, EventKind
-from domain.owners import Owner
-from domain.prices import Origin, Price, TokenPrice
-from domain.transcript import Transcript
-from domain.turns import Response, Sampling
-from domain.webhooks import Endpoints
+from domain.log.events import Event, EventKind
+from domain.log.transcript import Transcript
+from domain.money.prices import Origin, Price, TokenPrice
+from domain.turns.response import Response, Sampling
+from domain.turns.webhook_events import Endpoints
 from state.fleet.backend_state import Beliefs
 from state.fleet.rental_spend import Rent
 from state.money.gpu_sessions import Sessions

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from tests.api.harness import CALLERS, NAMESAKES
 from tests.isolation.probes import Ids, Json
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clients.storage.port import Container, Document, Found, Key, Operation, Store
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from state.turns.responses import Turns
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock

@@ -11,11 +11,11 @@ import pytest
 from clients.storage.port import Container, Key, Store
 from clients.storage.sqlite.store import SqliteStore
 from domain.errors import Retryable, TooMany
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.limits import Limit, Limits, Usage
-from domain.log import Event, EventKind, Status
-from domain.owners import Owner
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Status
+from domain.turns.rate_limits import Limit, Limits, Usage
+from domain.turns.response import Response
 from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, TurnLimits
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock

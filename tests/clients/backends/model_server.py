@@ -14,9 +14,9 @@ from aiohttp import web
 
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import Call, End, Text
-from domain.fleet import Backend, Continuation, Limits, Speed
-from domain.items import Item, Role
-from domain.turns import Sampling
+from domain.content.items import Item, Role
+from domain.fleet.catalog import Backend, Continuation, Limits, Speed
+from domain.turns.response import Sampling
 
 NO_LINGER = struct.pack("ii", 1, 0)
 RESET = object()

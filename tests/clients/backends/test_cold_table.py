@@ -16,12 +16,12 @@ from aiohttp import web
 
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
-from domain.fleet import Backend
-from domain.fleet_file import fleet_from_toml
-from domain.log import Status
-from domain.patience import Elsewhere, GiveUp, Wait, next_step
-from domain.postures import Diagnosis, Posture, diagnose
-from domain.turns import Response
+from domain.config.fleet_toml import fleet_from_toml
+from domain.fleet.catalog import Backend
+from domain.fleet.failure_classes import Diagnosis, Posture, diagnose
+from domain.fleet.retry_policy import Elsewhere, GiveUp, Wait, next_step
+from domain.log.events import Status
+from domain.turns.response import Response
 from standins.child import python
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError, End, Text
-from domain.fleet import Continuation
-from domain.log import Usage
-from domain.postures import BODY_CHARACTERS, Failure, FailureKind
+from domain.fleet.catalog import Continuation
+from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
+from domain.log.events import Usage
 from tests.clients.backends.model_server import (
     DONE,
     HANG,

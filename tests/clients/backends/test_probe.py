@@ -9,7 +9,7 @@ from aiohttp import web
 
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
-from domain.postures import FailureKind
+from domain.fleet.failure_classes import FailureKind
 from tests.clients.backends.model_server import backend_at
 
 GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from clients.clock import Clock, SystemClock
 from clients.identity.backend_credentials import BackendCredentials
-from domain.federation import Federation, provider_name
+from domain.identity.federation import Federation, provider_name
 from standins.clock import now
 from standins.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.identity import issuer_in

@@ -11,7 +11,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from domain.claims import Origin
+from domain.identity.access_tokens import Origin
 
 KEY = generate_private_key(65_537, 2048)
 ANOTHER = generate_private_key(65_537, 2048)

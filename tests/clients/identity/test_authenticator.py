@@ -19,8 +19,8 @@ from jwt.algorithms import RSAAlgorithm
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.signing_keys import KeyFile, usable_keys
 from domain.errors import Forbidden, Unauthenticated, Unavailable
-from domain.owners import Owner
-from tests.domain.test_claims import EXPECTED, OID, TENANT, USER
+from domain.identity.owners import Owner
+from tests.domain.identity.test_access_tokens import EXPECTED, OID, TENANT, USER
 from tests.fakes.clocks import FakeClock
 
 KEY = generate_private_key(65_537, 2048)

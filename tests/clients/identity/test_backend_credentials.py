@@ -14,10 +14,10 @@ from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
 from clients.clock import SystemClock
 from clients.identity.backend_credentials import BackendCredentials, problems_of, warm_up
-from domain.federation import Federation, provider_name, service_account_name
-from domain.fleet import Auth, AuthKind, Backend, Fleet
-from domain.patience import Elsewhere, Wait, next_step
-from domain.postures import Posture, diagnose
+from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
+from domain.fleet.failure_classes import Posture, diagnose
+from domain.fleet.retry_policy import Elsewhere, Wait, next_step
+from domain.identity.federation import Federation, provider_name, service_account_name
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, call, frame, heard, serving
 
 WHOLE = Federation(

@@ -7,10 +7,10 @@ import pytest
 
 from clients.identity import discovery as openid
 from clients.identity.discovery import OpenIdIssuers
-from domain.claims import Origin
 from domain.errors import Unavailable
+from domain.identity.access_tokens import Origin
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
-from tests.domain.test_claims import OTHER, TENANT
+from tests.domain.identity.test_access_tokens import OTHER, TENANT
 
 NEW = Origin(tenant=TENANT, version="2.0")
 OLD = Origin(tenant=TENANT, version="1.0")

@@ -14,11 +14,11 @@ from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.discovery import OpenIdIssuers
 from clients.identity.jwks_cache import KEPT_S, REFRESH_S, RETRY_S, UNKNOWN_S, NetworkKeys
 from clients.identity.signing_keys import KeySet, SigningKey, usable_keys
-from domain.claims import Origin
 from domain.errors import Unauthenticated, Unavailable
-from domain.owners import Owner
+from domain.identity.access_tokens import Origin
+from domain.identity.owners import Owner
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
-from tests.domain.test_claims import EXPECTED, OID, OLD_USER, OTHER, TENANT, USER
+from tests.domain.identity.test_access_tokens import EXPECTED, OID, OLD_USER, OTHER, TENANT, USER
 from tests.fakes.clocks import FakeClock
 
 ORIGIN = Origin(tenant=TENANT, version="2.0")

@@ -11,8 +11,8 @@ from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import Container, Create, Key
-from domain.owners import Owner
-from domain.sources import Ask, Claim, Source, SourceKind, ask_of
+from domain.identity.owners import Owner
+from domain.sources.catalog import Ask, Claim, Source, SourceKind, ask_of
 from tests.clients.sources.test_hostile import CLAIMS
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import local_cosmos

@@ -21,9 +21,9 @@ from clients.sources.egress import Caller, resolve
 from clients.sources.http_json import pairs
 from clients.sources.port import SourceError
 from clients.sources.sqlite_search import search, statement_of
-from domain.owners import Owner
-from domain.retrieved import context_text
-from domain.sources import Ask, Claim, Fetched, Source, SourceKind, ask_of
+from domain.identity.owners import Owner
+from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, ask_of
+from domain.sources.prompt_context import context_text
 from standins.private_data.filters import conditions_in
 from standins.private_data.server import PrivateData
 from tests.clients.sources.test_reader import MINE, read

@@ -15,8 +15,8 @@ from clients.sources.factory import reading_of
 from clients.sources.http_json import HttpJson
 from clients.sources.port import SourceError
 from clients.sources.reader import Reading
-from domain.owners import Owner
-from domain.sources import Ask, Claim, Fetched, Source, SourceKind, Sources
+from domain.identity.owners import Owner
+from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, Sources
 from standins.identity import guid_of
 from standins.private_data.server import PrivateData
 from tests.fakes.clocks import FakeClock

@@ -5,10 +5,10 @@ import pytest
 from clients.storage.batching import LONGEST_TEXT, batches, created, split, storable
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, Key
 from clients.storage.port import Container as Place
+from domain.content.items import Item, ItemStatus
 from domain.ids import member_id
-from domain.items import Item, ItemStatus
-from domain.log import Event, EventKind, Head, Slot, Status
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Head, Slot, Status
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore

@@ -14,8 +14,8 @@ from openai import OpenAI
 from clients.clock import SystemClock
 from clients.sources.egress import Caller
 from clients.webhooks.sender import Receipt, Verdict, WebhookSender, sender_of
-from domain.log import Status
-from domain.webhooks import Announcement, Endpoint
+from domain.log.events import Status
+from domain.turns.webhook_events import Announcement, Endpoint
 from tests.fakes.worlds import OWNER
 
 SECRET = b"s" * 32

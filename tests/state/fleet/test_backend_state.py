@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from clients.clock import SystemClock
-from domain.beliefs import seed
-from domain.lessons import Observation
-from domain.postures import Diagnosis, Posture
+from domain.fleet.backend_state import seed
+from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.state_updates import Observation
 from state.fleet.backend_state import TRIES, Beliefs
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore

@@ -11,12 +11,12 @@ import pytest
 
 from activities.closing import Closing
 from clients.storage.port import Store
-from domain.budgets import HELD, TAKEN, Budgets, Scope
 from domain.errors import Exhausted, Retryable
-from domain.fleet import Cold, Fleet, Model
-from domain.money import Attempt, AttemptStatus, nanos
-from domain.owners import Owner
-from domain.sessions import Session, Span, total
+from domain.fleet.catalog import Cold, Fleet, Model
+from domain.identity.owners import Owner
+from domain.money.budgets import HELD, TAKEN, Budgets, Scope
+from domain.money.gpu_sessions import Session, Span, total
+from domain.money.ledger_records import Attempt, AttemptStatus, nanos
 from state.money.gpu_session_billing import MANY, SessionBills, worked_out
 from state.money.gpu_sessions import Entry, Sessions
 from state.money.ledger import Ledger, money_key

@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from domain.errors import Conflict, Retryable
-from domain.money import Attempt, AttemptStatus, Reservation, ReservationStatus
-from domain.overheads import Overhead
-from domain.owners import Owner
+from domain.identity.owners import Owner
+from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus
+from domain.money.overheads import Overhead
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock

@@ -8,13 +8,13 @@ from random import Random
 import pytest
 
 from clients.storage.port import Document, Key
+from domain.content.items import Item, Role
 from domain.errors import GanglionError, NotFound
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, Role
-from domain.log import Event, EventKind, Head, Slot, Status
-from domain.owners import Owner
-from domain.sources import Fetched
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Head, Slot, Status
+from domain.sources.catalog import Fetched
+from domain.turns.response import Response
 from state.retention.deletion import Retention
 from state.turns.conversations import Conversations
 from state.turns.expiry import UNSTORED_S

@@ -9,7 +9,7 @@ import pytest
 from clients.storage.keys import book_key
 from clients.storage.port import Document, Key
 from domain.errors import GanglionError
-from domain.owners import Owner
+from domain.identity.owners import Owner
 from state.retention.deletion import Retention
 from state.retention.erasure import NOTE, ROUND_S, SETTLED_S
 from state.turns.responses import Turns

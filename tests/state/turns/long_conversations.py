@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from api.past import behind
 from clients.clock import Clock
+from domain.content.items import Item, Role
+from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
-from domain.items import Item, Role
-from domain.log import Event, EventKind, Status
-from domain.owners import Owner
-from domain.tracks import Track, lasting_in
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Status
+from domain.turns.history_index import Track, lasting_in
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER

@@ -7,13 +7,13 @@ from random import Random
 
 import pytest
 
-from domain.conversations import Conversation
+from domain.content.items import Item, ItemKind, Role
 from domain.errors import GanglionError, Invalid, NotFound
+from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
-from domain.items import Item, ItemKind, Role
-from domain.log import Event, EventKind, Head, Slot, Status
-from domain.owners import Owner
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Head, Slot, Status
+from domain.turns.conversations import Conversation
+from domain.turns.response import Response
 from state.turns.conversations import Conversations
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock

@@ -7,15 +7,15 @@ from random import Random
 import pytest
 
 import api.past
-import domain.context
-import domain.tracks
+import domain.turns.context_window
+import domain.turns.history_index
 import state.turns.history
 from api.past import Past, Pasts
 from api.requests import asked_from_openai
-from domain.context import Turn, items_read, turns_to_leave_out
-from domain.items import Item, Role
-from domain.sizing import Tokens, tokens_in
-from domain.turns import Response
+from domain.content.items import Item, Role
+from domain.fleet.token_estimates import Tokens, tokens_in
+from domain.turns.context_window import Turn, items_read, turns_to_leave_out
+from domain.turns.response import Response
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -29,7 +29,7 @@ ROLES = (Role.USER, Role.USER, Role.USER, Role.ASSISTANT, Role.SYSTEM, Role.DEVE
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (api.past, state.turns.history, domain.tracks):
+    for module in (api.past, state.turns.history, domain.turns.history_index):
         monkeypatch.setattr(module, "BLOCK", 3)
 
 
@@ -209,7 +209,7 @@ async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPat
         measured.append(text)
         return tokens_in(text)
 
-    monkeypatch.setattr(domain.context, "tokens_in", counting)
+    monkeypatch.setattr(domain.turns.context_window, "tokens_in", counting)
     asked = asked_from_openai({"input": "x", "previous_response_id": latest(talk)})
     past = await Pasts(turns, turns.conversations).of(OWNER, asked, GIVEN, room=10**6)
     assert len(past.turns) == 90

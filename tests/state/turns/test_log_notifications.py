@@ -2,7 +2,7 @@
 
 import asyncio
 
-from domain.log import Slot
+from domain.log.events import Slot
 from state.turns.log_notifications import KEPT, Notices
 
 

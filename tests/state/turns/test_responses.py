@@ -9,13 +9,13 @@ import pytest
 
 from clients.storage.batching import ENDING_ROOM, size_of
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
+from domain.content.items import Item, ItemStatus, Role
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
+from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.items import Item, ItemStatus, Role
-from domain.log import Event, EventKind, Head, Outcome, Slot, Status, Usage
-from domain.owners import Owner
-from domain.transcript import kept_items
-from domain.turns import Response
+from domain.log.events import Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.log.transcript import kept_items
+from domain.turns.response import Response
 from state.turns.idempotency import CLAIM_S
 from state.turns.responses import Turns
 from tests.fakes.clocks import FakeClock

@@ -1,0 +1,280 @@
+"""What does the file of the fleet say?"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from domain.config.toml_table import Table, document, plain_table
+from domain.errors import ConfigurationError
+from domain.fleet.catalog import (
+    AUTO,
+    Adapter,
+    Auth,
+    AuthKind,
+    Backend,
+    Capability,
+    Cold,
+    Continuation,
+    Fleet,
+    Limits,
+    Model,
+    Speed,
+    Unconfigured,
+)
+from domain.fleet.failure_classes import FailureKind, Posture, Signature
+from domain.identity.federation import service_account_name
+
+VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+TIERS: Final = (1, 5)
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+HIGHEST_STATUS: Final = 599
+
+AUTH_NEEDS: Final = {
+    AuthKind.GOOGLE_ACCESS_TOKEN: "scope",
+    AuthKind.ENTRA: "scope",
+    AuthKind.STATIC_BEARER: "setting",
+}
+"""The field without which an authentication can't work. A Google ID token's audience defaults to the URL's origin."""
+
+
+def fleet_from_toml(text: str, variables: Mapping[str, str]) -> Fleet:
+    """Return the fleet, `%NAME%` in its addresses replaced from the variables.
+
+    A backend whose variable is not set (or empty) is left out and listed in `unconfigured`. Raises ConfigurationError
+    that names every mistake in the file, those of left-out backends included.
+    """
+    top = document(text, "fleet")
+    models = {name: read_model(name, table) for name, table in top.tables("models")}
+    systems = {name: read_signatures(table) for name, table in top.tables("systems")}
+    backends: dict[str, Backend] = {}
+    unconfigured: list[Unconfigured] = []
+    for name, table in top.tables("backends"):
+        backend = read_backend(name, table, models, systems, variables)
+        missing = missing_variable(table, variables)
+        if missing is None:
+            backends[name] = backend
+        else:
+            unconfigured.append(Unconfigured(backend=name, model=backend.model, variable=missing))
+    top.close()
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return Fleet(models=models, backends=backends, unconfigured=tuple(unconfigured))
+
+
+def read_model(name: str, table: Table) -> Model:
+    check_name(name, table)
+    shape = {"weights_gb", "layers", "kv_heads", "head_dim"}
+    if given := shape & table.values.keys():
+        missing = ", ".join(sorted(shape - given))
+        if missing:
+            table.problems.append(
+                f"{table.path}: expected all of {', '.join(sorted(shape))} or none, without {missing}"
+            )
+    model = Model(
+        name=name,
+        context_tokens=table.whole("context_tokens"),
+        tier=table.within("tier", *TIERS),
+        capabilities=frozenset(table.choices("capabilities", Capability)),
+        weights_gb=table.optional("weights_gb", table.above_zero),
+        layers=table.optional("layers", table.whole),
+        kv_heads=table.optional("kv_heads", table.whole),
+        head_dim=table.optional("head_dim", table.whole),
+    )
+    table.close()
+    return model
+
+
+def read_signatures(table: Table) -> tuple[Signature, ...]:
+    rows = tuple(read_signature(row) for row in table.rows("signatures"))
+    table.close()
+    return rows
+
+
+def read_signature(table: Table) -> Signature:
+    row = Signature(
+        posture=table.choice("posture", Posture),
+        statuses=table.wholes("statuses"),
+        kinds=table.choices("kinds", FailureKind),
+        body=table.optional("body", table.text),
+        body_pattern=table.optional("body_pattern", table.text),
+        headers=table.texts("headers"),
+        delay_s=table.optional("delay_s", table.number),
+        note=table.text("note"),
+    )
+    if not (row.statuses or row.kinds):
+        table.problems.append(f"{table.path}: expected statuses or kinds, found neither")
+    if any(status > HIGHEST_STATUS for status in row.statuses):
+        table.complain("statuses", "HTTP statuses")
+    check_pattern(row.body_pattern, table)
+    table.close()
+    return row
+
+
+def check_pattern(pattern: str | None, table: Table) -> None:
+    try:
+        re.compile(pattern or "")
+    except re.error:
+        table.complain("body_pattern", "a regular expression")
+
+
+def read_backend(
+    name: str,
+    table: Table,
+    models: Mapping[str, Model],
+    systems: Mapping[str, tuple[Signature, ...]],
+    variables: Mapping[str, str],
+) -> Backend:
+    check_name(name, table)
+    url = read_url(table, variables)
+    system = member(table, "system", systems)
+    model = member(table, "model", models)
+    backend = Backend(
+        name=name,
+        model=model,
+        system=system,
+        adapter=table.choice("adapter", Adapter, Adapter.OPENAI),
+        url=url,
+        served_model=table.text("served_model", model),
+        price=table.text("price"),
+        limits=read_limits(table.table("limits", required=True)),
+        speed=read_speed(table.table("speed", required=True)),
+        auth=read_auth(table.table("auth"), url, variables),
+        cold=read_cold(table.table("cold")),
+        continues=table.choice("continues", Continuation, Continuation.NO),
+        region=table.optional("region", table.text),
+        residency=table.optional("residency", table.text),
+        signatures=(*(read_signature(row) for row in table.rows("signatures")), *systems.get(system, ())),
+    )
+    table.close()
+    return backend
+
+
+def member(table: Table, key: str, known: Mapping[str, object]) -> str:
+    """Read the name of something that the file must define."""
+    name = table.text(key)
+    if name and name not in known:
+        table.complain(key, f"one of the {key}s {', '.join(known) or 'of this file, which has none'}")
+    return name
+
+
+def read_url(table: Table, variables: Mapping[str, str]) -> str:
+    """Read the address under which the adapter's paths lie, without a slash at its end."""
+    raw = table.text("url")
+    url = expanded(raw, variables).rstrip("/")
+    if raw and not VARIABLE.search(url) and not good_url(url):
+        shown = re.sub(r"//.*@", "//***@", url)
+        table.problems.append(
+            f"{table.name_of('url')}: expected http(s)://host[:port]/path, no user, query or fragment, found {shown!r}"
+        )
+    return url
+
+
+def good_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port_is_good and plain
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Replace `%NAME%` by its variable; a name that is not set stays as it is."""
+    return VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)
+
+
+def missing_variable(table: Table, variables: Mapping[str, str]) -> str | None:
+    """Return the first variable that the backend's addresses name and that is not set."""
+    auth = plain_table(table.values.get("auth")) or {}
+    texts = (table.values.get("url"), auth.get("audience"))
+    names = (name for text in texts if isinstance(text, str) for name in VARIABLE.findall(text))
+    return next((name for name in names if not variables.get(name)), None)
+
+
+def read_auth(table: Table, url: str, variables: Mapping[str, str]) -> Auth:
+    kind = table.choice("kind", AuthKind, AuthKind.NONE)
+    audience = table.optional("audience", table.text)
+    if audience is None and kind is AuthKind.GOOGLE_ID_TOKEN:
+        audience = origin_of(url)
+    auth = Auth(
+        kind=kind,
+        audience=None if audience is None else expanded(audience, variables),
+        scope=table.optional("scope", table.text),
+        setting=table.optional("setting", table.text),
+        service_account=table.optional("service_account", table.text),
+    )
+    check_service_account(auth.service_account, table)
+    need = AUTH_NEEDS.get(kind)
+    if need and need not in table.values:
+        table.problems.append(f"{table.name_of(need)}: expected text, which {kind} needs, found nothing")
+    if kind is not AuthKind.NONE and not private(url):
+        table.problems.append(f"{table.path}: expected an https address to send a token to, found {url!r}")
+    table.close()
+    return auth
+
+
+def check_service_account(name: str | None, table: Table) -> None:
+    try:
+        service_account_name(name or "a@a.gserviceaccount.com")
+    except ValueError:
+        table.complain("service_account", "NAME@PROJECT.iam.gserviceaccount.com")
+
+
+def private(url: str) -> bool:
+    """Tell whether nobody on the way can read what is sent there."""
+    if url.startswith("https://") or VARIABLE.search(url) or not good_url(url):
+        return True
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def origin_of(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def read_limits(table: Table) -> Limits:
+    limits = Limits(
+        context_tokens=table.whole("context_tokens"),
+        max_output_tokens=table.whole("max_output_tokens"),
+        concurrency=table.whole("concurrency"),
+        request_timeout_s=table.above_zero("request_timeout_s"),
+        request_bytes=table.optional("request_bytes", table.whole),
+        gpu_memory_gb=table.optional("gpu_memory_gb", table.above_zero),
+        kv_value_bytes=table.above_zero("kv_value_bytes", 2.0),
+    )
+    table.close()
+    return limits
+
+
+def read_cold(table: Table) -> Cold:
+    cold = Cold(
+        scales_to_zero=table.flag("scales_to_zero", default=False),
+        p50_s=table.number("p50_s", 0.0),
+        p99_s=table.number("p99_s", 0.0),
+        wake_hold_s=table.number("wake_hold_s", 2.0),
+        abandoned_starts=table.flag("abandoned_starts", default=True),
+        tail_s=table.number("tail_s", 0.0),
+    )
+    if cold.p99_s < cold.p50_s:
+        table.complain("p99_s", "no less than p50_s")
+    table.close()
+    return cold
+
+
+def read_speed(table: Table) -> Speed:
+    speed = Speed(
+        prefill_tokens_s=table.above_zero("prefill_tokens_s"),
+        decode_tokens_s=table.above_zero("decode_tokens_s"),
+    )
+    table.close()
+    return speed
+
+
+def check_name(name: str, table: Table) -> None:
+    if not NAME.fullmatch(name) or name == AUTO:
+        table.problems.append(
+            f"{table.path}: expected a name of small letters, digits, dots and dashes, not {AUTO!r}, found {name!r}"
+        )

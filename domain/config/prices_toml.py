@@ -1,0 +1,106 @@
+"""What does the file of prices say?"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from domain.config.toml_table import Table, document
+from domain.errors import ConfigurationError
+from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
+from domain.money.prices import SECONDS_IN_HOUR, Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+
+UNIT_SECONDS: Final = {PriceKind.PER_SECOND: 1, PriceKind.PER_HOUR: SECONDS_IN_HOUR, PriceKind.OWNED: SECONDS_IN_HOUR}
+
+
+def prices_from_toml(text: str) -> Mapping[str, Price]:
+    """Return the prices by name. Raises ConfigurationError that names every mistake in the file."""
+    return read_file(text)[0]
+
+
+def overheads_from_toml(text: str) -> OverheadPrices:
+    """Return what the store and the functions cost. Raises as `prices_from_toml`."""
+    return read_file(text)[1]
+
+
+def read_file(text: str) -> tuple[Mapping[str, Price], OverheadPrices]:
+    top = document(text, "prices")
+    prices = {name: read_price(name, table) for name, table in top.tables("prices")}
+    overheads = read_overheads(top.table("overheads"))
+    top.close()
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return prices, overheads
+
+
+def read_overheads(table: Table) -> OverheadPrices:
+    def store(key: str) -> StorePrice:
+        part = table.table(key, required=True)
+        price = StorePrice(origin=read_origin(part), million_units=part.amount("million_units"))
+        part.close()
+        return price
+
+    def functions(key: str) -> FunctionsPrice:
+        part = table.table(key, required=True)
+        price = FunctionsPrice(
+            origin=read_origin(part),
+            gb_second=part.amount("gb_second"),
+            million_executions=part.amount("million_executions"),
+            memory_gb=part.amount("memory_gb"),
+        )
+        part.close()
+        return price
+
+    found = OverheadPrices(store=table.optional("store", store), functions=table.optional("functions", functions))
+    table.close()
+    return found
+
+
+def read_price(name: str, table: Table) -> Price:
+    kind = table.choice("kind", PriceKind)
+    price = token_price(name, table) if kind is PriceKind.PER_TOKEN else time_price(name, kind, table)
+    table.close()
+    return price
+
+
+def token_price(name: str, table: Table) -> TokenPrice:
+    whole = table.amount("input")
+    cached = table.amount("cached_input", default=whole)
+    if cached > whole:
+        table.complain("cached_input", "no more than input")
+    return TokenPrice(
+        name=name,
+        origin=read_origin(table),
+        input=whole,
+        cached_input=cached,
+        output=table.amount("output"),
+    )
+
+
+def time_price(name: str, kind: PriceKind, table: Table) -> TimePrice:
+    components = tuple(read_component(each, part) for each, part in table.tables("components"))
+    if not components:
+        table.complain("components", "a table of at least one component")
+    return TimePrice(
+        name=name,
+        origin=read_origin(table),
+        kind=kind,
+        components=components,
+        per_s=UNIT_SECONDS[kind],
+        granularity_ms=table.whole("granularity_ms"),
+        minimum_s=table.number("minimum_s", default=0.0),
+        tail_s=table.number("tail_s", default=0.0),
+        bills_cold=table.flag("bills_cold", default=True),
+    )
+
+
+def read_component(name: str, table: Table) -> Component:
+    component = Component(name=name, amount=table.amount("amount"), count=table.amount("count", default=Decimal(1)))
+    table.close()
+    return component
+
+
+def read_origin(table: Table) -> Origin:
+    currency = table.text("currency", default="USD")
+    if currency != "USD":
+        table.complain("currency", "USD")
+    return Origin(source=table.text("source"), date=table.day("date"), region=table.text("region"), currency=currency)

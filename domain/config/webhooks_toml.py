@@ -1,0 +1,135 @@
+"""What does the file of the webhooks say?"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from domain.config.toml_table import Table, document
+from domain.errors import ConfigurationError
+from domain.log.events import Status
+from domain.sources.egress_policy import METADATA_NAMES
+from domain.turns.webhook_events import EVENTS, Endpoint, Endpoints
+
+VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+LABEL_BYTES: Final = range(1, 64)
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+ALL: Final = "*"
+PREFIX: Final = "whsec_"
+SECRET_BYTES: Final = range(24, 65)
+"""How long Standard Webhooks lets a secret be."""
+
+TENANT_LIMIT: Final = 10
+"""How many endpoints one tenant may have: what they are told is committed with the end of a turn."""
+
+
+def endpoints_from_toml(text: str, variables: Mapping[str, str], *, loopback: bool) -> Endpoints:
+    """Return the endpoints, `%NAME%` in their addresses and tenants replaced from the variables.
+
+    An endpoint whose address needs a variable that is not set is left out. Raises ConfigurationError that names every
+    mistake, and no secret.
+    """
+    top = document(text, "webhooks")
+    known: dict[str, Endpoint] = {}
+    for name, table in top.tables("webhooks"):
+        endpoint = read_endpoint(name, table, variables, loopback=loopback)
+        if not VARIABLE.search(endpoint.url):
+            known[name] = endpoint
+    top.close()
+    check_crowd(known, top)
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return Endpoints(known=known, loopback=loopback)
+
+
+def read_endpoint(name: str, table: Table, variables: Mapping[str, str], *, loopback: bool) -> Endpoint:
+    if not NAME.fullmatch(name):
+        table.problems.append(f"{table.path}: expected a name of a-z, 0-9 and -, at most 32 characters")
+    url = read_url(table, variables, loopback=loopback)
+    endpoint = Endpoint(
+        name=name,
+        url=url,
+        secrets=read_secrets(table, variables, needed=not VARIABLE.search(url)),
+        tenants=read_tenants(table, variables),
+        events=read_events(table),
+        background=table.flag("background", default=False),
+        revision=table.whole("revision", 1),
+    )
+    table.close()
+    return endpoint
+
+
+def read_url(table: Table, variables: Mapping[str, str], *, loopback: bool) -> str:
+    url = expanded(table.text("url"), variables)
+    if url and not VARIABLE.search(url) and not is_address(url, loopback=loopback):
+        table.problems.append(f"{table.name_of('url')}: expected https://host[:port]/path without user or fragment")
+    return url
+
+
+def is_address(url: str, *, loopback: bool) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = (parts.hostname or "").rstrip(".")
+    plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
+    named = all(len(label) in LABEL_BYTES for label in host.split("."))
+    return named and plain and port != 0 and host not in METADATA_NAMES and is_safe(parts, host, loopback=loopback)
+
+
+def is_safe(parts: SplitResult, host: str, *, loopback: bool) -> bool:
+    return parts.scheme == "https" or (parts.scheme == "http" and loopback and host in LOOPBACK)
+
+
+def read_secrets(table: Table, variables: Mapping[str, str], *, needed: bool) -> tuple[bytes, ...]:
+    """Return the secrets that the named variables hold; of several, while they are changed, some may not be set."""
+    names = table.texts("secrets")
+    if not names:
+        table.complain("secrets", "names of variables that hold a secret")
+    found = {name: secret_of(variables[name]) for name in names if variables.get(name)}
+    wrong = [name for name, secret in found.items() if secret is None]
+    table.problems += [f"{name}: expected whsec_ and 24 to 64 bytes in base64" for name in wrong]
+    if names and needed and not found:
+        table.problems.append(f"{table.name_of('secrets')}: {names[0]} is not set")
+    return tuple(secret for secret in found.values() if secret)
+
+
+def secret_of(text: str) -> bytes | None:
+    try:
+        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return secret if text.startswith(PREFIX) and len(secret) in SECRET_BYTES else None
+
+
+def read_tenants(table: Table, variables: Mapping[str, str]) -> frozenset[str]:
+    """Return whose turns it is told of; every tenant's must be said."""
+    given = table.texts("tenants")
+    if not given:
+        table.complain("tenants", 'ids of tenants, or "*" for all')
+    names = {name.strip() for text in given for name in expanded(text, variables).split(",")}
+    return frozenset() if ALL in names else frozenset(names - {""})
+
+
+def read_events(table: Table) -> frozenset[Status]:
+    given = table.texts("events") or tuple(EVENTS)
+    unknown = [name for name in given if name not in EVENTS]
+    if unknown:
+        table.complain("events", f"some of {', '.join(EVENTS)}")
+    return frozenset(EVENTS[name] for name in given if name in EVENTS)
+
+
+def check_crowd(known: Mapping[str, Endpoint], top: Table) -> None:
+    tenants = {tenant for endpoint in known.values() for tenant in endpoint.tenants} | {ALL}
+    for tenant in sorted(tenants):
+        theirs = sum(not each.tenants or tenant in each.tenants for each in known.values())
+        if theirs > TENANT_LIMIT:
+            top.problems.append(f"webhooks: expected at most {TENANT_LIMIT} for tenant {tenant}, found {theirs}")
+
+
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    return VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)

@@ -1,0 +1,137 @@
+"""Which functions may the model call, and in which form must it answer?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from domain.fleet.catalog import Capability
+
+ANYTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
+"""The parameters of a function that names none."""
+
+
+class Choosing(StrEnum):
+    AUTO = "auto"
+    REQUIRED = "required"
+    NONE = "none"
+
+
+class FormatKind(StrEnum):
+    TEXT = "text"
+    JSON_OBJECT = "json_object"
+    JSON_SCHEMA = "json_schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function that the caller runs; `parameters` is a JSON schema, None where the caller gave none."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    strict: bool | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": None if self.parameters is None else dict(self.parameters),
+            "strict": self.strict,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(**body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """The form of a text: any, any JSON object, or JSON that a schema allows."""
+
+    kind: FormatKind = FormatKind.TEXT
+    name: str = ""
+    schema: Mapping[str, Any] | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "schema": None if self.schema is None else dict(self.schema),
+            "description": self.description,
+            "strict": self.strict,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            kind=FormatKind(body["kind"]),
+            name=body["name"],
+            schema=body["schema"],
+            description=body["description"],
+            strict=body["strict"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What an answer may be. `only` names the functions that may be called (empty: all of them); `single` says that
+    the caller named just one, to be called; `images` counts what the model is to see.
+    """
+
+    functions: tuple[Function, ...] = ()
+    choosing: Choosing = Choosing.AUTO
+    only: tuple[str, ...] = ()
+    single: bool = False
+    parallel: bool = True
+    format: Format = field(default_factory=Format)
+    images: int = 0
+
+    @property
+    def callable(self) -> tuple[Function, ...]:
+        """The functions that the model may call now."""
+        if self.choosing is Choosing.NONE:
+            return ()
+        return tuple(each for each in self.functions if not self.only or each.name in self.only)
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What a model must be able to do."""
+        calls = {Capability.TOOLS} if self.callable else set[Capability]()
+        formed = {Capability.JSON_SCHEMA} if self.format.kind is not FormatKind.TEXT else set[Capability]()
+        seen = {Capability.VISION} if self.images else set[Capability]()
+        return frozenset(calls | formed | seen)
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "functions": [each.to_document() for each in self.functions],
+            "choosing": self.choosing.value,
+            "only": list(self.only),
+            "single": self.single,
+            "parallel": self.parallel,
+            "format": self.format.to_document(),
+            "images": self.images,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            functions=tuple(Function.from_document(each) for each in body["functions"]),
+            choosing=Choosing(body["choosing"]),
+            only=tuple(body["only"]),
+            single=body["single"],
+            parallel=body["parallel"],
+            format=Format.from_document(body["format"]),
+            images=body.get("images", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCall:
+    """One call that the model asks for; `arguments` is JSON."""
+
+    name: str
+    arguments: str
+    call_id: str = ""

@@ -1,0 +1,114 @@
+"""What do we believe of a backend?
+
+Beliefs start from the fleet's file and live in the store. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import FailedWake, Wake, rest_s
+
+VERSION: Final = 1
+
+CIRCUIT_ERRORS: Final = 3
+"""After so many errors in a row a circuit opens."""
+
+NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
+NO_TICKETS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Belief:
+    """`in_flight` maps each running attempt to when it must have ended, so that one that died is not counted for ever.
+
+    `errors` counts failures since the last success; `probe_by` may try whether it is over, until `probe_until`. A
+    backend that never scales to zero has no `warm_until`. `waking` is a start under way, `lost_wakes` counts those that
+    came to nothing, `failed_wake` is the last that did not get through to it. `service_s` is how long it works on a
+    request. `tickets` maps each turn that waits for room to when it was admitted and how long its place is kept.
+    """
+
+    backend: str
+    cold_p50_s: float
+    cold_p99_s: float
+    prefill_tokens_s: float
+    decode_tokens_s: float
+    warm_until: float | None = None
+    cold_samples: tuple[float, ...] = ()
+    in_flight: Mapping[str, float] = NOBODY
+    errors: int = 0
+    cooldown_until: float | None = None
+    circuit_open_until: float | None = None
+    probe_by: str = ""
+    probe_until: float | None = None
+    waking: Wake | None = None
+    lost_wakes: int = 0
+    failed_wake: FailedWake | None = None
+    service_s: float | None = None
+    tickets: Mapping[str, tuple[float, float]] = NO_TICKETS
+
+    def running(self, now: float) -> int:
+        return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
+
+    def is_warm(self, now: float) -> bool:
+        return self.warm_until is not None and self.warm_until > now
+
+    def is_starting(self, now: float) -> bool:
+        return self.waking is not None and self.waking.under_way(now) and not self.is_warm(now)
+
+    @property
+    def in_trouble(self) -> bool:
+        """Tell whether anything was seen of it that may be a reason to leave it alone."""
+        return self.errors > 0 or self.cooldown_until is not None or self.failed_wake is not None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Tell whether its circuit is, or was, open and nothing has been seen of it since."""
+        return self.errors >= CIRCUIT_ERRORS
+
+    def probed(self, now: float) -> bool:
+        return self.in_doubt and self.probe_until is not None and self.probe_until > now
+
+    def rests_s(self, now: float) -> tuple[float, float]:
+        """Return the seconds until it is up, as expected and where it is slow.
+
+        Those of a start under way, else of one that begins now.
+        """
+        elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+        expected_s = rest_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+        return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
+
+    def must_hold(self, backend: Backend) -> bool:
+        """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""
+        return not backend.cold.abandoned_starts or self.lost_wakes > 0
+
+    def ahead_of(self, response: str, admitted_at: float, now: float) -> int:
+        """Count the turns that wait for room and were admitted before this one."""
+        mine = (admitted_at, response)
+        return sum(until > now and (at, name) < mine for name, (at, until) in self.tickets.items())
+
+    def to_document(self) -> dict[str, Any]:
+        tickets = {name: list(ticket) for name, ticket in self.tickets.items()}
+        shape = asdict(replace(self, in_flight=dict(self.in_flight), tickets={}))
+        return {"v": VERSION, **shape, "cold_samples": list(self.cold_samples), "tickets": tickets}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        fields: dict[str, Any] = {name: value for name, value in body.items() if name in cls.__dataclass_fields__}
+        fields["cold_samples"] = tuple(body["cold_samples"])
+        fields["waking"] = Wake(**body["waking"]) if body.get("waking") else None
+        fields["failed_wake"] = FailedWake(**body["failed_wake"]) if body.get("failed_wake") else None
+        fields["tickets"] = {name: (at, until) for name, (at, until) in body.get("tickets", {}).items()}
+        return cls(**fields)
+
+
+def seed(backend: Backend) -> Belief:
+    return Belief(
+        backend=backend.name,
+        cold_p50_s=backend.cold.p50_s,
+        cold_p99_s=backend.cold.p99_s,
+        prefill_tokens_s=backend.speed.prefill_tokens_s,
+        decode_tokens_s=backend.speed.decode_tokens_s,
+    )

@@ -1,0 +1,165 @@
+"""Which models are there, and which backends serve them?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from domain.fleet.failure_classes import Signature
+
+AUTO: Final = "auto"
+"""The model name that lets the router choose."""
+
+
+class Capability(StrEnum):
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    VISION = "vision"
+    REASONING = "reasoning"
+    FREQUENCY_PENALTY = "frequency_penalty"
+    LOGIT_BIAS = "logit_bias"
+    PRESENCE_PENALTY = "presence_penalty"
+    SEED = "seed"
+    STOP = "stop"
+    VERBOSITY = "verbosity"
+
+
+class Adapter(StrEnum):
+    """The wire that a backend speaks."""
+
+    OPENAI = "openai"
+
+
+class AuthKind(StrEnum):
+    NONE = "none"
+    GOOGLE_ID_TOKEN = "google_id_token"  # noqa: S105 - the name of a kind, no secret
+    GOOGLE_ACCESS_TOKEN = "google_access_token"  # noqa: S105 - as above
+    ENTRA = "entra"
+    STATIC_BEARER = "static_bearer"
+
+
+class Continuation(StrEnum):
+    """How a backend goes on with an answer that was cut off."""
+
+    ASSISTANT_PREFILL = "assistant_prefill"
+    CONTINUE_FINAL_MESSAGE = "continue_final_message"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """`tier` ranks quality from 1 to 5. The shape (gigabytes of weights as deployed, layers, heads) may be unknown."""
+
+    name: str
+    context_tokens: int
+    tier: int
+    capabilities: frozenset[Capability] = frozenset()
+    weights_gb: float | None = None
+    layers: int | None = None
+    kv_heads: int | None = None
+    head_dim: int | None = None
+
+    @property
+    def abilities(self) -> frozenset[Capability]:
+        """What it can do: one that can be held to a schema calls functions by that."""
+        by_schema = {Capability.TOOLS} if Capability.JSON_SCHEMA in self.capabilities else set[Capability]()
+        return self.capabilities | by_schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """How a call proves who we are. `setting` names the environment variable that holds a static bearer token;
+    `service_account` is the one of Google's to impersonate, where it is not the app's usual one.
+    """
+
+    kind: AuthKind = AuthKind.NONE
+    audience: str | None = None
+    scope: str | None = None
+    setting: str | None = None
+    service_account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one deployment bears. `concurrency` counts requests at once; None means unknown or unlimited."""
+
+    context_tokens: int
+    max_output_tokens: int
+    concurrency: int
+    request_timeout_s: float
+    request_bytes: int | None = None
+    gpu_memory_gb: float | None = None
+    kv_value_bytes: float = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cold:
+    """How a backend starts: quantiles of a cold start, how long a wake is held, how long it stays warm when idle.
+
+    `abandoned_starts` tells whether a start goes on when the request that caused it is dropped.
+    """
+
+    scales_to_zero: bool = False
+    p50_s: float = 0.0
+    p99_s: float = 0.0
+    wake_hold_s: float = 2.0
+    abandoned_starts: bool = True
+    tail_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Tokens a second of one request: what is believed until attempts have been seen."""
+
+    prefill_tokens_s: float
+    decode_tokens_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One deployment of one model on one system. `signatures` are its own rows, then those of its system."""
+
+    name: str
+    model: str
+    system: str
+    url: str
+    served_model: str
+    price: str
+    limits: Limits
+    speed: Speed
+    adapter: Adapter = Adapter.OPENAI
+    auth: Auth = field(default_factory=Auth)
+    cold: Cold = field(default_factory=Cold)
+    continues: Continuation = Continuation.NO
+    region: str | None = None
+    residency: str | None = None
+    signatures: tuple[Signature, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unconfigured:
+    """A backend that is left out because a variable that its entry names is not set."""
+
+    backend: str
+    model: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    models: Mapping[str, Model]
+    backends: Mapping[str, Backend]
+    unconfigured: tuple[Unconfigured, ...] = ()
+
+    def served_models(self) -> tuple[Model, ...]:
+        """Return the models that a configured backend serves, in the order of the file."""
+        served = {backend.model for backend in self.backends.values()}
+        return tuple(model for model in self.models.values() if model.name in served)
+
+    def missing_prices(self, prices: Mapping[str, object]) -> tuple[str, ...]:
+        """Return a problem for each backend whose price is not in the file of prices."""
+        return tuple(
+            f"backends.{backend.name}.price: expected a price of the file of prices, found {backend.price!r}"
+            for backend in self.backends.values()
+            if backend.price not in prices
+        )

@@ -1,0 +1,127 @@
+"""An attempt failed: wait, go elsewhere, or give up?"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from domain.fleet.failure_classes import Diagnosis, Posture
+
+LAST_MOMENT_S: Final = 1.0
+"""A wait leaves at least this much of the deadline, or the attempt after it could bring nothing."""
+
+JITTER: Final = 0.5
+"""A wait is drawn from its last half, so that callers that failed together don't come back together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Try the same backend again after `delay_s` seconds."""
+
+    delay_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """Leave this backend out and route again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """End the turn. `code` is one of the codes that a failed response may carry."""
+
+    code: str
+    reason: str
+
+
+type Step = Wait | Elsewhere | GiveUp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How a posture is met: waits of `first_s`, growing by `factor` to `cap_s`, until `tries` attempts have failed.
+
+    Where another backend can answer, the turn moves there after `leave_after` failures or when a wait would pass
+    `patience_s`. `moves`: neither repeating nor moving helps where it is false.
+    """
+
+    code: str
+    tries: int
+    first_s: float = 0.0
+    factor: float = 1.0
+    cap_s: float = 0.0
+    leave_after: float = math.inf
+    patience_s: float = math.inf
+    moves: bool = True
+
+
+POLICIES: Final = {
+    Posture.COLD: Policy(code="server_error", tries=60, first_s=1.0, factor=1.5, cap_s=15.0),
+    Posture.THROTTLED: Policy(
+        code="rate_limit_exceeded", tries=10, first_s=1.0, factor=2.0, cap_s=30.0, patience_s=5.0
+    ),
+    Posture.BROKEN: Policy(code="server_error", tries=4, first_s=0.5, factor=2.0, cap_s=5.0, leave_after=1),
+    Posture.INDETERMINATE: Policy(code="server_error", tries=6, first_s=0.2, factor=3.0, cap_s=5.0, leave_after=3),
+    Posture.UNFIT: Policy(code="invalid_prompt", tries=1, leave_after=1),
+    Posture.CLIENT: Policy(code="invalid_prompt", tries=1, moves=False),
+}
+
+WAKES: Final = {
+    Posture.BROKEN: Policy(code="server_error", tries=3, first_s=1.0, factor=2.0, cap_s=15.0),
+    Posture.INDETERMINATE: Policy(code="server_error", tries=6, first_s=2.0, factor=2.0, cap_s=15.0),
+}
+"""How a wake is met that started nothing: a refusal is soon told, what can't be asked is waited for a while."""
+
+MOST_ATTEMPTS: Final = sum(policy.tries for policy in POLICIES.values())
+"""Whatever happens, a turn makes no more attempts than this at one backend."""
+
+
+def next_step(
+    diagnosis: Diagnosis,
+    *,
+    attempts: int,
+    elapsed_s: float,
+    deadline_s: float,
+    has_alternative: bool,
+    random: float,
+) -> Step:
+    """Decide what follows a failed attempt.
+
+    `attempts` counts the failures of this posture at this backend, this one included: forty answers of a cold start
+    don't use up the patience for one broken connection after it. `elapsed_s` and `deadline_s` run from the turn's
+    start; `random`, from 0 to 1, spreads the waits. A wait ends `LAST_MOMENT_S` before the deadline at the latest.
+    """
+    policy = POLICIES[diagnosis.posture]
+    left_s = deadline_s - elapsed_s - LAST_MOMENT_S
+    delay_s = wait_of(policy, diagnosis, attempts=attempts, random=random)
+    if diagnosis.posture is Posture.COLD:
+        delay_s = min(delay_s, left_s)
+    why = impatience(policy, attempts=attempts, delay_s=delay_s, left_s=left_s, has_alternative=has_alternative)
+    if why is None:
+        return Wait(delay_s=delay_s, reason=f"{diagnosis.reason}; trying again in {delay_s:.1f} s")
+    if has_alternative and policy.moves and left_s > 0:
+        return Elsewhere(reason=f"{diagnosis.reason}; {why}")
+    return GiveUp(code=policy.code, reason=f"{diagnosis.reason}; {why}")
+
+
+def wait_of(policy: Policy, diagnosis: Diagnosis, *, attempts: int, random: float) -> float:
+    """Return the seconds to wait: never less than the backend asked for, else longer each time up to the cap."""
+    if diagnosis.delay_s is not None:
+        return diagnosis.delay_s + JITTER * policy.first_s * random
+    growth = policy.factor ** min(attempts - 1, policy.tries)
+    return min(policy.first_s * growth, policy.cap_s) * (1 - JITTER + JITTER * random)
+
+
+def impatience(policy: Policy, *, attempts: int, delay_s: float, left_s: float, has_alternative: bool) -> str | None:
+    """Return why another wait is not worth it, or None."""
+    reasons = (
+        (not policy.moves, "repeating it can't help"),
+        (left_s <= 0, "no time is left before the deadline"),
+        (attempts >= policy.tries, f"{attempts} attempts failed in this way"),
+        (delay_s > left_s, f"waiting {delay_s:.1f} s would pass the deadline, {max(left_s, 0):.1f} s are left"),
+        (has_alternative and delay_s > policy.patience_s, f"another backend can answer before {delay_s:.1f} s"),
+        (has_alternative and attempts >= policy.leave_after, "another backend can answer"),
+    )
+    return next((reason for holds, reason in reasons if holds), None)

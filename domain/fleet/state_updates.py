@@ -1,0 +1,233 @@
+"""What does an attempt, or a wake, teach us of a backend?
+
+A lesson is a function from what was believed to what is believed then. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from domain.fleet.backend_state import CIRCUIT_ERRORS, Belief
+from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import SILENCE_S, FailedWake, Wake, lease_s, start_s
+from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.retry_policy import WAKES, wait_of
+
+LEARNING: Final = 0.2
+"""The weight of a new measurement of speed: about the last ten attempts count."""
+
+LEAP: Final = 4.0
+"""A measurement moves a speed as if it were at most this many times faster or slower than believed."""
+
+LEAST_INPUT: Final = 256
+LEAST_OUTPUT: Final = 16
+"""Fewer tokens measure the network rather than the model."""
+
+COLD_SAMPLES: Final = 32
+"""So many cold starts are remembered; below `ENOUGH_COLD_SAMPLES` the configured 99th percentile is a floor."""
+ENOUGH_COLD_SAMPLES: Final = 8
+
+THROTTLE_S: Final = 5.0
+"""How long a throttled backend is left alone when it named no delay."""
+LONGEST_THROTTLE_S: Final = 3600.0
+"""Whatever delay it named: then a turn looks whether that still holds."""
+
+CIRCUIT_S: Final = 5.0
+LONGEST_CIRCUIT_S: Final = 300.0
+"""A circuit opens for 5 s, doubled by each further error up to five minutes."""
+
+PROBE_S: Final = 60.0
+"""A circuit that was open lets one attempt through; one that shows nothing for so long is not waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a finished attempt was seen to do. `cold_s`: the part before the backend was up, None where it was warm."""
+
+    attempt: str
+    started_at: float
+    first_token_at: float
+    ended_at: float
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+    cold_s: float | None = None
+
+
+def after_start(belief: Belief, *, attempt: str, until: float, now: float, response: str = "") -> Belief:
+    """Count an attempt as running until it ends or `until` has passed; its turn's place in the queue is given up.
+
+    Saying it twice counts it once.
+    """
+    alive = {name: end for name, end in belief.in_flight.items() if end > now}
+    tickets = {name: ticket for name, ticket in belief.tickets.items() if name != response}
+    return replace(belief, in_flight={**alive, attempt: until}, tickets=tickets)
+
+
+def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief:
+    """Learn from an answer: how fast, how long it stays warm. Errors are forgiven."""
+    prefill_s = seen.first_token_at - seen.started_at - (seen.cold_s or 0.0)
+    read_tokens = seen.input_tokens - seen.cached_tokens
+    return replace(
+        belief,
+        in_flight=without(belief.in_flight, seen.attempt),
+        prefill_tokens_s=learned_speed(belief.prefill_tokens_s, read_tokens, prefill_s, least=LEAST_INPUT),
+        decode_tokens_s=learned_speed(
+            belief.decode_tokens_s, seen.output_tokens - 1, seen.ended_at - seen.first_token_at, least=LEAST_OUTPUT
+        ),
+        warm_until=later(belief.warm_until, seen.ended_at + backend.cold.tail_s)
+        if backend.cold.scales_to_zero
+        else None,
+        errors=0,
+        cooldown_until=None,
+        circuit_open_until=None,
+        probe_by="",
+        probe_until=None,
+        waking=None,
+        failed_wake=None,
+        service_s=learned_service(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
+    )
+
+
+def after_failure(
+    belief: Belief, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
+) -> Belief:
+    """Learn from a failure by its posture. A request that is wrong or too big teaches nothing about the backend."""
+    ended = replace(belief, in_flight=without(belief.in_flight, attempt))
+    match diagnosis.posture:
+        case Posture.COLD:
+            return after_cold(ended, backend, attempt=attempt, asked_at=asked_at, now=now)
+        case Posture.THROTTLED:
+            delay_s = THROTTLE_S if diagnosis.delay_s is None else diagnosis.delay_s
+            until = now + min(delay_s, LONGEST_THROTTLE_S)
+            return replace(ended, cooldown_until=later(belief.cooldown_until, until), probe_until=None)
+        case Posture.BROKEN | Posture.INDETERMINATE:
+            errors = belief.errors + 1
+            opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
+            in_vain = belief.waking is not None and belief.waking.by == attempt
+            return replace(opened, waking=None) if in_vain else opened
+        case Posture.CLIENT | Posture.UNFIT:
+            return replace(ended, probe_until=None)
+
+
+def after_cold(belief: Belief, backend: Backend, *, attempt: str, asked_at: float, now: float) -> Belief:
+    """Learn that it is not up: where nobody has, this request has woken it. One that is full since is up."""
+    if not backend.cold.scales_to_zero:
+        return belief
+    if belief.warm_until is not None and belief.warm_until - backend.cold.tail_s >= asked_at:
+        return belief
+    cold = replace(belief, warm_until=None, failed_wake=None)
+    if belief.waking and belief.waking.under_way(now):
+        return replace(cold, waking=replace(belief.waking, cold_at=now))
+    if belief.must_hold(backend):
+        return cold
+    return replace(
+        cold, waking=Wake(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
+    )
+
+
+def after_opening(belief: Belief, backend: Backend, *, asked_at: float, opened_at: float) -> Belief:
+    """Learn that a request was let in: it is up, and its start, where one was under way, took so long."""
+    warm_until = later(belief.warm_until, opened_at + backend.cold.tail_s)
+    up = replace(belief, warm_until=warm_until, waking=None, failed_wake=None)
+    took_s = start_seen(belief, asked_at=asked_at, opened_at=opened_at)
+    if belief.waking is None or took_s is None:
+        return up
+    lost = belief.lost_wakes if belief.waking.held_until else 0
+    return replace(after_cold_start(up, took_s, backend), lost_wakes=lost)
+
+
+def start_seen(belief: Belief, *, asked_at: float, opened_at: float) -> float | None:
+    """Return how long the start took that a request tells which was let in now; None where none was under way."""
+    if belief.waking is None or belief.is_warm(opened_at):
+        return None
+    return start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
+
+
+def after_wake(belief: Belief, backend: Backend, *, by: str, now: float) -> Belief | None:
+    """Let `by` wake it; None where it is up or somebody else's wake is under way. A repeated wake is the same one."""
+    if belief.is_warm(now):
+        return None
+    if belief.waking and belief.waking.under_way(now):
+        return belief if belief.waking.by == by else None
+    until = now + backend.cold.wake_hold_s + lease_s(belief.cold_p99_s)
+    lost = belief.lost_wakes + (belief.waking is not None)
+    held_until = now + SILENCE_S if belief.must_hold(backend) else None
+    woken = Wake(by=by, since=now, cold_at=now, until=until, held_until=held_until)
+    return replace(belief, waking=woken, lost_wakes=lost)
+
+
+def after_sending(belief: Belief, *, by: str, now: float) -> Belief:
+    """Learn that a wake is sent only now, as its proof took long: the start begins with it."""
+    waking = belief.waking
+    if waking is None or waking.by != by:
+        return belief
+    return replace(belief, waking=replace(waking, since=now, cold_at=now, until=waking.until + now - waking.since))
+
+
+def after_hold(belief: Belief, *, by: str, now: float, held_until: float | None) -> Belief:
+    """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
+    if belief.waking is None or belief.waking.by != by:
+        return belief
+    return replace(belief, waking=replace(belief.waking, cold_at=now, held_until=held_until), failed_wake=None)
+
+
+def after_failed_wake(belief: Belief, diagnosis: Diagnosis, *, by: str, now: float) -> Belief:
+    """Learn that a wake was refused, or could not be sent: nothing starts. Somebody else's, meanwhile, goes on."""
+    if belief.waking is None or belief.waking.by != by:
+        return belief
+    tries = 1 + (belief.failed_wake.tries if belief.failed_wake else 0)
+    policy = WAKES[diagnosis.posture]
+    pause_s = min(wait_of(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
+    failed = FailedWake(
+        at=now, again_at=now + pause_s, tries=tries, final=tries >= policy.tries, reason=diagnosis.reason
+    )
+    return replace(belief, waking=None, failed_wake=failed)
+
+
+def after_ticket(belief: Belief, response: str, *, admitted_at: float, until: float, now: float) -> Belief:
+    """Keep a turn's place among those that wait for room."""
+    kept = {name: ticket for name, ticket in belief.tickets.items() if ticket[1] > now}
+    return replace(belief, tickets={**kept, response: (admitted_at, until)})
+
+
+def after_probe(belief: Belief, *, by: str, now: float) -> Belief | None:
+    """Let `by` try whether the trouble is over; None where somebody else is at it."""
+    if belief.probed(now) and belief.probe_by != by:
+        return None
+    return replace(belief, probe_by=by, probe_until=now + PROBE_S)
+
+
+def after_cold_start(belief: Belief, cold_s: float, backend: Backend) -> Belief:
+    """Add a measured cold start to the remembered ones, whose quantiles are then believed."""
+    samples = (*belief.cold_samples, max(0.0, cold_s))[-COLD_SAMPLES:]
+    ordered = sorted(samples)
+    longest = ordered[-1] if len(ordered) >= ENOUGH_COLD_SAMPLES else max(ordered[-1], backend.cold.p99_s)
+    return replace(belief, cold_samples=samples, cold_p50_s=ordered[(len(ordered) - 1) // 2], cold_p99_s=longest)
+
+
+def learned_speed(believed: float, tokens: int, seconds: float, *, least: int) -> float:
+    """Move a believed speed, in tokens a second, towards a measured one."""
+    if tokens < least or seconds <= 0:
+        return believed
+    measured = min(max(tokens / seconds, believed / LEAP), believed * LEAP)
+    return believed + LEARNING * (measured - believed)
+
+
+def learned_service(believed: float | None, seconds: float) -> float:
+    return round(seconds if believed is None else believed + LEARNING * (seconds - believed), 3)
+
+
+def circuit_until(errors: int, now: float) -> float | None:
+    if errors < CIRCUIT_ERRORS:
+        return None
+    doublings = min(errors - CIRCUIT_ERRORS, 10)
+    return now + min(CIRCUIT_S * 2**doublings, LONGEST_CIRCUIT_S)
+
+
+def later(known: float | None, found: float) -> float:
+    return found if known is None else max(known, found)
+
+
+def without(in_flight: Mapping[str, float], attempt: str) -> Mapping[str, float]:
+    return {name: until for name, until in in_flight.items() if name != attempt}

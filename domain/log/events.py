@@ -1,0 +1,245 @@
+"""What happened in a turn, in which order, and who may write next?
+
+A log is a chain of slots. Slot k is created once and holds a run of events, numbered on from the slot before; a slot
+without events is a fence, by which a writer takes over. Events match the stream's events one to one, so that a number
+means the same to every reader in every release.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from domain.content.items import ItemKind, ItemStatus
+
+
+class EventKind(StrEnum):
+    CREATED = "created"
+    QUEUED = "queued"
+    STARTED = "started"
+    ITEM_ADDED = "item_added"
+    PART_ADDED = "part_added"
+    TEXT = "text"
+    TEXT_DONE = "text_done"
+    PART_DONE = "part_done"
+    ARGUMENTS = "arguments"
+    ARGUMENTS_DONE = "arguments_done"
+    ITEM_DONE = "item_done"
+    ENDED = "ended"
+
+
+class Status(StrEnum):
+    """A response's life; the last four are terminal."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (Status.QUEUED, Status.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the backend counted them."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def to_document(self) -> dict[str, int]:
+        return {
+            "input": self.input_tokens,
+            "cached": self.cached_tokens,
+            "output": self.output_tokens,
+            "reasoning": self.reasoning_tokens,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, int]) -> Self:
+        return cls(
+            input_tokens=body["input"],
+            cached_tokens=body["cached"],
+            output_tokens=body["output"],
+            reasoning_tokens=body["reasoning"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a turn ended. `code` is an error's code (failed) or the reason why it is incomplete; else empty.
+
+    `at` is in seconds since the epoch; `notes` are shown in the response's metadata.
+    """
+
+    status: Status
+    at: float
+    code: str = ""
+    message: str = ""
+    usage: Usage | None = None
+    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def to_document(self) -> dict[str, Any]:
+        usage = self.usage.to_document() if self.usage else None
+        body = {"status": self.status.value, "at": self.at, "code": self.code, "message": self.message, "usage": usage}
+        return body | ({"notes": dict(self.notes)} if self.notes else {})
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            status=Status(body["status"]),
+            at=body["at"],
+            code=body["code"],
+            message=body["message"],
+            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            notes=body.get("notes", {}),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What an item is, said when it opens."""
+
+    id: str
+    kind: ItemKind = ItemKind.MESSAGE
+    name: str = ""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event: `output` is the item's index, `text` a delta, `head` opens an item, `status` closes it."""
+
+    kind: EventKind
+    output: int = 0
+    text: str = ""
+    head: Head | None = None
+    status: ItemStatus | None = None
+    ending: Ending | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"e": self.kind.value}
+        if self.output:
+            body["i"] = self.output
+        if self.text:
+            body["t"] = self.text
+        if self.head:
+            body["h"] = [self.head.id, self.head.kind.value, self.head.name, self.head.call_id]
+        if self.status:
+            body["s"] = self.status.value
+        if self.ending:
+            body["end"] = self.ending.to_document()
+        return body
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            kind=EventKind(body["e"]),
+            output=body.get("i", 0),
+            text=body.get("t", ""),
+            head=head_from_document(body["h"]) if "h" in body else None,
+            status=ItemStatus(body["s"]) if "s" in body else None,
+            ending=Ending.from_document(body["end"]) if "end" in body else None,
+        )
+
+
+def head_from_document(fields: list[str]) -> Head:
+    return Head(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an attempt came to, written into its last slot so that a repeat of its activity finds it.
+
+    `result` is one of `wire.InferredWire`'s results; the rest is as there. `usage` is the whole turn's, `counted` what
+    the run took that came to it.
+    """
+
+    attempt: int
+    result: str
+    code: str = ""
+    message: str = ""
+    delay_s: float = 0.0
+    usage: Usage | None = None
+    posture: str = ""
+    counted: Usage | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        usage = self.usage.to_document() if self.usage else None
+        return {
+            "counted": self.counted.to_document() if self.counted else None,
+            "posture": self.posture,
+            "attempt": self.attempt,
+            "result": self.result,
+            "code": self.code,
+            "message": self.message,
+            "delay_s": self.delay_s,
+            "usage": usage,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            attempt=body["attempt"],
+            result=body["result"],
+            code=body["code"],
+            message=body["message"],
+            delay_s=body["delay_s"],
+            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            posture=body.get("posture", ""),
+            counted=Usage.from_document(body["counted"]) if body.get("counted") else None,
+        )
+
+
+EMPTIED_BY: Final = "deleted"
+"""The writer of the slots that stand in for those of a deleted response: taken, and without what they held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A run of events by one writer; `first` is the sequence number of the first event, `at` seconds since the epoch.
+
+    `pieces` counts the backend's chunks that its text is of, about one token each.
+    """
+
+    number: int
+    writer: str
+    first: int
+    at: float
+    events: tuple[Event, ...] = ()
+    pieces: int = 0
+    outcome: Outcome | None = None
+
+    @property
+    def next_sequence(self) -> int:
+        return self.first + len(self.events)
+
+    def to_document(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "kind": "slot",
+            "v": 1,
+            "n": self.number,
+            "writer": self.writer,
+            "first": self.first,
+            "at": self.at,
+            "pieces": self.pieces,
+            "events": [event.to_document() for event in self.events],
+        }
+        return body | ({"outcome": self.outcome.to_document()} if self.outcome else {})
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            number=body["n"],
+            writer=body["writer"],
+            first=body["first"],
+            at=body["at"],
+            pieces=body["pieces"],
+            events=tuple(Event.from_document(event) for event in body["events"]),
+            outcome=Outcome.from_document(body["outcome"]) if "outcome" in body else None,
+        )

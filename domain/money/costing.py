@@ -1,0 +1,107 @@
+"""What did it cost?
+
+Every amount is exact before it is rounded, once, half to even, to whole nano-dollars. Times are seconds; they count to
+the microsecond, so that 0.1 s is one step of 100 ms, not two.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from typing import Final
+
+from domain.money.prices import Price, TimePrice, TokenPrice
+
+NANO: Final = Decimal("1e-9")
+HALF_EVEN: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
+PER_MILLION: Final = Decimal("1e-6")
+MICROSECONDS: Final = 1_000_000
+
+
+class Line(StrEnum):
+    """What a part of a turn's bill is for: `held` is what an attempt holds that has not ended, or whose end is lost."""
+
+    GPU = "gpu"
+    COLD = "cold"
+    TAIL = "tail"
+    TOKENS = "tokens"
+    HELD = "held"
+    STORE = "store"
+    FUNCTIONS = "functions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an attempt took of its backend. Cached tokens are a part of the input tokens."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    busy_s: float = 0.0
+
+
+def attempt_cost(price: Price, work: Work) -> Decimal:
+    """Return what one attempt costs by itself: its tokens or its busy time. Start and tail are the session's."""
+    if isinstance(price, TokenPrice):
+        cached = min(max(0, work.cached_tokens), work.input_tokens)
+        return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)
+    return time_cost(price, work.busy_s)
+
+
+def line_of(price: Price) -> Line:
+    """Return what an attempt by itself is charged for."""
+    return Line.TOKENS if isinstance(price, TokenPrice) else Line.GPU
+
+
+def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:
+    """Return what so many tokens cost: fresh and cached input, and output."""
+    dollars = price.input * fresh + price.output * output
+    return rounded((dollars + price.cached_input * cached if cached else dollars) * PER_MILLION)
+
+
+def time_cost(price: TimePrice, seconds: float) -> Decimal:
+    """Return rate x time, the time rounded up to whole steps of the price's granularity."""
+    return rate_cost(price.amount, per_s=price.per_s, granularity_ms=price.granularity_ms, seconds=seconds)
+
+
+def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: float) -> Decimal:
+    step = granularity_ms * 1000
+    steps = -(-microseconds(seconds) // step)
+    return rounded(amount * (steps * step) / (per_s * MICROSECONDS))
+
+
+def session_cost(price: TimePrice, *, cold_s: float, busy: Iterable[tuple[float, float]]) -> Decimal:
+    """Return what a machine's life costs, from its wake to the end of its last tail.
+
+    Rate x (cold + union of the busy spans, each with its tail). Where spans overlap or touch, that is cold + union of
+    busy + one tail; idle time between two requests of one session is billed too, as the machine lives through it. So a
+    session costs what its first request costs and the marginal costs of the others.
+    """
+    cold = cold_s if price.bills_cold else 0.0
+    alive = union_s((start, end + price.tail_s) for start, end in busy)
+    return time_cost(price, max(cold + alive, price.minimum_s))
+
+
+def marginal_cost(price: TimePrice, *, end: float, expiry: float) -> Decimal:
+    """Return what one more request on a warm machine costs: rate x max(0, end + tail - expiry).
+
+    `end` is when the request ends, `expiry` when the machine would have gone without it.
+    """
+    return time_cost(price, max(0.0, end + price.tail_s - expiry))
+
+
+def union_s(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the seconds that at least one span covers. A span that ends before it starts covers none."""
+    covered, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered
+
+
+def rounded(dollars: Decimal) -> Decimal:
+    return HALF_EVEN.quantize(dollars, NANO)
+
+
+def microseconds(seconds: float) -> int:
+    return max(0, round(seconds * MICROSECONDS))

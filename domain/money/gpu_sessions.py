@@ -1,0 +1,237 @@
+"""What does the life of a GPU cost, and who pays for which part of it?
+
+A session lasts from the request that woke the machine to the end of its last tail. Each instant of it is paid in equal
+parts by those whose requests run in it; where none runs, by those in whose tail it lies. A wake has no request: it
+pays from the start to the end of the tail behind it, where nobody runs. Times are seconds since the epoch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
+
+from domain.money.costing import MICROSECONDS, Line, microseconds, time_cost
+from domain.money.ledger_records import nanos
+from domain.money.prices import TimePrice
+
+RECENT: Final = 50
+"""So many of the last ends are remembered, to say who shares a tail."""
+
+NOBODY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+type Nanos = Mapping[Line, int]
+"""Nano-dollars for the lines gpu, cold and tail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """`cold_s` is how long a start is expected to take until `ready_at` is seen; `ends` is when a request last ended.
+
+    `running` names the records of attempts under way, with their tenants; `recent` are the last ends. `members` counts
+    all who take part. `waker` is the record of a wake that began it, if one did.
+    """
+
+    id: str
+    backend: str
+    price: str
+    started: float
+    cold_s: float
+    ends: float
+    ready_at: float | None = None
+    running: Mapping[str, str] = NOBODY
+    recent: tuple[float, ...] = ()
+    members: int = 0
+    waker: str = ""
+
+    @property
+    def ready(self) -> float:
+        return self.started + self.cold_s if self.ready_at is None else self.ready_at
+
+    def expiry(self, tail_s: float) -> float:
+        """Return when the machine goes if nothing more comes."""
+        return max(self.ends, self.ready) + tail_s
+
+    def over(self, tail_s: float, now: float) -> bool:
+        return not self.running and now >= self.expiry(tail_s)
+
+    def seen_ready(self, at: float) -> "Session":
+        """Return it with the earliest time at which it was seen to let a request in."""
+        return replace(self, ready_at=at if self.ready_at is None else min(self.ready_at, at))
+
+    def touched(self, at: float) -> "Session":
+        """Return it with a request that was let in and ended at once."""
+        return replace(self.seen_ready(at), ends=max(self.ends, at))
+
+    def entered(self, record: str, tenant: str, *, again: bool) -> "Session":
+        running = {**self.running, record: tenant}
+        return replace(self, running=running, members=self.members + (not again))
+
+    def left(self, record: str, ended: float) -> "Session":
+        gone = self.without(record)
+        return replace(gone, ends=max(self.ends, ended), recent=(*self.recent, ended)[-RECENT:])
+
+    def without(self, record: str) -> "Session":
+        return replace(self, running={name: tenant for name, tenant in self.running.items() if name != record})
+
+    def to_document(self, status: str) -> dict[str, Any]:
+        shape = asdict(replace(self, running=dict(self.running), recent=()))
+        return {"kind": "session", "v": 1, "status": status, "at": self.started, **shape, "recent": list(self.recent)}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        fields: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__}
+        fields["recent"] = tuple(body["recent"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What one attempt, or a wake, took of a session. `record` is the id of its record in its tenant's ledger.
+
+    `run` counts the runs of the attempt; `held` is what it was charged when it left, until the session is closed.
+    """
+
+    record: str
+    tenant: str
+    subject: str
+    response: str
+    began: float
+    ended: float | None = None
+    run: int = 1
+    wake: bool = False
+    held: Nanos = field(default_factory=dict[Line, int])
+
+    def to_document(self) -> dict[str, Any]:
+        return {"kind": "span", "v": 1, **asdict(self), "held": {str(line): part for line, part in self.held.items()}}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        fields: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__}
+        fields["held"] = {Line(line): part for line, part in body["held"].items()}
+        return cls(**fields)
+
+
+class Claim(NamedTuple):
+    """When a member pays, in microseconds since the start: while it runs, then while it is in its tail."""
+
+    runs: tuple[int, int]
+    rests: tuple[int, int]
+
+
+class Paid(NamedTuple):
+    """What one member of a cumulated kind has paid until a time, were it there from the beginning."""
+
+    running: Fraction
+    resting: Fraction
+    nobody: Fraction
+
+
+def claim_of(session: Session, span: Span, tail_s: float) -> Claim:
+    """Return when a member pays."""
+    ready, tail = since(session, session.ready), microseconds(tail_s)
+    if span.wake or span.ended is None:
+        return Claim((0, 0), (0, ready + tail))
+    ended = since(session, span.ended)
+    began = min(since(session, span.began), ended)
+    return Claim((began, ended), (ended, max(ended, ready) + tail))
+
+
+def total(session: Session, price: TimePrice) -> int:
+    """Return what a session cost that is over, in nano-dollars."""
+    unpaid = 0 if price.bills_cold else since(session, session.ready)
+    alive_s = max(0, since(session, session.expiry(price.tail_s)) - unpaid) / MICROSECONDS
+    return nanos(time_cost(price, max(alive_s, price.minimum_s)))
+
+
+def shares(session: Session, spans: Sequence[Span], price: TimePrice) -> Mapping[str, Nanos]:
+    """Return what each member pays of a session that is over: exactly its cost, by largest remainder.
+
+    What lies in nobody's claim is the first member's. Steps of the price and its minimum go by the parts of the rest.
+    """
+    if not spans:
+        return {}
+    paid = cumulated(session, spans, price)
+    first = min(spans, key=lambda span: (not span.wake, span.began, span.record)).record
+    weights = {
+        (span.record, line): part
+        for span in spans
+        for line, part in parts_of(session, span, price, paid, first=span.record == first).items()
+    }
+    amounts = allotted(total(session, price), weights)
+    return {span.record: {line: amounts[span.record, line] for line in LINES} for span in spans}
+
+
+LINES: Final = (Line.GPU, Line.COLD, Line.TAIL)
+
+
+def parts_of(
+    session: Session, span: Span, price: TimePrice, paid: Mapping[int, Paid], *, first: bool
+) -> Mapping[Line, Fraction]:
+    """Return the microseconds that a member pays for, by their lines."""
+    claim, ready = claim_of(session, span, price.tail_s), since(session, session.ready)
+    runs, rests = [split_at(interval, ready) for interval in claim]
+    cold = between(paid, runs[0]).running + between(paid, rests[0]).resting
+    tail = between(paid, rests[1]).resting
+    if first:
+        whole = split_at((0, since(session, session.expiry(price.tail_s))), ready)
+        cold, tail = cold + between(paid, whole[0]).nobody, tail + between(paid, whole[1]).nobody
+    gpu = between(paid, runs[1]).running
+    return {Line.GPU: gpu, Line.COLD: cold if price.bills_cold else Fraction(0), Line.TAIL: tail}
+
+
+def cumulated(session: Session, spans: Sequence[Span], price: TimePrice) -> Mapping[int, Paid]:
+    """Return at each time at which something changes what a member has paid since the start."""
+    claims = [claim_of(session, span, price.tail_s) for span in spans]
+    edges = [since(session, at) for at in (session.started, session.ready, session.expiry(price.tail_s))]
+    times = sorted({*edges, *(at for claim in claims for interval in claim for at in interval)})
+    changes = {at: [0, 0] for at in times}
+    for claim in claims:
+        for kind, (begin, end) in enumerate(claim):
+            changes[begin][kind] += 1
+            changes[end][kind] -= 1
+    paid, count = {times[0]: Paid(Fraction(0), Fraction(0), Fraction(0))}, [0, 0]
+    for begin, end in pairwise(times):
+        count = [there + change for there, change in zip(count, changes[begin], strict=True)]
+        paid[end] = after(paid[begin], end - begin, running=count[0], resting=count[1])
+    return paid
+
+
+def after(paid: Paid, length: int, *, running: int, resting: int) -> Paid:
+    if running:
+        return paid._replace(running=paid.running + Fraction(length, running))
+    if resting:
+        return paid._replace(resting=paid.resting + Fraction(length, resting))
+    return paid._replace(nobody=paid.nobody + length)
+
+
+def between(paid: Mapping[int, Paid], interval: tuple[int, int]) -> Paid:
+    begin, end = (paid[at] for at in interval)
+    return Paid(*(late - early for early, late in zip(begin, end, strict=True)))
+
+
+def split_at(interval: tuple[int, int], at: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the parts of an interval before and behind a time, or the nearest to it."""
+    begin, end = interval
+    middle = min(max(begin, at), end)
+    return (begin, middle), (middle, end)
+
+
+def allotted[K](amount: int, weights: Mapping[K, Fraction]) -> Mapping[K, int]:
+    """Divide a whole amount by weights so that the parts are whole and add up: the largest remainders get the rest."""
+    whole = sum(weights.values(), Fraction(0))
+    names = list(weights)
+    if not whole:
+        return {name: amount if name == names[0] else 0 for name in names}
+    exact = {name: amount * weight / whole for name, weight in weights.items()}
+    parts = {name: int(part) for name, part in exact.items()}
+    left = amount - sum(parts.values())
+    for name in sorted(names, key=lambda name: parts[name] - exact[name])[:left]:
+        parts[name] += 1
+    return parts
+
+
+def since(session: Session, at: float) -> int:
+    """Return the microseconds from a session's start to a time, 0 where that is before it."""
+    return microseconds(at - session.started)

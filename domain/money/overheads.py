@@ -1,0 +1,89 @@
+"""What do the store and the functions that work on a turn cost?
+
+Activities are measured one by one. The orchestrator runs once more behind each of them, for a moment that nobody
+measures: the shortest time that is billed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final, Self
+
+from domain.money.costing import PER_MILLION, rounded
+from domain.money.prices import Origin
+
+LEAST_EXECUTION_S: Final = 1.0
+"""The shortest execution that Azure Functions bills in the Flex Consumption plan."""
+
+NOTHING: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What steps have taken: request units of the store, and billed seconds and executions of functions."""
+
+    units: float = 0.0
+    seconds: float = 0.0
+    executions: int = 0
+
+    def and_step(self, units: float, seconds: float) -> "Spent":
+        """Return it with one step more, and the run of the orchestrator that follows on it."""
+        return Spent(
+            units=round(self.units + units, 2),
+            seconds=round(self.seconds + max(seconds, LEAST_EXECUTION_S) + LEAST_EXECUTION_S, 3),
+            executions=self.executions + 2,
+        )
+
+    @classmethod
+    def from_wire(cls, given: Mapping[str, Any] | None) -> Self:
+        return cls(**given) if given else cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePrice:
+    """Dollars for a million request units."""
+
+    origin: Origin
+    million_units: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionsPrice:
+    """Dollars for a second of one GB and for a million executions, on instances of so much memory."""
+
+    origin: Origin
+    gb_second: Decimal
+    million_executions: Decimal
+    memory_gb: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overhead:
+    """Dollars beside what the backends cost."""
+
+    store: Decimal = NOTHING
+    functions: Decimal = NOTHING
+
+    def plus(self, other: "Overhead") -> "Overhead":
+        return Overhead(store=self.store + other.store, functions=self.functions + other.functions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverheadPrices:
+    """What has no price costs nothing."""
+
+    store: StorePrice | None = field(default=None)
+    functions: FunctionsPrice | None = field(default=None)
+
+    def cost(self, spent: Spent) -> Overhead:
+        return Overhead(store=self.store_cost(spent), functions=self.functions_cost(spent))
+
+    def store_cost(self, spent: Spent) -> Decimal:
+        return rounded(self.store.million_units * Decimal(str(spent.units)) * PER_MILLION) if self.store else NOTHING
+
+    def functions_cost(self, spent: Spent) -> Decimal:
+        price = self.functions
+        if price is None:
+            return NOTHING
+        gb_seconds = price.memory_gb * Decimal(str(spent.seconds))
+        return rounded(price.gb_second * gb_seconds + price.million_executions * spent.executions * PER_MILLION)

@@ -1,0 +1,224 @@
+"""Why can't that backend take this turn?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from domain.fleet.token_estimates import fits, memory_gb, usable_gb
+from domain.routing.estimates import Demand, Estimate, Option, State
+
+LATE: Final = "deadline"
+"""The code of what takes too long."""
+
+UNWOKEN: Final = "wake"
+"""The code of what sleeps and could not be woken."""
+
+LOOK_AGAIN_S: Final = 2.0
+"""How long a turn waits for what another one finds out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The one reason why a backend is out. `code` names the filter; `retry_in_s` tells when it may be in again."""
+
+    backend: str
+    code: str
+    reason: str
+    retry_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the caller's words came to: the model and the backend that were pinned, the least quality tier."""
+
+    model: str | None
+    backend: str | None
+    tier: int
+
+
+def by_pin(option: Option, wish: Wish) -> str | None:
+    if wish.model not in {None, option.model.name}:
+        return f"the caller asks for {wish.model}, it serves {option.model.name}"
+    if wish.backend not in {None, option.backend.name}:
+        return f"the caller asks for the backend {wish.backend}"
+    return None
+
+
+def by_tier(option: Option, wish: Wish) -> str | None:
+    if option.model.tier < wish.tier:
+        return f"needs quality tier {wish.tier}, {option.model.name} is of tier {option.model.tier}"
+    return None
+
+
+def by_exclusion(option: Option, demand: Demand) -> str | None:
+    why = demand.excluded.get(option.backend.name)
+    return None if why is None else f"left out of this turn: {why}"
+
+
+def by_capability(option: Option, demand: Demand) -> str | None:
+    missing = demand.needs - option.model.abilities
+    return f"needs {', '.join(sorted(missing))}, which {option.model.name} can't do" if missing else None
+
+
+def by_residency(option: Option, demand: Demand) -> str | None:
+    if not demand.residencies or option.backend.residency in demand.residencies:
+        return None
+    allowed = " or ".join(sorted(demand.residencies))
+    return f"data must stay in {allowed}, it is in {option.backend.residency or 'no known place'}"
+
+
+def by_payload(option: Option, demand: Demand) -> str | None:
+    limit = option.backend.limits.request_bytes
+    if limit is None or demand.request_bytes <= limit:
+        return None
+    return f"the request has {demand.request_bytes:,} bytes, it takes {limit:,}"
+
+
+def by_window(option: Option, demand: Demand) -> str | None:
+    if demand.window_tokens <= option.window:
+        return None
+    return f"needs {demand.window_tokens:,} tokens, its window is {option.window:,}"
+
+
+def by_output(option: Option, demand: Demand) -> str | None:
+    limit = option.backend.limits.max_output_tokens
+    if demand.output_tokens <= limit:
+        return None
+    return f"the answer may have {demand.output_tokens:,} tokens, it writes {limit:,} at most"
+
+
+def by_memory(option: Option, demand: Demand) -> str | None:
+    limits = option.backend.limits
+    if fits(option.model, limits, demand.window_tokens):
+        return None
+    need = memory_gb(option.model, demand.window_tokens, value_bytes=limits.kv_value_bytes) or 0.0
+    return f"needs {need:.1f} GB of GPU memory, {usable_gb(limits) or 0.0:.1f} GB are usable"
+
+
+def by_circuit(option: Option) -> float | None:
+    return left(option.belief.circuit_open_until, option.now)
+
+
+def by_probe(option: Option) -> float | None:
+    return LOOK_AGAIN_S if option.belief.probed(option.now) else None
+
+
+def by_cooldown(option: Option) -> float | None:
+    return left(option.belief.cooldown_until, option.now)
+
+
+def by_wake(option: Option, demand: Demand) -> Refusal | None:
+    """Refuse what sleeps on, as its last wake failed: for a while, or for good where that is the turn's answer."""
+    failed = option.belief.failed_wake
+    if failed is None or option.state is not State.COLD or not failed.stands(option.now):
+        return None
+    again_s = None if failed.ends(demand.admitted_at) else round(failed.again_at - option.now, 3)
+    reason = f"it sleeps and could not be woken: {failed.reason}"
+    return Refusal(backend=option.backend.name, code=UNWOKEN, reason=reason, retry_in_s=again_s)
+
+
+def by_time(found: Estimate, demand: Demand) -> str | None:
+    if demand.deadline_s is None or found.seconds <= demand.deadline_s:
+        return None
+    return f"needs about {found.seconds:,.1f} s, {max(0.0, demand.deadline_s):,.1f} s are left"
+
+
+def by_budget(found: Estimate, demand: Demand) -> str | None:
+    if demand.budget is None or found.worst_cost <= demand.budget:
+        return None
+    return f"may cost up to ${found.worst_cost:.6f}, ${demand.budget:.6f} are left"
+
+
+def by_room(found: Estimate, demand: Demand) -> str | None:
+    if found.output_tokens > 0 or demand.output_tokens <= 0:
+        return None
+    return "can't continue a long answer and has no time to write one in a single attempt"
+
+
+WISHES: Final[tuple[tuple[str, Callable[[Option, Wish], str | None]], ...]] = (("pin", by_pin), ("tier", by_tier))
+
+DEMANDS: Final[tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]] = (
+    ("excluded", by_exclusion),
+    ("capability", by_capability),
+    ("residency", by_residency),
+    ("payload", by_payload),
+    ("window", by_window),
+    ("output", by_output),
+    ("memory", by_memory),
+)
+
+PAUSES: Final[tuple[tuple[str, str, Callable[[Option], float | None]], ...]] = (
+    ("circuit", "it failed {errors} times in a row; left alone for {left:.1f} s more", by_circuit),
+    ("probe", "it failed {errors} times in a row and is being tried", by_probe),
+    ("cooldown", "it asked not to be called for {left:.1f} s more", by_cooldown),
+)
+
+ESTIMATES: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
+    ("room", by_room),
+    (LATE, by_time),
+    ("budget", by_budget),
+)
+
+
+class Filters(NamedTuple):
+    """What a turn asks for, and the checks that it may fail by: one that it asks nothing of fails nobody."""
+
+    wish: Wish
+    demand: Demand
+    wishes: tuple[tuple[str, Callable[[Option, Wish], str | None]], ...]
+    demands: tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]
+    estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
+
+
+def filters_for(demand: Demand, wish: Wish) -> Filters:
+    asked: Mapping[str, object] = {
+        "pin": wish.model or wish.backend,
+        "tier": wish.tier > 1,
+        "excluded": demand.excluded,
+        "capability": demand.needs,
+        "residency": demand.residencies,
+        "payload": demand.request_bytes,
+        LATE: demand.deadline_s is not None,
+        "budget": demand.budget is not None,
+    }
+    return Filters(
+        wish=wish,
+        demand=demand,
+        wishes=tuple(row for row in WISHES if asked.get(row[0], True)),
+        demands=tuple(row for row in DEMANDS if asked.get(row[0], True)),
+        estimates=tuple(row for row in ESTIMATES if asked.get(row[0], True)),
+    )
+
+
+def refusal_before(option: Option, filters: Filters) -> Refusal | None:
+    """Return the first reason that is known without an estimate."""
+    for code, check_wish in filters.wishes:
+        if reason := check_wish(option, filters.wish):
+            return Refusal(backend=option.backend.name, code=code, reason=reason)
+    for code, check_demand in filters.demands:
+        if reason := check_demand(option, filters.demand):
+            return Refusal(backend=option.backend.name, code=code, reason=reason)
+    return pause_of(option, filters.demand) if option.belief.in_trouble else None
+
+
+def pause_of(option: Option, demand: Demand) -> Refusal | None:
+    """Return why a backend that could take the turn is left alone for now."""
+    if refusal := by_wake(option, demand):
+        return refusal
+    for code, text, pause in PAUSES:
+        if left_s := pause(option):
+            reason = text.format(errors=option.belief.errors, left=left_s)
+            return Refusal(backend=option.backend.name, code=code, reason=reason, retry_in_s=round(left_s, 3))
+    return None
+
+
+def refusal_after(option: Option, found: Estimate, filters: Filters) -> Refusal | None:
+    """Return the first reason that the estimate gives."""
+    for code, check in filters.estimates:
+        if reason := check(found, filters.demand):
+            return Refusal(backend=option.backend.name, code=code, reason=reason)
+    return None
+
+
+def left(until: float | None, now: float) -> float | None:
+    return None if until is None or until <= now else until - now

@@ -1,0 +1,105 @@
+"""How is a route kept and shown? As JSON: amounts are decimal strings of dollars, named `…_usd`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+from domain.routing.estimates import Estimate, State
+from domain.routing.filters import Refusal
+from domain.routing.rent_or_buy import Verdict
+from domain.routing.router import Candidate, Problem, Route
+
+
+def route_to_document(decision: Route) -> dict[str, Any]:
+    return {
+        "backend": decision.backend,
+        "reason": decision.reason,
+        "problem": decision.problem,
+        "candidates": [candidate_to_document(each) for each in decision.candidates],
+        "refused": [asdict(each) for each in decision.refused],
+        "retry_in_s": decision.retry_in_s,
+        "wakes": decision.wakes,
+        "why_wake": decision.why_wake,
+        "sleepers": list(decision.sleepers),
+        "rent_usd": None if decision.rent is None else f"{decision.rent:f}",
+    }
+
+
+def candidate_to_document(each: Candidate) -> dict[str, Any]:
+    return {
+        "backend": each.backend,
+        "cost_usd": f"{each.cost:f}",
+        "seconds": round(each.seconds, 3),
+        "score_usd": f"{each.score:f}",
+        "terms_usd": {name: f"{amount:f}" for name, amount in each.terms.items()},
+        "worst_cost_usd": f"{each.worst_cost:f}",
+        "worst_s": round(each.worst_s, 3),
+        "output_tokens": each.output_tokens,
+        "reason": each.reason,
+        "why_cost": each.found.why_cost,
+        "state": each.state.value,
+        "rest_s": round(each.rest_s, 3),
+        "busy_s": round(each.busy_s, 3),
+        "late_s": round(each.late_s, 3),
+        "last": each.why_last,
+        "session": None if each.session is None else verdict_to_document(each.session),
+    }
+
+
+def verdict_to_document(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "pays": verdict.pays,
+        "reason": verdict.reason,
+        "price_usd": f"{verdict.price:f}",
+        "spent_usd": f"{verdict.spent:f}",
+        "scheduled_usd": None if verdict.scheduled is None else f"{verdict.scheduled:f}",
+        "window_s": verdict.window_s,
+    }
+
+
+def route_from_document(body: Mapping[str, Any]) -> Route:
+    return Route(
+        backend=body["backend"],
+        reason=body["reason"],
+        problem=None if body["problem"] is None else Problem(body["problem"]),
+        candidates=tuple(candidate_from_document(each) for each in body["candidates"]),
+        refused=tuple(Refusal(**each) for each in body["refused"]),
+        retry_in_s=body["retry_in_s"],
+        wakes=body.get("wakes"),
+        why_wake=body.get("why_wake", ""),
+        sleepers=tuple(body.get("sleepers", ())),
+        rent=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
+    )
+
+
+def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
+    found = Estimate(
+        seconds=body["seconds"],
+        busy_s=body.get("busy_s", 0.0),
+        late_s=body.get("late_s", 0.0),
+        worst_s=body["worst_s"],
+        cost=Decimal(body["cost_usd"]),
+        worst_cost=Decimal(body["worst_cost_usd"]),
+        output_tokens=body["output_tokens"],
+        why_cost=body.get("why_cost", ""),
+    )
+    return Candidate(
+        backend=body["backend"],
+        found=found,
+        terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
+        score=Decimal(body["score_usd"]),
+        state=State(body.get("state", State.UP)),
+        rest_s=body.get("rest_s", 0.0),
+        session=verdict_from_document(body["session"]) if body.get("session") else None,
+    )
+
+
+def verdict_from_document(body: Mapping[str, Any]) -> Verdict:
+    return Verdict(
+        price=Decimal(body["price_usd"]),
+        spent=Decimal(body["spent_usd"]),
+        scheduled=None if body["scheduled_usd"] is None else Decimal(body["scheduled_usd"]),
+        window_s=body["window_s"],
+        pays=body["pays"],
+    )

@@ -1,0 +1,277 @@
+"""Is the file of the fleet read as its schema says, and is every mistake in it named?"""
+
+import dataclasses
+
+import pytest
+
+from domain.config.fleet_toml import fleet_from_toml
+from domain.config.prices_toml import prices_from_toml
+from domain.errors import ConfigurationError
+from domain.fleet.catalog import (
+    Adapter,
+    Auth,
+    AuthKind,
+    Capability,
+    Cold,
+    Continuation,
+    Limits,
+    Model,
+    Speed,
+    Unconfigured,
+)
+from domain.fleet.failure_classes import FailureKind, Posture, Signature
+from domain.fleet.token_estimates import kv_bytes_per_token
+from domain.routing.filters import DEMANDS, ESTIMATES, PAUSES, UNWOKEN, WISHES
+from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+
+SHIPPED = shipped_text("fleet.toml")
+
+GOOD = """
+[models.small]
+context_tokens = 8192
+tier = 1
+
+[systems.vllm]
+signatures = [{ posture = "cold", kinds = ["refused"], note = "loading" }]
+
+[backends.one]
+model = "small"
+system = "vllm"
+url = "http://%HOST_OF_ONE%:8000/v1/"
+price = "gpu"
+limits = { context_tokens = 4096, max_output_tokens = 1024, concurrency = 4, request_timeout_s = 600 }
+speed = { prefill_tokens_s = 1000, decode_tokens_s = 50 }
+"""
+
+VARIABLES = {"HOST_OF_ONE": "127.0.0.1"}
+
+
+def problems_of(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(text, VARIABLES)
+    return caught.value.problems
+
+
+def test_a_minimal_backend_gets_the_defaults() -> None:
+    one = fleet_from_toml(GOOD, VARIABLES).backends["one"]
+    assert one.url == "http://127.0.0.1:8000/v1"
+    assert one.served_model == "small"
+    assert one.adapter is Adapter.OPENAI
+    assert one.auth.kind is AuthKind.NONE
+    assert one.continues is Continuation.NO
+    assert not one.cold.scales_to_zero
+    assert one.cold.wake_hold_s == 2
+    assert one.signatures == (Signature(posture=Posture.COLD, kinds=(FailureKind.REFUSED,), note="loading"),)
+
+
+def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
+    own = 'signatures = [{ posture = "throttled", statuses = [400], body = "busy", delay_s = 3, note = "busy" }]'
+    rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES).backends["one"].signatures
+    assert [row.note for row in rows] == ["busy", "loading"]
+    assert rows[0].delay_s == 3
+
+
+@pytest.mark.parametrize("variables", [{}, {"HOST_OF_ONE": ""}])
+def test_a_backend_without_its_variable_is_left_out_and_listed(variables: dict[str, str]) -> None:
+    found = fleet_from_toml(GOOD, variables)
+    assert found.backends == {}
+    assert found.unconfigured == (Unconfigured(backend="one", model="small", variable="HOST_OF_ONE"),)
+    assert found.served_models() == ()
+
+
+def test_a_variable_of_the_audience_must_be_set_too() -> None:
+    auth = 'auth = { kind = "google_id_token", audience = "https://%AUDIENCE%" }'
+    text = GOOD.replace("http://%HOST_OF_ONE%:8000", "https://%HOST_OF_ONE%") + auth
+    assert fleet_from_toml(text, VARIABLES).unconfigured[0].variable == "AUDIENCE"
+    one = fleet_from_toml(text, {**VARIABLES, "AUDIENCE": "service.example"}).backends["one"]
+    assert one.auth.audience == "https://service.example"
+
+
+def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
+    text = GOOD.replace("http://%HOST_OF_ONE%:8000", "https://%HOST_OF_ONE%") + 'auth = { kind = "google_id_token" }'
+    one = fleet_from_toml(text, {"HOST_OF_ONE": "llama.run.app"}).backends["one"]
+    assert one.auth.audience == "https://llama.run.app"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("tier = 1", "tier = 6", "models.small.tier: expected a whole number from 1 to 5, found 6"),
+        ("tier = 1", "", "models.small.tier: expected a whole number from 1 to 5, found nothing"),
+        (
+            "context_tokens = 8192",
+            'context_tokens = "many"',
+            "models.small.context_tokens: expected a whole number above 0, found 'many'",
+        ),
+        (
+            "context_tokens = 8192",
+            "context_tokens = true",
+            "models.small.context_tokens: expected a whole number above 0, found True",
+        ),
+        (
+            "tier = 1",
+            'tier = 1\ncapabilities = ["fly"]',
+            f"models.small.capabilities: expected a list of one of {', '.join(Capability)}, found ['fly']",
+        ),
+        (
+            "tier = 1",
+            "tier = 1\nlayers = 30",
+            (
+                "models.small: expected all of head_dim, kv_heads, layers, weights_gb or none, "
+                "without head_dim, kv_heads, weights_gb"
+            ),
+        ),
+        (
+            "tier = 1",
+            'tier = 1\ncolour = "red"',
+            (
+                "models.small.colour: expected one of the fields "
+                "capabilities, context_tokens, head_dim, kv_heads, layers, tier, weights_gb"
+            ),
+        ),
+        (
+            "[models.small]",
+            "[models.auto]",
+            "models.auto: expected a name of small letters, digits, dots and dashes, not 'auto', found 'auto'",
+        ),
+        ('model = "small"', 'model = "big"', "backends.one.model: expected one of the models small, found 'big'"),
+        ('system = "vllm"', 'system = "vlm"', "backends.one.system: expected one of the systems vllm, found 'vlm'"),
+        ('price = "gpu"', "", "backends.one.price: expected text, found nothing"),
+        (
+            "http://%HOST_OF_ONE%:8000/v1/",
+            "ftp://host/v1",
+            "backends.one.url: expected http(s)://host[:port]/path, no user, query or fragment, found 'ftp://host/v1'",
+        ),
+        (
+            "http://%HOST_OF_ONE%:8000/v1/",
+            "http://me:secret@host/v1",
+            (
+                "backends.one.url: expected http(s)://host[:port]/path, no user, query or fragment, "
+                "found 'http://***@host/v1'"
+            ),
+        ),
+        (
+            "concurrency = 4",
+            "concurrency = 0",
+            "backends.one.limits.concurrency: expected a whole number above 0, found 0",
+        ),
+        (
+            "decode_tokens_s = 50",
+            "decode_tokens_s = 0",
+            "backends.one.speed.decode_tokens_s: expected a number above 0, found 0",
+        ),
+        (
+            "limits = {",
+            "limit = {",
+            "backends.one.limits: expected a table, found nothing",
+        ),
+        (
+            'posture = "cold"',
+            'posture = "icy"',
+            (
+                "systems.vllm.signatures[0].posture: "
+                "expected one of cold, throttled, broken, indeterminate, unfit, client, found 'icy'"
+            ),
+        ),
+        (
+            'kinds = ["refused"]',
+            'body = "x"',
+            "systems.vllm.signatures[0]: expected statuses or kinds, found neither",
+        ),
+        (
+            'kinds = ["refused"]',
+            'kinds = ["refused"], body_pattern = "("',
+            "systems.vllm.signatures[0].body_pattern: expected a regular expression, found '('",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_table_its_field_and_what_was_expected(old: str, new: str, problem: str) -> None:
+    assert old in GOOD
+    assert problem in problems_of(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("addition", "problem"),
+    [
+        (
+            'auth = { kind = "entra", scope = "s" }',
+            "backends.one.auth: expected an https address to send a token to, found 'http://gpu.example:8000/v1'",
+        ),
+        ('auth = { kind = "entra" }', "backends.one.auth.scope: expected text, which entra needs, found nothing"),
+        (
+            'auth = { kind = "static_bearer" }',
+            "backends.one.auth.setting: expected text, which static_bearer needs, found nothing",
+        ),
+        ("cold = { p50_s = 60, p99_s = 30 }", "backends.one.cold.p99_s: expected no less than p50_s, found 30"),
+        ("cold = { p50_s = -1 }", "backends.one.cold.p50_s: expected a number of 0 or more, found -1"),
+        ("cold = { p50_s = inf, p99_s = inf }", "backends.one.cold.p50_s: expected a number of 0 or more, found inf"),
+    ],
+)
+def test_a_wrong_addition_is_named(addition: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(f"{GOOD}{addition}\n", {"HOST_OF_ONE": "gpu.example"})
+    assert problem in caught.value.problems
+
+
+def test_all_mistakes_of_a_file_come_in_one_error_even_those_of_a_backend_that_is_left_out() -> None:
+    text = GOOD.replace("tier = 1", "tier = 9").replace("concurrency = 4", "concurrency = -4")
+    text = text.replace('kinds = ["refused"]', 'kinds = ["rude"]').replace("HOST_OF_ONE", "NOT_SET")
+    assert len(problems_of(text)) == 4
+
+
+def test_a_token_may_go_to_this_machine_in_the_clear() -> None:
+    text = f'{GOOD}auth = {{ kind = "static_bearer", setting = "TOKEN_OF_ONE" }}\n'
+    assert fleet_from_toml(text, VARIABLES).backends["one"].auth.setting == "TOKEN_OF_ONE"
+
+
+def test_what_is_no_toml_is_said_to_be_none() -> None:
+    (problem,) = problems_of("[models")
+    assert problem.startswith("fleet: expected TOML, found ")
+
+
+def test_the_shipped_file_runs_on_a_laptop() -> None:
+    found = fleet_from_toml(SHIPPED, LAPTOP)
+    assert list(found.backends) == ["laptop-small", "laptop-large"]
+    assert {each.backend for each in found.unconfigured} == {
+        "scripted",
+        "scripted-afresh",
+        "laptop-gpu",
+        "scripted-gpu",
+        "cloud-run-l4",
+        "azure-openai",
+    }
+    assert [model.name for model in found.served_models()] == ["smollm2-135m"]
+    assert kv_bytes_per_token(found.models["smollm2-135m"]) == 23_040
+    assert found.models["scripted"].capabilities == {Capability.TOOLS, Capability.JSON_SCHEMA}
+
+
+def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() -> None:
+    found = fleet_from_toml(SHIPPED, {**LAPTOP, **CLOUDS})
+    assert found.unconfigured == ()
+    assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
+    assert found.backends["cloud-run-l4"].auth.audience == "https://llama-abc-uc.a.run.app"
+    assert found.backends["scripted-afresh"].continues is Continuation.NO
+    for backend in found.backends.values():
+        assert backend.url.endswith("/v1")
+        assert backend.limits.context_tokens <= found.models[backend.model].context_tokens
+
+
+def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> None:
+    (problem,) = fleet_from_toml(GOOD, VARIABLES).missing_prices({})
+    assert problem == "backends.one.price: expected a price of the file of prices, found 'gpu'"
+
+
+def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
+    example = shipped_text("docs/fleet.md").split("```toml\n")[1].split("```")[0]
+    found = fleet_from_toml(f"{SHIPPED}\n{example}", {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"})
+    (backend,) = found.backends.values()
+    assert backend.auth.audience == "https://qwen.run.app"
+    assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
+
+
+def test_the_handbook_names_every_filter_and_every_field() -> None:
+    handbook = shipped_text("docs/fleet.md")
+    codes = {f"`{name}`" for name, *_ in (*WISHES, *DEMANDS, (UNWOKEN,), *PAUSES, *ESTIMATES)}
+    shapes = (Model, Signature, Limits, Cold, Speed, Auth)
+    fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    assert {word for word in codes | fields if word not in handbook} == set()

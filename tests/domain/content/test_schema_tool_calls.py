@@ -1,0 +1,100 @@
+"""Does a model that knows no functions call them all the same, and only as it may?"""
+
+import json
+from typing import Any
+
+import pytest
+
+from domain.content.schema_tool_calls import instructions_of, said_in, schema_of, texts_of
+from domain.content.tools import Choosing, Form, Format, FormatKind, Function, FunctionCall
+from domain.fleet.catalog import Capability
+from tests.domain.content.schemas import allows
+
+ADD = Function(
+    name="add",
+    description="adds",
+    parameters={"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+)
+NEXT: dict[str, Any] = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+WALK = Function(name="walk", parameters={"$ref": "#/$defs/Node", "$defs": {"Node": NEXT}})
+BOTH = Form(functions=(ADD, WALK))
+
+CALL: dict[str, Any] = {"calls": [{"name": "add", "arguments": {"a": 1}}]}
+TWO: dict[str, Any] = {"calls": [*CALL["calls"], {"name": "walk", "arguments": {"next": {}}}]}
+
+ALLOWED: list[tuple[Form, Any, bool]] = [
+    (BOTH, {"answer": "hi"}, True),
+    (BOTH, CALL, True),
+    (BOTH, TWO, True),
+    (BOTH, {"calls": []}, False),
+    (BOTH, {"calls": [{"name": "add", "arguments": {}}]}, False),
+    (BOTH, {"calls": [{"name": "steal", "arguments": {}}]}, False),
+    (BOTH, {"answer": "hi", "calls": []}, False),
+    (Form(functions=(ADD,), choosing=Choosing.REQUIRED), {"answer": "hi"}, False),
+    (Form(functions=(ADD,), choosing=Choosing.REQUIRED), CALL, True),
+    (Form(functions=(ADD, WALK), parallel=False), TWO, False),
+    (Form(functions=(ADD, WALK), only=("walk",)), CALL, False),
+]
+
+
+@pytest.mark.parametrize(("form", "answer", "allowed"), ALLOWED)
+def test_the_schema_allows_what_the_form_allows(form: Form, answer: Any, allowed: bool) -> None:  # noqa: FBT001 - a table's column
+    schema = schema_of(form)
+    assert allows(schema, answer) is allowed
+
+
+def test_definitions_of_two_functions_do_not_meet() -> None:
+    other = Function(name="run", parameters={"$ref": "#/$defs/Node", "$defs": {"Node": {"type": "object"}}})
+    schema = schema_of(Form(functions=(WALK, other)))
+    assert set(schema["$defs"]) == {"f0_Node", "f1_Node"}
+    assert allows(schema, {"calls": [{"name": "walk", "arguments": {"next": {"next": {}}}}]})
+
+
+def test_an_answer_beside_functions_may_have_a_schema_of_its_own() -> None:
+    wanted = Format(kind=FormatKind.JSON_SCHEMA, name="n", schema={"type": "object", "required": ["n"]})
+    form = Form(functions=(ADD,), format=wanted)
+    assert allows(schema_of(form), {"answer": {"n": 1}})
+    assert not allows(schema_of(form), {"answer": {}})
+    said = said_in('{"answer": {"n": 1}}', form)
+    assert said
+    assert json.loads(said.text) == {"n": 1}
+
+
+def test_calls_are_read_in_their_order() -> None:
+    said = said_in(json.dumps(TWO), BOTH)
+    assert said
+    assert said.calls == (
+        FunctionCall(name="add", arguments='{"a": 1}'),
+        FunctionCall(name="walk", arguments='{"next": {}}'),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '"x"', '{"calls": [1]}', '{"calls": [{"name": "steal", "arguments": {}}]}']
+)
+def test_what_is_not_of_the_form_is_nothing(text: str) -> None:
+    assert said_in(text, BOTH) is None
+
+
+def test_an_answer_where_a_call_is_required_is_nothing() -> None:
+    assert said_in('{"answer": "no"}', Form(functions=(ADD,), choosing=Choosing.REQUIRED)) is None
+
+
+def test_the_instructions_tell_every_function_that_may_be_called() -> None:
+    told = instructions_of(Form(functions=(ADD, WALK), only=("add",)))
+    assert '"add"' in told
+    assert '"walk"' not in told
+    assert texts_of(Form()) == ()
+
+
+def test_a_form_says_what_it_needs() -> None:
+    assert Form().needs == frozenset()
+    assert BOTH.needs == {Capability.TOOLS}
+    assert Form(functions=(ADD,), choosing=Choosing.NONE).needs == frozenset()
+    assert Form(format=Format(kind=FormatKind.JSON_OBJECT)).needs == {Capability.JSON_SCHEMA}
+
+
+def test_a_form_survives_its_document() -> None:
+    wanted = Format(kind=FormatKind.JSON_SCHEMA, name="n", schema={"type": "object"}, strict=True)
+    form = Form(functions=(ADD, WALK), only=("add",), choosing=Choosing.REQUIRED, single=True, format=wanted)
+    assert Form.from_document(json.loads(json.dumps(form.to_document()))) == form

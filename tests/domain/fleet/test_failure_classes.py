@@ -1,0 +1,197 @@
+"""Does each failure mean what its table says?"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.config.fleet_toml import fleet_from_toml
+from domain.fleet.failure_classes import Failure, FailureKind, Posture, Signature, diagnose
+from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+
+FRONT_END = {"Server": "Google Frontend", "Content-Type": "text/plain; charset=utf-8"}
+APPLICATION = {"Server": "Google Frontend", "Content-Type": "application/json"}
+SHIPPED = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS})
+
+
+def answered(status: int, body: str = "", headers: dict[str, str] | None = None, *, text: bool = False) -> Failure:
+    return Failure(kind=FailureKind.STATUS, status=status, headers=headers, body=body, text_received=text)
+
+
+@pytest.mark.parametrize(
+    ("status", "posture"),
+    [
+        (400, Posture.CLIENT),
+        (401, Posture.BROKEN),
+        (402, Posture.CLIENT),
+        (403, Posture.BROKEN),
+        (404, Posture.BROKEN),
+        (408, Posture.INDETERMINATE),
+        (409, Posture.BROKEN),
+        (413, Posture.UNFIT),
+        (422, Posture.CLIENT),
+        (424, Posture.BROKEN),
+        (429, Posture.THROTTLED),
+        (500, Posture.BROKEN),
+        (502, Posture.BROKEN),
+        (503, Posture.BROKEN),
+        (504, Posture.INDETERMINATE),
+        (529, Posture.THROTTLED),
+        (302, Posture.BROKEN),
+    ],
+)
+def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, posture: Posture) -> None:
+    assert diagnose(answered(status), ()).posture is posture
+
+
+@pytest.mark.parametrize(
+    ("kind", "posture"),
+    [
+        (FailureKind.REFUSED, Posture.BROKEN),
+        (FailureKind.CONNECT_TIMEOUT, Posture.BROKEN),
+        (FailureKind.WRONG_CONTENT_TYPE, Posture.BROKEN),
+        (FailureKind.RESET, Posture.INDETERMINATE),
+        (FailureKind.READ_TIMEOUT, Posture.INDETERMINATE),
+        (FailureKind.BAD_FRAME, Posture.INDETERMINATE),
+        (FailureKind.TRUNCATED, Posture.INDETERMINATE),
+    ],
+)
+def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, posture: Posture) -> None:
+    assert diagnose(Failure(kind=kind), ()).posture is posture
+
+
+@pytest.mark.parametrize(
+    ("backend", "failure", "posture"),
+    [
+        ("cloud-run-l4", answered(429, "Rate exceeded.", FRONT_END), Posture.COLD),
+        ("cloud-run-l4", answered(429, '{"error": "too many"}', APPLICATION), Posture.THROTTLED),
+        ("cloud-run-l4", answered(500, "no available instance", FRONT_END), Posture.COLD),
+        ("cloud-run-l4", answered(500, '{"error": "engine died"}', APPLICATION), Posture.BROKEN),
+        ("cloud-run-l4", answered(503, "Service Unavailable", FRONT_END), Posture.COLD),
+        ("cloud-run-l4", answered(504, "upstream request timeout", FRONT_END), Posture.INDETERMINATE),
+        ("laptop-small", answered(503, '{"error":{"message":"Loading model"}}'), Posture.COLD),
+        ("laptop-small", answered(503, '{"error":{"message":"no slot"}}'), Posture.BROKEN),
+        ("laptop-small", answered(400, '{"error":{"type":"exceed_context_size_error"}}'), Posture.UNFIT),
+        ("cloud-run-l4", answered(400, "This model's maximum context length is 16384 tokens."), Posture.UNFIT),
+        ("azure-openai", answered(400, '{"error":{"code":"context_length_exceeded"}}'), Posture.UNFIT),
+        ("azure-openai", answered(400, '{"error":{"code":"content_filter"}}'), Posture.CLIENT),
+        ("azure-openai", answered(429, "", {"retry-after-ms": "250"}), Posture.THROTTLED),
+    ],
+)
+def test_the_shipped_rows_tell_a_cold_start_from_a_full_quota_and_from_a_fault(
+    backend: str, failure: Failure, posture: Posture
+) -> None:
+    assert diagnose(failure, SHIPPED.backends[backend].signatures).posture is posture
+
+
+OTHER_SYSTEMS = (
+    Signature(posture=Posture.COLD, statuses=(400,), body="Inference Component has no capacity", note="scaling up"),
+    Signature(posture=Posture.COLD, statuses=(429,), body_pattern="ModelNotReady(Exception)?", note="loading"),
+    Signature(posture=Posture.COLD, statuses=(303,), headers=("location",), note="the answer waits elsewhere"),
+    Signature(posture=Posture.THROTTLED, kinds=(FailureKind.REFUSED,), delay_s=7, note="one at a time"),
+)
+
+
+@pytest.mark.parametrize(
+    ("failure", "posture"),
+    [
+        (answered(400, "ValidationError: Inference Component has no capacity to serve"), Posture.COLD),
+        (answered(400, "ValidationError: no such parameter"), Posture.CLIENT),
+        (answered(429, '{"__type":"ModelNotReadyException"}'), Posture.COLD),
+        (answered(429, '{"__type":"ThrottlingException"}'), Posture.THROTTLED),
+        (answered(303, "", {"Location": "https://example.com/result"}), Posture.COLD),
+        (Failure(kind=FailureKind.REFUSED), Posture.THROTTLED),
+    ],
+)
+def test_rows_can_say_what_other_systems_answer(failure: Failure, posture: Posture) -> None:
+    assert diagnose(failure, OTHER_SYSTEMS).posture is posture
+
+
+@pytest.mark.parametrize(
+    ("headers", "delay_s"),
+    [
+        ({"Retry-After": "12"}, 12.0),
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after-ms": "250"}, 0.25),
+        ({"x-ms-retry-after-ms": "1500", "retry-after": "60"}, 1.5),
+        ({"Retry-After": "Sun, 22 Nov 2026 12:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Sunday, 22-Nov-26 12:00:30 GMT"}, 30.0),
+        ({"Retry-After": "Sun Nov 22 12:00:30 2026"}, 30.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 12:00:30 -0000"}, 30.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 14:00:30 +0200"}, 30.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 11:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Sun, 22 Nov 2099 11:00:00 GMT"}, 86_400.0),
+        ({"Retry-After": "Sun, 99 Nov 2026 11:00:00 GMT"}, None),
+        ({"Retry-After": "0"}, 0.0),
+        ({"Retry-After": " 7 "}, 7.0),
+        ({"Retry-After": "99999999999"}, 86_400.0),
+        ({"Retry-After": "9" * 400}, 86_400.0),
+        ({"Retry-After": "1e3"}, None),
+        ({"Retry-After": "1_0"}, None),
+        ({"Retry-After": "\uff11\uff12"}, None),
+        ({"Retry-After": ""}, None),
+        ({"retry-after-ms": "9" * 400}, 86_400.0),
+        ({"retry-after-ms": "1.5"}, 0.0015),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-4"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "3"}, 3.0),
+        ({}, None),
+    ],
+)
+def test_the_delay_that_an_answer_names_is_honoured(headers: dict[str, str], delay_s: float | None) -> None:
+    noon = 1795348800.0
+    assert diagnose(answered(429, "", headers), (), now=noon).delay_s == delay_s
+
+
+def test_a_date_is_no_delay_without_a_clock() -> None:
+    assert diagnose(answered(429, "", {"Retry-After": "Sun, 22 Nov 2026 12:00:30 GMT"}), ()).delay_s is None
+
+
+def test_a_row_s_own_delay_holds_where_the_answer_names_none() -> None:
+    refused = Failure(kind=FailureKind.REFUSED)
+    assert diagnose(refused, OTHER_SYSTEMS).delay_s == 7
+    assert diagnose(Failure(kind=FailureKind.REFUSED, headers={"retry-after": "2"}), OTHER_SYSTEMS).delay_s == 2
+
+
+def test_a_503_that_names_a_delay_is_a_full_house_not_a_fault() -> None:
+    assert diagnose(answered(503, "", {"Retry-After": "2"}), ()).posture is Posture.THROTTLED
+
+
+def test_a_backend_whose_text_was_coming_is_not_cold() -> None:
+    rows = SHIPPED.backends["cloud-run-l4"].signatures
+    assert diagnose(answered(429, "Rate exceeded.", FRONT_END, text=True), rows).posture is Posture.THROTTLED
+
+
+def test_only_the_beginning_of_a_body_is_looked_at() -> None:
+    far = "x" * 3000 + "Inference Component has no capacity"
+    assert diagnose(answered(400, far), OTHER_SYSTEMS).posture is Posture.CLIENT
+
+
+def test_the_reason_says_what_was_seen_and_what_it_means() -> None:
+    found = diagnose(answered(429, "Rate exceeded.", FRONT_END), SHIPPED.backends["cloud-run-l4"].signatures)
+    assert found.reason == "status 429: no instance took the request in time; one is starting"
+    reset = diagnose(Failure(kind=FailureKind.RESET, text_received=True), ())
+    assert reset.reason == "reset in mid-answer: the connection broke after the request was sent"
+
+
+@given(
+    kind=st.sampled_from(FailureKind),
+    status=st.integers(min_value=100, max_value=599),
+    body=st.text(max_size=50),
+    headers=st.dictionaries(st.text(max_size=15), st.text(max_size=30), max_size=4),
+    text_received=st.booleans(),
+)
+def test_every_failure_has_a_diagnosis_and_no_delay_is_negative(
+    kind: FailureKind, status: int, body: str, headers: dict[str, str], *, text_received: bool
+) -> None:
+    failure = Failure(
+        kind=kind,
+        status=status if kind is FailureKind.STATUS else None,
+        headers=headers,
+        body=body,
+        text_received=text_received,
+    )
+    found = diagnose(failure, OTHER_SYSTEMS, now=0.0)
+    assert found.reason
+    assert found.delay_s is None or found.delay_s >= 0
+    assert not (text_received and found.posture is Posture.COLD)

@@ -1,0 +1,161 @@
+"""Does a log add up to the same, however it was cut into slots?"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.content.items import Item, ItemKind, ItemStatus
+from domain.log.events import Event, EventKind, Outcome, Slot, Status
+from domain.log.transcript import (
+    Transcript,
+    after_event,
+    after_slot,
+    closing_events,
+    kept_items,
+    opened,
+    opens_item,
+    read_log,
+)
+from tests.domain import logs
+from tests.domain.logs import folded, split, stories
+
+statuses = st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])
+
+
+@given(stories(), st.data())
+def test_the_same_events_in_any_slots_give_the_same_transcript(said: tuple[Event, ...], data: st.DataObject) -> None:
+    whole, cut = folded(said), read_log(data.draw(split(said)))
+    assert (cut.status, cut.items, cut.ending, cut.next_sequence) == (
+        whole.status,
+        whole.items,
+        whole.ending,
+        len(said),
+    )
+
+
+@given(stories(), st.data())
+def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
+    said: tuple[Event, ...], data: st.DataObject
+) -> None:
+    slots = data.draw(split(said))
+    middle = data.draw(st.integers(0, len(slots)))
+    assert read_log(slots[middle:], read_log(slots[:middle])) == read_log(slots)
+
+
+@given(stories(), st.data())
+def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
+    said: tuple[Event, ...], data: st.DataObject
+) -> None:
+    slots = data.draw(split(said))
+    log = read_log(slots)
+    opening = [number for number, slot in enumerate(slots) if opens_item(slot.events)]
+    pieces = sum(slot.pieces for slot in slots[max(opening, default=0) :])
+    assert (log.next_slot, log.pieces, log.fences) == (len(slots), pieces, sum(not slot.events for slot in slots))
+    assert (log.writer, log.last_at) == (slots[-1].writer, slots[-1].at)
+
+
+@given(stories(), st.data())
+def test_the_text_of_an_item_is_its_deltas_one_after_the_other(said: tuple[Event, ...], data: st.DataObject) -> None:
+    deltas = [""] * len(folded(said).items)
+    for event in said:
+        if event.kind in (EventKind.TEXT, EventKind.ARGUMENTS):
+            deltas[event.output] += event.text
+    assert [item.text for item in read_log(data.draw(split(said))).items] == deltas
+
+
+@given(stories(), st.integers(-3, 3), st.integers(-3, 3))
+def test_a_slot_that_does_not_follow_is_refused(said: tuple[Event, ...], number: int, first: int) -> None:
+    log = replace(folded(said), next_slot=5)
+    slot = Slot(number=5 + number, writer="w", first=log.next_sequence + first, at=0)
+    if (number, first) == (0, 0):
+        assert after_slot(log, slot).next_slot == 6
+    else:
+        with pytest.raises(ValueError, match="does not follow"):
+            after_slot(log, slot)
+
+
+@given(stories(), statuses)
+def test_closing_events_leave_no_item_open(said: tuple[Event, ...], status: ItemStatus) -> None:
+    log = folded(said)
+    closing = closing_events(log, status)
+    closed = log
+    for event in closing:
+        assert event.output == len(log.items) - 1
+        closed = after_event(closed, event)
+    assert closed.open_item is None
+    assert closing_events(closed, status) == ()
+    assert closed.next_sequence == log.next_sequence + len(closing)
+    assert closed.items[:-1] == log.items[:-1]
+    assert closed.items[-1:] == ((replace(log.open_item, status=status),) if log.open_item else log.items[-1:])
+
+
+@given(stories())
+def test_the_events_that_close_an_item_mirror_those_that_open_it(said: tuple[Event, ...]) -> None:
+    item = folded(said).open_item
+    if item:
+        kinds = [event.kind for event in closing_events(folded(said), ItemStatus.COMPLETED)]
+        call = [EventKind.ARGUMENTS_DONE, EventKind.ITEM_DONE]
+        message = [EventKind.TEXT_DONE, EventKind.PART_DONE, EventKind.ITEM_DONE]
+        assert kinds == (call if item.kind is ItemKind.FUNCTION_CALL else message)
+
+
+@given(stories(ended=True))
+def test_a_log_that_ended_has_its_endings_status_and_nothing_open(said: tuple[Event, ...]) -> None:
+    log = folded(said)
+    assert log.ending == said[-1].ending
+    assert log.ending is not None
+    assert log.status is log.ending.status
+    assert log.open_item is None
+
+
+@given(stories(ended=False))
+def test_a_log_without_an_ending_is_in_progress(said: tuple[Event, ...]) -> None:
+    assert (folded(said).status, folded(said).ending) == (Status.IN_PROGRESS, None)
+    assert folded(said[:2]).status is Status.QUEUED
+
+
+@given(stories())
+def test_of_several_messages_only_the_last_is_kept(said: tuple[Event, ...]) -> None:
+    log = folded(said)
+    kept = kept_items(log)
+    messages = [item for item in log.items if item.kind is ItemKind.MESSAGE]
+    others = [item for item in log.items if item.kind is not ItemKind.MESSAGE]
+    assert [item for item in kept if item.kind is ItemKind.MESSAGE] == messages[-1:]
+    assert [item for item in kept if item.kind is not ItemKind.MESSAGE] == others
+    assert list(kept) == [item for item in log.items if item in kept]
+    assert kept_items(replace(log, items=kept)) == kept
+
+
+@given(st.lists(st.none() | logs.outcomes, min_size=1, max_size=5))
+def test_the_last_outcome_stands_and_is_no_fence(outcomes: list[Outcome | None]) -> None:
+    slots = [Slot(number=n, writer="w", first=0, at=0, outcome=outcome) for n, outcome in enumerate(outcomes)]
+    given_outcomes = [outcome for outcome in outcomes if outcome]
+    log = read_log(slots)
+    assert log.outcome == (given_outcomes[-1] if given_outcomes else None)
+    assert log.fences == len(outcomes) - len(given_outcomes)
+
+
+@given(st.lists(logs.slots, max_size=3))
+def test_slots_that_do_not_start_at_the_beginning_are_refused(slots: list[Slot]) -> None:
+    if slots and (slots[0].number, slots[0].first) != (0, 0):
+        with pytest.raises(ValueError, match="does not follow slot -1"):
+            read_log(slots)
+
+
+def test_an_empty_log_says_nothing() -> None:
+    assert read_log([]) == Transcript()
+    assert Transcript().open_item is None
+    assert kept_items(Transcript()) == ()
+
+
+@given(logs.heads)
+def test_an_item_opens_as_its_head_says(head: logs.Head) -> None:
+    item = opened(Event(kind=EventKind.ITEM_ADDED, head=head))
+    assert item == Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
+
+
+def test_an_item_without_a_head_does_not_open() -> None:
+    with pytest.raises(ValueError, match="opens with a head"):
+        opened(Event(kind=EventKind.ITEM_ADDED))

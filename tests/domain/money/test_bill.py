@@ -1,0 +1,46 @@
+"""Does a bill add up to what the ledger holds of a turn, line by line?"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.money.bill import bill_of
+from domain.money.costing import Line
+from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus, turn_cost
+from domain.money.overheads import Overhead
+from tests.domain import logs
+
+
+def lined(attempt: Attempt) -> Attempt:
+    """Return the attempt with lines that add up to its cost."""
+    return attempt if attempt.cost is None else replace(attempt, lines={Line.GPU: attempt.cost})
+
+
+@given(st.lists(logs.attempts, max_size=5), st.none() | logs.reservations)
+def test_a_bill_is_what_the_attempts_cost_and_what_the_store_and_the_functions_did(
+    attempts: list[Attempt], held: Reservation | None
+) -> None:
+    overhead = held.overhead if held else Overhead()
+    bill = bill_of([lined(each) for each in attempts], held)
+    assert bill.total == turn_cost(tuple(attempts)) + overhead.store + overhead.functions
+    assert set(bill.lines) == set(Line)
+
+
+def test_a_bill_is_final_when_the_turn_is_settled_and_no_attempt_changes_any_more() -> None:
+    settled = Reservation(response="r", subject="s", amount=Decimal(1), at=0.0, status=ReservationStatus.SETTLED)
+    closed = Attempt(
+        response="r",
+        subject="s",
+        number=1,
+        backend="b",
+        price="p",
+        reserved=Decimal(1),
+        started_at=0.0,
+        status=AttemptStatus.CLOSED,
+    )
+    assert bill_of([closed], settled).final
+    assert not bill_of([closed], replace(settled, status=ReservationStatus.OPEN)).final
+    assert not bill_of([closed, replace(closed, status=AttemptStatus.OPEN)], settled).final
+    assert not bill_of([], None).final

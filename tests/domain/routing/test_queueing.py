@@ -1,0 +1,128 @@
+"""Does a turn go to its backend when it is its turn, and neither early nor much later?"""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.fleet.backend_state import Belief, seed
+from domain.fleet.catalog import Backend
+from domain.fleet.state_updates import after_ticket, after_wake
+from domain.routing.estimates import Demand
+from domain.routing.queueing import (
+    KEEP_S,
+    LEAST_LOOK_S,
+    LONGEST_QUEUE_S,
+    LONGEST_TRUST_S,
+    Turn,
+    Wait,
+    hold_for,
+    wait_for,
+)
+from domain.routing.router import route
+from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet
+
+NOW = 1_000_000.0
+GPU = backend("gpu", cold=SERVERLESS)
+HELD = backend("gpu", cold=replace(SERVERLESS, abandoned_starts=False))
+TURN = Turn(response="mine", input_tokens=2000, admitted_at=NOW, hold_s=10)
+
+
+def woken(since: float, gpu: Backend = GPU) -> Belief:
+    belief = after_wake(seed(gpu), gpu, by="another", now=since)
+    assert belief
+    return belief
+
+
+def up() -> Belief:
+    return replace(seed(GPU), warm_until=NOW + 500)
+
+
+def planned(belief: Belief, gpu: Backend = GPU) -> Wait | None:
+    demand = Demand(input_tokens=500, output_tokens=500)
+    (found,) = route(demand, fleet(gpu), PRICES, {"gpu": belief}, NOW).candidates
+    return wait_for(found, belief, gpu, TURN, now=NOW)
+
+
+def crowd(belief: Belief, *, running: int = 0, before: int = 0, after: int = 0) -> Belief:
+    for number in range(before + after):
+        at = NOW - 10 if number < before else NOW + 10
+        belief = after_ticket(belief, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
+    return replace(belief, in_flight={f"attempt {number}": NOW + 60 for number in range(running)})
+
+
+@pytest.mark.parametrize(
+    ("belief", "expected_s"),
+    [
+        (woken(NOW), 58.0),
+        (woken(NOW - 40), 18.0),
+        (woken(NOW - 52), None),
+        (woken(NOW - 60), None),
+        (seed(GPU), 58.0),
+        (up(), None),
+    ],
+)
+def test_only_the_last_seconds_of_a_start_are_waited_for_in_an_attempt(
+    belief: Belief, expected_s: float | None
+) -> None:
+    found = planned(belief)
+    assert (found.delay_s if found else None) == expected_s
+
+
+def test_a_start_that_ends_with_its_holder_is_looked_at_now_and_then() -> None:
+    found = planned(woken(NOW, HELD), HELD)
+    assert found
+    assert found.delay_s == LONGEST_TRUST_S
+
+
+def test_a_backend_that_never_sleeps_is_never_waited_for() -> None:
+    steady = backend("steady")
+    demand = Demand(input_tokens=500, output_tokens=500)
+    (found,) = route(demand, fleet(steady), PRICES, {}, NOW).candidates
+    assert wait_for(found, crowd(seed(steady), running=9, before=9), steady, TURN, now=NOW) is None
+    assert hold_for(found, seed(steady), steady, TURN) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "before", "after", "goes"),
+    [(3, 0, 0, True), (4, 0, 0, False), (3, 1, 0, False), (2, 1, 9, True), (0, 4, 0, False), (0, 3, 5, True)],
+)
+def test_who_was_admitted_first_goes_first(running: int, before: int, after: int, *, goes: bool) -> None:
+    assert (planned(crowd(up(), running=running, before=before, after=after)) is None) is goes
+
+
+def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
+    full = replace(crowd(up(), running=4, before=4), service_s=3.0)
+    found = planned(full)
+    assert found
+    assert found.delay_s == 6.0
+    assert found.kept_until == NOW + 6.0 + KEEP_S
+    assert "4 turns before this one" in found.reason
+
+
+def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None:
+    demand = Demand(input_tokens=500, output_tokens=500)
+    (cold,) = route(demand, fleet(GPU), PRICES, {}, NOW).candidates
+    assert hold_for(cold, seed(GPU), GPU, TURN) == 10
+    (warm,) = route(demand, fleet(GPU), PRICES, {"gpu": up()}, NOW).candidates
+    assert hold_for(warm, up(), GPU, TURN) == 14
+
+
+@given(
+    since_s=st.floats(min_value=0, max_value=170),
+    running=st.integers(0, 9),
+    before=st.integers(0, 60),
+    service_s=st.none() | st.floats(min_value=0.01, max_value=600),
+)
+def test_no_look_is_hasty_and_none_is_further_off_than_start_and_queue(
+    since_s: float, running: int, before: int, service_s: float | None
+) -> None:
+    belief = replace(crowd(woken(NOW - since_s), running=running, before=before), service_s=service_s)
+    found = planned(belief)
+    if found:
+        assert LEAST_LOOK_S <= found.delay_s <= belief.rests_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
+        assert found.kept_until > NOW + found.delay_s
+    else:
+        assert belief.rests_s(NOW)[0] <= TURN.hold_s
+        assert before + running < GPU.limits.concurrency

@@ -1,0 +1,171 @@
+"""What of a request reaches a query, and what of its answer the model?"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.sources.ai_search import search_body
+from clients.sources.cosmos_query import parameters_of
+from clients.sources.http_json import pairs
+from clients.sources.sqlite_search import statement_of
+from domain.fleet.token_estimates import tokens_in
+from domain.identity.access_tokens import roles_of
+from domain.identity.owners import Owner
+from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, Sources, ask_of, keywords_in
+from domain.sources.prompt_context import context_text, fitted, notes_of
+
+OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))
+TOKEN = "f" * 24
+SOURCE = Source(
+    name="orders",
+    kind=SourceKind.HTTP,
+    target=("documents",),
+    parameters={"tenant": Claim.TID, "account": Claim.OID, "roles": Claim.ROLES},
+    keywords=4,
+)
+
+texts = st.text()
+rows = st.lists(st.dictionaries(texts, st.one_of(texts, st.integers(), st.lists(texts)), max_size=4), max_size=6)
+
+
+def asked(source: Source, text: str, owner: Owner = OWNER) -> Ask:
+    ask = ask_of(source, owner, text)
+    assert isinstance(ask, Ask)
+    return ask
+
+
+def queries(source: Source, ask: Ask) -> str:
+    """Return all that any kind of source would be sent."""
+    return json.dumps(
+        [tuple(pairs(source, ask)), search_body(source, ask), parameters_of(source, ask), statement_of(source, ask)]
+    )
+
+
+@given(texts)
+def test_without_declared_keywords_no_text_of_a_request_reaches_a_query(text: str) -> None:
+    silent = Source(name="orders", kind=SourceKind.HTTP, target=("documents",), parameters={"a": Claim.OID})
+    assert queries(silent, asked(silent, text)) == queries(silent, asked(silent, ""))
+
+
+@given(texts)
+def test_what_reaches_a_query_are_plain_words_of_the_text_up_to_their_number(text: str) -> None:
+    ask = asked(SOURCE, text)
+    assert len(ask.keywords) <= SOURCE.keywords
+    assert all(re.fullmatch(r"[^\W_]{3,40}", word) for word in ask.keywords)
+    assert set(ask.keywords) <= {word.casefold() for word in re.findall(r"[^\W_]+", text)} | set(
+        re.findall(r"[^\W_]{3,40}", text.casefold())
+    ) | {found.casefold() for found in re.findall(r"[^\W_]{3,40}", text)}
+    assert queries(SOURCE, ask) == queries(SOURCE, Ask(parameters=ask.parameters, keywords=ask.keywords))
+
+
+@pytest.mark.parametrize(
+    "text", ['" OR 1=1 --', "x' or tid ne '", "a*b +c -d | e", '") MATCH NEAR(', "AND OR NOT", "{{system}}"]
+)
+def test_no_sign_of_a_query_language_comes_through(text: str) -> None:
+    ask = asked(SOURCE, text)
+    assert not set("".join(ask.keywords)) & set("\"'*+-|(){}=;: ")
+
+
+def test_the_longest_words_are_searched_for_and_each_once() -> None:
+    assert keywords_in("The telescope, the TELESCOPE and its warranty of a day!", 3) == ("telescope", "warranty", "the")
+
+
+def test_a_quote_in_a_claim_stays_inside_its_text() -> None:
+    odd = Owner(tenant="t' or tenant ne '", subject="user:o", roles=())
+    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"tenant": Claim.TID})
+    assert search_body(source, asked(source, "", odd))["filter"] == "tenant eq 't'' or tenant ne '''"
+
+
+def test_roles_are_filtered_by_as_a_list() -> None:
+    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"roles": Claim.ROLES})
+    wanted = "roles/any(each: search.in(each, 'reader|writer', '|'))"
+    assert search_body(source, asked(source, ""))["filter"] == wanted
+
+
+def test_an_application_is_no_person_to_a_source() -> None:
+    application = Owner(tenant="t-1", subject="app:o-1")
+    assert ask_of(SOURCE, application, "") == "the caller has no claim oid"
+
+
+SOURCES = Sources(
+    known={
+        "orders": Source(name="orders", kind=SourceKind.HTTP, max_tokens=300),
+        "ours": Source(name="ours", kind=SourceKind.HTTP, tenants=frozenset({"t-1"}), max_tokens=200),
+        "theirs": Source(name="theirs", kind=SourceKind.HTTP, tenants=frozenset({"t-2"})),
+    },
+    defaults={"t-1": ("orders", "theirs", "unconfigured"), "*": ("orders",)},
+)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "chosen"),
+    [
+        (None, ("orders",)),
+        ("", ()),
+        (" , ", ()),
+        ("ours, orders,ours", ("ours", "orders")),
+    ],
+)
+def test_a_turn_reads_what_it_names_else_what_its_tenant_does(asked_for: str | None, chosen: tuple[str, ...]) -> None:
+    assert SOURCES.chosen(OWNER, asked_for) == chosen
+
+
+@pytest.mark.parametrize("name", ["theirs", "nobody's", "orders;ours", "*"])
+def test_anothers_source_is_as_unknown_as_one_that_is_not_there(name: str) -> None:
+    with pytest.raises(KeyError):
+        SOURCES.chosen(OWNER, f"orders,{name}")
+    assert SOURCES.max_tokens(("orders", "ours")) == 500
+
+
+@given(rows)
+def test_no_row_can_close_the_marking_or_begin_a_line(given_rows: list[Mapping[str, Any]]) -> None:
+    text = context_text([Fetched(source="s", rows=tuple(given_rows))], TOKEN)
+    lines = text.splitlines()
+    assert lines[-1] == f"[end of private data {TOKEN}]"
+    assert text.count(TOKEN) == 3
+    assert all(line.startswith("s: ") for line in lines[1:-1])
+    assert len(lines) == 2 + max(len(given_rows), 1)
+
+
+@given(rows, st.integers(1, 200), st.integers(1, 5))
+def test_rows_never_pass_their_budget(given_rows: list[Mapping[str, Any]], most: int, number: int) -> None:
+    kept = fitted("s", given_rows, max_rows=number, max_tokens=most)
+    text = "\n".join(f"s: {json.dumps(row, ensure_ascii=False, sort_keys=True)}" for row in kept)
+    assert len(kept) <= number
+    assert tokens_in(text).likely <= most
+    assert tokens_in(text).ceiling <= 4 * most
+
+
+def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> None:
+    fetched = [
+        Fetched(source="a", rows=({"id": "1"}, {"id": 2}), left_out=3),
+        Fetched(source="b", problem="it is down"),
+    ]
+    assert notes_of([each.to_document() for each in fetched]) == {
+        "ganglion_sources": "a: 2 rows (1, 2), 3 left out",
+        "ganglion_source_problems": "b: it is down",
+    }
+    assert "b:" not in context_text(fetched, TOKEN)
+    assert context_text(fetched[1:], TOKEN) == ""
+
+
+@given(st.lists(st.builds(Fetched, source=texts, rows=rows.map(tuple), problem=texts), max_size=20))
+def test_what_is_told_of_sources_fits_the_metadata(fetched: list[Fetched]) -> None:
+    notes = notes_of([each.to_document() for each in fetched])
+    assert all(len(key) <= 64 and len(value) <= 512 for key, value in notes.items())
+
+
+@pytest.mark.parametrize(
+    ("roles", "kept"), [(["b", "a", "b"], ("a", "b")), ("a", ()), ([1, "", "a"], ("a",)), (None, ())]
+)
+def test_roles_of_a_token_are_the_texts_that_it_lists(roles: object, kept: tuple[str, ...]) -> None:
+    assert roles_of({"roles": roles}) == kept
+
+
+def test_roles_are_no_part_of_who_the_owner_is() -> None:
+    assert Owner(tenant="t-1", subject="user:o-1") == OWNER

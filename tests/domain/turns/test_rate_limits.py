@@ -1,0 +1,185 @@
+"""Do limits hold, refill, and leave something for every owner?"""
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.turns.rate_limits import Begun, Limit, Limits, Refusal, Rule, Usage, decide
+
+NOW = 1_800_000_000.0
+LIMITS = Limits(owner=Limit(per_minute=60, burst=5, running=3), tenant=Limit(per_minute=120, burst=20, running=10))
+WIDE = Limit(per_minute=6000, burst=1000, running=1000)
+
+
+def enter(usage: Usage, subject: str, number: int, *, now: float = NOW, limits: Limits = LIMITS) -> Usage | Refusal:
+    return decide(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
+
+
+def entered(turns: Mapping[str, int], *, limits: Limits, now: float = NOW) -> Usage:
+    """Return the usage when every owner has begun so many turns at once."""
+    usage = Usage()
+    for subject, count in turns.items():
+        for number in range(count):
+            verdict = enter(usage, subject, number, now=now, limits=limits)
+            assert isinstance(verdict, Usage), verdict
+            usage = verdict
+    return usage
+
+
+def refusal(usage: Usage, subject: str, *, now: float = NOW, limits: Limits = LIMITS) -> Refusal:
+    verdict = enter(usage, subject, 999, now=now, limits=limits)
+    assert isinstance(verdict, Refusal)
+    return verdict
+
+
+def idle(usage: Usage) -> Usage:
+    """Return the usage when all that ran has ended."""
+    return replace(usage, running={})
+
+
+def test_an_owner_may_begin_a_burst_and_then_one_turn_at_a_time() -> None:
+    limits = replace(LIMITS, owner=replace(LIMITS.owner, running=100), tenant=WIDE)
+    usage = entered({"a": 5}, limits=limits)
+    refused = refusal(usage, "a", limits=limits)
+    assert (refused.rule, refused.delay_s) == (Rule.OWNER_RATE, pytest.approx(1.0))
+    assert isinstance(enter(usage, "a", 5, now=NOW + refused.delay_s, limits=limits), Usage)
+    assert isinstance(enter(usage, "b", 0, limits=limits), Usage)
+
+
+def test_an_owner_may_have_so_many_turns_running() -> None:
+    usage = entered({"a": 3}, limits=LIMITS)
+    assert refusal(usage, "a").rule is Rule.OWNER_RUNNING
+    assert refusal(usage, "a").delay_s > 0
+    ended = usage.without(frozenset({"resp_a_1"}))
+    assert isinstance(enter(ended, "a", 3), Usage)
+
+
+def test_a_tenant_may_begin_so_many_turns() -> None:
+    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
+    usage = entered({f"owner {number}": 1 for number in range(20)}, limits=limits)
+    refused = refusal(usage, "one more", limits=limits)
+    assert (refused.rule, refused.delay_s) == (Rule.TENANT_RATE, pytest.approx(0.5))
+
+
+def test_a_tenant_may_have_so_many_turns_running() -> None:
+    limits = replace(LIMITS, tenant=replace(LIMITS.tenant, burst=1000))
+    usage = entered({f"owner {number}": 1 for number in range(10)}, limits=limits)
+    assert refusal(usage, "one more", limits=limits).rule is Rule.TENANT_RUNNING
+
+
+def test_a_lone_owner_leaves_a_fifth_to_others() -> None:
+    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
+    usage = entered({"greedy": 16}, limits=limits)
+    assert refusal(usage, "greedy", limits=limits).rule is Rule.TENANT_RATE
+    assert isinstance(enter(usage, "polite", 0, limits=limits), Usage)
+
+
+def test_an_owner_with_more_than_an_equal_share_of_running_turns_leaves_the_last_fifth() -> None:
+    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, burst=1000))
+    usage = entered({"polite": 1, "greedy": 7}, limits=limits)
+    assert refusal(usage, "greedy", limits=limits).rule is Rule.TENANT_RUNNING
+    assert isinstance(enter(usage, "polite", 1, limits=limits), Usage)
+    assert isinstance(enter(usage, "new", 0, limits=limits), Usage)
+
+
+def test_a_turn_that_counts_already_counts_once() -> None:
+    usage = entered({"a": 3}, limits=LIMITS)
+    assert enter(usage, "a", 2) == usage
+
+
+def test_owners_who_are_long_silent_are_forgotten() -> None:
+    usage = idle(entered({"a": 1, "b": 1}, limits=LIMITS))
+    later = enter(usage, "c", 0, now=NOW + 3600)
+    assert isinstance(later, Usage)
+    assert later.owners.keys() == {"c"}
+
+
+def test_a_clock_that_is_behind_takes_nothing_back() -> None:
+    usage = entered({"a": 1}, limits=LIMITS)
+    verdict = enter(usage, "a", 1, now=NOW - 100)
+    assert isinstance(verdict, Usage)
+    assert verdict.owners["a"].tokens == 3
+    assert verdict.owners["a"].at == NOW
+
+
+def test_usage_is_stored_as_it_is() -> None:
+    usage = entered({"a": 2, "b": 1}, limits=LIMITS)
+    assert Usage.from_document(usage.to_document()) == usage
+    assert Usage.from_document(Usage().to_document()) == Usage()
+
+
+STEPS = st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc"), st.booleans()), max_size=60)
+
+
+@settings(deadline=None)
+@given(STEPS)
+def test_no_limit_is_ever_passed_and_a_refusal_says_when(steps: list[tuple[float, str, bool]]) -> None:
+    """Each step: seconds pass, an owner asks, and perhaps the oldest turn ends."""
+    usage, now, begun = Usage(), NOW, list[tuple[float, str]]()
+    for number, (seconds, subject, ends) in enumerate(steps):
+        now += seconds
+        if ends and usage.running:
+            usage = usage.without(frozenset({next(iter(usage.running))}))
+        verdict = enter(usage, subject, number, now=now)
+        if isinstance(verdict, Refusal):
+            assert verdict.delay_s > 0
+            free = replace(usage, running={}) if verdict.rule.counts_running else usage
+            assert isinstance(enter(free, subject, number, now=now + verdict.delay_s + 0.001), Usage)
+            continue
+        usage = verdict
+        begun.append((now, subject))
+        assert usage.running_of(subject) <= LIMITS.owner.running
+        assert len(usage.running) <= LIMITS.tenant.running
+        for limit, mine in (
+            (LIMITS.owner, [at for at, who in begun if who == subject]),
+            (LIMITS.tenant, [a for a, _ in begun]),
+        ):
+            for first in mine:
+                since = [at for at in mine if at >= first]
+                assert len(since) <= limit.burst + (now - first) * limit.rate + 0.01
+
+
+def asked_for(seconds: float, every_s: Mapping[str, float], limits: Limits) -> Counter[str]:
+    """Return how many turns each owner begins who asks so often, and ends each at once."""
+    queue = [(NOW + period * (1 + index / 7), subject) for index, (subject, period) in enumerate(every_s.items())]
+    heapq.heapify(queue)
+    usage, begun, number = Usage(), Counter[str](), 0
+    while queue[0][0] < NOW + seconds:
+        now, subject = heapq.heappop(queue)
+        heapq.heappush(queue, (now + every_s[subject], subject))
+        verdict = enter(usage, subject, number := number + 1, now=now, limits=limits)
+        if isinstance(verdict, Usage):
+            usage = idle(verdict)
+            begun[subject] += 1
+    return begun
+
+
+TIGHT = Limits(owner=Limit(per_minute=480, burst=20, running=100), tenant=Limit(per_minute=600, burst=50, running=100))
+
+
+def test_greedy_owners_do_not_starve_a_polite_one() -> None:
+    begun = asked_for(120, {"greedy": 0.01, "greedy too": 0.01, "greedier": 0.002, "polite": 1.0}, TIGHT)
+    assert begun["polite"] >= 118
+    assert sum(begun.values()) <= 50 + 120 * 10 + 1
+
+
+def test_owners_who_are_all_greedy_get_equal_shares() -> None:
+    begun = asked_for(120, {"a": 0.002, "b": 0.011, "c": 0.029, "d": 0.05}, TIGHT)
+    assert min(begun.values()) > 0.8 * max(begun.values())
+    assert sum(begun.values()) >= 0.95 * 120 * 10
+
+
+def test_what_others_leave_is_an_owners_to_use() -> None:
+    begun = asked_for(120, {"busy": 0.01, "seldom": 10.0}, TIGHT)
+    assert begun["busy"] >= 0.95 * 120 * TIGHT.owner.rate
+    assert begun["seldom"] == 11
+
+
+def test_a_turn_is_remembered_with_its_owner_and_its_time() -> None:
+    usage = entered({"a": 1}, limits=LIMITS)
+    assert usage.running == {"resp_a_0": Begun(subject="a", since=NOW)}

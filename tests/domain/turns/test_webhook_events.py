@@ -1,0 +1,116 @@
+"""Is whoever is registered told of the right endings, in words that the official SDK believes?"""
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+from openai import InvalidWebhookSignatureError, OpenAI
+
+from domain.identity.owners import Owner
+from domain.log.events import Status
+from domain.turns.response import Response
+from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, Announcement, Endpoint, Endpoints
+
+NEW, OLD, FOREIGN = b"n" * 32, b"o" * 24, b"f" * 32
+NOW = 1_800_000_000.0
+OWNER = Owner(tenant="t1", subject="user:u1")
+ENDPOINT = Endpoint(name="main", url="https://hooks.example/x", secrets=(NEW,))
+ENDED = Response(
+    id=f"resp_{'a' * 24}{'b' * 24}",
+    owner=OWNER,
+    model="model",
+    created_at=NOW - 9,
+    deadline_at=NOW,
+    status=Status.COMPLETED,
+    ended_at=NOW - 1,
+)
+
+
+def announced(ended: Response = ENDED) -> Announcement:
+    [announcement] = Endpoints(known={"main": ENDPOINT}).announcements(ended)
+    return announcement
+
+
+def written(secret: bytes) -> str:
+    return f"whsec_{base64.b64encode(secret).decode()}"
+
+
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+def test_the_official_sdk_believes_each_event_and_knows_its_type(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    announcement = announced(replace(ENDED, status=EVENTS[kind]))
+    headers = announcement.headers((NEW,), now=NOW)
+    client = OpenAI(api_key="none", webhook_secret=written(NEW))
+    event = client.webhooks.unwrap(announcement.body, headers)
+    assert event.type == kind
+    assert (event.id, event.created_at, event.object) == (announcement.id, int(NOW - 1), "event")
+    assert json.loads(announcement.body)["data"] == {"id": ENDED.id}
+
+
+@pytest.mark.parametrize("known", [NEW, OLD])
+def test_while_a_secret_is_changed_whoever_knows_one_of_both_believes(
+    known: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    headers = announced().headers((NEW, OLD), now=NOW)
+    assert headers["webhook-signature"].count("v1,") == 2
+    OpenAI(api_key="none").webhooks.verify_signature(announced().body, headers, secret=written(known))
+
+
+def test_whoever_knows_another_secret_does_not_believe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    headers = announced().headers((NEW, OLD), now=NOW)
+    with pytest.raises(InvalidWebhookSignatureError):
+        OpenAI(api_key="none").webhooks.verify_signature(announced().body, headers, secret=written(FOREIGN))
+
+
+def test_a_later_try_has_the_same_id_and_body_and_a_time_and_signature_of_its_own() -> None:
+    first, later = (announced().headers((NEW,), now=now) for now in (NOW, NOW + 5))
+    assert first["webhook-id"] == later["webhook-id"]
+    assert first["webhook-timestamp"] != later["webhook-timestamp"]
+    assert first["webhook-signature"] != later["webhook-signature"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, True),
+        ({"tenants": frozenset({"t1", "t2"})}, True),
+        ({"tenants": frozenset({"t2"})}, False),
+        ({"events": frozenset({Status.COMPLETED})}, True),
+        ({"events": frozenset({Status.FAILED})}, False),
+        ({"background": True}, False),
+    ],
+)
+def test_an_endpoint_is_told_of_its_tenants_turns_that_end_as_it_wants(
+    changes: dict[str, object], *, wanted: bool
+) -> None:
+    assert replace(ENDPOINT, **changes).wants(ENDED) is wanted
+
+
+def test_an_endpoint_for_background_turns_is_told_of_those() -> None:
+    assert replace(ENDPOINT, background=True).wants(replace(ENDED, background=True))
+
+
+def test_tries_follow_each_other_ever_more_slowly_and_come_to_an_end() -> None:
+    delays = [replace(announced(), tries=tries).next_delay_s() for tries in range(len(DELAYS_S) + 1)]
+    assert delays.pop() is None
+    for delay, planned in zip(delays, DELAYS_S, strict=True):
+        assert delay is not None
+        assert planned <= delay <= planned * (1 + SPREAD)
+
+
+def test_an_announcement_is_stored_whole() -> None:
+    announcement = replace(announced(), tries=3, due_at=NOW + 7)
+    assert Announcement.from_document(announcement.to_document()) == announcement
+
+
+def test_a_secret_is_in_no_text_of_an_endpoint() -> None:
+    assert "nnnn" not in repr(ENDPOINT)
+
+
+def test_a_raised_revision_or_another_address_is_another_registration() -> None:
+    marks = {each.mark for each in (ENDPOINT, replace(ENDPOINT, revision=2), replace(ENDPOINT, url="https://x/"))}
+    assert len(marks) == 3
+    assert replace(ENDPOINT, secrets=(OLD,)).mark == ENDPOINT.mark
