@@ -26,8 +26,8 @@ from activities.route import Route
 from activities.settle import Settle
 from activities.sweep import Patience, Sweep
 from activities.waking import Waking
+from api.builtin_pages import take_away_pages
 from api.routes import HttpRoute, Ports, routes
-from api.web_app import take_away_pages
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient
 from clients.clock import Clock, SystemClock

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.errors import json_answer
+from api.http.errors import json_answer
 from api.openapi_schemas import ERROR, SCHEMAS, reference
 
 type Json = dict[str, Any]

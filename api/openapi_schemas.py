@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api.forms import MOST_FUNCTIONS
-from api.inputs import ITEMS_LIMIT
+from api.parsing.input_items import ITEMS_LIMIT
+from api.parsing.tools import MOST_FUNCTIONS
 
 type Json = dict[str, Any]
 

@@ -3,27 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from api.accounting import Accounting
-from api.admission import Admission
-from api.authentication import Authenticator
-from api.chat import ChatCompletions
-from api.compaction import Compaction
-from api.conversations import ConversationFunctions
-from api.counting import Counting
-from api.desk import Desk
-from api.errors import Handler, guarded
-from api.health import Health
-from api.models import Models
+from api.endpoints.chat_completions import ChatCompletions
+from api.endpoints.compaction import Compaction
+from api.endpoints.conversations import ConversationFunctions
+from api.endpoints.erasure import OwnerFunctions
+from api.endpoints.fallback import Unknown
+from api.endpoints.health import Health
+from api.endpoints.input_tokens import Counting
+from api.endpoints.models import Models
+from api.endpoints.response_items import ResponseItems
+from api.endpoints.responses import Responses
+from api.endpoints.route_report import Reports
+from api.endpoints.stored_completions import StoredChatFunctions
+from api.endpoints.usage import UsageReports
+from api.http.authentication import Authenticator
+from api.http.errors import Handler, guarded
 from api.openapi import OpenApi
-from api.owners import OwnerFunctions
-from api.planning import Planner
-from api.reports import Reports
-from api.response_items import ResponseItems
-from api.responses import Responses
-from api.stored_chats import StoredChatFunctions
-from api.streaming import Tail
-from api.unknown import Unknown
-from api.usage import UsageReports
+from api.turns.admission import Admission
+from api.turns.log_stream import Tail
+from api.turns.planner import Planner
+from api.turns.request_costs import Accounting
+from api.turns.turn_gateway import Desk
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
 from clients.storage.port import Store

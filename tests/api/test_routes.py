@@ -13,9 +13,9 @@ from azure_functions_runtime.functions import Registry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.errors import Handler
+from api.endpoints.fallback import path_pattern
+from api.http.errors import Handler
 from api.routes import HttpRoute, routes
-from api.unknown import path_pattern
 from tests.api.harness import api
 from tests.fakes.stores import Fault, Faults, FlakyStore
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
-from api.streaming import HEARTBEAT_S
+from api.turns.log_stream import HEARTBEAT_S
 from clients.storage.port import Container
 from domain.log.events import Status
 from standins.stage import Stage

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from api.past import behind
+from api.turns.history import behind
 from clients.clock import Clock
 from domain.content.items import Item, Role
 from domain.identity.owners import Owner

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-import api.past
+import api.turns.history
 import domain.turns.context_window
 import domain.turns.history_index
 import state.turns.history
-from api.past import Past, Pasts
-from api.requests import asked_from_openai
+from api.parsing.responses_request import asked_from_openai
+from api.turns.history import Past, Pasts
 from domain.content.items import Item, Role
 from domain.fleet.token_estimates import Tokens, tokens_in
 from domain.turns.context_window import Turn, items_read, turns_to_leave_out
@@ -29,7 +29,7 @@ ROLES = (Role.USER, Role.USER, Role.USER, Role.ASSISTANT, Role.SYSTEM, Role.DEVE
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (api.past, state.turns.history, domain.turns.history_index):
+    for module in (api.turns.history, state.turns.history, domain.turns.history_index):
         monkeypatch.setattr(module, "BLOCK", 3)
 
 

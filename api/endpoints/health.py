@@ -1,0 +1,39 @@
+"""Is this instance alive, and could it serve a turn?"""
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.http.errors import json_answer
+from clients.storage.port import Container, Key, Store
+from domain.errors import Retryable
+from domain.fleet.catalog import Fleet
+
+PROBE = Key(container=Container.FLEET, parts=("readyz",))
+
+
+class Health:
+    """The HTTP functions for probes. They ask for no token, and tell nothing that needs one."""
+
+    def __init__(self, *, store: Store, fleet: Fleet) -> None:
+        self.store = store
+        self.fleet = fleet
+
+    async def alive(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
+        """`GET /healthz`"""
+        return json_answer({"status": "ok"})
+
+    async def ready(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
+        """`GET /readyz`"""
+        parts = {
+            "store": "ok" if await self.store_answers() else "does not answer",
+            "fleet": "ok" if self.fleet.backends else "has no backend",
+        }
+        ready = all(state == "ok" for state in parts.values())
+        body = {"status": "ok" if ready else "not ready", "parts": parts}
+        return json_answer(body, status=200 if ready else 503)
+
+    async def store_answers(self) -> bool:
+        try:
+            await self.store.read(PROBE, "probe")
+        except Retryable:
+            return False
+        return True

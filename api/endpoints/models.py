@@ -1,0 +1,50 @@
+"""Which models may a caller ask for?"""
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.http.authentication import Authenticator, owner_of
+from api.http.errors import json_answer
+from api.rendering.response import Json
+from domain.errors import NotFound
+from domain.fleet.catalog import AUTO, Fleet
+
+OWNED_BY = "ganglion"
+
+
+class Models:
+    """The HTTP functions of models: `auto`, each model that is served, and each pinned to a backend."""
+
+    def __init__(self, *, authenticator: Authenticator, fleet: Fleet) -> None:
+        self.authenticator = authenticator
+        self.fleet = fleet
+
+    async def list(self, req: Request) -> Response:
+        """`GET /v1/models`"""
+        await owner_of(req, self.authenticator)
+        return json_answer({"object": "list", "data": [model_object(name) for name in model_names(self.fleet)]})
+
+    async def retrieve(self, req: Request) -> Response:
+        """`GET /v1/models/{model}`"""
+        return json_answer(model_object(await self.named(req)))
+
+    async def delete(self, req: Request) -> Response:
+        """`DELETE /v1/models/{model}`: models are the operator's, so that a caller deletes none, and is told so."""
+        return json_answer({"id": await self.named(req), "object": "model", "deleted": False})
+
+    async def named(self, req: Request) -> str:
+        await owner_of(req, self.authenticator)
+        name = str(req.path_params["model"])
+        if name not in model_names(self.fleet):
+            raise NotFound(f"The model '{name}' does not exist.")
+        return name
+
+
+def model_names(fleet: Fleet) -> tuple[str, ...]:
+    served = [model.name for model in fleet.served_models()]
+    pinned = [f"{backend.model}@{backend.name}" for backend in fleet.backends.values()]
+    return (AUTO, *served, *pinned)
+
+
+def model_object(name: str) -> Json:
+    """Return a model as OpenAI shows it; `created` is required there and unknown here."""
+    return {"id": name, "object": "model", "created": 0, "owned_by": OWNED_BY}

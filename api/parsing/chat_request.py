@@ -1,0 +1,248 @@
+"""What turn does a caller of Chat Completions ask for?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+
+from api.http.validation import Part, validated
+from api.parsing.field_rules import GROUP, HONOURED, IGNORED, MODERATION, Rule, ignored_fields, refused_unless
+from api.parsing.input_items import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
+from api.parsing.responses_request import (
+    AUTO,
+    Asked,
+    Effort,
+    MetadataKey,
+    MetadataValue,
+    Penalty,
+    Verbosity,
+    deadline_of,
+)
+from api.parsing.tools import CHAT, read_choice, read_format, read_functions
+from domain.content.items import Image, Item, ItemKind, Role
+from domain.content.sampling_parameters import ABILITIES
+from domain.content.tools import Form
+from domain.errors import Invalid
+from domain.turns.response import Sampling
+
+CHAT_FIELDS: Mapping[str, Rule] = {
+    "max_completion_tokens": HONOURED,
+    "max_tokens": HONOURED,
+    "messages": HONOURED,
+    "metadata": HONOURED,
+    "parallel_tool_calls": HONOURED,
+    "response_format": HONOURED,
+    "tool_choice": HONOURED,
+    "tools": HONOURED,
+    "model": HONOURED,
+    "store": HONOURED,
+    "stream": HONOURED,
+    "stream_options": GROUP,
+    "stream_options.include_usage": HONOURED,
+    "stream_options.include_obfuscation": IGNORED,
+    "temperature": HONOURED,
+    "top_p": HONOURED,
+    "prompt_cache_key": IGNORED,
+    "prompt_cache_options": IGNORED,
+    "prompt_cache_retention": IGNORED,
+    "safety_identifier": IGNORED,
+    "service_tier": IGNORED,
+    "user": IGNORED,
+    "audio": IGNORED,
+    "frequency_penalty": HONOURED,
+    "function_call": refused_unless("auto", "none"),
+    "functions": refused_unless([]),
+    "logit_bias": HONOURED,
+    "logprobs": refused_unless(False),
+    "modalities": refused_unless(["text"]),
+    "moderation": MODERATION,
+    "n": refused_unless(1),
+    "prediction": IGNORED,
+    "presence_penalty": HONOURED,
+    "reasoning_effort": HONOURED,
+    "seed": HONOURED,
+    "stop": HONOURED,
+    "top_logprobs": refused_unless(0),
+    "verbosity": HONOURED,
+    "web_search_options": refused_unless(),
+}
+
+SHAPING = (*ABILITIES, "function_call", "functions", "logprobs", "top_logprobs", "web_search_options")
+"""What shapes the words of an answer: where none may be said there is nothing to shape."""
+
+WORDLESS_FIELDS: Mapping[str, Rule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
+"""How the fields of a request are treated that asks for 0 tokens: its answer is empty, whatever they say."""
+
+
+def as_parts(content: Any) -> Any:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class ChatPart(Part):
+    type: Literal["text", "refusal"]
+    text: str = Field(validation_alias=AliasChoices("text", "refusal"))
+
+
+class ChatUrl(Part):
+    url: ImageUrl
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+class ChatImage(Part):
+    type: Literal["image_url"]
+    image_url: ChatUrl
+
+
+def mark(part: Any) -> str:
+    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    return IMAGE if kind == "image_url" else TEXT
+
+
+type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(mark)]
+type ChatContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
+
+
+class CalledFunction(Part):
+    name: str = Field(min_length=1, max_length=256)
+    arguments: str
+
+
+class ToolCall(Part):
+    id: str = Field(min_length=1, max_length=256)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ChatMessage(Part):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: ChatContent | None = None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.seen[0]
+
+    @property
+    def seen(self) -> tuple[str, tuple[Image, ...]]:
+        """The text, and the images where they stand in it."""
+        text = ""
+        images: list[Image] = []
+        for part in self.content or ():
+            if isinstance(part, ChatPart):
+                text += part.text
+            else:
+                images.append(Image(url=part.image_url.url, detail=part.image_url.detail or "auto", at=len(text)))
+        return text, tuple(images)
+
+
+def as_stops(stop: Any) -> Any:
+    return [stop] if isinstance(stop, str) else stop
+
+
+type Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+type Bias = Annotated[float, Field(ge=-100, le=100)]
+
+
+class StreamOptions(Part):
+    include_usage: bool | None = None
+
+
+class ChatRequest(Part):
+    """The body of `POST /v1/chat/completions`: the fields that are honoured."""
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = AUTO
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    response_format: Any = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    reasoning_effort: Effort | None = None
+    verbosity: Verbosity | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: Annotated[list[Stop], Field(max_length=4), BeforeValidator(as_stops)] | None = None
+    logit_bias: Annotated[dict[str, Bias], Field(max_length=1024)] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the backend is to be told as it is, without what says nothing."""
+        given = {name: getattr(self, name) for name in ABILITIES}
+        given["logit_bias"] = {token: bias for token, bias in (self.logit_bias or {}).items() if bias}
+        return {name: value for name, value in given.items() if value or (value == 0 and name == "seed")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedChat:
+    """A turn, and whether its stream tells the usage."""
+
+    turn: Asked
+    include_usage: bool
+
+
+def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
+    """Read the body of `POST /v1/chat/completions`; raises Invalid naming the first field that is wrong."""
+    request = validated(ChatRequest, body)
+    limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
+    ignored = ignored_fields(body, WORDLESS_FIELDS if limit == 0 else CHAT_FIELDS)
+    metadata = request.metadata or {}
+    turn = Asked(
+        model=request.model,
+        given=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
+        stream=bool(request.stream),
+        store=request.store is True,
+        sampling=Sampling(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_output_tokens=limit,
+            parameters={} if limit == 0 else request.parameters,
+        ),
+        form=form_of(request),
+        model_named=bool(body.get("model")),
+        metadata=metadata,
+        deadline_s=deadline_of(metadata),
+        ignored=ignored,
+    )
+    return AskedChat(turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage))
+
+
+def form_of(request: ChatRequest) -> Form:
+    wanted = read_format(request.response_format, ("response_format",), CHAT)
+    parallel = request.parallel_tool_calls is not False
+    form = Form(functions=read_functions(request.tools, CHAT), parallel=parallel, format=wanted)
+    return read_choice(request.tool_choice, form, CHAT)
+
+
+def items_of(message: ChatMessage, index: int) -> tuple[Given, ...]:
+    """Return the items of one message: its text, then the functions that it calls."""
+    if message.role == "tool":
+        return (tool_output(message, index),)
+    calls = tuple(
+        Item(id="", kind=ItemKind.FUNCTION_CALL, text=call.function.arguments, name=call.function.name, call_id=call.id)
+        for call in message.tool_calls or ()
+    )
+    if message.content is None and not calls:
+        path = f"messages[{index}].content"
+        raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
+    if message.content is None:
+        return calls
+    text, images = message.seen
+    return (Item(id="", role=Role(message.role), text=text, images=images), *calls)
+
+
+def tool_output(message: ChatMessage, index: int) -> Item:
+    if not message.tool_call_id:
+        path = f"messages[{index}].tool_call_id"
+        raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
+    kind = ItemKind.FUNCTION_OUTPUT
+    return Item(id="", kind=kind, role=Role.USER, text=message.text, call_id=message.tool_call_id)

@@ -1,0 +1,200 @@
+"""What did the caller add to the conversation?"""
+
+import base64
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+
+from api.http.validation import Part, validated, wrong_type
+from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
+from domain.errors import Invalid
+
+ITEMS_LIMIT = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Stands for an item that is stored already; `index` is its place in the input."""
+
+    id: str
+    index: int
+
+
+type Given = Item | Reference
+"""An item without an id yet, or a reference to one."""
+
+
+def as_parts(content: Any) -> Any:
+    return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
+
+
+class TextPart(Part):
+    type: Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
+    text: str = Field(validation_alias=AliasChoices("text", "refusal"))
+
+
+type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)")]
+
+
+class ImagePart(Part):
+    type: Literal["input_image"]
+    image_url: ImageUrl
+    detail: Literal["auto", "low", "high"] | None = None
+
+
+def mark(part: Any) -> str:
+    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    return IMAGE if kind == "input_image" else TEXT
+
+
+TEXT, IMAGE = "[text]", "[image]"
+
+type AnyPart = Annotated[Annotated[TextPart, Tag(TEXT)] | Annotated[ImagePart, Tag(IMAGE)], Discriminator(mark)]
+type Content = Annotated[list[TextPart], BeforeValidator(as_parts)]
+type Seen = Annotated[list[AnyPart], BeforeValidator(as_parts)]
+
+
+class MessageInput(Part):
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Seen
+    status: Literal["in_progress", "completed", "incomplete"] | None = None
+
+    def item(self) -> Item:
+        status = ItemStatus.INCOMPLETE if self.status == "incomplete" else ItemStatus.COMPLETED
+        text, images = seen_in(self.content)
+        return Item(id="", role=Role(self.role), text=text, status=status, images=images)
+
+
+class FunctionCallInput(Part):
+    call_id: str = Field(min_length=1, max_length=256)
+    name: str = Field(min_length=1, max_length=256)
+    arguments: str
+
+    def item(self) -> Item:
+        kind = ItemKind.FUNCTION_CALL
+        return Item(id="", kind=kind, text=self.arguments, name=self.name, call_id=self.call_id)
+
+
+class FunctionOutputInput(Part):
+    call_id: str = Field(min_length=1, max_length=256)
+    output: Content
+
+    def item(self) -> Item:
+        kind = ItemKind.FUNCTION_OUTPUT
+        return Item(id="", kind=kind, role=Role.USER, text=joined(self.output), call_id=self.call_id)
+
+
+class ReasoningInput(Part):
+    summary: list[TextPart] = Field(default_factory=list[TextPart])
+    content: list[TextPart] | None = None
+
+    def item(self) -> Item:
+        return Item(id="", kind=ItemKind.REASONING, text=joined([*self.summary, *(self.content or ())]))
+
+
+class CompactionInput(Part):
+    encrypted_content: str
+
+    def item(self) -> Item:
+        return Item(id="", role=Role.USER, text=SUMMARY + unpacked(self.encrypted_content))
+
+
+class ReferenceInput(Part):
+    id: str = Field(min_length=1, max_length=256)
+
+
+type Shape = type[MessageInput | FunctionCallInput | FunctionOutputInput | ReasoningInput | CompactionInput]
+
+SHAPES: Mapping[str, Shape] = {
+    "message": MessageInput,
+    "function_call": FunctionCallInput,
+    "function_call_output": FunctionOutputInput,
+    "reasoning": ReasoningInput,
+    "compaction": CompactionInput,
+}
+
+REFERENCE = "item_reference"
+
+
+SUMMARY = "What was said before, summed up:\n"
+UNPACKED_LIMIT = 1_000_000
+
+
+def packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def unpacked(content: str) -> str:
+    """Return the text of a compaction; raises Invalid where it is none of ours."""
+    try:
+        opened = zlib.decompressobj()
+        text = opened.decompress(base64.b64decode(content, validate=True), UNPACKED_LIMIT).decode()
+    except (ValueError, zlib.error):
+        message = "Invalid 'encrypted_content': no compaction of ours."
+        raise Invalid(message, field="encrypted_content", code="invalid_value") from None
+    return text
+
+
+def seen_in(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[Image, ...]]:
+    """Return the text of parts, and their images where they stand in it."""
+    text = ""
+    images: list[Image] = []
+    for part in parts:
+        if isinstance(part, TextPart):
+            text += part.text
+        else:
+            images.append(Image(url=part.image_url, detail=part.detail or "auto", at=len(text)))
+    return text, tuple(images)
+
+
+def joined(parts: list[TextPart]) -> str:
+    return "".join(part.text for part in parts)
+
+
+def read_input(value: Any) -> tuple[Given, ...]:
+    """Read the field `input`: a text, or items in the order of the conversation."""
+    if isinstance(value, str):
+        return (Item(id="", role=Role.USER, text=value),)
+    if not isinstance(value, list):
+        raise wrong_type("input", "a string or an array of items", value)
+    return read_items(cast("list[Any]", value), "input", most=ITEMS_LIMIT)
+
+
+def read_items(elements: list[Any], field: str, *, most: int) -> tuple[Given, ...]:
+    """Read 1 to `most` items that stand in a field."""
+    if not 1 <= len(elements) <= most:
+        message = f"Invalid '{field}': expected 1 to {most} items, but got {len(elements)}."
+        raise Invalid(message, field=field, code="invalid_value")
+    return tuple(read_item(element, field, index) for index, element in enumerate(elements))
+
+
+def read_item(value: Any, field: str, index: int) -> Given:
+    if not isinstance(value, dict):
+        raise wrong_type(f"{field}[{index}]", "an object", value)
+    kind = kind_of(cast("dict[str, Any]", value))
+    if kind == REFERENCE:
+        return Reference(id=validated(ReferenceInput, value, field, index).id, index=index)
+    shape = SHAPES.get(kind) if isinstance(kind, str) else None
+    if shape is None:
+        path = f"{field}[{index}].type"
+        message = f"Invalid value for '{path}': supported values are {', '.join((*SHAPES, REFERENCE))}."
+        raise Invalid(message, field=path, code="invalid_value")
+    return validated(shape, value, field, index).item()
+
+
+type Guess = Callable[[Mapping[str, Any]], bool]
+
+GUESSES: Mapping[str, Guess] = {
+    "message": lambda item: "role" in item,
+    REFERENCE: lambda item: set(item) <= {"id", "type"} and "id" in item,
+}
+"""What an item without a type is taken for."""
+
+
+def kind_of(item: Mapping[str, Any]) -> object:
+    if item.get("type") is not None:
+        return item["type"]
+    return next((kind for kind, guess in GUESSES.items() if guess(item)), "message")

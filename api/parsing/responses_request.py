@@ -1,0 +1,179 @@
+"""What turn does the caller ask for?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from api.http.validation import Part, validated
+from api.parsing.field_rules import RESPONSE_FIELDS, Rule, ignored_fields
+from api.parsing.input_items import Given, read_input
+from api.parsing.tools import RESPONSES, read_choice, read_format, read_functions
+from domain.content.sampling_parameters import needed
+from domain.content.tools import Form
+from domain.errors import Invalid
+from domain.fleet.catalog import Capability
+from domain.turns.response import Sampling
+
+AUTO = "auto"
+DEADLINE = "deadline_ms"
+DEADLINE_LIMIT_MS = 86_400_000
+
+SOURCES = "sources"
+
+type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+
+
+type Penalty = Annotated[float, Field(ge=-2, le=2)]
+type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+type Verbosity = Literal["low", "medium", "high"]
+
+PATHS: Mapping[str, str] = {"reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
+"""Where in `POST /v1/responses` a parameter stands that Chat Completions calls otherwise."""
+
+
+def as_object(value: Any) -> Any:
+    return {"id": value} if isinstance(value, str) else value
+
+
+class ConversationInput(Part):
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+type ConversationGiven = Annotated[ConversationInput, BeforeValidator(as_object)]
+
+
+class TextInput(Part):
+    format: Any = None
+    verbosity: Verbosity | None = None
+
+
+class ReasoningWish(Part):
+    effort: Effort | None = None
+
+
+class ResponseRequest(Part):
+    """The body of `POST /v1/responses`: the fields that are honoured."""
+
+    input: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    text: TextInput | None = None
+    reasoning: ReasoningWish | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    instructions: str | None = None
+    previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
+    conversation: ConversationGiven | None = None
+    stream: bool | None = None
+    background: bool | None = None
+    store: bool | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over.
+
+    `paths` tells where in the request the parameters stand that are called otherwise there.
+    """
+
+    model: str
+    given: tuple[Given, ...]
+    stream: bool = False
+    background: bool = False
+    store: bool = True
+    previous: str | None = None
+    conversation: str | None = None
+    instructions: str | None = None
+    sampling: Sampling
+    form: Form = field(default_factory=Form)
+    truncates: bool = True
+    model_named: bool = True
+    metadata: Mapping[str, str]
+    deadline_s: float | None = None
+    ignored: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def parameters(self) -> Mapping[str, Capability]:
+        """The parameters that a model must take, by their places in the request, and the ability that each needs."""
+        return {self.paths.get(name, name): need for name, need in needed(self.sampling.parameters).items()}
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        return self.form.needs | frozenset(self.parameters.values())
+
+
+def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPONSE_FIELDS) -> Asked:
+    """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
+    ignored = ignored_fields(body, rules)
+    request = validated(ResponseRequest, body)
+    metadata = request.metadata or {}
+    return Asked(
+        model=request.model or AUTO,
+        model_named=bool(request.model),
+        given=() if request.input is None else read_input(request.input),
+        stream=bool(request.stream),
+        background=bool(request.background),
+        store=request.store is not False,
+        previous=request.previous_response_id or None,
+        conversation=conversation_of(request),
+        instructions=request.instructions,
+        sampling=sampling_of(request),
+        form=form_of(request),
+        truncates=request.truncation != "disabled",
+        metadata=metadata,
+        deadline_s=deadline_of(metadata),
+        ignored=ignored,
+        paths=PATHS,
+    )
+
+
+def conversation_of(request: ResponseRequest) -> str | None:
+    if request.conversation and request.previous_response_id:
+        message = "'previous_response_id' and 'conversation' exclude each other."
+        raise Invalid(message, field="conversation", code="mutually_exclusive_parameters")
+    return request.conversation.id if request.conversation else None
+
+
+def sampling_of(request: ResponseRequest) -> Sampling:
+    given = {
+        "frequency_penalty": request.frequency_penalty,
+        "presence_penalty": request.presence_penalty,
+        "reasoning_effort": request.reasoning.effort if request.reasoning else None,
+        "verbosity": request.text.verbosity if request.text else None,
+    }
+    return Sampling(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        max_output_tokens=request.max_output_tokens,
+        parameters={name: value for name, value in given.items() if value},
+    )
+
+
+def form_of(request: ResponseRequest) -> Form:
+    functions = read_functions(request.tools, RESPONSES)
+    wanted = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
+    form = Form(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
+    return read_choice(request.tool_choice, form, RESPONSES)
+
+
+def deadline_of(metadata: Mapping[str, str]) -> float | None:
+    text = metadata.get(DEADLINE)
+    if text is None:
+        return None
+    milliseconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(DEADLINE_LIMIT_MS)) else 0
+    if not 1 <= milliseconds <= DEADLINE_LIMIT_MS:
+        path = f"metadata.{DEADLINE}"
+        message = f"Invalid '{path}': expected a whole number from 1 to {DEADLINE_LIMIT_MS}, as a string."
+        raise Invalid(message, field=path, code="invalid_value")
+    return milliseconds / 1000

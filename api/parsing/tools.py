@@ -1,0 +1,154 @@
+"""Which functions and which form of answer does the caller ask for?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AliasChoices, Field, StringConstraints
+
+from api.http.json_body import path_of
+from api.http.validation import Part, validated, wrong_type
+from domain.content.tools import Choosing, Form, Format, FormatKind, Function
+from domain.errors import Invalid
+
+MOST_FUNCTIONS = 128
+
+type FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+
+
+class FunctionInput(Part):
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+    def function(self) -> Function:
+        return Function(name=self.name, description=self.description, parameters=self.parameters, strict=self.strict)
+
+
+class Named(Part):
+    name: FunctionName
+
+
+class Allowed(Part):
+    mode: Literal["auto", "required"] = "auto"
+    tools: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_FUNCTIONS)]
+
+
+class FormatInput(Part):
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    wanted: dict[str, Any] | None = Field(default=None, validation_alias=AliasChoices("schema", "wanted"))
+    description: str | None = None
+    strict: bool | None = None
+
+    def format(self) -> Format:
+        return Format(
+            kind=FormatKind.JSON_SCHEMA,
+            name=self.name,
+            schema=self.wanted,
+            description=self.description,
+            strict=self.strict,
+        )
+
+
+type Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nesting:
+    """Whether an API puts what belongs to a function or a schema into a member of its own."""
+
+    within: bool
+
+    def inner(self, value: Mapping[str, Any], member: str, path: Path) -> tuple[Any, Path]:
+        return (value.get(member), (*path, member)) if self.within else (value, path)
+
+
+RESPONSES = Nesting(within=False)
+CHAT = Nesting(within=True)
+
+
+def read_functions(value: Any, nesting: Nesting) -> tuple[Function, ...]:
+    """Read the field `tools`; raises Invalid for a tool that is no function."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise wrong_type("tools", "an array", value)
+    elements = cast("list[Any]", value)
+    if len(elements) > MOST_FUNCTIONS:
+        raise invalid("tools", f"expected at most {MOST_FUNCTIONS} tools, but got {len(elements)}")
+    functions = tuple(read_function(each, ("tools", index), nesting) for index, each in enumerate(elements))
+    names = [each.name for each in functions]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise invalid("tools", f"the name '{twice}' stands twice")
+    return functions
+
+
+def read_function(value: Any, path: Path, nesting: Nesting) -> Function:
+    body = an_object(value, path)
+    check_kind(body, ("function",), path)
+    inner, where = nesting.inner(body, "function", path)
+    return validated(FunctionInput, an_object(inner, where), *where).function()
+
+
+def read_choice(value: Any, form: Form, nesting: Nesting) -> Form:
+    """Read the field `tool_choice` into a form that has its functions already."""
+    if value is None:
+        return form
+    if isinstance(value, str):
+        if value not in set(Choosing):
+            raise invalid("tool_choice", "expected auto, required, none, a function or allowed_tools")
+        return checked(replace(form, choosing=Choosing(value)))
+    body = an_object(value, ("tool_choice",))
+    check_kind(body, ("function", "allowed_tools"), ("tool_choice",))
+    if body["type"] == "function":
+        return checked(replace(form, choosing=Choosing.REQUIRED, only=(name_in(body, nesting),), single=True))
+    inner, path = nesting.inner(body, "allowed_tools", ("tool_choice",))
+    allowed = validated(Allowed, an_object(inner, path), *path)
+    names = tuple(name_in(each, nesting, *path, "tools", index) for index, each in enumerate(allowed.tools))
+    return checked(replace(form, choosing=Choosing(allowed.mode), only=names))
+
+
+def name_in(body: Mapping[str, Any], nesting: Nesting, *path: str | int) -> str:
+    inner, where = nesting.inner(body, "function", path or ("tool_choice",))
+    return validated(Named, an_object(inner, where), *where).name
+
+
+def checked(form: Form) -> Form:
+    """Return the form; raises Invalid where it chooses what is not there."""
+    known = {each.name for each in form.functions}
+    if missing := next((name for name in form.only if name not in known), None):
+        raise invalid("tool_choice", f"no tool of this request is the function '{missing}'")
+    if form.choosing is Choosing.REQUIRED and not form.functions:
+        raise invalid("tool_choice", "it asks for a call, but 'tools' is empty")
+    return form
+
+
+def read_format(value: Any, path: Path, nesting: Nesting) -> Format:
+    """Read `text.format`, or Chat's `response_format`."""
+    if value is None:
+        return Format()
+    body = an_object(value, path)
+    check_kind(body, tuple(FormatKind), path)
+    kind = FormatKind(body["type"])
+    if kind is not FormatKind.JSON_SCHEMA:
+        return Format(kind=kind)
+    inner, where = nesting.inner(body, "json_schema", path)
+    return validated(FormatInput, an_object(inner, where), *where).format()
+
+
+def an_object(value: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise wrong_type(path_of(path), "an object", value)
+    return cast("dict[str, Any]", value)
+
+
+def check_kind(body: Mapping[str, Any], kinds: Sequence[str], path: Path) -> None:
+    if body.get("type") not in kinds:
+        where = f"{path_of(path)}.type"
+        message = f"Unsupported value for '{where}': supported is {', '.join(kinds)}."
+        raise Invalid(message, field=where, code="unsupported_parameter")
+
+
+def invalid(path: str, problem: str) -> Invalid:
+    return Invalid(f"Invalid '{path}': {problem}.", field=path, code="invalid_value")

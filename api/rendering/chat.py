@@ -1,0 +1,161 @@
+"""How does a turn look to a caller of Chat Completions?
+
+It is the same turn as a response has, folded from the same log, in the shapes of the older API.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from api.rendering.response import FAILED_MESSAGE, Json
+from domain.content.items import Item, ItemKind
+from domain.log.events import Event, EventKind, Slot, Status, Usage
+from domain.log.transcript import Transcript, after_event, kept_items
+from domain.turns.response import Response
+
+PREFIX = "chatcmpl-"
+
+FINISHES: Mapping[Status, str] = {Status.COMPLETED: "stop", Status.INCOMPLETE: "length"}
+
+FILTERED = "content_filter"
+"""Why an answer is incomplete that its backend's filter cut off; both APIs call it so."""
+
+CANCELLED = "The turn was cancelled."
+"""How a chat ends that was deleted while it ran: half an answer must not look like a whole one."""
+
+BEGUN_AFRESH = "The answer was broken off and differs now; ask again, or use the Responses API, which can tell."
+
+
+def chat_id(response: Response) -> str:
+    return PREFIX + response.id.removeprefix("resp_")
+
+
+def response_id_of(identifier: str) -> str:
+    """Return the id of the response that a chat completion's id stands for."""
+    return "resp_" + identifier.removeprefix(PREFIX)
+
+
+def chat_from_response(response: Response, transcript: Transcript) -> Json:
+    """Return the chat completion of a turn that has ended."""
+    usage = transcript.ending.usage if transcript.ending else None
+    return {
+        "id": chat_id(response),
+        "object": "chat.completion",
+        "created": int(response.created_at),
+        "model": response.model,
+        "choices": [
+            {
+                "index": 0,
+                "message": message_of(kept_items(transcript)),
+                "logprobs": None,
+                "finish_reason": finish_reason(transcript),
+            }
+        ],
+        "usage": usage_of(usage or Usage()),
+        "metadata": dict(response.metadata),
+    }
+
+
+def message_of(items: tuple[Item, ...]) -> Json:
+    text = "".join(item.text for item in items if item.kind is ItemKind.MESSAGE)
+    calls = [tool_call(item) for item in items if item.kind is ItemKind.FUNCTION_CALL]
+    message: Json = {"role": "assistant", "content": None if calls and not text else text, "refusal": None}
+    return message | ({"tool_calls": calls} if calls else {}) | {"annotations": []}
+
+
+def tool_call(item: Item) -> Json:
+    return {"id": item.call_id, "type": "function", "function": {"name": item.name, "arguments": item.text}}
+
+
+def finish_reason(transcript: Transcript) -> str:
+    called = any(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items)
+    filtered = transcript.ending is not None and transcript.ending.code == FILTERED
+    finish = FILTERED if filtered else FINISHES.get(transcript.status, "stop")
+    return "tool_calls" if called and finish == "stop" else finish
+
+
+def usage_of(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
+    }
+
+
+def chunk(response: Response, choices: list[Json], **more: Any) -> Json:
+    return {
+        "id": chat_id(response),
+        "object": "chat.completion.chunk",
+        "created": int(response.created_at),
+        "model": response.model,
+        "choices": choices,
+        **more,
+    }
+
+
+def choice(delta: Json, finish: str | None = None) -> Json:
+    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+
+
+def chat_chunks(response: Response, transcript: Transcript, event: Event, *, include_usage: bool) -> Iterator[Json]:
+    """Give the chunks of one event of the log; `transcript` is the log up to and with it.
+
+    Where the turn fails, or its answer is begun afresh after a break, the stream ends in an error.
+    """
+    match event.kind:
+        case EventKind.CREATED:
+            yield chunk(response, [choice({"role": "assistant", "content": "", "refusal": None})])
+        case EventKind.TEXT:
+            yield chunk(response, [choice({"content": event.text})])
+        case EventKind.ITEM_ADDED if event.head and event.head.kind is ItemKind.FUNCTION_CALL:
+            yield chunk(response, [choice({"tool_calls": [opened_call(transcript, event)]})])
+        case EventKind.ITEM_ADDED if is_afresh(transcript):
+            yield {"error": {"message": BEGUN_AFRESH, "type": "server_error", "param": None, "code": "begun_afresh"}}
+        case EventKind.ARGUMENTS:
+            part = {"index": call_index(transcript, event), "function": {"arguments": event.text}}
+            yield chunk(response, [choice({"tool_calls": [part]})])
+        case EventKind.ENDED:
+            yield from ending_chunks(response, transcript, include_usage=include_usage)
+        case _:
+            return
+
+
+def is_afresh(transcript: Transcript) -> bool:
+    return sum(item.kind is ItemKind.MESSAGE for item in transcript.items) > 1
+
+
+def opened_call(transcript: Transcript, event: Event) -> Json:
+    item = transcript.items[event.output]
+    function = {"name": item.name, "arguments": ""}
+    return {"index": call_index(transcript, event), "id": item.call_id, "type": "function", "function": function}
+
+
+def call_index(transcript: Transcript, event: Event) -> int:
+    return sum(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items[: event.output])
+
+
+def ending_chunks(response: Response, transcript: Transcript, *, include_usage: bool) -> Iterator[Json]:
+    ending = transcript.ending
+    if transcript.status is Status.FAILED:
+        message = ending.message if ending and ending.message else FAILED_MESSAGE
+        code = ending.code if ending and ending.code else "server_error"
+        yield {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+        return
+    if transcript.status is Status.CANCELLED:
+        yield {"error": {"message": CANCELLED, "type": "server_error", "param": None, "code": "cancelled"}}
+        return
+    yield chunk(response, [choice({}, finish_reason(transcript))])
+    if include_usage:
+        yield chunk(response, [], usage=usage_of((ending.usage if ending else None) or Usage()))
+
+
+def chat_frames(response: Response, transcript: Transcript, slot: Slot, *, include_usage: bool) -> Iterator[bytes]:
+    """Give the bytes of a slot's chunks; `transcript` is the log up to the slot. Nothing follows an error."""
+    for event in () if is_afresh(transcript) else slot.events:
+        transcript = after_event(transcript, event)
+        for body in chat_chunks(response, transcript, event, include_usage=include_usage):
+            yield f"data: {json.dumps(body, separators=(',', ':'))}\n\n".encode()
+            if "error" in body:
+                return

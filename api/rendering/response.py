@@ -1,0 +1,180 @@
+"""How does a response look to a caller?
+
+Everything that changes in a turn's life is taken from its log, so that a stream, a poll and the final object agree. The
+strict clients know closed sets of codes: an ending outside them is given the nearest, its own name stays in `metadata`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from api.rendering.tools import shown_form, shown_text
+from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
+from domain.log.events import Ending, Status, Usage
+from domain.log.transcript import Transcript, kept_items
+from domain.turns.response import Response
+
+type Json = dict[str, Any]
+
+ERROR_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"})
+INCOMPLETE_REASONS = frozenset({"max_output_tokens", "content_filter"})
+ENDING_KEY = "ganglion_ending"
+LEFT_OUT_KEY = "ganglion_left_out"
+WARNING_KEY = "ganglion_budget"
+METADATA_LIMIT = 16
+FAILED_MESSAGE = "The turn failed."
+
+NOT_OFFERED: Mapping[str, Any] = {
+    "top_logprobs": 0,
+    "max_tool_calls": None,
+    "service_tier": "default",
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+}
+"""What every response says of the fields that no request can set yet."""
+
+
+def openai_from_response(response: Response, transcript: Transcript) -> Json:
+    """Return the response object as its log has it so far."""
+    ending = transcript.ending
+    return {
+        "id": response.id,
+        "object": "response",
+        "created_at": int(response.created_at),
+        "completed_at": int(ending.at) if ending and ending.status is Status.COMPLETED else None,
+        "status": shown_status(response, transcript),
+        "incomplete_details": incomplete_details(ending),
+        "model": response.model,
+        "previous_response_id": response.previous,
+        **({"conversation": {"id": response.conversation}} if response.conversation else {}),
+        "instructions": response.instructions,
+        "output": [openai_from_item(item) for item in kept_items(transcript)],
+        "error": error_of(ending),
+        "top_p": 1.0 if response.sampling.top_p is None else response.sampling.top_p,
+        "temperature": 1.0 if response.sampling.temperature is None else response.sampling.temperature,
+        "usage": openai_from_usage(ending.usage) if ending and ending.usage else None,
+        "max_output_tokens": response.sampling.max_output_tokens,
+        "truncation": "auto" if response.truncates else "disabled",
+        "store": response.store,
+        "background": response.background,
+        "metadata": shown_metadata(response, ending),
+        **shown_form(response.form),
+        "text": shown_text(response.form.format, response.sampling.parameters.get("verbosity")),
+        **shown_parameters(response.sampling.parameters),
+        **NOT_OFFERED,
+    }
+
+
+def shown_parameters(parameters: Mapping[str, Any]) -> Json:
+    effort = parameters.get("reasoning_effort")
+    return {
+        "frequency_penalty": parameters.get("frequency_penalty", 0.0),
+        "presence_penalty": parameters.get("presence_penalty", 0.0),
+        "reasoning": {"effort": effort, "summary": None} if effort else None,
+    }
+
+
+def shown_status(response: Response, transcript: Transcript) -> str:
+    """Return the status; only a background response is ever shown as queued, as clients expect."""
+    waiting = transcript.status is Status.QUEUED and not response.background
+    return (Status.IN_PROGRESS if waiting else transcript.status).value
+
+
+def incomplete_details(ending: Ending | None) -> Json | None:
+    if ending is None or ending.status is not Status.INCOMPLETE:
+        return None
+    return {"reason": ending.code if ending.code in INCOMPLETE_REASONS else "max_output_tokens"}
+
+
+def error_of(ending: Ending | None) -> Json | None:
+    if ending is None or ending.status is not Status.FAILED:
+        return None
+    code = ending.code if ending.code in ERROR_CODES else "server_error"
+    return {"code": code, "message": ending.message or FAILED_MESSAGE}
+
+
+def shown_metadata(response: Response, ending: Ending | None) -> Json:
+    """Return the caller's metadata, and beside it, while there is room, what we have to say."""
+    notes = dict(ending.notes) if ending else {}
+    if response.left_out:
+        notes[LEFT_OUT_KEY] = f"the oldest {response.left_out} turns"
+    if response.warning:
+        notes[WARNING_KEY] = response.warning
+    if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
+        notes[ENDING_KEY] = ending.code
+    room = max(METADATA_LIMIT - len(response.metadata), 0)
+    ours = sorted(notes.items(), key=lambda note: note[0] != ENDING_KEY)[:room]
+    return {**response.metadata, **dict(ours)}
+
+
+def openai_from_usage(usage: Usage) -> Json:
+    return {
+        "input_tokens": usage.input_tokens,
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": usage.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+
+
+def text_part(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def summary_part(text: str) -> Json:
+    return {"type": "summary_text", "text": text}
+
+
+def message(item: Item) -> Json:
+    said = [text_part(item.text)] if item.role is Role.ASSISTANT else [input_part(each) for each in item.parts()]
+    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else said
+    return {
+        "type": "message",
+        "id": item.id,
+        "status": item.status.value,
+        "role": item.role.value,
+        "content": content,
+    }
+
+
+def input_part(given: str | Image) -> Json:
+    if isinstance(given, str):
+        return {"type": "input_text", "text": given}
+    return {"type": "input_image", "image_url": given.url, "detail": given.detail, "file_id": None}
+
+
+def function_call(item: Item) -> Json:
+    return {
+        "type": "function_call",
+        "id": item.id,
+        "call_id": item.call_id,
+        "name": item.name,
+        "arguments": item.text,
+        "status": item.status.value,
+    }
+
+
+def function_output(item: Item) -> Json:
+    return {
+        "type": "function_call_output",
+        "id": item.id,
+        "call_id": item.call_id,
+        "output": item.text,
+        "status": item.status.value,
+    }
+
+
+def reasoning(item: Item) -> Json:
+    summary = [summary_part(item.text)] if item.text else []
+    return {"type": "reasoning", "id": item.id, "summary": summary, "status": item.status.value}
+
+
+SHAPES: Mapping[ItemKind, Callable[[Item], Json]] = {
+    ItemKind.MESSAGE: message,
+    ItemKind.FUNCTION_CALL: function_call,
+    ItemKind.FUNCTION_OUTPUT: function_output,
+    ItemKind.REASONING: reasoning,
+}
+
+
+def openai_from_item(item: Item) -> Json:
+    return SHAPES[item.kind](item)

@@ -1,0 +1,146 @@
+"""Which stream event does an event of the log become?
+
+One event of the log is one event of the stream, under the same number, so that a resumed stream is the rest of the
+first one, byte for byte.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from api.rendering.response import Json, openai_from_item, openai_from_response, summary_part, text_part
+from domain.content.items import Item, ItemKind
+from domain.log.events import Event, EventKind, Slot, Status
+from domain.log.transcript import Transcript, after_event
+from domain.turns.response import Response
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+type Shape = Callable[[Response, Transcript, Event], Json]
+
+
+def snapshot(response: Response, transcript: Transcript, _event: Event) -> Json:
+    return {"response": openai_from_response(response, transcript)}
+
+
+def whole_item(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return {"output_index": event.output, "item": openai_from_item(transcript.items[event.output])}
+
+
+def place(transcript: Transcript, event: Event) -> Json:
+    return {"item_id": transcript.items[event.output].id, "output_index": event.output}
+
+
+def text_place(transcript: Transcript, event: Event) -> Json:
+    return place(transcript, event) | {"content_index": 0}
+
+
+def summary_place(transcript: Transcript, event: Event) -> Json:
+    return place(transcript, event) | {"summary_index": 0}
+
+
+def text_at(transcript: Transcript, event: Event) -> str:
+    return transcript.items[event.output].text
+
+
+def part_added(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return text_place(transcript, event) | {"part": text_part("")}
+
+
+def text_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return text_place(transcript, event) | {"delta": event.text, "logprobs": []}
+
+
+def text_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return text_place(transcript, event) | {"text": text_at(transcript, event), "logprobs": []}
+
+
+def part_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return text_place(transcript, event) | {"part": text_part(text_at(transcript, event))}
+
+
+def arguments_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return place(transcript, event) | {"delta": event.text}
+
+
+def arguments_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+    item = transcript.items[event.output]
+    return place(transcript, event) | {"name": item.name, "arguments": item.text}
+
+
+def summary_added(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return summary_place(transcript, event) | {"part": summary_part("")}
+
+
+def summary_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return summary_place(transcript, event) | {"delta": event.text}
+
+
+def summary_text_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return summary_place(transcript, event) | {"text": text_at(transcript, event)}
+
+
+def summary_part_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+    return summary_place(transcript, event) | {"part": summary_part(text_at(transcript, event))}
+
+
+EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
+    EventKind.CREATED: ("response.created", snapshot),
+    EventKind.QUEUED: ("response.queued", snapshot),
+    EventKind.STARTED: ("response.in_progress", snapshot),
+    EventKind.ITEM_ADDED: ("response.output_item.added", whole_item),
+    EventKind.PART_ADDED: ("response.content_part.added", part_added),
+    EventKind.TEXT: ("response.output_text.delta", text_delta),
+    EventKind.TEXT_DONE: ("response.output_text.done", text_done),
+    EventKind.PART_DONE: ("response.content_part.done", part_done),
+    EventKind.ARGUMENTS: ("response.function_call_arguments.delta", arguments_delta),
+    EventKind.ARGUMENTS_DONE: ("response.function_call_arguments.done", arguments_done),
+    EventKind.ITEM_DONE: ("response.output_item.done", whole_item),
+}
+
+REASONING_EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
+    EventKind.PART_ADDED: ("response.reasoning_summary_part.added", summary_added),
+    EventKind.TEXT: ("response.reasoning_summary_text.delta", summary_delta),
+    EventKind.TEXT_DONE: ("response.reasoning_summary_text.done", summary_text_done),
+    EventKind.PART_DONE: ("response.reasoning_summary_part.done", summary_part_done),
+}
+"""What differs where the item is reasoning."""
+
+ENDINGS: Mapping[Status, str] = {
+    Status.COMPLETED: "response.completed",
+    Status.INCOMPLETE: "response.incomplete",
+    Status.FAILED: "response.failed",
+    Status.CANCELLED: "response.failed",
+}
+"""No client knows an event for a cancelled response: it is a failed one whose object says cancelled."""
+
+
+def openai_from_event(response: Response, transcript: Transcript, event: Event) -> Json:
+    """Return the stream event of a log's event; `transcript` is the log up to and with it."""
+    name, shape = shape_of(transcript, event)
+    return {"type": name, "sequence_number": transcript.next_sequence - 1} | shape(response, transcript, event)
+
+
+def shape_of(transcript: Transcript, event: Event) -> tuple[str, Shape]:
+    if event.kind is EventKind.ENDED:
+        return ENDINGS[transcript.status], snapshot
+    reasoning = event.kind in REASONING_EVENTS and is_reasoning(transcript.items[event.output])
+    return REASONING_EVENTS[event.kind] if reasoning else EVENTS[event.kind]
+
+
+def is_reasoning(item: Item) -> bool:
+    return item.kind is ItemKind.REASONING
+
+
+def frames(response: Response, transcript: Transcript, slot: Slot, *, after: int) -> Iterator[bytes]:
+    """Give the bytes of a slot's events numbered above `after`; `transcript` is the log up to the slot."""
+    for event in slot.events:
+        transcript = after_event(transcript, event)
+        if transcript.next_sequence - 1 > after:
+            yield frame(openai_from_event(response, transcript, event))
+
+
+def frame(body: Json) -> bytes:
+    """Return one server-sent event. ASCII alone: some clients end a line at U+2028 or U+0085."""
+    text = json.dumps(body, separators=(",", ":"))
+    return f"event: {body['type']}\ndata: {text}\n\n".encode()

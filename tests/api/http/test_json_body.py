@@ -1,0 +1,89 @@
+"""Which bytes are a JSON object to us, and what do we say of the others?"""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.http.json_body import BANNED, DEPTH_LIMIT, path_of, read_object
+from domain.errors import Invalid
+
+REFUSED: dict[str, tuple[bytes, str | None, str]] = {
+    "empty": (b"", None, "empty"),
+    "white space": (b" \r\n", None, "empty"),
+    "not JSON": (b"hello", None, "not JSON: Expecting value at line 1, column 1"),
+    "two values": (b"{} {}", None, "not JSON: Extra data"),
+    "an array": (b"[]", None, "no JSON object"),
+    "a text": (b'"a"', None, "no JSON object"),
+    "null": (b"null", None, "no JSON object"),
+    "NaN alone": (b"NaN", None, "no JSON object"),
+    "not UTF-8": (b'{"a": "\xff"}', None, "not UTF-8 at byte 7"),
+    "UTF-16": ('{"a": 1}'.encode("utf-16"), None, "not UTF-8"),
+    "a byte order mark": (b'\xef\xbb\xbf{"a": 1}', None, "not JSON"),
+    "nested 100,000 deep, open": (b'{"a":' * 100_000, None, "nested deeper"),
+    "nested 100,000 deep, closed": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None, "nested deeper"),
+    "arrays 100,000 deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "nested deeper"),
+    "a number of many digits": (b'{"a": ' + b"9" * 5000 + b"}", None, "too many digits"),
+    "one level too deep": (b'{"a":' + b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT + b"}", "a" + "[0]" * 63, "nested"),
+    "NaN": (b'{"a": {"b": [1, NaN]}}', "a.b[1]", "NaN is no JSON number"),
+    "Infinity": (b'{"a": -Infinity}', "a", "-Infinity is no JSON number"),
+    "a number beyond a double": (b'{"a": 1e999}', "a", "too large"),
+    "a name twice": (b'{"a": {"b": 1, "b": 1}}', "a.b", "twice"),
+    "a name twice, spelled differently": (b'{"a": 1, "\\u0061": 1}', "a", "twice"),
+    "a class": (b'{"a": [{"__class__": "x"}]}', "a[0].__class__", "reserved"),
+    "a module": (b'{"__module__": "x"}', "__module__", "reserved"),
+    "data": (b'{"a": {"__data__": {}}}', "a.__data__", "reserved"),
+    "half a surrogate pair": (b'{"a": "\\ud800"}', "a", "surrogate"),
+    "half a surrogate pair in a name": (b'{"b": {"\\udfff": 1}}', "b", "surrogate"),
+}
+
+
+@pytest.mark.parametrize(("raw", "field", "said"), REFUSED.values(), ids=REFUSED)
+def test_a_body_that_is_no_plain_object_is_refused_with_its_place(raw: bytes, field: str | None, said: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_object(raw)
+    assert caught.value.field == field
+    assert said in str(caught.value)
+
+
+def test_the_deepest_body_that_is_allowed_is_read() -> None:
+    raw = b'{"a":' + b"[" * (DEPTH_LIMIT - 1) + b"]" * (DEPTH_LIMIT - 1) + b"}"
+    assert read_object(raw) == json.loads(raw)
+
+
+def test_a_long_name_is_shortened_and_made_printable() -> None:
+    with pytest.raises(Invalid) as caught:
+        read_object(json.dumps({"\n" + "x" * 10_000: float("nan")}).encode())
+    assert caught.value.field == "?" + "x" * 199 + "…"
+
+
+NAMES = st.text().filter(lambda name: name not in BANNED)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=4), st.booleans())
+def test_every_plain_object_is_read_as_it_is(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
+    assert read_object(json.dumps(value, ensure_ascii=escaped).encode()) == value
+
+
+@given(
+    st.binary() | st.text().map(str.encode) | st.lists(st.sampled_from('{}[]",:1a\\ud8e-')).map("".join).map(str.encode)
+)
+def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
+    try:
+        assert isinstance(read_object(raw), dict)
+    except Invalid as error:
+        said = str(error)
+    else:
+        return
+    assert said.endswith(".")
+
+
+def test_a_path_is_written_as_the_api_writes_it() -> None:
+    assert path_of(["input", 0, "content", 1, "text"]) == "input[0].content[1].text"

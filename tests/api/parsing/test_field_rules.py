@@ -1,0 +1,113 @@
+"""Is every field of a request honoured, named as ignored, or refused by its name?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+from openai.types.responses.response_create_params import ResponseCreateParamsBase
+
+from api.parsing.chat_request import CHAT_FIELDS
+from api.parsing.field_rules import RESPONSE_FIELDS, Rule, Treatment, ignored_fields, ignored_header
+from api.parsing.responses_request import ResponseRequest
+from domain.errors import Invalid
+
+REFUSED: list[tuple[str, Any]] = [
+    ("prompt", {"id": "pmpt_1"}),
+    ("top_logprobs", 3),
+    ("top_logprobs", False),
+    ("top_logprobs", "0"),
+    ("context_management", [{"type": "compaction"}]),
+    ("moderation", {"model": "m"}),
+    ("moderation", {"model": "m", "policy": {"input": {"mode": "block"}, "output": {"mode": "score"}}}),
+]
+
+NEUTRAL: list[dict[str, Any]] = [
+    {"tools": [], "tool_choice": "auto"},
+    {"tools": None, "tool_choice": "none", "conversation": None, "prompt": None},
+    {"text": {}},
+    {"text": None, "reasoning": None},
+    {"text": {"format": {"type": "text"}, "verbosity": "medium"}},
+    {"reasoning": {"effort": None, "summary": None}},
+    {"truncation": "disabled", "presence_penalty": 0, "frequency_penalty": 0.0, "top_logprobs": 0},
+    {"include": [], "parallel_tool_calls": None, "user": None},
+]
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    group, _, member = name.partition(".")
+    return {group: {member: value}} if member else {group: value}
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_what_would_change_the_answer_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(Invalid) as caught:
+        ignored_fields({"input": "hi", **nested(name, value)}, RESPONSE_FIELDS)
+    assert (caught.value.field, caught.value.code) == (name, "unsupported_parameter")
+
+
+@pytest.mark.parametrize("body", NEUTRAL)
+def test_what_is_so_anyway_is_accepted_in_silence(body: dict[str, Any]) -> None:
+    assert ignored_fields({"input": "hi", **body}, RESPONSE_FIELDS) == ()
+
+
+def test_what_cannot_change_the_answer_is_passed_over_and_named() -> None:
+    body = {"input": "hi", "user": "me", "service_tier": "flex", "reasoning": {"summary": "auto"}, "novelty": 1}
+    assert ignored_fields(body, RESPONSE_FIELDS) == ("user", "service_tier", "reasoning.summary", "novelty")
+
+
+@pytest.mark.parametrize("name", ["text", "reasoning"])
+def test_a_group_is_an_object(name: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        ignored_fields({name: "high"}, RESPONSE_FIELDS)
+    assert (caught.value.field, caught.value.code) == (name, "invalid_type")
+
+
+def test_what_is_read_is_what_is_honoured() -> None:
+    honoured = {
+        name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment is Treatment.HONOURED
+    }
+    assert set(ResponseRequest.model_fields) == honoured
+
+
+def test_every_field_of_the_official_sdk_has_a_rule_unless_it_belongs_to_what_is_not_offered() -> None:
+    known = {name.partition(".")[0] for name in RESPONSE_FIELDS}
+    assert set(get_type_hints(ResponseCreateParamsBase)) - known == {"access_programs", "background_options", "image"}
+
+
+@pytest.mark.parametrize(
+    ("names", "header"),
+    [
+        ((), {}),
+        (("user", "include"), {"x-ganglion-ignored": "include, user"}),
+        (("a\r\nset-cookie: b", "user"), {"x-ganglion-ignored": "user, and 1 more"}),
+        (("é",), {"x-ganglion-ignored": "and 1 more"}),
+    ],
+)
+def test_the_header_names_what_a_header_can_say(names: tuple[str, ...], header: dict[str, str]) -> None:
+    assert ignored_header(names) == header
+
+
+def test_a_caller_cannot_make_the_header_long() -> None:
+    header = ignored_header(tuple("x" * 60 + str(number) for number in range(1000)))["x-ganglion-ignored"]
+    assert len(header) < 2000
+    assert header.endswith("and 980 more")
+
+
+@pytest.mark.parametrize(
+    ("heading", "rules"), [("POST /v1/responses", RESPONSE_FIELDS), ("POST /v1/chat/completions", CHAT_FIELDS)]
+)
+def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, Rule]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    section = text.partition(f"## Fields of `{heading}`\n")[2].partition("\n## ")[0]
+    shown = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
+    treatments = {cells[1].strip(" `"): cells[2].replace(";", " ").split()[0] for cells in shown}
+    assert treatments == {
+        name: rule.treatment.value for name, rule in rules.items() if rule.treatment is not Treatment.GROUP
+    }
+
+
+def test_every_field_of_a_chat_in_the_official_sdk_has_a_rule() -> None:
+    known = {name.partition(".")[0] for name in CHAT_FIELDS}
+    assert set(get_type_hints(CompletionCreateParamsBase)) - known == set()

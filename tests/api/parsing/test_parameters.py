@@ -1,0 +1,129 @@
+"""Is a parameter told to a model that takes it, shown again, and refused by its name where none does?"""
+
+from typing import Any
+
+import pytest
+
+from clients.backends.chat_request import request_body
+from domain.content.sampling_parameters import ABILITIES, NEUTRAL, needed, taken
+from domain.fleet.catalog import Capability
+from tests.api.harness import api
+from tests.api.parsing.test_tools import able
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.worlds import backend
+
+RESPONSES: list[tuple[str, Any, str, Any]] = [
+    ("frequency_penalty", 0.5, "frequency_penalty", 0.5),
+    ("presence_penalty", -2, "presence_penalty", -2),
+    ("reasoning_effort", "high", "reasoning", {"effort": "high", "summary": None}),
+    ("verbosity", "low", "text", {"format": {"type": "text"}, "verbosity": "low"}),
+]
+ASKED: list[Any] = [{"role": "user", "content": "hi"}]
+CHATS: list[tuple[str, Any]] = [
+    ("frequency_penalty", 0.5),
+    ("presence_penalty", -2),
+    ("reasoning_effort", "minimal"),
+    ("verbosity", "high"),
+    ("seed", 0),
+    ("seed", -(2**62)),
+    ("stop", ["\n", "end"]),
+    ("logit_bias", {"42": -100}),
+]
+
+
+def body_with(field: str, value: Any) -> dict[str, Any]:
+    members = {"reasoning": {"effort": value}, "text": {"verbosity": value}}
+    return {"input": "hi", field: members.get(field, value)}
+
+
+@pytest.mark.parametrize(("name", "value", "field", "shown"), RESPONSES)
+async def test_a_response_has_it_told_to_a_model_that_takes_it(name: str, value: Any, field: str, shown: Any) -> None:
+    fake = FakeBackend(says("hello"))
+    answer = await able(fake, ABILITIES[name]).create(body_with(field, value))
+    assert (answer.status_code, answer.json()[field]) == (200, shown)
+    [call] = fake.calls
+    assert request_body(backend("main"), call)[name] == value
+
+
+@pytest.mark.parametrize(("name", "value", "field", "_shown"), RESPONSES)
+async def test_a_response_is_refused_by_name_where_no_model_takes_it(
+    name: str, value: Any, field: str, _shown: Any
+) -> None:
+    answer = await api().create(body_with(field, value))
+    error = answer.json()["error"]
+    path = {"reasoning": "reasoning.effort", "text": "text.verbosity"}.get(field, name)
+    assert (answer.status_code, error["param"], error["code"]) == (400, path, "unsupported_parameter")
+
+
+@pytest.mark.parametrize(("name", "value"), CHATS)
+async def test_a_chat_has_it_told_to_a_model_that_takes_it(name: str, value: Any) -> None:
+    fake = FakeBackend(says("hello"))
+    one = able(fake, ABILITIES[name])
+    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+    assert answer.status_code == 200
+    [call] = fake.calls
+    assert request_body(backend("main"), call)[name] == value
+
+
+@pytest.mark.parametrize(("name", "value"), CHATS)
+async def test_a_chat_is_refused_by_name_where_no_model_takes_it(name: str, value: Any) -> None:
+    answer = await api().http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, name, "unsupported_parameter")
+
+
+async def test_of_two_parameters_the_one_is_named_that_no_model_takes() -> None:
+    fake = FakeBackend(says("hello"))
+    one = able(fake, Capability.STOP)
+    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, "seed": 1, "stop": "x"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "seed")
+    assert fake.calls == []
+
+
+async def test_a_single_stop_is_a_list_of_one() -> None:
+    fake = FakeBackend(says("hello"))
+    one = able(fake, Capability.STOP)
+    await one.http.post("/v1/chat/completions", json={"messages": ASKED, "stop": "x"})
+    assert fake.calls[0].sampling.parameters == {"stop": ["x"]}
+
+
+SILENT: dict[str, Any] = {
+    "frequency_penalty": 0,
+    "presence_penalty": 0.0,
+    "logit_bias": {"42": 0},
+    "stop": [],
+    "reasoning_effort": "none",
+    "verbosity": "medium",
+}
+
+
+async def test_what_says_nothing_needs_no_model_that_takes_it() -> None:
+    fake = FakeBackend(says("hello"))
+    answer = await api(fake).http.post("/v1/chat/completions", json={"messages": ASKED, **SILENT})
+    assert answer.status_code == 200
+    assert request_body(backend("main"), fake.calls[0]).keys().isdisjoint(SILENT)
+
+
+WRONG: list[tuple[str, Any, str]] = [
+    ("frequency_penalty", 2.5, "frequency_penalty"),
+    ("presence_penalty", False, "presence_penalty"),
+    ("reasoning_effort", "some", "reasoning_effort"),
+    ("verbosity", 1, "verbosity"),
+    ("seed", 2**63, "seed"),
+    ("seed", 0.5, "seed"),
+    ("stop", ["a", "b", "c", "d", "e"], "stop"),
+    ("stop", [""], "stop[0]"),
+    ("logit_bias", {"42": 101}, "logit_bias.42"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "field"), WRONG)
+async def test_a_wrong_value_is_named(name: str, value: Any, field: str) -> None:
+    one = able(FakeBackend(says("hello")), *ABILITIES.values())
+    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
+
+
+def test_a_model_that_reasons_is_told_not_to() -> None:
+    assert needed(NEUTRAL) == {}
+    assert taken(NEUTRAL, frozenset({Capability.REASONING})) == {"reasoning_effort": "none"}

@@ -1,0 +1,19 @@
+"""Does the worker's web server answer nothing by itself?"""
+
+import httpx
+from azurefunctions.extensions.http.fastapi import Request, Response, WebApp
+
+from api.builtin_pages import take_away_pages
+
+
+async def test_every_path_reaches_our_functions() -> None:
+    take_away_pages()
+    web = WebApp()
+
+    async def ours(request: Request) -> Response:
+        return Response("ours")
+
+    web.route(ours)  # pyright: ignore[reportUnknownMemberType] - the extension's signature
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(web.get_app()), base_url="http://worker") as http:
+        for path in ("/openapi.json", "/docs", "/redoc", "/v1/models"):
+            assert (await http.get(path)).text == "ours", path

@@ -1,0 +1,223 @@
+"""Does a stream come as it is written, over a real socket, and break off instead of ending falsely?"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+
+from api.rendering.sse_events import DONE, KEEP_ALIVE, frames
+from api.turns.log_stream import HEARTBEAT_S, Tail
+from clients.backends.port import End, Text
+from domain.errors import NotFound, Unavailable
+from domain.turns.response import Response
+from state.turns.log_notifications import KEPT
+from state.turns.responses import Turns
+from tests.api.harness import Api, api, events_of
+from tests.api.serving import served
+from tests.fakes.backends import FakeBackend, says
+from tests.fakes.stores import Fault, Faults, FlakyStore
+from tests.fakes.worlds import OWNER
+
+everything = partial(frames, after=-1)
+BODY = {"input": "hi", "model": "model", "background": True}
+
+
+@contextlib.asynccontextmanager
+async def opened(one: Api, method: str, path: str, **request: Any) -> AsyncGenerator[httpx.Response]:
+    """Open a stream over a real socket."""
+    async with (
+        served(one) as url,
+        httpx.AsyncClient(headers=one.http.headers) as http,
+        http.stream(method, url + path, **request) as stream,
+    ):
+        yield stream
+
+
+async def held(one: Api) -> Response:
+    one.orchestrations.hold = True
+    created = await one.create(BODY)
+    return await one.world.turns.read(OWNER, created.json()["id"])
+
+
+def tail(one: Api, *, stream_s: float = 1500) -> Tail:
+    return Tail(one.world.turns, one.world.clock, stream_s=stream_s)
+
+
+async def test_events_arrive_while_the_turn_runs() -> None:
+    gate = asyncio.Event()
+    one = api(FakeBackend([*says("one two")[:1], gate, *says("one two")[1:]]))
+    seen = b""
+    async with opened(one, "POST", "/v1/responses", json={**BODY, "stream": True}) as stream:
+        async for part in stream.aiter_raw():
+            seen += part
+            if b'"delta":"one"' in seen and not gate.is_set():
+                assert b"response.completed" not in seen
+                gate.set()
+    assert [body["type"] for body in events_of(seen.decode())][-1] == "response.completed"
+
+
+async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() -> None:
+    one = api(stream_s=10)
+    turn = await held(one)
+    seen = b""
+
+    async def read(stream: httpx.Response) -> None:
+        nonlocal seen
+        async for part in stream.aiter_raw():
+            seen += part
+            one.world.clock.advance(11)
+
+    async with opened(one, "GET", f"/v1/responses/{turn.id}?stream=true") as stream:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await read(stream)
+    assert seen.startswith(KEEP_ALIVE)
+    assert DONE not in seen
+
+
+async def test_a_reader_that_goes_away_is_forgotten() -> None:
+    one = api()
+    turn = await held(one)
+    watching = one.world.turns.notices.watching
+    async with served(one) as url, httpx.AsyncClient(headers=one.http.headers) as http:
+        async with http.stream("GET", f"{url}/v1/responses/{turn.id}?stream=true") as stream:
+            await anext(stream.aiter_raw())
+        async with asyncio.timeout(10):
+            while watching:  # noqa: ASYNC110 - the server notices a closed socket in its own time
+                await asyncio.sleep(0.01)
+    assert not watching
+
+
+async def test_silence_is_filled_with_comments() -> None:
+    one = api()
+    stream = tail(one).stream(await held(one), partial(frames, after=1))
+    parts = [await anext(stream)]
+    for _ in range(3):
+        one.world.clock.advance(HEARTBEAT_S)
+        parts.append(await anext(stream))
+    assert parts == [KEEP_ALIVE] * 4
+
+
+async def test_a_stream_past_its_time_says_how_to_go_on() -> None:
+    one = api()
+    stream = tail(one, stream_s=1).stream(await held(one), partial(frames, after=1))
+    assert await anext(stream) == KEEP_ALIVE
+    one.world.clock.advance(2)
+    with pytest.raises(Unavailable, match="starting_after"):
+        await anext(stream)
+
+
+async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing() -> None:
+    one = api()
+    turn = await held(one)
+    await one.world.run(turn)
+    broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
+    patient = Tail(Turns(broken, one.world.clock), one.world.clock, stream_s=1500)
+    seen = b"".join([part async for part in patient.stream(turn, everything)])
+    assert seen == b"".join([part async for part in tail(one).stream(turn, everything)])
+    assert len(broken.calls) == 4
+
+
+def looks(one: Api) -> tuple[FlakyStore, Tail]:
+    """Return a reader in another process than the writer's, and the store that counts how often it looks."""
+    counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
+    return counted, Tail(Turns(counted, one.world.clock), one.world.clock, stream_s=1500)
+
+
+async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_store_once() -> None:
+    one = api(FakeBackend(says("one two three four five")))
+    turn = await held(one)
+    counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
+    one.world.turns.store = counted
+    stream = tail(one).stream(turn, everything)
+    seen = [await anext(stream), await anext(stream)]
+    assert len(counted.calls) == 1
+    one.world.turns.store = one.world.store
+    await one.world.run(turn)
+    one.world.turns.store = counted
+    seen += [part async for part in stream]
+    assert len(counted.calls) == 1
+    assert b"".join(seen) == b"".join([part async for part in tail(one).stream(turn, everything)])
+
+
+async def test_a_reader_of_another_process_reads_the_same_by_looking() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+    counted, far = looks(one)
+    reading = asyncio.create_task(collected(far, turn))
+    await asyncio.sleep(0)
+    assert len(counted.calls) == 1
+    await one.world.run(turn)
+    assert await asyncio.wait_for(reading, 10) == await collected(tail(one), turn)
+
+
+async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
+    one = api(FakeBackend(says(" ".join(["word"] * 60))))
+    turn = await held(one)
+    counted, far = looks(one)
+    stream = far.stream(turn, everything)
+    seen = [await anext(stream), await anext(stream)]
+    await one.world.run(turn)
+    one.world.clock.advance(5)
+    before = len(counted.calls)
+    seen += [part async for part in stream]
+    assert b"".join(seen) == await collected(tail(one), turn)
+    assert len(counted.calls) - before == 1
+
+
+async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_for_it() -> None:
+    gates = [asyncio.Event() for _ in range(2 * KEPT)]
+    script = [act for gate in gates for act in (gate, Text(text=" word"))]
+    one = api(FakeBackend([*script, End(reason="stop", usage=None)]))
+    turn = await held(one)
+    stuck = tail(one).stream(turn, everything)
+    seen = [await anext(stuck), await anext(stuck)]
+    brisk = asyncio.create_task(collected(tail(one), turn))
+    running = asyncio.create_task(one.world.run(turn))
+    for number, gate in enumerate(gates):
+        gate.set()
+        while (await one.world.log(turn)).pieces <= number:
+            await one.world.turns.changed(turn.id, within_s=1)
+    await running
+    whole = await asyncio.wait_for(brisk, 10)
+    [told] = one.world.turns.notices.watching[turn.id]
+    assert len(told.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
+    seen += [part async for part in stuck]
+    assert b"".join(seen) == whole
+
+
+async def test_a_reader_elsewhere_of_what_is_deleted_meanwhile_finds_nothing() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+    await one.world.turns.begin(OWNER, turn.id, execution="first")
+    _, far = looks(one)
+    stream = far.stream(turn, everything)
+    assert [await anext(stream), await anext(stream)]
+    assert (await one.http.delete(f"/v1/responses/{turn.id}")).status_code == 200
+    with pytest.raises(NotFound):
+        await collected_on(stream)
+
+
+async def collected_on(stream: AsyncIterator[bytes]) -> bytes:
+    return b"".join([part async for part in stream])
+
+
+async def collected(reader: Tail, turn: Response) -> bytes:
+    return b"".join([part async for part in reader.stream(turn, everything)])
+
+
+async def test_every_reader_of_a_turn_reads_the_same() -> None:
+    one = api(FakeBackend(says("one two three")))
+    turn = await held(one)
+
+    async def read() -> bytes:
+        return b"".join([part async for part in tail(one).stream(turn, everything)])
+
+    readers = [asyncio.create_task(read()) for _ in range(10)]
+    await one.world.run(turn)
+    first, *others = await asyncio.gather(*readers)
+    assert set(others) == {first}
+    assert events_of(first.decode())[-1]["type"] == "response.completed"
