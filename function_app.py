@@ -10,22 +10,22 @@ import httpx
 
 import telemetry
 from activities.announce import Announce
-from activities.answering import Answering, Pace
 from activities.anticipate import Anticipate
 from activities.begin import Begin
-from activities.charging import Charging
-from activities.closing import Closing
-from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.guard import registered
 from activities.infer import Infer
+from activities.inference.attempt_billing import Charging
+from activities.inference.attempt_runner import Answering, Pace
+from activities.maintenance.close_sessions import Closing
+from activities.maintenance.sweep import Patience, Sweep
 from activities.notify import Notify
 from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import Route
+from activities.routing.decision import Deciding
+from activities.routing.wake import Waking
 from activities.settle import Settle
-from activities.sweep import Patience, Sweep
-from activities.waking import Waking
 from api.builtin_pages import take_away_pages
 from api.routes import HttpRoute, Ports, routes
 from clients.backends.openai_backend import OpenAIBackend

@@ -1,8 +1,8 @@
 """Will the turn want a backend that sleeps? Then its start begins now, beside everything else."""
 
-from activities.deciding import Deciding
-from activities.measuring import at_most, size_of
-from activities.waking import Waking
+from activities.routing.decision import Deciding
+from activities.routing.request_size import at_most, size_of
+from activities.routing.wake import Waking
 from domain import wire
 from domain.routing.route_record import route_to_document
 from domain.routing.router import Route

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
-from activities.answering import LOOK_S, Answering
-from activities.attempt import Task
-from activities.charging import Charging
-from activities.log_writer import LogWriter, Superseded
-from activities.meter import Meter, of_attempt
+from activities.inference.attempt_billing import Charging
+from activities.inference.attempt_meter import Meter, of_attempt
+from activities.inference.attempt_runner import LOOK_S, Answering
+from activities.inference.log_writer import LogWriter, Superseded
+from activities.inference.task import Task
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Exhausted

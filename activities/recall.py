@@ -2,8 +2,8 @@
 
 import asyncio
 
-from activities.measuring import size_of
 from activities.retrieve import Retrieve, with_private_data
+from activities.routing.request_size import size_of
 from domain import wire
 from domain.turns.response import Response
 from state.turns.responses import Turns

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import cast
 
-from activities.deciding import Decided, Deciding
-from activities.waking import Waking
+from activities.routing.decision import Decided, Deciding
+from activities.routing.wake import Waking
 from domain import wire
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from activities.answering import Pace
-from activities.sweep import Patience, Sweep
+from activities.inference.attempt_runner import Pace
+from activities.maintenance.sweep import Patience, Sweep
 from clients.backends.port import BackendError, Call, End, Text
 from clients.orchestrations import turn_wire
 from domain.errors import GanglionError, Retryable

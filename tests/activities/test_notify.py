@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from activities.announce import Announce
+from activities.maintenance.sweep import Patience, Sweep
 from activities.notify import ABREAST, BUSY_S, LONGEST_BUSY_S, Notify
-from activities.sweep import Patience, Sweep
 from clients.orchestrations import notify_wire, turn_wire
 from clients.storage.port import Store
 from clients.webhooks.sender import Receipt, Verdict

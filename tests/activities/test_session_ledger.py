@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from activities.closing import Closing
+from activities.maintenance.close_sessions import Closing
 from clients.storage.port import Store
 from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from activities.log_writer import LogWriter, Superseded
+from activities.inference.log_writer import LogWriter, Superseded
 from clients.storage.port import Store
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import Item, Role

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from activities.answering import Answering, Pace
 from activities.anticipate import Anticipate
 from activities.begin import Begin
-from activities.charging import Charging
-from activities.deciding import Deciding
 from activities.finish import Finish
 from activities.infer import Infer
+from activities.inference.attempt_billing import Charging
+from activities.inference.attempt_runner import Answering, Pace
 from activities.recall import Recall
 from activities.route import Route
+from activities.routing.decision import Deciding
+from activities.routing.wake import Waking
 from activities.settle import Settle
-from activities.waking import Waking
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from clients.orchestrations import turn_wire

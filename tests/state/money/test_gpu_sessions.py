@@ -9,7 +9,7 @@ from threading import get_ident
 
 import pytest
 
-from activities.closing import Closing
+from activities.maintenance.close_sessions import Closing
 from clients.storage.port import Store
 from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import Cold, Fleet, Model

@@ -1,6 +1,6 @@
 """Which sessions of GPUs are over, and what do their members pay?"""
 
-from activities.sweep import guarded
+from activities.maintenance.sweep import guarded
 from state.money.gpu_session_billing import SessionBills
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from activities.intake import CONNECT_TRIES, Intake
+from activities.inference.stream_reader import CONNECT_TRIES, Intake
 from clients.backends.port import BackendError, Call, End, Text
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.turns.response import Sampling

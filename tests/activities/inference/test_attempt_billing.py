@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from activities.attempt import Task
-from activities.charging import Charging, Opened
-from activities.meter import Meter
+from activities.inference.attempt_billing import Charging, Opened
+from activities.inference.attempt_meter import Meter
+from activities.inference.task import Task
 from domain.errors import Exhausted
 from domain.fleet.catalog import Cold
 from domain.fleet.failure_classes import Posture

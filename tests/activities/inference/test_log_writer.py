@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from activities.log_writer import LogWriter, Superseded
+from activities.inference.log_writer import LogWriter, Superseded
 from domain.errors import Retryable, UnknownOutcome
 from domain.log.events import Event, EventKind, Outcome, Status
 from domain.turns.response import Response

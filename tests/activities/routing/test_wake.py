@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from activities.waking import Waking
+from activities.routing.wake import Waking
 from clients.backends.port import BackendError, Call, End, Text
 from clients.storage.port import Store
 from domain.fleet.backend_state import Belief

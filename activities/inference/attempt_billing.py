@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from activities.attempt import Task
-from activities.meter import Meter, closed_from_log
+from activities.inference.attempt_meter import Meter, closed_from_log
+from activities.inference.task import Task
 from domain.errors import Exhausted
 from domain.fleet.failure_classes import Posture
 from domain.log.events import Outcome, Slot

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from activities.log_writer import LogWriter, Superseded
-from activities.showing import Showing
+from activities.inference.answer_writer import Showing
+from activities.inference.log_writer import LogWriter, Superseded
 from clients.backends.port import End, Text
 from domain.content.items import ItemStatus
 from domain.log.events import Status, Usage

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from activities.log_writer import LogWriter
+from activities.inference.log_writer import LogWriter
 from clients.backends.port import End, Text
 from domain.content.schema_tool_calls import Said, said_in
 from domain.content.tools import Form, FunctionCall

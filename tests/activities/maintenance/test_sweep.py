@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.sweep import Patience, Sweep
+from activities.maintenance.sweep import Patience, Sweep
 from clients.storage.port import Container, Document, Found, Key
 from domain.errors import NotFound, Unavailable
 from domain.log.events import EventKind, Slot, Status

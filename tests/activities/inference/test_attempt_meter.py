@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from activities.meter import Meter, closed_at, closed_from_log, of_attempt
+from activities.inference.attempt_meter import Meter, closed_at, closed_from_log, of_attempt
 from clients.backends.port import End, Text
 from domain.log.events import Outcome, Slot, Usage
 from domain.money.ledger_records import Attempt, AttemptStatus

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from activities.answering import Pace
 from activities.infer import MOST_DELIVERIES
+from activities.inference.attempt_runner import Pace
 from domain.content.items import ItemStatus
 from domain.fleet.catalog import Continuation
 from domain.log.events import Status

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from activities.attempt import Task
-from activities.intake import Intake
-from activities.log_writer import LogWriter, Superseded
-from activities.meter import Meter
+from activities.inference.answer_writer import Showing
+from activities.inference.attempt_meter import Meter
+from activities.inference.log_writer import LogWriter, Superseded
+from activities.inference.stream_reader import Intake
+from activities.inference.task import Task
 from activities.retrieve import with_private_data
-from activities.showing import Showing
 from clients.backends.port import BackendClient, BackendError, Call, End
 from clients.clock import Clock
 from domain.content.sampling_parameters import taken
