@@ -1,1 +1,1 @@
-"""What is one step that is safe to run twice?"""
+"""What is one step of a turn that is safe to run twice?"""

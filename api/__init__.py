@@ -1,1 +1,1 @@
-"""Who is calling, what do they want, how do we answer?"""
+"""How does an HTTP request become a turn, and a turn an HTTP answer?"""

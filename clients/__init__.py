@@ -1,1 +1,1 @@
-"""How do we talk to the outside?"""
+"""How does the product talk to the outside?"""

@@ -1,1 +1,1 @@
-"""What do we decide? Pure: the standard library only."""
+"""What does the product decide? Pure: the standard library alone."""

@@ -1,0 +1,1 @@
+"""What does the product remember, and how does it change safely?"""

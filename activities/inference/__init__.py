@@ -1,0 +1,1 @@
+"""How does one attempt at one backend run, write its answer to the log and pay?"""

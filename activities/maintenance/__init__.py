@@ -1,0 +1,1 @@
+"""What does the timer repair, release and close once a minute?"""

@@ -1,0 +1,1 @@
+"""What does each endpoint of the HTTP API do?"""

@@ -19,7 +19,7 @@ from domain.content.items import Item, Role
 from domain.errors import Invalid, Unavailable
 from domain.log.events import Status, Usage
 from domain.log.transcript import Transcript, kept_items
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 
 REQUEST = (
     "Sum up the conversation so far, so that it can go on from your summary alone: what was asked, what was found and "

@@ -13,7 +13,7 @@ from api.rendering.sse_events import frames as shown_events
 from api.turns.turn_gateway import Desk
 from domain.errors import Invalid
 from domain.log.events import Status
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 from state.retention.deletion import Retention
 from state.turns.responses import Turns
 

@@ -12,7 +12,7 @@ from api.rendering.response import Json
 from domain.money.bill import Bill, bill_of
 from domain.money.budgets import Counter
 from domain.money.ledger_records import NANOS, Attempt
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 from state.money.ledger import Ledger
 from state.turns.responses import Turns
 

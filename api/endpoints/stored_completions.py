@@ -19,7 +19,7 @@ from domain.content.items import Item, ItemKind
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import Status
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 from state.retention.deletion import Retention
 from state.turns.responses import Turns
 from state.turns.stored_completions import StoredChats

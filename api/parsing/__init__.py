@@ -1,0 +1,1 @@
+"""How does an OpenAI request become a request of ours, and which field is wrong?"""

@@ -1,0 +1,1 @@
+"""How does a response of ours become an OpenAI object or a stream of its events?"""

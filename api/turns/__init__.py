@@ -1,0 +1,1 @@
+"""How is a turn admitted, started, streamed and awaited for a caller?"""

@@ -15,7 +15,7 @@ from api.turns.request_costs import Accounting
 from clients.orchestrations import OpenOrchestrations
 from domain.identity.owners import Owner
 from domain.log.transcript import Transcript
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 
 type Turn = domain_turns.Response
 

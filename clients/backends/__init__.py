@@ -1,0 +1,1 @@
+"""How is an inference service called, and what does it answer?"""

@@ -51,7 +51,7 @@ class End:
 
 
 class BackendError(GanglionError):
-    """The backend did not answer to the end; `failure` holds what was seen, `domain.fleet.failure_classes` what it means."""
+    """The backend did not answer to the end; `failure` holds what was seen."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"the backend failed: {failure.kind} {failure.status or ''}".strip())

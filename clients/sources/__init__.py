@@ -1,1 +1,1 @@
-"""How do we read private data?"""
+"""How are private data fetched?"""

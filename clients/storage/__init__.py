@@ -1,0 +1,1 @@
+"""How are documents stored? One port, one contract, two adapters."""

@@ -1,0 +1,1 @@
+"""How is a webhook sent, and to which addresses?"""

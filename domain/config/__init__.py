@@ -1,0 +1,1 @@
+"""What do the operator's TOML files say, and what is wrong in them?"""

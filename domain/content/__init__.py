@@ -1,0 +1,1 @@
+"""What does a conversation consist of: messages, tools and their calls?"""

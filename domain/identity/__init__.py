@@ -1,0 +1,1 @@
+"""Who owns an object, and which claims of a token are accepted?"""

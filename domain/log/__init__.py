@@ -1,0 +1,1 @@
+"""What happened to a response, event by event?"""

@@ -1,0 +1,1 @@
+"""What does a turn cost, and which budget pays for it?"""

@@ -1,0 +1,1 @@
+"""What is a response, and what does it read of its conversation?"""

@@ -1,0 +1,1 @@
+"""What has the product learned of its backends, and who is warming one up?"""

@@ -1,0 +1,1 @@
+"""How are budgets reserved, attempts settled and GPU sessions billed?"""

@@ -1,0 +1,1 @@
+"""How are turns and whole owners deleted?"""

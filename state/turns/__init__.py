@@ -1,0 +1,1 @@
+"""How are responses, their logs and conversations stored and read?"""

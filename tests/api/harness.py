@@ -18,7 +18,7 @@ from clients.storage.port import Store
 from domain.errors import Unauthenticated
 from domain.identity.owners import Owner
 from domain.money.overheads import OverheadPrices
-from domain.turns.response import response as domain_turns
+from domain.turns import response as domain_turns
 from settings import Settings, read_settings
 from state.rate_limits import TurnLimits
 from tests.fakes.backends import FakeBackend, says

@@ -1,0 +1,1 @@
+"""How does Azure Cosmos DB keep documents?"""

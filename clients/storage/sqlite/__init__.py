@@ -1,0 +1,1 @@
+"""How does a SQLite file keep documents?"""

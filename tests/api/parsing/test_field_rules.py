@@ -99,7 +99,7 @@ def test_a_caller_cannot_make_the_header_long() -> None:
     ("heading", "rules"), [("POST /v1/responses", RESPONSE_FIELDS), ("POST /v1/chat/completions", CHAT_FIELDS)]
 )
 def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, Rule]) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
     section = text.partition(f"## Fields of `{heading}`\n")[2].partition("\n## ")[0]
     shown = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
     treatments = {cells[1].strip(" `"): cells[2].replace(";", " ").split()[0] for cells in shown}

@@ -40,7 +40,7 @@ def test_a_source_is_read_with_its_defaults() -> None:
 
 
 def test_the_file_of_the_product_is_good_and_leaves_out_what_is_not_set() -> None:
-    text = (Path(__file__).parents[2] / "sources.toml").read_text()
+    text = (Path(__file__).parents[3] / "sources.toml").read_text()
     assert read(text).known == {}
     assert set(read(text, GANGLION_PRIVATE_DATA_URL="http://127.0.0.1:1").known) == {"orders", "documents"}
 

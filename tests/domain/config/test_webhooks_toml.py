@@ -39,7 +39,7 @@ def test_a_webhook_says_what_it_wants() -> None:
 
 
 def test_the_file_of_the_product_is_good_and_has_a_webhook_where_two_settings_say_so() -> None:
-    text = (Path(__file__).parents[2] / "webhooks.toml").read_text()
+    text = (Path(__file__).parents[3] / "webhooks.toml").read_text()
     assert read(text, GANGLION_TOKEN_TENANTS="t1").known == {}
     secret, tenants = SECRETS["NEW"], "t1, t2"
     found = read(text, GANGLION_WEBHOOK_URL=URL, GANGLION_WEBHOOK_SECRET=secret, GANGLION_TOKEN_TENANTS=tenants)
