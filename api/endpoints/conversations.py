@@ -8,8 +8,8 @@ from pydantic import Field
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
-from api.http.pagination import list_object, read_wanted
-from api.http.validation import Part, validated
+from api.http.pagination import list_object, read_page_request
+from api.http.validation import RequestPart, validated
 from api.parsing.input_items import read_items
 from api.parsing.responses_request import MetadataKey, MetadataValue
 from api.rendering.response import Json, openai_from_item
@@ -19,7 +19,7 @@ from domain.content.items import Item
 from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
-from state.turns.conversations import Conversations
+from state.turns.conversations import ConversationStore
 
 MOST_ITEMS = 20
 """How many items one request may add."""
@@ -27,16 +27,16 @@ MOST_ITEMS = 20
 type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
 
-class NewConversation(Part):
+class NewConversation(RequestPart):
     metadata: Metadata | None = None
     items: list[Any] | None = None
 
 
-class ChangedConversation(Part):
+class ChangedConversation(RequestPart):
     metadata: Metadata | None
 
 
-class AddedItems(Part):
+class AddedItems(RequestPart):
     items: list[Any]
 
 
@@ -48,7 +48,7 @@ class ConversationFunctions:
         *,
         authenticator: Authenticator,
         admission: Admission,
-        conversations: Conversations,
+        conversations: ConversationStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -86,13 +86,13 @@ class ConversationFunctions:
         owner = await owner_of(req, self.authenticator)
         cancelled = await self.retention.delete_conversation(owner, name_of(req))
         if cancelled:
-            await self.open_orchestrations(client).wake(cancelled)
+            await self.open_orchestrations(client).signal_cancelled(cancelled)
         return json_answer({"id": name_of(req), "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:
         """`GET /v1/conversations/{conversation_id}/items`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req)
+        wanted = read_page_request(req)
         page = await self.conversations.items(
             owner, name_of(req), after=wanted.after, limit=wanted.limit, order=wanted.order
         )
