@@ -21,7 +21,7 @@ def world(script: FakeBackend, **limits: str) -> World:
     clock = FakeClock()
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), script)})
     budgets = Budgets(limits={BudgetScope[name]: Decimal(limit) for name, limit in limits.items()})
-    one.ledger.book = Ledger(one.store, clock, budgets).book
+    one.ledger.book = Ledger(one.store, clock, budgets).budget_counters
     return one
 
 

@@ -111,7 +111,7 @@ async def test_an_exhausted_delivery_does_not_take_the_claim_of_one_that_goes_on
     claims = held(store).world.turns.claims
     mine = f"resp_{NOBODYS}{NOBODYS}"
     for repeat in (False, True):
-        claimed = await claims.claim(OWNER, key="k", body_hash="h", response_id=mine, repeat=repeat, new_thread=True)
+        claimed = await claims.record(OWNER, key="k", body_hash="h", response_id=mine, repeat=repeat, new_thread=True)
         assert claimed == mine
     assert await claims.hold(OWNER, key="k", response_id=mine)
     await claims.withdraw(OWNER, key="k", response_id=mine, new_thread=True)

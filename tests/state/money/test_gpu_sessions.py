@@ -17,7 +17,7 @@ from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.gpu_sessions import GpuSession, SessionSpan, total
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
-from state.money.gpu_session_billing import MANY, GpuSessionBilling, worked_out
+from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
 from state.money.gpu_sessions import GpuSessions, SessionEntry
 from state.money.ledger import Ledger, money_key
 from tests.domain.fleets import GPU as PRICE
@@ -354,5 +354,5 @@ async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it
 
 async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
     few, many = [SessionSpan(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
-    assert await worked_out(few, get_ident) == get_ident()
-    assert await worked_out(few * many, get_ident) != get_ident()
+    assert await computed(few, get_ident) == get_ident()
+    assert await computed(few * many, get_ident) != get_ident()
