@@ -74,7 +74,9 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         if planned.wait and planned.route.backend:
-            await self.beliefs.record_queued_turn(self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait)
+            await self.beliefs.record_queued_turn(
+                self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait
+            )
         return planned
 
     async def count(self, planned: PlannedRoute, gives: wire.RoutedWire) -> None:

@@ -127,7 +127,9 @@ class AttemptRunner:
         shown = log.pieces if showing.partial else 0
         return BackendCall(
             instructions=response.instructions,
-            items=with_private_data(await self.turns.history(response), await self.turns.retrieved_context.text_or_missing(response)),
+            items=with_private_data(
+                await self.turns.history(response), await self.turns.retrieved_context.text_or_missing(response)
+            ),
             sampling=replace(
                 response.sampling, parameters=supported_parameters(response.sampling.parameters, task.abilities)
             ),

@@ -78,7 +78,9 @@ class StoredCompletionFunctions:
         owner = await owner_of(req, self.authenticator)
         given = validated(ChangedCompletion, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
-        return json_answer(await self.shown(await self.chats.update_metadata(owner, turn.id, metadata=given.metadata or {})))
+        return json_answer(
+            await self.shown(await self.chats.update_metadata(owner, turn.id, metadata=given.metadata or {}))
+        )
 
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/chat/completions/{completion_id}`"""

@@ -159,7 +159,9 @@ class Admission:
     async def withdraw(self, owner: Owner, sent: RequestDelivery, response_id: str, *, new_thread: bool) -> None:
         """Take back the claim of a refused request; where the store fails, it goes by itself in ten minutes."""
         with contextlib.suppress(Retryable):
-            await self.turns.idempotency.remove_holder(owner, key=sent.key, response_id=response_id, new_thread=new_thread)
+            await self.turns.idempotency.remove_holder(
+                owner, key=sent.key, response_id=response_id, new_thread=new_thread
+            )
 
     def fresh_id(self, asked: TurnRequest) -> str:
         if asked.previous and not is_response(asked.previous):

@@ -94,11 +94,11 @@ class HistoryLoader:
         """Read turns, the newest first, until one has no room."""
         histories, track = self.turns.history_reader, start.history_index
         names = track.lasting if track else ()
-        (last,) = present((names,), await histories.found(start.owner, names))
+        (last,) = present((names,), await histories.existing_items(start.owner, names))
         past = HistoryWindow(reads_before=start.reads_before, track=track)
         read, size = set[str](), tokens_in_request([asked.instructions or "", *(item.text for item in given)]).likely
-        async for block in histories.behind(start, most=BLOCK if track and room is not None else MANY):
-            found = await histories.found(start.owner, [name for turn in block for name in turn])
+        async for block in histories.earlier_turns(start, most=BLOCK if track and room is not None else MANY):
+            found = await histories.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
             past = replace(past, turns=(*turns, *past.turns))
             if track is None or room is None:

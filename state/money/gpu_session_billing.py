@@ -7,8 +7,8 @@ from dataclasses import replace
 from clients.clock import Clock
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import (
-    SWEEP_LIMIT,
     OPERATIONS_LIMIT,
+    SWEEP_LIMIT,
     Container,
     Create,
     Delete,
@@ -27,7 +27,7 @@ from domain.money.ledger_records import AttemptRecord, AttemptStatus, SessionSha
 from domain.money.prices import Price, TimePrice
 from domain.money.provisional_charges import dollars, reviewed
 from state.fleet.backend_state import backend_key
-from state.money.gpu_sessions import CLOSING, SESSION_ID, OPEN, closed_id, share_name, span_id, span_prefix
+from state.money.gpu_sessions import CLOSING, OPEN, SESSION_ID, closed_id, share_name, span_id, span_prefix
 from state.money.ledger import Ledger, money_key
 
 CLOSED = "closed"

@@ -194,7 +194,9 @@ class GpuSessions:
         wake = self.ledger.warm_up_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.waker != wake.id:
             return
-        await self.ledger.post_share(owner, wake.id, share_name(backend.name, session.id), SessionShare(lines={}, final=True))
+        await self.ledger.post_share(
+            owner, wake.id, share_name(backend.name, session.id), SessionShare(lines={}, final=True)
+        )
         await self.remove_warm_up(backend, session.id, wake.id)
 
     async def remove_warm_up(self, backend: Backend, session: str, record: str) -> None:

@@ -76,7 +76,10 @@ class Ledger:
 
         A redelivery keeps the first start, counts itself and holds for itself.
         """
-        key, opened = money_key(owner.tenant), replace(attempt, counters=self.budget_counters.counter_ids(owner.tenant, attempt))
+        key, opened = (
+            money_key(owner.tenant),
+            replace(attempt, counters=self.budget_counters.counter_ids(owner.tenant, attempt)),
+        )
         create = Create(id=opened.id, body=opened.to_document())
         try:
             await self.budget_counters.write_within_limits(key, create, before=None, after=opened)
@@ -123,7 +126,9 @@ class Ledger:
                 return None
             after = with_shares(before or wake, {session: share})
             with suppress(Conflict):
-                return await self.budget_counters.write_within_limits(key, write_operation(after, found), before=before, after=after)
+                return await self.budget_counters.write_within_limits(
+                    key, write_operation(after, found), before=before, after=after
+                )
 
     def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of a turn's wakes as it begins."""
@@ -156,7 +161,9 @@ class Ledger:
             if after == before:
                 return None
             with suppress(Conflict):
-                return await self.budget_counters.write_attempt(key, write_operation(after, found), before=before, after=after)
+                return await self.budget_counters.write_attempt(
+                    key, write_operation(after, found), before=before, after=after
+                )
 
     async def attempts(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return the calls of a turn."""
@@ -192,7 +199,9 @@ class Ledger:
         counts = overhead_counts(overhead)
         if any(counts.values()):
             row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
-            await self.budget_counters.add_counts(money_key(response.owner.tenant), reservation_id(response.id), row, counts)
+            await self.budget_counters.add_counts(
+                money_key(response.owner.tenant), reservation_id(response.id), row, counts
+            )
 
     async def settled_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return what a turn pays backends for, nothing of it open any more."""
@@ -219,7 +228,9 @@ class Ledger:
 
         await self.update_document(money_key(tenant), reservation_id(response_id), released)
 
-    async def update_document(self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]) -> Body | None:
+    async def update_document(
+        self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]
+    ) -> Body | None:
         """Replace a document by what is decided on it, anew while others change it; return what stands then.
 
         None decides to leave it; None is returned where it is not there.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from clients.clock import Clock
-from clients.storage.keys import THREADS, owner_index_key, expiry_id
+from clients.storage.keys import THREADS, expiry_id, owner_index_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Replace
 from domain.errors import Conflict

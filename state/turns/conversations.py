@@ -132,7 +132,9 @@ class ConversationStore:
             replace(item, id=member_id(PREFIXES[item.kind], thread=thread, token=self.clock.token())) for item in items
         )
 
-    def entry_operations(self, conversation: Conversation, items: Sequence[Item]) -> tuple[Sequence[Operation], Conversation]:
+    def entry_operations(
+        self, conversation: Conversation, items: Sequence[Item]
+    ) -> tuple[Sequence[Operation], Conversation]:
         """Return what adds items to a conversation, and the conversation with them."""
         if not items:
             return (), conversation

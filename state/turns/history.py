@@ -85,7 +85,9 @@ class HistoryReader:
             past, left_out = await self.all_turns(response), response.left_out
         else:
             past, left_out = await self.recent_turns(response, response.history_index), int(response.left_out > 0)
-        found = await self.existing_items(response.owner, [*response.input_items, *(name for turn in past for name in turn)])
+        found = await self.existing_items(
+            response.owner, [*response.input_items, *(name for turn in past for name in turn)]
+        )
         return items_read(present(past, found), present((response.input_items,), found)[0], left_out=left_out)
 
     async def all_turns(self, response: Response) -> Sequence[Names]:
@@ -125,7 +127,9 @@ class HistoryReader:
                 last, turn = turn, None if turn.conversation else await self.predecessor(turn, known)
             yield block
             if last.conversation:
-                async for older in self.entry_blocks(conversation_key(last.owner, last.conversation), last.reads_before):
+                async for older in self.entry_blocks(
+                    conversation_key(last.owner, last.conversation), last.reads_before
+                ):
                     yield older
 
     async def predecessor(self, response: Response, known: dict[str, Response]) -> Response | None:

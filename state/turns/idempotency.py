@@ -33,7 +33,10 @@ class IdempotencyRecords:
                 return existing_response(found, key, body_hash)
             body = {**self.body(response_id), "body_hash": body_hash}
             try:
-                await self.store.commit(owner_index_key(owner), (self.write_operation(identifier, body, found), *self.thread_operations(thread)))
+                await self.store.commit(
+                    owner_index_key(owner),
+                    (self.write_operation(identifier, body, found), *self.thread_operations(thread)),
+                )
             except Conflict as conflict:
                 thread = None if thread and conflict.identifier == thread_id(thread) else thread
             else:

@@ -48,7 +48,7 @@ class LogNotifications:
 
     def notify(self, name: str, slot: Slot) -> None:
         for told in self.subscriptions.get(name, ()):
-            told.tell(slot)
+            told.add(slot)
 
     @contextmanager
     def subscribe(self, name: str) -> Generator[LogSubscription]:

@@ -201,7 +201,11 @@ class TurnStore:
             if response.status.terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
-            notes = notes_of(await self.retrieved_context.source_reports(owner, response_id) or ()) if response.sources else {}
+            notes = (
+                notes_of(await self.retrieved_context.source_reports(owner, response_id) or ())
+                if response.sources
+                else {}
+            )
             ending = Ending(
                 status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log), notes=notes
             )

@@ -21,7 +21,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import incremented, check_identifier, check_key, check_range, decoded, encoded, payloads
+from clients.storage.validation import check_identifier, check_key, check_range, decoded, encoded, incremented, payloads
 from domain.errors import Conflict, Unavailable, UnknownOutcome
 
 

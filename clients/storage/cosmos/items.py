@@ -24,7 +24,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import incremented, encoded
+from clients.storage.validation import encoded, incremented
 from domain.errors import Conflict, Invalid
 
 type Item = Mapping[str, Any]

@@ -21,13 +21,13 @@ from clients.storage.cosmos.items import (
     LIST,
     CosmosOperation,
     Item,
+    batch_operations,
     check_addition,
     check_numbers,
     document_of,
     expired,
     found_document,
     levels,
-    batch_operations,
 )
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.port import Add, Container, Delete, Document, DocumentKey, FoundDocument, Operation

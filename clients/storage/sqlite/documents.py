@@ -20,7 +20,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import incremented, decoded, encoded
+from clients.storage.validation import decoded, encoded, incremented
 from domain.errors import Conflict
 
 SCHEMA = 1

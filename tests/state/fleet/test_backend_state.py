@@ -33,7 +33,7 @@ async def test_what_nobody_has_learned_is_what_the_fleet_says() -> None:
 async def test_each_backend_is_believed_by_itself() -> None:
     clock = FakeClock()
     beliefs, other = BackendStates(MemoryStore(clock), clock), backend("other")
-    await beliefs.failed(MAIN, BROKEN, "attempt_1")
+    await beliefs.record_failure(MAIN, BROKEN, "attempt_1")
     believed = await beliefs.read({"main": MAIN, "other": other})
     assert (believed["main"].errors, believed["other"].errors) == (1, 0)
 
@@ -57,10 +57,10 @@ async def test_instances_that_learn_at_once_lose_no_lesson() -> None:
     store = MemoryStore(clock)
     beliefs = [BackendStates(store, clock) for _ in range(INSTANCES)]
     until = clock.now() + 60
-    await asyncio.gather(*(one.started(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
+    await asyncio.gather(*(one.record_start(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
     believed = (await beliefs[0].read({"main": MAIN}))["main"]
     assert believed.running(clock.now()) == INSTANCES
-    await asyncio.gather(*(one.failed(MAIN, BROKEN, str(n)) for n, one in enumerate(beliefs)))
+    await asyncio.gather(*(one.record_failure(MAIN, BROKEN, str(n)) for n, one in enumerate(beliefs)))
     believed = (await beliefs[0].read({"main": MAIN}))["main"]
     assert (believed.running(clock.now()), believed.errors) == (0, INSTANCES)
 

@@ -46,8 +46,8 @@ async def test_many_that_pay_at_once_lose_nothing_and_leave_few_documents() -> N
     clock = SystemClock()
     store = MemoryStore(clock)
     payers = [RentalSpend(store, clock) for _ in range(50)]
-    await asyncio.gather(*(one.paid(GPU, Decimal("0.001"), window_s=WINDOW_S) for one in payers))
-    assert await payers[0].within(GPU, window_s=WINDOW_S) == Decimal("0.050")
+    await asyncio.gather(*(one.add(GPU, Decimal("0.001"), window_s=WINDOW_S) for one in payers))
+    assert await payers[0].total(GPU, window_s=WINDOW_S) == Decimal("0.050")
     assert sum(len(rows) for rows in store.partitions.values()) <= PARTS
 
 

@@ -275,7 +275,8 @@ async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: T
 
 async def test_repeats_at_once_become_one_response(turns: TurnStore) -> None:
     claims = (
-        turns.record_request(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True) for number in range(10)
+        turns.record_request(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True)
+        for number in range(10)
     )
     assert len(set(await asyncio.gather(*claims))) == 1
 
