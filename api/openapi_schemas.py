@@ -7,7 +7,7 @@ from typing import Any, override
 from pydantic.json_schema import GenerateJsonSchema
 
 from api.endpoints.compaction import NOT_ASKED
-from api.http.validation import Part
+from api.http.validation import RequestPart
 from api.parsing.chat_request import ChatRequest
 from api.parsing.conversation_request import AddedItems, ChangedMetadata, NewConversation
 from api.parsing.responses_request import ResponseRequest
@@ -89,7 +89,7 @@ ANSWERS: Mapping[str, Json] = {
     "Model": object_with(("id", "object", "created", "owned_by"), id=TEXT, object=constant("model")),
 }
 
-REQUESTS: Mapping[str, type[Part]] = {
+REQUESTS: Mapping[str, type[RequestPart]] = {
     "CreateResponse": ResponseRequest,
     "CountTokens": ResponseRequest,
     "CreateChat": ChatRequest,

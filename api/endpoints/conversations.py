@@ -7,7 +7,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
-from api.http.pagination import list_object, read_wanted
+from api.http.pagination import list_object, read_page_request
 from api.http.validation import validated
 from api.parsing.conversation_request import MOST_ITEMS, AddedItems, ChangedMetadata, NewConversation
 from api.parsing.input_items import read_items
@@ -18,7 +18,7 @@ from domain.content.items import Item
 from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
-from state.turns.conversations import Conversations
+from state.turns.conversations import ConversationStore
 
 
 class ConversationFunctions:
@@ -29,7 +29,7 @@ class ConversationFunctions:
         *,
         authenticator: Authenticator,
         admission: Admission,
-        conversations: Conversations,
+        conversations: ConversationStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -67,13 +67,13 @@ class ConversationFunctions:
         owner = await owner_of(req, self.authenticator)
         cancelled = await self.retention.delete_conversation(owner, name_of(req))
         if cancelled:
-            await self.open_orchestrations(client).wake(cancelled)
+            await self.open_orchestrations(client).signal_cancelled(cancelled)
         return json_answer({"id": name_of(req), "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:
         """`GET /v1/conversations/{conversation_id}/items`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req)
+        wanted = read_page_request(req)
         page = await self.conversations.items(
             owner, name_of(req), after=wanted.after, limit=wanted.limit, order=wanted.order
         )

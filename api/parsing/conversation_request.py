@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
 
-from api.http.validation import Part
+from api.http.validation import RequestPart
 from api.parsing.responses_request import Metadata
 
 MOST_ITEMS = 20
@@ -14,14 +14,14 @@ SHOWN: dict[str, Any] = {"type": "array", "items": {"type": "object"}, "maxItems
 """What the OpenAPI document says of a list of items; `read_items` checks them, with better messages."""
 
 
-class NewConversation(Part):
+class NewConversation(RequestPart):
     metadata: Metadata | None = None
     items: Annotated[list[Any], WithJsonSchema(SHOWN)] | None = None
 
 
-class AddedItems(Part):
+class AddedItems(RequestPart):
     items: Annotated[list[Any], WithJsonSchema({**SHOWN, "minItems": 1})]
 
 
-class ChangedMetadata(Part):
+class ChangedMetadata(RequestPart):
     metadata: Metadata | None

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from tests.activities.cold_starts import cold_of, in_no_time, plant_with
 from tests.fakes.gpus import SleepingGpu
 
@@ -149,7 +149,7 @@ def test_a_deadline_that_passes_before_the_gpu_is_up_ends_the_turn_clearly() -> 
         response = await plant.world.admit("hello", deadline_s=20)
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert "needs about" in log.ending.message
         assert "20.0 s are left" in log.ending.message
@@ -165,7 +165,7 @@ def test_a_start_that_outlasts_the_deadline_ends_the_turn_at_its_deadline() -> N
         response = await plant.world.admit("hello", deadline_s=90)
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert asyncio.get_running_loop().time() <= 91
 
@@ -193,7 +193,7 @@ def test_a_gpu_that_takes_requests_and_says_nothing_is_not_waited_for_without_en
         response = await plant.world.admit("hello")
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert "read timeout" in log.ending.message
         assert len(gpu.arrivals) <= 8

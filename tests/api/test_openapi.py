@@ -9,7 +9,7 @@ import pytest
 
 from api.openapi import OPERATIONS
 from api.parsing.chat_request import CHAT_FIELDS
-from api.parsing.field_rules import RESPONSE_FIELDS, Rule, Treatment
+from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment
 from api.routes import CATCH_ALL, routes
 from tests.api.harness import api
 
@@ -43,9 +43,9 @@ async def test_every_reference_is_there_and_every_parameter_of_a_path_is_named()
 
 
 @pytest.mark.parametrize(("name", "rules"), [("CreateResponse", RESPONSE_FIELDS), ("CreateChat", CHAT_FIELDS)])
-async def test_every_field_that_is_honoured_is_described(name: str, rules: Mapping[str, Rule]) -> None:
+async def test_every_field_that_is_honoured_is_described(name: str, rules: Mapping[str, FieldRule]) -> None:
     properties = (await shown())["components"]["schemas"][name]["properties"]
-    honoured = {field.partition(".")[0] for field, rule in rules.items() if rule.treatment is Treatment.HONOURED}
+    honoured = {field.partition(".")[0] for field, rule in rules.items() if rule.treatment is FieldTreatment.HONOURED}
     assert honoured
     assert honoured <= set(properties)
 

@@ -9,14 +9,14 @@ from typing import Any
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
 from domain.errors import Retryable
-from domain.fleet.backend_state import Belief
+from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import AT_ONCE_S, SILENCE_S
-from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, Posture, diagnose
+from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, FailureClass, diagnose
 from domain.identity.owners import Owner
-from state.fleet.backend_state import Beliefs
-from state.money.gpu_sessions import Sessions
-from telemetry import WakeOutcome, count_wake
+from state.fleet.backend_state import BackendStates
+from state.money.gpu_sessions import GpuSessions
+from telemetry import WarmUpOutcome, count_warm_up
 
 log = logging.getLogger("ganglion.activities")
 
@@ -26,10 +26,10 @@ BEAT_S = 5.0
 PROOF_S = 10.0
 """A turn waits so long at most for what a wake is proven with; it sees later how that went."""
 
-NOTHING_STARTED = frozenset({WakeOutcome.REFUSED, WakeOutcome.UNPROVEN})
+NOTHING_STARTED = frozenset({WarmUpOutcome.REFUSED, WarmUpOutcome.UNPROVEN})
 
 
-class Waking:
+class BackendWarmer:
     """Sends the request that wakes a backend, holds it for a while and drops it.
 
     Where a dropped request starts nothing, it is held on in this process, beside the activities: no activity lasts as
@@ -37,7 +37,7 @@ class Waking:
     """
 
     def __init__(
-        self, *, beliefs: Beliefs, sessions: Sessions, clients: Mapping[str, BackendClient], clock: Clock
+        self, *, beliefs: BackendStates, sessions: GpuSessions, clients: Mapping[str, BackendClient], clock: Clock
     ) -> None:
         self.beliefs = beliefs
         self.sessions = sessions
@@ -45,22 +45,22 @@ class Waking:
         self.clock = clock
         self.holding: set[asyncio.Task[Any]] = set()
 
-    async def wake(self, backend: Backend, by: str, *, owner: Owner, wait: bool) -> bool:
+    async def warm_up(self, backend: Backend, by: str, *, owner: Owner, wait: bool) -> bool:
         """Wake it; False where it is up or somebody else is at it. `wait` returns when the request was held.
 
         `by` is the response of an owner who pays for what nobody uses of it; where no budget covers that, nothing is
         sent.
         """
-        woken = await self.beliefs.wake(backend, by)
+        woken = await self.beliefs.claim_warm_up(backend, by)
         if woken is None or woken.waking is None:
             return False
-        held_until = woken.waking.until if woken.must_hold(backend) else None
-        proof = self.begun(self.proven(backend, by))
+        held_until = woken.waking.until if woken.must_hold_request(backend) else None
+        proof = self.begun(self.authenticated(backend, by))
         paid = self.begun(self.paid(backend, by, owner, woken, proof))
         hold = self.begun(self.hold(backend, by, owner, paid, held_until=held_until))
         if wait:
             await asyncio.wait({proof}, timeout=PROOF_S)
-            await asyncio.wait({hold}, timeout=backend.cold.wake_hold_s)
+            await asyncio.wait({hold}, timeout=backend.cold_start.warm_up_hold_s)
         return True
 
     def begun[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -69,16 +69,18 @@ class Waking:
         task.add_done_callback(self.holding.discard)
         return task
 
-    async def proven(self, backend: Backend, by: str) -> bool:
+    async def authenticated(self, backend: Backend, by: str) -> bool:
         """Tell whether a request can prove who we are: what hangs there is no start."""
         try:
-            await self.clients[backend.name].prove()
+            await self.clients[backend.name].authenticate()
         except BackendError as error:
             await self.unanswered(backend, by, error.failure)
             return False
         return True
 
-    async def paid(self, backend: Backend, by: str, owner: Owner, belief: Belief, proof: asyncio.Task[bool]) -> bool:
+    async def paid(
+        self, backend: Backend, by: str, owner: Owner, belief: BackendState, proof: asyncio.Task[bool]
+    ) -> bool:
         """Tell whether the wake can prove who we are, and who wakes is charged for it."""
         if not await proof:
             return False
@@ -89,7 +91,7 @@ class Waking:
         except Retryable:
             with suppress(Retryable):
                 await self.sessions.refused(backend, owner, by)
-        count_wake(backend, WakeOutcome.UNCOVERED)
+        count_warm_up(backend, WarmUpOutcome.UNCOVERED)
         await self.beliefs.given_up(backend, by)
         return False
 
@@ -102,8 +104,8 @@ class Waking:
             return
         if self.clock.now() - decided_at > AT_ONCE_S:
             await self.beliefs.sent_late(backend, by)
-        until = held_until or self.clock.now() + backend.cold.wake_hold_s
-        request = asyncio.create_task(self.knock(backend, by, owner))
+        until = held_until or self.clock.now() + backend.cold_start.warm_up_hold_s
+        request = asyncio.create_task(self.probe(backend, by, owner))
         try:
             while not request.done() and (left_s := until - self.clock.now()) > 0:
                 await asyncio.wait({request}, timeout=min(left_s, BEAT_S))
@@ -113,13 +115,13 @@ class Waking:
             dropped = request.cancel()
             await asyncio.gather(request, return_exceptions=True)
         if dropped:
-            count_wake(backend, WakeOutcome.HELD)
+            count_warm_up(backend, WarmUpOutcome.HELD)
             await self.beliefs.held(backend, by, held_until=None)
 
-    async def knock(self, backend: Backend, by: str, owner: Owner) -> None:
+    async def probe(self, backend: Backend, by: str, owner: Owner) -> None:
         asked_at = self.clock.now()
         try:
-            await self.clients[backend.name].knock()
+            await self.clients[backend.name].probe()
         except BackendError as error:
             if await self.unanswered(backend, by, error.failure) in NOTHING_STARTED:
                 with suppress(Retryable):
@@ -128,22 +130,22 @@ class Waking:
         with suppress(Retryable):
             await self.sessions.ready(backend, self.clock.now())
         await self.beliefs.opened(backend, asked_at=asked_at)
-        count_wake(backend, WakeOutcome.UP)
+        count_warm_up(backend, WarmUpOutcome.UP)
 
-    async def unanswered(self, backend: Backend, by: str, failure: Failure) -> WakeOutcome:
+    async def unanswered(self, backend: Backend, by: str, failure: Failure) -> WarmUpOutcome:
         """Learn from a request that was not let in: it is starting, unless it refused or was never asked."""
         diagnosis = diagnose(failure, backend.signatures, now=self.clock.now())
         outcome = outcome_of(failure, diagnosis)
-        count_wake(backend, outcome)
+        count_warm_up(backend, outcome)
         if outcome in NOTHING_STARTED:
             log.warning("%s could not be woken: %s", backend.name, diagnosis.reason)
-            await self.beliefs.not_woken(backend, diagnosis, by)
+            await self.beliefs.warm_up_failed(backend, diagnosis, by)
         else:
             await self.beliefs.held(backend, by, held_until=None)
         return outcome
 
 
-def outcome_of(failure: Failure, diagnosis: Diagnosis) -> WakeOutcome:
+def outcome_of(failure: Failure, diagnosis: Diagnosis) -> WarmUpOutcome:
     if failure.kind in CREDENTIAL_KINDS:
-        return WakeOutcome.UNPROVEN
-    return WakeOutcome.REFUSED if diagnosis.posture is Posture.BROKEN else WakeOutcome.STARTING
+        return WarmUpOutcome.UNPROVEN
+    return WarmUpOutcome.REFUSED if diagnosis.failure_class is FailureClass.BROKEN else WarmUpOutcome.STARTING

@@ -3,15 +3,15 @@
 from typing import Any, cast
 
 from domain import wire
-from domain.money.overheads import Spent
+from domain.money.overheads import StepResources
 from orchestrators.context import Steps
 
 
-class Tab:
+class StepCosts:
     """Adds up what the results of steps say; a timer or an event says nothing."""
 
     def __init__(self) -> None:
-        self.spent = Spent()
+        self.spent = StepResources()
 
     def counted[T](self, steps: Steps[T]) -> Steps[T]:
         """Run steps to their end and note what each of their results says."""

@@ -10,30 +10,32 @@ from typing import Any, cast
 
 import pytest
 
-from activities.announce import Announce
-from activities.maintenance.sweep import Patience, Sweep
-from activities.notify import ABREAST, BUSY_S, LONGEST_BUSY_S, Notify
-from clients.orchestrations import notify_wire, turn_wire
-from clients.storage.port import Store
-from clients.webhooks.sender import Receipt, Verdict
+from activities.deliver_webhook import ABREAST, BUSY_S, LONGEST_BUSY_S, DeliverWebhook
+from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.start_deliveries import StartDeliveries
+from clients.orchestrations import delivery_wire, turn_wire
+from clients.storage.port import DocumentStore
+from clients.webhooks.sender import DeliveryReceipt, DeliveryResult
 from domain import wire
 from domain.errors import GanglionError, Unavailable
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import DELAYS_S, SPREAD, Announcement, Endpoint, Endpoints
-from orchestrators.notify import announce
+from domain.turns.webhook_events import DELAYS_S, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from orchestrators.deliver_webhook import deliver_webhook
 from state.retention.deletion import Retention
-from state.turns.responses import Turns
-from state.webhook_outbox import KEPT_S, Announcements
+from state.turns.responses import TurnStore
+from state.webhook_outbox import KEPT_S, WebhookOutbox
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Alarm, Asked, FakeContext, FakeOrchestrations
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, THREAD, World, backend
 
-MAIN = Endpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
-SECOND = Endpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
-TAKEN, GONE, LATER = (Receipt(verdict=verdict) for verdict in (Verdict.TAKEN, Verdict.GONE, Verdict.LATER))
+MAIN = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
+SECOND = WebhookEndpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
+TAKEN, GONE, LATER = (
+    DeliveryReceipt(result=verdict) for verdict in (DeliveryResult.TAKEN, DeliveryResult.GONE, DeliveryResult.LATER)
+)
 
 
 @dataclass(slots=True)
@@ -41,12 +43,12 @@ class FakeSender:
     """Gives receipts in their order, the last one for ever, and remembers what it was to send, and when."""
 
     clock: FakeClock
-    receipts: Sequence[Receipt] = (TAKEN,)
-    sent: list[tuple[str, Announcement]] = field(default_factory=list[tuple[str, Announcement]])
+    receipts: Sequence[DeliveryReceipt] = (TAKEN,)
+    sent: list[tuple[str, WebhookDelivery]] = field(default_factory=list[tuple[str, WebhookDelivery]])
     times: list[float] = field(default_factory=list[float])
     gate: asyncio.Event | None = None
 
-    async def send(self, endpoint: Endpoint, announcement: Announcement) -> Receipt:
+    async def send(self, endpoint: WebhookEndpoint, announcement: WebhookDelivery) -> DeliveryReceipt:
         await asyncio.sleep(0)
         self.sent.append((endpoint.name, announcement))
         self.times.append(self.clock.now())
@@ -62,10 +64,10 @@ class FakeSender:
 class Post:
     """A world whose ends are told, to `endpoints`."""
 
-    def __init__(self, *receipts: Receipt, endpoints: Sequence[Endpoint] = (MAIN,)) -> None:
+    def __init__(self, *receipts: DeliveryReceipt, endpoints: Sequence[WebhookEndpoint] = (MAIN,)) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.endpoints = Endpoints(known={each.name: each for each in endpoints})
+        self.endpoints = WebhookEndpoints(known={each.name: each for each in endpoints})
         fake = FakeBackend(says("four and twenty"))
         self.world = World(
             store=self.store,
@@ -76,21 +78,23 @@ class Post:
         self.sender = FakeSender(self.clock, receipts or (TAKEN,))
         self.host = FakeOrchestrations()
 
-    def notify(self, store: Store | None = None) -> Callable[[Any], Awaitable[wire.NotifiedWire]]:
-        announcements = Announcements(store or self.store, self.clock)
+    def notify(self, store: DocumentStore | None = None) -> Callable[[Any], Awaitable[wire.WebhookTriedWire]]:
+        announcements = WebhookOutbox(store or self.store, self.clock)
         sender: Any = self.sender
-        return Notify(announcements=announcements, endpoints=self.endpoints, sender=sender, clock=self.clock).notify
+        return DeliverWebhook(
+            announcements=announcements, endpoints=self.endpoints, sender=sender, clock=self.clock
+        ).notify
 
-    async def open(self) -> Sequence[Announcement]:
-        return await Announcements(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
+    async def open(self) -> Sequence[WebhookDelivery]:
+        return await WebhookOutbox(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
 
     async def sweep(self) -> None:
-        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, patience=Patience())
+        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, patience=SweepDelays())
         await sweep.sweep(self.host)
 
-    async def tell(self, announcement: Announcement) -> wire.AnnouncedWire:
+    async def tell(self, announcement: WebhookDelivery) -> wire.WebhookDeliveredWire:
         """Run the orchestration that tells, to its end; its timers fire in no time."""
-        steps, notify = announce(FakeContext(notify_wire(announcement), self.clock)), self.notify()
+        steps, notify = deliver_webhook(FakeContext(delivery_wire(announcement), self.clock)), self.notify()
         yielded = next(steps)
         while True:
             result: Any = None
@@ -103,11 +107,11 @@ class Post:
             except StopIteration as stop:
                 return stop.value
 
-    async def ended(self, status: Status = Status.COMPLETED) -> Response:
+    async def ended(self, status: ResponseStatus = ResponseStatus.COMPLETED) -> Response:
         response = await self.world.admit("hello")
         return await self.world.turns.finish(OWNER, response.id, status=status)
 
-    async def ended_and_open(self) -> Announcement:
+    async def ended_and_open(self) -> WebhookDelivery:
         await self.ended()
         [announcement] = await self.open()
         return announcement
@@ -153,14 +157,14 @@ async def test_an_endpoint_that_is_gone_is_told_nothing_more_until_it_is_registe
     assert await post.tell(await post.ended_and_open()) == {"outcome": "gone"}
     assert await post.tell(await post.ended_and_open()) == {"outcome": "no such endpoint"}
     assert len(post.sender.sent) == 1
-    post.endpoints = Endpoints(known={"main": replace(MAIN, revision=2)})
+    post.endpoints = WebhookEndpoints(known={"main": replace(MAIN, revision=2)})
     assert await post.tell(await post.ended_and_open()) == {"outcome": "taken"}
 
 
 async def test_an_endpoint_that_left_the_configuration_is_told_nothing() -> None:
     post = Post()
     announcement = await post.ended_and_open()
-    post.endpoints = Endpoints()
+    post.endpoints = WebhookEndpoints()
     assert await post.tell(announcement) == {"outcome": "no such endpoint"}
     assert (post.sender.sent, await post.open()) == ([], ())
 
@@ -168,7 +172,7 @@ async def test_an_endpoint_that_left_the_configuration_is_told_nothing() -> None
 async def test_a_try_that_comes_twice_is_not_made_twice() -> None:
     post = Post(LATER)
     announcement = await post.ended_and_open()
-    given = notify_wire(announcement)
+    given = delivery_wire(announcement)
     first, again = await post.notify()(given), await post.notify()(given)
     assert first["delay_s"] == pytest.approx(again["delay_s"])
     assert len(post.sender.sent) == 1
@@ -182,7 +186,7 @@ async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_tim
     gate = post.sender.gate = asyncio.Event()
     for _ in range(ABREAST + 2):
         await post.ended()
-    notify, waiting = post.notify(), [notify_wire(each) for each in await post.open()]
+    notify, waiting = post.notify(), [delivery_wire(each) for each in await post.open()]
     tries = [asyncio.ensure_future(notify(given)) for given in waiting]
     busy = [await each for each in islice(asyncio.as_completed(tries), 2)]
     assert [each["outcome"] for each in busy] == ["busy", "busy"]
@@ -196,8 +200,8 @@ async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_tim
 
 async def test_who_waits_for_room_waits_ever_longer() -> None:
     post = Post()
-    notify = Notify(
-        announcements=Announcements(post.store, post.clock),
+    notify = DeliverWebhook(
+        announcements=WebhookOutbox(post.store, post.clock),
         endpoints=post.endpoints,
         sender=cast("Any", post.sender),
         clock=post.clock,
@@ -209,7 +213,7 @@ async def test_who_waits_for_room_waits_ever_longer() -> None:
 async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_endpoint() -> None:
     post = Post(endpoints=(MAIN, SECOND))
     response = await post.world.admit("hello")
-    step = Announce(post.world.turns, lambda _client: post.host).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: post.host).behind(post.world.steps[wire.FINISH])
     await post.world.run(response)
     assert await step(failed(response), None) == {"status": "completed"}
     assert post.host.announced == [f"{response.id} main", f"{response.id} second"]
@@ -217,14 +221,14 @@ async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_e
 
 
 class SilentHost(FakeOrchestrations):
-    async def announce(self, announcement: Announcement) -> None:
+    async def start_delivery(self, announcement: WebhookDelivery) -> None:
         raise Unavailable("the host did not answer")
 
 
 async def test_a_host_that_does_not_answer_spoils_no_end_and_the_sweep_makes_up_for_it() -> None:
     post = Post()
     response = await post.world.admit("hello")
-    step = Announce(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     await post.sweep()
     assert post.host.announced == []
@@ -236,41 +240,41 @@ async def test_a_host_that_does_not_answer_spoils_no_end_and_the_sweep_makes_up_
 async def test_where_nobody_is_registered_an_end_costs_nothing_more() -> None:
     post = Post(endpoints=())
     response = await post.world.admit("hello")
-    step = Announce(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     assert await post.open() == ()
 
 
-async def lost(post: Post) -> Status:
+async def lost(post: Post) -> ResponseStatus:
     response = await post.world.admit("hello")
     await post.world.turns.begin(OWNER, response.id, execution="e")
     post.clock.advance(1000)
     await post.sweep()
-    return Status.FAILED
+    return ResponseStatus.FAILED
 
 
-async def deleted(post: Post) -> Status:
+async def deleted(post: Post) -> ResponseStatus:
     response = await post.world.admit("hello")
     await Retention(post.store, post.world.turns, post.clock).delete_response(OWNER, response.id)
-    return Status.CANCELLED
+    return ResponseStatus.CANCELLED
 
 
-async def erased(post: Post) -> Status:
+async def erased(post: Post) -> ResponseStatus:
     response = await post.world.admit("hello")
     retention = Retention(post.store, post.world.turns, post.clock)
     await retention.clearing.erase_thread(OWNER, THREAD)
     with pytest.raises(GanglionError):
         await post.world.turns.read(OWNER, response.id)
-    return Status.CANCELLED
+    return ResponseStatus.CANCELLED
 
 
-async def answered(post: Post) -> Status:
+async def answered(post: Post) -> ResponseStatus:
     await post.world.run(await post.world.admit("hello"))
-    return Status.COMPLETED
+    return ResponseStatus.COMPLETED
 
 
 @pytest.mark.parametrize("way", [lost, deleted, erased, answered])
-async def test_an_end_is_told_whoever_ends_the_turn(way: Callable[[Post], Awaitable[Status]]) -> None:
+async def test_an_end_is_told_whoever_ends_the_turn(way: Callable[[Post], Awaitable[ResponseStatus]]) -> None:
     post = Post()
     status = await way(post)
     [announcement] = await post.open()
@@ -278,11 +282,13 @@ async def test_an_end_is_told_whoever_ends_the_turn(way: Callable[[Post], Awaita
     assert await post.tell(announcement) == {"outcome": "taken"}
 
 
-@pytest.mark.parametrize("status", [each for each in Status if each.terminal])
-async def test_an_endpoint_for_one_ending_is_told_of_no_other(status: Status) -> None:
-    post = Post(endpoints=(replace(MAIN, events=frozenset({Status.FAILED})),))
+@pytest.mark.parametrize("status", [each for each in ResponseStatus if each.terminal])
+async def test_an_endpoint_for_one_ending_is_told_of_no_other(status: ResponseStatus) -> None:
+    post = Post(endpoints=(replace(MAIN, events=frozenset({ResponseStatus.FAILED})),))
     await post.ended(status)
-    assert [each.status for each in await post.open()] == ([Status.FAILED] if status is Status.FAILED else [])
+    assert [each.status for each in await post.open()] == (
+        [ResponseStatus.FAILED] if status is ResponseStatus.FAILED else []
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -293,16 +299,16 @@ async def test_whatever_dies_in_between_an_end_is_told_and_then_forgotten(seed: 
     response = await post.world.admit("hello")
     for _ in range(200):
         with suppress(CrashError, GanglionError):
-            await Turns(FlakyStore(post.store, random, Faults(rate=0.3)), post.clock, post.endpoints).finish(
-                OWNER, response.id, status=Status.COMPLETED
+            await TurnStore(FlakyStore(post.store, random, Faults(rate=0.3)), post.clock, post.endpoints).finish(
+                OWNER, response.id, status=ResponseStatus.COMPLETED
             )
             break
     for _ in range(200):
         post.clock.advance(200)
         flaky = FlakyStore(post.store, random, Faults(rate=0.3))
         with suppress(CrashError, GanglionError):
-            for each in await Announcements(flaky, post.clock).overdue(before=post.clock.now()):
-                await post.notify(flaky)(notify_wire(each))
+            for each in await WebhookOutbox(flaky, post.clock).overdue(before=post.clock.now()):
+                await post.notify(flaky)(delivery_wire(each))
     assert await post.open() == ()
     assert len(post.sender.sent) >= 3
     assert len(set(post.sender.ids)) == 1

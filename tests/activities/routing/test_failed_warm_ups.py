@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from domain.fleet.failure_classes import Failure, FailureKind
-from domain.log.events import Status
-from domain.money.budgets import Budgets, Scope
+from domain.log.events import ResponseStatus
+from domain.money.budgets import Budgets, BudgetScope
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, plant_with
@@ -42,7 +42,7 @@ def plant_of(start_s: float, *, until_s: float, failure: Failure, abandoned_star
 
 async def told(plant: Plant, response: Response) -> str:
     log = await plant.world.log(response)
-    assert log.status is Status.FAILED
+    assert log.status is ResponseStatus.FAILED
     assert log.ending
     return log.ending.message
 
@@ -148,7 +148,7 @@ def test_a_start_that_no_budget_covers_is_not_waited_for(start_s: float) -> None
     async def story() -> None:
         gpu = SleepingGpu(start_s=lambda: start_s)
         plant = plant_with(gpu, cold_of(start_s))
-        budgets = Budgets(limits={Scope.TENANT_DAY: Decimal("0.1")})
+        budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.1")})
         plant.world.ledger.book = Ledger(plant.store, plant.clock, budgets).book
         response = await plant.world.admit("hello")
         await plant.play([response])

@@ -26,7 +26,7 @@ GIVEN: Mapping[str, Mapping[str, Any]] = {
 """With these the orchestration goes on to settle what was spent, by whichever step it learns of the deletion."""
 
 
-def despite_deletion[Given: TurnWire](
+def tolerate_deletion[Given: TurnWire](
     name: str, step: Callable[[Given], Awaitable[Any]]
 ) -> Callable[[Given], Awaitable[Any]]:
     """Wrap a step so that no deletion fails it: a failed step would be tried again, in vain."""

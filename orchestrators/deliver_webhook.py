@@ -10,11 +10,11 @@ from orchestrators.context import Context, Steps
 from orchestrators.respond import step
 
 
-def announce(context: Context) -> Steps[wire.AnnouncedWire]:
+def deliver_webhook(context: Context) -> Steps[wire.WebhookDeliveredWire]:
     """Try until the endpoint has it or the announcement is given up; waits are durable timers, which cost nothing."""
-    given: wire.NotifyWire = context.get_input()
+    given: wire.DeliverWebhookWire = context.get_input()
     while True:
-        notified: wire.NotifiedWire = yield step(context, wire.NOTIFY, given)
+        notified: wire.WebhookTriedWire = yield step(context, wire.DELIVER_WEBHOOK, given)
         if not notified["delay_s"]:
             return {"outcome": notified["outcome"]}
         yield context.create_timer(context.current_utc_datetime + timedelta(seconds=notified["delay_s"]))

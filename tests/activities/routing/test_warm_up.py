@@ -8,16 +8,16 @@ from random import Random
 
 import pytest
 
-from activities.routing.wake import Waking
-from clients.backends.port import BackendError, Call, End, Text
-from clients.storage.port import Store
-from domain.fleet.backend_state import Belief
+from activities.routing.warm_up import BackendWarmer
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from clients.storage.port import DocumentStore
+from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
 from domain.money.ledger_records import AttemptStatus
-from state.fleet.backend_state import Beliefs
-from state.money.gpu_sessions import Sessions
+from state.fleet.backend_state import BackendStates
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
 from tests.domain.fleets import GPU as GPU_PRICE
@@ -41,12 +41,12 @@ class Door:
         self.knocks = 0
         self.open = 0
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         await asyncio.sleep(self.proof_s)
         if self.unproven:
             raise BackendError(self.unproven)
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         self.knocks += 1
         self.open += 1
         try:
@@ -57,7 +57,7 @@ class Door:
             raise BackendError(self.failure)
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         raise AssertionError(f"nobody was to ask {call}")
         yield
 
@@ -69,15 +69,15 @@ class House:
         self.clock = LoopClock()
         self.gpu = gpu
         self.store = MemoryStore(self.clock)
-        self.beliefs = Beliefs(self.store, self.clock)
-        sessions = Sessions(store=self.store, ledger=Ledger(self.store, self.clock), prices={}, clock=self.clock)
-        self.waking = Waking(beliefs=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock)
+        self.beliefs = BackendStates(self.store, self.clock)
+        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), prices={}, clock=self.clock)
+        self.waking = BackendWarmer(beliefs=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock)
 
-    async def believed(self) -> Belief:
+    async def believed(self) -> BackendState:
         return (await self.beliefs.read({"gpu": self.gpu}))["gpu"]
 
     async def wake(self, by: str = "one", *, wait: bool = True) -> bool:
-        return await self.waking.wake(self.gpu, by, owner=OWNER, wait=wait)
+        return await self.waking.warm_up(self.gpu, by, owner=OWNER, wait=wait)
 
 
 @pytest.mark.parametrize(("wait", "expected_s"), [(True, 2.0), (False, 0.0)])
@@ -221,7 +221,7 @@ def test_a_wake_that_shows_nothing_in_its_time_is_lost_and_the_next_is_held_on()
         assert await house.wake("two")
         await asyncio.sleep(10)
         assert (door.knocks, door.open) == (2, 1)
-        assert replace(await house.believed(), waking=None).must_hold(GPU)
+        assert replace(await house.believed(), waking=None).must_hold_request(GPU)
 
     in_no_time(story())
 
@@ -243,6 +243,6 @@ def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_
     in_no_time(story())
 
 
-def paying(house: House, store: Store) -> Sessions:
+def paying(house: House, store: DocumentStore) -> GpuSessions:
     ledger = Ledger(store, house.clock)
-    return Sessions(store=store, ledger=ledger, prices={GPU_PRICE.name: GPU_PRICE}, clock=house.clock)
+    return GpuSessions(store=store, ledger=ledger, prices={GPU_PRICE.name: GPU_PRICE}, clock=house.clock)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from activities.deleted import despite_deletion
-from clients.backends.port import Text
+from activities.tolerate_deletion import tolerate_deletion
+from clients.backends.port import TextPiece
 from domain.errors import NotFound
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.wire import BEGIN, FINISH, INFER, ROUTE, TRY_RECALL
@@ -33,7 +33,7 @@ async def test_a_deletion_before_any_step_fails_none_and_leaves_nothing_open(del
                 await Retention(one.store, one.turns, clock).delete_response(OWNER, response.id)
         return await usual[name](given)
 
-    usual = {name: despite_deletion(name, step) for name, step in one.steps.items()}
+    usual = {name: tolerate_deletion(name, step) for name, step in one.steps.items()}
     one.steps = {name: lambda given, name=name: doing(name, given) for name in usual}
     await one.run(response)
     assert asked.count(deleted_before) == 1
@@ -49,14 +49,14 @@ async def test_another_object_that_is_missing_fails_the_step() -> None:
         raise NotFound("an item is missing")
 
     with pytest.raises(NotFound):
-        await despite_deletion(ROUTE, step)({})
+        await tolerate_deletion(ROUTE, step)({})
 
 
 async def test_a_deletion_in_mid_answer_ends_the_attempt_at_what_it_said() -> None:
     clock, goes_on = FakeClock(), asyncio.Event()
-    main = (backend("main"), FakeBackend([Text(text="one"), goes_on, Text(text=" two")]))
+    main = (backend("main"), FakeBackend([TextPiece(text="one"), goes_on, TextPiece(text=" two")]))
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": main})
-    one.steps = {name: despite_deletion(name, step) for name, step in one.steps.items()}
+    one.steps = {name: tolerate_deletion(name, step) for name, step in one.steps.items()}
     response = await one.admit("count")
     running = asyncio.ensure_future(one.run(response))
     while not (await one.log(response)).items:

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 from domain import wire
-from orchestrators.notify import announce
+from orchestrators.deliver_webhook import deliver_webhook
 from tests.orchestrators.durable_host import DurableHost, EventType, Fails, Fires, Gives, replayed, steps, turns_of
 from tests.orchestrators.paths import GIVEN
 
@@ -14,7 +14,7 @@ TOLD = {**GIVEN, "endpoint": "main"}
 
 
 def host_of(*happenings: Gives | Fires | Fails) -> DurableHost:
-    host = DurableHost(TOLD, announce)
+    host = DurableHost(TOLD, deliver_webhook)
     host.start()
     for happening in happenings:
         host.happens(happening)
@@ -23,14 +23,14 @@ def host_of(*happenings: Gives | Fires | Fails) -> DurableHost:
 
 def test_what_is_taken_at_once_takes_one_step() -> None:
     host = host_of(TAKEN)
-    assert (host.done, steps(host.history)) == (True, [wire.NOTIFY])
+    assert (host.done, steps(host.history)) == (True, [wire.DELIVER_WEBHOOK])
     (completed,) = [event for event in host.history if event["EventType"] == EventType.EXECUTION_COMPLETED]
     assert json.loads(completed["Result"]) == {"outcome": "taken"}
 
 
 def test_what_is_not_taken_is_tried_again_when_its_timer_fires() -> None:
     host = host_of(LATER, Fires(), LATER)
-    assert (host.done, steps(host.history)) == (False, [wire.NOTIFY, "timer", wire.NOTIFY, "timer"])
+    assert (host.done, steps(host.history)) == (False, [wire.DELIVER_WEBHOOK, "timer", wire.DELIVER_WEBHOOK, "timer"])
     timer = next(event for event in host.history if event["EventType"] == EventType.TIMER_CREATED)
     assert datetime.fromisoformat(timer["FireAt"]) - datetime.fromisoformat(timer["Timestamp"]) >= timedelta(
         seconds=299
@@ -45,10 +45,11 @@ def test_ten_tries_take_few_events_and_are_replayed_the_same() -> None:
     assert host.done
     assert len(host.history) <= 100
     assert all(
-        replayed(TOLD, handed, announce) == replayed(TOLD, handed, announce) for handed, _ in turns_of(host.history)
+        replayed(TOLD, handed, deliver_webhook) == replayed(TOLD, handed, deliver_webhook)
+        for handed, _ in turns_of(host.history)
     )
 
 
 def test_a_store_that_does_not_answer_is_asked_again() -> None:
     host = host_of(Fails("store"), TAKEN)
-    assert (host.done, steps(host.history)) == (True, [wire.NOTIFY, "timer", wire.NOTIFY])
+    assert (host.done, steps(host.history)) == (True, [wire.DELIVER_WEBHOOK, "timer", wire.DELIVER_WEBHOOK])

@@ -7,17 +7,17 @@ from typing import Any
 from clients.orchestrations import OpenOrchestrations
 from domain import wire
 from domain.errors import GanglionError
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 log = logging.getLogger(__name__)
 
 type Step = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
-class Announce:
+class StartDeliveries:
     """Starts what tells the endpoints, behind the step that ends turns. What can't be started the sweep starts."""
 
-    def __init__(self, turns: Turns, open_orchestrations: OpenOrchestrations) -> None:
+    def __init__(self, turns: TurnStore, open_orchestrations: OpenOrchestrations) -> None:
         self.turns = turns
         self.open_orchestrations = open_orchestrations
 
@@ -33,8 +33,8 @@ class Announce:
 
     async def announce(self, given: wire.FinishWire, client: Any) -> None:
         try:
-            ended = await self.turns.read(wire.owner_of(given), given["response"])
-            for each in self.turns.endpoints.announcements(ended):
-                await self.open_orchestrations(client).announce(each)
+            ended = await self.turns.read(wire.owner_from_wire(given), given["response"])
+            for each in self.turns.endpoints.deliveries(ended):
+                await self.open_orchestrations(client).start_delivery(each)
         except GanglionError as error:
             log.warning("the end of %s is told later: %s", given["response"], error)

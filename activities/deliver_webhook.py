@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from clients.clock import Clock
 from clients.storage.port import Document
-from clients.webhooks.sender import Receipt, Verdict, WebhookSender
+from clients.webhooks.sender import DeliveryReceipt, DeliveryResult, WebhookSender
 from domain import wire
-from domain.turns.webhook_events import Announcement, Endpoint, Endpoints
-from state.webhook_outbox import Announcements
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from state.webhook_outbox import WebhookOutbox
 from telemetry import meter
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ BUSY_S, LONGEST_BUSY_S = 2.0, 600.0
 """How long a try at least, and at most, waits for room; it waits as long as it has waited."""
 
 
-class Notify:
+class DeliverWebhook:
     """One try. What was taken, or given up, has no document any more; what is not due yet is not tried."""
 
     def __init__(
-        self, *, announcements: Announcements, endpoints: Endpoints, sender: WebhookSender, clock: Clock
+        self, *, announcements: WebhookOutbox, endpoints: WebhookEndpoints, sender: WebhookSender, clock: Clock
     ) -> None:
         self.announcements = announcements
         self.endpoints = endpoints
@@ -35,11 +35,11 @@ class Notify:
         self.clock = clock
         self.running: Counter[str] = Counter()
 
-    async def notify(self, given: wire.NotifyWire) -> wire.NotifiedWire:
-        found = await self.announcements.read(wire.owner_of(given), given["response"], given["endpoint"])
+    async def notify(self, given: wire.DeliverWebhookWire) -> wire.WebhookTriedWire:
+        found = await self.announcements.read(wire.owner_from_wire(given), given["response"], given["endpoint"])
         if found is None:
             return over("told before")
-        announcement = Announcement.from_document(found.body)
+        announcement = WebhookDelivery.from_document(found.body)
         wait_s = announcement.due_at - self.clock.now()
         if wait_s > 0:
             return {"delay_s": max(wait_s, SHORTEST_WAIT_S), "outcome": "not due"}
@@ -58,18 +58,22 @@ class Notify:
     def busy_s(self, waited_s: float) -> float:
         return min(max(waited_s, BUSY_S), LONGEST_BUSY_S) * (0.5 + self.clock.fraction())
 
-    async def try_once(self, found: Document, announcement: Announcement, endpoint: Endpoint) -> wire.NotifiedWire:
+    async def try_once(
+        self, found: Document, announcement: WebhookDelivery, endpoint: WebhookEndpoint
+    ) -> wire.WebhookTriedWire:
         receipt = await self.sender.send(endpoint, announcement)
-        told.add(1, {"ganglion.webhook": endpoint.name, "ganglion.webhook.verdict": receipt.verdict.value})
-        if receipt.verdict is Verdict.LATER:
+        told.add(1, {"ganglion.webhook": endpoint.name, "ganglion.webhook.verdict": receipt.result.value})
+        if receipt.result is DeliveryResult.LATER:
             return await self.put_off(found, announcement, receipt)
-        if receipt.verdict is Verdict.GONE:
+        if receipt.result is DeliveryResult.GONE:
             log.error("webhook %s says that it is gone; it is told nothing more", endpoint.name)
             await self.announcements.note_gone(announcement.owner.tenant, endpoint)
         await self.announcements.close(announcement)
-        return over(receipt.verdict.value)
+        return over(receipt.result.value)
 
-    async def put_off(self, found: Document, announcement: Announcement, receipt: Receipt) -> wire.NotifiedWire:
+    async def put_off(
+        self, found: Document, announcement: WebhookDelivery, receipt: DeliveryReceipt
+    ) -> wire.WebhookTriedWire:
         """Record that a try failed; after the last one the announcement is given up."""
         delay_s = announcement.next_delay_s()
         if delay_s is None:
@@ -79,8 +83,8 @@ class Notify:
         log.warning("webhook %s did not take %s: %s", announcement.endpoint, announcement.id, receipt.reason)
         due_at = self.clock.now() + delay_s
         await self.announcements.postpone(found, replace(announcement, due_at=due_at, tries=announcement.tries + 1))
-        return {"delay_s": delay_s, "outcome": receipt.verdict.value}
+        return {"delay_s": delay_s, "outcome": receipt.result.value}
 
 
-def over(outcome: str) -> wire.NotifiedWire:
+def over(outcome: str) -> wire.WebhookTriedWire:
     return {"delay_s": 0.0, "outcome": outcome}
