@@ -55,7 +55,7 @@ def compaction_request(body: dict[str, Any]) -> TurnRequest:
         message = "Missing required parameter: 'model'."
         raise Invalid(message, field="model", code="missing_required_parameter")
     asked = request_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
-    return replace(asked, given=(*asked.input_items, Item(id="", role=Role.USER, text=REQUEST)), store=False)
+    return replace(asked, input_items=(*asked.input_items, Item(id="", role=Role.USER, text=REQUEST)), store=False)
 
 
 def compacted(turn: domain_turns.Response, log: Transcript) -> Json:

@@ -105,15 +105,15 @@ def read_choice(value: Any, form: ToolConfig, nesting: WireNesting) -> ToolConfi
     if isinstance(value, str):
         if value not in set(ToolChoice):
             raise invalid("tool_choice", "expected auto, required, none, a function or allowed_tools")
-        return checked(replace(form, choosing=ToolChoice(value)))
+        return checked(replace(form, tool_choice=ToolChoice(value)))
     body = an_object(value, ("tool_choice",))
     check_kind(body, ("function", "allowed_tools"), ("tool_choice",))
     if body["type"] == "function":
-        return checked(replace(form, choosing=ToolChoice.REQUIRED, only=(name_in(body, nesting),), single=True))
+        return checked(replace(form, tool_choice=ToolChoice.REQUIRED, only=(name_in(body, nesting),), single=True))
     inner, path = nesting.inner(body, "allowed_tools", ("tool_choice",))
     allowed = validated(AllowedTools, an_object(inner, path), *path)
     names = tuple(name_in(each, nesting, *path, "tools", index) for index, each in enumerate(allowed.tools))
-    return checked(replace(form, choosing=ToolChoice(allowed.mode), only=names))
+    return checked(replace(form, tool_choice=ToolChoice(allowed.mode), only=names))
 
 
 def name_in(body: Mapping[str, Any], nesting: WireNesting, *path: str | int) -> str:

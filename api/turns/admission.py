@@ -180,7 +180,7 @@ class Admission:
         items = await self.items(owner, asked.input_items, response_id)
         past = await self.pasts.of(owner, asked, items, room=room)
         seen = sum(len(item.images) for item in past.read_with(items, left_out=0))
-        asked = replace(asked, form=replace(asked.tool_config, images=seen))
+        asked = replace(asked, tool_config=replace(asked.tool_config, images=seen))
         left_out = past.left_out(asked, items, room=room)
         if left_out and not asked.truncates:
             message = (
@@ -193,7 +193,7 @@ class Admission:
             self.response(owner, asked, response_id, items),
             reads_before=past.reads_before,
             left_out=left_out,
-            track=past.track_with(items),
+            history_index=past.track_with(items),
             warning=warning,
             sources=sources,
         )

@@ -75,7 +75,7 @@ class HistoryLoader:
             raise locked(found)
         track = None if found.lasting is None else HistoryIndex(depth=found.next_entry, lasting=found.lasting)
         return replace(
-            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, track=track
+            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, history_index=track
         )
 
     async def after_previous(self, owner: Owner, identifier: str) -> Response:
@@ -86,7 +86,7 @@ class HistoryLoader:
         if not found.status.terminal:
             message = f"Response with id '{identifier}' is still running; go on from it when it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return replace(nothing(owner), id=identifier, previous=identifier, track=behind(found))
+        return replace(nothing(owner), id=identifier, previous=identifier, history_index=behind(found))
 
     async def read_back(
         self, start: Response, asked: TurnRequest, given: Sequence[Item], *, room: int | None

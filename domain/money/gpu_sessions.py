@@ -203,7 +203,7 @@ def after(paid: CumulativePayment, length: int, *, running: int, resting: int) -
         return paid._replace(running=paid.running + Fraction(length, running))
     if resting:
         return paid._replace(resting=paid.resting + Fraction(length, resting))
-    return paid._replace(nobody=paid.unpaid + length)
+    return paid._replace(unpaid=paid.unpaid + length)
 
 
 def between(paid: Mapping[int, CumulativePayment], interval: tuple[int, int]) -> CumulativePayment:

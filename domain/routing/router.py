@@ -285,7 +285,7 @@ def with_warm_up(decision: RouteDecision, asleep: Sequence[Candidate], rent: Dec
     """
     sleepers = tuple(sorted(each.backend for each in asleep))
     wakes, why = warm_up_target(decision, asleep)
-    return replace(decision, wakes=wakes, why_wake=why, sleepers=sleepers, rent=rent)
+    return replace(decision, warm_up=wakes, warm_up_reason=why, cold_candidates=sleepers, rental_spend=rent)
 
 
 def warm_up_target(decision: RouteDecision, asleep: Sequence[Candidate]) -> tuple[str | None, str]:

@@ -34,7 +34,7 @@ CLOUD_RUN = (
 def sleeping(cold: ColdStart, *, concurrency: int = 8, name: str = "gpu") -> Backend:
     made = backend(name)
     limits = replace(made.limits, concurrency=concurrency)
-    return replace(made, price=GPU_PRICE.name, cold=cold, limits=limits, signatures=CLOUD_RUN)
+    return replace(made, price=GPU_PRICE.name, cold_start=cold, limits=limits, signatures=CLOUD_RUN)
 
 
 def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool = True) -> ColdStart:

@@ -128,5 +128,5 @@ def sleeping_at(url: str, *, audience: str, start_s: float) -> Backend:
         price=GPU_PRICE.name,
         limits=replace(shipped.limits, context_tokens=4096, max_output_tokens=2048),
         auth=Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=audience),
-        cold=ColdStart(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, warm_up_hold_s=0.2, idle_s=600),
+        cold_start=ColdStart(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, warm_up_hold_s=0.2, idle_s=600),
     )

@@ -23,7 +23,7 @@ from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold=COLD)
+GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -278,5 +278,7 @@ def test_the_handbook_names_every_filter_and_every_field() -> None:
         for name, *_ in (*MODEL_FILTERS, *DEMAND_FILTERS, (WARM_UP_FAILED,), *PAUSE_FILTERS, *ESTIMATE_FILTERS)
     }
     shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth)
-    fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    words = {"failure_class": "posture", "warm_up_hold_s": "wake_hold_s", "idle_s": "tail_s"}
+    names = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    fields = {words.get(name, name) for name in names}
     assert {word for word in codes | fields if word not in handbook} == set()

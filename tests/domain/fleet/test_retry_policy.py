@@ -92,7 +92,7 @@ def test_it_gives_up(posture: FailureClass, delay_s: float | None, changes: dict
 
 diagnoses = st.builds(
     Diagnosis,
-    posture=st.sampled_from(FailureClass),
+    failure_class=st.sampled_from(FailureClass),
     delay_s=st.none() | st.floats(min_value=0, max_value=10_000),
     reason=st.just("seen"),
 )

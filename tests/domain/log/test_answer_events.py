@@ -9,7 +9,7 @@ from domain.log.events import EventKind, ItemHeader, LogEvent
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, after_event, kept_items
 
-freshes = st.lists(st.builds(TextDelta, text=st.text("ab ", max_size=3), afresh=st.booleans()), max_size=8)
+freshes = st.lists(st.builds(TextDelta, text=st.text("ab ", max_size=3), starts_new_item=st.booleans()), max_size=8)
 OPENING = [EventKind.ITEM_ADDED, EventKind.PART_ADDED]
 CLOSING = [EventKind.TEXT_DONE, EventKind.PART_DONE, EventKind.ITEM_DONE]
 

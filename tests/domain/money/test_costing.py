@@ -79,7 +79,7 @@ def test_a_start_that_is_not_billed_costs_nothing() -> None:
 
 
 def test_a_session_is_billed_for_its_minimum() -> None:
-    short = replace(GPU, tail_s=0.0, minimum_s=60.0)
+    short = replace(GPU, idle_s=0.0, minimum_s=60.0)
     assert session_cost(short, cold_s=1, busy=[(1, 2)]) == rounded(PER_SECOND * 60)
 
 

@@ -75,7 +75,7 @@ histories = st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 400)), min_s
 @st.composite
 def prices_of(draw: st.DrawFn) -> TimePrice:
     steps, tails = st.sampled_from([100, 1000, 60_000]), st.sampled_from([0.0, 5.0, 60.0])
-    return replace(PRICE, granularity_ms=draw(steps), tail_s=draw(tails), bills_cold=draw(st.booleans()))
+    return replace(PRICE, granularity_ms=draw(steps), idle_s=draw(tails), bills_cold=draw(st.booleans()))
 
 
 prices = prices_of()
@@ -159,7 +159,7 @@ def test_who_comes_into_a_tail_takes_his_part_of_it_over() -> None:
 
 
 def test_a_minimum_is_paid_by_the_parts_of_the_rest() -> None:
-    price = replace(PRICE, minimum_s=120.0, tail_s=0.0)
+    price = replace(PRICE, minimum_s=120.0, idle_s=0.0)
     over = session(cold_s=0.0, ends=START + 30).seen_ready(START)
     paid = shares(over, [span("a", 0, 10), span("b", 10, 30)], price)
     assert {name: sum(part.values()) for name, part in paid.items()} == {"a": 40 * RATE, "b": 80 * RATE}

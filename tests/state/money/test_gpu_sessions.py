@@ -26,7 +26,7 @@ from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStor
 from tests.fakes.worlds import backend
 
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold=COLD)
+GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
 ANNE, BEN = (Owner(tenant=name, subject="user:1") for name in ("anne", "ben"))
 CALLS = 90
 """More than the whole story makes."""
@@ -201,7 +201,7 @@ async def test_the_story_has_fewer_calls_than_are_tried() -> None:
 
 
 async def test_backends_without_sessions_have_none(process: Process) -> None:
-    always = replace(GPU, cold=ColdStart())
+    always = replace(GPU, cold_start=ColdStart())
     assert await process.sessions.enter(always, ANNE, attempt_of("resp_a", ANNE, 0), limit_s=1) is None
     assert await process.sessions.woken(always, ANNE, "resp_a", cold_s=1, worst_s=1)
     assert await process.records(ANNE) == []

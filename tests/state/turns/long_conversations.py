@@ -51,7 +51,7 @@ class Talk:
             start,
             id=member_id("resp", thread=thread, token=self.clock.token()),
             input_items=tuple(item.id for item in said),
-            track=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
+            history_index=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
         )
         await self.turns.admit(response, said, (LogEvent(kind=EventKind.CREATED),))
         self.last = await self.turns.finish(self.owner, response.id, status=ResponseStatus.COMPLETED)
@@ -62,7 +62,7 @@ class Talk:
         bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
         if not self.conversation:
             track = behind(self.last) if self.last else HistoryIndex(depth=0)
-            return replace(bare, previous=self.last.id if self.last else None, track=track)
+            return replace(bare, previous=self.last.id if self.last else None, history_index=track)
         found = await self.turns.conversations.read(self.owner, self.conversation)
         track = HistoryIndex(depth=found.next_entry, lasting=found.lasting or ())
-        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, track=track)
+        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, history_index=track)

@@ -28,10 +28,10 @@ import asyncio, sys
 from pathlib import Path
 from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore
-from clients.storage.port import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, DocumentKey
 from domain.errors import Conflict
 
-KEY = Key(container=Container.MONEY, parts=("tenant",))
+KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
 
 async def main(path, name, times):
     store = SqliteStore(Path(path), SystemClock())
