@@ -17,8 +17,9 @@ from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.gpu_sessions import GpuSession, SessionSpan, total
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.session_transitions import SessionEntry
 from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
-from state.money.gpu_sessions import GpuSessions, SessionEntry
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger, money_key
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
