@@ -16,7 +16,7 @@ from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
 from domain.turns.response import Response
-from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
+from state.rate_limits import ADMISSION_S, CHECK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -85,7 +85,7 @@ async def test_running_turns_are_counted_by_their_responses() -> None:
     assert caught.value.delay_s > 0
     await limits.enter(NEIGHBOUR, one_more)
     await end(store, clock, running[2])
-    clock.advance(ASK_AGAIN_S)
+    clock.advance(CHECK_AGAIN_S)
     await limits.enter(OWNER, another)
     assert running[2] not in (await usage(store)).running
 
