@@ -9,6 +9,7 @@ import pytest
 
 from clients.storage.batching import ENDING_ROOM, size_of
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
+from clients.storage.retry import WRITE_TRIES
 from domain.content.items import Item, ItemStatus, Role
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.identity.owners import Owner
@@ -243,7 +244,7 @@ async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: Memor
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
         await TurnStore(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
-    assert len(dead.calls) == 6
+    assert len(dead.calls) == WRITE_TRIES
 
 
 async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: TurnStore) -> None:
