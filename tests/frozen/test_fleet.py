@@ -13,7 +13,7 @@ from domain.fleet.cold_start import FailedWarmUp, WarmUp
 from domain.money.costing import BillLine
 from domain.money.gpu_sessions import GpuSession, SessionSpan
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
-from state.fleet.backend_state import BELIEF, BackendStates, backend_key
+from state.fleet.backend_state import STATE_ID, BackendStates, backend_key
 from state.fleet.rental_spend import RentalSpend
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions, closed_id, span_id
@@ -94,7 +94,7 @@ def test_the_state_of_a_backend_is_read_and_written_as_it_was() -> None:
     document = frozen(Container.FLEET, "belief")
     found = BackendState.from_document(document.body)
     assert found == STATE
-    assert as_json({"kind": BELIEF, **found.to_document()}) == document.body
+    assert as_json({"kind": STATE_ID, **found.to_document()}) == document.body
 
 
 @pytest.mark.parametrize("status", ["open", "closing"])
@@ -119,11 +119,11 @@ async def test_the_state_of_a_backend_is_found(store: SqliteStore, clock: FakeCl
 
 async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.FLEET, "rent")
-    assert await RentalSpend(store, clock).within(BACKEND, window_s=720.0) == Decimal("0.0125")
+    assert await RentalSpend(store, clock).total(BACKEND, window_s=720.0) == Decimal("0.0125")
 
 
 async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await RentalSpend(store, clock).paid(BACKEND, Decimal("0.0125"), window_s=720.0)
+    await RentalSpend(store, clock).add(BACKEND, Decimal("0.0125"), window_s=720.0)
     document = frozen(Container.FLEET, "rent")
     assert await stored(store, document) == document.body
 
@@ -141,13 +141,13 @@ async def test_the_sweep_finds_sessions_by_their_status(store: SqliteStore, cloc
     await insert(store, Container.FLEET, "session_open", "session_closing")
     clock.advance(3600)
     bills = billing(store, clock)
-    for found in (await bills.over(), await bills.going_on(), await bills.unposted()):
+    for found in (await bills.finished_sessions(), await bills.sessions_to_review(), await bills.unposted_sessions()):
         assert [GpuSession.from_document(each.document.body) for each in found] == [SESSION]
 
 
 async def test_a_session_that_is_closed_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.FLEET, "session_closed")
-    assert await billing(store, clock).closed(BACKEND) == [SESSION]
+    assert await billing(store, clock).closed_sessions(BACKEND) == [SESSION]
 
 
 async def test_a_session_is_closed_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
@@ -156,6 +156,6 @@ async def test_a_session_is_closed_as_it_was(store: SqliteStore, clock: FakeCloc
     key = backend_key(BACKEND)
     found = await store.read(key, closed_id(SESSION.id))
     assert found is not None
-    await billing(store, clock).done(key, found, SESSION, PRICE)
+    await billing(store, clock).mark_closed(key, found, SESSION, PRICE)
     document = frozen(Container.FLEET, "session_closed")
     assert await stored(store, document) == document.body

@@ -100,7 +100,7 @@ async def test_rows_of_usage_are_found_by_their_days(store: SqliteStore) -> None
 async def test_a_counter_of_a_budget_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.MONEY, "budget")
     budgets = BudgetCounters(store, clock, Budgets(limits={BudgetScope.TENANT_DAY: Decimal(10)}))
-    counted = [(counter.id, taken) for counter, taken in await budgets.standing(OWNER, RESPONSE_ID)]
+    counted = [(counter.id, taken) for counter, taken in await budgets.limited_counters(OWNER, RESPONSE_ID)]
     assert counted == [(COUNTER, TAKEN)]
 
 
@@ -115,17 +115,17 @@ async def test_what_a_counter_holds_is_not_spent(
 ) -> None:
     await insert(store, Container.MONEY, "budget")
     budgets = BudgetCounters(store, clock, Budgets(forecast=Decimal(forecast)))
-    assert await budgets.alarm(OWNER.tenant) == (COUNTER if alarms else "")
+    assert await budgets.day_to_report(OWNER.tenant) == (COUNTER if alarms else "")
 
 
 async def test_an_alarm_that_was_raised_is_not_raised_again(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.MONEY, "budget", "alarm")
     budgets = BudgetCounters(store, clock, Budgets(forecast=Decimal("0.000001")))
-    assert await budgets.alarm(OWNER.tenant) == ""
+    assert await budgets.day_to_report(OWNER.tenant) == ""
 
 
 async def test_an_alarm_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await BudgetCounters(store, clock, Budgets()).alarmed(OWNER.tenant, COUNTER)
+    await BudgetCounters(store, clock, Budgets()).record_report(OWNER.tenant, COUNTER)
     document = frozen(Container.MONEY, "alarm")
     assert await stored(store, document) == document.body
 
