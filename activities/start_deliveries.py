@@ -40,4 +40,6 @@ class StartDeliveries:
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
         except GanglionError as error:
-            log.warning("webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error)
+            log.warning(
+                "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
+            )
