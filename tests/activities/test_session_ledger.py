@@ -109,8 +109,8 @@ class History:
                 await self.closing(flaky).close_sessions()
             except CrashError:
                 continue
-            sure = self.closing(self.plant.store).bills
-            if not (await sure.over() or await sure.unposted()):
+            billing = self.closing(self.plant.store).billing
+            if not (await billing.over() or await billing.unposted()):
                 return
         raise AssertionError("the sweeps came to no end")
 
