@@ -67,7 +67,7 @@ class DeliverWebhook:
             return await self.postpone(found, announcement, receipt)
         if receipt.result is DeliveryResult.GONE:
             log.error("webhook %s says that it is gone; it is told nothing more", endpoint.name)
-            await self.outbox.note_gone(announcement.owner.tenant, endpoint)
+            await self.outbox.mark_gone(announcement.owner.tenant, endpoint)
         await self.outbox.close(announcement)
         return finished(receipt.result.value)
 

@@ -80,7 +80,7 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         if planned.wait and planned.route.backend:
-            await self.backend_states.queue(
+            await self.backend_states.record_queued_turn(
                 self.decider.fleet.backends[planned.route.backend], planned.turn, planned.wait
             )
         return planned
@@ -114,7 +114,7 @@ class RouteTurn:
         name = decided.route.backend
         if name is None or not decided.backend_states[name].is_uncertain:
             return True
-        return await self.backend_states.probe(self.decider.fleet.backends[name], response_id)
+        return await self.backend_states.claim_probe(self.decider.fleet.backends[name], response_id)
 
     def wait(self, decided: DecidedRoute, turn: QueuedTurn) -> QueueWait | None:
         chosen = decided.route.chosen

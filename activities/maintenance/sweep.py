@@ -137,15 +137,15 @@ class GpuSessionCloser:
         await tolerate_failure(self.review_open(), "review sessions")
 
     async def close_over(self) -> None:
-        for found in await self.billing.over():
+        for found in await self.billing.finished_sessions():
             await tolerate_failure(self.billing.close(found), f"close the session of {found.key.parts[0]}")
 
     async def post_closed(self) -> None:
-        for found in await self.billing.unposted():
+        for found in await self.billing.unposted_sessions():
             await tolerate_failure(self.billing.post(found), f"post {found.document.id} of {found.key.parts[0]}")
 
     async def review_open(self) -> None:
-        for found in await self.billing.going_on():
+        for found in await self.billing.sessions_to_review():
             await tolerate_failure(self.billing.review(found), f"review the session of {found.key.parts[0]}")
 
 

@@ -63,7 +63,7 @@ async def test_a_deletion_while_the_answer_streams_ends_the_attempt_and_charges_
     response = await world.admit("count")
     running = asyncio.ensure_future(world.run(response))
     while not (await world.log(response)).items:
-        await world.turns.changed(response.id, within_s=1)
+        await world.turns.wait_for_slot(response.id, within_s=1)
     await Retention(world.store, world.turns, clock).delete_response(OWNER, response.id)
     resume.set()
     await asyncio.wait_for(running, 10)

@@ -110,7 +110,7 @@ class History:
             except CrashError:
                 continue
             billing = self.closing(self.plant.store).billing
-            if not (await billing.over() or await billing.unposted()):
+            if not (await billing.finished_sessions() or await billing.unposted_sessions()):
                 return
         raise AssertionError("the sweeps came to no end")
 
