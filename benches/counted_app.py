@@ -54,7 +54,7 @@ def say() -> None:
         time.sleep(SAY_EVERY_S)
 
 
-def keep_quiet(self: LogNotifications, name: str, slot: Slot) -> None:
+def keep_quiet(self: LogNotifications, response_id: str, slot: Slot) -> None:
     """Tell nobody."""
 
 

@@ -9,7 +9,7 @@ is safe to repeat; after a crash the sweep completes it.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -189,9 +189,10 @@ class GpuSessions:
 
         async def step() -> T:
             current, now = await self.current(backend), self.clock.now()
-            session, closing = current.session, list[Operation]()
+            session = current.session
+            closing: Sequence[Operation] = ()
             if session is None or session.over(price.idle_s, now):
-                closing = [closing_copy(session)] if session else []
+                closing = (closing_copy(session),) if session else ()
                 session = self.new_session(backend, now, cold_s=cold_s)
             found = await self.store.read(backend_key(backend), span_id(session.id, record))
             transition = decide(session, span_of(found), now)
@@ -227,9 +228,9 @@ class GpuSessions:
         async with self.locks[backend.name]:
             return await compare_and_swap(self.clock, step)
 
-    async def commit(self, backend: Backend, changes: list[Operation], closing: list[Operation] | None = None) -> None:
+    async def commit(self, backend: Backend, changes: Sequence[Operation], closing: Sequence[Operation] = ()) -> None:
         if changes:
-            await self.store.commit(backend_key(backend), (*changes, *(closing or ())))
+            await self.store.commit(backend_key(backend), (*changes, *closing))
 
     async def current(self, backend: Backend) -> StoredSession:
         found = await self.store.read(backend_key(backend), SESSION_ID)
@@ -238,9 +239,9 @@ class GpuSessions:
         )
 
 
-def operations_of(
-    transition: SessionTransition[object], current: StoredSession, span: str, found: Document | None
-) -> list[Operation]:
+def operations_of[T](
+    transition: SessionTransition[T], current: StoredSession, span: str, found: Document | None
+) -> Sequence[Operation]:
     """Return what writes a transition; `span` is the id of the member's span, `found` its stored document."""
     operations: list[Operation] = []
     if transition.session:

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from clients.storage.batching import ENDING_ROOM, size_of
+from clients.storage.batching import COMPLETION_MARGIN, size_of
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
 from clients.storage.retry import WRITE_TRIES
 from domain.content.items import Item, ItemStatus, Role
@@ -102,7 +102,7 @@ async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: TurnStor
     bare = response(items=[message(each) for each in range(512)])
     room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
     ended, refused = 0, set[str | None]()
-    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
+    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, COMPLETION_MARGIN - 300, COMPLETION_MARGIN + 100), 1):
         one = replace(bare, id=response(number).id, instructions="x" * (room - left))
         try:
             await turns.admit(one, (), CREATED)
