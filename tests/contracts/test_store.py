@@ -295,11 +295,11 @@ async def test_an_id_that_not_every_store_takes_is_refused(store: DocumentStore,
 @pytest.mark.parametrize("parts", [(), ("tenant",), ("tenant", "user:1"), ("tenant", "", "a"), ("t", "u", "a", "b")])
 async def test_half_a_key_is_a_mistake_of_the_caller(store: DocumentStore, parts: tuple[str, ...]) -> None:
     key = DocumentKey(container=Container.TURNS, parts=parts)
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.commit(key, [Create(id="one", body={})])
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.read(key, "one")
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.list(key, prefix="")
 
 

@@ -194,7 +194,7 @@ async def test_a_database_that_is_missing_is_said_plainly() -> None:
 
 async def test_an_account_whose_reads_may_be_old_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clients.storage.cosmos.account.CONSISTENCIES", ("Stronger",))
-    with pytest.raises(Terminal, match="the account's consistency is Strong; the store needs Stronger"):
+    with pytest.raises(Terminal, match="the account's default consistency is Strong; set it to Stronger"):
         await scene.store.read(KEY, "one")
 
 
@@ -273,7 +273,7 @@ async def test_documents_say_how_long_the_server_keeps_them(scene: Scene) -> Non
 
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**30])
 async def test_a_whole_number_that_a_double_cannot_hold_is_refused(scene: Scene, number: int) -> None:
-    with pytest.raises(Invalid, match="not exact"):
+    with pytest.raises(Invalid, match="cannot represent exactly"):
         await scene.store.commit(KEY, [Create(id="one", body={"deep": [{"n": number}]})])
     assert await scene.ids() == []
 

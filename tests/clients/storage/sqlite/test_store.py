@@ -178,7 +178,7 @@ async def test_a_disk_that_fails_in_the_last_step_leaves_the_outcome_unknown(sto
 async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: FakeClock) -> None:
     path.parent.write_text("a file where the folder should be")
     store = SqliteStore(path, clock)
-    with pytest.raises(Unavailable, match="can't be opened"):
+    with pytest.raises(Unavailable, match="cannot be opened"):
         await store.read(KEY, "one")
     path.parent.unlink()
     assert await store.read(KEY, "one") is None
