@@ -4,7 +4,7 @@ It writes only as long as no other run has taken the log over, and its outcome s
 run that comes later finds it there, and a run that was taken over waits for what its successor comes to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -20,7 +20,6 @@ from domain.fleet.catalog import Fleet
 from domain.log.events import AttemptOutcome, Slot
 from domain.log.transcript import Transcript
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
-from domain.money.prices import Price
 from state.turns.responses import TurnStore
 from telemetry import chat_span
 
@@ -45,7 +44,6 @@ class Infer:
         charging: AttemptBilling,
         answering: AttemptRunner,
         fleet: Fleet,
-        prices: Mapping[str, Price],
         clock: Clock,
     ) -> None:
         self.turns = turns
@@ -53,7 +51,6 @@ class Infer:
         self.ledger = charging.ledger
         self.answering = answering
         self.fleet = fleet
-        self.prices = prices
         self.clock = clock
 
     async def infer(self, given: wire.InferWire) -> wire.InferredWire:
@@ -99,7 +96,7 @@ class Infer:
         except Exhausted as error:
             return await self.uncovered(task, writer, str(error))
         earlier = await self.earlier(task, opened.record)
-        meter = AttemptMeter(self.clock, price=self.price(task), record=opened.record, earlier=earlier)
+        meter = AttemptMeter(self.clock, price=task.backend.price, record=opened.record, earlier=earlier)
         try:
             outcome = await self.outcome(task, writer, meter)
         except Superseded:
@@ -151,11 +148,8 @@ class Infer:
         for record in await self.ledger.attempts(task.owner, task.response.id):
             if record.number == task.number and record.status is AttemptStatus.OPEN:
                 slots = await self.turns.slots(task.owner, task.response.id)
-                await self.charging.close_from_log(task, record, slots, price=self.price(task))
+                await self.charging.close_from_log(task, record, slots, price=task.backend.price)
                 await self.answering.forget(task, record.id)
-
-    def price(self, task: AttemptTask) -> Price:
-        return self.prices[task.backend.price]
 
 
 def known_outcome(log: Transcript, number: int) -> wire.InferredWire | None:

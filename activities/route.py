@@ -137,7 +137,7 @@ class RouteTurn:
         if planned.wait:
             return later(planned.wait, left_s)
         backend, belief = self.deciding.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
-        timed = isinstance(self.deciding.prices[backend.price], TimePrice)
+        timed = isinstance(backend.price, TimePrice)
         return {
             "backend": chosen.backend,
             "reason": planned.route.reason,

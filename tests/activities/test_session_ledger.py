@@ -89,7 +89,7 @@ class History:
         for at in deaths:
             tasks = self.tasks()
             await asyncio.wait(tasks, timeout=max(0.0, at - asyncio.get_running_loop().time()))
-            await killed([*tasks, *self.plant.world.waking.holding])
+            await killed([*tasks, *self.plant.world.warmer.holding])
             await asyncio.sleep(1.0)
             self.plant.world = self.plant.new_process()
         await asyncio.gather(*self.tasks())
@@ -121,7 +121,7 @@ class History:
                 store=store,
                 ledger=Ledger(store, world.clock),
                 fleet=world.fleet,
-                prices=world.prices,
+                prices={GPU.name: GPU},
                 clock=world.clock,
             )
         )
