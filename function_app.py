@@ -51,8 +51,8 @@ def add_activity(app: df.DFApp, application: Application, name: str, step: Calla
     """Register an activity. Where webhooks are registered, the one that ends turns gets a durable client."""
     bound: Any = step
     if name == wire.FINISH and application.configuration.endpoints.known:
-        bound = app.durable_client_input(client_name="client")(application.start_deliveries.behind(step))
-    app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(bound))
+        bound = app.durable_client_input(client_name="client")(application.start_deliveries.after(step))
+    app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))
 
 
 def add_route(app: df.DFApp, route: HttpRoute) -> None:

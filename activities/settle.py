@@ -18,16 +18,16 @@ class Settle:
         self.ledger = ledger
         self.overheads = overheads or OverheadPrices()
 
-    async def settle(self, given: wire.SettleWire) -> wire.SettledWire:
-        overhead = self.overheads.cost(StepResources.from_wire(given.get("spent")))
-        cost = await self.ledger.settle(wire.owner_from_wire(given), given["response"], overhead)
-        await self.alarm(given["tenant"])
+    async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
+        overhead = self.overheads.cost(StepResources.from_wire(request.get("spent")))
+        cost = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
+        await self.alarm(request["tenant"])
         return {"cost": str(cost)}
 
     async def alarm(self, tenant: str) -> None:
         """Tell operators once a day that a tenant has spent far more than was forecast."""
-        counter = await self.ledger.book.alarm(tenant)
+        counter = await self.ledger.budget_counters.day_to_report(tenant)
         if counter:
             log.error("budget alarm: tenant %s has spent over 150 %% of the day's forecast (%s)", tenant, counter)
             alarms.add(1, {"ganglion.tenant": tenant})
-            await self.ledger.book.alarmed(tenant, counter)
+            await self.ledger.budget_counters.record_report(tenant, counter)

@@ -47,16 +47,18 @@ class Activities:
             wire.INFER: self.infer.infer,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
-            wire.DELIVER_WEBHOOK: self.deliver_webhook.notify,
+            wire.DELIVER_WEBHOOK: self.deliver_webhook.deliver,
         }
 
 
 def compose_activities(configuration: Configuration, ports: Ports, state: State) -> Activities:
-    settings, turns, beliefs = configuration.settings, state.turns, state.backend_states
-    warmer = BackendWarmer(beliefs=beliefs, sessions=state.gpu_sessions, clients=ports.backends, clock=ports.clock)
+    settings, turns, states = configuration.settings, state.turns, state.backend_states
+    warmer = BackendWarmer(
+        backend_states=states, sessions=state.gpu_sessions, clients=ports.backends, clock=ports.clock
+    )
     decider = RouteDecider(
-        beliefs=beliefs,
-        rent=state.rental_spend,
+        backend_states=states,
+        rental_spend=state.rental_spend,
         fleet=configuration.fleet,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
@@ -64,13 +66,13 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
     return Activities(
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
-        anticipate=Anticipate(turns=turns, deciding=decider, waking=warmer),
-        route=RouteTurn(turns=turns, beliefs=beliefs, deciding=decider, waking=warmer, hold_s=settings.hold_s),
+        anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
+        route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer, hold_s=settings.hold_s),
         infer=compose_infer(configuration, ports, state),
         finish=Finish(turns),
         settle=Settle(state.ledger, configuration.overheads),
         deliver_webhook=DeliverWebhook(
-            announcements=state.webhook_outbox,
+            outbox=state.webhook_outbox,
             endpoints=configuration.endpoints,
             sender=ports.webhook_sender,
             clock=ports.clock,
@@ -83,14 +85,14 @@ def compose_infer(configuration: Configuration, ports: Ports, state: State) -> I
     settings = configuration.settings
     runner = AttemptRunner(
         turns=state.turns,
-        beliefs=state.backend_states,
+        backend_states=state.backend_states,
         clients=ports.backends,
         clock=ports.clock,
         pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
     return Infer(
         turns=state.turns,
-        charging=AttemptBilling(state.ledger, state.gpu_sessions),
+        billing=AttemptBilling(state.ledger, state.gpu_sessions),
         answering=runner,
         fleet=configuration.fleet,
         clock=ports.clock,

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from activities.maintenance.close_sessions import SessionCloser
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays
 from activities.start_deliveries import StartDeliveries
 from api.routes import HttpFunctions
 from clients.clock import Clock
@@ -21,7 +20,7 @@ class Maintenance:
     """What the timer runs once a minute."""
 
     sweep: Sweep
-    session_closer: SessionCloser
+    session_closer: GpuSessionCloser
     retention: Retention
 
     async def run(self, orchestrations: Orchestrations) -> None:
@@ -64,7 +63,7 @@ def compose_maintenance(settings: Settings, clock: Clock, state: State) -> Maint
         unsettled_s=settings.sweep_unsettled_s,
     )
     return Maintenance(
-        sweep=Sweep(turns=state.turns, ledger=state.ledger, clock=clock, patience=delays),
-        session_closer=SessionCloser(state.gpu_session_billing),
+        sweep=Sweep(turns=state.turns, ledger=state.ledger, clock=clock, delays=delays),
+        session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
     )

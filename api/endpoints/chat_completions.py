@@ -40,7 +40,7 @@ class ChatCompletions:
         asked = request_from_chat(body)
         turn = await self.desk.admit(req, owner, asked.turn, told=body, client=client)
         if turn.store:
-            await self.chats.note(turn)
+            await self.chats.add(turn)
         headers = ignored_header(asked.turn.ignored)
         if asked.turn.stream:
             show = partial(chat_frames, include_usage=asked.include_usage)

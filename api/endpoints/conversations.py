@@ -59,7 +59,7 @@ class ConversationFunctions:
         """`POST /v1/conversations/{conversation_id}`"""
         owner = await owner_of(req, self.authenticator)
         given = validated(ChangedMetadata, read_object(await read_body(req, limit=self.body_limit)))
-        changed = await self.conversations.change(owner, name_of(req), metadata=given.metadata or {})
+        changed = await self.conversations.update_metadata(owner, name_of(req), metadata=given.metadata or {})
         return json_answer(openai_from_conversation(changed))
 
     async def delete(self, req: Request, client: Any) -> Response:

@@ -36,8 +36,8 @@ class RouteReports:
         records = await self.ledger.records(owner, turn.id)
         attempts = tuple(each for each in records if each.number)
         held = await self.ledger.reservation(owner, turn.id)
-        sources = await self.turns.given.accounts(owner, turn.id) if turn.sources else None
-        standing = await self.ledger.book.standing(owner, turn.id)
+        sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.sources else None
+        standing = await self.ledger.budget_counters.limited_counters(owner, turn.id)
         told = report(turn, routes, attempts, bill_of(records, held), sources or ())
         return json_answer({**told, "budgets": [shown_budget(*each) for each in standing]})
 

@@ -54,9 +54,9 @@ class StoredCompletionFunctions:
         """`GET /v1/chat/completions`"""
         owner = await owner_of(req, self.authenticator)
         wanted = read_page_request(req, usual_order="asc")
-        names, _ = page_of(await self.chats.names(owner), whole(wanted), str)
+        names, _ = page_of(await self.chats.response_ids(owner), whole(wanted), str)
         found: list[Json] = []
-        async for turn in self.chats.turns_of(owner, names):
+        async for turn in self.chats.responses(owner, names):
             if turn.status in SHOWN and fits(turn, req):
                 found.append(await self.shown(turn))
             if len(found) > wanted.limit:
@@ -73,14 +73,16 @@ class StoredCompletionFunctions:
         owner = await owner_of(req, self.authenticator)
         given = validated(ChangedMetadata, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
-        return json_answer(await self.shown(await self.chats.change(owner, turn.id, metadata=given.metadata or {})))
+        return json_answer(
+            await self.shown(await self.chats.update_metadata(owner, turn.id, metadata=given.metadata or {}))
+        )
 
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
         turn = await self.turn(owner, req)
         ended = await self.retention.delete_response(owner, turn.id)
-        await self.chats.forget(turn)
+        await self.chats.delete(turn)
         if ended.status is ResponseStatus.CANCELLED:
             await self.open_orchestrations(client).signal_cancelled(ended.id)
         return json_answer({"id": chat_id(turn), "object": "chat.completion.deleted", "deleted": True})

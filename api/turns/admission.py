@@ -128,11 +128,11 @@ class Admission:
             standing = None if claimed == fresh else await self.existing_response(owner, claimed)
             if claimed == fresh or standing:
                 return claimed, standing
-            if await self.turns.claims.hold(owner, key=sent.key, response_id=claimed):
+            if await self.turns.idempotency.add_holder(owner, key=sent.key, response_id=claimed):
                 return claimed, None
 
     async def claim(self, owner: Owner, sent: RequestDelivery, fresh: str, *, new_thread: bool) -> str:
-        return await self.turns.claim(
+        return await self.turns.record_request(
             owner,
             key=sent.key,
             body_hash=sent.body_hash,
@@ -159,7 +159,9 @@ class Admission:
     async def withdraw(self, owner: Owner, sent: RequestDelivery, response_id: str, *, new_thread: bool) -> None:
         """Take back the claim of a refused request; where the store fails, it goes by itself in ten minutes."""
         with contextlib.suppress(Retryable):
-            await self.turns.claims.withdraw(owner, key=sent.key, response_id=response_id, new_thread=new_thread)
+            await self.turns.idempotency.remove_holder(
+                owner, key=sent.key, response_id=response_id, new_thread=new_thread
+            )
 
     def fresh_id(self, asked: TurnRequest) -> str:
         if asked.previous and not is_response(asked.previous):

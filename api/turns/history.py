@@ -11,7 +11,7 @@ from domain.identity.owners import Owner
 from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
 from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
 from domain.turns.response import Response
-from state.turns.conversations import ConversationStore, locked
+from state.turns.conversations import ConversationStore, locked_error
 from state.turns.history import MANY, present
 from state.turns.responses import TurnStore
 
@@ -72,7 +72,7 @@ class HistoryLoader:
     async def in_conversation(self, owner: Owner, identifier: str) -> Response:
         found = await self.conversations.read(owner, identifier)
         if found.running:
-            raise locked(found)
+            raise locked_error(found)
         track = None if found.lasting is None else HistoryIndex(depth=found.next_entry, lasting=found.lasting)
         return replace(
             nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, history_index=track
@@ -92,13 +92,13 @@ class HistoryLoader:
         self, start: Response, asked: TurnRequest, given: Sequence[Item], *, room: int | None
     ) -> HistoryWindow:
         """Read turns, the newest first, until one has no room."""
-        histories, track = self.turns.histories, start.history_index
+        histories, track = self.turns.history_reader, start.history_index
         names = track.lasting if track else ()
-        (last,) = present((names,), await histories.found(start.owner, names))
+        (last,) = present((names,), await histories.existing_items(start.owner, names))
         past = HistoryWindow(reads_before=start.reads_before, track=track)
         read, size = set[str](), tokens_in_request([asked.instructions or "", *(item.text for item in given)]).likely
-        async for block in histories.behind(start, most=BLOCK if track and room is not None else MANY):
-            found = await histories.found(start.owner, [name for turn in block for name in turn])
+        async for block in histories.earlier_turns(start, most=BLOCK if track and room is not None else MANY):
+            found = await histories.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
             past = replace(past, turns=(*turns, *past.turns))
             if track is None or room is None:

@@ -106,7 +106,7 @@ class LogStream:
     async def growing(self, response: Response, visit: RequestUse) -> AsyncGenerator[LogUpdate]:
         """Look rarely while nothing happens, and at once when told."""
         log, wait_s, late = Transcript(), self.look_s, False
-        with self.turns.following(response.id) as told:
+        with self.turns.subscribe(response.id) as told:
             while True:
                 given = told.take(log.next_slot)
                 slots = given or await self.fresh(response, log, visit, late=late)

@@ -114,7 +114,7 @@ async def google_side(
             store=MemoryStore(clock), clock=clock, backends=backends, settings=replace(SETTINGS, hold_s=HOLD_S)
         )
         yield Scene(world=world, cloud=cloud, gate=gate, service=service)
-        for task in [*world.warmer.holding]:
+        for task in [*world.warmer.background_tasks]:
             task.cancel()
 
 
