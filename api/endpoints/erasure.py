@@ -48,7 +48,7 @@ def named(caller: Owner, name: str) -> Owner:
         return caller
     found = NAMED.fullmatch(name)
     if found is None or not erases_others(caller):
-        raise NotFound(f"Owner with id '{name}' not found.")
+        raise NotFound.by_id("Owner", name)
     return Owner(tenant=caller.tenant, subject=f"{found['kind']}:{found['id'].lower()}")
 
 

@@ -107,7 +107,7 @@ class StoredCompletionFunctions:
                 return await self.chats.read(owner, response_id_of(identifier))
         except NotFound:
             pass
-        raise NotFound(f"Chat completion with id '{identifier}' not found.")
+        raise NotFound.by_id("Chat completion", identifier)
 
     async def shown(self, turn: Turn) -> Json:
         return chat_from_response(turn, await self.turns.transcript(turn.owner, turn.id))
