@@ -11,7 +11,6 @@ from api.endpoints.fallback import Fallback
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
-from api.endpoints.response_items import ResponseItems
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -98,13 +97,12 @@ def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     responses = Responses(desk=desk(ports), turns=ports.turns, retention=retention(ports))
     reports = RouteReports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
-    items = ResponseItems(authenticator=ports.authenticator, turns=ports.turns)
     one = "v1/responses/{response_id}"
     return (
         post_starting(ports, "http_responses_create", "v1/responses", responses.create),
         post_starting(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
         delete(ports, "http_responses_delete", one, responses.delete, needs_client=True),
-        get(ports, "http_responses_items", f"{one}/input_items", items.list),
+        get(ports, "http_responses_items", f"{one}/input_items", responses.list_items),
         get(ports, "http_responses_retrieve", one, responses.retrieve),
         get(ports, "http_responses_route", f"{one}/route", reports.route),
     )

@@ -6,9 +6,10 @@ from typing import Any
 from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 from api.http.errors import json_answer
+from api.http.pagination import list_object, page_of, read_page_request
 from api.parsing.field_rules import ignored_header
 from api.parsing.responses_request import request_from_openai
-from api.rendering.response import openai_from_response
+from api.rendering.response import openai_from_item, openai_from_response
 from api.rendering.sse_events import frames as shown_events
 from api.turns.turn_gateway import TurnGateway
 from domain.errors import Invalid
@@ -71,6 +72,15 @@ class Responses:
         if ended.status is ResponseStatus.CANCELLED:
             await self.desk.open_orchestrations(client).signal_cancelled(ended.id)
         return json_answer({"id": ended.id, "object": "response", "deleted": True})
+
+    async def list_items(self, req: Request) -> Response:
+        """`GET /v1/responses/{response_id}/input_items`: the response's own input, without its history."""
+        owner = await self.desk.owner(req)
+        page = read_page_request(req)
+        turn = await self.turns.read(owner, req.path_params["response_id"])
+        names, more = page_of(turn.input_items, page, str)
+        found = await self.turns.items(owner, tuple(names))
+        return json_answer(list_object([openai_from_item(item) for item in found], more=more))
 
     async def shown(self, turn: Turn) -> Response:
         log = await self.turns.transcript(turn.owner, turn.id)
