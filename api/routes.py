@@ -95,7 +95,7 @@ def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute
 
 
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    responses = Responses(desk=desk(ports), turns=ports.turns, retention=retention(ports))
+    responses = Responses(gateway=gateway(ports), turns=ports.turns, retention=retention(ports))
     reports = RouteReports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
     one = "v1/responses/{response_id}"
     return (
@@ -110,7 +110,7 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def reading_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return the functions that measure and shorten what a model is to read."""
-    counting, compaction = InputTokens(desk=desk(ports)), Compaction(desk=desk(ports))
+    counting, compaction = InputTokens(gateway=gateway(ports)), Compaction(gateway=gateway(ports))
     return (
         post_starting(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
         post(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
@@ -141,7 +141,7 @@ def conversation_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 
 def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    chat = ChatCompletions(desk=desk(ports), chats=StoredCompletions(ports.store, ports.turns))
+    chat = ChatCompletions(gateway=gateway(ports), chats=StoredCompletions(ports.store, ports.turns))
     stored = StoredCompletionFunctions(
         authenticator=ports.authenticator,
         chats=StoredCompletions(ports.store, ports.turns),
@@ -186,24 +186,24 @@ def retention(ports: Ports) -> Retention:
     return Retention(ports.store, ports.turns, ports.clock)
 
 
-def tail_of(ports: Ports, accounting: RequestCosts) -> LogStream:
-    """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
+def log_stream(ports: Ports, request_costs: RequestCosts) -> LogStream:
+    """Return a stream that polls twice as often as a writer writes: more would cost and find nothing."""
     return LogStream(
         ports.turns,
         ports.clock,
         stream_s=ports.settings.stream_s,
-        look_s=ports.settings.flush_s / 2,
-        accounting=accounting,
+        poll_s=ports.settings.flush_s / 2,
+        request_costs=request_costs,
     )
 
 
-def desk(ports: Ports) -> TurnGateway:
-    accounting = RequestCosts(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
+def gateway(ports: Ports) -> TurnGateway:
+    request_costs = RequestCosts(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
     return TurnGateway(
         authenticator=ports.authenticator,
         admission=admission(ports),
-        log_stream=tail_of(ports, accounting),
-        accounting=accounting,
+        log_stream=log_stream(ports, request_costs),
+        request_costs=request_costs,
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
