@@ -72,8 +72,8 @@ def build(settings: Settings) -> df.DFApp:
     remove_builtin_pages()
     ports = ports_of(settings, SystemClock())
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-    app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
-    app.orchestration_trigger(context_name="context", orchestration=wire.DELIVERY_ORCHESTRATION)(deliver_webhook)
+    add_orchestration(app, wire.RESPOND, respond)
+    add_orchestration(app, wire.DELIVERY_ORCHESTRATION, deliver_webhook)
     for name, step in steps(ports).items():
         add_step(app, ports, name, as_activity(name, step, ports.clock))
     for route in routes(ports):
@@ -209,6 +209,11 @@ def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[s
         name: OpenAIBackend(backend, http, silence_s=settings.silence_s, credentials=credentials)
         for name, backend in fleet.backends.items()
     }
+
+
+def add_orchestration(app: df.DFApp, name: str, orchestrator: Callable[..., Any]) -> None:
+    """Register an orchestrator under its durable name, which running instances keep."""
+    app.function_name(name)(app.orchestration_trigger(context_name="context", orchestration=name)(orchestrator))
 
 
 def add_step(app: df.DFApp, ports: Ports, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:

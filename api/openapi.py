@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
-from api.openapi_schemas import ERROR, SCHEMAS, reference
+from api.openapi_schemas import ERROR, reference, schemas
 
 type Json = dict[str, Any]
 
@@ -144,7 +144,7 @@ def document(served: Sequence[Served]) -> Json:
         "paths": paths,
         "security": [{"token": []}],
         "components": {
-            "schemas": dict(SCHEMAS),
+            "schemas": dict(schemas()),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

@@ -1,17 +1,16 @@
 """How are conversations and their items created, read, changed and deleted over HTTP?"""
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request, Response
-from pydantic import Field
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
 from api.http.pagination import list_object, read_page_request
-from api.http.validation import RequestPart, validated
+from api.http.validation import validated
+from api.parsing.conversation_request import ITEMS_PER_REQUEST, MetadataChange, NewConversation, NewItems
 from api.parsing.input_items import read_items
-from api.parsing.responses_request import MetadataKey, MetadataValue
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
 from clients.orchestrations import OpenOrchestrations
@@ -20,23 +19,6 @@ from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
 from state.turns.conversations import ConversationStore
-
-ITEMS_PER_REQUEST = 20
-
-type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
-
-
-class NewConversation(RequestPart):
-    metadata: Metadata | None = None
-    items: list[Any] | None = None
-
-
-class ConversationChange(RequestPart):
-    metadata: Metadata | None
-
-
-class NewItems(RequestPart):
-    items: list[Any]
 
 
 class ConversationFunctions:
@@ -76,7 +58,7 @@ class ConversationFunctions:
     async def change(self, req: Request) -> Response:
         """`POST /v1/conversations/{conversation_id}`"""
         owner = await owner_of(req, self.authenticator)
-        body = validated(ConversationChange, read_object(await read_body(req, limit=self.body_limit)))
+        body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
         changed = await self.conversations.change(owner, conversation_id(req), metadata=body.metadata or {})
         return json_answer(openai_from_conversation(changed))
 

@@ -1,17 +1,16 @@
 """How are stored chat completions listed, read, changed and deleted?"""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
-from pydantic import Field
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
 from api.http.pagination import PageRequest, list_object, page_of, read_page_request
-from api.http.validation import RequestPart, validated
-from api.parsing.responses_request import MetadataKey, MetadataValue
+from api.http.validation import validated
+from api.parsing.conversation_request import MetadataChange
 from api.rendering.chat import PREFIX, chat_from_response, chat_id, response_id_of
 from api.rendering.response import Json
 from clients.orchestrations import OpenOrchestrations
@@ -29,10 +28,6 @@ type Turn = domain_turns.Response
 LISTED = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 
 ROLES: Mapping[ItemKind, str] = {ItemKind.FUNCTION_OUTPUT: "tool", ItemKind.FUNCTION_CALL: "assistant"}
-
-
-class CompletionChange(RequestPart):
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None
 
 
 class StoredCompletionFunctions:
@@ -76,7 +71,7 @@ class StoredCompletionFunctions:
     async def change(self, req: Request) -> Response:
         """`POST /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
-        body = validated(CompletionChange, read_object(await read_body(req, limit=self.body_limit)))
+        body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
         changed = await self.chats.change(owner, turn.id, metadata=body.metadata or {})
         return json_answer(await self.completion(changed))

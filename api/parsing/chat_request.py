@@ -12,14 +12,22 @@ from api.parsing.input_items import IMAGE, ITEMS_LIMIT, TEXT, ImageUrl, InputIte
 from api.parsing.responses_request import (
     AUTO,
     Effort,
-    MetadataKey,
-    MetadataValue,
+    Metadata,
+    ModelName,
     Penalty,
     TurnRequest,
     Verbosity,
     deadline_of,
 )
-from api.parsing.tools import CHAT, read_choice, read_format, read_functions
+from api.parsing.tools import (
+    CHAT,
+    OutputFormatField,
+    ToolChoiceField,
+    ToolListField,
+    read_choice,
+    read_format,
+    read_functions,
+)
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.sampling_parameters import ABILITIES
 from domain.content.tools import ToolConfig
@@ -100,7 +108,9 @@ def mark(part: Any) -> str:
 
 
 type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(mark)]
-type ChatContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
+type ChatContent = Annotated[
+    list[AnyPart], BeforeValidator(as_parts, json_schema_input_type=str | list[dict[str, Any]])
+]
 
 
 class CalledFunction(RequestPart):
@@ -142,6 +152,8 @@ def as_stops(stop: Any) -> Any:
 
 
 type Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+type StopList = Annotated[list[Stop], Field(max_length=4)]
+type Stops = Annotated[StopList, BeforeValidator(as_stops, json_schema_input_type=Stop | StopList)]
 type Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
@@ -153,7 +165,7 @@ class ChatRequest(RequestPart):
     """The body of `POST /v1/chat/completions`: the fields that are honoured."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
-    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = AUTO
+    model: ModelName = AUTO
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = None
@@ -161,17 +173,17 @@ class ChatRequest(RequestPart):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
-    tools: Any = None
-    tool_choice: Any = None
+    metadata: Metadata | None = None
+    tools: ToolListField = None
+    tool_choice: ToolChoiceField = None
     parallel_tool_calls: bool | None = None
-    response_format: Any = None
+    response_format: OutputFormatField = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     reasoning_effort: Effort | None = None
     verbosity: Verbosity | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Annotated[list[Stop], Field(max_length=4), BeforeValidator(as_stops)] | None = None
+    stop: Stops | None = None
     logit_bias: Annotated[dict[str, Bias], Field(max_length=1024)] | None = None
 
     @property

@@ -4,12 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 
 from api.http.validation import RequestPart, validated
 from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, ignored_fields
-from api.parsing.input_items import InputItem, read_input
-from api.parsing.tools import RESPONSES, read_choice, read_format, read_functions
+from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
+from api.parsing.tools import (
+    RESPONSES,
+    OutputFormatField,
+    ToolChoiceField,
+    ToolListField,
+    read_choice,
+    read_format,
+    read_functions,
+)
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
@@ -22,10 +30,12 @@ DEADLINE_LIMIT_MS = 86_400_000
 
 SOURCES = "sources"
 
+type ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
-
+type ItemList = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=ITEMS_LIMIT)]
 type Penalty = Annotated[float, Field(ge=-2, le=2)]
 type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 type Verbosity = Literal["low", "medium", "high"]
@@ -38,15 +48,20 @@ def as_object(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
 
 
+type ConversationId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class ConversationInput(RequestPart):
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    id: ConversationId
 
 
-type ConversationGiven = Annotated[ConversationInput, BeforeValidator(as_object)]
+type ConversationGiven = Annotated[
+    ConversationInput, BeforeValidator(as_object, json_schema_input_type=ConversationId | ConversationInput)
+]
 
 
 class TextInput(RequestPart):
-    format: Any = None
+    format: OutputFormatField = None
     verbosity: Verbosity | None = None
 
 
@@ -57,16 +72,16 @@ class ReasoningOptions(RequestPart):
 class ResponseRequest(RequestPart):
     """The body of `POST /v1/responses`: the fields that are honoured."""
 
-    input: Any = None
-    tools: Any = None
-    tool_choice: Any = None
+    input: SkipValidation[str | ItemList | None] = None
+    tools: ToolListField = None
+    tool_choice: ToolChoiceField = None
     parallel_tool_calls: bool | None = None
     text: TextInput | None = None
     reasoning: ReasoningOptions | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    model: ModelName | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
     conversation: ConversationGiven | None = None
@@ -76,7 +91,7 @@ class ResponseRequest(RequestPart):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AliasChoices, Field, StringConstraints
+from pydantic import AliasChoices, Field, SkipValidation, StringConstraints
 
 from api.http.json_body import path_of
 from api.http.validation import RequestPart, validated, wrong_type
@@ -12,6 +12,11 @@ from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, T
 from domain.errors import Invalid
 
 MOST_FUNCTIONS = 128
+
+type ToolListField = SkipValidation[Annotated[list[dict[str, Any]], Field(max_length=MOST_FUNCTIONS)] | None]
+type ToolChoiceField = SkipValidation[Literal["auto", "none", "required"] | dict[str, Any] | None]
+type OutputFormatField = SkipValidation[dict[str, Any] | None]
+"""Types of fields that the OpenAPI document shows. The functions below check the values, with better messages."""
 
 type FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
