@@ -67,7 +67,7 @@ class DeliverWebhook:
             return await self.put_off(found, announcement, receipt)
         if receipt.result is DeliveryResult.GONE:
             log.error("webhook %s says that it is gone; it is told nothing more", endpoint.name)
-            await self.announcements.note_gone(announcement.owner.tenant, endpoint)
+            await self.announcements.mark_gone(announcement.owner.tenant, endpoint)
         await self.announcements.close(announcement)
         return over(receipt.result.value)
 

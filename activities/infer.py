@@ -143,7 +143,7 @@ class Infer:
             known = known_outcome(log, task.number)
             if known:
                 return known
-            await self.turns.changed(task.response.id, within_s=LOOK_S)
+            await self.turns.wait_for_slot(task.response.id, within_s=LOOK_S)
         return HANDOVER
 
     async def close_left_open(self, task: AttemptTask) -> None:

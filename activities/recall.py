@@ -22,4 +22,6 @@ class Recall:
         return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
 
     async def private_data(self, response: Response) -> str:
-        return await (self.retrieve.text(response) if self.retrieve else self.turns.given.decided(response))
+        return await (
+            self.retrieve.text(response) if self.retrieve else self.turns.retrieved_context.text_or_missing(response)
+        )

@@ -19,12 +19,12 @@ class Retrieve:
         """Return what the model is to read; empty where the turn has no sources or none gave anything."""
         if not response.sources:
             return ""
-        known = await self.turns.given.text(response)
+        known = await self.turns.retrieved_context.text(response)
         if known is not None:
             return known
         asked = await self.turns.items(response.owner, response.input_items)
         fetched = await self.reading.read(response.sources, response.owner, last_said(asked))
-        return await self.turns.given.record(response, fetched)
+        return await self.turns.retrieved_context.record(response, fetched)
 
 
 def last_said(items: Sequence[Item]) -> str:

@@ -74,7 +74,9 @@ class RouteTurn:
                 planned = replace(planned, wait=None)
                 break
         if planned.wait and planned.route.backend:
-            await self.beliefs.queue(self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait)
+            await self.beliefs.record_queued_turn(
+                self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait
+            )
         return planned
 
     async def count(self, planned: PlannedRoute, gives: wire.RoutedWire) -> None:
@@ -106,7 +108,7 @@ class RouteTurn:
         name = decided.route.backend
         if name is None or not decided.backend_states[name].is_uncertain:
             return True
-        return await self.beliefs.probe(self.deciding.fleet.backends[name], response_id)
+        return await self.beliefs.claim_probe(self.deciding.fleet.backends[name], response_id)
 
     def wait(self, decided: DecidedRoute, turn: QueuedTurn) -> QueueWait | None:
         chosen = decided.route.chosen

@@ -26,8 +26,8 @@ class Settle:
 
     async def alarm(self, tenant: str) -> None:
         """Tell operators once a day that a tenant has spent far more than was forecast."""
-        counter = await self.ledger.book.alarm(tenant)
+        counter = await self.ledger.budget_counters.day_to_report(tenant)
         if counter:
             log.error("budget alarm: tenant %s has spent over 150 %% of the day's forecast (%s)", tenant, counter)
             alarms.add(1, {"ganglion.tenant": tenant})
-            await self.ledger.book.alarmed(tenant, counter)
+            await self.ledger.budget_counters.record_report(tenant, counter)

@@ -53,7 +53,9 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     limits = RateLimiter(store=store, turns=known, clock=clock, limits=RateLimits(owner=WIDE, tenant=WIDE))
 
     async def claim(response: str) -> None:
-        await known.claim(OWNER, key=response, body_hash="", response_id=response, repeat=False, new_thread=True)
+        await known.record_request(
+            OWNER, key=response, body_hash="", response_id=response, repeat=False, new_thread=True
+        )
 
     async def limited(response: str) -> None:
         await both(claim(response), limits.enter(OWNER, response))

@@ -37,7 +37,7 @@ class AdmissionRequest:
     decision: RateLimitUsage | RateLimitRejection | Retryable | None = None
 
 
-class TenantGate:
+class TenantLimiter:
     """One tenant's limits, as one process sees them."""
 
     def __init__(self, tenant: str, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits) -> None:
@@ -83,7 +83,7 @@ class TenantGate:
             except Conflict:
                 await self.clock.sleep(self.clock.fraction() * 0.02)
             except Retryable as failure:
-                return answer(requests, [failure] * len(requests))
+                return set_decisions(requests, [failure] * len(requests))
         return None
 
     async def swap(self, requests: list[AdmissionRequest]) -> None:
@@ -97,7 +97,7 @@ class TenantGate:
             await self.store.commit(self.key, (self.write(found),))
         self.known = self.usage
         self.ended &= self.usage.running.keys()
-        answer(requests, verdicts)
+        set_decisions(requests, verdicts)
         if len(self.usage.running) > 2 * self.alive + MANY:
             self.asking.start()
 
@@ -148,7 +148,7 @@ class TenantGate:
         return response.status.terminal
 
 
-def answer(
+def set_decisions(
     requests: Sequence[AdmissionRequest], verdicts: Sequence[RateLimitUsage | RateLimitRejection | Retryable]
 ) -> None:
     for request, verdict in zip(requests, verdicts, strict=True):
@@ -163,28 +163,28 @@ class RateLimiter:
         self.turns = turns
         self.clock = clock
         self.limits = limits
-        self.gates: dict[str, TenantGate] = {}
+        self.limiters: dict[str, TenantLimiter] = {}
 
     def check(self, owner: Owner) -> None:
         """Raise TooMany where it is known here already that no turn of the owner's may begin; asks nobody."""
-        refuse(self.gate(owner).refusal(owner.subject))
+        raise_rejection(self.limiter(owner).refusal(owner.subject))
 
     async def enter(self, owner: Owner, response_id: str) -> None:
         """Count a turn that is about to be recorded; raises TooMany where it may not begin. Safe to repeat."""
-        refuse(await self.gate(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id)))
+        raise_rejection(await self.limiter(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id)))
 
     def leave(self, owner: Owner, response_id: str) -> None:
         """Count a turn no more that never came to be; written with the next one that is let in."""
-        self.gate(owner).ended |= {response_id}
+        self.limiter(owner).ended |= {response_id}
 
-    def gate(self, owner: Owner) -> TenantGate:
-        found = self.gates.get(owner.tenant)
+    def limiter(self, owner: Owner) -> TenantLimiter:
+        found = self.limiters.get(owner.tenant)
         if found is None:
-            found = TenantGate(owner.tenant, self.store, self.turns, self.clock, self.limits)
-            self.gates[owner.tenant] = found
+            found = TenantLimiter(owner.tenant, self.store, self.turns, self.clock, self.limits)
+            self.limiters[owner.tenant] = found
         return found
 
 
-def refuse(verdict: RateLimitUsage | RateLimitRejection | None) -> None:
+def raise_rejection(verdict: RateLimitUsage | RateLimitRejection | None) -> None:
     if isinstance(verdict, RateLimitRejection):
         raise RateLimited(verdict.rule.value, delay_s=verdict.delay_s)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from clients.clock import Clock
 from clients.storage.keys import delivery_id, response_key
 from clients.storage.port import (
-    LEFTOVERS,
+    SWEEP_LIMIT,
     Container,
     Create,
     Delete,
@@ -36,7 +36,7 @@ REGISTRY = "webhooks"
 def delivery_operations(endpoints: WebhookEndpoints, ended: Response) -> tuple[Operation, ...]:
     """Return what announces the end of a turn, to be committed with it."""
     return tuple(
-        Create(id=identifier_of(each), body=document_of(each), expires_at=each.at + KEPT_S)
+        Create(id=document_id(each), body=document_of(each), expires_at=each.at + KEPT_S)
         for each in endpoints.deliveries(ended)
     )
 
@@ -45,7 +45,7 @@ def is_delivery(document: Document) -> bool:
     return document.body.get("kind") == ANNOUNCEMENT
 
 
-def identifier_of(announcement: WebhookDelivery) -> str:
+def document_id(announcement: WebhookDelivery) -> str:
     return delivery_id(announcement.response, announcement.endpoint)
 
 
@@ -77,18 +77,18 @@ class WebhookOutbox:
 
     async def close(self, announcement: WebhookDelivery) -> None:
         key = response_key(announcement.owner, announcement.response)
-        await self.store.commit(key, (Delete(id=identifier_of(announcement)),))
+        await self.store.commit(key, (Delete(id=document_id(announcement)),))
 
     async def overdue(self, *, before: float) -> Sequence[WebhookDelivery]:
         """Return announcements of all owners whose next try should have been before a time: the sweeper's question."""
-        found = await self.store.find(Container.TURNS, kind=ANNOUNCEMENT, status=DUE, before=before, limit=LEFTOVERS)
+        found = await self.store.find(Container.TURNS, kind=ANNOUNCEMENT, status=DUE, before=before, limit=SWEEP_LIMIT)
         return tuple(WebhookDelivery.from_document(each.document.body) for each in found)
 
     async def is_gone(self, tenant: str, endpoint: WebhookEndpoint) -> bool:
         """Tell whether an endpoint, as it is registered now, has said that it is gone."""
         return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.mark}") is not None
 
-    async def note_gone(self, tenant: str, endpoint: WebhookEndpoint) -> None:
+    async def mark_gone(self, tenant: str, endpoint: WebhookEndpoint) -> None:
         body = {"kind": "endpoint", "v": 1, "status": "gone", "at": self.clock.now(), "name": endpoint.name}
         try:
             await self.store.commit(

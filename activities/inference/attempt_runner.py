@@ -62,7 +62,7 @@ class AttemptRunner:
     async def outcome(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         """Make the call; its outcome stands in the log when this returns."""
         until = meter.asked_at + self.pace.handover_s
-        await self.beliefs.started(task.backend, meter.record.id, until=until, response=task.response.id)
+        await self.beliefs.record_start(task.backend, meter.record.id, until=until, response=task.response.id)
         try:
             outcome = await self.answer(task, writer, meter)
         except BackendError as error:
@@ -73,12 +73,12 @@ class AttemptRunner:
             await self.forget(task, meter.record.id)
             raise
         seen = meter.observation()
-        await (self.beliefs.succeeded(task.backend, seen) if seen else self.forget(task, meter.record.id))
+        await (self.beliefs.record_success(task.backend, seen) if seen else self.forget(task, meter.record.id))
         return outcome
 
     async def forget(self, task: AttemptTask, attempt: str) -> None:
         """Count the call as ended, and learn nothing from it."""
-        await self.beliefs.ended(task.backend, attempt)
+        await self.beliefs.record_end(task.backend, attempt)
 
     async def answer(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         """Stream the answer into the log until it ends, or until it is time to hand over."""
@@ -120,14 +120,16 @@ class AttemptRunner:
                 raise BackendError(Failure(kind=FailureKind.HELD))
         elif task.cold and meter.opened_at is None:
             meter.opened_at = intake.opened_at
-            await self.beliefs.opened(task.backend, asked_at=meter.asked_at)
+            await self.beliefs.record_opening(task.backend, asked_at=meter.asked_at)
 
     async def call(self, task: AttemptTask, log: Transcript, showing: AnswerWriter) -> BackendCall:
         response = task.response
         shown = log.pieces if showing.partial else 0
         return BackendCall(
             instructions=response.instructions,
-            items=with_private_data(await self.turns.history(response), await self.turns.given.decided(response)),
+            items=with_private_data(
+                await self.turns.history(response), await self.turns.retrieved_context.text_or_missing(response)
+            ),
             sampling=replace(
                 response.sampling, parameters=supported_parameters(response.sampling.parameters, task.abilities)
             ),
@@ -157,7 +159,7 @@ class AttemptRunner:
         """Decide what follows a failed call."""
         now, response = self.clock.now(), task.response
         diagnosis = diagnose(error.failure, task.backend.signatures, now=now)
-        await self.beliefs.failed(task.backend, diagnosis, meter.record.id, asked_at=meter.asked_at)
+        await self.beliefs.record_failure(task.backend, diagnosis, meter.record.id, asked_at=meter.asked_at)
         following = retry_decision(
             diagnosis,
             attempts=task.failures.get(diagnosis.failure_class, task.retries) + 1,

@@ -16,13 +16,13 @@ class SessionCloser:
         await log_failure(self.review(), "review sessions")
 
     async def close_over(self) -> None:
-        for found in await self.bills.over():
+        for found in await self.bills.finished_sessions():
             await log_failure(self.bills.close(found), f"close the session of {found.key.parts[0]}")
 
     async def post_closed(self) -> None:
-        for found in await self.bills.unposted():
+        for found in await self.bills.unposted_sessions():
             await log_failure(self.bills.post(found), f"post {found.document.id} of {found.key.parts[0]}")
 
     async def review(self) -> None:
-        for found in await self.bills.going_on():
+        for found in await self.bills.sessions_to_review():
             await log_failure(self.bills.review(found), f"review the session of {found.key.parts[0]}")

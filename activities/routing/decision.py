@@ -66,7 +66,7 @@ class RouteDecider:
     async def rental_spend(self) -> Mapping[str, Decimal]:
         """Return for each backend that scales to zero the rent of the last window, in dollars."""
         scaling = [each for each in self.fleet.backends.values() if each.cold_start.scales_to_zero]
-        amounts = await asyncio.gather(*(self.rent.within(each, window_s=window_s(each)) for each in scaling))
+        amounts = await asyncio.gather(*(self.rent.total(each, window_s=window_s(each)) for each in scaling))
         return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
@@ -80,7 +80,7 @@ class RouteDecider:
         for backend in (self.fleet.backends[name] for name in sorted(names)):
             if backend.cold_start.scales_to_zero:
                 with suppress(Retryable):
-                    await self.rent.paid(backend, route.rental_spend, window_s=window_s(backend))
+                    await self.rent.add(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         asked = response.sampling.max_output_tokens

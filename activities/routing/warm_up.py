@@ -86,13 +86,13 @@ class BackendWarmer:
             return False
         cold_s, worst_s = belief.cold_p50_s, belief.cold_p99_s
         try:
-            if await self.sessions.woken(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
+            if await self.sessions.warm_up(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
                 return True
         except Retryable:
             with suppress(Retryable):
-                await self.sessions.refused(backend, owner, by)
+                await self.sessions.cancel_warm_up(backend, owner, by)
         count_warm_up(backend, WarmUpOutcome.UNCOVERED)
-        await self.beliefs.given_up(backend, by)
+        await self.beliefs.release_warm_up(backend, by)
         return False
 
     async def hold(
@@ -103,20 +103,20 @@ class BackendWarmer:
         if not await paid:
             return
         if self.clock.now() - decided_at > AT_ONCE_S:
-            await self.beliefs.sent_late(backend, by)
+            await self.beliefs.record_warm_up_sent(backend, by)
         until = held_until or self.clock.now() + backend.cold_start.warm_up_hold_s
         request = asyncio.create_task(self.probe(backend, by, owner))
         try:
             while not request.done() and (left_s := until - self.clock.now()) > 0:
                 await asyncio.wait({request}, timeout=min(left_s, BEAT_S))
                 if held_until:
-                    await self.beliefs.held(backend, by, held_until=self.clock.now() + SILENCE_S)
+                    await self.beliefs.record_warm_up_hold(backend, by, held_until=self.clock.now() + SILENCE_S)
         finally:
             dropped = request.cancel()
             await asyncio.gather(request, return_exceptions=True)
         if dropped:
             count_warm_up(backend, WarmUpOutcome.HELD)
-            await self.beliefs.held(backend, by, held_until=None)
+            await self.beliefs.record_warm_up_hold(backend, by, held_until=None)
 
     async def probe(self, backend: Backend, by: str, owner: Owner) -> None:
         asked_at = self.clock.now()
@@ -125,11 +125,11 @@ class BackendWarmer:
         except BackendError as error:
             if await self.unanswered(backend, by, error.failure) in NOTHING_STARTED:
                 with suppress(Retryable):
-                    await self.sessions.refused(backend, owner, by)
+                    await self.sessions.cancel_warm_up(backend, owner, by)
             return
         with suppress(Retryable):
-            await self.sessions.ready(backend, self.clock.now())
-        await self.beliefs.opened(backend, asked_at=asked_at)
+            await self.sessions.record_ready(backend, self.clock.now())
+        await self.beliefs.record_opening(backend, asked_at=asked_at)
         count_warm_up(backend, WarmUpOutcome.UP)
 
     async def unanswered(self, backend: Backend, by: str, failure: Failure) -> WarmUpOutcome:
@@ -139,9 +139,9 @@ class BackendWarmer:
         count_warm_up(backend, outcome)
         if outcome in NOTHING_STARTED:
             log.warning("%s could not be woken: %s", backend.name, diagnosis.reason)
-            await self.beliefs.warm_up_failed(backend, diagnosis, by)
+            await self.beliefs.record_warm_up_failure(backend, diagnosis, by)
         else:
-            await self.beliefs.held(backend, by, held_until=None)
+            await self.beliefs.record_warm_up_hold(backend, by, held_until=None)
         return outcome
 
 

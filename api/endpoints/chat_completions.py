@@ -42,7 +42,7 @@ class ChatCompletions:
         chat = request_from_chat(body)
         turn = await self.gateway.admit(req, owner, chat.turn, content=body, client=client)
         if turn.store:
-            await self.chats.note(turn)
+            await self.chats.add(turn)
         headers = ignored_header(chat.turn.ignored)
         if chat.turn.stream:
             render = partial(chat_frames, include_usage=chat.include_usage)

@@ -59,7 +59,7 @@ class ConversationFunctions:
         """`POST /v1/conversations/{conversation_id}`"""
         owner = await owner_of(req, self.authenticator)
         body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
-        changed = await self.conversations.change(owner, conversation_id(req), metadata=body.metadata or {})
+        changed = await self.conversations.update_metadata(owner, conversation_id(req), metadata=body.metadata or {})
         return json_answer(openai_from_conversation(changed))
 
     async def delete(self, req: Request, client: Any) -> Response:

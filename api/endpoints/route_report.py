@@ -37,8 +37,8 @@ class RouteReports:
         records = await self.ledger.records(owner, turn.id)
         attempts = tuple(each for each in records if each.number)
         reservation = await self.ledger.reservation(owner, turn.id)
-        sources = await self.turns.given.accounts(owner, turn.id) if turn.sources else None
-        budgets = await self.ledger.book.standing(owner, turn.id)
+        sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.sources else None
+        budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
         body = report(turn, routes, attempts, bill_of(records, reservation), sources or ())
         return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
 

@@ -54,9 +54,9 @@ class StoredCompletionFunctions:
         """`GET /v1/chat/completions`"""
         owner = await owner_of(req, self.authenticator)
         page = read_page_request(req, default_order="asc")
-        names, _ = page_of(await self.chats.names(owner), without_limit(page), str)
+        names, _ = page_of(await self.chats.response_ids(owner), without_limit(page), str)
         found: list[Json] = []
-        async for turn in self.chats.turns_of(owner, names):
+        async for turn in self.chats.responses(owner, names):
             if turn.status in LISTED and matches(turn, req):
                 found.append(await self.completion(turn))
             if len(found) > page.limit:
@@ -73,7 +73,7 @@ class StoredCompletionFunctions:
         owner = await owner_of(req, self.authenticator)
         body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
-        changed = await self.chats.change(owner, turn.id, metadata=body.metadata or {})
+        changed = await self.chats.update_metadata(owner, turn.id, metadata=body.metadata or {})
         return json_answer(await self.completion(changed))
 
     async def delete(self, req: Request, client: Any) -> Response:
@@ -81,7 +81,7 @@ class StoredCompletionFunctions:
         owner = await owner_of(req, self.authenticator)
         turn = await self.turn(owner, req)
         ended = await self.retention.delete_response(owner, turn.id)
-        await self.chats.forget(turn)
+        await self.chats.delete(turn)
         if ended.status is ResponseStatus.CANCELLED:
             await self.open_orchestrations(client).signal_cancelled(ended.id)
         return json_answer({"id": chat_id(turn), "object": "chat.completion.deleted", "deleted": True})

@@ -103,12 +103,14 @@ class RequestClaims:
             claimed = replace(claimed, response=await self.response_of(claimed))
             if claimed.response:
                 return claimed
-            if await self.turns.claims.hold(new.owner, key=new.delivery.key, response_id=claimed.response_id):
+            if await self.turns.idempotency.add_holder(
+                new.owner, key=new.delivery.key, response_id=claimed.response_id
+            ):
                 return claimed
 
     async def write(self, new: ClaimedRequest) -> str:
         """Write the idempotency record; return the id of the response that the request belongs to."""
-        return await self.turns.claim(
+        return await self.turns.record_request(
             new.owner,
             key=new.delivery.key,
             body_hash=new.delivery.body_hash,
@@ -132,7 +134,7 @@ class RequestClaims:
     async def withdraw(self, claimed: ClaimedRequest) -> None:
         """Delete the claim of a rejected request; where the store fails, the claim expires in ten minutes."""
         with contextlib.suppress(Retryable):
-            await self.turns.claims.withdraw(
+            await self.turns.idempotency.remove_holder(
                 claimed.owner,
                 key=claimed.delivery.key,
                 response_id=claimed.response_id,

@@ -11,7 +11,7 @@ from domain.identity.owners import Owner
 from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
 from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
 from domain.turns.response import Response
-from state.turns.conversations import ConversationStore, locked
+from state.turns.conversations import ConversationStore, locked_error
 from state.turns.history import MANY, present
 from state.turns.responses import TurnStore
 
@@ -100,7 +100,7 @@ class HistoryLoader:
         """Return a placeholder turn at the end of a conversation, from which the history is read back."""
         conversation = await self.conversations.read(owner, identifier)
         if conversation.running:
-            raise locked(conversation)
+            raise locked_error(conversation)
         entries, lasting = conversation.next_entry, conversation.lasting
         return replace(
             placeholder(owner),
@@ -125,13 +125,13 @@ class HistoryLoader:
         self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: int | None
     ) -> HistoryWindow:
         """Read turns, the newest first, until one does not fit."""
-        histories, index = self.turns.histories, start.history_index
+        history, index = self.turns.history_reader, start.history_index
         names = index.lasting if index else ()
-        (lasting,) = present((names,), await histories.found(start.owner, names))
+        (lasting,) = present((names,), await history.existing_items(start.owner, names))
         window = HistoryWindow(reads_before=start.reads_before, index=index)
         read, size = set[str](), tokens_in_request([request.instructions or "", *(item.text for item in items)]).likely
-        async for block in histories.behind(start, most=BLOCK if index and room is not None else MANY):
-            found = await histories.found(start.owner, [name for turn in block for name in turn])
+        async for block in history.earlier_turns(start, most=BLOCK if index and room is not None else MANY):
+            found = await history.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
             window = replace(window, turns=(*turns, *window.turns))
             if index is None or room is None:

@@ -99,7 +99,7 @@ class LogStream:
     async def poll(self, response: Response, use: RequestUse) -> AsyncGenerator[LogUpdate]:
         """Poll the log: rarely while nothing happens, and at once after a notification."""
         log, wait_s, is_late = Transcript(), self.poll_s, False
-        with self.turns.following(response.id) as subscription:
+        with self.turns.subscribe(response.id) as subscription:
             while True:
                 notified = subscription.take(log.next_slot)
                 slots = notified or await self.read_next(response, log, use, is_late=is_late)

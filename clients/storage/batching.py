@@ -18,7 +18,7 @@ LONGEST_TEXT = BYTES_LIMIT // 2
 """Bytes of JSON of one item's text; what is longer is cut, for no store would take it. The log has all of it."""
 
 
-def created(item: Item) -> Create:
+def create_operation(item: Item) -> Create:
     kept = storable(item)
     return Create(id=item.id, body=kept.to_document())
 
@@ -37,7 +37,7 @@ def size_of(operation: Operation) -> int:
     return len(body) + len(operation.id)
 
 
-def split(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Sequence[Create], Sequence[Create]]:
+def split_to_fit(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Sequence[Create], Sequence[Create]]:
     """Return what of the rest must be written before, and what the commit of the head has room for: the last of it."""
     count = OPERATIONS_LIMIT - len(head)
     room = BYTES_LIMIT - MARGIN - sum(map(size_of, head))
@@ -47,7 +47,7 @@ def split(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Sequence[C
     return rest[:start], rest[start:]
 
 
-def check_room(head: Sequence[Operation]) -> None:
+def check_size(head: Sequence[Operation]) -> None:
     """Raise Invalid where the commit that ends a turn may have no room after this one, which begins it."""
     if sum(map(size_of, head)) > BYTES_LIMIT - ENDING_ROOM:
         raise Invalid("The turn is too large to be kept.", code="request_too_large")

@@ -5,7 +5,7 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.ids import is_response, own_token, thread_of
 
-BOOK = "book"
+OWNER_INDEX = "book"
 """The partition that lists an owner's threads; no thread has its name."""
 
 DELIVERIES = "announcement_"
@@ -18,8 +18,8 @@ def turns_key(owner: Owner, thread: str) -> DocumentKey:
     return DocumentKey(container=Container.TURNS, parts=(owner.tenant, owner.subject, thread))
 
 
-def book_key(owner: Owner) -> DocumentKey:
-    return turns_key(owner, BOOK)
+def owner_index_key(owner: Owner) -> DocumentKey:
+    return turns_key(owner, OWNER_INDEX)
 
 
 def thread_id(thread: str) -> str:

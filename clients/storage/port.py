@@ -14,7 +14,7 @@ type Body = Mapping[str, Any]
 OPERATIONS_LIMIT = 100
 BYTES_LIMIT = 2_000_000
 
-LEFTOVERS = 1000
+SWEEP_LIMIT = 1000
 """How much of one kind a sweep looks at: long turns that are well must not hide what was left behind."""
 
 

@@ -41,7 +41,7 @@ def metered() -> Generator[RequestCharge]:
             outer.add(charge)
 
 
-def charged(units: float) -> None:
+def add_charge(units: float) -> None:
     """Record the charge of one answered request."""
     charge = current.get()
     if charge:

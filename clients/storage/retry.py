@@ -10,7 +10,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 
 
-async def persistently[**P, T](clock: Clock, step: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+async def with_retries[**P, T](clock: Clock, step: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
     """Do a step that is safe to repeat, again where the store could not answer; full jitter on doubling pauses."""
     for number in range(1, WRITE_TRIES):
         try:

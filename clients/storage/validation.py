@@ -92,7 +92,7 @@ def payloads(key: DocumentKey, operations: Sequence[Operation]) -> list[bytes]:
     return found
 
 
-def added(body: Body, operation: Add) -> dict[str, Any]:
+def incremented(body: Body, operation: Add) -> dict[str, Any]:
     """Return a body with its counters raised; raises Exhausted where a sum would pass its limit."""
     counters = operation.amounts.keys() | operation.at_most.keys()
     sums = {name: counter(body, name, operation.id) + operation.amounts.get(name, 0) for name in counters}

@@ -29,7 +29,7 @@ from domain.fleet.state_updates import (
 from domain.routing.queueing import QueuedTurn, QueueWait
 from telemetry import count_cold_start
 
-BELIEF = "belief"
+STATE_ID = "belief"
 TRIES = 10
 PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
@@ -49,20 +49,20 @@ class BackendStates:
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
-        self.lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def read(self, backends: Mapping[str, Backend]) -> Mapping[str, BackendState]:
         """Return what is believed of each backend, by its name."""
         documents = await asyncio.gather(*(self.document(backend) for backend in backends.values()))
         return {name: state_from(backends[name], found) for name, found in zip(backends, documents, strict=True)}
 
-    async def started(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
+    async def record_start(self, backend: Backend, attempt: str, *, until: float, response: str = "") -> None:
         now = self.clock.now()
-        await self.apply(
+        await self.update(
             backend, lambda belief: after_start(belief, attempt=attempt, until=until, now=now, response=response)
         )
 
-    async def opened(self, backend: Backend, *, asked_at: float) -> None:
+    async def record_opening(self, backend: Backend, *, asked_at: float) -> None:
         """Learn that a backend which was not believed to be up has let a request in; a start that it tells counts."""
         now = self.clock.now()
         took_s: list[float | None] = []
@@ -71,74 +71,74 @@ class BackendStates:
             took_s.append(start_seen(belief, asked_at=asked_at, opened_at=now))
             return after_opening(belief, backend, asked_at=asked_at, opened_at=now)
 
-        learned = await self.apply(backend, lesson)
+        learned = await self.update(backend, lesson)
         if learned and took_s[-1] is not None:
             count_cold_start(backend, took_s[-1])
 
-    async def succeeded(self, backend: Backend, seen: Observation) -> None:
-        await self.apply(backend, lambda belief: after_success(belief, seen, backend))
+    async def record_success(self, backend: Backend, seen: Observation) -> None:
+        await self.update(backend, lambda belief: after_success(belief, seen, backend))
 
-    async def failed(
+    async def record_failure(
         self, backend: Backend, diagnosis: Diagnosis, attempt: str, *, asked_at: float | None = None
     ) -> None:
         now = self.clock.now()
         asked = now if asked_at is None else asked_at
-        await self.apply(
+        await self.update(
             backend,
             lambda belief: after_failure(belief, diagnosis, backend, attempt=attempt, asked_at=asked, now=now),
         )
 
-    async def ended(self, backend: Backend, attempt: str) -> None:
+    async def record_end(self, backend: Backend, attempt: str) -> None:
         """Count an attempt as ended, and learn nothing from it."""
-        await self.apply(backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, attempt)))
+        await self.update(backend, lambda belief: replace(belief, in_flight=without(belief.in_flight, attempt)))
 
     async def claim_warm_up(self, backend: Backend, by: str) -> BackendState | None:
         """Let `by` wake a sleeping backend; None where it is up, or is being woken by another."""
         now = self.clock.now()
-        return await self.apply(backend, lambda belief: after_warm_up(belief, backend, by=by, now=now))
+        return await self.update(backend, lambda belief: after_warm_up(belief, backend, by=by, now=now))
 
-    async def sent_late(self, backend: Backend, by: str) -> None:
+    async def record_warm_up_sent(self, backend: Backend, by: str) -> None:
         """Learn that a wake is sent now, and not when it was decided on."""
         now = self.clock.now()
-        await self.apply(backend, lambda belief: after_sending(belief, by=by, now=now))
+        await self.update(backend, lambda belief: after_sending(belief, by=by, now=now))
 
-    async def held(self, backend: Backend, by: str, *, held_until: float | None) -> None:
+    async def record_warm_up_hold(self, backend: Backend, by: str, *, held_until: float | None) -> None:
         """Learn that a wake was held to no avail so far; `held_until` is set where it is held on."""
         now = self.clock.now()
-        await self.apply(backend, lambda belief: after_hold(belief, by=by, now=now, held_until=held_until))
+        await self.update(backend, lambda belief: after_hold(belief, by=by, now=now, held_until=held_until))
 
-    async def warm_up_failed(self, backend: Backend, diagnosis: Diagnosis, by: str) -> None:
+    async def record_warm_up_failure(self, backend: Backend, diagnosis: Diagnosis, by: str) -> None:
         """Learn that a wake was refused or could not be sent, and why."""
         now = self.clock.now()
-        await self.apply(backend, lambda belief: after_failed_warm_up(belief, diagnosis, by=by, now=now))
+        await self.update(backend, lambda belief: after_failed_warm_up(belief, diagnosis, by=by, now=now))
 
-    async def given_up(self, backend: Backend, by: str) -> None:
+    async def release_warm_up(self, backend: Backend, by: str) -> None:
         """Learn that a wake was never sent."""
-        await self.apply(
+        await self.update(
             backend,
             lambda belief: replace(belief, waking=None) if belief.waking and belief.waking.by == by else belief,
         )
 
-    async def queue(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
+    async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Keep the place of a turn that waits for room."""
         now, admitted_at = self.clock.now(), turn.admitted_at
-        await self.apply(
+        await self.update(
             backend,
             lambda belief: after_queueing(
                 belief, turn.response, admitted_at=admitted_at, until=wait.kept_until, now=now
             ),
         )
 
-    async def probe(self, backend: Backend, by: str) -> bool:
+    async def claim_probe(self, backend: Backend, by: str) -> bool:
         """Let `by` try a backend whose circuit was open; False where somebody else is at it."""
         now = self.clock.now()
-        return await self.apply(backend, lambda belief: after_probe(belief, by=by, now=now)) is not None
+        return await self.update(backend, lambda belief: after_probe(belief, by=by, now=now)) is not None
 
-    async def apply(
+    async def update(
         self, backend: Backend, lesson: Callable[[BackendState], BackendState | None]
     ) -> BackendState | None:
         """Return what is believed then; None where the lesson is that it can't be so, or could not be written."""
-        async with self.lines[backend.name]:
+        async with self.locks[backend.name]:
             for number in range(TRIES):
                 try:
                     return await self.swap(backend, lesson)
@@ -154,13 +154,13 @@ class BackendStates:
         after = lesson(before)
         if after is None or after == before:
             return after
-        body = {"kind": BELIEF, **after.to_document()}
-        write = Replace(id=BELIEF, body=body, etag=there.etag) if there else Create(id=BELIEF, body=body)
+        body = {"kind": STATE_ID, **after.to_document()}
+        write = Replace(id=STATE_ID, body=body, etag=there.etag) if there else Create(id=STATE_ID, body=body)
         await self.store.commit(backend_key(backend), (write,))
         return after
 
     async def document(self, backend: Backend) -> Document | None:
-        return await self.store.read(backend_key(backend), BELIEF)
+        return await self.store.read(backend_key(backend), STATE_ID)
 
 
 def state_from(backend: Backend, document: Document | None) -> BackendState:

@@ -25,7 +25,7 @@ class RentalSpend:
         self.store = store
         self.clock = clock
 
-    async def paid(self, backend: Backend, amount: Decimal, *, window_s: float) -> None:
+    async def add(self, backend: Backend, amount: Decimal, *, window_s: float) -> None:
         identifier = part_id(self.clock.now(), window_s)
         adding = Add(id=identifier, amounts={AMOUNT: nanos(amount)})
         key = backend_key(backend)
@@ -38,7 +38,7 @@ class RentalSpend:
                 await self.store.commit(key, (Create(id=identifier, body=body, expires_at=expires_at),))
             await self.store.commit(key, (adding,))
 
-    async def within(self, backend: Backend, *, window_s: float) -> Decimal:
+    async def total(self, backend: Backend, *, window_s: float) -> Decimal:
         before = part_id(self.clock.now() - window_s, window_s)
         found = await self.store.list(backend_key(backend), prefix=PREFIX, after=before)
         return sum((Decimal(int(part.body[AMOUNT])) for part in found), Decimal(0)) / NANOS

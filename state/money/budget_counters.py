@@ -9,7 +9,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.storage.paging import some
+from clients.storage.paging import read_many
 from clients.storage.port import Add, Body, Container, Create, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict, Exhausted
 from domain.identity.owners import Owner
@@ -49,7 +49,7 @@ class BudgetCounters:
     def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
         return counters_of(self.budgets.of(tenant), subject=subject, response=response, at=at)
 
-    def names(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
+    def counter_ids(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
         """Return the ids of the counters that a new attempt counts in."""
         return tuple(self.counters(tenant, subject=attempt.subject, response=attempt.response, at=attempt.started_at))
 
@@ -58,58 +58,58 @@ class BudgetCounters:
 
         Nothing is held: between here and the turn's attempts others may take what is there.
         """
-        standing = await self.standing(owner, response)
+        standing = await self.limited_counters(owner, response)
         limited, taken = [each for each, _ in standing], {each.id: amount for each, amount in standing}
         refused = refusal(limited, taken, amount)
         if refused:
-            raise no_room(refused)
+            raise exhausted(refused)
         near = warning(self.budgets.of(owner.tenant), limited, taken, amount)
         return f"{near.value} {NEARLY}" if near else ""
 
-    async def taken(self, tenant: str, counter: str) -> int:
+    async def amount_taken(self, tenant: str, counter: str) -> int:
         found = await self.store.read(DocumentKey(container=Container.MONEY, parts=(tenant,)), counter)
         return found.body[TAKEN] if found else 0
 
-    async def alarm(self, tenant: str) -> str:
+    async def day_to_report(self, tenant: str) -> str:
         """Return the day on which a tenant spends far more than was forecast, where nobody was told yet; else nothing.
 
         Whoever is given it tells, then notes that with `alarmed`: a crash between the two may tell twice.
         """
         counter = tenant_day(self.budgets, self.clock.now())
-        forecast = self.budgets.of(tenant).forecast or await self.learned(tenant, counter)
+        forecast = self.budgets.of(tenant).forecast or await self.learned_forecast(tenant, counter)
         if forecast is None:
             return ""
         key = DocumentKey(container=Container.MONEY, parts=(tenant,))
         found = await self.store.read(key, counter)
-        if not found or not is_alarming(forecast, found.body) or await self.store.read(key, alarm_of(counter)):
+        if not found or not is_alarming(forecast, found.body) or await self.store.read(key, report_id(counter)):
             return ""
         return counter
 
-    async def learned(self, tenant: str, today: str) -> Decimal | None:
+    async def learned_forecast(self, tenant: str, today: str) -> Decimal | None:
         """Return the forecast that the last days make; a process looks once a day for each tenant."""
         if self.forecasts.get(tenant, ("", None))[0] != today:
             now, key = self.clock.now(), DocumentKey(container=Container.MONEY, parts=(tenant,))
             names = [tenant_day(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
-            days = [spent(found.body) for found in await some(self.store, key, names) if found]
+            days = [spent(found.body) for found in await read_many(self.store, key, names) if found]
             self.forecasts[tenant] = (today, learned_forecast(days))
         return self.forecasts[tenant][1]
 
-    async def alarmed(self, tenant: str, counter: str) -> None:
+    async def record_report(self, tenant: str, counter: str) -> None:
         body = {"kind": "alarm", "v": 1, "at": self.clock.now()}
-        await self.begin(DocumentKey(container=Container.MONEY, parts=(tenant,)), alarm_of(counter), body)
+        await self.begin(DocumentKey(container=Container.MONEY, parts=(tenant,)), report_id(counter), body)
 
-    async def hold(
+    async def write_within_limits(
         self, key: DocumentKey, write: Create | Replace, *, before: AttemptRecord | None, after: AttemptRecord
     ) -> None:
         """Write the record of an attempt that opens; raises Exhausted where a budget has no room for what it holds."""
         counters = self.counters(key.parts[0], subject=after.subject, response=after.response, at=after.started_at)
         limits = {each.id: each.limit for each in counters.values() if each.limit is not None}
         try:
-            await self.write(key, write, before=before, after=after, limits=limits)
+            await self.write_attempt(key, write, before=before, after=after, limits=limits)
         except Exhausted as error:
-            raise no_room(counters[error.identifier].scope) from error
+            raise exhausted(counters[error.identifier].scope) from error
 
-    async def write(
+    async def write_attempt(
         self,
         key: DocumentKey,
         write: Create | Replace,
@@ -120,10 +120,10 @@ class BudgetCounters:
     ) -> None:
         """Write an attempt's record and count what changes by it. Raises Conflict where the record is another."""
         amounts, known, row = moved(before, after), limits or {}, row_of(after)
-        adds = [Add(id=name, amounts=amounts, at_most=at_most(known.get(name))) for name in after.counters]
-        await self.count(key, write, adds, row, newly_used(before, after))
+        adds = [Add(id=name, amounts=amounts, at_most=limit_of(known.get(name))) for name in after.counters]
+        await self.commit_with_counts(key, write, adds, row, newly_used(before, after))
 
-    async def count(
+    async def commit_with_counts(
         self,
         key: DocumentKey,
         write: Create | Replace | Add,
@@ -142,15 +142,15 @@ class BudgetCounters:
                     raise
                 await self.begin(key, error.identifier, missing.pop(error.identifier))
 
-    async def add(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:
+    async def add_counts(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:
         """Add the same to a document and to a row of usage; Conflict says that there is no such document."""
-        await self.count(key, Add(id=document, amounts=used), (), row, used)
+        await self.commit_with_counts(key, Add(id=document, amounts=used), (), row, used)
 
-    async def standing(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, int]]:
+    async def limited_counters(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, int]]:
         """Return every budget that has a limit, with what is taken of it, in nano-dollars."""
         counters = self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
         limited = [each for each in counters.values() if each.limit is not None]
-        taken = await asyncio.gather(*(self.taken(owner.tenant, each.id) for each in limited))
+        taken = await asyncio.gather(*(self.amount_taken(owner.tenant, each.id) for each in limited))
         return list(zip(limited, taken, strict=True))
 
     async def begin(self, key: DocumentKey, counter: str, body: Body) -> None:
@@ -159,13 +159,13 @@ class BudgetCounters:
             await self.store.commit(key, (Create(id=counter, body=body),))
 
 
-def alarm_of(counter: str) -> str:
+def report_id(counter: str) -> str:
     return f"alarm_{counter}"
 
 
-def at_most(limit: int | None) -> Mapping[str, int]:
+def limit_of(limit: int | None) -> Mapping[str, int]:
     return {} if limit is None else {TAKEN: limit}
 
 
-def no_room(scope: BudgetScope) -> Exhausted:
+def exhausted(scope: BudgetScope) -> Exhausted:
     return Exhausted(f"{scope.value} {NO_ROOM}", identifier=scope.name.lower())

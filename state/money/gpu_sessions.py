@@ -26,7 +26,7 @@ from state.money.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
-NOW = "session"
+SESSION_ID = "session"
 OPEN, CLOSING = "open", "closing"
 PAUSE_S = 0.02
 
@@ -50,7 +50,7 @@ class CurrentSession:
 
     def write(self, session: GpuSession) -> Operation:
         body = session.to_document(OPEN)
-        return Replace(id=NOW, body=body, etag=self.etag) if self.etag else Create(id=NOW, body=body)
+        return Replace(id=SESSION_ID, body=body, etag=self.etag) if self.etag else Create(id=SESSION_ID, body=body)
 
 
 class GpuSessions:
@@ -61,7 +61,7 @@ class GpuSessions:
         self.ledger = ledger
         self.prices = prices
         self.clock = clock
-        self.lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def price(self, backend: Backend) -> TimePrice | None:
         """Return the price of a backend whose time is paid in sessions."""
@@ -114,7 +114,7 @@ class GpuSessions:
             return (current.write(seen.left(span.record, ended)), spanning(session.id, after, found)), held
 
         held = await self.swap(backend, decided)
-        return {} if held is None else {named(backend.name, entry.session): SessionShare(lines=dollars(held))}
+        return {} if held is None else {share_name(backend.name, entry.session): SessionShare(lines=dollars(held))}
 
     async def give_up(self, backend: Backend, entry: SessionEntry) -> None:
         """Take part no more and pay nothing: the machine was never asked, or refused at its door."""
@@ -135,7 +135,7 @@ class GpuSessions:
         """Write a session without one of its members; without any it has never been."""
         waker = "" if session.waker == record else session.waker
         left = replace(session.without(record), members=session.members - 1, waker=waker)
-        return current.write(left) if left.members else Delete(id=NOW, etag=current.etag)
+        return current.write(left) if left.members else Delete(id=SESSION_ID, etag=current.etag)
 
     async def entry_of(self, backend: Backend, record: str) -> SessionEntry | None:
         """Return the last run of an attempt, if it took part in the session of now."""
@@ -148,7 +148,7 @@ class GpuSessions:
         run = SessionSpan.from_document(found.body).run
         return SessionEntry(session=session.id, record=record, run=run, worst=Decimal(0))
 
-    async def woken(self, backend: Backend, owner: Owner, response_id: str, *, cold_s: float, worst_s: float) -> bool:
+    async def warm_up(self, backend: Backend, owner: Owner, response_id: str, *, cold_s: float, worst_s: float) -> bool:
         """Take part with a wake that is sent now, and charge who sends it; False where no budget covers it.
 
         A start takes so many seconds as expected, and at worst. Where the session of now is not over the wake is a
@@ -176,28 +176,30 @@ class GpuSessions:
             return (current.write(after), spanning(there.id, span, None), *closing), (there.id, held)
 
         part = await self.swap(backend, decided)
-        return part is None or await self.covered(backend, owner, response_id, *part)
+        return part is None or await self.is_covered(backend, owner, response_id, *part)
 
-    async def covered(self, backend: Backend, owner: Owner, response_id: str, session: str, held: Nanos) -> bool:
+    async def is_covered(self, backend: Backend, owner: Owner, response_id: str, session: str, held: Nanos) -> bool:
         share = SessionShare(lines=dollars(held))
         try:
-            await self.ledger.hold_warm_up(owner, response_id, backend, named(backend.name, session), share)
+            await self.ledger.reserve_warm_up(owner, response_id, backend, share_name(backend.name, session), share)
         except Exhausted as error:
             log.warning("%s is not woken: %s", backend.name, error)
-            await self.taken_back(backend, session, self.ledger.warm_up_record(owner, response_id, backend).id)
+            await self.remove_warm_up(backend, session, self.ledger.warm_up_record(owner, response_id, backend).id)
             return False
         return True
 
-    async def refused(self, backend: Backend, owner: Owner, response_id: str) -> None:
+    async def cancel_warm_up(self, backend: Backend, owner: Owner, response_id: str) -> None:
         """Charge nothing for a wake that the backend refused, or that was not sent: no machine lived for it."""
         session = (await self.current(backend)).session
         wake = self.ledger.warm_up_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.waker != wake.id:
             return
-        await self.ledger.post(owner, wake.id, named(backend.name, session.id), SessionShare(lines={}, final=True))
-        await self.taken_back(backend, session.id, wake.id)
+        await self.ledger.post_share(
+            owner, wake.id, share_name(backend.name, session.id), SessionShare(lines={}, final=True)
+        )
+        await self.remove_warm_up(backend, session.id, wake.id)
 
-    async def taken_back(self, backend: Backend, session: str, record: str) -> None:
+    async def remove_warm_up(self, backend: Backend, session: str, record: str) -> None:
         """Let a wake that was never sent be none."""
 
         async def decided(current: CurrentSession) -> tuple[Sequence[Operation], None]:
@@ -208,7 +210,7 @@ class GpuSessions:
 
         await self.swap(backend, decided)
 
-    async def ready(self, backend: Backend, at: float) -> None:
+    async def record_ready(self, backend: Backend, at: float) -> None:
         """Note that the machine was seen to let a request in."""
 
         async def decided(current: CurrentSession) -> tuple[Sequence[Operation], None]:
@@ -239,7 +241,7 @@ class GpuSessions:
         self, backend: Backend, decide: Callable[[CurrentSession], Awaitable[tuple[Sequence[Operation], T]]]
     ) -> T:
         """Do what is decided on the session as it stands, anew while others change it."""
-        async with self.lines[backend.name]:
+        async with self.locks[backend.name]:
             while True:
                 operations, result = await decide(await self.current(backend))
                 if not operations:
@@ -252,7 +254,7 @@ class GpuSessions:
                     return result
 
     async def current(self, backend: Backend) -> CurrentSession:
-        found = await self.store.read(backend_key(backend), NOW)
+        found = await self.store.read(backend_key(backend), SESSION_ID)
         return (
             CurrentSession(session=GpuSession.from_document(found.body), etag=found.etag)
             if found
@@ -282,7 +284,7 @@ def spanning(session: str, span: SessionSpan, found: Document | None) -> Operati
     return Replace(id=name, body=body, etag=found.etag) if found else Create(id=name, body=body)
 
 
-def named(backend: str, session: str) -> str:
+def share_name(backend: str, session: str) -> str:
     """Return the name under which records have their share of a session."""
     return f"{backend}/{session}"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.storage.port import LEFTOVERS, Body, Container, Create, Document, DocumentKey, DocumentStore, Replace
+from clients.storage.port import SWEEP_LIMIT, Body, Container, Create, Document, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
@@ -45,7 +45,7 @@ class Ledger:
     def __init__(self, store: DocumentStore, clock: Clock, budgets: Budgets | None = None) -> None:
         self.store = store
         self.clock = clock
-        self.book = BudgetCounters(store, clock, budgets or Budgets())
+        self.budget_counters = BudgetCounters(store, clock, budgets or Budgets())
 
     async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> str:
         """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
@@ -53,7 +53,7 @@ class Ledger:
         Safe to repeat; one that was released is open again. Raises Exhausted where a budget has no room for it; returns
         a warning where one is nearly used up.
         """
-        warning = await self.book.check(owner, response_id, amount)
+        warning = await self.budget_counters.check(owner, response_id, amount)
         key = money_key(owner.tenant)
         held = Reservation(response=response_id, subject=owner.subject, amount=amount, at=self.clock.now())
 
@@ -64,7 +64,7 @@ class Ledger:
         try:
             await self.store.commit(key, (Create(id=held.id, body=held.to_document()),))
         except Conflict:
-            await self.change(key, held.id, again)
+            await self.update_document(key, held.id, again)
         return warning
 
     async def reservation(self, owner: Owner, response_id: str) -> Reservation | None:
@@ -76,10 +76,13 @@ class Ledger:
 
         A redelivery keeps the first start, counts itself and holds for itself.
         """
-        key, opened = money_key(owner.tenant), replace(attempt, counters=self.book.names(owner.tenant, attempt))
+        key, opened = (
+            money_key(owner.tenant),
+            replace(attempt, counters=self.budget_counters.counter_ids(owner.tenant, attempt)),
+        )
         create = Create(id=opened.id, body=opened.to_document())
         try:
-            await self.book.hold(key, create, before=None, after=opened)
+            await self.budget_counters.write_within_limits(key, create, before=None, after=opened)
         except Conflict:
             return await self.reopen(key, attempt)
         return opened
@@ -90,7 +93,7 @@ class Ledger:
             again = opened_again(before, attempt.reserved)
             write = Replace(id=again.id, body=again.to_document(), etag=found.etag)
             try:
-                await self.book.hold(key, write, before=before, after=again)
+                await self.budget_counters.write_within_limits(key, write, before=before, after=again)
             except Conflict:
                 continue
             return again
@@ -106,12 +109,12 @@ class Ledger:
             closed = with_shares(replace(attempt, counters=before.counters, shares=before.shares), attempt.shares)
             write = Replace(id=closed.id, body=closed.to_document(), etag=found.etag)
             try:
-                return await self.book.write(key, write, before=before, after=closed)
+                return await self.budget_counters.write_attempt(key, write, before=before, after=closed)
             except Conflict:
                 continue
         return None
 
-    async def hold_warm_up(
+    async def reserve_warm_up(
         self, owner: Owner, response_id: str, backend: Backend, session: str, share: SessionShare
     ) -> None:
         """Charge a wake to who wakes, before it is sent; raises Exhausted where a budget has no room. Repeatable."""
@@ -123,7 +126,9 @@ class Ledger:
                 return None
             after = with_shares(before or wake, {session: share})
             with suppress(Conflict):
-                return await self.book.hold(key, writing(after, found), before=before, after=after)
+                return await self.budget_counters.write_within_limits(
+                    key, write_operation(after, found), before=before, after=after
+                )
 
     def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of a turn's wakes as it begins."""
@@ -139,9 +144,9 @@ class Ledger:
             status=AttemptStatus.PROVISIONAL,
             result="wake",
         )
-        return replace(wake, counters=self.book.names(owner.tenant, wake))
+        return replace(wake, counters=self.budget_counters.counter_ids(owner.tenant, wake))
 
-    async def post(
+    async def post_share(
         self, owner: Owner, record: str, session: str, share: SessionShare, wake: AttemptRecord | None = None
     ) -> None:
         """Write down what a record pays of a session that is closed. Safe to repeat: the first one stands."""
@@ -156,7 +161,9 @@ class Ledger:
             if after == before:
                 return None
             with suppress(Conflict):
-                return await self.book.write(key, writing(after, found), before=before, after=after)
+                return await self.budget_counters.write_attempt(
+                    key, write_operation(after, found), before=before, after=after
+                )
 
     async def attempts(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return the calls of a turn."""
@@ -173,7 +180,7 @@ class Ledger:
         `overhead` is what the store and the functions cost; it goes to the turn's usage with the settlement.
         """
         key = money_key(owner.tenant)
-        attempts = await self.closed_records(owner, response_id)
+        attempts = await self.settled_records(owner, response_id)
         cost = turn_cost(attempts)
         while found := await self.store.read(key, reservation_id(response_id)):
             held = Reservation.from_document(found.body)
@@ -183,7 +190,7 @@ class Ledger:
             row = overhead_row(held.subject, held.at, next((each.conversation for each in attempts), ""))
             write = Replace(id=held.id, body=settled.to_document(), etag=found.etag)
             with suppress(Conflict):
-                await self.book.count(key, write, (), row, overhead_counts(overhead))
+                await self.budget_counters.commit_with_counts(key, write, (), row, overhead_counts(overhead))
                 return cost
         return cost
 
@@ -192,9 +199,11 @@ class Ledger:
         counts = overhead_counts(overhead)
         if any(counts.values()):
             row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
-            await self.book.add(money_key(response.owner.tenant), reservation_id(response.id), row, counts)
+            await self.budget_counters.add_counts(
+                money_key(response.owner.tenant), reservation_id(response.id), row, counts
+            )
 
-    async def closed_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
+    async def settled_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return what a turn pays backends for, nothing of it open any more."""
         records = await self.records(owner, response_id)
         if all(each.status is not AttemptStatus.OPEN for each in records):
@@ -207,7 +216,7 @@ class Ledger:
         for each in attempts:
             if each.status is AttemptStatus.OPEN:
                 now = self.clock.now()
-                await self.close_attempt(owner, lost(each, at=now))
+                await self.close_attempt(owner, lost_attempt(each, at=now))
 
     async def release(self, tenant: str, response_id: str) -> None:
         """Give back what was held for a response that never came to be. Safe to repeat."""
@@ -217,9 +226,11 @@ class Ledger:
             held = Reservation.from_document(there)
             return held.released(at=now).to_document() if held.status is ReservationStatus.OPEN else None
 
-        await self.change(money_key(tenant), reservation_id(response_id), released)
+        await self.update_document(money_key(tenant), reservation_id(response_id), released)
 
-    async def change(self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]) -> Body | None:
+    async def update_document(
+        self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]
+    ) -> Body | None:
         """Replace a document by what is decided on it, anew while others change it; return what stands then.
 
         None decides to leave it; None is returned where it is not there.
@@ -239,7 +250,7 @@ class Ledger:
         """Return reservations of all tenants that are open since before a time: the sweeper's question."""
         status = ReservationStatus.OPEN.value
         found = await self.store.find(
-            Container.MONEY, kind="reservation", status=status, before=before, limit=LEFTOVERS
+            Container.MONEY, kind="reservation", status=status, before=before, limit=SWEEP_LIMIT
         )
         held = [(each.key.parts[0], Reservation.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in held)
@@ -247,12 +258,12 @@ class Ledger:
     async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, AttemptRecord]]:
         """Return attempts of all tenants that are open since before a time: the sweeper's question."""
         status = AttemptStatus.OPEN.value
-        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=LEFTOVERS)
+        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=SWEEP_LIMIT)
         opened = [(each.key.parts[0], AttemptRecord.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in opened)
 
 
-def lost(attempt: AttemptRecord, *, at: float) -> AttemptRecord:
+def lost_attempt(attempt: AttemptRecord, *, at: float) -> AttemptRecord:
     """Return an attempt whose end nobody saw, closed at what was reserved for it.
 
     Where runs of it have left shares of sessions these stand, and the rest is a share of none.
@@ -271,6 +282,6 @@ def lost(attempt: AttemptRecord, *, at: float) -> AttemptRecord:
     )
 
 
-def writing(attempt: AttemptRecord, found: Document | None) -> Create | Replace:
+def write_operation(attempt: AttemptRecord, found: Document | None) -> Create | Replace:
     body = attempt.to_document()
     return Replace(id=attempt.id, body=body, etag=found.etag) if found else Create(id=attempt.id, body=body)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from clients.clock import Clock
 from clients.storage.keys import turns_key
-from clients.storage.paging import everything, write
+from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
@@ -42,31 +42,31 @@ class Clearing:
 
     async def clear_once(self, key: DocumentKey) -> None:
         """Clear what is there; raises Conflict where somebody else does or still writes, who is then further."""
-        documents = [each for each in await everything(self.store, key, prefix="") if not is_delivery(each)]
+        documents = [each for each in await list_all(self.store, key, prefix="") if not is_delivery(each)]
         notes = [document for document in documents if document.body.get("kind") in NOTES]
         await self.clear(key, [document for document in documents if document not in notes])
         await self.clear(key, notes)
 
-    async def clear_all(self, key: DocumentKey, prefix: str) -> None:
+    async def clear_prefix(self, key: DocumentKey, prefix: str) -> None:
         """Clear what has a prefix, whoever else is at it."""
         while True:
             try:
-                await self.clear(key, await everything(self.store, key, prefix=prefix))
+                await self.clear(key, await list_all(self.store, key, prefix=prefix))
             except Conflict:
                 continue
             return
 
     async def clear(self, key: DocumentKey, documents: Sequence[Document]) -> None:
-        await write(self.store, key, list(self.clearing(documents)))
+        await write_batches(self.store, key, list(self.clear_operations(documents)))
 
-    def clearing(self, documents: Sequence[Document]) -> Iterator[Operation]:
+    def clear_operations(self, documents: Sequence[Document]) -> Iterator[Operation]:
         for document in documents:
             if not document.id.startswith(SLOTS):
                 yield Delete(id=document.id)
             elif document.body["writer"] != EMPTIED_BY:
-                yield self.emptied(document)
+                yield self.emptied_slot(document)
 
-    def emptied(self, document: Document) -> Replace:
+    def emptied_slot(self, document: Document) -> Replace:
         slot = Slot.from_document(document.body)
         bare = Slot(number=slot.number, writer=EMPTIED_BY, first=slot.first, at=self.clock.now())
         forgotten_at = self.clock.now() + EMPTIED_S
@@ -75,7 +75,7 @@ class Clearing:
     async def erase_thread(self, owner: Owner, thread: str) -> Sequence[str]:
         """Clear a thread, whatever runs in it; returns the responses that were cancelled for it."""
         key = turns_key(owner, thread)
-        documents = await everything(self.store, key, prefix="resp_")
+        documents = await list_all(self.store, key, prefix="resp_")
         running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.terminal]
         for response_id in running:
             with contextlib.suppress(NotFound):

@@ -14,8 +14,8 @@ from clients.storage.keys import (
     route_prefix,
     slot_prefix,
 )
-from clients.storage.paging import create_each, write
-from clients.storage.port import LEFTOVERS, Container, Delete, Document, DocumentStore
+from clients.storage.paging import create_missing, write_batches
+from clients.storage.port import SWEEP_LIMIT, Container, Delete, Document, DocumentStore
 from domain.errors import Conflict, GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.ids import is_response
@@ -25,7 +25,7 @@ from domain.turns.response import Response
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.conversation_lock import belongs_to_conversation
-from state.turns.expiry import DUE, EXPIRY, expiry
+from state.turns.expiry import DUE, EXPIRY, expiry_operation
 from state.turns.responses import TurnStore
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ class Retention:
         Returns it as it ended; raises NotFound.
         """
         ended = await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
-        await create_each(
-            self.store, response_key(owner, response_id), (expiry(owner, response_id, at=self.clock.now()),)
+        await create_missing(
+            self.store, response_key(owner, response_id), (expiry_operation(owner, response_id, at=self.clock.now()),)
         )
         await self.clear_response(ended)
         return ended
@@ -57,10 +57,10 @@ class Retention:
         key = response_key(ended.owner, ended.id)
         kept = set(ended.input_items + ended.output_items) if belongs_to_conversation(ended) else set[str]()
         items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
-        await write(self.store, key, [Delete(id=name) for name in items])
+        await write_batches(self.store, key, [Delete(id=name) for name in items])
         for prefix in (retrieved_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
-            await self.clearing.clear_all(key, prefix)
-        await write(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
+            await self.clearing.clear_prefix(key, prefix)
+        await write_batches(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
     async def delete_conversation(self, owner: Owner, identifier: str) -> str | None:
         """Delete a conversation with its items and responses; returns the response that was cancelled for it, if any.
@@ -74,13 +74,13 @@ class Retention:
             if running:
                 await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED)
                 cancelled = running
-            elif await self.noted(owner, found):
+            elif await self.mark_for_clearing(owner, found):
                 await self.clearing.clear_thread(conversation_key(owner, identifier))
                 return cancelled
 
-    async def noted(self, owner: Owner, conversation: Document) -> bool:
+    async def mark_for_clearing(self, owner: Owner, conversation: Document) -> bool:
         """Delete the conversation's own document and note what is to be cleared; False where it has changed."""
-        note = expiry(owner, conversation.id, at=self.clock.now())
+        note = expiry_operation(owner, conversation.id, at=self.clock.now())
         try:
             await self.store.commit(
                 conversation_key(owner, conversation.id), (Delete(id=conversation.id, etag=conversation.etag), note)
@@ -92,18 +92,18 @@ class Retention:
     async def clear_due(self) -> int:
         """Clear what is due, of all owners: the timer's question. Returns how many notes it followed."""
         now = self.clock.now()
-        due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=now, limit=LEFTOVERS)
+        due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=now, limit=SWEEP_LIMIT)
         for found in due:
             body = found.document.body
             try:
-                await self.clear_noted(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
+                await self.clear_marked(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
             except GanglionError as error:
                 log.warning("could not clear %s, which is due: %s", body["of"], error)
         return len(due)
 
-    async def clear_noted(self, owner: Owner, identifier: str) -> None:
+    async def clear_marked(self, owner: Owner, identifier: str) -> None:
         if identifier == EVERYTHING:
-            await self.erasure.go_on(owner, within_s=ROUND_S)
+            await self.erasure.resume(owner, within_s=ROUND_S)
             return
         if not is_response(identifier):
             await self.clearing.clear_thread(conversation_key(owner, identifier))
@@ -111,6 +111,6 @@ class Retention:
         try:
             ended = await self.turns.read(owner, identifier)
         except NotFound:
-            await write(self.store, response_key(owner, identifier), [Delete(id=expiry_id(identifier))])
+            await write_batches(self.store, response_key(owner, identifier), [Delete(id=expiry_id(identifier))])
         else:
             await self.clear_response(ended)

@@ -9,16 +9,16 @@ import math
 from collections.abc import Sequence
 
 from clients.clock import Clock
-from clients.storage.keys import THREADS, book_key, expiry_id
-from clients.storage.paging import everything, write
+from clients.storage.keys import THREADS, expiry_id, owner_index_key
+from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Replace
 from domain.errors import Conflict
 from domain.identity.owners import Owner
 from state.retention.clearing import Clearing
-from state.turns.expiry import expiry
+from state.turns.expiry import expiry_operation
 
 EVERYTHING = "everything"
-NOTE = expiry_id(EVERYTHING)
+REQUEST_ID = expiry_id(EVERYTHING)
 SINCE = "since"
 
 SETTLED_S = 900.0
@@ -41,54 +41,54 @@ class Erasure:
 
         What remains are amounts: what his turns cost, without content, in the books of his tenant.
         """
-        await self.order(owner)
-        return await self.go_on(owner)
+        await self.record_request(owner)
+        return await self.resume(owner)
 
-    async def order(self, owner: Owner) -> None:
+    async def record_request(self, owner: Owner) -> None:
         """Note what is to be done, or that it is to be done anew from now on."""
-        note = expiry(owner, EVERYTHING, at=self.clock.now())
+        note = expiry_operation(owner, EVERYTHING, at=self.clock.now())
         body = {**note.body, SINCE: self.clock.now()}
         while True:
-            found = await self.store.read(book_key(owner), NOTE)
+            found = await self.store.read(owner_index_key(owner), REQUEST_ID)
             try:
-                await self.store.commit(book_key(owner), (written(body, found),))
+                await self.store.commit(owner_index_key(owner), (write_operation(body, found),))
             except Conflict:
                 continue
             return
 
-    async def go_on(self, owner: Owner, *, within_s: float = math.inf) -> tuple[str, ...]:
+    async def resume(self, owner: Owner, *, within_s: float = math.inf) -> tuple[str, ...]:
         """Do what is noted, up to where it can be done by now; what takes longer than `within_s` is left over."""
-        note = await self.store.read(book_key(owner), NOTE)
+        note = await self.store.read(owner_index_key(owner), REQUEST_ID)
         if note is None:
             return ()
         until = self.clock.now() + within_s
         settled = self.clock.now() >= note.body[SINCE] + SETTLED_S
-        before = [each for each in await self.noted(owner) if each.body["at"] <= note.body[SINCE]]
+        before = [each for each in await self.index_entries(owner) if each.body["at"] <= note.body[SINCE]]
         cancelled: list[str] = []
         for thread in (each for each in before if each.id.startswith(THREADS)):
             if self.clock.now() >= until:
                 return tuple(cancelled)
             cancelled += await self.clearing.erase_thread(owner, thread.id.removeprefix(THREADS))
             if settled:
-                await self.store.commit(book_key(owner), (Delete(id=thread.id),))
+                await self.store.commit(owner_index_key(owner), (Delete(id=thread.id),))
         rest = [Delete(id=each.id) for each in before if not each.id.startswith(THREADS)]
-        await write(self.store, book_key(owner), rest)
-        await self.close(owner, note, settled=settled)
+        await write_batches(self.store, owner_index_key(owner), rest)
+        await self.finish(owner, note, settled=settled)
         return tuple(cancelled)
 
-    async def noted(self, owner: Owner) -> Sequence[Document]:
+    async def index_entries(self, owner: Owner) -> Sequence[Document]:
         """Return all that stands in an owner's book beside the order."""
-        return [each for each in await everything(self.store, book_key(owner), prefix="") if each.id != NOTE]
+        return [each for each in await list_all(self.store, owner_index_key(owner), prefix="") if each.id != REQUEST_ID]
 
-    async def close(self, owner: Owner, note: Document, *, settled: bool) -> None:
+    async def finish(self, owner: Owner, note: Document, *, settled: bool) -> None:
         """Take the order away, or put it off; where it was given anew meanwhile, it stands."""
         later = {**note.body, "at": note.body[SINCE] + SETTLED_S}
-        done = Delete(id=NOTE, etag=note.etag) if settled else written(later, note)
+        done = Delete(id=REQUEST_ID, etag=note.etag) if settled else write_operation(later, note)
         try:
-            await self.store.commit(book_key(owner), (done,))
+            await self.store.commit(owner_index_key(owner), (done,))
         except Conflict:
             return
 
 
-def written(body: Body, found: Document | None) -> Create | Replace:
-    return Replace(id=NOTE, body=body, etag=found.etag) if found else Create(id=NOTE, body=body)
+def write_operation(body: Body, found: Document | None) -> Create | Replace:
+    return Replace(id=REQUEST_ID, body=body, etag=found.etag) if found else Create(id=REQUEST_ID, body=body)

@@ -6,7 +6,7 @@ from domain.errors import NotFound
 from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
-from state.turns.conversations import entry_document, locked
+from state.turns.conversations import entry_document, locked_error
 
 KEPT = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 """The endings after which a turn belongs to its conversation."""
@@ -24,7 +24,7 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
         return ()
     conversation = Conversation.from_document(found.id, found.body)
     if conversation.running or conversation.next_entry != response.reads_before:
-        raise locked(conversation)
+        raise locked_error(conversation)
     return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clients.clock import Clock
-from clients.storage.batching import created
+from clients.storage.batching import create_operation
 from clients.storage.keys import conversation_key, entry_id
-from clients.storage.paging import some
+from clients.storage.paging import read_many
 from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
 from domain.content.items import Item
 from domain.errors import Conflict, Invalid, NotFound
@@ -19,7 +19,7 @@ from domain.ids import conversation_id, member_id, thread_of
 from domain.turns.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.turns.history_index import lasting_in
 from state.turns.history import entries_between
-from state.turns.owner_threads import register
+from state.turns.owner_threads import register_thread
 
 SPARE = 20
 """Documents read beyond a page, so that a few deleted items cost no second round."""
@@ -44,8 +44,8 @@ class ConversationStore:
         """Record a new conversation with its first items; their ids are given here."""
         thread = self.clock.token()
         fresh = Conversation(id=conversation_id(thread), owner=owner, created_at=self.clock.now(), metadata=metadata)
-        operations, grown = self.entry(fresh, self.named(thread, items))
-        await register(self.store, owner, thread, at=fresh.created_at)
+        operations, grown = self.entry_operations(fresh, self.with_ids(thread, items))
+        await register_thread(self.store, owner, thread, at=fresh.created_at)
         key = conversation_key(owner, fresh.id)
         await self.store.commit(key, (Create(id=fresh.id, body=grown.to_document()), *operations))
         return grown
@@ -61,21 +61,21 @@ class ConversationStore:
             raise NotFound.by_id("Conversation", identifier)
         return found
 
-    async def change(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
+    async def update_metadata(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
         """Replace the metadata, whatever a turn does to the conversation meanwhile."""
         while True:
             found = await self.document(owner, identifier)
             changed = Conversation.from_document(identifier, found.body).changed(metadata)
-            if await self.replaced(found, changed, ()):
+            if await self.replace(found, changed, ()):
                 return changed
 
     async def add(self, owner: Owner, identifier: str, items: Sequence[Item]) -> tuple[Item, ...]:
         """Add items at the end and return them with their ids. A turn that is under way doesn't read them."""
-        named = self.named(thread_of(identifier) or "", items)
+        named = self.with_ids(thread_of(identifier) or "", items)
         while True:
             found = await self.document(owner, identifier)
-            operations, grown = self.entry(Conversation.from_document(identifier, found.body), named)
-            if await self.replaced(found, grown, operations):
+            operations, grown = self.entry_operations(Conversation.from_document(identifier, found.body), named)
+            if await self.replace(found, grown, operations):
                 return named
 
     async def items(
@@ -91,7 +91,7 @@ class ConversationStore:
         found: list[Item] = []
         while following and len(found) <= limit:
             page, following = following[: limit + SPARE], following[limit + SPARE :]
-            documents = await some(self.store, key, page)
+            documents = await read_many(self.store, key, page)
             found += [Item.from_document(each.id, each.body) for each in documents if each]
         return ItemPage(items=tuple(found[:limit]), more=len(found) > limit)
 
@@ -113,11 +113,11 @@ class ConversationStore:
             found = await self.document(owner, identifier)
             conversation = Conversation.from_document(identifier, found.body)
             if conversation.running:
-                raise locked(conversation)
-            if await self.replaced(found, conversation, (Delete(id=item_id),)):
+                raise locked_error(conversation)
+            if await self.replace(found, conversation, (Delete(id=item_id),)):
                 return conversation
 
-    async def replaced(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> bool:
+    async def replace(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> bool:
         """Write the conversation and what goes with it; False where somebody else has changed it."""
         key = conversation_key(changed.owner, changed.id)
         head = Replace(id=changed.id, body=changed.to_document(), etag=found.etag)
@@ -127,24 +127,26 @@ class ConversationStore:
             return False
         return True
 
-    def named(self, thread: str, items: Sequence[Item]) -> tuple[Item, ...]:
+    def with_ids(self, thread: str, items: Sequence[Item]) -> tuple[Item, ...]:
         return tuple(
             replace(item, id=member_id(PREFIXES[item.kind], thread=thread, token=self.clock.token())) for item in items
         )
 
-    def entry(self, conversation: Conversation, items: Sequence[Item]) -> tuple[Sequence[Operation], Conversation]:
+    def entry_operations(
+        self, conversation: Conversation, items: Sequence[Item]
+    ) -> tuple[Sequence[Operation], Conversation]:
         """Return what adds items to a conversation, and the conversation with them."""
         if not items:
             return (), conversation
         body = entry_document([item.id for item in items], at=self.clock.now())
         entry = Create(id=entry_id(conversation.next_entry), body=body)
-        return (entry, *(created(item) for item in items)), conversation.grown(lasting_in(items))
+        return (entry, *(create_operation(item) for item in items)), conversation.grown(lasting_in(items))
 
 
 def entry_document(identifiers: Sequence[str], *, at: float) -> dict[str, object]:
     return {"kind": "entry", "v": 1, "at": at, "items": list(identifiers)}
 
 
-def locked(conversation: Conversation) -> Invalid:
+def locked_error(conversation: Conversation) -> Invalid:
     message = f"Conversation with id '{conversation.id}' has a response that is still running; try again when it ended."
     return Invalid(message, field="conversation", code="conversation_locked")

@@ -14,13 +14,13 @@ EXPIRY = "expiry"
 DUE = "due"
 
 
-def expiry_of(ended: Response) -> tuple[Operation, ...]:
+def expiry_operations(ended: Response) -> tuple[Operation, ...]:
     if ended.store or ended.ended_at is None:
         return ()
-    return (expiry(ended.owner, ended.id, at=ended.ended_at + UNSTORED_S),)
+    return (expiry_operation(ended.owner, ended.id, at=ended.ended_at + UNSTORED_S),)
 
 
-def expiry(owner: Owner, identifier: str, *, at: float) -> Create:
+def expiry_operation(owner: Owner, identifier: str, *, at: float) -> Create:
     """Return the note by which what `identifier` names, a response or a conversation, is found when its time is up."""
     body: dict[str, Any] = {
         "kind": EXPIRY,

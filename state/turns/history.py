@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from clients.storage.keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
-from clients.storage.paging import everything, some
+from clients.storage.paging import list_all, read_many
 from clients.storage.port import Document, DocumentKey, DocumentStore
 from domain.content.items import Item
 from domain.errors import NotFound
@@ -41,13 +41,13 @@ class HistoryReader:
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
         """Return the items in the order of their ids; raises NotFound naming the first that is missing."""
-        found = await self.found(owner, identifiers)
+        found = await self.existing_items(owner, identifiers)
         missing = [identifier for identifier in identifiers if identifier not in found]
         if missing:
             raise NotFound.by_id("Item", missing[0])
         return tuple(found[identifier] for identifier in identifiers)
 
-    async def found(self, owner: Owner, identifiers: Iterable[str]) -> dict[str, Item]:
+    async def existing_items(self, owner: Owner, identifiers: Iterable[str]) -> dict[str, Item]:
         kinds: dict[tuple[str, str], set[str]] = {}
         for identifier in identifiers:
             thread, kind = thread_of(identifier), identifier.partition("_")[0]
@@ -55,18 +55,18 @@ class HistoryReader:
                 kinds.setdefault((thread, kind), set()).add(identifier)
         found: dict[str, Item] = {}
         for (thread, _), wanted in kinds.items():
-            found |= await self.found_in(turns_key(owner, thread), sorted(wanted))
+            found |= await self.items_in(turns_key(owner, thread), sorted(wanted))
         return found
 
-    async def found_in(self, key: DocumentKey, wanted: Sequence[str]) -> dict[str, Item]:
+    async def items_in(self, key: DocumentKey, wanted: Sequence[str]) -> dict[str, Item]:
         """Return items of one kind: what was made at one time lies together."""
         if len(wanted) <= FEW:
-            documents = [each for each in await some(self.store, key, wanted) if each]
+            documents = [each for each in await read_many(self.store, key, wanted) if each]
         else:
-            documents = await self.pages_of(key, wanted)
+            documents = await self.documents_in(key, wanted)
         return {each.id: Item.from_document(each.id, each.body) for each in documents}
 
-    async def pages_of(self, key: DocumentKey, wanted: Sequence[str]) -> Sequence[Document]:
+    async def documents_in(self, key: DocumentKey, wanted: Sequence[str]) -> Sequence[Document]:
         """Return documents of one kind, page by page, without what lies far between one and the next."""
         prefix, size = f"{wanted[0].partition('_')[0]}_", 2 * len(wanted)
         names, documents, start, last = set(wanted), list[Document](), 0, ""
@@ -82,24 +82,26 @@ class HistoryReader:
     async def read(self, response: Response) -> tuple[Item, ...]:
         """Return what the model is to read: the past turns that fit, and this one's input."""
         if response.history_index is None:
-            past, left_out = await self.whole(response), response.left_out
+            past, left_out = await self.all_turns(response), response.left_out
         else:
-            past, left_out = await self.kept(response, response.history_index), int(response.left_out > 0)
-        found = await self.found(response.owner, [*response.input_items, *(name for turn in past for name in turn)])
+            past, left_out = await self.recent_turns(response, response.history_index), int(response.left_out > 0)
+        found = await self.existing_items(
+            response.owner, [*response.input_items, *(name for turn in past for name in turn)]
+        )
         return items_read(present(past, found), present((response.input_items,), found)[0], left_out=left_out)
 
-    async def whole(self, response: Response) -> Sequence[Names]:
+    async def all_turns(self, response: Response) -> Sequence[Names]:
         """Return every turn before this one, oldest first."""
         past: list[Names] = []
-        async for block in self.behind(response, most=MANY):
+        async for block in self.earlier_turns(response, most=MANY):
             past[:0] = block
         return past
 
-    async def kept(self, response: Response, track: HistoryIndex) -> Sequence[Names]:
+    async def recent_turns(self, response: Response, track: HistoryIndex) -> Sequence[Names]:
         """Return the turns that are not left out, and before them, as one, what lasts of the others."""
         count = track.depth - response.left_out
         kept: Sequence[Names] = ()
-        async for block in self.behind(response, most=count):
+        async for block in self.earlier_turns(response, most=count):
             kept = [*block, *kept][-count:] if count else []
             if len(kept) >= count:
                 break
@@ -108,42 +110,44 @@ class HistoryReader:
         there = {*response.input_items, *(name for turn in kept for name in turn)}
         return [tuple(name for name in track.lasting if name not in there), *kept]
 
-    async def behind(self, response: Response, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
+    async def earlier_turns(self, response: Response, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
         """Yield the turns before a response: the newest block first, each block oldest first."""
         if response.conversation:
             key = conversation_key(response.owner, response.conversation)
-            async for entries in self.entries(key, response.reads_before, most=most):
+            async for entries in self.entry_blocks(key, response.reads_before, most=most):
                 yield entries
             return
         known: dict[str, Response] = {}
-        turn = await self.before(response, known)
+        turn = await self.predecessor(response, known)
         while turn:
             block: list[Names] = []
             last = turn
             while turn and len(block) < BLOCK:
                 block.insert(0, (*turn.input_items, *turn.output_items))
-                last, turn = turn, None if turn.conversation else await self.before(turn, known)
+                last, turn = turn, None if turn.conversation else await self.predecessor(turn, known)
             yield block
             if last.conversation:
-                async for older in self.entries(conversation_key(last.owner, last.conversation), last.reads_before):
+                async for older in self.entry_blocks(
+                    conversation_key(last.owner, last.conversation), last.reads_before
+                ):
                     yield older
 
-    async def before(self, response: Response, known: dict[str, Response]) -> Response | None:
+    async def predecessor(self, response: Response, known: dict[str, Response]) -> Response | None:
         """Return the response that one goes on from; what lies around it is known from then on."""
         previous = response.previous
         if previous is None:
             return None
         if previous not in known:
             key = response_key(response.owner, response.id)
-            first, last = around(response, previous)
-            found = await everything(self.store, key, prefix="resp_", after=first, before=last)
+            first, last = block_range(response, previous)
+            found = await list_all(self.store, key, prefix="resp_", after=first, before=last)
             known |= {each.id: Response.from_document(each.id, each.body) for each in found}
         if previous not in known:
             found_alone = await self.store.read(response_key(response.owner, previous), previous)
             return Response.from_document(previous, found_alone.body) if found_alone else None
         return known[previous]
 
-    async def entries(self, key: DocumentKey, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
+    async def entry_blocks(self, key: DocumentKey, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
         """Yield the entries below a number, the newest block first."""
         end, size = number, max(most, 1)
         while end > 0:
@@ -152,7 +156,7 @@ class HistoryReader:
             end, size = start, BLOCK
 
 
-def around(response: Response, previous: str) -> tuple[str, str]:
+def block_range(response: Response, previous: str) -> tuple[str, str]:
     """Return between which ids the block of a predecessor lies; the whole thread where there is no track."""
     if response.history_index is None:
         return "", ""
@@ -164,7 +168,7 @@ async def entries_between(store: DocumentStore, key: DocumentKey, start: int, en
     """Return the ids that the entries from one number to below another put into a conversation, in their order."""
     after = entry_id(start - 1) if start else ""
     size = min(end - start + 1, MANY)
-    documents = await everything(store, key, prefix=ENTRIES, after=after, before=entry_id(end), size=size)
+    documents = await list_all(store, key, prefix=ENTRIES, after=after, before=entry_id(end), size=size)
     return [tuple(document.body["items"]) for document in documents]
 
 

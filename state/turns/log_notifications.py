@@ -18,7 +18,7 @@ class LogSubscription:
         self.slots: dict[int, Slot] = {}
         self.news = asyncio.Event()
 
-    def tell(self, slot: Slot) -> None:
+    def add(self, slot: Slot) -> None:
         if len(self.slots) == KEPT:
             self.slots.clear()
         self.slots[slot.number] = slot
@@ -44,20 +44,20 @@ class LogNotifications:
     """Hands what was written to those who watch a name. A missed notice costs a poll, never an answer."""
 
     def __init__(self) -> None:
-        self.watching: defaultdict[str, set[LogSubscription]] = defaultdict(set)
+        self.subscriptions: defaultdict[str, set[LogSubscription]] = defaultdict(set)
 
     def notify(self, name: str, slot: Slot) -> None:
-        for told in self.watching.get(name, ()):
-            told.tell(slot)
+        for told in self.subscriptions.get(name, ()):
+            told.add(slot)
 
     @contextmanager
-    def watch(self, name: str) -> Generator[LogSubscription]:
+    def subscribe(self, name: str) -> Generator[LogSubscription]:
         """Collect what is written under a name until the context is left."""
         told = LogSubscription()
-        self.watching[name].add(told)
+        self.subscriptions[name].add(told)
         try:
             yield told
         finally:
-            self.watching[name].discard(told)
-            if not self.watching[name]:
-                del self.watching[name]
+            self.subscriptions[name].discard(told)
+            if not self.subscriptions[name]:
+                del self.subscriptions[name]

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clients.clock import Clock
-from clients.storage.batching import check_room, created, split
+from clients.storage.batching import check_size, create_operation, split_to_fit
 from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
-from clients.storage.paging import create_each, everything
+from clients.storage.paging import create_missing, list_all
 from clients.storage.port import (
-    LEFTOVERS,
+    SWEEP_LIMIT,
     Container,
     Create,
     Document,
@@ -23,7 +23,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.retry import persistently
+from clients.storage.retry import with_retries
 from domain.content.items import Item, ItemStatus
 from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
@@ -52,13 +52,13 @@ class TurnStore:
         self.store = store
         self.clock = clock
         self.endpoints = endpoints or WebhookEndpoints()
-        self.notices = LogNotifications()
-        self.claims = IdempotencyRecords(store, clock)
-        self.histories = HistoryReader(store)
-        self.given = RetrievedContext(store, clock)
+        self.notifications = LogNotifications()
+        self.idempotency = IdempotencyRecords(store, clock)
+        self.history_reader = HistoryReader(store)
+        self.retrieved_context = RetrievedContext(store, clock)
         self.conversations = ConversationStore(store, clock)
 
-    async def claim(
+    async def record_request(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
     ) -> str:
         """Record which response a request became, for ten minutes; return the response to go on with.
@@ -66,7 +66,7 @@ class TurnStore:
         That is the recorded one where `repeat` and one is recorded, else `response_id`. Raises Conflict where a
         repeat's key is recorded with another body.
         """
-        return await self.claims.claim(
+        return await self.idempotency.record(
             owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
         )
 
@@ -81,7 +81,7 @@ class TurnStore:
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
         for _ in range(ADMISSION_TRIES):
-            there = await self.there(response) if response.conversation else None
+            there = await self.existing(response) if response.conversation else None
             if there:
                 return there
             head: list[Operation] = [
@@ -89,25 +89,25 @@ class TurnStore:
                 Create(id=slot_id(response.id, 0), body=slot.to_document()),
                 *await lock_operations(self.store, response),
             ]
-            check_room(head)
-            if await self.commit_with(key, head, items):
+            check_size(head)
+            if await self.commit_with_items(key, head, items):
                 return response
-            there = await self.there(response)
+            there = await self.existing(response)
             if there:
                 return there
         raise Conflict(f"Response with id '{response.id}' can't be admitted now; try again.", identifier=response.id)
 
-    async def there(self, response: Response) -> Response | None:
+    async def existing(self, response: Response) -> Response | None:
         found = await self.store.read(response_key(response.owner, response.id), response.id)
         return Response.from_document(response.id, found.body) if found else None
 
-    async def commit_with(self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]) -> bool:
+    async def commit_with_items(self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]) -> bool:
         """Commit a head with its items, those without room in it before it; they count only when it names them.
 
         False: somebody else was there first.
         """
-        early, late = split(head, [created(item) for item in items])
-        await create_each(self.store, key, early)
+        early, late = split_to_fit(head, [create_operation(item) for item in items])
+        await create_missing(self.store, key, early)
         try:
             await self.store.commit(key, (*head, *late))
         except Conflict:
@@ -128,7 +128,7 @@ class TurnStore:
         """Return the slots numbered above `after`, in order."""
         key = response_key(owner, response_id)
         last = slot_id(response_id, after) if after >= 0 else ""
-        documents = await everything(self.store, key, prefix=slot_prefix(response_id), after=last)
+        documents = await list_all(self.store, key, prefix=slot_prefix(response_id), after=last)
         return tuple(Slot.from_document(document.body) for document in documents)
 
     async def next_slot(self, owner: Owner, response_id: str, *, after: int) -> Sequence[Slot]:
@@ -144,26 +144,26 @@ class TurnStore:
             raise no_response(response_id)
         return read_log(slots, start)
 
-    async def changed(self, response_id: str, *, within_s: float) -> None:
+    async def wait_for_slot(self, response_id: str, *, within_s: float) -> None:
         """Return when this process wrote a slot of the response, or after `within_s` seconds."""
-        with self.following(response_id) as told:
+        with self.subscribe(response_id) as told:
             await told.wait(within_s=within_s)
 
-    def following(self, response_id: str) -> AbstractContextManager[LogSubscription]:
+    def subscribe(self, response_id: str) -> AbstractContextManager[LogSubscription]:
         """Collect the slots of the response that this process writes, until the context is left."""
-        return self.notices.watch(response_id)
+        return self.notifications.subscribe(response_id)
 
     async def append(self, owner: Owner, response_id: str, slot: Slot) -> bool:
         """Create the slot. False: the slot is another writer's, and ours must stop."""
         key = response_key(owner, response_id)
         identifier = slot_id(response_id, slot.number)
         try:
-            await persistently(self.clock, self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
+            await with_retries(self.clock, self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
         except Conflict:
-            there = await persistently(self.clock, self.store.read, key, identifier)
+            there = await with_retries(self.clock, self.store.read, key, identifier)
             if there is None or there.body["writer"] != slot.writer:
                 return False
-        self.notices.notify(response_id, slot)
+        self.notifications.notify(response_id, slot)
         return True
 
     async def begin(self, owner: Owner, response_id: str, *, execution: str) -> bool:
@@ -184,7 +184,7 @@ class TurnStore:
             await self.store.commit(response_key(owner, response_id), operations)
         except Conflict:
             return await self.begin(owner, response_id, execution=execution)
-        self.notices.notify(response_id, slot)
+        self.notifications.notify(response_id, slot)
         return True
 
     async def finish(
@@ -201,7 +201,11 @@ class TurnStore:
             if response.status.terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
-            notes = notes_of(await self.given.accounts(owner, response_id) or ()) if response.sources else {}
+            notes = (
+                notes_of(await self.retrieved_context.source_reports(owner, response_id) or ())
+                if response.sources
+                else {}
+            )
             ending = Ending(
                 status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log), notes=notes
             )
@@ -224,18 +228,18 @@ class TurnStore:
             *await completion_operations(self.store, ended),
             *delivery_operations(self.endpoints, ended),
         ]
-        if not await self.commit_with(key, head, items):
+        if not await self.commit_with_items(key, head, items):
             return None
-        self.notices.notify(response.id, slot)
+        self.notifications.notify(response.id, slot)
         return ended
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
         """Return the items in the order of their ids; raises NotFound naming the first that is missing."""
-        return await self.histories.items(owner, identifiers)
+        return await self.history_reader.items(owner, identifiers)
 
     async def history(self, response: Response) -> tuple[Item, ...]:
         """Return the conversation that the model is to read: the turns before this one that fit, and its input."""
-        return await self.histories.read(response)
+        return await self.history_reader.read(response)
 
     async def record_route(
         self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]
@@ -253,13 +257,13 @@ class TurnStore:
 
     async def routes(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]]:
         """Return the recorded routes: `at` (seconds since the epoch), `number` and the `route` itself."""
-        documents = await everything(self.store, response_key(owner, response_id), prefix=route_prefix(response_id))
+        documents = await list_all(self.store, response_key(owner, response_id), prefix=route_prefix(response_id))
         return tuple(document.body for document in documents)
 
     async def unfinished(self, status: ResponseStatus, *, before: float) -> Sequence[Response]:
         """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
         found = await self.store.find(
-            Container.TURNS, kind="response", status=status.value, before=before, limit=LEFTOVERS
+            Container.TURNS, kind="response", status=status.value, before=before, limit=SWEEP_LIMIT
         )
         return tuple(response_of(each) for each in found)
 

@@ -23,7 +23,7 @@ class RetrievedContext:
         self.store = store
         self.clock = clock
 
-    async def accounts(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]] | None:
+    async def source_reports(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]] | None:
         """Return what is told of each source, as `Fetched.to_document`; None where nothing is decided yet."""
         found = await self.store.read(response_key(owner, response_id), sources_id(response_id))
         return found.body["sources"] if found else None
@@ -53,7 +53,7 @@ class RetrievedContext:
             return await self.text(response) or ""
         return text
 
-    async def decided(self, response: Response) -> str:
+    async def text_or_missing(self, response: Response) -> str:
         """Return the text by which the turn goes; where nobody came to one, that its sources were not read."""
         if not response.sources:
             return ""

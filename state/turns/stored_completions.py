@@ -6,8 +6,8 @@ A note of each stands in the owner's own partition, in the order of their times,
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
-from clients.storage.keys import book_key, response_key
-from clients.storage.paging import create_each, everything
+from clients.storage.keys import owner_index_key, response_key
+from clients.storage.paging import create_missing, list_all
 from clients.storage.port import Create, Delete, DocumentStore, Replace
 from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
@@ -24,24 +24,24 @@ class StoredCompletions:
         self.store = store
         self.turns = turns
 
-    async def note(self, turn: Response) -> None:
+    async def add(self, turn: Response) -> None:
         """Keep a turn as a chat; safe to repeat."""
         body = {"kind": "chat", "v": 1, "at": turn.created_at, "response": turn.id}
-        await create_each(self.store, book_key(turn.owner), (Create(id=note_id(turn), body=body),))
+        await create_missing(self.store, owner_index_key(turn.owner), (Create(id=completion_id(turn), body=body),))
 
     async def read(self, owner: Owner, response_id: str) -> Response:
         """Return a turn that is kept as a chat; raises NotFound."""
         turn = await self.turns.read(owner, response_id)
-        if await self.store.read(book_key(owner), note_id(turn)) is None:
+        if await self.store.read(owner_index_key(owner), completion_id(turn)) is None:
             raise NotFound.by_id("Response", response_id)
         return turn
 
-    async def names(self, owner: Owner) -> Sequence[str]:
+    async def response_ids(self, owner: Owner) -> Sequence[str]:
         """Return the ids of all kept turns, oldest first."""
-        notes = await everything(self.store, book_key(owner), prefix=CHATS)
+        notes = await list_all(self.store, owner_index_key(owner), prefix=CHATS)
         return [str(note.body["response"]) for note in notes]
 
-    async def turns_of(self, owner: Owner, names: Sequence[str]) -> AsyncIterator[Response]:
+    async def responses(self, owner: Owner, names: Sequence[str]) -> AsyncIterator[Response]:
         """Give the turns that are still there, in the order of their names."""
         for name in names:
             try:
@@ -49,7 +49,7 @@ class StoredCompletions:
             except NotFound:
                 continue
 
-    async def change(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
+    async def update_metadata(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
         """Replace the metadata of a kept turn."""
         await self.read(owner, response_id)
         while True:
@@ -62,9 +62,9 @@ class StoredCompletions:
                 continue
             return changed
 
-    async def forget(self, turn: Response) -> None:
-        await self.store.commit(book_key(turn.owner), (Delete(id=note_id(turn)),))
+    async def delete(self, turn: Response) -> None:
+        await self.store.commit(owner_index_key(turn.owner), (Delete(id=completion_id(turn)),))
 
 
-def note_id(turn: Response) -> str:
+def completion_id(turn: Response) -> str:
     return f"{CHATS}{turn.created_at:017.6f}_{turn.id}"

@@ -21,7 +21,7 @@ def world(script: FakeBackend, **limits: str) -> World:
     clock = FakeClock()
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), script)})
     budgets = Budgets(limits={BudgetScope[name]: Decimal(limit) for name, limit in limits.items()})
-    one.ledger.book = Ledger(one.store, clock, budgets).book
+    one.ledger.budget_counters = Ledger(one.store, clock, budgets).budget_counters
     return one
 
 
@@ -73,7 +73,7 @@ async def test_a_second_attempt_without_cover_leaves_what_the_first_one_cost() -
     script = FakeBackend(breaks("one two"), says(" three"))
     one = world(script, RESPONSE="0.01")
     response = await one.admit("hello")
-    one.ledger.book.budgets = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
+    one.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
     await one.run(response)
     log = await one.log(response)
     attempts = await one.ledger.attempts(OWNER, response.id)
@@ -110,7 +110,7 @@ async def test_operators_are_told_once_a_day_that_a_tenant_spends_half_as_much_a
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one = world(FakeBackend(says("one two")))
-    one.ledger.book.budgets = Budgets(forecast=Decimal("0.000012"))
+    one.ledger.budget_counters.budgets = Budgets(forecast=Decimal("0.000012"))
     alarms: list[int] = []
     for pause_s in (0, 0, 0, 86_400, 0, 0):
         one.clock.advance(pause_s)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from activities.guard import StepFailed, as_activity, log_and_mask
-from clients.storage.request_units import charged
+from clients.storage.request_units import add_charge
 from domain import wire
 from domain.errors import GanglionError, Invalid, NotFound, Unavailable
 from tests.fakes.clocks import FakeClock
@@ -95,7 +95,7 @@ async def test_a_step_tells_how_long_it_took_and_what_the_store_charged_for_it()
         return {"status": "completed"}
 
     async def charge(units: float) -> None:
-        charged(units)
+        add_charge(units)
 
     told = await as_activity(wire.FINISH, step, clock)(GIVEN)
     assert told == {"status": "completed", "spent": {"units": 3.25, "seconds": 0.5}}

@@ -69,10 +69,10 @@ async def test_what_was_decided_first_is_read_ever_after(seed: int) -> None:
         turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
         try:
             texts.add(await Retrieve(turns, reading(connector, clock)).text(response))
-            texts.add(await turns.given.decided(response))
+            texts.add(await turns.retrieved_context.text_or_missing(response))
         except (CrashError, GanglionError):
             continue
-    texts.add(await TurnStore(store, clock).given.decided(response))
+    texts.add(await TurnStore(store, clock).retrieved_context.text_or_missing(response))
     assert len(texts) == 1
 
 
@@ -94,7 +94,7 @@ async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
     connector.fails = False
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
-    accounts = await turns.given.accounts(OWNER, response.id)
+    accounts = await turns.retrieved_context.source_reports(OWNER, response.id)
     assert accounts is not None
     assert accounts[0]["problem"] == "it is down"
 

@@ -33,7 +33,9 @@ async def routed(one: World, response: Response, *, number: int = 1, excluded: d
 async def throttled(one: World, name: str, delay_s: float) -> None:
     diagnosis = Diagnosis(failure_class=FailureClass.THROTTLED, delay_s=delay_s, reason="status 429")
     one_backend = one.fleet.backends[name]
-    await BackendStates(one.store, one.clock).failed(one_backend, diagnosis, "attempt_0", asked_at=one.clock.now())
+    await BackendStates(one.store, one.clock).record_failure(
+        one_backend, diagnosis, "attempt_0", asked_at=one.clock.now()
+    )
 
 
 async def test_a_route_tells_what_its_attempt_needs() -> None:

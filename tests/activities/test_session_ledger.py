@@ -110,7 +110,7 @@ class History:
             except CrashError:
                 continue
             sure = self.closing(self.plant.store).bills
-            if not (await sure.over() or await sure.unposted()):
+            if not (await sure.finished_sessions() or await sure.unposted_sessions()):
                 return
         raise AssertionError("the sweeps came to no end")
 

@@ -60,7 +60,7 @@ async def test_a_deletion_in_mid_answer_ends_the_attempt_at_what_it_said() -> No
     response = await one.admit("count")
     running = asyncio.ensure_future(one.run(response))
     while not (await one.log(response)).items:
-        await one.turns.changed(response.id, within_s=1)
+        await one.turns.wait_for_slot(response.id, within_s=1)
     await Retention(one.store, one.turns, clock).delete_response(OWNER, response.id)
     goes_on.set()
     await asyncio.wait_for(running, 10)

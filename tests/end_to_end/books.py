@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from clients.clock import SystemClock
-from clients.storage.keys import THREADS, book_key, turns_key
-from clients.storage.paging import everything
+from clients.storage.keys import THREADS, owner_index_key, turns_key
+from clients.storage.paging import list_all
 from clients.storage.port import Container, Delete, DocumentKey
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import Item, Role
@@ -21,7 +21,7 @@ from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
 from standins.identity import guid_of
-from state.fleet.backend_state import BELIEF
+from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.end_to_end.callers import Caller, Json, Reading
@@ -107,19 +107,19 @@ class Books:
 
     async def left(self, owner: Owner) -> list[str]:
         """Name what an owner's turns have left beside his book and emptied slots."""
-        notes = await everything(self.store, book_key(owner), prefix=THREADS)
+        notes = await list_all(self.store, owner_index_key(owner), prefix=THREADS)
         keys = [turns_key(owner, note.id.removeprefix(THREADS)) for note in notes]
-        found = [each for key in keys for each in await everything(self.store, key, prefix="")]
+        found = [each for key in keys for each in await list_all(self.store, key, prefix="")]
         return [each.id for each in found if each.body.get("writer") != EMPTIED_BY]
 
     async def forget_beliefs(self) -> None:
         """Let the next test begin with backends that nobody has seen fail."""
         for backend in ("scripted", "scripted-afresh"):
-            await self.store.commit(DocumentKey(container=Container.FLEET, parts=(backend,)), (Delete(id=BELIEF),))
+            await self.store.commit(DocumentKey(container=Container.FLEET, parts=(backend,)), (Delete(id=STATE_ID),))
 
     async def believed_running(self, backend: str) -> int:
         """Return how many calls the product believes to run at a backend."""
-        found = await self.store.read(DocumentKey(container=Container.FLEET, parts=(backend,)), BELIEF)
+        found = await self.store.read(DocumentKey(container=Container.FLEET, parts=(backend,)), STATE_ID)
         return BackendState.from_document(found.body).running(self.turns.clock.now()) if found else 0
 
     async def settled(self, caller: Caller, response_id: str, owner: Owner = ALICE) -> None:

@@ -12,7 +12,7 @@ from clients.storage.port import Container, Create, Delete, DocumentKey
 from domain.fleet.backend_state import BackendState
 from standins.instance import ROOT
 from standins.stage import Options, Stage
-from state.fleet.backend_state import BELIEF
+from state.fleet.backend_state import STATE_ID
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, Json, calling
 from tests.end_to_end.conftest import HASTY
@@ -84,8 +84,8 @@ class ColdScene:
         )
         body = {"kind": "belief", **replace(seeded, lost_wakes=1 if must_hold else 0).to_document()}
         key = DocumentKey(container=Container.FLEET, parts=(GPU,))
-        await self.books.store.commit(key, (Delete(id=BELIEF),))
-        await self.books.store.commit(key, (Create(id=BELIEF, body=body),))
+        await self.books.store.commit(key, (Delete(id=STATE_ID),))
+        await self.books.store.commit(key, (Create(id=STATE_ID, body=body),))
 
     async def sessions(self, known: int) -> list[Json]:
         """Return the lives of the GPU since so many were known."""

@@ -21,7 +21,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import added, check_identifier, check_key, check_range, decoded, encoded, payloads
+from clients.storage.validation import check_identifier, check_key, check_range, decoded, encoded, incremented, payloads
 from domain.errors import Conflict, Unavailable, UnknownOutcome
 
 
@@ -115,7 +115,7 @@ class MemoryStore:
 
 
 def sums(row: Row, operation: Add) -> bytes:
-    return encoded(row.id, added(decoded(row.data), operation))
+    return encoded(row.id, incremented(decoded(row.data), operation))
 
 
 def refused(operation: Operation, row: Row | None) -> bool:

@@ -142,7 +142,7 @@ async def test_ended_turns_are_cleared_away_behind_the_requests() -> None:
         await limits.enter(OWNER, each)
         await record(store, clock, each)
         await end(store, clock, each)
-        await limits.gate(OWNER).asking.result()
+        await limits.limiter(OWNER).asking.result()
     assert len((await usage(store)).running) <= MANY + 2
 
 

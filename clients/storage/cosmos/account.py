@@ -20,7 +20,7 @@ from azure.cosmos.documents import ConnectionPolicy
 
 from clients.storage.cosmos.containers import CONSISTENCIES
 from clients.storage.cosmos.settings import CosmosAccount
-from clients.storage.request_units import charged
+from clients.storage.request_units import add_charge
 from domain.errors import Terminal
 
 CONNECT_S = 5
@@ -137,4 +137,4 @@ def credential_of(account: CosmosAccount, now: float) -> Any:
 
 
 def record_charge(response: PipelineResponse[Any, Any]) -> None:
-    charged(float(response.http_response.headers.get(CHARGE_HEADER) or 0))
+    add_charge(float(response.http_response.headers.get(CHARGE_HEADER) or 0))

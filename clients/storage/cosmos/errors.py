@@ -28,13 +28,13 @@ class RequestFate(StrEnum):
     NOT_DONE = "not done, may be tried again"
     UNKNOWN = "perhaps done"
     TOO_LARGE = "too large"
-    REFUSED = "refused for good"
+    REJECTED = "refused for good"
     NOT_SET_UP = "the database or the container is missing"
 
 
 FATES: dict[int, RequestFate] = {
-    401: RequestFate.REFUSED,
-    403: RequestFate.REFUSED,
+    401: RequestFate.REJECTED,
+    403: RequestFate.REJECTED,
     404: RequestFate.DOCUMENT,
     408: RequestFate.UNKNOWN,
     409: RequestFate.DOCUMENT,
@@ -69,7 +69,7 @@ class CosmosFailure:
         return (
             special
             or FATES.get(self.status)
-            or (RequestFate.UNKNOWN if self.status >= SERVER_ERROR else RequestFate.REFUSED)
+            or (RequestFate.UNKNOWN if self.status >= SERVER_ERROR else RequestFate.REJECTED)
         )
 
 
@@ -90,7 +90,7 @@ ERRORS: dict[RequestFate, Callable[[CosmosFailure], GanglionError]] = {
 }
 
 
-def answer_of(error: Any) -> CosmosFailure | None:
+def failure_of(error: Any) -> CosmosFailure | None:
     """Return the answer that an error of the SDK carries; None where there was none."""
     if not isinstance(error, CosmosHttpResponseError | CosmosBatchOperationError):
         return None
@@ -105,19 +105,19 @@ def answer_of(error: Any) -> CosmosFailure | None:
     )
 
 
-def refusal(error: AzureError) -> DocumentRejection | None:
+def rejection_of(error: AzureError) -> DocumentRejection | None:
     """Return what a document refused; None where the failure is another."""
-    said = answer_of(error)
+    said = failure_of(error)
     return DocumentRejection(step=said.step, status=said.status) if said and said.fate is RequestFate.DOCUMENT else None
 
 
-def failure(error: AzureError, *, write: bool) -> GanglionError:
+def error_of(error: AzureError, *, write: bool) -> GanglionError:
     """Return the port's error for a request that was not answered with an answer about documents."""
     if isinstance(error, ClientAuthenticationError):
         return Unavailable("the store could not be asked: no token was to be had")
     if isinstance(error, ServiceRequestError) and never_sent(error):
         return Unavailable("the store can't be reached")
-    said = answer_of(error)
+    said = failure_of(error)
     if said is None or said.fate is RequestFate.UNKNOWN:
         return UnknownOutcome("the store's answer was lost") if write else Unavailable("the store did not answer")
     make = ERRORS.get(said.fate)

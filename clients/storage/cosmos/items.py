@@ -24,7 +24,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import added, encoded
+from clients.storage.validation import encoded, incremented
 from domain.errors import Conflict, Invalid
 
 type Item = Mapping[str, Any]
@@ -89,11 +89,11 @@ def document_of(item: Item) -> Document:
     return Document(id=item["id"], body=item["body"], etag=etag)
 
 
-def found_of(container: Container, item: Item) -> FoundDocument:
+def found_document(container: Container, item: Item) -> FoundDocument:
     return FoundDocument(key=key_of(container, item), document=document_of(item))
 
 
-def condition(etag: str, now: float) -> str:
+def etag_condition(etag: str, now: float) -> str:
     """Return the version to ask for; one that matches nothing where the etag is none of ours or has expired."""
     given = ETAG.fullmatch(etag)
     if not given or (given["expires_at"] and float(given["expires_at"]) <= now):
@@ -101,7 +101,7 @@ def condition(etag: str, now: float) -> str:
     return given["etag"]
 
 
-def steps(
+def batch_operations(
     key: DocumentKey, operations: Sequence[Operation], *, absent: frozenset[int], now: float
 ) -> list[CosmosOperation]:
     """Say a batch in Cosmos DB's words; `absent` are the deletions whose document is known not to be there."""
@@ -112,17 +112,17 @@ def steps(
     ]
 
 
-type Said = tuple[str, tuple[Any, ...], dict[str, Any]]
+type OperationCall = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
-def cosmos_operations(key: DocumentKey, operation: Operation, *, absent: bool, now: float) -> list[Said]:
+def cosmos_operations(key: DocumentKey, operation: Operation, *, absent: bool, now: float) -> list[OperationCall]:
     """Say one operation. What is born expired is not left there; a creation proves that nothing is."""
     match operation:
         case Create():
-            create: Said = ("create", (item_of(key, operation, now),), {})
+            create: OperationCall = ("create", (item_of(key, operation, now),), {})
             return [create, ("delete", (operation.id,), {})] if born_expired(operation, now) else [create]
         case Replace():
-            options = {"if_match_etag": condition(operation.etag, now)}
+            options = {"if_match_etag": etag_condition(operation.etag, now)}
             whole = (operation.id, item_of(key, operation, now))
             gone = born_expired(operation, now)
             return [("delete", (operation.id,), options) if gone else ("replace", whole, options)]
@@ -130,7 +130,7 @@ def cosmos_operations(key: DocumentKey, operation: Operation, *, absent: bool, n
             proof = {"id": operation.id, **levels(key), "ttl": LATE_S}
             return [("create", (proof,), {}), ("delete", (operation.id,), {})]
         case Delete():
-            options = {} if operation.etag is None else {"if_match_etag": condition(operation.etag, now)}
+            options = {} if operation.etag is None else {"if_match_etag": etag_condition(operation.etag, now)}
             return [("delete", (operation.id,), options)]
         case Add():
             return [("patch", (operation.id, increments(operation)), {"filter_predicate": predicate(operation, now)})]
@@ -151,11 +151,11 @@ def predicate(operation: Add, now: float) -> str:
     for name in sorted(operation.amounts.keys() | operation.at_most.keys()):
         terms.append(f"(NOT IS_DEFINED(c.body.{name}) OR c.body.{name} % 1 = 0)")
         if name in operation.at_most:
-            terms.append(room(name, operation.at_most[name] - operation.amounts.get(name, 0)))
+            terms.append(limit_condition(name, operation.at_most[name] - operation.amounts.get(name, 0)))
     return f"FROM c WHERE {' AND '.join(terms)}"
 
 
-def room(name: str, most: int) -> str:
+def limit_condition(name: str, most: int) -> str:
     """Return the condition that a counter, 0 where it is absent, is at most `most`."""
     limit = f"c.body.{name} <= {most}"
     return f"(NOT IS_DEFINED(c.body.{name}) OR {limit})" if most >= 0 else limit
@@ -187,7 +187,7 @@ def check_body(identifier: str, value: Any) -> None:
             return
 
 
-def as_of(item: Item | None, before: Sequence[Operation], identifier: str, now: float) -> Body | None:
+def body_before(item: Item | None, before: Sequence[Operation], identifier: str, now: float) -> Body | None:
     """Return a document's body as it is for an operation of a batch, after the operations `before` it."""
     body: Body | None = None if item is None else item["body"]
     for operation in before:
@@ -199,13 +199,13 @@ def as_of(item: Item | None, before: Sequence[Operation], identifier: str, now: 
             case Delete():
                 body = None
             case Add():
-                body = None if body is None else added(body, operation)
+                body = None if body is None else incremented(body, operation)
     return body
 
 
 def check_addition(item: Item | None, before: Sequence[Operation], operation: Add, now: float) -> None:
     """Raise what an addition is refused for; return where it would be done now."""
-    body = as_of(item, before, operation.id, now)
+    body = body_before(item, before, operation.id, now)
     if body is None:
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
-    encoded(operation.id, added(body, operation))
+    encoded(operation.id, incremented(body, operation))

@@ -17,7 +17,7 @@ from azure.cosmos import PartitionKey
 from clients.clock import SystemClock
 from clients.storage.cosmos.account import connected
 from clients.storage.cosmos.containers import DEFINITIONS, ContainerDefinition, as_resource
-from clients.storage.cosmos.errors import failure
+from clients.storage.cosmos.errors import error_of
 from clients.storage.cosmos.settings import CosmosAccount, account_from
 from domain.errors import GanglionError
 
@@ -30,7 +30,7 @@ async def set_up(account: CosmosAccount, *, now: float) -> None:
             for wanted in DEFINITIONS:
                 await ensure(database, wanted)
     except AzureError as error:
-        raise failure(error, write=True) from error
+        raise error_of(error, write=True) from error
 
 
 async def ensure(database: Any, wanted: ContainerDefinition) -> None:

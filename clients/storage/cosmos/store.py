@@ -15,27 +15,27 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from clients.clock import Clock
 from clients.storage.cosmos.account import CosmosConnection, connect
-from clients.storage.cosmos.errors import NOT_SET_UP, DocumentRejection, failure, refusal
+from clients.storage.cosmos.errors import NOT_SET_UP, DocumentRejection, error_of, rejection_of
 from clients.storage.cosmos.items import (
     FIND,
     LIST,
     CosmosOperation,
     Item,
+    batch_operations,
     check_addition,
     check_numbers,
     document_of,
     expired,
-    found_of,
+    found_document,
     levels,
-    steps,
 )
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.port import Add, Container, Delete, Document, DocumentKey, FoundDocument, Operation
 from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Conflict, Terminal, Unavailable
 
-ROUNDS = 20
-PATIENCE_S = 1.0
+MAX_ROUNDS = 20
+RETRY_WITHIN_S = 1.0
 FIRST_PAUSE_S = 0.01
 PAGE = 1000
 NOT_FOUND, EXISTS = 404, 409
@@ -71,19 +71,19 @@ class CosmosStore:
         payloads(key, operations)
         check_numbers(operations)
         absent: frozenset[int] = frozenset()
-        for _ in range(ROUNDS):
-            batch = steps(key, operations, absent=absent, now=self.clock.now())
+        for _ in range(MAX_ROUNDS):
+            batch = batch_operations(key, operations, absent=absent, now=self.clock.now())
             refused = await self.send(key, batch)
             if refused is None:
                 return
-            absent = await self.after(key, operations, batch[refused.step].origin, refused.status, absent)
+            absent = await self.after_rejection(key, operations, batch[refused.step].origin, refused.status, absent)
         raise Unavailable("the documents kept changing")
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
     ) -> Sequence[FoundDocument]:
         given = {"kind": kind, "status": status, "before": before, "now": self.clock.now()}
-        return [found_of(container, item) for item in await self.query(container, FIND, given, limit)]
+        return [found_document(container, item) for item in await self.query(container, FIND, given, limit)]
 
     async def close(self) -> None:
         """Close the connections; every call after is Unavailable."""
@@ -98,12 +98,12 @@ class CosmosStore:
             if self.closed:
                 raise Unavailable("the store is closed")
             if container not in self.containers:
-                self.containers[container] = await self.found(container)
+                self.containers[container] = await self.open_container(container)
             return self.containers[container]
 
-    async def found(self, container: Container) -> ContainerProxy:
+    async def open_container(self, container: Container) -> ContainerProxy:
         """Return the container, once it was seen: later a 404 is about a document."""
-        connection = self.connection = self.connection or await self.opened()
+        connection = self.connection = self.connection or await self.open_connection()
         proxy = connection.client.get_database_client(self.account.database).get_container_client(container.value)
         try:
             await proxy.read()
@@ -111,14 +111,14 @@ class CosmosStore:
             raise Terminal(NOT_SET_UP) from error
         return proxy
 
-    async def opened(self) -> CosmosConnection:
+    async def open_connection(self) -> CosmosConnection:
         """Reach the account; whoever waited behind a try that failed is told so at once."""
         if self.clock.now() < self.open_at:
             raise Unavailable("the store can't be reached")
         try:
             return await connect(self.account, now=self.clock.now())
         except AzureError:
-            self.open_at = self.clock.now() + PATIENCE_S
+            self.open_at = self.clock.now() + RETRY_WITHIN_S
             raise
 
     async def item(self, key: DocumentKey, identifier: str) -> Item | None:
@@ -126,7 +126,7 @@ class CosmosStore:
             container = await self.container(key.container)
             return await container.read_item(identifier, partition_key=partition(key))
 
-        item = await self.answered(point_read, write=False)
+        item = await self.send_with_retries(point_read, write=False)
         return None if isinstance(item, DocumentRejection) else item
 
     async def query(
@@ -138,40 +138,40 @@ class CosmosStore:
             proxy: Any = await self.container(container)
             parameters = [{"name": f"@{name}", "value": value} for name, value in given.items()]
             found = proxy.query_items(text, parameters=parameters, max_item_count=min(limit, PAGE), **where)
-            return await first(found, limit)
+            return await take(found, limit)
 
-        items = await self.answered(pages, write=False) if limit > 0 else ()
+        items = await self.send_with_retries(pages, write=False) if limit > 0 else ()
         return () if isinstance(items, DocumentRejection) else items
 
     async def send(self, key: DocumentKey, batch: Sequence[CosmosOperation]) -> DocumentRejection | None:
         async def write() -> None:
             container = await self.container(key.container)
             if len(batch) == 1 and batch[0].name in POINTS:
-                await point(container, key, batch[0])
+                await send_point_operation(container, key, batch[0])
             else:
                 said = [(step.name, step.args, step.options) for step in batch]
                 await container.execute_item_batch(said, partition_key=partition(key))
 
-        return await self.answered(write, write=True)
+        return await self.send_with_retries(write, write=True)
 
-    async def answered[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | DocumentRejection:
+    async def send_with_retries[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | DocumentRejection:
         """Ask; what surely was not done, and any read, is asked again for as long as a caller can wait."""
         started, pause_s = self.clock.now(), FIRST_PAUSE_S
         while True:
             try:
                 return await request()
             except AzureError as error:
-                refused = refusal(error)
+                refused = rejection_of(error)
                 if refused:
                     return refused
-                problem = failure(error, write=write)
-                delay_s = max(problem.delay_s, pause_s) if isinstance(problem, Unavailable) else PATIENCE_S
-                if self.clock.now() - started + delay_s >= PATIENCE_S:
+                problem = error_of(error, write=write)
+                delay_s = max(problem.delay_s, pause_s) if isinstance(problem, Unavailable) else RETRY_WITHIN_S
+                if self.clock.now() - started + delay_s >= RETRY_WITHIN_S:
                     raise problem from error
             await self.clock.sleep(delay_s * (1 + self.clock.fraction() / 2))
             pause_s *= 2
 
-    async def after(
+    async def after_rejection(
         self, key: DocumentKey, operations: Sequence[Operation], origin: int, status: int, absent: frozenset[int]
     ) -> frozenset[int]:
         """Return which deletions find nothing, for another round; raises what the operation is refused for."""
@@ -180,14 +180,14 @@ class CosmosStore:
             return absent | {origin} if status == NOT_FOUND else absent - {origin}
         item = await self.item(key, operation.id) if status != NOT_FOUND else None
         if item and expired(item, self.clock.now()):
-            await self.clear(key, item)
+            await self.delete_expired(key, item)
             return absent
         if isinstance(operation, Add):
             check_addition(item, operations[:origin], operation, self.clock.now())
             return absent
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
 
-    async def clear(self, key: DocumentKey, item: Item) -> None:
+    async def delete_expired(self, key: DocumentKey, item: Item) -> None:
         """Delete what has expired, if it is still that."""
         step = CosmosOperation(origin=0, name="delete", args=(item["id"],), options={"if_match_etag": item["_etag"]})
         await self.send(key, (step,))
@@ -199,7 +199,7 @@ def partition(key: DocumentKey) -> str | Sequence[str]:
     return values if len(values) > 1 else values[0]
 
 
-async def first(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
+async def take(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
     """Return the first items, without asking for a page that nobody wants."""
     found: list[Item] = []
     async for item in items:
@@ -209,7 +209,7 @@ async def first(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
     return found
 
 
-async def point(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> None:
+async def send_point_operation(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> None:
     """Do one operation as a request of its own."""
     if step.name == "create":
         await container.create_item(*step.args)

@@ -23,7 +23,7 @@ FAILURES = {
 }
 
 
-def opened(path: Path) -> sqlite3.Connection:
+def open_connection(path: Path) -> sqlite3.Connection:
     """Return a connection of the calling thread; makes the file, for its user alone, where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
@@ -37,7 +37,7 @@ def opened(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    write_ahead(connection)
+    enable_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
@@ -46,7 +46,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise Terminal(f"the file of the store has format {version}; this release reads format {SCHEMA}")
 
 
-def write_ahead(connection: sqlite3.Connection) -> None:
+def enable_write_ahead_log(connection: sqlite3.Connection) -> None:
     """Switch to the write-ahead log; where two processes do it at once, SQLite refuses one without waiting."""
     for delay_s in (*SWITCH_DELAYS_S, None):
         try:
@@ -86,16 +86,16 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 @contextmanager
-def translated() -> Generator[None]:
+def translated_errors() -> Generator[None]:
     """Raise what went wrong with the file as the port's errors."""
     try:
         yield
     except sqlite3.Error as error:
-        raise posture(error) from error
+        raise store_error(error) from error
     except OSError as error:
         raise Unavailable(FAILURES[sqlite3.SQLITE_CANTOPEN]) from error
 
 
-def posture(error: sqlite3.Error) -> GanglionError:
+def store_error(error: sqlite3.Error) -> GanglionError:
     message = FAILURES.get(primary_code(error))
     return Unavailable(message) if message else Terminal(f"the store failed: {error}")

@@ -20,7 +20,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import added, decoded, encoded
+from clients.storage.validation import decoded, encoded, incremented
 from domain.errors import Conflict
 
 SCHEMA = 1
@@ -64,7 +64,7 @@ FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 type Values = dict[str, Any]
 
 
-def place(key: DocumentKey, now: float) -> Values:
+def partition_values(key: DocumentKey, now: float) -> Values:
     return {"container": key.container.value, "partition": json.dumps(key.parts), "now": now}
 
 
@@ -81,11 +81,11 @@ def document(identifier: str, data: bytes, etag: int) -> Document:
 def list_range(connection: sqlite3.Connection, values: Values) -> list[Document]:
     """Return documents by `prefix`, `after` and `limit`."""
     prefix, after = values["prefix"], values["after"]
-    bounds = {"first": max(prefix, after), "end": after_all(prefix)}
+    bounds = {"first": max(prefix, after), "end": end_of_prefix(prefix)}
     return [document(*row) for row in connection.execute(LIST, values | bounds)]
 
 
-def after_all(prefix: str) -> str:
+def end_of_prefix(prefix: str) -> str:
     """Return the first string that is greater than every id with this prefix; ids end before DEL."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\x7f"
 
@@ -105,16 +105,16 @@ def write(connection: sqlite3.Connection, where: Values, operation: Operation, d
         case Create():
             done = put(connection, CREATE, values, operation, data)
         case Replace():
-            done = put(connection, REPLACE, values | {"etag": number_of(operation.etag)}, operation, data)
+            done = put(connection, REPLACE, values | {"etag": etag_number(operation.etag)}, operation, data)
         case Delete():
-            done = delete(connection, values | {"etag": number_of(operation.etag)})
+            done = delete(connection, values | {"etag": etag_number(operation.etag)})
         case Add():
             done = add(connection, values, operation)
     if not done:
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
 
 
-def number_of(etag: str | None) -> int | None:
+def etag_number(etag: str | None) -> int | None:
     """Return an etag as the column holds it; one that is not ours matches no document."""
     if etag is None:
         return None
@@ -160,11 +160,11 @@ def add(connection: sqlite3.Connection, values: Values, operation: Add) -> bool:
     if found is None:
         return False
     there, expires_at = found
-    raised = Replace(id=there.id, body=added(there.body, operation), etag=there.etag, expires_at=expires_at)
+    raised = Replace(id=there.id, body=incremented(there.body, operation), etag=there.etag, expires_at=expires_at)
     write(connection, values, raised, encoded(raised.id, raised.body))
     return True
 
 
-def forget(connection: sqlite3.Connection, now: float, limit: int) -> int:
+def delete_expired(connection: sqlite3.Connection, now: float, limit: int) -> int:
     """Delete documents that have expired, at most `limit` of them; returns how many."""
     return connection.execute(FORGET, {"now": now, "limit": limit}).rowcount

@@ -54,7 +54,7 @@ class BatchingExecutor:
 
     def deliver(self, done: Sequence[FinishedCall], loop: asyncio.AbstractEventLoop) -> None:
         for each in done:
-            settle(each)
+            set_result(each)
         self.flush(loop)
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ def run_one(errand: PendingCall) -> FinishedCall:
         return FinishedCall(errand, error=error)
 
 
-def settle(done: FinishedCall) -> None:
+def set_result(done: FinishedCall) -> None:
     future = done.call.result
     if future.done():
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from clients.clock import Clock
 from clients.storage.port import Container, Document, DocumentKey, FoundDocument, Operation
 from clients.storage.sqlite import documents as sqlite_documents
-from clients.storage.sqlite.connection import opened, transaction, translated
+from clients.storage.sqlite.connection import open_connection, transaction, translated_errors
 from clients.storage.sqlite.executor import BatchingExecutor
 from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Retryable, Unavailable
@@ -27,7 +27,7 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
-        self.errands = BatchingExecutor("sqlite")
+        self.executor = BatchingExecutor("sqlite")
         self.connection: sqlite3.Connection | None = None
         self.forget_at = 0.0
         self.closed = False
@@ -35,14 +35,14 @@ class SqliteStore:
     async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         check_key(key)
         check_identifier(identifier)
-        values = self.place(key) | {"id": identifier}
+        values = self.partition_values(key) | {"id": identifier}
         found = await self.on_thread(lambda connection: sqlite_documents.read(connection, values))
         return found[0] if found else None
 
     async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         check_key(key)
         check_range(prefix, after)
-        values = self.place(key) | {"prefix": prefix, "after": after, "limit": max(limit, 0)}
+        values = self.partition_values(key) | {"prefix": prefix, "after": after, "limit": max(limit, 0)}
         return await self.on_thread(lambda connection: sqlite_documents.list_range(connection, values))
 
     async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
@@ -58,22 +58,22 @@ class SqliteStore:
         """Close the file, after the calls before; every call after is Unavailable."""
         if not self.closed:
             self.closed = True
-            await self.errands.submit(self.disconnect)
-            self.errands.close()
+            await self.executor.submit(self.disconnect)
+            self.executor.close()
 
-    def place(self, key: DocumentKey) -> sqlite_documents.Values:
-        return sqlite_documents.place(key, self.clock.now())
+    def partition_values(self, key: DocumentKey) -> sqlite_documents.Values:
+        return sqlite_documents.partition_values(key, self.clock.now())
 
     async def on_thread[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         if self.closed:
             raise Unavailable("the store is closed")
-        return await self.errands.submit(partial(self.connected, action))
+        return await self.executor.submit(partial(self.connected, action))
 
     def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Act on the connection; one that failed is dropped, and the next call opens another."""
         try:
-            with translated():
-                self.connection = self.connection or opened(self.path)
+            with translated_errors():
+                self.connection = self.connection or open_connection(self.path)
                 return action(self.connection)
         except Retryable:
             self.disconnect()
@@ -88,14 +88,14 @@ class SqliteStore:
         self, key: DocumentKey, operations: Sequence[Operation], now: float, connection: sqlite3.Connection
     ) -> None:
         bodies = payloads(key, operations)
-        where = sqlite_documents.place(key, now)
+        where = sqlite_documents.partition_values(key, now)
         with transaction(connection):
             etags = sqlite_documents.reserve_etags(connection, len(operations))
             for operation, data, etag in zip(operations, bodies, etags, strict=True):
                 sqlite_documents.write(connection, where | {"next": etag}, operation, data)
-            self.forget_sometimes(connection, now)
+            self.delete_expired_sometimes(connection, now)
 
-    def forget_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
+    def delete_expired_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
         if now >= self.forget_at:
-            found = sqlite_documents.forget(connection, now, FORGET_LIMIT)
+            found = sqlite_documents.delete_expired(connection, now, FORGET_LIMIT)
             self.forget_at = now + (FORGET_S if found < FORGET_LIMIT else 0)

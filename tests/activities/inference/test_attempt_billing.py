@@ -90,7 +90,7 @@ async def test_a_run_that_died_in_the_machine_stays_in_its_session_though_the_ne
     desk = Desk()
     task = await desk.task()
     opened = await desk.open(task)
-    desk.ledger.book.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
+    desk.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
     with pytest.raises(Exhausted):
         await desk.open(task)
     entry = await desk.sessions.entry_of(GPU, opened.record.id)
@@ -103,7 +103,7 @@ async def test_a_run_that_died_in_the_machine_stays_in_its_session_though_the_ne
 async def test_a_run_without_cover_takes_no_part_where_none_had_its_cover_before() -> None:
     desk = Desk()
     task = await desk.task()
-    desk.ledger.book.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
+    desk.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
     await desk.sessions.enter(GPU, OWNER, task.record(at=desk.clock.now()), limit_s=60)
     with pytest.raises(Exhausted):
         await desk.open(task)

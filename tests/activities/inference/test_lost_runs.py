@@ -96,7 +96,7 @@ async def test_a_call_that_was_cut_off_by_a_cancel_is_not_believed_to_run_on() -
     await one.turns.begin(OWNER, response.id, execution="first")
     running = asyncio.ensure_future(one.steps["infer"](given(response)))
     while not (await one.log(response)).items:
-        await one.turns.changed(response.id, within_s=1)
+        await one.turns.wait_for_slot(response.id, within_s=1)
     await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     held.set()
     assert (await running)["result"] == "ended"

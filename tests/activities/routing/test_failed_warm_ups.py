@@ -149,7 +149,7 @@ def test_a_start_that_no_budget_covers_is_not_waited_for(start_s: float) -> None
         gpu = SleepingGpu(start_s=lambda: start_s)
         plant = plant_with(gpu, cold_of(start_s))
         budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.1")})
-        plant.world.ledger.book = Ledger(plant.store, plant.clock, budgets).book
+        plant.world.ledger.budget_counters = Ledger(plant.store, plant.clock, budgets).budget_counters
         response = await plant.world.admit("hello")
         await plant.play([response])
         assert "Your organisation's budget for the day has no room" in await told(plant, response)

@@ -29,7 +29,7 @@ def steady() -> tuple[SleepingGpu, Plant]:
 
 async def pay(plant: Plant, dollars: Decimal) -> None:
     gpu, _ = plant.backends["gpu"]
-    await RentalSpend(plant.store, plant.clock).paid(gpu, dollars, window_s=window_s(gpu))
+    await RentalSpend(plant.store, plant.clock).add(gpu, dollars, window_s=window_s(gpu))
 
 
 async def backends_of(plant: Plant, *responses: str) -> list[str]:
@@ -55,7 +55,7 @@ def test_rent_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
         gpu, plant = steady()
         first = await plant.world.admit("hello", model="auto")
         await plant.play([first])
-        spent = await RentalSpend(plant.store, plant.clock).within(plant.backends["gpu"][0], window_s=630)
+        spent = await RentalSpend(plant.store, plant.clock).total(plant.backends["gpu"][0], window_s=630)
         assert spent > 0
         await pay(plant, SESSION)
         second = await plant.world.admit("hello again", model="auto")

@@ -260,7 +260,7 @@ async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
 async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks_do_not_repeat_it() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
-    one.world.ledger.book.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.0001")})
+    one.world.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.0001")})
     refused = await ask(one)
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     error = refused.json()["error"]
@@ -271,5 +271,7 @@ async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks
 
 async def test_a_budget_that_is_nearly_used_up_is_told_beside_the_metadata() -> None:
     one = held(MemoryStore(FakeClock()))
-    one.world.ledger.book.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001"))
+    one.world.ledger.budget_counters.budgets = Budgets(
+        limits={BudgetScope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001")
+    )
     assert (await ask(one)).json()["metadata"]["ganglion_budget"] == "Your budget for the day is nearly used up."

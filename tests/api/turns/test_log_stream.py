@@ -85,7 +85,7 @@ async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() 
 async def test_a_reader_that_goes_away_is_forgotten() -> None:
     one = api()
     turn = await held(one)
-    watching = one.world.turns.notices.watching
+    watching = one.world.turns.notifications.subscriptions
     async with served(one) as url, httpx.AsyncClient(headers=one.http.headers) as http:
         async with http.stream("GET", f"{url}/v1/responses/{turn.id}?stream=true") as stream:
             await anext(stream.aiter_raw())
@@ -184,10 +184,10 @@ async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_fo
     for number, gate in enumerate(gates):
         gate.set()
         while (await one.world.log(turn)).pieces <= number:
-            await one.world.turns.changed(turn.id, within_s=1)
+            await one.world.turns.wait_for_slot(turn.id, within_s=1)
     await running
     whole = await asyncio.wait_for(brisk, 10)
-    [told] = one.world.turns.notices.watching[turn.id]
+    [told] = one.world.turns.notifications.subscriptions[turn.id]
     assert len(told.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
     seen += [part async for part in stuck]
     assert b"".join(seen) == whole

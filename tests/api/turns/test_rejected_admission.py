@@ -108,14 +108,14 @@ def threads(store: MemoryStore) -> set[str]:
 
 async def test_an_exhausted_delivery_does_not_take_the_claim_of_one_that_goes_on() -> None:
     store = MemoryStore(FakeClock())
-    claims = held(store).world.turns.claims
+    claims = held(store).world.turns.idempotency
     mine = f"resp_{NOBODYS}{NOBODYS}"
     for repeat in (False, True):
-        claimed = await claims.claim(OWNER, key="k", body_hash="h", response_id=mine, repeat=repeat, new_thread=True)
+        claimed = await claims.record(OWNER, key="k", body_hash="h", response_id=mine, repeat=repeat, new_thread=True)
         assert claimed == mine
-    assert await claims.hold(OWNER, key="k", response_id=mine)
-    await claims.withdraw(OWNER, key="k", response_id=mine, new_thread=True)
+    assert await claims.add_holder(OWNER, key="k", response_id=mine)
+    await claims.remove_holder(OWNER, key="k", response_id=mine, new_thread=True)
     assert left(store) == ["claim", "thread"]
-    await claims.withdraw(OWNER, key="k", response_id=mine, new_thread=True)
+    await claims.remove_holder(OWNER, key="k", response_id=mine, new_thread=True)
     assert left(store) == []
-    assert not await claims.hold(OWNER, key="k", response_id=mine)
+    assert not await claims.add_holder(OWNER, key="k", response_id=mine)

@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 from clients.storage.port import Document, DocumentKey
-from clients.storage.request_units import charged
+from clients.storage.request_units import add_charge
 from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from tests.api.harness import Api, api
 from tests.fakes.backends import FakeBackend, says
@@ -24,7 +24,7 @@ PRICES = OverheadPrices(
 
 class PaidReads(MemoryStore):
     async def read(self, key: DocumentKey, identifier: str) -> Document | None:
-        charged(0.25)
+        add_charge(0.25)
         return await super().read(key, identifier)
 
 

@@ -282,8 +282,8 @@ async def test_hostile_rows_are_written_down_and_read_back_by_a_turn() -> None:
     world = World(store=MemoryStore(clock), clock=clock, backends={})
     response = await world.admit("hello")
     rows = tuple({"id": text, "text": text} for text in ROWS)
-    written = await world.turns.given.record(response, [FetchedRows(source="s", rows=rows)])
-    assert await world.turns.given.text(response) == written
+    written = await world.turns.retrieved_context.record(response, [FetchedRows(source="s", rows=rows)])
+    assert await world.turns.retrieved_context.text(response) == written
     assert len(written.splitlines()) == len(ROWS) + 2
 
 

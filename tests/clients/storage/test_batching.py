@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.storage.batching import LONGEST_TEXT, batches, created, split, storable
+from clients.storage.batching import LONGEST_TEXT, batches, create_operation, split_to_fit, storable
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, DocumentKey
 from clients.storage.port import Container as Place
 from domain.content.items import Item, ItemStatus
@@ -72,7 +72,7 @@ def test_a_text_of_any_signs_is_cut_to_what_a_store_takes(text: str) -> None:
 
 
 def test_every_operation_is_written_once_in_batches_within_the_limits() -> None:
-    operations = [created(item(number, "x" * (number % 7) * 50_000)) for number in range(300)]
+    operations = [create_operation(item(number, "x" * (number % 7) * 50_000)) for number in range(300)]
     found = list(batches([*operations, Delete(id="d")]))
     assert [each for batch in found for each in batch] == [*operations, Delete(id="d")]
     assert all(len(batch) <= OPERATIONS_LIMIT for batch in found)
@@ -81,7 +81,7 @@ def test_every_operation_is_written_once_in_batches_within_the_limits() -> None:
 
 
 def test_the_last_items_go_with_the_head() -> None:
-    rest = [created(item(number, "x")) for number in range(OPERATIONS_LIMIT)]
-    early, late = split([Delete(id="a"), Delete(id="b")], rest)
+    rest = [create_operation(item(number, "x")) for number in range(OPERATIONS_LIMIT)]
+    early, late = split_to_fit([Delete(id="a"), Delete(id="b")], rest)
     assert (len(early), len(late)) == (2, OPERATIONS_LIMIT - 2)
     assert [*early, *late] == rest

@@ -33,7 +33,7 @@ async def test_what_nobody_has_learned_is_what_the_fleet_says() -> None:
 async def test_each_backend_is_believed_by_itself() -> None:
     clock = FakeClock()
     beliefs, other = BackendStates(MemoryStore(clock), clock), backend("other")
-    await beliefs.failed(MAIN, BROKEN, "attempt_1")
+    await beliefs.record_failure(MAIN, BROKEN, "attempt_1")
     believed = await beliefs.read({"main": MAIN, "other": other})
     assert (believed["main"].errors, believed["other"].errors) == (1, 0)
 
@@ -42,10 +42,10 @@ async def test_an_attempt_is_in_flight_from_its_start_to_its_end() -> None:
     clock = FakeClock()
     beliefs = BackendStates(MemoryStore(clock), clock)
     for name in ("one", "two", "three"):
-        await beliefs.started(MAIN, name, until=clock.now() + 60)
-    await beliefs.started(MAIN, "three", until=clock.now() + 60)
-    await beliefs.succeeded(MAIN, seen("one"))
-    await beliefs.failed(MAIN, BROKEN, "two")
+        await beliefs.record_start(MAIN, name, until=clock.now() + 60)
+    await beliefs.record_start(MAIN, "three", until=clock.now() + 60)
+    await beliefs.record_success(MAIN, seen("one"))
+    await beliefs.record_failure(MAIN, BROKEN, "two")
     believed = (await beliefs.read({"main": MAIN}))["main"]
     assert set(believed.in_flight) == {"three"}
     assert believed.prefill_tokens_s > MAIN.speed.prefill_tokens_s
@@ -57,10 +57,10 @@ async def test_instances_that_learn_at_once_lose_no_lesson() -> None:
     store = MemoryStore(clock)
     beliefs = [BackendStates(store, clock) for _ in range(INSTANCES)]
     until = clock.now() + 60
-    await asyncio.gather(*(one.started(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
+    await asyncio.gather(*(one.record_start(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
     believed = (await beliefs[0].read({"main": MAIN}))["main"]
     assert believed.running(clock.now()) == INSTANCES
-    await asyncio.gather(*(one.failed(MAIN, BROKEN, str(n)) for n, one in enumerate(beliefs)))
+    await asyncio.gather(*(one.record_failure(MAIN, BROKEN, str(n)) for n, one in enumerate(beliefs)))
     believed = (await beliefs[0].read({"main": MAIN}))["main"]
     assert (believed.running(clock.now()), believed.errors) == (0, INSTANCES)
 
@@ -70,7 +70,7 @@ async def test_a_lost_answer_may_teach_a_lesson_twice_and_never_less_than_once(n
     clock = FakeClock()
     lost = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
     flaky = FlakyStore(MemoryStore(clock), Random(number), Faults(rate=0.3, kinds=lost))  # noqa: S311 - a test's seed
-    await BackendStates(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
+    await BackendStates(flaky, clock).record_failure(MAIN, BROKEN, "attempt_1")
     believed = (await BackendStates(flaky.store, clock).read({"main": MAIN}))["main"]
     assert 1 <= believed.errors <= TRIES
 
@@ -79,6 +79,6 @@ async def test_a_store_that_never_answers_costs_the_lesson_and_not_the_turn() ->
     clock = FakeClock()
     faults = Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,))
     flaky = FlakyStore(MemoryStore(clock), Random(0), faults)  # noqa: S311 - a test's seed
-    await BackendStates(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
+    await BackendStates(flaky, clock).record_failure(MAIN, BROKEN, "attempt_1")
     assert len(flaky.calls) == TRIES
     assert sum(clock.slept) < 10

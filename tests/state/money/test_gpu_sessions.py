@@ -17,7 +17,7 @@ from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.gpu_sessions import GpuSession, SessionSpan, total
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
-from state.money.gpu_session_billing import MANY, GpuSessionBilling, worked_out
+from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
 from state.money.gpu_sessions import GpuSessions, SessionEntry
 from state.money.ledger import Ledger, money_key
 from tests.domain.fleets import GPU as PRICE
@@ -69,11 +69,11 @@ class Process:
 
     async def wake(self, owner: Owner, at: float) -> bool:
         self.house.clock.set(START + at)
-        return await self.sessions.woken(GPU, owner, "resp_wake", cold_s=10, worst_s=30)
+        return await self.sessions.warm_up(GPU, owner, "resp_wake", cold_s=10, worst_s=30)
 
     async def ready(self, at: float) -> None:
         self.house.clock.set(START + at)
-        await self.sessions.ready(GPU, START + at)
+        await self.sessions.record_ready(GPU, START + at)
 
     async def enter(self, record: AttemptRecord, owner: Owner) -> SessionEntry:
         entry = await self.sessions.enter(GPU, owner, record, limit_s=60)
@@ -107,7 +107,7 @@ class Process:
         await SessionCloser(self.bills).close_sessions()
 
     async def left(self) -> int:
-        return len(await self.bills.over()) + len(await self.bills.unposted())
+        return len(await self.bills.finished_sessions()) + len(await self.bills.unposted_sessions())
 
     async def records(self, owner: Owner) -> list[AttemptRecord]:
         found = await self.store.list(money_key(owner.tenant), prefix="attempt_")
@@ -126,7 +126,7 @@ class Process:
         return whole
 
     async def owed(self) -> int:
-        return sum(total(session, PRICE) for session in await self.bills.closed(GPU))
+        return sum(total(session, PRICE) for session in await self.bills.closed_sessions(GPU))
 
 
 def attempt_of(name: str, owner: Owner, began: float) -> AttemptRecord:
@@ -203,7 +203,7 @@ async def test_the_story_has_fewer_calls_than_are_tried() -> None:
 async def test_backends_without_sessions_have_none(process: Process) -> None:
     always = replace(GPU, cold_start=ColdStart())
     assert await process.sessions.enter(always, ANNE, attempt_of("resp_a", ANNE, 0), limit_s=1) is None
-    assert await process.sessions.woken(always, ANNE, "resp_a", cold_s=1, worst_s=1)
+    assert await process.sessions.warm_up(always, ANNE, "resp_a", cold_s=1, worst_s=1)
     assert await process.records(ANNE) == []
 
 
@@ -225,7 +225,7 @@ async def test_a_wake_that_no_budget_covers_begins_no_session() -> None:
     assert not await process.wake(ANNE, 0.0)
     assert await process.records(ANNE) == []
     await process.sweep(5000.0)
-    assert await process.bills.closed(GPU) == []
+    assert await process.bills.closed_sessions(GPU) == []
 
 
 async def test_a_machine_that_went_before_its_time_counts_as_if_it_had_stayed(process: Process) -> None:
@@ -233,7 +233,7 @@ async def test_a_machine_that_went_before_its_time_counts_as_if_it_had_stayed(pr
     assert await process.wake(BEN, 100.0)
     await process.ready(130.0)
     await process.sweep(5000.0)
-    assert len(await process.bills.closed(GPU)) == 1
+    assert len(await process.bills.closed_sessions(GPU)) == 1
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * (130 + 600))
 
 
@@ -248,18 +248,18 @@ async def test_who_was_refused_at_the_door_was_never_there(process: Process) -> 
     entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     await process.sessions.give_up(GPU, entry)
     await process.sweep(5000.0)
-    assert await process.bills.closed(GPU) == []
+    assert await process.bills.closed_sessions(GPU) == []
 
 
 async def test_an_attempt_under_way_keeps_its_session_open_until_its_end_is_known(process: Process) -> None:
     await process.wake(BEN, 0.0)
     entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     await process.sweep(5000.0)
-    assert await process.bills.closed(GPU) == []
+    assert await process.bills.closed_sessions(GPU) == []
     (record,) = await process.records(ANNE)
     await process.ledger.close_lost(ANNE, (record,))
     await process.sweep(5100.0)
-    assert len(await process.bills.closed(GPU)) == 1
+    assert len(await process.bills.closed_sessions(GPU)) == 1
     assert await process.sessions.leave(GPU, entry, ended=START + 5200) == {}
     (lost,) = await process.records(ANNE)
     assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, record.reserved)
@@ -278,7 +278,7 @@ async def test_who_enters_when_a_session_is_over_begins_another(process: Process
     await process.attempt("resp_a", ANNE, 0.0, 20.0)
     await process.attempt("resp_b", BEN, 621.0, 640.0)
     await process.sweep(5000.0)
-    closed: list[GpuSession] = [*await process.bills.closed(GPU)]
+    closed: list[GpuSession] = [*await process.bills.closed_sessions(GPU)]
     assert [session.started - START for session in closed] == [0.0, 621.0]
 
 
@@ -296,7 +296,7 @@ async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(proce
         await process.attempt(f"resp_{number:02d}", ANNE, number * 50.0, number * 50.0 + 20)
     charged = [each.cost or Decimal(0) for each in await process.records(ANNE)]
     await process.sweep(2000.0)
-    assert await process.bills.closed(GPU) == []
+    assert await process.bills.closed_sessions(GPU) == []
     reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
     assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
     assert all(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
@@ -332,7 +332,7 @@ async def test_a_review_writes_nothing_that_stands_there_already(process: Proces
     before = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
     await process.sweep(2010.0)
     after = await process.store.list(money_key(ANNE.tenant), prefix="attempt_")
-    assert await process.bills.closed(GPU) == []
+    assert await process.bills.closed_sessions(GPU) == []
     assert [each.etag for each in before] == [each.etag for each in after]
 
 
@@ -354,5 +354,5 @@ async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it
 
 async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
     few, many = [SessionSpan(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
-    assert await worked_out(few, get_ident) == get_ident()
-    assert await worked_out(few * many, get_ident) != get_ident()
+    assert await computed(few, get_ident) == get_ident()
+    assert await computed(few * many, get_ident) != get_ident()

@@ -58,12 +58,12 @@ class Archive:
             input_items=(item.id,),
             sources=("s",),
         )
-        await self.turns.claim(
+        await self.turns.record_request(
             owner, key=f"k{response.token}", body_hash="h", response_id=response.id, repeat=False, new_thread=True
         )
         await self.turns.admit(response, (item,), CREATED)
         await self.turns.begin(owner, response.id, execution="run")
-        await self.turns.given.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
+        await self.turns.retrieved_context.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
         await self.turns.record_route(owner, response.id, number=1, route={"reason": SECRET}, routed={})
         head = ItemHeader(id=member_id("msg", thread=thread, token=self.clock.token()))
         events = (LogEvent(kind=EventKind.ITEM_ADDED, head=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
@@ -164,7 +164,7 @@ async def test_the_private_data_itself_goes_soon_after_the_deadline(archive: Arc
     await archive.ended(response_id)
     archive.clock.advance(900 + 3601)
     assert not [name for name in archive.left() if name.startswith("given")]
-    assert await archive.turns.given.accounts(OWNER, response_id)
+    assert await archive.turns.retrieved_context.source_reports(OWNER, response_id)
 
 
 async def test_a_deleted_conversation_takes_its_running_turn_and_all_else_with_it(archive: Archive) -> None:
@@ -231,4 +231,4 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
 async def test_a_response_that_asks_nothing_of_sources_costs_no_look_for_them(archive: Archive) -> None:
     response_id = await archive.turn()
     plain = replace(await archive.turns.read(OWNER, response_id), sources=())
-    assert await archive.turns.given.decided(plain) == ""
+    assert await archive.turns.retrieved_context.text_or_missing(plain) == ""

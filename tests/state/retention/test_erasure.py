@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from clients.storage.keys import book_key
+from clients.storage.keys import owner_index_key
 from clients.storage.port import Document, DocumentKey
 from domain.errors import GanglionError
 from domain.identity.owners import Owner
 from state.retention.deletion import Retention
-from state.retention.erasure import NOTE, ROUND_S, SETTLED_S
+from state.retention.erasure import REQUEST_ID, ROUND_S, SETTLED_S
 from state.turns.responses import TurnStore
 from tests.fakes.stores import CrashError, Faults, FlakyStore
 from tests.state.retention.test_deletion import OWNER, STRANGER, Archive
@@ -61,7 +61,7 @@ async def test_a_request_that_was_under_way_leaves_nothing_either(archive: Archi
     """It had claimed its thread before the order, and writes its response behind it."""
     thread = archive.clock.token()
     claimed = f"resp_{thread}{archive.clock.token()}"
-    await archive.turns.claim(OWNER, key="k", body_hash="h", response_id=claimed, repeat=False)
+    await archive.turns.record_request(OWNER, key="k", body_hash="h", response_id=claimed, repeat=False)
     archive.clock.advance(1)
     await archive.retention.erasure.erase(OWNER)
     await archive.turn(thread=thread)
@@ -78,7 +78,7 @@ async def test_who_orders_again_has_all_until_then_forgotten(archive: Archive) -
     await settled(archive)
     assert (archive.left(), threads_left(archive, OWNER)) == ([], [])
     await settled(archive)
-    assert await archive.store.read(book_key(OWNER), NOTE) is None
+    assert await archive.store.read(owner_index_key(OWNER), REQUEST_ID) is None
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -95,7 +95,7 @@ async def test_an_order_that_dies_anywhere_is_followed_to_its_end(seed: int) -> 
         retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
         archive.clock.advance(60)
         try:
-            await (retention.clear_due() if ordered else retention.erasure.order(OWNER))
+            await (retention.clear_due() if ordered else retention.erasure.record_request(OWNER))
             ordered = True
         except (CrashError, GanglionError):
             continue
@@ -116,7 +116,7 @@ async def test_an_owner_of_very_many_threads_does_not_keep_the_timer_from_its_ot
     for _ in range(100):
         await archive.turn()
     archive.clock.advance(1)
-    await archive.retention.erasure.order(OWNER)
+    await archive.retention.erasure.record_request(OWNER)
     slow = Retention(SlowStore(archive), archive.turns, archive.clock)
     rounds = 0
     while threads_left(archive, OWNER):

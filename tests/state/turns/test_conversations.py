@@ -105,7 +105,7 @@ async def listed(place: Place, conversation: Conversation, *, limit: int, order:
 
 async def test_a_conversation_is_read_changed_and_another_owners_is_not_found(place: Place) -> None:
     made = await place.conversations.create(OWNER, metadata={"topic": "one"})
-    changed = await place.conversations.change(OWNER, made.id, metadata={"topic": "two"})
+    changed = await place.conversations.update_metadata(OWNER, made.id, metadata={"topic": "two"})
     assert changed == replace(made, metadata={"topic": "two"})
     assert await place.conversations.read(OWNER, made.id) == changed
     for identifier in (made.id, "conv_", "conv_x", "resp_1", ""):

@@ -16,7 +16,7 @@ from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
 from domain.turns.response import Response
-from state.turns.idempotency import CLAIM_S
+from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -231,7 +231,7 @@ async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: TurnSt
 async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
     one = await admitted(TurnStore(store, clock))
     flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
-    heard = asyncio.create_task(flaky.changed(one.id, within_s=30))
+    heard = asyncio.create_task(flaky.wait_for_slot(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
     await asyncio.wait_for(heard, 1)
@@ -247,35 +247,36 @@ async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: Memor
 
 
 async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: TurnStore) -> None:
-    first = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
-    again = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
+    first = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    again = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
     assert (first, again) == ("resp_1", "resp_1")
 
 
 async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: TurnStore) -> None:
-    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     with pytest.raises(Conflict, match="another body"):
-        await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
+        await turns.record_request(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
 
 
 async def test_a_request_that_is_no_repeat_takes_its_key_anew(turns: TurnStore) -> None:
-    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
-    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
-    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
+    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
+    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
+    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
 
 
 async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: TurnStore, clock: FakeClock) -> None:
-    await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
-    assert await turns.claim(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
-    clock.advance(CLAIM_S - 1)
-    assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_1"
+    await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
+    assert await turns.record_request(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
+    clock.advance(KEPT_S - 1)
+    assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_1"
     clock.advance(2)
-    assert await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_4", repeat=True) == "resp_4"
+    assert await turns.record_request(OWNER, key="k", body_hash="other", response_id="resp_4", repeat=True) == "resp_4"
 
 
 async def test_repeats_at_once_become_one_response(turns: TurnStore) -> None:
     claims = (
-        turns.claim(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True) for number in range(10)
+        turns.record_request(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True)
+        for number in range(10)
     )
     assert len(set(await asyncio.gather(*claims))) == 1
 

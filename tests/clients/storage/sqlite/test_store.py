@@ -188,8 +188,8 @@ async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: Fa
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(Terminal, match="not a database"), sqlite_file.translated():
-        sqlite_file.opened(path)
+    with pytest.raises(Terminal, match="not a database"), sqlite_file.translated_errors():
+        sqlite_file.open_connection(path)
     assert path.read_bytes() == b"no database" * 1000
 
 
@@ -239,7 +239,7 @@ async def test_every_question_is_answered_by_an_index(store: SqliteStore) -> Non
 def test_threads_that_open_no_file_together_all_get_a_connection(tmp_path: Path) -> None:
     def opens(path: Path) -> str:
         gate.wait()
-        with closing(sqlite_file.opened(path)) as connection:
+        with closing(sqlite_file.open_connection(path)) as connection:
             return connection.execute("PRAGMA journal_mode").fetchone()[0]
 
     gate = threading.Barrier(8)
