@@ -17,8 +17,7 @@ from activities.guard import as_activity
 from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
 from activities.inference.attempt_runner import AttemptRunner, StreamPace
-from activities.maintenance.close_sessions import SessionCloser
-from activities.maintenance.sweep import Sweep, SweepDelays
+from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays
 from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
@@ -151,14 +150,14 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     sessions = GpuSessions(store=ports.store, ledger=ports.ledger, prices=ports.prices, clock=ports.clock)
     answering = AttemptRunner(
         turns=ports.turns,
-        beliefs=beliefs,
+        backend_states=beliefs,
         clients=clients,
         clock=ports.clock,
         pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
     infer = Infer(
         turns=ports.turns,
-        charging=AttemptBilling(ports.ledger, sessions),
+        billing=AttemptBilling(ports.ledger, sessions),
         answering=answering,
         fleet=ports.fleet,
         prices=ports.prices,
@@ -167,32 +166,34 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     reading = build_reader(ports.sources, ports.clock, loopback=settings.sources_loopback, identity=settings.identity)
     recall = Recall(ports.turns, Retrieve(ports.turns, reading))
     deciding = RouteDecider(
-        beliefs=beliefs,
-        rent=RentalSpend(ports.store, ports.clock),
+        backend_states=beliefs,
+        rental_spend=RentalSpend(ports.store, ports.clock),
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
     )
-    waking = BackendWarmer(beliefs=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
-    route = RouteTurn(turns=ports.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=settings.hold_s)
+    waking = BackendWarmer(backend_states=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
+    route = RouteTurn(
+        turns=ports.turns, backend_states=beliefs, decider=deciding, warmer=waking, hold_s=settings.hold_s
+    )
     return {
         wire.BEGIN: Begin(ports.turns).begin,
         wire.RECALL: recall.recall,
         wire.TRY_RECALL: recall.recall,
-        wire.ANTICIPATE: Anticipate(turns=ports.turns, deciding=deciding, waking=waking).anticipate,
+        wire.ANTICIPATE: Anticipate(turns=ports.turns, decider=deciding, warmer=waking).anticipate,
         wire.ROUTE: route.route,
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,
         wire.SETTLE: Settle(ports.ledger, ports.overheads).settle,
-        wire.DELIVER_WEBHOOK: notify_of(ports).notify,
+        wire.DELIVER_WEBHOOK: notify_of(ports).deliver,
     }
 
 
 def notify_of(ports: Ports) -> DeliverWebhook:
     endpoints = ports.turns.endpoints
     return DeliverWebhook(
-        announcements=WebhookOutbox(ports.store, ports.clock),
+        outbox=WebhookOutbox(ports.store, ports.clock),
         endpoints=endpoints,
         sender=build_sender(ports.clock, loopback=endpoints.loopback),
         clock=ports.clock,
@@ -221,8 +222,8 @@ def add_step(app: df.DFApp, ports: Ports, name: str, step: Callable[[Any], Await
     bound: Any = step
     if name == wire.FINISH and ports.turns.endpoints.known:
         announcing = StartDeliveries(ports.turns, ports.open_orchestrations)
-        bound = app.durable_client_input(client_name="client")(announcing.behind(step))
-    app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(bound))
+        bound = app.durable_client_input(client_name="client")(announcing.after(step))
+    app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))
 
 
 def add_route(app: df.DFApp, route: HttpRoute) -> None:
@@ -237,12 +238,12 @@ def add_sweeper(app: df.DFApp, ports: Ports) -> None:
         silent_s=ports.settings.sweep_silent_s,
         unsettled_s=ports.settings.sweep_unsettled_s,
     )
-    sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=patience)
+    sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, delays=patience)
 
     bills = GpuSessionBilling(
         store=ports.store, ledger=ports.ledger, fleet=ports.fleet, prices=ports.prices, clock=ports.clock
     )
-    closing = SessionCloser(bills)
+    closing = GpuSessionCloser(bills)
     retention = Retention(ports.store, ports.turns, ports.clock)
 
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument

@@ -10,7 +10,7 @@ class Begin:
     def __init__(self, turns: TurnStore) -> None:
         self.turns = turns
 
-    async def begin(self, given: wire.BeginWire) -> wire.BegunWire:
-        owner = wire.owner_from_wire(given)
-        mine = await self.turns.begin(owner, given["response"], execution=given["execution"])
+    async def begin(self, request: wire.BeginWire) -> wire.BegunWire:
+        owner = wire.owner_from_wire(request)
+        mine = await self.turns.begin(owner, request["response"], execution=request["execution"])
         return {"mine": mine}

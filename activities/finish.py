@@ -11,12 +11,12 @@ class Finish:
     def __init__(self, turns: TurnStore) -> None:
         self.turns = turns
 
-    async def finish(self, given: wire.FinishWire) -> wire.FinishedWire:
+    async def finish(self, request: wire.FinishWire) -> wire.FinishedWire:
         response = await self.turns.finish(
-            wire.owner_from_wire(given),
-            given["response"],
-            status=ResponseStatus(given["status"]),
-            code=given["code"],
-            message=given["message"],
+            wire.owner_from_wire(request),
+            request["response"],
+            status=ResponseStatus(request["status"]),
+            code=request["code"],
+            message=request["message"],
         )
         return {"status": response.status.value}

@@ -1,78 +1,122 @@
-"""What happens around every step: a span of the turn's trace, and failures that say nothing of a caller's content."""
+"""What surrounds every step: a span, its cost, masked failures, and a result where the response was deleted."""
 
 import functools
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from activities.tolerate_deletion import tolerate_deletion
 from clients.clock import Clock
 from clients.storage.request_units import metered
-from domain.errors import GanglionError, Terminal
-from domain.wire import NEVER_RAISING, StepSpentWire, TriedWire, TurnWire
+from domain.errors import GanglionError, NoResponse, Terminal
+from domain.wire import (
+    BEGIN,
+    FINISH,
+    INFER,
+    NEVER_RAISING,
+    RECALL,
+    ROUTE,
+    StepSpentWire,
+    TriedWire,
+    TurnWire,
+)
 from telemetry import span
 
 log = logging.getLogger("ganglion.activities")
 
+RESPONSE_DELETED = "the response was deleted"
+
+RESULTS_AFTER_DELETION: Mapping[str, Mapping[str, Any]] = {
+    BEGIN: {"mine": False},
+    RECALL: {"size": {"expected": 0, "likely": 0, "ceiling": 0, "bytes": 0}, "messages": 0},
+    ROUTE: {
+        "backend": None,
+        "reason": RESPONSE_DELETED,
+        "worst_cost": "0",
+        "output_tokens": 0,
+        "has_alternative": False,
+        "delay_s": 0.0,
+    },
+    INFER: {"result": "ended", "code": "", "message": RESPONSE_DELETED, "delay_s": 0.0},
+    FINISH: {"status": "deleted"},
+}
+"""The result of each step for a deleted response. With it the orchestration proceeds to settle what was spent."""
+
 
 class StepFailed(Terminal):
-    """A step met an error that nobody foresaw; its type is all that is told, the rest is in the log."""
+    """A step failed with an unexpected error. The message names the error's type; the log has its traceback."""
 
 
-def as_activity[Given: TurnWire](
-    name: str, step: Callable[[Given], Awaitable[Any]], clock: Clock
-) -> Callable[[Given], Awaitable[Any]]:
+def as_activity[Request: TurnWire](
+    name: str, step: Callable[[Request], Awaitable[Any]], clock: Clock
+) -> Callable[[Request], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
     safe = log_and_mask(name, tolerate_deletion(name, step))
     return with_cost(never_raises(safe) if name in NEVER_RAISING else safe, clock)
 
 
-def with_cost[Given: TurnWire](
-    step: Callable[[Given], Awaitable[Any]], clock: Clock
-) -> Callable[[Given], Awaitable[Any]]:
-    """Tell with what a step gives, a dictionary, what it has spent."""
+def with_cost[Request: TurnWire](
+    step: Callable[[Request], Awaitable[Any]], clock: Clock
+) -> Callable[[Request], Awaitable[Any]]:
+    """Add `spent` to the step's result, a dictionary: the request units and seconds that the step used."""
 
     @functools.wraps(step)
-    async def run(given: Given) -> Any:
-        began = clock.now()
+    async def run(request: Request) -> Any:
+        started_at = clock.now()
         with metered() as charge:
-            taken = await step(given)
-        spent: StepSpentWire = {"units": round(charge.units, 2), "seconds": round(clock.now() - began, 3)}
-        return {**taken, "spent": spent}
+            result = await step(request)
+        spent: StepSpentWire = {"units": round(charge.units, 2), "seconds": round(clock.now() - started_at, 3)}
+        return {**result, "spent": spent}
 
     return run
 
 
-def never_raises[Given: TurnWire, Taken](
-    step: Callable[[Given], Awaitable[Taken]],
-) -> Callable[[Given], Awaitable[TriedWire]]:
-    """Tell a failure instead of raising it: one failed step of a compound would fail them all."""
+def never_raises[Request: TurnWire, Result](
+    step: Callable[[Request], Awaitable[Result]],
+) -> Callable[[Request], Awaitable[TriedWire]]:
+    """Return a failure as a value: one activity that raises in a `task_all` would fail all of them."""
 
     @functools.wraps(step)
-    async def run(given: Given) -> TriedWire:
+    async def run(request: Request) -> TriedWire:
         try:
-            return {"value": await step(given), "problem": ""}
+            return {"value": await step(request), "problem": ""}
         except GanglionError as error:
             return {"value": None, "problem": str(error)}
 
     return run
 
 
-def log_and_mask[Given: TurnWire, Taken](
-    name: str, step: Callable[[Given], Awaitable[Taken]]
-) -> Callable[[Given], Awaitable[Taken]]:
-    """Tell a step's failures as an activity may: `name` is the activity's."""
+def tolerate_deletion[Request: TurnWire](
+    name: str, step: Callable[[Request], Awaitable[Any]]
+) -> Callable[[Request], Awaitable[Any]]:
+    """Return a fixed result where the response was deleted: the host would repeat a failed step in vain."""
+    if name not in RESULTS_AFTER_DELETION:
+        return step
 
     @functools.wraps(step)
-    async def run(given: Given) -> Taken:
-        response_id = given["response"]
-        with span(name, traceparent=given["traceparent"], gen_ai__response__id=response_id):
+    async def run(request: Request) -> Any:
+        try:
+            return await step(request)
+        except NoResponse:
+            return dict(RESULTS_AFTER_DELETION[name])
+
+    return run
+
+
+def log_and_mask[Request: TurnWire, Result](
+    name: str, step: Callable[[Request], Awaitable[Result]]
+) -> Callable[[Request], Awaitable[Result]]:
+    """Log a step's failure and raise it without its cause, which may hold a caller's content."""
+
+    @functools.wraps(step)
+    async def run(request: Request) -> Result:
+        response_id = request["response"]
+        with span(name, traceparent=request["traceparent"], gen_ai__response__id=response_id):
             try:
-                return await step(given)
+                return await step(request)
             except GanglionError as error:
                 log.warning("%s of %s: %s: %s", name, response_id, type(error).__name__, error)
-                raise error from None  # the host logs what caused an error too, and that may hold content
+                raise error from None  # the host logs an error's cause too, and that may hold content
             except Exception as error:  # noqa: BLE001 - the one broad except of every activity
                 frames = "".join(traceback.format_tb(error.__traceback__))
                 log.error("%s of %s failed with %s\n%s", name, response_id, type(error).__name__, frames)  # noqa: TRY400 - the message may hold content

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import cast
 
 from activities.inference.attempt_billing import AttemptBilling
-from activities.inference.attempt_meter import AttemptMeter, of_attempt
+from activities.inference.attempt_meter import AttemptMeter, slots_of_attempt
 from activities.inference.attempt_runner import LOOK_S, AttemptRunner
 from activities.inference.log_writer import LogWriter, Superseded
 from activities.inference.task import AttemptTask
@@ -24,7 +24,7 @@ from domain.money.prices import Price
 from state.turns.responses import TurnStore
 from telemetry import chat_span
 
-MOST_DELIVERIES = 5
+MAX_DELIVERIES = 5
 """So often an attempt may be delivered again (its worker died with it) before it is given up."""
 
 NO_COVER = "insufficient_quota"
@@ -42,22 +42,22 @@ class Infer:
         self,
         *,
         turns: TurnStore,
-        charging: AttemptBilling,
+        billing: AttemptBilling,
         answering: AttemptRunner,
         fleet: Fleet,
         prices: Mapping[str, Price],
         clock: Clock,
     ) -> None:
         self.turns = turns
-        self.charging = charging
-        self.ledger = charging.ledger
+        self.billing = billing
+        self.ledger = billing.ledger
         self.answering = answering
         self.fleet = fleet
         self.prices = prices
         self.clock = clock
 
-    async def infer(self, given: wire.InferWire) -> wire.InferredWire:
-        task = await self.task(given)
+    async def infer(self, request: wire.InferWire) -> wire.InferredWire:
+        task = await self.task(request)
         log = await self.turns.transcript(task.owner, task.response.id)
         known = known_outcome(log, task.number)
         if known:
@@ -72,30 +72,30 @@ class Infer:
         except Superseded:
             return await self.follow(task, writer.log)
 
-    async def task(self, given: wire.InferWire) -> AttemptTask:
-        owner = wire.owner_from_wire(given)
-        backend = self.fleet.backends[given["backend"]]
+    async def task(self, request: wire.InferWire) -> AttemptTask:
+        owner = wire.owner_from_wire(request)
+        backend = self.fleet.backends[request["backend"]]
         return AttemptTask(
             owner=owner,
-            response=await self.turns.read(owner, given["response"]),
-            number=given["attempt"],
+            response=await self.turns.read(owner, request["response"]),
+            number=request["attempt"],
             backend=backend,
-            abilities=self.fleet.models[backend.model].capabilities,
-            worst_cost=Decimal(given["worst_cost"]),
-            output_tokens=given["output_tokens"],
-            retries=given["retries"],
-            has_alternative=given["has_alternative"],
-            failures=given.get("failures", {}),
-            cold=given.get("cold", False),
-            hold_s=given.get("hold_s"),
-            limit_s=given.get("limit_s"),
-            input_tokens=given.get("input_tokens", 0),
+            capabilities=self.fleet.models[backend.model].capabilities,
+            worst_cost=Decimal(request["worst_cost"]),
+            output_tokens=request["output_tokens"],
+            retries=request["retries"],
+            has_alternative=request["has_alternative"],
+            failures=request.get("failures", {}),
+            is_cold=request.get("cold", False),
+            hold_s=request.get("hold_s"),
+            limit_s=request.get("limit_s"),
+            input_tokens=request.get("input_tokens", 0),
         )
 
     async def attempt(self, task: AttemptTask, writer: LogWriter) -> wire.InferredWire:
         """Open the attempt's record, make the call, close the record. No cover, no attempt."""
         try:
-            opened = await self.charging.open(task, at=self.clock.now())
+            opened = await self.billing.open(task, at=self.clock.now())
         except Exhausted as error:
             return await self.uncovered(task, writer, str(error))
         earlier = await self.earlier(task, opened.record)
@@ -103,18 +103,18 @@ class Infer:
         try:
             outcome = await self.outcome(task, writer, meter)
         except Superseded:
-            await self.charging.close(
+            await self.billing.close(
                 task, opened, meter, AttemptOutcome(attempt=task.number, result="ended", message=OVERTAKEN)
             )
             raise
-        await self.charging.close(task, opened, meter, outcome)
+        await self.billing.close(task, opened, meter, outcome)
         return inferred(outcome)
 
     async def earlier(self, task: AttemptTask, record: AttemptRecord) -> Sequence[Slot]:
         """Return what runs of the attempt wrote that died; nobody writes there any more."""
         if record.deliveries == 1:
             return ()
-        return of_attempt(record, await self.turns.slots(task.owner, task.response.id))
+        return slots_of_attempt(record, await self.turns.slots(task.owner, task.response.id))
 
     async def uncovered(self, task: AttemptTask, writer: LogWriter, reason: str) -> wire.InferredWire:
         """End a turn that no budget covers any more; what runs before this one cost stands."""
@@ -124,14 +124,14 @@ class Infer:
         return inferred(outcome)
 
     async def outcome(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
-        if meter.record.deliveries > MOST_DELIVERIES:
-            reason = f"The attempt was broken off {MOST_DELIVERIES} times."
+        if meter.record.deliveries > MAX_DELIVERIES:
+            reason = f"The attempt was broken off {MAX_DELIVERIES} times."
             outcome = AttemptOutcome(attempt=task.number, result="failed", code="server_error", message=reason)
             await writer.write((), outcome=outcome)
             return outcome
         with chat_span(task.backend, task.response) as span:
             outcome = await self.answering.outcome(task, writer, meter)
-            seconds = self.clock.now() - meter.asked_at
+            seconds = self.clock.now() - meter.called_at
             span.record(outcome, first_token_s=meter.first_token_s, seconds=seconds)
         return outcome
 
@@ -151,7 +151,7 @@ class Infer:
         for record in await self.ledger.attempts(task.owner, task.response.id):
             if record.number == task.number and record.status is AttemptStatus.OPEN:
                 slots = await self.turns.slots(task.owner, task.response.id)
-                await self.charging.close_from_log(task, record, slots, price=self.price(task))
+                await self.billing.close_from_log(task, record, slots, price=self.price(task))
                 await self.answering.forget(task, record.id)
 
     def price(self, task: AttemptTask) -> Price:

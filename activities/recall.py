@@ -16,8 +16,8 @@ class Recall:
         self.turns = turns
         self.retrieve = retrieve
 
-    async def recall(self, given: wire.TurnWire) -> wire.RecalledWire:
-        response = await self.turns.read(wire.owner_from_wire(given), given["response"])
+    async def recall(self, request: wire.TurnWire) -> wire.RecalledWire:
+        response = await self.turns.read(wire.owner_from_wire(request), request["response"])
         items, private = await asyncio.gather(self.turns.history(response), self.private_data(response))
         return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
 

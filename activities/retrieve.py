@@ -11,9 +11,9 @@ from state.turns.responses import TurnStore
 class Retrieve:
     """Reads the turn's sources at once and writes down what they gave; a repeat finds it there."""
 
-    def __init__(self, turns: TurnStore, reading: SourceReader) -> None:
+    def __init__(self, turns: TurnStore, reader: SourceReader) -> None:
         self.turns = turns
-        self.reading = reading
+        self.reader = reader
 
     async def text(self, response: Response) -> str:
         """Return what the model is to read; empty where the turn has no sources or none gave anything."""
@@ -23,22 +23,22 @@ class Retrieve:
         if known is not None:
             return known
         asked = await self.turns.items(response.owner, response.input_items)
-        fetched = await self.reading.read(response.sources, response.owner, last_said(asked))
+        fetched = await self.reader.read(response.sources, response.owner, last_user_text(asked))
         return await self.turns.retrieved_context.record(response, fetched)
 
 
-def last_said(items: Sequence[Item]) -> str:
+def last_user_text(items: Sequence[Item]) -> str:
     """Return the last text of the user: the only one in which keywords are looked for."""
-    return next((item.text for item in reversed(items) if is_users(item)), "")
+    return next((item.text for item in reversed(items) if is_user_message(item)), "")
 
 
 def with_private_data(items: Sequence[Item], text: str) -> tuple[Item, ...]:
     """Return the conversation with the private data in front of what the user said last."""
     if not text:
         return tuple(items)
-    place = next((index for index in range(len(items) - 1, -1, -1) if is_users(items[index])), 0)
+    place = next((index for index in range(len(items) - 1, -1, -1) if is_user_message(items[index])), 0)
     return (*items[:place], Item(id="", role=Role.USER, text=text), *items[place:])
 
 
-def is_users(item: Item) -> bool:
+def is_user_message(item: Item) -> bool:
     return item.kind is ItemKind.MESSAGE and item.role is Role.USER

@@ -17,10 +17,10 @@ from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
 from telemetry import count_wait
 
-LEAST_PAUSE_S = 0.1
+MIN_PAUSE_S = 0.1
 """A pause this short at least, so that what it waits for has passed when it ends."""
 
-PROBES = 5
+MAX_PROBE_TRIES = 5
 """A turn that so often came too late to be the one that tries a backend in doubt is let through."""
 
 
@@ -42,65 +42,71 @@ class RouteTurn:
     """Decides on today's beliefs and records the decision with its reasons."""
 
     def __init__(
-        self, *, turns: TurnStore, beliefs: BackendStates, deciding: RouteDecider, waking: BackendWarmer, hold_s: float
+        self,
+        *,
+        turns: TurnStore,
+        backend_states: BackendStates,
+        decider: RouteDecider,
+        warmer: BackendWarmer,
+        hold_s: float,
     ) -> None:
         self.turns = turns
-        self.beliefs = beliefs
-        self.deciding = deciding
-        self.waking = waking
+        self.backend_states = backend_states
+        self.decider = decider
+        self.warmer = warmer
         self.hold_s = hold_s
 
-    async def route(self, given: wire.RouteWire) -> wire.RoutedWire:
-        owner = wire.owner_from_wire(given)
-        response = await self.turns.read(owner, given["response"])
-        planned = await self.prepared(response, given)
+    async def route(self, request: wire.RouteWire) -> wire.RoutedWire:
+        owner = wire.owner_from_wire(request)
+        response = await self.turns.read(owner, request["response"])
+        planned = await self.prepare(response, request)
         gives = self.routed(planned)
         document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
         recorded = await self.turns.record_route(
-            owner, response.id, number=given["number"], route=document, routed=gives
+            owner, response.id, number=request["number"], route=document, routed=gives
         )
         if recorded is gives:
             await self.count(planned, gives)
         return cast("wire.RoutedWire", recorded)
 
-    async def prepared(self, response: Response, given: wire.RouteWire) -> PlannedRoute:
+    async def prepare(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
         """Decide and do what the decision asks for; what its wake has shown is decided on anew. Safe to repeat."""
-        planned = await self.plan(response, given)
-        for _ in self.deciding.fleet.backends:
+        planned = await self.plan(response, request)
+        for _ in self.decider.fleet.backends:
             if not await self.woke(planned, response.owner):
                 break
-            before, planned = planned, await self.plan(response, given)
+            before, planned = planned, await self.plan(response, request)
             if planned.route.warm_up == before.route.warm_up:
                 planned = replace(planned, wait=None)
                 break
         if planned.wait and planned.route.backend:
-            await self.beliefs.record_queued_turn(
-                self.deciding.fleet.backends[planned.route.backend], planned.turn, planned.wait
+            await self.backend_states.record_queued_turn(
+                self.decider.fleet.backends[planned.route.backend], planned.turn, planned.wait
             )
         return planned
 
     async def count(self, planned: PlannedRoute, gives: wire.RoutedWire) -> None:
         """Count what follows: the rent of a turn that goes on, or how long it waits, and for what."""
         if planned.wait is None:
-            await self.deciding.record_rental_spend(planned.decided)
+            await self.decider.record_rental_spend(planned.decided)
         if gives["delay_s"]:
             name = planned.route.backend
-            backend = self.deciding.fleet.backends[name] if name else None
+            backend = self.decider.fleet.backends[name] if name else None
             count_wait(backend, gives["delay_s"], reason=planned.wait.cause if planned.wait else "pause")
 
-    async def plan(self, response: Response, given: wire.RouteWire) -> PlannedRoute:
+    async def plan(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
         """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""
         turn = QueuedTurn(
             response=response.id,
-            input_tokens=given["size"]["likely"],
+            input_tokens=request["size"]["likely"],
             admitted_at=response.created_at,
             hold_s=self.hold_s,
         )
-        decided = await self.deciding.decide(response, given["size"], excluded=given["excluded"])
-        for _ in range(PROBES):
+        decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
+        for _ in range(MAX_PROBE_TRIES):
             if await self.may_try(decided, response.id):
                 break
-            decided = await self.deciding.decide(response, given["size"], excluded=given["excluded"])
+            decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
         wait = self.wait(decided, turn)
         return PlannedRoute(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
 
@@ -108,13 +114,13 @@ class RouteTurn:
         name = decided.route.backend
         if name is None or not decided.backend_states[name].is_uncertain:
             return True
-        return await self.beliefs.claim_probe(self.deciding.fleet.backends[name], response_id)
+        return await self.backend_states.claim_probe(self.decider.fleet.backends[name], response_id)
 
     def wait(self, decided: DecidedRoute, turn: QueuedTurn) -> QueueWait | None:
         chosen = decided.route.chosen
         if chosen is None:
             return None
-        backend, belief = self.deciding.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
+        backend, belief = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
         return wait_for(chosen, belief, backend, turn, now=decided.at)
 
     async def woke(self, planned: PlannedRoute, owner: Owner) -> bool:
@@ -126,8 +132,8 @@ class RouteTurn:
         if route.warm_up is None:
             return False
         wait = planned.wait is not None and route.warm_up == route.backend
-        backend = self.deciding.fleet.backends[route.warm_up]
-        await self.waking.warm_up(backend, planned.turn.response, owner=owner, wait=wait)
+        backend = self.decider.fleet.backends[route.warm_up]
+        await self.warmer.warm_up(backend, planned.turn.response, owner=owner, wait=wait)
         return wait
 
     def routed(self, planned: PlannedRoute) -> wire.RoutedWire:
@@ -138,8 +144,8 @@ class RouteTurn:
             return nowhere(planned.route, left_s)
         if planned.wait:
             return later(planned.wait, left_s)
-        backend, belief = self.deciding.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
-        timed = isinstance(self.deciding.prices[backend.price], TimePrice)
+        backend, belief = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
+        timed = isinstance(self.decider.prices[backend.price], TimePrice)
         return {
             "backend": chosen.backend,
             "reason": planned.route.reason,
@@ -156,13 +162,13 @@ class RouteTurn:
 
 def nowhere(decision: Decision, left_s: float) -> wire.RoutedWire:
     """Return that no backend takes the turn now; `left_s` is the time to the deadline in seconds."""
-    pause_s = 0.0 if decision.retry_in_s is None else max(decision.retry_in_s, LEAST_PAUSE_S)
+    pause_s = 0.0 if decision.retry_in_s is None else max(decision.retry_in_s, MIN_PAUSE_S)
     return waiting(refusals(decision), pause_s if pause_s < left_s else 0.0)
 
 
 def later(wait: QueueWait, left_s: float) -> wire.RoutedWire:
     if wait.delay_s < left_s:
-        return waiting(wait.reason, max(wait.delay_s, LEAST_PAUSE_S))
+        return waiting(wait.reason, max(wait.delay_s, MIN_PAUSE_S))
     return waiting(f"The deadline passes before a backend is ready: {wait.reason}, {left_s:,.1f} s are left.", 0.0)
 
 

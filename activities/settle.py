@@ -18,10 +18,10 @@ class Settle:
         self.ledger = ledger
         self.overheads = overheads or OverheadPrices()
 
-    async def settle(self, given: wire.SettleWire) -> wire.SettledWire:
-        overhead = self.overheads.cost(StepResources.from_wire(given.get("spent")))
-        cost = await self.ledger.settle(wire.owner_from_wire(given), given["response"], overhead)
-        await self.alarm(given["tenant"])
+    async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
+        overhead = self.overheads.cost(StepResources.from_wire(request.get("spent")))
+        cost = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
+        await self.alarm(request["tenant"])
         return {"cost": str(cost)}
 
     async def alarm(self, tenant: str) -> None:

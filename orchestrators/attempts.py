@@ -39,7 +39,7 @@ class AttemptHistory:
         }
 
 
-def after(tried: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
+def after_attempt(tried: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
     """Return what is known after an attempt that did not end the turn: handover, wait or elsewhere."""
     counted = replace(
         tried,

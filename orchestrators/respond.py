@@ -9,7 +9,7 @@ from typing import Any
 from azure.durable_functions import RetryOptions
 
 from domain import wire
-from orchestrators.attempts import AttemptHistory, after, after_pause
+from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 from orchestrators.context import Context, DurableTask, Steps
 from orchestrators.step_costs import StepCosts
 
@@ -20,22 +20,22 @@ STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_
 def respond(context: Context) -> Steps[wire.RespondedWire]:
     """One turn; what its steps have spent is settled with it."""
     tab = StepCosts()
-    return (yield from tab.counted(one_turn(context, tab)))
+    return (yield from tab.track(one_turn(context, tab)))
 
 
 def one_turn(context: Context, tab: StepCosts) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
     turn: wire.TurnWire = context.get_input()
     execution = turn.get("start") or str(context.new_uuid())
-    begun: wire.BegunWire = yield step(context, wire.BEGIN, {**turn, "execution": execution})
+    begun: wire.BegunWire = yield call_step(context, wire.BEGIN, {**turn, "execution": execution})
     if not begun["mine"]:
         return {"status": "not this execution's turn"}
     try:
         ending = yield from answer(context, turn)
     except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
         ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
-    finished: wire.FinishedWire = yield step(context, wire.FINISH, {**turn, **ending})
-    settled: wire.SettledWire = yield step(context, wire.SETTLE, {**turn, **tab.for_settle()})
+    finished: wire.FinishedWire = yield call_step(context, wire.FINISH, {**turn, **ending})
+    settled: wire.SettledWire = yield call_step(context, wire.SETTLE, {**turn, **tab.for_settle()})
     return {"status": finished["status"], "cost": settled["cost"]}
 
 
@@ -45,7 +45,7 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
     tried = AttemptHistory()
     while True:
         asked = {**turn, "size": size, **tried.for_route()}
-        routed: wire.RoutedWire = yield step(context, wire.ROUTE, asked)
+        routed: wire.RoutedWire = yield call_step(context, wire.ROUTE, asked)
         if routed["backend"] is None and not routed["delay_s"]:
             return failed("server_error", routed["reason"])
         if routed["backend"] is None:
@@ -53,12 +53,12 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
                 return cancelled()
             tried = after_pause(tried)
             continue
-        inferred: wire.InferredWire = yield step(context, wire.INFER, {**turn, **tried.for_infer(routed)})
+        inferred: wire.InferredWire = yield call_step(context, wire.INFER, {**turn, **tried.for_infer(routed)})
         if inferred["result"] == "done":
             return completed(inferred)
         if inferred["result"] in ("failed", "ended"):
             return failed(inferred["code"], inferred["message"])
-        tried = after(tried, routed["backend"], inferred)
+        tried = after_attempt(tried, routed["backend"], inferred)
         if inferred["result"] == "wait" and (yield from cancelled_within(context, inferred["delay_s"])):
             return cancelled()
 
@@ -70,11 +70,11 @@ def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
         found: dict[str, wire.TriedWire] = dict(zip(wire.NEVER_RAISING, tried, strict=True))
         if found[wire.TRY_RECALL]["value"]:
             return found[wire.TRY_RECALL]["value"]["size"]
-    recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
+    recalled: wire.RecalledWire = yield call_step(context, wire.RECALL, turn)
     return recalled["size"]
 
 
-def step(context: Context, name: str, given: Any) -> DurableTask:
+def call_step(context: Context, name: str, given: Any) -> DurableTask:
     """An activity. What a backend refuses is its result; it fails where the store can't answer, and is tried again."""
     return context.call_activity_with_retry(name, STEP_RETRY, given)
 

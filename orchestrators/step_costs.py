@@ -13,7 +13,7 @@ class StepCosts:
     def __init__(self) -> None:
         self.spent = StepResources()
 
-    def counted[T](self, steps: Steps[T]) -> Steps[T]:
+    def track[T](self, steps: Steps[T]) -> Steps[T]:
         """Run steps to their end and note what each of their results says."""
         result, failure = None, None
         while True:
@@ -27,9 +27,9 @@ class StepCosts:
             except Exception as error:  # noqa: BLE001 - a step that failed is for the steps to judge
                 failure = error
             else:
-                self.note(result)
+                self.add_result(result)
 
-    def note(self, result: Any) -> None:
+    def add_result(self, result: Any) -> None:
         for each in cast("list[Any]", result) if isinstance(result, list) else [result]:
             said = cast("dict[str, Any]", each).get("spent") if isinstance(each, dict) else None
             if said:

@@ -25,9 +25,9 @@ class AnswerWriter:
         shown = open_text(writer.log)
         goes_on = continues and by_schema is None
         self.state: ResumedText = continue_text(shown) if goes_on else repeat_text(shown)
-        self.before = writer.log.pieces if goes_on and shown else 0
-        self.said = 0
-        self.unread = ""
+        self.pieces_before = writer.log.pieces if goes_on and shown else 0
+        self.pieces = 0
+        self.unparsed_text = ""
         self.next_id = self.new_id("msg")
 
     @property
@@ -35,19 +35,19 @@ class AnswerWriter:
         """The text that the backend is to go on from; empty where it is to begin."""
         return self.state.shown if not self.state.matching else ""
 
-    async def show(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
+    async def write(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
         """Write the new text of these pieces as one slot; look for a successor where nothing is new.
 
         An item that opens holds everything that this run has said.
         """
         text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
         count = sum(isinstance(piece, TextPiece) for piece in pieces)
-        self.said += count
-        events = text_events(self.writer.log, self.fresh(text), item_id=self.item_id())
+        self.pieces += count
+        events = text_events(self.writer.log, self.new_text(text), item_id=self.item_id())
         if events:
-            await self.writer.write(events, pieces=self.said if opens_item(events) else count)
+            await self.writer.write(events, pieces=self.pieces if opens_item(events) else count)
         else:
-            await self.writer.check()
+            await self.writer.check_not_superseded()
 
     def item_id(self) -> str:
         """Return an id that no item has yet; the same until one has it."""
@@ -56,20 +56,20 @@ class AnswerWriter:
             self.next_id = self.new_id("msg")
         return self.next_id
 
-    def fresh(self, text: str) -> TextDelta:
+    def new_text(self, text: str) -> TextDelta:
         if self.by_schema:
-            self.unread += text
+            self.unparsed_text += text
             return TextDelta(text="")
         self.state, fresh = after_text(self.state, text)
         return fresh
 
-    def whole_answer(self, end: AnswerEnd) -> ParsedAnswer | None:
+    def parsed_answer(self, end: AnswerEnd) -> ParsedAnswer | None:
         """Return what is left to show when the answer has ended; None where it is not of its form."""
         if self.by_schema is None:
             return ParsedAnswer(calls=end.calls)
-        return parsed_answer(self.unread, self.by_schema)
+        return parsed_answer(self.unparsed_text, self.by_schema)
 
-    async def end(self, outcome: AttemptOutcome, said: ParsedAnswer, *, whole: bool) -> None:
+    async def finish(self, outcome: AttemptOutcome, said: ParsedAnswer, *, whole: bool) -> None:
         """Close the answer and leave the outcome with it, in one slot."""
         self.state, told = after_text(self.state, said.text) if said.text else (self.state, TextDelta(text=""))
         log, events = self.with_text(self.writer.log, told)
@@ -92,11 +92,11 @@ class AnswerWriter:
 
     def usage(self, counted: TokenUsage | None) -> TokenUsage:
         """Return the turn's tokens: what the backend counted and what earlier attempts had shown."""
-        own = counted or TokenUsage(output_tokens=self.said)
+        own = counted or TokenUsage(output_tokens=self.pieces)
         return TokenUsage(
             input_tokens=own.input_tokens,
             cached_tokens=own.cached_tokens,
-            output_tokens=own.output_tokens + self.before,
+            output_tokens=own.output_tokens + self.pieces_before,
             reasoning_tokens=own.reasoning_tokens,
         )
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from activities.inference.attempt_meter import AttemptMeter, closed_from_log
+from activities.inference.attempt_meter import AttemptMeter, close_record_from_log
 from activities.inference.task import AttemptTask
 from domain.errors import Exhausted
 from domain.fleet.failure_classes import FailureClass
@@ -58,7 +58,7 @@ class AttemptBilling:
     async def close(
         self, task: AttemptTask, opened: OpenedAttempt, meter: AttemptMeter, outcome: AttemptOutcome
     ) -> None:
-        closed, entry = meter.closed(outcome.result, outcome.message), opened.entry
+        closed, entry = meter.close_record(outcome.result, outcome.message), opened.entry
         if entry and started_nothing(task, meter, outcome):
             await self.sessions.give_up(task.backend, entry)
             closed = replace(closed, cost=Decimal(0), lines={})
@@ -72,7 +72,7 @@ class AttemptBilling:
         self, task: AttemptTask, record: AttemptRecord, slots: Sequence[Slot], *, price: Price
     ) -> None:
         """Close the record of a run that died before it could."""
-        closed = closed_from_log(record, slots, price=price)
+        closed = close_record_from_log(record, slots, price=price)
         entry = await self.sessions.entry_of(task.backend, record.id)
         if entry:
             ended = closed.ended_at or record.started_at
@@ -87,11 +87,11 @@ def started_nothing(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOutc
     """
     if meter.record.deliveries > 1:
         return False
-    at_the_door = task.cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.said
-    return at_the_door or not meter.sent
+    at_the_door = task.is_cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.pieces
+    return at_the_door or not meter.is_called
 
 
 def ended_at(meter: AttemptMeter, closed: AttemptRecord, outcome: AttemptOutcome) -> float:
     """Return when the backend was done: with the last that was heard of it, where it had said all."""
-    heard = meter.heard_at if outcome.result == "done" else None
-    return heard or closed.ended_at or meter.asked_at
+    heard = meter.last_piece_at if outcome.result == "done" else None
+    return heard or closed.ended_at or meter.called_at

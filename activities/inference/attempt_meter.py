@@ -25,24 +25,24 @@ class AttemptMeter:
         self.earlier = earlier
         self.price = price
         self.record = record
-        self.asked_at = clock.now()
-        self.sent = False
+        self.called_at = clock.now()
+        self.is_called = False
         self.opened_at: float | None = None
         self.first_token_at: float | None = None
-        self.heard_at: float | None = None
-        self.said = 0
+        self.last_piece_at: float | None = None
+        self.pieces = 0
         self.usage: TokenUsage | None = None
 
     def count(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
         said = sum(isinstance(piece, TextPiece) for piece in pieces)
-        self.heard_at = self.clock.now() if pieces else self.heard_at
+        self.last_piece_at = self.clock.now() if pieces else self.last_piece_at
         if said and self.first_token_at is None:
             self.first_token_at = self.clock.now()
-        self.said += said
+        self.pieces += said
 
     @property
     def first_token_s(self) -> float | None:
-        return None if self.first_token_at is None else self.first_token_at - self.asked_at
+        return None if self.first_token_at is None else self.first_token_at - self.called_at
 
     def observation(self) -> Observation | None:
         """Return what the run teaches about its backend; nothing where it said or counted nothing."""
@@ -50,34 +50,34 @@ class AttemptMeter:
             return None
         return Observation(
             attempt=self.record.id,
-            started_at=self.asked_at,
+            started_at=self.called_at,
             first_token_at=self.first_token_at,
             ended_at=self.clock.now(),
             input_tokens=self.usage.input_tokens,
             cached_tokens=self.usage.cached_tokens,
             output_tokens=self.usage.output_tokens,
-            cold_s=None if self.opened_at is None else self.opened_at - self.asked_at,
+            cold_s=None if self.opened_at is None else self.opened_at - self.called_at,
         )
 
     @property
-    def counted(self) -> TokenUsage:
+    def usage_or_estimate(self) -> TokenUsage:
         """What this run took, by the backend's count or else by ours."""
-        return self.usage or uncounted(self.record, self.said)
+        return self.usage or estimated_usage(self.record, self.pieces)
 
-    def closed(self, result: str, reason: str) -> AttemptRecord:
+    def close_record(self, result: str, reason: str) -> AttemptRecord:
         """Return the record, closed now at what was used; what the backend didn't count is what it read and said."""
-        usage = with_earlier(self.counted, self.earlier, self.record)
+        usage = with_earlier_runs(self.usage_or_estimate, self.earlier, self.record)
         first = self.record.first_token_at or self.first_token_at
         opened = replace(self.record, usage=usage, first_token_at=first)
-        return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
+        return close_record(opened, self.clock.now(), price=self.price, result=result, reason=reason)
 
 
-def uncounted(record: AttemptRecord, said: int) -> TokenUsage:
+def estimated_usage(record: AttemptRecord, said: int) -> TokenUsage:
     """Return what a backend that was broken off took: a token for each piece, and the prompt as it was estimated."""
     return TokenUsage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
 
 
-def with_earlier(usage: TokenUsage, earlier: Sequence[Slot], record: AttemptRecord) -> TokenUsage:
+def with_earlier_runs(usage: TokenUsage, earlier: Sequence[Slot], record: AttemptRecord) -> TokenUsage:
     """Add what runs took that died: a token for each piece that they showed, and as much input as this one each.
 
     Where this one took none, that is as much as was estimated.
@@ -91,13 +91,13 @@ def with_earlier(usage: TokenUsage, earlier: Sequence[Slot], record: AttemptReco
     )
 
 
-def of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
+def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
     """Return the slots that an attempt's runs wrote: since its start, and after the outcome of the one before."""
     others = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
     return [slot for slot in slots[max(others, default=0) :] if slot.at >= record.started_at]
 
 
-def closed_at(record: AttemptRecord, at: float, *, price: Price, result: str, reason: str) -> AttemptRecord:
+def close_record(record: AttemptRecord, at: float, *, price: Price, result: str, reason: str) -> AttemptRecord:
     """Close an attempt's record: busy from its first start to `at` (seconds since the epoch)."""
     usage = record.usage or TokenUsage()
     work = BackendWork(
@@ -119,23 +119,25 @@ def closed_at(record: AttemptRecord, at: float, *, price: Price, result: str, re
     )
 
 
-def closed_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price: Price) -> AttemptRecord:
+def close_record_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price: Price) -> AttemptRecord:
     """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
-    own = of_attempt(record, slots)
+    own = slots_of_attempt(record, slots)
     last = next((slot for slot in own if slot.outcome and slot.outcome.attempt == record.number), None)
     outcome = (last and last.outcome) or AttemptOutcome(
         attempt=record.number, result="ended", message="its run was lost"
     )
-    counted = replace(record, usage=used_by(record, own, outcome, last))
+    counted = replace(record, usage=usage_from_log(record, own, outcome, last))
     last_at = max((slot.at for slot in own), default=record.started_at)
-    return closed_at(counted, last_at, price=price, result=outcome.result, reason=outcome.message)
+    return close_record(counted, last_at, price=price, result=outcome.result, reason=outcome.message)
 
 
-def used_by(record: AttemptRecord, own: Sequence[Slot], outcome: AttemptOutcome, last: Slot | None) -> TokenUsage:
+def usage_from_log(
+    record: AttemptRecord, own: Sequence[Slot], outcome: AttemptOutcome, last: Slot | None
+) -> TokenUsage:
     """Return what the runs of an attempt took, by the slots that they wrote and the outcome in the last of these."""
     if outcome.usage and not outcome.counted:
         return outcome.usage
     writer = next((slot.writer for slot in (last, *reversed(own)) if slot and (slot is last or slot.pieces)), "")
     said = sum(slot.pieces for slot in own if slot.writer == writer)
     earlier = [slot for slot in own if slot.writer != writer]
-    return with_earlier(outcome.counted or uncounted(record, said), earlier, record)
+    return with_earlier_runs(outcome.counted or estimated_usage(record, said), earlier, record)

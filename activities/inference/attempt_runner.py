@@ -48,21 +48,21 @@ class AttemptRunner:
         self,
         *,
         turns: TurnStore,
-        beliefs: BackendStates,
+        backend_states: BackendStates,
         clients: Mapping[str, BackendClient],
         clock: Clock,
         pace: StreamPace,
     ) -> None:
         self.turns = turns
-        self.beliefs = beliefs
+        self.backend_states = backend_states
         self.clients = clients
         self.clock = clock
         self.pace = pace
 
     async def outcome(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         """Make the call; its outcome stands in the log when this returns."""
-        until = meter.asked_at + self.pace.handover_s
-        await self.beliefs.record_start(task.backend, meter.record.id, until=until, response=task.response.id)
+        until = meter.called_at + self.pace.handover_s
+        await self.backend_states.record_start(task.backend, meter.record.id, until=until, response=task.response.id)
         try:
             outcome = await self.answer(task, writer, meter)
         except BackendError as error:
@@ -73,12 +73,12 @@ class AttemptRunner:
             await self.forget(task, meter.record.id)
             raise
         seen = meter.observation()
-        await (self.beliefs.record_success(task.backend, seen) if seen else self.forget(task, meter.record.id))
+        await (self.backend_states.record_success(task.backend, seen) if seen else self.forget(task, meter.record.id))
         return outcome
 
     async def forget(self, task: AttemptTask, attempt: str) -> None:
         """Count the call as ended, and learn nothing from it."""
-        await self.beliefs.record_end(task.backend, attempt)
+        await self.backend_states.record_end(task.backend, attempt)
 
     async def answer(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         """Stream the answer into the log until it ends, or until it is time to hand over."""
@@ -88,39 +88,39 @@ class AttemptRunner:
         if call.max_output_tokens <= 0:
             return await done(task, showing, AnswerEnd(reason="length", usage=None), meter)
         await self.clients[task.backend.name].authenticate()
-        meter.asked_at, meter.sent = self.clock.now(), True
+        meter.called_at, meter.is_called = self.clock.now(), True
         until = self.until(task, meter)
         async with StreamReader(self.clients[task.backend.name], call, self.clock) as intake:
             while (now := self.clock.now()) < until:
                 pieces = await intake.take(within_s=min(LOOK_S, until - now, self.hold_left_s(task, intake, meter)))
                 meter.count(pieces)
                 await self.look(task, intake, meter)
-                await showing.show(pieces)
+                await showing.write(pieces)
                 if pieces and isinstance(end := pieces[-1], AnswerEnd):
                     return await done(task, showing, end, meter)
                 if pieces:
-                    await intake.ended(within_s=self.pace.flush_s)
+                    await intake.wait_for_end(within_s=self.pace.flush_s)
         return await self.out_of_time(task, writer, meter)
 
     def until(self, task: AttemptTask, meter: AttemptMeter) -> float:
         """Return when the attempt ends though the answer has not: what was reserved pays for no more than its limit."""
         limit_s = self.pace.handover_s if task.limit_s is None else min(task.limit_s, self.pace.handover_s)
-        return min(meter.asked_at + limit_s, task.response.deadline_at)
+        return min(meter.called_at + limit_s, task.response.deadline_at)
 
     def hold_left_s(self, task: AttemptTask, intake: StreamReader, meter: AttemptMeter) -> float:
         """Return how long the backend may still take to let the request in."""
         if task.hold_s is None or intake.opened_at is not None:
             return math.inf
-        return max(0.0, meter.asked_at + task.hold_s - self.clock.now())
+        return max(0.0, meter.called_at + task.hold_s - self.clock.now())
 
     async def look(self, task: AttemptTask, intake: StreamReader, meter: AttemptMeter) -> None:
         """Learn that a cold backend is up. Raises BackendError where it has held the request for too long."""
         if intake.opened_at is None:
             if not self.hold_left_s(task, intake, meter):
                 raise BackendError(Failure(kind=FailureKind.HELD))
-        elif task.cold and meter.opened_at is None:
+        elif task.is_cold and meter.opened_at is None:
             meter.opened_at = intake.opened_at
-            await self.beliefs.record_opening(task.backend, asked_at=meter.asked_at)
+            await self.backend_states.record_opening(task.backend, asked_at=meter.called_at)
 
     async def call(self, task: AttemptTask, log: Transcript, showing: AnswerWriter) -> BackendCall:
         response = task.response
@@ -131,19 +131,19 @@ class AttemptRunner:
                 await self.turns.history(response), await self.turns.retrieved_context.text_or_missing(response)
             ),
             sampling=replace(
-                response.sampling, parameters=supported_parameters(response.sampling.parameters, task.abilities)
+                response.sampling, parameters=supported_parameters(response.sampling.parameters, task.capabilities)
             ),
             max_output_tokens=task.output_tokens - shown,
             partial=showing.partial,
             traceparent=current_traceparent() or response.traceparent,
             form=response.tool_config,
-            by_schema=Capability.TOOLS not in task.abilities,
+            by_schema=Capability.TOOLS not in task.capabilities,
         )
 
     async def out_of_time(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         """Hand over, or end with the deadline. A limit that let nothing be said would let nothing be said again."""
         late = self.clock.now() >= task.response.deadline_at
-        if not late and not meter.said and task.limit_s is not None:
+        if not late and not meter.pieces and task.limit_s is not None:
             raise BackendError(Failure(kind=FailureKind.READ_TIMEOUT))
         outcome = (
             AttemptOutcome(
@@ -159,7 +159,7 @@ class AttemptRunner:
         """Decide what follows a failed call."""
         now, response = self.clock.now(), task.response
         diagnosis = diagnose(error.failure, task.backend.signatures, now=now)
-        await self.beliefs.record_failure(task.backend, diagnosis, meter.record.id, asked_at=meter.asked_at)
+        await self.backend_states.record_failure(task.backend, diagnosis, meter.record.id, asked_at=meter.called_at)
         following = retry_decision(
             diagnosis,
             attempts=task.failures.get(diagnosis.failure_class, task.retries) + 1,
@@ -182,7 +182,7 @@ async def done(task: AttemptTask, showing: AnswerWriter, end: AnswerEnd, meter: 
     meter.usage = end.usage
     code = CUTS.get(end.reason, "")
     cut = bool(code)
-    said = showing.whole_answer(end)
+    said = showing.parsed_answer(end)
     usage = showing.usage(end.usage)
     if said is None and not cut:
         outcome = AttemptOutcome(
@@ -191,19 +191,21 @@ async def done(task: AttemptTask, showing: AnswerWriter, end: AnswerEnd, meter: 
             code="server_error",
             message=NOT_OF_THE_FORM,
             usage=usage,
-            counted=meter.counted,
+            counted=meter.usage_or_estimate,
         )
         await showing.writer.write((), outcome=outcome)
         return outcome
-    outcome = AttemptOutcome(attempt=task.number, result="done", code=code, usage=usage, counted=meter.counted)
-    await showing.end(outcome, said or ParsedAnswer(), whole=not cut)
+    outcome = AttemptOutcome(
+        attempt=task.number, result="done", code=code, usage=usage, counted=meter.usage_or_estimate
+    )
+    await showing.finish(outcome, said or ParsedAnswer(), whole=not cut)
     return outcome
 
 
 def by_schema(task: AttemptTask) -> ToolConfig | None:
     """Return the form that the model must be held to because it can call no functions by itself."""
     form = task.response.tool_config
-    return form if form.callable and Capability.TOOLS not in task.abilities else None
+    return form if form.callable and Capability.TOOLS not in task.capabilities else None
 
 
 def outcome_of(task: AttemptTask, following: RetryLater | Failover | GiveUp) -> AttemptOutcome:

@@ -35,21 +35,21 @@ class LogWriter:
         self.writer = f"infer:{clock.token()}"
         self.log = log
         self.attempt = attempt
-        self.sure = True
+        self.is_last_write_known = True
 
     async def take_over(self) -> None:
         """Fence off whoever wrote before. Raises Superseded where the response or the attempt has ended.
 
         The attempt's outcome may have come to stand since the log was read: another run of it was at its last word.
         """
-        while not self.done:
+        while not self.is_attempt_over:
             if await self.append(self.slot(())):
                 return
             self.log = await self.turns.transcript(self.owner, self.response_id, self.log)
         raise Superseded
 
     @property
-    def done(self) -> bool:
+    def is_attempt_over(self) -> bool:
         outcome = self.log.outcome
         told = outcome is not None and self.attempt is not None and outcome.attempt >= self.attempt
         return told or self.log.ending is not None
@@ -62,16 +62,16 @@ class LogWriter:
             raise Superseded
 
     async def append(self, slot: Slot) -> bool:
-        if not self.sure:
+        if not self.is_last_write_known:
             raise UnknownOutcome("a write before this one may stand or not")
-        self.sure = False
+        self.is_last_write_known = False
         ours = await self.turns.append(self.owner, self.response_id, slot)
-        self.sure = True
+        self.is_last_write_known = True
         if ours:
             self.log = after_slot(self.log, slot)
         return ours
 
-    async def check(self) -> None:
+    async def check_not_superseded(self) -> None:
         """Raise Superseded where another has written since."""
         if await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
             raise Superseded

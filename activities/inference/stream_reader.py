@@ -11,8 +11,8 @@ from clients.backends.port import AnswerEnd, BackendCall, BackendClient, Backend
 from clients.clock import Clock
 from domain.fleet.failure_classes import FailureKind
 
-CONNECT_TRIES = 4
-CONNECT_S = 2.0
+MAX_CONNECT_ATTEMPTS = 4
+MAX_CONNECT_S = 2.0
 
 
 class StreamReader:
@@ -38,7 +38,7 @@ class StreamReader:
 
     async def read(self) -> None:
         try:
-            async for attempt in self.connecting():
+            async for attempt in self.connection_attempts():
                 with attempt:
                     async with self.backend.stream(self.call) as stream:
                         self.opened_at = self.clock.now()
@@ -47,14 +47,14 @@ class StreamReader:
         finally:
             self.arrived.set()
 
-    def connecting(self) -> AsyncRetrying:
+    def connection_attempts(self) -> AsyncRetrying:
         """Try again, for two seconds at most, what never became a connection.
 
         What broke after it was sent may have been begun, and paid for: only another attempt sends it again.
         """
         return AsyncRetrying(
             retry=retry_if_exception(never_sent),
-            stop=stop_after_attempt(CONNECT_TRIES) | stop_after_delay(CONNECT_S),
+            stop=stop_after_attempt(MAX_CONNECT_ATTEMPTS) | stop_after_delay(MAX_CONNECT_S),
             wait=wait_exponential(multiplier=0.1, max=0.8),
             sleep=self.clock.sleep,
             reraise=True,
@@ -78,7 +78,7 @@ class StreamReader:
             self.arrived.clear()
         return taken
 
-    async def ended(self, *, within_s: float) -> None:
+    async def wait_for_end(self, *, within_s: float) -> None:
         """Return when the backend's stream has ended, or after `within_s` seconds."""
         await asyncio.wait((self.task,), timeout=within_s)
 

@@ -22,9 +22,9 @@ class AttemptTask:
     output_tokens: int
     retries: int
     has_alternative: bool
-    abilities: frozenset[Capability] = frozenset()
+    capabilities: frozenset[Capability] = frozenset()
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
-    cold: bool = False
+    is_cold: bool = False
     hold_s: float | None = None
     limit_s: float | None = None
     input_tokens: int = 0

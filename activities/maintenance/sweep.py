@@ -1,4 +1,4 @@
-"""What was left behind by a crash, and how does it come to its end?"""
+"""What did a crash leave unfinished, and how is each leftover finished?"""
 
 import logging
 from collections.abc import Awaitable
@@ -11,16 +11,23 @@ from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptRecord, Reservation
 from domain.turns.response import Response
+from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
+TURN_LOST = "The turn was lost and could not be recovered."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepDelays:
-    """After how many seconds something counts as left behind: never begun, silent, without its response."""
+    """After how many seconds something counts as left over.
+
+    `unbegun_s`: a response whose orchestration has not begun, or a webhook delivery that is overdue. `silent_s`: a
+    response whose log has not grown, or an attempt that is open. `unsettled_s`: a reservation that is open.
+    """
 
     unbegun_s: float = 30.0
     silent_s: float = 900.0
@@ -28,85 +35,125 @@ class SweepDelays:
 
 
 class Sweep:
-    """Runs once a minute: the product's only queries across partitions. Safe to run twice, or twice at once."""
+    """Runs once a minute with the product's only queries across partitions.
 
-    def __init__(self, *, turns: TurnStore, ledger: Ledger, clock: Clock, patience: SweepDelays) -> None:
+    It may run twice, or twice at the same time.
+    """
+
+    def __init__(self, *, turns: TurnStore, ledger: Ledger, clock: Clock, delays: SweepDelays) -> None:
         self.turns = turns
-        self.announcements = WebhookOutbox(turns.store, clock)
+        self.outbox = WebhookOutbox(turns.store, clock)
         self.ledger = ledger
         self.clock = clock
-        self.patience = patience
+        self.delays = delays
 
     async def sweep(self, orchestrations: Orchestrations) -> None:
-        await log_failure(self.start_forgotten(orchestrations), "start what never began")
-        await log_failure(self.end_lost(orchestrations), "end what is lost")
-        await log_failure(self.close_reservations(orchestrations), "close reservations")
-        await log_failure(self.close_attempts(orchestrations), "close attempts")
-        await log_failure(self.announce_overdue(orchestrations), "announce what is overdue")
+        await tolerate_failure(self.start_unbegun(orchestrations), "start responses that never began")
+        await tolerate_failure(self.end_lost(orchestrations), "end lost responses")
+        await tolerate_failure(self.close_reservations(orchestrations), "close reservations")
+        await tolerate_failure(self.close_attempts(orchestrations), "close attempts")
+        await tolerate_failure(self.start_overdue_deliveries(orchestrations), "start overdue webhook deliveries")
 
-    async def start_forgotten(self, orchestrations: Orchestrations) -> None:
-        before = self.clock.now() - self.patience.unbegun_s
+    async def start_unbegun(self, orchestrations: Orchestrations) -> None:
+        before = self.clock.now() - self.delays.unbegun_s
         for response in await self.turns.unfinished(ResponseStatus.QUEUED, before=before):
-            await log_failure(orchestrations.start(response), f"start {response.id}")
+            await tolerate_failure(orchestrations.start(response), f"start {response.id}")
 
     async def end_lost(self, orchestrations: Orchestrations) -> None:
-        before = self.clock.now() - self.patience.silent_s
+        before = self.clock.now() - self.delays.silent_s
         for response in await self.turns.unfinished(ResponseStatus.IN_PROGRESS, before=before):
-            await log_failure(self.end_silent(response, orchestrations), f"end {response.id}")
+            await tolerate_failure(self.end_if_lost(response, orchestrations), f"end {response.id}")
 
     async def close_reservations(self, orchestrations: Orchestrations) -> None:
-        before = self.clock.now() - self.patience.unsettled_s
-        for owner, held in await self.ledger.open_reservations(before=before):
-            await log_failure(self.close(owner, held, orchestrations), f"settle {held.response}")
+        before = self.clock.now() - self.delays.unsettled_s
+        for owner, reservation in await self.ledger.open_reservations(before=before):
+            work = self.close_reservation(owner, reservation, orchestrations)
+            await tolerate_failure(work, f"settle {reservation.response}")
 
     async def close_attempts(self, orchestrations: Orchestrations) -> None:
-        """Close what opened after its turn was settled, by a run that the host had given up and that died."""
-        before = self.clock.now() - self.patience.silent_s
+        """Close attempts that opened after their turn was settled.
+
+        The host had given such a run up, and the run died later.
+        """
+        before = self.clock.now() - self.delays.silent_s
         for owner, attempt in await self.ledger.open_attempts(before=before):
-            await log_failure(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
+            await tolerate_failure(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
 
-    async def announce_overdue(self, orchestrations: Orchestrations) -> None:
-        """Have endings told that nobody tells: their turn ended elsewhere than in a step, or what told them is lost."""
-        before = self.clock.now() - self.patience.unbegun_s
-        for announcement in await self.announcements.overdue(before=before):
-            await log_failure(orchestrations.start_delivery(announcement), f"announce {announcement.id}")
+    async def start_overdue_deliveries(self, orchestrations: Orchestrations) -> None:
+        """Start webhook deliveries that no orchestration works on.
 
-    async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
-        """Fail a turn whose log has been silent for long and whose orchestration is gone."""
+        Their turn did not end in a step, or their orchestration is lost.
+        """
+        before = self.clock.now() - self.delays.unbegun_s
+        for delivery in await self.outbox.overdue(before=before):
+            await tolerate_failure(orchestrations.start_delivery(delivery), f"start the webhook delivery {delivery.id}")
+
+    async def end_if_lost(self, response: Response, orchestrations: Orchestrations) -> None:
+        """Fail a response whose log has not grown for long and whose orchestration is gone."""
         transcript = await self.turns.transcript(response.owner, response.id)
-        silent = transcript.last_at < self.clock.now() - self.patience.silent_s
-        if silent and not await orchestrations.alive(response.id):
-            message = "The turn was lost and could not be recovered."
+        is_silent = transcript.last_at < self.clock.now() - self.delays.silent_s
+        if is_silent and not await orchestrations.alive(response.id):
             await self.turns.finish(
-                response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=message
+                response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=TURN_LOST
             )
 
-    async def close(self, owner: Owner, held: Reservation, orchestrations: Orchestrations) -> None:
-        """Release what is held for a response that never came to be; settle one that has ended, or was deleted."""
+    async def close_reservation(self, owner: Owner, reservation: Reservation, orchestrations: Orchestrations) -> None:
+        """Settle the reservation of a response that has ended or was deleted.
+
+        Release the reservation where no response was ever created.
+        """
+        response_id = reservation.response
         try:
-            over = (await self.turns.read(owner, held.response)).status.terminal
+            has_ended = (await self.turns.read(owner, response_id)).status.terminal
         except NotFound:
-            over = True
-            if not await self.ledger.attempts(owner, held.response):
-                await self.ledger.release(owner.tenant, held.response)
+            has_ended = True
+            if not await self.ledger.attempts(owner, response_id):
+                await self.ledger.release(owner.tenant, response_id)
                 return
-        if over and not await orchestrations.alive(held.response):
-            await self.ledger.settle(owner, held.response)
+        if has_ended and not await orchestrations.alive(response_id):
+            await self.ledger.settle(owner, response_id)
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
         try:
-            over = (await self.turns.read(owner, attempt.response)).status.terminal
+            has_ended = (await self.turns.read(owner, attempt.response)).status.terminal
         except NotFound:
-            over = True
-        if over and not await orchestrations.alive(attempt.response):
+            has_ended = True
+        if has_ended and not await orchestrations.alive(attempt.response):
             await self.ledger.close_lost(owner, (attempt,))
 
 
-async def log_failure(work: Awaitable[None], what: str) -> None:
-    """What can't be swept now must not keep the rest waiting; the next sweep comes in a minute."""
+class GpuSessionCloser:
+    """Closes GPU sessions that are over and charges their members.
+
+    It runs with the sweep, and may run twice, or twice at the same time.
+    """
+
+    def __init__(self, billing: GpuSessionBilling) -> None:
+        self.billing = billing
+
+    async def close_sessions(self) -> None:
+        await tolerate_failure(self.close_over(), "close sessions")
+        await tolerate_failure(self.post_closed(), "post the costs of sessions")
+        await tolerate_failure(self.review_open(), "review sessions")
+
+    async def close_over(self) -> None:
+        for found in await self.billing.finished_sessions():
+            await tolerate_failure(self.billing.close(found), f"close the session of {found.key.parts[0]}")
+
+    async def post_closed(self) -> None:
+        for found in await self.billing.unposted_sessions():
+            await tolerate_failure(self.billing.post(found), f"post {found.document.id} of {found.key.parts[0]}")
+
+    async def review_open(self) -> None:
+        for found in await self.billing.sessions_to_review():
+            await tolerate_failure(self.billing.review(found), f"review the session of {found.key.parts[0]}")
+
+
+async def tolerate_failure(work: Awaitable[None], action: str) -> None:
+    """Log a failure, so that it does not keep the rest of the sweep from running. The next sweep tries again."""
     try:
         await work
     except GanglionError as error:
-        log.warning("sweep: could not %s: %s", what, error)
+        log.warning("sweep: could not %s: %s", action, error)
     except Exception as error:  # noqa: BLE001 - the one broad except of the sweeper
-        log.error("sweep: could not %s: %s", what, type(error).__name__)  # noqa: TRY400 - the message may hold content
+        log.error("sweep: could not %s: %s", action, type(error).__name__)  # noqa: TRY400 - the message may hold content

@@ -38,15 +38,15 @@ class RouteDecider:
     def __init__(
         self,
         *,
-        beliefs: BackendStates,
-        rent: RentalSpend,
+        backend_states: BackendStates,
+        rental_spend: RentalSpend,
         fleet: Fleet,
         prices: Mapping[str, Price],
         clock: Clock,
         default_output_tokens: int,
     ) -> None:
-        self.beliefs = beliefs
-        self.rent = rent
+        self.backend_states = backend_states
+        self.rental_spend = rental_spend
         self.fleet = fleet
         self.prices = prices
         self.clock = clock
@@ -57,16 +57,16 @@ class RouteDecider:
         return any(backend.cold_start.scales_to_zero for backend in self.fleet.backends.values())
 
     async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> DecidedRoute:
-        beliefs, spent = await asyncio.gather(self.beliefs.read(self.fleet.backends), self.rental_spend())
+        beliefs, spent = await asyncio.gather(self.backend_states.read(self.fleet.backends), self.recent_rental_spend())
         now = self.clock.now()
         demand = self.demand(response, size, excluded, now)
         decision = route(demand, self.fleet, self.prices, beliefs, now, spent=spent)
         return DecidedRoute(route=decision, backend_states=beliefs, at=now)
 
-    async def rental_spend(self) -> Mapping[str, Decimal]:
+    async def recent_rental_spend(self) -> Mapping[str, Decimal]:
         """Return for each backend that scales to zero the rent of the last window, in dollars."""
         scaling = [each for each in self.fleet.backends.values() if each.cold_start.scales_to_zero]
-        amounts = await asyncio.gather(*(self.rent.total(each, window_s=window_s(each)) for each in scaling))
+        amounts = await asyncio.gather(*(self.rental_spend.total(each, window_s=window_s(each)) for each in scaling))
         return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
@@ -80,7 +80,7 @@ class RouteDecider:
         for backend in (self.fleet.backends[name] for name in sorted(names)):
             if backend.cold_start.scales_to_zero:
                 with suppress(Retryable):
-                    await self.rent.add(backend, route.rental_spend, window_s=window_s(backend))
+                    await self.rental_spend.add(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         asked = response.sampling.max_output_tokens

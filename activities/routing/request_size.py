@@ -22,7 +22,7 @@ def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
     }
 
 
-def at_most(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire:
+def with_added_tokens(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire:
     """Return the most that a size may turn out to be, where so many tokens may be added to it."""
     return {
         "expected": size["expected"] + more_tokens,

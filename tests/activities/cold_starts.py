@@ -97,7 +97,7 @@ class Plant:
         for at in kills:
             tasks = [asyncio.create_task(self.respond(response)) for response in responses]
             await asyncio.wait(tasks, timeout=max(0.0, at - loop.time()))
-            await killed([*tasks, *self.world.waking.holding])
+            await killed([*tasks, *self.world.warmer.background_tasks])
             await asyncio.sleep(RESTART_S)
             self.world = self.new_process()
         await asyncio.gather(*(self.respond(response) for response in responses))

@@ -113,7 +113,7 @@ async def google_side(
         prices = {PRICE.name: PRICE, GPU_PRICE.name: GPU_PRICE}
         world = World(store=MemoryStore(clock), clock=clock, backends=backends, prices=prices, hold_s=HOLD_S)
         yield Scene(world=world, cloud=cloud, gate=gate, service=service)
-        for task in [*world.waking.holding]:
+        for task in [*world.warmer.background_tasks]:
             task.cancel()
 
 

@@ -172,7 +172,7 @@ class Story:
 
     async def sweep(self) -> None:
         world = self.worker()
-        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, patience=PATIENCE)
+        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=PATIENCE)
         await sweep.sweep(self)
 
     async def cancel(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from activities.deliver_webhook import ABREAST, BUSY_S, LONGEST_BUSY_S, DeliverWebhook
+from activities.deliver_webhook import BUSY_S, LONGEST_BUSY_S, MAX_CONCURRENT_TRIES, DeliverWebhook
 from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.start_deliveries import StartDeliveries
 from clients.orchestrations import delivery_wire, turn_wire
@@ -81,15 +81,13 @@ class Post:
     def notify(self, store: DocumentStore | None = None) -> Callable[[Any], Awaitable[wire.WebhookTriedWire]]:
         announcements = WebhookOutbox(store or self.store, self.clock)
         sender: Any = self.sender
-        return DeliverWebhook(
-            announcements=announcements, endpoints=self.endpoints, sender=sender, clock=self.clock
-        ).notify
+        return DeliverWebhook(outbox=announcements, endpoints=self.endpoints, sender=sender, clock=self.clock).deliver
 
     async def open(self) -> Sequence[WebhookDelivery]:
         return await WebhookOutbox(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
 
     async def sweep(self) -> None:
-        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, patience=SweepDelays())
+        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, delays=SweepDelays())
         await sweep.sweep(self.host)
 
     async def tell(self, announcement: WebhookDelivery) -> wire.WebhookDeliveredWire:
@@ -184,7 +182,7 @@ async def test_a_try_that_comes_twice_is_not_made_twice() -> None:
 async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_timers() -> None:
     post = Post()
     gate = post.sender.gate = asyncio.Event()
-    for _ in range(ABREAST + 2):
+    for _ in range(MAX_CONCURRENT_TRIES + 2):
         await post.ended()
     notify, waiting = post.notify(), [delivery_wire(each) for each in await post.open()]
     tries = [asyncio.ensure_future(notify(given)) for given in waiting]
@@ -192,8 +190,8 @@ async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_tim
     assert [each["outcome"] for each in busy] == ["busy", "busy"]
     assert all(BUSY_S / 2 <= each["delay_s"] <= BUSY_S * 1.5 for each in busy)
     gate.set()
-    assert sorted([(await each)["outcome"] for each in tries]) == ["busy"] * 2 + ["taken"] * ABREAST
-    assert len(post.sender.sent) == ABREAST
+    assert sorted([(await each)["outcome"] for each in tries]) == ["busy"] * 2 + ["taken"] * MAX_CONCURRENT_TRIES
+    assert len(post.sender.sent) == MAX_CONCURRENT_TRIES
     assert [(await notify(given))["outcome"] for given in waiting].count("taken") == 2
     assert await post.open() == ()
 
@@ -201,19 +199,19 @@ async def test_an_endpoint_that_dawdles_keeps_few_steps_and_the_rest_wait_on_tim
 async def test_who_waits_for_room_waits_ever_longer() -> None:
     post = Post()
     notify = DeliverWebhook(
-        announcements=WebhookOutbox(post.store, post.clock),
+        outbox=WebhookOutbox(post.store, post.clock),
         endpoints=post.endpoints,
         sender=cast("Any", post.sender),
         clock=post.clock,
     )
-    assert 50 <= notify.busy_s(100.0) <= 150
-    assert notify.busy_s(10**6) <= LONGEST_BUSY_S * 1.5
+    assert 50 <= notify.busy_delay_s(100.0) <= 150
+    assert notify.busy_delay_s(10**6) <= LONGEST_BUSY_S * 1.5
 
 
 async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_endpoint() -> None:
     post = Post(endpoints=(MAIN, SECOND))
     response = await post.world.admit("hello")
-    step = StartDeliveries(post.world.turns, lambda _client: post.host).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: post.host).after(post.world.steps[wire.FINISH])
     await post.world.run(response)
     assert await step(failed(response), None) == {"status": "completed"}
     assert post.host.announced == [f"{response.id} main", f"{response.id} second"]
@@ -228,7 +226,7 @@ class SilentHost(FakeOrchestrations):
 async def test_a_host_that_does_not_answer_spoils_no_end_and_the_sweep_makes_up_for_it() -> None:
     post = Post()
     response = await post.world.admit("hello")
-    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).after(post.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     await post.sweep()
     assert post.host.announced == []
@@ -240,7 +238,7 @@ async def test_a_host_that_does_not_answer_spoils_no_end_and_the_sweep_makes_up_
 async def test_where_nobody_is_registered_an_end_costs_nothing_more() -> None:
     post = Post(endpoints=())
     response = await post.world.admit("hello")
-    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).behind(post.world.steps[wire.FINISH])
+    step = StartDeliveries(post.world.turns, lambda _client: SilentHost()).after(post.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     assert await post.open() == ()
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from activities.maintenance.close_sessions import SessionCloser
+from activities.maintenance.sweep import GpuSessionCloser
 from clients.storage.port import DocumentStore
 from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN
@@ -89,7 +89,7 @@ class History:
         for at in deaths:
             tasks = self.tasks()
             await asyncio.wait(tasks, timeout=max(0.0, at - asyncio.get_running_loop().time()))
-            await killed([*tasks, *self.plant.world.waking.holding])
+            await killed([*tasks, *self.plant.world.warmer.background_tasks])
             await asyncio.sleep(1.0)
             self.plant.world = self.plant.new_process()
         await asyncio.gather(*self.tasks())
@@ -109,14 +109,14 @@ class History:
                 await self.closing(flaky).close_sessions()
             except CrashError:
                 continue
-            sure = self.closing(self.plant.store).bills
-            if not (await sure.finished_sessions() or await sure.unposted_sessions()):
+            billing = self.closing(self.plant.store).billing
+            if not (await billing.finished_sessions() or await billing.unposted_sessions()):
                 return
         raise AssertionError("the sweeps came to no end")
 
-    def closing(self, store: DocumentStore) -> SessionCloser:
+    def closing(self, store: DocumentStore) -> GpuSessionCloser:
         world = self.plant.world
-        return SessionCloser(
+        return GpuSessionCloser(
             GpuSessionBilling(
                 store=store,
                 ledger=Ledger(store, world.clock),

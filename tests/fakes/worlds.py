@@ -80,7 +80,7 @@ class World[C: Clock = FakeClock]:
     turns: TurnStore = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
-    waking: BackendWarmer = field(init=False)
+    warmer: BackendWarmer = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,34 +95,36 @@ class World[C: Clock = FakeClock]:
         sessions = GpuSessions(store=self.store, ledger=self.ledger, prices=self.prices, clock=self.clock)
         answering = AttemptRunner(
             turns=self.turns,
-            beliefs=beliefs,
+            backend_states=beliefs,
             clients=clients,
             clock=self.clock,
             pace=self.pace,
         )
         infer = Infer(
             turns=self.turns,
-            charging=AttemptBilling(self.ledger, sessions),
+            billing=AttemptBilling(self.ledger, sessions),
             answering=answering,
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
         )
         deciding = RouteDecider(
-            beliefs=beliefs,
-            rent=RentalSpend(self.store, self.clock),
+            backend_states=beliefs,
+            rental_spend=RentalSpend(self.store, self.clock),
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
             default_output_tokens=512,
         )
-        waking = self.waking = BackendWarmer(beliefs=beliefs, sessions=sessions, clients=clients, clock=self.clock)
-        route = RouteTurn(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=self.hold_s)
+        waking = self.warmer = BackendWarmer(
+            backend_states=beliefs, sessions=sessions, clients=clients, clock=self.clock
+        )
+        route = RouteTurn(turns=self.turns, backend_states=beliefs, decider=deciding, warmer=waking, hold_s=self.hold_s)
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
             wire.TRY_RECALL: Recall(self.turns).recall,
-            wire.ANTICIPATE: Anticipate(turns=self.turns, deciding=deciding, waking=waking).anticipate,
+            wire.ANTICIPATE: Anticipate(turns=self.turns, decider=deciding, warmer=waking).anticipate,
             wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain import wire
-from orchestrators.attempts import AttemptHistory, after, after_pause
+from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 
 
 def routed(backend: str = "small", **more: Any) -> Any:
@@ -18,19 +18,19 @@ def inferred(result: str, posture: str = "") -> Any:
 def test_failures_are_counted_by_backend_and_posture() -> None:
     tried = AttemptHistory()
     for backend, posture in (("small", "cold"), ("small", "cold"), ("large", "cold"), ("small", "broken")):
-        tried = after(tried, backend, inferred("wait", posture))
+        tried = after_attempt(tried, backend, inferred("wait", posture))
     assert tried.for_infer(routed("small"))["failures"] == {"cold": 2, "broken": 1}
     assert tried.for_infer(routed("large"))["failures"] == {"cold": 1}
     assert tried.for_infer(routed("other"))["failures"] == {}
 
 
 def test_a_handover_is_no_failure() -> None:
-    assert after(AttemptHistory(), "small", inferred("handover")).failures == {}
+    assert after_attempt(AttemptHistory(), "small", inferred("handover")).failures == {}
 
 
 def test_a_result_of_an_earlier_release_tells_no_posture() -> None:
     before: wire.InferredWire = {"result": "wait", "code": "", "message": "", "delay_s": 1.0}
-    tried = after(AttemptHistory(), "small", before)
+    tried = after_attempt(AttemptHistory(), "small", before)
     assert (tried.failures, tried.retries) == ({}, 1)
 
 

@@ -15,7 +15,7 @@ def told(units: float, seconds: float) -> dict[str, Any]:
 
 
 def run(tab: StepCosts, steps: Steps, *results: Any) -> Any:
-    counted = tab.counted(steps)
+    counted = tab.track(steps)
     next(counted)
     for result in results:
         try:

@@ -36,7 +36,7 @@ async def showing(world: World, response: Response, *, continues: bool) -> Answe
 async def broken_off(world: World) -> Response:
     """Return a response of which two words were shown."""
     response = await world.admit("count")
-    await (await showing(world, response, continues=True)).show(words("one", " two"))
+    await (await showing(world, response, continues=True)).write(words("one", " two"))
     return response
 
 
@@ -48,7 +48,7 @@ async def test_words_that_come_together_are_one_slot(world: World) -> None:
     response = await world.admit("count")
     show = await showing(world, response, continues=True)
     assert show.partial == ""
-    await show.show([*words("one", " two"), AnswerEnd(reason="stop", usage=None)])
+    await show.write([*words("one", " two"), AnswerEnd(reason="stop", usage=None)])
     (slot,) = (await world.turns.slots(OWNER, response.id))[2:]
     assert (slot.pieces, slot.events[-1].text) == (2, "one two")
 
@@ -58,7 +58,7 @@ async def test_an_answer_goes_on_in_the_item_that_is_open(world: World, *, conti
     response = await broken_off(world)
     show = await showing(world, response, continues=continues)
     assert show.partial == ("one two" if continues else "")
-    await show.show(words(" three") if continues else words("one", " two", " three"))
+    await show.write(words(" three") if continues else words("one", " two", " three"))
     assert await shown(world, response) == [("one two three", ItemStatus.IN_PROGRESS)]
 
 
@@ -66,17 +66,17 @@ async def test_what_repeats_writes_nothing_and_looks_for_a_successor(world: Worl
     response = await broken_off(world)
     show = await showing(world, response, continues=False)
     before = await world.turns.slots(OWNER, response.id)
-    await show.show(words("one"))
+    await show.write(words("one"))
     assert await world.turns.slots(OWNER, response.id) == before
     await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(Superseded):
-        await show.show(words(" two"))
+        await show.write(words(" two"))
 
 
 async def test_an_answer_that_differs_stands_in_an_item_of_its_own(world: World) -> None:
     response = await broken_off(world)
     show = await showing(world, response, continues=False)
-    await show.show(words("one", " 2"))
+    await show.write(words("one", " 2"))
     assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE), ("one 2", ItemStatus.IN_PROGRESS)]
     ids = [item.id for item in (await world.log(response)).items]
     assert len({*ids}) == 2
@@ -97,18 +97,18 @@ async def test_usage_holds_what_earlier_attempts_had_shown_where_the_answer_goes
 ) -> None:
     response = await broken_off(world)
     show = await showing(world, response, continues=continues)
-    await show.show(words("one"))
+    await show.write(words("one"))
     assert show.usage(counted).output_tokens == output_tokens
 
 
 async def test_what_was_given_up_is_not_counted_as_said(world: World) -> None:
     response = await broken_off(world)
     other = await showing(world, response, continues=False)
-    await other.show(words("one"))
-    await other.show(words(" 2", " 3"))
+    await other.write(words("one"))
+    await other.write(words(" 2", " 3"))
     assert (await world.log(response)).pieces == 3
     going_on = await showing(world, response, continues=True)
     assert going_on.partial == "one 2 3"
-    await going_on.show(words(" 4"))
+    await going_on.write(words(" 4"))
     assert going_on.usage(None).output_tokens == 4
     assert (await world.log(response)).pieces == 4

@@ -53,7 +53,7 @@ class Desk:
             output_tokens=10,
             retries=0,
             has_alternative=False,
-            cold=True,
+            is_cold=True,
         )
 
     async def open(self, task: AttemptTask) -> OpenedAttempt:
@@ -61,7 +61,7 @@ class Desk:
 
     async def refuse(self, task: AttemptTask, opened: OpenedAttempt) -> None:
         meter = AttemptMeter(self.clock, price=PRICE, record=opened.record)
-        meter.sent = True
+        meter.is_called = True
         outcome = AttemptOutcome(attempt=1, result="elsewhere", posture=FailureClass.BROKEN)
         await self.charging.close(task, opened, meter, outcome)
 

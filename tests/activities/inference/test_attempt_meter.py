@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from activities.inference.attempt_meter import AttemptMeter, closed_at, closed_from_log, of_attempt
+from activities.inference.attempt_meter import AttemptMeter, close_record, close_record_from_log, slots_of_attempt
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
@@ -51,7 +51,7 @@ def measured(clock: FakeClock) -> AttemptMeter:
 
 def test_the_first_word_is_the_first_that_was_said() -> None:
     meter = measured(FakeClock())
-    assert (meter.first_token_s, meter.said) == (2.0, 3)
+    assert (meter.first_token_s, meter.pieces) == (2.0, 3)
     assert AttemptMeter(FakeClock(), price=PRICE, record=attempt(FakeClock())).first_token_s is None
 
 
@@ -75,13 +75,13 @@ def test_a_run_that_said_nothing_teaches_nothing() -> None:
 def test_tokens_are_charged_as_the_backend_counted_them() -> None:
     meter = measured(FakeClock())
     meter.usage = USAGE
-    closed = meter.closed("done", "")
+    closed = meter.close_record("done", "")
     assert closed.status is AttemptStatus.CLOSED
     assert closed.cost == (Decimal(800) * 1 + Decimal(200) * Decimal("0.5") + Decimal(50) * 2) / 1_000_000
 
 
 def test_what_the_backend_did_not_count_is_what_it_said() -> None:
-    closed = measured(FakeClock()).closed("wait", "it broke off")
+    closed = measured(FakeClock()).close_record("wait", "it broke off")
     assert closed.usage == TokenUsage(output_tokens=3)
     assert (closed.result, closed.reason) == ("wait", "it broke off")
 
@@ -91,23 +91,23 @@ def test_a_run_that_is_broken_off_is_charged_for_the_prompt_that_it_read() -> No
     record = replace(attempt(clock), prompt_tokens=700)
     silent, broken = (AttemptMeter(clock, price=PRICE, record=record) for _ in range(2))
     broken.count([WORD, WORD])
-    assert broken.closed("ended", "").usage == TokenUsage(input_tokens=700, output_tokens=2)
-    assert silent.closed("ended", "").usage == TokenUsage()
+    assert broken.close_record("ended", "").usage == TokenUsage(input_tokens=700, output_tokens=2)
+    assert silent.close_record("ended", "").usage == TokenUsage()
 
 
 def test_the_first_word_of_an_earlier_delivery_stands() -> None:
     clock = FakeClock()
     meter = measured(clock)
     meter.record = replace(meter.record, first_token_at=1.5)
-    assert meter.closed("done", "").first_token_at == 1.5
+    assert meter.close_record("done", "").first_token_at == 1.5
 
 
 def test_time_is_charged_from_the_first_start_to_the_end() -> None:
     clock = FakeClock()
     record = attempt(clock)
-    closed = closed_at(record, clock.now() + 7.25, price=GPU, result="done", reason="")
+    closed = close_record(record, clock.now() + 7.25, price=GPU, result="done", reason="")
     assert closed.cost == Decimal("0.0073")
-    assert closed_at(record, clock.now() - 5, price=GPU, result="done", reason="").cost == 0
+    assert close_record(record, clock.now() - 5, price=GPU, result="done", reason="").cost == 0
 
 
 def slot(number: int, *, writer: str, pieces: int, at: float, outcome: AttemptOutcome | None = None) -> Slot:
@@ -125,12 +125,12 @@ def test_runs_that_died_are_charged_for_what_they_showed_and_for_the_input_that_
     ]
     meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=earlier)
     meter.usage = USAGE
-    closed = meter.closed("done", "")
+    closed = meter.close_record("done", "")
     assert closed.usage == TokenUsage(input_tokens=3000, cached_tokens=600, output_tokens=58)
     assert closed.cost == Decimal("0.002816")
     ending = AttemptOutcome(attempt=1, result="done", usage=TokenUsage(output_tokens=99), counted=USAGE)
     of_the_log = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
-    assert closed_from_log(attempt(clock), of_the_log, price=PRICE).usage == closed.usage
+    assert close_record_from_log(attempt(clock), of_the_log, price=PRICE).usage == closed.usage
 
 
 def test_the_input_of_runs_that_died_is_charged_though_the_last_one_took_none() -> None:
@@ -139,16 +139,16 @@ def test_the_input_of_runs_that_died_is_charged_though_the_last_one_took_none() 
     earlier = [slot(1, writer="first", pieces=3, at=now)]
     meter = AttemptMeter(clock, price=PRICE, record=record, earlier=earlier)
     expected = TokenUsage(input_tokens=40, output_tokens=3)
-    assert meter.closed("failed", "").usage == expected
+    assert meter.close_record("failed", "").usage == expected
     ending = slot(2, writer="second", pieces=0, at=now, outcome=AttemptOutcome(attempt=1, result="failed"))
-    assert closed_from_log(record, [*earlier, ending], price=PRICE).usage == expected
+    assert close_record_from_log(record, [*earlier, ending], price=PRICE).usage == expected
 
 
 def test_a_run_that_nobody_saw_end_is_charged_once_though_another_ended_its_turn() -> None:
     clock = FakeClock()
     now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
     slots = [slot(1, writer="first", pieces=3, at=now), slot(2, writer="api", pieces=0, at=now)]
-    assert closed_from_log(record, slots, price=PRICE).usage == TokenUsage(input_tokens=40, output_tokens=3)
+    assert close_record_from_log(record, slots, price=PRICE).usage == TokenUsage(input_tokens=40, output_tokens=3)
 
 
 def test_an_attempts_slots_follow_the_outcome_of_the_one_before_even_at_the_same_time() -> None:
@@ -160,5 +160,5 @@ def test_an_attempts_slots_follow_the_outcome_of_the_one_before_even_at_the_same
         slot(2, writer="infer", pieces=0, at=now, outcome=AttemptOutcome(attempt=1, result="handover")),
         slot(3, writer="later", pieces=2, at=now),
     ]
-    assert of_attempt(replace(attempt(clock), number=2), slots) == slots[3:]
-    assert of_attempt(attempt(clock), slots) == slots[1:]
+    assert slots_of_attempt(replace(attempt(clock), number=2), slots) == slots[3:]
+    assert slots_of_attempt(attempt(clock), slots) == slots[1:]

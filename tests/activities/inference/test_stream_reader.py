@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from activities.inference.stream_reader import CONNECT_TRIES, StreamReader
+from activities.inference.stream_reader import MAX_CONNECT_ATTEMPTS, StreamReader
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.turns.response import Sampling
@@ -55,7 +55,7 @@ async def test_pieces_come_in_their_order_and_each_once() -> None:
 
 async def test_what_has_arrived_is_taken_together() -> None:
     async with intake(FakeBackend(says("one two three"))) as taking:
-        await taking.ended(within_s=LONG_S)
+        await taking.wait_for_end(within_s=LONG_S)
         assert await taking.take(within_s=LONG_S) == says("one two three")
 
 
@@ -72,7 +72,7 @@ async def test_a_pause_gives_nothing_within_its_time() -> None:
 
 async def test_a_failure_comes_after_what_was_said_before_it() -> None:
     async with intake(FakeBackend(breaks("one two"))) as taking:
-        await taking.ended(within_s=LONG_S)
+        await taking.wait_for_end(within_s=LONG_S)
         assert await taking.take(within_s=LONG_S) == says("one two")[:2]
         with pytest.raises(BackendError):
             await taking.take(within_s=LONG_S)
@@ -103,14 +103,14 @@ async def test_a_failure_that_nobody_took_is_not_cried_out_by_the_loop(
 
 
 async def test_a_connection_that_did_not_come_about_is_tried_again_a_few_times() -> None:
-    late = Unreachable(CONNECT_TRIES - 1, FailureKind.REFUSED)
+    late = Unreachable(MAX_CONNECT_ATTEMPTS - 1, FailureKind.REFUSED)
     async with intake(late) as taking:
         assert await everything(taking) == says("one")
-    gone = Unreachable(CONNECT_TRIES, FailureKind.REFUSED)
+    gone = Unreachable(MAX_CONNECT_ATTEMPTS, FailureKind.REFUSED)
     async with intake(gone) as taking:
         with pytest.raises(BackendError):
             await taking.take(within_s=LONG_S)
-    assert (len(late.calls), len(gone.calls)) == (CONNECT_TRIES, CONNECT_TRIES)
+    assert (len(late.calls), len(gone.calls)) == (MAX_CONNECT_ATTEMPTS, MAX_CONNECT_ATTEMPTS)
 
 
 async def test_what_was_sent_once_is_not_sent_again() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.infer import MOST_DELIVERIES
+from activities.infer import MAX_DELIVERIES
 from activities.inference.attempt_runner import StreamPace
 from domain.content.items import ItemStatus
 from domain.fleet.catalog import ContinuationMode
@@ -175,16 +175,16 @@ async def test_a_delivery_so_late_that_a_later_attempt_has_ended_asks_nobody() -
 async def test_an_attempt_that_kills_its_worker_again_and_again_is_given_up() -> None:
     world, fake = scene([ANSWER[0], asyncio.Event()])
     response = await begun(world)
-    for _ in range(MOST_DELIVERIES):
+    for _ in range(MAX_DELIVERIES):
         run = infer(world, response)
         await asyncio.sleep(1)
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
     given_up = await infer(world, response)
     assert (given_up["result"], given_up["code"]) == ("failed", "server_error")
-    assert len(fake.calls) == MOST_DELIVERIES
+    assert len(fake.calls) == MAX_DELIVERIES
     (record,) = await world.ledger.attempts(OWNER, response.id)
-    assert (record.status, record.deliveries) == (AttemptStatus.CLOSED, MOST_DELIVERIES + 1)
+    assert (record.status, record.deliveries) == (AttemptStatus.CLOSED, MAX_DELIVERIES + 1)
 
 
 @instantly

@@ -59,7 +59,7 @@ def world_of(store: MemoryStore | None = None) -> World:
 
 
 def sweep_of(world: World) -> Sweep:
-    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, patience=SweepDelays())
+    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, delays=SweepDelays())
 
 
 async def swept(world: World, host: Host, times: int = 2) -> None:

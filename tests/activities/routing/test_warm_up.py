@@ -71,7 +71,9 @@ class House:
         self.store = MemoryStore(self.clock)
         self.beliefs = BackendStates(self.store, self.clock)
         sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), prices={}, clock=self.clock)
-        self.waking = BackendWarmer(beliefs=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock)
+        self.waking = BackendWarmer(
+            backend_states=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock
+        )
 
     async def believed(self) -> BackendState:
         return (await self.beliefs.read({"gpu": self.gpu}))["gpu"]
@@ -127,7 +129,7 @@ def test_a_step_that_runs_twice_wakes_again_for_its_first_run_may_have_died_befo
         house = House(door)
         first = asyncio.ensure_future(house.wake("one"))
         await asyncio.sleep(0.5)
-        await killed([*house.waking.holding])
+        await killed([*house.waking.background_tasks])
         assert await first
         assert await house.wake("one")
         assert door.knocks == 2
@@ -148,7 +150,7 @@ def test_where_a_dropped_request_starts_nothing_it_is_held_on_and_the_step_ends(
         assert door.open == 1
         belief = await house.believed()
         assert belief.is_starting(house.clock.now())
-        await killed([*house.waking.holding])
+        await killed([*house.waking.background_tasks])
         await asyncio.sleep(SILENCE_S)
         assert not (await house.believed()).is_starting(house.clock.now())
 

@@ -9,7 +9,7 @@ from threading import get_ident
 
 import pytest
 
-from activities.maintenance.close_sessions import SessionCloser
+from activities.maintenance.sweep import GpuSessionCloser
 from clients.storage.port import DocumentStore
 from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import ColdStart, Fleet, Model
@@ -104,7 +104,7 @@ class Process:
 
     async def sweep(self, at: float) -> None:
         self.house.clock.set(START + at)
-        await SessionCloser(self.bills).close_sessions()
+        await GpuSessionCloser(self.bills).close_sessions()
 
     async def left(self) -> int:
         return len(await self.bills.finished_sessions()) + len(await self.bills.unposted_sessions())
