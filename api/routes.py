@@ -11,7 +11,6 @@ from api.endpoints.fallback import Fallback
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
-from api.endpoints.response_items import ResponseItems
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -46,7 +45,6 @@ class HttpFunctions:
 
     clock: Clock
     responses: Responses
-    response_items: ResponseItems
     route_reports: RouteReports
     input_tokens: InputTokens
     compaction: Compaction
@@ -74,7 +72,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("responses_create", "POST", "v1/responses", to.responses.create, starts=True),
         Row("responses_cancel", "POST", f"{RESPONSE}/cancel", to.responses.cancel, starts=True),
         Row("responses_delete", "DELETE", RESPONSE, to.responses.delete, starts=True),
-        Row("responses_items", "GET", f"{RESPONSE}/input_items", to.response_items.list),
+        Row("responses_items", "GET", f"{RESPONSE}/input_items", to.responses.list_items),
         Row("responses_retrieve", "GET", RESPONSE, to.responses.retrieve),
         Row("responses_route", "GET", f"{RESPONSE}/route", to.route_reports.route),
         Row("responses_compact", "POST", "v1/responses/compact", to.compaction.compact, starts=True),

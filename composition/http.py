@@ -7,7 +7,6 @@ from api.endpoints.erasure import OwnerFunctions
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
-from api.endpoints.response_items import ResponseItems
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -27,11 +26,10 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
     gateway = compose_gateway(configuration, ports, state)
     return HttpFunctions(
         clock=ports.clock,
-        responses=Responses(desk=gateway, turns=turns, retention=state.retention),
-        response_items=ResponseItems(authenticator=authenticator, turns=turns),
+        responses=Responses(gateway=gateway, turns=turns, retention=state.retention),
         route_reports=RouteReports(authenticator=authenticator, turns=turns, ledger=state.ledger),
-        input_tokens=InputTokens(desk=gateway),
-        compaction=Compaction(desk=gateway),
+        input_tokens=InputTokens(gateway=gateway),
+        compaction=Compaction(gateway=gateway),
         conversations=ConversationFunctions(
             authenticator=authenticator,
             admission=gateway.admission,
@@ -40,7 +38,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
             open_orchestrations=ports.open_orchestrations,
             body_limit=settings.body_limit,
         ),
-        chat_completions=ChatCompletions(desk=gateway, chats=state.stored_completions),
+        chat_completions=ChatCompletions(gateway=gateway, chats=state.stored_completions),
         stored_completions=StoredCompletionFunctions(
             authenticator=authenticator,
             chats=state.stored_completions,
@@ -80,8 +78,10 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
             clock=clock,
             deadline_s=settings.deadline_s,
         ),
-        log_stream=LogStream(turns, clock, stream_s=settings.stream_s, look_s=settings.flush_s / 2, accounting=costs),
-        accounting=costs,
+        log_stream=LogStream(
+            turns, clock, stream_s=settings.stream_s, poll_s=settings.flush_s / 2, request_costs=costs
+        ),
+        request_costs=costs,
         open_orchestrations=ports.open_orchestrations,
         body_limit=settings.body_limit,
         sync_wait_s=settings.sync_wait_s,
