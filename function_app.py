@@ -16,7 +16,7 @@ from activities.finish import Finish
 from activities.guard import as_activity
 from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
-from activities.inference.attempt_runner import AttemptRunner, StreamPace
+from activities.inference.attempt_run import StreamPace
 from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays
 from activities.recall import Recall
 from activities.retrieve import Retrieve
@@ -145,43 +145,38 @@ def open_store(settings: Settings, clock: Clock) -> DocumentStore:
 
 def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     """Return every activity under its name."""
-    settings, beliefs = ports.settings, BackendStates(ports.store, ports.clock)
+    settings, backend_states = ports.settings, BackendStates(ports.store, ports.clock)
     clients = backend_clients(ports.fleet, settings, ports.clock)
     sessions = GpuSessions(store=ports.store, ledger=ports.ledger, prices=ports.prices, clock=ports.clock)
-    answering = AttemptRunner(
-        turns=ports.turns,
-        backend_states=beliefs,
-        clients=clients,
-        clock=ports.clock,
-        pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
-    )
     infer = Infer(
         turns=ports.turns,
         billing=AttemptBilling(ports.ledger, sessions),
-        answering=answering,
+        backend_states=backend_states,
+        clients=clients,
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
+        pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
     reading = build_reader(ports.sources, ports.clock, loopback=settings.sources_loopback, identity=settings.identity)
     recall = Recall(ports.turns, Retrieve(ports.turns, reading))
-    deciding = RouteDecider(
-        backend_states=beliefs,
+    decider = RouteDecider(
+        backend_states=backend_states,
         rental_spend=RentalSpend(ports.store, ports.clock),
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
     )
-    waking = BackendWarmer(backend_states=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
+    warmer = BackendWarmer(backend_states=backend_states, sessions=sessions, clients=clients, clock=ports.clock)
     route = RouteTurn(
-        turns=ports.turns, backend_states=beliefs, decider=deciding, warmer=waking, hold_s=settings.hold_s
+        turns=ports.turns, backend_states=backend_states, decider=decider, warmer=warmer, hold_s=settings.hold_s
     )
     return {
         wire.BEGIN: Begin(ports.turns).begin,
         wire.RECALL: recall.recall,
         wire.TRY_RECALL: recall.recall,
-        wire.ANTICIPATE: Anticipate(turns=ports.turns, decider=deciding, warmer=waking).anticipate,
+        wire.ANTICIPATE: Anticipate(turns=ports.turns, decider=decider, warmer=warmer).anticipate,
         wire.ROUTE: route.route,
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,

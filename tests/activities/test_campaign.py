@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from activities.inference.attempt_runner import StreamPace
+from activities.inference.attempt_run import StreamPace
 from activities.maintenance.sweep import Sweep, SweepDelays
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire

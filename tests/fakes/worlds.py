@@ -10,7 +10,7 @@ from activities.begin import Begin
 from activities.finish import Finish
 from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
-from activities.inference.attempt_runner import AttemptRunner, StreamPace
+from activities.inference.attempt_run import StreamPace
 from activities.recall import Recall
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
@@ -90,41 +90,38 @@ class World[C: Clock = FakeClock]:
         self.ledger = Ledger(self.store, self.clock)
         self.steps = self.steps_of(BackendStates(self.store, self.clock))
 
-    def steps_of(self, beliefs: BackendStates) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+    def steps_of(self, backend_states: BackendStates) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         clients = {name: client for name, (_, client) in self.backends.items()}
         sessions = GpuSessions(store=self.store, ledger=self.ledger, prices=self.prices, clock=self.clock)
-        answering = AttemptRunner(
-            turns=self.turns,
-            backend_states=beliefs,
-            clients=clients,
-            clock=self.clock,
-            pace=self.pace,
-        )
         infer = Infer(
             turns=self.turns,
             billing=AttemptBilling(self.ledger, sessions),
-            answering=answering,
+            backend_states=backend_states,
+            clients=clients,
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
+            pace=self.pace,
         )
-        deciding = RouteDecider(
-            backend_states=beliefs,
+        decider = RouteDecider(
+            backend_states=backend_states,
             rental_spend=RentalSpend(self.store, self.clock),
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
             default_output_tokens=512,
         )
-        waking = self.warmer = BackendWarmer(
-            backend_states=beliefs, sessions=sessions, clients=clients, clock=self.clock
+        warmer = self.warmer = BackendWarmer(
+            backend_states=backend_states, sessions=sessions, clients=clients, clock=self.clock
         )
-        route = RouteTurn(turns=self.turns, backend_states=beliefs, decider=deciding, warmer=waking, hold_s=self.hold_s)
+        route = RouteTurn(
+            turns=self.turns, backend_states=backend_states, decider=decider, warmer=warmer, hold_s=self.hold_s
+        )
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
             wire.TRY_RECALL: Recall(self.turns).recall,
-            wire.ANTICIPATE: Anticipate(turns=self.turns, decider=deciding, warmer=waking).anticipate,
+            wire.ANTICIPATE: Anticipate(turns=self.turns, decider=decider, warmer=warmer).anticipate,
             wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,
