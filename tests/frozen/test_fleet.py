@@ -1,0 +1,161 @@
+"""Does this release read and write the documents of backends as the first release did?"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from clients.storage.port import Container
+from clients.storage.sqlite.store import SqliteStore
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import Fleet
+from domain.fleet.cold_start import FailedWarmUp, WarmUp
+from domain.money.costing import BillLine
+from domain.money.gpu_sessions import GpuSession, SessionSpan
+from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
+from state.fleet.backend_state import STATE_ID, BackendStates, backend_key
+from state.fleet.rental_spend import RentalSpend
+from state.money.gpu_session_billing import GpuSessionBilling
+from state.money.gpu_sessions import GpuSessions, closed_id, span_id
+from state.money.ledger import Ledger
+from tests.fakes.clocks import FakeClock
+from tests.fakes.worlds import backend
+from tests.frozen.documents import as_json, frozen, insert, stored
+from tests.frozen.objects import ATTEMPT, NOW, OWNER, RESPONSE_ID
+
+BACKEND = replace(backend("gpu-l4"), price="l4")
+PRICE = TimePrice(
+    name="l4",
+    origin=PriceSource(source="a test", date="2026-11-01", region="nowhere"),
+    kind=PriceKind.PER_SECOND,
+    components=(PriceComponent(name="gpu", amount=Decimal("0.0002"), count=Decimal(1)),),
+    per_s=1,
+    granularity_ms=100,
+    minimum_s=60.0,
+    idle_s=600.0,
+)
+STATE = BackendState(
+    backend="gpu-l4",
+    cold_p50_s=20.5,
+    cold_p99_s=90.5,
+    prefill_tokens_s=1000.5,
+    decode_tokens_s=50.5,
+    warm_until=NOW + 100,
+    cold_samples=(19.5, 21.5),
+    in_flight={ATTEMPT.id: NOW + 60},
+    errors=4,
+    cooldown_until=NOW + 5,
+    circuit_open_until=NOW + 6,
+    probe_by=RESPONSE_ID,
+    probe_until=NOW + 7,
+    waking=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
+    lost_wakes=2,
+    failed_wake=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
+    service_s=3.5,
+    tickets={RESPONSE_ID: (NOW, NOW + 30)},
+)
+SESSION = GpuSession(
+    id="s-1",
+    backend="gpu-l4",
+    price="l4",
+    started=NOW,
+    cold_s=20.5,
+    ends=NOW + 25,
+    ready_at=NOW + 19,
+    running={ATTEMPT.id: OWNER.tenant},
+    recent=(NOW + 21, NOW + 25),
+    members=3,
+    waker="attempt_wake_000",
+)
+SPAN = SessionSpan(
+    record=ATTEMPT.id,
+    tenant=OWNER.tenant,
+    subject=OWNER.subject,
+    response=RESPONSE_ID,
+    began=NOW + 3,
+    ended=NOW + 20,
+    run=2,
+    wake=True,
+    held={BillLine.GPU: 3, BillLine.COLD: 2, BillLine.TAIL: 1},
+)
+
+
+def billing(store: SqliteStore, clock: FakeClock) -> GpuSessionBilling:
+    return GpuSessionBilling(
+        store=store,
+        ledger=Ledger(store, clock),
+        fleet=Fleet(models={}, backends={BACKEND.name: BACKEND}),
+        prices={PRICE.name: PRICE},
+        clock=clock,
+    )
+
+
+def test_the_state_of_a_backend_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.FLEET, "belief")
+    found = BackendState.from_document(document.body)
+    assert found == STATE
+    assert as_json({"kind": STATE_ID, **found.to_document()}) == document.body
+
+
+@pytest.mark.parametrize("status", ["open", "closing"])
+def test_a_session_of_a_gpu_is_read_and_written_as_it_was(status: str) -> None:
+    document = frozen(Container.FLEET, f"session_{status}")
+    found = GpuSession.from_document(document.body)
+    assert found == SESSION
+    assert as_json(found.to_document(status)) == document.body
+
+
+def test_a_span_of_a_session_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.FLEET, "span")
+    found = SessionSpan.from_document(document.body)
+    assert found == SPAN
+    assert (span_id(SESSION.id, found.record), as_json(found.to_document())) == (document.id, document.body)
+
+
+async def test_the_state_of_a_backend_is_found(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "belief")
+    assert await BackendStates(store, clock).read({BACKEND.name: BACKEND}) == {BACKEND.name: STATE}
+
+
+async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "rent")
+    assert await RentalSpend(store, clock).total(BACKEND, window_s=720.0) == Decimal("0.0125")
+
+
+async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await RentalSpend(store, clock).add(BACKEND, Decimal("0.0125"), window_s=720.0)
+    document = frozen(Container.FLEET, "rent")
+    assert await stored(store, document) == document.body
+
+
+async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "session_open", "span")
+    sessions = GpuSessions(store=store, ledger=Ledger(store, clock), prices={PRICE.name: PRICE}, clock=clock)
+    entry = await sessions.entry_of(BACKEND, ATTEMPT.id)
+    assert (await sessions.current(BACKEND)).session == SESSION
+    assert entry is not None
+    assert (entry.session, entry.run) == (SESSION.id, SPAN.run)
+
+
+async def test_the_sweep_finds_sessions_by_their_status(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "session_open", "session_closing")
+    clock.advance(3600)
+    bills = billing(store, clock)
+    for found in (await bills.finished_sessions(), await bills.sessions_to_review(), await bills.unposted_sessions()):
+        assert [GpuSession.from_document(each.document.body) for each in found] == [SESSION]
+
+
+async def test_a_session_that_is_closed_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "session_closed")
+    assert await billing(store, clock).closed_sessions(BACKEND) == [SESSION]
+
+
+async def test_a_session_is_closed_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "session_closing")
+    clock.advance(500)
+    key = backend_key(BACKEND)
+    found = await store.read(key, closed_id(SESSION.id))
+    assert found is not None
+    await billing(store, clock).mark_closed(key, found, SESSION, PRICE)
+    document = frozen(Container.FLEET, "session_closed")
+    assert await stored(store, document) == document.body

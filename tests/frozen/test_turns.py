@@ -1,0 +1,219 @@
+"""Does this release read and write the documents of turns as the first release did?"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from clients.storage.port import Container
+from clients.storage.sqlite.store import SqliteStore
+from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
+from domain.log.events import (
+    EMPTIED_BY,
+    AttemptOutcome,
+    Ending,
+    EventKind,
+    ItemHeader,
+    LogEvent,
+    ResponseStatus,
+    Slot,
+    TokenUsage,
+)
+from domain.routing.route_record import route_from_document, route_to_document
+from domain.turns.conversations import Conversation
+from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookDelivery
+from state.turns.responses import TurnStore
+from tests.fakes.clocks import FakeClock
+from tests.frozen.documents import as_json, frozen, insert
+from tests.frozen.objects import (
+    CALL_ID,
+    CONVERSATION_ID,
+    MESSAGE_ID,
+    NOW,
+    OUTPUT_ID,
+    OWNER,
+    REASONING_ID,
+    RESPONSE,
+    RESPONSE_ID,
+    ROUTE,
+    USAGE,
+    WAIT,
+)
+
+ITEMS = {
+    "item_message": Item(
+        id=MESSAGE_ID,
+        kind=ItemKind.MESSAGE,
+        role=Role.USER,
+        text="Look: here.",
+        status=ItemStatus.COMPLETED,
+        images=(
+            ImageInput(url="https://example.com/a.png", detail="low", at=6),
+            ImageInput(url="data:image/png;base64,AAAA", detail="high", at=11),
+        ),
+    ),
+    "item_function_call": Item(
+        id=CALL_ID,
+        kind=ItemKind.FUNCTION_CALL,
+        text='{"q":"x"}',
+        status=ItemStatus.INCOMPLETE,
+        name="find",
+        call_id="call_1",
+    ),
+    "item_function_output": Item(
+        id=OUTPUT_ID, kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="found", name="find", call_id="call_1"
+    ),
+    "item_reasoning": Item(id=REASONING_ID, kind=ItemKind.REASONING, text="Thinking.", status=ItemStatus.IN_PROGRESS),
+}
+ENDING = Ending(
+    status=ResponseStatus.FAILED,
+    at=NOW + 30,
+    code="server_error",
+    message="It broke.",
+    usage=USAGE,
+    notes={"ganglion_sources": "orders: 1 row"},
+)
+EVENTS = (
+    LogEvent(kind=EventKind.CREATED),
+    LogEvent(kind=EventKind.QUEUED),
+    LogEvent(kind=EventKind.STARTED),
+    LogEvent(
+        kind=EventKind.ITEM_ADDED,
+        output=1,
+        head=ItemHeader(id=CALL_ID, kind=ItemKind.FUNCTION_CALL, name="find", call_id="call_1"),
+    ),
+    LogEvent(kind=EventKind.PART_ADDED, output=1),
+    LogEvent(kind=EventKind.TEXT, output=1, text="Hel"),
+    LogEvent(kind=EventKind.TEXT_DONE, output=1, text="Hello"),
+    LogEvent(kind=EventKind.PART_DONE, output=1),
+    LogEvent(kind=EventKind.ARGUMENTS, output=2, text='{"q"'),
+    LogEvent(kind=EventKind.ARGUMENTS_DONE, output=2, text='{"q":1}'),
+    LogEvent(kind=EventKind.ITEM_DONE, output=2, status=ItemStatus.INCOMPLETE),
+    LogEvent(kind=EventKind.ENDED, ending=ENDING),
+)
+SLOT = Slot(
+    number=3,
+    writer="execution-1",
+    first=7,
+    at=NOW + 5,
+    events=EVENTS,
+    pieces=9,
+    outcome=AttemptOutcome(
+        attempt=2,
+        result="wait",
+        code="overloaded",
+        message="Busy.",
+        delay_s=1.5,
+        usage=USAGE,
+        posture="overloaded",
+        counted=TokenUsage(input_tokens=1, cached_tokens=2, output_tokens=3, reasoning_tokens=4),
+    ),
+)
+CONVERSATION = Conversation(
+    id=CONVERSATION_ID,
+    owner=OWNER,
+    created_at=NOW,
+    metadata={"topic": "orders"},
+    next_entry=3,
+    running=RESPONSE_ID,
+    lasting=(MESSAGE_ID,),
+)
+DELIVERY = WebhookDelivery(
+    owner=OWNER,
+    response=RESPONSE_ID,
+    status=ResponseStatus.COMPLETED,
+    at=NOW + 30,
+    endpoint="crm",
+    due_at=NOW + 35,
+    tries=2,
+)
+
+
+def without_prose(route: dict[str, Any]) -> dict[str, Any]:
+    """Return a route without the sentences that are made anew whenever it is written."""
+    candidates = [
+        {
+            **each,
+            "reason": "",
+            "last": "",
+            "session": {**each["session"], "reason": ""} if each["session"] else None,
+        }
+        for each in route["candidates"]
+    ]
+    return {**route, "candidates": candidates}
+
+
+def test_a_response_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "response")
+    found = Response.from_document(document.id, document.body)
+    assert found == RESPONSE
+    assert found.owner.roles == OWNER.roles
+    assert as_json(found.to_document()) == document.body
+
+
+@pytest.mark.parametrize("name", ITEMS)
+def test_an_item_is_read_and_written_as_it_was(name: str) -> None:
+    document = frozen(Container.TURNS, name)
+    found = Item.from_document(document.id, document.body)
+    assert found == ITEMS[name]
+    assert as_json(found.to_document()) == document.body
+
+
+def test_every_kind_of_item_and_event_is_frozen() -> None:
+    assert {item.kind for item in ITEMS.values()} == set(ItemKind)
+    assert {event.kind for event in EVENTS} == set(EventKind)
+
+
+def test_a_slot_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot")
+    found = Slot.from_document(document.body)
+    assert found == SLOT
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_that_was_emptied_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_emptied")
+    found = Slot.from_document(document.body)
+    assert found == Slot(number=1, writer=EMPTIED_BY, first=7, at=NOW)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_conversation_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "conversation")
+    found = Conversation.from_document(document.id, document.body)
+    assert found == CONVERSATION
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_webhook_delivery_is_read_as_it_was() -> None:
+    assert WebhookDelivery.from_document(frozen(Container.TURNS, "announcement").body) == DELIVERY
+
+
+def test_a_route_is_read_and_written_as_it_was() -> None:
+    route = frozen(Container.TURNS, "route").body["route"]
+    found = route_from_document(route)
+    assert found == ROUTE
+    written = {**route_to_document(found), "wait": WAIT.to_document()}
+    assert without_prose(as_json(written)) == without_prose(route)
+
+
+async def test_a_turn_is_found_by_its_id_with_its_log_and_its_items(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.TURNS, "response", "slot", *ITEMS)
+    turns = TurnStore(store, clock)
+    assert await turns.read(OWNER, RESPONSE_ID) == RESPONSE
+    assert tuple(await turns.slots(OWNER, RESPONSE_ID)) == (SLOT,)
+    assert await turns.items(OWNER, [item.id for item in ITEMS.values()]) == tuple(ITEMS.values())
+
+
+async def test_the_sweep_finds_a_turn_by_its_status(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.TURNS, "response")
+    turns = TurnStore(store, clock)
+    assert await turns.unfinished(ResponseStatus.COMPLETED, before=NOW + 1) == (RESPONSE,)
+
+
+async def test_a_reader_of_an_emptied_slot_learns_who_wrote_it(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.TURNS, "slot_emptied")
+    slots = await TurnStore(store, clock).slots(OWNER, f"resp_{'a' * 24}{9:024x}")
+    assert [slot.writer for slot in slots] == [EMPTIED_BY]
+    assert replace(slots[0], at=0.0) == Slot(number=1, writer=EMPTIED_BY, first=7, at=0.0)
