@@ -11,7 +11,6 @@ from api.endpoints.fallback import Fallback
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
-from api.endpoints.response_items import ResponseItems
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -96,15 +95,14 @@ def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute
 
 
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    responses = Responses(desk=desk(ports), turns=ports.turns, retention=retention(ports))
+    responses = Responses(gateway=gateway(ports), turns=ports.turns, retention=retention(ports))
     reports = RouteReports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
-    items = ResponseItems(authenticator=ports.authenticator, turns=ports.turns)
     one = "v1/responses/{response_id}"
     return (
         post_starting(ports, "http_responses_create", "v1/responses", responses.create),
         post_starting(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
         delete(ports, "http_responses_delete", one, responses.delete, needs_client=True),
-        get(ports, "http_responses_items", f"{one}/input_items", items.list),
+        get(ports, "http_responses_items", f"{one}/input_items", responses.list_items),
         get(ports, "http_responses_retrieve", one, responses.retrieve),
         get(ports, "http_responses_route", f"{one}/route", reports.route),
     )
@@ -112,7 +110,7 @@ def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 def reading_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return the functions that measure and shorten what a model is to read."""
-    counting, compaction = InputTokens(desk=desk(ports)), Compaction(desk=desk(ports))
+    counting, compaction = InputTokens(gateway=gateway(ports)), Compaction(gateway=gateway(ports))
     return (
         post_starting(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
         post(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
@@ -143,7 +141,7 @@ def conversation_routes(ports: Ports) -> tuple[HttpRoute, ...]:
 
 
 def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    chat = ChatCompletions(desk=desk(ports), chats=StoredCompletions(ports.store, ports.turns))
+    chat = ChatCompletions(gateway=gateway(ports), chats=StoredCompletions(ports.store, ports.turns))
     stored = StoredCompletionFunctions(
         authenticator=ports.authenticator,
         chats=StoredCompletions(ports.store, ports.turns),
@@ -188,24 +186,24 @@ def retention(ports: Ports) -> Retention:
     return Retention(ports.store, ports.turns, ports.clock)
 
 
-def tail_of(ports: Ports, accounting: RequestCosts) -> LogStream:
-    """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
+def log_stream(ports: Ports, request_costs: RequestCosts) -> LogStream:
+    """Return a stream that polls twice as often as a writer writes: more would cost and find nothing."""
     return LogStream(
         ports.turns,
         ports.clock,
         stream_s=ports.settings.stream_s,
-        look_s=ports.settings.flush_s / 2,
-        accounting=accounting,
+        poll_s=ports.settings.flush_s / 2,
+        request_costs=request_costs,
     )
 
 
-def desk(ports: Ports) -> TurnGateway:
-    accounting = RequestCosts(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
+def gateway(ports: Ports) -> TurnGateway:
+    request_costs = RequestCosts(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
     return TurnGateway(
         authenticator=ports.authenticator,
         admission=admission(ports),
-        log_stream=tail_of(ports, accounting),
-        accounting=accounting,
+        log_stream=log_stream(ports, request_costs),
+        request_costs=request_costs,
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
         sync_wait_s=ports.settings.sync_wait_s,
