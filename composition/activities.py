@@ -10,7 +10,7 @@ from activities.deliver_webhook import DeliverWebhook
 from activities.finish import Finish
 from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
-from activities.inference.attempt_runner import AttemptRunner, StreamPace
+from activities.inference.attempt_run import StreamPace
 from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
@@ -83,17 +83,12 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
 
 def compose_infer(configuration: Configuration, ports: Ports, state: State) -> Infer:
     settings = configuration.settings
-    runner = AttemptRunner(
-        turns=state.turns,
-        backend_states=state.backend_states,
-        clients=ports.backends,
-        clock=ports.clock,
-        pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
-    )
     return Infer(
         turns=state.turns,
         billing=AttemptBilling(state.ledger, state.gpu_sessions),
-        answering=runner,
+        backend_states=state.backend_states,
+        clients=ports.backends,
         fleet=configuration.fleet,
         clock=ports.clock,
+        pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.infer import MAX_DELIVERIES
+from activities.inference.attempt_run import MAX_DELIVERIES
 from domain.content.items import ItemStatus
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus
