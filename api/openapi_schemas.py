@@ -6,10 +6,10 @@ from typing import Any, override
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from api.endpoints.compaction import NOT_ASKED
+from api.endpoints.compaction import UNUSED_FIELDS
 from api.http.validation import RequestPart
 from api.parsing.chat_request import ChatRequest
-from api.parsing.conversation_request import AddedItems, ChangedMetadata, NewConversation
+from api.parsing.conversation_request import MetadataChange, NewConversation, NewItems
 from api.parsing.responses_request import ResponseRequest
 
 type Json = dict[str, Any]
@@ -94,8 +94,8 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
     "CountTokens": ResponseRequest,
     "CreateChat": ChatRequest,
     "CreateConversation": NewConversation,
-    "AddItems": AddedItems,
-    "ChangeMetadata": ChangedMetadata,
+    "AddItems": NewItems,
+    "ChangeMetadata": MetadataChange,
 }
 
 
@@ -120,5 +120,5 @@ def schemas() -> Mapping[str, Json]:
 
 def compaction(response: Json) -> Json:
     """Return the schema of a request to compact: that of a response, without what it has no use for."""
-    used = {name: schema for name, schema in response["properties"].items() if name not in NOT_ASKED}
+    used = {name: schema for name, schema in response["properties"].items() if name not in UNUSED_FIELDS}
     return object_with(("model",), **{**used, "model": reference("ModelName")})

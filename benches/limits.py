@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from api.turns.admission import both
+from api.turns.deliveries import both
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore

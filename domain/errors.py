@@ -1,5 +1,7 @@
 """What can go wrong, and may it be tried again?"""
 
+from typing import Self
+
 
 class GanglionError(Exception):
     """The root of every error that the product raises on purpose. Its message is safe to show."""
@@ -44,6 +46,11 @@ class Forbidden(Terminal):
 
 class NotFound(Terminal):
     """No such object under the caller's own partition."""
+
+    @classmethod
+    def by_id(cls, kind: str, identifier: str) -> Self:
+        """Return the error for an id that names no object of a kind: one text for all of them."""
+        return cls(f"{kind} with id '{identifier}' not found.")
 
 
 class NoResponse(NotFound):

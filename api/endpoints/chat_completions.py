@@ -1,4 +1,4 @@
-"""How is Chat Completions answered, by the same turns as Responses?"""
+"""How does `POST /v1/chat/completions` create a turn and return its answer?"""
 
 from functools import partial
 from typing import Any
@@ -20,42 +20,43 @@ FAILURES = {
     "rate_limit_exceeded": ErrorResponse(status=429, type="rate_limit_exceeded", code="rate_limit_exceeded"),
     "invalid_prompt": ErrorResponse(status=400, code="invalid_prompt"),
 }
-"""What a failed turn is as an error of HTTP; the rest is the server's."""
+"""The HTTP errors of failed turns by their codes; every other code is a server error."""
 
 FAILED = ErrorResponse(status=500, type="server_error", code="server_error")
-GONE = ErrorResponse(status=409, code="cancelled", headers=NO_RETRY)
-"""What a turn is that was deleted while it ran."""
+CANCELLED_RESPONSE = ErrorResponse(status=409, code="cancelled", headers=NO_RETRY)
+"""The HTTP error of a turn that was deleted while it ran."""
+
+TIMED_OUT = "The request timed out while the answer was being generated. Retry the same request to continue."
 
 
 class ChatCompletions:
     """The HTTP function of chat completions. `client` is the durable client of the invocation."""
 
-    def __init__(self, *, desk: TurnGateway, chats: StoredCompletions) -> None:
-        self.desk = desk
+    def __init__(self, *, gateway: TurnGateway, chats: StoredCompletions) -> None:
+        self.gateway = gateway
         self.chats = chats
 
     async def create(self, req: Request, client: Any) -> Response:
         """`POST /v1/chat/completions`"""
-        owner, body = await self.desk.read_request(req)
-        asked = request_from_chat(body)
-        turn = await self.desk.admit(req, owner, asked.turn, told=body, client=client)
+        owner, body = await self.gateway.read_request(req)
+        chat = request_from_chat(body)
+        turn = await self.gateway.admit(req, owner, chat.turn, content=body, client=client)
         if turn.store:
             await self.chats.add(turn)
-        headers = ignored_header(asked.turn.ignored)
-        if asked.turn.stream:
-            show = partial(chat_frames, include_usage=asked.include_usage)
-            frames = self.desk.log_stream.stream(turn, show)
-            return StreamingResponse(frames, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
-        log = await self.desk.wait_until_ended(turn)
+        headers = ignored_header(chat.turn.ignored)
+        if chat.turn.stream:
+            render = partial(chat_frames, include_usage=chat.include_usage)
+            stream = self.gateway.log_stream.stream(turn, render)
+            return StreamingResponse(stream, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+        log = await self.gateway.wait_until_ended(turn)
         if log.ending is None:
-            raise Unavailable("The answer takes longer than a request may last; the same request again goes on.")
+            raise Unavailable(TIMED_OUT)
         if log.status is ResponseStatus.FAILED:
             return failed(log.ending)
         if log.status is ResponseStatus.CANCELLED:
-            return error_answer(GONE, CANCELLED)
+            return error_answer(CANCELLED_RESPONSE, CANCELLED)
         return json_answer(chat_from_response(turn, log), headers=headers)
 
 
 def failed(ending: Ending) -> Response:
-    posture = FAILURES.get(ending.code, FAILED)
-    return error_answer(posture, ending.message or FAILED_MESSAGE)
+    return error_answer(FAILURES.get(ending.code, FAILED), ending.message or FAILED_MESSAGE)

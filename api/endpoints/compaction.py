@@ -1,7 +1,7 @@
-"""How does a long conversation become a short one that can be gone on from?
+"""How is a long conversation replaced by a summary that the caller can continue from?
 
-A turn sums it up; its text travels in a `compaction` item, which the next request gives as input. It is the caller's
-own text and no secret: what is called encrypted is only packed.
+A turn writes the summary. Its text is returned in a `compaction` item, which the caller sends as input of the next
+request. The text is the caller's own and no secret: `encrypted_content` is compressed, not encrypted.
 """
 
 from dataclasses import replace
@@ -26,36 +26,39 @@ REQUEST = (
     "decided, names and numbers as they were said, and what is still open. Answer with the summary and nothing else."
 )
 
-NOT_ASKED = ("stream", "background", "conversation", "tools", "tool_choice", "text")
-"""What a compaction has no use for."""
+UNUSED_FIELDS = ("stream", "background", "conversation", "tools", "tool_choice", "text")
+"""The fields of a response that a compaction does not use."""
+
+TIMED_OUT = "The request timed out while the summary was being generated. Retry the same request to continue."
 
 
 class Compaction:
     """The HTTP function that compacts. `client` is the durable client of the invocation."""
 
-    def __init__(self, *, desk: TurnGateway) -> None:
-        self.desk = desk
+    def __init__(self, *, gateway: TurnGateway) -> None:
+        self.gateway = gateway
 
     async def compact(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/compact`"""
-        owner, body = await self.desk.read_request(req)
-        asked = compaction_request(body)
-        turn = await self.desk.admit(req, owner, asked, told={"compact": body}, client=client)
-        log = await self.desk.wait_until_ended(turn)
+        owner, body = await self.gateway.read_request(req)
+        turn_request = compaction_request(body)
+        turn = await self.gateway.admit(req, owner, turn_request, content={"compact": body}, client=client)
+        log = await self.gateway.wait_until_ended(turn)
         if log.ending is None:
-            raise Unavailable("The summary takes longer than a request may last; the same request again goes on.")
+            raise Unavailable(TIMED_OUT)
         if log.status not in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE):
-            raise Unavailable(f"No summary could be made: {log.ending.message or 'the turn failed'}.")
-        return json_answer(compacted(turn, log), headers=ignored_header(asked.ignored))
+            raise Unavailable(f"The summary could not be generated: {log.ending.message or 'the turn failed'}.")
+        return json_answer(compacted(turn, log), headers=ignored_header(turn_request.ignored))
 
 
 def compaction_request(body: dict[str, Any]) -> TurnRequest:
-    """Return the turn that sums up; raises Invalid."""
+    """Return the turn that writes the summary; raises Invalid."""
     if not body.get("model"):
         message = "Missing required parameter: 'model'."
         raise Invalid(message, field="model", code="missing_required_parameter")
-    asked = request_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
-    return replace(asked, input_items=(*asked.input_items, Item(id="", role=Role.USER, text=REQUEST)), store=False)
+    request = request_from_openai({name: value for name, value in body.items() if name not in UNUSED_FIELDS})
+    instruction = Item(id="", role=Role.USER, text=REQUEST)
+    return replace(request, input_items=(*request.input_items, instruction), store=False)
 
 
 def compacted(turn: domain_turns.Response, log: Transcript) -> Json:

@@ -1,4 +1,4 @@
-"""How does an owner have all that he ever said forgotten?"""
+"""How is all data of an owner deleted on request?"""
 
 import re
 from typing import Any
@@ -12,11 +12,11 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from state.retention.erasure import Erasure
 
-ERASER = "Owners.Erase"
-"""The app role with which an application has other owners of its tenant forgotten."""
+ERASE_ROLE = "Owners.Erase"
+"""The app role with which an application may erase other owners of its tenant."""
 
-MYSELF = "me"
-NAMED = re.compile(r"(?P<kind>user|app)_(?P<id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
+CALLER = "me"
+OWNER_ID = re.compile(r"(?P<kind>user|app)_(?P<id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
 
 
 class OwnerFunctions:
@@ -33,24 +33,24 @@ class OwnerFunctions:
         """`DELETE /v1/owners/{owner_id}`"""
         caller = await owner_of(req, self.authenticator)
         name = str(req.path_params["owner_id"])
-        cancelled = await self.erasure.erase(named(caller, name))
+        cancelled = await self.erasure.erase(owner_named(caller, name))
         for response_id in cancelled:
             await self.open_orchestrations(client).signal_cancelled(response_id)
         return json_answer({"id": name, "object": "owner.deleted", "deleted": True})
 
 
-def named(caller: Owner, name: str) -> Owner:
-    """Return whom a caller means by `me`, `user_<object id>` or `app_<client id>`; raises NotFound.
+def owner_named(caller: Owner, name: str) -> Owner:
+    """Return the owner that `me`, `user_<object id>` or `app_<client id>` names; raises NotFound.
 
-    The digits of an id may be written large: in tokens they are small.
+    The hexadecimal digits of an id may be in upper case; tokens have them in lower case.
     """
-    if name == MYSELF:
+    if name == CALLER:
         return caller
-    found = NAMED.fullmatch(name)
-    if found is None or not erases_others(caller):
-        raise NotFound(f"Owner with id '{name}' not found.")
+    found = OWNER_ID.fullmatch(name)
+    if found is None or not may_erase_others(caller):
+        raise NotFound.by_id("Owner", name)
     return Owner(tenant=caller.tenant, subject=f"{found['kind']}:{found['id'].lower()}")
 
 
-def erases_others(caller: Owner) -> bool:
-    return caller.subject.startswith("app:") and ERASER in caller.roles
+def may_erase_others(caller: Owner) -> bool:
+    return caller.subject.startswith("app:") and ERASE_ROLE in caller.roles

@@ -1,4 +1,4 @@
-"""What do we say to a request that no function takes?"""
+"""What is the answer to a request that matches no route?"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,38 +7,39 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import ErrorResponse, error_answer
 
-SHOWN_LIMIT = 200
+PATH_LIMIT = 200
+"""The characters of a path that an error message repeats."""
 
 
 class Fallback:
-    """Takes what is left over: a known path with another method is 405, any other path 404.
+    """Answers unmatched requests: 405 for a known path with another method, 404 for any other path.
 
-    `methods` are the methods of each route's template.
+    `methods` are the methods of each route, by its template.
     """
 
     def __init__(self, methods: Mapping[str, Sequence[str]]) -> None:
-        ordered = sorted(methods, key=parameters)
+        ordered = sorted(methods, key=parameter_count)
         self.methods = {path_pattern(template): tuple(methods[template]) for template in ordered}
 
     async def answer(self, req: Request) -> Response:
         path = req.url.path
         allowed = self.allowed(path)
         if allowed:
-            posture = ErrorResponse(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
-            return error_answer(posture, f"Not allowed to {req.method} on {path[:SHOWN_LIMIT]}.")
-        posture = ErrorResponse(status=404, code="unknown_url")
-        return error_answer(posture, f"Unknown URL: {req.method} {path[:SHOWN_LIMIT]}.")
+            not_allowed = ErrorResponse(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
+            return error_answer(not_allowed, f"Not allowed to {req.method} on {path[:PATH_LIMIT]}.")
+        unknown = ErrorResponse(status=404, code="unknown_url")
+        return error_answer(unknown, f"Unknown URL: {req.method} {path[:PATH_LIMIT]}.")
 
     def allowed(self, path: str) -> list[str]:
-        """Return the methods of the template with the fewest parameters that a path has the form of."""
+        """Return the methods of the matching template with the fewest parameters; none where nothing matches."""
         return sorted(next((each for pattern, each in self.methods.items() if pattern.fullmatch(path)), ()))
 
 
-def parameters(template: str) -> int:
+def parameter_count(template: str) -> int:
     return template.count("{")
 
 
 def path_pattern(template: str) -> re.Pattern[str]:
-    """Return what a template without a catch-all matches; a parameter is one segment."""
+    """Return the pattern of a template without a catch-all; a parameter matches one segment."""
     segments = ("[^/]+" if segment.startswith("{") else re.escape(segment) for segment in template.split("/"))
     return re.compile("/" + "/".join(segments) + "/?")

@@ -1,4 +1,4 @@
-"""Is this instance alive, and could it serve a turn?"""
+"""Is this instance alive, and is it ready to serve a turn?"""
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
@@ -11,7 +11,7 @@ PROBE = DocumentKey(container=Container.FLEET, parts=("readyz",))
 
 
 class Health:
-    """The HTTP functions for probes. They ask for no token, and tell nothing that needs one."""
+    """The HTTP functions for probes. They need no token and return nothing that requires one."""
 
     def __init__(self, *, store: DocumentStore, fleet: Fleet) -> None:
         self.store = store

@@ -1,4 +1,4 @@
-"""How many tokens would a request have for the model to read?"""
+"""How many input tokens does a request have, with its history?"""
 
 from collections.abc import Mapping
 
@@ -6,39 +6,28 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
 from api.parsing.field_rules import IGNORED, RESPONSE_FIELDS, FieldRule, FieldTreatment, ignored_header
-from api.parsing.responses_request import TurnRequest, request_from_openai
-from api.turns.planner import texts_of
+from api.parsing.responses_request import request_from_openai
 from api.turns.turn_gateway import TurnGateway
-from domain.fleet.token_estimates import tokens_in_request
-from domain.identity.owners import Owner
 
 COUNTED_FIELDS: Mapping[str, FieldRule] = {
     name: IGNORED if rule.treatment is FieldTreatment.REFUSED else rule for name, rule in RESPONSE_FIELDS.items()
 }
-"""What would change the answer does not change what is read."""
+"""Fields that affect only the answer are ignored here: they do not change the input."""
 
 
 class InputTokens:
-    """The HTTP function that counts. No tokenizer is known before a backend is chosen, so it is the expected number."""
+    """The HTTP function that counts. The tokenizer depends on the backend, so the count is an estimate."""
 
-    def __init__(self, *, desk: TurnGateway) -> None:
-        self.desk = desk
-        self.admission = desk.admission
+    def __init__(self, *, gateway: TurnGateway) -> None:
+        self.gateway = gateway
+        self.plans = gateway.admission.plans
 
     async def count(self, req: Request) -> Response:
         """`POST /v1/responses/input_tokens`"""
-        owner, body = await self.desk.read_request(req)
+        owner, body = await self.gateway.read_request(req)
         conversation = body.pop("conversation", None)
-        asked = request_from_openai(body, COUNTED_FIELDS)
-        parents = [asked] if conversation is None else [asked, request_from_openai({"conversation": conversation})]
-        answer = {"object": "response.input_tokens", "input_tokens": await self.tokens(owner, parents)}
-        return json_answer(answer, headers=ignored_header(asked.ignored))
-
-    async def tokens(self, owner: Owner, several: list[TurnRequest]) -> int:
-        """Return the tokens of a request that may go on from a response and from a conversation."""
-        texts: list[str] = []
-        for asked in several:
-            past = await self.admission.pasts.of(owner, asked)
-            items = await self.admission.items(owner, asked.input_items, "")
-            texts += texts_of(asked, past.read_with(items, left_out=0))
-        return tokens_in_request([text for text in texts if text]).expected
+        request = request_from_openai(body, COUNTED_FIELDS)
+        requests = [request] if conversation is None else [request, request_from_openai({"conversation": conversation})]
+        tokens = await self.plans.count_tokens(owner, requests)
+        answer = {"object": "response.input_tokens", "input_tokens": tokens}
+        return json_answer(answer, headers=ignored_header(request.ignored))

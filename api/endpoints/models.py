@@ -1,4 +1,4 @@
-"""Which models may a caller ask for?"""
+"""Which models can a caller choose?"""
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
@@ -12,7 +12,7 @@ OWNED_BY = "ganglion"
 
 
 class Models:
-    """The HTTP functions of models: `auto`, each model that is served, and each pinned to a backend."""
+    """The HTTP functions of models: `auto`, each served model, and each model on one backend."""
 
     def __init__(self, *, authenticator: Authenticator, fleet: Fleet) -> None:
         self.authenticator = authenticator
@@ -25,13 +25,13 @@ class Models:
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/models/{model}`"""
-        return json_answer(model_object(await self.named(req)))
+        return json_answer(model_object(await self.model_name(req)))
 
     async def delete(self, req: Request) -> Response:
-        """`DELETE /v1/models/{model}`: models are the operator's, so that a caller deletes none, and is told so."""
-        return json_answer({"id": await self.named(req), "object": "model", "deleted": False})
+        """`DELETE /v1/models/{model}`: models belong to the operator; the answer says that nothing was deleted."""
+        return json_answer({"id": await self.model_name(req), "object": "model", "deleted": False})
 
-    async def named(self, req: Request) -> str:
+    async def model_name(self, req: Request) -> str:
         await owner_of(req, self.authenticator)
         name = str(req.path_params["model"])
         if name not in model_names(self.fleet):
@@ -46,5 +46,5 @@ def model_names(fleet: Fleet) -> tuple[str, ...]:
 
 
 def model_object(name: str) -> Json:
-    """Return a model as OpenAI shows it; `created` is required there and unknown here."""
+    """Return OpenAI's model object; it requires `created`, which is unknown here."""
     return {"id": name, "object": "model", "created": 0, "owned_by": OWNED_BY}

@@ -1,4 +1,4 @@
-"""Where did a turn go, why there, when, and what did it cost?"""
+"""Which backends did a turn run on, why, when, and at what cost?"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -18,10 +18,11 @@ from state.turns.responses import TurnStore
 
 type Turn = domain_turns.Response
 type Moment = tuple[str, float | None]
+"""A step of a turn and its time; None where the step has not happened."""
 
 
 class RouteReports:
-    """The HTTP functions that account for a turn."""
+    """The HTTP function that reports the routes, attempts and bill of a turn."""
 
     def __init__(self, *, authenticator: Authenticator, turns: TurnStore, ledger: Ledger) -> None:
         self.authenticator = authenticator
@@ -35,11 +36,11 @@ class RouteReports:
         routes = await self.turns.routes(owner, turn.id)
         records = await self.ledger.records(owner, turn.id)
         attempts = tuple(each for each in records if each.number)
-        held = await self.ledger.reservation(owner, turn.id)
+        reservation = await self.ledger.reservation(owner, turn.id)
         sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.sources else None
-        standing = await self.ledger.budget_counters.limited_counters(owner, turn.id)
-        told = report(turn, routes, attempts, bill_of(records, held), sources or ())
-        return json_answer({**told, "budgets": [shown_budget(*each) for each in standing]})
+        budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
+        body = report(turn, routes, attempts, bill_of(records, reservation), sources or ())
+        return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
 
 
 def report(
@@ -49,29 +50,29 @@ def report(
     bill: TurnBill,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
-    """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars.
+    """Return the report of a turn: times are seconds since the epoch, amounts are dollars as decimal strings.
 
-    `sources` tells of the private data that the model read, and nothing of its content.
+    `sources` describes the private data that the model read, without its content.
     """
-    decided = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
+    decisions = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
     return {
         "response_id": turn.id,
-        "route": decided[-1] if decided else None,
-        "routes": decided,
-        "attempts": [shown_attempt(attempt) for attempt in attempts],
+        "route": decisions[-1] if decisions else None,
+        "routes": decisions,
+        "attempts": [attempt_report(attempt) for attempt in attempts],
         "sources": list(sources),
         "timeline": timeline(moments(turn, routes, attempts)),
-        "bill": shown_bill(bill),
+        "bill": bill_report(bill),
         "cost_usd": dollars(bill.total),
     }
 
 
-def shown_bill(bill: TurnBill) -> Json:
+def bill_report(bill: TurnBill) -> Json:
     lines = {f"{line}_usd": dollars(amount) for line, amount in bill.lines.items()}
     return {"status": "final" if bill.final else "provisional", **lines, "total_usd": dollars(bill.total)}
 
 
-def shown_budget(counter: BudgetCounter, taken: int) -> Json:
+def budget_report(counter: BudgetCounter, taken: int) -> Json:
     limit = counter.limit or 0
     return {
         "budget": counter.scope.name.lower(),
@@ -80,7 +81,7 @@ def shown_budget(counter: BudgetCounter, taken: int) -> Json:
     }
 
 
-def shown_attempt(attempt: AttemptRecord) -> Json:
+def attempt_report(attempt: AttemptRecord) -> Json:
     return {
         "id": attempt.id,
         "backend": attempt.backend,
@@ -101,7 +102,7 @@ def dollars(amount: Decimal) -> str:
 
 
 def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[AttemptRecord]) -> Iterator[Moment]:
-    """Give the steps of a turn in the order of their kinds; one that has not happened has no time."""
+    """Yield the steps of a turn in the order of their kinds."""
     yield "admitted", turn.created_at
     yield "begun", turn.begun_at
     for each in routes:
@@ -113,6 +114,7 @@ def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[
     yield "finished", turn.ended_at
 
 
-def timeline(given: Iterable[Moment]) -> list[Json]:
-    happened = [(step, at) for step, at in given if at is not None]
+def timeline(steps: Iterable[Moment]) -> list[Json]:
+    """Return the steps that have happened, by time."""
+    happened = [(step, at) for step, at in steps if at is not None]
     return [{"step": step, "at": at} for step, at in sorted(happened, key=lambda moment: moment[1])]

@@ -1,4 +1,4 @@
-"""How are chat completions that were stored listed, read, changed and deleted?"""
+"""How are stored chat completions listed, read, changed and deleted?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
 from api.http.pagination import PageRequest, list_object, page_of, read_page_request
 from api.http.validation import validated
-from api.parsing.conversation_request import ChangedMetadata
+from api.parsing.conversation_request import MetadataChange
 from api.rendering.chat import PREFIX, chat_from_response, chat_id, response_id_of
 from api.rendering.response import Json
 from clients.orchestrations import OpenOrchestrations
@@ -25,7 +25,7 @@ from state.turns.stored_completions import StoredCompletions
 
 type Turn = domain_turns.Response
 
-SHOWN = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
+LISTED = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 
 ROLES: Mapping[ItemKind, str] = {ItemKind.FUNCTION_OUTPUT: "tool", ItemKind.FUNCTION_CALL: "assistant"}
 
@@ -53,29 +53,28 @@ class StoredCompletionFunctions:
     async def list(self, req: Request) -> Response:
         """`GET /v1/chat/completions`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_page_request(req, usual_order="asc")
-        names, _ = page_of(await self.chats.response_ids(owner), whole(wanted), str)
+        page = read_page_request(req, default_order="asc")
+        names, _ = page_of(await self.chats.response_ids(owner), without_limit(page), str)
         found: list[Json] = []
         async for turn in self.chats.responses(owner, names):
-            if turn.status in SHOWN and fits(turn, req):
-                found.append(await self.shown(turn))
-            if len(found) > wanted.limit:
+            if turn.status in LISTED and matches(turn, req):
+                found.append(await self.completion(turn))
+            if len(found) > page.limit:
                 break
-        return json_answer(list_object(found[: wanted.limit], more=len(found) > wanted.limit))
+        return json_answer(list_object(found[: page.limit], more=len(found) > page.limit))
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
-        return json_answer(await self.shown(await self.turn(owner, req)))
+        return json_answer(await self.completion(await self.turn(owner, req)))
 
     async def change(self, req: Request) -> Response:
         """`POST /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
-        given = validated(ChangedMetadata, read_object(await read_body(req, limit=self.body_limit)))
+        body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
-        return json_answer(
-            await self.shown(await self.chats.update_metadata(owner, turn.id, metadata=given.metadata or {}))
-        )
+        changed = await self.chats.update_metadata(owner, turn.id, metadata=body.metadata or {})
+        return json_answer(await self.completion(changed))
 
     async def delete(self, req: Request, client: Any) -> Response:
         """`DELETE /v1/chat/completions/{completion_id}`"""
@@ -90,44 +89,44 @@ class StoredCompletionFunctions:
     async def messages(self, req: Request) -> Response:
         """`GET /v1/chat/completions/{completion_id}/messages`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_page_request(req, usual_order="asc")
+        page = read_page_request(req, default_order="asc")
         turn = await self.turn(owner, req)
-        names, more = page_of(turn.input_items, wanted, str)
+        names, more = page_of(turn.input_items, page, str)
         found = await self.turns.items(owner, tuple(names))
         return json_answer(list_object([stored_message(item) for item in found], more=more))
 
     async def turn(self, owner: Owner, request: Request) -> Turn:
-        """Return the turn that a request's id names; raises NotFound in the words of chats."""
+        """Return the turn that the completion id of a request names; raises NotFound."""
         identifier = str(request.path_params["completion_id"])
         try:
             if identifier.startswith(PREFIX):
                 return await self.chats.read(owner, response_id_of(identifier))
         except NotFound:
             pass
-        raise NotFound(f"Chat completion with id '{identifier}' not found.")
+        raise NotFound.by_id("Chat completion", identifier)
 
-    async def shown(self, turn: Turn) -> Json:
+    async def completion(self, turn: Turn) -> Json:
         return chat_from_response(turn, await self.turns.transcript(turn.owner, turn.id))
 
 
-def whole(wanted: PageRequest) -> PageRequest:
-    """Return the same wish without its limit, which counts what is shown; the cursor is a chat's id."""
-    return PageRequest(limit=10**6, after=response_id_of(wanted.after) if wanted.after else "", order=wanted.order)
+def without_limit(page: PageRequest) -> PageRequest:
+    """Return the page request without its limit, which counts matches, and with a response id as its cursor."""
+    return PageRequest(limit=10**6, after=response_id_of(page.after) if page.after else "", order=page.order)
 
 
-def fits(turn: Turn, request: Request) -> bool:
-    """Tell whether a turn is of the model and has the metadata that a list is asked for."""
-    given = request.query_params
-    marks = {name[9:-1]: value for name, value in given.items() if name.startswith("metadata[")}
-    return given.get("model", turn.model) == turn.model and marks.items() <= dict(turn.metadata).items()
+def matches(turn: Turn, request: Request) -> bool:
+    """Return whether a turn has the model and the metadata by which a request filters the list."""
+    query = request.query_params
+    metadata = {name[9:-1]: value for name, value in query.items() if name.startswith("metadata[")}
+    return query.get("model", turn.model) == turn.model and metadata.items() <= dict(turn.metadata).items()
 
 
 def stored_message(item: Item) -> Json:
     role = ROLES.get(item.kind) or item.role.value
-    shown: Json = {"id": item.id, "role": role, "content": item.text, "refusal": None, "content_parts": None}
+    message: Json = {"id": item.id, "role": role, "content": item.text, "refusal": None, "content_parts": None}
     if item.kind is ItemKind.FUNCTION_OUTPUT:
-        shown["tool_call_id"] = item.call_id
+        message["tool_call_id"] = item.call_id
     if item.kind is ItemKind.FUNCTION_CALL:
         function = {"name": item.name, "arguments": item.text}
-        shown |= {"content": None, "tool_calls": [{"id": item.call_id, "type": "function", "function": function}]}
-    return shown
+        message |= {"content": None, "tool_calls": [{"id": item.call_id, "type": "function", "function": function}]}
+    return message

@@ -1,4 +1,4 @@
-"""What has the caller used, or its tenant, and what did that cost?"""
+"""How much has the caller or its tenant used, and what did it cost?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from domain.money.ledger_records import NANOS
 from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, UsageRow, grouped
 from state.money.usage_rows import UsageRows
 
-READER = "Usage.Read"
-"""The app role with which an application sees all of its tenant's usage."""
+READ_ROLE = "Usage.Read"
+"""The app role with which an application reads the usage of its whole tenant."""
 
-USUAL_DAYS = 30
-MOST_DAYS = 400
+DEFAULT_DAYS = 30
+DAYS_LIMIT = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageQuery:
-    """Both days are included, in UTC."""
+    """The days from `first` to `last`, both included, in UTC, grouped by dimensions."""
 
     first: date
     last: date
@@ -35,7 +35,7 @@ class UsageQuery:
 
 
 class UsageReports:
-    """The HTTP function that accounts for all turns."""
+    """The HTTP function that reports the usage of all turns."""
 
     def __init__(self, *, authenticator: Authenticator, rows: UsageRows, clock: Clock) -> None:
         self.authenticator = authenticator
@@ -45,47 +45,47 @@ class UsageReports:
     async def list(self, req: Request) -> Response:
         """`GET /v1/usage`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_page_request(req, usual_order="asc")
-        question = read_query(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
-        groups = [shown(row) for row in grouped(await self.rows_for(owner, question), question.by)]
+        wanted = read_page_request(req, default_order="asc")
+        query = read_query(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
+        groups = [usage_object(row) for row in grouped(await self.rows_for(owner, query), query.by)]
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
         return json_answer(list_object(page, more=more))
 
-    async def rows_for(self, owner: Owner, question: UsageQuery) -> Sequence[UsageRow]:
-        first, last = question.first.isoformat(), question.last.isoformat()
-        if sees_tenant(owner):
+    async def rows_for(self, owner: Owner, query: UsageQuery) -> Sequence[UsageRow]:
+        first, last = query.first.isoformat(), query.last.isoformat()
+        if may_read_tenant(owner):
             return await self.rows.of_tenant(owner.tenant, first=first, last=last)
         return await self.rows.of_owner(owner, first=first, last=last)
 
 
-def sees_tenant(owner: Owner) -> bool:
-    return owner.subject.startswith("app:") and READER in owner.roles
+def may_read_tenant(owner: Owner) -> bool:
+    return owner.subject.startswith("app:") and READ_ROLE in owner.roles
 
 
-def read_query(given: Mapping[str, str], today: date) -> UsageQuery:
+def read_query(parameters: Mapping[str, str], today: date) -> UsageQuery:
     """Read `from`, `to` and `group_by`; raises Invalid."""
-    last = read_day(given, "to", today)
-    first = read_day(given, "from", last - timedelta(days=min(USUAL_DAYS - 1, (last - date.min).days)))
-    if not 0 <= (last - first).days < MOST_DAYS:
-        message = f"Invalid 'from': expected a day at most {MOST_DAYS - 1} days before 'to'."
+    last = read_day(parameters, "to", today)
+    first = read_day(parameters, "from", last - timedelta(days=min(DEFAULT_DAYS - 1, (last - date.min).days)))
+    if not 0 <= (last - first).days < DAYS_LIMIT:
+        message = f"Invalid 'from': expected a date at most {DAYS_LIMIT - 1} days before 'to'."
         raise Invalid(message, field="from", code="invalid_value")
-    by = tuple(given.get("group_by", "day").split(","))
+    by = tuple(parameters.get("group_by", "day").split(","))
     if len(set(by)) < len(by) or not set(by) <= set(DIMENSIONS):
-        message = f"Invalid 'group_by': expected some of {','.join(DIMENSIONS)}, each once."
+        message = f"Invalid 'group_by': expected a comma-separated list of {','.join(DIMENSIONS)}, each at most once."
         raise Invalid(message, field="group_by", code="invalid_value")
     return UsageQuery(first=first, last=last, by=by)
 
 
-def read_day(given: Mapping[str, str], name: str, default: date) -> date:
+def read_day(parameters: Mapping[str, str], name: str, default: date) -> date:
     try:
-        return date.fromisoformat(given[name]) if name in given else default
+        return date.fromisoformat(parameters[name]) if name in parameters else default
     except ValueError:
-        message = f"Invalid '{name}': expected a day as 2026-11-22."
+        message = f"Invalid '{name}': expected a date such as 2026-11-22."
         raise Invalid(message, field=name, code="invalid_value") from None
 
 
-def shown(row: UsageRow) -> Json:
-    """Return one group of usage; its id is for `after`. Amounts are decimal strings of dollars."""
+def usage_object(row: UsageRow) -> Json:
+    """Return one group of usage; its id is a cursor for `after`. Amounts are dollars as decimal strings."""
     return {
         "id": "/".join(row.place.values()),
         "object": "usage",

@@ -103,12 +103,12 @@ def with_error_responses(handler: Handler, *, name: str, clock: Clock) -> Handle
     """Wrap the function `name`, an entry point: whatever it raises becomes an answer that tells no secrets."""
 
     @wraps(handler)
-    async def answer(req: Request, **ports: Any) -> Response:
+    async def answer(req: Request, *args: Any, **kwargs: Any) -> Response:
         request_id = f"req_{clock.token()}"
         parent = req.headers.get("traceparent", "")
         with span(name, traceparent=parent, kind=SpanKind.SERVER, http__request__method=req.method) as opened:
             try:
-                response = await handler(req, **ports)
+                response = await handler(req, *args, **kwargs)
             except GanglionError as error:
                 response = response_to(error)
             except Exception as error:  # noqa: BLE001 - the entry point's one broad except

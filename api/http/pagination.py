@@ -11,26 +11,28 @@ from domain.errors import Invalid
 
 type Order = Literal["asc", "desc"]
 
-MOST = 100
-USUAL = 20
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
     """Up to `limit` entries that follow the entry `after` (empty: from the beginning) in the order."""
 
-    limit: int = USUAL
+    limit: int = DEFAULT_PAGE
     after: str = ""
     order: Order = "desc"
 
 
-def read_page_request(request: Request, *, usual_order: Order = "desc") -> PageRequest:
+def read_page_request(request: Request, *, default_order: Order = "desc") -> PageRequest:
     """Read `limit`, `after` and `order` of a request for a list; raises Invalid."""
     given = request.query_params
-    limit = given.get("limit", str(USUAL))
-    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MOST)) and int(limit) <= MOST):
-        raise Invalid(f"Invalid 'limit': expected 0 to {MOST}.", field="limit", code="invalid_value")
-    order = given.get("order", usual_order)
+    limit = given.get("limit", str(DEFAULT_PAGE))
+    if not (
+        limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LARGEST_PAGE)) and int(limit) <= LARGEST_PAGE
+    ):
+        raise Invalid(f"Invalid 'limit': expected 0 to {LARGEST_PAGE}.", field="limit", code="invalid_value")
+    order = given.get("order", default_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")
     return PageRequest(limit=int(limit), after=given.get("after", ""), order=order)

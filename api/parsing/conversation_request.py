@@ -1,4 +1,4 @@
-"""What does the caller store in a conversation, or change of its metadata?"""
+"""Which items and metadata does the caller write to a conversation?"""
 
 from typing import Annotated, Any
 
@@ -7,21 +7,21 @@ from pydantic import WithJsonSchema
 from api.http.validation import RequestPart
 from api.parsing.responses_request import Metadata
 
-MOST_ITEMS = 20
-"""How many items one request may add."""
+ITEMS_PER_REQUEST = 20
 
-SHOWN: dict[str, Any] = {"type": "array", "items": {"type": "object"}, "maxItems": MOST_ITEMS}
-"""What the OpenAPI document says of a list of items; `read_items` checks them, with better messages."""
+
+ITEMS_SCHEMA: dict[str, Any] = {"type": "array", "items": {"type": "object"}, "maxItems": ITEMS_PER_REQUEST}
+"""The schema of an item list in the OpenAPI document; `read_items` checks the items, with better messages."""
 
 
 class NewConversation(RequestPart):
     metadata: Metadata | None = None
-    items: Annotated[list[Any], WithJsonSchema(SHOWN)] | None = None
+    items: Annotated[list[Any], WithJsonSchema(ITEMS_SCHEMA)] | None = None
 
 
-class AddedItems(RequestPart):
-    items: Annotated[list[Any], WithJsonSchema({**SHOWN, "minItems": 1})]
+class NewItems(RequestPart):
+    items: Annotated[list[Any], WithJsonSchema({**ITEMS_SCHEMA, "minItems": 1})]
 
 
-class ChangedMetadata(RequestPart):
+class MetadataChange(RequestPart):
     metadata: Metadata | None

@@ -1,4 +1,4 @@
-"""What does a new turn go on from, and how much of it still fits?"""
+"""Which history does a new turn continue, and how much of it fits into the context window?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,111 +17,144 @@ from state.turns.responses import TurnStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryWindow:
-    """The turns before a new one, oldest first, as far back as there may be room; `older` were not read.
+class ModelInput:
+    """What a model reads of a conversation: `items`, without the oldest `left_out` turns.
 
-    `lasting` is what lasts of those; the conversation's part ends before the entry `reads_before`. `track` is the new
-    turn's without its own input; None where it has to be read whole.
+    `images` counts the images of the whole window. The conversation's part ends before the entry `reads_before`.
+    """
+
+    items: Turn
+    left_out: int
+    images: int
+    reads_before: int
+    history_index: HistoryIndex | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryWindow:
+    """The turns before a new turn, oldest first, as far back as they may fit; `older` turns were not read.
+
+    `lasting` are the system and developer messages of the older turns. The conversation's part ends before the entry
+    `reads_before`. `index` is the new turn's history index without its own input; None where the history was stored
+    without one and has to be read as a whole.
     """
 
     turns: Sequence[Turn] = ()
     older: int = 0
     lasting: Turn = ()
     reads_before: int = 0
-    track: HistoryIndex | None = None
+    index: HistoryIndex | None = None
 
-    def left_out(self, asked: TurnRequest, given: Sequence[Item], *, room: int) -> int:
-        """Return how many of the oldest turns have no room."""
-        instructions = asked.instructions or ""
+    def fit(self, request: TurnRequest, items: Sequence[Item], *, room: int) -> ModelInput:
+        """Return what a model with `room` for so many tokens reads of the window and of the new turn's items."""
+        left_out = self.left_out(request, items, room=room)
+        return ModelInput(
+            items=self.items_with(items, left_out=left_out),
+            left_out=left_out,
+            images=sum(len(item.images) for item in self.items_with(items, left_out=0)),
+            reads_before=self.reads_before,
+            history_index=self.index_with(items),
+        )
+
+    def left_out(self, request: TurnRequest, items: Sequence[Item], *, room: int) -> int:
+        """Return how many of the oldest turns do not fit."""
+        instructions = request.instructions or ""
         room -= size_of(self.lasting)
-        return self.older + turns_to_leave_out(self.turns, tuple(given), instructions=instructions, room=room)
+        return self.older + turns_to_leave_out(self.turns, tuple(items), instructions=instructions, room=room)
 
-    def read_with(self, given: Sequence[Item], *, left_out: int) -> Turn:
+    def items_with(self, items: Sequence[Item], *, left_out: int) -> Turn:
+        """Return what a model reads where the oldest `left_out` turns are left out."""
         if not self.older:
-            return items_read(self.turns, tuple(given), left_out=left_out)
+            return items_read(self.turns, tuple(items), left_out=left_out)
         left_out = max(left_out - self.older, 0) + 1
-        return items_read((self.lasting, *self.turns), tuple(given), left_out=left_out)
+        return items_read((self.lasting, *self.turns), tuple(items), left_out=left_out)
 
-    def track_with(self, given: Sequence[Item]) -> HistoryIndex | None:
-        """Return the track of the new turn."""
-        return replace(self.track, lasting=self.track.lasting + lasting_in(given)) if self.track else None
+    def index_with(self, items: Sequence[Item]) -> HistoryIndex | None:
+        """Return the history index of the new turn, its own input included."""
+        return replace(self.index, lasting=self.index.lasting + lasting_in(items)) if self.index else None
 
 
 class HistoryLoader:
-    """Finds what a turn goes on from; it must not be running any more."""
+    """Loads the history that a new turn continues; the turn before must have ended."""
 
     def __init__(self, turns: TurnStore, conversations: ConversationStore) -> None:
         self.turns = turns
         self.conversations = conversations
 
-    async def of(
-        self, owner: Owner, asked: TurnRequest, given: Sequence[Item] = (), *, room: int | None = None
+    async def load(
+        self, owner: Owner, request: TurnRequest, items: Sequence[Item] = (), *, room: int | None = None
     ) -> HistoryWindow:
-        """Return the past of a turn, as far back as it has room beside what is given; without a room, all of it.
+        """Return the history of a turn as far back as it fits into `room` beside `items`; without a room, all of it.
 
         Raises Invalid (unknown, still running) and NotFound (no such conversation).
         """
-        if asked.conversation:
-            start = await self.in_conversation(owner, asked.conversation)
-        elif asked.previous:
-            start = await self.after_previous(owner, asked.previous)
+        if request.conversation:
+            start = await self.in_conversation(owner, request.conversation)
+        elif request.previous:
+            start = await self.after_previous(owner, request.previous)
         else:
-            return HistoryWindow(track=HistoryIndex(depth=0))
-        return await self.read_back(start, asked, given, room=room)
+            return HistoryWindow(index=HistoryIndex(depth=0))
+        return await self.read_back(start, request, items, room=room)
 
     async def in_conversation(self, owner: Owner, identifier: str) -> Response:
-        found = await self.conversations.read(owner, identifier)
-        if found.running:
-            raise locked_error(found)
-        track = None if found.lasting is None else HistoryIndex(depth=found.next_entry, lasting=found.lasting)
+        """Return a placeholder turn at the end of a conversation, from which the history is read back."""
+        conversation = await self.conversations.read(owner, identifier)
+        if conversation.running:
+            raise locked_error(conversation)
+        entries, lasting = conversation.next_entry, conversation.lasting
         return replace(
-            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, history_index=track
+            placeholder(owner),
+            id=identifier,
+            conversation=identifier,
+            reads_before=entries,
+            history_index=None if lasting is None else HistoryIndex(depth=entries, lasting=lasting),
         )
 
     async def after_previous(self, owner: Owner, identifier: str) -> Response:
+        """Return a placeholder turn after a response, from which the history is read back."""
         try:
-            found = await self.turns.read(owner, identifier)
+            previous = await self.turns.read(owner, identifier)
         except NotFound:
             raise previous_not_found(identifier) from None
-        if not found.status.terminal:
-            message = f"Response with id '{identifier}' is still running; go on from it when it has ended."
+        if not previous.status.terminal:
+            message = f"Response with id '{identifier}' is still running; continue it after it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return replace(nothing(owner), id=identifier, previous=identifier, history_index=behind(found))
+        return replace(placeholder(owner), id=identifier, previous=identifier, history_index=index_after(previous))
 
     async def read_back(
-        self, start: Response, asked: TurnRequest, given: Sequence[Item], *, room: int | None
+        self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: int | None
     ) -> HistoryWindow:
-        """Read turns, the newest first, until one has no room."""
-        histories, track = self.turns.history_reader, start.history_index
-        names = track.lasting if track else ()
-        (last,) = present((names,), await histories.existing_items(start.owner, names))
-        past = HistoryWindow(reads_before=start.reads_before, track=track)
-        read, size = set[str](), tokens_in_request([asked.instructions or "", *(item.text for item in given)]).likely
-        async for block in histories.earlier_turns(start, most=BLOCK if track and room is not None else MANY):
-            found = await histories.existing_items(start.owner, [name for turn in block for name in turn])
+        """Read turns, the newest first, until one does not fit."""
+        history, index = self.turns.history_reader, start.history_index
+        names = index.lasting if index else ()
+        (lasting,) = present((names,), await history.existing_items(start.owner, names))
+        window = HistoryWindow(reads_before=start.reads_before, index=index)
+        read, size = set[str](), tokens_in_request([request.instructions or "", *(item.text for item in items)]).likely
+        async for block in history.earlier_turns(start, most=BLOCK if index and room is not None else MANY):
+            found = await history.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
-            past = replace(past, turns=(*turns, *past.turns))
-            if track is None or room is None:
+            window = replace(window, turns=(*turns, *window.turns))
+            if index is None or room is None:
                 continue
             read |= found.keys()
-            older = tuple(item for item in last if item.id not in read)
+            older = tuple(item for item in lasting if item.id not in read)
             size += sum(map(size_of, turns))
-            if past.turns and size + size_of(older) > room:
-                return replace(past, lasting=older, older=max(track.depth - len(past.turns), 0))
-        return past
+            if window.turns and size + size_of(older) > room:
+                return replace(window, lasting=older, older=max(index.depth - len(window.turns), 0))
+        return window
 
 
-def behind(previous: Response) -> HistoryIndex | None:
-    """Return the track of a turn that goes on from another, without its own input."""
-    track = previous.history_index
-    if track is None:
+def index_after(previous: Response) -> HistoryIndex | None:
+    """Return the history index of a turn that continues another, without its own input."""
+    index = previous.history_index
+    if index is None:
         return None
-    begins = bool(previous.conversation) or track.begins_block()
-    return replace(track, depth=track.depth + 1, anchor=previous.id if begins else track.anchor)
+    begins = bool(previous.conversation) or index.begins_block()
+    return replace(index, depth=index.depth + 1, anchor=previous.id if begins else index.anchor)
 
 
-def nothing(owner: Owner) -> Response:
-    """Return a turn that is not there yet, to be gone back from."""
+def placeholder(owner: Owner) -> Response:
+    """Return a turn that does not exist yet, as the start from which a history is read back."""
     return Response(id="", owner=owner, model="", created_at=0.0, deadline_at=0.0)
 
 

@@ -1,7 +1,7 @@
-"""How does a caller follow a turn that is under way?
+"""How does a caller follow a running turn?
 
-Every reader follows the log, so it makes no difference which instance writes it, when the reader came or how often it
-was cut off.
+Every reader follows the log: its stream does not depend on which instance writes the log, on when the reader connected
+or on how often it was disconnected.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -18,123 +18,116 @@ from domain.turns.response import Response
 from state.turns.responses import TurnStore, no_response
 
 HEARTBEAT_S = 15.0
-SHORTEST_WAIT_S = 0.025
 LONGEST_WAIT_S = 0.25
-GROWTH = 1.5
+WAIT_GROWTH = 1.5
 NOTIFIED_WAIT_S = 1.0
-"""How often the store is looked at where this process writes the log: its slots are told as they are written."""
+"""The polling interval where this process writes the log and notifies its readers of each slot."""
 
 LATE_S = 1.0
-"""A reader that finds a slot so old is behind: it reads all that follows at once."""
+"""A reader whose last slot is older than this has fallen behind: it reads all following slots at once."""
 
+STREAM_EXPIRED = "The stream has reached its maximum duration. Resume it with starting_after."
 
-type Show = Callable[[Response, Transcript, Slot], Iterable[bytes]]
-"""Gives the bytes of a slot's events as a caller is to see them; the transcript is the log up to the slot."""
+type RenderSlot = Callable[[Response, Transcript, Slot], Iterable[bytes]]
+"""Renders a slot's events for a caller; the transcript is the log before the slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogUpdate:
-    """Slots that have come since the last look, maybe none, each with the log up to it; `log` is the log with them."""
+    """The slots found by one poll, maybe none, each with the log before it; `log` is the log after them."""
 
     slots: Sequence[tuple[Transcript, Slot]]
     log: Transcript
 
 
 class LogStream:
-    """Follows logs. A stream that lasts longer than `stream_s` seconds is broken off, never closed cleanly.
+    """Follows logs. A stream that lasts longer than `stream_s` seconds is aborted, never closed cleanly.
 
-    `look_s` is how soon after a slot the next is looked for, unless its writer tells; every look costs.
+    `poll_s` is the interval at which a growing log is polled, unless its writer notifies; every poll costs.
     """
 
     def __init__(
-        self,
-        turns: TurnStore,
-        clock: Clock,
-        *,
-        stream_s: float,
-        look_s: float = SHORTEST_WAIT_S,
-        accounting: RequestCosts | None = None,
+        self, turns: TurnStore, clock: Clock, *, stream_s: float, poll_s: float, request_costs: RequestCosts
     ) -> None:
-        self.accounting = accounting
         self.turns = turns
         self.clock = clock
         self.stream_s = stream_s
-        self.look_s = look_s
+        self.poll_s = poll_s
+        self.request_costs = request_costs
 
-    async def stream(self, response: Response, show: Show) -> AsyncIterator[bytes]:
-        """Give the log as server-sent events, to the end of the turn.
+    async def stream(self, response: Response, render: RenderSlot) -> AsyncIterator[bytes]:
+        """Yield the log as server-sent events, to the end of the turn.
 
-        Raises Unavailable after `stream_s` seconds: a clean end would look like the turn's.
+        Raises Unavailable after `stream_s` seconds: a clean end would look like the end of the turn.
         """
-        started = said_at = self.clock.now()
+        started = last_sent = self.clock.now()
         yield KEEP_ALIVE
-        async with aclosing(self.follow(response)) as news:
-            async for each in news:
-                for part in shown(response, each, show):
-                    said_at = self.clock.now()
+        async with aclosing(self.follow(response)) as updates:
+            async for update in updates:
+                for part in rendered(response, update, render):
+                    last_sent = self.clock.now()
                     yield part
                 now = self.clock.now()
                 if now - started > self.stream_s:
-                    raise Unavailable("The stream has lasted its time; go on with starting_after.")
-                if now - said_at >= HEARTBEAT_S:
-                    said_at = now
+                    raise Unavailable(STREAM_EXPIRED)
+                if now - last_sent >= HEARTBEAT_S:
+                    last_sent = now
                     yield KEEP_ALIVE
         yield DONE
 
-    async def ended(self, response: Response, *, within_s: float) -> Transcript:
-        """Return the log when the turn has ended, or as it is after `within_s` seconds."""
+    async def wait_until_ended(self, response: Response, *, within_s: float) -> Transcript:
+        """Return the log when the turn has ended, or the log so far after `within_s` seconds."""
         until = self.clock.now() + within_s
         log = Transcript()
-        async with aclosing(self.follow(response)) as news:
-            async for each in news:
-                log = each.log
+        async with aclosing(self.follow(response)) as updates:
+            async for update in updates:
+                log = update.log
                 if self.clock.now() >= until:
                     break
         return log
 
     async def follow(self, response: Response) -> AsyncGenerator[LogUpdate]:
-        """Give the log as it grows, to its end, on the turn's bill."""
-        visit = self.accounting.visit(response.id) if self.accounting else RequestUse(began=self.clock.now())
+        """Yield the log as it grows, to its end; what this costs is added to the turn's bill."""
+        use = self.request_costs.resume(response.id)
         try:
-            async with aclosing(self.growing(response, visit)) as news:
-                async for each in news:
-                    yield each
+            async with aclosing(self.poll(response, use)) as updates:
+                async for update in updates:
+                    yield update
         finally:
-            if self.accounting:
-                self.accounting.ended(response, visit)
+            self.request_costs.record(response, use)
 
-    async def growing(self, response: Response, visit: RequestUse) -> AsyncGenerator[LogUpdate]:
-        """Look rarely while nothing happens, and at once when told."""
-        log, wait_s, late = Transcript(), self.look_s, False
-        with self.turns.subscribe(response.id) as told:
+    async def poll(self, response: Response, use: RequestUse) -> AsyncGenerator[LogUpdate]:
+        """Poll the log: rarely while nothing happens, and at once after a notification."""
+        log, wait_s, is_late = Transcript(), self.poll_s, False
+        with self.turns.subscribe(response.id) as subscription:
             while True:
-                given = told.take(log.next_slot)
-                slots = given or await self.fresh(response, log, visit, late=late)
-                news = news_of(slots, log)
-                yield news
-                log = news.log
+                notified = subscription.take(log.next_slot)
+                slots = notified or await self.read_next(response, log, use, is_late=is_late)
+                update = update_with(slots, log)
+                yield update
+                log = update.log
                 if log.ending:
                     return
-                late = bool(slots) and self.clock.now() - slots[-1].at > LATE_S
-                wait_s = self.next_wait_s(wait_s, told=bool(given), found=bool(slots))
-                if not late:
-                    await told.wait(within_s=wait_s)
+                is_late = bool(slots) and self.clock.now() - slots[-1].at > LATE_S
+                wait_s = self.next_wait_s(wait_s, notified=bool(notified), found=bool(slots))
+                if not is_late:
+                    await subscription.wait(within_s=wait_s)
 
-    def next_wait_s(self, last_s: float, *, told: bool, found: bool) -> float:
-        """Return how long the next look may wait for a word of the writer."""
-        if told or (last_s == NOTIFIED_WAIT_S and not found):
+    def next_wait_s(self, last_s: float, *, notified: bool, found: bool) -> float:
+        """Return how long the next poll may wait for a notification."""
+        if notified or (last_s == NOTIFIED_WAIT_S and not found):
             return NOTIFIED_WAIT_S
-        return self.look_s if found else min(last_s * GROWTH, LONGEST_WAIT_S)
+        return self.poll_s if found else min(last_s * WAIT_GROWTH, LONGEST_WAIT_S)
 
-    async def fresh(self, response: Response, log: Transcript, visit: RequestUse, *, late: bool) -> Sequence[Slot]:
-        """Return the slots after the log, or the next one alone; a store that does not answer is asked again later.
+    async def read_next(self, response: Response, log: Transcript, use: RequestUse, *, is_late: bool) -> Sequence[Slot]:
+        """Return the next slot, or all following slots where the reader is late; none where the store fails.
 
         Raises NoResponse where the response was deleted while its log was read.
         """
-        look = self.turns.slots if late or not log.next_slot else self.turns.next_slot
+        read = self.turns.slots if is_late or not log.next_slot else self.turns.next_slot
         try:
-            with visit.metered():
-                slots = await look(response.owner, response.id, after=log.next_slot - 1)
+            with use.metered():
+                slots = await read(response.owner, response.id, after=log.next_slot - 1)
         except Retryable:
             return ()
         if any(slot.writer == EMPTIED_BY for slot in slots):
@@ -142,7 +135,8 @@ class LogStream:
         return slots
 
 
-def news_of(slots: Iterable[Slot], log: Transcript) -> LogUpdate:
+def update_with(slots: Iterable[Slot], log: Transcript) -> LogUpdate:
+    """Return the update of a log by the slots that follow it."""
     found: list[tuple[Transcript, Slot]] = []
     for slot in slots:
         found.append((log, slot))
@@ -150,8 +144,8 @@ def news_of(slots: Iterable[Slot], log: Transcript) -> LogUpdate:
     return LogUpdate(slots=found, log=log)
 
 
-def shown(response: Response, news: LogUpdate, show: Show) -> Iterator[bytes]:
-    """Give the bytes of each slot that has events to show."""
-    for log, slot in news.slots:
-        if part := b"".join(show(response, log, slot)):
+def rendered(response: Response, update: LogUpdate, render: RenderSlot) -> Iterator[bytes]:
+    """Yield the bytes of each slot that has events for the caller."""
+    for log, slot in update.slots:
+        if part := b"".join(render(response, log, slot)):
             yield part

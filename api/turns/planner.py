@@ -1,18 +1,17 @@
-"""Can the fleet take this turn, and what may it cost at worst?"""
+"""Can the fleet serve a turn, how much may the turn read, and what may it cost at worst?"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of as form_texts
+from domain.content.schema_tool_calls import texts_of as tool_texts
 from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, Model
 from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
-from domain.money.prices import Price
 from domain.routing.estimates import Demand
 from domain.routing.filters import ModelChoice
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
@@ -20,8 +19,8 @@ from domain.sources.catalog import Sources
 from domain.sources.prompt_context import BYTES_A_TOKEN
 
 TIER = "tier"
-MARKS_TOKENS = 200
-"""What the marks around private data take."""
+MARKER_TOKENS = 200
+"""The tokens of the markers around private data."""
 
 
 FIELDS: Mapping[RouteProblem, tuple[str | None, str]] = {
@@ -30,103 +29,104 @@ FIELDS: Mapping[RouteProblem, tuple[str | None, str]] = {
     RouteProblem.TIER_UNKNOWN: (f"metadata.{TIER}", "invalid_value"),
     RouteProblem.NONE_FEASIBLE: (None, "no_backend_feasible"),
 }
-"""Where in the request a problem is, and its code."""
+"""The field of the request that a routing problem concerns, and the error code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Asks the router in advance, about the fleet as its files have it: what is cold or busy now may soon not be."""
+    """Asks the router before a turn starts. It reads the fleet's configuration only: cold and busy are temporary."""
 
     fleet: Fleet
-    prices: Mapping[str, Price]
     default_output_tokens: int
-    sources: Sources = field(default_factory=Sources)
-    model_required: bool = False
+    sources: Sources
+    model_required: bool
 
-    def check_model_choice(self, asked: TurnRequest) -> None:
-        """Raise Invalid where the caller names a model, backend or tier that is not there."""
-        if self.model_required and not asked.model_named:
+    def check_model_choice(self, request: TurnRequest) -> None:
+        """Raise Invalid where the caller names an unknown model, backend or tier."""
+        if self.model_required and not request.model_named:
             message = "Missing required parameter: 'model'."
             raise Invalid(message, field="model", code="missing_required_parameter")
-        wish = read_model_choice(asked.model, asked.metadata.get(TIER), self.fleet)
-        if isinstance(wish, UnknownModel):
-            raise rejected(wish.problem, wish.reason)
-        self.check_parameters(asked)
+        choice = read_model_choice(request.model, request.metadata.get(TIER), self.fleet)
+        if isinstance(choice, UnknownModel):
+            raise rejected(choice.problem, choice.reason)
+        self.check_parameters(request)
 
-    def check_parameters(self, asked: TurnRequest) -> None:
-        """Raise Invalid for a parameter that no model of the fleet takes."""
+    def check_parameters(self, request: TurnRequest) -> None:
+        """Raise Invalid for a parameter that no model of the fleet supports."""
         abilities = {ability for model in self.fleet.served_models() for ability in model.abilities}
-        for path, needs in asked.parameters.items():
-            if needs not in abilities:
+        for path, needed in request.parameters.items():
+            if needed not in abilities:
                 raise unsupported(path)
 
-    def sources_of(self, owner: Owner, asked: TurnRequest) -> tuple[str, ...]:
-        """Return the names of the private data that the turn reads; raises Invalid for one that is not the owner's."""
+    def sources_of(self, owner: Owner, request: TurnRequest) -> tuple[str, ...]:
+        """Return the names of the private data that the turn reads; raises Invalid for a source the owner lacks."""
         try:
-            return self.sources.chosen(owner, asked.metadata.get(SOURCES))
+            return self.sources.chosen(owner, request.metadata.get(SOURCES))
         except KeyError as unknown:
             path = f"metadata.{SOURCES}"
             raise Invalid(f"Invalid '{path}': no source {unknown}.", field=path, code="source_not_found") from None
 
-    def room(self, asked: TurnRequest, sources: Sequence[str]) -> int:
-        """Return the tokens for instructions, past and input in the widest window that the wish leaves."""
-        wish = read_model_choice(asked.model, asked.metadata.get(TIER), self.fleet)
+    def room(self, request: TurnRequest, sources: Sequence[str]) -> int:
+        """Return the tokens for instructions, history and input in the largest context window of the chosen models."""
+        choice = read_model_choice(request.model, request.metadata.get(TIER), self.fleet)
         models = self.fleet.models
         windows = [
             min(models[backend.model].context_tokens, backend.limits.context_tokens)
             for backend in self.fleet.backends.values()
-            if isinstance(wish, UnknownModel) or allows(wish, backend, models[backend.model])
+            if isinstance(choice, UnknownModel) or allows(choice, backend, models[backend.model])
         ]
-        return max(windows, default=0) - self.output_tokens(asked) - self.private_tokens(sources) - form_tokens(asked)
+        reserved = self.output_tokens(request) + self.private_tokens(sources) + tool_tokens(request)
+        return max(windows, default=0) - reserved
 
-    def output_tokens(self, asked: TurnRequest) -> int:
-        limit = asked.sampling.max_output_tokens
+    def output_tokens(self, request: TurnRequest) -> int:
+        limit = request.sampling.max_output_tokens
         return self.default_output_tokens if limit is None else limit
 
     def private_tokens(self, sources: Sequence[str]) -> int:
-        return self.sources.max_tokens(sources) + MARKS_TOKENS if sources else 0
+        return self.sources.max_tokens(sources) + MARKER_TOKENS if sources else 0
 
-    def worst_cost(self, asked: TurnRequest, conversation: Sequence[Item], sources: Sequence[str] = ()) -> Decimal:
-        """Return the most that the turn may cost, in dollars, wherever it goes.
+    def worst_cost(self, request: TurnRequest, items: Sequence[Item], sources: Sequence[str]) -> Decimal:
+        """Return the highest cost of the turn in dollars, over all backends that can serve it.
 
-        Raises Invalid, with the reason of every backend, where none can ever take it.
+        Raises Invalid, with the reason of every backend, where no backend can ever serve it.
         """
-        decision = route(self.demand(asked, conversation, sources), self.fleet, self.prices, {}, now=0.0)
+        decision = route(self.demand(request, items, sources), self.fleet, {}, now=0.0)
         if decision.problem:
             raise rejected(decision.problem, with_reasons(decision))
         return max(candidate.worst_cost for candidate in decision.candidates)
 
-    def demand(self, asked: TurnRequest, conversation: Sequence[Item], sources: Sequence[str]) -> Demand:
-        tokens = tokens_in_request(texts_of(asked, conversation))
+    def demand(self, request: TurnRequest, items: Sequence[Item], sources: Sequence[str]) -> Demand:
+        tokens = tokens_in_request(request_texts(request, items))
         private = self.private_tokens(sources)
         return Demand(
-            model=asked.model,
-            tier=asked.metadata.get(TIER),
+            model=request.model,
+            tier=request.metadata.get(TIER),
             input_tokens=tokens.likely + private,
             expected_input_tokens=tokens.expected + private,
             ceiling_input_tokens=tokens.ceiling + private * BYTES_A_TOKEN,
-            output_tokens=self.output_tokens(asked),
-            needs=asked.needs,
+            output_tokens=self.output_tokens(request),
+            needs=request.needs,
         )
 
 
-def allows(wish: ModelChoice, backend: Backend, model: Model) -> bool:
-    """Tell whether what the caller pins leaves a backend."""
-    pinned = wish.model in {None, model.name} and wish.backend in {None, backend.name}
-    return pinned and model.tier >= wish.tier
+def allows(choice: ModelChoice, backend: Backend, model: Model) -> bool:
+    """Return whether the caller's choice of model, backend and tier allows a backend."""
+    pinned = choice.model in {None, model.name} and choice.backend in {None, backend.name}
+    return pinned and model.tier >= choice.tier
 
 
-def texts_of(asked: TurnRequest, conversation: Sequence[Item]) -> Iterable[str]:
-    return (asked.instructions or "", *form_texts(asked.tool_config), *(item.text for item in conversation))
+def request_texts(request: TurnRequest, items: Sequence[Item]) -> Iterable[str]:
+    """Return every text that a model reads: instructions, tools and items."""
+    return (request.instructions or "", *tool_texts(request.tool_config), *(item.text for item in items))
 
 
-def form_tokens(asked: TurnRequest) -> int:
-    texts = form_texts(asked.tool_config)
+def tool_tokens(request: TurnRequest) -> int:
+    texts = tool_texts(request.tool_config)
     return tokens_in_request(texts).likely if texts else 0
 
 
 def with_reasons(decision: RouteDecision) -> str:
-    reasons = "; ".join(f"{refusal.backend}: {refusal.reason}" for refusal in decision.rejected)
+    reasons = "; ".join(f"{rejection.backend}: {rejection.reason}" for rejection in decision.rejected)
     return f"{decision.reason} ({reasons})" if reasons else decision.reason
 
 

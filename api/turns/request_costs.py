@@ -1,7 +1,7 @@
-"""What did it cost to answer a request about a turn, and where does that go?
+"""What does it cost to answer a request about a turn, and how does that get onto the turn's bill?
 
-A request that asks for a turn or follows one is a function that runs for as long: it goes on the turn's bill when it
-has ended, beside the answer. What a process had to write down when it died is lost.
+A request that starts or follows a turn is a function execution of that duration. Its cost is added to the turn's bill
+after the answer, in the background. Costs that a process has not written when it crashes are lost.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from domain.money.overheads import LEAST_EXECUTION_S, OverheadPrices, StepResour
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 
-MOST_ADMITTED = 1000
+PENDING_LIMIT = 1000
 
 
 @dataclass(slots=True, kw_only=True)
 class RequestUse:
-    """One request, in seconds since the epoch and in request units."""
+    """What one request uses: the time since `started_at`, in seconds since the epoch, and request units."""
 
-    began: float
+    started_at: float
     units: float = 0.0
 
     @contextmanager
     def metered(self) -> Generator[RequestCharge]:
-        """Count what the store charges inside; nothing is to be yielded to others in between."""
+        """Count the store's charges inside the context; a generator must not yield to its caller inside."""
         with metered() as charge:
             try:
                 yield charge
@@ -38,32 +38,35 @@ class RequestUse:
 
 @dataclass(slots=True, kw_only=True)
 class RequestCosts:
-    """Writes down what requests cost. `admitted` are visits that have let a turn in and go on to follow it."""
+    """Records what requests cost. `pending` are requests that admitted a turn and will follow it, by response id."""
 
     ledger: Ledger
     prices: OverheadPrices
     clock: Clock
-    admitted: dict[str, RequestUse] = field(default_factory=dict[str, RequestUse])
-    writing: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    pending: dict[str, RequestUse] = field(default_factory=dict[str, RequestUse])
+    writes: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
-    def visit(self, response_id: str = "") -> RequestUse:
-        """Return the visit that let a turn in and has not been followed yet, else one that begins now."""
-        return self.admitted.pop(response_id, None) or RequestUse(began=self.clock.now())
+    def start(self) -> RequestUse:
+        return RequestUse(started_at=self.clock.now())
 
-    def let_in(self, response_id: str, visit: RequestUse) -> None:
-        """Remember a visit until its turn is followed; one that never is, as its caller is gone, is forgotten."""
-        self.admitted[response_id] = visit
-        if len(self.admitted) > MOST_ADMITTED:
-            self.admitted.pop(next(iter(self.admitted)))
+    def keep(self, response_id: str, use: RequestUse) -> None:
+        """Keep the use of a request until it follows its turn; of too many, the oldest is dropped."""
+        self.pending[response_id] = use
+        if len(self.pending) > PENDING_LIMIT:
+            self.pending.pop(next(iter(self.pending)))
 
-    def ended(self, response: Response, visit: RequestUse) -> None:
-        """Put a visit that has ended on the turn's bill, without keeping anybody waiting."""
-        seconds = max(LEAST_EXECUTION_S, self.clock.now() - visit.began)
-        spent = StepResources(units=round(visit.units, 2), seconds=round(seconds, 3), executions=1)
-        task = asyncio.create_task(self.write(response, spent))
-        self.writing.add(task)
-        task.add_done_callback(self.writing.discard)
+    def resume(self, response_id: str) -> RequestUse:
+        """Return the use of the request that admitted a turn and does not follow it yet, else a new one."""
+        return self.pending.pop(response_id, None) or self.start()
 
-    async def write(self, response: Response, spent: StepResources) -> None:
+    def record(self, response: Response, use: RequestUse) -> None:
+        """Add the cost of a finished request to the turn's bill, in the background."""
+        seconds = max(LEAST_EXECUTION_S, self.clock.now() - use.started_at)
+        resources = StepResources(units=round(use.units, 2), seconds=round(seconds, 3), executions=1)
+        task = asyncio.create_task(self.write(response, resources))
+        self.writes.add(task)
+        task.add_done_callback(self.writes.discard)
+
+    async def write(self, response: Response, resources: StepResources) -> None:
         with suppress(GanglionError):
-            await self.ledger.add_overhead(response, self.prices.cost(spent))
+            await self.ledger.add_overhead(response, self.prices.cost(resources))

@@ -68,7 +68,7 @@ def response_key(owner: Owner, response_id: str) -> DocumentKey:
     """Return the partition that is part of a response's id; raises NotFound for other ids."""
     thread = thread_of(response_id)
     if thread is None or not is_response(response_id):
-        raise NotFound(f"Response with id '{response_id}' not found.")
+        raise NotFound.by_id("Response", response_id)
     return turns_key(owner, thread)
 
 
@@ -76,5 +76,5 @@ def conversation_key(owner: Owner, conversation_id: str) -> DocumentKey:
     """Return the partition that is part of a conversation's id; raises NotFound for other ids."""
     thread = thread_of(conversation_id)
     if thread is None or not conversation_id.startswith("conv_"):
-        raise NotFound(f"Conversation with id '{conversation_id}' not found.")
+        raise NotFound.by_id("Conversation", conversation_id)
     return turns_key(owner, thread)

@@ -22,7 +22,7 @@ from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.gpu_sessions import GpuSession, SessionSpan
 from domain.money.ledger_records import AttemptRecord, SessionShare
-from domain.money.prices import Price, TimePrice
+from domain.money.prices import TimePrice
 from domain.money.provisional_charges import dollars
 from domain.money.session_transitions import (
     EntryTerms,
@@ -65,16 +65,15 @@ class StoredSession:
 class GpuSessions:
     """The current sessions of the backends that scale to zero and are paid by time; other backends have none."""
 
-    def __init__(self, *, store: DocumentStore, ledger: Ledger, prices: Mapping[str, Price], clock: Clock) -> None:
+    def __init__(self, *, store: DocumentStore, ledger: Ledger, clock: Clock) -> None:
         self.store = store
         self.ledger = ledger
-        self.prices = prices
         self.clock = clock
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def price(self, backend: Backend) -> TimePrice | None:
         """Return the price of a backend whose time is paid in sessions."""
-        price = self.prices.get(backend.price)
+        price = backend.price
         return price if isinstance(price, TimePrice) and backend.cold_start.scales_to_zero else None
 
     async def enter(
@@ -221,7 +220,7 @@ class GpuSessions:
 
     def new_session(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
         name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
-        return GpuSession(id=name, backend=backend.name, price=backend.price, started=now, ends=now, cold_s=cold_s)
+        return GpuSession(id=name, backend=backend.name, price=backend.price.name, started=now, ends=now, cold_s=cold_s)
 
     async def swap[T](self, backend: Backend, step: Callable[[], Awaitable[T]]) -> T:
         """Run a step under compare-and-swap; within one process, steps of one backend wait for each other."""

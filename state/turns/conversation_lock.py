@@ -21,7 +21,7 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
     found = await conversation_of(store, response)
     if found is None:
         if response.conversation:
-            raise NotFound(f"Conversation with id '{response.conversation}' not found.")
+            raise NotFound.by_id("Conversation", response.conversation)
         return ()
     conversation = Conversation.from_document(found.id, found.body)
     if conversation.running or conversation.next_entry != response.reads_before:

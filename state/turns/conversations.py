@@ -59,7 +59,7 @@ class ConversationStore:
     async def document(self, owner: Owner, identifier: str) -> Document:
         found = await self.store.read(conversation_key(owner, identifier), identifier)
         if found is None:
-            raise NotFound(f"Conversation with id '{identifier}' not found.")
+            raise NotFound.by_id("Conversation", identifier)
         return found
 
     async def update_metadata(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
@@ -110,7 +110,7 @@ class ConversationStore:
         listed = any(item_id in entry for entry in entries)
         found = await self.store.read(key, item_id) if listed else None
         if found is None:
-            raise NotFound(f"Item with id '{item_id}' not found.")
+            raise NotFound.by_id("Item", item_id)
         return Item.from_document(found.id, found.body)
 
     async def delete_item(self, owner: Owner, identifier: str, item_id: str) -> Conversation:

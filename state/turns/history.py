@@ -44,7 +44,7 @@ class HistoryReader:
         found = await self.existing_items(owner, identifiers)
         missing = [identifier for identifier in identifiers if identifier not in found]
         if missing:
-            raise NotFound(f"Item with id '{missing[0]}' not found.")
+            raise NotFound.by_id("Item", missing[0])
         return tuple(found[identifier] for identifier in identifiers)
 
     async def existing_items(self, owner: Owner, identifiers: Iterable[str]) -> dict[str, Item]:

@@ -269,7 +269,7 @@ class TurnStore:
 
 
 def no_response(response_id: str) -> NoResponse:
-    return NoResponse(f"Response with id '{response_id}' not found.")
+    return NoResponse.by_id("Response", response_id)
 
 
 def response_of(found: FoundDocument) -> Response:

@@ -34,7 +34,7 @@ class StoredCompletions:
         """Return the turn of a stored chat completion; raises NotFound."""
         turn = await self.turns.read(owner, response_id)
         if await self.store.read(owner_index_key(owner), completion_id(turn)) is None:
-            raise NotFound(f"Response with id '{response_id}' not found.")
+            raise NotFound.by_id("Response", response_id)
         return turn
 
     async def response_ids(self, owner: Owner) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.endpoints.route_report import report, shown_budget
+from api.endpoints.route_report import budget_report, report
 from clients.storage.port import Container
 from domain.money.bill import bill_of
 from domain.money.budgets import BudgetCounter, BudgetScope
@@ -18,7 +18,7 @@ def shown() -> dict[str, Any]:
     sources = [each.to_document() for each in FETCHED]
     counter = BudgetCounter(id="budget_tenant_2027-01-15", scope=BudgetScope.TENANT_DAY, limit=10_000_000_000)
     told = report(RESPONSE, routes, (ATTEMPT,), bill_of((ATTEMPT,), RESERVATION), sources)
-    return as_json({**told, "budgets": [shown_budget(counter, 4_200_000)]})
+    return as_json({**told, "budgets": [budget_report(counter, 4_200_000)]})
 
 
 def comparable(account: dict[str, Any]) -> dict[str, Any]:

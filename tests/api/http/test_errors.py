@@ -112,3 +112,14 @@ async def test_a_guarded_function_looks_to_the_host_as_it_did() -> None:
     assert list(inspect.signature(safe).parameters) == ["req", "client"]
     assert inspect.get_annotations(safe) == inspect.get_annotations(handlers.create)
     assert (await safe(req=request(), client="c")).body == b"c"
+
+
+async def test_a_wrapped_handler_takes_its_arguments_by_position_too() -> None:
+    """The next major version of the durable SDK passes the client by position."""
+
+    async def create(req: Request, client: Any) -> Response:
+        return Response(str(client))
+
+    safe = with_error_responses(create, name="http_test", clock=FakeClock())
+    assert (await safe(request(), "c")).body == b"c"
+    assert (await safe(request(), client="c")).body == b"c"

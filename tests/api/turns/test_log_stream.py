@@ -11,8 +11,10 @@ import pytest
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE, frames
 from api.turns.log_stream import HEARTBEAT_S, LogStream
+from api.turns.request_costs import RequestCosts
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.errors import NotFound, Unavailable
+from domain.money.overheads import OverheadPrices
 from domain.turns.response import Response
 from state.turns.log_notifications import KEPT
 from state.turns.responses import TurnStore
@@ -43,8 +45,10 @@ async def held(one: Api) -> Response:
     return await one.world.turns.read(OWNER, created.json()["id"])
 
 
-def tail(one: Api, *, stream_s: float = 1500) -> LogStream:
-    return LogStream(one.world.turns, one.world.clock, stream_s=stream_s)
+def log_stream(one: Api, turns: TurnStore | None = None, *, stream_s: float = 1500) -> LogStream:
+    """Return a log stream over the API's turns, or over `turns` as another process has them."""
+    costs = RequestCosts(ledger=one.world.ledger, prices=OverheadPrices(), clock=one.world.clock)
+    return LogStream(turns or one.world.turns, one.world.clock, stream_s=stream_s, poll_s=0.025, request_costs=costs)
 
 
 async def test_events_arrive_while_the_turn_runs() -> None:
@@ -93,7 +97,7 @@ async def test_a_reader_that_goes_away_is_forgotten() -> None:
 
 async def test_silence_is_filled_with_comments() -> None:
     one = api()
-    stream = tail(one).stream(await held(one), partial(frames, after=1))
+    stream = log_stream(one).stream(await held(one), partial(frames, after=1))
     parts = [await anext(stream)]
     for _ in range(3):
         one.world.clock.advance(HEARTBEAT_S)
@@ -103,7 +107,7 @@ async def test_silence_is_filled_with_comments() -> None:
 
 async def test_a_stream_past_its_time_says_how_to_go_on() -> None:
     one = api()
-    stream = tail(one, stream_s=1).stream(await held(one), partial(frames, after=1))
+    stream = log_stream(one, stream_s=1).stream(await held(one), partial(frames, after=1))
     assert await anext(stream) == KEEP_ALIVE
     one.world.clock.advance(2)
     with pytest.raises(Unavailable, match="starting_after"):
@@ -115,16 +119,16 @@ async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing()
     turn = await held(one)
     await one.world.run(turn)
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
-    patient = LogStream(TurnStore(broken, one.world.clock), one.world.clock, stream_s=1500)
+    patient = log_stream(one, TurnStore(broken, one.world.clock))
     seen = b"".join([part async for part in patient.stream(turn, everything)])
-    assert seen == b"".join([part async for part in tail(one).stream(turn, everything)])
+    assert seen == b"".join([part async for part in log_stream(one).stream(turn, everything)])
     assert len(broken.calls) == 4
 
 
 def looks(one: Api) -> tuple[FlakyStore, LogStream]:
     """Return a reader in another process than the writer's, and the store that counts how often it looks."""
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
-    return counted, LogStream(TurnStore(counted, one.world.clock), one.world.clock, stream_s=1500)
+    return counted, log_stream(one, TurnStore(counted, one.world.clock))
 
 
 async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_store_once() -> None:
@@ -132,7 +136,7 @@ async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_sto
     turn = await held(one)
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
     one.world.turns.store = counted
-    stream = tail(one).stream(turn, everything)
+    stream = log_stream(one).stream(turn, everything)
     seen = [await anext(stream), await anext(stream)]
     assert len(counted.calls) == 1
     one.world.turns.store = one.world.store
@@ -140,7 +144,7 @@ async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_sto
     one.world.turns.store = counted
     seen += [part async for part in stream]
     assert len(counted.calls) == 1
-    assert b"".join(seen) == b"".join([part async for part in tail(one).stream(turn, everything)])
+    assert b"".join(seen) == b"".join([part async for part in log_stream(one).stream(turn, everything)])
 
 
 async def test_a_reader_of_another_process_reads_the_same_by_looking() -> None:
@@ -151,7 +155,7 @@ async def test_a_reader_of_another_process_reads_the_same_by_looking() -> None:
     await asyncio.sleep(0)
     assert len(counted.calls) == 1
     await one.world.run(turn)
-    assert await asyncio.wait_for(reading, 10) == await collected(tail(one), turn)
+    assert await asyncio.wait_for(reading, 10) == await collected(log_stream(one), turn)
 
 
 async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
@@ -164,7 +168,7 @@ async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
     one.world.clock.advance(5)
     before = len(counted.calls)
     seen += [part async for part in stream]
-    assert b"".join(seen) == await collected(tail(one), turn)
+    assert b"".join(seen) == await collected(log_stream(one), turn)
     assert len(counted.calls) - before == 1
 
 
@@ -173,9 +177,9 @@ async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_fo
     script = [act for gate in gates for act in (gate, TextPiece(text=" word"))]
     one = api(FakeBackend([*script, AnswerEnd(reason="stop", usage=None)]))
     turn = await held(one)
-    stuck = tail(one).stream(turn, everything)
+    stuck = log_stream(one).stream(turn, everything)
     seen = [await anext(stuck), await anext(stuck)]
-    brisk = asyncio.create_task(collected(tail(one), turn))
+    brisk = asyncio.create_task(collected(log_stream(one), turn))
     running = asyncio.create_task(one.world.run(turn))
     for number, gate in enumerate(gates):
         gate.set()
@@ -214,7 +218,7 @@ async def test_every_reader_of_a_turn_reads_the_same() -> None:
     turn = await held(one)
 
     async def read() -> bytes:
-        return b"".join([part async for part in tail(one).stream(turn, everything)])
+        return b"".join([part async for part in log_stream(one).stream(turn, everything)])
 
     readers = [asyncio.create_task(read()) for _ in range(10)]
     await one.world.run(turn)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from api.turns.history import behind
+from api.turns.history import index_after
 from clients.clock import Clock
 from domain.content.items import Item, Role
 from domain.identity.owners import Owner
@@ -61,7 +61,7 @@ class Talk:
         now = self.clock.now()
         bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
         if not self.conversation:
-            track = behind(self.last) if self.last else HistoryIndex(depth=0)
+            track = index_after(self.last) if self.last else HistoryIndex(depth=0)
             return replace(bare, previous=self.last.id if self.last else None, history_index=track)
         found = await self.turns.conversations.read(self.owner, self.conversation)
         track = HistoryIndex(depth=found.next_entry, lasting=found.lasting or ())

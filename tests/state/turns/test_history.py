@@ -40,7 +40,7 @@ class Told:
         self.random = Random(seed)  # noqa: S311 - a test's seed
         self.clock = RisingClock(seed=seed) if seed % 3 else FakeClock(seed=seed)
         self.turns = TurnStore(MemoryStore(self.clock), self.clock)
-        self.pasts = HistoryLoader(self.turns, self.turns.conversations)
+        self.loader = HistoryLoader(self.turns, self.turns.conversations)
 
     async def talk(self) -> tuple[Talk, list[Turn]]:
         """Say up to 20 turns in a conversation, then a few after one of them, as a chain or a branch of it."""
@@ -89,7 +89,7 @@ class Told:
             body["conversation"] = talk.conversation
         elif talk.last:
             body["previous_response_id"] = talk.last.id
-        return await self.pasts.of(OWNER, request_from_openai(body), GIVEN, room=room)
+        return await self.loader.load(OWNER, request_from_openai(body), GIVEN, room=room)
 
 
 ASKED = request_from_openai({"input": "and now?"})
@@ -107,7 +107,7 @@ async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed
         left_out = turns_to_leave_out(said, GIVEN, instructions="", room=limit)
         assert past.left_out(ASKED, GIVEN, room=limit) == left_out
         expected = items_read(said, GIVEN, left_out=left_out)
-        assert past.read_with(GIVEN, left_out=left_out) == expected
+        assert past.items_with(GIVEN, left_out=left_out) == expected
         assert await read_by_a_turn(told, talk, past, left_out) == expected[: -len(GIVEN)]
 
 
@@ -116,7 +116,7 @@ async def read_by_a_turn(told: Told, talk: Talk, past: HistoryWindow, left_out: 
     response = replace(
         await talk.following(),
         id=talk.last.id if talk.last else "",
-        history_index=past.track_with(()),
+        history_index=past.index_with(()),
         left_out=left_out,
     )
     if not response.id and not talk.conversation:
@@ -136,9 +136,9 @@ async def test_a_talk_that_a_release_before_began_is_read_whole(seed: int) -> No
     forget_tracks(told.turns)
     for room in (60, 700, None):
         past = await told.past(talk, room)
-        assert (past.track, past.older) == (None, 0) if said else True
+        assert (past.index, past.older) == (None, 0) if said else True
         left_out = past.left_out(ASKED, GIVEN, room=10**9 if room is None else room)
-        assert past.read_with(GIVEN, left_out=left_out) == items_read(said, GIVEN, left_out=left_out)
+        assert past.items_with(GIVEN, left_out=left_out) == items_read(said, GIVEN, left_out=left_out)
 
 
 def forget_tracks(turns: TurnStore) -> None:
@@ -161,13 +161,13 @@ async def test_however_long_a_talk_is_a_turn_of_it_reads_as_little(kind: str) ->
     talk = Talk(turns=turns, clock=clock)
     if kind == "conversation":
         talk.conversation = (await turns.conversations.create(OWNER, metadata={})).id
-    pasts = HistoryLoader(turns, turns.conversations)
+    loader = HistoryLoader(turns, turns.conversations)
     calls: list[int] = []
     for _ in range(3):
         await talk.grow(64 * 2)
         store.touched.clear()
         body = {"conversation": talk.conversation} if talk.conversation else {"previous_response_id": latest(talk)}
-        past = await pasts.of(OWNER, request_from_openai({"input": "x", **body}), GIVEN, room=2000)
+        past = await loader.load(OWNER, request_from_openai({"input": "x", **body}), GIVEN, room=2000)
         assert 20 < len(past.turns) <= 2 * 64
         calls.append(len(store.touched))
     assert calls == [calls[0]] * 3
@@ -214,6 +214,6 @@ async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(domain.turns.context_window, "tokens_in", counting)
     asked = request_from_openai({"input": "x", "previous_response_id": latest(talk)})
-    past = await HistoryLoader(turns, turns.conversations).of(OWNER, asked, GIVEN, room=10**6)
+    past = await HistoryLoader(turns, turns.conversations).load(OWNER, asked, GIVEN, room=10**6)
     assert len(past.turns) == 90
     assert len(measured) <= 2 * 90

@@ -1,0 +1,149 @@
+"""Which response does a delivered request belong to, when clients send requests again?
+
+A request is claimed by its Idempotency-Key or its body: a repeated request gets the response of the first. The claim
+is written in parallel with the count of the rate limits.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from azurefunctions.extensions.http.fastapi import Request
+
+from domain.errors import Invalid, NotFound, RateLimited, Retryable
+from domain.identity.owners import Owner
+from domain.turns.response import Response
+from state.rate_limits import RateLimiter
+from state.turns.responses import TurnStore
+
+KEY_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDelivery:
+    """One delivery of a request; `repeat` is true where the caller may have sent it before under this `key`."""
+
+    key: str
+    body_hash: str
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRequest:
+    """A delivery and the response that it belongs to; `response` is None until that response is recorded."""
+
+    owner: Owner
+    delivery: RequestDelivery
+    response_id: str
+    new_thread: bool
+    response: Response | None = None
+
+
+def read_delivery(request: Request, body: Mapping[str, Any]) -> RequestDelivery:
+    """Return how a request was delivered: a repeat has an Idempotency-Key or the SDKs' count of retries."""
+    body_hash = digest(json.dumps(body, sort_keys=True))
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        count = request.headers.get("x-stainless-retry-count", "")
+        is_retry = count.isdecimal() and int(count[:9]) > 0
+        return RequestDelivery(key=f"body:{body_hash}", body_hash=body_hash, repeat=is_retry)
+    if not 1 <= len(key) <= KEY_LIMIT:
+        message = f"Invalid header 'Idempotency-Key': expected 1 to {KEY_LIMIT} characters."
+        raise Invalid(message, code="invalid_value")
+    return RequestDelivery(key=f"key:{digest(key)}", body_hash=body_hash, repeat=True)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+class RequestClaims:
+    """Claims requests and counts their turns against the rate limits."""
+
+    def __init__(self, *, turns: TurnStore, limits: RateLimiter) -> None:
+        self.turns = turns
+        self.limits = limits
+
+    async def claim(self, new: ClaimedRequest) -> ClaimedRequest:
+        """Claim a request for a new response, or return the claim of an earlier delivery; raises RateLimited.
+
+        A turn that has a response was counted when it was admitted.
+        """
+        return await (self.claim_repeat(new) if new.delivery.repeat else self.claim_first(new))
+
+    async def claim_first(self, new: ClaimedRequest) -> ClaimedRequest:
+        self.limits.check(new.owner)
+        try:
+            await both(self.write(new), self.limits.enter(new.owner, new.response_id))
+        except RateLimited:
+            await self.withdraw(new)
+            raise
+        return new
+
+    async def claim_repeat(self, new: ClaimedRequest) -> ClaimedRequest:
+        claimed = await self.join(new)
+        if claimed.response is None:
+            try:
+                await self.limits.enter(claimed.owner, claimed.response_id)
+            except RateLimited:
+                await self.withdraw(claimed)
+                raise
+        return claimed
+
+    async def join(self, new: ClaimedRequest) -> ClaimedRequest:
+        """Return the claim of a request that may be a repeat: its own, or that of an earlier delivery."""
+        while True:
+            claimed = replace(new, response_id=await self.write(new))
+            if claimed.response_id == new.response_id:
+                return claimed
+            claimed = replace(claimed, response=await self.response_of(claimed))
+            if claimed.response:
+                return claimed
+            if await self.turns.idempotency.add_holder(
+                new.owner, key=new.delivery.key, response_id=claimed.response_id
+            ):
+                return claimed
+
+    async def write(self, new: ClaimedRequest) -> str:
+        """Write the idempotency record; return the id of the response that the request belongs to."""
+        return await self.turns.record_request(
+            new.owner,
+            key=new.delivery.key,
+            body_hash=new.delivery.body_hash,
+            response_id=new.response_id,
+            repeat=new.delivery.repeat,
+            new_thread=new.new_thread,
+        )
+
+    async def response_of(self, claimed: ClaimedRequest) -> Response | None:
+        """Return the claimed response where a delivery of the request has recorded it."""
+        try:
+            return await self.turns.read(claimed.owner, claimed.response_id)
+        except NotFound:
+            return None
+
+    async def release(self, claimed: ClaimedRequest) -> None:
+        """Release the claim and the rate limits of a turn that was rejected."""
+        self.limits.leave(claimed.owner, claimed.response_id)
+        await self.withdraw(claimed)
+
+    async def withdraw(self, claimed: ClaimedRequest) -> None:
+        """Delete the claim of a rejected request; where the store fails, the claim expires in ten minutes."""
+        with contextlib.suppress(Retryable):
+            await self.turns.idempotency.remove_holder(
+                claimed.owner,
+                key=claimed.delivery.key,
+                response_id=claimed.response_id,
+                new_thread=claimed.new_thread,
+            )
+
+
+async def both(*steps: Awaitable[object]) -> None:
+    """Run steps in parallel, each to its end; raises the first error among them."""
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
