@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from benches.tables import print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 
 TURNS = 10
 PHASES = {"while it speaks": "COUNT 1000", "before it speaks": "FAIL hang-before COUNT 1000"}

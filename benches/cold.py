@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from benches.tables import print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 
 TURNS = 5
 START_S = 5.0

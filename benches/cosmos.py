@@ -27,11 +27,11 @@ from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import Add, Create
 from clients.storage.request_units import metered
-from standins.cast import Options
+from standins.cluster.local_cluster import Stage
+from standins.cluster.process_specs import Options
 from standins.cosmos.account import account_in
-from standins.cosmos.staging import COSMOS
-from standins.serving import HOST
-from standins.stage import Stage
+from standins.cosmos.provisioning import COSMOS
+from standins.processes.http_server import HOST
 
 SECONDS = 10
 RATE = 50

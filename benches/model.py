@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from standins.lifeline import end_with_stdin
-from standins.serving import serve
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 
 WORD_S = 0.02
 WORDS = 100

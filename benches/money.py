@@ -28,10 +28,10 @@ from domain.log.events import Usage
 from domain.money.budgets import Budgets, Scope
 from domain.money.ledger_records import Attempt, AttemptStatus
 from domain.money.prices import Component, Origin, PriceKind, TimePrice
-from standins.cast import Options
+from standins.cluster.local_cluster import Stage
+from standins.cluster.process_specs import Options
 from standins.cosmos.account import account_in
-from standins.cosmos.staging import COSMOS
-from standins.stage import Stage
+from standins.cosmos.provisioning import COSMOS
 from state.money.gpu_sessions import Sessions
 from state.money.ledger import Ledger
 

@@ -22,10 +22,10 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from benches.readers import Ears, Readers
 from benches.tables import percentile, print_table
-from standins import instance
-from standins.child import Child, Plan, python
-from standins.serving import HOST
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.paths import ROOT
+from standins.processes.child_process import Child, Plan, python
+from standins.processes.http_server import HOST
 
 SIZES = (50, 200)
 APART = 50
@@ -63,10 +63,10 @@ def folder_of_app(folder: Path, streams: int) -> Path:
     """Make an app of the product's own files, whose store is counted and whose host has room for so many turns."""
     folder.mkdir()
     for name in (*FOLDERS, *FILES):
-        (folder / name).symlink_to(instance.ROOT / name)
-    (folder / "product.py").symlink_to(instance.ROOT / "function_app.py")
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "product.py").symlink_to(ROOT / "function_app.py")
     (folder / "function_app.py").symlink_to(Path(__file__).with_name("counted_app.py"))
-    host = json.loads((instance.ROOT / "host.json").read_text())
+    host = json.loads((ROOT / "host.json").read_text())
     host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] = 2 * streams
     (folder / "host.json").write_text(json.dumps(host))
     (folder / "fleet.toml").write_text(fleet(streams))
@@ -75,7 +75,7 @@ def folder_of_app(folder: Path, streams: int) -> Path:
 
 def fleet(streams: int) -> str:
     """Return a fleet whose scripted backends have room for so many calls."""
-    text = (instance.ROOT / "fleet.toml").read_text()
+    text = (ROOT / "fleet.toml").read_text()
     assert ROOM in text
     return text.replace(ROOM, f"concurrency = {2 * streams}")
 
@@ -147,7 +147,7 @@ def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = python("benches.model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
         log = folder / "model.log"
-        model = Child(Plan(name="model", command=command, environment=os.environ, log=log, folder=instance.ROOT))
+        model = Child(Plan(name="model", command=command, environment=os.environ, log=log, folder=ROOT))
         stack.callback(model.stop)
         model_url = f"http://{HOST}:{model.wait_for(model.ready_port, 30)}/v1"
         app = folder_of_app(folder / "app", streams)

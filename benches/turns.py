@@ -17,7 +17,7 @@ import httpx
 
 from benches.model import serving
 from benches.tables import percentile, print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 
 TURNS = 30
 QUESTION = "How long does this take?"

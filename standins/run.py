@@ -12,10 +12,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from standins.cast import MODELS, STORES, Model, Options, Store
-from standins.child import StartError
 from standins.cloud_run.options import span_from
-from standins.stage import PortInUseError, Stage
+from standins.cluster.local_cluster import PortInUseError, Stage
+from standins.cluster.process_specs import MODELS, STORES, Model, Options, Store
+from standins.processes.child_process import StartError
 
 WATCH_S = 0.5
 EXAMPLE = """

@@ -8,14 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from standins import instance
 from standins.clock import now
-from standins.identity import issuer_in
+from standins.cluster import run_record
+from standins.issuer.entra_tokens import issuer_in
 
 
 def main() -> None:
     given = options()
-    found = instance.running(given.port)
+    found = run_record.running(given.port)
     if found is None:
         sys.exit(f"token: nothing runs on port {given.port}. Start it with `make run`, or name its port: PORT=7072")
     issuer = issuer_in(Path(found["data"]))

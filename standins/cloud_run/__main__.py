@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 from standins.clock import now
-from standins.cloud_run.bill import Bill
-from standins.cloud_run.gate import Gate, Keys
-from standins.cloud_run.launching import Launcher
+from standins.cloud_run.instance_bill import Bill
+from standins.cloud_run.instance_pool import Pool
+from standins.cloud_run.invoker_check import Gate, Keys
+from standins.cloud_run.launcher import Launcher
 from standins.cloud_run.options import KNOBS, Options, add_options, changed
-from standins.cloud_run.pool import Pool
 from standins.cloud_run.service import Service
-from standins.lifeline import end_with_stdin
-from standins.serving import serve
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:

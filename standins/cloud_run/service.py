@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from standins.cloud_run.gate import Gate
+from standins.cloud_run.error_pages import SERVER_ERROR, UNAVAILABLE, page, rate_exceeded, timed_out
+from standins.cloud_run.instance_pool import Instance, Pool, StartFailed
+from standins.cloud_run.invoker_check import Gate
 from standins.cloud_run.options import changed
-from standins.cloud_run.pages import SERVER_ERROR, UNAVAILABLE, page, rate_exceeded, timed_out
-from standins.cloud_run.pool import Instance, Pool, StartFailed
-from standins.cloud_run.relay import Outlet, new_client, relay, relayed_within
+from standins.cloud_run.proxy import Outlet, new_client, relay, relayed_within
 
 BODY_LIMIT = 32 * 2**20
 KEPT = 10_000

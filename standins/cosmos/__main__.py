@@ -12,7 +12,7 @@ from pathlib import Path
 
 from standins.cosmos.account import AUDIENCES, Account, account_in
 from standins.cosmos.node import SERVER, SetUpError, find_node, packages
-from standins.serving import HOST
+from standins.processes.http_server import HOST
 
 
 def main() -> None:

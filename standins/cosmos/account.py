@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from standins.clock import now
-from standins.serving import HOST
+from standins.processes.http_server import HOST
 
 LIFETIME = timedelta(days=3650)
 KEY_BYTES = 64

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from standins import instance
-from standins.child import StartError
+from standins.paths import ROOT
+from standins.processes.child_process import StartError
 
 SERVER = Path(__file__).resolve().parent / "server"
 MANIFESTS = ("package.json", "package-lock.json")
@@ -68,7 +68,7 @@ def version(node: str) -> int:
     return int(major) if major.isdecimal() else 0
 
 
-def packages(node: Node, home: Path = instance.ROOT / ".run") -> Path:
+def packages(node: Node, home: Path = ROOT / ".run") -> Path:
     """Gives the folder of the installed packages; raises SetUpError where they can't be had."""
     wanted = hashlib.sha256(b"".join((SERVER / name).read_bytes() for name in MANIFESTS)).hexdigest()
     place = home / f"cosmos-server-{wanted[:16]}"

@@ -14,16 +14,16 @@ from pathlib import Path
 import httpx
 from openai import AsyncOpenAI, OpenAIError
 
-from standins.cast import Options
-from standins.child import StartError
-from standins.demo.bill import environment_in
-from standins.demo.following import DemoError
+from standins.cluster.local_cluster import Stage
+from standins.cluster.process_specs import Options
+from standins.demo.costs import environment_in
 from standins.demo.gpu import TAIL_S, Gpu
-from standins.demo.screen import Screen, screen_here
-from standins.demo.signing_in import sign_in
-from standins.demo.story import Story
+from standins.demo.scenario import Story
+from standins.demo.sign_in import sign_in
+from standins.demo.terminal import Screen, screen_here
+from standins.demo.turn_stream import DemoError
+from standins.processes.child_process import StartError
 from standins.run import cold_from, model_from
-from standins.stage import Stage
 
 LIMIT_S = 300.0
 START_S = "5"

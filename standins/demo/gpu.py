@@ -8,8 +8,8 @@ from decimal import Decimal
 
 import httpx
 
-from standins.instance import ROOT
-from standins.narrowing import Json
+from standins.json_values import Json
+from standins.paths import ROOT
 
 POLL_S = 0.05
 TAIL_S = 10

@@ -8,10 +8,10 @@ import asyncio
 from pathlib import Path
 
 from standins.clock import now
-from standins.identity import issuer_in
+from standins.issuer.entra_tokens import issuer_in
 from standins.issuer.server import application
-from standins.lifeline import end_with_stdin
-from standins.serving import serve
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from standins.federation import MEMBER
-from standins.narrowing import json_list, json_object
+from standins.issuer.federation import MEMBER
+from standins.json_values import json_list, json_object
 
 HOPS = (
     "discovery",

@@ -5,8 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from standins.identity import ISSUERS, MANAGED_APP, STRANGERS, TENANTS, Issuer, Version, guid_of, published
-from standins.issuer.world import World
+from standins.issuer.entra_tokens import ISSUERS, MANAGED_APP, STRANGERS, TENANTS, Issuer, Version, guid_of, published
+from standins.issuer.issuer_state import World
 
 KNOWN = {guid_of("tenant", name): name for name in (*TENANTS, *STRANGERS)}
 SHARED = ("common", "organizations")

@@ -7,11 +7,11 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from standins.federation import POOL_PATH, PROVIDER, RESOURCE, SERVICE_ACCOUNT
-from standins.identity import ISSUERS, TENANTS, guid_of, published
+from standins.issuer.entra_tokens import ISSUERS, TENANTS, guid_of, published
+from standins.issuer.federation import POOL_PATH, PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.google_tokens import GoogleKey
-from standins.issuer.world import World
-from standins.narrowing import Json, json_object
+from standins.issuer.issuer_state import World
+from standins.json_values import Json, json_object
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind of token

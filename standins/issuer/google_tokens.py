@@ -8,8 +8,8 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from standins.federation import ACCOUNT_ID, SERVICE_ACCOUNT
-from standins.identity import new_key, public_key, write_once
+from standins.issuer.entra_tokens import new_key, public_key, write_once
+from standins.issuer.federation import ACCOUNT_ID, SERVICE_ACCOUNT
 
 ISSUER = "https://accounts.google.com"
 OPAQUE = "ya29.d."

@@ -11,7 +11,7 @@ from standins.issuer import entra
 from standins.issuer.conditions import GARBAGE, HANG, changed
 from standins.issuer.google import Google
 from standins.issuer.google_tokens import google_key_in
-from standins.issuer.world import World
+from standins.issuer.issuer_state import World
 
 type Hop = Callable[[World, web.Request], Awaitable[web.Response]]
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

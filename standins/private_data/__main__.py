@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from standins.lifeline import end_with_stdin
 from standins.private_data.server import PrivateData
-from standins.serving import serve
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:

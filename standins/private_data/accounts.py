@@ -6,8 +6,8 @@ Each belongs to one tenant and one user of it. Some documents try to give orders
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from standins.identity import guid_of
-from standins.narrowing import Json
+from standins.issuer.entra_tokens import guid_of
+from standins.json_values import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

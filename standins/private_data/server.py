@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from standins.identity import guid_of
-from standins.narrowing import Json, json_object
+from standins.issuer.entra_tokens import guid_of
+from standins.json_values import Json, json_object
 from standins.private_data.accounts import documents, orders_of
-from standins.private_data.filters import FilterError, conditions_in
+from standins.private_data.odata_filter import FilterError, conditions_in
 
 VERSION = "2024-07-01"
 WORD = re.compile(r"\w+")

@@ -4,9 +4,9 @@ import argparse
 import asyncio
 
 from standins.clock import now
-from standins.lifeline import end_with_stdin
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 from standins.scripted.server import Pace, ScriptedModel
-from standins.serving import serve
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from standins.narrowing import Json
-from standins.scripted.asking import Ask, BadRequest
-from standins.scripted.schema import value_of
+from standins.json_values import Json
+from standins.scripted.chat_request import Ask, BadRequest
+from standins.scripted.schema_values import value_of
 from standins.scripted.words import filler, tokens_of
 
 USUAL_LENGTH = 60

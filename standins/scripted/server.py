@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from aiohttp import ClientConnectionResetError, web
 
-from standins.scripted.asking import Ask, BadRequest, ask_from_body
-from standins.scripted.failing import BEFORE, MIDWAY, Exchange, cut_at
-from standins.scripted.ledger import Entry, Ledger
+from standins.scripted.chat_request import Ask, BadRequest, ask_from_body
+from standins.scripted.chat_shapes import Frame, Heading, error, frames_of
+from standins.scripted.request_log import Entry, Ledger
 from standins.scripted.script import Answer, Failure, answer_to, failure_in
-from standins.scripted.shapes import Frame, Heading, error, frames_of
+from standins.scripted.wire_faults import BEFORE, MIDWAY, Exchange, cut_at
 
 BODY_LIMIT = 64 * 2**20
 

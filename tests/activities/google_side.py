@@ -18,15 +18,15 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, Cold
 from domain.log.events import Status
 from domain.turns.response import Response
 from standins.clock import now
-from standins.cloud_run.gate import Gate, Keys
-from standins.federation import SERVICE_ACCOUNT
+from standins.cloud_run.invoker_check import Gate, Keys
+from standins.issuer.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
 from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World, backend
-from tests.standins.cloud_run import Gpu, gpu
+from tests.standins.cloud_run.harness import Gpu, gpu
 
 HOLD_S = 0.3
 ELSEWHERE = "from elsewhere"

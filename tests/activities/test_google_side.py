@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from standins.federation import MEMBER
+from standins.issuer.federation import MEMBER
 from tests.activities.google_side import ELSEWHERE, google_side
 
 COUNTED = "1 2 3"

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 
-from standins.child import Child, Plan, python
-from standins.instance import ROOT
-from standins.serving import HOST
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.paths import ROOT
+from standins.processes.child_process import Child, Plan, python
+from standins.processes.http_server import HOST
 
 FLEET = Path(__file__).parent / "fleet.toml"
 LENGTH = "40"

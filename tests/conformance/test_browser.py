@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from standins.instance import ROOT
-from standins.ports import free_port
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.paths import ROOT
+from standins.processes.ports import free_port
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
 from tests.conformance.page import write_section

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 from tests.conformance.examples import LANGUAGES, Example, beginnings, examples, printed_by
 from tests.conformance.installing import javascript_kits
 from tests.conformance.stages import FLEET

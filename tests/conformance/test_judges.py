@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.conformance.aliases import MODEL, aliased
 from tests.conformance.judges import HOME, PYTHON, SDK, set_up
 from tests.conformance.page import Verdict, section, unexplained, write_section

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 from tests.conformance.aliases import MODEL
 from tests.conformance.installing import javascript_kits, python_kits
 from tests.conformance.judging import judge

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from openai import AsyncOpenAI
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.waiting import eventually
 
 type Json = dict[str, Any]

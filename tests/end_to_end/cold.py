@@ -10,8 +10,8 @@ from typing import Any
 
 from clients.storage.port import Container, Create, Delete, Key
 from domain.fleet.backend_state import Belief
-from standins.instance import ROOT
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.paths import ROOT
 from state.fleet.backend_state import BELIEF
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, Json, calling

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from clients.clock import SystemClock
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import PINNED, Json, asking, counted
 from tests.end_to_end.conftest import Scene

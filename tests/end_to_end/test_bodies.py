@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from standins.clock import now
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.callers import DURABLE, PINNED
 from tests.end_to_end.conftest import Scene
 

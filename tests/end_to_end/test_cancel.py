@@ -8,7 +8,7 @@ import pytest
 
 from domain.log.events import EventKind, Status
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty

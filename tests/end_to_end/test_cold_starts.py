@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.callers import Reading, asking, counted
 from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
 from tests.end_to_end.test_survival import VICTIMS

@@ -15,7 +15,7 @@ from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from domain.identity.owners import Owner
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from state.money.ledger import Ledger
 from state.turns.responses import Turns
 from tests.end_to_end.books import ALICE, Books, owner_named

@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import books_of, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty

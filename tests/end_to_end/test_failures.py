@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from standins import instance
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
+from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -46,7 +46,7 @@ def failing_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A fleet whose backends have little time for their first words, and less for the next."""
     folder = tmp_path_factory.mktemp("failing")
     fleet = folder / "fleet.toml"
-    text = (instance.ROOT / "fleet.toml").read_text()
+    text = (ROOT / "fleet.toml").read_text()
     for usual, hurried in HURRIED.items():
         text = text.replace(usual, hurried)
     fleet.write_text(text)

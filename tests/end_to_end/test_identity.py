@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from standins.federation import MEMBER
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.issuer.federation import MEMBER
 from tests.end_to_end.cold import SPEED, cold_scene
 from tests.end_to_end.conftest import HASTY
 from tests.end_to_end.waiting import eventually

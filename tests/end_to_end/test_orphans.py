@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from domain.log.events import EventKind
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty

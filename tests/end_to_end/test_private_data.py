@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.callers import Json, asking, calling
 from tests.end_to_end.conftest import Scene
 

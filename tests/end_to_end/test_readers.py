@@ -10,7 +10,7 @@ import pytest
 from api.turns.log_stream import HEARTBEAT_S
 from clients.storage.port import Container
 from domain.log.events import Status
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.books import ALICE, FAR, MANY, books_of
 from tests.end_to_end.callers import TERMINAL, Json, Reading, asking, calling, counted, read_into
 from tests.end_to_end.conftest import Scene, hasty

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from standins.instance import ROOT
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import Options, Stage
+from standins.paths import ROOT
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling
 from tests.end_to_end.cold import GPU, SLEEPER, UNBOUNDED
 from tests.end_to_end.conftest import HASTY

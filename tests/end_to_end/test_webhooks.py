@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from openai import OpenAI
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import Stage
 from tests.end_to_end.callers import PINNED, Caller, Reading, asking, calling
 from tests.end_to_end.conftest import hasty
 from tests.end_to_end.waiting import eventually

@@ -18,12 +18,12 @@ import pytest
 
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.setup import set_up
-from standins.child import Child, Plan, python
 from standins.cosmos.account import Account
 from standins.cosmos.node import SetUpError, find_node, packages
-from standins.identity import Issuer, issuer_in
-from standins.instance import ROOT
-from standins.serving import HOST
+from standins.issuer.entra_tokens import Issuer, issuer_in
+from standins.paths import ROOT
+from standins.processes.child_process import Child, Plan, python
+from standins.processes.http_server import HOST
 
 START_S = 100.0
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from aiohttp import web
 
+from standins.processes.http_server import HOST
 from standins.scripted.server import Pace, ScriptedModel
-from standins.serving import HOST
 
 type Opener = Callable[..., Awaitable[httpx.AsyncClient]]
 

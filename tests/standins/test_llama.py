@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.standins.conftest import asking
-from tests.standins.processes import started
+from tests.standins.programs import started
 from tests.standins.sse import bodies_of, text_of
 
 NO_REUSE = httpx.Limits(max_keepalive_connections=0)

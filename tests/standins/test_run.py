@@ -13,10 +13,10 @@ import httpx
 import jwt
 import pytest
 
-from standins import instance
-from standins.identity import guid_of
-from standins.ports import free_port
-from tests.standins.processes import ROOT, lives, wait_until
+from standins.cluster import run_record
+from standins.issuer.entra_tokens import guid_of
+from standins.processes.ports import free_port
+from tests.standins.programs import ROOT, lives, wait_until
 
 LAST_SETTING = "GANGLION_SCRIPTED_AFRESH_URL"
 
@@ -66,14 +66,16 @@ def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dic
 def recorded(data: Path, *, pid: int) -> Generator[int]:
     """Gives the port of an instance that a process has on record."""
     port = free_port()
-    record = instance.Instance(port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None)
-    instance.write(record)
+    record = run_record.Instance(
+        port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None
+    )
+    run_record.write(record)
     yield port
-    instance.forget(port)
+    run_record.forget(port)
 
 
 def service_pids(port: int) -> list[int]:
-    record = instance.running(port)
+    record = run_record.running(port)
     assert record is not None
     return [service["pid"] for service in record["services"].values()]
 
@@ -86,7 +88,7 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert not any(map(lives, pids))
-    assert instance.running(port) is None
+    assert run_record.running(port) is None
 
 
 def test_it_serves_the_product_and_says_how_to_use_it(tmp_path: Path) -> None:
@@ -118,7 +120,7 @@ def test_its_children_end_when_it_is_killed(tmp_path: Path) -> None:
         pids = service_pids(port)
         process.kill()
         wait_until(lambda: not any(map(lives, pids)))
-    instance.forget(port)
+    run_record.forget(port)
 
 
 def test_token_prints_the_token_of_the_chosen_person_alone(tmp_path: Path) -> None:

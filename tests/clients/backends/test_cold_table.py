@@ -22,15 +22,15 @@ from domain.fleet.failure_classes import Diagnosis, Posture, diagnose
 from domain.fleet.retry_policy import Elsewhere, GiveUp, Wait, next_step
 from domain.log.events import Status
 from domain.turns.response import Response
-from standins.child import python
 from standins.clock import now
-from standins.cloud_run.gate import Gate, Keys
+from standins.cloud_run.invoker_check import Gate, Keys
+from standins.processes.child_process import python
 from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
 from tests.domain.fleets import shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
-from tests.standins.cloud_run import SCRIPTED, Gpu, gpu
+from tests.standins.cloud_run.harness import SCRIPTED, Gpu, gpu
 
 TEXT = shipped_text("fleet.toml")
 SYSTEMS: Mapping[str, Any] = tomllib.loads(TEXT)["systems"]

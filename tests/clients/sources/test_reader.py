@@ -17,7 +17,7 @@ from clients.sources.port import SourceError
 from clients.sources.reader import Reading
 from domain.identity.owners import Owner
 from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, Sources
-from standins.identity import guid_of
+from standins.issuer.entra_tokens import guid_of
 from standins.private_data.server import PrivateData
 from tests.fakes.clocks import FakeClock
 

@@ -1,0 +1,61 @@
+"""What do all hops of this issuer share: keys, clock, conditions, and the record of who called?"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from standins.issuer import entra_tokens
+from standins.issuer.conditions import Conditions
+
+KEPT = 10_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """`status` is None while it runs, and for ever where the caller left."""
+
+    hop: str
+    at: float
+    path: str
+    status: int | None = None
+
+
+class World:
+    def __init__(self, data: Path, clock: Callable[[], float]) -> None:
+        self.data = data
+        self.clock = clock
+        self.conditions = Conditions()
+        self.calls: deque[Call] = deque(maxlen=KEPT)
+        self.counts: Counter[str] = Counter()
+        self.opened: entra_tokens.Issuer | None = None
+
+    def now(self) -> float:
+        return self.clock() + self.conditions.ahead
+
+    async def issuer(self) -> entra_tokens.Issuer:
+        """Gives the issuer as its files are; another process may have made them, and only this one rotates them."""
+        if self.opened is None:
+            self.opened = await asyncio.to_thread(entra_tokens.issuer_in, self.data)
+        return self.opened
+
+    async def rotate(self) -> None:
+        self.opened = await asyncio.to_thread(entra_tokens.rotate, self.data)
+
+    async def retire(self) -> None:
+        self.opened = await asyncio.to_thread(entra_tokens.retire, self.data)
+
+    def enter(self, hop: str, path: str) -> Call:
+        call = Call(hop=hop, at=self.clock(), path=path)
+        self.calls.append(call)
+        self.counts[hop] += 1
+        return call
+
+    def forget(self) -> None:
+        self.calls.clear()
+        self.counts.clear()
+
+    def wire(self) -> dict[str, Any]:
+        return {"counts": dict(self.counts), "calls": [asdict(call) for call in self.calls]}

@@ -1,0 +1,94 @@
+"""Does a turn reach a GPU that sleeps, in another cloud, without a key?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from standins.cluster.local_cluster import Stage
+from standins.cluster.process_specs import Options
+from tests.standins.programs import wait_until
+
+FLEET = """
+[models.scripted]
+context_tokens = 32768
+tier = 1
+
+[systems.cloud-run]
+signatures = [
+    { posture = "cold", statuses = [429], body = "Rate exceeded", note = "an instance is starting" },
+]
+
+[backends.scripted-gpu]
+model = "scripted"
+system = "cloud-run"
+url = "%GANGLION_SCRIPTED_GPU_URL%"
+price = "scripted"
+auth = { kind = "google_id_token" }
+limits = { context_tokens = 32768, max_output_tokens = 1024, concurrency = 8, request_timeout_s = 600 }
+cold = { scales_to_zero = true, p50_s = 1, p99_s = 20, wake_hold_s = 2, tail_s = 60 }
+speed = { prefill_tokens_s = 20000, decode_tokens_s = 50 }
+"""
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    data = tmp_path_factory.mktemp("stage")
+    fleet = data / "fleet.toml"
+    fleet.write_text(FLEET)
+    environment = {"GANGLION_FLEET": str(fleet)}
+    with Stage(Options(data=data, rate=0, cold="1", gpu=("--tail", 60), environment=environment)) as stage:
+        yield stage
+
+
+@pytest.fixture
+def client(stage: Stage) -> Iterator[httpx.Client]:
+    bearer = {"authorization": f"Bearer {stage.token()}"}
+    with httpx.Client(base_url=stage.base_url, headers=bearer, timeout=60) as client:
+        yield client
+
+
+def ask(client: httpx.Client, text: str) -> dict[str, Any]:
+    return client.post("/v1/responses", json={"model": "auto", "input": text}).raise_for_status().json()
+
+
+def seen(stage: Stage, what: str) -> dict[str, Any]:
+    return httpx.get(f"{stage.model_url('scripted-gpu')}/admin/{what}").raise_for_status().json()
+
+
+def calls(stage: Stage) -> dict[str, int]:
+    return httpx.get(f"{stage.issuer_url}/admin/calls").raise_for_status().json()["counts"]
+
+
+def put_to_sleep(stage: Stage) -> None:
+    httpx.post(f"{stage.model_url('scripted-gpu')}/admin/scale-in")
+    wait_until(lambda: not seen(stage, "state")["instances"])
+
+
+def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: Stage, client: httpx.Client) -> None:
+    put_to_sleep(stage)
+    cold = ask(client, "ECHO good morning")
+    counts = calls(stage)
+    warm = ask(client, "ECHO still here")
+    texts = [turn["output"][0]["content"][0]["text"] for turn in (cold, warm)]
+    assert texts == ["good morning", "still here"]
+    assert {hop: counts[hop] for hop in ("managed-identity", "sts", "id-token")} == {
+        "managed-identity": 1,
+        "sts": 1,
+        "id-token": 1,
+    }
+    assert calls(stage) == counts
+    assert seen(stage, "bill")["sessions"][-1]["start_s"] >= 1
+
+
+def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(stage: Stage) -> None:
+    answer = httpx.post(f"{stage.model_url('scripted-gpu')}/v1/chat/completions", json={})
+    assert answer.status_code == 403
+
+
+def test_a_gpu_that_went_to_sleep_wakes_again(stage: Stage, client: httpx.Client) -> None:
+    ask(client, "ECHO hello")
+    put_to_sleep(stage)
+    assert ask(client, "ECHO hello again")["status"] == "completed"
+    assert len(seen(stage, "bill")["sessions"]) >= 2
