@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from benches.store import BODY, PAGE, partition, slot
-from benches.streams import folder_of_app
+from benches.streams.app_folder import folder_of_app
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from

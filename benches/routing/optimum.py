@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benches.traffic import Request
+from benches.routing.traffic import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from benches.optimum import Terms, optimum
-from benches.policies import API, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
+from benches.routing.optimum import Terms, optimum
+from benches.routing.policies import API, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
+from benches.routing.traffic import HOUR_S, Request, hours, quarters, steady, traffic
 from benches.tables import percentile, print_table
-from benches.traffic import HOUR_S, Request, hours, quarters, steady, traffic
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
 from domain.fleet.backend_state import seed
@@ -131,7 +131,3 @@ def decide() -> None:
 def main() -> None:
     compare(int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS)
     decide()
-
-
-if __name__ == "__main__":
-    main()

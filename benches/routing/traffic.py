@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
-SIZES = Path(__file__).parent / "data" / "azure-llm-2023-conv.csv"
+SIZES = Path(__file__).parents[1] / "data" / "azure-llm-2023-conv.csv"
 HOUR_S = 3600.0
 
 

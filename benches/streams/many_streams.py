@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -20,7 +19,8 @@ from pathlib import Path
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
-from benches.readers import Ears, Readers
+from benches.streams.app_folder import folder_of_app
+from benches.streams.readers import Ears, Readers
 from benches.tables import percentile, print_table
 from standins.cluster.local_cluster import Options, Stage
 from standins.paths import ROOT
@@ -37,9 +37,6 @@ STRAIGHT = 5
 MOST_WORDS = 1000
 LOOK_S = 0.5
 
-FOLDERS = ("activities", "api", "clients", "domain", "orchestrators", "state")
-FILES = ("settings.py", "telemetry.py", "prices.toml", "sources.toml", "local.settings.sample.json", "requirements.txt")
-ROOM = "concurrency = 64"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -57,27 +54,6 @@ class Used:
         cpu = {name: (last - self.cpu_s[name]) / seconds for name, last in until.cpu_s.items()}
         calls = {name: (last - self.calls.get(name, 0)) / seconds for name, last in until.calls.items()}
         return Used(at=seconds, cpu_s=cpu, calls=calls)
-
-
-def folder_of_app(folder: Path, streams: int) -> Path:
-    """Make an app of the product's own files, whose store is counted and whose host has room for so many turns."""
-    folder.mkdir()
-    for name in (*FOLDERS, *FILES):
-        (folder / name).symlink_to(ROOT / name)
-    (folder / "product.py").symlink_to(ROOT / "function_app.py")
-    (folder / "function_app.py").symlink_to(Path(__file__).with_name("counted_app.py"))
-    host = json.loads((ROOT / "host.json").read_text())
-    host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] = 2 * streams
-    (folder / "host.json").write_text(json.dumps(host))
-    (folder / "fleet.toml").write_text(fleet(streams))
-    return folder
-
-
-def fleet(streams: int) -> str:
-    """Return a fleet whose scripted backends have room for so many calls."""
-    text = (ROOT / "fleet.toml").read_text()
-    assert ROOM in text
-    return text.replace(ROOM, f"concurrency = {2 * streams}")
 
 
 def settings(app: Path, streams: int, model_url: str, *, apart: bool) -> dict[str, str]:
@@ -145,7 +121,7 @@ def row(streams: int, ears: Ears, each_s: Used, *, apart: bool) -> tuple[str, ..
 def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = python("benches.model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
+        command = python("benches.stamping_model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
         log = folder / "model.log"
         model = Child(Plan(name="model", command=command, environment=os.environ, log=log, folder=ROOT))
         stack.callback(model.stop)
@@ -164,7 +140,3 @@ def main(*sizes: int) -> None:
     if not sizes:
         rows.append(measure(APART, apart=True))
     print_table(("streams", *lags, *shares), rows)
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))

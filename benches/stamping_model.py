@@ -1,6 +1,6 @@
 """Which model makes delays visible? One that says when each of its words left it.
 
-`python -m benches.model --gap-s 0.2 --words 100` serves it in a process of its own.
+`python -m benches.stamping_model --gap-s 0.2 --words 100` serves it in a process of its own.
 """
 
 import argparse
@@ -67,7 +67,7 @@ async def serving() -> AsyncGenerator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benches.model")
+    parser = argparse.ArgumentParser(prog="python -m benches.stamping_model")
     parser.add_argument("--gap-s", type=float, default=WORD_S)
     parser.add_argument("--words", type=int, default=WORDS)
     given = parser.parse_args()

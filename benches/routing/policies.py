@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
-from benches.optimum import Terms
-from benches.traffic import Request
+from benches.routing.optimum import Terms
+from benches.routing.traffic import Request
 from domain.fleet.backend_state import Belief, seed
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import Wake, lease_s
