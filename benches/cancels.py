@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from benches.tables import print_table
-from standins.cluster.local_cluster import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 10
 PHASES = {"while it speaks": "COUNT 1000", "before it speaks": "FAIL hang-before COUNT 1000"}
@@ -25,10 +25,10 @@ POLL_S = 0.01
 type Json = dict[str, Any]
 
 
-class Bench:
+class CancelBench:
     """One stage, asked as one caller."""
 
-    def __init__(self, stage: Stage, http: httpx.AsyncClient) -> None:
+    def __init__(self, stage: LocalCluster, http: httpx.AsyncClient) -> None:
         self.http = http
         self.url = f"{stage.base_url}/v1/responses"
         self.model = f"{stage.model_url('scripted')}/admin/requests"
@@ -60,9 +60,9 @@ class Bench:
 
 async def measure(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(data=Path(folder), environment={"GANGLION_TELEMETRY": "none"})
-        async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
-            bench = Bench(stage, http)
+        options = ClusterOptions(data=Path(folder), environment={"GANGLION_TELEMETRY": "none"})
+        async with LocalCluster(options) as stage, httpx.AsyncClient(timeout=60) as http:
+            bench = CancelBench(stage, http)
             rows: list[tuple[str, ...]] = []
             for name, command in PHASES.items():
                 seconds = [await bench.cancel_s(command, number) for number in range(turns)]

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from benches.tables import print_table
-from standins.cluster.local_cluster import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 5
 START_S = 5.0
@@ -22,10 +22,10 @@ DATA_S = 2.0
 GPU = "scripted-gpu"
 
 
-class Bench:
+class ColdStartBench:
     """One stage, asked as one caller."""
 
-    def __init__(self, stage: Stage, http: httpx.AsyncClient) -> None:
+    def __init__(self, stage: LocalCluster, http: httpx.AsyncClient) -> None:
         self.stage = stage
         self.http = http
         self.headers = {"Authorization": f"Bearer {stage.token()}"}
@@ -62,9 +62,11 @@ async def measure(turns: int) -> None:
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             environment = {"GANGLION_TELEMETRY": "none"}
-            options = Options(data=Path(folder), cold=f"{START_S:g}", gpu=("--spare",), rate=0, environment=environment)
-            async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
-                bench = Bench(stage, http)
+            options = ClusterOptions(
+                data=Path(folder), cold=f"{START_S:g}", gpu=("--spare",), rate=0, environment=environment
+            )
+            async with LocalCluster(options) as stage, httpx.AsyncClient(timeout=60) as http:
+                bench = ColdStartBench(stage, http)
                 await bench.data_takes(DATA_S)
                 cold.append(await bench.first_word_s())
                 await bench.data_takes(0)

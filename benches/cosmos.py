@@ -27,8 +27,8 @@ from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import Add, Create
 from clients.storage.request_units import metered
-from standins.cluster.local_cluster import Stage
-from standins.cluster.process_specs import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.cosmos.account import account_in
 from standins.cosmos.provisioning import COSMOS
 from standins.processes.http_server import HOST
@@ -45,11 +45,11 @@ BUDGETS = {
 READERS = ("beside", "apart")
 KINDS = {"GET": "point read", "PATCH": "patch", "POST": "create or batch"}
 
-type Call = Callable[[int], Awaitable[object]]
+type StoreCall = Callable[[int], Awaitable[object]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Bill:
+class StoreRequests:
     """What one turn asked of the store, by kind of request."""
 
     requests: Counter[str] = field(default_factory=Counter[str])
@@ -61,14 +61,14 @@ class Bill:
         self.units[kind] += request["charge"]
 
 
-def service(stage: Stage, method: str) -> list[dict[str, Any]]:
+def service(stage: LocalCluster, method: str) -> list[dict[str, Any]]:
     """Read, or with DELETE forget, the requests that the local Cosmos DB has answered."""
     context = ssl.create_default_context(cafile=stage.environment()["GANGLION_COSMOS_CA"])
     url = f"https://{HOST}:{stage.ports[COSMOS]}/__requests"
     return httpx.request(method, url, verify=context).json()["requests"]
 
 
-def turn(stage: Stage, tokens: int) -> Bill:
+def turn(stage: LocalCluster, tokens: int) -> StoreRequests:
     """Stream one turn to its end and return what it asked until it was settled."""
     service(stage, "DELETE")
     headers = {"authorization": f"Bearer {stage.token()}"}
@@ -77,14 +77,14 @@ def turn(stage: Stage, tokens: int) -> Bill:
         assert answer.status_code == 200, answer.read()
         text = "".join(answer.iter_text())
     assert "response.completed" in text
-    bill = Bill()
+    bill = StoreRequests()
     for request in until_quiet(stage):
         if "/docs" in request["path"]:
             bill.add(request)
     return bill
 
 
-def until_quiet(stage: Stage) -> list[dict[str, Any]]:
+def until_quiet(stage: LocalCluster) -> list[dict[str, Any]]:
     """Return the requests when the last have come: those of the settlement follow the stream."""
     seen: list[dict[str, Any]] = []
     while True:
@@ -95,7 +95,7 @@ def until_quiet(stage: Stage) -> list[dict[str, Any]]:
         seen = found
 
 
-def report(bills: dict[str, Bill], seconds: int) -> None:
+def report(bills: dict[str, StoreRequests], seconds: int) -> None:
     kinds = sorted({kind for bill in bills.values() for kind in bill.requests})
     rows = [
         (name, *(f"{bill.requests[kind]} / {bill.units[kind]:.0f}" for kind in kinds), whole(bill))
@@ -109,11 +109,11 @@ def report(bills: dict[str, Bill], seconds: int) -> None:
     print_table(("requests / units", *kinds, "all"), rows)
 
 
-def whole(bill: Bill) -> str:
+def whole(bill: StoreRequests) -> str:
     return f"{bill.requests.total()} / {bill.units.total():.0f}"
 
 
-def calls(store: CosmosStore) -> dict[str, Call]:
+def calls(store: CosmosStore) -> dict[str, StoreCall]:
     """Return what is measured, in an order in which each finds what it needs."""
     key = partition(0)
     return {
@@ -127,7 +127,7 @@ def calls(store: CosmosStore) -> dict[str, Call]:
     }
 
 
-async def measure(stage: Stage) -> list[tuple[str, ...]]:
+async def measure(stage: LocalCluster) -> list[tuple[str, ...]]:
     account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
     store = CosmosStore(account, SystemClock())
     rows: list[tuple[str, ...]] = []
@@ -152,14 +152,14 @@ def main(seconds: int = SECONDS) -> None:
             app = folder_of_app(Path(folder) / "app", 1)
             environment = {**BUDGETS, "GANGLION_TELEMETRY": "none", "BENCH_READERS": readers}
             data = Path(folder) / "data"
-            options = Options(data=data, app=app, store=COSMOS, rate=RATE, environment=environment)
+            options = ClusterOptions(data=data, app=app, store=COSMOS, rate=RATE, environment=environment)
             units = max(units, figures(options, seconds))
     assert seconds > SECONDS or units <= UNITS_LIMIT, f"{units:.0f} units are more than {UNITS_LIMIT}"
 
 
-def figures(options: Options, seconds: int) -> float:
+def figures(options: ClusterOptions, seconds: int) -> float:
     """Print both tables and return the units of the long stream."""
-    with Stage(options) as stage:
+    with LocalCluster(options) as stage:
         turn(stage, SHORT)
         short, long = turn(stage, SHORT), turn(stage, seconds * RATE)
         report({"a short turn": short, f"a stream of {seconds} s": long}, seconds)

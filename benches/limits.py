@@ -26,10 +26,10 @@ AT_ONCE = 50
 WIDE = Limit(per_minute=1_000_000, burst=1_000_000, running=1_000_000)
 OWNER = Owner(tenant="tenant", subject="user:1")
 
-type Step = Callable[[str], Awaitable[object]]
+type AdmissionStep = Callable[[str], Awaitable[object]]
 
 
-async def one_by_one(step: Step, turns: int) -> list[float]:
+async def one_by_one(step: AdmissionStep, turns: int) -> list[float]:
     """Return the milliseconds of each."""
     clock = SystemClock()
     times: list[float] = []
@@ -41,7 +41,7 @@ async def one_by_one(step: Step, turns: int) -> list[float]:
     return times
 
 
-async def at_once(step: Step, turns: int) -> list[float]:
+async def at_once(step: AdmissionStep, turns: int) -> list[float]:
     each = await asyncio.gather(*(one_by_one(step, turns // AT_ONCE) for _ in range(AT_ONCE)))
     return [time for times in each for time in times]
 

@@ -28,8 +28,8 @@ from domain.log.events import Usage
 from domain.money.budgets import Budgets, Scope
 from domain.money.ledger_records import Attempt, AttemptStatus
 from domain.money.prices import Component, Origin, PriceKind, TimePrice
-from standins.cluster.local_cluster import Stage
-from standins.cluster.process_specs import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.cosmos.account import account_in
 from standins.cosmos.provisioning import COSMOS
 from state.money.gpu_sessions import Sessions
@@ -64,10 +64,10 @@ GPU = Backend(
     cold=Cold(scales_to_zero=True, p50_s=5, p99_s=60, tail_s=600),
 )
 
-type Times = tuple[float, float]
+type ReserveSettleTimes = tuple[float, float]
 
 
-async def turn(ledger: Ledger, caller: int, answer_s: float) -> Times:
+async def turn(ledger: Ledger, caller: int, answer_s: float) -> ReserveSettleTimes:
     """Return the milliseconds of reserving and of settling."""
     owner, response = Owner(tenant=TENANT, subject=f"user:{caller}"), f"resp_{ledger.clock.token()}"
     start = time.perf_counter()
@@ -96,12 +96,12 @@ def attempt_of(owner: Owner, response: str, at: float) -> Attempt:
     )
 
 
-async def one_by_one(ledger: Ledger, caller: int, turns: int, answer_s: float) -> list[Times]:
+async def one_by_one(ledger: Ledger, caller: int, turns: int, answer_s: float) -> list[ReserveSettleTimes]:
     await asyncio.sleep(answer_s * caller / AT_ONCE)
     return [await turn(ledger, caller, answer_s) for _ in range(turns)]
 
 
-async def at_once(ledger: Ledger, turns: int, callers: int, answer_s: float) -> list[Times]:
+async def at_once(ledger: Ledger, turns: int, callers: int, answer_s: float) -> list[ReserveSettleTimes]:
     each = await asyncio.gather(*(one_by_one(ledger, caller, turns // callers, answer_s) for caller in range(callers)))
     return [times for some in each for times in some]
 
@@ -139,7 +139,7 @@ async def on_gpu(ledger: Ledger, sessions: Sessions, number: int) -> None:
     await ledger.settle(owner, response)
 
 
-async def units(stage: Stage) -> list[tuple[str, ...]]:
+async def units(stage: LocalCluster) -> list[tuple[str, ...]]:
     """Return the request units of a turn's money, once its counters are there."""
     clock = SystemClock()
     account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
@@ -166,7 +166,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), turns))
     print_table(("step of a turn", "turns", "median ms", "p95 ms"), rows)
-    with tempfile.TemporaryDirectory() as folder, Stage(Options(data=Path(folder), store=COSMOS, host=False)) as stage:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(ClusterOptions(data=Path(folder), store=COSMOS, host=False)) as stage,
+    ):
         print_table(("a turn's money", "requests", "units"), asyncio.run(units(stage)))
 
 

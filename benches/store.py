@@ -29,11 +29,11 @@ BODY = {
     "events": [{"e": "text", "i": 1, "t": "three tokens of text "}] * 3,
 }
 
-type Action = Callable[[Key, int], Awaitable[object]]
+type StoreAction = Callable[[Key, int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StoreRow:
     """One line of the table: a name, how many tasks, operations a second, and milliseconds."""
 
     name: str
@@ -47,7 +47,7 @@ def partition(task: int) -> Key:
     return Key(container=Container.TURNS, parts=("tenant", "user:1", f"{task:024x}"))
 
 
-def actions(store: SqliteStore) -> dict[str, Action]:
+def actions(store: SqliteStore) -> dict[str, StoreAction]:
     """Return what is measured, in an order in which each finds what it needs."""
     return {
         "commit a slot": lambda key, number: store.commit(key, [Create(id=slot(number), body=BODY)]),
@@ -64,7 +64,7 @@ def slot(number: int) -> str:
     return f"slot_resp_{'0' * 48}_{number:06d}"
 
 
-async def measure(name: str, action: Action, *, tasks: int, operations: int) -> Row:
+async def measure(name: str, action: StoreAction, *, tasks: int, operations: int) -> StoreRow:
     times: list[float] = []
 
     async def work(task: int) -> None:
@@ -77,7 +77,7 @@ async def measure(name: str, action: Action, *, tasks: int, operations: int) -> 
     await asyncio.gather(*(work(task) for task in range(tasks)))
     seconds = time.perf_counter() - start
     times.sort()
-    return Row(
+    return StoreRow(
         name=name,
         tasks=tasks,
         per_s=len(times) / seconds,
@@ -86,7 +86,7 @@ async def measure(name: str, action: Action, *, tasks: int, operations: int) -> 
     )
 
 
-async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[Row]:
+async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[StoreRow]:
     store = SqliteStore(folder / f"{tasks}.db", SystemClock())
     rows = [await measure(name, action, tasks=tasks, operations=operations) for name, action in actions(store).items()]
     kept = await store.list(partition(tasks - 1), prefix="slot_", limit=operations)
@@ -95,9 +95,9 @@ async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[Row]
     return rows
 
 
-def main(operations: int = OPERATIONS) -> list[Row]:
+def main(operations: int = OPERATIONS) -> list[StoreRow]:
     """Measure on a fresh file in the folder for temporary files, print the table and return it."""
-    rows: list[Row] = []
+    rows: list[StoreRow] = []
     with tempfile.TemporaryDirectory() as folder:
         for tasks in TASKS:
             rows += asyncio.run(measure_all(Path(folder), operations=operations, tasks=tasks))

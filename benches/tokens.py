@@ -26,7 +26,7 @@ CLIENT = "33333333-3333-3333-3333-333333333333"
 AUDIENCE = "44444444-4444-4444-4444-444444444444"
 
 
-class Issuer:
+class CountingIssuer:
     """Publishes one key and counts who asks for it."""
 
     def __init__(self, bits: int) -> None:
@@ -60,7 +60,7 @@ class Issuer:
 
 async def measure(bits: int, tokens: int) -> list[float]:
     """Return microseconds a token."""
-    clock, issuer = SystemClock(), Issuer(bits)
+    clock, issuer = SystemClock(), CountingIssuer(bits)
     expected = Expected(audience=AUDIENCE, tenants=frozenset({TENANT}))
     judge = TokenAuthenticator(keys=NetworkKeys(issuer.keys, clock), expected=expected, clock=clock)
     texts = [issuer.token(number, clock.now()) for number in range(tokens)]

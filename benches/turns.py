@@ -17,21 +17,23 @@ import httpx
 
 from benches.stamping_model import serving
 from benches.tables import percentile, print_table
-from standins.cluster.local_cluster import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 30
 QUESTION = "How long does this take?"
 
 
 @dataclass(slots=True, kw_only=True)
-class Seen:
+class TurnTimes:
     """Milliseconds to the first word of each turn, and from model to caller of each word."""
 
     first_ms: list[float] = field(default_factory=list[float])
     word_ms: list[float] = field(default_factory=list[float])
 
 
-async def ask(http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], seen: Seen) -> None:
+async def ask(
+    http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], seen: TurnTimes
+) -> None:
     """Make one streaming request and note when its words came."""
     asked = time.perf_counter()
     first = True
@@ -67,13 +69,13 @@ def text_of(event: dict[str, object]) -> str:
 async def measure(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with serving() as model:
-            options = Options(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
-            async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
+            options = ClusterOptions(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
+            async with LocalCluster(options) as stage, httpx.AsyncClient(timeout=60) as http:
                 await compare(stage, http, model, turns)
 
 
-async def compare(stage: Stage, http: httpx.AsyncClient, model: str, turns: int) -> None:
-    straight, through = Seen(), Seen()
+async def compare(stage: LocalCluster, http: httpx.AsyncClient, model: str, turns: int) -> None:
+    straight, through = TurnTimes(), TurnTimes()
     messages = [{"role": "user", "content": QUESTION}]
     direct_body: dict[str, object] = {"model": "scripted", "messages": messages, "stream": True, "max_tokens": 100}
     body: dict[str, object] = {
@@ -89,7 +91,7 @@ async def compare(stage: Stage, http: httpx.AsyncClient, model: str, turns: int)
     report(straight, through)
 
 
-def report(straight: Seen, through: Seen) -> None:
+def report(straight: TurnTimes, through: TurnTimes) -> None:
     rows = [
         ("first word, median", statistics.median(straight.first_ms), statistics.median(through.first_ms)),
         ("first word, p95", percentile(straight.first_ms, 0.95), percentile(through.first_ms, 0.95)),

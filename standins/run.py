@@ -12,9 +12,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from standins.cloud_run.options import span_from
-from standins.cluster.local_cluster import PortInUseError, Stage
-from standins.cluster.process_specs import MODELS, STORES, Model, Options, Store
+from standins.cloud_run.options import seconds_range_from
+from standins.cluster.local_cluster import LocalCluster, PortInUseError
+from standins.cluster.process_specs import MODELS, STORES, ClusterOptions, ModelKind, StoreKind
 from standins.processes.child_process import StartError
 
 WATCH_S = 0.5
@@ -35,39 +35,39 @@ def main() -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.default_int_handler)
     try:
-        with Stage(options_from(os.environ, host=not given.without_host)) as stage:
-            say_where(stage)
+        with LocalCluster(options_from(os.environ, host=not given.without_host)) as stage:
+            print_instructions(stage)
             watch(stage)
     except KeyboardInterrupt:
-        say("stopped")
+        report("stopped")
     except (PortInUseError, StartError) as problem:
         sys.exit(f"run: {problem}")
 
 
-def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
+def options_from(environment: Mapping[str, str], *, host: bool) -> ClusterOptions:
     port = environment.get("PORT") or "7071"
     if not port.isdecimal():
         sys.exit(f"run: PORT={port} is no port number")
     data = environment.get("DATA")
-    return Options(
+    return ClusterOptions(
         port=int(port),
         data=Path(data) if data else None,
         model=model_from(environment),
         store=store_from(environment),
         cold=cold_from(environment),
         host=host,
-        say=say,
+        report=report,
     )
 
 
-def model_from(environment: Mapping[str, str]) -> Model:
+def model_from(environment: Mapping[str, str]) -> ModelKind:
     model = environment.get("MODEL") or "real"
     if model not in MODELS:
         sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
     return model
 
 
-def store_from(environment: Mapping[str, str]) -> Store:
+def store_from(environment: Mapping[str, str]) -> StoreKind:
     store = environment.get("STORE") or "sqlite"
     if store not in STORES:
         sys.exit(f"run: STORE={store} is not known; choose {' or '.join(STORES)}")
@@ -78,13 +78,13 @@ def cold_from(environment: Mapping[str, str]) -> str:
     """Reads COLD; 0 stands for models that are always awake."""
     cold = environment.get("COLD") or "0"
     try:
-        span = span_from(cold)
+        span = seconds_range_from(cold)
     except ValueError:
         sys.exit(f"run: COLD={cold} is no number of seconds, as 5, and no range, as 3-9")
     return cold if span.high else ""
 
 
-def say_where(stage: Stage) -> None:
+def print_instructions(stage: LocalCluster) -> None:
     if not stage.options.host:
         print("\n".join(f"{name}={value}" for name, value in stage.environment().items()), flush=True)
         return
@@ -92,20 +92,20 @@ def say_where(stage: Stage) -> None:
     print(EXAMPLE.format(url=stage.base_url, model=stage.options.model, data=stage.data, choice=choice), flush=True)
 
 
-def watch(stage: Stage) -> None:
+def watch(stage: LocalCluster) -> None:
     """Waits for Ctrl-C; a child that ends by itself is worth a line, the host's end is the end."""
     gone: set[str] = set()
     while True:
         time.sleep(WATCH_S)
         if stage.host and not stage.host.alive:
-            raise stage.host.failure(f"ended with exit code {stage.host.process.returncode}")
+            raise stage.host.start_error(f"ended with exit code {stage.host.process.returncode}")
         for name, child in (stage.services | stage.models).items():
             if name not in gone and not child.alive:
                 gone.add(name)
-                say(f"{name} ended; its log is {child.plan.log}")
+                report(f"{name} ended; its log is {child.spec.log}")
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     print(f"run: {line}", file=sys.stderr, flush=True)
 
 

@@ -10,8 +10,18 @@ from dataclasses import replace
 from random import Random
 
 from benches.routing.optimum import Terms, optimum
-from benches.routing.policies import API, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
-from benches.routing.traffic import HOUR_S, Request, hours, quarters, steady, traffic
+from benches.routing.policies import (
+    API,
+    GPU,
+    AlwaysOne,
+    FastestOfLate,
+    Machine,
+    PolicyFactory,
+    ProductRouting,
+    RoundRobin,
+    RoutingPolicy,
+)
+from benches.routing.traffic import HOUR_S, TrafficRequest, hours, quarters, steady, traffic
 from benches.tables import percentile, print_table
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
@@ -62,7 +72,7 @@ def terms_of(gpu: Backend, prices: Mapping[str, Price]) -> Terms:
     )
 
 
-def simulated(policy: Policy, requests: Sequence[Request], terms: Terms) -> tuple[float, float]:
+def simulated(policy: RoutingPolicy, requests: Sequence[TrafficRequest], terms: Terms) -> tuple[float, float]:
     """Return what the traffic costs in dollars, and the 99th percentile of the wait for a first word in seconds."""
     machine, rent, waits = Machine(terms), 0.0, list[float]()
     for request in requests:
@@ -75,14 +85,14 @@ def simulated(policy: Policy, requests: Sequence[Request], terms: Terms) -> tupl
     return rent + machine.paid, percentile(waits, 0.99)
 
 
-def policies(fleet: Fleet, prices: Mapping[str, Price]) -> Mapping[str, NewPolicy]:
+def policies(fleet: Fleet, prices: Mapping[str, Price]) -> Mapping[str, PolicyFactory]:
     return {
-        "rent or buy, patient": lambda: Ours(fleet=fleet, prices=prices, deadline_s=1800),
-        "rent or buy, shadow wake": lambda: Ours(fleet=fleet, prices=prices, deadline_s=30),
-        "always the API": lambda: Always(API),
-        "cheapest per token (the GPU has no such price)": lambda: Always(GPU),
-        "round robin": InTurn,
-        "quickest of late": Quickest,
+        "rent or buy, patient": lambda: ProductRouting(fleet=fleet, prices=prices, deadline_s=1800),
+        "rent or buy, shadow wake": lambda: ProductRouting(fleet=fleet, prices=prices, deadline_s=30),
+        "always the API": lambda: AlwaysOne(API),
+        "cheapest per token (the GPU has no such price)": lambda: AlwaysOne(GPU),
+        "round robin": RoundRobin,
+        "quickest of late": FastestOfLate,
     }
 
 
@@ -102,7 +112,7 @@ def seeded(*what: object) -> Random:
     return Random(str(what))  # noqa: S311 - draws traffic
 
 
-def cell(new: NewPolicy, drawn: Sequence[Sequence[Request]], terms: Terms) -> str:
+def cell(new: PolicyFactory, drawn: Sequence[Sequence[TrafficRequest]], terms: Terms) -> str:
     found = [(simulated(new(), requests, terms), optimum(requests, terms)) for requests in drawn]
     multiple = sum(cost for (cost, _), _ in found) / sum(best for _, best in found)
     return f"{multiple:.2f} ({max(wait for (_, wait), _ in found):.0f})"

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benches.routing.traffic import Request
+from benches.routing.traffic import TrafficRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +19,18 @@ class Terms:
     prefill_tokens_s: float
     decode_tokens_s: float
 
-    def rent(self, request: Request) -> float:
+    def rent(self, request: TrafficRequest) -> float:
         return request.input_tokens * self.input_token + request.output_tokens * self.output_token
 
-    def busy_s(self, request: Request) -> float:
+    def busy_s(self, request: TrafficRequest) -> float:
         return request.input_tokens / self.prefill_tokens_s + request.output_tokens / self.decode_tokens_s
 
-    def session(self, request: Request) -> float:
+    def session(self, request: TrafficRequest) -> float:
         return self.second * (self.cold_s + self.busy_s(request) + self.tail_s)
 
 
 @dataclass(slots=True, kw_only=True)
-class Sessions:
+class OpenSessions:
     """The sessions that a clairvoyant may have open, each with when its last work ends.
 
     A fresh one works from its start on, and takes what comes until then for nothing: its cost stands. Of the others the
@@ -41,7 +41,7 @@ class Sessions:
     fresh: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
     grown: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
 
-    def served(self, request: Request, rents: float) -> float:
+    def served(self, request: TrafficRequest, rents: float) -> float:
         """Return the least cost at which an open session takes the request; `rents` is all rent before it."""
         ends = request.at + self.terms.busy_s(request)
         while self.fresh and self.fresh[0][0] <= ends:
@@ -59,9 +59,9 @@ class Sessions:
         self.grown.append((ends, value))
 
 
-def optimum(requests: Sequence[Request], terms: Terms) -> float:
+def optimum(requests: Sequence[TrafficRequest], terms: Terms) -> float:
     """Return the least cost: each request rents, begins a session, or lengthens one that is there."""
-    sessions = Sessions(terms=terms)
+    sessions = OpenSessions(terms=terms)
     cost, rents = 0.0, 0.0
     for request in requests:
         busy_s = terms.busy_s(request)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from benches.routing.optimum import Terms
-from benches.routing.traffic import Request
+from benches.routing.traffic import TrafficRequest
 from domain.fleet.backend_state import Belief, seed
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import Wake, lease_s
@@ -43,7 +43,7 @@ class Machine:
             self.gone = self.ready + self.terms.tail_s
             self.lives += 1
 
-    def serve(self, request: Request) -> float:
+    def serve(self, request: TrafficRequest) -> float:
         """Return how long the request waited for its first word."""
         self.wake(request.at)
         begun = max(request.at, self.ready)
@@ -55,39 +55,39 @@ class Machine:
             self.paid += self.terms.second * (self.gone - self.woken)
 
 
-class Policy(Protocol):
-    def choose(self, request: Request, machine: Machine) -> str: ...
+class RoutingPolicy(Protocol):
+    def choose(self, request: TrafficRequest, machine: Machine) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Always:
+class AlwaysOne:
     """The API alone; or the GPU alone, as who sums prices per token does, since a GPU has none."""
 
-    where: str
+    backend: str
 
-    def choose(self, request: Request, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
-        return self.where
+    def choose(self, request: TrafficRequest, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
+        return self.backend
 
 
 @dataclass(slots=True)
-class InTurn:
+class RoundRobin:
     """Round robin."""
 
     last: str = GPU
 
-    def choose(self, request: Request, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
+    def choose(self, request: TrafficRequest, machine: Machine) -> str:  # noqa: ARG002 - the port's own arguments
         self.last = API if self.last == GPU else GPU
         return self.last
 
 
 @dataclass(slots=True)
-class Quickest:
+class FastestOfLate:
     """Whoever answered faster of late; one in fifty tries the other."""
 
     seen: dict[str, float] = field(default_factory=lambda: {API: 0.0, GPU: 0.0})
     asked: int = 0
 
-    def choose(self, request: Request, machine: Machine) -> str:
+    def choose(self, request: TrafficRequest, machine: Machine) -> str:
         self.asked += 1
         best = min(self.seen, key=lambda name: self.seen[name])
         where = best if self.asked % 50 else API if best == GPU else GPU
@@ -99,7 +99,7 @@ class Quickest:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ours:
+class ProductRouting:
     """The product's own route, on beliefs that are right; `deadline_s` is how long each turn may take."""
 
     fleet: Fleet
@@ -108,7 +108,7 @@ class Ours:
     rent: deque[tuple[float, Decimal]] = field(default_factory=deque[tuple[float, Decimal]])
     total: Decimal = Decimal(0)
 
-    def choose(self, request: Request, machine: Machine) -> str:
+    def choose(self, request: TrafficRequest, machine: Machine) -> str:
         gpu = self.fleet.backends[GPU]
         beliefs = {GPU: believed(gpu, machine, request.at)}
         spent = self.spent(request.at - window_s(gpu))
@@ -144,4 +144,4 @@ def believed(gpu: Backend, machine: Machine, at: float) -> Belief:
             return replace(belief, waking=Wake(by="", since=machine.woken, cold_at=machine.woken, until=until))
 
 
-type NewPolicy = Callable[[], Policy]
+type PolicyFactory = Callable[[], RoutingPolicy]

@@ -12,7 +12,7 @@ HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TrafficRequest:
     """When it comes, in seconds, and its tokens."""
 
     at: float
@@ -54,6 +54,6 @@ def bursts(per_hour: float, random: Random, *, busy_s: float) -> Iterator[float]
         at, busy = ends, not busy
 
 
-def traffic(arrivals: Iterator[float], requests: int) -> Sequence[Request]:
+def traffic(arrivals: Iterator[float], requests: int) -> Sequence[TrafficRequest]:
     pairs = zip(islice(arrivals, requests), cycle(sizes()), strict=False)
-    return [Request(at, given, said) for at, (given, said) in pairs]
+    return [TrafficRequest(at, given, said) for at, (given, said) in pairs]

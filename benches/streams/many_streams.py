@@ -20,11 +20,11 @@ from pathlib import Path
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
 from benches.streams.app_folder import folder_of_app
-from benches.streams.readers import Ears, Readers
+from benches.streams.readers import HeardStreams, Readers
 from benches.tables import percentile, print_table
-from standins.cluster.local_cluster import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
-from standins.processes.child_process import Child, Plan, python
+from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
 from standins.processes.http_server import HOST
 
 SIZES = (50, 200)
@@ -41,19 +41,19 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class UsedResources:
     """What was used up to a moment: seconds of the CPU by process, and calls of the store by kind."""
 
     at: float
     cpu_s: Mapping[str, float]
     calls: Mapping[str, float]
 
-    def per_s(self, until: "Used") -> "Used":
+    def per_s(self, until: "UsedResources") -> "UsedResources":
         """Return what was used each second from here to there."""
         seconds = until.at - self.at
         cpu = {name: (last - self.cpu_s[name]) / seconds for name, last in until.cpu_s.items()}
         calls = {name: (last - self.calls.get(name, 0)) / seconds for name, last in until.calls.items()}
-        return Used(at=seconds, cpu_s=cpu, calls=calls)
+        return UsedResources(at=seconds, cpu_s=cpu, calls=calls)
 
 
 def settings(app: Path, streams: int, model_url: str, *, apart: bool) -> dict[str, str]:
@@ -73,25 +73,27 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def used(stage: Stage, model: Child) -> Used:
+def used(stage: LocalCluster, model: ChildProcess) -> UsedResources:
     host = stage.host_state()
     pids = {"worker": host["worker_pid"], "host": host["host_pid"], "model": model.pid, "readers": os.getpid()}
     now = time.time()  # noqa: TID251 - compared with the model's own clock
     calls = json.loads((stage.data / "store_calls.json").read_text())
-    return Used(at=now, cpu_s={name: cpu_s(pid) for name, pid in pids.items()}, calls=calls)
+    return UsedResources(at=now, cpu_s={name: cpu_s(pid) for name, pid in pids.items()}, calls=calls)
 
 
-async def watch(stage: Stage, model: Child, seen: list[Used]) -> None:
+async def watch(stage: LocalCluster, model: ChildProcess, seen: list[UsedResources]) -> None:
     while True:
         seen.append(await asyncio.to_thread(used, stage, model))
         await asyncio.sleep(LOOK_S)
 
 
-async def hear(stage: Stage, model: Child, model_url: str, streams: int) -> tuple[Ears, Used]:
+async def hear(
+    stage: LocalCluster, model: ChildProcess, model_url: str, streams: int
+) -> tuple[HeardStreams, UsedResources]:
     """Return what all heard while all spoke, and what was used in each second of it."""
     headers = {"Authorization": f"Bearer {stage.token()}"}
     session = ClientSession(headers=headers, connector=TCPConnector(limit=0), timeout=ClientTimeout(total=None))
-    seen: list[Used] = []
+    seen: list[UsedResources] = []
     watching = asyncio.create_task(watch(stage, model, seen))
     async with session as http:
         through, straight = f"{stage.base_url}/v1/responses", f"{model_url}/chat/completions"
@@ -103,7 +105,7 @@ async def hear(stage: Stage, model: Child, model_url: str, streams: int) -> tupl
     return ears, within[0].per_s(within[-1])
 
 
-def row(streams: int, ears: Ears, each_s: Used, *, apart: bool) -> tuple[str, ...]:
+def row(streams: int, ears: HeardStreams, each_s: UsedResources, *, apart: bool) -> tuple[str, ...]:
     lags = ears.lags_ms(ears.through)
     calls = {name: number / streams for name, number in each_s.calls.items()}
     return (
@@ -121,14 +123,16 @@ def row(streams: int, ears: Ears, each_s: Used, *, apart: bool) -> tuple[str, ..
 def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = python("benches.stamping_model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
+        command = python_command("benches.stamping_model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
         log = folder / "model.log"
-        model = Child(Plan(name="model", command=command, environment=os.environ, log=log, folder=ROOT))
+        model = ChildProcess(ProcessSpec(name="model", command=command, environment=os.environ, log=log, folder=ROOT))
         stack.callback(model.stop)
         model_url = f"http://{HOST}:{model.wait_for(model.ready_port, 30)}/v1"
         app = folder_of_app(folder / "app", streams)
-        options = Options(data=folder / "data", app=app, environment=settings(app, streams, model_url, apart=apart))
-        stage = stack.enter_context(Stage(options))
+        options = ClusterOptions(
+            data=folder / "data", app=app, environment=settings(app, streams, model_url, apart=apart)
+        )
+        stage = stack.enter_context(LocalCluster(options))
         return row(streams, *asyncio.run(hear(stage, model, model_url, streams)), apart=apart)
 
 

@@ -13,7 +13,7 @@ TEXT = (b"output_text.delta", b'"content"')
 
 
 @dataclass(slots=True, kw_only=True)
-class Heard:
+class HeardStream:
     """When each word of a stream was said and when it came, in seconds since the epoch, and how long the first took."""
 
     words: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
@@ -21,11 +21,11 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ears:
+class HeardStreams:
     """Readers of `through` the application and, to know what the machine itself adds, `straight` of the model."""
 
-    through: list[Heard]
-    straight: list[Heard]
+    through: list[HeardStream]
+    straight: list[HeardStream]
 
     @property
     def window(self) -> tuple[float, float]:
@@ -33,7 +33,7 @@ class Ears:
         every = [*self.through, *self.straight]
         return max(each.words[0][1] for each in every), min(each.words[-1][1] for each in every)
 
-    def lags_ms(self, heard: list[Heard]) -> list[float]:
+    def lags_ms(self, heard: list[HeardStream]) -> list[float]:
         start, end = self.window
         return [1000 * (came - said) for each in heard for said, came in each.words if start <= came <= end]
 
@@ -49,24 +49,24 @@ class Readers:
         self.silent = 0
         self.enough = asyncio.Event()
 
-    async def hear(self, streams: int, *, straight: int, gap_s: float) -> Ears:
+    async def hear(self, streams: int, *, straight: int, gap_s: float) -> HeardStreams:
         """Begin a stream every `gap_s` seconds."""
         self.silent = streams + straight
         async with asyncio.TaskGroup() as group:
             heard = [group.create_task(self.ask(number, number * gap_s)) for number in range(streams)]
             beside = [group.create_task(self.ask_model()) for _ in range(straight)]
-        return Ears(through=[task.result() for task in heard], straight=[task.result() for task in beside])
+        return HeardStreams(through=[task.result() for task in heard], straight=[task.result() for task in beside])
 
-    async def ask(self, number: int, after_s: float) -> Heard:
+    async def ask(self, number: int, after_s: float) -> HeardStream:
         await asyncio.sleep(after_s)
         body = {"model": "scripted@scripted", "input": f"stream {number}", "stream": True, "max_output_tokens": 1000}
         return await self.listen(self.through, body)
 
-    async def ask_model(self) -> Heard:
+    async def ask_model(self) -> HeardStream:
         return await self.listen(self.straight, {"model": "scripted", "messages": [], "stream": True})
 
-    async def listen(self, url: str, body: Mapping[str, object]) -> Heard:
-        heard, rest, asked = Heard(), b"", time.perf_counter()
+    async def listen(self, url: str, body: Mapping[str, object]) -> HeardStream:
+        heard, rest, asked = HeardStream(), b"", time.perf_counter()
         async with self.http.post(url, json=body) as answer:
             assert answer.status == 200, await answer.text()
             async for chunk in answer.content.iter_any():

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from standins.clock import now
-from standins.cloud_run.instance_bill import Bill
-from standins.cloud_run.instance_pool import Pool
-from standins.cloud_run.invoker_check import Gate, Keys
+from standins.cloud_run.instance_bill import InstanceBill
+from standins.cloud_run.instance_pool import InstancePool
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.cloud_run.launcher import Launcher
-from standins.cloud_run.options import KNOBS, Options, add_options, changed
-from standins.cloud_run.service import Service
+from standins.cloud_run.options import OPTION_SPECS, CloudRunOptions, add_options, with_changes
+from standins.cloud_run.service import CloudRunService
 from standins.processes.http_server import serve
 from standins.processes.parent_watch import end_with_stdin
 
@@ -50,25 +50,27 @@ def split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:border], arguments[border + 1 :]
 
 
-def service(parser: argparse.ArgumentParser, given: argparse.Namespace, command: list[str]) -> Service:
-    chosen = {name: value for name, value in vars(given).items() if name in KNOBS}
+def service(parser: argparse.ArgumentParser, given: argparse.Namespace, command: list[str]) -> CloudRunService:
+    chosen = {name: value for name, value in vars(given).items() if name in OPTION_SPECS}
     try:
-        options = changed(Options(), chosen)
+        options = with_changes(CloudRunOptions(), chosen)
     except ValueError as problem:
         parser.error(str(problem))
-    pool = Pool(
+    pool = InstancePool(
         options=options,
         launcher=Launcher(command=command, logs=given.data / "logs", spare=given.spare),
-        bill=Bill(path=given.data / "bill.json"),
+        bill=InstanceBill(path=given.data / "bill.json"),
         clock=now,
-        chance=random.Random(given.seed),  # noqa: S311 - it draws delays, not secrets
+        random=random.Random(given.seed),  # noqa: S311 - it draws delays, not secrets
     )
     gate = (
         None
         if given.no_auth
-        else Gate(keys=Keys(given.keys), clock=now, invokers=frozenset(given.invoker), ahead_s=given.ahead)
+        else InvokerCheck(
+            keys=GoogleKeySet(given.keys), clock=now, invokers=frozenset(given.invoker), ahead_s=given.ahead
+        )
     )
-    return Service(pool=pool, gate=gate, audience=given.audience, clock=now)
+    return CloudRunService(pool=pool, invoker_check=gate, audience=given.audience, clock=now)
 
 
 if __name__ == "__main__":

@@ -21,42 +21,42 @@ TRY_AGAIN = "The server encountered an error and could not complete your request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ErrorPage:
     status: int
     title: str
     text: str
     challenge: str | None = None
 
 
-UNAUTHORIZED = Page(
+UNAUTHORIZED = ErrorPage(
     status=401,
     title="Unauthorized",
     text=NOT_PERMITTED.format(verb="the requested", path="{path}", end=""),
     challenge='Bearer error="invalid_token" error_description="The access token could not be verified"',
 )
-FORBIDDEN = Page(
+FORBIDDEN = ErrorPage(
     status=403,
     title="Forbidden",
     text=NOT_PERMITTED.format(verb="get", path="{path}", end=" from this server"),
 )
-SERVER_ERROR = Page(status=500, title="Server Error", text=TRY_AGAIN)
-UNAVAILABLE = Page(status=503, title="Server Error", text=TRY_AGAIN)
+SERVER_ERROR = ErrorPage(status=500, title="Server Error", text=TRY_AGAIN)
+UNAVAILABLE = ErrorPage(status=503, title="Server Error", text=TRY_AGAIN)
 
 
-def page(kind: Page, path: str) -> web.Response:
+def error_response(kind: ErrorPage, path: str) -> web.Response:
     body = PAGE.format(status=kind.status, title=kind.title, text=kind.text.format(path=html.escape(path)))
     headers = {"WWW-Authenticate": kind.challenge} if kind.challenge else {}
-    return front(web.Response(status=kind.status, text=body, content_type="text/html", headers=headers))
+    return from_front_end(web.Response(status=kind.status, text=body, content_type="text/html", headers=headers))
 
 
 def rate_exceeded() -> web.Response:
-    return front(web.Response(status=429, text="Rate exceeded.", content_type="text/plain"))
+    return from_front_end(web.Response(status=429, text="Rate exceeded.", content_type="text/plain"))
 
 
 def timed_out() -> web.Response:
-    return front(web.Response(status=504, text="upstream request timeout", content_type="text/plain"))
+    return from_front_end(web.Response(status=504, text="upstream request timeout", content_type="text/plain"))
 
 
-def front[T: web.StreamResponse](response: T) -> T:
+def from_front_end[T: web.StreamResponse](response: T) -> T:
     response.headers["Server"] = FRONT_END
     return response

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from standins.cloud_run.instance_bill import Bill, Session
-from standins.cloud_run.launcher import Launcher, ended, ready_port
-from standins.cloud_run.options import Options
+from standins.cloud_run.instance_bill import BilledSession, InstanceBill
+from standins.cloud_run.launcher import Launcher, wait_for_port, wait_until_ended
+from standins.cloud_run.options import CloudRunOptions
 from standins.cloud_run.scaling import to_start, to_withdraw
-from standins.processes.child_process import Child, StartError
+from standins.processes.child_process import ChildProcess, StartError
 
 
 class StartFailed(Exception):
@@ -18,35 +18,35 @@ class StartFailed(Exception):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Instance:
+class PoolInstance:
     """`port` is None until it is ready; `owed` is a start that goes on though its requests were given up."""
 
-    child: Child
-    session: Session
+    child: ChildProcess
+    session: BilledSession
     port: int | None = None
     busy: int = 0
-    owed: bool = False
-    life: asyncio.Task[None] | None = None
-    end: asyncio.TimerHandle | None = field(default=None)
+    keep_starting: bool = False
+    task: asyncio.Task[None] | None = None
+    idle_timer: asyncio.TimerHandle | None = field(default=None)
 
 
-class Pool:
+class InstancePool:
     def __init__(
         self,
         *,
-        options: Options,
+        options: CloudRunOptions,
         launcher: Launcher,
-        bill: Bill,
+        bill: InstanceBill,
         clock: Callable[[], float],
-        chance: random.Random,
+        random: random.Random,
     ) -> None:
         self.options = options
         self.launcher = launcher
         self.bill = bill
         self.clock = clock
-        self.chance = chance
-        self.instances: list[Instance] = []
-        self.waiting: deque[asyncio.Future[Instance]] = deque()
+        self.random = random
+        self.instances: list[PoolInstance] = []
+        self.waiting: deque[asyncio.Future[PoolInstance]] = deque()
         self.ending: set[asyncio.Task[None]] = set()
 
     @property
@@ -54,7 +54,7 @@ class Pool:
         return sum(instance.busy for instance in self.instances)
 
     @property
-    def starting(self) -> list[Instance]:
+    def starting(self) -> list[PoolInstance]:
         return [instance for instance in self.instances if instance.port is None]
 
     @property
@@ -62,13 +62,13 @@ class Pool:
         most = self.options.most_waiting
         return most is not None and len(self.waiting) >= most and self.free() is None
 
-    def free(self) -> Instance | None:
+    def free(self) -> PoolInstance | None:
         return next((instance for instance in self.instances if self.has_room(instance)), None)
 
-    def has_room(self, instance: Instance) -> bool:
+    def has_room(self, instance: PoolInstance) -> bool:
         return instance.port is not None and instance.busy < self.options.concurrency and instance.child.alive
 
-    async def take(self, hold_s: float) -> Instance:
+    async def acquire(self, hold_s: float) -> PoolInstance:
         """Waits at most `hold_s` of this machine for a place; TimeoutError gives up, StartFailed is no use to await."""
         place = asyncio.get_running_loop().create_future()
         self.waiting.append(place)
@@ -77,74 +77,74 @@ class Pool:
             async with asyncio.timeout(hold_s):
                 return await place
         except TimeoutError:
-            self.forgo(place)
+            self.leave_queue(place)
             for instance in self.starting:
-                instance.owed = True
+                instance.keep_starting = True
             raise
         except asyncio.CancelledError:
-            self.forgo(place)
-            self.withdraw()
+            self.leave_queue(place)
+            self.withdraw_surplus()
             raise
 
-    def forgo(self, place: asyncio.Future[Instance]) -> None:
+    def leave_queue(self, place: asyncio.Future[PoolInstance]) -> None:
         """Gives a place back that came in the moment of leaving, or leaves the queue."""
         if place in self.waiting:
             self.waiting.remove(place)
         elif not place.cancelled() and place.exception() is None:
             self.release(place.result())
 
-    def release(self, instance: Instance) -> None:
+    def release(self, instance: PoolInstance) -> None:
         instance.busy -= 1
         self.balance()
 
     def balance(self) -> None:
         """Seats who waits, first come first served, starts what is missing, and lets what is idle end in time."""
         while self.waiting and (instance := self.free()) is not None:
-            self.seat(self.waiting.popleft(), instance)
+            self.assign(self.waiting.popleft(), instance)
         missing = to_start(self.options, waiting=len(self.waiting), busy=self.busy, alive=len(self.instances))
         for _ in range(missing):
             self.start()
         for instance in self.instances:
-            self.rest(instance)
+            self.schedule_idle_end(instance)
 
-    def seat(self, place: asyncio.Future[Instance], instance: Instance) -> None:
+    def assign(self, place: asyncio.Future[PoolInstance], instance: PoolInstance) -> None:
         if place.done():
             return
-        if instance.end is not None:
-            instance.end.cancel()
-            instance.end = None
+        if instance.idle_timer is not None:
+            instance.idle_timer.cancel()
+            instance.idle_timer = None
         instance.busy += 1
         instance.session.requests += 1
         place.set_result(instance)
 
-    def rest(self, instance: Instance) -> None:
-        if instance.port is not None and not instance.busy and instance.end is None:
-            tail = self.options.real(self.options.tail.draw(self.chance))
-            instance.end = asyncio.get_running_loop().call_later(tail, self.finish, instance, "idle")
+    def schedule_idle_end(self, instance: PoolInstance) -> None:
+        if instance.port is not None and not instance.busy and instance.idle_timer is None:
+            tail = self.options.real_seconds(self.options.tail.draw(self.random))
+            instance.idle_timer = asyncio.get_running_loop().call_later(tail, self.end_instance, instance, "idle")
 
     def start(self) -> None:
         session = self.bill.open(self.clock(), self.options.speed)
-        instance = Instance(child=self.launcher.launch(), session=session)
+        instance = PoolInstance(child=self.launcher.launch(), session=session)
         self.instances.append(instance)
-        instance.life = asyncio.create_task(self.live(instance))
+        instance.task = asyncio.create_task(self.run_instance(instance))
         self.bill.write(self.clock())
 
-    async def live(self, instance: Instance) -> None:
-        delay = self.options.real(self.options.start.draw(self.chance))
+    async def run_instance(self, instance: PoolInstance) -> None:
+        delay = self.options.real_seconds(self.options.start.draw(self.random))
         try:
-            _, port = await asyncio.gather(asyncio.sleep(delay), ready_port(instance.child))
+            _, port = await asyncio.gather(asyncio.sleep(delay), wait_for_port(instance.child))
         except (StartError, TimeoutError):
-            self.finish(instance, "failed")
+            self.end_instance(instance, "failed")
             return
         instance.port = port
         instance.session.ready = self.clock()
         self.bill.write(self.clock())
         self.balance()
-        await ended(instance.child)
-        self.finish(instance, "crashed")
+        await wait_until_ended(instance.child)
+        self.end_instance(instance, "crashed")
 
-    def withdraw(self) -> None:
-        starting = [instance for instance in self.starting if not instance.owed]
+    def withdraw_surplus(self) -> None:
+        starting = [instance for instance in self.starting if not instance.keep_starting]
         surplus = to_withdraw(
             self.options,
             waiting=len(self.waiting),
@@ -153,28 +153,28 @@ class Pool:
             starting=len(starting),
         )
         for instance in starting[len(starting) - surplus :]:
-            self.finish(instance, "abandoned")
+            self.end_instance(instance, "abandoned")
 
-    def finish(self, instance: Instance, why: str) -> None:
+    def end_instance(self, instance: PoolInstance, why: str) -> None:
         """Ends an instance, whose process stops in the background, and the bill of its session."""
         if instance not in self.instances:
             return
         self.instances.remove(instance)
         instance.session.ended = self.clock()
-        instance.session.why = why
+        instance.session.end_reason = why
         self.bill.write(self.clock())
-        task = asyncio.create_task(self.bury(instance))
+        task = asyncio.create_task(self.stop_process(instance))
         self.ending.add(task)
         task.add_done_callback(self.ending.discard)
         if why == "failed":
             self.fail_waiting()
         self.balance()
 
-    async def bury(self, instance: Instance) -> None:
-        if instance.life is not None and instance.session.why not in {"failed", "crashed"}:
-            instance.life.cancel()
-        if instance.end is not None:
-            instance.end.cancel()
+    async def stop_process(self, instance: PoolInstance) -> None:
+        if instance.task is not None and instance.session.end_reason not in {"failed", "crashed"}:
+            instance.task.cancel()
+        if instance.idle_timer is not None:
+            instance.idle_timer.cancel()
         await asyncio.to_thread(instance.child.stop)
 
     def fail_waiting(self) -> None:
@@ -186,13 +186,13 @@ class Pool:
     def scale_in(self) -> None:
         """Ends what is idle now instead of when its tail is over."""
         for instance in [one for one in self.instances if one.port is not None and not one.busy]:
-            self.finish(instance, "idle")
+            self.end_instance(instance, "idle")
 
     async def stop(self) -> None:
         for place in self.waiting:
             place.cancel()
         self.waiting.clear()
         for instance in list(self.instances):
-            self.finish(instance, "stopped")
+            self.end_instance(instance, "stopped")
         await asyncio.gather(*self.ending)
         self.launcher.stop()

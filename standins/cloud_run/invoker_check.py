@@ -7,42 +7,42 @@ from typing import Any
 import aiohttp
 import jwt
 
-from standins.cloud_run.error_pages import FORBIDDEN, UNAUTHORIZED, Page
+from standins.cloud_run.error_pages import FORBIDDEN, UNAUTHORIZED, ErrorPage
 
 ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
 REQUIRED = ["iss", "aud", "exp", "iat", "sub"]
 BEARER = "bearer "
 
 
-class Keys:
+class GoogleKeySet:
     """Google's public keys, fetched again when a token names one that is not among them."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.known: dict[str, jwt.PyJWK] = {}
+        self.by_id: dict[str, jwt.PyJWK] = {}
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
-        if key_id not in self.known:
+        if key_id not in self.by_id:
             await self.fetch()
-        return self.known.get(key_id)
+        return self.by_id.get(key_id)
 
     async def fetch(self) -> None:
         async with aiohttp.ClientSession() as client, client.get(self.url) as answer:
             answer.raise_for_status()
             entries: dict[str, Any] = await answer.json()
-        self.known = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(entries).keys}
+        self.by_id = {str(key.key_id): key for key in jwt.PyJWKSet.from_dict(entries).keys}
 
 
 @dataclass(slots=True, kw_only=True)
-class Gate:
+class InvokerCheck:
     """`invokers` are the e-mails of who holds roles/run.invoker; `ahead_s` is how wrong the service's clock goes."""
 
-    keys: Keys
+    keys: GoogleKeySet
     clock: Callable[[], float]
     invokers: frozenset[str] = frozenset()
     ahead_s: float = 0.0
 
-    async def refusal(self, authorization: str | None, audience: str) -> tuple[Page, str] | None:
+    async def rejection(self, authorization: str | None, audience: str) -> tuple[ErrorPage, str] | None:
         """Gives the page that refuses, with the reason for our own record, or None for a caller who may."""
         if authorization is None:
             return FORBIDDEN, "no token"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from standins.paths import ROOT
-from standins.processes.child_process import POLL_S, Child, Plan, StartError
+from standins.processes.child_process import POLL_S, ChildProcess, ProcessSpec, StartError
 
 PROCESS_READY_S = 120.0
 
@@ -19,39 +19,39 @@ class Launcher:
         self.logs = logs
         self.spare = spare
         self.started = 0
-        self.beforehand: Child | None = None
+        self.prepared: ChildProcess | None = None
 
     def prepare(self) -> None:
-        if self.spare and self.beforehand is None:
-            self.beforehand = self.start()
+        if self.spare and self.prepared is None:
+            self.prepared = self.start()
 
-    def launch(self) -> Child:
-        taken, self.beforehand = self.beforehand, None
+    def launch(self) -> ChildProcess:
+        taken, self.prepared = self.prepared, None
         child = taken if taken is not None and taken.alive else self.start()
         self.prepare()
         return child
 
-    def start(self) -> Child:
+    def start(self) -> ChildProcess:
         self.started += 1
         name = f"instance-{self.started}"
         log = self.logs / f"{name}.log"
-        return Child(Plan(name=name, command=self.command, environment=os.environ, log=log, folder=ROOT))
+        return ChildProcess(ProcessSpec(name=name, command=self.command, environment=os.environ, log=log, folder=ROOT))
 
     def stop(self) -> None:
-        if self.beforehand is not None:
-            self.beforehand.stop()
+        if self.prepared is not None:
+            self.prepared.stop()
 
 
-async def ready_port(child: Child) -> int:
+async def wait_for_port(child: ChildProcess) -> int:
     """Gives the port that the process serves; raises StartError when it ends, or takes too long."""
     async with asyncio.timeout(PROCESS_READY_S):
         while (port := child.ready_port()) is None:
             if not child.alive:
-                raise StartError(f"{child.plan.name} ended with exit code {child.process.returncode}")
+                raise StartError(f"{child.spec.name} ended with exit code {child.process.returncode}")
             await asyncio.sleep(POLL_S)
     return port
 
 
-async def ended(child: Child) -> None:
+async def wait_until_ended(child: ChildProcess) -> None:
     while child.alive:  # noqa: ASYNC110 - a process that ends sets no event
         await asyncio.sleep(POLL_S)

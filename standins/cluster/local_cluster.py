@@ -14,11 +14,11 @@ from typing import Any, Self
 
 from standins.clock import now
 from standins.cluster import run_record
-from standins.cluster.process_specs import IDENTITY, PRIVATE_DATA, Options, model_commands, service_commands
+from standins.cluster.process_specs import IDENTITY, PRIVATE_DATA, ClusterOptions, model_commands, service_commands
 from standins.cosmos import provisioning
 from standins.issuer import entra_tokens, federation
 from standins.paths import ROOT
-from standins.processes.child_process import Child, Plan, StartError, kill_pid, python, read_json
+from standins.processes.child_process import ChildProcess, ProcessSpec, StartError, kill_pid, python_command, read_json
 from standins.processes.http_server import HOST
 from standins.processes.ports import free_port, is_free
 
@@ -29,23 +29,23 @@ class PortInUseError(Exception):
     pass
 
 
-class Stage:
-    def __init__(self, options: Options) -> None:
+class LocalCluster:
+    def __init__(self, options: ClusterOptions) -> None:
         self.options = options
         self.port = options.port or free_port()
         self.data = (options.data or ROOT / ".run" / str(self.port)).absolute()
         self.state = self.data / "devhost.json"
-        self.services: dict[str, Child] = {}
-        self.models: dict[str, Child] = {}
+        self.services: dict[str, ChildProcess] = {}
+        self.models: dict[str, ChildProcess] = {}
         self.ports: dict[str, int] = {}
-        self.host: Child | None = None
+        self.host: ChildProcess | None = None
 
     @property
     def base_url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     @property
-    def issuer(self) -> entra_tokens.Issuer:
+    def issuer(self) -> entra_tokens.LocalIssuer:
         return entra_tokens.issuer_in(self.data)
 
     def token(self, user: str = "alice", tenant: str = "contoso") -> str:
@@ -82,7 +82,7 @@ class Stage:
     def start_services(self) -> None:
         cosmos = self.options.store == provisioning.COSMOS
         if cosmos:
-            self.options.say("preparing the local Cosmos DB")
+            self.options.report("preparing the local Cosmos DB")
             provisioning.prepare()
         self.start_all(self.services, service_commands(self.options, self.data))
         if cosmos:
@@ -96,32 +96,34 @@ class Stage:
     def model_commands(self) -> dict[str, list[str]]:
         return model_commands(self.options, self.data, self.issuer_url)
 
-    def start_all(self, children: dict[str, Child], commands: dict[str, list[str]]) -> None:
+    def start_all(self, children: dict[str, ChildProcess], commands: dict[str, list[str]]) -> None:
         for name, command in commands.items():
             children[name] = self.start_child(name, command)
         for name, child in children.items():
-            self.options.say(f"waiting for {name}")
+            self.options.report(f"waiting for {name}")
             self.ports[name] = child.wait_for(child.ready_port, READY_S)
-        self.publish()
+        self.write_record()
 
-    def start_child(self, name: str, command: list[str]) -> Child:
+    def start_child(self, name: str, command: list[str]) -> ChildProcess:
         log = self.data / "logs" / f"{name}.log"
-        return Child(Plan(name=name, command=command, environment=os.environ, log=log, folder=ROOT))
+        return ChildProcess(ProcessSpec(name=name, command=command, environment=os.environ, log=log, folder=ROOT))
 
     def start_host(self) -> None:
         self.state.unlink(missing_ok=True)
         given = ["--app", self.options.app, "--port", self.port, "--db", self.data / "hub.db", "--state", self.state]
         environment = {**os.environ, **self.environment(), **self.options.environment}
         log = self.data / "logs" / "devhost.log"
-        command = python("standins.processes.parent_watch", "devhost", "start", *given)
-        self.options.say("waiting for the Functions host")
-        self.host = Child(Plan(name="devhost", command=command, environment=environment, log=log, folder=ROOT))
+        command = python_command("standins.processes.parent_watch", "devhost", "start", *given)
+        self.options.report("waiting for the Functions host")
+        self.host = ChildProcess(
+            ProcessSpec(name="devhost", command=command, environment=environment, log=log, folder=ROOT)
+        )
         self.host.wait_for(self.ready_worker, READY_S)
-        self.publish()
+        self.write_record()
 
     def environment(self) -> dict[str, str]:
         """Gives the settings that the app needs to find what this stage started."""
-        urls = {f"GANGLION_{key(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
+        urls = {f"GANGLION_{variable_name(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
         tenants = [entra_tokens.guid_of("tenant", name) for name in entra_tokens.TENANTS]
         return {
             **self.store_settings(),
@@ -142,11 +144,11 @@ class Stage:
             **urls,
         }
 
-    def publish(self) -> None:
+    def write_record(self) -> None:
         started = {**self.services, **self.models}.items()
-        services = {name: run_record.Service(port=self.ports[name], pid=child.pid) for name, child in started}
+        services = {name: run_record.ServiceRecord(port=self.ports[name], pid=child.pid) for name, child in started}
         run_record.write(
-            run_record.Instance(
+            run_record.RunRecord(
                 port=self.port,
                 data=self.data,
                 model=self.options.model,
@@ -196,7 +198,7 @@ class Stage:
     def kill_host(self) -> None:
         self.running_host().kill()
 
-    def kill_both(self) -> None:
+    def kill_host_and_worker(self) -> None:
         """Kills host and worker with -9, the host first so that it starts no other worker."""
         worker = self.worker_pid
         self.kill_host()
@@ -209,7 +211,7 @@ class Stage:
             self.host.stop()
         self.start_host()
 
-    def running_host(self) -> Child:
+    def running_host(self) -> ChildProcess:
         if self.host is None:
             raise StartError("no host was started")
         return self.host
@@ -228,11 +230,11 @@ class Stage:
         """Starts a stand-in of the clouds again on the port that it had."""
         self.restart(name, self.services, service_commands(self.options, self.data))
 
-    def restart(self, name: str, children: dict[str, Child], commands: dict[str, list[str]]) -> None:
+    def restart(self, name: str, children: dict[str, ChildProcess], commands: dict[str, list[str]]) -> None:
         children[name].stop()
         children[name] = self.start_child(name, on_port(commands[name], self.ports[name]))
         children[name].wait_for(children[name].ready_port, READY_S)
-        self.publish()
+        self.write_record()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -247,7 +249,7 @@ class Stage:
         await asyncio.to_thread(self.stop)
 
 
-def key(name: str) -> str:
+def variable_name(name: str) -> str:
     return name.upper().replace("-", "_")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,23 @@ from standins.paths import ROOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceRecord:
     port: int
     pid: int
 
+    def to_json(self) -> dict[str, int]:
+        return {"port": self.port, "pid": self.pid}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class RunRecord:
     """`state` is the path of the host's own state file, None where no host was started."""
 
     port: int
     data: Path
     model: str
     pid: int
-    services: dict[str, Service]
+    services: dict[str, ServiceRecord]
     host_pid: int | None
     state: Path | None
 
@@ -32,22 +35,22 @@ def path_of(port: int) -> Path:
     return ROOT / ".run" / f"{port}.json"
 
 
-def write(instance: Instance) -> None:
+def write(instance: RunRecord) -> None:
     path = path_of(instance.port)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(wire_of(instance), indent=2) + "\n")
+    beside.write_text(json.dumps(json_of(instance), indent=2) + "\n")
     beside.replace(path)
 
 
-def wire_of(instance: Instance) -> dict[str, Any]:
+def json_of(instance: RunRecord) -> dict[str, Any]:
     host = {"host_pid": instance.host_pid, "state": str(instance.state)} if instance.state else None
     return {
         "port": instance.port,
         "data": str(instance.data),
         "model": instance.model,
         "pid": instance.pid,
-        "services": {name: asdict(service) for name, service in instance.services.items()},
+        "services": {name: service.to_json() for name, service in instance.services.items()},
         "devhost": host,
     }
 

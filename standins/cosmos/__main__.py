@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from standins.cosmos.account import AUDIENCES, Account, account_in
-from standins.cosmos.node import SERVER, SetUpError, find_node, packages
+from standins.cosmos.account import AUDIENCES, AccountFiles, account_in
+from standins.cosmos.node import SERVER, SetUpError, find_node, installed_packages
 from standins.processes.http_server import HOST
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         node = find_node()
-        modules = packages(node)
+        modules = installed_packages(node)
     except SetUpError as problem:
         sys.exit(f"cosmos: {problem}")
     options = options_for(account_in(given.data), given.port, given.keys)
@@ -31,11 +31,11 @@ def main() -> None:
     os.execv(node.path, [node.path, str(SERVER / "main.js"), json.dumps(options)])  # noqa: S606 - the pid stays, so that whoever started this stops the server
 
 
-def options_for(account: Account, port: int, keys: Path | None) -> dict[str, object]:
+def options_for(account: AccountFiles, port: int, keys: Path | None) -> dict[str, object]:
     return {
         "host": HOST,
         "port": port,
-        "pair": str(account.pair),
+        "pair": str(account.certificate),
         "masterKeyFile": str(account.key_file),
         "jwks": str(keys) if keys else None,
         "audience": AUDIENCES,

@@ -24,7 +24,7 @@ AUDIENCES = (f"https://{HOST}", "https://cosmos.azure.com")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class AccountFiles:
     """`authority` is the CA's certificate; `pair` the server's key and certificate in one file."""
 
     folder: Path
@@ -34,7 +34,7 @@ class Account:
         return self.folder / "ca.pem"
 
     @property
-    def pair(self) -> Path:
+    def certificate(self) -> Path:
         return self.folder / "server.pem"
 
     @property
@@ -51,25 +51,25 @@ class Account:
         return self.key_file.read_text().strip()
 
 
-def account_in(data: Path) -> Account:
+def account_in(data: Path) -> AccountFiles:
     """Opens the account under `data`/cosmos, making its key and certificates the first time."""
-    account = Account(folder=data / "cosmos")
+    account = AccountFiles(folder=data / "cosmos")
     account.folder.mkdir(parents=True, exist_ok=True)
     if not account.key_file.exists():
         write(account.key_file, base64.b64encode(secrets.token_bytes(KEY_BYTES)))
-    if not account.pair.exists() or not account.authority.exists():
+    if not account.certificate.exists() or not account.authority.exists():
         make_certificates(account)
     return account
 
 
-def make_certificates(account: Account) -> None:
+def make_certificates(account: AccountFiles) -> None:
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = signed(authority_builder(authority_key.public_key()), authority_key)
     server = signed(server_builder(server_key.public_key(), authority), authority_key)
     private = server_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write(account.pair, private + pem(server))
+    write(account.certificate, private + pem(server))
     write(account.authority, pem(authority))
 
 

@@ -24,7 +24,7 @@ MANIFESTS = ("package.json", "package-lock.json")
 OLDEST_NODE = 20
 INSTALL_S = 300
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-TOLD_LINES = 6
+ERROR_LINES = 6
 
 
 class SetUpError(StartError):
@@ -68,7 +68,7 @@ def version(node: str) -> int:
     return int(major) if major.isdecimal() else 0
 
 
-def packages(node: Node, home: Path = ROOT / ".run") -> Path:
+def installed_packages(node: Node, home: Path = ROOT / ".run") -> Path:
     """Gives the folder of the installed packages; raises SetUpError where they can't be had."""
     wanted = hashlib.sha256(b"".join((SERVER / name).read_bytes() for name in MANIFESTS)).hexdigest()
     place = home / f"cosmos-server-{wanted[:16]}"
@@ -110,5 +110,5 @@ def run_npm(node: Node, folder: str) -> None:
     except subprocess.TimeoutExpired:
         raise SetUpError(f"npm took more than {INSTALL_S} s; is the npm registry reachable?") from None
     if done.returncode:
-        told = "\n".join((done.stderr or done.stdout).strip().splitlines()[:TOLD_LINES])
+        told = "\n".join((done.stderr or done.stdout).strip().splitlines()[:ERROR_LINES])
         raise SetUpError(f"npm could not install the packages of the local Cosmos DB; it said\n{told}")

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from standins.cosmos.account import account_in
-from standins.cosmos.node import find_node, packages
+from standins.cosmos.node import find_node, installed_packages
 from standins.paths import ROOT
-from standins.processes.child_process import StartError, python
+from standins.processes.child_process import StartError, python_command
 from standins.processes.http_server import HOST
 
 COSMOS = "cosmos"
@@ -21,11 +21,11 @@ SET_UP_S = 60
 
 def prepare() -> None:
     """Installs what the server needs, once; raises StartError where it can't be had."""
-    packages(find_node())
+    installed_packages(find_node())
 
 
 def command(data: Path) -> list[str]:
-    return python("standins.cosmos", "--port", 0, "--data", data, "--keys", data / "identity" / "jwks.json")
+    return python_command("standins.cosmos", "--port", 0, "--data", data, "--keys", data / "identity" / "jwks.json")
 
 
 def settings(data: Path, port: int) -> dict[str, str]:

@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx
 from openai import AsyncOpenAI, OpenAIError
 
-from standins.cluster.local_cluster import Stage
-from standins.cluster.process_specs import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.demo.costs import environment_in
-from standins.demo.gpu import TAIL_S, Gpu
-from standins.demo.scenario import Story
+from standins.demo.gpu import IDLE_S, GpuMonitor
+from standins.demo.scenario import DemoScenario
 from standins.demo.sign_in import sign_in
-from standins.demo.terminal import Screen, screen_here
+from standins.demo.terminal import TerminalScreen, open_screen
 from standins.demo.turn_stream import DemoError
 from standins.processes.child_process import StartError
 from standins.run import cold_from, model_from
@@ -42,33 +42,33 @@ def main() -> None:
     shutil.rmtree(data)
 
 
-def options_in(data: Path) -> Options:
-    return Options(
+def options_in(data: Path) -> ClusterOptions:
+    return ClusterOptions(
         data=data,
         model=model_from(os.environ),
         cold=cold_from(os.environ) or START_S,
-        gpu=("--tail", TAIL_S),
+        gpu=("--tail", IDLE_S),
         environment=environment_in(data),
-        say=lambda line: print(f"  {line} ...", flush=True),
+        report=lambda line: print(f"  {line} ...", flush=True),
     )
 
 
-def play(options: Options) -> None:
-    screen = screen_here()
+def play(options: ClusterOptions) -> None:
+    screen = open_screen()
     screen.title(f"Ganglion on one machine, with the {options.model} model behind a GPU that sleeps")
-    with Stage(options) as stage:
-        screen.line("serving", f"{stage.base_url}/v1; the worker is process {stage.worker_pid}")
+    with LocalCluster(options) as stage:
+        screen.field("serving", f"{stage.base_url}/v1; the worker is process {stage.worker_pid}")
         asyncio.run(tell(stage, screen))
 
 
-async def tell(stage: Stage, screen: Screen) -> None:
+async def tell(stage: LocalCluster, screen: TerminalScreen) -> None:
     async with asyncio.timeout(LIMIT_S), httpx.AsyncClient() as http:
         person = await sign_in(stage, http)
-        screen.line("you are", person.tell())
+        screen.field("you are", person.description())
         (name,) = stage.models
-        gpu = Gpu(name=name, client=http, url=stage.model_url(name), issuer_url=stage.issuer_url)
+        gpu = GpuMonitor(name=name, client=http, url=stage.model_url(name), issuer_url=stage.issuer_url)
         async with AsyncOpenAI(base_url=f"{stage.base_url}/v1", api_key=person.token) as client:
-            await Story(stage=stage, client=client, gpu=gpu, screen=screen).tell()
+            await DemoScenario(stage=stage, client=client, gpu=gpu, screen=screen).run()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from standins.demo.gpu import TAIL_S, dollars_a_second
+from standins.demo.gpu import IDLE_S, dollars_a_second
 from standins.json_values import Json
 from standins.paths import ROOT
 
@@ -33,7 +33,7 @@ def environment_in(folder: Path) -> Mapping[str, str]:
         text = (ROOT / name).read_text(encoding="utf-8")
         for section in sections:
             before, mark, after = text.partition(section)
-            text = before + mark + after.replace(TAIL, f"tail_s = {TAIL_S}", 1)
+            text = before + mark + after.replace(TAIL, f"tail_s = {IDLE_S}", 1)
         (folder / name).write_text(text, encoding="utf-8")
         found[variable] = str(folder / name)
     return found
@@ -45,7 +45,7 @@ def turn_lines(turns: Sequence[tuple[str, Json]]) -> Iterator[str]:
         yield f"${Decimal(report['bill']['total_usd']):.9f}  {question}"
 
 
-def sums(reports: Sequence[Json]) -> dict[str, Decimal]:
+def line_sums(reports: Sequence[Json]) -> dict[str, Decimal]:
     """Gives the sum of each line over all turns."""
     return {line: sum((Decimal(each["bill"][f"{line}_usd"]) for each in reports), Decimal(0)) for line in LINES}
 
@@ -62,7 +62,7 @@ def gpu_lines(backend: str, sessions: Sequence[Json]) -> Iterator[str]:
     rate = dollars_a_second(backend)
     for session in sessions:
         seconds = Decimal(str(session["billed_s"]))
-        share = f"{session['start_s']:.1f} s the start, {TAIL_S:.1f} s the tail"
+        share = f"{session['start_s']:.1f} s the start, {IDLE_S:.1f} s the tail"
         cost = f", at ${rate} a second: ${rate * seconds}" if rate else ""
         yield f"session {session['number']}: {session['requests']} requests, {seconds} s ({share}){cost}"
 

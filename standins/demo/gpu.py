@@ -12,14 +12,14 @@ from standins.json_values import Json
 from standins.paths import ROOT
 
 POLL_S = 0.05
-TAIL_S = 10
+IDLE_S = 10
 """How long the GPU waits for another request before it goes to sleep."""
 
 HOPS = ("managed-identity", "sts", "access-token", "id-token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
+class GpuMonitor:
     """`url` is the GPU service, `issuer_url` the stand-in for Entra and Google."""
 
     name: str
@@ -40,14 +40,14 @@ class Gpu:
         counts = (await self.read(f"{self.issuer_url}/admin/calls"))["counts"]
         return sum(counts.get(hop, 0) for hop in HOPS)
 
-    async def follow(self, until: str, tell: Callable[[str, float], None]) -> None:
+    async def watch(self, until: str, report: Callable[[str, float], None]) -> None:
         """Tells each state that comes, with the seconds since the beginning, until the one named."""
         loop = asyncio.get_running_loop()
         began, last = loop.time(), ""
         while last != until:
             state = await self.state()
             if state != last:
-                tell(state, loop.time() - began)
+                report(state, loop.time() - began)
                 last = state
             await asyncio.sleep(POLL_S)
 

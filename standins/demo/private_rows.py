@@ -30,9 +30,9 @@ def shown_rows(used: Sequence[tuple[str, str]], rows: Mapping[str, str]) -> Iter
         yield line if len(line) <= WIDTH - INDENT else f"{line[: WIDTH - INDENT - 1]}…"
 
 
-def facts_in(answer: str, rows: Mapping[str, str], *, said: str) -> Sequence[tuple[str, str]]:
+def facts_in(answer: str, rows: Mapping[str, str], *, known_text: str) -> Sequence[tuple[str, str]]:
     """Gives each fact of an answer that stands in a row and not in what was `said` without the rows, with the row."""
-    known = set(FACT.findall(said))
+    known = set(FACT.findall(known_text))
     facts = [fact for fact in dict.fromkeys(FACT.findall(answer)) if fact not in known]
     homes = {fact: [row for row, text in rows.items() if fact == row or fact in FACT.findall(text)] for fact in facts}
     return [(fact, found[0]) for fact, found in homes.items() if found]

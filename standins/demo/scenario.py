@@ -12,13 +12,13 @@ from decimal import Decimal
 from openai import AsyncOpenAI, AsyncStream, omit
 from openai.types.responses import Response, ResponseStreamEvent
 
-from standins.cluster.local_cluster import Stage
-from standins.demo.costs import budget_lines, gpu_lines, sum_lines, sums, turn_lines
-from standins.demo.gpu import Gpu
+from standins.cluster.local_cluster import LocalCluster
+from standins.demo.costs import budget_lines, gpu_lines, line_sums, sum_lines, turn_lines
+from standins.demo.gpu import GpuMonitor
 from standins.demo.private_rows import SOURCES, facts_in, rows_of, shown_rows, used_rows
 from standins.demo.sign_in import TENANT, USER
-from standins.demo.terminal import Screen, timeline_text
-from standins.demo.turn_stream import DemoError, Reading, check, events_of, resumed
+from standins.demo.terminal import TerminalScreen, timeline_text
+from standins.demo.turn_stream import DemoError, TurnReader, check, events_of, resumed
 from standins.json_values import Json, json_object
 
 EVENTS_BEFORE_CRASH = 20
@@ -57,7 +57,7 @@ QUESTIONS: Mapping[str, Questions] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class AnsweredTurn:
     response_id: str
     input_tokens: int
     output_tokens: int
@@ -67,8 +67,8 @@ class Turn:
     first_token_s: float = 0.0
 
 
-class Story:
-    def __init__(self, *, stage: Stage, client: AsyncOpenAI, gpu: Gpu, screen: Screen) -> None:
+class DemoScenario:
+    def __init__(self, *, stage: LocalCluster, client: AsyncOpenAI, gpu: GpuMonitor, screen: TerminalScreen) -> None:
         self.stage = stage
         self.client = client
         self.gpu = gpu
@@ -76,31 +76,31 @@ class Story:
         self.questions = QUESTIONS[stage.options.model]
         self.asked: list[tuple[str, str]] = []
 
-    async def tell(self) -> None:
+    async def run(self) -> None:
         self.screen.title("1  A question, while the GPU is asleep")
-        first = await self.ask_asleep(self.questions.first)
+        first = await self.ask_cold(self.questions.first)
         self.screen.title("2  Another one, while it is warm")
         second = await self.ask_warm(self.questions.second, after=first)
         self.screen.title("3  A longer answer, and a crash in the middle of it")
         long = await self.ask_and_crash(self.questions.long, after=second)
         self.screen.title("4  A question that needs the conversation")
         last = await self.ask(self.questions.about_the_first, after=long)
-        self.remember(first, long, last)
+        self.show_memory(first, long, last)
         self.screen.title("5  A question that only the private data answer")
         await self.ask_private(self.questions.private)
         self.screen.title("6  The GPU goes to sleep again")
-        await asyncio.wait_for(self.gpu.follow("asleep", self.show_gpu), SLEEP_S)
+        await asyncio.wait_for(self.gpu.watch("asleep", self.show_gpu), SLEEP_S)
         self.screen.title("7  The bill")
         await self.show_bill()
         self.screen.title("It all happened")
-        self.screen.line(
+        self.screen.field(
             "answers", f"{len(self.asked)} turns; {long.events} events across the crash, none lost or twice"
         )
 
-    async def ask_asleep(self, question: str) -> Turn:
+    async def ask_cold(self, question: str) -> AnsweredTurn:
         """Asks a GPU that sleeps, and shows how it wakes meanwhile."""
         check("the GPU is asleep before the first question", kept=await self.gpu.state() == "asleep")
-        watch = asyncio.create_task(self.gpu.follow("ready", self.show_gpu))
+        watch = asyncio.create_task(self.gpu.watch("ready", self.show_gpu))
         try:
             turn = await self.ask(question, behind=watch)
         finally:
@@ -108,54 +108,54 @@ class Story:
         sessions = await self.gpu.sessions()
         check("the GPU is woken once", kept=len(sessions) == 1)
         start = f"{sessions[0]['start_s']:.1f} s of them the start"
-        self.screen.line("wait", f"{turn.first_token_s:.1f} s to the first token, {start}")
+        self.screen.field("wait", f"{turn.first_token_s:.1f} s to the first token, {start}")
         calls = await self.gpu.credential_calls()
         check("the app fetched a credential for the GPU", kept=calls > 0)
-        self.screen.line(
+        self.screen.field(
             "keys", f"none: managed identity, Google STS and service account gave a token in {calls} calls"
         )
         return turn
 
-    async def ask_warm(self, question: str, after: Turn) -> Turn:
+    async def ask_warm(self, question: str, after: AnsweredTurn) -> AnsweredTurn:
         calls = await self.gpu.credential_calls()
         turn = await self.ask(question, after)
         check("a warm turn fetches no credential", kept=await self.gpu.credential_calls() == calls)
         check("a warm turn starts nothing", kept=len(await self.gpu.sessions()) == 1)
-        self.screen.line("wait", f"{turn.first_token_s:.1f} s to the first token; no start, no call for a credential")
+        self.screen.field("wait", f"{turn.first_token_s:.1f} s to the first token; no start, no call for a credential")
         return turn
 
     async def ask_private(self, question: str) -> None:
         """Asks the same without the private data and with them, and shows which rows made the difference."""
-        self.screen.line("reads", "no private data")
+        self.screen.field("reads", "no private data")
         without = await self.ask(question)
-        self.screen.line("reads", f"the sources {SOURCES}")
+        self.screen.field("reads", f"the sources {SOURCES}")
         read = await self.ask(question, sources=SOURCES)
         used, rows = used_rows(read.sources), rows_of(TENANT, USER)
         check("the turn names the rows that it used", kept=bool(used) and {row for _, row in used} <= rows.keys())
         check("the rows are in the prompt", kept=read.input_tokens > without.input_tokens)
-        self.screen.line("rows", f"{len(used)} of {USER}'s own were read as data that may give no orders:")
+        self.screen.field("rows", f"{len(used)} of {USER}'s own were read as data that may give no orders:")
         for line in shown_rows(used, rows):
             self.screen.row(line)
-        facts = facts_in(read.answer, rows, said=f"{question} {without.answer}")
+        facts = facts_in(read.answer, rows, known_text=f"{question} {without.answer}")
         known = ", ".join(f'"{fact}" stands in {row}' for fact, row in facts)
         nothing = "none: so small a model may answer beside what it was given"
-        self.screen.line("fact", f"{known}, and not in the answer without the rows" if known else nothing)
+        self.screen.field("fact", f"{known}, and not in the answer without the rows" if known else nothing)
 
     async def show_bill(self) -> None:
         """Shows what each turn cost and what for, what the provider of the GPU asks for, and the budget."""
         reports = await self.final_reports()
         for line in turn_lines([(question, each) for (question, _), each in zip(self.asked, reports, strict=True)]):
             self.screen.row(line)
-        lines = sums(reports)
+        lines = line_sums(reports)
         for line in sum_lines(lines):
-            self.screen.line("of it", line)
+            self.screen.field("of it", line)
         for line in gpu_lines(self.gpu.name, await self.gpu.sessions()):
-            self.screen.line("provider", line)
-        self.screen.line(
+            self.screen.field("provider", line)
+        self.screen.field(
             "books", f"${lines['gpu'] + lines['cold'] + lines['tail']} for the GPU, as the product counts it"
         )
         for line in budget_lines(reports[-1]["budgets"]):
-            self.screen.line("budget", line)
+            self.screen.field("budget", line)
         total = sum((Decimal(each["cost_usd"]) for each in reports), Decimal(0))
         check("the lines of the bill are its total", kept=total == sum(lines.values(), Decimal(0)))
 
@@ -170,47 +170,54 @@ class Story:
                 await asyncio.sleep(SWEEP_S)
 
     def show_gpu(self, state: str, seconds: float) -> None:
-        self.screen.line("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "asleep" else "quiet")
+        self.screen.field("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "asleep" else "quiet")
 
     async def ask(
-        self, question: str, after: Turn | None = None, *, behind: asyncio.Task[None] | None = None, sources: str = ""
-    ) -> Turn:
+        self,
+        question: str,
+        after: AnsweredTurn | None = None,
+        *,
+        behind: asyncio.Task[None] | None = None,
+        sources: str = "",
+    ) -> AnsweredTurn:
         """Asks, and shows the answer once the task `behind` which it stands is done."""
-        reading = Reading()
+        reading = TurnReader()
         began = asyncio.get_running_loop().time()
         first_token_s = 0.0
         async for event in events_of(await self.start(question, after, sources)):
-            text = reading.take(event)
+            text = reading.read(event)
             if text and not first_token_s:
                 first_token_s = asyncio.get_running_loop().time() - began
                 await (behind or asyncio.sleep(0))
-            self.screen.say("model", text)
-        return replace(await self.account(question, reading), first_token_s=first_token_s)
+            self.screen.write("model", text)
+        return replace(await self.show_turn(question, reading), first_token_s=first_token_s)
 
-    async def ask_and_crash(self, question: str, after: Turn) -> Turn:
+    async def ask_and_crash(self, question: str, after: AnsweredTurn) -> AnsweredTurn:
         """Kills the worker behind a number of events, then reads on from there with a request of its own."""
-        reading = Reading()
+        reading = TurnReader()
         killed: int | None = None
         async for event in events_of(await self.start(question, after)):
-            self.screen.say("model", reading.take(event))
+            self.screen.write("model", reading.read(event))
             if killed is None and len(reading.numbers) == EVENTS_BEFORE_CRASH:
                 killed = self.stage.kill_worker()
         check("the crash comes before the end of the answer", kept=reading.final is None)
         read = len(reading.numbers)
-        self.screen.line("crash", f"kill -9 {killed}, the worker, behind event {read - 1}: the stream broke", "crash")
+        self.screen.field("crash", f"kill -9 {killed}, the worker, behind event {read - 1}: the stream broke", "crash")
         async for piece in resumed(self.client, reading):
-            self.screen.say("goes on", piece)
+            self.screen.write("goes on", piece)
         self.show_takeover(killed, read, reading)
-        return await self.account(question, reading)
+        return await self.show_turn(question, reading)
 
-    def show_takeover(self, killed: int | None, read: int, reading: Reading) -> None:
+    def show_takeover(self, killed: int | None, read: int, reading: TurnReader) -> None:
         worker = self.stage.wait_worker(other_than=killed)
         check("another process took over", kept=worker != killed)
         rest = f"{read} before the crash, {len(reading.numbers) - read} behind it, from process {worker}"
-        self.screen.line("numbers", f"0 to {reading.numbers[-1]} without a gap: {rest}")
+        self.screen.field("numbers", f"0 to {reading.numbers[-1]} without a gap: {rest}")
 
-    async def start(self, question: str, after: Turn | None, sources: str = "") -> AsyncStream[ResponseStreamEvent]:
-        self.screen.line("you", question, "you")
+    async def start(
+        self, question: str, after: AnsweredTurn | None, sources: str = ""
+    ) -> AsyncStream[ResponseStreamEvent]:
+        self.screen.field("you", question, "you")
         return await self.client.responses.create(
             model="auto",
             input=question,
@@ -221,9 +228,9 @@ class Story:
             metadata={"sources": sources} if sources else omit,
         )
 
-    async def account(self, question: str, reading: Reading) -> Turn:
+    async def show_turn(self, question: str, reading: TurnReader) -> AnsweredTurn:
         """Shows the steps of a turn, its route, its tokens and its cost."""
-        final = reading.checked()
+        final = reading.checked_response()
         route = await self.route_of(final)
         usage = final.usage
         if usage is None:
@@ -231,11 +238,11 @@ class Story:
         cost = Decimal(route["cost_usd"])
         check("the turn has a cost", kept=cost > 0)
         check("the turn was routed with reasons", kept=bool(route["route"]["reason"]))
-        self.screen.line("steps", timeline_text(route["timeline"]))
+        self.screen.field("steps", timeline_text(route["timeline"]))
         self.show_route(route)
-        self.screen.line("tokens", f"{usage.input_tokens} in, {usage.output_tokens} out, for ${cost}")
+        self.screen.field("tokens", f"{usage.input_tokens} in, {usage.output_tokens} out, for ${cost}")
         self.asked.append((question, final.id))
-        return Turn(
+        return AnsweredTurn(
             response_id=final.id,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
@@ -259,16 +266,16 @@ class Story:
     def show_route(self, route: Json) -> None:
         for decided in route["routes"]:
             if decided.get("woken"):
-                self.screen.line("wake", f"{decided['wakes']}, beside the other steps: {decided['why_wake']}")
-        self.screen.line("route", route["route"]["reason"])
+                self.screen.field("wake", f"{decided['wakes']}, beside the other steps: {decided['why_wake']}")
+        self.screen.field("route", route["route"]["reason"])
         for backend in route["route"]["candidates"]:
             cost = f"${Decimal(backend['cost_usd']):.6f}"
             self.screen.row(f"{backend['backend']:<16} {cost} {backend['seconds']:6.1f} s  {backend['reason']}")
         for backend in route["route"]["refused"]:
             self.screen.row(f"{backend['backend']:<16} refused: {backend['reason']}")
 
-    def remember(self, first: Turn, long: Turn, last: Turn) -> None:
+    def show_memory(self, first: AnsweredTurn, long: AnsweredTurn, last: AnsweredTurn) -> None:
         """Checks, by its size, that the conversation was in the prompt: so small a model may still answer beside it."""
         before = first.input_tokens + first.output_tokens + long.output_tokens
         check("the conversation is in the prompt", kept=last.input_tokens > before)
-        self.screen.line("memory", f"a prompt of {last.input_tokens} tokens: both questions and answers were in it")
+        self.screen.field("memory", f"a prompt of {last.input_tokens} tokens: both questions and answers were in it")

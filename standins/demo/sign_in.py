@@ -6,25 +6,25 @@ from typing import Any
 import httpx
 import jwt
 
-from standins.cluster.local_cluster import Stage
+from standins.cluster.local_cluster import LocalCluster
 
 TENANT = "contoso"
 USER = "alice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class SignedInUser:
     token: str
 
-    def tell(self) -> str:
+    def description(self) -> str:
         claims: dict[str, Any] = jwt.decode(self.token, options={"verify_signature": False})
         header = jwt.get_unverified_header(self.token)
         minutes = (claims["exp"] - claims["iat"]) // 60
         return f"{USER} of {TENANT}, by an Entra token: {header['alg']}, {minutes} minutes, scope {claims['scp']}"
 
 
-async def sign_in(stage: Stage, client: httpx.AsyncClient) -> Person:
+async def sign_in(stage: LocalCluster, client: httpx.AsyncClient) -> SignedInUser:
     """Signs in by password at the stand-in for Entra."""
     form = {"grant_type": "password", "username": f"{USER}@{TENANT}", "password": stage.issuer.secret}
     answer = await client.post(f"{stage.issuer_url}/{TENANT}/oauth2/v2.0/token", data=form)
-    return Person(token=answer.raise_for_status().json()["access_token"])
+    return SignedInUser(token=answer.raise_for_status().json()["access_token"])

@@ -13,21 +13,21 @@ BLANKS = re.compile(r"\s+")
 WORD = re.compile(r"\s*\S+(?=\s)")
 
 
-class Screen:
+class TerminalScreen:
     def __init__(self, *, colours: bool) -> None:
         self.colours = colours
         self.column = 0
-        self.begun = ""
+        self.pending = ""
         self.style = ""
 
     def title(self, text: str) -> None:
         self.end()
         print("\n" + self.paint(text, "title"), flush=True)
 
-    def line(self, label: str, text: str, style: str = "") -> None:
+    def field(self, label: str, text: str, style: str = "") -> None:
         """Prints a labelled paragraph, its later lines below the first."""
         self.end()
-        self.say(label, text, style)
+        self.write(label, text, style)
         self.end()
 
     def row(self, text: str) -> None:
@@ -35,17 +35,17 @@ class Screen:
         self.end()
         print(" " * INDENT + self.paint(text, "quiet"), flush=True)
 
-    def say(self, label: str, piece: str, style: str = "model") -> None:
+    def write(self, label: str, piece: str, style: str = "model") -> None:
         """Prints a piece of a text that is still coming; a word is shown once it is whole, behind the label."""
         if self.column == 0 and piece:
             print(self.paint(f"  {label:<{INDENT - 2}}", "quiet"), end="", flush=True)
             self.column = INDENT
-        self.begun, self.style = self.begun + piece, style
+        self.pending, self.style = self.pending + piece, style
         whole = 0
-        for word in WORD.finditer(self.begun):
+        for word in WORD.finditer(self.pending):
             self.put(word.group())
             whole = word.end()
-        self.begun = self.begun[whole:]
+        self.pending = self.pending[whole:]
 
     def put(self, text: str) -> None:
         word = BLANKS.sub(" ", text)
@@ -57,9 +57,9 @@ class Screen:
         self.column += len(shown)
 
     def end(self) -> None:
-        if self.begun:
-            self.put(self.begun)
-            self.begun = ""
+        if self.pending:
+            self.put(self.pending)
+            self.pending = ""
         if self.column:
             print(flush=True)
         self.column = 0
@@ -68,8 +68,8 @@ class Screen:
         return f"{STYLES[style]}{text}{RESET}" if self.colours and style in STYLES else text
 
 
-def screen_here() -> Screen:
-    return Screen(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+def open_screen() -> TerminalScreen:
+    return TerminalScreen(colours=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 
 def timeline_text(timeline: list[dict[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
 )
 
-Ending = ResponseCompletedEvent | ResponseIncompleteEvent | ResponseFailedEvent
+FinalEvent = ResponseCompletedEvent | ResponseIncompleteEvent | ResponseFailedEvent
 
 
 class DemoError(Exception):
@@ -29,7 +29,7 @@ def check(promise: str, *, kept: bool) -> None:
 
 
 @dataclass(slots=True)
-class Reading:
+class TurnReader:
     """What came of one turn: the number of each event, the text of each item, its final response."""
 
     numbers: list[int] = field(default_factory=list[int])
@@ -37,19 +37,19 @@ class Reading:
     response_id: str = ""
     final: Response | None = None
 
-    def take(self, event: ResponseStreamEvent) -> str:
+    def read(self, event: ResponseStreamEvent) -> str:
         """Notes an event and gives the text that it brings."""
         self.numbers.append(event.sequence_number)
         if isinstance(event, ResponseCreatedEvent):
             self.response_id = event.response.id
-        if isinstance(event, Ending):
+        if isinstance(event, FinalEvent):
             self.final = event.response
         if not isinstance(event, ResponseTextDeltaEvent):
             return ""
         self.texts[event.item_id] += event.delta
         return event.delta
 
-    def checked(self) -> Response:
+    def checked_response(self) -> Response:
         """Gives the final response, once the numbers, the ending and the text agree."""
         if self.final is None:
             raise DemoError("the stream reaches its end")
@@ -73,11 +73,11 @@ async def events_of(stream: AsyncStream[ResponseStreamEvent]) -> AsyncIterator[R
             return
 
 
-async def resumed(client: AsyncOpenAI, reading: Reading) -> AsyncIterator[str]:
+async def resumed(client: AsyncOpenAI, reading: TurnReader) -> AsyncIterator[str]:
     """Gives the text behind what was read so far, asking again as often as the stream breaks."""
     while reading.final is None:
         after = reading.numbers[-1]
         stream = await client.responses.retrieve(reading.response_id, stream=True, starting_after=after)
         async for event in events_of(stream):
-            yield reading.take(event)
+            yield reading.read(event)
         await asyncio.sleep(0)

@@ -39,8 +39,17 @@ class Conditions:
     access_lifetime: int = 3600
     id_lifetime: int = 3600
 
-    def wire(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "faults": dict(self.faults),
+            "managed_identity": self.managed_identity,
+            "provider": self.provider,
+            "members": list(self.members),
+            "ahead": self.ahead,
+            "entra_lifetime": self.entra_lifetime,
+            "access_lifetime": self.access_lifetime,
+            "id_lifetime": self.id_lifetime,
+        }
 
 
 def faults_from(value: Any) -> Mapping[str, str]:

@@ -26,16 +26,16 @@ LIFETIME_S = 3600
 NAMES = uuid.UUID("6e1d0f0a-52a4-4c0e-9b6f-3f6b1c1f7d11")
 AUDIENCE = "0b9c2f5e-7a41-4d5d-8f0e-2d1a6c3b9e47"
 TENANTS = ("contoso", "fabrikam")
-STRANGERS = ("northwind",)
+UNTRUSTED_TENANTS = ("northwind",)
 SCOPE = "access_as_user"
 ROLE = "Turns.ReadWrite"
 
-type Version = Literal["1.0", "2.0"]
-ISSUERS: dict[Version, str] = {
+type TokenVersion = Literal["1.0", "2.0"]
+ISSUERS: dict[TokenVersion, str] = {
     "1.0": "https://sts.windows.net/{tenant}/",
     "2.0": "https://login.microsoftonline.com/{tenant}/v2.0",
 }
-CALLER_CLAIM: dict[Version, str] = {"1.0": "appid", "2.0": "azp"}
+CALLER_CLAIM: dict[TokenVersion, str] = {"1.0": "appid", "2.0": "azp"}
 
 
 def guid_of(kind: str, name: str) -> str:
@@ -52,7 +52,7 @@ MANAGED_IDENTITY = guid_of("principal", f"{TENANTS[0]}/{MANAGED_APP}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issuer:
+class LocalIssuer:
     key: rsa.RSAPrivateKey
     key_id: str
     key_set: Path
@@ -64,7 +64,7 @@ class Issuer:
         now: float,
         user: str = "alice",
         tenant: str = "contoso",
-        version: Version = "2.0",
+        version: TokenVersion = "2.0",
         lifetime_s: int = LIFETIME_S,
         claims: dict[str, Any] | None = None,
     ) -> str:
@@ -74,7 +74,7 @@ class Issuer:
             "scp": SCOPE,
             CALLER_CLAIM[version]: guid_of("app", "front-end"),
         }
-        return self.sign({**common(tenant, version, now, lifetime_s, user), **caller, **(claims or {})})
+        return self.sign({**common_claims(tenant, version, now, lifetime_s, user), **caller, **(claims or {})})
 
     def app_token(
         self,
@@ -82,14 +82,14 @@ class Issuer:
         now: float,
         app: str = "batch",
         tenant: str = "contoso",
-        version: Version = "2.0",
+        version: TokenVersion = "2.0",
         lifetime_s: int = LIFETIME_S,
         claims: dict[str, Any] | None = None,
     ) -> str:
         """Signs what a program sends in its own name."""
         own = {"oid": guid_of("principal", f"{tenant}/{app}"), CALLER_CLAIM[version]: guid_of("app", app)}
         rights = {"idtyp": "app", "roles": [ROLE]}
-        return self.sign({**common(tenant, version, now, lifetime_s, app), **own, **rights, **(claims or {})})
+        return self.sign({**common_claims(tenant, version, now, lifetime_s, app), **own, **rights, **(claims or {})})
 
     def identity_token(self, *, now: float, resource: str, lifetime_s: int = LIFETIME_S) -> str:
         """Signs what a managed identity of the first tenant gets for a resource."""
@@ -101,7 +101,7 @@ class Issuer:
         return jwt.encode(given, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
 
-def common(tenant: str, version: Version, now: float, lifetime_s: int, name: str) -> dict[str, Any]:
+def common_claims(tenant: str, version: TokenVersion, now: float, lifetime_s: int, name: str) -> dict[str, Any]:
     tenant_id = guid_of("tenant", tenant)
     return {
         "iss": ISSUERS[version].format(tenant=tenant_id),
@@ -115,7 +115,7 @@ def common(tenant: str, version: Version, now: float, lifetime_s: int, name: str
     }
 
 
-def issuer_in(data: Path) -> Issuer:
+def issuer_in(data: Path) -> LocalIssuer:
     """Opens the issuer under `data`/identity, making its key and its secret the first time."""
     folder = data / "identity"
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,32 +124,32 @@ def issuer_in(data: Path) -> Issuer:
     write_once(secret, lambda: secrets.token_hex(16).encode())
     key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(private.read_bytes(), password=None))
     public = public_key(key)
-    write_once(key_set, lambda: key_set_of([public]))
-    return Issuer(key=key, key_id=public["kid"], key_set=key_set, secret=secret.read_text())
+    write_once(key_set, lambda: key_set_json([public]))
+    return LocalIssuer(key=key, key_id=public["kid"], key_set=key_set, secret=secret.read_text())
 
 
-def rotate(data: Path) -> Issuer:
+def rotate(data: Path) -> LocalIssuer:
     """Makes a new key that signs from now on; those that signed before are still published."""
     before = issuer_in(data)
     private = new_key()
     key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(private, password=None))
-    write(before.key_set, key_set_of([public_key(key), *published(before.key_set)]))
+    write(before.key_set, key_set_json([public_key(key), *published_keys(before.key_set)]))
     write(data / "identity" / "private.pem", private)
     return issuer_in(data)
 
 
-def retire(data: Path) -> Issuer:
+def retire(data: Path) -> LocalIssuer:
     """Publishes the key that signs now, and no other."""
     issuer = issuer_in(data)
-    write(issuer.key_set, key_set_of([public_key(issuer.key)]))
+    write(issuer.key_set, key_set_json([public_key(issuer.key)]))
     return issuer
 
 
-def published(key_set: Path) -> list[dict[str, Any]]:
+def published_keys(key_set: Path) -> list[dict[str, Any]]:
     return json.loads(key_set.read_text())["keys"]
 
 
-def key_set_of(keys: list[dict[str, Any]]) -> bytes:
+def key_set_json(keys: list[dict[str, Any]]) -> bytes:
     return json.dumps({"keys": keys}, indent=2).encode()
 
 
@@ -168,17 +168,17 @@ def write_once(path: Path, make: Callable[[], bytes]) -> None:
     """Writes a file of mode 600 whole or not at all; whoever comes first wins."""
     if path.exists():
         return
-    beside = written_beside(path, make())
+    beside = written_temporary(path, make())
     with contextlib.suppress(FileExistsError):
         os.link(beside, path)
     beside.unlink()
 
 
 def write(path: Path, data: bytes) -> None:
-    written_beside(path, data).replace(path)
+    written_temporary(path, data).replace(path)
 
 
-def written_beside(path: Path, data: bytes) -> Path:
+def written_temporary(path: Path, data: bytes) -> Path:
     handle, name = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(data)

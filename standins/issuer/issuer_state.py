@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ KEPT = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class IssuerCall:
     """`status` is None while it runs, and for ever where the caller left."""
 
     hop: str
@@ -22,20 +22,23 @@ class Call:
     path: str
     status: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        return {"hop": self.hop, "at": self.at, "path": self.path, "status": self.status}
 
-class World:
+
+class IssuerState:
     def __init__(self, data: Path, clock: Callable[[], float]) -> None:
         self.data = data
         self.clock = clock
         self.conditions = Conditions()
-        self.calls: deque[Call] = deque(maxlen=KEPT)
+        self.calls: deque[IssuerCall] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
-        self.opened: entra_tokens.Issuer | None = None
+        self.opened: entra_tokens.LocalIssuer | None = None
 
     def now(self) -> float:
         return self.clock() + self.conditions.ahead
 
-    async def issuer(self) -> entra_tokens.Issuer:
+    async def issuer(self) -> entra_tokens.LocalIssuer:
         """Gives the issuer as its files are; another process may have made them, and only this one rotates them."""
         if self.opened is None:
             self.opened = await asyncio.to_thread(entra_tokens.issuer_in, self.data)
@@ -47,15 +50,15 @@ class World:
     async def retire(self) -> None:
         self.opened = await asyncio.to_thread(entra_tokens.retire, self.data)
 
-    def enter(self, hop: str, path: str) -> Call:
-        call = Call(hop=hop, at=self.clock(), path=path)
+    def record_call(self, hop: str, path: str) -> IssuerCall:
+        call = IssuerCall(hop=hop, at=self.clock(), path=path)
         self.calls.append(call)
         self.counts[hop] += 1
         return call
 
-    def forget(self) -> None:
+    def clear_calls(self) -> None:
         self.calls.clear()
         self.counts.clear()
 
-    def wire(self) -> dict[str, Any]:
-        return {"counts": dict(self.counts), "calls": [asdict(call) for call in self.calls]}
+    def calls_json(self) -> dict[str, Any]:
+        return {"counts": dict(self.counts), "calls": [call.to_json() for call in self.calls]}

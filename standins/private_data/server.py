@@ -28,15 +28,15 @@ class PrivateData:
         self.faults: Json = {}
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[self.noted])
+        application = web.Application(middlewares=[self.record_request])
         application.router.add_get("/v1/orders", self.orders)
         application.router.add_post("/indexes/{index}/docs/search", self.search)
-        application.router.add_get("/__requests", self.asked)
-        application.router.add_put("/__faults", self.fail)
+        application.router.add_get("/__requests", self.list_requests)
+        application.router.add_put("/__faults", self.set_faults)
         return application
 
     @web.middleware
-    async def noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def record_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.path.startswith(ADMINISTRATION):
             return await handler(request)
         body = await request.text()
@@ -64,17 +64,17 @@ class PrivateData:
             wanted = conditions_in(str(body.get("filter", "")))
         except FilterError as error:
             return web.json_response({"error": {"code": "InvalidFilter", "message": str(error)}}, status=400)
-        return web.json_response({"value": found(body, wanted)})
+        return web.json_response({"value": search_results(body, wanted)})
 
-    async def asked(self, _request: web.Request) -> web.Response:
+    async def list_requests(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests})
 
-    async def fail(self, request: web.Request) -> web.Response:
+    async def set_faults(self, request: web.Request) -> web.Response:
         self.faults = json_object(await request.json()) or {}
         return web.json_response(self.faults)
 
 
-def found(body: Json, wanted: dict[str, str]) -> list[Json]:
+def search_results(body: Json, wanted: dict[str, str]) -> list[Json]:
     """Gives the documents that pass the filter and hold a word of the search, most words first."""
     words = {word.casefold() for word in WORD.findall(str(body.get("search", "*")))}
     chosen = [name for name in str(body.get("select", "")).split(",") if name]

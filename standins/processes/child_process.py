@@ -20,7 +20,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ProcessSpec:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -28,11 +28,11 @@ class Plan:
     folder: Path
 
 
-class Child:
+class ChildProcess:
     """A process of ours; its output goes to its log, behind what earlier runs wrote there."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: ProcessSpec) -> None:
+        self.spec = plan
         plan.log.parent.mkdir(parents=True, exist_ok=True)
         with plan.log.open("ab") as log:
             self.log_start = log.tell()
@@ -55,25 +55,25 @@ class Child:
         return self.process.poll() is None
 
     def output(self) -> str:
-        with self.plan.log.open("rb") as log:
+        with self.spec.log.open("rb") as log:
             log.seek(self.log_start)
             return log.read().decode(errors="replace")
 
-    def wait_for[T](self, look: Callable[[], T | None], seconds: float) -> T:
+    def wait_for[T](self, probe: Callable[[], T | None], seconds: float) -> T:
         """Polls until `look` finds something; a child that ends before, or takes too long, raises StartError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = look()
+            found = probe()
             if found is not None:
                 return found
             if not self.alive:
-                raise self.failure(f"ended with exit code {self.process.returncode}")
+                raise self.start_error(f"ended with exit code {self.process.returncode}")
             time.sleep(POLL_S)
-        raise self.failure(f"was not ready after {seconds:g} s")
+        raise self.start_error(f"was not ready after {seconds:g} s")
 
-    def failure(self, what: str) -> StartError:
+    def start_error(self, what: str) -> StartError:
         tail = "\n".join(self.output().splitlines()[-20:])
-        return StartError(f"{self.plan.name} {what}; its log, {self.plan.log}, ends with\n{tail}")
+        return StartError(f"{self.spec.name} {what}; its log, {self.spec.log}, ends with\n{tail}")
 
     def ready_port(self) -> int | None:
         """Reads the port from the line that a stand-in prints once it serves."""
@@ -102,7 +102,7 @@ class Child:
             self.process.stdin.close()
 
 
-def python(module: str, *options: object) -> list[str]:
+def python_command(module: str, *options: object) -> list[str]:
     return [sys.executable, "-m", module, *map(str, options)]
 
 

@@ -14,16 +14,16 @@ async def serve(app: web.Application, port: int) -> None:
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port).start()
-    say_ready(runner.addresses[0][1])
-    await stop_signal()
+    print_ready(runner.addresses[0][1])
+    await wait_for_stop_signal()
     await runner.cleanup()
 
 
-def say_ready(port: int) -> None:
+def print_ready(port: int) -> None:
     print(json.dumps({"ready": True, "port": port}), flush=True)
 
 
-async def stop_signal() -> None:
+async def wait_for_stop_signal() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -16,7 +16,7 @@ STDIN = 0
 
 def end_with_stdin() -> None:
     if is_pipe(STDIN):
-        threading.Thread(target=end_at_end_of_file, daemon=True).start()
+        threading.Thread(target=end_when_stdin_closes, daemon=True).start()
 
 
 def is_pipe(descriptor: int) -> bool:
@@ -27,7 +27,7 @@ def is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
-def end_at_end_of_file() -> None:
+def end_when_stdin_closes() -> None:
     while os.read(STDIN, 1024):
         continue
     os.kill(os.getpid(), signal.SIGTERM)

@@ -6,7 +6,7 @@ import asyncio
 from standins.clock import now
 from standins.processes.http_server import serve
 from standins.processes.parent_watch import end_with_stdin
-from standins.scripted.server import Pace, ScriptedModel
+from standins.scripted.server import ScriptedModel, TokenPace
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, help="tokens of an answer without a command; usually up to its limit")
     given = parser.parse_args()
     end_with_stdin()
-    pace = Pace(rate=given.rate, first_token_s=given.first_token_s)
+    pace = TokenPace(rate=given.rate, first_token_s=given.first_token_s)
     model = ScriptedModel(pace=pace, continues=not given.no_continue, clock=now, length=given.length)
     asyncio.run(serve(model.application(), given.port))
 

@@ -15,19 +15,19 @@ class BadRequest(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class PromptMessage:
     role: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class ScriptedRequest:
     """`partial` is the text of a last assistant message, which the answer continues; `limit` is in tokens, and so
     is `length`, of an answer that no command asks for.
     """
 
     model: str
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
     partial: str | None
     limit: int | None
     stream: bool
@@ -51,17 +51,17 @@ class Ask:
         return next((message.text for message in reversed(self.messages) if message.role == role), "")
 
 
-def ask_from_body(given: Any) -> Ask:
+def request_from_body(given: Any) -> ScriptedRequest:
     body = json_object(given)
     if body is None:
         raise BadRequest("the body must be a JSON object")
-    entries = [entry_from(entry) for entry in json_list(body.get("messages")) or []]
+    entries = [message_from(entry) for entry in json_list(body.get("messages")) or []]
     if not entries:
         raise BadRequest("messages must be a list with at least one message", "messages")
     continues = is_partial(entries[-1])
     check_continuation(body, continues=continues)
-    messages = [Message(role=str(entry["role"]), text=text_from(entry.get("content"))) for entry in entries]
-    return Ask(
+    messages = [PromptMessage(role=str(entry["role"]), text=text_from(entry.get("content"))) for entry in entries]
+    return ScriptedRequest(
         model=str(body.get("model") or "scripted"),
         messages=tuple(messages[:-1] if continues else messages),
         partial=messages[-1].text if continues else None,
@@ -69,13 +69,13 @@ def ask_from_body(given: Any) -> Ask:
         stream=bool(body.get("stream")),
         include_usage=bool((json_object(body.get("stream_options")) or {}).get("include_usage")),
         tool=tool_from(body),
-        functions=callable_in(body),
+        functions=callable_functions(body),
         tools_text=json.dumps(body["tools"]) if body.get("tools") else "",
         schema=schema_from(json_object(body.get("response_format")) or {}),
     )
 
 
-def entry_from(given: Any) -> Json:
+def message_from(given: Any) -> Json:
     entry = json_object(given)
     if entry is None or "role" not in entry:
         raise BadRequest("each message must be an object with a role", "messages")
@@ -130,7 +130,7 @@ def functions_of(body: Json) -> list[Json]:
     return [tool.get("function", tool) for tool in json_list(body.get("tools")) or []]
 
 
-def callable_in(body: Json) -> tuple[Json, ...]:
+def callable_functions(body: Json) -> tuple[Json, ...]:
     return () if body.get("tool_choice") == "none" else tuple(functions_of(body))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from standins.json_values import Json
-from standins.scripted.chat_request import Ask
-from standins.scripted.script import Answer, prompt_tokens
+from standins.scripted.chat_request import ScriptedRequest
+from standins.scripted.script import ScriptedAnswer, prompt_tokens
 
 DONE = b"data: [DONE]\n\n"
 
@@ -20,18 +20,18 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heading:
+class ChatReply:
     id: str
     created: int
-    ask: Ask
-    answer: Answer
+    ask: ScriptedRequest
+    answer: ScriptedAnswer
 
 
-def frames_of(heading: Heading) -> list[Frame]:
+def frames_of(heading: ChatReply) -> list[Frame]:
     return list(stream_frames(heading)) if heading.ask.stream else list(body_frames(heading))
 
 
-def stream_frames(heading: Heading) -> Iterator[Frame]:
+def stream_frames(heading: ChatReply) -> Iterator[Frame]:
     answer, last = heading.answer, len(heading.answer.pieces)
     yield Frame(data=chunk(heading, opening(heading)), tokens=0)
     for index, piece in enumerate(answer.pieces, start=1):
@@ -39,58 +39,59 @@ def stream_frames(heading: Heading) -> Iterator[Frame]:
     yield Frame(data=chunk(heading, {}, finish=answer.finish), tokens=last)
     if heading.ask.include_usage:
         yield Frame(
-            data=frame({**head(heading, "chat.completion.chunk"), "choices": [], "usage": usage(heading)}), tokens=last
+            data=sse_frame({**envelope(heading, "chat.completion.chunk"), "choices": [], "usage": usage(heading)}),
+            tokens=last,
         )
     yield Frame(data=DONE, tokens=last)
 
 
-def body_frames(heading: Heading) -> Iterator[Frame]:
+def body_frames(heading: ChatReply) -> Iterator[Frame]:
     """Gives the body in two halves, so that a failure can come between them."""
     choice = {"index": 0, "message": message(heading), "finish_reason": heading.answer.finish}
-    body = {**head(heading, "chat.completion"), "choices": [choice], "usage": usage(heading)}
+    body = {**envelope(heading, "chat.completion"), "choices": [choice], "usage": usage(heading)}
     data, last = json.dumps(body).encode(), len(heading.answer.pieces)
     yield Frame(data=data[: len(data) // 2], tokens=last)
     yield Frame(data=data[len(data) // 2 :], tokens=last)
 
 
-def head(heading: Heading, kind: str) -> Json:
+def envelope(heading: ChatReply, kind: str) -> Json:
     return {"id": heading.id, "object": kind, "created": heading.created, "model": heading.ask.model}
 
 
-def frame(body: Json) -> bytes:
+def sse_frame(body: Json) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
-def chunk(heading: Heading, change: Json, finish: str | None = None) -> bytes:
+def chunk(heading: ChatReply, change: Json, finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": change, "finish_reason": finish}
-    return frame({**head(heading, "chat.completion.chunk"), "choices": [choice]})
+    return sse_frame({**envelope(heading, "chat.completion.chunk"), "choices": [choice]})
 
 
-def opening(heading: Heading) -> Json:
+def opening(heading: ChatReply) -> Json:
     if heading.answer.tool is None:
         return {"role": "assistant", "content": ""}
     return {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **tool_call(heading, "")}]}
 
 
-def delta(answer: Answer, piece: str) -> Json:
+def delta(answer: ScriptedAnswer, piece: str) -> Json:
     if answer.tool is None:
         return {"content": piece}
     return {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
 
 
-def message(heading: Heading) -> Json:
+def message(heading: ChatReply) -> Json:
     text = "".join(heading.answer.pieces)
     if heading.answer.tool is None:
         return {"role": "assistant", "content": text}
     return {"role": "assistant", "content": None, "tool_calls": [tool_call(heading, text)]}
 
 
-def tool_call(heading: Heading, arguments: str) -> Json:
+def tool_call(heading: ChatReply, arguments: str) -> Json:
     name = heading.id.replace("chatcmpl", "call")
     return {"id": name, "type": "function", "function": {"name": heading.answer.tool, "arguments": arguments}}
 
 
-def usage(heading: Heading) -> Json:
+def usage(heading: ChatReply) -> Json:
     asked, made = prompt_tokens(heading.ask), len(heading.answer.pieces)
     return {"prompt_tokens": asked, "completion_tokens": made, "total_tokens": asked + made}
 

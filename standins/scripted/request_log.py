@@ -2,22 +2,22 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from standins.scripted.chat_request import Ask
+from standins.scripted.chat_request import ScriptedRequest
 
 KEPT = 1000
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
+class LoggedRequest:
     """Times are Unix seconds; `how` is done, client-closed or failed, and None while the request runs."""
 
     id: str
     started: float
     conversation: str
-    take: int
+    attempt: int
     model: str
     stream: bool
     limit: int | None
@@ -26,24 +26,41 @@ class Entry:
     traceparent: str | None
     tokens: int = 0
     ended: float | None = None
-    how: str | None = None
+    outcome: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "started": self.started,
+            "conversation": self.conversation,
+            "take": self.attempt,
+            "model": self.model,
+            "stream": self.stream,
+            "limit": self.limit,
+            "partial": self.partial,
+            "messages": self.messages,
+            "traceparent": self.traceparent,
+            "tokens": self.tokens,
+            "ended": self.ended,
+            "how": self.outcome,
+        }
 
 
-class Ledger:
+class RequestLog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.entries: deque[Entry] = deque(maxlen=KEPT)
-        self.takes: Counter[str] = Counter()
+        self.entries: deque[LoggedRequest] = deque(maxlen=KEPT)
+        self.attempts: Counter[str] = Counter()
         self.opened = 0
 
-    def open(self, ask: Ask, traceparent: str | None) -> Entry:
+    def open(self, ask: ScriptedRequest, traceparent: str | None) -> LoggedRequest:
         self.opened += 1
-        self.takes[ask.conversation] += 1
-        entry = Entry(
+        self.attempts[ask.conversation] += 1
+        entry = LoggedRequest(
             id=f"chatcmpl-{self.opened}",
             started=self.clock(),
             conversation=ask.conversation,
-            take=self.takes[ask.conversation],
+            attempt=self.attempts[ask.conversation],
             model=ask.model,
             stream=ask.stream,
             limit=ask.limit,
@@ -54,13 +71,13 @@ class Ledger:
         self.entries.append(entry)
         return entry
 
-    def close(self, entry: Entry, how: str) -> None:
-        entry.ended, entry.how = self.clock(), how
+    def close(self, entry: LoggedRequest, how: str) -> None:
+        entry.ended, entry.outcome = self.clock(), how
 
     def listing(self) -> list[dict[str, Any]]:
-        return [asdict(entry) for entry in self.entries]
+        return [entry.to_json() for entry in self.entries]
 
     def clear(self) -> None:
         """Forgets the requests and how often each conversation was asked."""
         self.entries.clear()
-        self.takes.clear()
+        self.attempts.clear()

@@ -11,7 +11,7 @@ from typing import Any
 from standins.json_values import Json, json_list, json_object
 
 Schema = Json
-DEEP = 5
+MAX_DEPTH = 5
 
 FORMATS = {
     "date-time": "2026-01-02T03:04:05Z",
@@ -29,10 +29,10 @@ FORMATS = {
 
 def value_of(schema: Any) -> Any:
     """Gives the same value each time; a schema that isn't an object allows anything, so a string answers it."""
-    return Maker(json_object(schema) or {}).make(schema, "value", 0)
+    return ValueMaker(json_object(schema) or {}).make(schema, "value", 0)
 
 
-class Maker:
+class ValueMaker:
     def __init__(self, root: Schema) -> None:
         self.root = root
         self.by_type: dict[str, Callable[[Schema, str, int], Any]] = {
@@ -59,7 +59,7 @@ class Maker:
 
     def resolve(self, given: Any) -> Schema:
         schema = json_object(given) or {}
-        for _ in range(DEEP):
+        for _ in range(MAX_DEPTH):
             if "$ref" not in schema:
                 break
             schema = self.follow(str(schema["$ref"]))
@@ -75,12 +75,12 @@ class Maker:
 
     def make_object(self, schema: Schema, _name: str, depth: int) -> Schema:
         properties: Schema = schema.get("properties", {})
-        wanted = schema.get("required", [] if depth >= DEEP else list(properties))
+        wanted = schema.get("required", [] if depth >= MAX_DEPTH else list(properties))
         return {name: self.make(properties.get(name, {}), name, depth + 1) for name in wanted}
 
     def make_array(self, schema: Schema, name: str, depth: int) -> list[Any]:
         fixed = schema.get("prefixItems", [])
-        least = max(schema.get("minItems", 0 if depth >= DEEP else 1), len(fixed))
+        least = max(schema.get("minItems", 0 if depth >= MAX_DEPTH else 1), len(fixed))
         kinds = [*fixed, *[schema.get("items", {})] * (least - len(fixed))]
         return [self.make(kind, name, depth + 1) for kind in kinds[: schema.get("maxItems", least)]]
 
@@ -96,7 +96,7 @@ def type_of(schema: Schema) -> str:
 
 
 def choose(options: list[Schema], depth: int) -> Schema:
-    if depth < DEEP:
+    if depth < MAX_DEPTH:
         return options[0]
     return next((option for option in options if "$ref" not in option), options[-1])
 

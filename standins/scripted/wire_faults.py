@@ -15,7 +15,7 @@ RETRY_AFTER_SECONDS = 1
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
-async def refuse(request: web.Request) -> web.Response:
+async def close_connection(request: web.Request) -> web.Response:
     if request.transport:
         request.transport.close()
     return web.Response()
@@ -39,17 +39,17 @@ async def hang(_request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def show_page(_request: web.Request) -> web.Response:
+async def html_page(_request: web.Request) -> web.Response:
     return web.Response(text="<!doctype html><title>Sign in</title><p>Sign in to go on.</p>", content_type="text/html")
 
 
-BEFORE: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
-    "refuse": refuse,
+FAULTS_BEFORE_ANSWER: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
+    "refuse": close_connection,
     "429": throttle,
     "500": break_down,
     "503": unavailable,
     "hang-before": hang,
-    "content-type": show_page,
+    "content-type": html_page,
 }
 
 
@@ -96,7 +96,7 @@ async def half_frame(exchange: Exchange) -> None:
     await exchange.response.write_eof()
 
 
-MIDWAY: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+FAULTS_DURING_ANSWER: dict[str, Callable[[Exchange], Awaitable[None]]] = {
     "hang-after": hang_after,
     "drip": drip,
     "reset": reset,

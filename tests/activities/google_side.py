@@ -18,7 +18,7 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, Cold
 from domain.log.events import Status
 from domain.turns.response import Response
 from standins.clock import now
-from standins.cloud_run.invoker_check import Gate, Keys
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.issuer.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
 from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
@@ -54,7 +54,7 @@ class Scene:
 
     world: World[Shifted]
     cloud: Cloud
-    gate: Gate
+    gate: InvokerCheck
     service: Gpu
 
     async def ask(self, *, model: str = "model", meanwhile: Callable[[], Any] | None = None) -> Response:
@@ -99,7 +99,9 @@ async def google_side(
     clock = Shifted(ahead_s, leaps=leaps)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(cloud_with(tmp_path, monkeypatch))
-        gate = Gate(keys=Keys(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT}))
+        gate = InvokerCheck(
+            keys=GoogleKeySet(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT})
+        )
         service = await stack.enter_async_context(gpu(tmp_path, gate=gate, start=start_s))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         url = str(service.client.base_url).rstrip("/")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from standins.cluster.local_cluster import Stage
+from standins.cluster.local_cluster import LocalCluster
 from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Json, asking, calling, counted
@@ -51,7 +51,7 @@ def crashes(steps: Sequence[str]) -> list[object]:
 class CrashingStage:
     """A stage whose worker dies where it is told to."""
 
-    stage: Stage
+    stage: LocalCluster
     deaths: int = 0
 
     @property
@@ -78,7 +78,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingStage
     publish(ROOT, app)
     (app / "function_app.py").rename(app / "product.py")
     (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
-    with Stage(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
         yield CrashingStage(stage=stage)
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from standins.processes.http_server import HOST
-from standins.scripted.server import Pace, ScriptedModel
+from standins.scripted.server import ScriptedModel, TokenPace
 
 type Opener = Callable[..., Awaitable[httpx.AsyncClient]]
 
@@ -32,7 +32,7 @@ async def open_model() -> AsyncIterator[Opener]:
     async with AsyncExitStack() as stack:
 
         async def open_one(*, rate: float = 0, first_token_s: float = 0, continues: bool = True) -> httpx.AsyncClient:
-            pace = Pace(rate=rate, first_token_s=first_token_s)
+            pace = TokenPace(rate=rate, first_token_s=first_token_s)
             model = ScriptedModel(pace=pace, continues=continues, clock=time.monotonic)
             return await stack.enter_async_context(serving(model))
 

@@ -66,7 +66,7 @@ def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dic
 def recorded(data: Path, *, pid: int) -> Generator[int]:
     """Gives the port of an instance that a process has on record."""
     port = free_port()
-    record = run_record.Instance(
+    record = run_record.RunRecord(
         port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None
     )
     run_record.write(record)

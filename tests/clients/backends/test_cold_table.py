@@ -23,8 +23,8 @@ from domain.fleet.retry_policy import Elsewhere, GiveUp, Wait, next_step
 from domain.log.events import Status
 from domain.turns.response import Response
 from standins.clock import now
-from standins.cloud_run.invoker_check import Gate, Keys
-from standins.processes.child_process import python
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
+from standins.processes.child_process import python_command
 from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
 from tests.domain.fleets import shipped_text
 from tests.fakes.clocks import START, FakeClock
@@ -160,12 +160,12 @@ class Scene:
     said: str
     options: Mapping[str, Any]
     command: tuple[str, ...] = tuple(SCRIPTED)
-    gate: Gate | None = None
+    gate: InvokerCheck | None = None
     crowd: int = 0
     text: str | None = None
 
 
-CLOSED = Gate(keys=Keys("http://127.0.0.1:1/certs"), clock=now)
+CLOSED = InvokerCheck(keys=GoogleKeySet("http://127.0.0.1:1/certs"), clock=now)
 SCENES = {
     "gives up": Scene(posture=Posture.COLD, said="no instance took the request", options={"average_start": 1}),
     "is overrun": Scene(posture=Posture.COLD, said="found no instance ready", options={"most_waiting": 1}, crowd=1),
@@ -173,7 +173,7 @@ SCENES = {
         posture=Posture.COLD,
         said="found no instance ready",
         options={},
-        command=tuple(python("standins.scripted", "--no-such-option")),
+        command=tuple(python_command("standins.scripted", "--no-such-option")),
     ),
     "times out": Scene(posture=Posture.INDETERMINATE, said="timed out", options={"timeout": 5}),
     "knows nobody": Scene(posture=Posture.BROKEN, said="roles/run.invoker", options={}, gate=CLOSED),

@@ -13,18 +13,18 @@ import httpx
 from aiohttp import web
 
 from standins.clock import now
-from standins.cloud_run.instance_bill import Bill
-from standins.cloud_run.instance_pool import Pool
-from standins.cloud_run.invoker_check import Gate
+from standins.cloud_run.instance_bill import InstanceBill
+from standins.cloud_run.instance_pool import InstancePool
+from standins.cloud_run.invoker_check import InvokerCheck
 from standins.cloud_run.launcher import Launcher
-from standins.cloud_run.options import Options, changed
-from standins.cloud_run.service import Service
-from standins.processes.child_process import python
+from standins.cloud_run.options import CloudRunOptions, with_changes
+from standins.cloud_run.service import CloudRunService
+from standins.processes.child_process import python_command
 from standins.processes.http_server import HOST
 from tests.standins.conftest import asking
 
-SCRIPTED = python("standins.scripted", "--rate", 0)
-PACED = python("standins.scripted", "--rate", 50)
+SCRIPTED = python_command("standins.scripted", "--rate", 0)
+PACED = python_command("standins.scripted", "--rate", 50)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +72,21 @@ class Gpu:
 
 @asynccontextmanager
 async def gpu(
-    data: Path, *, command: list[str] = SCRIPTED, gate: Gate | None = None, spare: bool = False, **options: object
+    data: Path,
+    *,
+    command: list[str] = SCRIPTED,
+    gate: InvokerCheck | None = None,
+    spare: bool = False,
+    **options: object,
 ) -> AsyncGenerator[Gpu]:
-    pool = Pool(
-        options=changed(Options(), options),
+    pool = InstancePool(
+        options=with_changes(CloudRunOptions(), options),
         launcher=Launcher(command=command, logs=data / "logs", spare=spare),
-        bill=Bill(path=data / "bill.json"),
+        bill=InstanceBill(path=data / "bill.json"),
         clock=now,
-        chance=random.Random(1),  # noqa: S311 - it draws delays
+        random=random.Random(1),  # noqa: S311 - it draws delays
     )
-    service = Service(pool=pool, gate=gate, audience=None, clock=now)
+    service = CloudRunService(pool=pool, invoker_check=gate, audience=None, clock=now)
     async with AsyncExitStack() as stack:
         runner = web.AppRunner(service.application(), handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from standins.clock import now
-from standins.cloud_run.invoker_check import Gate, Keys
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.http_server import HOST
 from tests.standins.cloud_run.harness import Gpu, gpu
 
@@ -53,8 +53,8 @@ def token(service: Gpu, key: rsa.RSAPrivateKey = KEY, kid: str = "k1", **changes
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
 
 
-def gate(url: str, ahead_s: float = 0) -> Gate:
-    return Gate(keys=Keys(url), clock=now, invokers=frozenset({CALLER}), ahead_s=ahead_s)
+def gate(url: str, ahead_s: float = 0) -> InvokerCheck:
+    return InvokerCheck(keys=GoogleKeySet(url), clock=now, invokers=frozenset({CALLER}), ahead_s=ahead_s)
 
 
 async def answer(service: Gpu, bearer: str | None) -> httpx.Response:

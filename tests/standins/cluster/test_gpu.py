@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from standins.cluster.local_cluster import Stage
-from standins.cluster.process_specs import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from tests.standins.programs import wait_until
 
 FLEET = """
@@ -33,17 +33,19 @@ speed = { prefill_tokens_s = 20000, decode_tokens_s = 50 }
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     data = tmp_path_factory.mktemp("stage")
     fleet = data / "fleet.toml"
     fleet.write_text(FLEET)
     environment = {"GANGLION_FLEET": str(fleet)}
-    with Stage(Options(data=data, rate=0, cold="1", gpu=("--tail", 60), environment=environment)) as stage:
+    with LocalCluster(
+        ClusterOptions(data=data, rate=0, cold="1", gpu=("--tail", 60), environment=environment)
+    ) as stage:
         yield stage
 
 
 @pytest.fixture
-def client(stage: Stage) -> Iterator[httpx.Client]:
+def client(stage: LocalCluster) -> Iterator[httpx.Client]:
     bearer = {"authorization": f"Bearer {stage.token()}"}
     with httpx.Client(base_url=stage.base_url, headers=bearer, timeout=60) as client:
         yield client
@@ -53,20 +55,20 @@ def ask(client: httpx.Client, text: str) -> dict[str, Any]:
     return client.post("/v1/responses", json={"model": "auto", "input": text}).raise_for_status().json()
 
 
-def seen(stage: Stage, what: str) -> dict[str, Any]:
+def seen(stage: LocalCluster, what: str) -> dict[str, Any]:
     return httpx.get(f"{stage.model_url('scripted-gpu')}/admin/{what}").raise_for_status().json()
 
 
-def calls(stage: Stage) -> dict[str, int]:
+def calls(stage: LocalCluster) -> dict[str, int]:
     return httpx.get(f"{stage.issuer_url}/admin/calls").raise_for_status().json()["counts"]
 
 
-def put_to_sleep(stage: Stage) -> None:
+def put_to_sleep(stage: LocalCluster) -> None:
     httpx.post(f"{stage.model_url('scripted-gpu')}/admin/scale-in")
     wait_until(lambda: not seen(stage, "state")["instances"])
 
 
-def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: Stage, client: httpx.Client) -> None:
+def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: LocalCluster, client: httpx.Client) -> None:
     put_to_sleep(stage)
     cold = ask(client, "ECHO good morning")
     counts = calls(stage)
@@ -82,12 +84,12 @@ def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: Stage, cl
     assert seen(stage, "bill")["sessions"][-1]["start_s"] >= 1
 
 
-def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(stage: Stage) -> None:
+def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(stage: LocalCluster) -> None:
     answer = httpx.post(f"{stage.model_url('scripted-gpu')}/v1/chat/completions", json={})
     assert answer.status_code == 403
 
 
-def test_a_gpu_that_went_to_sleep_wakes_again(stage: Stage, client: httpx.Client) -> None:
+def test_a_gpu_that_went_to_sleep_wakes_again(stage: LocalCluster, client: httpx.Client) -> None:
     ask(client, "ECHO hello")
     put_to_sleep(stage)
     assert ask(client, "ECHO hello again")["status"] == "completed"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from standins.cluster import run_record
-from standins.cluster.local_cluster import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.processes.child_process import StartError
 from standins.processes.ports import free_port
 from tests.standins.programs import ROOT, lives, wait_until
@@ -21,39 +21,39 @@ APP = ROOT / "tests" / "standins" / "apps" / "hello"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     data = tmp_path_factory.mktemp("stage")
-    with Stage(Options(data=data, rate=0, app=APP, environment={"GANGLION_EXTRA": "more"})) as stage:
+    with LocalCluster(ClusterOptions(data=data, rate=0, app=APP, environment={"GANGLION_EXTRA": "more"})) as stage:
         yield stage
 
 
-def asked(stage: Stage) -> dict[str, Any]:
+def asked(stage: LocalCluster) -> dict[str, Any]:
     return httpx.get(f"{stage.base_url}/settings", timeout=30).raise_for_status().json()
 
 
-def test_the_app_gets_the_settings_of_the_stage_and_those_of_the_test(stage: Stage) -> None:
+def test_the_app_gets_the_settings_of_the_stage_and_those_of_the_test(stage: LocalCluster) -> None:
     expected = {**stage.environment(), "GANGLION_EXTRA": "more"}
     assert asked(stage)["settings"] == expected
 
 
-def test_the_record_names_the_host_and_its_state(stage: Stage) -> None:
+def test_the_record_names_the_host_and_its_state(stage: LocalCluster) -> None:
     record = run_record.running(stage.port)
     assert record is not None
     assert stage.host is not None
     assert record["devhost"] == {"host_pid": stage.host.pid, "state": str(stage.state)}
 
 
-def test_the_worker_answers(stage: Stage) -> None:
+def test_the_worker_answers(stage: LocalCluster) -> None:
     assert asked(stage)["pid"] == stage.worker_pid
 
 
-def test_another_worker_answers_once_the_worker_is_killed(stage: Stage) -> None:
+def test_another_worker_answers_once_the_worker_is_killed(stage: LocalCluster) -> None:
     killed = stage.kill_worker()
     worker = stage.wait_worker(other_than=killed)
     assert asked(stage)["pid"] == worker != killed
 
 
-def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(stage: Stage) -> None:
+def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(stage: LocalCluster) -> None:
     worker, url = stage.worker_pid, stage.base_url
     stage.kill_host()
     wait_until(lambda: not lives(worker))
@@ -64,16 +64,16 @@ def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(stag
     assert asked(stage)["pid"] == stage.worker_pid
 
 
-def test_host_and_worker_come_back_after_both_are_killed(stage: Stage) -> None:
+def test_host_and_worker_come_back_after_both_are_killed(stage: LocalCluster) -> None:
     worker = stage.worker_pid
-    stage.kill_both()
+    stage.kill_host_and_worker()
     wait_until(lambda: not lives(worker))
     stage.restart_host()
     assert asked(stage)["pid"] == stage.worker_pid != worker
 
 
 def test_nothing_is_left_of_a_stage_that_stopped(tmp_path: Path) -> None:
-    with Stage(Options(data=tmp_path, app=APP)) as stage:
+    with LocalCluster(ClusterOptions(data=tmp_path, app=APP)) as stage:
         assert stage.host is not None
         pids = [stage.host.pid, stage.worker_pid, *(child.pid for child in stage.models.values())]
         assert all(map(lives, pids))
@@ -85,7 +85,7 @@ def test_an_app_that_does_not_load_shows_the_end_of_its_log(tmp_path: Path) -> N
     (tmp_path / "app" / "function_app.py").write_text("raise RuntimeError('no such luck')\n")
     (tmp_path / "app" / "host.json").write_text('{"version": "2.0"}')
     with pytest.raises(StartError, match="no such luck"):
-        Stage(Options(data=tmp_path / "data", app=tmp_path / "app")).start()
+        LocalCluster(ClusterOptions(data=tmp_path / "data", app=tmp_path / "app")).start()
 
 
 def test_host_and_worker_end_when_what_started_them_is_killed(tmp_path: Path) -> None:

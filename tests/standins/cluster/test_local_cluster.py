@@ -9,28 +9,28 @@ import jwt
 import pytest
 
 from standins.cluster import run_record
-from standins.cluster.local_cluster import Options, PortInUseError, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster, PortInUseError
 from standins.issuer.entra_tokens import TENANTS, guid_of
 from tests.standins.conftest import asking
 from tests.standins.programs import lives
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(Options(data=tmp_path_factory.mktemp("stage"), rate=0, host=False)) as stage:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(ClusterOptions(data=tmp_path_factory.mktemp("stage"), rate=0, host=False)) as stage:
         yield stage
 
 
-def answer(stage: Stage, name: str, text: str, partial: str | None = None) -> httpx.Response:
+def answer(stage: LocalCluster, name: str, text: str, partial: str | None = None) -> httpx.Response:
     return httpx.post(f"{stage.model_url(name)}/v1/chat/completions", json=asking(text, partial))
 
 
-def test_one_scripted_model_continues_and_the_other_does_not(stage: Stage) -> None:
+def test_one_scripted_model_continues_and_the_other_does_not(stage: LocalCluster) -> None:
     assert answer(stage, "scripted", "COUNT 3", "1").json()["choices"][0]["message"]["content"] == " 2 3"
     assert answer(stage, "scripted-afresh", "COUNT 3", "1").status_code == 400
 
 
-def test_the_settings_name_what_runs(stage: Stage) -> None:
+def test_the_settings_name_what_runs(stage: LocalCluster) -> None:
     settings = stage.environment()
     assert settings["GANGLION_SCRIPTED_URL"] == f"{stage.model_url('scripted')}/v1"
     assert settings["GANGLION_SCRIPTED_AFRESH_URL"] == f"{stage.model_url('scripted-afresh')}/v1"
@@ -39,7 +39,7 @@ def test_the_settings_name_what_runs(stage: Stage) -> None:
     assert "GANGLION_LAPTOP_SMALL_URL" not in settings
 
 
-def test_its_tokens_are_verified_by_the_keys_it_names(stage: Stage) -> None:
+def test_its_tokens_are_verified_by_the_keys_it_names(stage: LocalCluster) -> None:
     settings = stage.environment()
     keys = jwt.PyJWKSet.from_dict(httpx.get(f"{settings['GANGLION_TOKEN_AUTHORITY']}/common/discovery/keys").json())
     audience = settings["GANGLION_TOKEN_AUDIENCE"]
@@ -48,7 +48,7 @@ def test_its_tokens_are_verified_by_the_keys_it_names(stage: Stage) -> None:
     assert claims["tid"] in settings["GANGLION_TOKEN_TENANTS"].split(",")
 
 
-def test_its_record_names_the_services(stage: Stage) -> None:
+def test_its_record_names_the_services(stage: LocalCluster) -> None:
     record = run_record.running(stage.port)
     assert record is not None
     assert record["model"] == "scripted"
@@ -56,7 +56,7 @@ def test_its_record_names_the_services(stage: Stage) -> None:
 
 
 def test_it_leaves_neither_a_process_nor_its_record_behind(tmp_path: Path) -> None:
-    with Stage(Options(data=tmp_path, host=False)) as stage:
+    with LocalCluster(ClusterOptions(data=tmp_path, host=False)) as stage:
         pids = [child.pid for child in stage.models.values()]
         assert all(map(lives, pids))
         assert run_record.running(stage.port) is not None
@@ -64,7 +64,7 @@ def test_it_leaves_neither_a_process_nor_its_record_behind(tmp_path: Path) -> No
     assert run_record.running(stage.port) is None
 
 
-def test_a_killed_model_starts_again_on_its_port(stage: Stage) -> None:
+def test_a_killed_model_starts_again_on_its_port(stage: LocalCluster) -> None:
     stage.kill_model("scripted")
     with pytest.raises(httpx.ConnectError):
         answer(stage, "scripted", "COUNT 1")
@@ -72,8 +72,8 @@ def test_a_killed_model_starts_again_on_its_port(stage: Stage) -> None:
     assert answer(stage, "scripted", "COUNT 1").status_code == 200
 
 
-def test_two_stages_run_side_by_side(stage: Stage, tmp_path: Path) -> None:
-    with Stage(Options(data=tmp_path / "other", host=False)) as other:
+def test_two_stages_run_side_by_side(stage: LocalCluster, tmp_path: Path) -> None:
+    with LocalCluster(ClusterOptions(data=tmp_path / "other", host=False)) as other:
         assert other.port != stage.port
         assert answer(other, "scripted", "COUNT 1").status_code == 200
         assert other.issuer.key_id != stage.issuer.key_id
@@ -85,10 +85,10 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(PortInUseError, match=f"port {port} is in use"):
-            Stage(Options(port=port, data=tmp_path, host=False)).start()
+            LocalCluster(ClusterOptions(port=port, data=tmp_path, host=False)).start()
 
 
-def test_its_issuer_comes_back_with_its_keys(stage: Stage) -> None:
+def test_its_issuer_comes_back_with_its_keys(stage: LocalCluster) -> None:
     token, address = stage.token(), f"{stage.issuer_url}/common/discovery/keys"
     stage.kill_service("identity")
     with pytest.raises(httpx.ConnectError):
@@ -98,7 +98,7 @@ def test_its_issuer_comes_back_with_its_keys(stage: Stage) -> None:
 
 
 async def test_it_is_an_async_context_manager_too(tmp_path: Path) -> None:
-    async with Stage(Options(data=tmp_path, rate=0, host=False)) as stage:
+    async with LocalCluster(ClusterOptions(data=tmp_path, rate=0, host=False)) as stage:
         pids = [child.pid for child in stage.models.values()]
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"{stage.model_url('scripted')}/health")).status_code == 200

@@ -16,7 +16,7 @@ from azure.cosmos.exceptions import CosmosHttpResponseError
 from clients.storage.cosmos.account import connected
 from clients.storage.cosmos.settings import CosmosAccount
 from standins.cosmos.account import account_in
-from standins.cosmos.node import MANIFESTS, SERVER, Node, SetUpError, find_node, install, packages, wheel_node
+from standins.cosmos.node import MANIFESTS, SERVER, Node, SetUpError, find_node, install, installed_packages, wheel_node
 from standins.issuer.entra_tokens import issuer_in
 from tests.fakes.cosmos import LocalCosmos, local_cosmos, start
 from tests.standins.programs import lives, wait_until
@@ -168,7 +168,7 @@ def test_a_registry_that_cannot_be_reached_is_said_plainly(tmp_path: Path, monke
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_fetch_retries", "0")
     with pytest.raises(SetUpError, match="npm could not install the packages of the local Cosmos DB"):
-        packages(find_node(), tmp_path)
+        installed_packages(find_node(), tmp_path)
 
 
 def test_the_node_of_pypi_serves_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseTextDeltaEvent
 
-from standins.demo.costs import budget_lines, environment_in, gpu_lines, sum_lines, sums, turn_lines
+from standins.demo.costs import budget_lines, environment_in, gpu_lines, line_sums, sum_lines, turn_lines
 from standins.demo.gpu import dollars_a_second
 from standins.demo.private_rows import facts_in, rows_of, shown_rows, used_rows
-from standins.demo.terminal import Screen, timeline_text
-from standins.demo.turn_stream import DemoError, Reading
+from standins.demo.terminal import TerminalScreen, timeline_text
+from standins.demo.turn_stream import DemoError, TurnReader
 from tests.standins.programs import ROOT
 
 
@@ -40,15 +40,15 @@ def completed(number: int, text: str, status: str = "completed") -> ResponseComp
     return ResponseCompletedEvent(type="response.completed", sequence_number=number, response=response)
 
 
-def reading(*events: ResponseTextDeltaEvent | ResponseCompletedEvent) -> Reading:
-    made = Reading()
+def reading(*events: ResponseTextDeltaEvent | ResponseCompletedEvent) -> TurnReader:
+    made = TurnReader()
     for event in events:
-        made.take(event)
+        made.read(event)
     return made
 
 
 def test_a_whole_stream_passes() -> None:
-    assert reading(delta(0, "a"), delta(1, "b"), completed(2, "ab")).checked().output_text == "ab"
+    assert reading(delta(0, "a"), delta(1, "b"), completed(2, "ab")).checked_response().output_text == "ab"
 
 
 @pytest.mark.parametrize(
@@ -62,16 +62,16 @@ def test_a_whole_stream_passes() -> None:
         (reading(completed(0, "")), "there is an answer"),
     ],
 )
-def test_a_broken_promise_is_named(made: Reading, promise: str) -> None:
+def test_a_broken_promise_is_named(made: TurnReader, promise: str) -> None:
     with pytest.raises(DemoError, match=promise):
-        made.checked()
+        made.checked_response()
 
 
 def test_a_text_that_comes_in_pieces_is_wrapped_below_its_label(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(colours=False)
+    screen = TerminalScreen(colours=False)
     for number in range(60):
-        screen.say("model", f" {number}")
-    screen.line("end", "of it")
+        screen.write("model", f" {number}")
+    screen.field("end", "of it")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("  model    0 1 2 3")
     assert lines[1].startswith("           ")
@@ -80,17 +80,17 @@ def test_a_text_that_comes_in_pieces_is_wrapped_below_its_label(capsys: pytest.C
 
 
 def test_a_word_that_comes_in_pieces_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = Screen(colours=False)
+    screen = TerminalScreen(colours=False)
     for piece in [*(" word" for _ in range(19)), " light", "house", " keep", "er"]:
-        screen.say("model", piece)
+        screen.write("model", piece)
     screen.end()
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[1] == "lighthouse keeper"
 
 
 def test_colours_are_for_terminals_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(colours=False).title("plain")
-    Screen(colours=True).title("bold")
+    TerminalScreen(colours=False).title("plain")
+    TerminalScreen(colours=True).title("bold")
     assert capsys.readouterr().out == "\nplain\n\n\x1b[1mbold\x1b[0m\n"
 
 
@@ -107,13 +107,13 @@ def test_the_timeline_counts_from_its_first_step() -> None:
 
 def test_a_fact_is_what_an_answer_has_from_a_row_alone() -> None:
     rows = {"D-1": "lasts 36 months", "D-2": "12 days, code HERON-7"}
-    assert facts_in("36 months, says D-1, and HERON-7", rows, said="") == [
+    assert facts_in("36 months, says D-1, and HERON-7", rows, known_text="") == [
         ("36", "D-1"),
         ("D-1", "D-1"),
         ("HERON-7", "D-2"),
     ]
-    assert facts_in("36 months", rows, said="it may be 36 months") == []
-    assert facts_in("24 months", rows, said="") == []
+    assert facts_in("36 months", rows, known_text="it may be 36 months") == []
+    assert facts_in("24 months", rows, known_text="") == []
 
 
 def test_the_rows_that_were_used_are_shown_with_their_text_on_one_line() -> None:
@@ -139,7 +139,7 @@ def account(**usd: str) -> dict[str, Any]:
 def test_the_bill_tells_turns_lines_sessions_and_budgets() -> None:
     reports = [account(gpu="0.0000012", store="0.0000001"), account(tail="0.25")]
     assert list(turn_lines([("why?", reports[0])])) == ["$0.000001300  why?"]
-    told = list(sum_lines(sums(reports)))
+    told = list(sum_lines(line_sums(reports)))
     assert told[0] == "$0.000001200  the GPU at work"
     assert "$0.250000000  its idle tail, shared" in told
     assert told[-1] == "$0.250001300  in all"

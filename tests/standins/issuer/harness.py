@@ -16,7 +16,7 @@ from google.auth.transport.requests import Request
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
-from standins.issuer.entra_tokens import Issuer, issuer_in
+from standins.issuer.entra_tokens import LocalIssuer, issuer_in
 from standins.issuer.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from tests.standins.programs import started
 
@@ -31,7 +31,7 @@ class Provider:
     client: httpx.Client
 
     @property
-    def issuer(self) -> Issuer:
+    def issuer(self) -> LocalIssuer:
         return issuer_in(self.data)
 
     def get(self, path: str, **headers: str) -> httpx.Response:

@@ -8,18 +8,18 @@ from typing import Any
 import jwt
 import pytest
 
-from standins.issuer.entra_tokens import AUDIENCE, Issuer, Version, guid_of, issuer_in
+from standins.issuer.entra_tokens import AUDIENCE, LocalIssuer, TokenVersion, guid_of, issuer_in
 
 NOW = 1_790_000_000.0
 CONTOSO = guid_of("tenant", "contoso")
 
 
 @pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> LocalIssuer:
     return issuer_in(tmp_path_factory.mktemp("data"))
 
 
-def verified(issuer: Issuer, token: str) -> dict[str, Any]:
+def verified(issuer: LocalIssuer, token: str) -> dict[str, Any]:
     """Verifies the signature with the published key alone; the dates of these tokens are their own."""
     keys = jwt.PyJWKSet.from_dict(json.loads(issuer.key_set.read_text()))
     key = keys[jwt.get_unverified_header(token)["kid"]]
@@ -32,12 +32,12 @@ def verified(issuer: Issuer, token: str) -> dict[str, Any]:
     )
 
 
-def test_the_private_key_is_readable_by_its_owner_alone(issuer: Issuer) -> None:
+def test_the_private_key_is_readable_by_its_owner_alone(issuer: LocalIssuer) -> None:
     private = issuer.key_set.with_name("private.pem")
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
 
 
-def test_the_key_set_holds_one_signing_key_and_no_secret(issuer: Issuer) -> None:
+def test_the_key_set_holds_one_signing_key_and_no_secret(issuer: LocalIssuer) -> None:
     (key,) = json.loads(issuer.key_set.read_text())["keys"]
     assert (key["kty"], key["use"], key["alg"], key["kid"]) == ("RSA", "sig", "RS256", issuer.key_id)
     assert not {"d", "p", "q", "dp", "dq", "qi"} & set(key)
@@ -49,7 +49,7 @@ def test_the_key_is_made_once(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "identity").iterdir()) == ["jwks.json", "private.pem", "secret"]
 
 
-def test_a_user_token_has_the_claims_of_version_2(issuer: Issuer) -> None:
+def test_a_user_token_has_the_claims_of_version_2(issuer: LocalIssuer) -> None:
     claims = verified(issuer, issuer.user_token(now=NOW))
     assert claims == {
         "iss": f"https://login.microsoftonline.com/{CONTOSO}/v2.0",
@@ -66,7 +66,7 @@ def test_a_user_token_has_the_claims_of_version_2(issuer: Issuer) -> None:
     }
 
 
-def test_a_token_of_version_1_names_its_issuer_and_app_in_the_old_way(issuer: Issuer) -> None:
+def test_a_token_of_version_1_names_its_issuer_and_app_in_the_old_way(issuer: LocalIssuer) -> None:
     claims = verified(issuer, issuer.user_token(now=NOW, version="1.0"))
     assert claims["iss"] == f"https://sts.windows.net/{CONTOSO}/"
     assert (claims["ver"], claims["appid"]) == ("1.0", guid_of("app", "front-end"))
@@ -74,21 +74,21 @@ def test_a_token_of_version_1_names_its_issuer_and_app_in_the_old_way(issuer: Is
 
 
 @pytest.mark.parametrize(("version", "caller"), [("2.0", "azp"), ("1.0", "appid")])
-def test_an_app_token_has_roles_and_no_scope(issuer: Issuer, version: Version, caller: str) -> None:
+def test_an_app_token_has_roles_and_no_scope(issuer: LocalIssuer, version: TokenVersion, caller: str) -> None:
     claims = verified(issuer, issuer.app_token(now=NOW, version=version))
     assert (claims["idtyp"], claims["roles"]) == ("app", ["Turns.ReadWrite"])
     assert (claims[caller], claims["oid"]) == (guid_of("app", "batch"), guid_of("principal", "contoso/batch"))
     assert "scp" not in claims
 
 
-def test_users_of_other_names_and_tenants_are_others(issuer: Issuer) -> None:
+def test_users_of_other_names_and_tenants_are_others(issuer: LocalIssuer) -> None:
     people = [("alice", "contoso"), ("bob", "contoso"), ("alice", "fabrikam")]
     tokens = [issuer.user_token(now=NOW, user=user, tenant=tenant) for user, tenant in people]
     assert len({verified(issuer, token)["oid"] for token in tokens}) == 3
     assert len({verified(issuer, token)["tid"] for token in tokens}) == 2
 
 
-def test_a_claim_can_be_replaced_or_left_out(issuer: Issuer) -> None:
+def test_a_claim_can_be_replaced_or_left_out(issuer: LocalIssuer) -> None:
     claims = verified(issuer, issuer.user_token(now=NOW, claims={"scp": None, "tid": "other"}))
     assert "scp" not in claims
     assert claims["tid"] == "other"

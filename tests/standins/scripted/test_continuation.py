@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from standins.scripted.chat_request import ask_from_body
+from standins.scripted.chat_request import request_from_body
 from standins.scripted.script import answer_to, failure_in
 from standins.scripted.words import filler, tokens_of
 from tests.standins.conftest import Opener, asking, complete, say
@@ -13,7 +13,7 @@ from tests.standins.conftest import Opener, asking, complete, say
 
 def answer(text: str, partial: str | None, limit: int | None) -> tuple[str, str]:
     more = {} if limit is None else {"max_tokens": limit}
-    ask = ask_from_body(asking(text, partial, **more))
+    ask = request_from_body(asking(text, partial, **more))
     _, command = failure_in(ask.last_text("user"))
     made = answer_to(ask, command, take=1)
     return "".join(made.pieces), made.finish
