@@ -1,4 +1,4 @@
-"""Is this JSON value an object, or a list?"""
+"""Is this JSON value an object or a list? Narrows its type for the checker."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""What does Google's front end say when it answers itself?"""
+"""Which errors does Google's front end answer itself, and in which form?"""
 
 import html
 from dataclasses import dataclass

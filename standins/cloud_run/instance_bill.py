@@ -1,4 +1,4 @@
-"""What does each life of an instance cost? Its seconds count from the start to the end, in steps of 100 ms."""
+"""How many seconds of each instance are billed? From its start to its end, in steps of 100 ms."""
 
 import json
 import math
@@ -11,7 +11,7 @@ STEPS_A_SECOND = 10
 
 @dataclass(slots=True, kw_only=True)
 class BilledSession:
-    """Times are Unix seconds of this machine; `why` it ended is idle, abandoned, failed, crashed or stopped."""
+    """Times are Unix seconds of this machine; `end_reason` is idle, abandoned, failed, crashed or stopped."""
 
     number: int
     started: float
@@ -22,7 +22,7 @@ class BilledSession:
     requests: int = 0
 
     def lifetime_s(self, until: float) -> float:
-        """Gives the seconds of the service from its start until `until` or its end."""
+        """Gives the seconds, in the service's scaled time, from the start until `until` or the end."""
         return ((until if self.ended is None else self.ended) - self.started) * self.speed
 
     def to_json(self, now: float) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class BilledSession:
 
 
 def billed_seconds(seconds: float) -> float:
-    """Rounds up to the next 100 ms, but for the errors of floating point."""
+    """Rounds up to the next 100 ms, tolerating floating point errors."""
     return math.ceil(round(seconds * STEPS_A_SECOND, 6)) / STEPS_A_SECOND
 
 
@@ -63,6 +63,6 @@ class InstanceBill:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps(self.to_json(now), indent=2) + "\n")
-        beside.replace(self.path)
+        temporary = self.path.with_suffix(".new")
+        temporary.write_text(json.dumps(self.to_json(now), indent=2) + "\n")
+        temporary.replace(self.path)

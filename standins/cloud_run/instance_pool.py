@@ -14,12 +14,12 @@ from standins.processes.child_process import ChildProcess, StartError
 
 
 class StartFailed(Exception):
-    """No instance can start: the model's process ended by itself."""
+    """No instance can start: the process of the model ended."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PoolInstance:
-    """`port` is None until it is ready; `owed` is a start that goes on though its requests were given up."""
+    """`port` is None until it is ready; `keep_starting` continues a start whose requests timed out."""
 
     child: ChildProcess
     session: BilledSession
@@ -38,13 +38,13 @@ class InstancePool:
         launcher: Launcher,
         bill: InstanceBill,
         clock: Callable[[], float],
-        random: random.Random,
+        draws: random.Random,
     ) -> None:
         self.options = options
         self.launcher = launcher
         self.bill = bill
         self.clock = clock
-        self.random = random
+        self.draws = draws
         self.instances: list[PoolInstance] = []
         self.waiting: deque[asyncio.Future[PoolInstance]] = deque()
         self.ending: set[asyncio.Task[None]] = set()
@@ -69,36 +69,36 @@ class InstancePool:
         return instance.port is not None and instance.busy < self.options.concurrency and instance.child.alive
 
     async def acquire(self, hold_s: float) -> PoolInstance:
-        """Waits at most `hold_s` of this machine for a place; TimeoutError gives up, StartFailed is no use to await."""
-        place = asyncio.get_running_loop().create_future()
-        self.waiting.append(place)
+        """Waits at most `hold_s` real seconds for an instance; raises TimeoutError or StartFailed."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiting.append(waiter)
         self.balance()
         try:
             async with asyncio.timeout(hold_s):
-                return await place
+                return await waiter
         except TimeoutError:
-            self.leave_queue(place)
+            self.leave_queue(waiter)
             for instance in self.starting:
                 instance.keep_starting = True
             raise
         except asyncio.CancelledError:
-            self.leave_queue(place)
+            self.leave_queue(waiter)
             self.withdraw_surplus()
             raise
 
-    def leave_queue(self, place: asyncio.Future[PoolInstance]) -> None:
-        """Gives a place back that came in the moment of leaving, or leaves the queue."""
-        if place in self.waiting:
-            self.waiting.remove(place)
-        elif not place.cancelled() and place.exception() is None:
-            self.release(place.result())
+    def leave_queue(self, waiter: asyncio.Future[PoolInstance]) -> None:
+        """Leaves the queue, or releases the instance that was assigned in the same moment."""
+        if waiter in self.waiting:
+            self.waiting.remove(waiter)
+        elif not waiter.cancelled() and waiter.exception() is None:
+            self.release(waiter.result())
 
     def release(self, instance: PoolInstance) -> None:
         instance.busy -= 1
         self.balance()
 
     def balance(self) -> None:
-        """Seats who waits, first come first served, starts what is missing, and lets what is idle end in time."""
+        """Assigns waiting requests in their order, starts missing instances, and schedules the end of idle ones."""
         while self.waiting and (instance := self.free()) is not None:
             self.assign(self.waiting.popleft(), instance)
         missing = to_start(self.options, waiting=len(self.waiting), busy=self.busy, alive=len(self.instances))
@@ -107,20 +107,20 @@ class InstancePool:
         for instance in self.instances:
             self.schedule_idle_end(instance)
 
-    def assign(self, place: asyncio.Future[PoolInstance], instance: PoolInstance) -> None:
-        if place.done():
+    def assign(self, waiter: asyncio.Future[PoolInstance], instance: PoolInstance) -> None:
+        if waiter.done():
             return
         if instance.idle_timer is not None:
             instance.idle_timer.cancel()
             instance.idle_timer = None
         instance.busy += 1
         instance.session.requests += 1
-        place.set_result(instance)
+        waiter.set_result(instance)
 
     def schedule_idle_end(self, instance: PoolInstance) -> None:
         if instance.port is not None and not instance.busy and instance.idle_timer is None:
-            tail = self.options.real_seconds(self.options.tail.draw(self.random))
-            instance.idle_timer = asyncio.get_running_loop().call_later(tail, self.end_instance, instance, "idle")
+            idle_s = self.options.real_seconds(self.options.tail.draw(self.draws))
+            instance.idle_timer = asyncio.get_running_loop().call_later(idle_s, self.end_instance, instance, "idle")
 
     def start(self) -> None:
         session = self.bill.open(self.clock(), self.options.speed)
@@ -130,7 +130,7 @@ class InstancePool:
         self.bill.write(self.clock())
 
     async def run_instance(self, instance: PoolInstance) -> None:
-        delay = self.options.real_seconds(self.options.start.draw(self.random))
+        delay = self.options.real_seconds(self.options.start.draw(self.draws))
         try:
             _, port = await asyncio.gather(asyncio.sleep(delay), wait_for_port(instance.child))
         except (StartError, TimeoutError):
@@ -155,18 +155,18 @@ class InstancePool:
         for instance in starting[len(starting) - surplus :]:
             self.end_instance(instance, "abandoned")
 
-    def end_instance(self, instance: PoolInstance, why: str) -> None:
-        """Ends an instance, whose process stops in the background, and the bill of its session."""
+    def end_instance(self, instance: PoolInstance, reason: str) -> None:
+        """Ends an instance and its billed session; the process stops in the background."""
         if instance not in self.instances:
             return
         self.instances.remove(instance)
         instance.session.ended = self.clock()
-        instance.session.end_reason = why
+        instance.session.end_reason = reason
         self.bill.write(self.clock())
         task = asyncio.create_task(self.stop_process(instance))
         self.ending.add(task)
         task.add_done_callback(self.ending.discard)
-        if why == "failed":
+        if reason == "failed":
             self.fail_waiting()
         self.balance()
 
@@ -179,18 +179,18 @@ class InstancePool:
 
     def fail_waiting(self) -> None:
         while self.waiting:
-            place = self.waiting.popleft()
-            if not place.done():
-                place.set_exception(StartFailed)
+            waiter = self.waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(StartFailed)
 
     def scale_in(self) -> None:
-        """Ends what is idle now instead of when its tail is over."""
+        """Ends idle instances now, before their idle time is over."""
         for instance in [one for one in self.instances if one.port is not None and not one.busy]:
             self.end_instance(instance, "idle")
 
     async def stop(self) -> None:
-        for place in self.waiting:
-            place.cancel()
+        for waiter in self.waiting:
+            waiter.cancel()
         self.waiting.clear()
         for instance in list(self.instances):
             self.end_instance(instance, "stopped")

@@ -1,4 +1,4 @@
-"""May this caller invoke the service? Its Google ID token says."""
+"""May this caller invoke the service, by its Google ID token?"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ BEARER = "bearer "
 
 
 class GoogleKeySet:
-    """Google's public keys, fetched again when a token names one that is not among them."""
+    """Google's public keys; fetches them again when a token names an unknown key."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -35,7 +35,7 @@ class GoogleKeySet:
 
 @dataclass(slots=True, kw_only=True)
 class InvokerCheck:
-    """`invokers` are the e-mails of who holds roles/run.invoker; `ahead_s` is how wrong the service's clock goes."""
+    """`invokers` are the e-mail addresses with roles/run.invoker; the service's clock is `ahead_s` seconds ahead."""
 
     keys: GoogleKeySet
     clock: Callable[[], float]
@@ -43,7 +43,7 @@ class InvokerCheck:
     ahead_s: float = 0.0
 
     async def rejection(self, authorization: str | None, audience: str) -> tuple[ErrorPage, str] | None:
-        """Gives the page that refuses, with the reason for our own record, or None for a caller who may."""
+        """Gives the error page and the reason for the request log, or None for a permitted caller."""
         if authorization is None:
             return FORBIDDEN, "no token"
         if authorization[: len(BEARER)].lower() != BEARER:
@@ -53,14 +53,14 @@ class InvokerCheck:
         except (jwt.InvalidTokenError, aiohttp.ClientError) as problem:
             return UNAUTHORIZED, str(problem)
         if not claims.get("email_verified") or claims.get("email") not in self.invokers:
-            return FORBIDDEN, f"{claims.get('email')} lacks roles/run.invoker"
+            return FORBIDDEN, f"{claims.get('email')} does not hold roles/run.invoker"
         return None
 
     async def claims(self, token: str, audience: str) -> dict[str, Any]:
         key = await self.keys.find(str(jwt.get_unverified_header(token).get("kid")))
         if key is None:
-            raise jwt.InvalidTokenError("signed by no key of Google's")
-        given = jwt.decode(
+            raise jwt.InvalidTokenError("no key of Google signed this token")
+        claims = jwt.decode(
             token,
             key,
             algorithms=["RS256"],
@@ -68,6 +68,6 @@ class InvokerCheck:
             issuer=ISSUERS,
             options={"require": REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-        if float(given["exp"]) <= self.clock() + self.ahead_s:
+        if float(claims["exp"]) <= self.clock() + self.ahead_s:
             raise jwt.ExpiredSignatureError("the token has expired")
-        return given
+        return claims

@@ -1,4 +1,4 @@
-"""How does the process of an instance start, and get ready?"""
+"""How does the process of an instance start and become ready?"""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ PROCESS_READY_S = 120.0
 
 
 class Launcher:
-    """Starts a model's command; with `spare`, one process beforehand, so that scaled starts take their exact time."""
+    """Starts a model's command; `spare` starts one process in advance, so that scaled start-up times are exact."""
 
     def __init__(self, *, command: Sequence[str], logs: Path, spare: bool) -> None:
         self.command = command
@@ -26,8 +26,8 @@ class Launcher:
             self.prepared = self.start()
 
     def launch(self) -> ChildProcess:
-        taken, self.prepared = self.prepared, None
-        child = taken if taken is not None and taken.alive else self.start()
+        spare, self.prepared = self.prepared, None
+        child = spare if spare is not None and spare.alive else self.start()
         self.prepare()
         return child
 
@@ -43,7 +43,7 @@ class Launcher:
 
 
 async def wait_for_port(child: ChildProcess) -> int:
-    """Gives the port that the process serves; raises StartError when it ends, or takes too long."""
+    """Gives the port that the process serves; raises StartError when it ends, TimeoutError when it takes too long."""
     async with asyncio.timeout(PROCESS_READY_S):
         while (port := child.ready_port()) is None:
             if not child.alive:
@@ -53,5 +53,5 @@ async def wait_for_port(child: ChildProcess) -> int:
 
 
 async def wait_until_ended(child: ChildProcess) -> None:
-    while child.alive:  # noqa: ASYNC110 - a process that ends sets no event
+    while child.alive:  # noqa: ASYNC110 - the end of a process sets no event
         await asyncio.sleep(POLL_S)

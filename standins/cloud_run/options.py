@@ -1,4 +1,4 @@
-"""How does this service start, hold, refuse and bill?"""
+"""How long does this service take to start, how long does it hold requests, and what are its limits?"""
 
 import argparse
 import dataclasses
@@ -13,7 +13,7 @@ SHORTEST_HOLD_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondsRange:
-    """A number of seconds, drawn anew each time between its ends."""
+    """A number of seconds, drawn at random from `low` to `high` each time."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class SecondsRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudRunOptions:
-    """Seconds are the service's own: `speed` of them pass in one second of this machine."""
+    """Seconds are in scaled time: `speed` of them pass in one second of this machine."""
 
     start: SecondsRange = SecondsRange(low=5, high=5)
     average_start: float | None = None
@@ -45,31 +45,41 @@ class CloudRunOptions:
 
     @property
     def hold(self) -> float:
-        """How long a request waits for an instance, as Google documents it."""
+        """Gives how long a request waits for an instance, by Google's documented rule."""
         average = self.start.mean if self.average_start is None else self.average_start
         return max(HOLD_STARTS * average, SHORTEST_HOLD_S)
 
     def real_seconds(self, seconds: float) -> float:
-        """How long this machine waits for so many seconds of the service."""
+        """Converts seconds of the service to seconds of this machine."""
         return seconds / self.speed
 
     def to_json(self) -> dict[str, Any]:
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**fields, "start": str(self.start), "tail": str(self.tail), "hold": self.hold}
+        return {
+            "start": str(self.start),
+            "average_start": self.average_start,
+            "tail": str(self.tail),
+            "timeout": self.timeout,
+            "concurrency": self.concurrency,
+            "max_instances": self.max_instances,
+            "most_waiting": self.most_waiting,
+            "abandoned_starts": self.abandoned_starts,
+            "speed": self.speed,
+            "hold": self.hold,
+        }
 
 
 def seconds_range_from(text: str) -> SecondsRange:
     low, _, high = text.partition("-")
-    span = SecondsRange(low=seconds_from(low), high=seconds_from(high or low))
-    if span.high < span.low:
-        raise ValueError(f"{text} ends before it begins")
-    return span
+    seconds = SecondsRange(low=seconds_from(low), high=seconds_from(high or low))
+    if seconds.high < seconds.low:
+        raise ValueError(f"the end of the range {text} is below its beginning")
+    return seconds
 
 
 def seconds_from(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{text} is no number of seconds")
+        raise ValueError(f"{text} is not a number of seconds")
     return seconds
 
 
@@ -83,7 +93,7 @@ def count_from(text: str) -> int:
 def speed_from(text: str) -> float:
     speed = seconds_from(text)
     if speed == 0:
-        raise ValueError("time can't stand still")
+        raise ValueError("the speed must be above 0")
     return speed
 
 
@@ -99,24 +109,25 @@ class OptionSpec:
 
 OPTION_SPECS: Mapping[str, OptionSpec] = {
     "start": OptionSpec(
-        convert=seconds_range_from, help="seconds until an instance is ready: 5, or 3-9 drawn for each"
+        convert=seconds_range_from, help="seconds until an instance is ready: 5, or a random time from a range, 3-9"
     ),
     "average_start": OptionSpec(
-        convert=seconds_from, help="what the service takes for its average start; the mean of --start"
+        convert=seconds_from, help="average start-up time that the service assumes; by default the mean of --start"
     ),
     "tail": OptionSpec(
-        convert=seconds_range_from, help="seconds that an idle instance lives: 600, or 60-600 drawn for each"
+        convert=seconds_range_from,
+        help="seconds that an idle instance stays up: 600, or a random time from a range, 60-600",
     ),
     "timeout": OptionSpec(convert=seconds_from, help="seconds after which a request is answered 504"),
-    "concurrency": OptionSpec(convert=count_from, help="requests that one instance serves at the same time"),
-    "max_instances": OptionSpec(convert=count_from, help="instances that run at the same time"),
+    "concurrency": OptionSpec(convert=count_from, help="requests that one instance serves at once"),
+    "max_instances": OptionSpec(convert=count_from, help="instances that run at once"),
     "most_waiting": OptionSpec(
-        convert=count_from, help="requests that may wait for an instance before the next gets 500"
+        convert=count_from, help="requests that may wait for an instance; the next one gets 500"
     ),
     "abandoned_starts": OptionSpec(
-        convert=flag_from, help="yes or no: a start goes on when its requests were abandoned"
+        convert=flag_from, help="yes or no: a start continues after its requests were abandoned"
     ),
-    "speed": OptionSpec(convert=speed_from, help="seconds that pass in one: 10 lets a start of 300 s pass in 30 s"),
+    "speed": OptionSpec(convert=speed_from, help="time scale: at 10 a start of 300 s takes 30 s"),
 }
 
 
@@ -126,7 +137,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def with_changes(options: CloudRunOptions, texts: Mapping[str, Any]) -> CloudRunOptions:
-    """Gives the options with some of them changed; raises ValueError that names what can't be."""
+    """Gives the options with some of them changed; raises a ValueError that names an invalid option."""
     values: dict[str, Any] = {}
     for name, text in texts.items():
         try:

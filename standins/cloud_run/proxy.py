@@ -1,4 +1,4 @@
-"""How does a request reach its instance, and the answer its caller?"""
+"""How is a request forwarded to its instance, and the answer to the caller?"""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ DROPPED_FROM_ANSWER = CONNECTION_HEADERS | {"server", "date"}
 
 @dataclass(slots=True, kw_only=True)
 class CallerConnection:
-    """The caller's side; once it is shut, the instance goes on and nobody reads its answer."""
+    """The connection to the caller; after it closes, the instance continues and its answer is discarded."""
 
     request: web.Request
     response: web.StreamResponse | None = None
@@ -34,7 +34,7 @@ class CallerConnection:
             await self.response.write(data)
 
     def abort(self) -> None:
-        """Ends the connection in the middle of the answer."""
+        """Closes the connection in the middle of the answer."""
         self.is_open = False
         if self.request.transport is not None:
             self.request.transport.abort()
@@ -53,24 +53,24 @@ def new_client() -> aiohttp.ClientSession:
 
 
 async def forward(
-    client: aiohttp.ClientSession, outlet: CallerConnection, body: bytes, port: int
+    client: aiohttp.ClientSession, caller: CallerConnection, body: bytes, port: int
 ) -> web.StreamResponse:
-    """Passes the request on and its answer back; an instance that dies breaks the answer where it is."""
-    request = outlet.request
+    """Forwards the request and its answer; when the instance dies, the answer breaks off there."""
+    request = caller.request
     url = f"http://{HOST}:{port}{request.raw_path}"
     headers = without_headers(request.headers, DROPPED_FROM_REQUEST)
     try:
         async with client.request(request.method, url, headers=headers, data=body) as answer:
-            await outlet.begin(answer.status, without_headers(answer.headers, DROPPED_FROM_ANSWER))
+            await caller.begin(answer.status, without_headers(answer.headers, DROPPED_FROM_ANSWER))
             async for data in answer.content.iter_any():
-                await outlet.write(data)
+                await caller.write(data)
     except ClientConnectionResetError:
-        outlet.is_open = False
+        caller.is_open = False
     except aiohttp.ClientError:
-        if outlet.response is None:
+        if caller.response is None:
             return error_response(UNAVAILABLE, request.path)
-        outlet.abort()
-    return outlet.response if outlet.response is not None else web.Response()
+        caller.abort()
+    return caller.response if caller.response is not None else web.Response()
 
 
 async def finished_within(task: asyncio.Task[web.StreamResponse], seconds: float) -> bool:

@@ -4,7 +4,7 @@ from standins.cloud_run.options import CloudRunOptions
 
 
 def needed_instances(options: CloudRunOptions, *, waiting: int, busy: int) -> int:
-    """Gives the instances that hold everything which waits or runs, as far as the service may grow."""
+    """Gives how many instances all waiting and running requests need, within the limit."""
     return min(options.max_instances, -(-(waiting + busy) // options.concurrency))
 
 
@@ -13,7 +13,7 @@ def to_start(options: CloudRunOptions, *, waiting: int, busy: int, alive: int) -
 
 
 def to_withdraw(options: CloudRunOptions, *, waiting: int, busy: int, alive: int, starting: int) -> int:
-    """Gives how many of the starting instances nobody waits for any more, where abandoned requests don't count."""
+    """Gives how many starting instances no request waits for; none where abandoned starts continue."""
     if options.abandoned_starts:
         return 0
     return min(starting, max(0, alive - needed_instances(options, waiting=waiting, busy=busy)))

@@ -1,4 +1,4 @@
-"""How does a GPU service on Cloud Run answer, from asleep to busy?"""
+"""How does a GPU service on Cloud Run answer a request, from cold to busy?"""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ KEPT = 10_000
 
 @dataclass(slots=True, kw_only=True)
 class ServedRequest:
-    """One request; times are Unix seconds, `waited_s` seconds of the service until an instance took it.
+    """One request; times are Unix seconds, `waited_s` is the wait for an instance in scaled seconds.
 
-    `how` is done, refused, gave-up, overrun, timed-out, failed or client-closed, and None while it runs.
+    `outcome` is done, refused, gave-up, overrun, timed-out, failed or client-closed, and None while it runs.
     """
 
     number: int
@@ -56,7 +56,7 @@ class ServedRequest:
 
 
 class CloudRunService:
-    """`gate` None lets everybody in; `audience` None is the address under which the request came."""
+    """`invoker_check` None accepts every caller; `audience` None is the address that received the request."""
 
     def __init__(
         self,
@@ -104,8 +104,8 @@ class CloudRunService:
         except asyncio.CancelledError:
             entry.outcome = "client-closed"
             raise
-        except web.HTTPException as refusal:
-            entry.outcome, entry.status = "refused", refusal.status
+        except web.HTTPException as error:
+            entry.outcome, entry.status = "refused", error.status
             raise
         finally:
             entry.ended = self.clock()
@@ -125,18 +125,18 @@ class CloudRunService:
     async def answer(self, request: web.Request, entry: ServedRequest) -> web.StreamResponse:
         options, loop = self.pool.options, asyncio.get_running_loop()
         deadline = loop.time() + options.real_seconds(options.timeout)
-        if refused := await self.rejection(request, entry):
-            return refused
+        if rejected := await self.rejection(request, entry):
+            return rejected
         body = await request.read()
         if self.pool.is_full:
             return self.with_outcome(entry, "overrun", error_response(SERVER_ERROR, request.path))
         try:
             instance = await self.pool.acquire(options.real_seconds(min(options.hold, options.timeout)))
         except TimeoutError:
-            over = options.timeout <= options.hold
+            timeout_first = options.timeout <= options.hold
             return (
                 self.with_outcome(entry, "timed-out", timed_out())
-                if over
+                if timeout_first
                 else self.with_outcome(entry, "gave-up", rate_exceeded())
             )
         except StartFailed:
@@ -149,21 +149,21 @@ class CloudRunService:
         if self.invoker_check is None:
             return None
         header = request.headers.get("X-Serverless-Authorization") or request.headers.get("Authorization")
-        refused = await self.invoker_check.rejection(header, self.audience or own_address(request))
-        if refused is None:
+        rejected = await self.invoker_check.rejection(header, self.audience or own_address(request))
+        if rejected is None:
             return None
-        kind, entry.reason = refused
+        kind, entry.reason = rejected
         return self.with_outcome(entry, "refused", error_response(kind, request.path))
 
-    def with_outcome[T: web.StreamResponse](self, entry: ServedRequest, how: str, response: T) -> T:
-        entry.outcome = how
+    def with_outcome[T: web.StreamResponse](self, entry: ServedRequest, outcome: str, response: T) -> T:
+        entry.outcome = outcome
         return response
 
     async def exchange(
-        self, outlet: CallerConnection, entry: ServedRequest, body: bytes, instance: PoolInstance, left_s: float
+        self, caller: CallerConnection, entry: ServedRequest, body: bytes, instance: PoolInstance, left_s: float
     ) -> web.StreamResponse:
-        """Serves by an instance; the time limit ends the answer and not the work of the instance."""
-        task = asyncio.create_task(self.forward_and_release(outlet, body, instance))
+        """Forwards to an instance; the time limit ends the answer but not the work of the instance."""
+        task = asyncio.create_task(self.forward_and_release(caller, body, instance))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
         try:
@@ -173,17 +173,17 @@ class CloudRunService:
             raise
         if in_time:
             return task.result()
-        outlet.is_open = False
-        if outlet.response is None:
+        caller.is_open = False
+        if caller.response is None:
             return self.with_outcome(entry, "timed-out", timed_out())
-        outlet.abort()
-        return self.with_outcome(entry, "timed-out", outlet.response)
+        caller.abort()
+        return self.with_outcome(entry, "timed-out", caller.response)
 
     async def forward_and_release(
-        self, outlet: CallerConnection, body: bytes, instance: PoolInstance
+        self, caller: CallerConnection, body: bytes, instance: PoolInstance
     ) -> web.StreamResponse:
         try:
-            return await forward(self.client, outlet, body, instance.port or 0)
+            return await forward(self.client, caller, body, instance.port or 0)
         finally:
             self.pool.release(instance)
 
@@ -213,8 +213,8 @@ class CloudRunService:
 
     async def change(self, request: web.Request) -> web.Response:
         try:
-            given: dict[str, Any] = json.loads(await request.read())
-            self.pool.options = with_changes(self.pool.options, given)
+            changes: dict[str, Any] = json.loads(await request.read())
+            self.pool.options = with_changes(self.pool.options, changes)
         except ValueError as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return web.json_response(self.pool.options.to_json())

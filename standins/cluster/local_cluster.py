@@ -1,10 +1,9 @@
-"""How is everything started on this machine, and stopped again?
+"""How are the stand-ins, the models and the Functions host started on this machine, and stopped?
 
-A Stage starts the clouds' stand-ins, the models and the Functions host as child processes; it is a context manager,
-sync and async:
+A LocalCluster runs them as child processes. It is a context manager, sync and async:
 
-    with Stage(Options(data=folder, model="scripted", rate=0)) as stage:
-        httpx.get(f"{stage.base_url}/v1/models", headers={"Authorization": f"Bearer {stage.token()}"})
+    with LocalCluster(ClusterOptions(data=folder, model="scripted", rate=0)) as cluster:
+        httpx.get(f"{cluster.base_url}/v1/models", headers={"Authorization": f"Bearer {cluster.token()}"})
 """
 
 import asyncio
@@ -26,7 +25,7 @@ READY_S = 60.0
 
 
 class PortInUseError(Exception):
-    pass
+    """Another process listens on the port that was asked for."""
 
 
 class LocalCluster:
@@ -62,12 +61,12 @@ class LocalCluster:
         return self.model_url(IDENTITY)
 
     def log(self, name: str) -> str:
-        """Reads what a child, "devhost", a service or a model, has printed."""
+        """Reads the log of a child process: "devhost", a service or a model."""
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
 
     def start(self) -> Self:
         if not is_free(self.port):
-            raise PortInUseError(f"port {self.port} is in use; choose another, as in PORT={self.port + 1}")
+            raise PortInUseError(f"port {self.port} is in use; choose another one, for example PORT={self.port + 1}")
         self.data.mkdir(parents=True, exist_ok=True)
         try:
             self.start_services()
@@ -110,10 +109,19 @@ class LocalCluster:
 
     def start_host(self) -> None:
         self.state.unlink(missing_ok=True)
-        given = ["--app", self.options.app, "--port", self.port, "--db", self.data / "hub.db", "--state", self.state]
+        arguments = [
+            "--app",
+            self.options.app,
+            "--port",
+            self.port,
+            "--db",
+            self.data / "hub.db",
+            "--state",
+            self.state,
+        ]
         environment = {**os.environ, **self.environment(), **self.options.environment}
         log = self.data / "logs" / "devhost.log"
-        command = python_command("standins.processes.parent_watch", "devhost", "start", *given)
+        command = python_command("standins.processes.parent_watch", "devhost", "start", *arguments)
         self.options.report("waiting for the Functions host")
         self.host = ChildProcess(
             ProcessSpec(name="devhost", command=command, environment=environment, log=log, folder=ROOT)
@@ -122,7 +130,7 @@ class LocalCluster:
         self.write_record()
 
     def environment(self) -> dict[str, str]:
-        """Gives the settings that the app needs to find what this stage started."""
+        """Gives the settings with which the app finds the processes of this cluster."""
         urls = {f"GANGLION_{variable_name(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
         tenants = [entra_tokens.guid_of("tenant", name) for name in entra_tokens.TENANTS]
         return {
@@ -160,7 +168,7 @@ class LocalCluster:
         )
 
     def stop(self) -> None:
-        """Stops what was started, in reverse order."""
+        """Stops all child processes in reverse order."""
         if self.host:
             self.host.stop()
         for child in (*reversed(self.models.values()), *reversed(self.services.values())):
@@ -171,63 +179,63 @@ class LocalCluster:
         return read_json(self.state) or {}
 
     def ready_worker(self, other_than: int | None = None) -> int | None:
-        """Gives the pid of the worker that serves; the state of a host or worker that is gone doesn't count."""
+        """Gives the pid of the serving worker; ignores the state file of a host or worker that no longer runs."""
         state = self.host_state()
-        ours = self.host is not None and state.get("host_pid") == self.host.pid
+        is_current = self.host is not None and state.get("host_pid") == self.host.pid
         worker = int(state.get("worker_pid") or 0)
-        serves = ours and state.get("ready") and worker not in {0, other_than}
+        serves = is_current and state.get("ready") and worker not in {0, other_than}
         return worker if serves and run_record.is_alive(worker) else None
 
     @property
     def worker_pid(self) -> int:
         worker = self.ready_worker()
         if worker is None:
-            raise StartError("no worker is running")
+            raise StartError("the Functions host has no running worker")
         return worker
 
     def kill_worker(self) -> int:
-        """Kills the worker with -9, as a crash would, and gives its pid; the host starts another."""
+        """Kills the worker with SIGKILL, like a crash, and gives its pid; the host starts another one."""
         worker = self.worker_pid
         kill_pid(worker)
         return worker
 
     def wait_worker(self, other_than: int | None = None, seconds: float = READY_S) -> int:
-        """Waits until a worker serves, other than the one named, and gives its pid."""
+        """Waits for a serving worker other than `other_than`, and gives its pid."""
         return self.running_host().wait_for(lambda: self.ready_worker(other_than), seconds)
 
     def kill_host(self) -> None:
         self.running_host().kill()
 
     def kill_host_and_worker(self) -> None:
-        """Kills host and worker with -9, the host first so that it starts no other worker."""
+        """Kills host and worker with SIGKILL, the host first so that it starts no other worker."""
         worker = self.worker_pid
         self.kill_host()
         with contextlib.suppress(ProcessLookupError):
             kill_pid(worker)
 
     def restart_host(self) -> None:
-        """Starts the host again on the same port and data, behind kill_host or a clean stop."""
+        """Starts the host again on the same port and data, after kill_host or a clean stop."""
         if self.host:
             self.host.stop()
         self.start_host()
 
     def running_host(self) -> ChildProcess:
         if self.host is None:
-            raise StartError("no host was started")
+            raise StartError("this cluster runs without a Functions host")
         return self.host
 
     def kill_model(self, name: str) -> None:
         self.models[name].kill()
 
     def restart_model(self, name: str) -> None:
-        """Starts a model again on the port that it had, so that nothing else needs to know."""
+        """Starts a model again on the same port, so that no other process needs a new address."""
         self.restart(name, self.models, self.model_commands())
 
     def kill_service(self, name: str) -> None:
         self.services[name].kill()
 
     def restart_service(self, name: str) -> None:
-        """Starts a stand-in of the clouds again on the port that it had."""
+        """Starts a cloud's stand-in again on the same port."""
         self.restart(name, self.services, service_commands(self.options, self.data))
 
     def restart(self, name: str, children: dict[str, ChildProcess], commands: dict[str, list[str]]) -> None:
@@ -254,6 +262,6 @@ def variable_name(name: str) -> str:
 
 
 def on_port(command: list[str], port: int) -> list[str]:
-    """Adds the port to the options of the stand-in, which stand before those of the model that it starts."""
-    border = command.index("--") if "--" in command else len(command)
-    return [*command[:border], "--port", str(port), *command[border:]]
+    """Adds the port to the stand-in's own options, before the `--` that begins the command of its model."""
+    end = command.index("--") if "--" in command else len(command)
+    return [*command[:end], "--port", str(port), *command[end:]]

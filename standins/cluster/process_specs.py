@@ -1,4 +1,4 @@
-"""What plays on a stage: which options, which models, and by which commands?"""
+"""Which processes belong to a local cluster, and which commands start them?"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,9 @@ STORES = ("sqlite", "cosmos")
 class ClusterOptions:
     """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models.
 
-    `cold` is the start of a GPU that sleeps, in seconds (5, or 3-9); empty leaves that GPU out. `gpu` are more options
-    of standins.cloud_run. `awake` keeps the models that never sleep on the stage as well.
+    `cold` is the start-up time of a GPU that scales to zero, in seconds (5, or a range, 3-9); empty leaves that GPU
+    out. `gpu` are more options of standins.cloud_run. `warm_models` adds the always-warm models to a cluster with a
+    GPU. `report` gets a line for each step of the start.
     """
 
     port: int = 0
@@ -45,19 +46,19 @@ GOOGLE_KEYS = "/oauth2/v3/certs"
 
 
 def service_commands(options: ClusterOptions, data: Path) -> dict[str, list[str]]:
-    """Gives what the models and the application rest on."""
+    """Gives the command of each service that the models and the application need."""
     cosmos = {COSMOS: command(data)} if options.store == COSMOS else {}
-    given = {
+    services = {
         IDENTITY: python_command("standins.issuer", "--data", data),
         PRIVATE_DATA: python_command("standins.private_data"),
     }
-    return given | cosmos
+    return services | cosmos
 
 
 def model_commands(options: ClusterOptions, data: Path, issuer: str) -> dict[str, list[str]]:
-    """Gives the command of each model; `issuer` is where the keys of the callers' ID tokens are."""
-    awake = warm_model_commands(options) if options.warm_models or not options.cold else {}
-    return {**awake, **(gpu_model_commands(options, data, issuer) if options.cold else {})}
+    """Gives the command of each model; `issuer` is the address that publishes the keys of the callers' ID tokens."""
+    warm = warm_model_commands(options) if options.warm_models or not options.cold else {}
+    return {**warm, **(gpu_model_commands(options, data, issuer) if options.cold else {})}
 
 
 def warm_model_commands(options: ClusterOptions) -> dict[str, list[str]]:
@@ -74,19 +75,19 @@ def warm_model_commands(options: ClusterOptions) -> dict[str, list[str]]:
 
 
 def gpu_model_commands(options: ClusterOptions, data: Path, issuer: str) -> dict[str, list[str]]:
-    gate = ("--keys", issuer + GOOGLE_KEYS, "--invoker", SERVICE_ACCOUNT)
+    access = ("--keys", issuer + GOOGLE_KEYS, "--invoker", SERVICE_ACCOUNT)
     if options.model == "real":
         model = python_command("standins.llama", "--context", 4096, "--slots", 2)
-        return {"laptop-gpu": gpu_command(options, data / "laptop-gpu", gate, model, concurrency=2)}
+        return {"laptop-gpu": gpu_command(options, data / "laptop-gpu", access, model, concurrency=2)}
     model = python_command("standins.scripted", *pace_options(options))
-    return {"scripted-gpu": gpu_command(options, data / "scripted-gpu", gate, model, concurrency=8)}
+    return {"scripted-gpu": gpu_command(options, data / "scripted-gpu", access, model, concurrency=8)}
 
 
 def gpu_command(
-    options: ClusterOptions, data: Path, gate: Sequence[str], model: Sequence[str], *, concurrency: int
+    options: ClusterOptions, data: Path, access: Sequence[str], model: Sequence[str], *, concurrency: int
 ) -> list[str]:
-    given = ("--start", options.cold, "--concurrency", concurrency, *gate, *options.gpu, "--data", data)
-    return [*python_command("standins.cloud_run", *given), "--", *model]
+    arguments = ("--start", options.cold, "--concurrency", concurrency, *access, *options.gpu, "--data", data)
+    return [*python_command("standins.cloud_run", *arguments), "--", *model]
 
 
 def pace_options(options: ClusterOptions) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Where does an instance run, and with which processes? `.run/<PORT>.json` says."""
+"""Which processes belong to the cluster on a port? `.run/<PORT>.json` records it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class ServiceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """`state` is the path of the host's own state file, None where no host was started."""
+    """`state` is the path of the host's own state file, None without a host."""
 
     port: int
     data: Path
@@ -35,33 +35,33 @@ def path_of(port: int) -> Path:
     return ROOT / ".run" / f"{port}.json"
 
 
-def write(instance: RunRecord) -> None:
-    path = path_of(instance.port)
+def write(record: RunRecord) -> None:
+    path = path_of(record.port)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(json_of(instance), indent=2) + "\n")
-    beside.replace(path)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(json_of(record), indent=2) + "\n")
+    temporary.replace(path)
 
 
-def json_of(instance: RunRecord) -> dict[str, Any]:
-    host = {"host_pid": instance.host_pid, "state": str(instance.state)} if instance.state else None
+def json_of(record: RunRecord) -> dict[str, Any]:
+    host = {"host_pid": record.host_pid, "state": str(record.state)} if record.state else None
     return {
-        "port": instance.port,
-        "data": str(instance.data),
-        "model": instance.model,
-        "pid": instance.pid,
-        "services": {name: service.to_json() for name, service in instance.services.items()},
+        "port": record.port,
+        "data": str(record.data),
+        "model": record.model,
+        "pid": record.pid,
+        "services": {name: service.to_json() for name, service in record.services.items()},
         "devhost": host,
     }
 
 
 def running(port: int) -> dict[str, Any] | None:
-    """Reads what `write` wrote, if the process that wrote it still lives."""
+    """Reads the record of a port, or None where its process no longer runs."""
     try:
-        wire = json.loads(path_of(port).read_text())
+        record = json.loads(path_of(port).read_text())
     except FileNotFoundError:
         return None
-    return wire if is_alive(wire["pid"]) else None
+    return record if is_alive(record["pid"]) else None
 
 
 def is_alive(pid: int) -> bool:

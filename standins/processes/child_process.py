@@ -1,4 +1,4 @@
-"""How does a child process start, say that it is ready, and stop?"""
+"""How does a child process start, report that it is ready, and stop?"""
 
 import json
 import os
@@ -16,7 +16,7 @@ STOP_S = 5.0
 
 
 class StartError(Exception):
-    """A child that didn't start; the message carries the end of its log."""
+    """A child process did not start; the message carries the end of its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +29,14 @@ class ProcessSpec:
 
 
 class ChildProcess:
-    """A process of ours; its output goes to its log, behind what earlier runs wrote there."""
+    """A running child process; it appends its output to its log."""
 
     def __init__(self, plan: ProcessSpec) -> None:
         self.spec = plan
         plan.log.parent.mkdir(parents=True, exist_ok=True)
         with plan.log.open("ab") as log:
             self.log_start = log.tell()
-            self.process = subprocess.Popen(  # noqa: S603 - the command is ours
+            self.process = subprocess.Popen(  # noqa: S603 - the commands come from this package
                 plan.command,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -60,7 +60,7 @@ class ChildProcess:
             return log.read().decode(errors="replace")
 
     def wait_for[T](self, probe: Callable[[], T | None], seconds: float) -> T:
-        """Polls until `look` finds something; a child that ends before, or takes too long, raises StartError."""
+        """Polls until `probe` gives a value; raises StartError when the child ends first or takes too long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = probe()
@@ -71,12 +71,12 @@ class ChildProcess:
             time.sleep(POLL_S)
         raise self.start_error(f"was not ready after {seconds:g} s")
 
-    def start_error(self, what: str) -> StartError:
-        tail = "\n".join(self.output().splitlines()[-20:])
-        return StartError(f"{self.spec.name} {what}; its log, {self.spec.log}, ends with\n{tail}")
+    def start_error(self, problem: str) -> StartError:
+        last_lines = "\n".join(self.output().splitlines()[-20:])
+        return StartError(f"{self.spec.name} {problem}; its log, {self.spec.log}, ends with\n{last_lines}")
 
     def ready_port(self) -> int | None:
-        """Reads the port from the line that a stand-in prints once it serves."""
+        """Reads the port from the line that a stand-in prints when it serves; None before that."""
         for line in self.output().splitlines():
             if line.startswith('{"ready"'):
                 return int(json.loads(line)["port"])
@@ -87,7 +87,7 @@ class ChildProcess:
         self.reap()
 
     def stop(self) -> None:
-        """Asks with SIGTERM, and ends it with SIGKILL when it doesn't go."""
+        """Sends SIGTERM, and SIGKILL when the process has not ended after STOP_S."""
         if self.alive:
             self.process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""How does a stand-in serve on this machine alone, say where, and stop?"""
+"""How does a stand-in serve HTTP on this machine only, print its port, and stop?"""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ HOST = "127.0.0.1"
 
 
 async def serve(app: web.Application, port: int) -> None:
-    """Serves until SIGTERM or SIGINT; a handler is cancelled at once when its client goes away."""
+    """Serves until SIGTERM or SIGINT; cancels a handler at once when its client disconnects."""
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port).start()

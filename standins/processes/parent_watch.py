@@ -1,7 +1,7 @@
-"""How does a child process end when its parent does, even by kill -9?
+"""How does a child process end when its parent ends, even by SIGKILL?
 
-A child started with a pipe on stdin ends, as by SIGTERM, when that pipe closes. A Python module that knows nothing of
-this gets it from `python -m standins.processes.parent_watch MODULE option ...`, which runs the module in this very process.
+A child with a pipe on stdin sends itself SIGTERM when the pipe closes. To add this to any Python module,
+`python -m standins.processes.parent_watch MODULE option ...` watches stdin and runs the module in the same process.
 """
 
 import os

@@ -19,7 +19,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Draws below the range from which systems take ports for outgoing connections, so it stays free for a while."""
+    """Draws below the range of ephemeral ports, so that the port stays free for a while."""
     while True:
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
         if is_free(port):

@@ -149,7 +149,7 @@ def test_the_record_of_an_instance_that_was_killed_does_not_count(tmp_path: Path
     with recorded(tmp_path, pid=ended.pid) as port:
         done = run("standins.token", port=port, data=tmp_path)
     assert done.returncode == 1
-    assert "nothing runs" in done.stderr
+    assert "no cluster runs" in done.stderr
 
 
 def test_a_port_in_use_ends_it_with_one_plain_line(tmp_path: Path) -> None:

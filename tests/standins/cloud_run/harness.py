@@ -84,7 +84,7 @@ async def gpu(
         launcher=Launcher(command=command, logs=data / "logs", spare=spare),
         bill=InstanceBill(path=data / "bill.json"),
         clock=now,
-        random=random.Random(1),  # noqa: S311 - it draws delays
+        draws=random.Random(1),  # noqa: S311 - it draws delays
     )
     service = CloudRunService(pool=pool, invoker_check=gate, audience=None, clock=now)
     async with AsyncExitStack() as stack:
