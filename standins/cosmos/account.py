@@ -1,6 +1,6 @@
-"""What does a local Cosmos DB account consist of? Its folder: certificates, its key and what was written.
+"""Which files make up a local Cosmos DB account? Its certificates, its key and the journal of writes.
 
-The CA signs one certificate, for this machine alone, and its own key is never stored.
+The CA signs one certificate, for this machine only, and its own key is never stored.
 """
 
 import base64
@@ -25,7 +25,7 @@ AUDIENCES = (f"https://{HOST}", "https://cosmos.azure.com")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFiles:
-    """`authority` is the CA's certificate; `pair` the server's key and certificate in one file."""
+    """`authority` is the CA's certificate; `certificate` holds the server's key and certificate in one file."""
 
     folder: Path
 
@@ -47,12 +47,12 @@ class AccountFiles:
 
     @property
     def key(self) -> str:
-        """Gives the account's key, which signs requests; whoever has it may do everything."""
+        """Gives the account's key, which signs requests and permits everything."""
         return self.key_file.read_text().strip()
 
 
 def account_in(data: Path) -> AccountFiles:
-    """Opens the account under `data`/cosmos, making its key and certificates the first time."""
+    """Opens the account in `data`/cosmos; creates its key and certificates the first time."""
     account = AccountFiles(folder=data / "cosmos")
     account.folder.mkdir(parents=True, exist_ok=True)
     if not account.key_file.exists():
@@ -74,12 +74,12 @@ def make_certificates(account: AccountFiles) -> None:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a file of mode 600, whole or not at all."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    beside.touch(mode=0o600)
-    beside.write_bytes(data)
-    beside.replace(path)
+    """Writes a file of mode 600 atomically."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

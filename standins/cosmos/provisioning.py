@@ -1,7 +1,7 @@
-"""What does a stage need to keep its store in the local Cosmos DB?
+"""How is the local Cosmos DB prepared as the store of a local cluster?
 
-The application signs in as on Azure, with a token of its managed identity. The containers are created with the
-account's key: an identity that may only work on data can't.
+The application signs in with a token of its managed identity, like on Azure. The containers are created with the
+account's key, because the managed identity may only work on data.
 """
 
 import os
@@ -20,7 +20,7 @@ SET_UP_S = 60
 
 
 def prepare() -> None:
-    """Installs what the server needs, once; raises StartError where it can't be had."""
+    """Installs the packages of the server once; raises StartError when that fails."""
     installed_packages(find_node())
 
 
@@ -38,7 +38,7 @@ def settings(data: Path, port: int) -> dict[str, str]:
 
 
 def create_containers(data: Path, port: int) -> None:
-    """Runs the product's own command, which is safe to repeat."""
+    """Runs the product's set-up command, which is safe to repeat."""
     key = {"GANGLION_COSMOS_KEY": account_in(data).key}
     done = subprocess.run(
         [sys.executable, "-m", "clients.storage.cosmos.setup"],
@@ -50,4 +50,4 @@ def create_containers(data: Path, port: int) -> None:
         check=False,
     )
     if done.returncode:
-        raise StartError(f"the containers of the store were not created: {done.stderr.strip()}")
+        raise StartError(f"the containers of the store could not be created: {done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""How does Microsoft Entra publish itself, sign people and programs in, and serve an app's managed identity?"""
+"""How does Microsoft Entra publish its keys, sign users and apps in, and serve a managed identity?"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -48,84 +48,84 @@ def document(version: TokenVersion, base: str, tenant: str) -> dict[str, Any]:
 
 
 def keys(version: TokenVersion) -> Callable[[IssuerState, web.Request], Awaitable[web.Response]]:
-    async def answer(world: IssuerState, request: web.Request) -> web.Response:
+    async def answer(state: IssuerState, request: web.Request) -> web.Response:
         tenant = tenant_in(request)
         if tenant is None:
             return no_tenant(request)
         issuer = ISSUERS[version].format(tenant=ANY_TENANT if tenant in SHARED else tenant)
-        listed = published_keys((await world.issuer()).key_set)
+        listed = published_keys((await state.issuer()).key_set)
         return web.json_response({"keys": [published_key(key, issuer) for key in listed]})
 
     return answer
 
 
 def published_key(key: Mapping[str, Any], issuer: str) -> dict[str, Any]:
-    """Gives a key as Entra publishes it: with the issuer that it belongs to, and without an algorithm."""
+    """Gives a key in the form that Entra publishes: with its issuer and without an algorithm."""
     return {name: key[name] for name in ("kty", "use", "kid", "n", "e")} | {"issuer": issuer}
 
 
-async def sign_in(world: IssuerState, request: web.Request) -> web.Response:
-    """Signs a user in by name and password, or an app by its id and secret; both are the secret of this issuer."""
-    tenant, form, issuer = tenant_in(request), await request.post(), await world.issuer()
+async def sign_in(state: IssuerState, request: web.Request) -> web.Response:
+    """Signs a user in by password, or an app by its client secret; both are the secret of this issuer."""
+    tenant, form, issuer = tenant_in(request), await request.post(), await state.issuer()
     if tenant is None or tenant in SHARED:
         return no_tenant(request)
-    given = {name: str(value) for name, value in form.items()}
-    grant = GRANTS.get(given.get("grant_type", ""))
+    fields = {name: str(value) for name, value in form.items()}
+    grant = GRANTS.get(fields.get("grant_type", ""))
     if grant is None:
         return oauth_error("unsupported_grant_type", "AADSTS70003: The app requested an unsupported grant type.")
     version: TokenVersion = "2.0" if "v2.0" in request.path else "1.0"
-    token = grant(given, issuer, tenant, version, world)
+    token = grant(fields, issuer, tenant, version, state)
     if token is None:
         return oauth_error(
             "invalid_grant", "AADSTS50126: Error validating credentials due to invalid username or password."
         )
-    lifetime = world.conditions.entra_lifetime
+    lifetime = state.conditions.entra_lifetime
     return web.json_response({"token_type": "Bearer", "expires_in": lifetime, "access_token": token})
 
 
 def by_password(
-    given: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, world: IssuerState
+    form: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, state: IssuerState
 ) -> str | None:
-    if given.get("password") != issuer.secret or not given.get("username"):
+    if form.get("password") != issuer.secret or not form.get("username"):
         return None
-    name, lifetime = TENANT_NAMES[tenant], world.conditions.entra_lifetime
+    name, lifetime = TENANT_NAMES[tenant], state.conditions.entra_lifetime
     return issuer.user_token(
-        now=world.now(), user=given["username"].split("@")[0], tenant=name, version=version, lifetime_s=lifetime
+        now=state.now(), user=form["username"].split("@")[0], tenant=name, version=version, lifetime_s=lifetime
     )
 
 
 def by_secret(
-    given: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, world: IssuerState
+    form: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, state: IssuerState
 ) -> str | None:
-    if given.get("client_secret") != issuer.secret or not given.get("client_id"):
+    if form.get("client_secret") != issuer.secret or not form.get("client_id"):
         return None
-    name, lifetime = TENANT_NAMES[tenant], world.conditions.entra_lifetime
-    return issuer.app_token(now=world.now(), app=given["client_id"], tenant=name, version=version, lifetime_s=lifetime)
+    name, lifetime = TENANT_NAMES[tenant], state.conditions.entra_lifetime
+    return issuer.app_token(now=state.now(), app=form["client_id"], tenant=name, version=version, lifetime_s=lifetime)
 
 
 GRANTS = {"password": by_password, "client_credentials": by_secret}
 
 
-async def managed_identity(world: IssuerState, request: web.Request) -> web.Response:
-    """Answers as the endpoint does that App Service tells an app in IDENTITY_ENDPOINT and IDENTITY_HEADER."""
-    issuer, asked = await world.issuer(), request.query
+async def managed_identity(state: IssuerState, request: web.Request) -> web.Response:
+    """Answers like the endpoint that App Service names in IDENTITY_ENDPOINT and IDENTITY_HEADER."""
+    issuer, query = await state.issuer(), request.query
     if request.headers.get("X-IDENTITY-HEADER") != issuer.secret:
         return identity_error(403, "The identity header is missing or wrong.")
-    if not world.conditions.managed_identity or asked.get("client_id", MANAGED_CLIENT) != MANAGED_CLIENT:
+    if not state.conditions.managed_identity or query.get("client_id", MANAGED_CLIENT) != MANAGED_CLIENT:
         return identity_error(
             400, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId."
         )
-    resource = asked.get("resource", "")
-    if not resource or asked.get("api-version") != "2019-08-01":
-        return identity_error(400, "The request misses its resource, or its api-version 2019-08-01.")
-    lifetime = world.conditions.entra_lifetime
-    token = issuer.identity_token(now=world.now(), resource=resource, lifetime_s=lifetime)
-    given = {"access_token": token, "expires_on": str(int(world.now()) + lifetime), "token_type": "Bearer"}
-    return web.json_response({**given, "resource": resource, "client_id": MANAGED_CLIENT})
+    resource = query.get("resource", "")
+    if not resource or query.get("api-version") != "2019-08-01":
+        return identity_error(400, "The request needs a resource and the api-version 2019-08-01.")
+    lifetime = state.conditions.entra_lifetime
+    token = issuer.identity_token(now=state.now(), resource=resource, lifetime_s=lifetime)
+    body = {"access_token": token, "expires_on": str(int(state.now()) + lifetime), "token_type": "Bearer"}
+    return web.json_response({**body, "resource": resource, "client_id": MANAGED_CLIENT})
 
 
 def tenant_in(request: web.Request) -> str | None:
-    """Gives the tenant of the path as its GUID, or the name that stands for all tenants."""
+    """Gives the tenant of the path as its GUID, or the name that means all tenants."""
     name = request.match_info["tenant"]
     if name in SHARED:
         return name

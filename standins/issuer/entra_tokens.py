@@ -1,8 +1,8 @@
-"""Who signs the access tokens of this machine, and what do they say?
+"""Which key signs the access tokens of this machine, and which claims do they carry?
 
-A local issuer as files: `private.pem`, readable by its owner alone, signs; `jwks.json` is what a verifier pins: its
-public half, and those of keys that signed before. `secret` is the one password of the users here, and proves a process
-to the managed identity endpoint. The tokens have the shapes of Microsoft Entra's access tokens, version 1 and 2.
+The issuer is a folder of files. `private.pem`, readable only by its owner, signs. `jwks.json` holds the public keys
+that a verifier accepts: of this key and of former ones. `secret` is the password of every user and the header of the
+managed identity endpoint. The tokens have the claims of Microsoft Entra's access tokens, version 1 and 2.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ CALLER_CLAIM: dict[TokenVersion, str] = {"1.0": "appid", "2.0": "azp"}
 
 
 def guid_of(kind: str, name: str) -> str:
-    """Gives the GUID of a tenant, user or app: a GUID stands for itself, a name always for the same GUID."""
+    """Gives the GUID of a tenant, user or app: a GUID stays as it is, a name always gives the same GUID."""
     try:
         return str(uuid.UUID(name))
     except ValueError:
@@ -48,7 +48,7 @@ def guid_of(kind: str, name: str) -> str:
 
 MANAGED_APP = "ganglion"
 MANAGED_IDENTITY = guid_of("principal", f"{TENANTS[0]}/{MANAGED_APP}")
-"""The object id of the app's own identity, in the first tenant."""
+"""The object id of the app's managed identity, in the first tenant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class LocalIssuer:
         lifetime_s: int = LIFETIME_S,
         claims: dict[str, Any] | None = None,
     ) -> str:
-        """Signs what a signed-in user sends; a claim given as None is left out."""
+        """Signs the token of a signed-in user; a claim with the value None is left out."""
         caller = {
             "oid": guid_of("user", f"{tenant}/{user}"),
             "scp": SCOPE,
@@ -86,19 +86,19 @@ class LocalIssuer:
         lifetime_s: int = LIFETIME_S,
         claims: dict[str, Any] | None = None,
     ) -> str:
-        """Signs what a program sends in its own name."""
+        """Signs the token of an app that acts in its own name."""
         own = {"oid": guid_of("principal", f"{tenant}/{app}"), CALLER_CLAIM[version]: guid_of("app", app)}
         rights = {"idtyp": "app", "roles": [ROLE]}
         return self.sign({**common_claims(tenant, version, now, lifetime_s, app), **own, **rights, **(claims or {})})
 
     def identity_token(self, *, now: float, resource: str, lifetime_s: int = LIFETIME_S) -> str:
-        """Signs what a managed identity of the first tenant gets for a resource."""
+        """Signs the token that the managed identity of the first tenant gets for a resource."""
         audience = {"aud": resource, "roles": None, "sub": MANAGED_IDENTITY}
         return self.app_token(now=now, app=MANAGED_APP, version="1.0", lifetime_s=lifetime_s, claims=audience)
 
     def sign(self, claims: dict[str, Any]) -> str:
-        given = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(given, self.key, algorithm="RS256", headers={"kid": self.key_id})
+        present = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(present, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
 
 def common_claims(tenant: str, version: TokenVersion, now: float, lifetime_s: int, name: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def common_claims(tenant: str, version: TokenVersion, now: float, lifetime_s: in
 
 
 def issuer_in(data: Path) -> LocalIssuer:
-    """Opens the issuer under `data`/identity, making its key and its secret the first time."""
+    """Opens the issuer in `data`/identity; creates its key and secret the first time."""
     folder = data / "identity"
     folder.mkdir(parents=True, exist_ok=True)
     private, key_set, secret = folder / "private.pem", folder / "jwks.json", folder / "secret"
@@ -129,7 +129,7 @@ def issuer_in(data: Path) -> LocalIssuer:
 
 
 def rotate(data: Path) -> LocalIssuer:
-    """Makes a new key that signs from now on; those that signed before are still published."""
+    """Creates a new signing key; former keys stay published."""
     before = issuer_in(data)
     private = new_key()
     key = cast("rsa.RSAPrivateKey", serialization.load_pem_private_key(private, password=None))
@@ -139,7 +139,7 @@ def rotate(data: Path) -> LocalIssuer:
 
 
 def retire(data: Path) -> LocalIssuer:
-    """Publishes the key that signs now, and no other."""
+    """Publishes only the current signing key."""
     issuer = issuer_in(data)
     write(issuer.key_set, key_set_json([public_key(issuer.key)]))
     return issuer
@@ -165,13 +165,13 @@ def new_key() -> bytes:
 
 
 def write_once(path: Path, make: Callable[[], bytes]) -> None:
-    """Writes a file of mode 600 whole or not at all; whoever comes first wins."""
+    """Writes a file of mode 600 atomically; the first writer wins."""
     if path.exists():
         return
-    beside = written_temporary(path, make())
+    temporary = written_temporary(path, make())
     with contextlib.suppress(FileExistsError):
-        os.link(beside, path)
-    beside.unlink()
+        os.link(temporary, path)
+    temporary.unlink()
 
 
 def write(path: Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""By which names does Google know this app, and trust the tenant that it comes from?"""
+"""Under which names does Google trust this app and its Entra tenant?"""
 
 from standins.issuer.entra_tokens import MANAGED_IDENTITY
 
@@ -7,7 +7,7 @@ POOL = "ganglion"
 POOL_PATH = f"projects/{PROJECT_NUMBER}/locations/global/workloadIdentityPools/{POOL}"
 PROVIDER = f"//iam.googleapis.com/{POOL_PATH}/providers/entra"
 RESOURCE = "api://ganglion-federation"
-"""What the app asks its Entra token for, and the audience that the provider expects in it."""
+"""The resource of the app's Entra token, which is the audience that the provider expects."""
 
 SERVICE_ACCOUNT = "ganglion-caller@ganglion-demo.iam.gserviceaccount.com"
 ACCOUNT_ID = "108204268033311374519"

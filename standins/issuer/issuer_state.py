@@ -1,4 +1,4 @@
-"""What do all hops of this issuer share: keys, clock, conditions, and the record of who called?"""
+"""Which state do all hops of the issuer share: keys, clock, conditions and recorded calls?"""
 
 import asyncio
 from collections import Counter, deque
@@ -10,12 +10,12 @@ from typing import Any
 from standins.issuer import entra_tokens
 from standins.issuer.conditions import Conditions
 
-KEPT = 10_000
+KEPT_CALLS = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
 class IssuerCall:
-    """`status` is None while it runs, and for ever where the caller left."""
+    """`status` is None while the call runs, and stays None when the caller disconnects."""
 
     hop: str
     at: float
@@ -31,7 +31,7 @@ class IssuerState:
         self.data = data
         self.clock = clock
         self.conditions = Conditions()
-        self.calls: deque[IssuerCall] = deque(maxlen=KEPT)
+        self.calls: deque[IssuerCall] = deque(maxlen=KEPT_CALLS)
         self.counts: Counter[str] = Counter()
         self.opened: entra_tokens.LocalIssuer | None = None
 
@@ -39,7 +39,7 @@ class IssuerState:
         return self.clock() + self.conditions.ahead
 
     async def issuer(self) -> entra_tokens.LocalIssuer:
-        """Gives the issuer as its files are; another process may have made them, and only this one rotates them."""
+        """Opens the issuer once: another process may create its files, but only this one rotates the keys."""
         if self.opened is None:
             self.opened = await asyncio.to_thread(entra_tokens.issuer_in, self.data)
         return self.opened

@@ -1,4 +1,4 @@
-"""Which options start the private data? `python -m standins.private_data --port 0`."""
+"""Which options start the private data service? `python -m standins.private_data --port 0`."""
 
 import argparse
 import asyncio
@@ -13,9 +13,9 @@ def main() -> None:
         prog="python -m standins.private_data", description="orders and documents of fictitious accounts"
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    given = parser.parse_args()
+    options = parser.parse_args()
     end_with_stdin()
-    asyncio.run(serve(PrivateData().application(), given.port))
+    asyncio.run(serve(PrivateData().application(), options.port))
 
 
 if __name__ == "__main__":

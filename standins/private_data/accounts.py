@@ -1,6 +1,6 @@
 """Which orders and documents do the fictitious accounts have?
 
-Each belongs to one tenant and one user of it. Some documents try to give orders: what reads them must not obey.
+Each belongs to one user of one tenant. Some documents contain prompt injections, which a reader must not follow.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from standins.json_values import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleAccount:
-    """One user of one tenant, by names as the stand-in issuer knows them."""
+    """One user of one tenant, with the names that the stand-in issuer uses."""
 
     tenant: str
     user: str

@@ -1,4 +1,4 @@
-"""What does a filter of a search say? The part of OData that compares fields with texts: `a eq 'x' and b eq 'y'`."""
+"""Which conditions does an OData filter state? Only comparisons with texts: `a eq 'x' and b eq 'y'`."""
 
 import re
 
@@ -6,21 +6,21 @@ CONDITION = re.compile(r"\s*(?P<field>[A-Za-z]\w*) eq '(?P<value>(?:[^']|'')*)'\
 
 
 class FilterError(Exception):
-    """The filter is none that is understood here."""
+    """The filter uses syntax that is not supported here."""
 
 
 def conditions_in(text: str) -> dict[str, str]:
-    """Gives each field with the text that it must be."""
+    """Gives each field with its required text."""
     found: dict[str, str] = {}
-    place = 0
-    while place < len(text):
-        condition = CONDITION.match(text, place)
+    position = 0
+    while position < len(text):
+        condition = CONDITION.match(text, position)
         if not condition:
-            raise FilterError(f"Invalid expression at position {place}")
+            raise FilterError(f"Invalid expression at position {position}")
         found[condition["field"]] = condition["value"].replace("''", "'")
-        place = condition.end()
-        if place < len(text):
-            if not text.startswith("and ", place):
-                raise FilterError(f"Invalid expression at position {place}")
-            place += len("and ")
+        position = condition.end()
+        if position < len(text):
+            if not text.startswith("and ", position):
+                raise FilterError(f"Invalid expression at position {position}")
+            position += len("and ")
     return found

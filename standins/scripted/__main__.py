@@ -14,15 +14,17 @@ def main() -> None:
         prog="python -m standins.scripted", description="a scripted OpenAI-compatible model"
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as it can")
+    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
     parser.add_argument("--first-token-s", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--no-continue", action="store_true", help="answer 400 to a partial assistant message")
-    parser.add_argument("--length", type=int, help="tokens of an answer without a command; usually up to its limit")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--length", type=int, help="tokens of an answer without a command; by default up to the request's limit"
+    )
+    options = parser.parse_args()
     end_with_stdin()
-    pace = TokenPace(rate=given.rate, first_token_s=given.first_token_s)
-    model = ScriptedModel(pace=pace, continues=not given.no_continue, clock=now, length=given.length)
-    asyncio.run(serve(model.application(), given.port))
+    pace = TokenPace(rate=options.rate, first_token_s=options.first_token_s)
+    model = ScriptedModel(pace=pace, continues=not options.no_continue, clock=now, length=options.length)
+    asyncio.run(serve(model.application(), options.port))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from standins.json_values import Json, json_list, json_object
 
 
 class BadRequest(Exception):
+    """The request is invalid; `param` names the field."""
+
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
@@ -22,8 +24,8 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedRequest:
-    """`partial` is the text of a last assistant message, which the answer continues; `limit` is in tokens, and so
-    is `length`, of an answer that no command asks for.
+    """`partial` is the text of a last assistant message, which the answer continues. `limit` is in tokens, like
+    `length`, the length of an answer without a command.
     """
 
     model: str
@@ -40,7 +42,7 @@ class ScriptedRequest:
 
     @property
     def conversation(self) -> str:
-        """Names these exact messages, whatever was answered so far."""
+        """Identifies these exact messages, without the partial answer."""
         text = json.dumps([(message.role, message.text) for message in self.messages])
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -51,20 +53,20 @@ class ScriptedRequest:
         return next((message.text for message in reversed(self.messages) if message.role == role), "")
 
 
-def request_from_body(given: Any) -> ScriptedRequest:
-    body = json_object(given)
+def request_from_body(value: Any) -> ScriptedRequest:
+    body = json_object(value)
     if body is None:
         raise BadRequest("the body must be a JSON object")
-    entries = [message_from(entry) for entry in json_list(body.get("messages")) or []]
-    if not entries:
+    messages = [message_from(message) for message in json_list(body.get("messages")) or []]
+    if not messages:
         raise BadRequest("messages must be a list with at least one message", "messages")
-    continues = is_partial(entries[-1])
+    continues = is_partial(messages[-1])
     check_continuation(body, continues=continues)
-    messages = [PromptMessage(role=str(entry["role"]), text=text_from(entry.get("content"))) for entry in entries]
+    prompt = [PromptMessage(role=str(message["role"]), text=text_from(message.get("content"))) for message in messages]
     return ScriptedRequest(
         model=str(body.get("model") or "scripted"),
-        messages=tuple(messages[:-1] if continues else messages),
-        partial=messages[-1].text if continues else None,
+        messages=tuple(prompt[:-1] if continues else prompt),
+        partial=prompt[-1].text if continues else None,
         limit=limit_from(body),
         stream=bool(body.get("stream")),
         include_usage=bool((json_object(body.get("stream_options")) or {}).get("include_usage")),
@@ -75,11 +77,11 @@ def request_from_body(given: Any) -> ScriptedRequest:
     )
 
 
-def message_from(given: Any) -> Json:
-    entry = json_object(given)
-    if entry is None or "role" not in entry:
+def message_from(value: Any) -> Json:
+    message = json_object(value)
+    if message is None or "role" not in message:
         raise BadRequest("each message must be an object with a role", "messages")
-    return entry
+    return message
 
 
 def text_from(content: Any) -> str:
@@ -89,12 +91,12 @@ def text_from(content: Any) -> str:
     return "" if content is None else str(content)
 
 
-def is_partial(entry: Json) -> bool:
-    return entry["role"] == "assistant" and not entry.get("tool_calls")
+def is_partial(message: Json) -> bool:
+    return message["role"] == "assistant" and not message.get("tool_calls")
 
 
 def check_continuation(body: Json, *, continues: bool) -> None:
-    """Refuses what vLLM refuses: to continue needs an assistant message last, and no new prompt behind it."""
+    """Rejects what vLLM rejects: a continuation needs an assistant message last and no new generation prompt."""
     if not body.get("continue_final_message"):
         return
     if not continues:
@@ -104,15 +106,15 @@ def check_continuation(body: Json, *, continues: bool) -> None:
 
 
 def limit_from(body: Json) -> int | None:
-    given = (body.get(name) for name in ("max_completion_tokens", "max_tokens"))
-    limit = next((limit for limit in given if limit is not None), None)
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_tokens"))
+    limit = next((limit for limit in limits if limit is not None), None)
     if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise BadRequest("the limit of tokens must be a whole number above 0", "max_tokens")
+        raise BadRequest("the token limit must be a whole number above 0", "max_tokens")
     return limit
 
 
 def tool_from(body: Json) -> Json | None:
-    """Gives the function that must be called: the named one, the first when any will do, none when it may answer."""
+    """Gives the function that must be called: the named one, the first for `required`, else None."""
     functions = functions_of(body)
     choice = body.get("tool_choice")
     named = json_object(choice)
@@ -122,7 +124,7 @@ def tool_from(body: Json) -> Json | None:
     elif choice != "required":
         return None
     if not functions:
-        raise BadRequest("tool_choice names no tool of this request", "tool_choice")
+        raise BadRequest("tool_choice names a tool that is not in tools", "tool_choice")
     return functions[0]
 
 
@@ -134,9 +136,9 @@ def callable_functions(body: Json) -> tuple[Json, ...]:
     return () if body.get("tool_choice") == "none" else tuple(functions_of(body))
 
 
-def schema_from(wanted: Json) -> Json | None:
-    if wanted.get("type") == "json_schema":
-        return wanted.get("json_schema", wanted).get("schema", {})
-    if wanted.get("type") == "json_object":
-        return wanted.get("schema", {"type": "object", "properties": {"answer": {"type": "string"}}})
+def schema_from(response_format: Json) -> Json | None:
+    if response_format.get("type") == "json_schema":
+        return response_format.get("json_schema", response_format).get("schema", {})
+    if response_format.get("type") == "json_object":
+        return response_format.get("schema", {"type": "object", "properties": {"answer": {"type": "string"}}})
     return None

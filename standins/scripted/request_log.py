@@ -1,4 +1,4 @@
-"""Which requests did a server get, and how did each one end?"""
+"""Which requests did the scripted model get, and how did each one end?"""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -7,12 +7,15 @@ from typing import Any
 
 from standins.scripted.chat_request import ScriptedRequest
 
-KEPT = 1000
+KEPT_REQUESTS = 1000
 
 
 @dataclass(slots=True, kw_only=True)
 class LoggedRequest:
-    """Times are Unix seconds; `how` is done, client-closed or failed, and None while the request runs."""
+    """Times are Unix seconds; `outcome` is done, client-closed or failed, and None while the request runs.
+
+    `attempt` counts the requests of the same conversation from 1.
+    """
 
     id: str
     started: float
@@ -49,35 +52,35 @@ class LoggedRequest:
 class RequestLog:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.entries: deque[LoggedRequest] = deque(maxlen=KEPT)
+        self.entries: deque[LoggedRequest] = deque(maxlen=KEPT_REQUESTS)
         self.attempts: Counter[str] = Counter()
         self.opened = 0
 
-    def open(self, ask: ScriptedRequest, traceparent: str | None) -> LoggedRequest:
+    def open(self, request: ScriptedRequest, traceparent: str | None) -> LoggedRequest:
         self.opened += 1
-        self.attempts[ask.conversation] += 1
+        self.attempts[request.conversation] += 1
         entry = LoggedRequest(
             id=f"chatcmpl-{self.opened}",
             started=self.clock(),
-            conversation=ask.conversation,
-            attempt=self.attempts[ask.conversation],
-            model=ask.model,
-            stream=ask.stream,
-            limit=ask.limit,
-            partial=ask.partial,
-            messages=[{"role": message.role, "content": message.text} for message in ask.messages],
+            conversation=request.conversation,
+            attempt=self.attempts[request.conversation],
+            model=request.model,
+            stream=request.stream,
+            limit=request.limit,
+            partial=request.partial,
+            messages=[{"role": message.role, "content": message.text} for message in request.messages],
             traceparent=traceparent,
         )
         self.entries.append(entry)
         return entry
 
-    def close(self, entry: LoggedRequest, how: str) -> None:
-        entry.ended, entry.outcome = self.clock(), how
+    def close(self, entry: LoggedRequest, outcome: str) -> None:
+        entry.ended, entry.outcome = self.clock(), outcome
 
     def listing(self) -> list[dict[str, Any]]:
         return [entry.to_json() for entry in self.entries]
 
     def clear(self) -> None:
-        """Forgets the requests and how often each conversation was asked."""
+        """Removes the requests and the attempt counts."""
         self.entries.clear()
         self.attempts.clear()

@@ -1,7 +1,7 @@
 """Which value does a JSON schema allow?
 
 Covers type, enum, const, default, $ref, allOf, anyOf, oneOf, properties, required, items, prefixItems, minItems,
-minimum, maximum, their exclusive forms, multipleOf, minLength, maxLength and the usual formats; `pattern` is not read.
+minimum, maximum, their exclusive forms, multipleOf, minLength, maxLength and the usual formats; `pattern` is ignored.
 """
 
 import math
@@ -28,7 +28,7 @@ FORMATS = {
 
 
 def value_of(schema: Any) -> Any:
-    """Gives the same value each time; a schema that isn't an object allows anything, so a string answers it."""
+    """Gives the same value each time; a schema that isn't an object allows anything and gives a string."""
     return ValueMaker(json_object(schema) or {}).make(schema, "value", 0)
 
 
@@ -45,8 +45,8 @@ class ValueMaker:
             "null": lambda _schema, _name, _depth: None,
         }
 
-    def make(self, given: Any, name: str, depth: int) -> Any:
-        schema = self.resolve(given)
+    def make(self, value: Any, name: str, depth: int) -> Any:
+        schema = self.resolve(value)
         for key in ("const", "default"):
             if key in schema:
                 return schema[key]
@@ -57,8 +57,8 @@ class ValueMaker:
             return self.make(choose(options, depth), name, depth + 1)
         return self.by_type.get(type_of(schema), make_string)(schema, name, depth)
 
-    def resolve(self, given: Any) -> Schema:
-        schema = json_object(given) or {}
+    def resolve(self, value: Any) -> Schema:
+        schema = json_object(value) or {}
         for _ in range(MAX_DEPTH):
             if "$ref" not in schema:
                 break

@@ -18,7 +18,7 @@ BODY_LIMIT = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPace:
-    """`rate` is in tokens a second, 0 for as fast as it can; `first_token_s` passes before the first token."""
+    """`rate` is in tokens a second, 0 for as fast as possible; the first token comes after `first_token_s`."""
 
     rate: float = 50.0
     first_token_s: float = 0.0
@@ -32,7 +32,7 @@ class ScriptedTurn:
     """One request being served."""
 
     request: web.Request
-    ask: ScriptedRequest
+    chat: ScriptedRequest
     entry: LoggedRequest
     answer: ScriptedAnswer
     failure: ScriptedFailure | None
@@ -59,26 +59,28 @@ class ScriptedModel:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         try:
-            ask = replace(request_from_body(await read_json(request)), length=self.length)
-            self.check_continuation(ask)
-            entry = self.log.open(ask, request.headers.get("traceparent"))
-            return await self.close_log_after(self.turn(request, ask, entry))
-        except BadRequest as refusal:
-            return web.json_response(error(400, str(refusal), refusal.param), status=400)
+            chat = replace(request_from_body(await read_json(request)), length=self.length)
+            self.check_continuation(chat)
+            entry = self.log.open(chat, request.headers.get("traceparent"))
+            return await self.close_log_after(self.turn(request, chat, entry))
+        except BadRequest as problem:
+            return web.json_response(error(400, str(problem), problem.param), status=400)
 
-    def check_continuation(self, ask: ScriptedRequest) -> None:
-        if ask.partial is not None and not self.continues:
+    def check_continuation(self, chat: ScriptedRequest) -> None:
+        if chat.partial is not None and not self.continues:
             raise BadRequest("this model can't continue a partial answer", "messages")
 
-    def turn(self, request: web.Request, ask: ScriptedRequest, entry: LoggedRequest) -> ScriptedTurn:
+    def turn(self, request: web.Request, chat: ScriptedRequest, entry: LoggedRequest) -> ScriptedTurn:
         try:
-            failure, command = failure_in(ask.last_text("user"))
-            answer = answer_to(ask, command, take=entry.attempt)
+            failure, command = failure_in(chat.last_text("user"))
+            answer = answer_to(chat, command, attempt=entry.attempt)
         except BadRequest:
             self.log.close(entry, "failed")
             raise
-        over = failure is not None and failure.times is not None and entry.attempt > failure.times
-        return ScriptedTurn(request=request, ask=ask, entry=entry, answer=answer, failure=None if over else failure)
+        is_over = failure is not None and failure.times is not None and entry.attempt > failure.times
+        return ScriptedTurn(
+            request=request, chat=chat, entry=entry, answer=answer, failure=None if is_over else failure
+        )
 
     async def close_log_after(self, turn: ScriptedTurn) -> web.StreamResponse:
         try:
@@ -94,16 +96,16 @@ class ScriptedModel:
         if kind in FAULTS_BEFORE_ANSWER:
             return await FAULTS_BEFORE_ANSWER[kind](turn.request)
         response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
-        response.content_type = "text/event-stream" if turn.ask.stream else "application/json"
+        response.content_type = "text/event-stream" if turn.chat.stream else "application/json"
         exchange = self.exchange(turn, response)
-        if kind is not None or turn.ask.stream:
+        if kind is not None or turn.chat.stream:
             await response.prepare(turn.request)
         await (FAULTS_DURING_ANSWER[kind](exchange) if kind else exchange.play(exchange.frames))
         return response
 
     def exchange(self, turn: ScriptedTurn, response: web.StreamResponse) -> Exchange:
-        heading = ChatReply(id=turn.entry.id, created=int(self.clock()), ask=turn.ask, answer=turn.answer)
-        frames = frames_of(heading)
+        reply = ChatReply(id=turn.entry.id, created=int(self.clock()), chat=turn.chat, answer=turn.answer)
+        frames = frames_of(reply)
         started = asyncio.get_running_loop().time()
 
         async def play(part: list[Frame]) -> None:
@@ -136,7 +138,7 @@ async def read_json(request: web.Request) -> object:
     try:
         return json.loads(await request.read())
     except (ValueError, RecursionError) as problem:
-        raise BadRequest(f"the body isn't JSON: {problem}") from problem
+        raise BadRequest(f"the body is not JSON: {problem}") from problem
 
 
 async def sleep_until(due: float) -> None:

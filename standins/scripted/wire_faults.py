@@ -1,4 +1,4 @@
-"""How does a server fail on the wire, before its answer or in the middle of it?"""
+"""Which faults does a server show on the wire, before its answer or in the middle of it?"""
 
 import asyncio
 import socket
@@ -40,7 +40,9 @@ async def hang(_request: web.Request) -> web.Response:
 
 
 async def html_page(_request: web.Request) -> web.Response:
-    return web.Response(text="<!doctype html><title>Sign in</title><p>Sign in to go on.</p>", content_type="text/html")
+    return web.Response(
+        text="<!doctype html><title>Sign in</title><p>Sign in to continue.</p>", content_type="text/html"
+    )
 
 
 FAULTS_BEFORE_ANSWER: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
@@ -55,7 +57,7 @@ FAULTS_BEFORE_ANSWER: dict[str, Callable[[web.Request], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """An answer with its headers sent; the failure strikes the frame at `cut`, `play` sends frames at their pace."""
+    """An answer with its headers sent; the fault comes at the frame `cut`, `play` sends frames at their pace."""
 
     request: web.Request
     response: web.StreamResponse
@@ -65,10 +67,10 @@ class Exchange:
 
 
 def cut_at(frames: list[Frame], after: int | None) -> int:
-    """Finds the first frame behind `after` tokens, by default half of them; something is always sent before it."""
-    border = frames[-1].tokens // 2 if after is None else after
-    behind = (index for index, frame in enumerate(frames) if frame.tokens > border)
-    return max(1, next(behind, len(frames) - 1))
+    """Finds the first frame after `after` tokens, by default half of them; at least one frame comes before it."""
+    last_token = frames[-1].tokens // 2 if after is None else after
+    later = (index for index, frame in enumerate(frames) if frame.tokens > last_token)
+    return max(1, next(later, len(frames) - 1))
 
 
 async def hang_after(exchange: Exchange) -> None:

@@ -15,7 +15,7 @@ def answer(text: str, partial: str | None, limit: int | None) -> tuple[str, str]
     more = {} if limit is None else {"max_tokens": limit}
     ask = request_from_body(asking(text, partial, **more))
     _, command = failure_in(ask.last_text("user"))
-    made = answer_to(ask, command, take=1)
+    made = answer_to(ask, command, attempt=1)
     return "".join(made.pieces), made.finish
 
 
