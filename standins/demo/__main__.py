@@ -1,6 +1,6 @@
-"""Does the whole of it work on this machine? `python -m standins.demo` shows it, and exits 0 only if it all happened.
+"""Does the whole product work on this machine? `python -m standins.demo` exits 0 only if every check held.
 
-MODEL chooses the real model or the scripted one, COLD the seconds that the GPU takes to start.
+MODEL chooses the real or the scripted model, COLD the start-up time of the GPU in seconds.
 """
 
 import asyncio
@@ -33,9 +33,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data = Path(tempfile.mkdtemp(prefix="ganglion-demo-"))
     try:
-        play(options_in(data))
+        run(options_in(data))
     except (DemoError, OpenAIError, httpx.HTTPError, StartError, TimeoutError) as problem:
-        sys.exit(f"\ndemo: did not happen: {str(problem) or 'not in time'}\ndemo: the logs are in {data}/logs")
+        sys.exit(f"\ndemo: failed: {str(problem) or 'timed out'}\ndemo: the logs are in {data}/logs")
     except KeyboardInterrupt:
         shutil.rmtree(data)
         sys.exit("\ndemo: stopped")
@@ -53,22 +53,22 @@ def options_in(data: Path) -> ClusterOptions:
     )
 
 
-def play(options: ClusterOptions) -> None:
+def run(options: ClusterOptions) -> None:
     screen = open_screen()
-    screen.title(f"Ganglion on one machine, with the {options.model} model behind a GPU that sleeps")
-    with LocalCluster(options) as stage:
-        screen.field("serving", f"{stage.base_url}/v1; the worker is process {stage.worker_pid}")
-        asyncio.run(tell(stage, screen))
+    screen.title(f"Ganglion on one machine: the {options.model} model on a GPU that scales to zero")
+    with LocalCluster(options) as cluster:
+        screen.field("serving", f"{cluster.base_url}/v1, worker process {cluster.worker_pid}")
+        asyncio.run(run_scenario(cluster, screen))
 
 
-async def tell(stage: LocalCluster, screen: TerminalScreen) -> None:
+async def run_scenario(cluster: LocalCluster, screen: TerminalScreen) -> None:
     async with asyncio.timeout(LIMIT_S), httpx.AsyncClient() as http:
-        person = await sign_in(stage, http)
-        screen.field("you are", person.description())
-        (name,) = stage.models
-        gpu = GpuMonitor(name=name, client=http, url=stage.model_url(name), issuer_url=stage.issuer_url)
-        async with AsyncOpenAI(base_url=f"{stage.base_url}/v1", api_key=person.token) as client:
-            await DemoScenario(stage=stage, client=client, gpu=gpu, screen=screen).run()
+        user = await sign_in(cluster, http)
+        screen.field("user", user.description())
+        (name,) = cluster.models
+        gpu = GpuMonitor(name=name, client=http, url=cluster.model_url(name), issuer_url=cluster.issuer_url)
+        async with AsyncOpenAI(base_url=f"{cluster.base_url}/v1", api_key=user.token) as client:
+            await DemoScenario(cluster=cluster, client=client, gpu=gpu, screen=screen).run()
 
 
 if __name__ == "__main__":

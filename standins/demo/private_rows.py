@@ -1,4 +1,4 @@
-"""Which rows of the company's data did a turn use, and what does its answer say that stands in them alone?"""
+"""Which rows of private data did a turn use, and which facts of its answer come only from them?"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +9,13 @@ from standins.private_data.accounts import ACCOUNTS
 
 SOURCES = "orders,documents"
 FACT = re.compile(r"[\w-]*\d[\w-]*")
-"""What a row tells that nobody guesses: numbers, dates, codes."""
+"""Numbers, dates and codes: facts that a model can't guess."""
 
 
 def rows_of(tenant: str, user: str) -> Mapping[str, str]:
-    """Gives the text of each row of a person's by its id."""
-    mine = [each for each in ACCOUNTS if (each.tenant, each.user) == (tenant, user)]
-    rows = [row for account in mine for row in (*account.orders, *account.documents)]
+    """Gives the text of each row of a user by its id."""
+    accounts = [each for each in ACCOUNTS if (each.tenant, each.user) == (tenant, user)]
+    rows = [row for account in accounts for row in (*account.orders, *account.documents)]
     return {str(row["id"]): " · ".join(str(row[name]) for name in row if name != "id") for row in rows}
 
 
@@ -31,8 +31,8 @@ def shown_rows(used: Sequence[tuple[str, str]], rows: Mapping[str, str]) -> Iter
 
 
 def facts_in(answer: str, rows: Mapping[str, str], *, known_text: str) -> Sequence[tuple[str, str]]:
-    """Gives each fact of an answer that stands in a row and not in what was `said` without the rows, with the row."""
+    """Gives each fact of an answer that comes from a row and is not in `known_text`, with the id of the row."""
     known = set(FACT.findall(known_text))
     facts = [fact for fact in dict.fromkeys(FACT.findall(answer)) if fact not in known]
-    homes = {fact: [row for row, text in rows.items() if fact == row or fact in FACT.findall(text)] for fact in facts}
-    return [(fact, found[0]) for fact, found in homes.items() if found]
+    sources = {fact: [row for row, text in rows.items() if fact == row or fact in FACT.findall(text)] for fact in facts}
+    return [(fact, found[0]) for fact, found in sources.items() if found]

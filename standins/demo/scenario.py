@@ -1,7 +1,7 @@
-"""What does the demo do?
+"""Which steps does the demo run?
 
-It wakes a GPU that sleeps, asks it again while it is warm, crashes the worker in the middle of an answer, asks what
-came before, asks what only the private data know, lets the GPU go to sleep, and shows the bill.
+It sends a question to a cold GPU and one to the warm GPU, kills the worker in the middle of an answer, asks about the
+conversation and about private data, waits until the GPU scales to zero, and shows the bill.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from standins.json_values import Json, json_object
 
 EVENTS_BEFORE_CRASH = 20
 LONG_ANSWER_TOKENS = 200
-PATIENCE_S = 30.0
-SLEEP_S = 60.0
+TIMEOUT_S = 30.0
+SCALE_IN_S = 60.0
 POLL_S = 0.05
 SWEEP_S = 1.0
 
@@ -68,151 +68,152 @@ class AnsweredTurn:
 
 
 class DemoScenario:
-    def __init__(self, *, stage: LocalCluster, client: AsyncOpenAI, gpu: GpuMonitor, screen: TerminalScreen) -> None:
-        self.stage = stage
+    def __init__(self, *, cluster: LocalCluster, client: AsyncOpenAI, gpu: GpuMonitor, screen: TerminalScreen) -> None:
+        self.cluster = cluster
         self.client = client
         self.gpu = gpu
         self.screen = screen
-        self.questions = QUESTIONS[stage.options.model]
+        self.questions = QUESTIONS[cluster.options.model]
         self.asked: list[tuple[str, str]] = []
 
     async def run(self) -> None:
-        self.screen.title("1  A question, while the GPU is asleep")
+        self.screen.title("1  A question to a cold GPU")
         first = await self.ask_cold(self.questions.first)
-        self.screen.title("2  Another one, while it is warm")
+        self.screen.title("2  A question to the warm GPU")
         second = await self.ask_warm(self.questions.second, after=first)
-        self.screen.title("3  A longer answer, and a crash in the middle of it")
+        self.screen.title("3  A longer answer, interrupted by a crash")
         long = await self.ask_and_crash(self.questions.long, after=second)
-        self.screen.title("4  A question that needs the conversation")
+        self.screen.title("4  A question about the conversation")
         last = await self.ask(self.questions.about_the_first, after=long)
         self.show_memory(first, long, last)
-        self.screen.title("5  A question that only the private data answer")
+        self.screen.title("5  A question about private data")
         await self.ask_private(self.questions.private)
-        self.screen.title("6  The GPU goes to sleep again")
-        await asyncio.wait_for(self.gpu.watch("asleep", self.show_gpu), SLEEP_S)
+        self.screen.title("6  The GPU scales to zero")
+        await asyncio.wait_for(self.gpu.watch("cold", self.show_gpu), SCALE_IN_S)
         self.screen.title("7  The bill")
         await self.show_bill()
-        self.screen.title("It all happened")
+        self.screen.title("The demo succeeded")
         self.screen.field(
-            "answers", f"{len(self.asked)} turns; {long.events} events across the crash, none lost or twice"
+            "summary",
+            f"{len(self.asked)} turns completed; {long.events} events across the crash, none lost or duplicated",
         )
 
     async def ask_cold(self, question: str) -> AnsweredTurn:
-        """Asks a GPU that sleeps, and shows how it wakes meanwhile."""
-        check("the GPU is asleep before the first question", kept=await self.gpu.state() == "asleep")
+        """Sends a question to the cold GPU and shows the states of its start."""
+        check("the GPU is cold before the first question", holds=await self.gpu.state() == "cold")
         watch = asyncio.create_task(self.gpu.watch("ready", self.show_gpu))
         try:
-            turn = await self.ask(question, behind=watch)
+            turn = await self.ask(question, after_task=watch)
         finally:
             watch.cancel()
         sessions = await self.gpu.sessions()
-        check("the GPU is woken once", kept=len(sessions) == 1)
-        start = f"{sessions[0]['start_s']:.1f} s of them the start"
-        self.screen.field("wait", f"{turn.first_token_s:.1f} s to the first token, {start}")
+        check("the GPU starts exactly once", holds=len(sessions) == 1)
+        start_s = f"{sessions[0]['start_s']:.1f} s"
+        self.screen.field("latency", f"{turn.first_token_s:.1f} s to the first token, including {start_s} GPU start")
         calls = await self.gpu.credential_calls()
-        check("the app fetched a credential for the GPU", kept=calls > 0)
-        self.screen.field(
-            "keys", f"none: managed identity, Google STS and service account gave a token in {calls} calls"
-        )
+        check("the app fetched a credential for the GPU", holds=calls > 0)
+        self.screen.field("auth", f"no stored keys: managed identity, Google STS and service account, {calls} calls")
         return turn
 
     async def ask_warm(self, question: str, after: AnsweredTurn) -> AnsweredTurn:
         calls = await self.gpu.credential_calls()
         turn = await self.ask(question, after)
-        check("a warm turn fetches no credential", kept=await self.gpu.credential_calls() == calls)
-        check("a warm turn starts nothing", kept=len(await self.gpu.sessions()) == 1)
-        self.screen.field("wait", f"{turn.first_token_s:.1f} s to the first token; no start, no call for a credential")
+        check("a warm turn fetches no credential", holds=await self.gpu.credential_calls() == calls)
+        check("a warm turn starts nothing", holds=len(await self.gpu.sessions()) == 1)
+        self.screen.field("latency", f"{turn.first_token_s:.1f} s to the first token, no GPU start, no credential call")
         return turn
 
     async def ask_private(self, question: str) -> None:
-        """Asks the same without the private data and with them, and shows which rows made the difference."""
-        self.screen.field("reads", "no private data")
+        """Asks the same question without and with the private data, and shows which rows changed the answer."""
+        self.screen.field("sources", "none")
         without = await self.ask(question)
-        self.screen.field("reads", f"the sources {SOURCES}")
-        read = await self.ask(question, sources=SOURCES)
-        used, rows = used_rows(read.sources), rows_of(TENANT, USER)
-        check("the turn names the rows that it used", kept=bool(used) and {row for _, row in used} <= rows.keys())
-        check("the rows are in the prompt", kept=read.input_tokens > without.input_tokens)
-        self.screen.field("rows", f"{len(used)} of {USER}'s own were read as data that may give no orders:")
+        self.screen.field("sources", SOURCES)
+        informed = await self.ask(question, sources=SOURCES)
+        used, rows = used_rows(informed.sources), rows_of(TENANT, USER)
+        check("the turn reports the rows that it used", holds=bool(used) and {row for _, row in used} <= rows.keys())
+        check("the rows are in the prompt", holds=informed.input_tokens > without.input_tokens)
+        self.screen.field("rows", f"{len(used)} rows of {USER}, added to the prompt as data, not as instructions:")
         for line in shown_rows(used, rows):
             self.screen.row(line)
-        facts = facts_in(read.answer, rows, known_text=f"{question} {without.answer}")
-        known = ", ".join(f'"{fact}" stands in {row}' for fact, row in facts)
-        nothing = "none: so small a model may answer beside what it was given"
-        self.screen.field("fact", f"{known}, and not in the answer without the rows" if known else nothing)
+        facts = facts_in(informed.answer, rows, known_text=f"{question} {without.answer}")
+        known = ", ".join(f'"{fact}" from {row}' for fact, row in facts)
+        nothing = "none: a model of this size may ignore the rows"
+        self.screen.field("fact", f"{known}; missing in the answer without the rows" if known else nothing)
 
     async def show_bill(self) -> None:
-        """Shows what each turn cost and what for, what the provider of the GPU asks for, and the budget."""
+        """Shows the cost of each turn, the sum of each kind of cost, the provider's bill and the budget."""
         reports = await self.final_reports()
         for line in turn_lines([(question, each) for (question, _), each in zip(self.asked, reports, strict=True)]):
             self.screen.row(line)
         lines = line_sums(reports)
         for line in sum_lines(lines):
-            self.screen.field("of it", line)
+            self.screen.field("cost", line)
         for line in gpu_lines(self.gpu.name, await self.gpu.sessions()):
             self.screen.field("provider", line)
         self.screen.field(
-            "books", f"${lines['gpu'] + lines['cold'] + lines['tail']} for the GPU, as the product counts it"
+            "ledger", f"${lines['gpu'] + lines['cold'] + lines['tail']} for the GPU in the product's own accounting"
         )
         for line in budget_lines(reports[-1]["budgets"]):
             self.screen.field("budget", line)
         total = sum((Decimal(each["cost_usd"]) for each in reports), Decimal(0))
-        check("the lines of the bill are its total", kept=total == sum(lines.values(), Decimal(0)))
+        check("the lines of the bill add up to its total", holds=total == sum(lines.values(), Decimal(0)))
 
     async def final_reports(self) -> list[Json]:
-        """Lets the product's timer close the session of the GPU, and reads each turn's account once it is final."""
-        async with asyncio.timeout(PATIENCE_S):
+        """Runs the sweeper until every turn's bill is final, and gives the reports of the turns."""
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
-                await self.gpu.sweep(self.stage.base_url)
+                await self.gpu.sweep(self.cluster.base_url)
                 reports = [await self.report(response_id) for _, response_id in self.asked]
                 if all(each["bill"]["status"] == "final" for each in reports):
                     return reports
                 await asyncio.sleep(SWEEP_S)
 
     def show_gpu(self, state: str, seconds: float) -> None:
-        self.screen.field("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "asleep" else "quiet")
+        self.screen.field("gpu", f"{state} at {seconds:.1f} s", "crash" if state == "cold" else "quiet")
 
     async def ask(
         self,
         question: str,
         after: AnsweredTurn | None = None,
         *,
-        behind: asyncio.Task[None] | None = None,
+        after_task: asyncio.Task[None] | None = None,
         sources: str = "",
     ) -> AnsweredTurn:
-        """Asks, and shows the answer once the task `behind` which it stands is done."""
-        reading = TurnReader()
+        """Asks a question and shows its answer; the first text waits for `after_task`."""
+        reader = TurnReader()
         began = asyncio.get_running_loop().time()
         first_token_s = 0.0
         async for event in events_of(await self.start(question, after, sources)):
-            text = reading.read(event)
+            text = reader.read(event)
             if text and not first_token_s:
                 first_token_s = asyncio.get_running_loop().time() - began
-                await (behind or asyncio.sleep(0))
+                await (after_task or asyncio.sleep(0))
             self.screen.write("model", text)
-        return replace(await self.show_turn(question, reading), first_token_s=first_token_s)
+        return replace(await self.show_turn(question, reader), first_token_s=first_token_s)
 
     async def ask_and_crash(self, question: str, after: AnsweredTurn) -> AnsweredTurn:
-        """Kills the worker behind a number of events, then reads on from there with a request of its own."""
-        reading = TurnReader()
+        """Kills the worker after a number of events, then resumes the stream with a new request."""
+        reader = TurnReader()
         killed: int | None = None
         async for event in events_of(await self.start(question, after)):
-            self.screen.write("model", reading.read(event))
-            if killed is None and len(reading.numbers) == EVENTS_BEFORE_CRASH:
-                killed = self.stage.kill_worker()
-        check("the crash comes before the end of the answer", kept=reading.final is None)
-        read = len(reading.numbers)
-        self.screen.field("crash", f"kill -9 {killed}, the worker, behind event {read - 1}: the stream broke", "crash")
-        async for piece in resumed(self.client, reading):
-            self.screen.write("goes on", piece)
-        self.show_takeover(killed, read, reading)
-        return await self.show_turn(question, reading)
+            self.screen.write("model", reader.read(event))
+            if killed is None and len(reader.numbers) == EVENTS_BEFORE_CRASH:
+                killed = self.cluster.kill_worker()
+        check("the crash comes before the end of the answer", holds=reader.final is None)
+        read = len(reader.numbers)
+        self.screen.field(
+            "crash", f"worker process {killed} killed (kill -9) after event {read - 1}; the stream broke", "crash"
+        )
+        async for piece in resumed(self.client, reader):
+            self.screen.write("resumed", piece)
+        self.show_takeover(killed, read, reader)
+        return await self.show_turn(question, reader)
 
-    def show_takeover(self, killed: int | None, read: int, reading: TurnReader) -> None:
-        worker = self.stage.wait_worker(other_than=killed)
-        check("another process took over", kept=worker != killed)
-        rest = f"{read} before the crash, {len(reading.numbers) - read} behind it, from process {worker}"
-        self.screen.field("numbers", f"0 to {reading.numbers[-1]} without a gap: {rest}")
+    def show_takeover(self, killed: int | None, read: int, reader: TurnReader) -> None:
+        worker = self.cluster.wait_worker(other_than=killed)
+        check("another worker process took over", holds=worker != killed)
+        rest = f"{read} before the crash, {len(reader.numbers) - read} after it from process {worker}"
+        self.screen.field("events", f"0 to {reader.numbers[-1]} without a gap: {rest}")
 
     async def start(
         self, question: str, after: AnsweredTurn | None, sources: str = ""
@@ -228,25 +229,27 @@ class DemoScenario:
             metadata={"sources": sources} if sources else omit,
         )
 
-    async def show_turn(self, question: str, reading: TurnReader) -> AnsweredTurn:
-        """Shows the steps of a turn, its route, its tokens and its cost."""
-        final = reading.checked_response()
+    async def show_turn(self, question: str, reader: TurnReader) -> AnsweredTurn:
+        """Shows the timeline of a turn, its route, its tokens and its cost."""
+        final = reader.checked_response()
         route = await self.route_of(final)
         usage = final.usage
         if usage is None:
-            raise DemoError("the turn says its tokens")
+            raise DemoError("the response has no token usage")
         cost = Decimal(route["cost_usd"])
-        check("the turn has a cost", kept=cost > 0)
-        check("the turn was routed with reasons", kept=bool(route["route"]["reason"]))
-        self.screen.field("steps", timeline_text(route["timeline"]))
+        check("the turn has a cost", holds=cost > 0)
+        check("the turn was routed with reasons", holds=bool(route["route"]["reason"]))
+        self.screen.field("timeline", timeline_text(route["timeline"]))
         self.show_route(route)
-        self.screen.field("tokens", f"{usage.input_tokens} in, {usage.output_tokens} out, for ${cost}")
+        self.screen.field(
+            "tokens", f"{usage.input_tokens} input, {usage.output_tokens} output, ${cost} ({route['bill']['status']})"
+        )
         self.asked.append((question, final.id))
         return AnsweredTurn(
             response_id=final.id,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            events=len(reading.numbers),
+            events=len(reader.numbers),
             answer=final.output_text,
             sources=route["sources"],
         )
@@ -255,8 +258,8 @@ class DemoScenario:
         return json_object(await self.client.get(f"/responses/{response_id}/route", cast_to=object)) or {}
 
     async def route_of(self, final: Response) -> Json:
-        """Reads the route once its attempts are settled, which comes just behind the end of the stream."""
-        async with asyncio.timeout(PATIENCE_S):
+        """Reads the route when its attempts are settled, which happens shortly after the end of the stream."""
+        async with asyncio.timeout(TIMEOUT_S):
             while True:
                 route = await self.report(final.id)
                 if any(attempt["cost_usd"] for attempt in route["attempts"]):
@@ -266,16 +269,18 @@ class DemoScenario:
     def show_route(self, route: Json) -> None:
         for decided in route["routes"]:
             if decided.get("woken"):
-                self.screen.field("wake", f"{decided['wakes']}, beside the other steps: {decided['why_wake']}")
+                self.screen.field("warm-up", f"{decided['wakes']}, in parallel: {decided['why_wake']}")
         self.screen.field("route", route["route"]["reason"])
         for backend in route["route"]["candidates"]:
             cost = f"${Decimal(backend['cost_usd']):.6f}"
             self.screen.row(f"{backend['backend']:<16} {cost} {backend['seconds']:6.1f} s  {backend['reason']}")
         for backend in route["route"]["refused"]:
-            self.screen.row(f"{backend['backend']:<16} refused: {backend['reason']}")
+            self.screen.row(f"{backend['backend']:<16} rejected: {backend['reason']}")
 
     def show_memory(self, first: AnsweredTurn, long: AnsweredTurn, last: AnsweredTurn) -> None:
-        """Checks, by its size, that the conversation was in the prompt: so small a model may still answer beside it."""
+        """Checks by its size that the prompt contains the conversation; a small model may still ignore it."""
         before = first.input_tokens + first.output_tokens + long.output_tokens
-        check("the conversation is in the prompt", kept=last.input_tokens > before)
-        self.screen.field("memory", f"a prompt of {last.input_tokens} tokens: both questions and answers were in it")
+        check("the prompt contains the conversation", holds=last.input_tokens > before)
+        self.screen.field(
+            "memory", f"{last.input_tokens} prompt tokens: they include the earlier questions and answers"
+        )

@@ -1,4 +1,4 @@
-"""How does a person sign in, and what does the token say of them?"""
+"""How does the demo's user sign in, and what does the access token contain?"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,11 @@ class SignedInUser:
         claims: dict[str, Any] = jwt.decode(self.token, options={"verify_signature": False})
         header = jwt.get_unverified_header(self.token)
         minutes = (claims["exp"] - claims["iat"]) // 60
-        return f"{USER} of {TENANT}, by an Entra token: {header['alg']}, {minutes} minutes, scope {claims['scp']}"
+        return f"{USER} of {TENANT}, Entra token: {header['alg']}, {minutes} minutes, scope {claims['scp']}"
 
 
-async def sign_in(stage: LocalCluster, client: httpx.AsyncClient) -> SignedInUser:
-    """Signs in by password at the stand-in for Entra."""
-    form = {"grant_type": "password", "username": f"{USER}@{TENANT}", "password": stage.issuer.secret}
-    answer = await client.post(f"{stage.issuer_url}/{TENANT}/oauth2/v2.0/token", data=form)
+async def sign_in(cluster: LocalCluster, client: httpx.AsyncClient) -> SignedInUser:
+    """Signs in with a password at the stand-in for Entra."""
+    form = {"grant_type": "password", "username": f"{USER}@{TENANT}", "password": cluster.issuer.secret}
+    answer = await client.post(f"{cluster.issuer_url}/{TENANT}/oauth2/v2.0/token", data=form)
     return SignedInUser(token=answer.raise_for_status().json()["access_token"])

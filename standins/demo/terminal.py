@@ -1,4 +1,4 @@
-"""How is the demo shown: plain in a file, with colours on a terminal?"""
+"""How is the output of the demo printed: plain in a file, coloured on a terminal?"""
 
 import os
 import re
@@ -25,18 +25,18 @@ class TerminalScreen:
         print("\n" + self.paint(text, "title"), flush=True)
 
     def field(self, label: str, text: str, style: str = "") -> None:
-        """Prints a labelled paragraph, its later lines below the first."""
+        """Prints a labelled paragraph; further lines are indented."""
         self.end()
         self.write(label, text, style)
         self.end()
 
     def row(self, text: str) -> None:
-        """Prints a row of a table as it is."""
+        """Prints a row of a table unwrapped."""
         self.end()
         print(" " * INDENT + self.paint(text, "quiet"), flush=True)
 
     def write(self, label: str, piece: str, style: str = "model") -> None:
-        """Prints a piece of a text that is still coming; a word is shown once it is whole, behind the label."""
+        """Prints a piece of a streamed text after its label; a word appears when it is complete."""
         if self.column == 0 and piece:
             print(self.paint(f"  {label:<{INDENT - 2}}", "quiet"), end="", flush=True)
             self.column = INDENT
@@ -73,6 +73,6 @@ def open_screen() -> TerminalScreen:
 
 
 def timeline_text(timeline: list[dict[str, Any]]) -> str:
-    """Tells each step with the milliseconds since the first."""
+    """Gives each step with the milliseconds since the first one."""
     start = timeline[0]["at"]
     return " · ".join(f"{entry['step']} {1000 * (entry['at'] - start):.0f} ms" for entry in timeline)

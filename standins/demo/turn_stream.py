@@ -1,4 +1,4 @@
-"""How does a client read a turn's stream, and go on after it broke?"""
+"""How does a client read the stream of a turn, and resume it after it broke?"""
 
 import asyncio
 from collections import defaultdict
@@ -20,17 +20,17 @@ FinalEvent = ResponseCompletedEvent | ResponseIncompleteEvent | ResponseFailedEv
 
 
 class DemoError(Exception):
-    """Names a promise that was not kept."""
+    """A check of the demo failed; the message states the expectation."""
 
 
-def check(promise: str, *, kept: bool) -> None:
-    if not kept:
-        raise DemoError(promise)
+def check(expectation: str, *, holds: bool) -> None:
+    if not holds:
+        raise DemoError(f"this does not hold: {expectation}")
 
 
 @dataclass(slots=True)
 class TurnReader:
-    """What came of one turn: the number of each event, the text of each item, its final response."""
+    """Collects one turn: the number of each event, the text of each item, and the final response."""
 
     numbers: list[int] = field(default_factory=list[int])
     texts: defaultdict[str, str] = field(default_factory=lambda: defaultdict[str, str](str))
@@ -38,7 +38,7 @@ class TurnReader:
     final: Response | None = None
 
     def read(self, event: ResponseStreamEvent) -> str:
-        """Notes an event and gives the text that it brings."""
+        """Records an event and gives its text."""
         self.numbers.append(event.sequence_number)
         if isinstance(event, ResponseCreatedEvent):
             self.response_id = event.response.id
@@ -50,13 +50,13 @@ class TurnReader:
         return event.delta
 
     def checked_response(self) -> Response:
-        """Gives the final response, once the numbers, the ending and the text agree."""
+        """Gives the final response; raises DemoError unless numbers, status and text are consistent."""
         if self.final is None:
-            raise DemoError("the stream reaches its end")
-        check(f"the turn succeeds, not {self.final.status}", kept=self.final.status in {"completed", "incomplete"})
-        check("the numbers have no gap", kept=self.numbers == list(range(len(self.numbers))))
-        check("the stored answer is what was streamed", kept=self.final.output_text == self.streamed(self.final))
-        check("there is an answer", kept=bool(self.final.output_text.strip()))
+            raise DemoError("the stream ended without a final event")
+        check(f"the turn succeeds (status {self.final.status})", holds=self.final.status in {"completed", "incomplete"})
+        check("the numbers have no gap", holds=self.numbers == list(range(len(self.numbers))))
+        check("the stored answer is what was streamed", holds=self.final.output_text == self.streamed(self.final))
+        check("there is an answer", holds=bool(self.final.output_text.strip()))
         return self.final
 
     def streamed(self, final: Response) -> str:
@@ -73,11 +73,11 @@ async def events_of(stream: AsyncStream[ResponseStreamEvent]) -> AsyncIterator[R
             return
 
 
-async def resumed(client: AsyncOpenAI, reading: TurnReader) -> AsyncIterator[str]:
-    """Gives the text behind what was read so far, asking again as often as the stream breaks."""
-    while reading.final is None:
-        after = reading.numbers[-1]
-        stream = await client.responses.retrieve(reading.response_id, stream=True, starting_after=after)
+async def resumed(client: AsyncOpenAI, reader: TurnReader) -> AsyncIterator[str]:
+    """Resumes after the last event until the turn has ended, and gives the further text."""
+    while reader.final is None:
+        after = reader.numbers[-1]
+        stream = await client.responses.retrieve(reader.response_id, stream=True, starting_after=after)
         async for event in events_of(stream):
-            yield reading.read(event)
+            yield reader.read(event)
         await asyncio.sleep(0)
