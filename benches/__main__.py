@@ -1,4 +1,4 @@
-"""How fast is it? Runs every benchmark, one after the other: `make bench`."""
+"""How fast is the product? Runs every benchmark, one after the other: `make bench`."""
 
 from benches import cancels, cold, cosmos, devhost, importing, limits, money, store, tokens, turns
 from benches.routing import comparison

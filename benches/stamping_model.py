@@ -1,6 +1,6 @@
-"""Which model makes delays visible? One that says when each of its words left it.
+"""How does a model make delays visible? Each of its words is the time at which it was sent.
 
-`python -m benches.stamping_model --gap-s 0.2 --words 100` serves it in a process of its own.
+`python -m benches.stamping_model --gap-s 0.2 --words 100` serves it in its own process.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def frame(delta: dict[str, str], *, finish: str | None = None) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StampingModel:
-    """Says `words` words, or as many as are asked for, `gap_s` seconds apart."""
+    """Sends `words` words, or fewer if the request limits them, `gap_s` seconds apart."""
 
     gap_s: float = WORD_S
     words: int = WORDS
@@ -39,13 +39,13 @@ class StampingModel:
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Stream words, each the time (seconds since the epoch) at which it was written."""
-        asked = await request.json()
+        body = await request.json()
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
         loop = asyncio.get_running_loop()
         started = loop.time()
-        for number in range(1, min(asked.get("max_tokens") or self.words, self.words) + 1):
-            await response.write(frame({"content": f"{time.time():.6f} "}))  # noqa: TID251 - what is measured
+        for number in range(1, min(body.get("max_tokens") or self.words, self.words) + 1):
+            await response.write(frame({"content": f"{time.time():.6f} "}))  # noqa: TID251 - this time is the measurement
             await asyncio.sleep(max(0.0, started + number * self.gap_s - loop.time()))
         await response.write(frame({}, finish="stop"))
         usage = {"prompt_tokens": 10, "completion_tokens": self.words}
@@ -70,9 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benches.stamping_model")
     parser.add_argument("--gap-s", type=float, default=WORD_S)
     parser.add_argument("--words", type=int, default=WORDS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     end_with_stdin()
-    asyncio.run(serve(StampingModel(gap_s=given.gap_s, words=given.words).application(), 0))
+    asyncio.run(serve(StampingModel(gap_s=options.gap_s, words=options.words).application(), 0))
 
 
 if __name__ == "__main__":

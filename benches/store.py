@@ -1,6 +1,6 @@
-"""How many operations a second does the SQLite store do, and how long does each take?
+"""How many operations a second does the SQLite store complete, and how long does each take?
 
-Prints a table; `python -m benches.store [OPERATIONS]`. Times are milliseconds as a caller sees them, waiting included.
+`python -m benches.store [OPERATIONS]` prints a table. Times are milliseconds for the caller, including waiting.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ def partition(task: int) -> Key:
 
 
 def actions(store: SqliteStore) -> dict[str, StoreAction]:
-    """Return what is measured, in an order in which each finds what it needs."""
+    """Return the measured operations, in an order in which each finds its documents."""
     return {
         "commit a slot": lambda key, number: store.commit(key, [Create(id=slot(number), body=BODY)]),
         "commit an addition": lambda key, _: store.commit(key, [Add(id=slot(0), amounts={"count": 1})]),

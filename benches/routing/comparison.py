@@ -1,4 +1,4 @@
-"""What does our choice between an API and a sleeping GPU cost, against others and against knowing it all?
+"""What does the product's choice between an API and a cold GPU cost, compared with other policies and the optimum?
 
 `python -m benches.routing [REQUESTS]`: multiples of the clairvoyant optimum, and the time of one decision.
 """
@@ -73,7 +73,7 @@ def terms_of(gpu: Backend, prices: Mapping[str, Price]) -> Terms:
 
 
 def simulated(policy: RoutingPolicy, requests: Sequence[TrafficRequest], terms: Terms) -> tuple[float, float]:
-    """Return what the traffic costs in dollars, and the 99th percentile of the wait for a first word in seconds."""
+    """Return the cost of the traffic in dollars and the 99th percentile of the seconds until the first word."""
     machine, rent, waits = Machine(terms), 0.0, list[float]()
     for request in requests:
         if policy.choose(request, machine) == GPU:
@@ -88,16 +88,16 @@ def simulated(policy: RoutingPolicy, requests: Sequence[TrafficRequest], terms: 
 def policies(fleet: Fleet, prices: Mapping[str, Price]) -> Mapping[str, PolicyFactory]:
     return {
         "rent or buy, patient": lambda: ProductRouting(fleet=fleet, prices=prices, deadline_s=1800),
-        "rent or buy, shadow wake": lambda: ProductRouting(fleet=fleet, prices=prices, deadline_s=30),
+        "rent or buy, shadow warm-up": lambda: ProductRouting(fleet=fleet, prices=prices, deadline_s=30),
         "always the API": lambda: AlwaysOne(API),
         "cheapest per token (the GPU has no such price)": lambda: AlwaysOne(GPU),
         "round robin": RoundRobin,
-        "quickest of late": FastestOfLate,
+        "fastest of late": FastestOfLate,
     }
 
 
 def compare(requests: int) -> None:
-    """Print for each pattern of arrivals what each policy costs."""
+    """Print the cost of each policy for each pattern of arrivals."""
     fleet, prices, terms = world()
     for pattern, arrivals in PATTERNS.items():
         drawn = [[traffic(arrivals(rate, seeded(pattern, rate, seed)), requests) for seed in SEEDS] for rate in RATES]
@@ -119,7 +119,7 @@ def cell(new: PolicyFactory, drawn: Sequence[Sequence[TrafficRequest]], terms: T
 
 
 def decide() -> None:
-    """Print how long a decision among fifty backends takes, half of them asleep."""
+    """Print the time of one decision among fifty backends, half of them cold."""
     small, prices, _ = world()
     pair = tuple(small.backends.values())
     many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(BACKENDS)}

@@ -1,4 +1,4 @@
-"""What would the traffic have cost somebody who knew it all beforehand?"""
+"""What is the least possible cost of the traffic, with knowledge of all future requests?"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ class Terms:
 
 @dataclass(slots=True, kw_only=True)
 class OpenSessions:
-    """The sessions that a clairvoyant may have open, each with when its last work ends.
+    """The GPU sessions that the optimum may have open, each with the end of its last work.
 
-    A fresh one works from its start on, and takes what comes until then for nothing: its cost stands. Of the others the
-    cost is kept less what grows with time (rents so far, seconds so far), the least in front.
+    A `fresh` session is still busy with its first work; requests until then are free, so its cost is fixed. For the
+    `grown` ones the cost is stored minus what grows with time (rents so far, seconds so far), the smallest first.
     """
 
     terms: Terms
@@ -42,7 +42,7 @@ class OpenSessions:
     grown: deque[tuple[float, float]] = field(default_factory=deque[tuple[float, float]])
 
     def served(self, request: TrafficRequest, rents: float) -> float:
-        """Return the least cost at which an open session takes the request; `rents` is all rent before it."""
+        """Return the least cost of serving the request in an open session; `rents` is all earlier rent."""
         ends = request.at + self.terms.busy_s(request)
         while self.fresh and self.fresh[0][0] <= ends:
             self.grow(*self.fresh.popleft(), rents)
@@ -60,7 +60,7 @@ class OpenSessions:
 
 
 def optimum(requests: Sequence[TrafficRequest], terms: Terms) -> float:
-    """Return the least cost: each request rents, begins a session, or lengthens one that is there."""
+    """Return the least cost: each request rents, starts a session, or extends an open one."""
     sessions = OpenSessions(terms=terms)
     cost, rents = 0.0, 0.0
     for request in requests:

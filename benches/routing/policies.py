@@ -1,4 +1,4 @@
-"""How do ways to choose between an API and a GPU that sleeps meet the same traffic?"""
+"""How do different policies choose between an API and a GPU that scales to zero?"""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ API, GPU = "api", "gpu"
 
 @dataclass(slots=True)
 class Machine:
-    """The GPU: its lives are paid from wake to scale-in; it takes any number of requests at once."""
+    """The GPU: it is paid from warm-up to scale-in and serves any number of requests at once."""
 
     terms: Terms
-    woken: float = 0.0
+    started: float = 0.0
     ready: float = 0.0
     gone: float = float("-inf")
     paid: float = 0.0
@@ -36,23 +36,23 @@ class Machine:
             return State.COLD
         return State.STARTING if at < self.ready else State.UP
 
-    def wake(self, at: float) -> None:
+    def warm_up(self, at: float) -> None:
         if self.state(at) is State.COLD:
             self.close()
-            self.woken, self.ready = at, at + self.terms.cold_s
+            self.started, self.ready = at, at + self.terms.cold_s
             self.gone = self.ready + self.terms.tail_s
             self.lives += 1
 
     def serve(self, request: TrafficRequest) -> float:
-        """Return how long the request waited for its first word."""
-        self.wake(request.at)
+        """Return the seconds until the first word of the request."""
+        self.warm_up(request.at)
         begun = max(request.at, self.ready)
         self.gone = max(self.gone, begun + self.terms.busy_s(request) + self.terms.tail_s)
         return begun - request.at + request.input_tokens / self.terms.prefill_tokens_s
 
     def close(self) -> None:
         if self.lives:
-            self.paid += self.terms.second * (self.gone - self.woken)
+            self.paid += self.terms.second * (self.gone - self.started)
 
 
 class RoutingPolicy(Protocol):
@@ -61,7 +61,7 @@ class RoutingPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlwaysOne:
-    """The API alone; or the GPU alone, as who sums prices per token does, since a GPU has none."""
+    """Always the same backend: the API, or the GPU, which looks free to a sum of prices per token."""
 
     backend: str
 
@@ -82,7 +82,7 @@ class RoundRobin:
 
 @dataclass(slots=True)
 class FastestOfLate:
-    """Whoever answered faster of late; one in fifty tries the other."""
+    """The backend that answered faster of late; one request in fifty tries the other."""
 
     seen: dict[str, float] = field(default_factory=lambda: {API: 0.0, GPU: 0.0})
     asked: int = 0
@@ -100,7 +100,7 @@ class FastestOfLate:
 
 @dataclass(slots=True, kw_only=True)
 class ProductRouting:
-    """The product's own route, on beliefs that are right; `deadline_s` is how long each turn may take."""
+    """The product's own router, with a correct backend state; each turn may take `deadline_s`."""
 
     fleet: Fleet
     prices: Mapping[str, Price]
@@ -120,7 +120,7 @@ class ProductRouting:
         )
         decision = route(demand, self.fleet, self.prices, beliefs, request.at, spent={GPU: spent})
         if decision.wakes:
-            machine.wake(request.at)
+            machine.warm_up(request.at)
         if decision.rent is not None:
             self.rent.append((request.at, decision.rent))
             self.total += decision.rent
@@ -140,8 +140,8 @@ def believed(gpu: Backend, machine: Machine, at: float) -> Belief:
         case State.UP:
             return replace(belief, warm_until=machine.gone)
         case State.STARTING:
-            until = machine.woken + lease_s(belief.cold_p99_s)
-            return replace(belief, waking=Wake(by="", since=machine.woken, cold_at=machine.woken, until=until))
+            until = machine.started + lease_s(belief.cold_p99_s)
+            return replace(belief, waking=Wake(by="", since=machine.started, cold_at=machine.started, until=until))
 
 
 type PolicyFactory = Callable[[], RoutingPolicy]

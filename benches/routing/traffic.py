@@ -1,4 +1,4 @@
-"""Which requests come, how big and when? Sizes of a real trace; arrivals with gaps in which a GPU is scaled in."""
+"""Which requests arrive, how big and when? Sizes from a real trace; arrivals with gaps in which a GPU scales in."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class TrafficRequest:
-    """When it comes, in seconds, and its tokens."""
+    """Its arrival in seconds, and its tokens."""
 
     at: float
     input_tokens: int
@@ -26,7 +26,7 @@ def sizes() -> Sequence[tuple[int, int]]:
 
 
 def steady(per_hour: float, random: Random) -> Iterator[float]:
-    """Yield arrivals without memory."""
+    """Yield arrivals of a Poisson process."""
     at = 0.0
     while True:
         at += random.expovariate(per_hour / HOUR_S)
@@ -34,17 +34,17 @@ def steady(per_hour: float, random: Random) -> Iterator[float]:
 
 
 def hours(per_hour: float, random: Random) -> Iterator[float]:
-    """Yield arrivals of people at work: two busy hours, six quiet ones, of random length."""
+    """Yield arrivals of a working day: two busy hours, six quiet ones, of random length."""
     return bursts(per_hour, random, busy_s=2 * HOUR_S)
 
 
 def quarters(per_hour: float, random: Random) -> Iterator[float]:
-    """Yield arrivals that no rule foresees: they stop about when a session has paid for itself."""
+    """Yield arrivals that defeat any rule: they stop about when a GPU session has paid for itself."""
     return bursts(per_hour, random, busy_s=HOUR_S / 4)
 
 
 def bursts(per_hour: float, random: Random, *, busy_s: float) -> Iterator[float]:
-    """Yield a quarter of the time 3.7 times as many as on average, else a tenth."""
+    """Yield 3.7 times the average rate a quarter of the time, else a tenth of it."""
     at, busy = 0.0, True
     while True:
         ends = at + random.expovariate(1 / (busy_s if busy else 3 * busy_s))
@@ -56,4 +56,4 @@ def bursts(per_hour: float, random: Random, *, busy_s: float) -> Iterator[float]
 
 def traffic(arrivals: Iterator[float], requests: int) -> Sequence[TrafficRequest]:
     pairs = zip(islice(arrivals, requests), cycle(sizes()), strict=False)
-    return [TrafficRequest(at, given, said) for at, (given, said) in pairs]
+    return [TrafficRequest(at, prompt, answer) for at, (prompt, answer) in pairs]

@@ -1,4 +1,4 @@
-"""From which files does the application run whose calls of the store are counted?"""
+"""How is a copy of the application set up that counts its calls of the store?"""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ ROOM = "concurrency = 64"
 
 
 def folder_of_app(folder: Path, streams: int) -> Path:
-    """Make an app of the product's own files, whose store is counted and whose host has room for so many turns."""
+    """Link the product's files into an app that counts store calls and whose host runs so many turns at once."""
     folder.mkdir()
     for name in (*FOLDERS, *FILES):
         (folder / name).symlink_to(ROOT / name)
@@ -25,7 +25,7 @@ def folder_of_app(folder: Path, streams: int) -> Path:
 
 
 def fleet(streams: int) -> str:
-    """Return a fleet whose scripted backends have room for so many calls."""
+    """Return a fleet whose scripted backends take so many calls at once."""
     text = (ROOT / "fleet.toml").read_text()
     assert ROOM in text
     return text.replace(ROOM, f"concurrency = {2 * streams}")

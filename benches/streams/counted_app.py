@@ -1,8 +1,8 @@
-"""How often does the application ask its store?
+"""How often does the application call its store?
 
-Stands in a folder as its function_app.py, beside the product's own, there called product.py. `store_calls.json` beside
-the data holds the counts, written several times a second. With BENCH_READERS=apart no reader is told what this process
-writes: all read as on an instance of their own.
+This file is linked as function_app.py next to the product's own, which is linked as product.py. It writes the counts
+to `store_calls.json` in the data folder several times a second. With BENCH_READERS=apart it drops the log
+notifications, so that every reader polls like on another instance.
 """
 
 import importlib
@@ -20,7 +20,7 @@ from domain.log.events import Slot
 from state.turns.log_notifications import Notices
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"
-SAY_EVERY_S = 0.2
+WRITE_EVERY_S = 0.2
 
 calls: Counter[str] = Counter()
 
@@ -46,23 +46,23 @@ async def commit(self: SqliteStore, key: Key, operations: Sequence[Operation]) -
     await usual_commit(self, key, operations)
 
 
-def say() -> None:
-    beside = COUNTS.with_suffix(".new")
+def write_counts() -> None:
+    temporary = COUNTS.with_suffix(".new")
     while True:
-        beside.write_text(json.dumps(calls))
-        beside.replace(COUNTS)
-        time.sleep(SAY_EVERY_S)
+        temporary.write_text(json.dumps(calls))
+        temporary.replace(COUNTS)
+        time.sleep(WRITE_EVERY_S)
 
 
-def keep_quiet(self: Notices, name: str, slot: Slot) -> None:
-    """Tell nobody."""
+def drop_notification(self: Notices, name: str, slot: Slot) -> None:
+    """Drop the notification."""
 
 
 SqliteStore.read = read
 SqliteStore.list = list_range
 SqliteStore.commit = commit
 if os.environ.get("BENCH_READERS") == "apart":
-    Notices.notify = keep_quiet
-threading.Thread(target=say, daemon=True).start()
+    Notices.notify = drop_notification
+threading.Thread(target=write_counts, daemon=True).start()
 
 app = importlib.import_module("product").app

@@ -1,9 +1,9 @@
-"""How late does each word come when many streams run at once, and what do they ask of the store?
+"""How late does each word arrive when many streams run at once, and how often do they call the store?
 
-`python -m benches.streams [STREAMS ...]`: a model that says five words a second, each the time at which it was said.
-The model, the host, its worker and the readers are processes of their own. Every figure is of the time in which all
-streams speak. A few readers ask the model itself, so that what the machine adds stands beside what the product adds.
-The last line is of readers that nobody tells what was written, as on another instance than the writer's.
+`python -m benches.streams [STREAMS ...]`: the model sends five words a second, each the time at which it was sent.
+The model, the host, its worker and the readers are separate processes. The figures cover the time in which all
+streams carry words. A few readers call the model directly, which shows how much of the delay comes from the machine.
+The last line is for readers without notifications, like on another instance than the writer's.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ SIZES = (50, 200)
 APART = 50
 WORDS_S = 5.0
 STARTS_S = 25
-"""So many streams are begun a second."""
+"""Streams started a second."""
 SPOKEN_S = 10.0
 STRAIGHT = 5
 MOST_WORDS = 1000
@@ -42,14 +42,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedResources:
-    """What was used up to a moment: seconds of the CPU by process, and calls of the store by kind."""
+    """CPU seconds by process and store calls by kind, up to a moment."""
 
     at: float
     cpu_s: Mapping[str, float]
     calls: Mapping[str, float]
 
     def per_s(self, until: "UsedResources") -> "UsedResources":
-        """Return what was used each second from here to there."""
+        """Return the use per second from this moment until another."""
         seconds = until.at - self.at
         cpu = {name: (last - self.cpu_s[name]) / seconds for name, last in until.cpu_s.items()}
         calls = {name: (last - self.calls.get(name, 0)) / seconds for name, last in until.calls.items()}
@@ -68,51 +68,51 @@ def settings(app: Path, streams: int, model_url: str, *, apart: bool) -> dict[st
 
 
 def cpu_s(pid: int) -> float:
-    """Return the seconds of the CPU that a process has used."""
+    """Return the CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def used(stage: LocalCluster, model: ChildProcess) -> UsedResources:
-    host = stage.host_state()
+def used(cluster: LocalCluster, model: ChildProcess) -> UsedResources:
+    host = cluster.host_state()
     pids = {"worker": host["worker_pid"], "host": host["host_pid"], "model": model.pid, "readers": os.getpid()}
     now = time.time()  # noqa: TID251 - compared with the model's own clock
-    calls = json.loads((stage.data / "store_calls.json").read_text())
+    calls = json.loads((cluster.data / "store_calls.json").read_text())
     return UsedResources(at=now, cpu_s={name: cpu_s(pid) for name, pid in pids.items()}, calls=calls)
 
 
-async def watch(stage: LocalCluster, model: ChildProcess, seen: list[UsedResources]) -> None:
+async def watch(cluster: LocalCluster, model: ChildProcess, seen: list[UsedResources]) -> None:
     while True:
-        seen.append(await asyncio.to_thread(used, stage, model))
+        seen.append(await asyncio.to_thread(used, cluster, model))
         await asyncio.sleep(LOOK_S)
 
 
-async def hear(
-    stage: LocalCluster, model: ChildProcess, model_url: str, streams: int
+async def measure_streams(
+    cluster: LocalCluster, model: ChildProcess, model_url: str, streams: int
 ) -> tuple[HeardStreams, UsedResources]:
-    """Return what all heard while all spoke, and what was used in each second of it."""
-    headers = {"Authorization": f"Bearer {stage.token()}"}
+    """Return the words of all readers while all streams carried words, and the use per second of that time."""
+    headers = {"Authorization": f"Bearer {cluster.token()}"}
     session = ClientSession(headers=headers, connector=TCPConnector(limit=0), timeout=ClientTimeout(total=None))
     seen: list[UsedResources] = []
-    watching = asyncio.create_task(watch(stage, model, seen))
+    watching = asyncio.create_task(watch(cluster, model, seen))
     async with session as http:
-        through, straight = f"{stage.base_url}/v1/responses", f"{model_url}/chat/completions"
+        through, straight = f"{cluster.base_url}/v1/responses", f"{model_url}/chat/completions"
         readers = Readers(http, through=through, straight=straight, spoken_s=SPOKEN_S)
-        ears = await readers.hear(streams, straight=STRAIGHT, gap_s=1 / STARTS_S)
+        heard = await readers.hear(streams, straight=STRAIGHT, gap_s=1 / STARTS_S)
     watching.cancel()
-    start, end = ears.window
+    start, end = heard.window
     within = [each for each in seen if start <= each.at <= end]
-    return ears, within[0].per_s(within[-1])
+    return heard, within[0].per_s(within[-1])
 
 
-def row(streams: int, ears: HeardStreams, each_s: UsedResources, *, apart: bool) -> tuple[str, ...]:
-    lags = ears.lags_ms(ears.through)
+def row(streams: int, heard: HeardStreams, each_s: UsedResources, *, apart: bool) -> tuple[str, ...]:
+    lags = heard.lags_ms(heard.through)
     calls = {name: number / streams for name, number in each_s.calls.items()}
     return (
         f"{streams}, readers apart" if apart else str(streams),
         f"{statistics.median(lags):.0f} / {percentile(lags, 0.95):.0f} / {max(lags):.0f}",
-        f"{percentile(ears.lags_ms(ears.straight), 0.95):.0f}",
-        f"{statistics.median(each.first_s for each in ears.through):.2f}",
+        f"{percentile(heard.lags_ms(heard.straight), 0.95):.0f}",
+        f"{statistics.median(each.first_s for each in heard.through):.2f}",
         f"{calls['commits']:.1f}",
         f"{calls.get('reads', 0) + calls['lists']:.1f}",
         " ".join(f"{name} {share:.2f}" for name, share in each_s.cpu_s.items()),
@@ -132,14 +132,14 @@ def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
         options = ClusterOptions(
             data=folder / "data", app=app, environment=settings(app, streams, model_url, apart=apart)
         )
-        stage = stack.enter_context(LocalCluster(options))
-        return row(streams, *asyncio.run(hear(stage, model, model_url, streams)), apart=apart)
+        cluster = stack.enter_context(LocalCluster(options))
+        return row(streams, *asyncio.run(measure_streams(cluster, model, model_url, streams)), apart=apart)
 
 
 def main(*sizes: int) -> None:
-    """Print a line for each number of streams; what is asked of the store is of each stream in each second."""
-    lags = ("lag of words ms, median / p95 / max", "straight from the model, p95", "first word, s")
-    shares = ("writes", "reads", "shares of a core", "load of the machine")
+    """Print a line for each number of streams; store calls are per stream and second."""
+    lags = ("word delay ms, median / p95 / max", "directly from the model, p95", "first word, s")
+    shares = ("writes", "reads", "CPU cores used", "load average")
     rows = [measure(streams) for streams in sizes or SIZES]
     if not sizes:
         rows.append(measure(APART, apart=True))

@@ -74,7 +74,7 @@ class DemoScenario:
         self.gpu = gpu
         self.screen = screen
         self.questions = QUESTIONS[cluster.options.model]
-        self.asked: list[tuple[str, str]] = []
+        self.finished: list[tuple[str, str]] = []
 
     async def run(self) -> None:
         self.screen.title("1  A question to a cold GPU")
@@ -95,7 +95,7 @@ class DemoScenario:
         self.screen.title("The demo succeeded")
         self.screen.field(
             "summary",
-            f"{len(self.asked)} turns completed; {long.events} events across the crash, none lost or duplicated",
+            f"{len(self.finished)} turns completed; {long.events} events across the crash, none lost or duplicated",
         )
 
     async def ask_cold(self, question: str) -> AnsweredTurn:
@@ -143,7 +143,7 @@ class DemoScenario:
     async def show_bill(self) -> None:
         """Shows the cost of each turn, the sum of each kind of cost, the provider's bill and the budget."""
         reports = await self.final_reports()
-        for line in turn_lines([(question, each) for (question, _), each in zip(self.asked, reports, strict=True)]):
+        for line in turn_lines([(question, each) for (question, _), each in zip(self.finished, reports, strict=True)]):
             self.screen.row(line)
         lines = line_sums(reports)
         for line in sum_lines(lines):
@@ -163,7 +163,7 @@ class DemoScenario:
         async with asyncio.timeout(TIMEOUT_S):
             while True:
                 await self.gpu.sweep(self.cluster.base_url)
-                reports = [await self.report(response_id) for _, response_id in self.asked]
+                reports = [await self.report(response_id) for _, response_id in self.finished]
                 if all(each["bill"]["status"] == "final" for each in reports):
                     return reports
                 await asyncio.sleep(SWEEP_S)
@@ -244,7 +244,7 @@ class DemoScenario:
         self.screen.field(
             "tokens", f"{usage.input_tokens} input, {usage.output_tokens} output, ${cost} ({route['bill']['status']})"
         )
-        self.asked.append((question, final.id))
+        self.finished.append((question, final.id))
         return AnsweredTurn(
             response_id=final.id,
             input_tokens=usage.input_tokens,

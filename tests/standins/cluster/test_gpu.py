@@ -33,21 +33,21 @@ speed = { prefill_tokens_s = 20000, decode_tokens_s = 50 }
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    data = tmp_path_factory.mktemp("stage")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    data = tmp_path_factory.mktemp("cluster")
     fleet = data / "fleet.toml"
     fleet.write_text(FLEET)
     environment = {"GANGLION_FLEET": str(fleet)}
     with LocalCluster(
         ClusterOptions(data=data, rate=0, cold="1", gpu=("--tail", 60), environment=environment)
-    ) as stage:
-        yield stage
+    ) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def client(stage: LocalCluster) -> Iterator[httpx.Client]:
-    bearer = {"authorization": f"Bearer {stage.token()}"}
-    with httpx.Client(base_url=stage.base_url, headers=bearer, timeout=60) as client:
+def client(cluster: LocalCluster) -> Iterator[httpx.Client]:
+    bearer = {"authorization": f"Bearer {cluster.token()}"}
+    with httpx.Client(base_url=cluster.base_url, headers=bearer, timeout=60) as client:
         yield client
 
 
@@ -55,23 +55,23 @@ def ask(client: httpx.Client, text: str) -> dict[str, Any]:
     return client.post("/v1/responses", json={"model": "auto", "input": text}).raise_for_status().json()
 
 
-def seen(stage: LocalCluster, what: str) -> dict[str, Any]:
-    return httpx.get(f"{stage.model_url('scripted-gpu')}/admin/{what}").raise_for_status().json()
+def seen(cluster: LocalCluster, what: str) -> dict[str, Any]:
+    return httpx.get(f"{cluster.model_url('scripted-gpu')}/admin/{what}").raise_for_status().json()
 
 
-def calls(stage: LocalCluster) -> dict[str, int]:
-    return httpx.get(f"{stage.issuer_url}/admin/calls").raise_for_status().json()["counts"]
+def calls(cluster: LocalCluster) -> dict[str, int]:
+    return httpx.get(f"{cluster.issuer_url}/admin/calls").raise_for_status().json()["counts"]
 
 
-def put_to_sleep(stage: LocalCluster) -> None:
-    httpx.post(f"{stage.model_url('scripted-gpu')}/admin/scale-in")
-    wait_until(lambda: not seen(stage, "state")["instances"])
+def put_to_sleep(cluster: LocalCluster) -> None:
+    httpx.post(f"{cluster.model_url('scripted-gpu')}/admin/scale-in")
+    wait_until(lambda: not seen(cluster, "state")["instances"])
 
 
-def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: LocalCluster, client: httpx.Client) -> None:
-    put_to_sleep(stage)
+def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(cluster: LocalCluster, client: httpx.Client) -> None:
+    put_to_sleep(cluster)
     cold = ask(client, "ECHO good morning")
-    counts = calls(stage)
+    counts = calls(cluster)
     warm = ask(client, "ECHO still here")
     texts = [turn["output"][0]["content"][0]["text"] for turn in (cold, warm)]
     assert texts == ["good morning", "still here"]
@@ -80,17 +80,17 @@ def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(stage: LocalClus
         "sts": 1,
         "id-token": 1,
     }
-    assert calls(stage) == counts
-    assert seen(stage, "bill")["sessions"][-1]["start_s"] >= 1
+    assert calls(cluster) == counts
+    assert seen(cluster, "bill")["sessions"][-1]["start_s"] >= 1
 
 
-def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(stage: LocalCluster) -> None:
-    answer = httpx.post(f"{stage.model_url('scripted-gpu')}/v1/chat/completions", json={})
+def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(cluster: LocalCluster) -> None:
+    answer = httpx.post(f"{cluster.model_url('scripted-gpu')}/v1/chat/completions", json={})
     assert answer.status_code == 403
 
 
-def test_a_gpu_that_went_to_sleep_wakes_again(stage: LocalCluster, client: httpx.Client) -> None:
+def test_a_gpu_that_went_to_sleep_wakes_again(cluster: LocalCluster, client: httpx.Client) -> None:
     ask(client, "ECHO hello")
-    put_to_sleep(stage)
+    put_to_sleep(cluster)
     assert ask(client, "ECHO hello again")["status"] == "completed"
-    assert len(seen(stage, "bill")["sessions"]) >= 2
+    assert len(seen(cluster, "bill")["sessions"]) >= 2

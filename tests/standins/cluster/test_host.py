@@ -1,4 +1,4 @@
-"""Does a stage run a host, hand it its settings, and bring it back after a crash?"""
+"""Does a cluster run a host, hand it its settings, and bring it back after a crash?"""
 
 import os
 import signal
@@ -21,61 +21,61 @@ APP = ROOT / "tests" / "standins" / "apps" / "hello"
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    data = tmp_path_factory.mktemp("stage")
-    with LocalCluster(ClusterOptions(data=data, rate=0, app=APP, environment={"GANGLION_EXTRA": "more"})) as stage:
-        yield stage
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    data = tmp_path_factory.mktemp("cluster")
+    with LocalCluster(ClusterOptions(data=data, rate=0, app=APP, environment={"GANGLION_EXTRA": "more"})) as cluster:
+        yield cluster
 
 
-def asked(stage: LocalCluster) -> dict[str, Any]:
-    return httpx.get(f"{stage.base_url}/settings", timeout=30).raise_for_status().json()
+def asked(cluster: LocalCluster) -> dict[str, Any]:
+    return httpx.get(f"{cluster.base_url}/settings", timeout=30).raise_for_status().json()
 
 
-def test_the_app_gets_the_settings_of_the_stage_and_those_of_the_test(stage: LocalCluster) -> None:
-    expected = {**stage.environment(), "GANGLION_EXTRA": "more"}
-    assert asked(stage)["settings"] == expected
+def test_the_app_gets_the_settings_of_the_stage_and_those_of_the_test(cluster: LocalCluster) -> None:
+    expected = {**cluster.environment(), "GANGLION_EXTRA": "more"}
+    assert asked(cluster)["settings"] == expected
 
 
-def test_the_record_names_the_host_and_its_state(stage: LocalCluster) -> None:
-    record = run_record.running(stage.port)
+def test_the_record_names_the_host_and_its_state(cluster: LocalCluster) -> None:
+    record = run_record.running(cluster.port)
     assert record is not None
-    assert stage.host is not None
-    assert record["devhost"] == {"host_pid": stage.host.pid, "state": str(stage.state)}
+    assert cluster.host is not None
+    assert record["devhost"] == {"host_pid": cluster.host.pid, "state": str(cluster.state)}
 
 
-def test_the_worker_answers(stage: LocalCluster) -> None:
-    assert asked(stage)["pid"] == stage.worker_pid
+def test_the_worker_answers(cluster: LocalCluster) -> None:
+    assert asked(cluster)["pid"] == cluster.worker_pid
 
 
-def test_another_worker_answers_once_the_worker_is_killed(stage: LocalCluster) -> None:
-    killed = stage.kill_worker()
-    worker = stage.wait_worker(other_than=killed)
-    assert asked(stage)["pid"] == worker != killed
+def test_another_worker_answers_once_the_worker_is_killed(cluster: LocalCluster) -> None:
+    killed = cluster.kill_worker()
+    worker = cluster.wait_worker(other_than=killed)
+    assert asked(cluster)["pid"] == worker != killed
 
 
-def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(stage: LocalCluster) -> None:
-    worker, url = stage.worker_pid, stage.base_url
-    stage.kill_host()
+def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(cluster: LocalCluster) -> None:
+    worker, url = cluster.worker_pid, cluster.base_url
+    cluster.kill_host()
     wait_until(lambda: not lives(worker))
     with pytest.raises(httpx.ConnectError):
-        asked(stage)
-    stage.restart_host()
-    assert stage.base_url == url
-    assert asked(stage)["pid"] == stage.worker_pid
+        asked(cluster)
+    cluster.restart_host()
+    assert cluster.base_url == url
+    assert asked(cluster)["pid"] == cluster.worker_pid
 
 
-def test_host_and_worker_come_back_after_both_are_killed(stage: LocalCluster) -> None:
-    worker = stage.worker_pid
-    stage.kill_host_and_worker()
+def test_host_and_worker_come_back_after_both_are_killed(cluster: LocalCluster) -> None:
+    worker = cluster.worker_pid
+    cluster.kill_host_and_worker()
     wait_until(lambda: not lives(worker))
-    stage.restart_host()
-    assert asked(stage)["pid"] == stage.worker_pid != worker
+    cluster.restart_host()
+    assert asked(cluster)["pid"] == cluster.worker_pid != worker
 
 
 def test_nothing_is_left_of_a_stage_that_stopped(tmp_path: Path) -> None:
-    with LocalCluster(ClusterOptions(data=tmp_path, app=APP)) as stage:
-        assert stage.host is not None
-        pids = [stage.host.pid, stage.worker_pid, *(child.pid for child in stage.models.values())]
+    with LocalCluster(ClusterOptions(data=tmp_path, app=APP)) as cluster:
+        assert cluster.host is not None
+        pids = [cluster.host.pid, cluster.worker_pid, *(child.pid for child in cluster.models.values())]
         assert all(map(lives, pids))
     wait_until(lambda: not any(map(lives, pids)))
 
@@ -94,8 +94,8 @@ def test_host_and_worker_end_when_what_started_them_is_killed(tmp_path: Path) ->
 import signal
 from pathlib import Path
 from standins.cluster.local_cluster import Options, Stage
-with Stage(Options(port={port}, data=Path({str(tmp_path)!r}), app=Path({str(APP)!r}))) as stage:
-    print(stage.host.pid, stage.worker_pid, *(child.pid for child in stage.models.values()), flush=True)
+with Stage(Options(port={port}, data=Path({str(tmp_path)!r}), app=Path({str(APP)!r}))) as cluster:
+    print(cluster.host.pid, cluster.worker_pid, *(child.pid for child in cluster.models.values()), flush=True)
     signal.pause()
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:  # noqa: S603 - our own module

@@ -1,4 +1,4 @@
-"""Does a stage start what it says, recover what it kills, and leave nothing behind?"""
+"""Does a cluster start what it says, recover what it kills, and leave nothing behind?"""
 
 import socket
 from collections.abc import Iterator
@@ -16,67 +16,67 @@ from tests.standins.programs import lives
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(ClusterOptions(data=tmp_path_factory.mktemp("stage"), rate=0, host=False)) as stage:
-        yield stage
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(ClusterOptions(data=tmp_path_factory.mktemp("cluster"), rate=0, host=False)) as cluster:
+        yield cluster
 
 
-def answer(stage: LocalCluster, name: str, text: str, partial: str | None = None) -> httpx.Response:
-    return httpx.post(f"{stage.model_url(name)}/v1/chat/completions", json=asking(text, partial))
+def answer(cluster: LocalCluster, name: str, text: str, partial: str | None = None) -> httpx.Response:
+    return httpx.post(f"{cluster.model_url(name)}/v1/chat/completions", json=asking(text, partial))
 
 
-def test_one_scripted_model_continues_and_the_other_does_not(stage: LocalCluster) -> None:
-    assert answer(stage, "scripted", "COUNT 3", "1").json()["choices"][0]["message"]["content"] == " 2 3"
-    assert answer(stage, "scripted-afresh", "COUNT 3", "1").status_code == 400
+def test_one_scripted_model_continues_and_the_other_does_not(cluster: LocalCluster) -> None:
+    assert answer(cluster, "scripted", "COUNT 3", "1").json()["choices"][0]["message"]["content"] == " 2 3"
+    assert answer(cluster, "scripted-afresh", "COUNT 3", "1").status_code == 400
 
 
-def test_the_settings_name_what_runs(stage: LocalCluster) -> None:
-    settings = stage.environment()
-    assert settings["GANGLION_SCRIPTED_URL"] == f"{stage.model_url('scripted')}/v1"
-    assert settings["GANGLION_SCRIPTED_AFRESH_URL"] == f"{stage.model_url('scripted-afresh')}/v1"
-    assert settings["GANGLION_DATA"] == str(stage.data)
+def test_the_settings_name_what_runs(cluster: LocalCluster) -> None:
+    settings = cluster.environment()
+    assert settings["GANGLION_SCRIPTED_URL"] == f"{cluster.model_url('scripted')}/v1"
+    assert settings["GANGLION_SCRIPTED_AFRESH_URL"] == f"{cluster.model_url('scripted-afresh')}/v1"
+    assert settings["GANGLION_DATA"] == str(cluster.data)
     assert settings["GANGLION_TOKEN_TENANTS"].split(",") == [guid_of("tenant", name) for name in TENANTS]
     assert "GANGLION_LAPTOP_SMALL_URL" not in settings
 
 
-def test_its_tokens_are_verified_by_the_keys_it_names(stage: LocalCluster) -> None:
-    settings = stage.environment()
+def test_its_tokens_are_verified_by_the_keys_it_names(cluster: LocalCluster) -> None:
+    settings = cluster.environment()
     keys = jwt.PyJWKSet.from_dict(httpx.get(f"{settings['GANGLION_TOKEN_AUTHORITY']}/common/discovery/keys").json())
     audience = settings["GANGLION_TOKEN_AUDIENCE"]
-    claims = jwt.decode(stage.token(user="bob"), keys.keys[0], algorithms=["RS256"], audience=audience)
+    claims = jwt.decode(cluster.token(user="bob"), keys.keys[0], algorithms=["RS256"], audience=audience)
     assert claims["oid"] == guid_of("user", "contoso/bob")
     assert claims["tid"] in settings["GANGLION_TOKEN_TENANTS"].split(",")
 
 
-def test_its_record_names_the_services(stage: LocalCluster) -> None:
-    record = run_record.running(stage.port)
+def test_its_record_names_the_services(cluster: LocalCluster) -> None:
+    record = run_record.running(cluster.port)
     assert record is not None
     assert record["model"] == "scripted"
-    assert record["services"]["scripted"] == {"port": stage.ports["scripted"], "pid": stage.models["scripted"].pid}
+    assert record["services"]["scripted"] == {"port": cluster.ports["scripted"], "pid": cluster.models["scripted"].pid}
 
 
 def test_it_leaves_neither_a_process_nor_its_record_behind(tmp_path: Path) -> None:
-    with LocalCluster(ClusterOptions(data=tmp_path, host=False)) as stage:
-        pids = [child.pid for child in stage.models.values()]
+    with LocalCluster(ClusterOptions(data=tmp_path, host=False)) as cluster:
+        pids = [child.pid for child in cluster.models.values()]
         assert all(map(lives, pids))
-        assert run_record.running(stage.port) is not None
+        assert run_record.running(cluster.port) is not None
     assert not any(map(lives, pids))
-    assert run_record.running(stage.port) is None
+    assert run_record.running(cluster.port) is None
 
 
-def test_a_killed_model_starts_again_on_its_port(stage: LocalCluster) -> None:
-    stage.kill_model("scripted")
+def test_a_killed_model_starts_again_on_its_port(cluster: LocalCluster) -> None:
+    cluster.kill_model("scripted")
     with pytest.raises(httpx.ConnectError):
-        answer(stage, "scripted", "COUNT 1")
-    stage.restart_model("scripted")
-    assert answer(stage, "scripted", "COUNT 1").status_code == 200
+        answer(cluster, "scripted", "COUNT 1")
+    cluster.restart_model("scripted")
+    assert answer(cluster, "scripted", "COUNT 1").status_code == 200
 
 
-def test_two_stages_run_side_by_side(stage: LocalCluster, tmp_path: Path) -> None:
+def test_two_stages_run_side_by_side(cluster: LocalCluster, tmp_path: Path) -> None:
     with LocalCluster(ClusterOptions(data=tmp_path / "other", host=False)) as other:
-        assert other.port != stage.port
+        assert other.port != cluster.port
         assert answer(other, "scripted", "COUNT 1").status_code == 200
-        assert other.issuer.key_id != stage.issuer.key_id
+        assert other.issuer.key_id != cluster.issuer.key_id
 
 
 def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
@@ -88,18 +88,18 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
             LocalCluster(ClusterOptions(port=port, data=tmp_path, host=False)).start()
 
 
-def test_its_issuer_comes_back_with_its_keys(stage: LocalCluster) -> None:
-    token, address = stage.token(), f"{stage.issuer_url}/common/discovery/keys"
-    stage.kill_service("identity")
+def test_its_issuer_comes_back_with_its_keys(cluster: LocalCluster) -> None:
+    token, address = cluster.token(), f"{cluster.issuer_url}/common/discovery/keys"
+    cluster.kill_service("identity")
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
-    stage.restart_service("identity")
+    cluster.restart_service("identity")
     assert jwt.get_unverified_header(token)["kid"] in httpx.get(address).text
 
 
 async def test_it_is_an_async_context_manager_too(tmp_path: Path) -> None:
-    async with LocalCluster(ClusterOptions(data=tmp_path, rate=0, host=False)) as stage:
-        pids = [child.pid for child in stage.models.values()]
+    async with LocalCluster(ClusterOptions(data=tmp_path, rate=0, host=False)) as cluster:
+        pids = [child.pid for child in cluster.models.values()]
         async with httpx.AsyncClient() as client:
-            assert (await client.get(f"{stage.model_url('scripted')}/health")).status_code == 200
+            assert (await client.get(f"{cluster.model_url('scripted')}/health")).status_code == 200
     assert not any(map(lives, pids))
