@@ -17,9 +17,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
     parser.add_argument("--first-token-s", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--no-continue", action="store_true", help="answer 400 to a partial assistant message")
-    parser.add_argument(
-        "--length", type=int, help="tokens of an answer without a command; by default up to the request's limit"
-    )
+    parser.add_argument("--length", type=int, help="tokens of an answer without a command; by default 20 to 40")
     options = parser.parse_args()
     end_with_stdin()
     pace = TokenPace(rate=options.rate, first_token_s=options.first_token_s)

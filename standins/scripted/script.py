@@ -4,7 +4,8 @@ The last user message is the script:
 
     [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n | CALL name]
 
-Without a command the answer is filler. `x2` fails the first two requests of the same conversation and then runs the
+Without a command the answer is 20 to 40 words of filler, the same for the same prompt; the word `saga` in the prompt
+makes it as long as the request allows. `x2` fails the first two requests of the same conversation and then runs the
 command; `@5` places a fault in the stream after 5 tokens instead of half way. VARY counts to n and then differs each
 time. CALL calls a function of the request; the answer to its result repeats the result.
 """
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from standins.json_values import Json
 from standins.scripted.chat_request import BadRequest, ScriptedRequest
 from standins.scripted.schema_values import value_of
-from standins.scripted.words import filler, tokens_of
+from standins.scripted.words import SENTENCE, filler, tokens_of
 
-USUAL_LENGTH = 60
+SENTENCES = (2, 3, 4)
+SAGA = "saga"
+SAGA_LENGTH = 2000
 VARIATION = 10
 FAILURES = (
     "refuse",
@@ -125,10 +128,17 @@ def vary(request: ScriptedRequest, argument: str, attempt: int) -> str:
 
 
 def write(request: ScriptedRequest, _argument: str, _attempt: int) -> str:
-    done = len(tokens_of(request.partial or ""))
-    usual = USUAL_LENGTH if request.limit is None else done + request.limit + 1
-    wanted = usual if request.length is None else request.length
-    return filler(request.conversation, max(wanted, done))
+    length = natural_length(request) if request.length is None else request.length
+    return filler(request.conversation, length)
+
+
+def natural_length(request: ScriptedRequest) -> int:
+    """Gives the tokens of an answer without a command: whole sentences, or for a saga more than the limit."""
+    if SAGA not in request.last_text("user").casefold():
+        return SENTENCE * SENTENCES[int(request.conversation, 16) % len(SENTENCES)]
+    if request.limit is None:
+        return SAGA_LENGTH
+    return len(tokens_of(request.partial or "")) + request.limit + 1
 
 
 COMMANDS: dict[str, Callable[[ScriptedRequest, str, int], str]] = {

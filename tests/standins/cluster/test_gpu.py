@@ -84,6 +84,12 @@ def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(cluster: LocalCl
     assert seen(cluster, "bill")["sessions"][-1]["start_s"] >= 1
 
 
+def test_a_plain_question_is_answered_completely(client: httpx.Client) -> None:
+    answer = ask(client, "Why is the sky blue?")
+    assert answer["status"] == "completed"
+    assert 20 <= answer["usage"]["output_tokens"] <= 40
+
+
 def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(cluster: LocalCluster) -> None:
     answer = httpx.post(f"{cluster.model_url('scripted-gpu')}/v1/chat/completions", json={})
     assert answer.status_code == 403

@@ -30,10 +30,10 @@ def test_any_beginning_goes_on_to_the_same_answer(text: str, at: int) -> None:
 
 
 @given(limit=st.integers(1, 80), cut=st.integers(1, 80))
-def test_limited_filler_goes_on_for_as_many_tokens_more(limit: int, cut: int) -> None:
-    first, _ = answer("a story", None, cut)
-    more, finish = answer("a story", first, limit)
-    assert first + more == answer("a story", None, cut + limit)[0]
+def test_a_saga_continues_for_as_many_tokens_as_its_limit(limit: int, cut: int) -> None:
+    first, _ = answer("a saga", None, cut)
+    more, finish = answer("a saga", first, limit)
+    assert first + more == answer("a saga", None, cut + limit)[0]
     assert (len(tokens_of(more)), finish) == (limit, "length")
 
 

@@ -1,4 +1,4 @@
-"""Does the scripted model serve the OpenAI chat API as told?"""
+"""Does the scripted model serve the OpenAI chat API by its script?"""
 
 import json
 import time
@@ -80,17 +80,34 @@ async def test_a_limit_that_fits_exactly_says_stop(model: httpx.AsyncClient) -> 
     assert (choice["message"]["content"], choice["finish_reason"]) == ("1 2 3 4", "stop")
 
 
-async def test_filler_goes_up_to_the_limit_and_is_the_same_each_time(model: httpx.AsyncClient) -> None:
-    first = await complete(model, asking("Tell me a story.", max_tokens=100))
-    second = await complete(model, asking("Tell me a story.", max_tokens=100))
+@pytest.mark.parametrize("question", ["Why is the sky blue?", "Hello!", "Tell me a story.", "And then?", "x"])
+async def test_a_plain_question_gets_a_short_answer_that_ends_by_itself(
+    model: httpx.AsyncClient, question: str
+) -> None:
+    first = await complete(model, asking(question, max_tokens=1000))
+    second = await complete(model, asking(question, max_tokens=1000))
+    assert 20 <= first["usage"]["completion_tokens"] <= 40
+    assert first["choices"][0]["finish_reason"] == "stop"
+    assert first["choices"][0]["message"]["content"].endswith(".")
+    assert first["choices"] == second["choices"]
+
+
+async def test_plain_answers_have_different_lengths(model: httpx.AsyncClient) -> None:
+    answers = [await say(model, f"question {number}") for number in range(12)]
+    assert {len(answer.split()) for answer in answers} == {20, 30, 40}
+
+
+async def test_a_saga_fills_the_limit_and_is_the_same_each_time(model: httpx.AsyncClient) -> None:
+    first = await complete(model, asking("Tell me a saga.", max_tokens=100))
+    second = await complete(model, asking("Tell me a saga.", max_tokens=100))
     assert first["usage"]["completion_tokens"] == 100
     assert first["choices"] == second["choices"]
     assert first["choices"][0]["finish_reason"] == "length"
 
 
-async def test_filler_without_a_limit_stops_after_sixty_tokens(model: httpx.AsyncClient) -> None:
-    body = await complete(model, asking("Tell me a story."))
-    assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (60, "stop")
+async def test_a_saga_without_a_limit_ends_after_two_thousand_tokens(model: httpx.AsyncClient) -> None:
+    body = await complete(model, asking("Tell me a saga."))
+    assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (2000, "stop")
 
 
 async def test_other_messages_get_other_filler(model: httpx.AsyncClient) -> None:
