@@ -26,7 +26,7 @@ from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World, backend
-from tests.standins.cloud_run.harness import Gpu, gpu
+from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 HOLD_S = 0.3
 ELSEWHERE = "from elsewhere"
@@ -63,7 +63,7 @@ class Scene:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.world.run(response))
             if meanwhile:
-                await self.service.becomes(is_waking)
+                await self.service.wait_until(is_waking)
                 await meanwhile()
         return response
 
@@ -80,7 +80,7 @@ class Scene:
 
 
 async def is_waking(service: Gpu) -> bool:
-    return not await service.is_asleep()
+    return not await service.is_cold()
 
 
 @asynccontextmanager
@@ -102,7 +102,7 @@ async def google_side(
         gate = InvokerCheck(
             keys=GoogleKeySet(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT})
         )
-        service = await stack.enter_async_context(gpu(tmp_path, gate=gate, start=start_s))
+        service = await stack.enter_async_context(running_gpu(tmp_path, gate=gate, start=start_s))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         url = str(service.client.base_url).rstrip("/")
         credentials = cloud.credentials(clock, **(federation or {}))

@@ -1,4 +1,4 @@
-"""How does a test start one of our programs, and see that it is gone?"""
+"""How does a test start a program of this repository, and see that it has ended?"""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def started(module: str, *options: str) -> Generator[tuple[subprocess.Popen[str], int]]:
+def started_program(module: str, *options: str) -> Generator[tuple[subprocess.Popen[str], int]]:
     """Gives the process and the port that it says it serves."""
     process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", module, *options],
@@ -39,7 +39,7 @@ def wait_until(holds: Callable[[], bool], deadline_s: float = 10) -> None:
         time.sleep(0.02)
 
 
-def lives(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Tells a running process from one that ended, also when nobody has reaped it yet."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text()

@@ -30,7 +30,7 @@ from tests.domain.fleets import shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
-from tests.standins.cloud_run.harness import SCRIPTED, Gpu, gpu
+from tests.standins.cloud_run.harness import SCRIPTED, Gpu, running_gpu
 
 TEXT = shipped_text("fleet.toml")
 SYSTEMS: Mapping[str, Any] = tomllib.loads(TEXT)["systems"]
@@ -196,7 +196,7 @@ SCENES = {
 async def test_the_gpu_service_s_own_answers_mean_what_they_are(tmp_path: Path, scene: Scene) -> None:
     options: dict[str, Any] = {"start": 1000, "speed": 50, **scene.options}
     async with (
-        gpu(tmp_path, command=list(scene.command), gate=scene.gate, **options) as service,
+        running_gpu(tmp_path, command=list(scene.command), gate=scene.gate, **options) as service,
         waiting(service, scene.crowd),
     ):
         found = await diagnosed(backend_of("cloud-run", f"{str(service.client.base_url).rstrip('/')}/v1"), scene.text)
@@ -212,7 +212,7 @@ async def waiting(service: Gpu, crowd: int) -> AsyncGenerator[None]:
     async def stand(one: Gpu) -> bool:
         return (await one.admin("state"))["waiting"] == crowd
 
-    await service.becomes(stand)
+    await service.wait_until(stand)
     try:
         yield
     finally:

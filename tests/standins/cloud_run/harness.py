@@ -1,4 +1,4 @@
-"""How does a test reach a GPU service that sleeps, over a real socket, and read what it recorded?"""
+"""How does a test call the GPU service over a real socket, and read its records?"""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ from standins.cloud_run.options import CloudRunOptions, with_changes
 from standins.cloud_run.service import CloudRunService
 from standins.processes.child_process import python_command
 from standins.processes.http_server import HOST
-from tests.standins.conftest import asking
+from tests.standins.conftest import chat_body
 
 SCRIPTED = python_command("standins.scripted", "--rate", 0)
 PACED = python_command("standins.scripted", "--rate", 50)
@@ -33,9 +33,9 @@ class Gpu:
     data: Path
 
     async def ask(self, text: str = "COUNT 3", **headers: str) -> httpx.Response:
-        return await self.client.post("/v1/chat/completions", json=asking(text), headers=headers)
+        return await self.client.post("/v1/chat/completions", json=chat_body(text), headers=headers)
 
-    async def ask_and_leave(self, after_s: float) -> None:
+    async def ask_and_disconnect(self, after_s: float) -> None:
         """Wakes it as a caller does who drops the request soon."""
         with_timeout = asyncio.wait_for(self.ask(), after_s)
         try:
@@ -56,14 +56,14 @@ class Gpu:
     async def instances(self) -> list[dict[str, Any]]:
         return (await self.admin("state"))["instances"]
 
-    async def becomes(self, holds: Callable[["Gpu"], Awaitable[bool]], deadline_s: float = 10) -> None:
+    async def wait_until(self, holds: Callable[["Gpu"], Awaitable[bool]], deadline_s: float = 10) -> None:
         until = time.monotonic() + deadline_s
         while not await holds(self):
             if time.monotonic() > until:
                 raise TimeoutError(f"it never became so: {await self.admin('state')}")
             await asyncio.sleep(0.02)
 
-    async def is_asleep(self) -> bool:
+    async def is_cold(self) -> bool:
         return not await self.instances()
 
     async def is_ready(self) -> bool:
@@ -71,7 +71,7 @@ class Gpu:
 
 
 @asynccontextmanager
-async def gpu(
+async def running_gpu(
     data: Path,
     *,
     command: list[str] = SCRIPTED,

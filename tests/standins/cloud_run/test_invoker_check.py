@@ -1,4 +1,4 @@
-"""Who may invoke the GPU service, and what does Google say to who may not?"""
+"""Who may invoke the GPU service, and how does Google reject other callers?"""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.http_server import HOST
-from tests.standins.cloud_run.harness import Gpu, gpu
+from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 CALLER = "caller@project.iam.gserviceaccount.com"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -53,7 +53,7 @@ def token(service: Gpu, key: rsa.RSAPrivateKey = KEY, kid: str = "k1", **changes
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": kid})
 
 
-def gate(url: str, ahead_s: float = 0) -> InvokerCheck:
+def invoker_check(url: str, ahead_s: float = 0) -> InvokerCheck:
     return InvokerCheck(keys=GoogleKeySet(url), clock=now, invokers=frozenset({CALLER}), ahead_s=ahead_s)
 
 
@@ -61,8 +61,8 @@ async def answer(service: Gpu, bearer: str | None) -> httpx.Response:
     return await (service.ask() if bearer is None else service.ask(authorization=f"Bearer {bearer}"))
 
 
-async def test_the_token_of_an_invoker_opens(tmp_path: Path, keys_url: str) -> None:
-    async with gpu(tmp_path, gate=gate(keys_url), start=0) as service:
+async def test_the_token_of_an_invoker_is_accepted(tmp_path: Path, keys_url: str) -> None:
+    async with running_gpu(tmp_path, gate=invoker_check(keys_url), start=0) as service:
         assert (await answer(service, token(service))).status_code == 200
         assert (await service.ask(**{"x-serverless-authorization": f"bearer {token(service)}"})).status_code == 200
 
@@ -94,21 +94,21 @@ WRONG: dict[str, tuple[Callable[[Gpu], str | None], int]] = {
 }
 
 
-async def test_every_other_token_is_refused_and_starts_nothing(tmp_path: Path, keys_url: str) -> None:
-    async with gpu(tmp_path, gate=gate(keys_url), start=0) as service:
+async def test_every_other_token_is_rejected_and_starts_no_instance(tmp_path: Path, keys_url: str) -> None:
+    async with running_gpu(tmp_path, gate=invoker_check(keys_url), start=0) as service:
         for name, (made, status) in WRONG.items():
             refused = await answer(service, made(service))
             assert (name, refused.status_code) == (name, status)
             assert refused.headers["server"] == "Google Frontend"
             assert refused.headers["content-type"].startswith("text/html")
             assert ("www-authenticate" in refused.headers) == (status == 401)
-        assert await service.is_asleep()
+        assert await service.is_cold()
         assert await service.sessions() == []
         reasons = [entry["why"] for entry in (await service.admin("requests"))["requests"]]
     assert all(reasons)
     assert reasons[1] == "other@example.com lacks roles/run.invoker"
 
 
-async def test_a_clock_that_is_ahead_finds_a_token_expired(tmp_path: Path, keys_url: str) -> None:
-    async with gpu(tmp_path, gate=gate(keys_url, ahead_s=120), start=0) as service:
+async def test_a_clock_that_is_ahead_rejects_a_token_as_expired(tmp_path: Path, keys_url: str) -> None:
+    async with running_gpu(tmp_path, gate=invoker_check(keys_url, ahead_s=120), start=0) as service:
         assert (await answer(service, token(service, exp=int(now()) + 60))).status_code == 401

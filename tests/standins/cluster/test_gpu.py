@@ -1,4 +1,4 @@
-"""Does a turn reach a GPU that sleeps, in another cloud, without a key?"""
+"""Does a turn reach a cold GPU in another cloud without a stored key?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +55,7 @@ def ask(client: httpx.Client, text: str) -> dict[str, Any]:
     return client.post("/v1/responses", json={"model": "auto", "input": text}).raise_for_status().json()
 
 
-def seen(cluster: LocalCluster, what: str) -> dict[str, Any]:
+def admin_record(cluster: LocalCluster, what: str) -> dict[str, Any]:
     return httpx.get(f"{cluster.model_url('scripted-gpu')}/admin/{what}").raise_for_status().json()
 
 
@@ -63,13 +63,15 @@ def calls(cluster: LocalCluster) -> dict[str, int]:
     return httpx.get(f"{cluster.issuer_url}/admin/calls").raise_for_status().json()["counts"]
 
 
-def put_to_sleep(cluster: LocalCluster) -> None:
+def scale_in(cluster: LocalCluster) -> None:
     httpx.post(f"{cluster.model_url('scripted-gpu')}/admin/scale-in")
-    wait_until(lambda: not seen(cluster, "state")["instances"])
+    wait_until(lambda: not admin_record(cluster, "state")["instances"])
 
 
-def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(cluster: LocalCluster, client: httpx.Client) -> None:
-    put_to_sleep(cluster)
+def test_a_turn_starts_the_gpu_and_a_warm_turn_fetches_no_credential(
+    cluster: LocalCluster, client: httpx.Client
+) -> None:
+    scale_in(cluster)
     cold = ask(client, "ECHO good morning")
     counts = calls(cluster)
     warm = ask(client, "ECHO still here")
@@ -81,7 +83,7 @@ def test_a_turn_wakes_it_and_a_warm_one_calls_for_no_credential(cluster: LocalCl
         "id-token": 1,
     }
     assert calls(cluster) == counts
-    assert seen(cluster, "bill")["sessions"][-1]["start_s"] >= 1
+    assert admin_record(cluster, "bill")["sessions"][-1]["start_s"] >= 1
 
 
 def test_a_plain_question_is_answered_completely(client: httpx.Client) -> None:
@@ -90,13 +92,13 @@ def test_a_plain_question_is_answered_completely(client: httpx.Client) -> None:
     assert 20 <= answer["usage"]["output_tokens"] <= 40
 
 
-def test_who_holds_no_token_of_googles_is_refused_by_the_gpu(cluster: LocalCluster) -> None:
+def test_the_gpu_rejects_a_caller_without_a_google_token(cluster: LocalCluster) -> None:
     answer = httpx.post(f"{cluster.model_url('scripted-gpu')}/v1/chat/completions", json={})
     assert answer.status_code == 403
 
 
-def test_a_gpu_that_went_to_sleep_wakes_again(cluster: LocalCluster, client: httpx.Client) -> None:
+def test_a_gpu_that_scaled_to_zero_starts_again(cluster: LocalCluster, client: httpx.Client) -> None:
     ask(client, "ECHO hello")
-    put_to_sleep(cluster)
+    scale_in(cluster)
     assert ask(client, "ECHO hello again")["status"] == "completed"
-    assert len(seen(cluster, "bill")["sessions"]) >= 2
+    assert len(admin_record(cluster, "bill")["sessions"]) >= 2

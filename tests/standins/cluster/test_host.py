@@ -1,4 +1,4 @@
-"""Does a cluster run a host, hand it its settings, and bring it back after a crash?"""
+"""Does a cluster run a host, pass it its settings, and restart it after a crash?"""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from standins.cluster import run_record
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.processes.child_process import StartError
 from standins.processes.ports import free_port
-from tests.standins.programs import ROOT, lives, wait_until
+from tests.standins.programs import ROOT, is_running, wait_until
 
 APP = ROOT / "tests" / "standins" / "apps" / "hello"
 
@@ -27,13 +27,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         yield cluster
 
 
-def asked(cluster: LocalCluster) -> dict[str, Any]:
+def app_state(cluster: LocalCluster) -> dict[str, Any]:
     return httpx.get(f"{cluster.base_url}/settings", timeout=30).raise_for_status().json()
 
 
-def test_the_app_gets_the_settings_of_the_stage_and_those_of_the_test(cluster: LocalCluster) -> None:
+def test_the_app_gets_the_settings_of_the_cluster_and_those_of_the_test(cluster: LocalCluster) -> None:
     expected = {**cluster.environment(), "GANGLION_EXTRA": "more"}
-    assert asked(cluster)["settings"] == expected
+    assert app_state(cluster)["settings"] == expected
 
 
 def test_the_record_names_the_host_and_its_state(cluster: LocalCluster) -> None:
@@ -44,40 +44,40 @@ def test_the_record_names_the_host_and_its_state(cluster: LocalCluster) -> None:
 
 
 def test_the_worker_answers(cluster: LocalCluster) -> None:
-    assert asked(cluster)["pid"] == cluster.worker_pid
+    assert app_state(cluster)["pid"] == cluster.worker_pid
 
 
-def test_another_worker_answers_once_the_worker_is_killed(cluster: LocalCluster) -> None:
+def test_another_worker_answers_after_the_worker_is_killed(cluster: LocalCluster) -> None:
     killed = cluster.kill_worker()
     worker = cluster.wait_worker(other_than=killed)
-    assert asked(cluster)["pid"] == worker != killed
+    assert app_state(cluster)["pid"] == worker != killed
 
 
-def test_a_killed_host_starts_again_on_the_same_port_and_its_worker_is_gone(cluster: LocalCluster) -> None:
+def test_a_killed_host_starts_again_on_the_same_port_with_a_new_worker(cluster: LocalCluster) -> None:
     worker, url = cluster.worker_pid, cluster.base_url
     cluster.kill_host()
-    wait_until(lambda: not lives(worker))
+    wait_until(lambda: not is_running(worker))
     with pytest.raises(httpx.ConnectError):
-        asked(cluster)
+        app_state(cluster)
     cluster.restart_host()
     assert cluster.base_url == url
-    assert asked(cluster)["pid"] == cluster.worker_pid
+    assert app_state(cluster)["pid"] == cluster.worker_pid
 
 
 def test_host_and_worker_come_back_after_both_are_killed(cluster: LocalCluster) -> None:
     worker = cluster.worker_pid
     cluster.kill_host_and_worker()
-    wait_until(lambda: not lives(worker))
+    wait_until(lambda: not is_running(worker))
     cluster.restart_host()
-    assert asked(cluster)["pid"] == cluster.worker_pid != worker
+    assert app_state(cluster)["pid"] == cluster.worker_pid != worker
 
 
-def test_nothing_is_left_of_a_stage_that_stopped(tmp_path: Path) -> None:
+def test_no_process_is_left_of_a_cluster_that_stopped(tmp_path: Path) -> None:
     with LocalCluster(ClusterOptions(data=tmp_path, app=APP)) as cluster:
         assert cluster.host is not None
         pids = [cluster.host.pid, cluster.worker_pid, *(child.pid for child in cluster.models.values())]
-        assert all(map(lives, pids))
-    wait_until(lambda: not any(map(lives, pids)))
+        assert all(map(is_running, pids))
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
 def test_an_app_that_does_not_load_shows_the_end_of_its_log(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_app_that_does_not_load_shows_the_end_of_its_log(tmp_path: Path) -> N
         LocalCluster(ClusterOptions(data=tmp_path / "data", app=tmp_path / "app")).start()
 
 
-def test_host_and_worker_end_when_what_started_them_is_killed(tmp_path: Path) -> None:
+def test_host_and_worker_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     port = free_port()
     script = f"""
 import signal
@@ -104,5 +104,5 @@ with Stage(Options(port={port}, data=Path({str(tmp_path)!r}), app=Path({str(APP)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert len(pids) == 4
-    wait_until(lambda: not any(map(lives, pids)))
+    wait_until(lambda: not any(map(is_running, pids)))
     run_record.forget(port)

@@ -1,4 +1,4 @@
-"""Who may ask the local Cosmos DB, over which TLS, and what does it keep?"""
+"""Who may access the local Cosmos DB, over which TLS, and which data survive a restart?"""
 
 import base64
 import shutil
@@ -19,7 +19,7 @@ from standins.cosmos.account import account_in
 from standins.cosmos.node import MANIFESTS, SERVER, Node, SetUpError, find_node, install, installed_packages, wheel_node
 from standins.issuer.entra_tokens import issuer_in
 from tests.fakes.cosmos import LocalCosmos, local_cosmos, start
-from tests.standins.programs import lives, wait_until
+from tests.standins.programs import is_running, wait_until
 
 AUDIENCE = "https://127.0.0.1"
 
@@ -52,23 +52,23 @@ def with_token(server: LocalCosmos, **claims: Any) -> CosmosAccount:
     return replace(server.account(), key="", token=token)
 
 
-async def test_the_accounts_key_is_taken_and_no_other(server: LocalCosmos) -> None:
+async def test_the_accounts_key_is_accepted_and_no_other(server: LocalCosmos) -> None:
     assert await asked(server.account()) == 200
     wrong = base64.b64encode(b"another key").decode()
     assert await asked(replace(server.account(), key=wrong)) == 401
 
 
-async def test_a_token_of_the_known_issuer_is_taken(server: LocalCosmos) -> None:
+async def test_a_token_of_the_known_issuer_is_accepted(server: LocalCosmos) -> None:
     assert await asked(with_token(server)) == 200
     assert await asked(with_token(server, aud="https://cosmos.azure.com")) == 200
 
 
 @pytest.mark.parametrize("claims", [{"aud": "https://elsewhere"}, {"exp": 1_000_000_000}, {"nbf": 9_000_000_000}])
-async def test_a_token_for_elsewhere_or_another_time_is_refused(server: LocalCosmos, claims: dict[str, Any]) -> None:
+async def test_a_token_for_another_audience_or_time_is_rejected(server: LocalCosmos, claims: dict[str, Any]) -> None:
     assert await asked(with_token(server, **claims)) == 401
 
 
-async def test_a_forged_token_is_refused(server: LocalCosmos, tmp_path: Path) -> None:
+async def test_a_forged_token_is_rejected(server: LocalCosmos, tmp_path: Path) -> None:
     stranger = issuer_in(tmp_path).app_token(now=time.time(), claims={"aud": AUDIENCE})  # noqa: TID251 - as above
     assert await asked(replace(server.account(), key="", token=stranger)) == 401
     header, payload, _ = with_token(server).token.split(".")
@@ -76,7 +76,7 @@ async def test_a_forged_token_is_refused(server: LocalCosmos, tmp_path: Path) ->
     assert await asked(replace(server.account(), key="", token="nonsense")) == 401
 
 
-def test_without_credentials_nothing_is_told(server: LocalCosmos) -> None:
+def test_nothing_is_disclosed_without_credentials(server: LocalCosmos) -> None:
     answer = httpx.get(f"{server.url}/dbs", verify=server.context)
     assert (answer.status_code, answer.json()["code"]) == (401, "Unauthorized")
 
@@ -87,7 +87,7 @@ async def test_a_server_of_another_authority_is_not_trusted(server: LocalCosmos,
         await asked(replace(server.account(), authority=stranger))
 
 
-def test_its_secrets_are_for_its_user_alone(tmp_path: Path) -> None:
+def test_its_secrets_are_readable_only_by_their_owner(tmp_path: Path) -> None:
     files = account_in(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in files.folder.iterdir()} == {0o600}, files.folder
     assert account_in(tmp_path).key == files.key
@@ -113,7 +113,7 @@ async def write_and_read(account: CosmosAccount, *, create: bool) -> list[str]:
         return sorted([item["id"] async for item in container.query_items("SELECT * FROM c", partition_key="t")])
 
 
-async def test_what_was_answered_outlives_a_kill(own: Path) -> None:
+async def test_acknowledged_writes_survive_a_kill(own: Path) -> None:
     child, server = start(own)
     assert await write_and_read(server.account(), create=True) == ["one", "three"]
     child.kill()
@@ -134,11 +134,11 @@ async def test_what_was_answered_outlives_a_kill(own: Path) -> None:
         child.stop()
 
 
-def test_it_ends_with_whoever_started_it(own: Path) -> None:
+def test_it_ends_with_its_parent(own: Path) -> None:
     child, _ = start(own)
     assert child.process.stdin is not None
     child.process.stdin.close()
-    wait_until(lambda: not lives(child.pid))
+    wait_until(lambda: not is_running(child.pid))
     child.process.wait()
 
 
@@ -149,7 +149,7 @@ def test_every_package_is_pinned_by_version_and_hash() -> None:
     assert "://" not in lock
 
 
-def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_not_the_pinned_one_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local_cosmos()
     for name in MANIFESTS:
         shutil.copy(SERVER / name, tmp_path)
@@ -162,7 +162,7 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(tmp_path: Path, monkeyp
     assert not (tmp_path / "place").exists()
 
 
-def test_a_registry_that_cannot_be_reached_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_registry_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local_cosmos()
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
@@ -171,7 +171,7 @@ def test_a_registry_that_cannot_be_reached_is_said_plainly(tmp_path: Path, monke
         installed_packages(find_node(), tmp_path)
 
 
-def test_the_node_of_pypi_serves_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_node_from_pypi_is_used_without_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     wheel = wheel_node()
     assert wheel is not None
     monkeypatch.setenv("PATH", "/nowhere")

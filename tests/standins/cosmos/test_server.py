@@ -1,4 +1,4 @@
-"""Does the local Cosmos DB answer azure-cosmos as the real one does?"""
+"""Does the local Cosmos DB answer azure-cosmos like the real one?"""
 
 import asyncio
 import secrets
@@ -21,7 +21,7 @@ ALL = "SELECT * FROM c"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class CosmosBench:
     """A database of one's own in the server, with a container of a hierarchical key; `any` is untyped on purpose."""
 
     server: LocalCosmos
@@ -41,13 +41,13 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench() -> AsyncIterator[CosmosBench]:
     server = local_cosmos()
     async with connected(server.account(), now=0) as client:
         database = await client.create_database(f"checks-{secrets.token_hex(6)}")
         path = [f"/{level}" for level in LEVELS]
         container = await database.create_container("items", PartitionKey(path=path, kind="MultiHash"), default_ttl=-1)
-        yield Bench(server=server, client=client, database=database, any=container)
+        yield CosmosBench(server=server, client=client, database=database, any=container)
         await client.delete_database(database.id)
 
 
@@ -59,7 +59,7 @@ async def status_of(request: Any) -> tuple[int, int | None]:
     return told.status_code, told.sub_status
 
 
-async def batch_refused(bench: Bench, operations: list[Any]) -> tuple[int, int, list[int]]:
+async def batch_refused(bench: CosmosBench, operations: list[Any]) -> tuple[int, int, list[int]]:
     """Return which operation of a batch fails and how, and what is said of each."""
     with pytest.raises(CosmosBatchOperationError) as refused:
         await bench.any.execute_item_batch(operations, KEY)
@@ -67,7 +67,7 @@ async def batch_refused(bench: Bench, operations: list[Any]) -> tuple[int, int, 
     return told.error_index, told.status_code, [each["statusCode"] for each in told.operation_responses]
 
 
-async def test_an_item_is_created_read_replaced_and_deleted(bench: Bench) -> None:
+async def test_an_item_is_created_read_replaced_and_deleted(bench: CosmosBench) -> None:
     await bench.create("one", n=1, text='日本語 👩🏽‍🚀 "\\\n\u2028')
     one = await bench.read()
     assert (one["n"], one["text"]) == (1, '日本語 👩🏽‍🚀 "\\\n\u2028')
@@ -80,14 +80,14 @@ async def test_an_item_is_created_read_replaced_and_deleted(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("identifier", ["a b", "a%41", "a+b", 'a"b', "a'b", "a:b@c", "~", "a&b=c;d"])
-async def test_an_id_may_have_any_sign_that_is_allowed(bench: Bench, identifier: str) -> None:
+async def test_an_id_may_contain_any_allowed_character(bench: CosmosBench, identifier: str) -> None:
     await bench.create(identifier, n=1)
     assert (await bench.read(identifier))["id"] == identifier
     await bench.any.patch_item(identifier, KEY, [{"op": "incr", "path": "/n", "value": 1}])
     assert await bench.ids() == [identifier]
 
 
-async def test_what_is_missing_is_404_and_what_exists_is_409(bench: Bench) -> None:
+async def test_a_missing_item_is_404_and_an_existing_one_is_409(bench: CosmosBench) -> None:
     await bench.create("one")
     assert await status_of(bench.any.read_item("none", KEY)) == (404, 0)
     assert await status_of(bench.any.delete_item("none", KEY)) == (404, 0)
@@ -98,7 +98,7 @@ async def test_what_is_missing_is_404_and_what_exists_is_409(bench: Bench) -> No
     assert (await status_of(nowhere.read_item("one", KEY)))[0] == 404
 
 
-async def test_an_etag_changes_with_every_write_and_guards_it(bench: Bench) -> None:
+async def test_an_etag_changes_with_every_write_and_guards_it(bench: CosmosBench) -> None:
     await bench.create("one", n=1)
     first = await bench.read()
     guard = {"etag": first["_etag"], "match_condition": MatchConditions.IfNotModified}
@@ -110,7 +110,7 @@ async def test_an_etag_changes_with_every_write_and_guards_it(bench: Bench) -> N
     assert (await status_of(bench.any.patch_item("one", KEY, change, **guard)))[0] == 412
 
 
-async def test_an_item_lives_under_its_whole_key_alone(bench: Bench) -> None:
+async def test_an_item_is_found_only_under_its_whole_key(bench: CosmosBench) -> None:
     await bench.create("one", n=1)
     for level in LEVELS:
         other = LEVELS | {level: "other"}
@@ -122,7 +122,7 @@ async def test_an_item_lives_under_its_whole_key_alone(bench: Bench) -> None:
     assert (await status_of(bench.any.read_item("one", KEY[:2])))[0] == 400
 
 
-async def test_a_query_with_a_key_sees_no_other_partition(bench: Bench) -> None:
+async def test_a_query_with_a_key_sees_no_other_partition(bench: CosmosBench) -> None:
     await bench.create("one", n=1)
     await bench.any.create_item({"id": "other", **(LEVELS | {"tenant": "other"}), "n": 1})
     parameters = [{"name": "@n", "value": 1}]
@@ -131,7 +131,7 @@ async def test_a_query_with_a_key_sees_no_other_partition(bench: Bench) -> None:
     assert await bench.ids(ALL, partition_key=["nobody", *KEY[1:]]) == []
 
 
-async def test_a_prefix_of_the_key_finds_everything_below_it(bench: Bench) -> None:
+async def test_a_prefix_of_the_key_finds_everything_below_it(bench: CosmosBench) -> None:
     for tenant in ("t1", "t2"):
         for subject in ("u1", "u2"):
             for thread in ("a", "b"):
@@ -143,7 +143,7 @@ async def test_a_prefix_of_the_key_finds_everything_below_it(bench: Bench) -> No
     assert await bench.ids(partition_key=["t3"]) == []
 
 
-async def test_a_query_orders_skips_and_limits(bench: Bench) -> None:
+async def test_a_query_orders_skips_and_limits(bench: CosmosBench) -> None:
     for number in range(6):
         await bench.create(f"i{number}", n=5 - number)
     assert await bench.ids("SELECT * FROM c ORDER BY c.n OFFSET 1 LIMIT 3") == ["i4", "i3", "i2"]
@@ -153,7 +153,7 @@ async def test_a_query_orders_skips_and_limits(bench: Bench) -> None:
     assert await bench.any.query_items("SELECT VALUE COUNT(1) FROM c", partition_key=KEY).__anext__() == 6
 
 
-async def test_values_of_other_types_do_not_compare(bench: Bench) -> None:
+async def test_values_of_other_types_do_not_compare(bench: CosmosBench) -> None:
     for name, value in {"number": 1, "text": "1", "truth": True, "nothing": None}.items():
         await bench.create(name, n=value)
     await bench.create("absent")
@@ -161,7 +161,7 @@ async def test_values_of_other_types_do_not_compare(bench: Bench) -> None:
     assert await bench.ids("SELECT * FROM c WHERE NOT IS_DEFINED(c.n)") == ["absent"]
 
 
-async def test_a_query_across_partitions_is_ordered_as_a_whole(bench: Bench) -> None:
+async def test_a_query_across_partitions_is_ordered_as_a_whole(bench: CosmosBench) -> None:
     for number in range(8):
         fields = LEVELS | {"tenant": f"t{number % 3}"}
         await bench.any.create_item({"id": f"i{number}", **fields, "n": (number * 5) % 8})
@@ -174,7 +174,7 @@ async def test_a_query_across_partitions_is_ordered_as_a_whole(bench: Bench) -> 
     )
 
 
-async def test_a_continuation_goes_on_where_a_page_ended(bench: Bench) -> None:
+async def test_a_continuation_resumes_where_a_page_ended(bench: CosmosBench) -> None:
     await bench.create(*(f"i{number}" for number in range(7)))
     seen: list[list[str]] = []
     token: str | None = None
@@ -188,7 +188,7 @@ async def test_a_continuation_goes_on_where_a_page_ended(bench: Bench) -> None:
     assert seen == [["i0", "i1", "i2"], ["i3", "i4", "i5"], ["i6"]]
 
 
-async def test_a_batch_is_done_whole_and_in_its_order(bench: Bench) -> None:
+async def test_a_batch_is_applied_atomically_and_in_order(bench: CosmosBench) -> None:
     await bench.create("old", n=1)
     etag = (await bench.read("old"))["_etag"]
     done = await bench.any.execute_item_batch(
@@ -224,7 +224,7 @@ FAILING: dict[str, tuple[Any, int]] = {
 
 
 @pytest.mark.parametrize("failing", FAILING)
-async def test_a_batch_that_fails_changes_nothing(bench: Bench, failing: str) -> None:
+async def test_a_batch_that_fails_changes_nothing(bench: CosmosBench, failing: str) -> None:
     await bench.create("one", "two", n=1)
     before = [await bench.read(name) for name in ("one", "two")]
     operation, status = FAILING[failing]
@@ -239,7 +239,7 @@ async def test_a_batch_that_fails_changes_nothing(bench: Bench, failing: str) ->
     assert await bench.ids() == ["one", "two"]
 
 
-async def test_a_batch_has_a_hundred_operations_of_one_key(bench: Bench) -> None:
+async def test_a_batch_has_at_most_a_hundred_operations_of_one_key(bench: CosmosBench) -> None:
     hundred = [("create", ({"id": f"i{number}", **LEVELS},)) for number in range(100)]
     assert len(await bench.any.execute_item_batch(hundred, KEY)) == 100
     assert (await status_of(bench.any.execute_item_batch([*hundred, ("delete", ("i0",))], KEY)))[0] == 400
@@ -247,7 +247,7 @@ async def test_a_batch_has_a_hundred_operations_of_one_key(bench: Bench) -> None
     assert (await batch_refused(bench, [("delete", ("i1",)), other]))[:2] == (1, 400)
 
 
-async def test_a_patch_changes_what_its_predicate_allows(bench: Bench) -> None:
+async def test_a_patch_changes_what_its_predicate_allows(bench: CosmosBench) -> None:
     await bench.create("one", n=5, deep={"list": [1]})
     changes = [
         {"op": "incr", "path": "/n", "value": -2},
@@ -265,7 +265,7 @@ async def test_a_patch_changes_what_its_predicate_allows(bench: Bench) -> None:
     assert (await bench.read())["n"] == 3
 
 
-async def test_of_patches_at_once_no_more_than_allowed_are_done(bench: Bench) -> None:
+async def test_concurrent_patches_respect_their_predicate(bench: CosmosBench) -> None:
     await bench.create("one", n=0)
     change = [{"op": "incr", "path": "/n", "value": 1}]
     tries = [bench.any.patch_item("one", KEY, change, filter_predicate="FROM c WHERE c.n <= 9") for _ in range(40)]
@@ -274,7 +274,7 @@ async def test_of_patches_at_once_no_more_than_allowed_are_done(bench: Bench) ->
     assert (await bench.read())["n"] == 10
 
 
-async def test_an_item_is_gone_when_its_time_to_live_is_over(bench: Bench) -> None:
+async def test_an_item_disappears_after_its_time_to_live(bench: CosmosBench) -> None:
     await bench.create("short", ttl=1)
     await bench.create("kept", ttl=-1)
     await bench.create("usual")
@@ -287,7 +287,7 @@ async def test_an_item_is_gone_when_its_time_to_live_is_over(bench: Bench) -> No
     assert (await status_of(bench.any.create_item({"id": "odd", **LEVELS, "ttl": 0})))[0] == 400
 
 
-async def test_new_policies_keep_the_items(bench: Bench) -> None:
+async def test_new_policies_keep_the_items(bench: CosmosBench) -> None:
     await bench.create("one")
     key = PartitionKey(path=[f"/{level}" for level in LEVELS], kind="MultiHash")
     await bench.database.replace_container(
@@ -297,7 +297,7 @@ async def test_new_policies_keep_the_items(bench: Bench) -> None:
     assert (await bench.any.read())["defaultTtl"] == 100
 
 
-async def test_every_answer_has_a_charge_and_a_session(bench: Bench) -> None:
+async def test_every_answer_has_a_charge_and_a_session(bench: CosmosBench) -> None:
     await bench.create("one", text="x" * 900)
     headers = (await bench.any.read_item("one", KEY)).get_response_headers()
     assert 0 < float(headers["x-ms-request-charge"]) < 5
@@ -305,5 +305,5 @@ async def test_every_answer_has_a_charge_and_a_session(bench: Bench) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
-async def test_a_large_item_is_refused(bench: Bench) -> None:
+async def test_a_large_item_is_rejected(bench: CosmosBench) -> None:
     assert (await status_of(bench.any.create_item({"id": "big", **LEVELS, "text": "é" * 2**20})))[0] == 413

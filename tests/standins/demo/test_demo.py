@@ -47,7 +47,7 @@ def reader_of(*events: ResponseTextDeltaEvent | ResponseCompletedEvent) -> TurnR
     return reader
 
 
-def test_a_whole_stream_passes() -> None:
+def test_a_complete_stream_passes() -> None:
     assert reader_of(delta(0, "a"), delta(1, "b"), completed(2, "ab")).checked_response().output_text == "ab"
 
 

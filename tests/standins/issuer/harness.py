@@ -1,4 +1,4 @@
-"""How does a test reach the stand-in for Entra and Google, and run the real libraries against it?"""
+"""How does a test call the stand-in for Entra and Google, and run the real libraries against it?"""
 
 import json
 from collections.abc import Generator
@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from standins.issuer.entra_tokens import LocalIssuer, issuer_in
 from standins.issuer.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
-from tests.standins.programs import started
+from tests.standins.programs import started_program
 
 GOOGLE_IAM = "https://iamcredentials.googleapis.com"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
@@ -62,8 +62,8 @@ DEFAULTS: dict[str, Any] = {}
 
 
 @contextmanager
-def provided(data: Path) -> Generator[Provider]:
-    with started("standins.issuer", "--data", str(data)) as (_, port), httpx.Client(verify=False) as client:  # noqa: S501 - plain http
+def running_issuer(data: Path) -> Generator[Provider]:
+    with started_program("standins.issuer", "--data", str(data)) as (_, port), httpx.Client(verify=False) as client:  # noqa: S501 - plain http
         client.base_url = f"http://127.0.0.1:{port}"
         provider = Provider(base=f"http://127.0.0.1:{port}", data=data, client=client)
         DEFAULTS.update(provider.get("/admin/conditions").json())
@@ -110,7 +110,7 @@ def google_access_token(provider: Provider) -> str:
     return str(target.token)
 
 
-def move_google(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+def redirect_google(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
     """Lets what is sent to Google's IAM arrive here, below the libraries, as another DNS would."""
     send: Any = HTTPAdapter.send
 

@@ -1,4 +1,4 @@
-"""Do the local access tokens say what Entra's say, and does the public key verify them?"""
+"""Do the local access tokens have the claims of Entra's, and does the public key verify them?"""
 
 import json
 import stat
@@ -32,7 +32,7 @@ def verified(issuer: LocalIssuer, token: str) -> dict[str, Any]:
     )
 
 
-def test_the_private_key_is_readable_by_its_owner_alone(issuer: LocalIssuer) -> None:
+def test_the_private_key_is_readable_only_by_its_owner(issuer: LocalIssuer) -> None:
     private = issuer.key_set.with_name("private.pem")
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
 
@@ -43,7 +43,7 @@ def test_the_key_set_holds_one_signing_key_and_no_secret(issuer: LocalIssuer) ->
     assert not {"d", "p", "q", "dp", "dq", "qi"} & set(key)
 
 
-def test_the_key_is_made_once(tmp_path: Path) -> None:
+def test_the_key_is_created_once(tmp_path: Path) -> None:
     first = issuer_in(tmp_path)
     assert issuer_in(tmp_path).key_id == first.key_id
     assert sorted(path.name for path in (tmp_path / "identity").iterdir()) == ["jwks.json", "private.pem", "secret"]
@@ -81,7 +81,7 @@ def test_an_app_token_has_roles_and_no_scope(issuer: LocalIssuer, version: Token
     assert "scp" not in claims
 
 
-def test_users_of_other_names_and_tenants_are_others(issuer: LocalIssuer) -> None:
+def test_users_differ_by_name_and_tenant(issuer: LocalIssuer) -> None:
     people = [("alice", "contoso"), ("bob", "contoso"), ("alice", "fabrikam")]
     tokens = [issuer.user_token(now=NOW, user=user, tenant=tenant) for user, tenant in people]
     assert len({verified(issuer, token)["oid"] for token in tokens}) == 3
@@ -94,9 +94,9 @@ def test_a_claim_can_be_replaced_or_left_out(issuer: LocalIssuer) -> None:
     assert claims["tid"] == "other"
 
 
-def test_a_guid_stands_for_itself() -> None:
+def test_a_guid_stays_as_it_is() -> None:
     assert guid_of("user", CONTOSO) == CONTOSO
 
 
-def test_a_name_is_the_same_guid_each_time() -> None:
+def test_a_name_always_gives_the_same_guid() -> None:
     assert guid_of("tenant", "contoso") == "90492088-d02f-5189-b051-988f09c09808"

@@ -1,4 +1,4 @@
-"""Does the stand-in for Entra and Google behave as they do, to the libraries that know them?"""
+"""Does the stand-in for Entra and Google behave like them for their client libraries?"""
 
 import time
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from tests.standins.issuer.harness import (
     claims_of,
     google_access_token,
     google_id_token,
-    move_google,
-    provided,
+    redirect_google,
+    running_issuer,
 )
 
 CONTOSO = guid_of("tenant", "contoso")
@@ -31,7 +31,7 @@ ACCOUNT = f"/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT}"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with provided(tmp_path_factory.mktemp("issuer")) as provider:
+    with running_issuer(tmp_path_factory.mktemp("issuer")) as provider:
         yield provider
 
 
@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 def provider(running: Provider, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"{running.base}/msi/token")
     monkeypatch.setenv("IDENTITY_HEADER", running.issuer.secret)
-    move_google(monkeypatch, running.base)
+    redirect_google(monkeypatch, running.base)
     running.reset()
     yield running
     running.reset()
@@ -61,12 +61,12 @@ def test_the_common_document_names_no_tenant(provider: Provider, path: str) -> N
     assert provider.keys(document["jwks_uri"])
 
 
-def test_a_tenant_that_is_not_known_has_no_document(provider: Provider) -> None:
+def test_an_unknown_tenant_has_no_document(provider: Provider) -> None:
     answer = provider.get("/nowhere/.well-known/openid-configuration")
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_tenant")
 
 
-def test_published_keys_have_no_secret_and_no_algorithm_as_entras(provider: Provider) -> None:
+def test_published_keys_have_no_secret_and_no_algorithm_like_entras(provider: Provider) -> None:
     (key,) = provider.get(f"/{CONTOSO}/discovery/v2.0/keys").json()["keys"]
     assert set(key) == {"kty", "use", "kid", "n", "e", "issuer"}
 
@@ -103,7 +103,7 @@ def test_an_app_signs_in_by_its_secret(provider: Provider) -> None:
         ({"grant_type": "magic"}, "unsupported_grant_type"),
     ],
 )
-def test_nobody_signs_in_without_the_secret(provider: Provider, given: dict[str, str], error: str) -> None:
+def test_sign_in_without_the_secret_fails(provider: Provider, given: dict[str, str], error: str) -> None:
     answer = provider.submit("/contoso/oauth2/v2.0/token", **given)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
@@ -128,7 +128,7 @@ def test_an_app_without_a_managed_identity_gets_none(provider: Provider) -> None
         ManagedIdentityCredential().get_token(f"{RESOURCE}/.default")
 
 
-def test_the_real_libraries_go_the_whole_way_to_a_google_id_token(provider: Provider) -> None:
+def test_the_real_libraries_obtain_a_google_id_token(provider: Provider) -> None:
     token = google_id_token(provider, SERVICE)
     key = provider.keys(f"{provider.base}/oauth2/v3/certs")[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(token, key, algorithms=["RS256"], audience=SERVICE, issuer="https://accounts.google.com")
@@ -142,14 +142,14 @@ def test_the_real_libraries_go_the_whole_way_to_a_google_id_token(provider: Prov
     }
 
 
-def test_the_real_libraries_impersonate_for_an_access_token(provider: Provider) -> None:
+def test_the_real_libraries_obtain_an_access_token_by_impersonation(provider: Provider) -> None:
     token = google_access_token(provider)
     locations = provider.get(f"{ACCOUNT}/allowedLocations", authorization=f"Bearer {token}")
     assert locations.json() == {"locations": ["us-central1"], "encodedLocations": "0x8000"}
     assert provider.counts()["access-token"] == 1
 
 
-def test_a_pool_without_the_provider_refuses(provider: Provider) -> None:
+def test_a_pool_without_the_provider_rejects_the_exchange(provider: Provider) -> None:
     provider.set(provider=False)
     with pytest.raises(OAuthError, match="invalid_target"):
         google_id_token(provider, SERVICE)
@@ -203,7 +203,7 @@ def entra_token(provider: Provider, **claims: Any) -> str:
         ({"sub": None}, "sub"),
     ],
 )
-def test_sts_reads_the_token_that_it_gets(provider: Provider, claims: dict[str, Any], said: str) -> None:
+def test_sts_checks_the_claims_of_the_token(provider: Provider, claims: dict[str, Any], said: str) -> None:
     answer = exchange(provider, entra_token(provider, **claims))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
     assert said in answer.json()["error_description"]
@@ -219,7 +219,7 @@ def test_sts_verifies_the_signature(provider: Provider) -> None:
     assert "no key of its issuer" in exchange(provider, stale).json()["error_description"]
 
 
-def test_sts_refuses_what_is_no_exchange(provider: Provider) -> None:
+def test_sts_rejects_an_invalid_exchange(provider: Provider) -> None:
     token = entra_token(provider)
     for changes in ({"grant_type": "password"}, {"subject_token_type": "saml"}, {"scope": ""}):
         answer = exchange(provider, token, **changes)
@@ -231,7 +231,7 @@ def test_another_app_of_the_tenant_may_not_impersonate(provider: Provider) -> No
     assert provider.post(f"{ACCOUNT}:generateIdToken", {"audience": SERVICE}, other).status_code == 403
 
 
-def test_iam_wants_a_token_of_googles_and_an_account_that_exists(provider: Provider) -> None:
+def test_iam_requires_a_google_token_and_an_existing_account(provider: Provider) -> None:
     token = exchange(provider, entra_token(provider)).json()["access_token"]
     wrong = provider.post(f"{ACCOUNT}:generateIdToken", {"audience": SERVICE}, entra_token(provider))
     unknown = provider.post("/v1/projects/-/serviceAccounts/x@y:generateIdToken", {"audience": SERVICE}, token)
@@ -251,7 +251,7 @@ def test_an_access_token_expires(provider: Provider) -> None:
     assert provider.post(f"{ACCOUNT}:generateIdToken", {"audience": SERVICE}, token).status_code == 401
 
 
-def test_lifetimes_are_settable(provider: Provider) -> None:
+def test_lifetimes_are_configurable(provider: Provider) -> None:
     provider.set(entra_lifetime=120, id_lifetime=30)
     entra = ManagedIdentityCredential().get_token(f"{RESOURCE}/.default")
     google = claims_of(google_id_token(provider, SERVICE))
@@ -259,7 +259,7 @@ def test_lifetimes_are_settable(provider: Provider) -> None:
     assert google["exp"] - google["iat"] == 30
 
 
-def test_a_clock_that_is_ahead_makes_tokens_of_the_future(provider: Provider) -> None:
+def test_a_clock_that_is_ahead_issues_tokens_of_the_future(provider: Provider) -> None:
     provider.set(ahead=120)
     assert claims_of(google_id_token(provider, SERVICE))["iat"] - now() > 118
 
@@ -310,7 +310,7 @@ def test_the_libraries_see_a_hop_that_is_down(
 @pytest.mark.parametrize(
     "conditions", [{"faults": {"moon": "500"}}, {"faults": {"sts": "200"}}, {"provider": "no"}, {"weather": 1}]
 )
-def test_a_condition_that_is_not_known_is_named(provider: Provider, conditions: dict[str, Any]) -> None:
+def test_an_unknown_condition_is_named_in_the_error(provider: Provider, conditions: dict[str, Any]) -> None:
     answer = provider.set(**conditions)
     assert answer.status_code == 400
     assert next(iter(conditions)) in answer.json()["error"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.standins.programs import ROOT, lives, started, wait_until
+from tests.standins.programs import ROOT, is_running, started_program, wait_until
 
 PARENT = "import subprocess, sys\nwith subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE) as child: child.wait()"
 
@@ -28,22 +28,22 @@ def test_a_stand_in_ends_when_its_parent_is_killed(options: list[str], tmp_path:
 def test_the_instances_of_a_gpu_service_end_when_it_is_killed(tmp_path: Path) -> None:
     model = [sys.executable, "-m", "standins.scripted"]
     options = ["--start", "0", "--spare", "--no-auth", "--data", str(tmp_path), "--", *model]
-    with started("standins.cloud_run", *options) as (process, port):
+    with started_program("standins.cloud_run", *options) as (process, port):
         asked = {"messages": [{"role": "user", "content": "COUNT 1"}]}
         assert httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=asked, timeout=20).status_code == 200
         pids = children(process.pid)
         process.kill()
     assert len(pids) == 2
-    wait_until(lambda: not any(map(lives, pids)))
+    wait_until(lambda: not any(map(is_running, pids)))
 
 
-def test_a_module_that_knows_nothing_ends_when_its_parent_is_killed() -> None:
+def test_any_module_under_parent_watch_ends_when_its_parent_is_killed() -> None:
     asleep = [sys.executable, "-m", "standins.processes.parent_watch", "http.server", "--bind", "127.0.0.1", "0"]
     command = [sys.executable, "-c", PARENT, *asleep]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, text=True) as parent:  # noqa: S603 - our own module
         (child,) = wait_for_child(parent.pid)
         parent.kill()
-        wait_until(lambda: not lives(child))
+        wait_until(lambda: not is_running(child))
 
 
 def wait_for_child(pid: int) -> list[int]:
@@ -56,8 +56,8 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_scripted_model_stops_cleanly_in_mid_stream(number: signal.Signals) -> None:
-    with started("standins.scripted", "--port", "0") as (process, port):
+def test_the_scripted_model_stops_cleanly_during_a_stream(number: signal.Signals) -> None:
+    with started_program("standins.scripted", "--port", "0") as (process, port):
         asked = {"messages": [{"role": "user", "content": "COUNT 1000"}], "stream": True}
         with httpx.stream("POST", f"http://127.0.0.1:{port}/v1/chat/completions", json=asked) as answer:
             assert next(answer.iter_bytes())
@@ -66,6 +66,6 @@ def test_the_scripted_model_stops_cleanly_in_mid_stream(number: signal.Signals) 
 
 
 def test_its_options_reach_the_model() -> None:
-    with started("standins.scripted", "--rate", "0", "--no-continue") as (_, port):
+    with started_program("standins.scripted", "--rate", "0", "--no-continue") as (_, port):
         asked = {"messages": [{"role": "user", "content": "COUNT 9"}, {"role": "assistant", "content": "1"}]}
         assert httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=asked).status_code == 400

@@ -1,4 +1,4 @@
-"""Does the value made by a schema satisfy it?"""
+"""Does a generated value satisfy its schema?"""
 
 from typing import Any
 
