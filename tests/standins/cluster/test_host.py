@@ -93,8 +93,8 @@ def test_host_and_worker_end_when_their_parent_is_killed(tmp_path: Path) -> None
     script = f"""
 import signal
 from pathlib import Path
-from standins.cluster.local_cluster import Options, Stage
-with Stage(Options(port={port}, data=Path({str(tmp_path)!r}), app=Path({str(APP)!r}))) as cluster:
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+with LocalCluster(ClusterOptions(port={port}, data=Path({str(tmp_path)!r}), app=Path({str(APP)!r}))) as cluster:
     print(cluster.host.pid, cluster.worker_pid, *(child.pid for child in cluster.models.values()), flush=True)
     signal.pause()
 """
