@@ -98,69 +98,69 @@ class CloudRunService:
         await self.pool.stop()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        entry = self.record_request(request)
+        record = self.record_request(request)
         try:
-            response = await self.answer(request, entry)
+            response = await self.answer(request, record)
         except asyncio.CancelledError:
-            entry.outcome = "client-closed"
+            record.outcome = "client-closed"
             raise
         except web.HTTPException as error:
-            entry.outcome, entry.status = "refused", error.status
+            record.outcome, record.status = "refused", error.status
             raise
         finally:
-            entry.ended = self.clock()
-        entry.status = response.status
-        entry.outcome = entry.outcome or "done"
+            record.ended = self.clock()
+        record.status = response.status
+        record.outcome = record.outcome or "done"
         return response
 
     def record_request(self, request: web.Request) -> ServedRequest:
         traceparent = request.headers.get("traceparent")
         number = self.recorded[-1].number + 1 if self.recorded else 1
-        entry = ServedRequest(
+        record = ServedRequest(
             number=number, at=self.clock(), method=request.method, path=request.path, traceparent=traceparent
         )
-        self.recorded.append(entry)
-        return entry
+        self.recorded.append(record)
+        return record
 
-    async def answer(self, request: web.Request, entry: ServedRequest) -> web.StreamResponse:
+    async def answer(self, request: web.Request, record: ServedRequest) -> web.StreamResponse:
         options, loop = self.pool.options, asyncio.get_running_loop()
         deadline = loop.time() + options.real_seconds(options.timeout)
-        if rejected := await self.rejection(request, entry):
+        if rejected := await self.rejection(request, record):
             return rejected
         body = await request.read()
         if self.pool.is_full:
-            return self.with_outcome(entry, "overrun", error_response(SERVER_ERROR, request.path))
+            return self.with_outcome(record, "overrun", error_response(SERVER_ERROR, request.path))
         try:
             instance = await self.pool.acquire(options.real_seconds(min(options.hold, options.timeout)))
         except TimeoutError:
             timeout_first = options.timeout <= options.hold
             return (
-                self.with_outcome(entry, "timed-out", timed_out())
+                self.with_outcome(record, "timed-out", timed_out())
                 if timeout_first
-                else self.with_outcome(entry, "gave-up", rate_exceeded())
+                else self.with_outcome(record, "gave-up", rate_exceeded())
             )
         except StartFailed:
-            return self.with_outcome(entry, "failed", error_response(UNAVAILABLE, request.path))
-        entry.instance = instance.session.number
-        entry.waited_s = round((self.clock() - entry.at) * options.speed, 3)
-        return await self.exchange(CallerConnection(request=request), entry, body, instance, deadline - loop.time())
+            return self.with_outcome(record, "failed", error_response(UNAVAILABLE, request.path))
+        record.instance = instance.session.number
+        record.waited_s = round((self.clock() - record.at) * options.speed, 3)
+        return await self.exchange(CallerConnection(request=request), record, body, instance, deadline - loop.time())
 
-    async def rejection(self, request: web.Request, entry: ServedRequest) -> web.Response | None:
+    async def rejection(self, request: web.Request, record: ServedRequest) -> web.Response | None:
         if self.invoker_check is None:
             return None
         header = request.headers.get("X-Serverless-Authorization") or request.headers.get("Authorization")
         rejected = await self.invoker_check.rejection(header, self.audience or own_address(request))
         if rejected is None:
             return None
-        kind, entry.reason = rejected
-        return self.with_outcome(entry, "refused", error_response(kind, request.path))
+        kind, record.reason = rejected
+        return self.with_outcome(record, "refused", error_response(kind, request.path))
 
-    def with_outcome[T: web.StreamResponse](self, entry: ServedRequest, outcome: str, response: T) -> T:
-        entry.outcome = outcome
+    def with_outcome[T: web.StreamResponse](self, record: ServedRequest, outcome: str, response: T) -> T:
+        record.outcome = outcome
         return response
 
     async def exchange(
-        self, caller: CallerConnection, entry: ServedRequest, body: bytes, instance: PoolInstance, left_s: float
+        self, caller: CallerConnection, record: ServedRequest, body: bytes, instance: PoolInstance, left_s: float
     ) -> web.StreamResponse:
         """Forwards to an instance; the time limit ends the answer but not the work of the instance."""
         task = asyncio.create_task(self.forward_and_release(caller, body, instance))
@@ -175,9 +175,9 @@ class CloudRunService:
             return task.result()
         caller.is_open = False
         if caller.response is None:
-            return self.with_outcome(entry, "timed-out", timed_out())
+            return self.with_outcome(record, "timed-out", timed_out())
         caller.abort()
-        return self.with_outcome(entry, "timed-out", caller.response)
+        return self.with_outcome(record, "timed-out", caller.response)
 
     async def forward_and_release(
         self, caller: CallerConnection, body: bytes, instance: PoolInstance
@@ -205,7 +205,7 @@ class CloudRunService:
         return web.json_response(self.pool.bill.to_json(self.clock()))
 
     async def requests(self, _request: web.Request) -> web.Response:
-        return web.json_response({"requests": [entry.to_json() for entry in self.recorded]})
+        return web.json_response({"requests": [record.to_json() for record in self.recorded]})
 
     async def forget(self, _request: web.Request) -> web.Response:
         self.recorded.clear()

@@ -102,7 +102,7 @@ async def google_side(
         gate = InvokerCheck(
             keys=GoogleKeySet(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT})
         )
-        service = await stack.enter_async_context(running_gpu(tmp_path, gate=gate, start=start_s))
+        service = await stack.enter_async_context(running_gpu(tmp_path, invoker_check=gate, start=start_s))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         url = str(service.client.base_url).rstrip("/")
         credentials = cloud.credentials(clock, **(federation or {}))

@@ -200,7 +200,7 @@ SCENES = {
 async def test_the_gpu_service_s_own_answers_mean_what_they_are(tmp_path: Path, scene: Scene) -> None:
     options: dict[str, Any] = {"start": 1000, "speed": 50, **scene.options}
     async with (
-        running_gpu(tmp_path, command=list(scene.command), gate=scene.gate, **options) as service,
+        running_gpu(tmp_path, command=list(scene.command), invoker_check=scene.gate, **options) as service,
         waiting(service, scene.crowd),
     ):
         found = await diagnosed(backend_of("cloud-run", f"{str(service.client.base_url).rstrip('/')}/v1"), scene.text)

@@ -75,7 +75,7 @@ async def running_gpu(
     data: Path,
     *,
     command: list[str] = SCRIPTED,
-    gate: InvokerCheck | None = None,
+    invoker_check: InvokerCheck | None = None,
     spare: bool = False,
     **options: object,
 ) -> AsyncGenerator[Gpu]:
@@ -86,7 +86,7 @@ async def running_gpu(
         clock=now,
         draws=random.Random(1),  # noqa: S311 - it draws delays
     )
-    service = CloudRunService(pool=pool, invoker_check=gate, audience=None, clock=now)
+    service = CloudRunService(pool=pool, invoker_check=invoker_check, audience=None, clock=now)
     async with AsyncExitStack() as stack:
         runner = web.AppRunner(service.application(), handler_cancellation=True, shutdown_timeout=0)
         await runner.setup()

@@ -62,7 +62,7 @@ async def answer(service: Gpu, bearer: str | None) -> httpx.Response:
 
 
 async def test_the_token_of_an_invoker_is_accepted(tmp_path: Path, keys_url: str) -> None:
-    async with running_gpu(tmp_path, gate=invoker_check(keys_url), start=0) as service:
+    async with running_gpu(tmp_path, invoker_check=invoker_check(keys_url), start=0) as service:
         assert (await answer(service, token(service))).status_code == 200
         assert (await service.ask(**{"x-serverless-authorization": f"bearer {token(service)}"})).status_code == 200
 
@@ -95,7 +95,7 @@ WRONG: dict[str, tuple[Callable[[Gpu], str | None], int]] = {
 
 
 async def test_every_other_token_is_rejected_and_starts_no_instance(tmp_path: Path, keys_url: str) -> None:
-    async with running_gpu(tmp_path, gate=invoker_check(keys_url), start=0) as service:
+    async with running_gpu(tmp_path, invoker_check=invoker_check(keys_url), start=0) as service:
         for name, (made, status) in WRONG.items():
             refused = await answer(service, made(service))
             assert (name, refused.status_code) == (name, status)
@@ -106,9 +106,9 @@ async def test_every_other_token_is_rejected_and_starts_no_instance(tmp_path: Pa
         assert await service.sessions() == []
         reasons = [entry["why"] for entry in (await service.admin("requests"))["requests"]]
     assert all(reasons)
-    assert reasons[1] == "other@example.com lacks roles/run.invoker"
+    assert reasons[1] == "other@example.com does not hold roles/run.invoker"
 
 
 async def test_a_clock_that_is_ahead_rejects_a_token_as_expired(tmp_path: Path, keys_url: str) -> None:
-    async with running_gpu(tmp_path, gate=invoker_check(keys_url, ahead_s=120), start=0) as service:
+    async with running_gpu(tmp_path, invoker_check=invoker_check(keys_url, ahead_s=120), start=0) as service:
         assert (await answer(service, token(service, exp=int(now()) + 60))).status_code == 401
