@@ -14,7 +14,7 @@ from tests.conformance.stages import FLEET
 BRIEF = "40"
 WORDS = r"(\w+ ){5}"
 ENDED = r"response\.(completed|incomplete)"
-"""The scripted model talks until its limit where nobody tells it what to say."""
+"""A plain answer of the scripted model ends by itself; one about a saga ends at its limit."""
 SHOWN: Mapping[str, str] = {
     "Text": WORDS,
     "Stream": WORDS + r"|output_text\.delta(?s:.*)" + ENDED,
