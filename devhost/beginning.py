@@ -3,9 +3,9 @@
 import os
 from dataclasses import dataclass
 
-from devhost.cors import Cors, cors_from_settings
 from devhost.engine.lock import take_lock
-from devhost.keys import Keys, keys_of_host, keys_path
+from devhost.http.cors_policy import Cors, cors_from_settings
+from devhost.http.keys import Keys, keys_of_host, keys_path
 from devhost.settings import (
     HostSettings,
     Options,

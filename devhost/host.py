@@ -19,15 +19,15 @@ from devhost.engine.model import Limits
 from devhost.engine.store import Store
 from devhost.engine.tasks import Tasks
 from devhost.http.admin import Admin
-from devhost.http.cors import apply as apply_cors
+from devhost.http.cors_middleware import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
 from devhost.http.guard import Guard
 from devhost.http.headers import mark_all
+from devhost.http.keys import Level, keys_path, with_functions
+from devhost.http.listener import inherited, listen, origin
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
 from devhost.http.throttle import Throttle
-from devhost.keys import Level, keys_path, with_functions
-from devhost.listening import inherited, listen, origin
 from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor

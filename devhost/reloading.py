@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from devhost.console import say
-from devhost.listening import listen
+from devhost.http.listener import listen
 from devhost.settings import Options
 
 LOOK_S = 0.2

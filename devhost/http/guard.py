@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.keys import Keys, Level
+from devhost.http.keys import Keys, Level
 
 HEADER = "x-functions-key"
 QUERY = "code"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from devhost.console import show
-from devhost.keys import FOLDER, keys_path, read_keys
+from devhost.http.keys import FOLDER, keys_path, read_keys
 from devhost.tool.reaching import File, NotReachableError, Question, reach
 from devhost.tool.recording import recording_of, recording_to_json
 from devhost.tool.tables import history_table, instance_text, instances_table, table

@@ -12,10 +12,10 @@ from devhost.catalog import Function
 from devhost.http import server
 from devhost.http.forwarding import upstream_session
 from devhost.http.guard import Guard
+from devhost.http.keys import Keys
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionServer, Route
 from devhost.http.throttle import Throttle
-from devhost.keys import Keys
 from devhost.supervisor.launching import Command
 from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
 from devhost.supervisor.process import WorkerProcess

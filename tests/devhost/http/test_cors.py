@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devhost.cors import Cors, cors_from_settings
+from devhost.http.cors_policy import Cors, cors_from_settings
 from tests.devhost.hosts import APPS, RunningHost
 
 PAGE = "http://localhost:3000"

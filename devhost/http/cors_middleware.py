@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.cors import Cors
+from devhost.http.cors_policy import Cors
 
 
 def is_preflight(request: web.Request) -> bool:
