@@ -5,12 +5,12 @@ import asyncio
 import sys
 from pathlib import Path
 
+from devhost.app.settings import Options, SettingsError
 from devhost.beginning import Beginning, begin
 from devhost.engine.database import DatabaseVersionError
 from devhost.engine.lock import DatabaseInUseError
 from devhost.http.keys import FOLDER
 from devhost.http.routes import BadRouteError
-from devhost.settings import Options, SettingsError
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
 from devhost.tool.arguments import parser

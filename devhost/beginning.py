@@ -3,10 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from devhost.engine.lock import take_lock
-from devhost.http.cors_policy import Cors, cors_from_settings
-from devhost.http.keys import Keys, keys_of_host, keys_path
-from devhost.settings import (
+from devhost.app.settings import (
     HostSettings,
     Options,
     SettingsError,
@@ -16,6 +13,9 @@ from devhost.settings import (
     read_json,
     worker_environment,
 )
+from devhost.engine.lock import take_lock
+from devhost.http.cors_policy import Cors, cors_from_settings
+from devhost.http.keys import Keys, keys_of_host, keys_path
 from devhost.supervisor.launching import Command, Launched, launch
 
 

@@ -9,8 +9,10 @@ from socket import socket
 
 from aiohttp import web
 
+from devhost.app.catalog import Catalog, catalog_from_ready, unsupported
+from devhost.app.settings import HostSettings
+from devhost.app.warmup import warm_up
 from devhost.beginning import Beginning
-from devhost.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.console import say, show
 from devhost.engine.database import StorageThread, connect
 from devhost.engine.engine import Engine
@@ -32,12 +34,10 @@ from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import DurableApi
-from devhost.settings import HostSettings
 from devhost.state import State, write_state
 from devhost.supervisor.messages import AppFailedToLoadError, Ready
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions
-from devhost.warming import warm_up
 
 DRAIN_S = 5.0
 AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice

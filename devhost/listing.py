@@ -1,6 +1,6 @@
 """What does the host print of the app's functions when it starts?"""
 
-from devhost.catalog import Catalog
+from devhost.app.catalog import Catalog
 from devhost.http.server import Route
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.catalog import Function
+from devhost.app.catalog import Function
 from devhost.clock import now
 from devhost.http.server import Route
 from devhost.supervisor.messages import Answer, Raised, WorkerLostError

@@ -10,7 +10,7 @@ from enum import StrEnum
 from hmac import compare_digest
 from pathlib import Path
 
-from devhost.settings import SettingsError, read_json
+from devhost.app.settings import SettingsError, read_json
 
 SIZE = 40
 FOLDER = ".devhost"

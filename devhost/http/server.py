@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from aiohttp import ClientError, ClientResponse, ClientSession, web
 
-from devhost.catalog import Catalog, Function
+from devhost.app.catalog import Catalog, Function
 from devhost.console import say
 from devhost.http.classic import body_of, http_from_request, response_from_answer
 from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay

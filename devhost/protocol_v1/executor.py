@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
-from devhost.catalog import Catalog, Function
+from devhost.app.catalog import Catalog, Function
+from devhost.app.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 from devhost.console import say
 from devhost.engine.model import (
     Batch,
@@ -34,7 +35,6 @@ from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, run_http
 from devhost.supervisor.messages import Answer, Invocation, Raised, Returned, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
 from devhost.tracing import next_trace
-from devhost.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 
 
 def names_of(catalog: Catalog, version: str | None) -> Names:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from devhost.app.settings import HostSettings
 from devhost.clock import now
 from devhost.engine.engine import Engine
 from devhost.engine.events import Event, Kind
@@ -27,7 +28,6 @@ from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed
 from devhost.protocol_v1.requests import Handler, RefusedError, json_body, refused
 from devhost.protocol_v1.status import flag, query_from_wire, show_from_query, status_code, status_to_wire, token_of
-from devhost.settings import HostSettings
 
 PAGE = "x-ms-continuation-token"
 LONGEST_ID = 256

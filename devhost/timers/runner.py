@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from uuid import uuid4
 
-from devhost.catalog import Catalog, Function
+from devhost.app.catalog import Catalog, Function
 from devhost.clock import now
 from devhost.console import say
 from devhost.engine.database import StorageThread

@@ -5,7 +5,8 @@ import json
 import os
 from pathlib import Path
 
-from devhost.catalog import catalog_from_ready
+from devhost.app.catalog import catalog_from_ready
+from devhost.app.settings import host_settings, local_values, read_json, worker_environment
 from devhost.console import show
 from devhost.engine.events import SCHEDULING, Event, Kind
 from devhost.engine.model import Completed, ContinuedAsNew, Ending, Failed, Status, Turn
@@ -19,7 +20,6 @@ from devhost.protocol_v1.decision import (
 )
 from devhost.protocol_v1.determinism import KIND_OF, described, find_complaint, name_of, scheduled_before
 from devhost.protocol_v1.executor import WorkerExecutor
-from devhost.settings import host_settings, local_values, read_json, worker_environment
 from devhost.supervisor.launching import Command, launch
 from devhost.supervisor.messages import Answer, Raised
 from devhost.supervisor.supervisor import Supervisor, Watch

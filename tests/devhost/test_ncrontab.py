@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devhost.catalog import Function
+from devhost.app.catalog import Function
 from devhost.timers.ncrontab import BadScheduleError, schedule_from_text
 from devhost.timers.runner import schedule_of
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from devhost.catalog import Function
+from devhost.app.catalog import Function
 from devhost.http import server
 from devhost.http.forwarding import upstream_session
 from devhost.http.guard import Guard

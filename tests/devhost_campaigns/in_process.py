@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
-from devhost.catalog import Catalog, catalog_from_ready
+from devhost.app.catalog import Catalog, catalog_from_ready
 from devhost.engine.database import StorageThread
 from devhost.supervisor.launching import Command
 from devhost.supervisor.messages import Answer, Indexed, Invocation, Raised, Ready, Returned, Trace, WorkerLostError

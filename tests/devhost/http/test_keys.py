@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from devhost.app.settings import SettingsError
 from devhost.http.keys import Keys, Level, keys_of_host, level_from_text, with_functions
-from devhost.settings import SettingsError
 from tests.devhost.hosts import RunningHost, running, until
 from tests.devhost.test_tool import devhost, said
 

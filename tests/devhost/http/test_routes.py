@@ -2,7 +2,7 @@
 
 import pytest
 
-from devhost.catalog import Function
+from devhost.app.catalog import Function
 from devhost.http.routes import BadRouteError, template_from_text
 from devhost.http.server import Route, find_route, route_of
 

@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from devhost.catalog import Catalog, Function
+from devhost.app.catalog import Catalog, Function
 from devhost.console import say
 from devhost.supervisor.messages import Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor

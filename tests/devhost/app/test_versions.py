@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from devhost.settings import SettingsError, host_settings
-from devhost.versions import MISMATCH, Match, Versions, is_newer
+from devhost.app.settings import SettingsError, host_settings
+from devhost.app.versions import MISMATCH, Match, Versions, is_newer
 from tests.devhost.hosts import APPS, Durable, RunningHost, until
 
 STRICT = {"versionMatchStrategy": "Strict", "versionFailureStrategy": "Fail"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devhost.settings import (
+from devhost.app.settings import (
     SettingsError,
     host_settings,
     local_values,

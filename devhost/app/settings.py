@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from devhost.versions import Match, OnMismatch, Versions
+from devhost.app.versions import Match, OnMismatch, Versions
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
 STRING = r'"(?:\\.|[^"\\])*"'
