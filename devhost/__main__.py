@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from devhost.app.settings import Options, SettingsError
-from devhost.beginning import Beginning, begin
 from devhost.engine.database import DatabaseVersionError
 from devhost.engine.lock import DatabaseInUseError
 from devhost.http.keys import FOLDER
 from devhost.http.routes import BadRouteError
+from devhost.startup.bootstrap import Beginning, begin
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
 from devhost.tool.arguments import parser
@@ -48,11 +48,11 @@ async def start(beginning: Beginning) -> int:
 def perform_start(arguments: argparse.Namespace) -> int:
     options = options_from(arguments)
     if arguments.reload:
-        from devhost.reloading import Reloader  # noqa: PLC0415 - a plain start needs none of it
+        from devhost.startup.reloader import Reloader  # noqa: PLC0415 - a plain start needs none of it
 
         return Reloader(options).run()
     if arguments.lifeline is not None:
-        from devhost.reloading import end_with_parent  # noqa: PLC0415 - a plain start needs none of it
+        from devhost.startup.reloader import end_with_parent  # noqa: PLC0415 - a plain start needs none of it
 
         end_with_parent(arguments.lifeline)
     return asyncio.run(start(begin(options)))

@@ -12,7 +12,6 @@ from aiohttp import web
 from devhost.app.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.app.settings import HostSettings
 from devhost.app.warmup import warm_up
-from devhost.beginning import Beginning
 from devhost.console import say, show
 from devhost.engine.database import StorageThread, connect
 from devhost.engine.engine import Engine
@@ -30,11 +29,12 @@ from devhost.http.listener import inherited, listen, origin
 from devhost.http.routes import BadRouteError
 from devhost.http.server import FunctionServer, Route, routes_of
 from devhost.http.throttle import Throttle
-from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import DurableApi
-from devhost.state import State, write_state
+from devhost.startup.bootstrap import Beginning
+from devhost.startup.listing import listing
+from devhost.startup.state_file import State, write_state
 from devhost.supervisor.messages import AppFailedToLoadError, Ready
 from devhost.supervisor.supervisor import Supervisor, Watch
 from devhost.timers.runner import TimerFunctions

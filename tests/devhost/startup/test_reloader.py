@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from devhost.app.settings import Options
-from devhost.reloading import Reloader, arguments_of, changed, look
+from devhost.startup.reloader import Reloader, arguments_of, changed, look
 from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, until
 
 SOURCE = (APPS / "keyed" / "function_app.py").read_text(encoding="utf-8")
