@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from devhost.app.settings import Options, SettingsError
+from devhost.cli.arguments import parser
+from devhost.cli.recording import BadRecordingError
 from devhost.engine.database import DatabaseVersionError
 from devhost.engine.lock import DatabaseInUseError
 from devhost.http.keys import FOLDER
@@ -13,8 +15,6 @@ from devhost.http.routes import BadRouteError
 from devhost.startup.bootstrap import Beginning, begin
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
-from devhost.tool.arguments import parser
-from devhost.tool.recording import BadRecordingError
 
 REFUSALS = (
     DatabaseInUseError,
@@ -63,11 +63,11 @@ def perform(arguments: argparse.Namespace) -> int:
         case "start":
             return perform_start(arguments)
         case "replay":
-            from devhost.tool.replaying import run_replay  # noqa: PLC0415 - a start needs none of it
+            from devhost.cli.replay import run_replay  # noqa: PLC0415 - a start needs none of it
 
             return run_replay(arguments.recording, arguments.app, as_json=arguments.json)
         case _:
-            from devhost.tool import commands  # noqa: PLC0415 - a start needs none of it
+            from devhost.cli import commands
 
             return commands.perform(arguments)
 

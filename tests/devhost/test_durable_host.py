@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from devhost.cli.connection import File
 from devhost.engine.events import SCHEDULING
 from devhost.engine.rows import find_instance
 from devhost.engine.store import Store
-from devhost.tool.reaching import File
 from tests.devhost.hosts import Durable, RunningHost, running, until
 
 

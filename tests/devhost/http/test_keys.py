@@ -11,8 +11,8 @@ import pytest
 
 from devhost.app.settings import SettingsError
 from devhost.http.keys import Keys, Level, keys_of_host, level_from_text, with_functions
+from tests.devhost.cli.test_commands import devhost, said
 from tests.devhost.hosts import RunningHost, running, until
-from tests.devhost.test_tool import devhost, said
 
 WEBHOOKS = "/runtime/webhooks/durabletask/instances"
 ALL = Keys(master="m", host="h", durable="d", functions={"f": "own"})

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from devhost.cli.connection import File, NotReachableError, Question, reach
+from devhost.cli.recording import recording_of, recording_to_json
+from devhost.cli.tables import history_table, instance_text, instances_table, table
 from devhost.console import show
 from devhost.http.keys import FOLDER, keys_path, read_keys
-from devhost.tool.reaching import File, NotReachableError, Question, reach
-from devhost.tool.recording import recording_of, recording_to_json
-from devhost.tool.tables import history_table, instance_text, instances_table, table
 
 EVERYTHING = "1970-01-01T00:00:00Z"
 WITH_HISTORY = {"showHistory": "true", "showHistoryOutput": "true"}

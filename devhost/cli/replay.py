@@ -7,6 +7,7 @@ from pathlib import Path
 
 from devhost.app.catalog import catalog_from_ready
 from devhost.app.settings import host_settings, local_values, read_json, worker_environment
+from devhost.cli.recording import Recording, recording_from_file
 from devhost.console import show
 from devhost.engine.events import SCHEDULING, Event, Kind
 from devhost.engine.model import Completed, ContinuedAsNew, Ending, Failed, Status, Turn
@@ -23,7 +24,6 @@ from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.supervisor.launching import Command, launch
 from devhost.supervisor.messages import Answer, Raised
 from devhost.supervisor.supervisor import Supervisor, Watch
-from devhost.tool.recording import Recording, recording_from_file
 
 NOT_READ = SCHEDULING | {Kind.TURN_COMPLETED, Kind.COMPLETED, Kind.TERMINATED}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devhost.tool.tables import instances_table, table
+from devhost.cli.tables import instances_table, table
 from tests.devhost.hosts import APPS, REPOSITORY, Durable, RunningHost, running
 
 
