@@ -7,7 +7,7 @@ from devhost.app.catalog import Catalog, Function
 from devhost.console import say
 from devhost.supervisor.messages import Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
-from devhost.tracing import next_trace
+from devhost.supervisor.tracing import next_trace
 
 LONGEST_S = 10.0
 

@@ -21,7 +21,7 @@ from devhost.protocol_v1.decision import (
 )
 from devhost.protocol_v1.determinism import KIND_OF, described, find_complaint, name_of, scheduled_before
 from devhost.protocol_v1.executor import WorkerExecutor
-from devhost.supervisor.launching import Command, launch
+from devhost.supervisor.launcher import Command, launch
 from devhost.supervisor.messages import Answer, Raised
 from devhost.supervisor.supervisor import Supervisor, Watch
 

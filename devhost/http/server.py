@@ -26,7 +26,7 @@ from devhost.supervisor.messages import (
 )
 from devhost.supervisor.process import WorkerProcess
 from devhost.supervisor.supervisor import Supervisor
-from devhost.tracing import next_trace
+from devhost.supervisor.tracing import next_trace
 
 PATIENCE_S = 60.0
 UNASKED_S = 2.0

@@ -34,7 +34,7 @@ from devhost.protocol_v1.history import context_from_turn
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, run_http
 from devhost.supervisor.messages import Answer, Invocation, Raised, Returned, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
-from devhost.tracing import next_trace
+from devhost.supervisor.tracing import next_trace
 
 
 def names_of(catalog: Catalog, version: str | None) -> Names:

@@ -16,7 +16,7 @@ from devhost.app.settings import (
 from devhost.engine.lock import take_lock
 from devhost.http.cors_policy import Cors, cors_from_settings
 from devhost.http.keys import Keys, keys_of_host, keys_path
-from devhost.supervisor.launching import Command, Launched, launch
+from devhost.supervisor.launcher import Command, Launched, launch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from devhost.frames import Header, Pipe
-from devhost.supervisor.launching import Launched
+from devhost.supervisor.launcher import Launched
 from devhost.supervisor.messages import (
     Answer,
     AppFailedToLoadError,

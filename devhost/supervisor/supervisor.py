@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from devhost.clock import now
 from devhost.console import say, show
-from devhost.supervisor.launching import Command, Launched, launch
+from devhost.supervisor.launcher import Command, Launched, launch
 from devhost.supervisor.messages import (
     Answer,
     AppFailedToLoadError,

@@ -14,9 +14,9 @@ from devhost.engine.tasks import Tasks
 from devhost.protocol_v1.times import wire_time
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
+from devhost.supervisor.tracing import next_trace
 from devhost.timers.ncrontab import Schedule, schedule_from_text
 from devhost.timers.store import Occurrence, read_occurrence, write_occurrence
-from devhost.tracing import next_trace
 
 LONGEST_SLEEP_S = 30.0
 NEVER = "0001-01-01T00:00:00"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from devhost.tracing import next_trace
+from devhost.supervisor.tracing import next_trace
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 

@@ -16,7 +16,7 @@ from devhost.http.keys import Keys
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionServer, Route
 from devhost.http.throttle import Throttle
-from devhost.supervisor.launching import Command
+from devhost.supervisor.launcher import Command
 from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
 from devhost.supervisor.process import WorkerProcess
 from devhost.supervisor.supervisor import Supervisor, Watch, end_text, running_text, wait_before_restart
