@@ -8,8 +8,8 @@ from pathlib import Path
 from devhost.app.settings import Options, SettingsError
 from devhost.cli.arguments import parser
 from devhost.cli.recording import BadRecordingError
-from devhost.engine.database import DatabaseVersionError
-from devhost.engine.lock import DatabaseInUseError
+from devhost.engine.storage.database import DatabaseVersionError
+from devhost.engine.storage.file_lock import DatabaseInUseError
 from devhost.http.keys import FOLDER
 from devhost.http.routes import BadRouteError
 from devhost.startup.bootstrap import Beginning, begin

@@ -13,12 +13,12 @@ from devhost.app.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.app.settings import HostSettings
 from devhost.app.warmup import warm_up
 from devhost.console import say, show
-from devhost.engine.database import StorageThread, connect
+from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
-from devhost.engine.lock import announce
-from devhost.engine.model import Limits
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
+from devhost.engine.model.model import Limits
+from devhost.engine.storage.database import StorageThread, connect
+from devhost.engine.storage.file_lock import announce
+from devhost.engine.storage.store import Store
 from devhost.http.admin import Admin
 from devhost.http.cors_middleware import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from devhost.engine.store import Store
+from devhost.engine.storage.store import Store
 from devhost.http.keys import keys_path, read_keys
 from devhost.protocol_v1.client import WEBHOOKS
 from devhost.protocol_v1.status import query_from_wire, show_from_query, status_to_wire

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devhost.engine.events import Event, decode, encode
-from devhost.engine.model import Instance, Status
-from devhost.engine.store import Store
+from devhost.engine.model.events import Event, decode, encode
+from devhost.engine.model.model import Instance, Status
+from devhost.engine.storage.store import Store
 
 
 class BadRecordingError(Exception):

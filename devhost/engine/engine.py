@@ -8,14 +8,13 @@ from typing import Any
 
 from devhost.clock import now
 from devhost.console import say
-from devhost.engine.commit import Effects, TurnCommit, commit_turn
-from devhost.engine.database import StorageThread
-from devhost.engine.ends import Ends
+from devhost.engine.background_tasks import Tasks
+from devhost.engine.completion_waiters import Ends
 from devhost.engine.entities import Entities, EntityStore, Surroundings
-from devhost.engine.events import Event, Kind
-from devhost.engine.histories import Histories
-from devhost.engine.losses import Losses
-from devhost.engine.model import (
+from devhost.engine.episodes import commit_of, read, terminate_of, terminated, turn_of
+from devhost.engine.history_cache import Histories
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
     TERMINAL,
     Completed,
     Decision,
@@ -31,11 +30,12 @@ from devhost.engine.model import (
     Work,
     is_entity,
 )
-from devhost.engine.store import Snapshot, Store
-from devhost.engine.tasks import Tasks
-from devhost.engine.timers import Timers
-from devhost.engine.turns import commit_of, read, terminate_of, terminated, turn_of
-from devhost.engine.upkeep import purge_many, rewind
+from devhost.engine.redeliveries import Losses
+from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.episode_commit import Effects, TurnCommit, commit_turn
+from devhost.engine.storage.maintenance import purge_many, rewind
+from devhost.engine.storage.store import Snapshot, Store
+from devhost.engine.timer_queue import Timers
 
 LONG_HISTORY = 5000
 

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from devhost.clock import now
-from devhost.engine.database import StorageThread
-from devhost.engine.entity_rows import LARGEST_BATCH, find_entities, next_batch, put_operation, state_of, write_outcome
-from devhost.engine.losses import Losses
-from devhost.engine.model import Batch, BatchOutcome, Entity, Executor, Failed, Limits, RedeliverError
-from devhost.engine.store import Store
+from devhost.engine.model.model import Batch, BatchOutcome, Entity, Executor, Failed, Limits, RedeliverError
+from devhost.engine.redeliveries import Losses
+from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.entity_rows import (
+    LARGEST_BATCH,
+    find_entities,
+    next_batch,
+    put_operation,
+    state_of,
+    write_outcome,
+)
+from devhost.engine.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

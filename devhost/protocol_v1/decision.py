@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from devhost.engine.events import Kind
-from devhost.engine.model import (
+from devhost.engine.model.events import Kind
+from devhost.engine.model.model import (
     CallEntity,
     CancelTimer,
     Command,

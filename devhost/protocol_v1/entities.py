@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devhost.engine.model import Batch, BatchOutcome, Completed, Failed, Operation
+from devhost.engine.model.model import Batch, BatchOutcome, Completed, Failed, Operation
 
 
 def operation_to_wire(operation: Operation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from devhost.app.catalog import Catalog, Function
 from devhost.app.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 from devhost.console import say
-from devhost.engine.model import (
+from devhost.engine.model.model import (
     Batch,
     BatchOutcome,
     Completed,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.events import Event, Kind, Parent
-from devhost.engine.model import Instance, Status, Turn
+from devhost.engine.model.events import Event, Kind, Parent
+from devhost.engine.model.model import Instance, Status, Turn
 from devhost.protocol_v1.times import wire_time
 
 type Wire = dict[str, Any]

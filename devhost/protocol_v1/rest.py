@@ -11,8 +11,8 @@ from aiohttp import web
 from devhost.app.settings import HostSettings
 from devhost.clock import now
 from devhost.engine.engine import Engine
-from devhost.engine.events import Event, Kind
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
     TERMINAL,
     Instance,
     InstanceEndedError,
@@ -22,7 +22,7 @@ from devhost.engine.model import (
     Start,
     Status,
 )
-from devhost.engine.repeating import start_again
+from devhost.engine.model.rewind import start_again
 from devhost.protocol_v1.client import links
 from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed

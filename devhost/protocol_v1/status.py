@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devhost.engine.events import Event, Kind
-from devhost.engine.model import TERMINAL, Instance, Query, Status
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import TERMINAL, Instance, Query, Status
 from devhost.protocol_v1.history import WIRE, event_to_wire, parsed
 from devhost.protocol_v1.times import parse_time, status_time, wire_time
 

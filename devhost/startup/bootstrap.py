@@ -13,7 +13,7 @@ from devhost.app.settings import (
     read_json,
     worker_environment,
 )
-from devhost.engine.lock import take_lock
+from devhost.engine.storage.file_lock import take_lock
 from devhost.http.cors_policy import Cors, cors_from_settings
 from devhost.http.keys import Keys, keys_of_host, keys_path
 from devhost.supervisor.launcher import Command, Launched, launch

@@ -8,9 +8,9 @@ from uuid import uuid4
 from devhost.app.catalog import Catalog, Function
 from devhost.clock import now
 from devhost.console import say
-from devhost.engine.database import StorageThread
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
+from devhost.engine.background_tasks import Tasks
+from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.store import Store
 from devhost.protocol_v1.times import wire_time
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor

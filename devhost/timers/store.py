@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from devhost.engine.store import Store
+from devhost.engine.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

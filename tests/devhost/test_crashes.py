@@ -9,13 +9,13 @@ from typing import override
 
 import pytest
 
-from devhost.engine.database import StorageThread, connect
+from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
-from devhost.engine.events import Kind
-from devhost.engine.model import Completed, Decision, Limits, RunActivity, Scheduled, StartChild, StartTimer, Turn
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, start
+from devhost.engine.model.events import Kind
+from devhost.engine.model.model import Completed, Decision, Limits, RunActivity, Scheduled, StartChild, StartTimer, Turn
+from devhost.engine.storage.database import StorageThread, connect
+from devhost.engine.storage.store import Store
+from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
 
 COMMITS = 12
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from devhost.engine.events import Event, Kind, Parent
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind, Parent
+from devhost.engine.model.model import (
     CancelTimer,
     Completed,
     ContinuedAsNew,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from devhost.cli.connection import File
-from devhost.engine.events import SCHEDULING
-from devhost.engine.rows import find_instance
-from devhost.engine.store import Store
+from devhost.engine.model.events import SCHEDULING
+from devhost.engine.storage.rows import find_instance
+from devhost.engine.storage.store import Store
 from tests.devhost.hosts import Durable, RunningHost, running, until
 
 

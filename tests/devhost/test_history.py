@@ -8,8 +8,8 @@ from azure.durable_functions.models.history import HistoryEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devhost.engine.events import Event, Kind, Parent, decode, encode
-from devhost.engine.model import Instance, Status, Turn
+from devhost.engine.model.events import Event, Kind, Parent, decode, encode
+from devhost.engine.model.model import Instance, Status, Turn
 from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire, request_id
 from devhost.protocol_v1.status import Show, compact, status_to_wire
 

@@ -11,13 +11,21 @@ from random import Random
 from typing import Any, override
 
 from devhost.clock import now
-from devhost.engine.commit import Effects
-from devhost.engine.database import connect
+from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
-from devhost.engine.events import Event, Kind
-from devhost.engine.model import TERMINAL, Instance, InstanceEndedError, InstanceNotFoundError, Limits, Start, Status
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
+    TERMINAL,
+    Instance,
+    InstanceEndedError,
+    InstanceNotFoundError,
+    Limits,
+    Start,
+    Status,
+)
+from devhost.engine.storage.database import connect
+from devhost.engine.storage.episode_commit import Effects
+from devhost.engine.storage.store import Store
 from devhost.protocol_v1.executor import WorkerExecutor
 from tests.devhost_campaigns.in_process import App, InlineStorage, InProcessWorker, Troubles
 from tests.devhost_campaigns.programs import Program, Raise, told

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, override
 
 from devhost.app.catalog import Catalog, catalog_from_ready
-from devhost.engine.database import StorageThread
+from devhost.engine.storage.database import StorageThread
 from devhost.supervisor.launcher import Command
 from devhost.supervisor.messages import Answer, Indexed, Invocation, Raised, Ready, Returned, Trace, WorkerLostError
 from devhost.supervisor.process import WorkerProcess

@@ -14,16 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devhost.clock import now
-from devhost.engine.database import connect
 from devhost.engine.engine import Engine
-from devhost.engine.events import Event, Kind
-from devhost.engine.histories import Histories
-from devhost.engine.model import CancelTimer, Completed, ContinuedAsNew, Decision, Limits, RunActivity, StartTimer, Turn
-from devhost.engine.store import Timer
-from devhost.engine.timers import LEAST_ROOM, Timers
+from devhost.engine.history_cache import Histories
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
+    CancelTimer,
+    Completed,
+    ContinuedAsNew,
+    Decision,
+    Limits,
+    RunActivity,
+    StartTimer,
+    Turn,
+)
+from devhost.engine.storage.database import connect
+from devhost.engine.storage.store import Timer
+from devhost.engine.timer_queue import LEAST_ROOM, Timers
 from devhost.protocol_v1.times import wire_time
 from devhost.worker.stamps import READER, STAMP, read_stamps_quickly, reader_of
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
+from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.in_process import load
 
 ROUNDS = 200

@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 
 from devhost.engine.engine import Engine
-from devhost.engine.events import Event, Kind
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
     CallEntity,
     Completed,
     Decision,
@@ -16,7 +16,7 @@ from devhost.engine.model import (
     Status,
     Turn,
 )
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, start
+from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
 
 DONE = (Kind.ACTIVITY_COMPLETED, Kind.TIMER_FIRED, Kind.CHILD_COMPLETED, Kind.ENTITY_COMPLETED)
 

@@ -9,11 +9,9 @@ from typing import override
 
 import pytest
 
-from devhost.engine.database import connect, fail, settle
 from devhost.engine.engine import Engine
-from devhost.engine.events import Kind
-from devhost.engine.losses import Losses
-from devhost.engine.model import (
+from devhost.engine.model.events import Kind
+from devhost.engine.model.model import (
     Batch,
     BatchOutcome,
     Completed,
@@ -25,9 +23,11 @@ from devhost.engine.model import (
     Turn,
     Work,
 )
-from devhost.engine.store import Store
+from devhost.engine.redeliveries import Losses
+from devhost.engine.storage.database import connect, fail, settle
+from devhost.engine.storage.store import Store
+from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost.hosts import Durable, RunningHost
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.books import complaints
 
 APP = Path(__file__).parent / "apps" / "poison"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from devhost.clock import now
-from devhost.engine.events import Event, Kind
-from devhost.engine.repeating import rewinding_of
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.rewind import rewinding_of
 from devhost.protocol_v1.times import wire_time
 from tests.devhost.hosts import Durable, RunningHost, running
 

@@ -8,9 +8,8 @@ import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from devhost.engine.entity_rows import send_now
-from devhost.engine.events import Event, Kind, decode
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind, decode
+from devhost.engine.model.model import (
     TERMINAL,
     Instance,
     InstanceEndedError,
@@ -21,7 +20,8 @@ from devhost.engine.model import (
     Work,
     is_entity,
 )
-from devhost.engine.rows import (
+from devhost.engine.storage.entity_rows import send_now
+from devhost.engine.storage.rows import (
     INSTANCE,
     WORK,
     condition,

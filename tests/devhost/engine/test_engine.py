@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from devhost.engine.database import DatabaseVersionError, StorageThread, connect
+from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
 from devhost.engine.entities import EntityStore
-from devhost.engine.events import Event, Kind
-from devhost.engine.lock import DatabaseInUseError, take_lock
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.model import (
     TERMINAL,
     Batch,
     BatchOutcome,
@@ -39,8 +38,9 @@ from devhost.engine.model import (
     Turn,
     Work,
 )
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
+from devhost.engine.storage.database import DatabaseVersionError, StorageThread, connect
+from devhost.engine.storage.file_lock import DatabaseInUseError, take_lock
+from devhost.engine.storage.store import Store
 
 LIMITS = Limits(turns=5, activities=5)
 

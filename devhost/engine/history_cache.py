@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from devhost.engine.events import Event
+from devhost.engine.model.events import Event
 
 REMEMBERED_EVENTS = 100_000
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from devhost.engine.events import Event, Parent
+from devhost.engine.model.events import Event, Parent
 
 
 class Status(StrEnum):

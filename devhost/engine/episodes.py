@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.commit import TurnCommit
-from devhost.engine.events import Event, Kind, Parent
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind, Parent
+from devhost.engine.model.model import (
     CallEntity,
     CancelTimer,
     Command,
@@ -23,7 +22,8 @@ from devhost.engine.model import (
     Status,
     Turn,
 )
-from devhost.engine.store import Message
+from devhost.engine.storage.episode_commit import TurnCommit
+from devhost.engine.storage.store import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

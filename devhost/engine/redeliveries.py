@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from devhost.console import say
-from devhost.engine.database import StorageThread
-from devhost.engine.store import Store
+from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.store import Store
 
 SUSPECT = 2
 LONGEST_WAIT_S = 30.0

@@ -4,9 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.entity_rows import put_later, put_operation
-from devhost.engine.events import Event, Kind, Parent, encode
-from devhost.engine.model import (
+from devhost.engine.model.events import Event, Kind, Parent, encode
+from devhost.engine.model.model import (
     TERMINAL,
     CallEntity,
     CancelTimer,
@@ -19,8 +18,9 @@ from devhost.engine.model import (
     Status,
     Work,
 )
-from devhost.engine.rows import find_instance, insert_instance, is_free, put_message
-from devhost.engine.store import Store, Timer, started_event
+from devhost.engine.storage.entity_rows import put_later, put_operation
+from devhost.engine.storage.rows import find_instance, insert_instance, is_free, put_message
+from devhost.engine.storage.store import Store, Timer, started_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

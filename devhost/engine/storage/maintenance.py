@@ -5,11 +5,11 @@ Every function is one transaction.
 
 import sqlite3
 
-from devhost.engine.events import Event, Kind, encode
-from devhost.engine.model import InstanceNotFailedError, InstanceNotFoundError, Query, Status
-from devhost.engine.repeating import rewinding_of, without
-from devhost.engine.rows import condition, find_instance, forget, put_message, read_history
-from devhost.engine.store import Store
+from devhost.engine.model.events import Event, Kind, encode
+from devhost.engine.model.model import InstanceNotFailedError, InstanceNotFoundError, Query, Status
+from devhost.engine.model.rewind import rewinding_of, without
+from devhost.engine.storage.rows import condition, find_instance, forget, put_message, read_history
+from devhost.engine.storage.store import Store
 
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
 

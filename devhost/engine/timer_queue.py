@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Iterable
 
 from devhost.clock import now
-from devhost.engine.store import Timer
+from devhost.engine.storage.store import Timer
 
 LONGEST_SLEEP_S = 30.0
 LEAST_ROOM = 1000
