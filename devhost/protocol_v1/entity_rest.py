@@ -9,7 +9,7 @@ from devhost.engine.entities import Entities
 from devhost.engine.model.model import Entity
 from devhost.protocol_v1.actions import entity_id
 from devhost.protocol_v1.history import parsed
-from devhost.protocol_v1.requests import Handler, RefusedError, json_body
+from devhost.protocol_v1.rest_errors import Handler, RefusedError, json_body
 from devhost.protocol_v1.times import status_time
 
 

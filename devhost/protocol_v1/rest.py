@@ -26,7 +26,7 @@ from devhost.engine.model.rewind import start_again
 from devhost.protocol_v1.client import links
 from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed
-from devhost.protocol_v1.requests import Handler, RefusedError, json_body, refused
+from devhost.protocol_v1.rest_errors import Handler, RefusedError, json_body, refused
 from devhost.protocol_v1.status import flag, query_from_wire, show_from_query, status_code, status_to_wire, token_of
 
 PAGE = "x-ms-continuation-token"

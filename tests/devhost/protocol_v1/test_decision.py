@@ -27,7 +27,17 @@ from devhost.protocol_v1.decision import (
     decide_on_failure,
     state_from_failure,
 )
-from tests.devhost.test_simulation import any_of, began, call, call_with_retry, done, fired, raised, timer, wait
+from tests.devhost.protocol_v1.test_simulation import (
+    any_of,
+    began,
+    call,
+    call_with_retry,
+    done,
+    fired,
+    raised,
+    timer,
+    wait,
+)
 
 NAMES = Names(orchestrators={"o": "O", "c": "c"}, activities={"a": "a", "b": "B"}, version="1.0")
 
