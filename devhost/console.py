@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 
 from devhost.clock import now
-from devhost.texts import writable
+from devhost.encoding import writable
 
 
 def say(text: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
+from devhost.encoding import writable
 from devhost.engine.model.events import Kind
 from devhost.engine.model.model import (
     CallEntity,
@@ -26,7 +27,6 @@ from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
 from devhost.protocol_v1.simulation import Simulation
-from devhost.texts import writable
 
 LARGEST_CUSTOM_STATUS = 16 * 1024
 MARKER = "\n\n$OutOfProcData$:"

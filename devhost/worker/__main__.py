@@ -18,7 +18,7 @@ from typing import Any
 from devhost.frames import Header, Pipe
 from devhost.worker import protos
 from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header, unexpected
-from devhost.worker.stamps import read_stamps_quickly
+from devhost.worker.timestamps import read_stamps_quickly
 
 UVICORN_START_S = 10.0
 

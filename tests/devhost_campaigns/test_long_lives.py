@@ -31,7 +31,7 @@ from devhost.engine.storage.database import connect
 from devhost.engine.storage.store import Timer
 from devhost.engine.timer_queue import LEAST_ROOM, Timers
 from devhost.protocol_v1.times import wire_time
-from devhost.worker.stamps import READER, STAMP, read_stamps_quickly, reader_of
+from devhost.worker.timestamps import READER, STAMP, read_stamps_quickly, reader_of
 from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.in_process import load
 
