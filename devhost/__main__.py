@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from devhost.app.settings import Options, SettingsError
+from devhost.app.settings import SettingsError
 from devhost.cli.arguments import parser
 from devhost.cli.recording import BadRecordingError
 from devhost.engine.storage.database import DatabaseVersionError
@@ -13,6 +13,7 @@ from devhost.engine.storage.file_lock import DatabaseInUseError
 from devhost.http.keys import FOLDER
 from devhost.http.routes import BadRouteError
 from devhost.startup.bootstrap import Beginning, begin
+from devhost.startup.options import Options
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
 from devhost.timers.ncrontab import BadScheduleError
 
@@ -67,7 +68,7 @@ def perform(arguments: argparse.Namespace) -> int:
 
             return run_replay(arguments.recording, arguments.app, as_json=arguments.json)
         case _:
-            from devhost.cli import commands
+            from devhost.cli import commands  # noqa: PLC0415 - a start needs none of it
 
             return commands.perform(arguments)
 

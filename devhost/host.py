@@ -15,7 +15,7 @@ from devhost.app.warmup import warm_up
 from devhost.console import say, show
 from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
-from devhost.engine.model.model import Limits
+from devhost.engine.model.executor import Limits
 from devhost.engine.storage.database import StorageThread, connect
 from devhost.engine.storage.file_lock import announce
 from devhost.engine.storage.store import Store

@@ -12,10 +12,20 @@ from typing import Any, cast
 from devhost.app.versions import Match, OnMismatch, Versions
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
+
+
 STRING = r'"(?:\\.|[^"\\])*"'
+
+
 COMMENT = re.compile(STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+
+
 LAST_COMMA = re.compile(STRING + r"|,(?=\s*[}\]])", re.DOTALL)
+
+
 SECONDS_OF = (3600.0, 60.0, 1.0)
+
+
 KNOWN = {
     "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
     "extensions": {"http", "durableTask"},
@@ -41,18 +51,6 @@ KNOWN = {
 
 class SettingsError(Exception):
     """A settings file can't be used; the text says which and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The command line. Port 0 takes a free one; `auth` asks for keys; `listener` is a socket to listen on instead."""
-
-    app: Path
-    port: int
-    database: Path
-    state: Path | None = None
-    auth: bool = False
-    listener: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

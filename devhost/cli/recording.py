@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from devhost.engine.model.events import Event, decode, encode
-from devhost.engine.model.model import Instance, Status
+from devhost.engine.model.instances import Instance, Status
 from devhost.engine.storage.store import Store
 
 

@@ -9,8 +9,10 @@ from devhost.app.catalog import catalog_from_ready
 from devhost.app.settings import host_settings, local_values, read_json, worker_environment
 from devhost.cli.recording import Recording, recording_from_file
 from devhost.console import show
+from devhost.engine.model.commands import Completed, ContinuedAsNew, Ending, Failed
 from devhost.engine.model.events import SCHEDULING, Event, Kind
-from devhost.engine.model.model import Completed, ContinuedAsNew, Ending, Failed, Status, Turn
+from devhost.engine.model.instances import Status
+from devhost.engine.model.work_items import Turn
 from devhost.protocol_v1.decision import (
     State,
     ending_of,

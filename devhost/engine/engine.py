@@ -10,28 +10,17 @@ from devhost.clock import now
 from devhost.console import say
 from devhost.engine.background_tasks import Tasks
 from devhost.engine.completion_waiters import Ends
-from devhost.engine.entities import Entities, EntityStore, Surroundings
+from devhost.engine.entities import Entities, Surroundings
 from devhost.engine.episodes import commit_of, read, terminate_of, terminated, turn_of
 from devhost.engine.history_cache import Histories
+from devhost.engine.model.commands import Completed, Decision, Failed
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
-    TERMINAL,
-    Completed,
-    Decision,
-    Executor,
-    Failed,
-    Instance,
-    LeaveError,
-    Limits,
-    Query,
-    RedeliverError,
-    Start,
-    Turn,
-    Work,
-    is_entity,
-)
+from devhost.engine.model.executor import Executor, LeaveError, Limits, RedeliverError
+from devhost.engine.model.instances import TERMINAL, Instance, Query, Start
+from devhost.engine.model.work_items import Turn, Work, is_entity
 from devhost.engine.redeliveries import Losses
 from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.entity_store import EntityStore
 from devhost.engine.storage.episode_commit import Effects, TurnCommit, commit_turn
 from devhost.engine.storage.maintenance import purge_many, rewind
 from devhost.engine.storage.store import Snapshot, Store

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.model import (
+from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
     Command,
@@ -13,15 +12,14 @@ from devhost.engine.model.model import (
     Decision,
     Ending,
     Failed,
-    Instance,
     RunActivity,
     SignalEntity,
-    Start,
     StartChild,
     StartTimer,
-    Status,
-    Turn,
 )
+from devhost.engine.model.events import Event, Kind, Parent
+from devhost.engine.model.instances import Instance, Start, Status
+from devhost.engine.model.work_items import Turn
 from devhost.engine.storage.episode_commit import TurnCommit
 from devhost.engine.storage.store import Message
 

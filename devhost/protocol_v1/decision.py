@@ -6,8 +6,7 @@ from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
 from devhost.encoding import writable
-from devhost.engine.model.events import Kind
-from devhost.engine.model.model import (
+from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
     Command,
@@ -21,8 +20,9 @@ from devhost.engine.model.model import (
     SignalEntity,
     StartChild,
     StartTimer,
-    Turn,
 )
+from devhost.engine.model.events import Kind
+from devhost.engine.model.work_items import Turn
 from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY

@@ -1,7 +1,7 @@
 """Does the orchestrator still schedule what it scheduled before?"""
 
+from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.engine.model.events import SCHEDULING, Event, Kind
-from devhost.engine.model.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 
 KIND_OF = {
     RunActivity: Kind.ACTIVITY_SCHEDULED,

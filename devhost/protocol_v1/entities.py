@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from devhost.engine.model.model import Batch, BatchOutcome, Completed, Failed, Operation
+from devhost.engine.model.commands import Completed, Failed
+from devhost.engine.model.work_items import Batch, BatchOutcome, Operation
 
 
 def operation_to_wire(operation: Operation) -> dict[str, Any]:

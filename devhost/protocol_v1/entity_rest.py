@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from devhost.engine.entities import Entities
-from devhost.engine.model.model import Entity
+from devhost.engine.model.work_items import Entity
 from devhost.protocol_v1.actions import entity_id
 from devhost.protocol_v1.history import parsed
 from devhost.protocol_v1.rest_errors import Handler, RefusedError, json_body

@@ -9,17 +9,9 @@ from uuid import uuid4
 from devhost.app.catalog import Catalog, Function
 from devhost.app.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 from devhost.console import say
-from devhost.engine.model.model import (
-    Batch,
-    BatchOutcome,
-    Completed,
-    Decision,
-    Failed,
-    LeaveError,
-    RedeliverError,
-    Turn,
-    Work,
-)
+from devhost.engine.model.commands import Completed, Decision, Failed
+from devhost.engine.model.executor import LeaveError, RedeliverError
+from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
 from devhost.protocol_v1.decision import (
     Names,
     Verdict,

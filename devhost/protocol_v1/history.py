@@ -6,7 +6,8 @@ from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
 from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.model import Instance, Status, Turn
+from devhost.engine.model.instances import Instance, Status
+from devhost.engine.model.work_items import Turn
 from devhost.protocol_v1.times import wire_time
 
 type Wire = dict[str, Any]

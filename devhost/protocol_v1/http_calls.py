@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from multidict import CIMultiDict
 from yarl import URL
 
-from devhost.engine.model.model import Completed, Failed
+from devhost.engine.model.commands import Completed, Failed
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
 LONGEST_S = 100.0

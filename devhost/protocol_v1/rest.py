@@ -12,7 +12,7 @@ from devhost.app.settings import HostSettings
 from devhost.clock import now
 from devhost.engine.engine import Engine
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
+from devhost.engine.model.instances import (
     TERMINAL,
     Instance,
     InstanceEndedError,

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.protocol_v1.actions import (
     Action,
     Activity,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import TERMINAL, Instance, Query, Status
+from devhost.engine.model.instances import TERMINAL, Instance, Query, Status
 from devhost.protocol_v1.history import WIRE, event_to_wire, parsed
 from devhost.protocol_v1.times import parse_time, status_time, wire_time
 

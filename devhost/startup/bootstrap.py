@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from devhost.app.settings import (
     HostSettings,
-    Options,
     SettingsError,
     host_settings,
     local_section,
@@ -16,6 +15,7 @@ from devhost.app.settings import (
 from devhost.engine.storage.file_lock import take_lock
 from devhost.http.cors_policy import Cors, cors_from_settings
 from devhost.http.keys import Keys, keys_of_host, keys_path
+from devhost.startup.options import Options
 from devhost.supervisor.launcher import Command, Launched, launch
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from devhost.app.settings import Options
 from devhost.console import say
 from devhost.http.listener import listen
+from devhost.startup.options import Options
 
 LOOK_S = 0.2
 SUFFIXES = frozenset({".py", ".toml"})

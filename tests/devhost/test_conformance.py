@@ -123,5 +123,6 @@ def test_every_rule_names_tests_that_exist() -> None:
     named = NAMED.findall(RULES.read_text(encoding="utf-8"))
     assert len(named) > 50
     for module, test in named:
-        source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+        (path,) = Path(__file__).parent.rglob(f"{module}.py")
+        source = path.read_text(encoding="utf-8")
         assert f"def {test}(" in source, f"{module}.{test}"

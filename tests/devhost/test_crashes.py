@@ -11,8 +11,10 @@ import pytest
 
 from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
+from devhost.engine.model.commands import Completed, Decision, RunActivity, Scheduled, StartChild, StartTimer
 from devhost.engine.model.events import Kind
-from devhost.engine.model.model import Completed, Decision, Limits, RunActivity, Scheduled, StartChild, StartTimer, Turn
+from devhost.engine.model.executor import Limits
+from devhost.engine.model.work_items import Turn
 from devhost.engine.storage.database import StorageThread, connect
 from devhost.engine.storage.store import Store
 from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start

@@ -14,15 +14,8 @@ from devhost.clock import now
 from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
-    TERMINAL,
-    Instance,
-    InstanceEndedError,
-    InstanceNotFoundError,
-    Limits,
-    Start,
-    Status,
-)
+from devhost.engine.model.executor import Limits
+from devhost.engine.model.instances import TERMINAL, Instance, InstanceEndedError, InstanceNotFoundError, Start, Status
 from devhost.engine.storage.database import connect
 from devhost.engine.storage.episode_commit import Effects
 from devhost.engine.storage.store import Store

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from devhost.engine.model.model import Status
+from devhost.engine.model.instances import Status
 from tests.devhost_campaigns.books import complaints, unended
 from tests.devhost_campaigns.crashing import ROOT, Story
 from tests.devhost_campaigns.in_process import Troubles, load

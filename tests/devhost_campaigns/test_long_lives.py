@@ -16,17 +16,10 @@ from hypothesis import strategies as st
 from devhost.clock import now
 from devhost.engine.engine import Engine
 from devhost.engine.history_cache import Histories
+from devhost.engine.model.commands import CancelTimer, Completed, ContinuedAsNew, Decision, RunActivity, StartTimer
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
-    CancelTimer,
-    Completed,
-    ContinuedAsNew,
-    Decision,
-    Limits,
-    RunActivity,
-    StartTimer,
-    Turn,
-)
+from devhost.engine.model.executor import Limits
+from devhost.engine.model.work_items import Turn
 from devhost.engine.storage.database import connect
 from devhost.engine.storage.store import Timer
 from devhost.engine.timer_queue import LEAST_ROOM, Timers

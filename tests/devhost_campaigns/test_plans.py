@@ -4,18 +4,10 @@ import sqlite3
 from pathlib import Path
 
 from devhost.engine.engine import Engine
+from devhost.engine.model.commands import CallEntity, Completed, Decision, RunActivity, StartChild, StartTimer
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
-    CallEntity,
-    Completed,
-    Decision,
-    Query,
-    RunActivity,
-    StartChild,
-    StartTimer,
-    Status,
-    Turn,
-)
+from devhost.engine.model.instances import Query, Status
+from devhost.engine.model.work_items import Turn
 from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
 
 DONE = (Kind.ACTIVITY_COMPLETED, Kind.TIMER_FIRED, Kind.CHILD_COMPLETED, Kind.ENTITY_COMPLETED)

@@ -10,19 +10,10 @@ from typing import override
 import pytest
 
 from devhost.engine.engine import Engine
+from devhost.engine.model.commands import Completed, Decision, Failed, RunActivity
 from devhost.engine.model.events import Kind
-from devhost.engine.model.model import (
-    Batch,
-    BatchOutcome,
-    Completed,
-    Decision,
-    Failed,
-    Limits,
-    RedeliverError,
-    RunActivity,
-    Turn,
-    Work,
-)
+from devhost.engine.model.executor import Limits, RedeliverError
+from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
 from devhost.engine.redeliveries import Losses
 from devhost.engine.storage.database import connect, fail, settle
 from devhost.engine.storage.store import Store

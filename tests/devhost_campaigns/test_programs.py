@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from devhost.engine.model.model import Instance, Status
+from devhost.engine.model.instances import Instance, Status
 from tests.devhost_campaigns.books import complaints
 from tests.devhost_campaigns.conftest import SEED
 from tests.devhost_campaigns.crashing import ROOT, Story

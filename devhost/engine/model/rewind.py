@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import Instance, Start
+from devhost.engine.model.instances import Instance, Start
 
 WORK = frozenset({Kind.ACTIVITY_SCHEDULED, Kind.CHILD_CREATED})
 FAILURES = frozenset({Kind.ACTIVITY_FAILED, Kind.CHILD_FAILED})

@@ -3,8 +3,9 @@
 import json
 import sqlite3
 
+from devhost.engine.model.commands import Completed, Failed
 from devhost.engine.model.events import Event, Kind, Parent, decode_parent
-from devhost.engine.model.model import Batch, BatchOutcome, Completed, Entity, Failed, Operation
+from devhost.engine.model.work_items import Batch, BatchOutcome, Entity, Operation
 from devhost.engine.storage.rows import parent_text, put_message
 
 LARGEST_BATCH = 50

@@ -4,20 +4,18 @@ import sqlite3
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.model.events import Event, Kind, Parent, encode
-from devhost.engine.model.model import (
-    TERMINAL,
+from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
     Command,
     RunActivity,
     SignalEntity,
-    Start,
     StartChild,
     StartTimer,
-    Status,
-    Work,
 )
+from devhost.engine.model.events import Event, Kind, Parent, encode
+from devhost.engine.model.instances import TERMINAL, Start, Status
+from devhost.engine.model.work_items import Work
 from devhost.engine.storage.entity_rows import put_later, put_operation
 from devhost.engine.storage.rows import find_instance, insert_instance, is_free, put_message
 from devhost.engine.storage.store import Store, Timer, started_event

@@ -6,7 +6,7 @@ Every function is one transaction.
 import sqlite3
 
 from devhost.engine.model.events import Event, Kind, encode
-from devhost.engine.model.model import InstanceNotFailedError, InstanceNotFoundError, Query, Status
+from devhost.engine.model.instances import InstanceNotFailedError, InstanceNotFoundError, Query, Status
 from devhost.engine.model.rewind import rewinding_of, without
 from devhost.engine.storage.rows import condition, find_instance, forget, put_message, read_history
 from devhost.engine.storage.store import Store

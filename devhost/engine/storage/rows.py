@@ -5,7 +5,8 @@ import sqlite3
 from typing import Any
 
 from devhost.engine.model.events import Event, Parent, decode, decode_parent, encode, encode_parent
-from devhost.engine.model.model import TERMINAL, Instance, Query, Start, Status, Work
+from devhost.engine.model.instances import TERMINAL, Instance, Query, Start, Status
+from devhost.engine.model.work_items import Work
 
 INSTANCE = "id, execution, name, status, created, updated, version, input, output, custom_status, trace, parent"
 WORK = "row, instance, execution, task, name, input, trace, redeliveries"

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 from devhost.engine.model.events import Event, Kind, decode
-from devhost.engine.model.model import (
+from devhost.engine.model.instances import (
     TERMINAL,
     Instance,
     InstanceEndedError,
@@ -17,9 +17,8 @@ from devhost.engine.model.model import (
     InstanceRunningError,
     Query,
     Start,
-    Work,
-    is_entity,
 )
+from devhost.engine.model.work_items import Work, is_entity
 from devhost.engine.storage.entity_rows import send_now
 from devhost.engine.storage.rows import (
     INSTANCE,

@@ -11,34 +11,32 @@ import pytest
 
 from devhost.engine.background_tasks import Tasks
 from devhost.engine.engine import Engine
-from devhost.engine.entities import EntityStore
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import (
-    TERMINAL,
-    Batch,
-    BatchOutcome,
+from devhost.engine.model.commands import (
     CallEntity,
     Completed,
     ContinuedAsNew,
     Decision,
     Failed,
+    RunActivity,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.executor import Limits, RedeliverError
+from devhost.engine.model.instances import (
+    TERMINAL,
     Instance,
     InstanceEndedError,
     InstanceNotFoundError,
     InstanceRunningError,
-    Limits,
     Query,
-    RedeliverError,
-    RunActivity,
-    SignalEntity,
     Start,
-    StartChild,
-    StartTimer,
     Status,
-    Turn,
-    Work,
 )
+from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
 from devhost.engine.storage.database import DatabaseVersionError, StorageThread, connect
+from devhost.engine.storage.entity_store import EntityStore
 from devhost.engine.storage.file_lock import DatabaseInUseError, take_lock
 from devhost.engine.storage.store import Store
 

@@ -5,28 +5,20 @@ from typing import Any
 
 import pytest
 
-from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.model import (
+from devhost.engine.model.commands import (
     CancelTimer,
     Completed,
     ContinuedAsNew,
     Decision,
     Failed,
-    Instance,
     RunActivity,
     StartChild,
     StartTimer,
-    Status,
-    Turn,
 )
-from devhost.protocol_v1.decision import (
-    MARKER,
-    Names,
-    Verdict,
-    decide_on_answer,
-    decide_on_failure,
-    state_from_failure,
-)
+from devhost.engine.model.events import Event, Kind, Parent
+from devhost.engine.model.instances import Instance, Status
+from devhost.engine.model.work_items import Turn
+from devhost.protocol_v1.decision import MARKER, Names, Verdict, decide_on_answer, decide_on_failure, state_from_failure
 from tests.devhost.protocol_v1.test_simulation import (
     any_of,
     began,

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devhost.engine.model.events import Event, Kind, Parent, decode, encode
-from devhost.engine.model.model import Instance, Status, Turn
+from devhost.engine.model.instances import Instance, Status
+from devhost.engine.model.work_items import Turn
 from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire, request_id
 from devhost.protocol_v1.status import Show, compact, status_to_wire
 

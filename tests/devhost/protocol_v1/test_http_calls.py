@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devhost.engine.model.model import RunActivity, StartTimer
+from devhost.engine.model.commands import RunActivity, StartTimer
 from devhost.protocol_v1.actions import actions_from_wire
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
 from devhost.protocol_v1.simulation import Simulation

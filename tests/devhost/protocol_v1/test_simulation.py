@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
 from devhost.protocol_v1.actions import actions_from_wire, can_desynchronise
 from devhost.protocol_v1.simulation import Simulation
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devhost.app.settings import Options
+from devhost.startup.options import Options
 from devhost.startup.reloader import Reloader, arguments_of, changed, look
 from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, until
 

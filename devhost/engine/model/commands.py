@@ -1,0 +1,93 @@
+"""What can an orchestrator decide in one episode?"""
+
+from dataclasses import dataclass
+
+from devhost.engine.model.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunActivity:
+    id: int
+    name: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartTimer:
+    """A cancelled timer takes an id and a place in the history, and never fires."""
+
+    id: int
+    fire_at: float
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelTimer:
+    id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild:
+    id: int
+    name: str
+    instance: str
+    input: str | None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEntity:
+    """`entity` is @name@key with the name in lower case."""
+
+    id: int
+    entity: str
+    operation: str
+    input: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalEntity:
+    """Takes an id as a call does; nobody waits for it. With `due` it goes out then, in seconds since 1970."""
+
+    id: int
+    entity: str
+    operation: str
+    input: str | None
+    due: float | None = None
+
+
+type Scheduled = RunActivity | StartTimer | StartChild | CallEntity | SignalEntity
+
+
+type Command = Scheduled | CancelTimer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    output: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    reason: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinuedAsNew:
+    """`carried` are the external events that go over to the new execution."""
+
+    input: str | None
+    carried: tuple[Event, ...] = ()
+
+
+type Ending = Completed | Failed | ContinuedAsNew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """`custom_status` None leaves it as it was."""
+
+    commands: tuple[Command, ...] = ()
+    ending: Ending | None = None
+    custom_status: str | None = None
