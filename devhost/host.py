@@ -22,7 +22,7 @@ from devhost.engine.storage.store import Store
 from devhost.http.admin import Admin
 from devhost.http.cors_middleware import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
-from devhost.http.guard import Guard
+from devhost.http.authorization import Guard
 from devhost.http.headers import mark_all
 from devhost.http.keys import Level, keys_path, with_functions
 from devhost.http.listener import inherited, listen, origin

@@ -11,7 +11,7 @@ from devhost.app.catalog import Catalog, Function
 from devhost.console import say
 from devhost.http.classic import body_of, http_from_request, response_from_answer
 from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
-from devhost.http.guard import Guard
+from devhost.http.authorization import Guard
 from devhost.http.keys import Level, level_from_text
 from devhost.http.routes import Template, template_from_text
 from devhost.http.throttle import Throttle, TooManyRequestsError

@@ -16,7 +16,7 @@ from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutErro
 from devhost.supervisor.supervisor import Supervisor
 from devhost.supervisor.tracing import next_trace
 from devhost.timers.ncrontab import Schedule, schedule_from_text
-from devhost.timers.occurrences import Occurrence, read_occurrence, write_occurrence
+from devhost.timers.schedule_status import Occurrence, read_occurrence, write_occurrence
 
 LONGEST_SLEEP_S = 30.0
 NEVER = "0001-01-01T00:00:00"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from azure.durable_functions.models.history import HistoryEvent
+from azure.durable_functions.models.history import HistoryEvent as SdkHistoryEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,7 +124,7 @@ def test_an_event_looks_as_the_real_host_writes_it(event: Event, wire: dict[str,
 
 @pytest.mark.parametrize("event", [event for event, _ in EVENTS], ids=[event.kind for event, _ in EVENTS])
 def test_the_sdk_can_read_every_event(event: Event) -> None:
-    read: Any = HistoryEvent(**event_to_wire(event, played=True))
+    read: Any = SdkHistoryEvent(**event_to_wire(event, played=True))
     assert read.is_played is (event.kind is not Kind.TURN_STARTED)
     assert read.timestamp.isoformat() == "2026-11-22T05:06:29.188930+00:00"
 
