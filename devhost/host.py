@@ -13,16 +13,16 @@ from devhost.app.catalog import Catalog, catalog_from_ready, unsupported
 from devhost.app.settings import HostSettings
 from devhost.app.warmup import warm_up
 from devhost.console import say, show
-from devhost.engine.background_tasks import Tasks
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
-from devhost.engine.model.executor import Limits
+from devhost.engine.model.executor import EngineLimits
 from devhost.engine.storage.database import StorageThread, connect
-from devhost.engine.storage.file_lock import announce
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.file_lock import write_port
+from devhost.engine.storage.store import TaskHubStore
 from devhost.http.admin import Admin
+from devhost.http.authorization import Guard
 from devhost.http.cors_middleware import apply as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
-from devhost.http.authorization import Guard
 from devhost.http.headers import mark_all
 from devhost.http.keys import Level, keys_path, with_functions
 from devhost.http.listener import inherited, listen, origin
@@ -60,7 +60,7 @@ class Host:
         self.exit_code = 0
         self.catalog = Catalog(functions={}, orchestrators={}, activities={})
         self.routes: list[Route] = []
-        self.tasks = Tasks(self.on_defect)
+        self.tasks = BackgroundTasks(self.on_defect)
         self.runners: list[web.AppRunner] = []
         self.guard = Guard(
             beginning.keys,
@@ -72,7 +72,7 @@ class Host:
     def build(self) -> None:
         command = self.beginning.command
         self.storage = StorageThread(asyncio.get_running_loop())
-        self.store = Store(connect(self.options.database))
+        self.store = TaskHubStore(connect(self.options.database))
         self.supervisor = Supervisor(
             command=command,
             client=self.client(),
@@ -109,14 +109,14 @@ class Host:
             engine=self.engine, settings=self.host_json, code=self.guard.keys.durable, trace_of=self.trace_of
         )
 
-    def limits(self) -> Limits:
+    def limits(self) -> EngineLimits:
         known = self.host_json
-        return Limits(
-            turns=known.turns,
+        return EngineLimits(
+            orchestrators=known.turns,
             activities=known.activities,
             entities=known.entities,
-            redeliveries=known.redeliveries,
-            turn_redeliveries=known.turn_redeliveries,
+            activity_redeliveries=known.redeliveries,
+            orchestrator_redeliveries=known.turn_redeliveries,
             entity_redeliveries=known.entity_redeliveries,
         )
 
@@ -157,7 +157,7 @@ class Host:
         await warm_up(self.supervisor, self.catalog)
         await self.engine.recover()
         self.timers.start()
-        announce(self.beginning.lock, self.port)
+        write_port(self.beginning.lock, self.port)
         say(f"ready: {origin(self.public)}")
 
     def public_application(self) -> web.Application:
@@ -170,7 +170,7 @@ class Host:
             timers=self.timers,
             routes=lambda: self.routes,
             stopping=self.stopped.is_set,
-            losses=self.engine.losses.counts,
+            losses=self.engine.redeliveries.counts,
         ).add_to(application)
         self.api.add_to(application, WEBHOOKS)
         application.router.add_route("*", ANY_PATH, self.functions.handle)

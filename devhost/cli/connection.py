@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 from devhost.http.keys import keys_path, read_keys
 from devhost.protocol_v1.client import WEBHOOKS
 from devhost.protocol_v1.status import query_from_wire, show_from_query, status_to_wire
@@ -71,11 +71,11 @@ class File:
 
     path: Path
 
-    def store(self) -> Store:
+    def store(self) -> TaskHubStore:
         """Raises NotReachableError."""
         if not self.path.exists():
             raise NotReachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
-        return Store(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
+        return TaskHubStore(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
 
     def ask(self, question: Question) -> Reply:
         if question.method != "GET":

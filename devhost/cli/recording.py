@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devhost.engine.model.events import Event, decode, encode
-from devhost.engine.model.instances import Instance, Status
-from devhost.engine.storage.store import Store
+from devhost.engine.model.events import HistoryEvent, event_from_json, event_to_json
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
+from devhost.engine.storage.store import TaskHubStore
 
 
 class BadRecordingError(Exception):
@@ -16,11 +16,11 @@ class BadRecordingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    instance: Instance
-    events: tuple[Event, ...]
+    instance: OrchestrationInstance
+    events: tuple[HistoryEvent, ...]
 
 
-def recording_of(store: Store, instance: str) -> Recording | None:
+def recording_of(store: TaskHubStore, instance: str) -> Recording | None:
     try:
         found = store.get(instance)
         return None if found is None else Recording(instance=found, events=tuple(store.history(instance)))
@@ -31,7 +31,7 @@ def recording_of(store: Store, instance: str) -> Recording | None:
 def recording_to_json(recording: Recording) -> str:
     one = recording.instance
     wire = {"id": one.id, "execution": one.execution, "name": one.name, "status": one.status, "input": one.input}
-    events = [json.loads(encode(event)) for event in recording.events]
+    events = [json.loads(event_to_json(event)) for event in recording.events]
     return json.dumps(wire | {"events": events}, indent=2, ensure_ascii=False)
 
 
@@ -39,9 +39,9 @@ def recording_from_file(path: Path) -> Recording:
     """Raises OSError or BadRecordingError."""
     try:
         wire: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        events = tuple(decode(json.dumps(event)) for event in wire.pop("events"))
-        wire["status"] = Status(wire["status"])
-        instance = Instance(**wire, created=events[0].at, updated=events[-1].at)
+        events = tuple(event_from_json(json.dumps(event)) for event in wire.pop("events"))
+        wire["status"] = RuntimeStatus(wire["status"])
+        instance = OrchestrationInstance(**wire, created=events[0].at, updated=events[-1].at)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         text = f"{path} is not what `devhost history ID --full` prints: {type(error).__name__}: {error}"
         raise BadRecordingError(text) from None

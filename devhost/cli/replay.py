@@ -9,10 +9,10 @@ from devhost.app.catalog import catalog_from_ready
 from devhost.app.settings import host_settings, local_values, read_json, worker_environment
 from devhost.cli.recording import Recording, recording_from_file
 from devhost.console import show
-from devhost.engine.model.commands import Completed, ContinuedAsNew, Ending, Failed
-from devhost.engine.model.events import SCHEDULING, Event, Kind
-from devhost.engine.model.instances import Status
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.commands import Completed, ContinuedAsNew, ExecutionOutcome, Failed
+from devhost.engine.model.events import SCHEDULING_KINDS, EventKind, HistoryEvent
+from devhost.engine.model.instances import RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.decision import (
     State,
     ending_of,
@@ -27,39 +27,39 @@ from devhost.supervisor.launcher import Command, launch
 from devhost.supervisor.messages import Answer, Raised
 from devhost.supervisor.supervisor import Supervisor, Watch
 
-NOT_READ = SCHEDULING | {Kind.TURN_COMPLETED, Kind.COMPLETED, Kind.TERMINATED}
+NOT_READ = SCHEDULING_KINDS | {EventKind.ORCHESTRATOR_COMPLETED, EventKind.COMPLETED, EventKind.TERMINATED}
 
 
-def last_turn(recording: Recording) -> Turn:
-    """The turn at which the recording ends, as the orchestrator saw it then."""
+def last_turn(recording: Recording) -> Episode:
+    """The episode at which the recording ends, as the orchestrator saw it then."""
     events = recording.events
-    begun = max(n for n, event in enumerate(events) if event.kind is Kind.TURN_STARTED)
+    begun = max(n for n, event in enumerate(events) if event.kind is EventKind.ORCHESTRATOR_STARTED)
     new = tuple(event for event in events[begun:] if event.kind not in NOT_READ)
-    return Turn(instance=recording.instance, past=events[:begun], new=new)
+    return Episode(instance=recording.instance, past_events=events[:begun], new_events=new)
 
 
-def outcome(ending: Ending | None) -> tuple[Status, str | None]:
+def outcome(ending: ExecutionOutcome | None) -> tuple[RuntimeStatus, str | None]:
     match ending:
         case Completed():
-            return Status.COMPLETED, ending.output
+            return RuntimeStatus.COMPLETED, ending.output
         case Failed():
-            return Status.FAILED, ending.reason
+            return RuntimeStatus.FAILED, ending.reason
         case ContinuedAsNew() | None:
-            return Status.RUNNING, None
+            return RuntimeStatus.RUNNING, None
 
 
-def recorded_outcome(events: tuple[Event, ...]) -> tuple[Status, str | None]:
-    end = next((event for event in events if event.kind is Kind.COMPLETED), None)
-    return (Status(end.status), end.result) if end and end.status else (Status.RUNNING, None)
+def recorded_outcome(events: tuple[HistoryEvent, ...]) -> tuple[RuntimeStatus, str | None]:
+    end = next((event for event in events if event.kind is EventKind.COMPLETED), None)
+    return (RuntimeStatus(end.status), end.result) if end and end.status else (RuntimeStatus.RUNNING, None)
 
 
-def difference(recording: Recording, turn: Turn, state: State) -> str | None:
+def difference(recording: Recording, episode: Episode, state: State) -> str | None:
     """The first difference between the recording and what the code does now."""
-    simulation = simulate(turn, state)
+    simulation = simulate(episode, state)
     before = scheduled_before(recording.events)
     recorded = recorded_outcome(recording.events)
     complaint = find_complaint(before, simulation.commands)
-    if complaint is not None or simulation.suspended or recorded[0] is Status.TERMINATED:
+    if complaint is not None or simulation.suspended or recorded[0] is RuntimeStatus.TERMINATED:
         return complaint
     fresh = next((command for command in simulation.commands if command.id not in before), None)
     if fresh is not None:
@@ -71,13 +71,13 @@ def difference(recording: Recording, turn: Turn, state: State) -> str | None:
     )
 
 
-def difference_from_answer(recording: Recording, turn: Turn, answer: Answer) -> str | None:
+def difference_from_answer(recording: Recording, episode: Episode, answer: Answer) -> str | None:
     """Raises ValueError, KeyError or UnsupportedActionError when the answer can't be read."""
     if not isinstance(answer, Raised):
-        return difference(recording, turn, state_from_json(answer.text or ""))
+        return difference(recording, episode, state_from_json(answer.text or ""))
     state = state_from_failure(answer.message)
     if state is not None:
-        return difference(recording, turn, state)
+        return difference(recording, episode, state)
     failed = orchestrator_failed(recording.instance.name, f"Result: Failure\nException: {answer.message}")
     return failed.reason
 
@@ -91,12 +91,12 @@ async def replay(recording: Recording, app: Path) -> str | None:
     catalog = catalog_from_ready(await supervisor.start(launch(command)), command.environment)
     executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, versions=versions)
     try:
-        turn, name = last_turn(recording), recording.instance.name
+        episode, name = last_turn(recording), recording.instance.name
         function = catalog.orchestrators.get(name.lower())
         if function is None:
             return f"The app has no orchestrator '{name}' any more."
-        answer = await executor.ask(function, turn)
-        return difference_from_answer(recording, turn, answer)
+        answer = await executor.ask(function, episode)
+        return difference_from_answer(recording, episode, answer)
     finally:
         await supervisor.stop()
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
-class Tasks:
+class BackgroundTasks:
     """A task that fails is a defect of this program: `failed` is told, once for each."""
 
-    def __init__(self, failed: Callable[[BaseException], None]) -> None:
-        self.failed = failed
+    def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
+        self.on_failure = on_failure
         self.running: set[asyncio.Task[Any]] = set()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -21,11 +21,11 @@ class Tasks:
     def on_done(self, task: asyncio.Task[Any]) -> None:
         self.running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.failed(error)
+            self.on_failure(error)
 
-    async def wait(self, patience_s: float) -> None:
+    async def wait(self, timeout_s: float) -> None:
         if self.running:
-            await asyncio.wait(set(self.running), timeout=patience_s)
+            await asyncio.wait(set(self.running), timeout=timeout_s)
 
     async def stop(self) -> None:
         """Cancels all and waits for their ends."""

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Generator
 
 
-class Ends:
+class CompletionWaiters:
     def __init__(self) -> None:
         self.waiting: dict[str, set[asyncio.Event]] = {}
 
@@ -22,6 +22,6 @@ class Ends:
             if not watching:
                 self.waiting.pop(instance, None)
 
-    def tell(self, instance: str) -> None:
+    def notify(self, instance: str) -> None:
         for ended in self.waiting.get(instance, ()):
             ended.set()

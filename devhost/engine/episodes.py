@@ -1,4 +1,4 @@
-"""What does one turn of an orchestrator read, decide and write? Pure: snapshot and decision in, commit out."""
+"""What does one episode of an orchestrator read, decide and write? Pure: snapshot and decision in, commit out."""
 
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
@@ -6,59 +6,67 @@ from uuid import NAMESPACE_OID, uuid5
 from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
-    Command,
     Completed,
     ContinuedAsNew,
-    Decision,
-    Ending,
+    ExecutionOutcome,
     Failed,
+    OrchestratorCommand,
+    OrchestratorDecision,
     RunActivity,
     SignalEntity,
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.instances import Instance, Start, Status
-from devhost.engine.model.work_items import Turn
-from devhost.engine.storage.episode_commit import TurnCommit
-from devhost.engine.storage.store import Message
+from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance
+from devhost.engine.model.instances import OrchestrationInstance, OrchestrationStart, RuntimeStatus
+from devhost.engine.model.work_items import Episode
+from devhost.engine.storage.episode_commit import EpisodeCommit
+from devhost.engine.storage.store import InboxMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """The messages of one turn: what they say, and the rows that they are."""
+class EpisodeInbox:
+    """The messages of one episode: what they say, and the rows that they are."""
 
-    events: tuple[Event, ...]
+    events: tuple[HistoryEvent, ...]
     consumed: tuple[int, ...]
 
 
-def read(inbox: list[Message]) -> Reading:
-    return Reading(events=tuple(one.event for one in inbox), consumed=tuple(one.seq for one in inbox))
+def read_inbox(inbox: list[InboxMessage]) -> EpisodeInbox:
+    return EpisodeInbox(events=tuple(one.event for one in inbox), consumed=tuple(one.seq for one in inbox))
 
 
-def turn_of(instance: Instance, past: list[Event], reading: Reading, at: float) -> Turn:
-    new = (Event(kind=Kind.TURN_STARTED, at=at), *reading.events)
-    return Turn(instance=instance, past=tuple(past), new=new)
+def new_episode(
+    instance: OrchestrationInstance, past_events: list[HistoryEvent], inbox: EpisodeInbox, at: float
+) -> Episode:
+    new = (HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=at), *inbox.events)
+    return Episode(instance=instance, past_events=tuple(past_events), new_events=new)
 
 
-def terminated(turn: Turn) -> Event | None:
-    return next((event for event in turn.new if event.kind is Kind.TERMINATED), None)
+def termination_event(episode: Episode) -> HistoryEvent | None:
+    return next((event for event in episode.new_events if event.kind is EventKind.TERMINATED), None)
 
 
-def is_suspended(turn: Turn) -> bool:
-    switches = [e.kind for e in (*turn.past, *turn.new) if e.kind in {Kind.SUSPENDED, Kind.RESUMED}]
-    return bool(switches) and switches[-1] is Kind.SUSPENDED
+def is_suspended(episode: Episode) -> bool:
+    switches = [
+        e.kind
+        for e in (*episode.past_events, *episode.new_events)
+        if e.kind in {EventKind.SUSPENDED, EventKind.RESUMED}
+    ]
+    return bool(switches) and switches[-1] is EventKind.SUSPENDED
 
 
-def scheduled_event(command: Command, execution: str, at: float) -> Event | None:
+def scheduled_event(command: OrchestratorCommand, execution: str, at: float) -> HistoryEvent | None:
     match command:
         case RunActivity():
-            return Event(kind=Kind.ACTIVITY_SCHEDULED, at=at, id=command.id, name=command.name, input=command.input)
+            return HistoryEvent(
+                kind=EventKind.ACTIVITY_SCHEDULED, at=at, id=command.id, name=command.name, input=command.input
+            )
         case StartTimer():
-            return Event(kind=Kind.TIMER_CREATED, at=at, id=command.id, fire_at=command.fire_at)
+            return HistoryEvent(kind=EventKind.TIMER_CREATED, at=at, id=command.id, fire_at=command.fire_at)
         case StartChild():
-            return Event(
-                kind=Kind.CHILD_CREATED,
+            return HistoryEvent(
+                kind=EventKind.CHILD_CREATED,
                 at=at,
                 id=command.id,
                 name=command.name,
@@ -67,8 +75,8 @@ def scheduled_event(command: Command, execution: str, at: float) -> Event | None
                 version=command.version,
             )
         case CallEntity() | SignalEntity():
-            return Event(
-                kind=Kind.ENTITY_CALLED if isinstance(command, CallEntity) else Kind.ENTITY_SIGNALLED,
+            return HistoryEvent(
+                kind=EventKind.ENTITY_CALLED if isinstance(command, CallEntity) else EventKind.ENTITY_SIGNALLED,
                 at=at,
                 id=command.id,
                 name=command.operation,
@@ -81,80 +89,96 @@ def scheduled_event(command: Command, execution: str, at: float) -> Event | None
             return None
 
 
-def reply_event(ending: Ending | None, parent: Parent, at: float) -> Event | None:
-    match ending:
+def reply_event(outcome: ExecutionOutcome | None, parent: ParentInstance, at: float) -> HistoryEvent | None:
+    match outcome:
         case Completed():
-            return Event(kind=Kind.CHILD_COMPLETED, at=at, task=parent.task, result=ending.output)
+            return HistoryEvent(kind=EventKind.CHILD_COMPLETED, at=at, task=parent.task, result=outcome.output)
         case Failed():
-            return Event(kind=Kind.CHILD_FAILED, at=at, task=parent.task, reason=ending.reason, details=ending.details)
+            return HistoryEvent(
+                kind=EventKind.CHILD_FAILED, at=at, task=parent.task, reason=outcome.reason, details=outcome.details
+            )
         case _:
             return None
 
 
-def status_after(turn: Turn, ending: Ending | None) -> tuple[Status, str | None]:
-    match ending:
+def status_after(episode: Episode, outcome: ExecutionOutcome | None) -> tuple[RuntimeStatus, str | None]:
+    match outcome:
         case Completed():
-            return Status.COMPLETED, ending.output
+            return RuntimeStatus.COMPLETED, outcome.output
         case Failed():
-            return Status.FAILED, ending.reason
+            return RuntimeStatus.FAILED, outcome.reason
         case _:
-            return (Status.SUSPENDED if is_suspended(turn) else Status.RUNNING), None
+            return (RuntimeStatus.SUSPENDED if is_suspended(episode) else RuntimeStatus.RUNNING), None
 
 
-def commit_of(turn: Turn, reading: Reading, decision: Decision, at: float) -> TurnCommit:
-    status, output = status_after(turn, decision.ending)
-    scheduled = [e for command in decision.commands if (e := scheduled_event(command, turn.instance.execution, at))]
-    events = (*turn.new, *scheduled, Event(kind=Kind.TURN_COMPLETED, at=at))
-    return finish(turn, reading, decision, (events, status, output), at)
+def commit_decision(episode: Episode, inbox: EpisodeInbox, decision: OrchestratorDecision, at: float) -> EpisodeCommit:
+    status, output = status_after(episode, decision.outcome)
+    scheduled = [e for command in decision.commands if (e := scheduled_event(command, episode.instance.execution, at))]
+    events = (*episode.new_events, *scheduled, HistoryEvent(kind=EventKind.ORCHESTRATOR_COMPLETED, at=at))
+    return build_commit(episode, inbox, decision, (events, status, output), at)
 
 
-def terminate_of(turn: Turn, reading: Reading, reason: str, at: float) -> TurnCommit:
+def commit_termination(episode: Episode, inbox: EpisodeInbox, reason: str, at: float) -> EpisodeCommit:
     """An instance that is told to end does so at once, without asking the user's code."""
-    ending = Failed(reason=reason)
-    return finish(turn, reading, Decision(ending=ending), (turn.new, Status.TERMINATED, reason), at)
+    outcome = Failed(reason=reason)
+    return build_commit(
+        episode,
+        inbox,
+        OrchestratorDecision(outcome=outcome),
+        (episode.new_events, RuntimeStatus.TERMINATED, reason),
+        at,
+    )
 
 
-def finish(
-    turn: Turn, reading: Reading, decision: Decision, state: tuple[tuple[Event, ...], Status, str | None], at: float
-) -> TurnCommit:
+def build_commit(
+    episode: Episode,
+    inbox: EpisodeInbox,
+    decision: OrchestratorDecision,
+    state: tuple[tuple[HistoryEvent, ...], RuntimeStatus, str | None],
+    at: float,
+) -> EpisodeCommit:
     events, status, output = state
-    instance, ending = turn.instance, decision.ending
-    ended = status not in {Status.RUNNING, Status.SUSPENDED}
-    completed = (Event(kind=Kind.COMPLETED, at=at, status=status, result=output),) if ended else ()
-    return TurnCommit(
+    instance, outcome = episode.instance, decision.outcome
+    ended = status not in {RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED}
+    completed = (HistoryEvent(kind=EventKind.COMPLETED, at=at, status=status, result=output),) if ended else ()
+    return EpisodeCommit(
         instance=instance.id,
         execution=instance.execution,
         name=instance.name,
         trace=instance.trace,
         at=at,
-        consumed=reading.consumed,
-        first=len(turn.past),
+        consumed=inbox.consumed,
+        first_seq=len(episode.past_events),
         events=(*events, *completed),
         commands=decision.commands,
         status=status,
         output=output,
         custom_status=decision.custom_status,
-        reply=reply_of(instance, ending, at),
-        restart=restart_of(instance, ending, at) if isinstance(ending, ContinuedAsNew) else None,
+        reply=reply_to_parent(instance, outcome, at),
+        restart=next_execution(instance, outcome, at) if isinstance(outcome, ContinuedAsNew) else None,
     )
 
 
-def reply_of(instance: Instance, ending: Ending | None, at: float) -> tuple[Parent, Event] | None:
+def reply_to_parent(
+    instance: OrchestrationInstance, outcome: ExecutionOutcome | None, at: float
+) -> tuple[ParentInstance, HistoryEvent] | None:
     if instance.parent is None:
         return None
-    event = reply_event(ending, instance.parent, at)
+    event = reply_event(outcome, instance.parent, at)
     return (instance.parent, event) if event else None
 
 
-def restart_of(instance: Instance, ending: ContinuedAsNew, at: float) -> tuple[Start, tuple[Event, ...]]:
-    start = Start(
+def next_execution(
+    instance: OrchestrationInstance, outcome: ContinuedAsNew, at: float
+) -> tuple[OrchestrationStart, tuple[HistoryEvent, ...]]:
+    start = OrchestrationStart(
         id=instance.id,
         execution=uuid5(NAMESPACE_OID, f"{instance.execution}:next").hex,
         name=instance.name,
         at=at,
-        input=ending.input,
+        input=outcome.input,
         version=instance.version,
         trace=instance.trace,
         parent=instance.parent,
     )
-    return start, ending.carried
+    return start, outcome.carried_events

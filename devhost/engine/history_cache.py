@@ -1,31 +1,31 @@
-"""Which histories need not be read again for the next turn?"""
+"""Which histories need not be read again for the next episode?"""
 
 from collections import OrderedDict
 
-from devhost.engine.model.events import Event
+from devhost.engine.model.events import HistoryEvent
 
-REMEMBERED_EVENTS = 100_000
+MAX_CACHED_EVENTS = 100_000
 
 
-class Histories:
-    """The histories of the instances that had a turn last, by id, as many as make up so many events."""
+class HistoryCache:
+    """The histories of the instances that had a episode last, by id, as many as make up so many events."""
 
-    def __init__(self, room: int = REMEMBERED_EVENTS) -> None:
-        self.room = room
-        self.kept: OrderedDict[str, tuple[str, list[Event]]] = OrderedDict()
-        self.events = 0
+    def __init__(self, capacity: int = MAX_CACHED_EVENTS) -> None:
+        self.capacity = capacity
+        self.entries: OrderedDict[str, tuple[str, list[HistoryEvent]]] = OrderedDict()
+        self.event_count = 0
 
-    def known(self, instance: str) -> tuple[str, list[Event]]:
+    def get(self, instance: str) -> tuple[str, list[HistoryEvent]]:
         """The execution and its events; no execution has the empty id."""
-        return self.kept.get(instance, ("", []))
+        return self.entries.get(instance, ("", []))
 
-    def remember(self, instance: str, execution: str, events: list[Event]) -> None:
-        self.forget(instance)
-        self.kept[instance] = (execution, events)
-        self.events += len(events)
-        while self.events > self.room:
-            self.forget(next(iter(self.kept)))
+    def put(self, instance: str, execution: str, events: list[HistoryEvent]) -> None:
+        self.remove(instance)
+        self.entries[instance] = (execution, events)
+        self.event_count += len(events)
+        while self.event_count > self.capacity:
+            self.remove(next(iter(self.entries)))
 
-    def forget(self, instance: str) -> None:
-        _, events = self.kept.pop(instance, ("", []))
-        self.events -= len(events)
+    def remove(self, instance: str) -> None:
+        _, events = self.entries.pop(instance, ("", []))
+        self.event_count -= len(events)

@@ -8,41 +8,43 @@ from dataclasses import dataclass, field
 
 from devhost.console import say
 from devhost.engine.storage.database import StorageThread
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 
-SUSPECT = 2
-LONGEST_WAIT_S = 30.0
-COUNT = "INSERT INTO losses (id, count) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1 RETURNING count"
+ISOLATE_AFTER = 2
+ISOLATION_TIMEOUT_S = 30.0
+INCREMENT = (
+    "INSERT INTO losses (id, count) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1 RETURNING count"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
+class RedeliveryCounter:
     """How often work was lost in a row: by the id of an instance, of an entity, or `instance#task` for an activity.
 
     The file keeps the counts: of activities beside their work, of the others here.
     """
 
-    store: Store
+    store: TaskHubStore
     storage: StorageThread
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
-    patience_s: float = LONGEST_WAIT_S
+    isolation: asyncio.Lock = field(default_factory=asyncio.Lock)
+    isolation_timeout_s: float = ISOLATION_TIMEOUT_S
 
     @contextlib.asynccontextmanager
-    async def apart(self, id_: str) -> AsyncGenerator[None]:
+    async def isolated(self, id_: str) -> AsyncGenerator[None]:
         """What was lost twice in a row runs alone among its like: none is blamed for its neighbour any more."""
-        held = self.counts.get(id_, 0) >= SUSPECT and await self.hold()
+        held = self.counts.get(id_, 0) >= ISOLATE_AFTER and await self.acquire_isolation()
         try:
             yield
         finally:
             if held:
-                self.alone.release()
+                self.isolation.release()
 
-    async def hold(self) -> bool:
+    async def acquire_isolation(self) -> bool:
         """Nobody waits for long: who runs alone may last, or wait himself for what is to come."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.patience_s):
-                return await self.alone.acquire()
+            async with asyncio.timeout(self.isolation_timeout_s):
+                return await self.isolation.acquire()
         return False
 
     async def recover(self) -> None:
@@ -51,27 +53,27 @@ class Losses:
     def read(self) -> list[tuple[str, int]]:
         return self.store.database.execute("SELECT id, count FROM losses").fetchall()
 
-    async def count(self, id_: str, what: str) -> None:
-        self.note(id_, what, await self.storage.run(self.write, id_))
+    async def record_loss(self, id_: str, what: str) -> None:
+        self.set_count(id_, what, await self.storage.run(self.increment, id_))
 
-    def note(self, id_: str, what: str, times: int) -> None:
+    def set_count(self, id_: str, what: str, times: int) -> None:
         self.counts[id_] = times
         say(f"{what} is handed out again (redelivery {times})")
 
-    def write(self, id_: str) -> int:
+    def increment(self, id_: str) -> int:
         with self.store.transaction() as database:
-            return database.execute(COUNT, (id_,)).fetchone()[0]
+            return database.execute(INCREMENT, (id_,)).fetchone()[0]
 
-    async def end(self, id_: str) -> None:
+    async def clear(self, id_: str) -> None:
         """What was lost has been done, or given up."""
         if self.counts.pop(id_, 0):
-            await self.storage.run(self.forget, id_)
+            await self.storage.run(self.delete, id_)
 
-    def forget(self, id_: str) -> None:
+    def delete(self, id_: str) -> None:
         with self.store.transaction() as database:
-            forget_losses(database, id_)
+            delete_count(database, id_)
 
-    def too_many(self, id_: str, limit: int | None, what: str) -> str | None:
+    def limit_error(self, id_: str, limit: int | None, what: str) -> str | None:
         """Why something that may be lost `limit` times is not tried again; None while it is."""
         times = self.counts.get(id_, 0)
         if limit is None or times <= limit:
@@ -80,5 +82,5 @@ class Losses:
         return f"its worker was lost {times} times while it ran"
 
 
-def forget_losses(database: sqlite3.Connection, id_: str) -> None:
+def delete_count(database: sqlite3.Connection, id_: str) -> None:
     database.execute("DELETE FROM losses WHERE id = ?", (id_,))

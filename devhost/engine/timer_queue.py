@@ -5,13 +5,13 @@ import heapq
 from collections.abc import Awaitable, Callable, Iterable
 
 from devhost.clock import now
-from devhost.engine.storage.store import Timer
+from devhost.engine.storage.store import DurableTimer
 
-LONGEST_SLEEP_S = 30.0
-LEAST_ROOM = 1000
+MAX_SLEEP_S = 30.0
+MIN_REBUILD_SIZE = 1000
 
 
-class Timers:
+class TimerQueue:
     """All timers of the database, earliest first. A cancelled one stays here and finds no row when it fires.
 
     When half of them may be such, the database is read again: an instance that goes on for ever cancels many.
@@ -19,43 +19,46 @@ class Timers:
     """
 
     def __init__(
-        self, *, fire: Callable[[list[Timer]], Awaitable[None]], read: Callable[[], Awaitable[list[Timer]]]
+        self,
+        *,
+        fire: Callable[[list[DurableTimer]], Awaitable[None]],
+        read: Callable[[], Awaitable[list[DurableTimer]]],
     ) -> None:
         self.fire = fire
         self.read = read
-        self.room = LEAST_ROOM
+        self.rebuild_size = MIN_REBUILD_SIZE
         self.heap: list[tuple[float, str, str, int]] = []
         self.changed = asyncio.Event()
 
-    def add(self, timers: Iterable[Timer]) -> None:
+    def add(self, timers: Iterable[DurableTimer]) -> None:
         for timer in timers:
             heapq.heappush(self.heap, (timer.fire_at, timer.instance, timer.execution, timer.task))
             self.changed.set()
 
-    async def tidy(self) -> None:
+    async def rebuild(self) -> None:
         """What is added meanwhile may come twice: the second finds no row."""
         self.heap = []
         self.add(await self.read())
-        self.room = max(LEAST_ROOM, 2 * len(self.heap))
+        self.rebuild_size = max(MIN_REBUILD_SIZE, 2 * len(self.heap))
 
-    def due(self, at: float) -> list[Timer]:
-        found: list[Timer] = []
+    def pop_due(self, at: float) -> list[DurableTimer]:
+        found: list[DurableTimer] = []
         while self.heap and self.heap[0][0] <= at:
             fire_at, instance, execution, task = heapq.heappop(self.heap)
-            found.append(Timer(fire_at=fire_at, instance=instance, execution=execution, task=task))
+            found.append(DurableTimer(fire_at=fire_at, instance=instance, execution=execution, task=task))
         return found
 
-    def wait_s(self, at: float) -> float:
-        return min(LONGEST_SLEEP_S, max(0.0, self.heap[0][0] - at)) if self.heap else LONGEST_SLEEP_S
+    def seconds_to_next(self, at: float) -> float:
+        return min(MAX_SLEEP_S, max(0.0, self.heap[0][0] - at)) if self.heap else MAX_SLEEP_S
 
     async def run(self) -> None:
         while True:
-            if due := self.due(now()):
+            if due := self.pop_due(now()):
                 await self.fire(due)
-            if len(self.heap) > self.room:
-                await self.tidy()
+            if len(self.heap) > self.rebuild_size:
+                await self.rebuild()
             self.changed.clear()
             try:
-                await asyncio.wait_for(self.changed.wait(), self.wait_s(now()))
+                await asyncio.wait_for(self.changed.wait(), self.seconds_to_next(now()))
             except TimeoutError:
                 continue

@@ -9,9 +9,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, web
 
 from devhost.app.catalog import Catalog, Function
 from devhost.console import say
+from devhost.http.authorization import Guard
 from devhost.http.classic import body_of, http_from_request, response_from_answer
 from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
-from devhost.http.authorization import Guard
 from devhost.http.keys import Level, level_from_text
 from devhost.http.routes import Template, template_from_text
 from devhost.http.throttle import Throttle, TooManyRequestsError

@@ -1,4 +1,4 @@
-"""What does a turn decide, given what the orchestrator answered?"""
+"""What does a episode decide, given what the orchestrator answered?"""
 
 import json
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from devhost.encoding import writable
 from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
-    Command,
     Completed,
     ContinuedAsNew,
-    Decision,
-    Ending,
+    ExecutionOutcome,
     Failed,
+    OrchestratorCommand,
+    OrchestratorDecision,
     RunActivity,
-    Scheduled,
+    SchedulingCommand,
     SignalEntity,
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import Kind
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.events import EventKind
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
 from devhost.protocol_v1.determinism import find_complaint, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
@@ -62,7 +62,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    decision: Decision
+    decision: OrchestratorDecision
     warnings: tuple[str, ...] = ()
 
 
@@ -104,7 +104,7 @@ def unknown_orchestrator(name: str, names: Names) -> Failed:
     return unknown("orchestrator", "an", name, names.orchestrators)
 
 
-def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
+def refusal(episode: Episode, command: OrchestratorCommand, names: Names) -> Failed | None:
     """A command that could only hang the instance: the host fails it instead, in words."""
     match command:
         case RunActivity() if command.name != HTTP_ACTIVITY and command.name.lower() not in names.activities:
@@ -113,7 +113,7 @@ def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
             return unknown_orchestrator(command.name, names)
         case CallEntity() | SignalEntity() if (name := command.entity.split("@")[1]) not in names.entities:
             return unknown("entity", "an", name, names.entities)
-        case StartChild() if is_own_line(turn, command.instance):
+        case StartChild() if is_own_line(episode, command.instance):
             return Failed(
                 reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "
                 "it is the id of this instance or of its parent."
@@ -126,36 +126,36 @@ def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
             return None
 
 
-def can_be_written(command: Command) -> bool:
+def can_be_written(command: OrchestratorCommand) -> bool:
     return all(text == writable(text) for text in astuple(command) if isinstance(text, str))
 
 
-def is_own_line(turn: Turn, instance: str) -> bool:
-    parent = turn.instance.parent
-    return instance.lower() in {turn.instance.id.lower(), parent.instance.lower() if parent else ""}
+def is_own_line(episode: Episode, instance: str) -> bool:
+    parent = episode.instance.parent
+    return instance.lower() in {episode.instance.id.lower(), parent.instance.lower() if parent else ""}
 
 
-def cancellations(commands: list[Scheduled], turn: Turn) -> list[Command]:
+def cancellations(commands: list[SchedulingCommand], episode: Episode) -> list[OrchestratorCommand]:
     """Timers of earlier turns that are cancelled now: they need not fire."""
-    fired = {event.task for event in (*turn.past, *turn.new) if event.kind is Kind.TIMER_FIRED}
-    created = {event.id for event in turn.past if event.kind is Kind.TIMER_CREATED}
+    fired = {event.task for event in (*episode.past_events, *episode.new_events) if event.kind is EventKind.TIMER_FIRED}
+    created = {event.id for event in episode.past_events if event.kind is EventKind.TIMER_CREATED}
     cancelled = {c.id for c in commands if isinstance(c, StartTimer) and c.cancelled}
     return [CancelTimer(id=number) for number in sorted((cancelled & created) - fired)]
 
 
-def ending_of(state: State, simulation: Simulation, name: str) -> Ending | None:
+def ending_of(state: State, simulation: Simulation, name: str) -> ExecutionOutcome | None:
     if not simulation.ended:
         return None
     if state.error is not None:
         return orchestrator_failed(name, state.error)
     if simulation.continued is not None:
-        return ContinuedAsNew(input=json.dumps(simulation.continued.input), carried=tuple(simulation.carried))
+        return ContinuedAsNew(input=json.dumps(simulation.continued.input), carried_events=tuple(simulation.carried))
     return Completed(output=state.output) if state.done else None
 
 
-def simulate(turn: Turn, state: State, http_wait_s: float = 30.0) -> Simulation:
-    simulation = Simulation(actions=state.actions, execution=turn.instance.execution, http_wait_s=http_wait_s)
-    simulation.feed_all((*turn.past, *turn.new))
+def simulate(episode: Episode, state: State, http_wait_s: float = 30.0) -> Simulation:
+    simulation = Simulation(actions=state.actions, execution=episode.instance.execution, http_wait_s=http_wait_s)
+    simulation.feed_all((*episode.past_events, *episode.new_events))
     return simulation
 
 
@@ -163,75 +163,77 @@ def too_large(custom_status: str | None) -> bool:
     return custom_status is not None and len(custom_status.encode("utf-16-le")) > LARGEST_CUSTOM_STATUS
 
 
-def versioned(command: Scheduled, names: Names) -> Command:
+def versioned(command: SchedulingCommand, names: Names) -> OrchestratorCommand:
     if isinstance(command, StartChild) and command.version is None:
         return replace(command, version=names.version)
     return command
 
 
-def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, ...]:
+def warnings_of(episode: Episode, state: State, simulation: Simulation) -> tuple[str, ...]:
     found: list[str] = []
     hazard = can_desynchronise(state.actions)
     if hazard is not None:
         found.append(
-            f"orchestrator '{turn.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
+            f"orchestrator '{episode.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
             "when the compound ends first, SDK and host number later tasks differently and the instance can hang or "
             "mix up results; retry inside the activity or in a sub-orchestrator"
         )
     if simulation.polls:
         found.append(
-            f"orchestrator '{turn.instance.name}': the answer to its call_http was 202, so the host asks again, which "
-            "SDK 1.x does not know: it takes the 202 for the result, and numbers later tasks differently"
+            f"orchestrator '{episode.instance.name}': call_http received a 202, and the host polls for the result. "
+            "SDK 1.x does not support polling: it uses the 202 as the result and numbers later tasks differently."
         )
     if not (state.done or state.error is not None or simulation.waits):
         found.append(
-            f"orchestrator '{turn.instance.name}' ({turn.instance.id}) waits for something this host does not know of "
-            "and will not go on by itself"
+            f"orchestrator '{episode.instance.name}' ({episode.instance.id}) waits for something that this host does not "
+            "know, and cannot continue"
         )
     return tuple(found)
 
 
-def decide(turn: Turn, state: State, names: Names) -> Verdict:
+def decide(episode: Episode, state: State, names: Names) -> Verdict:
     """Compares what the orchestrator wants with what it did before, and says what is new.
 
     The SDK knows nothing of being suspended: what it wants meanwhile waits until the instance is resumed.
     """
-    simulation = simulate(turn, state, names.http_wait_s)
-    before = scheduled_before(turn.past)
+    simulation = simulate(episode, state, names.http_wait_s)
+    before = scheduled_before(episode.past_events)
     complaint = find_complaint(before, simulation.commands)
     if complaint is not None:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
+        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, complaint)))
     if too_large(state.custom_status):
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, TOO_LARGE)))
+        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, TOO_LARGE)))
     if simulation.suspended:
-        return Verdict(decision=Decision(custom_status=state.custom_status))
+        return Verdict(decision=OrchestratorDecision(custom_status=state.custom_status))
     fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
-    refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
+    refused = next((failed for command in fresh if (failed := refusal(episode, command, names))), None)
     if refused is not None:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, refused.reason)))
-    decision = Decision(
-        commands=(*fresh, *cancellations(simulation.commands, turn)),
-        ending=ending_of(state, simulation, turn.instance.name),
+        return Verdict(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, refused.reason))
+        )
+    decision = OrchestratorDecision(
+        commands=(*fresh, *cancellations(simulation.commands, episode)),
+        outcome=ending_of(state, simulation, episode.instance.name),
         custom_status=state.custom_status,
     )
-    return Verdict(decision=decision, warnings=warnings_of(turn, state, simulation))
+    return Verdict(decision=decision, warnings=warnings_of(episode, state, simulation))
 
 
-def decide_on_failure(turn: Turn, message: str, stack: str, names: Names) -> Verdict:
+def decide_on_failure(episode: Episode, message: str, stack: str, names: Names) -> Verdict:
     """An orchestrator that raised: its actions still count, then the instance fails."""
     try:
         state = state_from_failure(message)
     except UnsupportedActionError as error:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
+        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error))))
     if state is None:
         text = f"Result: Failure\nException: {message}\nStack: {stack}"
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
-    return decide(turn, state, names)
+        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text)))
+    return decide(episode, state, names)
 
 
-def decide_on_answer(turn: Turn, text: str, names: Names) -> Verdict:
+def decide_on_answer(episode: Episode, text: str, names: Names) -> Verdict:
     try:
         state = state_from_json(text)
     except UnsupportedActionError as error:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
-    return decide(turn, state, names)
+        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error))))
+    return decide(episode, state, names)

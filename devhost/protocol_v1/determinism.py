@@ -1,26 +1,33 @@
 """Does the orchestrator still schedule what it scheduled before?"""
 
-from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
-from devhost.engine.model.events import SCHEDULING, Event, Kind
+from devhost.engine.model.commands import (
+    CallEntity,
+    RunActivity,
+    SchedulingCommand,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import SCHEDULING_KINDS, EventKind, HistoryEvent
 
 KIND_OF = {
-    RunActivity: Kind.ACTIVITY_SCHEDULED,
-    StartChild: Kind.CHILD_CREATED,
-    StartTimer: Kind.TIMER_CREATED,
-    CallEntity: Kind.ENTITY_CALLED,
-    SignalEntity: Kind.ENTITY_SIGNALLED,
+    RunActivity: EventKind.ACTIVITY_SCHEDULED,
+    StartChild: EventKind.CHILD_CREATED,
+    StartTimer: EventKind.TIMER_CREATED,
+    CallEntity: EventKind.ENTITY_CALLED,
+    SignalEntity: EventKind.ENTITY_SIGNALLED,
 }
 WAS = {
-    Kind.ACTIVITY_SCHEDULED: "an activity task",
-    Kind.CHILD_CREATED: "a sub-orchestration task",
-    Kind.TIMER_CREATED: "a timer task",
-    Kind.ENTITY_CALLED: "an event send task",
-    Kind.ENTITY_SIGNALLED: "an event send task",
+    EventKind.ACTIVITY_SCHEDULED: "an activity task",
+    EventKind.CHILD_CREATED: "a sub-orchestration task",
+    EventKind.TIMER_CREATED: "a timer task",
+    EventKind.ENTITY_CALLED: "an event send task",
+    EventKind.ENTITY_SIGNALLED: "an event send task",
 }
 QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"
 
 
-def name_of(command: Scheduled) -> str | None:
+def name_of(command: SchedulingCommand) -> str | None:
     match command:
         case StartTimer():
             return None
@@ -30,15 +37,15 @@ def name_of(command: Scheduled) -> str | None:
             return command.name
 
 
-def same(command: Scheduled, event: Event) -> bool:
+def same(command: SchedulingCommand, event: HistoryEvent) -> bool:
     return KIND_OF[type(command)] is event.kind and name_of(command) == event.name
 
 
-def described(kind: Kind, name: str | None) -> str:
+def described(kind: EventKind, name: str | None) -> str:
     return f"{WAS[kind]}" if name is None else f"{WAS[kind]} named '{name}'"
 
 
-def complaint(event: Event, instead: Scheduled | None) -> str:
+def complaint(event: HistoryEvent, instead: SchedulingCommand | None) -> str:
     name = "" if event.name is None else f" and name '{event.name}'"
     before = (
         "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
@@ -50,11 +57,11 @@ def complaint(event: Event, instead: Scheduled | None) -> str:
     return f"{before}, but the current replay execution instead scheduled {now} with this sequence ID. {QUESTION}"
 
 
-def scheduled_before(past: tuple[Event, ...]) -> dict[int, Event]:
-    return {event.id: event for event in past if event.kind in SCHEDULING}
+def scheduled_before(past: tuple[HistoryEvent, ...]) -> dict[int, HistoryEvent]:
+    return {event.id: event for event in past if event.kind in SCHEDULING_KINDS}
 
 
-def find_complaint(before: dict[int, Event], commands: list[Scheduled]) -> str | None:
+def find_complaint(before: dict[int, HistoryEvent], commands: list[SchedulingCommand]) -> str | None:
     """The first difference between history and this run, in the host's words."""
     for number, event in sorted(before.items()):
         command = commands[number] if number < len(commands) else None

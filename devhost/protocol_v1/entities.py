@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from devhost.engine.model.commands import Completed, Failed
-from devhost.engine.model.work_items import Batch, BatchOutcome, Operation
+from devhost.engine.model.work_items import EntityBatch, EntityBatchResult, EntityOperation
 
 
-def operation_to_wire(operation: Operation) -> dict[str, Any]:
+def operation_to_wire(operation: EntityOperation) -> dict[str, Any]:
     return {"name": operation.name, "input": operation.input, "isSignal": operation.parent is None}
 
 
-def context_from_batch(batch: Batch) -> str:
+def context_from_batch(batch: EntityBatch) -> str:
     """The JSON that the entity trigger receives."""
     _, name, key = batch.entity.split("@", 2)
     return json.dumps(
@@ -30,17 +30,17 @@ def answer_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
     return Failed(reason=text or "null") if wire["isError"] else Completed(output=text)
 
 
-def outcome_from_text(text: str, batch: Batch) -> BatchOutcome:
+def outcome_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
     """Raises ValueError or KeyError for what is no answer to this batch."""
     wire = json.loads(text)
     answers = tuple(answer_from_wire(one) for one in wire["results"])
     if len(answers) != len(batch.operations):
         raise ValueError(f"{len(answers)} results for {len(batch.operations)} operations")
     state = wire.get("entityState")
-    return BatchOutcome(state=(state or "null") if wire["entityExists"] else None, answers=answers)
+    return EntityBatchResult(state=(state or "null") if wire["entityExists"] else None, results=answers)
 
 
-def failed_batch(batch: Batch, reason: str) -> BatchOutcome:
+def failed_batch(batch: EntityBatch, reason: str) -> EntityBatchResult:
     """Nothing of the batch counts: the state stays, every caller hears why."""
     failed = Failed(reason=json.dumps(reason))
-    return BatchOutcome(state=batch.state, answers=(failed,) * len(batch.operations))
+    return EntityBatchResult(state=batch.state, results=(failed,) * len(batch.operations))

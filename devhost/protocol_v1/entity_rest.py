@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.engine.entities import Entities
+from devhost.engine.entities import EntityScheduler
 from devhost.engine.model.work_items import Entity
 from devhost.protocol_v1.actions import entity_id
 from devhost.protocol_v1.history import parsed
@@ -35,7 +35,7 @@ async def operation_input(request: web.Request) -> str | None:
 
 
 class EntityApi:
-    def __init__(self, *, entities: Entities) -> None:
+    def __init__(self, *, entities: EntityScheduler) -> None:
         self.entities = entities
 
     def routes(self, prefix: str) -> list[tuple[str, str, Handler]]:

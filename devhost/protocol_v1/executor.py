@@ -9,9 +9,9 @@ from uuid import uuid4
 from devhost.app.catalog import Catalog, Function
 from devhost.app.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
 from devhost.console import say
-from devhost.engine.model.commands import Completed, Decision, Failed
-from devhost.engine.model.executor import LeaveError, RedeliverError
-from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
+from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision
+from devhost.engine.model.executor import NotForThisHostError, RedeliverError
+from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
 from devhost.protocol_v1.decision import (
     Names,
     Verdict,
@@ -74,56 +74,56 @@ class WorkerExecutor:
     def names(self) -> Names:
         return replace(names_of(self.catalog(), self.versions.own), http_wait_s=self.http_wait_s)
 
-    async def turn(self, turn: Turn) -> Decision:
-        if not self.versions.accepts(turn.instance.version):
-            return self.mismatch(turn)
+    async def run_episode(self, episode: Episode) -> OrchestratorDecision:
+        if not self.versions.accepts(episode.instance.version):
+            return self.mismatch(episode)
         await self.ready()
-        name = turn.instance.name
+        name = episode.instance.name
         function = self.catalog().orchestrators.get(name.lower())
         if function is None:
             failed = unknown_orchestrator(name, self.names())
-            return Decision(ending=orchestrator_failed(name, failed.reason))
+            return OrchestratorDecision(outcome=orchestrator_failed(name, failed.reason))
         try:
-            answer = await self.ask(function, turn)
+            answer = await self.ask(function, episode)
         except TimedOutError:
             raise RedeliverError from None
-        verdict = self.judge(turn, answer)
+        verdict = self.judge(episode, answer)
         for text in verdict.warnings:
             self.warn_once(text)
         return verdict.decision
 
-    def mismatch(self, turn: Turn) -> Decision:
+    def mismatch(self, episode: Episode) -> OrchestratorDecision:
         """Raises LeaveError unless host.json tells to fail."""
-        own, found = self.versions, turn.instance.version
+        own, found = self.versions, episode.instance.version
         if own.on_mismatch is OnMismatch.FAIL:
-            return Decision(ending=Failed(reason=MISMATCH))
+            return OrchestratorDecision(outcome=Failed(reason=MISMATCH))
         self.warn_once(
-            f"orchestrator '{turn.instance.name}' has an instance of version '{found or ''}', which this host leaves "
-            f"as it is: defaultVersion is '{own.own or ''}', versionMatchStrategy {own.match}"
+            f"orchestrator '{episode.instance.name}' has an instance of version '{found or ''}', which this host does not "
+            f"run: defaultVersion is '{own.own or ''}', versionMatchStrategy is {own.match}"
         )
-        raise LeaveError
+        raise NotForThisHostError
 
-    async def ask(self, function: Function, turn: Turn) -> Answer:
-        """What the orchestrator itself says to a turn."""
-        what = f"orchestrator {turn.instance.name} ({turn.instance.id})"
-        return await self.invoke(function, what, context_from_turn(turn), turn.instance.trace)
+    async def ask(self, function: Function, episode: Episode) -> Answer:
+        """What the orchestrator itself says to a episode."""
+        what = f"orchestrator {episode.instance.name} ({episode.instance.id})"
+        return await self.invoke(function, what, context_from_turn(episode), episode.instance.trace)
 
-    def judge(self, turn: Turn, answer: Answer) -> Verdict:
+    def judge(self, episode: Episode, answer: Answer) -> Verdict:
         try:
             if isinstance(answer, Raised):
-                return decide_on_failure(turn, answer.message, answer.stack, self.names())
-            return decide_on_answer(turn, answer.text or "", self.names())
+                return decide_on_failure(episode, answer.message, answer.stack, self.names())
+            return decide_on_answer(episode, answer.text or "", self.names())
         except (ValueError, KeyError, TypeError, IndexError) as error:
             text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
-            return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
+            return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text)))
 
     def warn_once(self, text: str) -> None:
-        """Replay would repeat it with every turn."""
+        """Replay would repeat it with every episode."""
         if text not in self.warned:
             self.warned.add(text)
             say(f"warning: {text}")
 
-    async def activity(self, work: Work) -> Completed | Failed:
+    async def run_activity(self, work: ActivityWorkItem) -> Completed | Failed:
         if work.name == HTTP_ACTIVITY:
             return await run_http(work.input)
         await self.ready()
@@ -137,7 +137,7 @@ class WorkerExecutor:
             return activity_failed(work.name, Raised(message=text, stack=""))
         return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=json_text(answer))
 
-    async def entity(self, batch: Batch) -> BatchOutcome:
+    async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult:
         await self.ready()
         name = batch.entity.split("@")[1]
         function = self.catalog().entities.get(name)
@@ -149,7 +149,7 @@ class WorkerExecutor:
         except TimedOutError:
             return self.refuse(batch, f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {name}")
 
-    def entity_outcome(self, batch: Batch, answer: Answer) -> BatchOutcome:
+    def entity_outcome(self, batch: EntityBatch, answer: Answer) -> EntityBatchResult:
         if isinstance(answer, Raised):
             return self.refuse(batch, answer.message)
         try:
@@ -158,7 +158,7 @@ class WorkerExecutor:
             return self.refuse(batch, f"The answer of the entity can't be read: {type(error).__name__}: {error}")
 
     @staticmethod
-    def refuse(batch: Batch, reason: str) -> BatchOutcome:
+    def refuse(batch: EntityBatch, reason: str) -> EntityBatchResult:
         say(f"entity {batch.entity}: {len(batch.operations)} operations failed: {reason}")
         return failed_batch(batch, reason)
 

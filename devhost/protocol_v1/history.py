@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.instances import Instance, Status
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.times import wire_time
 
 type Wire = dict[str, Any]
@@ -18,17 +18,17 @@ TIMER_LIMITS = {
     "maximumShortTimerDuration": "6.00:00:00",
     "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
 }
-ORCHESTRATION_STATUS = {Status.COMPLETED: 1, Status.FAILED: 3, Status.TERMINATED: 5}
+ORCHESTRATION_STATUS = {RuntimeStatus.COMPLETED: 1, RuntimeStatus.FAILED: 3, RuntimeStatus.TERMINATED: 5}
 
 
-def parent_to_wire(parent: Parent | None) -> Wire | None:
+def parent_to_wire(parent: ParentInstance | None) -> Wire | None:
     if parent is None:
         return None
     instance = {"InstanceId": parent.instance, "ExecutionId": parent.execution}
     return {"Name": parent.name, "OrchestrationInstance": instance, "TaskScheduleId": parent.task, "Version": ""}
 
 
-def started(event: Event) -> Wire:
+def started(event: HistoryEvent) -> Wire:
     return {
         "OrchestrationInstance": {"InstanceId": event.instance, "ExecutionId": event.execution},
         "ParentInstance": parent_to_wire(event.parent),
@@ -39,31 +39,31 @@ def started(event: Event) -> Wire:
     }
 
 
-def activity_scheduled(event: Event) -> Wire:
+def activity_scheduled(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Version": "", "Input": json.dumps([event.input])}
 
 
-def child_created(event: Event) -> Wire:
+def child_created(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Version": event.version or "", "InstanceId": event.instance, "Input": event.input}
 
 
-def timer_created(event: Event) -> Wire:
+def timer_created(event: HistoryEvent) -> Wire:
     return {"FireAt": wire_time(event.fire_at or 0.0)}
 
 
-def timer_fired(event: Event) -> Wire:
+def timer_fired(event: HistoryEvent) -> Wire:
     return {"TimerId": event.task, "FireAt": wire_time(event.fire_at or 0.0)}
 
 
-def succeeded(event: Event) -> Wire:
+def succeeded(event: HistoryEvent) -> Wire:
     return {"TaskScheduledId": event.task, "Result": event.result}
 
 
-def failed(event: Event) -> Wire:
+def failed(event: HistoryEvent) -> Wire:
     return {"TaskScheduledId": event.task, "Reason": event.reason, "Details": event.details}
 
 
-def raised(event: Event) -> Wire:
+def raised(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Input": event.input}
 
 
@@ -72,10 +72,10 @@ def request_id(execution: str | None, task: int) -> str:
     return str(uuid5(NAMESPACE_OID, f"{execution}:{task}:entity"))
 
 
-def asked_entity(event: Event) -> Wire:
+def asked_entity(event: HistoryEvent) -> Wire:
     asked = {
         "op": event.name,
-        "signal": event.kind is Kind.ENTITY_SIGNALLED,
+        "signal": event.kind is EventKind.ENTITY_SIGNALLED,
         "id": request_id(event.execution, event.id),
         "input": event.input,
     }
@@ -83,64 +83,67 @@ def asked_entity(event: Event) -> Wire:
     return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(asked)}
 
 
-def entity_answered(event: Event) -> Wire:
-    failed = {"exceptionType": "Error"} if event.kind is Kind.ENTITY_FAILED else {}
+def entity_answered(event: HistoryEvent) -> Wire:
+    failed = {"exceptionType": "Error"} if event.kind is EventKind.ENTITY_FAILED else {}
     name = request_id(event.execution, event.task)
     return {"Name": name, "Input": json.dumps({"result": event.result or "null"} | failed)}
 
 
-def reason(event: Event) -> Wire:
+def reason(event: HistoryEvent) -> Wire:
     return {"Reason": event.reason}
 
 
-def rewound(event: Event) -> Wire:
+def rewound(event: HistoryEvent) -> Wire:
     """The SDK knows no event of its own for this."""
     return {"Data": f"Rewound: {event.reason}"}
 
 
-def terminated(event: Event) -> Wire:
+def terminated(event: HistoryEvent) -> Wire:
     return {"Input": event.reason}
 
 
-def completed(event: Event) -> Wire:
-    return {"OrchestrationStatus": ORCHESTRATION_STATUS[Status(event.status or "Completed")], "Result": event.result}
+def completed(event: HistoryEvent) -> Wire:
+    return {
+        "OrchestrationStatus": ORCHESTRATION_STATUS[RuntimeStatus(event.status or "Completed")],
+        "Result": event.result,
+    }
 
 
-def nothing(event: Event) -> Wire:
+def nothing(event: HistoryEvent) -> Wire:
     return {} if event.input is None else {"Input": event.input}
 
 
-WIRE: dict[Kind, tuple[int, str, Callable[[Event], Wire]]] = {
-    Kind.STARTED: (0, "ExecutionStarted", started),
-    Kind.COMPLETED: (1, "ExecutionCompleted", completed),
-    Kind.TERMINATED: (3, "ExecutionTerminated", terminated),
-    Kind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
-    Kind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
-    Kind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
-    Kind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
-    Kind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
-    Kind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
-    Kind.TIMER_CREATED: (10, "TimerCreated", timer_created),
-    Kind.TIMER_FIRED: (11, "TimerFired", timer_fired),
-    Kind.TURN_STARTED: (12, "OrchestratorStarted", nothing),
-    Kind.TURN_COMPLETED: (13, "OrchestratorCompleted", nothing),
-    Kind.EVENT_RAISED: (15, "EventRaised", raised),
-    Kind.ENTITY_CALLED: (14, "EventSent", asked_entity),
-    Kind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
-    Kind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
-    Kind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
-    Kind.REWOUND: (17, "GenericEvent", rewound),
-    Kind.SUSPENDED: (19, "ExecutionSuspended", reason),
-    Kind.RESUMED: (20, "ExecutionResumed", reason),
+WIRE: dict[EventKind, tuple[int, str, Callable[[HistoryEvent], Wire]]] = {
+    EventKind.STARTED: (0, "ExecutionStarted", started),
+    EventKind.COMPLETED: (1, "ExecutionCompleted", completed),
+    EventKind.TERMINATED: (3, "ExecutionTerminated", terminated),
+    EventKind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
+    EventKind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
+    EventKind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
+    EventKind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
+    EventKind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
+    EventKind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
+    EventKind.TIMER_CREATED: (10, "TimerCreated", timer_created),
+    EventKind.TIMER_FIRED: (11, "TimerFired", timer_fired),
+    EventKind.ORCHESTRATOR_STARTED: (12, "OrchestratorStarted", nothing),
+    EventKind.ORCHESTRATOR_COMPLETED: (13, "OrchestratorCompleted", nothing),
+    EventKind.EVENT_RAISED: (15, "EventRaised", raised),
+    EventKind.ENTITY_CALLED: (14, "EventSent", asked_entity),
+    EventKind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
+    EventKind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
+    EventKind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
+    EventKind.REWOUND: (17, "GenericEvent", rewound),
+    EventKind.SUSPENDED: (19, "ExecutionSuspended", reason),
+    EventKind.RESUMED: (20, "ExecutionResumed", reason),
 }
 
 
-def event_to_wire(event: Event, *, played: bool) -> Wire:
+def event_to_wire(event: HistoryEvent, *, played: bool) -> Wire:
     number, _, payload = WIRE[event.kind]
     head = {
         "EventType": number,
         "EventId": event.id,
-        "IsPlayed": played and event.kind is not Kind.TURN_STARTED,
+        "IsPlayed": played and event.kind is not EventKind.ORCHESTRATOR_STARTED,
         "Timestamp": wire_time(event.at),
     }
     return head | payload(event)
@@ -156,16 +159,16 @@ def parsed(text: str | None) -> Any:
         return text
 
 
-def context_from_turn(turn: Turn) -> str:
+def context_from_turn(episode: Episode) -> str:
     """The JSON that the orchestration trigger receives."""
-    instance: Instance = turn.instance
-    history = [event_to_wire(event, played=True) for event in turn.past]
-    history += [event_to_wire(event, played=False) for event in turn.new]
+    instance: OrchestrationInstance = episode.instance
+    history = [event_to_wire(event, played=True) for event in episode.past_events]
+    history += [event_to_wire(event, played=False) for event in episode.new_events]
     context = {
         "history": history,
         "input": parsed(instance.input),
         "instanceId": instance.id,
-        "isReplaying": bool(turn.past),
+        "isReplaying": bool(episode.past_events),
         "parentInstanceId": instance.parent.instance if instance.parent else None,
     }
     return json.dumps(context | UPPER_SCHEMA | TIMER_LIMITS, separators=(",", ":"))

@@ -11,18 +11,18 @@ from aiohttp import web
 from devhost.app.settings import HostSettings
 from devhost.clock import now
 from devhost.engine.engine import Engine
-from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.events import EventKind, HistoryEvent
 from devhost.engine.model.instances import (
-    TERMINAL,
-    Instance,
+    TERMINAL_STATUSES,
     InstanceEndedError,
     InstanceNotFailedError,
     InstanceNotFoundError,
     InstanceRunningError,
-    Start,
-    Status,
+    OrchestrationInstance,
+    OrchestrationStart,
+    RuntimeStatus,
 )
-from devhost.engine.model.rewind import start_again
+from devhost.engine.model.rewind import restart_of
 from devhost.protocol_v1.client import links
 from devhost.protocol_v1.entity_rest import EntityApi
 from devhost.protocol_v1.history import parsed
@@ -75,11 +75,11 @@ def any_case(path: str) -> str:
     )
 
 
-def event_of(request: web.Request, kind: Kind) -> Event:
-    return Event(kind=kind, at=now(), reason=request.query.get("reason", ""))
+def event_of(request: web.Request, kind: EventKind) -> HistoryEvent:
+    return HistoryEvent(kind=kind, at=now(), reason=request.query.get("reason", ""))
 
 
-def wrong_state(verb: str, found: Instance) -> web.Response:
+def wrong_state(verb: str, found: OrchestrationInstance) -> web.Response:
     """The real host fails over this."""
     reason = f"Cannot {verb} the orchestration instance {found.id} because instance is in the {found.status} state."
     return refused(500, "Something went wrong while processing your request", reason)
@@ -119,7 +119,7 @@ class DurableApi:
             application.router.add_route(method, prefix + any_case(path.removeprefix(prefix)), answering(handler))
 
     async def start(self, request: web.Request) -> web.Response:
-        start = Start(
+        start = OrchestrationStart(
             id=instance_id(request),
             execution=uuid4().hex,
             name=request.match_info["name"],
@@ -130,9 +130,9 @@ class DurableApi:
         )
         return await self.begin(request, start)
 
-    async def begin(self, request: web.Request, start: Start) -> web.Response:
+    async def begin(self, request: web.Request, start: OrchestrationStart) -> web.Response:
         try:
-            await self.engine.start(start, over=self.settings.replaces_running)
+            await self.engine.start(start, replace_running=self.settings.replaces_running)
         except InstanceRunningError as error:
             return refused(409, str(error))
         return await self.started(request, start.id)
@@ -154,12 +154,12 @@ class DurableApi:
     async def wait(self, instance: str, request: web.Request) -> web.Response | None:
         """Nobody polls here: the end itself answers."""
         seconds_of(request, "pollingInterval")
-        found = await self.engine.wait_end(instance, seconds_of(request, "timeout"))
+        found = await self.engine.wait_for_completion(instance, seconds_of(request, "timeout"))
         return None if found is None else self.ended(found, request)
 
     @staticmethod
-    def ended(instance: Instance, request: web.Request) -> web.Response:
-        if instance.status is Status.COMPLETED:
+    def ended(instance: OrchestrationInstance, request: web.Request) -> web.Response:
+        if instance.status is RuntimeStatus.COMPLETED:
             return web.json_response(parsed(instance.output))
         return web.json_response(
             status_to_wire(instance, show_from_query(request.query)), status=status_code(instance, request.query)
@@ -191,35 +191,37 @@ class DurableApi:
         if request.content_type != "application/json":
             raise RefusedError(400, "Only application/json request content is supported")
         name, text = request.match_info["event"], await json_body(request)
-        event = Event(kind=Kind.EVENT_RAISED, at=now(), name=name, input=text if text is not None else "null")
+        event = HistoryEvent(
+            kind=EventKind.EVENT_RAISED, at=now(), name=name, input=text if text is not None else "null"
+        )
         return await self.send(request, event)
 
     async def terminate(self, request: web.Request) -> web.Response:
-        return await self.send(request, event_of(request, Kind.TERMINATED))
+        return await self.send(request, event_of(request, EventKind.TERMINATED))
 
     async def suspend(self, request: web.Request) -> web.Response:
         found = await self.running(request)
-        if found.status is Status.SUSPENDED:
+        if found.status is RuntimeStatus.SUSPENDED:
             return wrong_state("suspend", found)
-        return await self.send(request, event_of(request, Kind.SUSPENDED))
+        return await self.send(request, event_of(request, EventKind.SUSPENDED))
 
     async def resume(self, request: web.Request) -> web.Response:
         found = await self.running(request)
-        if found.status is not Status.SUSPENDED:
+        if found.status is not RuntimeStatus.SUSPENDED:
             return wrong_state("resume", found)
-        return await self.send(request, event_of(request, Kind.RESUMED))
+        return await self.send(request, event_of(request, EventKind.RESUMED))
 
-    async def running(self, request: web.Request) -> Instance:
+    async def running(self, request: web.Request) -> OrchestrationInstance:
         """Raises InstanceNotFoundError or InstanceEndedError."""
         name = request.match_info["id"]
         found = await self.engine.get(name)
         if found is None:
             raise InstanceNotFoundError(name)
-        if found.status in TERMINAL:
+        if found.status in TERMINAL_STATUSES:
             raise InstanceEndedError(name)
         return found
 
-    async def send(self, request: web.Request, event: Event) -> web.Response:
+    async def send(self, request: web.Request, event: HistoryEvent) -> web.Response:
         await self.engine.send(request.match_info["id"], event)
         return web.Response(status=202)
 
@@ -234,7 +236,7 @@ class DurableApi:
         if "createdTimeFrom" not in request.query:
             raise RefusedError(400, "Please provide value for 'createdTimeFrom' parameter.")
         try:
-            deleted = await self.engine.purge_many(query_from_wire(request.query))
+            deleted = await self.engine.purge_matching(query_from_wire(request.query))
         except ValueError as error:
             raise RefusedError(400, str(error)) from None
         return web.json_response({"instancesDeleted": deleted}, status=200 if deleted else 404)
@@ -252,5 +254,5 @@ class DurableApi:
         if found is None:
             raise RefusedError(400, "InstanceId does not match a valid orchestration instance.")
         anew = flag(request.query, "restartWithNewInstanceId", default=True)
-        again = start_again(found, now(), uuid4().hex if anew else found.id)
+        again = restart_of(found, now(), uuid4().hex if anew else found.id)
         return await self.begin(request, replace(again, version=self.settings.versions.own))

@@ -11,8 +11,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
-from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.commands import (
+    CallEntity,
+    RunActivity,
+    SchedulingCommand,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import EventKind, HistoryEvent
 from devhost.protocol_v1.actions import (
     Action,
     Activity,
@@ -29,13 +36,13 @@ from devhost.protocol_v1.actions import (
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
 
 COMPLETIONS = {
-    Kind.ACTIVITY_COMPLETED: True,
-    Kind.CHILD_COMPLETED: True,
-    Kind.TIMER_FIRED: True,
-    Kind.ENTITY_COMPLETED: True,
-    Kind.ENTITY_FAILED: False,
-    Kind.ACTIVITY_FAILED: False,
-    Kind.CHILD_FAILED: False,
+    EventKind.ACTIVITY_COMPLETED: True,
+    EventKind.CHILD_COMPLETED: True,
+    EventKind.TIMER_FIRED: True,
+    EventKind.ENTITY_COMPLETED: True,
+    EventKind.ENTITY_FAILED: False,
+    EventKind.ACTIVITY_FAILED: False,
+    EventKind.CHILD_FAILED: False,
 }
 
 
@@ -102,12 +109,12 @@ class Simulation:
     http_wait_s: float = 30.0
     now: float = 0.0
     polls: int = 0
-    commands: list[Scheduled] = field(default_factory=list[Scheduled])
+    commands: list[SchedulingCommand] = field(default_factory=list[SchedulingCommand])
     open: dict[int, Pending] = field(default_factory=dict[int, Pending])
     waiters: defaultdict[str, list[Pending]] = field(default_factory=lambda: defaultdict(list))
-    early: defaultdict[str, deque[Event]] = field(default_factory=lambda: defaultdict(deque))
-    held: list[Event] = field(default_factory=list[Event])
-    carried: list[Event] = field(default_factory=list[Event])
+    early: defaultdict[str, deque[HistoryEvent]] = field(default_factory=lambda: defaultdict(deque))
+    held: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
+    carried: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
     suspended: bool = False
     program: Pending | None = None
     continued: ContinueAsNew | None = None
@@ -122,31 +129,31 @@ class Simulation:
         """Something that the host knows of can still wake the orchestrator."""
         return bool(self.open) or any(self.waiters.values()) or self.suspended
 
-    def feed_all(self, events: Iterable[Event]) -> None:
+    def feed_all(self, events: Iterable[HistoryEvent]) -> None:
         for event in events:
             self.feed(event)
 
-    def feed(self, event: Event) -> None:
-        if event.kind in COMPLETIONS or event.kind is Kind.EVENT_RAISED:
+    def feed(self, event: HistoryEvent) -> None:
+        if event.kind in COMPLETIONS or event.kind is EventKind.EVENT_RAISED:
             self.receive(event)
             return
         match event.kind:
-            case Kind.TURN_STARTED:
+            case EventKind.ORCHESTRATOR_STARTED:
                 self.now = event.at
-            case Kind.STARTED:
+            case EventKind.STARTED:
                 self.program = run(self.in_order())
-            case Kind.SUSPENDED:
+            case EventKind.SUSPENDED:
                 self.suspended = True
-            case Kind.RESUMED:
+            case EventKind.RESUMED:
                 self.resume()
             case _:
                 pass
 
-    def receive(self, event: Event) -> None:
+    def receive(self, event: HistoryEvent) -> None:
         """A suspended program hears of nothing until it is resumed."""
         if self.suspended:
             self.held.append(event)
-        elif event.kind is Kind.EVENT_RAISED:
+        elif event.kind is EventKind.EVENT_RAISED:
             self.on_raised(event)
         else:
             self.on_completion(event)
@@ -156,12 +163,12 @@ class Simulation:
         held, self.held = self.held, []
         self.feed_all(held)
 
-    def on_completion(self, event: Event) -> None:
+    def on_completion(self, event: HistoryEvent) -> None:
         pending = self.open.pop(event.task, None)
         if pending is not None:
             pending.resolve(succeeded=COMPLETIONS[event.kind], value=event.result)
 
-    def on_raised(self, event: Event) -> None:
+    def on_raised(self, event: HistoryEvent) -> None:
         if self.program is not None and self.program.done and self.continued is not None:
             self.carried.append(event)
             return
@@ -171,7 +178,7 @@ class Simulation:
         else:
             self.early[name].append(event)
 
-    def schedule(self, make: Callable[[int], Scheduled]) -> Pending:
+    def schedule(self, make: Callable[[int], SchedulingCommand]) -> Pending:
         number = len(self.commands)
         command = make(number)
         self.commands.append(command)
@@ -224,7 +231,7 @@ class Simulation:
         begun = self.begin(action)
         return begun if isinstance(begun, Pending) else run(awaiting(begun))
 
-    async def retried(self, retry: Retry, make: Callable[[int], Scheduled]) -> bool:
+    async def retried(self, retry: Retry, make: Callable[[int], SchedulingCommand]) -> bool:
         for attempt in range(1, retry.attempts + 1):
             if await self.schedule(make):
                 return True
@@ -244,10 +251,10 @@ class Simulation:
             await self.schedule(self.timer(self.now + poll.wait_s))
             request = poll.request
 
-    def activity(self, action: Activity) -> Callable[[int], Scheduled]:
+    def activity(self, action: Activity) -> Callable[[int], SchedulingCommand]:
         return lambda number: RunActivity(id=number, name=action.name, input=action.input)
 
-    def child(self, action: Child) -> Callable[[int], Scheduled]:
+    def child(self, action: Child) -> Callable[[int], SchedulingCommand]:
         return lambda number: StartChild(
             id=number,
             name=action.name,
@@ -256,10 +263,10 @@ class Simulation:
             version=action.version,
         )
 
-    def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], Scheduled]:
+    def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], SchedulingCommand]:
         return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
 
-    def entity(self, action: AskEntity) -> Callable[[int], Scheduled]:
+    def entity(self, action: AskEntity) -> Callable[[int], SchedulingCommand]:
         entity, operation, given = action.entity, action.operation, action.input
         if action.signal:
             return lambda number: SignalEntity(

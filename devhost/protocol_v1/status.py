@@ -6,12 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.instances import TERMINAL, Instance, Query, Status
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.instances import TERMINAL_STATUSES, InstanceQuery, OrchestrationInstance, RuntimeStatus
 from devhost.protocol_v1.history import WIRE, event_to_wire, parsed
 from devhost.protocol_v1.times import parse_time, status_time, wire_time
 
-DROPPED_EVENTS = frozenset({Kind.TURN_STARTED, Kind.TURN_COMPLETED, Kind.ACTIVITY_SCHEDULED, Kind.CHILD_CREATED})
+DROPPED_EVENTS = frozenset(
+    {
+        EventKind.ORCHESTRATOR_STARTED,
+        EventKind.ORCHESTRATOR_COMPLETED,
+        EventKind.ACTIVITY_SCHEDULED,
+        EventKind.CHILD_CREATED,
+    }
+)
 DROPPED_KEYS = frozenset({"EventId", "IsPlayed", "TaskScheduledId", "TimerId"})
 DROPPED_OF_START = frozenset({"Name", "OrchestrationInstance", "ParentInstance", "Version", "Tags"})
 
@@ -37,7 +44,9 @@ def show_from_query(query: Mapping[str, str]) -> Show:
     )
 
 
-def status_to_wire(instance: Instance, show: Show, history: list[Event] | None = None) -> dict[str, Any]:
+def status_to_wire(
+    instance: OrchestrationInstance, show: Show, history: list[HistoryEvent] | None = None
+) -> dict[str, Any]:
     wire = {
         "name": instance.name,
         "instanceId": instance.id,
@@ -51,17 +60,17 @@ def status_to_wire(instance: Instance, show: Show, history: list[Event] | None =
     return wire if history is None else wire | {"historyEvents": compact(history, show)}
 
 
-def compact(history: list[Event], show: Show) -> list[dict[str, Any]]:
+def compact(history: list[HistoryEvent], show: Show) -> list[dict[str, Any]]:
     """The history as people read it: completions carry what was scheduled and when."""
     scheduled = {event.id: event for event in history if event.id >= 0}
     return [entry(event, scheduled, show) for event in history if event.kind not in DROPPED_EVENTS]
 
 
-def entry(event: Event, scheduled: Mapping[int, Event], show: Show) -> dict[str, Any]:
+def entry(event: HistoryEvent, scheduled: Mapping[int, HistoryEvent], show: Show) -> dict[str, Any]:
     dropped = DROPPED_KEYS | hidden(event, show)
     wire = {key: value for key, value in event_to_wire(event, played=True).items() if key not in dropped}
     wire["EventType"] = WIRE[event.kind][1]
-    if event.kind is Kind.STARTED:
+    if event.kind is EventKind.STARTED:
         wire["FunctionName"] = event.name
     cause = scheduled.get(event.task)
     if cause is not None:
@@ -72,26 +81,26 @@ def entry(event: Event, scheduled: Mapping[int, Event], show: Show) -> dict[str,
     return wire
 
 
-def hidden(event: Event, show: Show) -> frozenset[str]:
+def hidden(event: HistoryEvent, show: Show) -> frozenset[str]:
     result: set[str] = set() if show.history_output else {"Result"}
     given: set[str] = set() if show.input else {"Input"}
-    start: frozenset[str] = DROPPED_OF_START if event.kind is Kind.STARTED else frozenset()
+    start: frozenset[str] = DROPPED_OF_START if event.kind is EventKind.STARTED else frozenset()
     return start | result | given
 
 
-def status_code(instance: Instance, query: Mapping[str, str]) -> int:
-    if instance.status is Status.FAILED and flag(query, "returnInternalServerErrorOnFailure"):
+def status_code(instance: OrchestrationInstance, query: Mapping[str, str]) -> int:
+    if instance.status is RuntimeStatus.FAILED and flag(query, "returnInternalServerErrorOnFailure"):
         return 500
-    return 200 if instance.status in TERMINAL else 202
+    return 200 if instance.status in TERMINAL_STATUSES else 202
 
 
-def statuses_from_text(text: str) -> frozenset[Status]:
+def statuses_from_text(text: str) -> frozenset[RuntimeStatus]:
     """Raises ValueError for a status that does not exist; some exist only in other hosts."""
     elsewhere = {"ContinuedAsNew", "Canceled", ""}
-    return frozenset(Status(one) for one in text.split(",") if one not in elsewhere)
+    return frozenset(RuntimeStatus(one) for one in text.split(",") if one not in elsewhere)
 
 
-def token_of(instance: Instance) -> str:
+def token_of(instance: OrchestrationInstance) -> str:
     """Where the next page begins; it goes back in the header of the next request."""
     return urlsafe_b64encode(json.dumps([instance.created, instance.id]).encode()).decode()
 
@@ -110,10 +119,10 @@ def limit_from_text(text: str) -> int:
     return limit
 
 
-def query_from_wire(query: Mapping[str, str], token: str | None = None) -> Query:
+def query_from_wire(query: Mapping[str, str], token: str | None = None) -> InstanceQuery:
     """Raises ValueError."""
     low, high = query.get("createdTimeFrom"), query.get("createdTimeTo")
-    return Query(
+    return InstanceQuery(
         created_from=parse_time(low) if low else None,
         created_to=parse_time(high) if high else None,
         statuses=statuses_from_text(query.get("runtimeStatus", "")),

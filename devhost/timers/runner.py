@@ -8,9 +8,9 @@ from uuid import uuid4
 from devhost.app.catalog import Catalog, Function
 from devhost.clock import now
 from devhost.console import say
-from devhost.engine.background_tasks import Tasks
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.storage.database import StorageThread
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 from devhost.protocol_v1.times import wire_time
 from devhost.supervisor.messages import Answer, Invocation, Raised, TimedOutError, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
@@ -50,8 +50,8 @@ class TimerFunctions:
         supervisor: Supervisor,
         catalog: Callable[[], Catalog],
         storage: StorageThread,
-        store: Store,
-        tasks: Tasks,
+        store: TaskHubStore,
+        tasks: BackgroundTasks,
     ) -> None:
         self.supervisor = supervisor
         self.catalog = catalog

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +14,12 @@ class Occurrence:
     updated: float
 
 
-def read_occurrence(store: Store, function: str) -> Occurrence | None:
+def read_occurrence(store: TaskHubStore, function: str) -> Occurrence | None:
     row = store.database.execute("SELECT last, next, updated FROM schedules WHERE function = ?", (function,)).fetchone()
     return Occurrence(last=row[0], next=row[1], updated=row[2]) if row else None
 
 
-def write_occurrence(store: Store, function: str, occurrence: Occurrence) -> None:
+def write_occurrence(store: TaskHubStore, function: str, occurrence: Occurrence) -> None:
     with store.transaction() as database:
         database.execute(
             "INSERT OR REPLACE INTO schedules (function, last, next, updated) VALUES (?, ?, ?, ?)",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from devhost.cli.connection import File
-from devhost.engine.model.events import SCHEDULING
+from devhost.engine.model.events import SCHEDULING_KINDS
 from devhost.engine.storage.rows import find_instance
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 from tests.devhost.hosts import Durable, RunningHost, running, until
 
 
@@ -170,7 +170,7 @@ def test_continue_as_new_keeps_the_instance_and_starts_its_history_over(durable:
     assert kinds(durable, instance) == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
 
 
-def store_of(host: RunningHost) -> Store:
+def store_of(host: RunningHost) -> TaskHubStore:
     return File(path=host.folder / "hub.db").store()
 
 
@@ -178,8 +178,8 @@ def test_retries_are_numbered_task_timer_task_timer(durable: Durable, host: Runn
     instance = durable.start("retried_then_more")
     durable.wait(instance)
     with contextlib.closing(store_of(host).database) as database:
-        events = Store(database).history(instance)
-    assert [(e.id, str(e.kind)) for e in events if e.kind in SCHEDULING] == [
+        events = TaskHubStore(database).history(instance)
+    assert [(e.id, str(e.kind)) for e in events if e.kind in SCHEDULING_KINDS] == [
         (0, "activity_scheduled"),
         (1, "timer_created"),
         (2, "activity_scheduled"),

@@ -11,28 +11,35 @@ from random import Random
 from typing import Any, override
 
 from devhost.clock import now
-from devhost.engine.background_tasks import Tasks
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.executor import Limits
-from devhost.engine.model.instances import TERMINAL, Instance, InstanceEndedError, InstanceNotFoundError, Start, Status
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.executor import EngineLimits
+from devhost.engine.model.instances import (
+    TERMINAL_STATUSES,
+    InstanceEndedError,
+    InstanceNotFoundError,
+    OrchestrationInstance,
+    OrchestrationStart,
+    RuntimeStatus,
+)
 from devhost.engine.storage.database import connect
-from devhost.engine.storage.episode_commit import Effects
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.episode_commit import CommitEffects
+from devhost.engine.storage.store import TaskHubStore
 from devhost.protocol_v1.executor import WorkerExecutor
 from tests.devhost_campaigns.in_process import App, InlineStorage, InProcessWorker, Troubles
 from tests.devhost_campaigns.programs import Program, Raise, told
 
 ROOT = "p"
 PATIENCE_S = 300.0
-LIMITS = Limits(turns=3, activities=4, entities=2)
+LIMITS = EngineLimits(orchestrators=3, activities=4, entities=2)
 
 
 class CrashError(Exception):
     """The host is dead from here on."""
 
 
-class MortalStore(Store):
+class MortalStore(TaskHubStore):
     """Dies at the end of its `lives`-th transaction: before or after the commit."""
 
     def __init__(self, database: sqlite3.Connection, *, lives: int, committed: bool) -> None:
@@ -60,9 +67,9 @@ class StutteringEngine(Engine):
     random: Random
 
     @override
-    def look_after(self, effects: Effects) -> None:
+    def apply_effects(self, effects: CommitEffects) -> None:
         for _ in range(1 + (self.random.random() < STUTTERS)):
-            super().look_after(effects)
+            super().apply_effects(effects)
 
 
 STUTTERS = 0.2
@@ -82,7 +89,7 @@ class Story:
     troubles: Troubles = field(default_factory=Troubles)
     happened: list[str] = field(default_factory=list[str])
 
-    async def run(self) -> Instance:
+    async def run(self) -> OrchestrationInstance:
         """The instance at its end. `happened` tells how often the host died."""
         self.begin()
         async with asyncio.timeout(PATIENCE_S):
@@ -91,13 +98,13 @@ class Story:
         return found
 
     def begin(self) -> None:
-        start = Start(
+        start = OrchestrationStart(
             id=ROOT, execution="e", name="play", at=now(), input=json.dumps(json.dumps(told(ROOT, self.program)))
         )
         with contextlib.closing(connect(self.path)) as database:
-            Store(database).start(start)
+            TaskHubStore(database).start(start)
 
-    async def live(self) -> Instance | None:
+    async def live(self) -> OrchestrationInstance | None:
         """One life of a host; None when it died."""
         mortal = len(self.happened) < self.crashes
         lives = self.random.randint(1, 40) if mortal else IMMORTAL
@@ -108,14 +115,14 @@ class Story:
                 return await self.watched(engine, died)
 
     @contextlib.asynccontextmanager
-    async def engine_on(self, store: Store, died: asyncio.Event) -> AsyncGenerator[Engine]:
+    async def engine_on(self, store: TaskHubStore, died: asyncio.Event) -> AsyncGenerator[Engine]:
         failures: list[BaseException] = []
 
         def on_failure(error: BaseException) -> None:
             failures.append(error)
             died.set()
 
-        tasks = Tasks(on_failure)
+        tasks = BackgroundTasks(on_failure)
         worker = InProcessWorker(self.app, self.random, self.troubles)
         executor = WorkerExecutor(supervisor=worker, catalog=lambda: self.app.catalog)
         storage = InlineStorage(asyncio.get_running_loop())
@@ -129,7 +136,7 @@ class Story:
             if not isinstance(failure, CrashError):
                 raise failure
 
-    async def watched(self, engine: Engine, died: asyncio.Event) -> Instance | None:
+    async def watched(self, engine: Engine, died: asyncio.Event) -> OrchestrationInstance | None:
         ending = asyncio.ensure_future(self.accompany(engine))
         dying = asyncio.ensure_future(died.wait())
         await asyncio.wait({ending, dying}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,13 +150,13 @@ class Story:
             raise result
         return result
 
-    async def accompany(self, engine: Engine) -> Instance:
+    async def accompany(self, engine: Engine) -> OrchestrationInstance:
         """Raises the events, suspends and resumes at times, until everything has ended."""
         await engine.recover()
         waiting = list(self.raises)
         while True:
             found = await engine.get(ROOT)
-            if found is not None and found.status in TERMINAL and at_rest(engine.store.database):
+            if found is not None and found.status in TERMINAL_STATUSES and at_rest(engine.store.database):
                 return found
             waiting = [one for one in waiting if not await self.raised(engine, one)]
             await self.disturb(engine)
@@ -157,16 +164,20 @@ class Story:
 
     async def disturb(self, engine: Engine) -> None:
         found = await engine.get(ROOT)
-        suspended = found is not None and found.status is Status.SUSPENDED
+        suspended = found is not None and found.status is RuntimeStatus.SUSPENDED
         if suspended or self.random.random() < DISTURBED:
-            await tell(engine, ROOT, Event(kind=Kind.RESUMED if suspended else Kind.SUSPENDED, at=now(), reason=""))
+            await tell(
+                engine,
+                ROOT,
+                HistoryEvent(kind=EventKind.RESUMED if suspended else EventKind.SUSPENDED, at=now(), reason=""),
+            )
 
     async def raised(self, engine: Engine, one: Raise) -> bool:
         """Whether the event arrived, or nobody waits for it any more; some arrive twice."""
         found = await engine.get(one.instance)
         if found is None or round_of(found) < one.round:
             return False
-        event = Event(kind=Kind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
+        event = HistoryEvent(kind=EventKind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
         for _ in range(1 + (self.random.random() < STUTTERS)):
             await tell(engine, one.instance, event)
         return True
@@ -175,12 +186,12 @@ class Story:
 DISTURBED = 0.05
 
 
-def round_of(instance: Instance) -> int:
+def round_of(instance: OrchestrationInstance) -> int:
     given: dict[str, Any] = json.loads(json.loads(instance.input or '"{}"'))
     return given["round"]
 
 
-async def tell(engine: Engine, instance: str, event: Event) -> None:
+async def tell(engine: Engine, instance: str, event: HistoryEvent) -> None:
     with contextlib.suppress(InstanceEndedError, InstanceNotFoundError):
         await engine.send(instance, event)
 

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from devhost.engine.model.instances import Status
+from devhost.engine.model.instances import RuntimeStatus
 from tests.devhost_campaigns.books import complaints, unended
 from tests.devhost_campaigns.crashing import ROOT, Story
 from tests.devhost_campaigns.in_process import Troubles, load
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     calm = Troubles(lost=0.0, longest_s=0.0)
     random = Random(0)  # noqa: S311 - a test's seed
     story = Story(app=load(), path=path, program=PROGRAM, raises=[], random=random, crashes=0, troubles=calm)
-    assert asyncio.run(story.run()).status is Status.COMPLETED
+    assert asyncio.run(story.run()).status is RuntimeStatus.COMPLETED
     return path
 
 

@@ -15,14 +15,21 @@ from hypothesis import strategies as st
 
 from devhost.clock import now
 from devhost.engine.engine import Engine
-from devhost.engine.history_cache import Histories
-from devhost.engine.model.commands import CancelTimer, Completed, ContinuedAsNew, Decision, RunActivity, StartTimer
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.executor import Limits
-from devhost.engine.model.work_items import Turn
+from devhost.engine.history_cache import HistoryCache
+from devhost.engine.model.commands import (
+    CancelTimer,
+    Completed,
+    ContinuedAsNew,
+    OrchestratorDecision,
+    RunActivity,
+    StartTimer,
+)
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.executor import EngineLimits
+from devhost.engine.model.work_items import Episode
 from devhost.engine.storage.database import connect
-from devhost.engine.storage.store import Timer
-from devhost.engine.timer_queue import LEAST_ROOM, Timers
+from devhost.engine.storage.store import DurableTimer
+from devhost.engine.timer_queue import MIN_REBUILD_SIZE, TimerQueue
 from devhost.protocol_v1.times import wire_time
 from devhost.worker.timestamps import READER, STAMP, read_stamps_quickly, reader_of
 from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
@@ -33,15 +40,15 @@ OPERATIONS = 1000
 HOUR_S = 3600.0
 
 
-def eternal(turn: Turn) -> Decision:
+def eternal(turn: Episode) -> OrchestratorDecision:
     """An activity beside an hour's timer, which it cancels; then the next round, two hundred times."""
     number = int(turn.instance.input or "0")
-    if not events(turn, Kind.ACTIVITY_COMPLETED):
+    if not events(turn, EventKind.ACTIVITY_COMPLETED):
         waits = (StartTimer(id=0, fire_at=now() + HOUR_S), RunActivity(id=1, name="a", input="1"))
-        return Decision(commands=() if events(turn, Kind.TIMER_CREATED) else waits)
+        return OrchestratorDecision(commands=() if events(turn, EventKind.TIMER_CREATED) else waits)
     if number < ROUNDS:
-        return Decision(commands=(CancelTimer(id=0),), ending=ContinuedAsNew(input=str(number + 1)))
-    return Decision(commands=(CancelTimer(id=0),), ending=Completed(output="tired"))
+        return OrchestratorDecision(commands=(CancelTimer(id=0),), outcome=ContinuedAsNew(input=str(number + 1)))
+    return OrchestratorDecision(commands=(CancelTimer(id=0),), outcome=Completed(output="tired"))
 
 
 def rows(database: sqlite3.Connection, table: str) -> int:
@@ -55,7 +62,7 @@ async def test_an_eternal_orchestration_leaves_one_round_behind(tmp_path: Path) 
         database = engine.store.database
         assert [rows(database, name) for name in ("inbox", "work", "timers", "losses")] == [0, 0, 0, 0]
         assert rows(database, "history") < 15
-        assert engine.histories.events == 0
+        assert engine.history_cache.event_count == 0
 
 
 async def test_an_entity_that_is_asked_much_keeps_its_state_alone(tmp_path: Path) -> None:
@@ -82,82 +89,82 @@ async def test_a_history_that_gets_long_is_told_of_once(
     assert "orchestrator eternal (i) has 5 events, and every turn replays them" in told[0]
 
 
-def far(number: int) -> Timer:
-    return Timer(fire_at=now() + HOUR_S + number, instance=f"i{number}", execution="e", task=0)
+def far(number: int) -> DurableTimer:
+    return DurableTimer(fire_at=now() + HOUR_S + number, instance=f"i{number}", execution="e", task=0)
 
 
 async def test_cancelled_timers_leave_memory_when_they_are_many() -> None:
     alive = [far(number) for number in range(10)]
 
-    async def read() -> list[Timer]:
+    async def read() -> list[DurableTimer]:
         return alive
 
-    async def fire(timers: list[Timer]) -> None:
+    async def fire(timers: list[DurableTimer]) -> None:
         raise AssertionError(timers)
 
-    timers = Timers(fire=fire, read=read)
+    timers = TimerQueue(fire=fire, read=read)
     running = asyncio.ensure_future(timers.run())
-    timers.add([far(number) for number in range(LEAST_ROOM + 1)])
+    timers.add([far(number) for number in range(MIN_REBUILD_SIZE + 1)])
     await reached(lambda: len(timers.heap) == len(alive))
-    assert timers.room == LEAST_ROOM
+    assert timers.rebuild_size == MIN_REBUILD_SIZE
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
 async def test_a_timer_that_is_set_while_the_others_are_read_is_kept() -> None:
-    late = Timer(fire_at=now(), instance="late", execution="e", task=0)
-    fired: list[Timer] = []
+    late = DurableTimer(fire_at=now(), instance="late", execution="e", task=0)
+    fired: list[DurableTimer] = []
 
-    async def read() -> list[Timer]:
+    async def read() -> list[DurableTimer]:
         timers.add([late])
         return [far(0)]
 
-    async def fire(found: list[Timer]) -> None:
+    async def fire(found: list[DurableTimer]) -> None:
         fired.extend(found)
 
-    timers = Timers(fire=fire, read=read)
+    timers = TimerQueue(fire=fire, read=read)
     running = asyncio.ensure_future(timers.run())
-    timers.add([far(number) for number in range(LEAST_ROOM + 1)])
+    timers.add([far(number) for number in range(MIN_REBUILD_SIZE + 1)])
     await reached(lambda: fired == [late])
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
 
 
-def some_events(count: int) -> list[Event]:
-    return [Event(kind=Kind.TURN_STARTED, at=1.0)] * count
+def some_events(count: int) -> list[HistoryEvent]:
+    return [HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=1.0)] * count
 
 
 def test_histories_forget_the_oldest_when_there_is_no_room() -> None:
-    histories = Histories(room=10)
+    histories = HistoryCache(capacity=10)
     for name in ("a", "b", "c"):
-        histories.remember(name, f"{name}-1", some_events(4))
-    assert histories.known("a") == ("", [])
-    assert histories.known("c") == ("c-1", some_events(4))
-    histories.remember("c", "c-1", some_events(6))
-    assert histories.known("b") == ("b-1", some_events(4))
-    histories.remember("d", "d-1", some_events(11))
-    assert [histories.known(name)[0] for name in "abcd"] == ["", "", "", ""]
-    assert histories.events == 0
+        histories.put(name, f"{name}-1", some_events(4))
+    assert histories.get("a") == ("", [])
+    assert histories.get("c") == ("c-1", some_events(4))
+    histories.put("c", "c-1", some_events(6))
+    assert histories.get("b") == ("b-1", some_events(4))
+    histories.put("d", "d-1", some_events(11))
+    assert [histories.get(name)[0] for name in "abcd"] == ["", "", "", ""]
+    assert histories.event_count == 0
 
 
-def at_once(turn: Turn) -> Decision:
-    return Decision(ending=Completed(output="done"))
+def at_once(turn: Episode) -> OrchestratorDecision:
+    return OrchestratorDecision(outcome=Completed(output="done"))
 
 
-def never(turn: Turn) -> Decision:
-    return Decision()
+def never(turn: Episode) -> OrchestratorDecision:
+    return OrchestratorDecision()
 
 
 async def waited(engine: Engine, instance: str, patience_s: float) -> str | None:
-    found = await engine.wait_end(instance, patience_s)
+    found = await engine.wait_for_completion(instance, patience_s)
     return found.output if found else None
 
 
 async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_path: Path) -> None:
     executor = ScriptedExecutor(orchestrators={"at_once": at_once, "never": never})
-    async with engine_on(tmp_path / "hub.db", executor, Limits(turns=5, activities=5)) as engine:
+    async with engine_on(tmp_path / "hub.db", executor, EngineLimits(orchestrators=5, activities=5)) as engine:
         both = asyncio.gather(waited(engine, "i", 10), waited(engine, "i", 10))
         await engine.start(start("at_once"))
         assert await both == ["done", "done"]
@@ -165,7 +172,7 @@ async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_pa
         await engine.start(start("never", "n"))
         assert await waited(engine, "n", 0.01) is None
         assert await waited(engine, "nobody", 0.01) is None
-        assert engine.ends.waiting == {}
+        assert engine.completion_waiters.waiting == {}
 
 
 @given(st.floats(0, 4e9))

@@ -4,29 +4,36 @@ import sqlite3
 from pathlib import Path
 
 from devhost.engine.engine import Engine
-from devhost.engine.model.commands import CallEntity, Completed, Decision, RunActivity, StartChild, StartTimer
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.instances import Query, Status
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.commands import (
+    CallEntity,
+    Completed,
+    OrchestratorDecision,
+    RunActivity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.instances import InstanceQuery, RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
 
-DONE = (Kind.ACTIVITY_COMPLETED, Kind.TIMER_FIRED, Kind.CHILD_COMPLETED, Kind.ENTITY_COMPLETED)
+DONE = (EventKind.ACTIVITY_COMPLETED, EventKind.TIMER_FIRED, EventKind.CHILD_COMPLETED, EventKind.ENTITY_COMPLETED)
 
 
-def everything(turn: Turn) -> Decision:
+def everything(turn: Episode) -> OrchestratorDecision:
     if sum(len(events(turn, kind)) for kind in DONE) == len(DONE):
-        return Decision(ending=Completed(output="all"))
+        return OrchestratorDecision(outcome=Completed(output="all"))
     begun = (
         RunActivity(id=0, name="a", input="1"),
-        StartTimer(id=1, fire_at=turn.new[0].at),
+        StartTimer(id=1, fire_at=turn.new_events[0].at),
         StartChild(id=2, name="child", instance="c", input="2"),
         CallEntity(id=3, entity="@counter@x", operation="add", input="1"),
     )
-    return Decision(commands=() if events(turn, Kind.TIMER_CREATED) else begun)
+    return OrchestratorDecision(commands=() if events(turn, EventKind.TIMER_CREATED) else begun)
 
 
-def child(turn: Turn) -> Decision:
-    return Decision(ending=Completed(output="1"))
+def child(turn: Episode) -> OrchestratorDecision:
+    return OrchestratorDecision(outcome=Completed(output="1"))
 
 
 def scans(database: sqlite3.Connection, statements: set[str]) -> list[str]:
@@ -48,11 +55,11 @@ async def live(engine: Engine) -> None:
     await engine.start(start("everything"))
     assert (await ended(engine)).output == "all"
     await engine.start(start("everything"))
-    await engine.send("i", Event(kind=Kind.EVENT_RAISED, at=1.0, name="e", input="1"))
+    await engine.send("i", HistoryEvent(kind=EventKind.EVENT_RAISED, at=1.0, name="e", input="1"))
     assert (await ended(engine)).output == "all"
-    running = frozenset({Status.PENDING, Status.RUNNING})
-    await engine.query(Query(statuses=running, limit=1))
-    await engine.query(Query(after=(1.0, "i"), limit=10))
+    running = frozenset({RuntimeStatus.PENDING, RuntimeStatus.RUNNING})
+    await engine.query(InstanceQuery(statuses=running, limit=1))
+    await engine.query(InstanceQuery(after=(1.0, "i"), limit=10))
 
 
 async def test_no_turn_reads_a_whole_table(tmp_path: Path) -> None:

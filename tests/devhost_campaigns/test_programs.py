@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from devhost.engine.model.instances import Instance, Status
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from tests.devhost_campaigns.books import complaints
 from tests.devhost_campaigns.conftest import SEED
 from tests.devhost_campaigns.crashing import ROOT, Story
@@ -28,9 +28,9 @@ PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 OPTIONS: dict[str, Any] = {"phases": PHASES, "database": None, "print_blob": True}
 
 
-def ends_as(plainly: Plainly, program: Program) -> tuple[Status, Any]:
+def ends_as(plainly: Plainly, program: Program) -> tuple[RuntimeStatus, Any]:
     results = plainly.play(ROOT, program, ROOT)
-    return (Status.FAILED, None) if program["fails"] else (Status.COMPLETED, results)
+    return (RuntimeStatus.FAILED, None) if program["fails"] else (RuntimeStatus.COMPLETED, results)
 
 
 def play(program: Program, number: int, crashes: int) -> None:
@@ -52,10 +52,10 @@ def play(program: Program, number: int, crashes: int) -> None:
         check(found, plainly, status, results)
 
 
-def check(found: Instance, plainly: Plainly, status: Status, results: Any) -> None:
+def check(found: OrchestrationInstance, plainly: Plainly, status: RuntimeStatus, results: Any) -> None:
     assert found.status is status, found.output
     assert found.custom_status == (None if plainly.status is None else json.dumps(plainly.status))
-    if status is Status.COMPLETED:
+    if status is RuntimeStatus.COMPLETED:
         assert fits(results, json.loads(found.output or "null")), (results, found.output)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from devhost.engine.model.events import Event
+from devhost.engine.model.events import HistoryEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +56,10 @@ class SignalEntity:
     due: float | None = None
 
 
-type Scheduled = RunActivity | StartTimer | StartChild | CallEntity | SignalEntity
+type SchedulingCommand = RunActivity | StartTimer | StartChild | CallEntity | SignalEntity
 
 
-type Command = Scheduled | CancelTimer
+type OrchestratorCommand = SchedulingCommand | CancelTimer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +78,16 @@ class ContinuedAsNew:
     """`carried` are the external events that go over to the new execution."""
 
     input: str | None
-    carried: tuple[Event, ...] = ()
+    carried_events: tuple[HistoryEvent, ...] = ()
 
 
-type Ending = Completed | Failed | ContinuedAsNew
+type ExecutionOutcome = Completed | Failed | ContinuedAsNew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class OrchestratorDecision:
     """`custom_status` None leaves it as it was."""
 
-    commands: tuple[Command, ...] = ()
-    ending: Ending | None = None
+    commands: tuple[OrchestratorCommand, ...] = ()
+    outcome: ExecutionOutcome | None = None
     custom_status: str | None = None

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     STARTED = "started"
-    TURN_STARTED = "turn_started"
-    TURN_COMPLETED = "turn_completed"
+    ORCHESTRATOR_STARTED = "turn_started"
+    ORCHESTRATOR_COMPLETED = "turn_completed"
     ACTIVITY_SCHEDULED = "activity_scheduled"
     ACTIVITY_COMPLETED = "activity_completed"
     ACTIVITY_FAILED = "activity_failed"
@@ -30,19 +30,19 @@ class Kind(StrEnum):
     COMPLETED = "completed"
 
 
-SCHEDULING = frozenset(
+SCHEDULING_KINDS = frozenset(
     {
-        Kind.ACTIVITY_SCHEDULED,
-        Kind.CHILD_CREATED,
-        Kind.TIMER_CREATED,
-        Kind.ENTITY_CALLED,
-        Kind.ENTITY_SIGNALLED,
+        EventKind.ACTIVITY_SCHEDULED,
+        EventKind.CHILD_CREATED,
+        EventKind.TIMER_CREATED,
+        EventKind.ENTITY_CALLED,
+        EventKind.ENTITY_SIGNALLED,
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parent:
+class ParentInstance:
     """Who waits for this instance, as which task."""
 
     instance: str
@@ -52,13 +52,13 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class HistoryEvent:
     """One entry of a history. `at` and `fire_at` are seconds since 1970; `input` and `result` JSON texts.
 
     `id` numbers what the orchestrator scheduled; `task` names, on a completion, the id that it completes.
     """
 
-    kind: Kind
+    kind: EventKind
     at: float
     id: int = -1
     task: int = -1
@@ -73,28 +73,28 @@ class Event:
     version: str | None = None
     status: str | None = None
     trace: str | None = None
-    parent: Parent | None = None
+    parent: ParentInstance | None = None
 
 
-DEFAULTS = {field.name: field.default for field in fields(Event)}
+FIELD_DEFAULTS = {field.name: field.default for field in fields(HistoryEvent)}
 
 
-def encode(event: Event) -> str:
-    values: dict[str, Any] = {n: v for n in DEFAULTS if (v := getattr(event, n)) != DEFAULTS[n]}
-    return json.dumps(values | {"parent": encode_parent(event.parent)} if event.parent else values)
+def event_to_json(event: HistoryEvent) -> str:
+    values: dict[str, Any] = {n: v for n in FIELD_DEFAULTS if (v := getattr(event, n)) != FIELD_DEFAULTS[n]}
+    return json.dumps(values | {"parent": parent_to_list(event.parent)} if event.parent else values)
 
 
-def encode_parent(parent: Parent) -> list[str | int]:
+def parent_to_list(parent: ParentInstance) -> list[str | int]:
     return [parent.instance, parent.execution, parent.task, parent.name]
 
 
-def decode_parent(values: list[Any]) -> Parent:
+def parent_from_list(values: list[Any]) -> ParentInstance:
     instance, execution, task, name = values
-    return Parent(instance=instance, execution=execution, task=task, name=name)
+    return ParentInstance(instance=instance, execution=execution, task=task, name=name)
 
 
-def decode(text: str) -> Event:
+def event_from_json(text: str) -> HistoryEvent:
     values: dict[str, Any] = json.loads(text)
     if "parent" in values:
-        values["parent"] = decode_parent(values["parent"])
-    return Event(kind=Kind(values.pop("kind")), **values)
+        values["parent"] = parent_from_list(values["parent"])
+    return HistoryEvent(kind=EventKind(values.pop("kind")), **values)

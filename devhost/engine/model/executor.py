@@ -3,42 +3,42 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from devhost.engine.model.commands import Completed, Decision, Failed
-from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
+from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision
+from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many orchestrator turns, activities and entities run at once.
+class EngineLimits:
+    """How many orchestrator episodes, activities and entities run at the same time.
 
-    What was lost with its worker more than `redeliveries` times fails: an activity, a turn, an operation of an entity.
-    None hands it out for ever.
+    An activity, an episode or an entity operation fails when its worker died more often than the matching limit of
+    redeliveries while it ran. None means no limit.
     """
 
-    turns: int
+    orchestrators: int
     activities: int
     entities: int = 10
-    redeliveries: int | None = None
-    turn_redeliveries: int | None = None
+    activity_redeliveries: int | None = None
+    orchestrator_redeliveries: int | None = None
     entity_redeliveries: int | None = None
 
 
 class Executor(Protocol):
     """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again.
 
-    A turn may raise LeaveError.
+    A episode may raise LeaveError.
     """
 
-    async def turn(self, turn: Turn) -> Decision: ...
+    async def run_episode(self, episode: Episode) -> OrchestratorDecision: ...
 
-    async def activity(self, work: Work) -> Completed | Failed: ...
+    async def run_activity(self, work: ActivityWorkItem) -> Completed | Failed: ...
 
-    async def entity(self, batch: Batch) -> BatchOutcome: ...
+    async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult: ...
 
 
 class RedeliverError(Exception):
     """What ran was lost with its worker: hand the work out again."""
 
 
-class LeaveError(Exception):
+class NotForThisHostError(Exception):
     """The instance is not for this host: it stays as it is until another comes."""

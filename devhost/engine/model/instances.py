@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from devhost.engine.model.events import Parent
+from devhost.engine.model.events import ParentInstance
 
 
-class Status(StrEnum):
+class RuntimeStatus(StrEnum):
     PENDING = "Pending"
     RUNNING = "Running"
     SUSPENDED = "Suspended"
@@ -15,17 +15,17 @@ class Status(StrEnum):
     TERMINATED = "Terminated"
 
 
-TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
+TERMINAL_STATUSES = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.TERMINATED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instance:
+class OrchestrationInstance:
     """One orchestration. `input`, `output` and `custom_status` are texts, JSON unless a reason stands there."""
 
     id: str
     execution: str
     name: str
-    status: Status
+    status: RuntimeStatus
     created: float
     updated: float
     version: str | None = None
@@ -33,11 +33,11 @@ class Instance:
     output: str | None = None
     custom_status: str | None = None
     trace: str | None = None
-    parent: Parent | None = None
+    parent: ParentInstance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class OrchestrationStart:
     """A wish to run an orchestration. Ids are chosen by the caller."""
 
     id: str
@@ -47,11 +47,11 @@ class Start:
     input: str | None = None
     version: str | None = None
     trace: str | None = None
-    parent: Parent | None = None
+    parent: ParentInstance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class InstanceQuery:
     """Which instances? Times are seconds since 1970; an empty set of statuses means all.
 
     `after` is the creation and the id of the last one seen: they come in this order.
@@ -59,7 +59,7 @@ class Query:
 
     created_from: float | None = None
     created_to: float | None = None
-    statuses: frozenset[Status] = frozenset()
+    statuses: frozenset[RuntimeStatus] = frozenset()
     prefix: str = ""
     after: tuple[float, str] | None = None
     limit: int | None = None
@@ -80,6 +80,6 @@ class InstanceNotFailedError(Exception):
 class InstanceRunningError(Exception):
     """The instance has not ended: its id is taken and its history can't go."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: RuntimeStatus) -> None:
         super().__init__(f"An Orchestration instance with the status {status} already exists.")
         self.status = status

@@ -3,58 +3,60 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.instances import Instance, Start
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.instances import OrchestrationInstance, OrchestrationStart
 
-WORK = frozenset({Kind.ACTIVITY_SCHEDULED, Kind.CHILD_CREATED})
-FAILURES = frozenset({Kind.ACTIVITY_FAILED, Kind.CHILD_FAILED})
+WORK_SCHEDULED = frozenset({EventKind.ACTIVITY_SCHEDULED, EventKind.CHILD_CREATED})
+FAILURES = frozenset({EventKind.ACTIVITY_FAILED, EventKind.CHILD_FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rewinding:
+class RewindPlan:
     """The history that stays, and the children that failed, by the id of their task."""
 
-    kept: tuple[Event, ...]
+    kept: tuple[HistoryEvent, ...]
     children: dict[int, str]
 
 
-def rewinding_of(history: list[Event]) -> Rewinding:
+def plan_rewind(history: list[HistoryEvent]) -> RewindPlan:
     """Forgets the failures of the work that was begun last, and what was scheduled because of them.
 
     Earlier failures were answered by the orchestrator: retried or caught. They stay, or it would take another way.
     """
-    last = max((n for n, event in enumerate(history) if event.kind in WORK), default=len(history))
+    last = max((n for n, event in enumerate(history) if event.kind in WORK_SCHEDULED), default=len(history))
     failures = [(n, event) for n, event in enumerate(history) if event.kind in FAILURES and n > last]
     failed = {event.task for _, event in failures}
     first = failures[0][0] if failures else len(history)
-    later = {e.id for e in history[first:] if e.kind is Kind.TIMER_CREATED}
-    kept = tuple(event for event in history if stays(event, failed, later))
-    children = {e.id: e.instance for e in history if e.kind is Kind.CHILD_CREATED and e.id in failed and e.instance}
-    return Rewinding(kept=kept, children=children)
+    later = {e.id for e in history[first:] if e.kind is EventKind.TIMER_CREATED}
+    kept = tuple(event for event in history if is_kept(event, failed, later))
+    children = {
+        e.id: e.instance for e in history if e.kind is EventKind.CHILD_CREATED and e.id in failed and e.instance
+    }
+    return RewindPlan(kept=kept, children=children)
 
 
-def stays(event: Event, failed: set[int], later: set[int]) -> bool:
+def is_kept(event: HistoryEvent, failed: set[int], later: set[int]) -> bool:
     match event.kind:
-        case Kind.COMPLETED:
+        case EventKind.COMPLETED:
             return False
-        case Kind.ACTIVITY_FAILED | Kind.CHILD_FAILED:
+        case EventKind.ACTIVITY_FAILED | EventKind.CHILD_FAILED:
             return event.task not in failed
-        case Kind.ACTIVITY_SCHEDULED:
+        case EventKind.ACTIVITY_SCHEDULED:
             return event.id not in failed
-        case Kind.TIMER_CREATED | Kind.TIMER_FIRED:
+        case EventKind.TIMER_CREATED | EventKind.TIMER_FIRED:
             return not {event.id, event.task} & later
         case _:
             return True
 
 
-def without(history: tuple[Event, ...], children: set[int]) -> tuple[Event, ...]:
+def without_children(history: tuple[HistoryEvent, ...], children: set[int]) -> tuple[HistoryEvent, ...]:
     """Children that can't be rewound are begun anew."""
-    return tuple(event for event in history if not (event.kind is Kind.CHILD_CREATED and event.id in children))
+    return tuple(event for event in history if not (event.kind is EventKind.CHILD_CREATED and event.id in children))
 
 
-def start_again(instance: Instance, at: float, id_: str) -> Start:
+def restart_of(instance: OrchestrationInstance, at: float, id_: str) -> OrchestrationStart:
     """The same orchestration with the same input."""
-    return Start(
+    return OrchestrationStart(
         id=id_,
         execution=uuid4().hex,
         name=instance.name,

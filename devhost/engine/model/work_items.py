@@ -3,26 +3,26 @@
 from dataclasses import dataclass
 
 from devhost.engine.model.commands import Completed, Failed
-from devhost.engine.model.events import Event, Parent
-from devhost.engine.model.instances import Instance
+from devhost.engine.model.events import HistoryEvent, ParentInstance
+from devhost.engine.model.instances import OrchestrationInstance
 
 
-def is_entity(name: str) -> bool:
+def is_entity_id(id_: str) -> bool:
     """No instance's id begins as the names of entities do."""
-    return name.startswith("@")
+    return id_.startswith("@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """What an orchestrator gets to decide on. `new` opens with the turn's own start."""
+class Episode:
+    """What an orchestrator gets to decide on. `new` opens with the episode's own start."""
 
-    instance: Instance
-    past: tuple[Event, ...]
-    new: tuple[Event, ...]
+    instance: OrchestrationInstance
+    past_events: tuple[HistoryEvent, ...]
+    new_events: tuple[HistoryEvent, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class ActivityWorkItem:
     """One activity to run. `redeliveries` counts how often it was handed out again."""
 
     row: int
@@ -45,27 +45,27 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class EntityOperation:
     """What an entity is asked to do; `parent` waits for the answer, if anybody does."""
 
     seq: int
     name: str
     input: str | None
-    parent: Parent | None
+    parent: ParentInstance | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class EntityBatch:
     """Operations for one entity, oldest first. A `state` of None means that the entity does not exist."""
 
     entity: str
     state: str | None
-    operations: tuple[Operation, ...]
+    operations: tuple[EntityOperation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOutcome:
+class EntityBatchResult:
     """One answer for each operation, and the state after the last. Reasons are JSON texts."""
 
     state: str | None
-    answers: tuple[Completed | Failed, ...]
+    results: tuple[Completed | Failed, ...]

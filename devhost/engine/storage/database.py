@@ -70,7 +70,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-type Job = tuple[Callable[[], Any], asyncio.Future[Any]]
+type StorageJob = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class StorageThread:
@@ -78,8 +78,8 @@ class StorageThread:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self.work, name="storage", daemon=True)
+        self.jobs: queue.SimpleQueue[StorageJob | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self.run_jobs, name="storage", daemon=True)
 
     def start(self) -> None:
         self.thread.start()
@@ -89,27 +89,27 @@ class StorageThread:
         self.jobs.put((lambda: step(*args, **kwargs), answer))
         return await answer
 
-    def work(self) -> None:
+    def run_jobs(self) -> None:
         while (job := self.jobs.get()) is not None:
             step, answer = job
             try:
                 value = step()
             except Exception as error:  # noqa: BLE001 - this thread's entry point hands every failure to its caller
-                self.loop.call_soon_threadsafe(fail, answer, error)
+                self.loop.call_soon_threadsafe(set_exception, answer, error)
             else:
-                self.loop.call_soon_threadsafe(settle, answer, value)
+                self.loop.call_soon_threadsafe(set_result, answer, value)
 
     def stop(self) -> None:
         self.jobs.put(None)
         self.thread.join()
 
 
-def settle(answer: asyncio.Future[Any], value: object) -> None:
+def set_result(answer: asyncio.Future[Any], value: object) -> None:
     """Who asked may have gone away meanwhile."""
     if not answer.done():
         answer.set_result(value)
 
 
-def fail(answer: asyncio.Future[Any], error: Exception) -> None:
+def set_exception(answer: asyncio.Future[Any], error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)

@@ -1,4 +1,4 @@
-"""How does one turn of an orchestrator go into the database?"""
+"""How does one episode of an orchestrator go into the database?"""
 
 import sqlite3
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from uuid import NAMESPACE_OID, uuid5
 from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
-    Command,
+    OrchestratorCommand,
     RunActivity,
     SignalEntity,
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import Event, Kind, Parent, encode
-from devhost.engine.model.instances import TERMINAL, Start, Status
-from devhost.engine.model.work_items import Work
-from devhost.engine.storage.entity_rows import put_later, put_operation
-from devhost.engine.storage.rows import find_instance, insert_instance, is_free, put_message
-from devhost.engine.storage.store import Store, Timer, started_event
+from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance, event_to_json
+from devhost.engine.model.instances import TERMINAL_STATUSES, OrchestrationStart, RuntimeStatus
+from devhost.engine.model.work_items import ActivityWorkItem
+from devhost.engine.storage.entity_rows import insert_delayed_signal, insert_operation
+from devhost.engine.storage.rows import find_instance, insert_instance, insert_message, is_id_free
+from devhost.engine.storage.store import DurableTimer, TaskHubStore, started_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnCommit:
+class EpisodeCommit:
     """`first` is the place of the first of `events` in the history; `restart` begins a new execution."""
 
     instance: str
@@ -31,170 +31,180 @@ class TurnCommit:
     trace: str | None
     at: float
     consumed: tuple[int, ...]
-    first: int
-    events: tuple[Event, ...]
-    commands: tuple[Command, ...]
-    status: Status
+    first_seq: int
+    events: tuple[HistoryEvent, ...]
+    commands: tuple[OrchestratorCommand, ...]
+    status: RuntimeStatus
     output: str | None = None
     custom_status: str | None = None
-    reply: tuple[Parent, Event] | None = None
-    restart: tuple[Start, tuple[Event, ...]] | None = None
+    reply: tuple[ParentInstance, HistoryEvent] | None = None
+    restart: tuple[OrchestrationStart, tuple[HistoryEvent, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class CommitEffects:
     """What the commit created that something in memory must now look after."""
 
-    work: tuple[Work, ...] = ()
-    timers: tuple[Timer, ...] = ()
+    work: tuple[ActivityWorkItem, ...] = ()
+    timers: tuple[DurableTimer, ...] = ()
     wake: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
 
 
-def commit_turn(store: Store, turn: TurnCommit) -> Effects | None:
-    """None when the instance was replaced or ended meanwhile: then nothing of the turn counts."""
+def commit_episode(store: TaskHubStore, episode: EpisodeCommit) -> CommitEffects | None:
+    """None when the instance was replaced or ended meanwhile: then nothing of the episode counts."""
     with store.transaction() as database:
-        if not is_current(database, turn):
+        if not is_current(database, episode):
             return None
-        drop_messages(database, turn.consumed)
-        if turn.restart:
-            return restart(database, turn, *turn.restart)
-        append(database, turn)
-        update(database, turn)
-        replied = reply(database, turn)
-        effects = [apply(database, turn, command) for command in turn.commands]
-    return merge([*effects, Effects(wake=replied)])
+        drop_messages(database, episode.consumed)
+        if episode.restart:
+            return restart_instance(database, episode, *episode.restart)
+        append_history(database, episode)
+        update_instance(database, episode)
+        replied = reply_to_parent(database, episode)
+        effects = [apply_command(database, episode, command) for command in episode.commands]
+    return merge_effects([*effects, CommitEffects(wake=replied)])
 
 
-def is_current(database: sqlite3.Connection, turn: TurnCommit) -> bool:
-    found = database.execute("SELECT execution, status FROM instances WHERE id = ?", (turn.instance,)).fetchone()
-    return found is not None and found[0] == turn.execution and found[1] not in TERMINAL
+def is_current(database: sqlite3.Connection, episode: EpisodeCommit) -> bool:
+    found = database.execute("SELECT execution, status FROM instances WHERE id = ?", (episode.instance,)).fetchone()
+    return found is not None and found[0] == episode.execution and found[1] not in TERMINAL_STATUSES
 
 
 def drop_messages(database: sqlite3.Connection, seqs: tuple[int, ...]) -> None:
     database.executemany("DELETE FROM inbox WHERE seq = ?", [(seq,) for seq in seqs])
 
 
-def restart(database: sqlite3.Connection, turn: TurnCommit, start: Start, carried: tuple[Event, ...]) -> Effects:
+def restart_instance(
+    database: sqlite3.Connection, episode: EpisodeCommit, start: OrchestrationStart, carried: tuple[HistoryEvent, ...]
+) -> CommitEffects:
     """The same instance with a new execution; unread messages stay, but for those of the old execution."""
     database.execute(
         "UPDATE instances SET execution = ?, updated = ?, input = ?, custom_status = coalesce(?, custom_status) "
         "WHERE id = ?",
-        (start.execution, start.at, start.input, turn.custom_status, start.id),
+        (start.execution, start.at, start.input, episode.custom_status, start.id),
     )
     database.execute("DELETE FROM history WHERE instance = ?", (start.id,))
     database.execute("DELETE FROM timers WHERE instance = ?", (start.id,))
     unread = database.execute("DELETE FROM inbox WHERE instance = ? RETURNING execution, event", (start.id,)).fetchall()
-    put_message(database, start.id, started_event(start), start.execution)
+    insert_message(database, start.id, started_event(start), start.execution)
     for event in carried:
-        put_message(database, start.id, event)
+        insert_message(database, start.id, event)
     kept = [(start.id, event) for execution, event in unread if execution is None]
     database.executemany("INSERT INTO inbox (instance, event) VALUES (?, ?)", kept)
-    return Effects(wake=(start.id,))
+    return CommitEffects(wake=(start.id,))
 
 
-def append(database: sqlite3.Connection, turn: TurnCommit) -> None:
-    rows = [(turn.instance, turn.first + n, encode(event)) for n, event in enumerate(turn.events)]
+def append_history(database: sqlite3.Connection, episode: EpisodeCommit) -> None:
+    rows = [(episode.instance, episode.first_seq + n, event_to_json(event)) for n, event in enumerate(episode.events)]
     database.executemany("INSERT INTO history (instance, seq, event) VALUES (?, ?, ?)", rows)
 
 
-def update(database: sqlite3.Connection, turn: TurnCommit) -> None:
+def update_instance(database: sqlite3.Connection, episode: EpisodeCommit) -> None:
     database.execute(
         "UPDATE instances SET status = ?, updated = ?, output = ?, custom_status = coalesce(?, custom_status) "
         "WHERE id = ?",
-        (turn.status, turn.at, turn.output, turn.custom_status, turn.instance),
+        (episode.status, episode.at, episode.output, episode.custom_status, episode.instance),
     )
-    if turn.status in TERMINAL:
-        database.execute("DELETE FROM timers WHERE instance = ?", (turn.instance,))
+    if episode.status in TERMINAL_STATUSES:
+        database.execute("DELETE FROM timers WHERE instance = ?", (episode.instance,))
 
 
-def reply(database: sqlite3.Connection, turn: TurnCommit) -> tuple[str, ...]:
-    if turn.reply is None:
+def reply_to_parent(database: sqlite3.Connection, episode: EpisodeCommit) -> tuple[str, ...]:
+    if episode.reply is None:
         return ()
-    parent, event = turn.reply
-    put_message(database, parent.instance, event, parent.execution)
+    parent, event = episode.reply
+    insert_message(database, parent.instance, event, parent.execution)
     return (parent.instance,)
 
 
-def apply(database: sqlite3.Connection, turn: TurnCommit, command: Command) -> Effects:
+def apply_command(database: sqlite3.Connection, episode: EpisodeCommit, command: OrchestratorCommand) -> CommitEffects:
     match command:
         case RunActivity():
-            return Effects(work=(insert_work(database, turn, command),))
+            return CommitEffects(work=(insert_work(database, episode, command),))
         case StartTimer(cancelled=True):
-            return Effects()
+            return CommitEffects()
         case StartTimer():
-            return Effects(timers=(insert_timer(database, turn, command),))
+            return CommitEffects(timers=(insert_timer(database, episode, command),))
         case CancelTimer():
-            key = (turn.instance, turn.execution, command.id)
+            key = (episode.instance, episode.execution, command.id)
             database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
-            return Effects()
+            return CommitEffects()
         case StartChild():
-            return Effects(wake=(insert_child(database, turn, command),))
+            return CommitEffects(wake=(insert_child(database, episode, command),))
         case CallEntity() | SignalEntity():
-            return ask_entity(database, turn, command)
+            return send_to_entity(database, episode, command)
 
 
-def ask_entity(database: sqlite3.Connection, turn: TurnCommit, command: CallEntity | SignalEntity) -> Effects:
+def send_to_entity(
+    database: sqlite3.Connection, episode: EpisodeCommit, command: CallEntity | SignalEntity
+) -> CommitEffects:
     if isinstance(command, SignalEntity) and command.due is not None:
-        row = put_later(database, command.entity, command.operation, command.input, command.due)
-        return Effects(timers=(Timer(fire_at=command.due, instance=command.entity, execution="", task=row),))
-    parent = Parent(instance=turn.instance, execution=turn.execution, task=command.id, name=turn.name)
+        row = insert_delayed_signal(database, command.entity, command.operation, command.input, command.due)
+        return CommitEffects(
+            timers=(DurableTimer(fire_at=command.due, instance=command.entity, execution="", task=row),)
+        )
+    parent = ParentInstance(instance=episode.instance, execution=episode.execution, task=command.id, name=episode.name)
     waiting = parent if isinstance(command, CallEntity) else None
-    put_operation(database, command.entity, command.operation, command.input, waiting)
-    return Effects(entities=(command.entity,))
+    insert_operation(database, command.entity, command.operation, command.input, waiting)
+    return CommitEffects(entities=(command.entity,))
 
 
-def insert_work(database: sqlite3.Connection, turn: TurnCommit, command: RunActivity) -> Work:
-    values = (turn.instance, turn.execution, command.id, command.name, command.input, turn.trace)
+def insert_work(database: sqlite3.Connection, episode: EpisodeCommit, command: RunActivity) -> ActivityWorkItem:
+    values = (episode.instance, episode.execution, command.id, command.name, command.input, episode.trace)
     row = database.execute(
         "INSERT INTO work (instance, execution, task, name, input, trace) VALUES (?, ?, ?, ?, ?, ?)", values
     ).lastrowid
-    return Work(
+    return ActivityWorkItem(
         row=row or 0,
-        instance=turn.instance,
-        execution=turn.execution,
+        instance=episode.instance,
+        execution=episode.execution,
         task=command.id,
         name=command.name,
         input=command.input,
-        trace=turn.trace,
+        trace=episode.trace,
     )
 
 
-def insert_timer(database: sqlite3.Connection, turn: TurnCommit, command: StartTimer) -> Timer:
-    values = (turn.instance, turn.execution, command.id, command.fire_at)
+def insert_timer(database: sqlite3.Connection, episode: EpisodeCommit, command: StartTimer) -> DurableTimer:
+    values = (episode.instance, episode.execution, command.id, command.fire_at)
     database.execute("INSERT INTO timers (instance, execution, task, fire_at) VALUES (?, ?, ?, ?)", values)
-    return Timer(fire_at=command.fire_at, instance=turn.instance, execution=turn.execution, task=command.id)
+    return DurableTimer(
+        fire_at=command.fire_at, instance=episode.instance, execution=episode.execution, task=command.id
+    )
 
 
-def insert_child(database: sqlite3.Connection, turn: TurnCommit, command: StartChild) -> str:
+def insert_child(database: sqlite3.Connection, episode: EpisodeCommit, command: StartChild) -> str:
     """Returns who is to be woken: the child, or the parent when the child's id is taken by a running instance."""
-    parent = Parent(instance=turn.instance, execution=turn.execution, task=command.id, name=turn.name)
+    parent = ParentInstance(instance=episode.instance, execution=episode.execution, task=command.id, name=episode.name)
     found = find_instance(database, command.instance)
-    if found is not None and not is_free(found):
+    if found is not None and not is_id_free(found):
         reason = f"An Orchestration instance with the status {found.status} already exists."
-        refused = Event(kind=Kind.CHILD_FAILED, at=turn.at, task=command.id, reason=reason, details=command.instance)
-        put_message(database, turn.instance, refused, turn.execution)
-        return turn.instance
-    start = child_start(turn, command, parent)
+        refused = HistoryEvent(
+            kind=EventKind.CHILD_FAILED, at=episode.at, task=command.id, reason=reason, details=command.instance
+        )
+        insert_message(database, episode.instance, refused, episode.execution)
+        return episode.instance
+    start = child_start(episode, command, parent)
     insert_instance(database, start, started_event(start))
     return command.instance
 
 
-def child_start(turn: TurnCommit, command: StartChild, parent: Parent) -> Start:
-    return Start(
+def child_start(episode: EpisodeCommit, command: StartChild, parent: ParentInstance) -> OrchestrationStart:
+    return OrchestrationStart(
         id=command.instance,
-        execution=uuid5(NAMESPACE_OID, f"{turn.execution}:{command.id}").hex,
+        execution=uuid5(NAMESPACE_OID, f"{episode.execution}:{command.id}").hex,
         name=command.name,
-        at=turn.at,
+        at=episode.at,
         input=command.input,
         version=command.version,
-        trace=turn.trace,
+        trace=episode.trace,
         parent=parent,
     )
 
 
-def merge(effects: list[Effects]) -> Effects:
-    return Effects(
+def merge_effects(effects: list[CommitEffects]) -> CommitEffects:
+    return CommitEffects(
         work=tuple(one for e in effects for one in e.work),
         timers=tuple(one for e in effects for one in e.timers),
         wake=tuple(one for e in effects for one in e.wake),

@@ -24,6 +24,6 @@ def take_lock(path: Path) -> int:
     return descriptor
 
 
-def announce(descriptor: int, port: int) -> None:
+def write_port(descriptor: int, port: int) -> None:
     """Tells who looks at the lock where its holder is reached."""
     os.pwrite(descriptor, f"{os.getpid()}\n{port}\n".encode(), 0)

@@ -5,16 +5,16 @@ Every function is one transaction.
 
 import sqlite3
 
-from devhost.engine.model.events import Event, Kind, encode
-from devhost.engine.model.instances import InstanceNotFailedError, InstanceNotFoundError, Query, Status
-from devhost.engine.model.rewind import rewinding_of, without
-from devhost.engine.storage.rows import condition, find_instance, forget, put_message, read_history
-from devhost.engine.storage.store import Store
+from devhost.engine.model.events import EventKind, HistoryEvent, event_to_json
+from devhost.engine.model.instances import InstanceNotFailedError, InstanceNotFoundError, InstanceQuery, RuntimeStatus
+from devhost.engine.model.rewind import plan_rewind, without_children
+from devhost.engine.storage.rows import delete_instance, find_instance, insert_message, read_history, where_clause
+from devhost.engine.storage.store import TaskHubStore
 
-ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.TERMINATED})
+ENDED_STATUSES = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, RuntimeStatus.TERMINATED})
 
 
-def rewind(store: Store, instance: str, reason: str, at: float) -> list[str]:
+def rewind(store: TaskHubStore, instance: str, reason: str, at: float) -> list[str]:
     """Failed work runs again, that of failed children too; returns whom to wake.
 
     Raises InstanceNotFoundError or InstanceNotFailedError.
@@ -23,39 +23,40 @@ def rewind(store: Store, instance: str, reason: str, at: float) -> list[str]:
         found = find_instance(database, instance)
         if found is None:
             raise InstanceNotFoundError(instance)
-        if found.status is not Status.FAILED:
+        if found.status is not RuntimeStatus.FAILED:
             raise InstanceNotFailedError(found.status)
-        return rewind_tree(database, instance, Event(kind=Kind.REWOUND, at=at, reason=reason))
+        return rewind_tree(database, instance, HistoryEvent(kind=EventKind.REWOUND, at=at, reason=reason))
 
 
-def rewind_tree(database: sqlite3.Connection, instance: str, event: Event) -> list[str]:
-    rewinding = rewinding_of(read_history(database, instance))
+def rewind_tree(database: sqlite3.Connection, instance: str, event: HistoryEvent) -> list[str]:
+    rewinding = plan_rewind(read_history(database, instance))
     again = {task: child for task, child in rewinding.children.items() if is_failed(database, child)}
-    kept = without(rewinding.kept, set(rewinding.children) - set(again))
+    kept = without_children(rewinding.kept, set(rewinding.children) - set(again))
     database.execute("DELETE FROM history WHERE instance = ?", (instance,))
-    rows = [(instance, n, encode(one)) for n, one in enumerate(kept)]
+    rows = [(instance, n, event_to_json(one)) for n, one in enumerate(kept)]
     database.executemany("INSERT INTO history (instance, seq, event) VALUES (?, ?, ?)", rows)
     database.execute(
-        "UPDATE instances SET status = ?, output = NULL, updated = ? WHERE id = ?", (Status.RUNNING, event.at, instance)
+        "UPDATE instances SET status = ?, output = NULL, updated = ? WHERE id = ?",
+        (RuntimeStatus.RUNNING, event.at, instance),
     )
-    put_message(database, instance, event)
+    insert_message(database, instance, event)
     return [instance, *(one for child in again.values() for one in rewind_tree(database, child, event))]
 
 
 def is_failed(database: sqlite3.Connection, instance: str) -> bool:
     found = find_instance(database, instance)
-    return found is not None and found.status is Status.FAILED
+    return found is not None and found.status is RuntimeStatus.FAILED
 
 
-def purge_many(store: Store, query: Query) -> list[str]:
+def purge_matching(store: TaskHubStore, query: InstanceQuery) -> list[str]:
     """Removes those of the instances that have ended; returns their ids."""
     with store.transaction() as database:
-        where, values = condition(query)
+        where, values = where_clause(query)
         rows = database.execute(
             f"SELECT id, status FROM instances WHERE {where}",  # noqa: S608 - constant conditions
             values,
         ).fetchall()
-        ended = [instance for instance, status in rows if status in ENDED]
+        ended = [instance for instance, status in rows if status in ENDED_STATUSES]
         for instance in ended:
-            forget(database, instance)
+            delete_instance(database, instance)
         return ended

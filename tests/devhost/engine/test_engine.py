@@ -9,89 +9,89 @@ from pathlib import Path
 
 import pytest
 
-from devhost.engine.background_tasks import Tasks
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
 from devhost.engine.model.commands import (
     CallEntity,
     Completed,
     ContinuedAsNew,
-    Decision,
     Failed,
+    OrchestratorDecision,
     RunActivity,
     SignalEntity,
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import Event, Kind
-from devhost.engine.model.executor import Limits, RedeliverError
+from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.executor import EngineLimits, RedeliverError
 from devhost.engine.model.instances import (
-    TERMINAL,
-    Instance,
+    TERMINAL_STATUSES,
     InstanceEndedError,
     InstanceNotFoundError,
+    InstanceQuery,
     InstanceRunningError,
-    Query,
-    Start,
-    Status,
+    OrchestrationInstance,
+    OrchestrationStart,
+    RuntimeStatus,
 )
-from devhost.engine.model.work_items import Batch, BatchOutcome, Turn, Work
+from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
 from devhost.engine.storage.database import DatabaseVersionError, StorageThread, connect
 from devhost.engine.storage.entity_store import EntityStore
 from devhost.engine.storage.file_lock import DatabaseInUseError, take_lock
-from devhost.engine.storage.store import Store
+from devhost.engine.storage.store import TaskHubStore
 
-LIMITS = Limits(turns=5, activities=5)
+LIMITS = EngineLimits(orchestrators=5, activities=5)
 
-type Decide = Callable[[Turn], Decision]
-
-
-def events(turn: Turn, kind: Kind) -> list[Event]:
-    return [event for event in (*turn.past, *turn.new) if event.kind is kind]
+type Decide = Callable[[Episode], OrchestratorDecision]
 
 
-def one_activity(turn: Turn) -> Decision:
-    done = events(turn, Kind.ACTIVITY_COMPLETED)
+def events(episode: Episode, kind: EventKind) -> list[HistoryEvent]:
+    return [event for event in (*episode.past_events, *episode.new_events) if event.kind is kind]
+
+
+def one_activity(episode: Episode) -> OrchestratorDecision:
+    done = events(episode, EventKind.ACTIVITY_COMPLETED)
     if done:
-        return Decision(ending=Completed(output=done[0].result))
-    if events(turn, Kind.ACTIVITY_SCHEDULED):
-        return Decision()
-    return Decision(commands=(RunActivity(id=0, name="a", input="1"),))
+        return OrchestratorDecision(outcome=Completed(output=done[0].result))
+    if events(episode, EventKind.ACTIVITY_SCHEDULED):
+        return OrchestratorDecision()
+    return OrchestratorDecision(commands=(RunActivity(id=0, name="a", input="1"),))
 
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedExecutor:
-    """Orchestrators are functions of a turn, by name; activities return their input unless told otherwise."""
+    """Orchestrators are functions of a episode, by name; activities return their input unless told otherwise."""
 
     orchestrators: dict[str, Decide]
-    activity_ends: Callable[[Work], Awaitable[Completed | Failed]] | None = None
-    turns: list[Turn] = field(default_factory=list[Turn])
-    activities: list[Work] = field(default_factory=list[Work])
-    batches: list[Batch] = field(default_factory=list[Batch])
+    activity_ends: Callable[[ActivityWorkItem], Awaitable[Completed | Failed]] | None = None
+    turns: list[Episode] = field(default_factory=list[Episode])
+    activities: list[ActivityWorkItem] = field(default_factory=list[ActivityWorkItem])
+    batches: list[EntityBatch] = field(default_factory=list[EntityBatch])
 
-    async def turn(self, turn: Turn) -> Decision:
-        self.turns.append(turn)
-        return self.orchestrators[turn.instance.name](turn)
+    async def run_episode(self, episode: Episode) -> OrchestratorDecision:
+        self.turns.append(episode)
+        return self.orchestrators[episode.instance.name](episode)
 
-    async def activity(self, work: Work) -> Completed | Failed:
+    async def run_activity(self, work: ActivityWorkItem) -> Completed | Failed:
         self.activities.append(work)
         return await self.activity_ends(work) if self.activity_ends else Completed(output=work.input)
 
-    async def entity(self, batch: Batch) -> BatchOutcome:
+    async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult:
         """An entity that counts its operations and answers with the count so far."""
         before = int(batch.state or "0")
         self.batches.append(batch)
         answers = tuple(Completed(output=str(before + n + 1)) for n in range(len(batch.operations)))
-        return BatchOutcome(state=str(before + len(answers)), answers=answers)
+        return EntityBatchResult(state=str(before + len(answers)), results=answers)
 
 
 @contextlib.asynccontextmanager
-async def engine_on(path: Path, executor: ScriptedExecutor, limits: Limits = LIMITS) -> AsyncGenerator[Engine]:
+async def engine_on(path: Path, executor: ScriptedExecutor, limits: EngineLimits = LIMITS) -> AsyncGenerator[Engine]:
     """An engine on a database file; leaving it is a crash: nothing is drained."""
     storage = StorageThread(asyncio.get_running_loop())
     failures: list[BaseException] = []
-    tasks = Tasks(failures.append)
+    tasks = BackgroundTasks(failures.append)
     database = connect(path)
-    engine = Engine(store=Store(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
+    engine = Engine(store=TaskHubStore(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
     storage.start()
     await engine.recover()
     try:
@@ -105,8 +105,8 @@ async def engine_on(path: Path, executor: ScriptedExecutor, limits: Limits = LIM
     assert failures == []
 
 
-def start(name: str, instance: str = "i", trace: str | None = None) -> Start:
-    return Start(id=instance, execution=f"{instance}-1", name=name, at=time.time_ns() / 1e9, trace=trace)
+def start(name: str, instance: str = "i", trace: str | None = None) -> OrchestrationStart:
+    return OrchestrationStart(id=instance, execution=f"{instance}-1", name=name, at=time.time_ns() / 1e9, trace=trace)
 
 
 async def reached(probe: Callable[[], bool]) -> None:
@@ -117,17 +117,17 @@ async def reached(probe: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def ended(engine: Engine, instance: str = "i") -> Instance:
+async def ended(engine: Engine, instance: str = "i") -> OrchestrationInstance:
     async with asyncio.timeout(10):
         while True:
             found = await engine.get(instance)
-            if found is not None and found.status in TERMINAL:
+            if found is not None and found.status in TERMINAL_STATUSES:
                 return found
             await asyncio.sleep(0.005)
 
 
-def raised(name: str) -> Event:
-    return Event(kind=Kind.EVENT_RAISED, at=0.0, name=name, input="1")
+def raised(name: str) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.EVENT_RAISED, at=0.0, name=name, input="1")
 
 
 @pytest.fixture
@@ -141,15 +141,25 @@ async def test_an_activity_runs_and_its_result_ends_the_instance(path: Path) -> 
         await engine.start(start("one"))
         found = await ended(engine)
         history = await engine.history("i")
-    assert (found.status, found.output) == (Status.COMPLETED, "1")
+    assert (found.status, found.output) == (RuntimeStatus.COMPLETED, "1")
     assert [event.kind for event in history] == [
-        *(Kind.TURN_STARTED, Kind.STARTED, Kind.ACTIVITY_SCHEDULED, Kind.TURN_COMPLETED),
-        *(Kind.TURN_STARTED, Kind.ACTIVITY_COMPLETED, Kind.TURN_COMPLETED, Kind.COMPLETED),
+        *(
+            EventKind.ORCHESTRATOR_STARTED,
+            EventKind.STARTED,
+            EventKind.ACTIVITY_SCHEDULED,
+            EventKind.ORCHESTRATOR_COMPLETED,
+        ),
+        *(
+            EventKind.ORCHESTRATOR_STARTED,
+            EventKind.ACTIVITY_COMPLETED,
+            EventKind.ORCHESTRATOR_COMPLETED,
+            EventKind.COMPLETED,
+        ),
     ]
 
 
 async def test_work_that_was_lost_with_its_worker_is_handed_out_again_and_counted(path: Path) -> None:
-    async def lost_twice(work: Work) -> Completed | Failed:
+    async def lost_twice(work: ActivityWorkItem) -> Completed | Failed:
         if len(executor.activities) <= 2:
             raise RedeliverError
         return Completed(output="at last")
@@ -162,20 +172,20 @@ async def test_work_that_was_lost_with_its_worker_is_handed_out_again_and_counte
 
 
 async def test_a_turn_that_was_lost_with_its_worker_is_made_again(path: Path) -> None:
-    def lost_once(turn: Turn) -> Decision:
+    def lost_once(episode: Episode) -> OrchestratorDecision:
         if len(executor.turns) == 1:
             raise RedeliverError
-        return Decision(ending=Completed(output="ok"))
+        return OrchestratorDecision(outcome=Completed(output="ok"))
 
     executor = ScriptedExecutor(orchestrators={"o": lost_once})
     async with engine_on(path, executor) as engine:
         await engine.start(start("o"))
         assert (await ended(engine)).output == "ok"
-    assert executor.turns[0].past == executor.turns[1].past == ()
+    assert executor.turns[0].past_events == executor.turns[1].past_events == ()
 
 
 async def test_an_engine_that_stopped_in_an_activity_runs_it_again(path: Path) -> None:
-    async def never(work: Work) -> Completed | Failed:
+    async def never(work: ActivityWorkItem) -> Completed | Failed:
         begun.set()
         await asyncio.sleep(60)
         return Completed(output=None)
@@ -191,12 +201,12 @@ async def test_an_engine_that_stopped_in_an_activity_runs_it_again(path: Path) -
 
 
 async def test_an_engine_that_stopped_before_a_turn_makes_it(path: Path) -> None:
-    def waits(turn: Turn) -> Decision:
-        return Decision(ending=Completed(output="x") if events(turn, Kind.EVENT_RAISED) else None)
+    def waits(episode: Episode) -> OrchestratorDecision:
+        return OrchestratorDecision(outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None)
 
     database = connect(path)
-    Store(database).start(start("waits"))
-    Store(database).send("i", raised("go"))
+    TaskHubStore(database).start(start("waits"))
+    TaskHubStore(database).send("i", raised("go"))
     database.close()
     async with engine_on(path, ScriptedExecutor(orchestrators={"waits": waits})) as engine:
         assert (await ended(engine)).output == "x"
@@ -207,15 +217,15 @@ async def test_a_result_is_recorded_once(path: Path) -> None:
     async with engine_on(path, executor) as engine:
         await engine.start(start("one"))
         await ended(engine)
-        again = Event(kind=Kind.ACTIVITY_COMPLETED, at=0.0, task=0, result="2")
+        again = HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=0, result="2")
         assert await engine.storage.run(engine.store.finish_work, executor.activities[0], again) is False
 
 
 async def test_a_timer_fires_not_before_its_time_and_survives_a_restart(path: Path) -> None:
-    def sleeps(turn: Turn) -> Decision:
-        if events(turn, Kind.TIMER_FIRED):
-            return Decision(ending=Completed(output=str(turn.new[0].at)))
-        return Decision(commands=(StartTimer(id=0, fire_at=due),))
+    def sleeps(episode: Episode) -> OrchestratorDecision:
+        if events(episode, EventKind.TIMER_FIRED):
+            return OrchestratorDecision(outcome=Completed(output=str(episode.new_events[0].at)))
+        return OrchestratorDecision(commands=(StartTimer(id=0, fire_at=due),))
 
     due = time.time_ns() / 1e9 + 0.4
     executor = ScriptedExecutor(orchestrators={"sleeps": sleeps})
@@ -226,16 +236,16 @@ async def test_a_timer_fires_not_before_its_time_and_survives_a_restart(path: Pa
         assert float((await ended(engine)).output or 0) >= due
 
 
-def calls_child(turn: Turn) -> Decision:
-    done = events(turn, Kind.CHILD_COMPLETED) + events(turn, Kind.CHILD_FAILED)
+def calls_child(episode: Episode) -> OrchestratorDecision:
+    done = events(episode, EventKind.CHILD_COMPLETED) + events(episode, EventKind.CHILD_FAILED)
     if done:
-        return Decision(ending=Completed(output=done[0].result or done[0].reason))
-    return Decision(commands=(StartChild(id=0, name="child", instance="c", input="5"),))
+        return OrchestratorDecision(outcome=Completed(output=done[0].result or done[0].reason))
+    return OrchestratorDecision(commands=(StartChild(id=0, name="child", instance="c", input="5"),))
 
 
 async def test_a_child_answers_its_parent(path: Path) -> None:
-    def child(turn: Turn) -> Decision:
-        return Decision(ending=Completed(output=turn.instance.input))
+    def child(episode: Episode) -> OrchestratorDecision:
+        return OrchestratorDecision(outcome=Completed(output=episode.instance.input))
 
     executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": child})
     async with engine_on(path, executor) as engine:
@@ -247,7 +257,7 @@ async def test_a_child_answers_its_parent(path: Path) -> None:
 
 
 async def test_a_child_whose_id_is_taken_fails_in_its_parent(path: Path) -> None:
-    executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: Decision()})
+    executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: OrchestratorDecision()})
     async with engine_on(path, executor) as engine:
         await engine.start(start("child", "c"))
         await engine.start(start("parent"))
@@ -255,11 +265,17 @@ async def test_a_child_whose_id_is_taken_fails_in_its_parent(path: Path) -> None
 
 
 async def test_continue_as_new_takes_over_what_was_not_read_and_what_it_carries(path: Path) -> None:
-    def again(turn: Turn) -> Decision:
-        if turn.instance.input == "second":
-            names = [event.name for event in events(turn, Kind.EVENT_RAISED)]
-            return Decision(ending=Completed(output=",".join(str(name) for name in names))) if names else Decision()
-        return Decision(ending=ContinuedAsNew(input="second", carried=(raised("carried"),)), custom_status='"new"')
+    def again(episode: Episode) -> OrchestratorDecision:
+        if episode.instance.input == "second":
+            names = [event.name for event in events(episode, EventKind.EVENT_RAISED)]
+            return (
+                OrchestratorDecision(outcome=Completed(output=",".join(str(name) for name in names)))
+                if names
+                else OrchestratorDecision()
+            )
+        return OrchestratorDecision(
+            outcome=ContinuedAsNew(input="second", carried_events=(raised("carried"),)), custom_status='"new"'
+        )
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"again": again})) as engine:
         await engine.start(start("again"))
@@ -268,14 +284,16 @@ async def test_continue_as_new_takes_over_what_was_not_read_and_what_it_carries(
 
 
 async def test_messages_for_an_execution_that_is_no_more_are_dropped(path: Path) -> None:
-    def again(turn: Turn) -> Decision:
-        if turn.instance.input == "second":
-            return Decision(ending=Completed(output="x") if events(turn, Kind.EVENT_RAISED) else None)
-        return Decision(ending=ContinuedAsNew(input="second"), commands=())
+    def again(episode: Episode) -> OrchestratorDecision:
+        if episode.instance.input == "second":
+            return OrchestratorDecision(
+                outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None
+            )
+        return OrchestratorDecision(outcome=ContinuedAsNew(input="second"), commands=())
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"again": again})) as engine:
         await engine.start(start("again"))
-        stale = Event(kind=Kind.ACTIVITY_COMPLETED, at=0.0, task=3)
+        stale = HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=3)
         await engine.storage.run(
             engine.store.database.execute,
             "INSERT INTO inbox (instance, execution, event) VALUES ('i', 'long-gone', ?)",
@@ -287,17 +305,17 @@ async def test_messages_for_an_execution_that_is_no_more_are_dropped(path: Path)
 
 
 async def test_termination_answers_the_parent_and_asks_nobody(path: Path) -> None:
-    executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: Decision()})
+    executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: OrchestratorDecision()})
     async with engine_on(path, executor) as engine:
         await engine.start(start("parent"))
-        await reached(lambda: "c" in [turn.instance.id for turn in executor.turns])
-        await engine.send("c", Event(kind=Kind.TERMINATED, at=0.0, reason="enough"))
+        await reached(lambda: "c" in [episode.instance.id for episode in executor.turns])
+        await engine.send("c", HistoryEvent(kind=EventKind.TERMINATED, at=0.0, reason="enough"))
         assert (await ended(engine)).output == "enough"
 
 
 async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> None:
-    def waits(turn: Turn) -> Decision:
-        return Decision(ending=Completed(output="x") if events(turn, Kind.EVENT_RAISED) else None)
+    def waits(episode: Episode) -> OrchestratorDecision:
+        return OrchestratorDecision(outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None)
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"waits": waits})) as engine:
         await engine.start(start("waits"))
@@ -310,20 +328,20 @@ async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> No
         with pytest.raises(InstanceEndedError):
             await engine.send("i", raised("go"))
         await engine.start(start("waits"))
-        assert [event.kind for event in await engine.history("i")].count(Kind.STARTED) <= 1
+        assert [event.kind for event in await engine.history("i")].count(EventKind.STARTED) <= 1
 
 
 async def test_a_start_may_go_over_an_instance_that_runs(path: Path) -> None:
-    def waits(turn: Turn) -> Decision:
-        return Decision()
+    def waits(episode: Episode) -> OrchestratorDecision:
+        return OrchestratorDecision()
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"waits": waits, "one": one_activity})) as engine:
         await engine.start(start("waits"))
         first = await engine.get("i")
-        await engine.start(replace(start("one"), execution="another"), over=True)
+        await engine.start(replace(start("one"), execution="another"), replace_running=True)
         second = await ended(engine)
     assert first is not None
-    assert (second.name, second.status) == ("one", Status.COMPLETED)
+    assert (second.name, second.status) == ("one", RuntimeStatus.COMPLETED)
     assert second.execution != first.execution
 
 
@@ -348,35 +366,35 @@ async def test_a_purged_instance_leaves_nothing_behind(path: Path) -> None:
 
 async def test_instances_are_found_by_time_status_and_prefix(path: Path) -> None:
     async with engine_on(
-        path, ScriptedExecutor(orchestrators={"one": one_activity, "w": lambda _: Decision()})
+        path, ScriptedExecutor(orchestrators={"one": one_activity, "w": lambda _: OrchestratorDecision()})
     ) as engine:
         before = time.time_ns() / 1e9
         await engine.start(start("one", "a-1"))
         await engine.start(start("w", "a-2"))
         await ended(engine, "a-1")
 
-        async def ids(query: Query) -> list[str]:
+        async def ids(query: InstanceQuery) -> list[str]:
             return [one.id for one in await engine.query(query)]
 
-        assert await ids(Query(prefix="a-")) == ["a-1", "a-2"]
-        assert await ids(Query(statuses=frozenset({Status.COMPLETED}))) == ["a-1"]
-        assert await ids(Query(created_to=before)) == []
-        assert await ids(Query(created_from=before, prefix="b")) == []
+        assert await ids(InstanceQuery(prefix="a-")) == ["a-1", "a-2"]
+        assert await ids(InstanceQuery(statuses=frozenset({RuntimeStatus.COMPLETED}))) == ["a-1"]
+        assert await ids(InstanceQuery(created_to=before)) == []
+        assert await ids(InstanceQuery(created_from=before, prefix="b")) == []
 
 
 async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
-    async def counted(work: Work) -> Completed | Failed:
+    async def counted(work: ActivityWorkItem) -> Completed | Failed:
         running.add(work.task)
         most.append(len(running))
         await asyncio.sleep(0.01)
         running.discard(work.task)
         return Completed(output="1")
 
-    def twenty(turn: Turn) -> Decision:
-        if len(events(turn, Kind.ACTIVITY_COMPLETED)) == 20:
-            return Decision(ending=Completed(output="x"))
+    def twenty(episode: Episode) -> OrchestratorDecision:
+        if len(events(episode, EventKind.ACTIVITY_COMPLETED)) == 20:
+            return OrchestratorDecision(outcome=Completed(output="x"))
         calls = tuple(RunActivity(id=n, name="a", input="1") for n in range(20))
-        return Decision() if turn.past else Decision(commands=calls)
+        return OrchestratorDecision() if episode.past_events else OrchestratorDecision(commands=calls)
 
     running: set[int] = set()
     most: list[int] = []
@@ -388,15 +406,17 @@ async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
 
 
 async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Path) -> None:
-    async def lost(work: Work) -> Completed | Failed:
+    async def lost(work: ActivityWorkItem) -> Completed | Failed:
         raise RedeliverError
 
-    def told(turn: Turn) -> Decision:
-        failed = events(turn, Kind.ACTIVITY_FAILED)
-        return Decision(ending=Completed(output=failed[0].reason)) if failed else one_activity(turn)
+    def told(episode: Episode) -> OrchestratorDecision:
+        failed = events(episode, EventKind.ACTIVITY_FAILED)
+        return OrchestratorDecision(outcome=Completed(output=failed[0].reason)) if failed else one_activity(episode)
 
     executor = ScriptedExecutor(orchestrators={"told": told}, activity_ends=lost)
-    async with engine_on(path, executor, Limits(turns=5, activities=5, redeliveries=2)) as engine:
+    async with engine_on(
+        path, executor, EngineLimits(orchestrators=5, activities=5, activity_redeliveries=2)
+    ) as engine:
         await engine.start(start("told"))
         found = await ended(engine)
     assert found.output == "Activity function 'a' failed:  its worker was lost 3 times while it ran"
@@ -404,11 +424,11 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
 
 
 async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(path: Path) -> None:
-    async def lost(work: Work) -> Completed | Failed:
+    async def lost(work: ActivityWorkItem) -> Completed | Failed:
         if len(executor.activities) > 1:
             pytest.fail("it was handed out again")
         begun.set()
-        await engine.storage.run(engine.store.send, "i", Event(kind=Kind.TERMINATED, at=0.0, reason=""))
+        await engine.storage.run(engine.store.send, "i", HistoryEvent(kind=EventKind.TERMINATED, at=0.0, reason=""))
         engine.wake("i")
         await ended(engine)
         await engine.purge("i")
@@ -420,17 +440,17 @@ async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(pa
         await engine.start(start("one"))
         await begun.wait()
         await engine.running.wait(20.0)
-        assert engine.losses.counts == {}
+        assert engine.redeliveries.counts == {}
     assert len(executor.activities) == 1
 
 
-def asks_twice(turn: Turn) -> Decision:
-    done = events(turn, Kind.ENTITY_COMPLETED)
+def asks_twice(episode: Episode) -> OrchestratorDecision:
+    done = events(episode, EventKind.ENTITY_COMPLETED)
     if done:
-        return Decision(ending=Completed(output=done[0].result))
+        return OrchestratorDecision(outcome=Completed(output=done[0].result))
     signal = SignalEntity(id=0, entity="@count@a", operation="up", input=None)
     call = CallEntity(id=1, entity="@count@a", operation="up", input=None)
-    return Decision() if turn.past else Decision(commands=(signal, call))
+    return OrchestratorDecision() if episode.past_events else OrchestratorDecision(commands=(signal, call))
 
 
 async def test_an_entity_answers_whoever_called_it_and_keeps_its_state(path: Path) -> None:
@@ -444,7 +464,7 @@ async def test_an_entity_answers_whoever_called_it_and_keeps_its_state(path: Pat
 async def test_signals_that_an_earlier_host_left_are_done_in_one_batch(path: Path) -> None:
     database = connect(path)
     for _ in range(3):
-        EntityStore(store=Store(database)).signal("@count@b", "up", None)
+        EntityStore(store=TaskHubStore(database)).signal("@count@b", "up", None)
     database.close()
     executor = ScriptedExecutor(orchestrators={})
     async with engine_on(path, executor) as engine:
@@ -455,9 +475,9 @@ async def test_signals_that_an_earlier_host_left_are_done_in_one_batch(path: Pat
 
 
 async def test_a_signal_for_later_goes_out_not_before_its_time_and_once_and_survives_a_restart(path: Path) -> None:
-    def signals(turn: Turn) -> Decision:
+    def signals(episode: Episode) -> OrchestratorDecision:
         signal = SignalEntity(id=0, entity="@count@c", operation="up", input=None, due=due)
-        return Decision(commands=(signal,), ending=Completed(output=None))
+        return OrchestratorDecision(commands=(signal,), outcome=Completed(output=None))
 
     due = time.time_ns() / 1e9 + 0.4
     executor = ScriptedExecutor(orchestrators={"signals": signals})

@@ -1,4 +1,4 @@
-"""What does a turn decide, and what does it refuse?"""
+"""What does a episode decide, and what does it refuse?"""
 
 import json
 from typing import Any
@@ -9,15 +9,15 @@ from devhost.engine.model.commands import (
     CancelTimer,
     Completed,
     ContinuedAsNew,
-    Decision,
     Failed,
+    OrchestratorDecision,
     RunActivity,
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import Event, Kind, Parent
-from devhost.engine.model.instances import Instance, Status
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.decision import MARKER, Names, Verdict, decide_on_answer, decide_on_failure, state_from_failure
 from tests.devhost.protocol_v1.test_simulation import (
     any_of,
@@ -34,28 +34,30 @@ from tests.devhost.protocol_v1.test_simulation import (
 NAMES = Names(orchestrators={"o": "O", "c": "c"}, activities={"a": "a", "b": "B"}, version="1.0")
 
 
-def turn_of(*new: Event, past: tuple[Event, ...] = (), parent: Parent | None = None) -> Turn:
-    instance = Instance(id="i", execution="e", name="O", status=Status.RUNNING, created=0.0, updated=0.0, parent=parent)
-    return Turn(instance=instance, past=past, new=new if past else (*began(), *new))
+def turn_of(*new: HistoryEvent, past: tuple[HistoryEvent, ...] = (), parent: ParentInstance | None = None) -> Episode:
+    instance = OrchestrationInstance(
+        id="i", execution="e", name="O", status=RuntimeStatus.RUNNING, created=0.0, updated=0.0, parent=parent
+    )
+    return Episode(instance=instance, past_events=past, new_events=new if past else (*began(), *new))
 
 
 def answer(*actions: dict[str, Any], done: bool = False, **more: Any) -> str:
     return json.dumps({"isDone": done, "schemaVersion": 2, "actions": [list(actions)], **more})
 
 
-def scheduled(number: int, name: str) -> Event:
-    return Event(kind=Kind.ACTIVITY_SCHEDULED, at=0.0, id=number, name=name, input="null")
+def scheduled(number: int, name: str) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.ACTIVITY_SCHEDULED, at=0.0, id=number, name=name, input="null")
 
 
 def reason(verdict: Verdict) -> str:
-    assert isinstance(verdict.decision.ending, Failed)
-    return verdict.decision.ending.reason
+    assert isinstance(verdict.decision.outcome, Failed)
+    return verdict.decision.outcome.reason
 
 
 def test_new_actions_become_commands() -> None:
     decision = decide_on_answer(turn_of(), answer(call("a")), NAMES).decision
     assert decision.commands == (RunActivity(id=0, name="a", input="null"),)
-    assert decision.ending is None
+    assert decision.outcome is None
 
 
 def test_what_was_scheduled_before_is_not_scheduled_again() -> None:
@@ -66,41 +68,41 @@ def test_what_was_scheduled_before_is_not_scheduled_again() -> None:
 
 def test_an_orchestrator_that_is_done_completes_with_its_output() -> None:
     verdict = decide_on_answer(turn_of(), answer(done=True, output={"x": 1}), NAMES)
-    assert verdict.decision.ending == Completed(output='{"x": 1}')
+    assert verdict.decision.outcome == Completed(output='{"x": 1}')
 
 
 def test_without_an_output_it_completes_with_none() -> None:
-    assert decide_on_answer(turn_of(), answer(done=True), NAMES).decision.ending == Completed(output=None)
+    assert decide_on_answer(turn_of(), answer(done=True), NAMES).decision.outcome == Completed(output=None)
 
 
 def test_it_does_not_complete_while_a_timer_is_open() -> None:
     found = decide_on_answer(turn_of(raised("go")), answer(any_of(wait("go"), timer()), done=True), NAMES)
-    assert found.decision.ending is None
+    assert found.decision.outcome is None
     assert found.warnings == ()
 
 
 def test_a_timer_of_an_earlier_turn_is_cancelled_when_it_has_not_fired() -> None:
-    past = (*began(), Event(kind=Kind.TIMER_CREATED, at=0.0, id=0, fire_at=1e10))
+    past = (*began(), HistoryEvent(kind=EventKind.TIMER_CREATED, at=0.0, id=0, fire_at=1e10))
     text = answer(any_of(wait("go"), timer(cancelled=True)), done=True)
     found = decide_on_answer(turn_of(raised("go"), past=past), text, NAMES)
     assert found.decision.commands == (CancelTimer(id=0),)
-    assert isinstance(found.decision.ending, Completed)
+    assert isinstance(found.decision.outcome, Completed)
     assert decide_on_answer(turn_of(fired(0), past=past), text, NAMES).decision.commands == ()
 
 
 def test_a_suspended_instance_neither_goes_on_nor_ends_until_it_is_resumed() -> None:
     """The SDK hears the event at once, cancels the timer of its race and goes on."""
-    suspended, resumed = (Event(kind=kind, at=0.0) for kind in (Kind.SUSPENDED, Kind.RESUMED))
-    created = Event(kind=Kind.TIMER_CREATED, at=0.0, id=0, fire_at=0.0)
+    suspended, resumed = (HistoryEvent(kind=kind, at=0.0) for kind in (EventKind.SUSPENDED, EventKind.RESUMED))
+    created = HistoryEvent(kind=EventKind.TIMER_CREATED, at=0.0, id=0, fire_at=0.0)
     race = any_of(wait("go"), timer(cancelled=True))
     past = (*began(), created, suspended)
     for text in (answer(race, call("a")), answer(race, done=True, output=1)):
-        assert decide_on_answer(turn_of(raised("go"), past=past), text, NAMES).decision == Decision()
+        assert decide_on_answer(turn_of(raised("go"), past=past), text, NAMES).decision == OrchestratorDecision()
     past = (*past, raised("go"))
     decision = decide_on_answer(turn_of(resumed, past=past), answer(race, call("a")), NAMES).decision
     assert decision.commands == (RunActivity(id=1, name="a", input="null"), CancelTimer(id=0))
     decision = decide_on_answer(turn_of(resumed, past=past), answer(race, done=True, output=1), NAMES).decision
-    assert decision.ending == Completed(output="1")
+    assert decision.outcome == Completed(output="1")
 
 
 def test_a_timer_cancelled_in_the_turn_that_made_it_only_takes_its_place() -> None:
@@ -110,7 +112,7 @@ def test_a_timer_cancelled_in_the_turn_that_made_it_only_takes_its_place() -> No
 
 def test_continue_as_new_takes_its_input_as_a_json_text() -> None:
     found = decide_on_answer(turn_of(), answer({"actionType": 4, "input": "0"}, done=True), NAMES)
-    assert found.decision.ending == ContinuedAsNew(input='"0"')
+    assert found.decision.outcome == ContinuedAsNew(input='"0"')
 
 
 def test_custom_status_is_kept_when_it_is_absent() -> None:
@@ -118,13 +120,13 @@ def test_custom_status_is_kept_when_it_is_absent() -> None:
     assert decide_on_answer(turn_of(), answer(customStatus={"a": 1}), NAMES).decision.custom_status == '{"a": 1}'
 
 
-CHANGES: list[tuple[Event, list[dict[str, Any]], str]] = [
+CHANGES: list[tuple[HistoryEvent, list[dict[str, Any]], str]] = [
     (scheduled(0, "a"), [call("B")], "an activity task with sequence ID 0 and name 'a', but"),
     (scheduled(0, "a"), [timer()], "instead scheduled a timer task with this"),
     (scheduled(0, "a"), [], "hasn't (yet?) scheduled this task"),
-    (Event(kind=Kind.TIMER_CREATED, at=0.0, id=0), [call("a")], "a timer task with sequence ID 0, but"),
+    (HistoryEvent(kind=EventKind.TIMER_CREATED, at=0.0, id=0), [call("a")], "a timer task with sequence ID 0, but"),
     (
-        Event(kind=Kind.CHILD_CREATED, at=0.0, id=0, name="c"),
+        HistoryEvent(kind=EventKind.CHILD_CREATED, at=0.0, id=0, name="c"),
         [call("c")],
         "a sub-orchestration task with sequence ID 0",
     ),
@@ -132,14 +134,14 @@ CHANGES: list[tuple[Event, list[dict[str, Any]], str]] = [
 
 
 @pytest.mark.parametrize(("before", "actions", "text"), CHANGES)
-def test_a_changed_program_fails_the_instance(before: Event, actions: list[dict[str, Any]], text: str) -> None:
+def test_a_changed_program_fails_the_instance(before: HistoryEvent, actions: list[dict[str, Any]], text: str) -> None:
     found = reason(decide_on_answer(turn_of(done(0), past=(*began(), before)), answer(*actions), NAMES))
     assert found.startswith("Orchestrator function 'O' failed: Non-Deterministic workflow detected:")
     assert text in found
 
 
 def test_activities_are_found_in_any_case_and_unknown_ones_fail_the_instance() -> None:
-    assert decide_on_answer(turn_of(), answer(call("b")), NAMES).decision.ending is None
+    assert decide_on_answer(turn_of(), answer(call("b")), NAMES).decision.outcome is None
     assert "the known activity functions: 'B', 'a'." in reason(decide_on_answer(turn_of(), answer(call("x")), NAMES))
 
 
@@ -159,8 +161,8 @@ def test_a_child_gets_the_default_version() -> None:
 
 @pytest.mark.parametrize("instance", ["i", "I", "p"])
 def test_a_child_with_the_id_of_its_parents_is_refused(instance: str) -> None:
-    turn = turn_of(parent=Parent(instance="p", execution="x", task=0, name="P"))
-    assert "can't have the instance id" in reason(decide_on_answer(turn, answer(child("c", instance)), NAMES))
+    episode = turn_of(parent=ParentInstance(instance="p", execution="x", task=0, name="P"))
+    assert "can't have the instance id" in reason(decide_on_answer(episode, answer(child("c", instance)), NAMES))
 
 
 def test_what_this_host_does_not_know_fails_the_instance_in_words() -> None:
@@ -189,7 +191,7 @@ def test_an_orchestrator_that_raises_fails_with_its_error_and_custom_status() ->
 
 def test_it_fails_only_when_what_it_started_is_through() -> None:
     found = decide_on_failure(turn_of(), failure("boom", call("a")), "stack", NAMES)
-    assert found.decision.ending is None
+    assert found.decision.outcome is None
     assert len(found.decision.commands) == 1
 
 

@@ -8,21 +8,27 @@ from azure.durable_functions.models.history import HistoryEvent as SdkHistoryEve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devhost.engine.model.events import Event, Kind, Parent, decode, encode
-from devhost.engine.model.instances import Instance, Status
-from devhost.engine.model.work_items import Turn
+from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance, event_from_json, event_to_json
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.history import WIRE, context_from_turn, event_to_wire, request_id
 from devhost.protocol_v1.status import Show, compact, status_to_wire
 
 AT = 1795323989.18893
 STAMP = "2026-11-22T05:06:29.1889300Z"
 REQUEST = request_id("e", 9)
-PARENT = Parent(instance="p", execution="e", task=8, name="parent")
+PARENT = ParentInstance(instance="p", execution="e", task=8, name="parent")
 
-EVENTS: list[tuple[Event, dict[str, Any]]] = [
+EVENTS: list[tuple[HistoryEvent, dict[str, Any]]] = [
     (
-        Event(
-            kind=Kind.STARTED, at=AT, name="o", input='"{\\"n\\": 3}"', instance="i1", execution="2fc4", parent=PARENT
+        HistoryEvent(
+            kind=EventKind.STARTED,
+            at=AT,
+            name="o",
+            input='"{\\"n\\": 3}"',
+            instance="i1",
+            execution="2fc4",
+            parent=PARENT,
         ),
         {
             "EventType": 0,
@@ -40,45 +46,47 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        Event(kind=Kind.ACTIVITY_SCHEDULED, at=AT, id=0, name="hello", input='"Bob"'),
+        HistoryEvent(kind=EventKind.ACTIVITY_SCHEDULED, at=AT, id=0, name="hello", input='"Bob"'),
         {"EventType": 4, "EventId": 0, "Name": "hello", "Version": "", "Input": '["\\"Bob\\""]'},
     ),
     (
-        Event(kind=Kind.ACTIVITY_COMPLETED, at=AT, task=0, result='"Hello Bob"'),
+        HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=AT, task=0, result='"Hello Bob"'),
         {"EventType": 5, "TaskScheduledId": 0, "Result": '"Hello Bob"'},
     ),
     (
-        Event(kind=Kind.ACTIVITY_FAILED, at=AT, task=1, reason="r", details="d"),
+        HistoryEvent(kind=EventKind.ACTIVITY_FAILED, at=AT, task=1, reason="r", details="d"),
         {"EventType": 6, "TaskScheduledId": 1, "Reason": "r", "Details": "d"},
     ),
     (
-        Event(kind=Kind.CHILD_CREATED, at=AT, id=8, name="c", instance="e:8", input='"x"'),
+        HistoryEvent(kind=EventKind.CHILD_CREATED, at=AT, id=8, name="c", instance="e:8", input='"x"'),
         {"EventType": 7, "EventId": 8, "Name": "c", "Version": "", "InstanceId": "e:8", "Input": '"x"'},
     ),
     (
-        Event(kind=Kind.CHILD_COMPLETED, at=AT, task=8, result="[1]"),
+        HistoryEvent(kind=EventKind.CHILD_COMPLETED, at=AT, task=8, result="[1]"),
         {"EventType": 8, "TaskScheduledId": 8, "Result": "[1]"},
     ),
     (
-        Event(kind=Kind.CHILD_FAILED, at=AT, task=8, reason="r", details="d"),
+        HistoryEvent(kind=EventKind.CHILD_FAILED, at=AT, task=8, reason="r", details="d"),
         {"EventType": 9, "TaskScheduledId": 8, "Reason": "r", "Details": "d"},
     ),
     (
-        Event(kind=Kind.TIMER_CREATED, at=AT, id=2, fire_at=AT + 1),
+        HistoryEvent(kind=EventKind.TIMER_CREATED, at=AT, id=2, fire_at=AT + 1),
         {"EventType": 10, "EventId": 2, "FireAt": "2026-11-22T05:06:30.1889300Z"},
     ),
     (
-        Event(kind=Kind.TIMER_FIRED, at=AT, task=2, fire_at=AT + 1),
+        HistoryEvent(kind=EventKind.TIMER_FIRED, at=AT, task=2, fire_at=AT + 1),
         {"EventType": 11, "TimerId": 2, "FireAt": "2026-11-22T05:06:30.1889300Z"},
     ),
-    (Event(kind=Kind.TURN_STARTED, at=AT), {"EventType": 12}),
-    (Event(kind=Kind.TURN_COMPLETED, at=AT), {"EventType": 13}),
+    (HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=AT), {"EventType": 12}),
+    (HistoryEvent(kind=EventKind.ORCHESTRATOR_COMPLETED, at=AT), {"EventType": 13}),
     (
-        Event(kind=Kind.EVENT_RAISED, at=AT, name="go", input="1"),
+        HistoryEvent(kind=EventKind.EVENT_RAISED, at=AT, name="go", input="1"),
         {"EventType": 15, "Name": "go", "Input": "1"},
     ),
     (
-        Event(kind=Kind.ENTITY_CALLED, at=AT, id=9, name="add", instance="@c@k", input='"7"', execution="e"),
+        HistoryEvent(
+            kind=EventKind.ENTITY_CALLED, at=AT, id=9, name="add", instance="@c@k", input='"7"', execution="e"
+        ),
         {
             "EventType": 14,
             "EventId": 9,
@@ -88,7 +96,7 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        Event(kind=Kind.ENTITY_SIGNALLED, at=AT, id=9, name="add", instance="@c@k", execution="e"),
+        HistoryEvent(kind=EventKind.ENTITY_SIGNALLED, at=AT, id=9, name="add", instance="@c@k", execution="e"),
         {
             "EventType": 14,
             "EventId": 9,
@@ -98,68 +106,75 @@ EVENTS: list[tuple[Event, dict[str, Any]]] = [
         },
     ),
     (
-        Event(kind=Kind.ENTITY_COMPLETED, at=AT, task=9, result="7", execution="e"),
+        HistoryEvent(kind=EventKind.ENTITY_COMPLETED, at=AT, task=9, result="7", execution="e"),
         {"EventType": 15, "Name": REQUEST, "Input": '{"result": "7"}'},
     ),
     (
-        Event(kind=Kind.ENTITY_FAILED, at=AT, task=9, result='"bad op"', execution="e"),
+        HistoryEvent(kind=EventKind.ENTITY_FAILED, at=AT, task=9, result='"bad op"', execution="e"),
         {"EventType": 15, "Name": REQUEST, "Input": '{"result": "\\"bad op\\"", "exceptionType": "Error"}'},
     ),
-    (Event(kind=Kind.SUSPENDED, at=AT, reason="r"), {"EventType": 19, "Reason": "r"}),
-    (Event(kind=Kind.RESUMED, at=AT, reason="r"), {"EventType": 20, "Reason": "r"}),
-    (Event(kind=Kind.REWOUND, at=AT, reason="r"), {"EventType": 17, "Data": "Rewound: r"}),
-    (Event(kind=Kind.TERMINATED, at=AT, reason="r"), {"EventType": 3, "Input": "r"}),
+    (HistoryEvent(kind=EventKind.SUSPENDED, at=AT, reason="r"), {"EventType": 19, "Reason": "r"}),
+    (HistoryEvent(kind=EventKind.RESUMED, at=AT, reason="r"), {"EventType": 20, "Reason": "r"}),
+    (HistoryEvent(kind=EventKind.REWOUND, at=AT, reason="r"), {"EventType": 17, "Data": "Rewound: r"}),
+    (HistoryEvent(kind=EventKind.TERMINATED, at=AT, reason="r"), {"EventType": 3, "Input": "r"}),
     (
-        Event(kind=Kind.COMPLETED, at=AT, status="Terminated", result="r"),
+        HistoryEvent(kind=EventKind.COMPLETED, at=AT, status="Terminated", result="r"),
         {"EventType": 1, "OrchestrationStatus": 5, "Result": "r"},
     ),
 ]
 
 
 @pytest.mark.parametrize(("event", "wire"), EVENTS, ids=[event.kind for event, _ in EVENTS])
-def test_an_event_looks_as_the_real_host_writes_it(event: Event, wire: dict[str, Any]) -> None:
+def test_an_event_looks_as_the_real_host_writes_it(event: HistoryEvent, wire: dict[str, Any]) -> None:
     head = {"EventId": -1, "IsPlayed": False, "Timestamp": STAMP}
     assert event_to_wire(event, played=False) == head | wire
 
 
 @pytest.mark.parametrize("event", [event for event, _ in EVENTS], ids=[event.kind for event, _ in EVENTS])
-def test_the_sdk_can_read_every_event(event: Event) -> None:
+def test_the_sdk_can_read_every_event(event: HistoryEvent) -> None:
     read: Any = SdkHistoryEvent(**event_to_wire(event, played=True))
-    assert read.is_played is (event.kind is not Kind.TURN_STARTED)
+    assert read.is_played is (event.kind is not EventKind.ORCHESTRATOR_STARTED)
     assert read.timestamp.isoformat() == "2026-11-22T05:06:29.188930+00:00"
 
 
 def test_every_kind_of_event_has_a_wire() -> None:
-    assert set(WIRE) == set(Kind) == {event.kind for event, _ in EVENTS}
+    assert set(WIRE) == set(EventKind) == {event.kind for event, _ in EVENTS}
 
 
 texts = st.none() | st.text(max_size=20)
 
 
 @given(
-    kind=st.sampled_from(list(Kind)),
+    kind=st.sampled_from(list(EventKind)),
     at=st.floats(min_value=0, max_value=4e9),
     task=st.integers(min_value=-1, max_value=9),
     text=texts,
-    parent=st.none() | st.builds(Parent, instance=st.text(), execution=st.text(), task=st.integers(), name=st.text()),
+    parent=st.none()
+    | st.builds(ParentInstance, instance=st.text(), execution=st.text(), task=st.integers(), name=st.text()),
 )
 def test_an_event_comes_back_from_the_database_as_it_went(
-    kind: Kind, at: float, task: int, text: str | None, parent: Parent | None
+    kind: EventKind, at: float, task: int, text: str | None, parent: ParentInstance | None
 ) -> None:
-    event = Event(kind=kind, at=at, task=task, name=text, input=text, fire_at=at, parent=parent)
-    assert decode(encode(event)) == event
+    event = HistoryEvent(kind=kind, at=at, task=task, name=text, input=text, fire_at=at, parent=parent)
+    assert event_from_json(event_to_json(event)) == event
 
 
-def instance(**more: Any) -> Instance:
-    values: dict[str, Any] = {"id": "i1", "execution": "e", "name": "o", "status": Status.RUNNING}
-    return Instance(**values, created=AT, updated=AT, **more)
+def instance(**more: Any) -> OrchestrationInstance:
+    values: dict[str, Any] = {"id": "i1", "execution": "e", "name": "o", "status": RuntimeStatus.RUNNING}
+    return OrchestrationInstance(**values, created=AT, updated=AT, **more)
 
 
 def test_the_context_has_what_the_sdk_asks_for() -> None:
-    past = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[0][0], Event(kind=Kind.TURN_COMPLETED, at=AT))
-    new = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[2][0])
+    past = (
+        HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=AT),
+        EVENTS[0][0],
+        HistoryEvent(kind=EventKind.ORCHESTRATOR_COMPLETED, at=AT),
+    )
+    new = (HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=AT), EVENTS[2][0])
     context = json.loads(
-        context_from_turn(Turn(instance=instance(input='"{\\"n\\": 3}"', parent=PARENT), past=past, new=new))
+        context_from_turn(
+            Episode(instance=instance(input='"{\\"n\\": 3}"', parent=PARENT), past_events=past, new_events=new)
+        )
     )
     assert [event["EventType"] for event in context.pop("history")] == [12, 0, 13, 12, 5]
     assert context == {
@@ -176,8 +191,8 @@ def test_the_context_has_what_the_sdk_asks_for() -> None:
 
 
 def test_a_first_turn_is_no_replay() -> None:
-    new = (Event(kind=Kind.TURN_STARTED, at=AT), EVENTS[0][0])
-    context = json.loads(context_from_turn(Turn(instance=instance(), past=(), new=new)))
+    new = (HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=AT), EVENTS[0][0])
+    context = json.loads(context_from_turn(Episode(instance=instance(), past_events=(), new_events=new)))
     assert (context["isReplaying"], context["input"], context["parentInstanceId"]) == (False, None, None)
 
 

@@ -2,8 +2,15 @@
 
 from typing import Any
 
-from devhost.engine.model.commands import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
-from devhost.engine.model.events import Event, Kind
+from devhost.engine.model.commands import (
+    CallEntity,
+    RunActivity,
+    SchedulingCommand,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import EventKind, HistoryEvent
 from devhost.protocol_v1.actions import actions_from_wire, can_desynchronise
 from devhost.protocol_v1.simulation import Simulation
 
@@ -36,37 +43,37 @@ def any_of(*actions: dict[str, Any]) -> dict[str, Any]:
     return {"actionType": 11, "compoundActions": list(actions)}
 
 
-def turn(at: float = 100.0) -> Event:
-    return Event(kind=Kind.TURN_STARTED, at=at)
+def episode(at: float = 100.0) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=at)
 
 
-def began() -> tuple[Event, Event]:
-    return turn(), Event(kind=Kind.STARTED, at=100.0, name="o")
+def began() -> tuple[HistoryEvent, HistoryEvent]:
+    return episode(), HistoryEvent(kind=EventKind.STARTED, at=100.0, name="o")
 
 
-def done(task: int, result: str | None = None) -> Event:
-    return Event(kind=Kind.ACTIVITY_COMPLETED, at=0.0, task=task, result=result)
+def done(task: int, result: str | None = None) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=task, result=result)
 
 
-def failed(task: int) -> Event:
-    return Event(kind=Kind.ACTIVITY_FAILED, at=0.0, task=task)
+def failed(task: int) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.ACTIVITY_FAILED, at=0.0, task=task)
 
 
-def fired(task: int) -> Event:
-    return Event(kind=Kind.TIMER_FIRED, at=0.0, task=task)
+def fired(task: int) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.TIMER_FIRED, at=0.0, task=task)
 
 
-def raised(name: str) -> Event:
-    return Event(kind=Kind.EVENT_RAISED, at=0.0, name=name, input="1")
+def raised(name: str) -> HistoryEvent:
+    return HistoryEvent(kind=EventKind.EVENT_RAISED, at=0.0, name=name, input="1")
 
 
-def simulated(*actions: dict[str, Any], events: tuple[Event, ...] = ()) -> Simulation:
+def simulated(*actions: dict[str, Any], events: tuple[HistoryEvent, ...] = ()) -> Simulation:
     simulation = Simulation(actions=actions_from_wire(list(actions)), execution="e")
     simulation.feed_all((*began(), *events))
     return simulation
 
 
-def named(command: Scheduled) -> str:
+def named(command: SchedulingCommand) -> str:
     match command:
         case StartTimer():
             return "timer"
@@ -76,7 +83,7 @@ def named(command: Scheduled) -> str:
             return command.name
 
 
-def shape(commands: list[Scheduled]) -> list[str]:
+def shape(commands: list[SchedulingCommand]) -> list[str]:
     return [f"{c.id} {named(c)}" for c in commands]
 
 
@@ -93,7 +100,7 @@ def ask(kind: int) -> dict[str, Any]:
 def test_a_signal_takes_an_id_and_is_over_and_a_call_waits_for_its_answer() -> None:
     actions = (ask(9), ask(7), call("a"))
     assert shape(simulated(*actions).commands) == ["0 @counter@k add", "1 @counter@k add"]
-    answered = Event(kind=Kind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
+    answered = HistoryEvent(kind=EventKind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
     assert shape(simulated(*actions, events=(answered,)).commands)[2:] == ["2 a"]
 
 
@@ -131,7 +138,7 @@ def test_any_of_goes_on_with_the_first_and_leaves_the_others_open() -> None:
 
 def test_retries_are_task_timer_task_timer_with_one_timer_more_at_the_end() -> None:
     found = simulated(call_with_retry("a"), call("b"))
-    for event in (turn(200.0), failed(0), turn(300.0), fired(1), turn(400.0), failed(2), fired(3)):
+    for event in (episode(200.0), failed(0), episode(300.0), fired(1), episode(400.0), failed(2), fired(3)):
         found.feed(event)
     assert shape(found.commands) == ["0 a", "1 timer", "2 a", "3 timer", "4 b"]
     waits = [c.fire_at for c in found.commands if isinstance(c, StartTimer)]
@@ -171,10 +178,10 @@ def test_the_newest_waiter_is_served_first() -> None:
 
 
 def test_a_suspended_program_hears_nothing_until_it_is_resumed() -> None:
-    suspended = Event(kind=Kind.SUSPENDED, at=0.0)
+    suspended = HistoryEvent(kind=EventKind.SUSPENDED, at=0.0)
     found = simulated(call("a"), call("b"), events=(suspended, done(0)))
     assert shape(found.commands) == ["0 a"]
-    found.feed(Event(kind=Kind.RESUMED, at=0.0))
+    found.feed(HistoryEvent(kind=EventKind.RESUMED, at=0.0))
     assert shape(found.commands) == ["0 a", "1 b"]
 
 

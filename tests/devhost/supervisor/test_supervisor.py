@@ -10,8 +10,8 @@ from aiohttp.test_utils import TestServer
 
 from devhost.app.catalog import Function
 from devhost.http import server
-from devhost.http.forwarding import upstream_session
 from devhost.http.authorization import Guard
+from devhost.http.forwarding import upstream_session
 from devhost.http.keys import Keys
 from devhost.http.routes import template_from_text
 from devhost.http.server import FunctionServer, Route
