@@ -7,43 +7,43 @@ from pathlib import Path
 
 from devhost.app.settings import SettingsError
 from devhost.cli.arguments import parser
-from devhost.cli.recording import BadRecordingError
+from devhost.cli.recording import InvalidRecordingError
 from devhost.engine.storage.database import DatabaseVersionError
 from devhost.engine.storage.file_lock import DatabaseInUseError
-from devhost.http.keys import FOLDER
-from devhost.http.routes import BadRouteError
-from devhost.startup.bootstrap import Beginning, begin
-from devhost.startup.options import Options
+from devhost.http.keys import STATE_FOLDER
+from devhost.http.routes import InvalidRouteError
+from devhost.startup.bootstrap import Bootstrap, bootstrap
+from devhost.startup.options import StartOptions
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
-from devhost.timers.ncrontab import BadScheduleError
+from devhost.timers.ncrontab import InvalidScheduleError
 
 REFUSALS = (
     DatabaseInUseError,
     DatabaseVersionError,
     SettingsError,
-    BadRouteError,
-    BadScheduleError,
-    BadRecordingError,
+    InvalidRouteError,
+    InvalidScheduleError,
+    InvalidRecordingError,
     OSError,
 )
 
 
-def options_from(arguments: argparse.Namespace) -> Options:
+def options_from(arguments: argparse.Namespace) -> StartOptions:
     app: Path = arguments.app
-    return Options(
+    return StartOptions(
         app=app,
         port=arguments.port,
-        database=arguments.db or app / FOLDER / "hub.db",
+        database=arguments.db or app / STATE_FOLDER / "hub.db",
         state=arguments.state,
         auth=arguments.enable_auth,
         listener=arguments.listener,
     )
 
 
-async def start(beginning: Beginning) -> int:
-    from devhost.host import Host  # noqa: PLC0415 - takes half a second, in which the worker loads the app
+async def start(beginning: Bootstrap) -> int:
+    from devhost.host import FunctionsHost  # noqa: PLC0415 - takes half a second, in which the worker loads the app
 
-    return await Host(beginning).run()
+    return await FunctionsHost(beginning).run()
 
 
 def perform_start(arguments: argparse.Namespace) -> int:
@@ -53,10 +53,10 @@ def perform_start(arguments: argparse.Namespace) -> int:
 
         return Reloader(options).run()
     if arguments.lifeline is not None:
-        from devhost.startup.reloader import end_with_parent  # noqa: PLC0415 - a plain start needs none of it
+        from devhost.startup.reloader import exit_with_parent  # noqa: PLC0415 - a plain start needs none of it
 
-        end_with_parent(arguments.lifeline)
-    return asyncio.run(start(begin(options)))
+        exit_with_parent(arguments.lifeline)
+    return asyncio.run(start(bootstrap(options)))
 
 
 def perform(arguments: argparse.Namespace) -> int:

@@ -4,15 +4,15 @@ import sys
 from datetime import UTC, datetime
 
 from devhost.clock import now
-from devhost.encoding import writable
+from devhost.encoding import replace_unencodable
 
 
-def say(text: str) -> None:
+def log_line(text: str) -> None:
     """One line for one notable event, never a body."""
     stamp = datetime.fromtimestamp(now(), UTC).strftime("%H:%M:%S.%f")[:-3]
-    show(f"[{stamp}] {text}")
+    write(f"[{stamp}] {text}")
 
 
-def show(text: str) -> None:
-    sys.stdout.write(writable(f"{text}\n", sys.stdout.encoding or "utf-8"))
+def write(text: str) -> None:
+    sys.stdout.write(replace_unencodable(f"{text}\n", sys.stdout.encoding or "utf-8"))
     sys.stdout.flush()

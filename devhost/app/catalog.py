@@ -5,23 +5,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from devhost.supervisor.messages import Indexed, Ready
+from devhost.supervisor.messages import IndexedFunction, WorkerReady
 
-DURABLE_NAME = {"orchestrationTrigger": "orchestration", "activityTrigger": "activity", "entityTrigger": "entityName"}
-SUPPORTED = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", *DURABLE_NAME})
-SUPPORTED_BINDINGS = {one.lower() for one in SUPPORTED} | {"durableclient", "orchestrationclient", "http"}
+DURABLE_NAME_KEYS = {
+    "orchestrationTrigger": "orchestration",
+    "activityTrigger": "activity",
+    "entityTrigger": "entityName",
+}
+SUPPORTED_TRIGGERS = frozenset({"httpTrigger", "timerTrigger", "warmupTrigger", *DURABLE_NAME_KEYS})
+SUPPORTED_BINDINGS = {one.lower() for one in SUPPORTED_TRIGGERS} | {"durableclient", "orchestrationclient", "http"}
 
 
 PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 ROUTE = "route"
 
 
-class UnresolvedError(Exception):
+class UnresolvedSettingError(Exception):
     """A binding names a setting that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class FunctionMetadata:
     """One function and its trigger as the app declares it."""
 
     name: str
@@ -35,85 +39,85 @@ class Function:
 
     @property
     def durable_name(self) -> str:
-        return self.trigger.get(DURABLE_NAME.get(self.type, "")) or self.name
+        return self.trigger.get(DURABLE_NAME_KEYS.get(self.type, "")) or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class FunctionCatalog:
     """Functions by their name; orchestrators, activities and entities by their durable name in lower case.
 
     `errors` tell of functions that can't be served, each with the function's name.
     """
 
-    functions: Mapping[str, Function]
-    orchestrators: Mapping[str, Function]
-    activities: Mapping[str, Function]
-    entities: Mapping[str, Function] = field(default_factory=dict[str, Function])
+    functions: Mapping[str, FunctionMetadata]
+    orchestrators: Mapping[str, FunctionMetadata]
+    activities: Mapping[str, FunctionMetadata]
+    entities: Mapping[str, FunctionMetadata] = field(default_factory=dict[str, FunctionMetadata])
     http: str | None = None
     errors: tuple[str, ...] = ()
 
-    def of_type(self, type_: str) -> list[Function]:
+    def of_type(self, type_: str) -> list[FunctionMetadata]:
         return [function for function in self.functions.values() if function.type == type_]
 
 
-def setting(name: str, settings: Mapping[str, str]) -> str | None:
+def find_setting(name: str, settings: Mapping[str, str]) -> str | None:
     return settings.get(name, settings.get(name.replace(":", "__")))
 
 
-def resolved(value: Any, settings: Mapping[str, str], *, strict: bool = True) -> Any:
+def resolve_settings(value: Any, settings: Mapping[str, str], *, strict: bool = True) -> Any:
     """%NAME% stands for a setting, wherever a binding has text. Raises UnresolvedError if `strict`."""
 
     def replaced(found: re.Match[str]) -> str:
-        text = setting(found[1], settings)
+        text = find_setting(found[1], settings)
         if text is None and strict:
-            raise UnresolvedError(f"'{found[0]}' does not resolve to a value")
+            raise UnresolvedSettingError(f"'{found[0]}' does not resolve to a value")
         return found[0] if text is None else text
 
     match value:
         case str():
             return PLACEHOLDER.sub(replaced, value)
         case list():
-            return [resolved(one, settings, strict=strict) for one in cast("list[Any]", value)]
+            return [resolve_settings(one, settings, strict=strict) for one in cast("list[Any]", value)]
         case dict():
             items = cast("dict[str, Any]", value).items()
-            return {key: resolved(one, settings, strict=strict and key != ROUTE) for key, one in items}
+            return {key: resolve_settings(one, settings, strict=strict and key != ROUTE) for key, one in items}
         case _:
             return value
 
 
-def function_from_indexed(one: Indexed, settings: Mapping[str, str]) -> Function:
+def function_from_worker(one: IndexedFunction, settings: Mapping[str, str]) -> FunctionMetadata:
     """Raises UnresolvedError."""
-    bindings = tuple(resolved(binding, settings) for binding in one.bindings)
-    return Function(name=one.name, id=one.id, trigger=trigger_of(bindings), bindings=bindings)
+    bindings = tuple(resolve_settings(binding, settings) for binding in one.bindings)
+    return FunctionMetadata(name=one.name, id=one.id, trigger=trigger_binding(bindings), bindings=bindings)
 
 
-def catalog_from_ready(ready: Ready, settings: Mapping[str, str] | None = None) -> Catalog:
+def catalog_from_worker(ready: WorkerReady, settings: Mapping[str, str] | None = None) -> FunctionCatalog:
     """A function whose settings are missing is left out: the others are served."""
-    functions: list[Function] = []
+    functions: list[FunctionMetadata] = []
     errors: list[str] = []
     for one in ready.functions:
         try:
-            functions.append(function_from_indexed(one, settings or {}))
-        except UnresolvedError as error:
+            functions.append(function_from_worker(one, settings or {}))
+        except UnresolvedSettingError as error:
             errors.append(f"the function '{one.name}' is in error: {error}")
-    return Catalog(
+    return FunctionCatalog(
         functions={one.name: one for one in sorted(functions, key=lambda one: one.name.lower())},
-        orchestrators=durable(functions, "orchestrationTrigger"),
-        activities=durable(functions, "activityTrigger"),
-        entities=durable(functions, "entityTrigger"),
+        orchestrators=by_durable_name(functions, "orchestrationTrigger"),
+        activities=by_durable_name(functions, "activityTrigger"),
+        entities=by_durable_name(functions, "entityTrigger"),
         http=ready.http,
         errors=tuple(errors),
     )
 
 
-def trigger_of(bindings: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
+def trigger_binding(bindings: tuple[Mapping[str, Any], ...]) -> Mapping[str, Any]:
     return next(one for one in bindings if str(one["type"]).lower().endswith("trigger"))
 
 
-def durable(functions: list[Function], type_: str) -> dict[str, Function]:
+def by_durable_name(functions: list[FunctionMetadata], type_: str) -> dict[str, FunctionMetadata]:
     return {one.durable_name.lower(): one for one in functions if one.type == type_}
 
 
-def unsupported(function: Function) -> list[str]:
+def unsupported_bindings(function: FunctionMetadata) -> list[str]:
     """The kinds of bindings of a function that this host does not serve."""
     return [str(one["type"]) for one in function.bindings if str(one["type"]).lower() not in SUPPORTED_BINDINGS]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from devhost.app.versions import Match, OnMismatch, Versions
+from devhost.app.versions import VersionFailureStrategy, VersionMatchStrategy, VersionSettings
 
 DEFAULT_TIMEOUT_S = 30.0 * 60
 
@@ -20,13 +20,13 @@ STRING = r'"(?:\\.|[^"\\])*"'
 COMMENT = re.compile(STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
-LAST_COMMA = re.compile(STRING + r"|,(?=\s*[}\]])", re.DOTALL)
+TRAILING_COMMA = re.compile(STRING + r"|,(?=\s*[}\]])", re.DOTALL)
 
 
-SECONDS_OF = (3600.0, 60.0, 1.0)
+SECONDS_PER_PART = (3600.0, 60.0, 1.0)
 
 
-KNOWN = {
+KNOWN_KEYS = {
     "": {"version", "functionTimeout", "extensions", "extensionBundle", "logging", "telemetryMode", "healthMonitor"},
     "extensions": {"http", "durableTask"},
     "extensions.http": {"routePrefix", "maxConcurrentRequests", "maxOutstandingRequests", "customHeaders"},
@@ -57,21 +57,21 @@ class SettingsError(Exception):
 class HostSettings:
     """host.json as far as this host knows it; `unknown` are the keys that it does not."""
 
-    prefix: str = "api"
-    timeout_s: float | None = DEFAULT_TIMEOUT_S
-    hub: str = "TestHubName"
-    versions: Versions = field(default_factory=Versions)
-    turns: int = 10
-    activities: int = 10
-    entities: int = 10
-    redeliveries: int | None = None
-    turn_redeliveries: int | None = None
-    entity_redeliveries: int | None = None
-    http_wait_s: float = 30.0
-    replaces_running: bool = False
-    requests: int | None = None
-    outstanding: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    route_prefix: str = "api"
+    function_timeout_s: float | None = DEFAULT_TIMEOUT_S
+    task_hub: str = "TestHubName"
+    versions: VersionSettings = field(default_factory=VersionSettings)
+    max_orchestrators: int = 10
+    max_activities: int = 10
+    max_entities: int = 10
+    max_activity_redeliveries: int | None = None
+    max_orchestrator_redeliveries: int | None = None
+    max_entity_redeliveries: int | None = None
+    http_poll_interval_s: float = 30.0
+    replace_running: bool = False
+    max_requests: int | None = None
+    max_outstanding_requests: int | None = None
+    custom_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
 
 
@@ -80,16 +80,16 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        value: Any = json.loads(plain_json(path.read_text(encoding="utf-8-sig")))
+        value: Any = json.loads(without_comments(path.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from None
     return json_object(value, str(path))
 
 
-def plain_json(text: str) -> str:
+def without_comments(text: str) -> str:
     """Without the comments and last commas that .NET allows."""
     without = COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
-    return LAST_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", without)
+    return TRAILING_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", without)
 
 
 def json_object(value: Any, what: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def json_object(value: Any, what: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def timeout_from_text(text: str | None) -> float | None:
+def timeout_from_value(text: str | None) -> float | None:
     """Seconds from [days.]hours:minutes:seconds; "-1" is no limit. Raises SettingsError."""
     if text is None:
         return DEFAULT_TIMEOUT_S
@@ -109,14 +109,14 @@ def timeout_from_text(text: str | None) -> float | None:
     days, _, rest = text.rpartition(".") if text.count(":") > 1 and "." in text.split(":")[0] else ("0", "", text)
     try:
         clock = [float(part) for part in rest.split(":")]
-        return float(days) * 86400 + sum(n * s for n, s in zip(clock, SECONDS_OF, strict=True))
+        return float(days) * 86400 + sum(n * s for n, s in zip(clock, SECONDS_PER_PART, strict=True))
     except ValueError:
         raise SettingsError(f"functionTimeout: can't read '{text}'") from None
 
 
 def unknown_keys(host: Mapping[str, Any]) -> tuple[str, ...]:
     found: list[str] = []
-    for path, known in KNOWN.items():
+    for path, known in KNOWN_KEYS.items():
         found += [f"{path}.{key}".lstrip(".") for key in section(host, path) if key not in known]
     return tuple(found)
 
@@ -129,7 +129,7 @@ def section(host: Mapping[str, Any], path: str) -> dict[str, Any]:
     return found
 
 
-def count(found: Mapping[str, Any], key: str, default: int | None, least: int = 1) -> int | None:
+def whole_number(found: Mapping[str, Any], key: str, default: int | None, least: int = 1) -> int | None:
     """A whole number from `least` on; -1 is no limit. Raises SettingsError."""
     value = found.get(key, default)
     if value is None or value == -1:
@@ -145,35 +145,37 @@ def host_settings(host: Mapping[str, Any]) -> HostSettings:
     wait = section(host, "extensions.durableTask.httpSettings")
     at_once = 10 * (os.cpu_count() or 1)
     return HostSettings(
-        prefix=http.get("routePrefix", "api"),
-        requests=count(http, "maxConcurrentRequests", None),
-        outstanding=count(http, "maxOutstandingRequests", None),
-        headers=section(host, "extensions.http.customHeaders"),
-        replaces_running=str(durable.get("overridableExistingInstanceStates")).lower() == "anystate",
-        timeout_s=timeout_from_text(host.get("functionTimeout")),
-        hub=durable.get("hubName", "TestHubName"),
-        versions=versions_of(durable),
-        turns=count(durable, "maxConcurrentOrchestratorFunctions", at_once) or at_once,
-        activities=count(durable, "maxConcurrentActivityFunctions", at_once) or at_once,
-        entities=count(durable, "maxConcurrentEntityFunctions", at_once) or at_once,
-        http_wait_s=(count(wait, "defaultAsyncRequestSleepTimeMilliseconds", None) or 30000) / 1000,
-        redeliveries=count(durable, "maxActivityRedeliveries", None, least=0),
-        turn_redeliveries=count(durable, "maxOrchestratorRedeliveries", None, least=0),
-        entity_redeliveries=count(durable, "maxEntityRedeliveries", None, least=0),
+        route_prefix=http.get("routePrefix", "api"),
+        max_requests=whole_number(http, "maxConcurrentRequests", None),
+        max_outstanding_requests=whole_number(http, "maxOutstandingRequests", None),
+        custom_headers=section(host, "extensions.http.customHeaders"),
+        replace_running=str(durable.get("overridableExistingInstanceStates")).lower() == "anystate",
+        function_timeout_s=timeout_from_value(host.get("functionTimeout")),
+        task_hub=durable.get("hubName", "TestHubName"),
+        versions=version_settings(durable),
+        max_orchestrators=whole_number(durable, "maxConcurrentOrchestratorFunctions", at_once) or at_once,
+        max_activities=whole_number(durable, "maxConcurrentActivityFunctions", at_once) or at_once,
+        max_entities=whole_number(durable, "maxConcurrentEntityFunctions", at_once) or at_once,
+        http_poll_interval_s=(whole_number(wait, "defaultAsyncRequestSleepTimeMilliseconds", None) or 30000) / 1000,
+        max_activity_redeliveries=whole_number(durable, "maxActivityRedeliveries", None, least=0),
+        max_orchestrator_redeliveries=whole_number(durable, "maxOrchestratorRedeliveries", None, least=0),
+        max_entity_redeliveries=whole_number(durable, "maxEntityRedeliveries", None, least=0),
         unknown=unknown_keys(host),
     )
 
 
-def versions_of(durable: Mapping[str, Any]) -> Versions:
+def version_settings(durable: Mapping[str, Any]) -> VersionSettings:
     """Raises SettingsError."""
-    return Versions(
-        own=None if durable.get("defaultVersion") is None else str(durable["defaultVersion"]),
-        match=one_of(Match, durable, "versionMatchStrategy", Match.CURRENT_OR_OLDER),
-        on_mismatch=one_of(OnMismatch, durable, "versionFailureStrategy", OnMismatch.REJECT),
+    return VersionSettings(
+        default=None if durable.get("defaultVersion") is None else str(durable["defaultVersion"]),
+        match=strategy_from(
+            VersionMatchStrategy, durable, "versionMatchStrategy", VersionMatchStrategy.CURRENT_OR_OLDER
+        ),
+        failure=strategy_from(VersionFailureStrategy, durable, "versionFailureStrategy", VersionFailureStrategy.REJECT),
     )
 
 
-def one_of[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: str, default: T) -> T:
+def strategy_from[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: str, default: T) -> T:
     """Raises SettingsError."""
     given = str(section.get(key, default)).lower()
     found = next((one for one in kind if one.lower() == given), None)

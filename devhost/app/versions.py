@@ -8,13 +8,13 @@ NUMBERS = re.compile(r"\d+(?:\.\d+){1,3}")
 MISMATCH = "Orchestration version did not comply with Worker Versioning"
 
 
-class Match(StrEnum):
+class VersionMatchStrategy(StrEnum):
     NONE = "None"
     STRICT = "Strict"
     CURRENT_OR_OLDER = "CurrentOrOlder"
 
 
-class OnMismatch(StrEnum):
+class VersionFailureStrategy(StrEnum):
     """A rejected orchestration stays as it is until a host comes that takes its version."""
 
     REJECT = "Reject"
@@ -22,24 +22,24 @@ class OnMismatch(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Versions:
+class VersionSettings:
     """`own` is the version of orchestrations that are started without one."""
 
-    own: str | None = None
-    match: Match = Match.CURRENT_OR_OLDER
-    on_mismatch: OnMismatch = OnMismatch.REJECT
+    default: str | None = None
+    match: VersionMatchStrategy = VersionMatchStrategy.CURRENT_OR_OLDER
+    failure: VersionFailureStrategy = VersionFailureStrategy.REJECT
 
     def accepts(self, version: str | None) -> bool:
         match self.match:
-            case Match.NONE:
+            case VersionMatchStrategy.NONE:
                 return True
-            case Match.STRICT:
-                return (version or "") == (self.own or "")
-            case Match.CURRENT_OR_OLDER:
-                return not is_newer(version or "", self.own or "")
+            case VersionMatchStrategy.STRICT:
+                return (version or "") == (self.default or "")
+            case VersionMatchStrategy.CURRENT_OR_OLDER:
+                return not is_newer(version or "", self.default or "")
 
 
-UNVERSIONED = Versions()
+UNVERSIONED = VersionSettings()
 
 
 def is_newer(one: str, other: str) -> bool:

@@ -3,37 +3,37 @@
 import asyncio
 from uuid import uuid4
 
-from devhost.app.catalog import Catalog, Function
-from devhost.console import say
-from devhost.supervisor.messages import Invocation, Raised, TimedOutError, WorkerLostError
+from devhost.app.catalog import FunctionCatalog, FunctionMetadata
+from devhost.console import log_line
+from devhost.supervisor.messages import FunctionRaised, FunctionTimeoutError, Invocation, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
-from devhost.supervisor.tracing import next_trace
+from devhost.supervisor.tracing import next_span
 
-LONGEST_S = 10.0
+WARMUP_TIMEOUT_S = 10.0
 
 
-async def warm_up(supervisor: Supervisor, catalog: Catalog) -> None:
+async def warm_up(supervisor: Supervisor, catalog: FunctionCatalog) -> None:
     """A warm-up that fails or takes too long is told of and holds nothing up."""
     for function in catalog.of_type("warmupTrigger"):
-        failed = await outcome(supervisor, function)
+        failed = await run_warmup(supervisor, function)
         if failed is not None:
-            say(f"warm-up {function.name} failed: {failed}")
+            log_line(f"warm-up {function.name} failed: {failed}")
 
 
-async def outcome(supervisor: Supervisor, function: Function) -> str | None:
+async def run_warmup(supervisor: Supervisor, function: FunctionMetadata) -> str | None:
     """What went wrong."""
     invocation = Invocation(
         id=str(uuid4()),
         function_id=function.id,
-        what=f"warm-up {function.name}",
+        description=f"warm-up {function.name}",
         type="json",
-        trace=next_trace(None),
+        trace=next_span(None),
         body=b"{}",
     )
     try:
-        answer = await asyncio.wait_for(supervisor.invoke(invocation), LONGEST_S)
+        answer = await asyncio.wait_for(supervisor.invoke(invocation), WARMUP_TIMEOUT_S)
     except TimeoutError:
-        return f"it still runs after {LONGEST_S:g} s"
-    except (WorkerLostError, TimedOutError):
+        return f"it still runs after {WARMUP_TIMEOUT_S:g} s"
+    except (WorkerLostError, FunctionTimeoutError):
         return "its worker ended"
-    return f"{answer.message}\n{answer.stack}" if isinstance(answer, Raised) else None
+    return f"{answer.message}\n{answer.stack}" if isinstance(answer, FunctionRaised) else None

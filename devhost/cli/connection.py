@@ -13,17 +13,17 @@ from urllib.parse import quote, urlencode
 from devhost.engine.storage.store import TaskHubStore
 from devhost.http.keys import keys_path, read_keys
 from devhost.protocol_v1.client import WEBHOOKS
-from devhost.protocol_v1.status import query_from_wire, show_from_query, status_to_wire
+from devhost.protocol_v1.status import parts_from_query, query_from_wire, status_to_wire
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
-class NotReachableError(Exception):
+class HostUnreachableError(Exception):
     """Nothing can be asked; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ManagementRequest:
     """A call of the management API. `instance` empty means all."""
 
     method: str
@@ -41,17 +41,17 @@ class Question:
 type Reply = tuple[int, Any]
 
 
-class Reach(Protocol):
-    def ask(self, question: Question) -> Reply: ...
+class ManagementConnection(Protocol):
+    def ask(self, question: ManagementRequest) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunningHost:
+class HostConnection:
     port: int
     code: str
 
-    def ask(self, question: Question) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+    def ask(self, question: ManagementRequest) -> Reply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
         headers = {"Content-Type": "application/json"} if question.body is not None else {}
         path = f"{question.path}?{urlencode({**question.query, 'code': self.code})}"
         try:
@@ -59,14 +59,14 @@ class RunningHost:
             answer = connection.getresponse()
             text = answer.read()
         except OSError as error:
-            raise NotReachableError(f"the host on port {self.port} does not answer: {error}") from None
+            raise HostUnreachableError(f"the host on port {self.port} does not answer: {error}") from None
         finally:
             connection.close()
         return answer.status, json.loads(text) if text else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class DatabaseFile:
     """The file of a host that does not run: it can only be read."""
 
     path: Path
@@ -74,13 +74,13 @@ class File:
     def store(self) -> TaskHubStore:
         """Raises NotReachableError."""
         if not self.path.exists():
-            raise NotReachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
+            raise HostUnreachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
         return TaskHubStore(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: ManagementRequest) -> Reply:
         if question.method != "GET":
-            raise NotReachableError(f"no host runs on {self.path}, and without one it can only be read")
-        store, show = self.store(), show_from_query(question.query)
+            raise HostUnreachableError(f"no host runs on {self.path}, and without one it can only be read")
+        store, show = self.store(), parts_from_query(question.query)
         try:
             if not question.instance:
                 return 200, [status_to_wire(one, show) for one in store.query(query_from_wire(question.query))]
@@ -94,10 +94,12 @@ class File:
             store.database.close()
 
 
-def reach(path: Path) -> Reach:
+def connect(path: Path) -> ManagementConnection:
     """Raises NotReachableError or SettingsError."""
     port = port_of_host(path.with_name(path.name + ".lock"))
-    return File(path=path) if port is None else RunningHost(port=port, code=read_keys(keys_path(path)).durable)
+    return (
+        DatabaseFile(path=path) if port is None else HostConnection(port=port, code=read_keys(keys_path(path)).durable)
+    )
 
 
 def port_of_host(lock: Path) -> int | None:
@@ -110,6 +112,6 @@ def port_of_host(lock: Path) -> int | None:
         except BlockingIOError:
             _, _, port = file.read().partition("\n")
             if not port.strip():
-                raise NotReachableError("the host is starting") from None
+                raise HostUnreachableError("the host is starting") from None
             return int(port)
     return None

@@ -10,32 +10,32 @@ from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from devhost.engine.storage.store import TaskHubStore
 
 
-class BadRecordingError(Exception):
+class InvalidRecordingError(Exception):
     """The file holds no recording; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class HistoryRecording:
     instance: OrchestrationInstance
     events: tuple[HistoryEvent, ...]
 
 
-def recording_of(store: TaskHubStore, instance: str) -> Recording | None:
+def read_recording(store: TaskHubStore, instance: str) -> HistoryRecording | None:
     try:
         found = store.get(instance)
-        return None if found is None else Recording(instance=found, events=tuple(store.history(instance)))
+        return None if found is None else HistoryRecording(instance=found, events=tuple(store.history(instance)))
     finally:
         store.database.close()
 
 
-def recording_to_json(recording: Recording) -> str:
+def recording_to_json(recording: HistoryRecording) -> str:
     one = recording.instance
     wire = {"id": one.id, "execution": one.execution, "name": one.name, "status": one.status, "input": one.input}
     events = [json.loads(event_to_json(event)) for event in recording.events]
     return json.dumps(wire | {"events": events}, indent=2, ensure_ascii=False)
 
 
-def recording_from_file(path: Path) -> Recording:
+def recording_from_file(path: Path) -> HistoryRecording:
     """Raises OSError or BadRecordingError."""
     try:
         wire: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -44,5 +44,5 @@ def recording_from_file(path: Path) -> Recording:
         instance = OrchestrationInstance(**wire, created=events[0].at, updated=events[-1].at)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         text = f"{path} is not what `devhost history ID --full` prints: {type(error).__name__}: {error}"
-        raise BadRecordingError(text) from None
-    return Recording(instance=instance, events=events)
+        raise InvalidRecordingError(text) from None
+    return HistoryRecording(instance=instance, events=events)

@@ -5,40 +5,44 @@ import json
 import os
 from pathlib import Path
 
-from devhost.app.catalog import catalog_from_ready
+from devhost.app.catalog import catalog_from_worker
 from devhost.app.settings import host_settings, local_values, read_json, worker_environment
-from devhost.cli.recording import Recording, recording_from_file
-from devhost.console import show
+from devhost.cli.recording import HistoryRecording, recording_from_file
+from devhost.console import write
 from devhost.engine.model.commands import Completed, ContinuedAsNew, ExecutionOutcome, Failed
-from devhost.engine.model.events import SCHEDULING_KINDS, EventKind, HistoryEvent
+from devhost.engine.model.events import SCHEDULING_KINDS, HistoryEvent, HistoryEventKind
 from devhost.engine.model.instances import RuntimeStatus
 from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.decision import (
-    State,
-    ending_of,
+    OrchestratorState,
+    execution_outcome,
     orchestrator_failed,
     simulate,
     state_from_failure,
     state_from_json,
 )
-from devhost.protocol_v1.determinism import KIND_OF, described, find_complaint, name_of, scheduled_before
+from devhost.protocol_v1.determinism import KIND_OF, describe_task, find_mismatch, name_of, scheduled_before
 from devhost.protocol_v1.executor import WorkerExecutor
-from devhost.supervisor.launcher import Command, launch
-from devhost.supervisor.messages import Answer, Raised
-from devhost.supervisor.supervisor import Supervisor, Watch
+from devhost.supervisor.launcher import WorkerCommand, launch_worker
+from devhost.supervisor.messages import FunctionRaised, InvocationResult
+from devhost.supervisor.supervisor import Supervisor, WorkerObserver
 
-NOT_READ = SCHEDULING_KINDS | {EventKind.ORCHESTRATOR_COMPLETED, EventKind.COMPLETED, EventKind.TERMINATED}
+UNREAD_KINDS = SCHEDULING_KINDS | {
+    HistoryEventKind.ORCHESTRATOR_COMPLETED,
+    HistoryEventKind.COMPLETED,
+    HistoryEventKind.TERMINATED,
+}
 
 
-def last_turn(recording: Recording) -> Episode:
+def last_episode(recording: HistoryRecording) -> Episode:
     """The episode at which the recording ends, as the orchestrator saw it then."""
     events = recording.events
-    begun = max(n for n, event in enumerate(events) if event.kind is EventKind.ORCHESTRATOR_STARTED)
-    new = tuple(event for event in events[begun:] if event.kind not in NOT_READ)
+    begun = max(n for n, event in enumerate(events) if event.kind is HistoryEventKind.ORCHESTRATOR_STARTED)
+    new = tuple(event for event in events[begun:] if event.kind not in UNREAD_KINDS)
     return Episode(instance=recording.instance, past_events=events[:begun], new_events=new)
 
 
-def outcome(ending: ExecutionOutcome | None) -> tuple[RuntimeStatus, str | None]:
+def status_and_output(ending: ExecutionOutcome | None) -> tuple[RuntimeStatus, str | None]:
     match ending:
         case Completed():
             return RuntimeStatus.COMPLETED, ending.output
@@ -48,55 +52,55 @@ def outcome(ending: ExecutionOutcome | None) -> tuple[RuntimeStatus, str | None]
             return RuntimeStatus.RUNNING, None
 
 
-def recorded_outcome(events: tuple[HistoryEvent, ...]) -> tuple[RuntimeStatus, str | None]:
-    end = next((event for event in events if event.kind is EventKind.COMPLETED), None)
+def recorded_status_and_output(events: tuple[HistoryEvent, ...]) -> tuple[RuntimeStatus, str | None]:
+    end = next((event for event in events if event.kind is HistoryEventKind.COMPLETED), None)
     return (RuntimeStatus(end.status), end.result) if end and end.status else (RuntimeStatus.RUNNING, None)
 
 
-def difference(recording: Recording, episode: Episode, state: State) -> str | None:
+def find_difference(recording: HistoryRecording, episode: Episode, state: OrchestratorState) -> str | None:
     """The first difference between the recording and what the code does now."""
     simulation = simulate(episode, state)
     before = scheduled_before(recording.events)
-    recorded = recorded_outcome(recording.events)
-    complaint = find_complaint(before, simulation.commands)
+    recorded = recorded_status_and_output(recording.events)
+    complaint = find_mismatch(before, simulation.commands)
     if complaint is not None or simulation.suspended or recorded[0] is RuntimeStatus.TERMINATED:
         return complaint
     fresh = next((command for command in simulation.commands if command.id not in before), None)
     if fresh is not None:
-        what = described(KIND_OF[type(fresh)], name_of(fresh))
+        what = describe_task(KIND_OF[type(fresh)], name_of(fresh))
         return f"The code schedules {what} with sequence ID {fresh.id}; the history has none."
-    now = outcome(ending_of(state, simulation, recording.instance.name))
+    now = status_and_output(execution_outcome(state, simulation, recording.instance.name))
     return (
         None if now == recorded else f"The code comes to {now[0]} {now[1]}; the history to {recorded[0]} {recorded[1]}."
     )
 
 
-def difference_from_answer(recording: Recording, episode: Episode, answer: Answer) -> str | None:
+def difference_from_result(recording: HistoryRecording, episode: Episode, answer: InvocationResult) -> str | None:
     """Raises ValueError, KeyError or UnsupportedActionError when the answer can't be read."""
-    if not isinstance(answer, Raised):
-        return difference(recording, episode, state_from_json(answer.text or ""))
+    if not isinstance(answer, FunctionRaised):
+        return find_difference(recording, episode, state_from_json(answer.text or ""))
     state = state_from_failure(answer.message)
     if state is not None:
-        return difference(recording, episode, state)
+        return find_difference(recording, episode, state)
     failed = orchestrator_failed(recording.instance.name, f"Result: Failure\nException: {answer.message}")
     return failed.reason
 
 
-async def replay(recording: Recording, app: Path) -> str | None:
+async def replay(recording: HistoryRecording, app: Path) -> str | None:
     """Raises AppFailedToLoadError or WorkerLostError."""
-    command = Command(app=app, environment=worker_environment(app, local_values(app), os.environ))
+    command = WorkerCommand(app=app, environment=worker_environment(app, local_values(app), os.environ))
     versions = host_settings(read_json(app / "host.json")).versions
-    watch = Watch(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
-    supervisor = Supervisor(command=command, client="", watch=watch, timeout=None)
-    catalog = catalog_from_ready(await supervisor.start(launch(command)), command.environment)
+    watch = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
+    supervisor = Supervisor(command=command, client="", observer=watch, timeout=None)
+    catalog = catalog_from_worker(await supervisor.start(launch_worker(command)), command.environment)
     executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, versions=versions)
     try:
-        episode, name = last_turn(recording), recording.instance.name
+        episode, name = last_episode(recording), recording.instance.name
         function = catalog.orchestrators.get(name.lower())
         if function is None:
             return f"The app has no orchestrator '{name}' any more."
-        answer = await executor.ask(function, episode)
-        return difference_from_answer(recording, episode, answer)
+        answer = await executor.send_episode(function, episode)
+        return difference_from_result(recording, episode, answer)
     finally:
         await supervisor.stop()
 
@@ -106,7 +110,7 @@ def run_replay(path: Path, app: Path, *, as_json: bool) -> int:
     recording = recording_from_file(path)
     found = asyncio.run(replay(recording, app.resolve()))
     if as_json:
-        show(json.dumps({"instanceId": recording.instance.id, "deterministic": found is None, "difference": found}))
+        write(json.dumps({"instanceId": recording.instance.id, "deterministic": found is None, "difference": found}))
     else:
-        show(found or f"The code does what the {len(recording.events)} events of '{recording.instance.id}' say.")
+        write(found or f"The code does what the {len(recording.events)} events of '{recording.instance.id}' say.")
     return 0 if found is None else 1

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-WIDEST = 60
+MAX_CELL_WIDTH = 60
 COLOURS = {"Completed": 32, "Failed": 31, "Terminated": 33, "Suspended": 33, "Running": 36, "Pending": 36}
 COLUMNS = ("instanceId", "name", "runtimeStatus", "createdTime", "lastUpdatedTime", "customStatus")
-DETAILS = ("Result", "Input", "Reason", "FireAt", "Data")
+VALUE_KEYS = ("Result", "Input", "Reason", "FireAt", "Data")
 
 
 def text_of(value: Any) -> str:
@@ -16,14 +16,14 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"
+    return line if len(line) <= MAX_CELL_WIDTH else f"{line[: MAX_CELL_WIDTH - 1]}…"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool) -> str:
     """Columns as wide as their widest cell."""
-    lines = [list(titles), *([cut(cell) for cell in row] for row in rows)]
+    lines = [list(titles), *([shorten(cell) for cell in row] for row in rows)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(titles))]
     return "\n".join(
         "  ".join(coloured(cell, width, colour=colour) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -55,7 +55,7 @@ def history_table(events: list[dict[str, Any]], *, colour: bool) -> str:
             text_of(event.get("Timestamp")),
             text_of(event.get("EventType")),
             text_of(event.get("FunctionName") or event.get("Name")),
-            next((text_of(event[key]) for key in DETAILS if event.get(key) is not None), ""),
+            next((text_of(event[key]) for key in VALUE_KEYS if event.get(key) is not None), ""),
         ]
         for event in events
     ]

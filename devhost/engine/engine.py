@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any
 
 from devhost.clock import now
-from devhost.console import say
+from devhost.console import log_line
 from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.completion_waiters import CompletionWaiters
 from devhost.engine.entities import EngineHooks, EntityScheduler
 from devhost.engine.episodes import commit_decision, commit_termination, new_episode, read_inbox, termination_event
 from devhost.engine.history_cache import HistoryCache
 from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.executor import EngineLimits, Executor, NotForThisHostError, RedeliverError
 from devhost.engine.model.instances import TERMINAL_STATUSES, InstanceQuery, OrchestrationInstance, OrchestrationStart
 from devhost.engine.model.work_items import ActivityWorkItem, Episode, is_entity_id
@@ -68,7 +68,9 @@ class Engine:
         backlog = await self.storage.run(self.store.recover, self.limits.activities)
         await self.redeliveries.recover()
         if backlog.work or backlog.instances:
-            say(f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again")
+            log_line(
+                f"recovering: {len(backlog.instances)} instances to wake, {len(backlog.work)} activities to run again"
+            )
         self.apply_effects(
             CommitEffects(work=tuple(backlog.work), timers=tuple(backlog.timers), wake=tuple(backlog.instances))
         )
@@ -243,7 +245,7 @@ class Engine:
     def warn_of_long_history(episode: Episode, events: int) -> None:
         if len(episode.past_events) < LONG_HISTORY_EVENTS <= events:
             what = f"the history of orchestrator {episode.instance.name} ({episode.instance.id}) has {events} events"
-            say(
+            log_line(
                 f"warning: {what}, and every episode replays them: continue as new, or hand steps to sub-orchestrations"
             )
 
@@ -291,8 +293,14 @@ class Engine:
 def result_event(work: ActivityWorkItem, outcome: Completed | Failed) -> HistoryEvent:
     match outcome:
         case Completed():
-            return HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=now(), task=work.task, result=outcome.output)
+            return HistoryEvent(
+                kind=HistoryEventKind.ACTIVITY_COMPLETED, at=now(), task=work.task, result=outcome.output
+            )
         case Failed():
             return HistoryEvent(
-                kind=EventKind.ACTIVITY_FAILED, at=now(), task=work.task, reason=outcome.reason, details=outcome.details
+                kind=HistoryEventKind.ACTIVITY_FAILED,
+                at=now(),
+                task=work.task,
+                reason=outcome.reason,
+                details=outcome.details,
             )

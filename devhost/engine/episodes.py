@@ -17,7 +17,7 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance
 from devhost.engine.model.instances import OrchestrationInstance, OrchestrationStart, RuntimeStatus
 from devhost.engine.model.work_items import Episode
 from devhost.engine.storage.episode_commit import EpisodeCommit
@@ -39,34 +39,34 @@ def read_inbox(inbox: list[InboxMessage]) -> EpisodeInbox:
 def new_episode(
     instance: OrchestrationInstance, past_events: list[HistoryEvent], inbox: EpisodeInbox, at: float
 ) -> Episode:
-    new = (HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=at), *inbox.events)
+    new = (HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=at), *inbox.events)
     return Episode(instance=instance, past_events=tuple(past_events), new_events=new)
 
 
 def termination_event(episode: Episode) -> HistoryEvent | None:
-    return next((event for event in episode.new_events if event.kind is EventKind.TERMINATED), None)
+    return next((event for event in episode.new_events if event.kind is HistoryEventKind.TERMINATED), None)
 
 
 def is_suspended(episode: Episode) -> bool:
     switches = [
         e.kind
         for e in (*episode.past_events, *episode.new_events)
-        if e.kind in {EventKind.SUSPENDED, EventKind.RESUMED}
+        if e.kind in {HistoryEventKind.SUSPENDED, HistoryEventKind.RESUMED}
     ]
-    return bool(switches) and switches[-1] is EventKind.SUSPENDED
+    return bool(switches) and switches[-1] is HistoryEventKind.SUSPENDED
 
 
 def scheduled_event(command: OrchestratorCommand, execution: str, at: float) -> HistoryEvent | None:
     match command:
         case RunActivity():
             return HistoryEvent(
-                kind=EventKind.ACTIVITY_SCHEDULED, at=at, id=command.id, name=command.name, input=command.input
+                kind=HistoryEventKind.ACTIVITY_SCHEDULED, at=at, id=command.id, name=command.name, input=command.input
             )
         case StartTimer():
-            return HistoryEvent(kind=EventKind.TIMER_CREATED, at=at, id=command.id, fire_at=command.fire_at)
+            return HistoryEvent(kind=HistoryEventKind.TIMER_CREATED, at=at, id=command.id, fire_at=command.fire_at)
         case StartChild():
             return HistoryEvent(
-                kind=EventKind.CHILD_CREATED,
+                kind=HistoryEventKind.CHILD_CREATED,
                 at=at,
                 id=command.id,
                 name=command.name,
@@ -76,7 +76,9 @@ def scheduled_event(command: OrchestratorCommand, execution: str, at: float) -> 
             )
         case CallEntity() | SignalEntity():
             return HistoryEvent(
-                kind=EventKind.ENTITY_CALLED if isinstance(command, CallEntity) else EventKind.ENTITY_SIGNALLED,
+                kind=HistoryEventKind.ENTITY_CALLED
+                if isinstance(command, CallEntity)
+                else HistoryEventKind.ENTITY_SIGNALLED,
                 at=at,
                 id=command.id,
                 name=command.operation,
@@ -92,10 +94,14 @@ def scheduled_event(command: OrchestratorCommand, execution: str, at: float) -> 
 def reply_event(outcome: ExecutionOutcome | None, parent: ParentInstance, at: float) -> HistoryEvent | None:
     match outcome:
         case Completed():
-            return HistoryEvent(kind=EventKind.CHILD_COMPLETED, at=at, task=parent.task, result=outcome.output)
+            return HistoryEvent(kind=HistoryEventKind.CHILD_COMPLETED, at=at, task=parent.task, result=outcome.output)
         case Failed():
             return HistoryEvent(
-                kind=EventKind.CHILD_FAILED, at=at, task=parent.task, reason=outcome.reason, details=outcome.details
+                kind=HistoryEventKind.CHILD_FAILED,
+                at=at,
+                task=parent.task,
+                reason=outcome.reason,
+                details=outcome.details,
             )
         case _:
             return None
@@ -114,7 +120,7 @@ def status_after(episode: Episode, outcome: ExecutionOutcome | None) -> tuple[Ru
 def commit_decision(episode: Episode, inbox: EpisodeInbox, decision: OrchestratorDecision, at: float) -> EpisodeCommit:
     status, output = status_after(episode, decision.outcome)
     scheduled = [e for command in decision.commands if (e := scheduled_event(command, episode.instance.execution, at))]
-    events = (*episode.new_events, *scheduled, HistoryEvent(kind=EventKind.ORCHESTRATOR_COMPLETED, at=at))
+    events = (*episode.new_events, *scheduled, HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_COMPLETED, at=at))
     return build_commit(episode, inbox, decision, (events, status, output), at)
 
 
@@ -140,7 +146,7 @@ def build_commit(
     events, status, output = state
     instance, outcome = episode.instance, decision.outcome
     ended = status not in {RuntimeStatus.RUNNING, RuntimeStatus.SUSPENDED}
-    completed = (HistoryEvent(kind=EventKind.COMPLETED, at=at, status=status, result=output),) if ended else ()
+    completed = (HistoryEvent(kind=HistoryEventKind.COMPLETED, at=at, status=status, result=output),) if ended else ()
     return EpisodeCommit(
         instance=instance.id,
         execution=instance.execution,

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
-from devhost.console import say
+from devhost.console import log_line
 from devhost.engine.storage.database import StorageThread
 from devhost.engine.storage.store import TaskHubStore
 
@@ -58,7 +58,7 @@ class RedeliveryCounter:
 
     def set_count(self, id_: str, what: str, times: int) -> None:
         self.counts[id_] = times
-        say(f"{what} is handed out again (redelivery {times})")
+        log_line(f"{what} is handed out again (redelivery {times})")
 
     def increment(self, id_: str) -> int:
         with self.store.transaction() as database:
@@ -78,7 +78,7 @@ class RedeliveryCounter:
         times = self.counts.get(id_, 0)
         if limit is None or times <= limit:
             return None
-        say(f"{what} is given up after {times} lost runs")
+        log_line(f"{what} is given up after {times} lost runs")
         return f"its worker was lost {times} times while it ran"
 
 

@@ -4,37 +4,37 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.http.keys import Keys, Level
+from devhost.http.keys import AuthLevel, HostKeys
 
 HEADER = "x-functions-key"
 QUERY = "code"
 PING = "/admin/host/ping"
 
 
-class Guard:
+class KeyAuthorization:
     """Asks for keys only when `enforced`: as the real host on a developer's machine, which by default asks for none."""
 
-    def __init__(self, keys: Keys, *, enforced: bool, levels: dict[str, Level]) -> None:
+    def __init__(self, keys: HostKeys, *, enforced: bool, levels: dict[str, AuthLevel]) -> None:
         """`levels` are those of all addresses that begin so."""
         self.keys = keys
         self.enforced = enforced
         self.levels = levels
 
-    def admits(self, request: web.Request, level: Level, function: str = "") -> bool:
+    def is_allowed(self, request: web.Request, level: AuthLevel, function: str = "") -> bool:
         given = request.headers.get(HEADER) or request.query.get(QUERY)
-        return not self.enforced or self.keys.admit(given, level, function)
+        return not self.enforced or self.keys.accepts(given, level, function)
 
-    def level_of(self, request: web.Request) -> Level:
+    def level_of(self, request: web.Request) -> AuthLevel:
         """By the route that was found: a path can be written in many ways."""
         resource = request.match_info.route.resource
         place = "" if resource is None else resource.canonical
         found = (level for prefix, level in self.levels.items() if place.startswith(prefix) and place != PING)
-        return next(found, Level.ANONYMOUS)
+        return next(found, AuthLevel.ANONYMOUS)
 
-    def apply(self, application: web.Application) -> None:
+    def add_to(self, application: web.Application) -> None:
         @web.middleware
         async def check(request: web.Request, handler: Any) -> web.StreamResponse:
-            if not self.admits(request, self.level_of(request)):
+            if not self.is_allowed(request, self.level_of(request)):
                 return web.Response(status=401)
             return await handler(request)
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.http.cors_policy import Cors
+from devhost.http.cors_policy import CorsPolicy
 
 
 def is_preflight(request: web.Request) -> bool:
     return request.method == "OPTIONS" and {"Origin", "Access-Control-Request-Method"} <= set(request.headers)
 
 
-def apply(cors: Cors, application: web.Application) -> None:
+def add_cors(cors: CorsPolicy, application: web.Application) -> None:
     """Answers what browsers ask beforehand, and marks every other answer, streams too."""
     if not cors.origins:
         return
@@ -19,11 +19,11 @@ def apply(cors: Cors, application: web.Application) -> None:
     @web.middleware
     async def preflight(request: web.Request, handler: Any) -> web.StreamResponse:
         if is_preflight(request):
-            return web.Response(status=204, headers=cors.preflight(request.headers))
+            return web.Response(status=204, headers=cors.preflight_headers(request.headers))
         return await handler(request)
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:
-        for name, value in cors.headers(request.headers.get("Origin")).items():
+        for name, value in cors.response_headers(request.headers.get("Origin")).items():
             response.headers.setdefault(name, value)
 
     application.middlewares.append(preflight)

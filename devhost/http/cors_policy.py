@@ -8,7 +8,7 @@ DAY_S = "86400"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cors:
+class CorsPolicy:
     """Origins as local.settings.json lists them; `*` is any. None at all switches this off."""
 
     origins: frozenset[str] = frozenset()
@@ -17,7 +17,7 @@ class Cors:
     def allows(self, origin: str | None) -> bool:
         return origin is not None and bool({"*", origin.rstrip("/").lower()} & self.origins)
 
-    def headers(self, origin: str | None) -> dict[str, str]:
+    def response_headers(self, origin: str | None) -> dict[str, str]:
         """What an answer to this origin carries: nothing when it is not allowed."""
         if origin is None or not self.allows(origin):
             return {}
@@ -25,19 +25,19 @@ class Cors:
         any_ = "*" in self.origins and not self.credentials
         return {"Access-Control-Allow-Origin": "*" if any_ else origin, "Vary": "Origin"} | with_credentials
 
-    def preflight(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def preflight_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What an answer to a browser's question before a request carries."""
         asked = {
             "Access-Control-Allow-Methods": headers.get("Access-Control-Request-Method", ""),
             "Access-Control-Allow-Headers": headers.get("Access-Control-Request-Headers", ""),
             "Access-Control-Max-Age": DAY_S,
         }
-        own = self.headers(headers.get("Origin"))
+        own = self.response_headers(headers.get("Origin"))
         return own | {name: value for name, value in asked.items() if value} if own else {}
 
 
-def cors_from_settings(host: Mapping[str, Any]) -> Cors:
+def cors_from_settings(host: Mapping[str, Any]) -> CorsPolicy:
     """The Host part of local.settings.json."""
     listed = str(host.get("CORS") or "").split(",")
     origins = frozenset(one.strip().rstrip("/").lower() for one in listed if one.strip())
-    return Cors(origins=origins, credentials=str(host.get("CORSCredentials", "")).lower() == "true")
+    return CorsPolicy(origins=origins, credentials=str(host.get("CORSCredentials", "")).lower() == "true")

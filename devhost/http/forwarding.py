@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 BODY_LIMIT = 100 * 1024 * 1024
-SMALL = 64 * 1024
+BUFFER_LIMIT = 64 * 1024
 HEADER_LIMIT = 32 * 1024
 KEEP_ALIVE_S = 2.0
 HOP_BY_HOP = frozenset(
@@ -27,7 +27,7 @@ HOP_BY_HOP = frozenset(
         "expect",
     }
 )
-OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+CLIENT_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
 class BodyTooLargeError(Exception):
@@ -35,7 +35,7 @@ class BodyTooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class UpstreamTarget:
     """Where a request goes: the app's server and the invocation that waits for it.
 
     `sent` is called when the app's server surely learns of the request: from then on the function may wait for it.
@@ -59,14 +59,14 @@ def upstream_session() -> ClientSession:
         connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         timeout=ClientTimeout(total=None),
         auto_decompress=False,
-        skip_auto_headers=OF_THE_CLIENT,
+        skip_auto_headers=CLIENT_HEADERS,
         max_line_size=HEADER_LIMIT,
         max_field_size=HEADER_LIMIT,
         trace_configs=[tracing],
     )
 
 
-def kept(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
+def end_to_end_headers(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
     """Without what belongs to one connection only."""
     named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
     dropped = HOP_BY_HOP | named
@@ -74,7 +74,7 @@ def kept(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
 
 
 def request_headers(request: web.Request, invocation: str) -> "CIMultiDict[str]":
-    headers = kept(CIMultiDict(request.headers))
+    headers = end_to_end_headers(CIMultiDict(request.headers))
     headers.popall("Host", None)
     headers["x-ms-invocation-id"] = invocation
     headers["X-Forwarded-Host"] = request.host
@@ -95,23 +95,25 @@ class Upload:
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
-        self.taken = 0
+        self.received = 0
 
     @property
     def is_too_large(self) -> bool:
-        return self.taken > BODY_LIMIT
+        return self.received > BODY_LIMIT
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Begins with nothing: that sends the headers on, which may be all that the app wants to see."""
         yield b""
         async for chunk in self.request.content.iter_any():
-            self.taken += len(chunk)
+            self.received += len(chunk)
             if self.is_too_large:
                 raise BodyTooLargeError
             yield chunk
 
 
-async def open_upstream(session: ClientSession, request: web.Request, target: Target, upload: Upload) -> ClientResponse:
+async def open_upstream(
+    session: ClientSession, request: web.Request, target: UpstreamTarget, upload: Upload
+) -> ClientResponse:
     """Raises ClientError when the app's server breaks before its first byte, or the upload is too large."""
     return await session.request(
         request.method,
@@ -129,15 +131,15 @@ def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:
 
 async def relay(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
     """The client's answer. A break in the middle aborts the client's connection: never a clean end."""
-    headers = kept(CIMultiDict(upstream.headers))
+    headers = end_to_end_headers(CIMultiDict(upstream.headers))
     length = upstream.content_length
-    if has_no_body(request, upstream) or (length is not None and length <= SMALL):
+    if has_no_body(request, upstream) or (length is not None and length <= BUFFER_LIMIT):
         body = await upstream.read()
-        return whole(request, upstream, headers, body)
-    return await stream(request, upstream, headers)
+        return buffered_response(request, upstream, headers, body)
+    return await streamed_response(request, upstream, headers)
 
 
-def whole(
+def buffered_response(
     request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]", body: bytes
 ) -> web.StreamResponse:
     if request.method == "HEAD":
@@ -146,7 +148,9 @@ def whole(
     return web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
 
 
-async def stream(request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]") -> web.StreamResponse:
+async def streamed_response(
+    request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]"
+) -> web.StreamResponse:
     answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
     await answer.prepare(request)
     try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 
-def mark_all(headers: Mapping[str, str], application: web.Application) -> None:
+def add_custom_headers(headers: Mapping[str, str], application: web.Application) -> None:
     """What the app itself answers stays as it is."""
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - the shape of a signal

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from devhost.app.settings import SettingsError, read_json
 
-SIZE = 40
-FOLDER = ".devhost"
+KEY_BYTES = 40
+STATE_FOLDER = ".devhost"
 
 
-class Level(StrEnum):
+class AuthLevel(StrEnum):
     """What a function or an address asks for."""
 
     ANONYMOUS = "anonymous"
@@ -26,7 +26,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class HostKeys:
     """The master key opens everything, `host` every function, `durable` the management API.
 
     `functions` has a key of its own for each function that asks for one.
@@ -37,47 +37,47 @@ class Keys:
     durable: str
     functions: dict[str, str] = field(default_factory=dict[str, str])
 
-    def opening(self, level: Level, function: str) -> tuple[str, ...]:
+    def accepted_keys(self, level: AuthLevel, function: str) -> tuple[str, ...]:
         """All keys that open this."""
         match level:
-            case Level.FUNCTION:
+            case AuthLevel.FUNCTION:
                 own = self.functions.get(function)
                 return (self.master, self.host, own) if own else (self.master, self.host)
-            case Level.SYSTEM:
+            case AuthLevel.SYSTEM:
                 return self.master, self.durable
             case _:
                 return (self.master,)
 
-    def admit(self, given: str | None, level: Level, function: str = "") -> bool:
-        if level is Level.ANONYMOUS:
+    def accepts(self, key: str | None, level: AuthLevel, function: str = "") -> bool:
+        if level is AuthLevel.ANONYMOUS:
             return True
-        asked = (given or "").encode(errors="replace")
-        return any(compare_digest(asked, key.encode()) for key in self.opening(level, function))
+        asked = (key or "").encode(errors="replace")
+        return any(compare_digest(asked, key.encode()) for key in self.accepted_keys(level, function))
 
 
-def level_from_text(text: str | None) -> Level:
+def level_from_text(text: str | None) -> AuthLevel:
     """A function that says nothing asks for a function's key."""
-    known = {level.value for level in Level}
-    return Level(text.lower()) if text and text.lower() in known else Level.FUNCTION
+    known = {level.value for level in AuthLevel}
+    return AuthLevel(text.lower()) if text and text.lower() in known else AuthLevel.FUNCTION
 
 
 def new_key() -> str:
-    return secrets.token_urlsafe(SIZE)
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def keys_path(database: Path) -> Path:
     return database.with_name("keys.json")
 
 
-def read_keys(path: Path) -> Keys:
+def read_keys(path: Path) -> HostKeys:
     """Raises SettingsError."""
     try:
-        return Keys(**read_json(path))
+        return HostKeys(**read_json(path))
     except TypeError as error:
         raise SettingsError(f"{path}: {error}") from None
 
 
-def written(keys: Keys, folder: Path) -> str:
+def write_temporary(keys: HostKeys, folder: Path) -> str:
     """A new file beside its place, for the owner's eyes only."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix="keys.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -85,19 +85,19 @@ def written(keys: Keys, folder: Path) -> str:
     return name
 
 
-def keep_to_itself(folder: Path) -> None:
+def create_ignored_folder(folder: Path) -> None:
     """What a host keeps in an app's own folder belongs in no repository."""
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
-    if folder.name == FOLDER and not ignore.exists():
+    if folder.name == STATE_FOLDER and not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
 
 
-def keys_of_host(path: Path) -> Keys:
+def load_or_create_keys(path: Path) -> HostKeys:
     """The keys of this folder, made at the first start. Raises SettingsError."""
     if not path.exists():
-        keep_to_itself(path.parent)
-        name = written(Keys(master=new_key(), host=new_key(), durable=new_key()), path.parent)
+        create_ignored_folder(path.parent)
+        name = write_temporary(HostKeys(master=new_key(), host=new_key(), durable=new_key()), path.parent)
         try:
             os.link(name, path)
         except FileExistsError:
@@ -107,11 +107,11 @@ def keys_of_host(path: Path) -> Keys:
     return read_keys(path)
 
 
-def with_functions(path: Path, keys: Keys, names: Iterable[str]) -> Keys:
+def with_function_keys(path: Path, keys: HostKeys, names: Iterable[str]) -> HostKeys:
     """A key for each function that has none yet."""
     lacking = [name for name in names if name not in keys.functions]
     if not lacking:
         return keys
     found = replace(keys, functions=keys.functions | {name: new_key() for name in lacking})
-    Path(written(found, path.parent)).replace(path)
+    Path(write_temporary(found, path.parent)).replace(path)
     return found

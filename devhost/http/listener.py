@@ -19,12 +19,12 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def inherited(descriptor: int) -> socket.socket:
+def adopt_listener(descriptor: int) -> socket.socket:
     """The socket of the process that started this one."""
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)
     return listener
 
 
-def origin(listener: socket.socket) -> str:
+def origin_of(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"

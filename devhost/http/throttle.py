@@ -18,7 +18,7 @@ class Throttle:
         self.count = 0
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
+    async def admit(self) -> AsyncGenerator[None]:
         """Raises TooManyRequestsError."""
         if self.outstanding is not None and self.count >= self.outstanding:
             raise TooManyRequestsError

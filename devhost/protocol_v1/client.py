@@ -5,7 +5,7 @@ from typing import Any
 
 INVOCATION = "INVOCATIONID"
 WEBHOOKS = "/runtime/webhooks/durabletask"
-LINKS = {
+MANAGEMENT_URLS = {
     "statusQueryGetUri": ("", ""),
     "sendEventPostUri": ("/raiseEvent/{eventName}", ""),
     "terminatePostUri": ("/terminate", "reason={text}&"),
@@ -17,14 +17,14 @@ LINKS = {
 }
 
 
-def links(origin: str, hub: str, code: str, instance: str) -> dict[str, str]:
+def management_urls(origin: str, hub: str, key: str, instance: str) -> dict[str, str]:
     """The management addresses of one instance; `code` is the key that opens them."""
-    query = f"taskHub={hub}&connection=Storage&code={code}"
+    query = f"taskHub={hub}&connection=Storage&code={key}"
     base = f"{origin}{WEBHOOKS}/instances/{instance}"
-    return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in LINKS.items()}
+    return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in MANAGEMENT_URLS.items()}
 
 
-def client_binding(*, origin: str, rpc: str, hub: str, code: str) -> str:
+def client_binding(*, origin: str, rpc: str, hub: str, key: str) -> str:
     """`origin` is the public address, `rpc` the one that only workers know.
 
     The worker puts the running invocation's id in the place of INVOCATION: what a client starts joins that trace.
@@ -35,14 +35,14 @@ def client_binding(*, origin: str, rpc: str, hub: str, code: str) -> str:
         "taskHubName": hub,
         "connectionName": None,
         "creationUrls": {
-            "createNewInstancePostUri": f"{create}?code={code}",
+            "createNewInstancePostUri": f"{create}?code={key}",
             "createAndWaitOnNewInstancePostUri": (
-                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={code}"
+                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={key}"
             ),
         },
-        "managementUrls": {"id": "INSTANCEID", **links(origin, hub, code, "INSTANCEID")},
+        "managementUrls": {"id": "INSTANCEID", **management_urls(origin, hub, key, "INSTANCEID")},
         "baseUrl": base,
-        "requiredQueryStringParameters": f"code={code}",
+        "requiredQueryStringParameters": f"code={key}",
         "rpcBaseUrl": f"{rpc}/durabletask/of/{INVOCATION}/",
         "httpBaseUrl": None,
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from devhost.encoding import writable
+from devhost.encoding import replace_unencodable
 from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
@@ -21,22 +21,22 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind
+from devhost.engine.model.events import HistoryEventKind
 from devhost.engine.model.work_items import Episode
-from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
-from devhost.protocol_v1.determinism import find_complaint, scheduled_before
+from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, find_desynchronising_call
+from devhost.protocol_v1.determinism import find_mismatch, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
 from devhost.protocol_v1.simulation import Simulation
 
-LARGEST_CUSTOM_STATUS = 16 * 1024
-MARKER = "\n\n$OutOfProcData$:"
+MAX_CUSTOM_STATUS_BYTES = 16 * 1024
+STATE_MARKER = "\n\n$OutOfProcData$:"
 
 
 TOO_LARGE = "The size of the JSON-serialized custom status must not exceed 16 KB of UTF-16 text."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class OrchestratorState:
     """The orchestrator's answer: all actions since its start, and where it stands."""
 
     done: bool
@@ -47,7 +47,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class KnownFunctions:
     """Which orchestrators, activities and entities exist: lower-case name to the name as it is written.
 
     `version` is that of orchestrations started without one, `http_wait_s` lies between two polls of an HTTP call.
@@ -57,42 +57,42 @@ class Names:
     activities: Mapping[str, str]
     entities: Mapping[str, str] = field(default_factory=dict[str, str])
     version: str | None = None
-    http_wait_s: float = 30.0
+    http_poll_interval_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class DecisionWithWarnings:
     decision: OrchestratorDecision
     warnings: tuple[str, ...] = ()
 
 
-def state_from_json(text: str) -> State:
+def state_from_json(text: str) -> OrchestratorState:
     """Raises ValueError, KeyError or UnsupportedActionError."""
     wire: dict[str, Any] = json.loads(text)
     custom = wire.get("customStatus")
-    return State(
+    return OrchestratorState(
         done=wire["isDone"],
         actions=actions_from_wire(wire["actions"][0] if wire["actions"] else []),
         output=json.dumps(wire["output"]) if wire.get("output") is not None else None,
         error=wire.get("error"),
-        custom_status=None if custom is None else writable(json.dumps(custom, ensure_ascii=False)),
+        custom_status=None if custom is None else replace_unencodable(json.dumps(custom, ensure_ascii=False)),
     )
 
 
-def state_from_failure(message: str) -> State | None:
+def state_from_failure(message: str) -> OrchestratorState | None:
     """The state that travels at the end of an orchestrator's exception; an error text may quote the marker itself."""
-    _, marker, tail = message.rpartition(MARKER)
+    _, marker, tail = message.rpartition(STATE_MARKER)
     return state_from_json(tail) if marker else None
 
 
 def orchestrator_failed(name: str, error: str) -> Failed:
-    text = writable(error)
+    text = replace_unencodable(error)
     return Failed(
         reason=f"Orchestrator function '{name}' failed: {text}", details=f"Message: {text}, StackTrace: (none)"
     )
 
 
-def unknown(kind: str, article: str, name: str, known: Mapping[str, str]) -> Failed:
+def unknown_function(kind: str, article: str, name: str, known: Mapping[str, str]) -> Failed:
     names = ", ".join(f"'{one}'" for one in sorted(known.values()))
     return Failed(
         reason=f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} function. "
@@ -100,25 +100,25 @@ def unknown(kind: str, article: str, name: str, known: Mapping[str, str]) -> Fai
     )
 
 
-def unknown_orchestrator(name: str, names: Names) -> Failed:
-    return unknown("orchestrator", "an", name, names.orchestrators)
+def unknown_orchestrator(name: str, names: KnownFunctions) -> Failed:
+    return unknown_function("orchestrator", "an", name, names.orchestrators)
 
 
-def refusal(episode: Episode, command: OrchestratorCommand, names: Names) -> Failed | None:
+def rejection(episode: Episode, command: OrchestratorCommand, names: KnownFunctions) -> Failed | None:
     """A command that could only hang the instance: the host fails it instead, in words."""
     match command:
         case RunActivity() if command.name != HTTP_ACTIVITY and command.name.lower() not in names.activities:
-            return unknown("activity", "an", command.name, names.activities)
+            return unknown_function("activity", "an", command.name, names.activities)
         case StartChild() if command.name.lower() not in names.orchestrators:
             return unknown_orchestrator(command.name, names)
         case CallEntity() | SignalEntity() if (name := command.entity.split("@")[1]) not in names.entities:
-            return unknown("entity", "an", name, names.entities)
-        case StartChild() if is_own_line(episode, command.instance):
+            return unknown_function("entity", "an", name, names.entities)
+        case StartChild() if is_own_or_parent_id(episode, command.instance):
             return Failed(
                 reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "
                 "it is the id of this instance or of its parent."
             )
-        case _ if not can_be_written(command):
+        case _ if not is_encodable(command):
             return Failed(
                 reason=f"What was asked for with sequence ID {command.id} has half of a surrogate pair in it."
             )
@@ -126,52 +126,60 @@ def refusal(episode: Episode, command: OrchestratorCommand, names: Names) -> Fai
             return None
 
 
-def can_be_written(command: OrchestratorCommand) -> bool:
-    return all(text == writable(text) for text in astuple(command) if isinstance(text, str))
+def is_encodable(command: OrchestratorCommand) -> bool:
+    return all(text == replace_unencodable(text) for text in astuple(command) if isinstance(text, str))
 
 
-def is_own_line(episode: Episode, instance: str) -> bool:
+def is_own_or_parent_id(episode: Episode, instance: str) -> bool:
     parent = episode.instance.parent
     return instance.lower() in {episode.instance.id.lower(), parent.instance.lower() if parent else ""}
 
 
 def cancellations(commands: list[SchedulingCommand], episode: Episode) -> list[OrchestratorCommand]:
     """Timers of earlier turns that are cancelled now: they need not fire."""
-    fired = {event.task for event in (*episode.past_events, *episode.new_events) if event.kind is EventKind.TIMER_FIRED}
-    created = {event.id for event in episode.past_events if event.kind is EventKind.TIMER_CREATED}
+    fired = {
+        event.task
+        for event in (*episode.past_events, *episode.new_events)
+        if event.kind is HistoryEventKind.TIMER_FIRED
+    }
+    created = {event.id for event in episode.past_events if event.kind is HistoryEventKind.TIMER_CREATED}
     cancelled = {c.id for c in commands if isinstance(c, StartTimer) and c.cancelled}
     return [CancelTimer(id=number) for number in sorted((cancelled & created) - fired)]
 
 
-def ending_of(state: State, simulation: Simulation, name: str) -> ExecutionOutcome | None:
+def execution_outcome(state: OrchestratorState, simulation: Simulation, name: str) -> ExecutionOutcome | None:
     if not simulation.ended:
         return None
     if state.error is not None:
         return orchestrator_failed(name, state.error)
-    if simulation.continued is not None:
-        return ContinuedAsNew(input=json.dumps(simulation.continued.input), carried_events=tuple(simulation.carried))
+    if simulation.continued_as_new is not None:
+        return ContinuedAsNew(
+            input=json.dumps(simulation.continued_as_new.input), carried_events=tuple(simulation.carried_events)
+        )
     return Completed(output=state.output) if state.done else None
 
 
-def simulate(episode: Episode, state: State, http_wait_s: float = 30.0) -> Simulation:
-    simulation = Simulation(actions=state.actions, execution=episode.instance.execution, http_wait_s=http_wait_s)
+def simulate(episode: Episode, state: OrchestratorState, http_poll_interval_s: float = 30.0) -> Simulation:
+    simulation = Simulation(
+        actions=state.actions, execution=episode.instance.execution, http_poll_interval_s=http_poll_interval_s
+    )
     simulation.feed_all((*episode.past_events, *episode.new_events))
     return simulation
 
 
-def too_large(custom_status: str | None) -> bool:
-    return custom_status is not None and len(custom_status.encode("utf-16-le")) > LARGEST_CUSTOM_STATUS
+def custom_status_too_large(custom_status: str | None) -> bool:
+    return custom_status is not None and len(custom_status.encode("utf-16-le")) > MAX_CUSTOM_STATUS_BYTES
 
 
-def versioned(command: SchedulingCommand, names: Names) -> OrchestratorCommand:
+def with_default_version(command: SchedulingCommand, names: KnownFunctions) -> OrchestratorCommand:
     if isinstance(command, StartChild) and command.version is None:
         return replace(command, version=names.version)
     return command
 
 
-def warnings_of(episode: Episode, state: State, simulation: Simulation) -> tuple[str, ...]:
+def warnings_of(episode: Episode, state: OrchestratorState, simulation: Simulation) -> tuple[str, ...]:
     found: list[str] = []
-    hazard = can_desynchronise(state.actions)
+    hazard = find_desynchronising_call(state.actions)
     if hazard is not None:
         found.append(
             f"orchestrator '{episode.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
@@ -183,57 +191,67 @@ def warnings_of(episode: Episode, state: State, simulation: Simulation) -> tuple
             f"orchestrator '{episode.instance.name}': call_http received a 202, and the host polls for the result. "
             "SDK 1.x does not support polling: it uses the 202 as the result and numbers later tasks differently."
         )
-    if not (state.done or state.error is not None or simulation.waits):
+    if not (state.done or state.error is not None or simulation.is_waiting):
         found.append(
-            f"orchestrator '{episode.instance.name}' ({episode.instance.id}) waits for something that this host does not "
-            "know, and cannot continue"
+            f"orchestrator '{episode.instance.name}' ({episode.instance.id}) waits for something that this host "
+            "does not know, and cannot continue"
         )
     return tuple(found)
 
 
-def decide(episode: Episode, state: State, names: Names) -> Verdict:
+def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) -> DecisionWithWarnings:
     """Compares what the orchestrator wants with what it did before, and says what is new.
 
     The SDK knows nothing of being suspended: what it wants meanwhile waits until the instance is resumed.
     """
-    simulation = simulate(episode, state, names.http_wait_s)
+    simulation = simulate(episode, state, names.http_poll_interval_s)
     before = scheduled_before(episode.past_events)
-    complaint = find_complaint(before, simulation.commands)
+    complaint = find_mismatch(before, simulation.commands)
     if complaint is not None:
-        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, complaint)))
-    if too_large(state.custom_status):
-        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, TOO_LARGE)))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, complaint))
+        )
+    if custom_status_too_large(state.custom_status):
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, TOO_LARGE))
+        )
     if simulation.suspended:
-        return Verdict(decision=OrchestratorDecision(custom_status=state.custom_status))
-    fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
-    refused = next((failed for command in fresh if (failed := refusal(episode, command, names))), None)
+        return DecisionWithWarnings(decision=OrchestratorDecision(custom_status=state.custom_status))
+    fresh = [with_default_version(command, names) for command in simulation.commands if command.id not in before]
+    refused = next((failed for command in fresh if (failed := rejection(episode, command, names))), None)
     if refused is not None:
-        return Verdict(
+        return DecisionWithWarnings(
             decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, refused.reason))
         )
     decision = OrchestratorDecision(
         commands=(*fresh, *cancellations(simulation.commands, episode)),
-        outcome=ending_of(state, simulation, episode.instance.name),
+        outcome=execution_outcome(state, simulation, episode.instance.name),
         custom_status=state.custom_status,
     )
-    return Verdict(decision=decision, warnings=warnings_of(episode, state, simulation))
+    return DecisionWithWarnings(decision=decision, warnings=warnings_of(episode, state, simulation))
 
 
-def decide_on_failure(episode: Episode, message: str, stack: str, names: Names) -> Verdict:
+def decide_on_failure(episode: Episode, message: str, stack: str, names: KnownFunctions) -> DecisionWithWarnings:
     """An orchestrator that raised: its actions still count, then the instance fails."""
     try:
         state = state_from_failure(message)
     except UnsupportedActionError as error:
-        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error))))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error)))
+        )
     if state is None:
         text = f"Result: Failure\nException: {message}\nStack: {stack}"
-        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text)))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text))
+        )
     return decide(episode, state, names)
 
 
-def decide_on_answer(episode: Episode, text: str, names: Names) -> Verdict:
+def decide_on_result(episode: Episode, text: str, names: KnownFunctions) -> DecisionWithWarnings:
     try:
         state = state_from_json(text)
     except UnsupportedActionError as error:
-        return Verdict(decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error))))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error)))
+        )
     return decide(episode, state, names)

@@ -8,21 +8,21 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import SCHEDULING_KINDS, EventKind, HistoryEvent
+from devhost.engine.model.events import SCHEDULING_KINDS, HistoryEvent, HistoryEventKind
 
 KIND_OF = {
-    RunActivity: EventKind.ACTIVITY_SCHEDULED,
-    StartChild: EventKind.CHILD_CREATED,
-    StartTimer: EventKind.TIMER_CREATED,
-    CallEntity: EventKind.ENTITY_CALLED,
-    SignalEntity: EventKind.ENTITY_SIGNALLED,
+    RunActivity: HistoryEventKind.ACTIVITY_SCHEDULED,
+    StartChild: HistoryEventKind.CHILD_CREATED,
+    StartTimer: HistoryEventKind.TIMER_CREATED,
+    CallEntity: HistoryEventKind.ENTITY_CALLED,
+    SignalEntity: HistoryEventKind.ENTITY_SIGNALLED,
 }
-WAS = {
-    EventKind.ACTIVITY_SCHEDULED: "an activity task",
-    EventKind.CHILD_CREATED: "a sub-orchestration task",
-    EventKind.TIMER_CREATED: "a timer task",
-    EventKind.ENTITY_CALLED: "an event send task",
-    EventKind.ENTITY_SIGNALLED: "an event send task",
+TASK_NAMES = {
+    HistoryEventKind.ACTIVITY_SCHEDULED: "an activity task",
+    HistoryEventKind.CHILD_CREATED: "a sub-orchestration task",
+    HistoryEventKind.TIMER_CREATED: "a timer task",
+    HistoryEventKind.ENTITY_CALLED: "an event send task",
+    HistoryEventKind.ENTITY_SIGNALLED: "an event send task",
 }
 QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"
 
@@ -37,23 +37,23 @@ def name_of(command: SchedulingCommand) -> str | None:
             return command.name
 
 
-def same(command: SchedulingCommand, event: HistoryEvent) -> bool:
+def matches(command: SchedulingCommand, event: HistoryEvent) -> bool:
     return KIND_OF[type(command)] is event.kind and name_of(command) == event.name
 
 
-def described(kind: EventKind, name: str | None) -> str:
-    return f"{WAS[kind]}" if name is None else f"{WAS[kind]} named '{name}'"
+def describe_task(kind: HistoryEventKind, name: str | None) -> str:
+    return f"{TASK_NAMES[kind]}" if name is None else f"{TASK_NAMES[kind]} named '{name}'"
 
 
-def complaint(event: HistoryEvent, instead: SchedulingCommand | None) -> str:
+def mismatch_message(event: HistoryEvent, instead: SchedulingCommand | None) -> str:
     name = "" if event.name is None else f" and name '{event.name}'"
     before = (
         "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
-        f"{WAS[event.kind]} with sequence ID {event.id}{name}"
+        f"{TASK_NAMES[event.kind]} with sequence ID {event.id}{name}"
     )
     if instead is None:
         return f"{before}, but the current replay execution hasn't (yet?) scheduled this task. {QUESTION}"
-    now = described(KIND_OF[type(instead)], name_of(instead))
+    now = describe_task(KIND_OF[type(instead)], name_of(instead))
     return f"{before}, but the current replay execution instead scheduled {now} with this sequence ID. {QUESTION}"
 
 
@@ -61,10 +61,10 @@ def scheduled_before(past: tuple[HistoryEvent, ...]) -> dict[int, HistoryEvent]:
     return {event.id: event for event in past if event.kind in SCHEDULING_KINDS}
 
 
-def find_complaint(before: dict[int, HistoryEvent], commands: list[SchedulingCommand]) -> str | None:
+def find_mismatch(before: dict[int, HistoryEvent], commands: list[SchedulingCommand]) -> str | None:
     """The first difference between history and this run, in the host's words."""
     for number, event in sorted(before.items()):
         command = commands[number] if number < len(commands) else None
-        if command is None or not same(command, event):
-            return complaint(event, command)
+        if command is None or not matches(command, event):
+            return mismatch_message(event, command)
     return None

@@ -25,15 +25,15 @@ def context_from_batch(batch: EntityBatch) -> str:
     )
 
 
-def answer_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
+def result_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
     text = wire.get("result")
     return Failed(reason=text or "null") if wire["isError"] else Completed(output=text)
 
 
-def outcome_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
+def batch_result_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
     """Raises ValueError or KeyError for what is no answer to this batch."""
     wire = json.loads(text)
-    answers = tuple(answer_from_wire(one) for one in wire["results"])
+    answers = tuple(result_from_wire(one) for one in wire["results"])
     if len(answers) != len(batch.operations):
         raise ValueError(f"{len(answers)} results for {len(batch.operations)} operations")
     state = wire.get("entityState")

@@ -8,8 +8,8 @@ from aiohttp import web
 from devhost.engine.entities import EntityScheduler
 from devhost.engine.model.work_items import Entity
 from devhost.protocol_v1.actions import entity_id
-from devhost.protocol_v1.history import parsed
-from devhost.protocol_v1.rest_errors import Handler, RefusedError, json_body
+from devhost.protocol_v1.history import json_or_text
+from devhost.protocol_v1.rest_errors import Handler, RequestRejectedError, json_body
 from devhost.protocol_v1.times import status_time
 
 
@@ -23,7 +23,7 @@ def entity_to_wire(entity: Entity) -> dict[str, Any]:
     return {
         "entityId": {"name": name, "key": key},
         "lastOperationTime": status_time(entity.updated),
-        "state": parsed(entity.state),
+        "state": json_or_text(entity.state),
     }
 
 
@@ -57,7 +57,7 @@ class EntityApi:
     async def state(self, request: web.Request) -> web.Response:
         state = await self.entities.state(entity_of(request))
         if state is None:
-            raise RefusedError(404, "No entity with this name and key exists.")
+            raise RequestRejectedError(404, "No entity with this name and key exists.")
         return web.Response(text=state, content_type="application/json")
 
     async def signal(self, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance
 from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.times import wire_time
@@ -72,10 +72,10 @@ def request_id(execution: str | None, task: int) -> str:
     return str(uuid5(NAMESPACE_OID, f"{execution}:{task}:entity"))
 
 
-def asked_entity(event: HistoryEvent) -> Wire:
+def entity_request(event: HistoryEvent) -> Wire:
     asked = {
         "op": event.name,
-        "signal": event.kind is EventKind.ENTITY_SIGNALLED,
+        "signal": event.kind is HistoryEventKind.ENTITY_SIGNALLED,
         "id": request_id(event.execution, event.id),
         "input": event.input,
     }
@@ -83,8 +83,8 @@ def asked_entity(event: HistoryEvent) -> Wire:
     return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(asked)}
 
 
-def entity_answered(event: HistoryEvent) -> Wire:
-    failed = {"exceptionType": "Error"} if event.kind is EventKind.ENTITY_FAILED else {}
+def entity_response(event: HistoryEvent) -> Wire:
+    failed = {"exceptionType": "Error"} if event.kind is HistoryEventKind.ENTITY_FAILED else {}
     name = request_id(event.execution, event.task)
     return {"Name": name, "Input": json.dumps({"result": event.result or "null"} | failed)}
 
@@ -109,47 +109,47 @@ def completed(event: HistoryEvent) -> Wire:
     }
 
 
-def nothing(event: HistoryEvent) -> Wire:
+def input_only(event: HistoryEvent) -> Wire:
     return {} if event.input is None else {"Input": event.input}
 
 
-WIRE: dict[EventKind, tuple[int, str, Callable[[HistoryEvent], Wire]]] = {
-    EventKind.STARTED: (0, "ExecutionStarted", started),
-    EventKind.COMPLETED: (1, "ExecutionCompleted", completed),
-    EventKind.TERMINATED: (3, "ExecutionTerminated", terminated),
-    EventKind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
-    EventKind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
-    EventKind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
-    EventKind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
-    EventKind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
-    EventKind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
-    EventKind.TIMER_CREATED: (10, "TimerCreated", timer_created),
-    EventKind.TIMER_FIRED: (11, "TimerFired", timer_fired),
-    EventKind.ORCHESTRATOR_STARTED: (12, "OrchestratorStarted", nothing),
-    EventKind.ORCHESTRATOR_COMPLETED: (13, "OrchestratorCompleted", nothing),
-    EventKind.EVENT_RAISED: (15, "EventRaised", raised),
-    EventKind.ENTITY_CALLED: (14, "EventSent", asked_entity),
-    EventKind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
-    EventKind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
-    EventKind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
-    EventKind.REWOUND: (17, "GenericEvent", rewound),
-    EventKind.SUSPENDED: (19, "ExecutionSuspended", reason),
-    EventKind.RESUMED: (20, "ExecutionResumed", reason),
+WIRE_FORMATS: dict[HistoryEventKind, tuple[int, str, Callable[[HistoryEvent], Wire]]] = {
+    HistoryEventKind.STARTED: (0, "ExecutionStarted", started),
+    HistoryEventKind.COMPLETED: (1, "ExecutionCompleted", completed),
+    HistoryEventKind.TERMINATED: (3, "ExecutionTerminated", terminated),
+    HistoryEventKind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
+    HistoryEventKind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
+    HistoryEventKind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
+    HistoryEventKind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
+    HistoryEventKind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
+    HistoryEventKind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
+    HistoryEventKind.TIMER_CREATED: (10, "TimerCreated", timer_created),
+    HistoryEventKind.TIMER_FIRED: (11, "TimerFired", timer_fired),
+    HistoryEventKind.ORCHESTRATOR_STARTED: (12, "OrchestratorStarted", input_only),
+    HistoryEventKind.ORCHESTRATOR_COMPLETED: (13, "OrchestratorCompleted", input_only),
+    HistoryEventKind.EVENT_RAISED: (15, "EventRaised", raised),
+    HistoryEventKind.ENTITY_CALLED: (14, "EventSent", entity_request),
+    HistoryEventKind.ENTITY_SIGNALLED: (14, "EventSent", entity_request),
+    HistoryEventKind.ENTITY_COMPLETED: (15, "EventRaised", entity_response),
+    HistoryEventKind.ENTITY_FAILED: (15, "EventRaised", entity_response),
+    HistoryEventKind.REWOUND: (17, "GenericEvent", rewound),
+    HistoryEventKind.SUSPENDED: (19, "ExecutionSuspended", reason),
+    HistoryEventKind.RESUMED: (20, "ExecutionResumed", reason),
 }
 
 
 def event_to_wire(event: HistoryEvent, *, played: bool) -> Wire:
-    number, _, payload = WIRE[event.kind]
+    number, _, payload = WIRE_FORMATS[event.kind]
     head = {
         "EventType": number,
         "EventId": event.id,
-        "IsPlayed": played and event.kind is not EventKind.ORCHESTRATOR_STARTED,
+        "IsPlayed": played and event.kind is not HistoryEventKind.ORCHESTRATOR_STARTED,
         "Timestamp": wire_time(event.at),
     }
     return head | payload(event)
 
 
-def parsed(text: str | None) -> Any:
+def json_or_text(text: str | None) -> Any:
     """The JSON value of a text; a text that is no JSON stands for itself."""
     if text is None:
         return None
@@ -159,14 +159,14 @@ def parsed(text: str | None) -> Any:
         return text
 
 
-def context_from_turn(episode: Episode) -> str:
+def context_from_episode(episode: Episode) -> str:
     """The JSON that the orchestration trigger receives."""
     instance: OrchestrationInstance = episode.instance
     history = [event_to_wire(event, played=True) for event in episode.past_events]
     history += [event_to_wire(event, played=False) for event in episode.new_events]
     context = {
         "history": history,
-        "input": parsed(instance.input),
+        "input": json_or_text(instance.input),
         "instanceId": instance.id,
         "isReplaying": bool(episode.past_events),
         "parentInstanceId": instance.parent.instance if instance.parent else None,

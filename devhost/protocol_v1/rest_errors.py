@@ -8,13 +8,13 @@ from aiohttp import web
 type Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-class RefusedError(Exception):
+class RequestRejectedError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-def refused(status: int, message: str, reason: str | None = None) -> web.Response:
+def error_response(status: int, message: str, reason: str | None = None) -> web.Response:
     """Clients of the SDK read ExceptionMessage, people read Message."""
     return web.json_response({"Message": message, "ExceptionMessage": reason or message}, status=status)
 
@@ -27,5 +27,5 @@ async def json_body(request: web.Request) -> str | None:
     try:
         json.loads(text)
     except (ValueError, RecursionError):
-        raise RefusedError(400, "Invalid JSON content") from None
+        raise RequestRejectedError(400, "Invalid JSON content") from None
     return text

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.instances import TERMINAL_STATUSES, InstanceQuery, OrchestrationInstance, RuntimeStatus
-from devhost.protocol_v1.history import WIRE, event_to_wire, parsed
+from devhost.protocol_v1.history import WIRE_FORMATS, event_to_wire, json_or_text
 from devhost.protocol_v1.times import parse_time, status_time, wire_time
 
 DROPPED_EVENTS = frozenset(
     {
-        EventKind.ORCHESTRATOR_STARTED,
-        EventKind.ORCHESTRATOR_COMPLETED,
-        EventKind.ACTIVITY_SCHEDULED,
-        EventKind.CHILD_CREATED,
+        HistoryEventKind.ORCHESTRATOR_STARTED,
+        HistoryEventKind.ORCHESTRATOR_COMPLETED,
+        HistoryEventKind.ACTIVITY_SCHEDULED,
+        HistoryEventKind.CHILD_CREATED,
     }
 )
 DROPPED_KEYS = frozenset({"EventId", "IsPlayed", "TaskScheduledId", "TimerId"})
@@ -24,7 +24,7 @@ DROPPED_OF_START = frozenset({"Name", "OrchestrationInstance", "ParentInstance",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Show:
+class StatusParts:
     """Which parts of an instance the caller wants to see."""
 
     input: bool = True
@@ -36,8 +36,8 @@ def flag(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
     return query.get(name, str(default)).lower() == "true"
 
 
-def show_from_query(query: Mapping[str, str]) -> Show:
-    return Show(
+def parts_from_query(query: Mapping[str, str]) -> StatusParts:
+    return StatusParts(
         input=flag(query, "showInput", default=True),
         history=flag(query, "showHistory"),
         history_output=flag(query, "showHistoryOutput"),
@@ -45,46 +45,46 @@ def show_from_query(query: Mapping[str, str]) -> Show:
 
 
 def status_to_wire(
-    instance: OrchestrationInstance, show: Show, history: list[HistoryEvent] | None = None
+    instance: OrchestrationInstance, parts: StatusParts, history: list[HistoryEvent] | None = None
 ) -> dict[str, Any]:
     wire = {
         "name": instance.name,
         "instanceId": instance.id,
         "runtimeStatus": str(instance.status),
-        "input": parsed(instance.input) if show.input else None,
-        "customStatus": parsed(instance.custom_status),
-        "output": parsed(instance.output),
+        "input": json_or_text(instance.input) if parts.input else None,
+        "customStatus": json_or_text(instance.custom_status),
+        "output": json_or_text(instance.output),
         "createdTime": status_time(instance.created),
         "lastUpdatedTime": status_time(instance.updated),
     }
-    return wire if history is None else wire | {"historyEvents": compact(history, show)}
+    return wire if history is None else wire | {"historyEvents": history_entries(history, parts)}
 
 
-def compact(history: list[HistoryEvent], show: Show) -> list[dict[str, Any]]:
+def history_entries(history: list[HistoryEvent], parts: StatusParts) -> list[dict[str, Any]]:
     """The history as people read it: completions carry what was scheduled and when."""
     scheduled = {event.id: event for event in history if event.id >= 0}
-    return [entry(event, scheduled, show) for event in history if event.kind not in DROPPED_EVENTS]
+    return [history_entry(event, scheduled, parts) for event in history if event.kind not in DROPPED_EVENTS]
 
 
-def entry(event: HistoryEvent, scheduled: Mapping[int, HistoryEvent], show: Show) -> dict[str, Any]:
-    dropped = DROPPED_KEYS | hidden(event, show)
+def history_entry(event: HistoryEvent, scheduled: Mapping[int, HistoryEvent], parts: StatusParts) -> dict[str, Any]:
+    dropped = DROPPED_KEYS | hidden_keys(event, parts)
     wire = {key: value for key, value in event_to_wire(event, played=True).items() if key not in dropped}
-    wire["EventType"] = WIRE[event.kind][1]
-    if event.kind is EventKind.STARTED:
+    wire["EventType"] = WIRE_FORMATS[event.kind][1]
+    if event.kind is HistoryEventKind.STARTED:
         wire["FunctionName"] = event.name
     cause = scheduled.get(event.task)
     if cause is not None:
         wire["ScheduledTime"] = wire_time(cause.at)
         wire |= {"FunctionName": cause.name} if cause.name else {}
     if "Result" in wire:
-        wire["Result"] = parsed(wire["Result"])
+        wire["Result"] = json_or_text(wire["Result"])
     return wire
 
 
-def hidden(event: HistoryEvent, show: Show) -> frozenset[str]:
-    result: set[str] = set() if show.history_output else {"Result"}
-    given: set[str] = set() if show.input else {"Input"}
-    start: frozenset[str] = DROPPED_OF_START if event.kind is EventKind.STARTED else frozenset()
+def hidden_keys(event: HistoryEvent, parts: StatusParts) -> frozenset[str]:
+    result: set[str] = set() if parts.history_output else {"Result"}
+    given: set[str] = set() if parts.input else {"Input"}
+    start: frozenset[str] = DROPPED_OF_START if event.kind is HistoryEventKind.STARTED else frozenset()
     return start | result | given
 
 
@@ -100,12 +100,12 @@ def statuses_from_text(text: str) -> frozenset[RuntimeStatus]:
     return frozenset(RuntimeStatus(one) for one in text.split(",") if one not in elsewhere)
 
 
-def token_of(instance: OrchestrationInstance) -> str:
+def continuation_token(instance: OrchestrationInstance) -> str:
     """Where the next page begins; it goes back in the header of the next request."""
     return urlsafe_b64encode(json.dumps([instance.created, instance.id]).encode()).decode()
 
 
-def place_from_token(token: str) -> tuple[float, str]:
+def position_from_token(token: str) -> tuple[float, str]:
     """Raises ValueError."""
     created, instance = json.loads(urlsafe_b64decode(token))
     return float(created), str(instance)
@@ -127,6 +127,6 @@ def query_from_wire(query: Mapping[str, str], token: str | None = None) -> Insta
         created_to=parse_time(high) if high else None,
         statuses=statuses_from_text(query.get("runtimeStatus", "")),
         prefix=query.get("instanceIdPrefix", ""),
-        after=place_from_token(token) if token else None,
+        after=position_from_token(token) if token else None,
         limit=limit_from_text(query["top"]) if "top" in query else None,
     )

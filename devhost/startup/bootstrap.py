@@ -13,41 +13,41 @@ from devhost.app.settings import (
     worker_environment,
 )
 from devhost.engine.storage.file_lock import take_lock
-from devhost.http.cors_policy import Cors, cors_from_settings
-from devhost.http.keys import Keys, keys_of_host, keys_path
-from devhost.startup.options import Options
-from devhost.supervisor.launcher import Command, Launched, launch
+from devhost.http.cors_policy import CorsPolicy, cors_from_settings
+from devhost.http.keys import HostKeys, keys_path, load_or_create_keys
+from devhost.startup.options import StartOptions
+from devhost.supervisor.launcher import LaunchedWorker, WorkerCommand, launch_worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
+class Bootstrap:
     """`lock` is the descriptor that keeps other hosts off the database."""
 
-    options: Options
+    options: StartOptions
     settings: HostSettings
-    command: Command
+    command: WorkerCommand
     lock: int
-    worker: Launched
-    cors: Cors
-    keys: Keys
+    worker: LaunchedWorker
+    cors: CorsPolicy
+    keys: HostKeys
 
 
-def begin(options: Options) -> Beginning:
+def bootstrap(options: StartOptions) -> Bootstrap:
     """Raises SettingsError or DatabaseInUseError, before anything runs."""
     app = options.app.resolve()
     settings = host_settings(read_json(app / "host.json"))
-    command = Command(app=app, environment=worker_environment(app, local_values(app), os.environ))
+    command = WorkerCommand(app=app, environment=worker_environment(app, local_values(app), os.environ))
     script = app / command.environment.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not script.is_file():
         raise SettingsError(f"there is no {script}: name the app's folder with --app")
     cors = cors_from_settings(local_section(app, "Host"))
     lock = take_lock(options.database)
-    return Beginning(
+    return Bootstrap(
         options=options,
         settings=settings,
         command=command,
         lock=lock,
-        keys=keys_of_host(keys_path(options.database)),
-        worker=launch(command),
+        keys=load_or_create_keys(keys_path(options.database)),
+        worker=launch_worker(command),
         cors=cors,
     )

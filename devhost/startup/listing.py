@@ -1,10 +1,10 @@
 """What does the host print of the app's functions when it starts?"""
 
-from devhost.app.catalog import Catalog
-from devhost.http.server import Route
+from devhost.app.catalog import FunctionCatalog
+from devhost.http.server import FunctionRoute
 
 
-def listing(routes: list[Route], catalog: Catalog, origin: str) -> str:
+def function_list(routes: list[FunctionRoute], catalog: FunctionCatalog, origin: str) -> str:
     """HTTP functions with methods and address, the others with the type of their trigger."""
     lines = ["", "Functions:", ""]
     http = {route.function.name: route for route in routes}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class StartOptions:
     """The command line. Port 0 takes a free one; `auth` asks for keys; `listener` is a socket to listen on instead."""
 
     app: Path

@@ -13,30 +13,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from devhost.console import say
+from devhost.console import log_line
 from devhost.http.listener import listen
-from devhost.startup.options import Options
+from devhost.startup.options import StartOptions
 
-LOOK_S = 0.2
-SUFFIXES = frozenset({".py", ".toml"})
-NAMES = frozenset({"host.json", "local.settings.json", "local.settings.sample.json"})
-NOT_THE_APPS = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+POLL_INTERVAL_S = 0.2
+WATCHED_SUFFIXES = frozenset({".py", ".toml"})
+WATCHED_NAMES = frozenset({"host.json", "local.settings.json", "local.settings.sample.json"})
+IGNORED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 FAILED_TO_START = 1
-KILLED = 128
+SIGNAL_EXIT_CODE = 128
 
-type Seen = dict[str, tuple[int, int]]
+type FileVersions = dict[str, tuple[int, int]]
 
 
-def files(folder: Path) -> Iterator[Path]:
+def app_files(folder: Path) -> Iterator[Path]:
     """The app's own files: nothing hidden, nothing installed."""
     for place, folders, names in folder.walk():
-        folders[:] = [one for one in folders if not one.startswith(".") and one not in NOT_THE_APPS]
-        yield from (place / name for name in names if name in NAMES or Path(name).suffix in SUFFIXES)
+        folders[:] = [one for one in folders if not one.startswith(".") and one not in IGNORED_FOLDERS]
+        yield from (place / name for name in names if name in WATCHED_NAMES or Path(name).suffix in WATCHED_SUFFIXES)
 
 
-def look(folder: Path) -> Seen:
-    seen: Seen = {}
-    for path in files(folder):
+def file_versions(folder: Path) -> FileVersions:
+    seen: FileVersions = {}
+    for path in app_files(folder):
         try:
             found = path.stat()
         except FileNotFoundError:
@@ -45,11 +45,11 @@ def look(folder: Path) -> Seen:
     return seen
 
 
-def changed(before: Seen, after: Seen) -> list[str]:
+def changed(before: FileVersions, after: FileVersions) -> list[str]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def arguments_of(options: Options) -> list[str]:
+def start_arguments(options: StartOptions) -> list[str]:
     """Those of one host."""
     named = {"--app": options.app, "--db": options.database, "--state": options.state}
     given = [text for name, path in named.items() if path is not None for text in (name, str(path))]
@@ -59,9 +59,9 @@ def arguments_of(options: Options) -> list[str]:
 class Reloader:
     """One host after the other, until a signal comes."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: StartOptions) -> None:
         self.app = options.app.resolve()
-        self.arguments = arguments_of(options)
+        self.arguments = start_arguments(options)
         self.listener = listen(options.port)
         self.reader, self.writer = os.pipe()
         self.child: subprocess.Popen[bytes] | None = None
@@ -71,10 +71,10 @@ class Reloader:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self.on_signal)
         while True:
-            seen = look(self.app)
-            code = self.one_life(seen)
+            seen = file_versions(self.app)
+            code = self.run_host_once(seen)
             if code == FAILED_TO_START and not self.stopping:
-                say("waiting for a change of the app's files")
+                log_line("waiting for a change of the app's files")
                 self.wait_for_change(seen)
             elif code is not None or self.stopping:
                 return exit_code(code or 0, stopping=self.stopping)
@@ -84,16 +84,16 @@ class Reloader:
         if self.child is not None:
             self.child.send_signal(signal.SIGTERM)
 
-    def one_life(self, seen: Seen) -> int | None:
+    def run_host_once(self, seen: FileVersions) -> int | None:
         """The exit code of a host that ended by itself; None when it was ended because a file has changed."""
         self.child = child = self.spawn()
         if self.stopping:
             child.terminate()
         while child.poll() is None:
-            time.sleep(LOOK_S)
-            found = changed(seen, look(self.app))
+            time.sleep(POLL_INTERVAL_S)
+            found = changed(seen, file_versions(self.app))
             if found and not self.stopping:
-                say(f"{', '.join(found)} changed: starting anew")
+                log_line(f"{', '.join(found)} changed: starting anew")
                 child.terminate()
                 child.wait()
                 return None
@@ -106,19 +106,19 @@ class Reloader:
         command += ["--listener", str(inherited[0]), "--lifeline", str(inherited[1])]
         return subprocess.Popen(command, pass_fds=inherited, start_new_session=True)  # noqa: S603 - our own program
 
-    def wait_for_change(self, seen: Seen) -> None:
-        while not self.stopping and not changed(seen, look(self.app)):
-            time.sleep(LOOK_S)
+    def wait_for_change(self, seen: FileVersions) -> None:
+        while not self.stopping and not changed(seen, file_versions(self.app)):
+            time.sleep(POLL_INTERVAL_S)
 
 
 def exit_code(code: int, *, stopping: bool) -> int:
     """As a shell tells of a host that a signal ended, unless it was meant to end."""
     if code >= 0:
         return code
-    return 0 if stopping else KILLED - code
+    return 0 if stopping else SIGNAL_EXIT_CODE - code
 
 
-def end_with_parent(lifeline: int) -> None:
+def exit_with_parent(lifeline: int) -> None:
     """Asks this process to end when the one that started it is gone."""
 
     def watch() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class HostState:
     host_pid: int
     worker_pid: int | None
     port: int
     ready: bool
 
 
-def write_state(path: Path | None, state: State) -> None:
+def write_state(path: Path | None, state: HostState) -> None:
     """Readers see the old file or the new one, never a part."""
     if path is None:
         return

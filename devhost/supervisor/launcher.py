@@ -12,7 +12,7 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class WorkerCommand:
     """What a worker is started with."""
 
     app: Path
@@ -20,7 +20,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Launched:
+class LaunchedWorker:
     """A process, the host's end of its channel, and the descriptor whose end is the worker's end too."""
 
     process: subprocess.Popen[bytes]
@@ -28,7 +28,7 @@ class Launched:
     lifeline: int
 
 
-def launch(command: Command) -> Launched:
+def launch_worker(command: WorkerCommand) -> LaunchedWorker:
     """The process begins to load the app at once. It has a session of its own: Ctrl-C is for the host to answer."""
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
@@ -43,4 +43,4 @@ def launch(command: Command) -> Launched:
     theirs.close()
     os.close(reader)
     ours.setblocking(False)
-    return Launched(process=process, channel=ours, lifeline=writer)
+    return LaunchedWorker(process=process, channel=ours, lifeline=writer)

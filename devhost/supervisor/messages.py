@@ -7,7 +7,7 @@ type Binding = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Indexed:
+class IndexedFunction:
     """One function as the worker found it."""
 
     name: str
@@ -16,15 +16,15 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class WorkerReady:
     """What a worker says when it has loaded the app. `http` is the address of the app's own server, if it has one."""
 
-    functions: tuple[Indexed, ...]
+    functions: tuple[IndexedFunction, ...]
     http: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class TraceContext:
     """A W3C trace context."""
 
     parent: str
@@ -37,15 +37,15 @@ class Invocation:
 
     id: str
     function_id: str
-    what: str
+    description: str
     type: str
-    trace: Trace
+    trace: TraceContext
     body: bytes = b""
     http: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
+class FunctionReturned:
     """The function returned. `type` is none, string, json, bytes, int, double or http, which `header` describes."""
 
     type: str
@@ -58,14 +58,14 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raised:
+class FunctionRaised:
     """The function raised: `message` is "ValueError: boom", `stack` the traceback."""
 
     message: str
     stack: str
 
 
-type Answer = Returned | Raised
+type InvocationResult = FunctionReturned | FunctionRaised
 
 
 class AppFailedToLoadError(Exception):
@@ -80,5 +80,5 @@ class WorkerNotReadyError(Exception):
     """No worker came up in time."""
 
 
-class TimedOutError(Exception):
+class FunctionTimeoutError(Exception):
     """The function ran longer than `functionTimeout`."""

@@ -18,15 +18,15 @@ FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, MONTHS),
     (0, 6, DAYS),
 )
-LONGEST_SEARCH_DAYS = 366 * 8 + 1
+MAX_SEARCH_DAYS = 366 * 8 + 1
 
 
-class BadScheduleError(Exception):
+class InvalidScheduleError(Exception):
     """The schedule can't be read, or never comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class NcrontabSchedule:
     """What each field allows; days of the week count from Sunday, 0."""
 
     text: str
@@ -37,20 +37,20 @@ class Schedule:
     months: frozenset[int]
     weekdays: frozenset[int]
 
-    def allows(self, day: datetime) -> bool:
+    def allows_day(self, day: datetime) -> bool:
         return day.day in self.days and day.month in self.months and day.isoweekday() % 7 in self.weekdays
 
-    def after(self, at: float) -> float:
+    def next_after(self, at: float) -> float:
         """The first moment later than `at`, both in seconds since 1970. Raises BadScheduleError when none comes."""
         earliest = datetime.fromtimestamp(at, UTC).replace(microsecond=0) + timedelta(seconds=1)
         day = earliest.replace(hour=0, minute=0, second=0)
-        for _ in range(LONGEST_SEARCH_DAYS):
-            if self.allows(day):
+        for _ in range(MAX_SEARCH_DAYS):
+            if self.allows_day(day):
                 found = self.first_of_day(day, earliest)
                 if found is not None:
                     return found.timestamp()
             day += timedelta(days=1)
-        raise BadScheduleError(f"the schedule '{self.text}' never comes")
+        raise InvalidScheduleError(f"the schedule '{self.text}' never comes")
 
     def first_of_day(self, day: datetime, earliest: datetime) -> datetime | None:
         for hour in self.hours:
@@ -70,7 +70,7 @@ def number(text: str, names: dict[str, int]) -> int:
     return names[text.lower()[:3]] if text.lower()[:3] in names else int(text)
 
 
-def span(text: str, low: int, high: int, names: dict[str, int]) -> range:
+def part_values(text: str, low: int, high: int, names: dict[str, int]) -> range:
     """One part of a field: *, n, n-m, each with /step; n/step runs to the end."""
     body, slash, step = text.partition("/")
     if body == "*":
@@ -85,19 +85,19 @@ def span(text: str, low: int, high: int, names: dict[str, int]) -> range:
 
 
 def field_values(text: str, low: int, high: int, names: dict[str, int]) -> tuple[int, ...]:
-    return tuple(sorted({value for part in text.split(",") for value in span(part, low, high, names)}))
+    return tuple(sorted({value for part in text.split(",") for value in part_values(part, low, high, names)}))
 
 
-def schedule_from_text(text: str) -> Schedule:
+def schedule_from_text(text: str) -> NcrontabSchedule:
     """Raises BadScheduleError."""
     fields = text.split()
     fields = ["0", *fields] if len(fields) == len(FIELDS) - 1 else fields
     try:
         values = [field_values(one, *limits) for one, limits in zip(fields, FIELDS, strict=True)]
     except ValueError as error:
-        raise BadScheduleError(f"can't read the schedule '{text}': {error}") from None
+        raise InvalidScheduleError(f"can't read the schedule '{text}': {error}") from None
     seconds, minutes, hours, days, months, weekdays = values
-    return Schedule(
+    return NcrontabSchedule(
         text=text,
         seconds=seconds,
         minutes=minutes,

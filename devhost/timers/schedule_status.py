@@ -6,7 +6,7 @@ from devhost.engine.storage.store import TaskHubStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrence:
+class ScheduleStatus:
     """Seconds since 1970; `last` is None before the first run."""
 
     last: float | None
@@ -14,12 +14,12 @@ class Occurrence:
     updated: float
 
 
-def read_occurrence(store: TaskHubStore, function: str) -> Occurrence | None:
+def read_schedule_status(store: TaskHubStore, function: str) -> ScheduleStatus | None:
     row = store.database.execute("SELECT last, next, updated FROM schedules WHERE function = ?", (function,)).fetchone()
-    return Occurrence(last=row[0], next=row[1], updated=row[2]) if row else None
+    return ScheduleStatus(last=row[0], next=row[1], updated=row[2]) if row else None
 
 
-def write_occurrence(store: TaskHubStore, function: str, occurrence: Occurrence) -> None:
+def write_schedule_status(store: TaskHubStore, function: str, occurrence: ScheduleStatus) -> None:
     with store.transaction() as database:
         database.execute(
             "INSERT OR REPLACE INTO schedules (function, last, next, updated) VALUES (?, ?, ?, ?)",

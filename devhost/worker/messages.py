@@ -10,19 +10,21 @@ from devhost.worker import protos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class BoundFunction:
     """One function as the worker needs it: which parameter is the trigger, which are durable clients."""
 
     trigger: str
     clients: tuple[str, ...]
 
 
-CLIENTS = frozenset({"durableclient", "orchestrationclient"})
+CLIENT_BINDINGS = frozenset({"durableclient", "orchestrationclient"})
 
 
-def bound_from_bindings(bindings: list[dict[str, Any]]) -> Bound:
+def bound_from_bindings(bindings: list[dict[str, Any]]) -> BoundFunction:
     trigger = next(b["name"] for b in bindings if str(b["type"]).lower().endswith("trigger"))
-    return Bound(trigger=trigger, clients=tuple(b["name"] for b in bindings if str(b["type"]).lower() in CLIENTS))
+    return BoundFunction(
+        trigger=trigger, clients=tuple(b["name"] for b in bindings if str(b["type"]).lower() in CLIENT_BINDINGS)
+    )
 
 
 def http_data(http: dict[str, Any], body: bytes) -> protos.TypedData:
@@ -37,7 +39,7 @@ def trigger_data(header: Header, body: bytes) -> protos.TypedData:
     return protos.TypedData(**{kind: body.decode()})
 
 
-def request_from_header(header: Header, body: bytes, bound: Bound, client: str) -> SimpleNamespace:
+def request_from_header(header: Header, body: bytes, bound: BoundFunction, client: str) -> SimpleNamespace:
     """The `invocation_request` of the worker library."""
     inputs = [protos.ParameterBinding(name=bound.trigger, data=trigger_data(header, body))]
     own = client.replace("INVOCATIONID", header["id"]) if bound.clients else ""
@@ -86,23 +88,23 @@ def value_result(value: Any) -> tuple[Header, bytes]:
     return {"type": value.kind}, data if isinstance(data, bytes) else str(data).encode()
 
 
-def returned(response: Any) -> Any:
+def return_value(response: Any) -> Any:
     """A function may return its HTTP answer or set it as an output."""
     outputs: list[Any] = response.output_data or []
     found = next((one.data for one in outputs if one.data is not None and one.data.kind == "http"), None)
     return response.return_value if response.return_value is not None else found
 
 
-def answer_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
+def result_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
     answer: Header = {"kind": "result", "id": invocation}
     if response.result.status != protos.StatusResult.Success:
         failure = response.result.exception
         return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
-    header, body = value_result(returned(response))
+    header, body = value_result(return_value(response))
     return {**answer, "ok": True, **header}, body
 
 
-def unexpected(invocation: str, error: Exception) -> tuple[Header, bytes]:
+def unexpected_error(invocation: str, error: Exception) -> tuple[Header, bytes]:
     message = f"{type(error).__name__}: {error}"
     stack = "".join(traceback.format_exception(error))
     return {"kind": "result", "id": invocation, "ok": False, "message": message, "stack": stack}, b""

@@ -6,26 +6,26 @@ from datetime import datetime
 from typing import Any
 
 READER = "azure.durable_functions.models.history.HistoryEvent"
-STAMP = "2026-11-22T05:06:29.1889300Z"
+EXAMPLE = "2026-11-22T05:06:29.1889300Z"
 
 
-def reader_of(slow: Callable[[str], datetime]) -> Callable[[str], datetime]:
+def fast_reader(slow: Callable[[str], datetime]) -> Callable[[str], datetime]:
     """Reads this host's own stamps; the SDK's reader, dateutil, reads all others.
 
     Dateutil's UTC is an object of its own, and another one where the machine's own zone is UTC.
     """
-    zone = slow(STAMP).tzinfo
+    zone = slow(EXAMPLE).tzinfo
 
     def read(text: str) -> datetime:
-        if len(text) == len(STAMP) and text.endswith("Z"):
+        if len(text) == len(EXAMPLE) and text.endswith("Z"):
             return datetime.fromisoformat(text).replace(tzinfo=zone)
         return slow(text)
 
     return read
 
 
-def read_stamps_quickly() -> None:
+def use_fast_timestamp_reader() -> None:
     """Every turn brings the whole history, and dateutil takes 70 µs for each event of it."""
     module: Any = sys.modules.get(READER)
     if module is not None:
-        module.dt_parse = reader_of(module.dt_parse)
+        module.dt_parse = fast_reader(module.dt_parse)

@@ -19,12 +19,12 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind
+from devhost.engine.model.events import HistoryEventKind
 from devhost.engine.model.executor import EngineLimits
 from devhost.engine.model.work_items import Episode
 from devhost.engine.storage.database import StorageThread, connect
 from devhost.engine.storage.store import TaskHubStore
-from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
+from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, start
 
 COMMITS = 12
 
@@ -57,7 +57,7 @@ def story(episode: Episode) -> OrchestratorDecision:
         (StartTimer(id=1, fire_at=episode.new_events[0].at), StartChild(id=2, name="child", instance="c", input="2")),
         (RunActivity(id=3, name="a", input="3"),),
     ]
-    completions = (EventKind.ACTIVITY_COMPLETED, EventKind.TIMER_FIRED, EventKind.CHILD_COMPLETED)
+    completions = (HistoryEventKind.ACTIVITY_COMPLETED, HistoryEventKind.TIMER_FIRED, HistoryEventKind.CHILD_COMPLETED)
     done = {event.task for kind in completions for event in events(episode, kind)}
     before = {event.id for event in episode.past_events}
     for step in steps:

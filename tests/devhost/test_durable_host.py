@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devhost.cli.connection import File
+from devhost.cli.connection import DatabaseFile
 from devhost.engine.model.events import SCHEDULING_KINDS
 from devhost.engine.storage.rows import find_instance
 from devhost.engine.storage.store import TaskHubStore
@@ -171,7 +171,7 @@ def test_continue_as_new_keeps_the_instance_and_starts_its_history_over(durable:
 
 
 def store_of(host: RunningHost) -> TaskHubStore:
-    return File(path=host.folder / "hub.db").store()
+    return DatabaseFile(path=host.folder / "hub.db").store()
 
 
 def test_retries_are_numbered_task_timer_task_timer(durable: Durable, host: RunningHost) -> None:

@@ -21,7 +21,7 @@ async def test_requests_wait_for_their_turn_and_too_many_are_refused() -> None:
     throttle, released, running = Throttle(running=1, outstanding=2), asyncio.Event(), list[int]()
 
     async def ask(number: int) -> None:
-        async with throttle.turn():
+        async with throttle.admit():
             running.append(number)
             await released.wait()
 

@@ -13,7 +13,7 @@ from typing import Any, override
 from devhost.clock import now
 from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.executor import EngineLimits
 from devhost.engine.model.instances import (
     TERMINAL_STATUSES,
@@ -169,7 +169,9 @@ class Story:
             await tell(
                 engine,
                 ROOT,
-                HistoryEvent(kind=EventKind.RESUMED if suspended else EventKind.SUSPENDED, at=now(), reason=""),
+                HistoryEvent(
+                    kind=HistoryEventKind.RESUMED if suspended else HistoryEventKind.SUSPENDED, at=now(), reason=""
+                ),
             )
 
     async def raised(self, engine: Engine, one: Raise) -> bool:
@@ -177,7 +179,7 @@ class Story:
         found = await engine.get(one.instance)
         if found is None or round_of(found) < one.round:
             return False
-        event = HistoryEvent(kind=EventKind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
+        event = HistoryEvent(kind=HistoryEventKind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
         for _ in range(1 + (self.random.random() < STUTTERS)):
             await tell(engine, one.instance, event)
         return True

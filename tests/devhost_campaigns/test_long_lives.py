@@ -24,15 +24,15 @@ from devhost.engine.model.commands import (
     RunActivity,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.executor import EngineLimits
 from devhost.engine.model.work_items import Episode
 from devhost.engine.storage.database import connect
 from devhost.engine.storage.store import DurableTimer
 from devhost.engine.timer_queue import MIN_REBUILD_SIZE, TimerQueue
 from devhost.protocol_v1.times import wire_time
-from devhost.worker.timestamps import READER, STAMP, read_stamps_quickly, reader_of
-from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
+from devhost.worker.timestamps import EXAMPLE, READER, fast_reader, use_fast_timestamp_reader
+from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost_campaigns.in_process import load
 
 ROUNDS = 200
@@ -40,12 +40,12 @@ OPERATIONS = 1000
 HOUR_S = 3600.0
 
 
-def eternal(turn: Episode) -> OrchestratorDecision:
+def eternal(episode: Episode) -> OrchestratorDecision:
     """An activity beside an hour's timer, which it cancels; then the next round, two hundred times."""
-    number = int(turn.instance.input or "0")
-    if not events(turn, EventKind.ACTIVITY_COMPLETED):
+    number = int(episode.instance.input or "0")
+    if not events(episode, HistoryEventKind.ACTIVITY_COMPLETED):
         waits = (StartTimer(id=0, fire_at=now() + HOUR_S), RunActivity(id=1, name="a", input="1"))
-        return OrchestratorDecision(commands=() if events(turn, EventKind.TIMER_CREATED) else waits)
+        return OrchestratorDecision(commands=() if events(episode, HistoryEventKind.TIMER_CREATED) else waits)
     if number < ROUNDS:
         return OrchestratorDecision(commands=(CancelTimer(id=0),), outcome=ContinuedAsNew(input=str(number + 1)))
     return OrchestratorDecision(commands=(CancelTimer(id=0),), outcome=Completed(output="tired"))
@@ -86,7 +86,7 @@ async def test_a_history_that_gets_long_is_told_of_once(
         await ended(engine)
     told = [line for line in capsys.readouterr().out.splitlines() if "warning: the history of" in line]
     assert len(told) == ROUNDS + 1
-    assert "orchestrator eternal (i) has 5 events, and every turn replays them" in told[0]
+    assert "orchestrator eternal (i) has 5 events, and every episode replays them" in told[0]
 
 
 def far(number: int) -> DurableTimer:
@@ -133,7 +133,7 @@ async def test_a_timer_that_is_set_while_the_others_are_read_is_kept() -> None:
 
 
 def some_events(count: int) -> list[HistoryEvent]:
-    return [HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=1.0)] * count
+    return [HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=1.0)] * count
 
 
 def test_histories_forget_the_oldest_when_there_is_no_room() -> None:
@@ -149,11 +149,11 @@ def test_histories_forget_the_oldest_when_there_is_no_room() -> None:
     assert histories.event_count == 0
 
 
-def at_once(turn: Episode) -> OrchestratorDecision:
+def at_once(episode: Episode) -> OrchestratorDecision:
     return OrchestratorDecision(outcome=Completed(output="done"))
 
 
-def never(turn: Episode) -> OrchestratorDecision:
+def never(episode: Episode) -> OrchestratorDecision:
     return OrchestratorDecision()
 
 
@@ -179,15 +179,15 @@ async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_pa
 def test_this_hosts_stamps_are_read_as_dateutil_reads_them(at: float) -> None:
     text = wire_time(at)
     asked: list[str] = []
-    read = reader_of(lambda stamp: (asked.append(stamp), parse(stamp))[1])(text)
+    read = fast_reader(lambda stamp: (asked.append(stamp), parse(stamp))[1])(text)
     assert read == parse(text)
     assert type(read.tzinfo) is type(parse(text).tzinfo)
-    assert asked == [STAMP]
+    assert asked == [EXAMPLE]
 
 
 @pytest.mark.parametrize("text", ["2026-11-22T05:06:29Z", "2026-11-22T05:06:29.18+02:00", "22 Nov 2026 05:06"])
 def test_other_stamps_are_left_to_dateutil(text: str) -> None:
-    assert reader_of(parse)(text) == parse(text)
+    assert fast_reader(parse)(text) == parse(text)
 
 
 def test_the_sdk_reads_with_it() -> None:
@@ -195,7 +195,7 @@ def test_the_sdk_reads_with_it() -> None:
     module: Any = sys.modules[READER]
     original = module.dt_parse
     try:
-        read_stamps_quickly()
+        use_fast_timestamp_reader()
         assert module.HistoryEvent(12, -1, True, wire_time(1.5)).timestamp == parse("1970-01-01T00:00:01.5Z")
         assert module.dt_parse is not original
     finally:

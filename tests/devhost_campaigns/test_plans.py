@@ -1,4 +1,4 @@
-"""Does anything that every turn asks of the database get slower with what lies there?"""
+"""Does anything that every episode asks of the database get slower with what lies there?"""
 
 import sqlite3
 from pathlib import Path
@@ -12,27 +12,32 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.instances import InstanceQuery, RuntimeStatus
 from devhost.engine.model.work_items import Episode
-from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, start
+from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, start
 
-DONE = (EventKind.ACTIVITY_COMPLETED, EventKind.TIMER_FIRED, EventKind.CHILD_COMPLETED, EventKind.ENTITY_COMPLETED)
+DONE = (
+    HistoryEventKind.ACTIVITY_COMPLETED,
+    HistoryEventKind.TIMER_FIRED,
+    HistoryEventKind.CHILD_COMPLETED,
+    HistoryEventKind.ENTITY_COMPLETED,
+)
 
 
-def everything(turn: Episode) -> OrchestratorDecision:
-    if sum(len(events(turn, kind)) for kind in DONE) == len(DONE):
+def everything(episode: Episode) -> OrchestratorDecision:
+    if sum(len(events(episode, kind)) for kind in DONE) == len(DONE):
         return OrchestratorDecision(outcome=Completed(output="all"))
     begun = (
         RunActivity(id=0, name="a", input="1"),
-        StartTimer(id=1, fire_at=turn.new_events[0].at),
+        StartTimer(id=1, fire_at=episode.new_events[0].at),
         StartChild(id=2, name="child", instance="c", input="2"),
         CallEntity(id=3, entity="@counter@x", operation="add", input="1"),
     )
-    return OrchestratorDecision(commands=() if events(turn, EventKind.TIMER_CREATED) else begun)
+    return OrchestratorDecision(commands=() if events(episode, HistoryEventKind.TIMER_CREATED) else begun)
 
 
-def child(turn: Episode) -> OrchestratorDecision:
+def child(episode: Episode) -> OrchestratorDecision:
     return OrchestratorDecision(outcome=Completed(output="1"))
 
 
@@ -55,7 +60,7 @@ async def live(engine: Engine) -> None:
     await engine.start(start("everything"))
     assert (await ended(engine)).output == "all"
     await engine.start(start("everything"))
-    await engine.send("i", HistoryEvent(kind=EventKind.EVENT_RAISED, at=1.0, name="e", input="1"))
+    await engine.send("i", HistoryEvent(kind=HistoryEventKind.EVENT_RAISED, at=1.0, name="e", input="1"))
     assert (await ended(engine)).output == "all"
     running = frozenset({RuntimeStatus.PENDING, RuntimeStatus.RUNNING})
     await engine.query(InstanceQuery(statuses=running, limit=1))

@@ -11,13 +11,13 @@ import pytest
 
 from devhost.engine.engine import Engine
 from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision, RunActivity
-from devhost.engine.model.events import EventKind
+from devhost.engine.model.events import HistoryEventKind
 from devhost.engine.model.executor import EngineLimits, RedeliverError
 from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
 from devhost.engine.redeliveries import RedeliveryCounter
 from devhost.engine.storage.database import connect, set_exception, set_result
 from devhost.engine.storage.store import TaskHubStore
-from tests.devhost.engine.test_engine import ScriptedExecutor, ended, engine_on, events, reached, start
+from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost.hosts import Durable, RunningHost
 from tests.devhost_campaigns.books import complaints
 
@@ -123,10 +123,10 @@ class SharedWorker(ScriptedExecutor):
 def beside_a_killer(episode: Episode) -> OrchestratorDecision:
     names = ("kills", "slow", "slow", "slow")
     begun = tuple(RunActivity(id=number, name=name, input="1") for number, name in enumerate(names))
-    done = [event.task for event in events(episode, EventKind.ACTIVITY_COMPLETED)]
-    failed = [event.task for event in events(episode, EventKind.ACTIVITY_FAILED)]
+    done = [event.task for event in events(episode, HistoryEventKind.ACTIVITY_COMPLETED)]
+    failed = [event.task for event in events(episode, HistoryEventKind.ACTIVITY_FAILED)]
     if len(done) + len(failed) < len(names):
-        return OrchestratorDecision(commands=() if events(episode, EventKind.ACTIVITY_SCHEDULED) else begun)
+        return OrchestratorDecision(commands=() if events(episode, HistoryEventKind.ACTIVITY_SCHEDULED) else begun)
     return OrchestratorDecision(outcome=Completed(output=f"{sorted(done)} without {failed}"))
 
 
@@ -157,7 +157,7 @@ async def test_what_waited_when_a_host_died_was_not_lost(tmp_path: Path) -> None
 
     def many(episode: Episode) -> OrchestratorDecision:
         begun = tuple(RunActivity(id=number, name="a", input="1") for number in range(4))
-        return OrchestratorDecision(commands=() if events(episode, EventKind.ACTIVITY_SCHEDULED) else begun)
+        return OrchestratorDecision(commands=() if events(episode, HistoryEventKind.ACTIVITY_SCHEDULED) else begun)
 
     for _ in range(2):
         executor = ScriptedExecutor(orchestrators={"many": many}, activity_ends=hangs)

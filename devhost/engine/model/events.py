@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class EventKind(StrEnum):
+class HistoryEventKind(StrEnum):
     STARTED = "started"
     ORCHESTRATOR_STARTED = "turn_started"
     ORCHESTRATOR_COMPLETED = "turn_completed"
@@ -32,11 +32,11 @@ class EventKind(StrEnum):
 
 SCHEDULING_KINDS = frozenset(
     {
-        EventKind.ACTIVITY_SCHEDULED,
-        EventKind.CHILD_CREATED,
-        EventKind.TIMER_CREATED,
-        EventKind.ENTITY_CALLED,
-        EventKind.ENTITY_SIGNALLED,
+        HistoryEventKind.ACTIVITY_SCHEDULED,
+        HistoryEventKind.CHILD_CREATED,
+        HistoryEventKind.TIMER_CREATED,
+        HistoryEventKind.ENTITY_CALLED,
+        HistoryEventKind.ENTITY_SIGNALLED,
     }
 )
 
@@ -58,7 +58,7 @@ class HistoryEvent:
     `id` numbers what the orchestrator scheduled; `task` names, on a completion, the id that it completes.
     """
 
-    kind: EventKind
+    kind: HistoryEventKind
     at: float
     id: int = -1
     task: int = -1
@@ -97,4 +97,4 @@ def event_from_json(text: str) -> HistoryEvent:
     values: dict[str, Any] = json.loads(text)
     if "parent" in values:
         values["parent"] = parent_from_list(values["parent"])
-    return HistoryEvent(kind=EventKind(values.pop("kind")), **values)
+    return HistoryEvent(kind=HistoryEventKind(values.pop("kind")), **values)

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.instances import OrchestrationInstance, OrchestrationStart
 
-WORK_SCHEDULED = frozenset({EventKind.ACTIVITY_SCHEDULED, EventKind.CHILD_CREATED})
-FAILURES = frozenset({EventKind.ACTIVITY_FAILED, EventKind.CHILD_FAILED})
+WORK_SCHEDULED = frozenset({HistoryEventKind.ACTIVITY_SCHEDULED, HistoryEventKind.CHILD_CREATED})
+FAILURES = frozenset({HistoryEventKind.ACTIVITY_FAILED, HistoryEventKind.CHILD_FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +27,23 @@ def plan_rewind(history: list[HistoryEvent]) -> RewindPlan:
     failures = [(n, event) for n, event in enumerate(history) if event.kind in FAILURES and n > last]
     failed = {event.task for _, event in failures}
     first = failures[0][0] if failures else len(history)
-    later = {e.id for e in history[first:] if e.kind is EventKind.TIMER_CREATED}
+    later = {e.id for e in history[first:] if e.kind is HistoryEventKind.TIMER_CREATED}
     kept = tuple(event for event in history if is_kept(event, failed, later))
     children = {
-        e.id: e.instance for e in history if e.kind is EventKind.CHILD_CREATED and e.id in failed and e.instance
+        e.id: e.instance for e in history if e.kind is HistoryEventKind.CHILD_CREATED and e.id in failed and e.instance
     }
     return RewindPlan(kept=kept, children=children)
 
 
 def is_kept(event: HistoryEvent, failed: set[int], later: set[int]) -> bool:
     match event.kind:
-        case EventKind.COMPLETED:
+        case HistoryEventKind.COMPLETED:
             return False
-        case EventKind.ACTIVITY_FAILED | EventKind.CHILD_FAILED:
+        case HistoryEventKind.ACTIVITY_FAILED | HistoryEventKind.CHILD_FAILED:
             return event.task not in failed
-        case EventKind.ACTIVITY_SCHEDULED:
+        case HistoryEventKind.ACTIVITY_SCHEDULED:
             return event.id not in failed
-        case EventKind.TIMER_CREATED | EventKind.TIMER_FIRED:
+        case HistoryEventKind.TIMER_CREATED | HistoryEventKind.TIMER_FIRED:
             return not {event.id, event.task} & later
         case _:
             return True
@@ -51,7 +51,9 @@ def is_kept(event: HistoryEvent, failed: set[int], later: set[int]) -> bool:
 
 def without_children(history: tuple[HistoryEvent, ...], children: set[int]) -> tuple[HistoryEvent, ...]:
     """Children that can't be rewound are begun anew."""
-    return tuple(event for event in history if not (event.kind is EventKind.CHILD_CREATED and event.id in children))
+    return tuple(
+        event for event in history if not (event.kind is HistoryEventKind.CHILD_CREATED and event.id in children)
+    )
 
 
 def restart_of(instance: OrchestrationInstance, at: float, id_: str) -> OrchestrationStart:

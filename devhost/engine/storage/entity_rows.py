@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 from devhost.engine.model.commands import Completed, Failed
-from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance, parent_from_list
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance, parent_from_list
 from devhost.engine.model.work_items import Entity, EntityBatch, EntityBatchResult, EntityOperation
 from devhost.engine.storage.rows import insert_message, parent_text
 
@@ -67,7 +67,7 @@ def read_next_batch(database: sqlite3.Connection, entity: str, max_operations: i
 def operation_result_event(answer: Completed | Failed, parent: ParentInstance, at: float) -> HistoryEvent:
     failed = isinstance(answer, Failed)
     return HistoryEvent(
-        kind=EventKind.ENTITY_FAILED if failed else EventKind.ENTITY_COMPLETED,
+        kind=HistoryEventKind.ENTITY_FAILED if failed else HistoryEventKind.ENTITY_COMPLETED,
         at=at,
         task=parent.task,
         result=answer.reason if failed else answer.output,

@@ -13,7 +13,7 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent, ParentInstance, event_to_json
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance, event_to_json
 from devhost.engine.model.instances import TERMINAL_STATUSES, OrchestrationStart, RuntimeStatus
 from devhost.engine.model.work_items import ActivityWorkItem
 from devhost.engine.storage.entity_rows import insert_delayed_signal, insert_operation
@@ -181,7 +181,7 @@ def insert_child(database: sqlite3.Connection, episode: EpisodeCommit, command: 
     if found is not None and not is_id_free(found):
         reason = f"An Orchestration instance with the status {found.status} already exists."
         refused = HistoryEvent(
-            kind=EventKind.CHILD_FAILED, at=episode.at, task=command.id, reason=reason, details=command.instance
+            kind=HistoryEventKind.CHILD_FAILED, at=episode.at, task=command.id, reason=reason, details=command.instance
         )
         insert_message(database, episode.instance, refused, episode.execution)
         return episode.instance

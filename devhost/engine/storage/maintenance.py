@@ -5,7 +5,7 @@ Every function is one transaction.
 
 import sqlite3
 
-from devhost.engine.model.events import EventKind, HistoryEvent, event_to_json
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, event_to_json
 from devhost.engine.model.instances import InstanceNotFailedError, InstanceNotFoundError, InstanceQuery, RuntimeStatus
 from devhost.engine.model.rewind import plan_rewind, without_children
 from devhost.engine.storage.rows import delete_instance, find_instance, insert_message, read_history, where_clause
@@ -25,7 +25,7 @@ def rewind(store: TaskHubStore, instance: str, reason: str, at: float) -> list[s
             raise InstanceNotFoundError(instance)
         if found.status is not RuntimeStatus.FAILED:
             raise InstanceNotFailedError(found.status)
-        return rewind_tree(database, instance, HistoryEvent(kind=EventKind.REWOUND, at=at, reason=reason))
+        return rewind_tree(database, instance, HistoryEvent(kind=HistoryEventKind.REWOUND, at=at, reason=reason))
 
 
 def rewind_tree(database: sqlite3.Connection, instance: str, event: HistoryEvent) -> list[str]:

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from devhost.engine.model.events import EventKind, HistoryEvent, event_from_json
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, event_from_json
 from devhost.engine.model.instances import (
     TERMINAL_STATUSES,
     InstanceEndedError,
@@ -71,7 +71,7 @@ class RecoveredBacklog:
 
 def started_event(start: OrchestrationStart) -> HistoryEvent:
     return HistoryEvent(
-        kind=EventKind.STARTED,
+        kind=HistoryEventKind.STARTED,
         at=start.at,
         name=start.name,
         input=start.input,
@@ -205,7 +205,7 @@ class TaskHubStore:
         gone = database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
         if gone.rowcount == 0:
             return False
-        event = HistoryEvent(kind=EventKind.TIMER_FIRED, at=at, task=timer.task, fire_at=timer.fire_at)
+        event = HistoryEvent(kind=HistoryEventKind.TIMER_FIRED, at=at, task=timer.task, fire_at=timer.fire_at)
         insert_message(database, timer.instance, event, timer.execution)
         return True
 

@@ -12,7 +12,7 @@ from devhost.app.settings import (
     host_settings,
     local_values,
     read_json,
-    timeout_from_text,
+    timeout_from_value,
     worker_environment,
 )
 
@@ -21,13 +21,13 @@ TIMEOUTS = [(None, 1800.0), ("-1", None), ("00:05:00", 300.0), ("00:00:01.5", 1.
 
 @pytest.mark.parametrize(("text", "seconds"), TIMEOUTS)
 def test_function_timeouts_are_time_spans(text: str | None, seconds: float | None) -> None:
-    assert timeout_from_text(text) == seconds
+    assert timeout_from_value(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["5", "five", "00:05"])
 def test_a_timeout_that_can_not_be_read_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
-        timeout_from_text(text)
+        timeout_from_value(text)
 
 
 def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
@@ -41,7 +41,7 @@ def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
             },
         }
     )
-    assert (found.prefix, found.hub, found.activities, found.versions.own) == ("", "h", 3, "2")
+    assert (found.route_prefix, found.task_hub, found.max_activities, found.versions.default) == ("", "h", 3, "2")
     assert found.unknown == ("queues", "extensions.http.hsts")
 
 
@@ -68,12 +68,12 @@ def test_minus_one_is_no_limit_and_any_state_may_be_replaced() -> None:
     http = {"maxConcurrentRequests": -1, "maxOutstandingRequests": 7}
     durable = {"overridableExistingInstanceStates": "AnyState"}
     found = host_settings({"extensions": {"http": http, "durableTask": durable}})
-    assert (found.requests, found.outstanding, found.replaces_running) == (None, 7, True)
+    assert (found.max_requests, found.max_outstanding_requests, found.replace_running) == (None, 7, True)
 
 
 def test_without_host_json_the_defaults_of_the_real_host_hold() -> None:
     found = host_settings({})
-    assert (found.prefix, found.timeout_s, found.unknown) == ("api", 1800.0, ())
+    assert (found.route_prefix, found.function_timeout_s, found.unknown) == ("api", 1800.0, ())
 
 
 def test_own_settings_win_over_the_sample(tmp_path: Path) -> None:

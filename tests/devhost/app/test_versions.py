@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from devhost.app.settings import SettingsError, host_settings
-from devhost.app.versions import MISMATCH, Match, Versions, is_newer
+from devhost.app.versions import MISMATCH, VersionMatchStrategy, VersionSettings, is_newer
 from tests.devhost.hosts import APPS, Durable, RunningHost, until
 
 STRICT = {"versionMatchStrategy": "Strict", "versionFailureStrategy": "Fail"}
@@ -32,15 +32,15 @@ def test_an_equal_or_older_version_is_not_newer(one: str, other: str) -> None:
 
 
 TAKEN = [
-    (Match.NONE, {None, "0.9", "1.0", "1.1"}),
-    (Match.STRICT, {"1.0"}),
-    (Match.CURRENT_OR_OLDER, {None, "0.9", "1.0"}),
+    (VersionMatchStrategy.NONE, {None, "0.9", "1.0", "1.1"}),
+    (VersionMatchStrategy.STRICT, {"1.0"}),
+    (VersionMatchStrategy.CURRENT_OR_OLDER, {None, "0.9", "1.0"}),
 ]
 
 
 @pytest.mark.parametrize(("match", "taken"), TAKEN)
-def test_each_strategy_takes_its_versions(match: Match, taken: set[str | None]) -> None:
-    versions = Versions(own="1.0", match=match)
+def test_each_strategy_takes_its_versions(match: VersionMatchStrategy, taken: set[str | None]) -> None:
+    versions = VersionSettings(default="1.0", match=match)
     assert {version for version in (None, "0.9", "1.0", "1.1") if versions.accepts(version)} == taken
 
 
@@ -51,9 +51,9 @@ def test_a_strategy_that_does_not_exist_is_refused_by_name() -> None:
 
 
 def test_strategies_are_read_in_any_case_and_the_defaults_are_those_of_the_real_host() -> None:
-    assert host_settings({}).versions == Versions()
+    assert host_settings({}).versions == VersionSettings()
     found = host_settings({"extensions": {"durableTask": {"versionMatchStrategy": "strict"}}})
-    assert found.versions.match is Match.STRICT
+    assert found.versions.match is VersionMatchStrategy.STRICT
 
 
 def set_versions(app: Path, **durable: str) -> None:
@@ -90,7 +90,7 @@ def test_orchestrations_and_their_children_have_the_default_version_or_their_own
 def test_a_newer_version_waits_for_a_host_that_takes_it(tmp_path: Path) -> None:
     with versioned(tmp_path, defaultVersion="1.0") as (host, client):
         newer = client.post("/api/start/tells?version=1.1").text
-        warning = "has an instance of version '1.1', which this host leaves as it is: defaultVersion is '1.0'"
+        warning = "has an instance of version '1.1', which this host does not run: defaultVersion is '1.0'"
         until(lambda: warning in host.log, "the host says so")
         assert outcome(client, "tells")[1] == "1.0"
         assert Durable(http=client).status(newer)["runtimeStatus"] == "Pending"

@@ -1,16 +1,12 @@
 """Does the engine do each thing once, in order, and find it again?"""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from devhost.engine.background_tasks import BackgroundTasks
-from devhost.engine.engine import Engine
 from devhost.engine.model.commands import (
     CallEntity,
     Completed,
@@ -22,112 +18,30 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.executor import EngineLimits, RedeliverError
 from devhost.engine.model.instances import (
-    TERMINAL_STATUSES,
     InstanceEndedError,
     InstanceNotFoundError,
     InstanceQuery,
     InstanceRunningError,
-    OrchestrationInstance,
-    OrchestrationStart,
     RuntimeStatus,
 )
-from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
-from devhost.engine.storage.database import DatabaseVersionError, StorageThread, connect
+from devhost.engine.model.work_items import ActivityWorkItem, Episode
+from devhost.engine.storage.database import DatabaseVersionError, connect
 from devhost.engine.storage.entity_store import EntityStore
 from devhost.engine.storage.file_lock import DatabaseInUseError, take_lock
 from devhost.engine.storage.store import TaskHubStore
-
-LIMITS = EngineLimits(orchestrators=5, activities=5)
-
-type Decide = Callable[[Episode], OrchestratorDecision]
-
-
-def events(episode: Episode, kind: EventKind) -> list[HistoryEvent]:
-    return [event for event in (*episode.past_events, *episode.new_events) if event.kind is kind]
-
-
-def one_activity(episode: Episode) -> OrchestratorDecision:
-    done = events(episode, EventKind.ACTIVITY_COMPLETED)
-    if done:
-        return OrchestratorDecision(outcome=Completed(output=done[0].result))
-    if events(episode, EventKind.ACTIVITY_SCHEDULED):
-        return OrchestratorDecision()
-    return OrchestratorDecision(commands=(RunActivity(id=0, name="a", input="1"),))
-
-
-@dataclass(slots=True, kw_only=True)
-class ScriptedExecutor:
-    """Orchestrators are functions of a episode, by name; activities return their input unless told otherwise."""
-
-    orchestrators: dict[str, Decide]
-    activity_ends: Callable[[ActivityWorkItem], Awaitable[Completed | Failed]] | None = None
-    turns: list[Episode] = field(default_factory=list[Episode])
-    activities: list[ActivityWorkItem] = field(default_factory=list[ActivityWorkItem])
-    batches: list[EntityBatch] = field(default_factory=list[EntityBatch])
-
-    async def run_episode(self, episode: Episode) -> OrchestratorDecision:
-        self.turns.append(episode)
-        return self.orchestrators[episode.instance.name](episode)
-
-    async def run_activity(self, work: ActivityWorkItem) -> Completed | Failed:
-        self.activities.append(work)
-        return await self.activity_ends(work) if self.activity_ends else Completed(output=work.input)
-
-    async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult:
-        """An entity that counts its operations and answers with the count so far."""
-        before = int(batch.state or "0")
-        self.batches.append(batch)
-        answers = tuple(Completed(output=str(before + n + 1)) for n in range(len(batch.operations)))
-        return EntityBatchResult(state=str(before + len(answers)), results=answers)
-
-
-@contextlib.asynccontextmanager
-async def engine_on(path: Path, executor: ScriptedExecutor, limits: EngineLimits = LIMITS) -> AsyncGenerator[Engine]:
-    """An engine on a database file; leaving it is a crash: nothing is drained."""
-    storage = StorageThread(asyncio.get_running_loop())
-    failures: list[BaseException] = []
-    tasks = BackgroundTasks(failures.append)
-    database = connect(path)
-    engine = Engine(store=TaskHubStore(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
-    storage.start()
-    await engine.recover()
-    try:
-        yield engine
-    finally:
-        engine.stop()
-        await engine.running.stop()
-        await tasks.stop()
-        storage.stop()
-        database.close()
-    assert failures == []
-
-
-def start(name: str, instance: str = "i", trace: str | None = None) -> OrchestrationStart:
-    return OrchestrationStart(id=instance, execution=f"{instance}-1", name=name, at=time.time_ns() / 1e9, trace=trace)
-
-
-async def reached(probe: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if probe():
-                return
-            await asyncio.sleep(0.005)
-
-
-async def ended(engine: Engine, instance: str = "i") -> OrchestrationInstance:
-    async with asyncio.timeout(10):
-        while True:
-            found = await engine.get(instance)
-            if found is not None and found.status in TERMINAL_STATUSES:
-                return found
-            await asyncio.sleep(0.005)
-
-
-def raised(name: str) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.EVENT_RAISED, at=0.0, name=name, input="1")
+from tests.devhost.engine.scripted_executor import (
+    ScriptedExecutor,
+    ended,
+    engine_on,
+    events,
+    one_activity,
+    raised,
+    reached,
+    start,
+)
 
 
 @pytest.fixture
@@ -144,16 +58,16 @@ async def test_an_activity_runs_and_its_result_ends_the_instance(path: Path) -> 
     assert (found.status, found.output) == (RuntimeStatus.COMPLETED, "1")
     assert [event.kind for event in history] == [
         *(
-            EventKind.ORCHESTRATOR_STARTED,
-            EventKind.STARTED,
-            EventKind.ACTIVITY_SCHEDULED,
-            EventKind.ORCHESTRATOR_COMPLETED,
+            HistoryEventKind.ORCHESTRATOR_STARTED,
+            HistoryEventKind.STARTED,
+            HistoryEventKind.ACTIVITY_SCHEDULED,
+            HistoryEventKind.ORCHESTRATOR_COMPLETED,
         ),
         *(
-            EventKind.ORCHESTRATOR_STARTED,
-            EventKind.ACTIVITY_COMPLETED,
-            EventKind.ORCHESTRATOR_COMPLETED,
-            EventKind.COMPLETED,
+            HistoryEventKind.ORCHESTRATOR_STARTED,
+            HistoryEventKind.ACTIVITY_COMPLETED,
+            HistoryEventKind.ORCHESTRATOR_COMPLETED,
+            HistoryEventKind.COMPLETED,
         ),
     ]
 
@@ -173,7 +87,7 @@ async def test_work_that_was_lost_with_its_worker_is_handed_out_again_and_counte
 
 async def test_a_turn_that_was_lost_with_its_worker_is_made_again(path: Path) -> None:
     def lost_once(episode: Episode) -> OrchestratorDecision:
-        if len(executor.turns) == 1:
+        if len(executor.episodes) == 1:
             raise RedeliverError
         return OrchestratorDecision(outcome=Completed(output="ok"))
 
@@ -181,7 +95,7 @@ async def test_a_turn_that_was_lost_with_its_worker_is_made_again(path: Path) ->
     async with engine_on(path, executor) as engine:
         await engine.start(start("o"))
         assert (await ended(engine)).output == "ok"
-    assert executor.turns[0].past_events == executor.turns[1].past_events == ()
+    assert executor.episodes[0].past_events == executor.episodes[1].past_events == ()
 
 
 async def test_an_engine_that_stopped_in_an_activity_runs_it_again(path: Path) -> None:
@@ -202,7 +116,9 @@ async def test_an_engine_that_stopped_in_an_activity_runs_it_again(path: Path) -
 
 async def test_an_engine_that_stopped_before_a_turn_makes_it(path: Path) -> None:
     def waits(episode: Episode) -> OrchestratorDecision:
-        return OrchestratorDecision(outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None)
+        return OrchestratorDecision(
+            outcome=Completed(output="x") if events(episode, HistoryEventKind.EVENT_RAISED) else None
+        )
 
     database = connect(path)
     TaskHubStore(database).start(start("waits"))
@@ -217,13 +133,13 @@ async def test_a_result_is_recorded_once(path: Path) -> None:
     async with engine_on(path, executor) as engine:
         await engine.start(start("one"))
         await ended(engine)
-        again = HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=0, result="2")
+        again = HistoryEvent(kind=HistoryEventKind.ACTIVITY_COMPLETED, at=0.0, task=0, result="2")
         assert await engine.storage.run(engine.store.finish_work, executor.activities[0], again) is False
 
 
 async def test_a_timer_fires_not_before_its_time_and_survives_a_restart(path: Path) -> None:
     def sleeps(episode: Episode) -> OrchestratorDecision:
-        if events(episode, EventKind.TIMER_FIRED):
+        if events(episode, HistoryEventKind.TIMER_FIRED):
             return OrchestratorDecision(outcome=Completed(output=str(episode.new_events[0].at)))
         return OrchestratorDecision(commands=(StartTimer(id=0, fire_at=due),))
 
@@ -237,7 +153,7 @@ async def test_a_timer_fires_not_before_its_time_and_survives_a_restart(path: Pa
 
 
 def calls_child(episode: Episode) -> OrchestratorDecision:
-    done = events(episode, EventKind.CHILD_COMPLETED) + events(episode, EventKind.CHILD_FAILED)
+    done = events(episode, HistoryEventKind.CHILD_COMPLETED) + events(episode, HistoryEventKind.CHILD_FAILED)
     if done:
         return OrchestratorDecision(outcome=Completed(output=done[0].result or done[0].reason))
     return OrchestratorDecision(commands=(StartChild(id=0, name="child", instance="c", input="5"),))
@@ -267,7 +183,7 @@ async def test_a_child_whose_id_is_taken_fails_in_its_parent(path: Path) -> None
 async def test_continue_as_new_takes_over_what_was_not_read_and_what_it_carries(path: Path) -> None:
     def again(episode: Episode) -> OrchestratorDecision:
         if episode.instance.input == "second":
-            names = [event.name for event in events(episode, EventKind.EVENT_RAISED)]
+            names = [event.name for event in events(episode, HistoryEventKind.EVENT_RAISED)]
             return (
                 OrchestratorDecision(outcome=Completed(output=",".join(str(name) for name in names)))
                 if names
@@ -287,13 +203,13 @@ async def test_messages_for_an_execution_that_is_no_more_are_dropped(path: Path)
     def again(episode: Episode) -> OrchestratorDecision:
         if episode.instance.input == "second":
             return OrchestratorDecision(
-                outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None
+                outcome=Completed(output="x") if events(episode, HistoryEventKind.EVENT_RAISED) else None
             )
         return OrchestratorDecision(outcome=ContinuedAsNew(input="second"), commands=())
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"again": again})) as engine:
         await engine.start(start("again"))
-        stale = HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=3)
+        stale = HistoryEvent(kind=HistoryEventKind.ACTIVITY_COMPLETED, at=0.0, task=3)
         await engine.storage.run(
             engine.store.database.execute,
             "INSERT INTO inbox (instance, execution, event) VALUES ('i', 'long-gone', ?)",
@@ -308,14 +224,16 @@ async def test_termination_answers_the_parent_and_asks_nobody(path: Path) -> Non
     executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: OrchestratorDecision()})
     async with engine_on(path, executor) as engine:
         await engine.start(start("parent"))
-        await reached(lambda: "c" in [episode.instance.id for episode in executor.turns])
-        await engine.send("c", HistoryEvent(kind=EventKind.TERMINATED, at=0.0, reason="enough"))
+        await reached(lambda: "c" in [episode.instance.id for episode in executor.episodes])
+        await engine.send("c", HistoryEvent(kind=HistoryEventKind.TERMINATED, at=0.0, reason="enough"))
         assert (await ended(engine)).output == "enough"
 
 
 async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> None:
     def waits(episode: Episode) -> OrchestratorDecision:
-        return OrchestratorDecision(outcome=Completed(output="x") if events(episode, EventKind.EVENT_RAISED) else None)
+        return OrchestratorDecision(
+            outcome=Completed(output="x") if events(episode, HistoryEventKind.EVENT_RAISED) else None
+        )
 
     async with engine_on(path, ScriptedExecutor(orchestrators={"waits": waits})) as engine:
         await engine.start(start("waits"))
@@ -328,7 +246,7 @@ async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> No
         with pytest.raises(InstanceEndedError):
             await engine.send("i", raised("go"))
         await engine.start(start("waits"))
-        assert [event.kind for event in await engine.history("i")].count(EventKind.STARTED) <= 1
+        assert [event.kind for event in await engine.history("i")].count(HistoryEventKind.STARTED) <= 1
 
 
 async def test_a_start_may_go_over_an_instance_that_runs(path: Path) -> None:
@@ -391,7 +309,7 @@ async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
         return Completed(output="1")
 
     def twenty(episode: Episode) -> OrchestratorDecision:
-        if len(events(episode, EventKind.ACTIVITY_COMPLETED)) == 20:
+        if len(events(episode, HistoryEventKind.ACTIVITY_COMPLETED)) == 20:
             return OrchestratorDecision(outcome=Completed(output="x"))
         calls = tuple(RunActivity(id=n, name="a", input="1") for n in range(20))
         return OrchestratorDecision() if episode.past_events else OrchestratorDecision(commands=calls)
@@ -410,7 +328,7 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
         raise RedeliverError
 
     def told(episode: Episode) -> OrchestratorDecision:
-        failed = events(episode, EventKind.ACTIVITY_FAILED)
+        failed = events(episode, HistoryEventKind.ACTIVITY_FAILED)
         return OrchestratorDecision(outcome=Completed(output=failed[0].reason)) if failed else one_activity(episode)
 
     executor = ScriptedExecutor(orchestrators={"told": told}, activity_ends=lost)
@@ -428,7 +346,9 @@ async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(pa
         if len(executor.activities) > 1:
             pytest.fail("it was handed out again")
         begun.set()
-        await engine.storage.run(engine.store.send, "i", HistoryEvent(kind=EventKind.TERMINATED, at=0.0, reason=""))
+        await engine.storage.run(
+            engine.store.send, "i", HistoryEvent(kind=HistoryEventKind.TERMINATED, at=0.0, reason="")
+        )
         engine.wake("i")
         await ended(engine)
         await engine.purge("i")
@@ -445,7 +365,7 @@ async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(pa
 
 
 def asks_twice(episode: Episode) -> OrchestratorDecision:
-    done = events(episode, EventKind.ENTITY_COMPLETED)
+    done = events(episode, HistoryEventKind.ENTITY_COMPLETED)
     if done:
         return OrchestratorDecision(outcome=Completed(output=done[0].result))
     signal = SignalEntity(id=0, entity="@count@a", operation="up", input=None)

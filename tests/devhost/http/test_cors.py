@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devhost.http.cors_policy import Cors, cors_from_settings
+from devhost.http.cors_policy import CorsPolicy, cors_from_settings
 from tests.devhost.hosts import APPS, RunningHost
 
 PAGE = "http://localhost:3000"
@@ -27,17 +27,17 @@ ASKED = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Contro
 )
 def test_an_origin_is_allowed_when_it_is_listed(text: str, origin: str | None, allowed: str | None) -> None:
     cors = cors_from_settings({"CORS": text})
-    assert cors.headers(origin).get("Access-Control-Allow-Origin") == allowed
+    assert cors.response_headers(origin).get("Access-Control-Allow-Origin") == allowed
 
 
 def test_with_credentials_the_origin_is_named() -> None:
-    headers = cors_from_settings({"CORS": "*", "CORSCredentials": True}).headers(PAGE)
+    headers = cors_from_settings({"CORS": "*", "CORSCredentials": True}).response_headers(PAGE)
     assert headers["Access-Control-Allow-Origin"] == PAGE
     assert headers["Access-Control-Allow-Credentials"] == "true"
 
 
 def test_a_question_of_another_origin_is_not_answered() -> None:
-    assert Cors(origins=frozenset({"https://a.example"})).preflight(ASKED) == {}
+    assert CorsPolicy(origins=frozenset({"https://a.example"})).preflight_headers(ASKED) == {}
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from devhost.app.settings import SettingsError
-from devhost.http.keys import Keys, Level, keys_of_host, level_from_text, with_functions
+from devhost.http.keys import AuthLevel, HostKeys, level_from_text, load_or_create_keys, with_function_keys
 from tests.devhost.cli.test_commands import devhost, said
 from tests.devhost.hosts import RunningHost, running, until
 
 WEBHOOKS = "/runtime/webhooks/durabletask/instances"
-ALL = Keys(master="m", host="h", durable="d", functions={"f": "own"})
+ALL = HostKeys(master="m", host="h", durable="d", functions={"f": "own"})
 
 
 @pytest.fixture(scope="module")
@@ -86,41 +86,41 @@ def test_the_command_line_knows_the_keys(host: RunningHost, keys: dict[str, Any]
 
 def test_the_keys_stay_and_are_for_their_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "data" / "keys.json"
-    first = keys_of_host(path)
+    first = load_or_create_keys(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    more = with_functions(path, first, ["f"])
+    more = with_function_keys(path, first, ["f"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert keys_of_host(path) == more
+    assert load_or_create_keys(path) == more
     assert (more.master, set(more.functions)) == (first.master, {"f"})
-    assert with_functions(path, more, ["f"]) is more
+    assert with_function_keys(path, more, ["f"]) is more
 
 
 def test_what_lies_in_an_apps_own_folder_is_kept_out_of_its_repository(tmp_path: Path) -> None:
-    keys_of_host(tmp_path / ".devhost" / "keys.json")
+    load_or_create_keys(tmp_path / ".devhost" / "keys.json")
     assert (tmp_path / ".devhost" / ".gitignore").read_text(encoding="utf-8") == "*\n"
-    keys_of_host(tmp_path / "keys.json")
+    load_or_create_keys(tmp_path / "keys.json")
     assert not (tmp_path / ".gitignore").exists()
 
 
 def test_a_key_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text("{}", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"keys\.json"):
-        keys_of_host(tmp_path / "keys.json")
+        load_or_create_keys(tmp_path / "keys.json")
     assert f"devhost: {tmp_path}/keys.json: " in devhost("keys", "--db", str(tmp_path / "hub.db")).stderr
 
 
 def test_no_key_opens_nothing_but_the_open() -> None:
-    assert [ALL.admit(None, level, "f") for level in Level] == [True, False, False, False]
-    assert [ALL.admit("", level, "nobody") for level in Level] == [True, False, False, False]
-    assert [ALL.admit("no \udcff UTF-8", level, "f") for level in Level] == [True, False, False, False]
+    assert [ALL.accepts(None, level, "f") for level in AuthLevel] == [True, False, False, False]
+    assert [ALL.accepts("", level, "nobody") for level in AuthLevel] == [True, False, False, False]
+    assert [ALL.accepts("no \udcff UTF-8", level, "f") for level in AuthLevel] == [True, False, False, False]
 
 
 def test_a_function_that_names_no_level_asks_for_a_key() -> None:
     assert [level_from_text(text) for text in (None, "", "ANONYMOUS", "Admin")] == [
-        Level.FUNCTION,
-        Level.FUNCTION,
-        Level.ANONYMOUS,
-        Level.ADMIN,
+        AuthLevel.FUNCTION,
+        AuthLevel.FUNCTION,
+        AuthLevel.ANONYMOUS,
+        AuthLevel.ADMIN,
     ]
 
 

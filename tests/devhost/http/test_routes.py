@@ -2,9 +2,9 @@
 
 import pytest
 
-from devhost.app.catalog import Function
-from devhost.http.routes import BadRouteError, template_from_text
-from devhost.http.server import Route, find_route, route_of
+from devhost.app.catalog import FunctionMetadata
+from devhost.http.routes import InvalidRouteError, template_from_text
+from devhost.http.server import FunctionRoute, find_route, route_of
 
 MATCHES: list[tuple[str, str, dict[str, str] | None]] = [
     ("hello", "/hello", {}),
@@ -66,13 +66,13 @@ def test_a_template_matches_as_in_asp_net(template: str, path: str, values: dict
 
 @pytest.mark.parametrize("template", ["a/{x:nothing}", "a/{x:min}", "a/{x:int(3)}", "a/{:int}"])
 def test_a_template_that_can_not_be_read_is_refused(template: str) -> None:
-    with pytest.raises(BadRouteError):
+    with pytest.raises(InvalidRouteError):
         template_from_text(template)
 
 
-def route(name: str, template: str, *methods: str) -> Route:
+def route(name: str, template: str, *methods: str) -> FunctionRoute:
     trigger = {"type": "httpTrigger", "route": template, "methods": list(methods)}
-    return route_of(Function(name=name, id=name, trigger=trigger, bindings=()), "api")
+    return route_of(FunctionMetadata(name=name, id=name, trigger=trigger, bindings=()), "api")
 
 
 def test_routes_are_tried_in_the_order_given_and_only_for_their_methods() -> None:
@@ -85,5 +85,5 @@ def test_routes_are_tried_in_the_order_given_and_only_for_their_methods() -> Non
 
 
 def test_a_function_without_a_route_is_found_by_its_name_and_without_methods_by_all() -> None:
-    plain = route_of(Function(name="Plain", id="1", trigger={"type": "httpTrigger"}, bindings=()), "api")
+    plain = route_of(FunctionMetadata(name="Plain", id="1", trigger={"type": "httpTrigger"}, bindings=()), "api")
     assert find_route([plain], "PATCH", "/api/plain") is not None

@@ -8,7 +8,7 @@ import pytest
 
 from devhost.engine.model.commands import RunActivity, StartTimer
 from devhost.protocol_v1.actions import actions_from_wire
-from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, next_poll
 from devhost.protocol_v1.simulation import Simulation
 from tests.devhost.hosts import Durable, RunningHost, running
 from tests.devhost.protocol_v1.test_simulation import began, call, done, fired
@@ -70,7 +70,7 @@ def test_the_host_polls_what_was_accepted_and_says_that_the_sdk_does_not_know(
     assert durable.wait(instance)["output"]["statusCode"] == 202
     polled = ["TimerCreated", "TimerFired", "TaskCompleted"]
     assert kinds(durable, instance)[1:-1] == ["TaskCompleted", *polled, *polled]
-    assert "the answer to its call_http was 202" in host.log
+    assert "call_http received a 202" in host.log
 
 
 def request(uri: str) -> dict[str, Any]:
@@ -106,10 +106,10 @@ LAST = [
 
 @pytest.mark.parametrize("answer", LAST)
 def test_an_answer_that_says_no_place_or_no_seconds_is_the_last(answer: str | None) -> None:
-    assert poll_of("{}", answer, 30.0) is None
+    assert next_poll("{}", answer, 30.0) is None
 
 
 def test_without_a_retry_after_the_setting_of_the_host_holds() -> None:
-    poll = poll_of("{}", accepted(location="http://b"), 12.0)
+    poll = next_poll("{}", accepted(location="http://b"), 12.0)
     assert poll is not None
-    assert poll.wait_s == 12.0
+    assert poll.delay_s == 12.0

@@ -10,8 +10,8 @@ from devhost.engine.model.commands import (
     StartChild,
     StartTimer,
 )
-from devhost.engine.model.events import EventKind, HistoryEvent
-from devhost.protocol_v1.actions import actions_from_wire, can_desynchronise
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
+from devhost.protocol_v1.actions import actions_from_wire, find_desynchronising_call
 from devhost.protocol_v1.simulation import Simulation
 
 RETRY = {"firstRetryIntervalInMilliseconds": 1000, "maxNumberOfAttempts": 2}
@@ -44,27 +44,27 @@ def any_of(*actions: dict[str, Any]) -> dict[str, Any]:
 
 
 def episode(at: float = 100.0) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.ORCHESTRATOR_STARTED, at=at)
+    return HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=at)
 
 
 def began() -> tuple[HistoryEvent, HistoryEvent]:
-    return episode(), HistoryEvent(kind=EventKind.STARTED, at=100.0, name="o")
+    return episode(), HistoryEvent(kind=HistoryEventKind.STARTED, at=100.0, name="o")
 
 
 def done(task: int, result: str | None = None) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.ACTIVITY_COMPLETED, at=0.0, task=task, result=result)
+    return HistoryEvent(kind=HistoryEventKind.ACTIVITY_COMPLETED, at=0.0, task=task, result=result)
 
 
 def failed(task: int) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.ACTIVITY_FAILED, at=0.0, task=task)
+    return HistoryEvent(kind=HistoryEventKind.ACTIVITY_FAILED, at=0.0, task=task)
 
 
 def fired(task: int) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.TIMER_FIRED, at=0.0, task=task)
+    return HistoryEvent(kind=HistoryEventKind.TIMER_FIRED, at=0.0, task=task)
 
 
 def raised(name: str) -> HistoryEvent:
-    return HistoryEvent(kind=EventKind.EVENT_RAISED, at=0.0, name=name, input="1")
+    return HistoryEvent(kind=HistoryEventKind.EVENT_RAISED, at=0.0, name=name, input="1")
 
 
 def simulated(*actions: dict[str, Any], events: tuple[HistoryEvent, ...] = ()) -> Simulation:
@@ -100,7 +100,7 @@ def ask(kind: int) -> dict[str, Any]:
 def test_a_signal_takes_an_id_and_is_over_and_a_call_waits_for_its_answer() -> None:
     actions = (ask(9), ask(7), call("a"))
     assert shape(simulated(*actions).commands) == ["0 @counter@k add", "1 @counter@k add"]
-    answered = HistoryEvent(kind=EventKind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
+    answered = HistoryEvent(kind=HistoryEventKind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
     assert shape(simulated(*actions, events=(answered,)).commands)[2:] == ["2 a"]
 
 
@@ -178,19 +178,19 @@ def test_the_newest_waiter_is_served_first() -> None:
 
 
 def test_a_suspended_program_hears_nothing_until_it_is_resumed() -> None:
-    suspended = HistoryEvent(kind=EventKind.SUSPENDED, at=0.0)
+    suspended = HistoryEvent(kind=HistoryEventKind.SUSPENDED, at=0.0)
     found = simulated(call("a"), call("b"), events=(suspended, done(0)))
     assert shape(found.commands) == ["0 a"]
-    found.feed(HistoryEvent(kind=EventKind.RESUMED, at=0.0))
+    found.feed(HistoryEvent(kind=HistoryEventKind.RESUMED, at=0.0))
     assert shape(found.commands) == ["0 a", "1 b"]
 
 
 def test_events_after_continue_as_new_are_carried_over_and_earlier_ones_are_not() -> None:
     again = {"actionType": 4, "input": "7"}
     found = simulated(wait("go"), again, events=(raised("lost"), raised("go"), raised("kept")))
-    assert [event.name for event in found.carried] == ["kept"]
-    assert found.continued is not None
-    assert found.continued.input == "7"
+    assert [event.name for event in found.carried_events] == ["kept"]
+    assert found.continued_as_new is not None
+    assert found.continued_as_new.input == "7"
 
 
 def test_a_child_without_an_id_is_named_after_its_parents_execution() -> None:
@@ -210,6 +210,6 @@ def test_completions_of_nothing_open_are_ignored() -> None:
 
 
 def test_a_retry_that_shares_a_compound_is_a_hazard_and_alone_it_is_not() -> None:
-    assert can_desynchronise(actions_from_wire([any_of(call_with_retry("a"), wait("go"))])) == "a"
-    assert can_desynchronise(actions_from_wire([all_of(call("b"), all_of(call_with_retry("a")))])) == "a"
-    assert can_desynchronise(actions_from_wire([call_with_retry("a"), all_of(call("b"), call("c"))])) is None
+    assert find_desynchronising_call(actions_from_wire([any_of(call_with_retry("a"), wait("go"))])) == "a"
+    assert find_desynchronising_call(actions_from_wire([all_of(call("b"), all_of(call_with_retry("a")))])) == "a"
+    assert find_desynchronising_call(actions_from_wire([call_with_retry("a"), all_of(call("b"), call("c"))])) is None

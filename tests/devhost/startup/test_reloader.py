@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from devhost.startup.options import Options
-from devhost.startup.reloader import Reloader, arguments_of, changed, look
+from devhost.startup.options import StartOptions
+from devhost.startup.reloader import Reloader, changed, file_versions, start_arguments
 from tests.devhost.hosts import APPS, Durable, RunningHost, is_alive, until
 
 SOURCE = (APPS / "keyed" / "function_app.py").read_text(encoding="utf-8")
@@ -84,9 +84,9 @@ def test_a_host_that_was_killed_is_no_success(tmp_path: Path) -> None:
 
 def test_a_signal_that_comes_before_the_host_ends_it_too(tmp_path: Path) -> None:
     shutil.copytree(APPS / "keyed", tmp_path / "app")
-    reloader = Reloader(Options(app=tmp_path / "app", port=0, database=tmp_path / "hub.db"))
+    reloader = Reloader(StartOptions(app=tmp_path / "app", port=0, database=tmp_path / "hub.db"))
     reloader.on_signal(signal.SIGTERM, None)
-    assert reloader.one_life(look(reloader.app)) in {0, -signal.SIGTERM}
+    assert reloader.run_host_once(file_versions(reloader.app)) in {0, -signal.SIGTERM}
     reloader.listener.close()
 
 
@@ -94,13 +94,13 @@ def test_only_the_apps_own_files_are_looked_at(tmp_path: Path) -> None:
     for name in ("function_app.py", "host.json", "data.json", "parts/x.py", ".venv/y.py", "__pycache__/z.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")
-    seen = look(tmp_path)
+    seen = file_versions(tmp_path)
     assert {Path(path).name for path in seen} == {"function_app.py", "host.json", "x.py"}
     (tmp_path / "parts" / "x.py").write_text("1", encoding="utf-8")
     (tmp_path / "host.json").unlink()
-    assert [Path(path).name for path in changed(seen, look(tmp_path))] == ["host.json", "x.py"]
+    assert [Path(path).name for path in changed(seen, file_versions(tmp_path))] == ["host.json", "x.py"]
 
 
 def test_the_watched_host_gets_the_same_options() -> None:
-    options = Options(app=Path("a"), port=7071, database=Path("d"), state=Path("s"), auth=True)
-    assert arguments_of(options) == ["--app", "a", "--db", "d", "--state", "s", "--enable-auth"]
+    options = StartOptions(app=Path("a"), port=7071, database=Path("d"), state=Path("s"), auth=True)
+    assert start_arguments(options) == ["--app", "a", "--db", "d", "--state", "s", "--enable-auth"]

@@ -8,60 +8,62 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from devhost.app.catalog import Function
+from devhost.app.catalog import FunctionMetadata
 from devhost.http import server
-from devhost.http.authorization import Guard
+from devhost.http.authorization import KeyAuthorization
 from devhost.http.forwarding import upstream_session
-from devhost.http.keys import Keys
+from devhost.http.keys import HostKeys
 from devhost.http.routes import template_from_text
-from devhost.http.server import FunctionServer, Route
+from devhost.http.server import FunctionRoute, FunctionServer
 from devhost.http.throttle import Throttle
-from devhost.supervisor.launcher import Command
-from devhost.supervisor.messages import Answer, Invocation, Ready, Trace, WorkerNotReadyError
+from devhost.supervisor.launcher import WorkerCommand
+from devhost.supervisor.messages import Invocation, InvocationResult, TraceContext, WorkerNotReadyError, WorkerReady
 from devhost.supervisor.process import WorkerProcess
-from devhost.supervisor.supervisor import Supervisor, Watch, end_text, running_text, wait_before_restart
+from devhost.supervisor.supervisor import Supervisor, WorkerObserver, exit_text, restart_delay_s, running_text
 from tests.devhost.hosts import APPS, RunningHost, until
 
 
-def ignore_ready(pid: int, ready: Ready) -> None:
+def ignore_ready(pid: int, ready: WorkerReady) -> None:
     assert pid > 0
     assert ready.functions
 
 
-OPEN = Guard(Keys(master="m", host="h", durable="d"), enforced=False, levels={})
+OPEN = KeyAuthorization(HostKeys(master="m", host="h", durable="d"), enforced=False, levels={})
 UNLIMITED = Throttle(running=None, outstanding=None)
-WATCH = Watch(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
+WATCH = WorkerObserver(started=lambda _: None, ready=ignore_ready, lost=lambda: None)
 
 
 def supervisor() -> Supervisor:
-    return Supervisor(command=Command(app=Path(), environment={}), client="", watch=WATCH, timeout=None)
+    return Supervisor(command=WorkerCommand(app=Path(), environment={}), client="", observer=WATCH, timeout=None)
 
 
 def test_restarts_wait_longer_the_more_workers_die_young() -> None:
-    assert [wait_before_restart(n) for n in (1, 2, 3, 4)] == [0.0, 0.1, 0.2, 0.4]
-    assert wait_before_restart(50) == 10.0
+    assert [restart_delay_s(n) for n in (1, 2, 3, 4)] == [0.0, 0.1, 0.2, 0.4]
+    assert restart_delay_s(50) == 10.0
 
 
 def test_the_end_of_a_worker_is_told_with_what_it_was_running() -> None:
     assert running_text([]) == "nothing was running"
     assert running_text(["timer t", "activity a (i)", "timer t"]) == "while running 2 x timer t, activity a (i)"
-    assert (end_text(-9), end_text(3)) == ("signal 9", "exit code 3")
+    assert (exit_text(-9), exit_text(3)) == ("signal 9", "exit code 3")
 
 
 async def test_patience_for_a_worker_has_an_end() -> None:
     with pytest.raises(WorkerNotReadyError):
-        await supervisor().current(0.01)
+        await supervisor().wait_for_worker(0.01)
 
 
 async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
-    invocation = Invocation(id="1", function_id="f", what="w", type="string", trace=Trace(parent=""))
+    invocation = Invocation(id="1", function_id="f", description="w", type="string", trace=TraceContext(parent=""))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(supervisor().invoke(invocation), 0.05)
 
 
 async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PATIENCE_S", 0.05)
-    functions = FunctionServer(supervisor=supervisor(), guard=OPEN, routes=list, http=lambda: None, throttle=UNLIMITED)
+    functions = FunctionServer(
+        supervisor=supervisor(), authorization=OPEN, routes=list, http=lambda: None, throttle=UNLIMITED
+    )
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", functions.handle)
     async with (
@@ -80,9 +82,9 @@ class NeverAnswers(Supervisor):
     async def current(self, patience: float | None) -> WorkerProcess:
         return WorkerProcess()
 
-    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
         try:
-            return await asyncio.Future[Answer]()
+            return await asyncio.Future[InvocationResult]()
         finally:
             self.given_up = True
 
@@ -91,12 +93,14 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "UNASKED_S", 0.01)
-    asked = NeverAnswers(command=Command(app=Path(), environment={}), client="", watch=WATCH, timeout=None)
-    route = Route(function=Function(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}"))
+    asked = NeverAnswers(command=WorkerCommand(app=Path(), environment={}), client="", observer=WATCH, timeout=None)
+    route = FunctionRoute(
+        function=FunctionMetadata(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}")
+    )
     async with TestServer(web.Application()) as own, upstream_session() as upstream, ClientSession() as session:
         functions = FunctionServer(
             supervisor=asked,
-            guard=OPEN,
+            authorization=OPEN,
             routes=lambda: [route],
             http=lambda: str(own.make_url("")),
             throttle=UNLIMITED,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from devhost.supervisor.tracing import next_trace
+from devhost.supervisor.tracing import next_span
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 
@@ -12,7 +12,7 @@ def fixed(count: int) -> str:
 
 
 def test_a_trace_goes_on_with_a_new_span() -> None:
-    trace = next_trace(PARENT, "vendor=1", random_hex=fixed)
+    trace = next_span(PARENT, "vendor=1", random_hex=fixed)
     assert trace.parent == "00-0af7651916cd43dd8448eb211c80319c-abababababababab-00"
     assert trace.state == "vendor=1"
 
@@ -21,6 +21,6 @@ def test_a_trace_goes_on_with_a_new_span() -> None:
     "parent", [None, "", "nonsense", PARENT.upper(), PARENT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32)]
 )
 def test_what_is_no_trace_begins_a_new_one(parent: str | None) -> None:
-    trace = next_trace(parent, "vendor=1", random_hex=fixed)
+    trace = next_span(parent, "vendor=1", random_hex=fixed)
     assert trace.parent == f"00-{'ab' * 16}-{'ab' * 8}-01"
     assert trace.state == ""

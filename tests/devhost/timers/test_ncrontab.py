@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devhost.app.catalog import Function
-from devhost.timers.ncrontab import BadScheduleError, schedule_from_text
+from devhost.app.catalog import FunctionMetadata
+from devhost.timers.ncrontab import InvalidScheduleError, schedule_from_text
 from devhost.timers.runner import schedule_of
 
 NEXT = [
@@ -32,7 +32,7 @@ def seconds(text: str) -> float:
 
 @pytest.mark.parametrize(("schedule", "at", "expected"), NEXT)
 def test_the_next_moment_is_the_first_that_all_fields_allow(schedule: str, at: str, expected: str) -> None:
-    found = schedule_from_text(schedule).after(seconds(at))
+    found = schedule_from_text(schedule).next_after(seconds(at))
     assert datetime.fromtimestamp(found, UTC).isoformat(" ", "seconds").removesuffix("+00:00") == expected
 
 
@@ -40,19 +40,19 @@ def test_the_next_moment_is_the_first_that_all_fields_allow(schedule: str, at: s
     "text", ["", "* * *", "60 * * * * *", "* * * * 13 *", "5-1 * * * * *", "a * * * * *", "*/x * * * * *"]
 )
 def test_a_schedule_that_can_not_be_read_is_refused(text: str) -> None:
-    with pytest.raises(BadScheduleError):
+    with pytest.raises(InvalidScheduleError):
         schedule_from_text(text)
 
 
 def test_a_schedule_that_never_comes_is_refused() -> None:
-    with pytest.raises(BadScheduleError):
-        schedule_from_text("0 0 0 31 2 *").after(0.0)
+    with pytest.raises(InvalidScheduleError):
+        schedule_from_text("0 0 0 31 2 *").next_after(0.0)
 
 
 @given(at=st.floats(min_value=0, max_value=4e9), step=st.integers(min_value=1, max_value=59))
 def test_the_next_moment_is_always_later_and_on_the_schedule(at: float, step: int) -> None:
     schedule = schedule_from_text(f"*/{step} * * * * *")
-    found = schedule.after(at)
+    found = schedule.next_after(at)
     assert found > at
     assert datetime.fromtimestamp(found, UTC).second % step == 0
     assert found - at <= 60
@@ -60,5 +60,5 @@ def test_the_next_moment_is_always_later_and_on_the_schedule(at: float, step: in
 
 def test_a_schedule_that_never_comes_is_refused_before_anything_runs() -> None:
     trigger = {"type": "timerTrigger", "schedule": "0 0 0 30 2 *"}
-    with pytest.raises(BadScheduleError, match="never comes"):
-        schedule_of(Function(name="f", id="f", trigger=trigger, bindings=(trigger,)))
+    with pytest.raises(InvalidScheduleError, match="never comes"):
+        schedule_of(FunctionMetadata(name="f", id="f", trigger=trigger, bindings=(trigger,)))
