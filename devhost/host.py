@@ -52,8 +52,8 @@ class FunctionsHost:
         self.bootstrap = bootstrap
         self.options = bootstrap.options
         self.host_json = bootstrap.settings
-        given = self.options.listener
-        self.public_socket = listen(self.options.port) if given is None else adopt_listener(given)
+        descriptor = self.options.listener
+        self.public_socket = listen(self.options.port) if descriptor is None else adopt_listener(descriptor)
         self.private_socket = listen(0)
         self.port: int = self.public_socket.getsockname()[1]
         self.stopped = asyncio.Event()

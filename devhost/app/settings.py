@@ -177,8 +177,8 @@ def version_settings(durable: Mapping[str, Any]) -> VersionSettings:
 
 def strategy_from[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: str, default: T) -> T:
     """Raises SettingsError."""
-    given = str(section.get(key, default)).lower()
-    found = next((one for one in kind if one.lower() == given), None)
+    value = str(section.get(key, default)).lower()
+    found = next((one for one in kind if one.lower() == value), None)
     if found is None:
         raise SettingsError(f"{key}: '{section[key]}' is none of {', '.join(kind)}")
     return found

@@ -31,9 +31,9 @@ async def run_warmup(supervisor: Supervisor, function: FunctionMetadata) -> str 
         body=b"{}",
     )
     try:
-        answer = await asyncio.wait_for(supervisor.invoke(invocation), WARMUP_TIMEOUT_S)
+        result = await asyncio.wait_for(supervisor.invoke(invocation), WARMUP_TIMEOUT_S)
     except TimeoutError:
         return f"it still runs after {WARMUP_TIMEOUT_S:g} s"
     except (WorkerLostError, FunctionTimeoutError):
         return "its worker ended"
-    return f"{answer.message}\n{answer.stack}" if isinstance(answer, FunctionRaised) else None
+    return f"{result.message}\n{result.stack}" if isinstance(result, FunctionRaised) else None

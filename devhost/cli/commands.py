@@ -55,8 +55,8 @@ def purge_request(arguments: argparse.Namespace) -> ManagementRequest:
     return ManagementRequest(method="DELETE", query=query)
 
 
-def nothing_purged(question: ManagementRequest, status: int, reply: Any) -> bool:
-    return question.method == "DELETE" and not question.instance and status == NOT_FOUND and "instancesDeleted" in reply
+def nothing_purged(request: ManagementRequest, status: int, reply: Any) -> bool:
+    return request.method == "DELETE" and not request.instance and status == NOT_FOUND and "instancesDeleted" in reply
 
 
 def rendered(command: str, reply: Any, *, colour: bool) -> str:
@@ -83,11 +83,11 @@ def perform(arguments: argparse.Namespace) -> int:
             return show_keys(path, as_json=arguments.json)
         if arguments.command == "history" and arguments.full:
             return full_history(path, arguments.id)
-        question = request_from_arguments(arguments)
-        status, reply = connect(path).ask(question)
+        request = request_from_arguments(arguments)
+        status, reply = connect(path).send(request)
     except HostUnreachableError as error:
         return print_error(str(error))
-    if status >= FIRST_ERROR_STATUS and not nothing_purged(question, status, reply):
+    if status >= FIRST_ERROR_STATUS and not nothing_purged(request, status, reply):
         return print_error((reply.get("ExceptionMessage") or reply["Message"]) if reply else "the instance has ended")
     if arguments.json:
         write(json.dumps(reply, indent=2, ensure_ascii=False))

@@ -42,7 +42,7 @@ type Reply = tuple[int, Any]
 
 
 class ManagementConnection(Protocol):
-    def ask(self, question: ManagementRequest) -> Reply: ...
+    def send(self, request: ManagementRequest) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +50,19 @@ class HostConnection:
     port: int
     code: str
 
-    def ask(self, question: ManagementRequest) -> Reply:
+    def send(self, request: ManagementRequest) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
-        headers = {"Content-Type": "application/json"} if question.body is not None else {}
-        path = f"{question.path}?{urlencode({**question.query, 'code': self.code})}"
+        headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        path = f"{request.path}?{urlencode({**request.query, 'code': self.code})}"
         try:
-            connection.request(question.method, path, question.body, headers)
-            answer = connection.getresponse()
-            text = answer.read()
+            connection.request(request.method, path, request.body, headers)
+            response = connection.getresponse()
+            text = response.read()
         except OSError as error:
             raise HostUnreachableError(f"the host on port {self.port} does not answer: {error}") from None
         finally:
             connection.close()
-        return answer.status, json.loads(text) if text else None
+        return response.status, json.loads(text) if text else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +77,14 @@ class DatabaseFile:
             raise HostUnreachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
         return TaskHubStore(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
 
-    def ask(self, question: ManagementRequest) -> Reply:
-        if question.method != "GET":
+    def send(self, request: ManagementRequest) -> Reply:
+        if request.method != "GET":
             raise HostUnreachableError(f"no host runs on {self.path}, and without one it can only be read")
-        store, show = self.store(), parts_from_query(question.query)
+        store, show = self.store(), parts_from_query(request.query)
         try:
-            if not question.instance:
-                return 200, [status_to_wire(one, show) for one in store.query(query_from_wire(question.query))]
-            found = store.get(question.instance)
+            if not request.instance:
+                return 200, [status_to_wire(one, show) for one in store.query(query_from_wire(request.query))]
+            found = store.get(request.instance)
             if found is None:
                 return 404, {"Message": "No instance with this id exists."}
             return 200, status_to_wire(found, show, store.history(found.id) if show.history else None)

@@ -75,14 +75,14 @@ def find_difference(recording: HistoryRecording, episode: Episode, state: Orches
     )
 
 
-def difference_from_result(recording: HistoryRecording, episode: Episode, answer: InvocationResult) -> str | None:
+def difference_from_result(recording: HistoryRecording, episode: Episode, result: InvocationResult) -> str | None:
     """Raises ValueError, KeyError or UnsupportedActionError when the answer can't be read."""
-    if not isinstance(answer, FunctionRaised):
-        return find_difference(recording, episode, state_from_json(answer.text or ""))
-    state = state_from_failure(answer.message)
+    if not isinstance(result, FunctionRaised):
+        return find_difference(recording, episode, state_from_json(result.text or ""))
+    state = state_from_failure(result.message)
     if state is not None:
         return find_difference(recording, episode, state)
-    failed = orchestrator_failed(recording.instance.name, f"Result: Failure\nException: {answer.message}")
+    failed = orchestrator_failed(recording.instance.name, f"Result: Failure\nException: {result.message}")
     return failed.reason
 
 
@@ -99,8 +99,8 @@ async def replay(recording: HistoryRecording, app: Path) -> str | None:
         function = catalog.orchestrators.get(name.lower())
         if function is None:
             return f"The app has no orchestrator '{name}' any more."
-        answer = await executor.send_episode(function, episode)
-        return difference_from_result(recording, episode, answer)
+        result = await executor.send_episode(function, episode)
+        return difference_from_result(recording, episode, result)
     finally:
         await supervisor.stop()
 

@@ -97,7 +97,7 @@ class AdminApi:
     @staticmethod
     async def wait_for_result(running: "asyncio.Future[InvocationResult]") -> web.Response:
         try:
-            answer = await asyncio.shield(running)
+            result = await asyncio.shield(running)
         except WorkerLostError:
             return web.Response(status=500, text="The worker ended before the function did.")
-        return web.Response(status=500, text=answer.message) if isinstance(answer, FunctionRaised) else web.Response()
+        return web.Response(status=500, text=result.message) if isinstance(result, FunctionRaised) else web.Response()

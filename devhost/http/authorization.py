@@ -21,8 +21,8 @@ class KeyAuthorization:
         self.levels = levels
 
     def is_allowed(self, request: web.Request, level: AuthLevel, function: str = "") -> bool:
-        given = request.headers.get(HEADER) or request.query.get(QUERY)
-        return not self.enforced or self.keys.accepts(given, level, function)
+        key = request.headers.get(HEADER) or request.query.get(QUERY)
+        return not self.enforced or self.keys.accepts(key, level, function)
 
     def level_of(self, request: web.Request) -> AuthLevel:
         """By the route that was found: a path can be written in many ways."""

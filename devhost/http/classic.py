@@ -55,18 +55,18 @@ def attribute_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def response_from_result(answer: InvocationResult) -> web.Response:
+def response_from_result(result: InvocationResult) -> web.Response:
     """An exception is a 500 without a body, as the real host answers."""
-    if isinstance(answer, FunctionRaised):
+    if isinstance(result, FunctionRaised):
         return web.Response(status=500)
-    if answer.type == "http":
-        return response_from_http(answer)
-    return web.Response(status=204) if answer.type == "none" else web.Response(text=answer.body.decode())
+    if result.type == "http":
+        return response_from_http(result)
+    return web.Response(status=204) if result.type == "none" else web.Response(text=result.body.decode())
 
 
-def response_from_http(answer: FunctionReturned) -> web.Response:
-    headers = CIMultiDict(answer.header["headers"])
+def response_from_http(result: FunctionReturned) -> web.Response:
+    headers = CIMultiDict(result.header["headers"])
     headers.popall("Content-Length", None)
-    for cookie in answer.header["cookies"]:
+    for cookie in result.header["cookies"]:
         headers.add("Set-Cookie", cookie_text(cookie))
-    return web.Response(status=answer.header["status"], headers=headers, body=answer.body)
+    return web.Response(status=result.header["status"], headers=headers, body=result.body)

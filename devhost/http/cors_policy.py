@@ -27,13 +27,13 @@ class CorsPolicy:
 
     def preflight_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What an answer to a browser's question before a request carries."""
-        asked = {
+        preflight = {
             "Access-Control-Allow-Methods": headers.get("Access-Control-Request-Method", ""),
             "Access-Control-Allow-Headers": headers.get("Access-Control-Request-Headers", ""),
             "Access-Control-Max-Age": DAY_S,
         }
         own = self.response_headers(headers.get("Origin"))
-        return own | {name: value for name, value in asked.items() if value} if own else {}
+        return own | {name: value for name, value in preflight.items() if value} if own else {}
 
 
 def cors_from_settings(host: Mapping[str, Any]) -> CorsPolicy:

@@ -151,16 +151,16 @@ def buffered_response(
 async def streamed_response(
     request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]"
 ) -> web.StreamResponse:
-    answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
-    await answer.prepare(request)
+    response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+    await response.prepare(request)
     try:
         async for chunk in upstream.content.iter_any():
-            await answer.write(chunk)
+            await response.write(chunk)
     except ClientError:
         abort(request)
         raise
-    await answer.write_eof()
-    return answer
+    await response.write_eof()
+    return response
 
 
 def abort(request: web.Request) -> None:

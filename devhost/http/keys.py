@@ -51,8 +51,8 @@ class HostKeys:
     def accepts(self, key: str | None, level: AuthLevel, function: str = "") -> bool:
         if level is AuthLevel.ANONYMOUS:
             return True
-        asked = (key or "").encode(errors="replace")
-        return any(compare_digest(asked, key.encode()) for key in self.accepted_keys(level, function))
+        sent = (key or "").encode(errors="replace")
+        return any(compare_digest(sent, key.encode()) for key in self.accepted_keys(level, function))
 
 
 def level_from_text(text: str | None) -> AuthLevel:

@@ -116,7 +116,7 @@ class FunctionServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
             async with self.throttle.admit():
-                return await self.answer(request, await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S))
+                return await self.dispatch(request, await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S))
         except TooManyRequestsError:
             return web.Response(status=429)
         except WorkerNotReadyError:
@@ -124,7 +124,7 @@ class FunctionServer:
         except BodyTooLargeError:
             return web.Response(status=413)
 
-    async def answer(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
+    async def dispatch(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
         if found is None:
             return web.Response(status=404)
@@ -152,13 +152,13 @@ class FunctionServer:
         body = await read_body(call.request)
         http = http_from_request(call.request, call.values)
         try:
-            answer = await self.supervisor.invoke(call.invocation(http, body), call.worker)
+            result = await self.supervisor.invoke(call.invocation(http, body), call.worker)
         except WorkerLostError:
             return web.Response(status=502, text="The worker ended before it answered.")
         except FunctionTimeoutError:
             return web.Response(status=504)
-        log_failure(call.function, answer)
-        return response_from_result(answer)
+        log_failure(call.function, result)
+        return response_from_result(result)
 
     async def call_streaming(self, call: HttpInvocation, uri: str) -> web.StreamResponse:
         """The app's own server gets the request as it is; the worker joins it with the invocation by the id."""
@@ -205,7 +205,7 @@ class FunctionServer:
             asyncio.get_running_loop().call_later(UNCLAIMED_TIMEOUT_S, running.cancel)
 
 
-def log_failure(function: FunctionMetadata, answer: InvocationResult, *, trace: bool = True) -> None:
+def log_failure(function: FunctionMetadata, result: InvocationResult, *, trace: bool = True) -> None:
     """The app's own server prints the traceback of a streaming function itself."""
-    if isinstance(answer, FunctionRaised):
-        log_line(f"function {function.name} failed: {answer.message}" + (f"\n{answer.stack}" if trace else ""))
+    if isinstance(result, FunctionRaised):
+        log_line(f"function {function.name} failed: {result.message}" + (f"\n{result.stack}" if trace else ""))

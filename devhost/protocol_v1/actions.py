@@ -139,8 +139,8 @@ def entity_id(name: str, key: str) -> str:
 
 def entity_action(wire: Wire, *, signal: bool) -> EntityAction:
     _, name, key = wire["instanceId"].split("@", 2)
-    given = json.dumps(wire["input"])
-    return EntityAction(entity=entity_id(name, key), operation=wire["operation"], input=given, signal=signal)
+    input_ = json.dumps(wire["input"])
+    return EntityAction(entity=entity_id(name, key), operation=wire["operation"], input=input_, signal=signal)
 
 
 def call_entity(wire: Wire) -> EntityAction:

@@ -33,11 +33,11 @@ def result_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
 def batch_result_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
     """Raises ValueError or KeyError for what is no answer to this batch."""
     wire = json.loads(text)
-    answers = tuple(result_from_wire(one) for one in wire["results"])
-    if len(answers) != len(batch.operations):
-        raise ValueError(f"{len(answers)} results for {len(batch.operations)} operations")
+    results = tuple(result_from_wire(one) for one in wire["results"])
+    if len(results) != len(batch.operations):
+        raise ValueError(f"{len(results)} results for {len(batch.operations)} operations")
     state = wire.get("entityState")
-    return EntityBatchResult(state=(state or "null") if wire["entityExists"] else None, results=answers)
+    return EntityBatchResult(state=(state or "null") if wire["entityExists"] else None, results=results)
 
 
 def failed_batch(batch: EntityBatch, reason: str) -> EntityBatchResult:

@@ -50,15 +50,15 @@ def activity_failed(name: str, raised: FunctionRaised) -> Failed:
     return Failed(reason=f"Activity function '{name}' failed:  {raised.message}", details=json.dumps(details))
 
 
-def result_to_json(answer: FunctionReturned) -> str | None:
+def result_to_json(result: FunctionReturned) -> str | None:
     """An activity that has an output of another kind too may return a plain text, bytes or a number."""
-    match answer.type:
+    match result.type:
         case "string":
-            return json.dumps(answer.text)
+            return json.dumps(result.text)
         case "bytes":
-            return json.dumps(b64encode(answer.body).decode())
+            return json.dumps(b64encode(result.body).decode())
         case _:
-            return answer.text
+            return result.text
 
 
 class WorkerExecutor:
@@ -91,13 +91,13 @@ class WorkerExecutor:
             failed = unknown_orchestrator(name, self.known_functions())
             return OrchestratorDecision(outcome=orchestrator_failed(name, failed.reason))
         try:
-            answer = await self.send_episode(function, episode)
+            result = await self.send_episode(function, episode)
         except FunctionTimeoutError:
             raise RedeliverError from None
-        verdict = self.decide(episode, answer)
-        for text in verdict.warnings:
+        decided = self.decide(episode, result)
+        for text in decided.warnings:
             self.warn_once(text)
-        return verdict.decision
+        return decided.decision
 
     def on_version_mismatch(self, episode: Episode) -> OrchestratorDecision:
         """Raises LeaveError unless host.json tells to fail."""
@@ -115,11 +115,11 @@ class WorkerExecutor:
         what = f"orchestrator {episode.instance.name} ({episode.instance.id})"
         return await self.invoke(function, what, context_from_episode(episode), episode.instance.trace)
 
-    def decide(self, episode: Episode, answer: InvocationResult) -> DecisionWithWarnings:
+    def decide(self, episode: Episode, result: InvocationResult) -> DecisionWithWarnings:
         try:
-            if isinstance(answer, FunctionRaised):
-                return decide_on_failure(episode, answer.message, answer.stack, self.known_functions())
-            return decide_on_result(episode, answer.text or "", self.known_functions())
+            if isinstance(result, FunctionRaised):
+                return decide_on_failure(episode, result.message, result.stack, self.known_functions())
+            return decide_on_result(episode, result.text or "", self.known_functions())
         except (ValueError, KeyError, TypeError, IndexError) as error:
             text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
             return DecisionWithWarnings(
@@ -140,14 +140,14 @@ class WorkerExecutor:
         if function is None:
             return unknown_function("activity", "an", work.name, self.known_functions().activities)
         try:
-            answer = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
+            result = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
         except FunctionTimeoutError:
             text = f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {work.name}"
             return activity_failed(work.name, FunctionRaised(message=text, stack=""))
         return (
-            activity_failed(work.name, answer)
-            if isinstance(answer, FunctionRaised)
-            else Completed(output=result_to_json(answer))
+            activity_failed(work.name, result)
+            if isinstance(result, FunctionRaised)
+            else Completed(output=result_to_json(result))
         )
 
     async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult:
@@ -159,18 +159,18 @@ class WorkerExecutor:
                 batch, unknown_function("entity", "an", name, self.known_functions().entities).reason
             )
         try:
-            answer = await self.invoke(function, f"entity {batch.entity}", context_from_batch(batch), None)
-            return self.entity_batch_result(batch, answer)
+            result = await self.invoke(function, f"entity {batch.entity}", context_from_batch(batch), None)
+            return self.entity_batch_result(batch, result)
         except FunctionTimeoutError:
             return self.fail_batch(
                 batch, f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {name}"
             )
 
-    def entity_batch_result(self, batch: EntityBatch, answer: InvocationResult) -> EntityBatchResult:
-        if isinstance(answer, FunctionRaised):
-            return self.fail_batch(batch, answer.message)
+    def entity_batch_result(self, batch: EntityBatch, result: InvocationResult) -> EntityBatchResult:
+        if isinstance(result, FunctionRaised):
+            return self.fail_batch(batch, result.message)
         try:
-            return batch_result_from_text(answer.text or "", batch)
+            return batch_result_from_text(result.text or "", batch)
         except (ValueError, KeyError, TypeError) as error:
             return self.fail_batch(batch, f"The answer of the entity can't be read: {type(error).__name__}: {error}")
 

@@ -73,14 +73,14 @@ def request_id(execution: str | None, task: int) -> str:
 
 
 def entity_request(event: HistoryEvent) -> Wire:
-    asked = {
+    request = {
         "op": event.name,
         "signal": event.kind is HistoryEventKind.ENTITY_SIGNALLED,
         "id": request_id(event.execution, event.id),
         "input": event.input,
     }
     name = "op" if event.fire_at is None else f"op@{wire_time(event.fire_at)}"
-    return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(asked)}
+    return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(request)}
 
 
 def entity_response(event: HistoryEvent) -> Wire:

@@ -40,8 +40,8 @@ class HttpPoll:
 
 
 def headers_of(request: Wire) -> "CIMultiDict[str]":
-    given: Mapping[str, str | list[str]] = request.get("headers") or {}
-    pairs = [(name, one) for name, value in given.items() for one in ([value] if isinstance(value, str) else value)]
+    headers: Mapping[str, str | list[str]] = request.get("headers") or {}
+    pairs = [(name, one) for name, value in headers.items() for one in ([value] if isinstance(value, str) else value)]
     return CIMultiDict(pairs)
 
 
@@ -87,18 +87,25 @@ async def response_to_json(response: ClientResponse) -> str:
     return json.dumps({"statusCode": response.status, "headers": headers, "content": content})
 
 
-def next_poll(request: str, answer: str | None, default_interval_s: float) -> HttpPoll | None:
+def next_poll(request: str, response_text: str | None, default_interval_s: float) -> HttpPoll | None:
     """None when the answer is the last one, or does not say where to look."""
-    found: Wire = json.loads(answer) if answer else {}
+    found: Wire = json.loads(response_text) if response_text else {}
     if found.get("statusCode") != ACCEPTED:
         return None
-    headers, asked = headers_of(found), json.loads(request)
-    place, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_interval_s))
-    again = {"method": "GET", "uri": place, "headers": asked.get("headers"), "tokenSource": asked.get("tokenSource")}
+    headers, previous_request = headers_of(found), json.loads(request)
+    location, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_interval_s))
+    next_request = {
+        "method": "GET",
+        "uri": location,
+        "headers": previous_request.get("headers"),
+        "tokenSource": previous_request.get("tokenSource"),
+    }
     try:
-        wait_s, absolute = float(wait), URL(place).absolute
+        wait_s, absolute = float(wait), URL(location).absolute
     except ValueError:
         return None
     return (
-        HttpPoll(request=json.dumps(again), delay_s=wait_s) if absolute and 0.0 <= wait_s <= MAX_POLL_DELAY_S else None
+        HttpPoll(request=json.dumps(next_request), delay_s=wait_s)
+        if absolute and 0.0 <= wait_s <= MAX_POLL_DELAY_S
+        else None
     )

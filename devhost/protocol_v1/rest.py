@@ -44,7 +44,7 @@ INSTANCE_ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]
 def with_error_responses(handler: Handler) -> Handler:
     """What the engine raises, as the API says it."""
 
-    async def answered(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.Response:
         try:
             return await handler(request)
         except RequestRejectedError as error:
@@ -54,7 +54,7 @@ def with_error_responses(handler: Handler) -> Handler:
         except InstanceEndedError:
             return web.Response(status=410)
 
-    return answered
+    return handle
 
 
 def seconds_parameter(request: web.Request, name: str) -> float:

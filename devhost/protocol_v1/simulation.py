@@ -241,10 +241,10 @@ class Simulation:
 
     async def call_http(self, request: str) -> bool:
         while True:
-            asked = self.schedule(self.activity(CallActivity(name=HTTP_ACTIVITY, input=request)))
-            if not await asked:
+            call = self.schedule(self.activity(CallActivity(name=HTTP_ACTIVITY, input=request)))
+            if not await call:
                 return False
-            poll = next_poll(request, asked.value, self.http_poll_interval_s)
+            poll = next_poll(request, call.value, self.http_poll_interval_s)
             if poll is None:
                 return True
             self.polls += 1
@@ -267,12 +267,12 @@ class Simulation:
         return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
 
     def entity(self, action: EntityAction) -> Callable[[int], SchedulingCommand]:
-        entity, operation, given = action.entity, action.operation, action.input
+        entity, operation, input_ = action.entity, action.operation, action.input
         if action.signal:
             return lambda number: SignalEntity(
-                id=number, entity=entity, operation=operation, input=given, due=action.due
+                id=number, entity=entity, operation=operation, input=input_, due=action.due
             )
-        return lambda number: CallEntity(id=number, entity=entity, operation=operation, input=given)
+        return lambda number: CallEntity(id=number, entity=entity, operation=operation, input=input_)
 
     @staticmethod
     async def when_all(children: list[PendingTask]) -> bool:

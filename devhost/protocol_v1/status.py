@@ -82,10 +82,10 @@ def history_entry(event: HistoryEvent, scheduled: Mapping[int, HistoryEvent], pa
 
 
 def hidden_keys(event: HistoryEvent, parts: StatusParts) -> frozenset[str]:
-    result: set[str] = set() if parts.history_output else {"Result"}
-    given: set[str] = set() if parts.input else {"Input"}
-    start: frozenset[str] = DROPPED_OF_START if event.kind is HistoryEventKind.STARTED else frozenset()
-    return start | result | given
+    hidden_result: set[str] = set() if parts.history_output else {"Result"}
+    hidden_input: set[str] = set() if parts.input else {"Input"}
+    hidden_start: frozenset[str] = DROPPED_OF_START if event.kind is HistoryEventKind.STARTED else frozenset()
+    return hidden_start | hidden_result | hidden_input
 
 
 def status_code(instance: OrchestrationInstance, query: Mapping[str, str]) -> int:

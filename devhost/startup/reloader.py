@@ -52,8 +52,8 @@ def changed(before: FileVersions, after: FileVersions) -> list[str]:
 def start_arguments(options: StartOptions) -> list[str]:
     """Those of one host."""
     named = {"--app": options.app, "--db": options.database, "--state": options.state}
-    given = [text for name, path in named.items() if path is not None for text in (name, str(path))]
-    return [*given, "--enable-auth"] if options.auth else given
+    arguments = [text for name, path in named.items() if path is not None for text in (name, str(path))]
+    return [*arguments, "--enable-auth"] if options.auth else arguments
 
 
 class Reloader:

@@ -73,11 +73,11 @@ class WorkerProcess:
     async def invoke(self, invocation: Invocation) -> InvocationResult:
         if self.lost.is_set():
             raise WorkerLostError(invocation.description)
-        answer: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
-        self.pending[invocation.id] = (invocation, answer)
+        result: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+        self.pending[invocation.id] = (invocation, result)
         self.pipe.send(header_from_invocation(invocation), invocation.body)
         try:
-            return await answer
+            return await result
         finally:
             self.pending.pop(invocation.id, None)
 
@@ -100,9 +100,9 @@ class WorkerProcess:
         self.left_running = [invocation.description for invocation, _ in self.pending.values()]
         if not self.loaded.done():
             self.loaded.set_exception(WorkerLostError("loading the app"))
-        for invocation, answer in self.pending.values():
-            if not answer.done():
-                answer.set_exception(WorkerLostError(invocation.description))
+        for invocation, result in self.pending.values():
+            if not result.done():
+                result.set_exception(WorkerLostError(invocation.description))
 
     async def stop(self) -> int:
         """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""

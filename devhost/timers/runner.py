@@ -124,12 +124,12 @@ class TimerFunctions:
         )
         async with self.locks.setdefault(function.name, asyncio.Lock()):
             try:
-                answer = await self.supervisor.invoke(invocation)
+                result = await self.supervisor.invoke(invocation)
             except FunctionTimeoutError:
                 return FunctionRaised(message="Timeout", stack="")
-        if isinstance(answer, FunctionRaised):
-            log_line(f"timer {function.name} failed: {answer.message}\n{answer.stack}")
-        return answer
+        if isinstance(result, FunctionRaised):
+            log_line(f"timer {function.name} failed: {result.message}\n{result.stack}")
+        return result
 
     def find(self, name: str) -> FunctionMetadata:
         """Raises UnknownFunctionError."""

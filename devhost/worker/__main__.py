@@ -51,16 +51,17 @@ class Worker:
 
     async def load(self) -> None:
         self.library.start_threadpool_executor()
-        asked = SimpleNamespace(capabilities={}, function_app_directory=self.app)
+        init_request = SimpleNamespace(capabilities={}, function_app_directory=self.app)
         request = SimpleNamespace(
-            request=SimpleNamespace(worker_init_request=asked), properties={"host": "127.0.0.1", "protos": protos}
+            request=SimpleNamespace(worker_init_request=init_request),
+            properties={"host": "127.0.0.1", "protos": protos},
         )
-        answer = await self.library.worker_init_request(request)
-        if answer.result.status != protos.StatusResult.Success:
-            failure = answer.result.exception
+        response = await self.library.worker_init_request(request)
+        if response.result.status != protos.StatusResult.Success:
+            failure = response.result.exception
             self.pipe.send({"kind": "failed", "message": failure.message, "stack": failure.stack_trace})
             return
-        await self.send_functions(answer.capabilities, request)
+        await self.send_functions(response.capabilities, request)
 
     async def send_functions(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
         use_fast_timestamp_reader()
@@ -83,10 +84,10 @@ class Worker:
         try:
             request = request_from_header(header, body, self.functions[header["function"]], self.client)
             response = await self.library.invocation_request(request)
-            answer = result_from_response(header["id"], response)
+            response = result_from_response(header["id"], response)
         except Exception as error:  # noqa: BLE001 - the entry point of every invocation: the host waits for an answer
-            answer = unexpected_error(header["id"], error)
-        self.pipe.send(*answer)
+            response = unexpected_error(header["id"], error)
+        self.pipe.send(*response)
 
 
 async def wait_until_listening(uri: str) -> None:

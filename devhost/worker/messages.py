@@ -96,12 +96,12 @@ def return_value(response: Any) -> Any:
 
 
 def result_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
-    answer: Header = {"kind": "result", "id": invocation}
+    result: Header = {"kind": "result", "id": invocation}
     if response.result.status != protos.StatusResult.Success:
         failure = response.result.exception
-        return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
+        return {**result, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
     header, body = value_result(return_value(response))
-    return {**answer, "ok": True, **header}, body
+    return {**result, "ok": True, **header}, body
 
 
 def unexpected_error(invocation: str, error: Exception) -> tuple[Header, bytes]:

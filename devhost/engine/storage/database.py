@@ -85,31 +85,31 @@ class StorageThread:
         self.thread.start()
 
     async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        answer: asyncio.Future[T] = self.loop.create_future()
-        self.jobs.put((lambda: step(*args, **kwargs), answer))
-        return await answer
+        result: asyncio.Future[T] = self.loop.create_future()
+        self.jobs.put((lambda: step(*args, **kwargs), result))
+        return await result
 
     def run_jobs(self) -> None:
         while (job := self.jobs.get()) is not None:
-            step, answer = job
+            step, result = job
             try:
                 value = step()
             except Exception as error:  # noqa: BLE001 - this thread's entry point hands every failure to its caller
-                self.loop.call_soon_threadsafe(set_exception, answer, error)
+                self.loop.call_soon_threadsafe(set_exception, result, error)
             else:
-                self.loop.call_soon_threadsafe(set_result, answer, value)
+                self.loop.call_soon_threadsafe(set_result, result, value)
 
     def stop(self) -> None:
         self.jobs.put(None)
         self.thread.join()
 
 
-def set_result(answer: asyncio.Future[Any], value: object) -> None:
+def set_result(result: asyncio.Future[Any], value: object) -> None:
     """Who asked may have gone away meanwhile."""
-    if not answer.done():
-        answer.set_result(value)
+    if not result.done():
+        result.set_result(value)
 
 
-def set_exception(answer: asyncio.Future[Any], error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)
+def set_exception(result: asyncio.Future[Any], error: Exception) -> None:
+    if not result.done():
+        result.set_exception(error)

@@ -30,8 +30,8 @@ def send_delayed_signal(database: sqlite3.Connection, row: int) -> bool:
     """A signal that was kept goes to its entity, once."""
     found = database.execute("DELETE FROM later WHERE seq = ? RETURNING entity, name, input", (row,)).fetchone()
     if found is not None:
-        entity, name, given = found
-        insert_operation(database, entity, name, given, None)
+        entity, name, input_ = found
+        insert_operation(database, entity, name, input_, None)
     return found is not None
 
 
@@ -57,20 +57,20 @@ def read_next_batch(database: sqlite3.Connection, entity: str, max_operations: i
         return None
     operations = tuple(
         EntityOperation(
-            seq=seq, name=name, input=given, parent=parent_from_list(json.loads(parent)) if parent else None
+            seq=seq, name=name, input=input_, parent=parent_from_list(json.loads(parent)) if parent else None
         )
-        for seq, name, given, parent in rows
+        for seq, name, input_, parent in rows
     )
     return EntityBatch(entity=entity, state=read_state(database, entity), operations=operations)
 
 
-def operation_result_event(answer: Completed | Failed, parent: ParentInstance, at: float) -> HistoryEvent:
-    failed = isinstance(answer, Failed)
+def operation_result_event(result: Completed | Failed, parent: ParentInstance, at: float) -> HistoryEvent:
+    failed = isinstance(result, Failed)
     return HistoryEvent(
         kind=HistoryEventKind.ENTITY_FAILED if failed else HistoryEventKind.ENTITY_COMPLETED,
         at=at,
         task=parent.task,
-        result=answer.reason if failed else answer.output,
+        result=result.reason if failed else result.output,
         execution=parent.execution,
     )
 
@@ -85,6 +85,6 @@ def write_batch_result(
     else:
         database.execute("INSERT OR REPLACE INTO entities VALUES (?, ?, ?)", (batch.entity, outcome.state, at))
     called = [(one.parent, a) for one, a in zip(batch.operations, outcome.results, strict=True) if one.parent]
-    for parent, answer in called:
-        insert_message(database, parent.instance, operation_result_event(answer, parent, at), parent.execution)
+    for parent, result in called:
+        insert_message(database, parent.instance, operation_result_event(result, parent, at), parent.execution)
     return [parent.instance for parent, _ in called]
