@@ -1,4 +1,4 @@
-"""Which part of this program does a command line mean?"""
+"""Which command does the command line name, and which exit code does it return?"""
 
 import argparse
 import asyncio

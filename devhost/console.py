@@ -1,4 +1,4 @@
-"""What does the person at the terminal see?"""
+"""How does the host print its log lines and results on the terminal?"""
 
 import sys
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from devhost.encoding import replace_unencodable
 
 
 def log_line(text: str) -> None:
-    """One line for one notable event, never a body."""
+    """Prints one line with a time stamp for one notable event, never a request body."""
     stamp = datetime.fromtimestamp(now(), UTC).strftime("%H:%M:%S.%f")[:-3]
     write(f"[{stamp}] {text}")
 

@@ -1,9 +1,9 @@
-"""What becomes of characters that no file and no terminal takes?
+"""How is text written when the target encoding lacks a character?
 
-Half of a surrogate pair comes from file names that are no UTF-8, and from texts cut in the middle of an emoji.
+Half of a surrogate pair comes from file names that are not UTF-8, and from texts that are cut within an emoji.
 """
 
 
 def replace_unencodable(text: str, encoding: str = "utf-8") -> str:
-    """The text, with a question mark for each character that the encoding lacks."""
+    """Returns the text with a question mark for each character that the encoding lacks."""
     return text.encode(encoding, "replace").decode(encoding)

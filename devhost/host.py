@@ -1,4 +1,4 @@
-"""Which parts make a host, and in which order do they start and stop?"""
+"""Which components make up a running host, and in which order do they start and stop?"""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ ANY_PATH = r"/{path:[\s\S]*}"
 
 
 class FunctionsHost:
-    """Everything of one running host. `run` returns the exit code."""
+    """All components of one running host. `run` returns the exit code."""
 
     def __init__(self, bootstrap: Bootstrap) -> None:
         self.bootstrap = bootstrap
@@ -123,7 +123,9 @@ class FunctionsHost:
         )
 
     def trace_of(self, invocation: str) -> str | None:
-        """A stream outlives its invocation: the function has returned, its generator still runs."""
+        """The response of a streaming function outlives its invocation: its generator still runs after the function
+        returned.
+        """
         return self.supervisor.trace_of(invocation) or self.functions.traces.get(invocation)
 
     def client_binding(self) -> str:
@@ -238,7 +240,9 @@ class FunctionsHost:
         self.stopped.set()
 
     async def stop(self) -> None:
-        """No new requests, turns or timers; what runs gets a little time; then the worker goes."""
+        """Accepts no new requests, episodes or timers, waits for running work for a limited time, then stops the
+        worker.
+        """
         self.engine.stop()
         public, private = (*self.runners, None, None)[:2]
         await asyncio.gather(self.engine.drain(0.0 if self.exit_code else DRAIN_S), clean_up(public))

@@ -1,4 +1,4 @@
-"""Which functions does the app have, and what triggers them?"""
+"""Which functions does the app have, and which trigger does each function have?"""
 
 import re
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ ROUTE = "route"
 
 
 class UnresolvedSettingError(Exception):
-    """A binding names a setting that is not there."""
+    """A binding refers to a setting that does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionMetadata:
-    """One function and its trigger as the app declares it."""
+    """One function with its trigger and bindings, as the app declares it."""
 
     name: str
     id: str
@@ -44,9 +44,9 @@ class FunctionMetadata:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCatalog:
-    """Functions by their name; orchestrators, activities and entities by their durable name in lower case.
+    """Functions by name; orchestrators, activities and entities by their durable name in lower case.
 
-    `errors` tell of functions that can't be served, each with the function's name.
+    `errors` has one message, with the function's name, for each function that can't be served.
     """
 
     functions: Mapping[str, FunctionMetadata]
@@ -65,7 +65,7 @@ def find_setting(name: str, settings: Mapping[str, str]) -> str | None:
 
 
 def resolve_settings(value: Any, settings: Mapping[str, str], *, strict: bool = True) -> Any:
-    """%NAME% stands for a setting, wherever a binding has text. Raises UnresolvedError if `strict`."""
+    """Replaces each %NAME% in the texts of a binding by the setting NAME. Raises UnresolvedSettingError if `strict`."""
 
     def replaced(found: re.Match[str]) -> str:
         text = find_setting(found[1], settings)
@@ -86,13 +86,13 @@ def resolve_settings(value: Any, settings: Mapping[str, str], *, strict: bool = 
 
 
 def function_from_worker(one: IndexedFunction, settings: Mapping[str, str]) -> FunctionMetadata:
-    """Raises UnresolvedError."""
+    """Raises UnresolvedSettingError."""
     bindings = tuple(resolve_settings(binding, settings) for binding in one.bindings)
     return FunctionMetadata(name=one.name, id=one.id, trigger=trigger_binding(bindings), bindings=bindings)
 
 
 def catalog_from_worker(ready: WorkerReady, settings: Mapping[str, str] | None = None) -> FunctionCatalog:
-    """A function whose settings are missing is left out: the others are served."""
+    """Leaves out functions whose settings are missing; the other functions are served."""
     functions: list[FunctionMetadata] = []
     errors: list[str] = []
     for one in ready.functions:
@@ -119,5 +119,5 @@ def by_durable_name(functions: list[FunctionMetadata], type_: str) -> dict[str, 
 
 
 def unsupported_bindings(function: FunctionMetadata) -> list[str]:
-    """The kinds of bindings of a function that this host does not serve."""
+    """The binding types of a function that this host does not support."""
     return [str(one["type"]) for one in function.bindings if str(one["type"]).lower() not in SUPPORTED_BINDINGS]

@@ -1,4 +1,4 @@
-"""What do host.json, local.settings.json and the command line say?"""
+"""What do host.json and local.settings.json configure?"""
 
 import json
 import os
@@ -50,12 +50,12 @@ KNOWN_KEYS = {
 
 
 class SettingsError(Exception):
-    """A settings file can't be used; the text says which and why."""
+    """A settings file is invalid; the message names the file and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """host.json as far as this host knows it; `unknown` are the keys that it does not."""
+    """The supported settings of host.json; `unknown` lists the keys that this host does not support."""
 
     route_prefix: str = "api"
     function_timeout_s: float | None = DEFAULT_TIMEOUT_S
@@ -76,7 +76,7 @@ class HostSettings:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises SettingsError; a file that isn't there is an empty object."""
+    """Reads a JSON object; a missing file is an empty object. Raises SettingsError."""
     if not path.exists():
         return {}
     try:
@@ -87,7 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def without_comments(text: str) -> str:
-    """Without the comments and last commas that .NET allows."""
+    """Removes the comments and trailing commas that .NET allows in JSON."""
     without = COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
     return TRAILING_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", without)
 
@@ -100,7 +100,7 @@ def json_object(value: Any, what: str) -> dict[str, Any]:
 
 
 def timeout_from_value(text: str | None) -> float | None:
-    """Seconds from [days.]hours:minutes:seconds; "-1" is no limit. Raises SettingsError."""
+    """Seconds from [days.]hours:minutes:seconds; "-1" means no limit. Raises SettingsError."""
     if text is None:
         return DEFAULT_TIMEOUT_S
     if text == "-1":
@@ -122,7 +122,7 @@ def unknown_keys(host: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def section(host: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """An object of host.json; one that isn't there is empty. Raises SettingsError."""
+    """Returns an object of host.json; a missing object is empty. Raises SettingsError."""
     found: Any = host
     for part in filter(None, path.split(".")):
         found = json_object(found.get(part, {}), f"host.json: {path}")
@@ -130,7 +130,7 @@ def section(host: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def whole_number(found: Mapping[str, Any], key: str, default: int | None, least: int = 1) -> int | None:
-    """A whole number from `least` on; -1 is no limit. Raises SettingsError."""
+    """Returns a whole number that is at least `least`; -1 means no limit. Raises SettingsError."""
     value = found.get(key, default)
     if value is None or value == -1:
         return None
@@ -185,20 +185,20 @@ def strategy_from[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: st
 
 
 def local_values(app: Path) -> dict[str, str]:
-    """The Values of local.settings.json, else of its sample. Raises SettingsError."""
+    """The Values of local.settings.json, or of its sample if that file is missing. Raises SettingsError."""
     values = local_section(app, "Values")
     return {str(name): str(value) for name, value in values.items()}
 
 
 def local_section(app: Path, name: str) -> dict[str, Any]:
-    """One part of local.settings.json, else of its sample. Raises SettingsError."""
+    """One section of local.settings.json, or of its sample if that file is missing. Raises SettingsError."""
     own = app / "local.settings.json"
     path = own if own.exists() else app / "local.settings.sample.json"
     return json_object(read_json(path).get(name, {}), f"{path}: {name}")
 
 
 def worker_environment(app: Path, values: Mapping[str, str], process: Mapping[str, str]) -> dict[str, str]:
-    """The real environment wins over the settings file."""
+    """Variables of the host's process override those of local.settings.json."""
     return {
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "AZURE_FUNCTIONS_ENVIRONMENT": "Development",

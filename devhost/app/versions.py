@@ -1,4 +1,4 @@
-"""Which versions of orchestrations does this host run?"""
+"""Which orchestration versions does this host run?"""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class VersionMatchStrategy(StrEnum):
 
 
 class VersionFailureStrategy(StrEnum):
-    """A rejected orchestration stays as it is until a host comes that takes its version."""
+    """REJECT leaves the instance unchanged until a host starts that accepts its version; FAIL fails it."""
 
     REJECT = "Reject"
     FAIL = "Fail"
@@ -23,7 +23,7 @@ class VersionFailureStrategy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionSettings:
-    """`own` is the version of orchestrations that are started without one."""
+    """`default` is the version of orchestrations that are started without one."""
 
     default: str | None = None
     match: VersionMatchStrategy = VersionMatchStrategy.CURRENT_OR_OLDER
@@ -43,7 +43,9 @@ UNVERSIONED = VersionSettings()
 
 
 def is_newer(one: str, other: str) -> bool:
-    """As the real host compares: none before any, numbers as .NET reads them (1.0 before 1.0.0), else as text."""
+    """Compares like the real host: no version sorts first, numbers compare as in .NET (1.0 before 1.0.0), others as
+    text.
+    """
     one, other = one.strip(), other.strip()
     if not one or not other:
         return bool(one)

@@ -1,4 +1,4 @@
-"""What runs first when the host starts: the app's warm-up, if it has one."""
+"""How does the app's warm-up trigger run when the host starts?"""
 
 import asyncio
 from uuid import uuid4
@@ -13,7 +13,7 @@ WARMUP_TIMEOUT_S = 10.0
 
 
 async def warm_up(supervisor: Supervisor, catalog: FunctionCatalog) -> None:
-    """A warm-up that fails or takes too long is told of and holds nothing up."""
+    """Runs every warm-up function. A failure or a timeout is logged and does not stop the start."""
     for function in catalog.of_type("warmupTrigger"):
         failed = await run_warmup(supervisor, function)
         if failed is not None:
@@ -21,7 +21,7 @@ async def warm_up(supervisor: Supervisor, catalog: FunctionCatalog) -> None:
 
 
 async def run_warmup(supervisor: Supervisor, function: FunctionMetadata) -> str | None:
-    """What went wrong."""
+    """Returns the reason of a failure, or None."""
     invocation = Invocation(
         id=str(uuid4()),
         function_id=function.id,

@@ -1,4 +1,4 @@
-"""Who holds the tasks that nobody awaits, and who hears when one fails?"""
+"""Who keeps references to background tasks and reports their failures?"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BackgroundTasks:
-    """A task that fails is a defect of this program: `failed` is told, once for each."""
+    """A failed task is a defect of this program: `on_failure` is called once for each."""
 
     def __init__(self, on_failure: Callable[[BaseException], None]) -> None:
         self.on_failure = on_failure
@@ -28,7 +28,7 @@ class BackgroundTasks:
             await asyncio.wait(set(self.running), timeout=timeout_s)
 
     async def stop(self) -> None:
-        """Cancels all and waits for their ends."""
+        """Cancels all tasks and waits until they have ended."""
         tasks = list(self.running)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Who waits for the end of an instance?"""
+"""How does a caller wait until an instance has completed?"""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ class CompletionWaiters:
 
     @contextlib.contextmanager
     def watch(self, instance: str) -> Generator[asyncio.Event]:
-        """The event is set when the instance ends."""
+        """The event is set when the instance completes."""
         ended = asyncio.Event()
         watching = self.waiting.setdefault(instance, set())
         watching.add(ended)

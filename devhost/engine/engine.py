@@ -1,4 +1,4 @@
-"""Who runs next? In-memory wake-ups, with the database as the truth."""
+"""Which orchestrations and activities run now? Wake-ups are kept in memory; the database holds the truth."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,7 @@ class Engine:
         )
 
     async def recover(self) -> None:
-        """Takes up what an earlier host left, then starts the clock."""
+        """Resumes the work that an earlier host left, then starts the timers."""
         backlog = await self.storage.run(self.store.recover, self.limits.activities)
         await self.redeliveries.recover()
         if backlog.work or backlog.instances:
@@ -78,16 +78,16 @@ class Engine:
         self.tasks.spawn(self.timers.run())
 
     def stop(self) -> None:
-        """No more turns, activities or timers are begun."""
+        """Starts no more episodes, activities or timers."""
         self.stopping = True
 
     async def drain(self, timeout_s: float) -> None:
-        """Turns and activities that run may end, at most so long; the others are for the next host."""
+        """Lets running episodes and activities end within `timeout_s`; the next host repeats the others."""
         await self.running.wait(timeout_s)
         await self.running.stop()
 
     async def start(self, start: OrchestrationStart, *, replace_running: bool = False) -> None:
-        """Raises InstanceRunningError; one that runs is replaced when it goes `over` it."""
+        """Raises InstanceRunningError unless `replace_running`, which replaces a running instance."""
         await self.write_and_wake(partial(self.store.start, replace_running=replace_running), start, wake=start.id)
 
     async def send(self, instance: str, event: HistoryEvent) -> None:
@@ -100,7 +100,7 @@ class Engine:
         self.history_cache.remove(instance)
 
     async def purge_matching(self, query: InstanceQuery) -> int:
-        """Removes the instances of the query that have ended; returns how many they were."""
+        """Removes the completed instances that match the query; returns their number."""
         gone = await self.storage.run(purge_matching, self.store, query)
         for instance in gone:
             self.history_cache.remove(instance)
@@ -119,7 +119,7 @@ class Engine:
         return await self.storage.run(self.store.get, instance)
 
     async def wait_for_completion(self, instance: str, timeout_s: float) -> OrchestrationInstance | None:
-        """The instance when it has ended, None when it has not within so long."""
+        """Returns the instance when it has completed, or None if it has not within `timeout_s`."""
         with self.completion_waiters.watch(instance) as ended:
             found = await self.get(instance)
             if found is None or found.status not in TERMINAL_STATUSES:
@@ -135,7 +135,7 @@ class Engine:
         return await self.storage.run(self.store.query, query)
 
     async def write_and_wake(self, step: Callable[..., None], *args: Any, wake: str) -> None:
-        """A caller that goes away in the middle does not take the wake-up with it."""
+        """Completes the write and the wake-up even if the caller is cancelled."""
 
         async def change_and_wake() -> None:
             await self.storage.run(step, *args)
@@ -168,9 +168,9 @@ class Engine:
             self.spawn(self.run_episodes(instance))
 
     async def run_episodes(self, instance: str, loaded: LoadedInstance | None = None) -> None:
-        """One episode after the other for one instance, as long as there is something to read.
+        """Runs episodes of one instance as long as its inbox has messages.
 
-        What came after `loaded` was read has woken the instance.
+        Messages that arrived after `loaded` was read have added a wake-up.
         """
         if loaded is not None:
             async with self.episode_slots:
@@ -215,7 +215,7 @@ class Engine:
         await self.redeliveries.clear(episode.instance.id)
 
     async def request_decision(self, episode: Episode) -> OrchestratorDecision | None:
-        """None when the episode was lost with its worker, and is asked again, or is left to another host."""
+        """Returns None if the worker died, which schedules the episode again, or if another host must run it."""
         name, instance = episode.instance.name, episode.instance.id
         what = f"orchestrator {name} of {instance}"
         reason = self.redeliveries.limit_error(instance, self.limits.orchestrator_redeliveries, what)
@@ -263,7 +263,7 @@ class Engine:
                 return
 
     async def record_result(self, work: ActivityWorkItem, event: HistoryEvent) -> None:
-        """Records a result; where no episode of the instance runs, the next one begins with what is read on the way."""
+        """Records a result. If the instance has no active episode, the next episode starts from the same read."""
         instance = work.instance
         if self.stopping or instance in self.active:
             if await self.storage.run(self.store.finish_work, work, event):
@@ -274,7 +274,7 @@ class Engine:
         self.spawn(self.run_episodes(instance, loaded))
 
     async def execute_activity(self, work: ActivityWorkItem, redelivery_id: str) -> Completed | Failed | None:
-        """None when the activity was lost with its worker; one whose instance was removed is not tried again."""
+        """Returns None if the worker died during the activity. A removed instance ends the retries."""
         what = f"activity {work.name} of {work.instance}"
         reason = self.redeliveries.limit_error(redelivery_id, self.limits.activity_redeliveries, what)
         if reason is not None:

@@ -1,4 +1,4 @@
-"""Which entity runs next? Each one batch at a time, in the order in which it was asked."""
+"""Which entity runs now? Each entity runs one batch at a time, and operations in the order of arrival."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from devhost.engine.storage.entity_store import EntityStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineHooks:
-    """The rest of the engine: `begin` runs something unless the engine stops, `wake` tells an orchestration."""
+    """Functions of the engine: `spawn` starts a task unless the engine stops, `wake` wakes an orchestration."""
 
     redeliveries: RedeliveryCounter
     spawn: Callable[[Coroutine[Any, Any, None]], None]
@@ -94,7 +94,7 @@ class EntityScheduler:
         self.count_single_operation(entity)
 
     async def execute(self, batch: EntityBatch) -> EntityBatchResult | None:
-        """None when the batch was lost with its worker: then its operations are tried one by one."""
+        """Returns None if the worker died during the batch: its operations are then tried one by one."""
         entity, count = batch.entity, len(batch.operations)
         what = f"operation {batch.operations[0].name} of {entity}" if count == 1 else f"{count} operations of {entity}"
         reason = self.redeliveries.limit_error(entity, self.max_redeliveries, what) if count == 1 else None
@@ -109,7 +109,7 @@ class EntityScheduler:
             return None
 
     def count_single_operation(self, entity: str) -> None:
-        """One operation less of those among which one may be to blame."""
+        """Counts down the operations that must still run one by one."""
         left = self.one_by_one.pop(entity, 0) - 1
         if left > 0:
             self.one_by_one[entity] = left

@@ -1,4 +1,4 @@
-"""What does one episode of an orchestrator read, decide and write? Pure: snapshot and decision in, commit out."""
+"""How does an orchestrator's decision become a commit? Pure functions without input or output."""
 
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, uuid5
@@ -26,7 +26,7 @@ from devhost.engine.storage.store import InboxMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeInbox:
-    """The messages of one episode: what they say, and the rows that they are."""
+    """The messages of one episode: their events and the row numbers to delete."""
 
     events: tuple[HistoryEvent, ...]
     consumed: tuple[int, ...]
@@ -125,7 +125,7 @@ def commit_decision(episode: Episode, inbox: EpisodeInbox, decision: Orchestrato
 
 
 def commit_termination(episode: Episode, inbox: EpisodeInbox, reason: str, at: float) -> EpisodeCommit:
-    """An instance that is told to end does so at once, without asking the user's code."""
+    """Terminates an instance at once, without calling the user's code."""
     outcome = Failed(reason=reason)
     return build_commit(
         episode,

@@ -1,4 +1,4 @@
-"""Which histories need not be read again for the next episode?"""
+"""Which histories are kept in memory for the next episode?"""
 
 from collections import OrderedDict
 
@@ -8,7 +8,7 @@ MAX_CACHED_EVENTS = 100_000
 
 
 class HistoryCache:
-    """The histories of the instances that had a episode last, by id, as many as make up so many events."""
+    """The histories of the most recently active instances, up to a total number of events."""
 
     def __init__(self, capacity: int = MAX_CACHED_EVENTS) -> None:
         self.capacity = capacity
@@ -16,7 +16,7 @@ class HistoryCache:
         self.event_count = 0
 
     def get(self, instance: str) -> tuple[str, list[HistoryEvent]]:
-        """The execution and its events; no execution has the empty id."""
+        """Returns the execution id and its events; the id is empty if nothing is cached."""
         return self.entries.get(instance, ("", []))
 
     def put(self, instance: str, execution: str, events: list[HistoryEvent]) -> None:

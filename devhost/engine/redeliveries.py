@@ -1,4 +1,4 @@
-"""How often was the same work lost with its worker, and is that too often?"""
+"""How often did the worker die during the same work, and when does that work fail?"""
 
 import asyncio
 import contextlib
@@ -19,9 +19,9 @@ INCREMENT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedeliveryCounter:
-    """How often work was lost in a row: by the id of an instance, of an entity, or `instance#task` for an activity.
+    """Counts consecutive losses by instance id, entity id, or `instance#task` for an activity.
 
-    The file keeps the counts: of activities beside their work, of the others here.
+    The database keeps the counts: those of activities in their work row, the others in a table of their own.
     """
 
     store: TaskHubStore
@@ -32,7 +32,7 @@ class RedeliveryCounter:
 
     @contextlib.asynccontextmanager
     async def isolated(self, id_: str) -> AsyncGenerator[None]:
-        """What was lost twice in a row runs alone among its like: none is blamed for its neighbour any more."""
+        """Work that was lost twice in a row runs alone among such work: a crash then has one suspect."""
         held = self.counts.get(id_, 0) >= ISOLATE_AFTER and await self.acquire_isolation()
         try:
             yield
@@ -41,7 +41,7 @@ class RedeliveryCounter:
                 self.isolation.release()
 
     async def acquire_isolation(self) -> bool:
-        """Nobody waits for long: who runs alone may last, or wait himself for what is to come."""
+        """Gives up after a timeout: the isolated work may run long, or wait for the work that waits here."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.isolation_timeout_s):
                 return await self.isolation.acquire()
@@ -65,7 +65,7 @@ class RedeliveryCounter:
             return database.execute(INCREMENT, (id_,)).fetchone()[0]
 
     async def clear(self, id_: str) -> None:
-        """What was lost has been done, or given up."""
+        """Forgets the count of work that has completed or failed."""
         if self.counts.pop(id_, 0):
             await self.storage.run(self.delete, id_)
 
@@ -74,7 +74,7 @@ class RedeliveryCounter:
             delete_count(database, id_)
 
     def limit_error(self, id_: str, limit: int | None, what: str) -> str | None:
-        """Why something that may be lost `limit` times is not tried again; None while it is."""
+        """Returns why work that exceeded `limit` redeliveries fails; None while it may run again."""
         times = self.counts.get(id_, 0)
         if limit is None or times <= limit:
             return None

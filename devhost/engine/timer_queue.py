@@ -12,10 +12,10 @@ MIN_REBUILD_SIZE = 1000
 
 
 class TimerQueue:
-    """All timers of the database, earliest first. A cancelled one stays here and finds no row when it fires.
+    """All timers of the database, the earliest first. A cancelled timer stays until it is due and then finds no row.
 
-    When half of them may be such, the database is read again: an instance that goes on for ever cancels many.
-    Sleeps are short because the machine may sleep too, and the loop's clock with it.
+    The queue is read again from the database when half of it may be cancelled timers: an eternal orchestration cancels
+    many. Sleeps are short because the machine may be suspended, and the event loop's clock with it.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class TimerQueue:
             self.changed.set()
 
     async def rebuild(self) -> None:
-        """What is added meanwhile may come twice: the second finds no row."""
+        """A timer that is added during the read may be queued twice: the second one finds no row."""
         self.heap = []
         self.add(await self.read())
         self.rebuild_size = max(MIN_REBUILD_SIZE, 2 * len(self.heap))

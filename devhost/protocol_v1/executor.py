@@ -79,7 +79,9 @@ class WorkerExecutor:
         self.warned: set[str] = set()
 
     def known_functions(self) -> KnownFunctions:
-        return replace(known_functions_of(self.catalog(), self.versions.default), http_wait_s=self.http_poll_interval_s)
+        return replace(
+            known_functions_of(self.catalog(), self.versions.default), http_poll_interval_s=self.http_poll_interval_s
+        )
 
     async def run_episode(self, episode: Episode) -> OrchestratorDecision:
         if not self.versions.accepts(episode.instance.version):

@@ -1,4 +1,7 @@
-"""What happens before the host's own parts are loaded? The worker starts first: both load at the same time."""
+"""What runs before the host's own modules are imported?
+
+The worker process starts first, so that the app and the host load at the same time.
+"""
 
 import os
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from devhost.supervisor.launcher import LaunchedWorker, WorkerCommand, launch_wo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
-    """`lock` is the descriptor that keeps other hosts off the database."""
+    """What the host takes over. `lock` is the descriptor that keeps other hosts off the database."""
 
     options: StartOptions
     settings: HostSettings
@@ -33,7 +36,7 @@ class Bootstrap:
 
 
 def bootstrap(options: StartOptions) -> Bootstrap:
-    """Raises SettingsError or DatabaseInUseError, before anything runs."""
+    """Raises SettingsError or DatabaseInUseError before any process starts."""
     app = options.app.resolve()
     settings = host_settings(read_json(app / "host.json"))
     command = WorkerCommand(app=app, environment=worker_environment(app, local_values(app), os.environ))

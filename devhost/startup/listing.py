@@ -1,11 +1,11 @@
-"""What does the host print of the app's functions when it starts?"""
+"""Which list of functions does the host print at startup?"""
 
 from devhost.app.catalog import FunctionCatalog
 from devhost.http.server import FunctionRoute
 
 
 def function_list(routes: list[FunctionRoute], catalog: FunctionCatalog, origin: str) -> str:
-    """HTTP functions with methods and address, the others with the type of their trigger."""
+    """Lists HTTP functions with their methods and URL, and other functions with their trigger type."""
     lines = ["", "Functions:", ""]
     http = {route.function.name: route for route in routes}
     for function in catalog.functions.values():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """The command line. Port 0 takes a free one; `auth` asks for keys; `listener` is a socket to listen on instead."""
+    """Port 0 selects a free port; `auth` requires keys; `listener` is an inherited socket to use instead of `port`."""
 
     app: Path
     port: int

@@ -1,6 +1,6 @@
-"""How is the host started anew when a file of the app changes?
+"""How is the host restarted when a file of the app changes?
 
-A process of its own watches. It owns the public socket, so that requests wait while one host ends and the next begins.
+A parent process watches the files. It owns the public socket, so that requests wait during a restart.
 """
 
 import os
@@ -28,7 +28,7 @@ type FileVersions = dict[str, tuple[int, int]]
 
 
 def app_files(folder: Path) -> Iterator[Path]:
-    """The app's own files: nothing hidden, nothing installed."""
+    """Yields the app's own files; skips hidden folders and installed packages."""
     for place, folders, names in folder.walk():
         folders[:] = [one for one in folders if not one.startswith(".") and one not in IGNORED_FOLDERS]
         yield from (place / name for name in names if name in WATCHED_NAMES or Path(name).suffix in WATCHED_SUFFIXES)
@@ -50,14 +50,14 @@ def changed(before: FileVersions, after: FileVersions) -> list[str]:
 
 
 def start_arguments(options: StartOptions) -> list[str]:
-    """Those of one host."""
+    """The command-line arguments of the host that the reloader starts."""
     named = {"--app": options.app, "--db": options.database, "--state": options.state}
     arguments = [text for name, path in named.items() if path is not None for text in (name, str(path))]
     return [*arguments, "--enable-auth"] if options.auth else arguments
 
 
 class Reloader:
-    """One host after the other, until a signal comes."""
+    """Runs one host after another until a signal arrives."""
 
     def __init__(self, options: StartOptions) -> None:
         self.app = options.app.resolve()
@@ -85,7 +85,7 @@ class Reloader:
             self.child.send_signal(signal.SIGTERM)
 
     def run_host_once(self, seen: FileVersions) -> int | None:
-        """The exit code of a host that ended by itself; None when it was ended because a file has changed."""
+        """Returns the exit code of a host that ended by itself; None if it was stopped because a file changed."""
         self.child = child = self.spawn()
         if self.stopping:
             child.terminate()
@@ -100,7 +100,7 @@ class Reloader:
         return child.returncode
 
     def spawn(self) -> "subprocess.Popen[bytes]":
-        """In a session of its own: Ctrl-C comes here, and goes on from here once."""
+        """Starts the host in its own session: Ctrl-C reaches the reloader alone, which forwards it once."""
         inherited = (self.listener.fileno(), self.reader)
         command = [sys.executable, "-m", "devhost", "start", *self.arguments]
         command += ["--listener", str(inherited[0]), "--lifeline", str(inherited[1])]
@@ -112,14 +112,14 @@ class Reloader:
 
 
 def exit_code(code: int, *, stopping: bool) -> int:
-    """As a shell tells of a host that a signal ended, unless it was meant to end."""
+    """Reports a host that a signal ended like a shell does, unless the reloader was stopping."""
     if code >= 0:
         return code
     return 0 if stopping else SIGNAL_EXIT_CODE - code
 
 
 def exit_with_parent(lifeline: int) -> None:
-    """Asks this process to end when the one that started it is gone."""
+    """Stops this process when its parent process ends."""
 
     def watch() -> None:
         os.read(lifeline, 1)

@@ -1,4 +1,4 @@
-"""Where do tools and tests find this host's processes?"""
+"""How do tools and tests find the processes and the port of this host?"""
 
 import json
 import os
@@ -15,7 +15,7 @@ class HostState:
 
 
 def write_state(path: Path | None, state: HostState) -> None:
-    """Readers see the old file or the new one, never a part."""
+    """Replaces the file atomically: readers see the old or the new content, never a part."""
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

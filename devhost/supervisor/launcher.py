@@ -1,4 +1,4 @@
-"""How is a worker process started, so that it dies with its host?"""
+"""How is a worker process started so that it ends when its host ends?"""
 
 import os
 import socket
@@ -13,7 +13,7 @@ PACKAGE_ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCommand:
-    """What a worker is started with."""
+    """The app folder and environment of a worker process."""
 
     app: Path
     environment: Mapping[str, str]
@@ -21,7 +21,7 @@ class WorkerCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchedWorker:
-    """A process, the host's end of its channel, and the descriptor whose end is the worker's end too."""
+    """A worker process with the host's end of its channel. The worker exits when `lifeline` is closed."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
@@ -29,7 +29,7 @@ class LaunchedWorker:
 
 
 def launch_worker(command: WorkerCommand) -> LaunchedWorker:
-    """The process begins to load the app at once. It has a session of its own: Ctrl-C is for the host to answer."""
+    """Starts a worker, which loads the app at once. It has its own session: only the host receives Ctrl-C."""
     ours, theirs = socket.socketpair()
     reader, writer = os.pipe()
     arguments = ["-m", "devhost.worker", str(theirs.fileno()), str(reader), str(command.app)]

@@ -1,4 +1,4 @@
-"""What does the host ask of a worker, and what can come back?"""
+"""Which messages do the host and a worker exchange?"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ type Binding = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedFunction:
-    """One function as the worker found it."""
+    """One function that the worker found in the app."""
 
     name: str
     id: str
@@ -17,7 +17,7 @@ class IndexedFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady:
-    """What a worker says when it has loaded the app. `http` is the address of the app's own server, if it has one."""
+    """Sent when the worker has loaded the app. `http` is the URL of the app's own HTTP server, if it has one."""
 
     functions: tuple[IndexedFunction, ...]
     http: str | None
@@ -33,7 +33,7 @@ class TraceContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """`type` is string, json or http; `body` its value as bytes; `http` the request around the body."""
+    """`type` is string, json or http; `body` is the value in bytes; `http` describes the HTTP request."""
 
     id: str
     function_id: str
@@ -46,7 +46,9 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionReturned:
-    """The function returned. `type` is none, string, json, bytes, int, double or http, which `header` describes."""
+    """The function returned. `type` is none, string, json, bytes, int, double or http; `header` describes an HTTP
+    response.
+    """
 
     type: str
     body: bytes
@@ -59,7 +61,7 @@ class FunctionReturned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRaised:
-    """The function raised: `message` is "ValueError: boom", `stack` the traceback."""
+    """The function raised an exception: `message` is like "ValueError: boom", `stack` is the traceback."""
 
     message: str
     stack: str
@@ -69,15 +71,15 @@ type InvocationResult = FunctionReturned | FunctionRaised
 
 
 class AppFailedToLoadError(Exception):
-    """The worker could not index the app; the text is the app's own traceback."""
+    """The worker could not index the app; the message is the app's own traceback."""
 
 
 class WorkerLostError(Exception):
-    """The worker process ended before it answered."""
+    """The worker process ended before it returned a result."""
 
 
 class WorkerNotReadyError(Exception):
-    """No worker came up in time."""
+    """No worker became ready in time."""
 
 
 class FunctionTimeoutError(Exception):

@@ -1,4 +1,4 @@
-"""How does one worker process live: spawned, loaded, asked, ended?"""
+"""How does one worker process start, load the app, run invocations and stop?"""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def ready_from_frame(header: Header) -> WorkerReady:
 
 
 class WorkerProcess:
-    """One life of a worker. `lost` is set when the process is gone, even if a child of it still holds the pipe."""
+    """One worker process. `lost` is set when the process has ended, even if one of its children holds the pipe."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ class WorkerProcess:
         return waiting[0].trace.parent if waiting else None
 
     async def connect(self, launched: LaunchedWorker, client: str) -> None:
-        """`client` is the JSON that the durable clients of the app receive."""
+        """`client` is the JSON that the app's durable clients receive."""
         self.launched = launched
         self.exit = asyncio.ensure_future(asyncio.to_thread(launched.process.wait))
         self.exit.add_done_callback(lambda _: self.pipe.close())
@@ -64,7 +64,7 @@ class WorkerProcess:
         self.pipe.send({"kind": "init", "client": client})
 
     async def wait_until_loaded(self) -> WorkerReady:
-        """Raises AppFailedToLoadError with the app's traceback, WorkerLostError when the process ended instead."""
+        """Raises AppFailedToLoadError with the app's traceback, or WorkerLostError if the process ended."""
         try:
             return await self.loaded
         finally:
@@ -105,7 +105,7 @@ class WorkerProcess:
                 result.set_exception(WorkerLostError(invocation.description))
 
     async def stop(self) -> int:
-        """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""
+        """Ends the process and returns its exit code. Closing the lifeline stops a worker that still responds."""
         launched, ended = self.launched, self.exit
         if launched is None or ended is None:
             return 0

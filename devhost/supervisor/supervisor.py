@@ -1,4 +1,4 @@
-"""How is there always a worker, and what becomes of those who ask while there is none?"""
+"""How does the host keep a worker process running, and what do callers do while there is none?"""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ STABLE_AFTER_S = 10.0
 
 
 def restart_delay_s(quick_exits: int) -> float:
-    """Seconds before the next start: none after a worker that lived long, then doubling from 0.1 to 10."""
+    """Seconds until the next start: none after a worker that lived long, otherwise doubling from 0.1 to 10."""
     return 0.0 if quick_exits <= 1 else min(MAX_RESTART_DELAY_S, FIRST_RESTART_DELAY_S * 2.0 ** (quick_exits - 2))
 
 
@@ -37,9 +37,9 @@ def running_text(running: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerObserver:
-    """Who is told: `started` with the pid of each process, `lost` at its end, `ready` when it has loaded the app.
+    """Callbacks: `started` with the pid of each process, `ready` when it has loaded the app, `lost` when it ends.
 
-    `ready` may refuse the app with AppFailedToLoadError.
+    `ready` may raise AppFailedToLoadError to reject the app.
     """
 
     started: Callable[[int], None]
@@ -48,7 +48,7 @@ class WorkerObserver:
 
 
 class Supervisor:
-    """`client` is the JSON that the app's durable clients receive, `timeout` the longest run of a function."""
+    """`client` is the JSON that the app's durable clients receive; `timeout` is the longest run of a function."""
 
     def __init__(self, *, command: WorkerCommand, client: str, observer: WorkerObserver, timeout: float | None) -> None:
         self.command = command
@@ -77,7 +77,7 @@ class Supervisor:
         return ready
 
     async def keep_running(self) -> None:
-        """Restarts the worker for ever; cancel to end."""
+        """Restarts the worker until this task is cancelled."""
         quick_exits = 0
         while True:
             started = now()
@@ -107,7 +107,7 @@ class Supervisor:
             log_line("the worker ended while it loaded the app; trying again")
 
     async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
-        """The worker to ask, after at most `patience` seconds (None: as long as it takes)."""
+        """Returns the running worker. Waits up to `timeout_s` seconds; None waits without a limit."""
         while self.process is None or self.process.lost.is_set() or not self.up.is_set():
             try:
                 await asyncio.wait_for(self.wait_until_up(), timeout_s)
@@ -121,9 +121,9 @@ class Supervisor:
         await self.up.wait()
 
     async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
-        """Asks `process`, else whichever worker there is or will be.
+        """Runs an invocation on `process`, or on the current or next worker.
 
-        Raises WorkerLostError or TimedOutError; what the function raises is an answer.
+        Raises WorkerLostError or FunctionTimeoutError. An exception of the function is a result.
         """
         process = process or await self.wait_for_worker(None)
         try:
@@ -137,7 +137,7 @@ class Supervisor:
             raise FunctionTimeoutError(invocation.description) from None
 
     def trace_of(self, invocation: str) -> str | None:
-        """The trace of an invocation that runs."""
+        """The trace of a running invocation."""
         return self.process.trace_of(invocation) if self.process else None
 
     async def stop(self) -> None:

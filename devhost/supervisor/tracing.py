@@ -1,4 +1,4 @@
-"""How does one trace run through a request, its orchestration and its activities?"""
+"""How is one trace carried through a request, its orchestration and its activities?"""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def is_traceparent(text: str | None) -> bool:
 
 
 def next_span(parent: str | None, state: str = "", *, random_hex: Callable[[int], str] = token_hex) -> TraceContext:
-    """A new span in the trace of `parent`, or in a new trace when there is none."""
+    """A new span in the trace of `parent`, or in a new trace if there is no parent."""
     found = TRACEPARENT.fullmatch(parent or "")
     if found is None or not is_traceparent(parent):
         return TraceContext(parent=f"00-{random_hex(16)}-{random_hex(8)}-01")

@@ -80,7 +80,7 @@ async def test_an_entity_that_is_asked_much_keeps_its_state_alone(tmp_path: Path
 async def test_a_history_that_gets_long_is_told_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("devhost.engine.engine.LONG_HISTORY", 5)
+    monkeypatch.setattr("devhost.engine.engine.LONG_HISTORY_EVENTS", 5)
     async with engine_on(tmp_path / "hub.db", ScriptedExecutor(orchestrators={"eternal": eternal})) as engine:
         await engine.start(start("eternal"))
         await ended(engine)

@@ -14,7 +14,7 @@ class RunActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartTimer:
-    """A cancelled timer takes an id and a place in the history, and never fires."""
+    """A cancelled timer takes an id and a history event, and never fires."""
 
     id: int
     fire_at: float
@@ -47,7 +47,7 @@ class CallEntity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalEntity:
-    """Takes an id as a call does; nobody waits for it. With `due` it goes out then, in seconds since 1970."""
+    """Takes an id like a call; the orchestrator does not wait. `due` delays the delivery (seconds since 1970)."""
 
     id: int
     entity: str
@@ -75,7 +75,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinuedAsNew:
-    """`carried` are the external events that go over to the new execution."""
+    """`carried_events` are the external events that the new execution receives."""
 
     input: str | None
     carried_events: tuple[HistoryEvent, ...] = ()
@@ -86,7 +86,7 @@ type ExecutionOutcome = Completed | Failed | ContinuedAsNew
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratorDecision:
-    """`custom_status` None leaves it as it was."""
+    """A `custom_status` of None keeps the previous one."""
 
     commands: tuple[OrchestratorCommand, ...] = ()
     outcome: ExecutionOutcome | None = None

@@ -1,4 +1,4 @@
-"""What happened to an instance, in words that belong to no protocol?"""
+"""Which events make up the history of an instance, independent of any wire protocol?"""
 
 import json
 from dataclasses import dataclass, fields
@@ -43,7 +43,7 @@ SCHEDULING_KINDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentInstance:
-    """Who waits for this instance, as which task."""
+    """The instance that waits for this one, and the id of its waiting task."""
 
     instance: str
     execution: str
@@ -53,9 +53,9 @@ class ParentInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEvent:
-    """One entry of a history. `at` and `fire_at` are seconds since 1970; `input` and `result` JSON texts.
+    """One event of a history. `at` and `fire_at` are seconds since 1970; `input` and `result` are JSON texts.
 
-    `id` numbers what the orchestrator scheduled; `task` names, on a completion, the id that it completes.
+    `id` numbers what the orchestrator scheduled; on a completion, `task` is the id of the completed task.
     """
 
     kind: HistoryEventKind

@@ -24,9 +24,9 @@ class EngineLimits:
 
 
 class Executor(Protocol):
-    """The way to the user's code, in some protocol. Raises RedeliverError when the code must be asked again.
+    """Runs user code through some protocol. Raises RedeliverError if the work must be delivered again.
 
-    A episode may raise LeaveError.
+    `run_episode` may raise NotForThisHostError.
     """
 
     async def run_episode(self, episode: Episode) -> OrchestratorDecision: ...
@@ -37,8 +37,8 @@ class Executor(Protocol):
 
 
 class RedeliverError(Exception):
-    """What ran was lost with its worker: hand the work out again."""
+    """The worker died during the work, which must be delivered again."""
 
 
 class NotForThisHostError(Exception):
-    """The instance is not for this host: it stays as it is until another comes."""
+    """The host does not accept the instance's version; the instance stays unchanged for another host."""

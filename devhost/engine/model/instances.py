@@ -20,7 +20,7 @@ TERMINAL_STATUSES = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, Ru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestrationInstance:
-    """One orchestration. `input`, `output` and `custom_status` are texts, JSON unless a reason stands there."""
+    """`input`, `output` and `custom_status` are JSON texts; the output of a failure is a plain reason."""
 
     id: str
     execution: str
@@ -38,7 +38,7 @@ class OrchestrationInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestrationStart:
-    """A wish to run an orchestration. Ids are chosen by the caller."""
+    """A request to start an orchestration. The caller chooses the ids."""
 
     id: str
     execution: str
@@ -52,9 +52,9 @@ class OrchestrationStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceQuery:
-    """Which instances? Times are seconds since 1970; an empty set of statuses means all.
+    """Filters instances. Times are seconds since 1970; an empty set of statuses matches all.
 
-    `after` is the creation and the id of the last one seen: they come in this order.
+    Results are ordered by creation time and id; `after` holds those of the last instance of the previous page.
     """
 
     created_from: float | None = None
@@ -70,15 +70,15 @@ class InstanceNotFoundError(Exception):
 
 
 class InstanceEndedError(Exception):
-    """The instance has ended: nothing more can be asked of it."""
+    """The instance has completed and accepts no more messages."""
 
 
 class InstanceNotFailedError(Exception):
-    """Only what has failed is rewound."""
+    """Only a failed instance can be rewound."""
 
 
 class InstanceRunningError(Exception):
-    """The instance has not ended: its id is taken and its history can't go."""
+    """The instance is still running: its id is taken and its history can't be removed."""
 
     def __init__(self, status: RuntimeStatus) -> None:
         super().__init__(f"An Orchestration instance with the status {status} already exists.")

@@ -1,4 +1,4 @@
-"""How does an instance that has ended run again: from its failure on, or from its start? Pure."""
+"""How does a completed instance run again, from its failure or from its start? Pure functions."""
 
 from dataclasses import dataclass
 from uuid import uuid4
@@ -12,16 +12,16 @@ FAILURES = frozenset({HistoryEventKind.ACTIVITY_FAILED, HistoryEventKind.CHILD_F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RewindPlan:
-    """The history that stays, and the children that failed, by the id of their task."""
+    """The events that remain, and the failed children by task id."""
 
     kept: tuple[HistoryEvent, ...]
     children: dict[int, str]
 
 
 def plan_rewind(history: list[HistoryEvent]) -> RewindPlan:
-    """Forgets the failures of the work that was begun last, and what was scheduled because of them.
+    """Removes the failures of the work that was scheduled last, and what was scheduled because of them.
 
-    Earlier failures were answered by the orchestrator: retried or caught. They stay, or it would take another way.
+    Earlier failures remain: the orchestrator has retried or caught them, and replay needs them.
     """
     last = max((n for n, event in enumerate(history) if event.kind in WORK_SCHEDULED), default=len(history))
     failures = [(n, event) for n, event in enumerate(history) if event.kind in FAILURES and n > last]
@@ -50,7 +50,7 @@ def is_kept(event: HistoryEvent, failed: set[int], later: set[int]) -> bool:
 
 
 def without_children(history: tuple[HistoryEvent, ...], children: set[int]) -> tuple[HistoryEvent, ...]:
-    """Children that can't be rewound are begun anew."""
+    """Removes children that can't be rewound, so that they start again."""
     return tuple(
         event for event in history if not (event.kind is HistoryEventKind.CHILD_CREATED and event.id in children)
     )

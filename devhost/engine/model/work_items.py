@@ -8,13 +8,13 @@ from devhost.engine.model.instances import OrchestrationInstance
 
 
 def is_entity_id(id_: str) -> bool:
-    """No instance's id begins as the names of entities do."""
+    """Entity ids start with "@"; no instance id does."""
     return id_.startswith("@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """What an orchestrator gets to decide on. `new` opens with the episode's own start."""
+    """What an orchestrator decides on. `new_events` starts with the start of the episode."""
 
     instance: OrchestrationInstance
     past_events: tuple[HistoryEvent, ...]
@@ -23,7 +23,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityWorkItem:
-    """One activity to run. `redeliveries` counts how often it was handed out again."""
+    """One activity to run. `redeliveries` counts how often it was delivered again."""
 
     row: int
     instance: str
@@ -37,7 +37,7 @@ class ActivityWorkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entity:
-    """An entity that exists; `state` is a JSON text."""
+    """An existing entity; `state` is a JSON text."""
 
     id: str
     state: str
@@ -46,7 +46,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityOperation:
-    """What an entity is asked to do; `parent` waits for the answer, if anybody does."""
+    """An operation of an entity; `parent` is the orchestration that waits for the result, if any."""
 
     seq: int
     name: str
@@ -56,7 +56,7 @@ class EntityOperation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityBatch:
-    """Operations for one entity, oldest first. A `state` of None means that the entity does not exist."""
+    """Operations for one entity, the oldest first. A `state` of None means that the entity does not exist."""
 
     entity: str
     state: str | None
@@ -65,7 +65,7 @@ class EntityBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityBatchResult:
-    """One answer for each operation, and the state after the last. Reasons are JSON texts."""
+    """One result for each operation, and the state after the last one. Failure reasons are JSON texts."""
 
     state: str | None
     results: tuple[Completed | Failed, ...]

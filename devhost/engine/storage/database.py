@@ -1,6 +1,6 @@
-"""Where does the engine's data lie, and on which thread is it touched?
+"""Which file, schema, connection and thread does the engine's storage use?
 
-One file in write-ahead mode, one thread, one connection. A killed process loses nothing that was committed.
+One SQLite file in write-ahead mode, one thread, one connection. A killed process loses no committed data.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS schedules (
 
 
 class DatabaseVersionError(Exception):
-    """The file was written by another version of this program."""
+    """The file was written by an incompatible version of this program."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -74,7 +74,7 @@ type StorageJob = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class StorageThread:
-    """Runs what touches the database, one call after the other, off the event loop."""
+    """Runs database calls one at a time, outside the event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -105,7 +105,7 @@ class StorageThread:
 
 
 def set_result(result: asyncio.Future[Any], value: object) -> None:
-    """Who asked may have gone away meanwhile."""
+    """The caller may have been cancelled meanwhile."""
     if not result.done():
         result.set_result(value)
 

@@ -1,4 +1,4 @@
-"""How do entities and what they are asked lie in rows?"""
+"""How are entities and their operations stored in rows?"""
 
 import json
 import sqlite3
@@ -21,13 +21,13 @@ def insert_operation(
 
 
 def insert_delayed_signal(database: sqlite3.Connection, entity: str, name: str, input_: str | None, due: float) -> int:
-    """Keeps a signal until it is due; returns its row."""
+    """Keeps a signal until it is due; returns its row number."""
     values = (entity, name, input_, due)
     return database.execute("INSERT INTO later (entity, name, input, due) VALUES (?, ?, ?, ?)", values).lastrowid or 0
 
 
 def send_delayed_signal(database: sqlite3.Connection, row: int) -> bool:
-    """A signal that was kept goes to its entity, once."""
+    """Moves a delayed signal to the operations of its entity, once."""
     found = database.execute("DELETE FROM later WHERE seq = ? RETURNING entity, name, input", (row,)).fetchone()
     if found is not None:
         entity, name, input_ = found
@@ -48,7 +48,7 @@ def read_state(database: sqlite3.Connection, entity: str) -> str | None:
 
 
 def read_next_batch(database: sqlite3.Connection, entity: str, max_operations: int) -> EntityBatch | None:
-    """None when nobody asks anything of the entity."""
+    """Returns None if the entity has no operations."""
     rows = database.execute(
         "SELECT seq, name, input, parent FROM operations WHERE entity = ? ORDER BY seq LIMIT ?",
         (entity, max_operations),
@@ -78,7 +78,7 @@ def operation_result_event(result: Completed | Failed, parent: ParentInstance, a
 def write_batch_result(
     database: sqlite3.Connection, batch: EntityBatch, outcome: EntityBatchResult, at: float
 ) -> list[str]:
-    """Removes the operations, keeps the state, answers the callers; returns whom to wake."""
+    """Removes the operations, writes the state and sends the results; returns the instances to wake."""
     database.executemany("DELETE FROM operations WHERE seq = ?", [(one.seq,) for one in batch.operations])
     if outcome.state is None:
         database.execute("DELETE FROM entities WHERE id = ?", (batch.entity,))

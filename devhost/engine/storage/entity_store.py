@@ -15,7 +15,7 @@ from devhost.engine.storage.store import TaskHubStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityStore:
-    """What is kept of entities. Every method is one transaction on the storage thread."""
+    """Every method is one transaction on the storage thread."""
 
     store: TaskHubStore
 

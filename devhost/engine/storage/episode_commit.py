@@ -1,4 +1,4 @@
-"""How does one episode of an orchestrator go into the database?"""
+"""How is one episode of an orchestrator written to the database?"""
 
 import sqlite3
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from devhost.engine.storage.store import DurableTimer, TaskHubStore, started_eve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeCommit:
-    """`first` is the place of the first of `events` in the history; `restart` begins a new execution."""
+    """`first_seq` is the history position of the first of `events`; `restart` starts a new execution."""
 
     instance: str
     execution: str
@@ -43,7 +43,7 @@ class EpisodeCommit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitEffects:
-    """What the commit created that something in memory must now look after."""
+    """What the commit created and the engine must now run, schedule or wake."""
 
     work: tuple[ActivityWorkItem, ...] = ()
     timers: tuple[DurableTimer, ...] = ()
@@ -52,7 +52,7 @@ class CommitEffects:
 
 
 def commit_episode(store: TaskHubStore, episode: EpisodeCommit) -> CommitEffects | None:
-    """None when the instance was replaced or ended meanwhile: then nothing of the episode counts."""
+    """Returns None and writes nothing if the instance was replaced or has ended meanwhile."""
     with store.transaction() as database:
         if not is_current(database, episode):
             return None
@@ -78,7 +78,7 @@ def drop_messages(database: sqlite3.Connection, seqs: tuple[int, ...]) -> None:
 def restart_instance(
     database: sqlite3.Connection, episode: EpisodeCommit, start: OrchestrationStart, carried: tuple[HistoryEvent, ...]
 ) -> CommitEffects:
-    """The same instance with a new execution; unread messages stay, but for those of the old execution."""
+    """Starts a new execution of the instance. Unread messages remain, except those for the old execution."""
     database.execute(
         "UPDATE instances SET execution = ?, updated = ?, input = ?, custom_status = coalesce(?, custom_status) "
         "WHERE id = ?",
@@ -175,7 +175,7 @@ def insert_timer(database: sqlite3.Connection, episode: EpisodeCommit, command: 
 
 
 def insert_child(database: sqlite3.Connection, episode: EpisodeCommit, command: StartChild) -> str:
-    """Returns who is to be woken: the child, or the parent when the child's id is taken by a running instance."""
+    """Returns the instance to wake: the child, or the parent if a running instance has the child's id."""
     parent = ParentInstance(instance=episode.instance, execution=episode.execution, task=command.id, name=episode.name)
     found = find_instance(database, command.instance)
     if found is not None and not is_id_free(found):

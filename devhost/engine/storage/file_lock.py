@@ -1,4 +1,4 @@
-"""Who owns the database?"""
+"""Which host process owns the database?"""
 
 import fcntl
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class DatabaseInUseError(Exception):
-    """Another host holds the database."""
+    """Another host holds the lock of the database."""
 
 
 def take_lock(path: Path) -> int:
-    """Returns the descriptor that holds the lock; the system drops it when the process ends, however it ends."""
+    """Returns the descriptor that holds the lock; the system releases it when the process ends in any way."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -25,5 +25,5 @@ def take_lock(path: Path) -> int:
 
 
 def write_port(descriptor: int, port: int) -> None:
-    """Tells who looks at the lock where its holder is reached."""
+    """Writes the port of this host into the lock file, where other processes find it."""
     os.pwrite(descriptor, f"{os.getpid()}\n{port}\n".encode(), 0)

@@ -1,4 +1,4 @@
-"""What becomes of instances that have ended: rewound, removed?
+"""How are completed instances rewound and removed?
 
 Every function is one transaction.
 """
@@ -15,7 +15,7 @@ ENDED_STATUSES = frozenset({RuntimeStatus.COMPLETED, RuntimeStatus.FAILED, Runti
 
 
 def rewind(store: TaskHubStore, instance: str, reason: str, at: float) -> list[str]:
-    """Failed work runs again, that of failed children too; returns whom to wake.
+    """Runs failed work again, also that of failed children; returns the instances to wake.
 
     Raises InstanceNotFoundError or InstanceNotFailedError.
     """
@@ -49,7 +49,7 @@ def is_failed(database: sqlite3.Connection, instance: str) -> bool:
 
 
 def purge_matching(store: TaskHubStore, query: InstanceQuery) -> list[str]:
-    """Removes those of the instances that have ended; returns their ids."""
+    """Removes the completed instances that match the query; returns their ids."""
     with store.transaction() as database:
         where, values = where_clause(query)
         rows = database.execute(

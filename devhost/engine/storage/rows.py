@@ -1,4 +1,4 @@
-"""How do the engine's values lie in rows?"""
+"""How are the engine's values stored in rows?"""
 
 import json
 import sqlite3
@@ -49,7 +49,7 @@ def find_instance(database: sqlite3.Connection, instance: str) -> OrchestrationI
 def insert_message(
     database: sqlite3.Connection, instance: str, event: HistoryEvent, execution: str | None = None
 ) -> None:
-    """Without an execution the message is for whichever runs when it is read."""
+    """A message without an execution id is for whichever execution reads it."""
     database.execute(
         "INSERT INTO inbox (instance, execution, event) VALUES (?, ?, ?)", (instance, execution, event_to_json(event))
     )
@@ -63,7 +63,7 @@ def read_history(database: sqlite3.Connection, instance: str, first: int = 0) ->
 
 
 def delete_instance(database: sqlite3.Connection, instance: str) -> None:
-    """Everything of an instance, its activities still waiting and its unread messages too."""
+    """Removes everything of an instance, including pending activities and unread messages."""
     for statement in (
         "DELETE FROM instances WHERE id = ?",
         "DELETE FROM history WHERE instance = ?",
@@ -76,7 +76,7 @@ def delete_instance(database: sqlite3.Connection, instance: str) -> None:
 
 
 def where_clause(query: InstanceQuery) -> tuple[str, list[Any]]:
-    """The WHERE of a query and its values."""
+    """The WHERE condition of a query and its values."""
     parts: list[tuple[str, tuple[Any, ...]]] = [
         ("created >= ?", (query.created_from or 0.0,)),
         ("created <= ?", (query.created_to or float("inf"),)),
@@ -94,7 +94,7 @@ def is_id_free(found: OrchestrationInstance | None) -> bool:
 
 
 def insert_instance(database: sqlite3.Connection, start: OrchestrationStart, started: HistoryEvent) -> None:
-    """A new instance with its first message; an ended one of the same id is replaced."""
+    """Inserts an instance with its first message; replaces a completed instance with the same id."""
     if database.execute("SELECT 1 FROM instances WHERE id = ?", (start.id,)).fetchone():
         delete_instance(database, start.id)
     values = (

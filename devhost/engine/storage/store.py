@@ -1,6 +1,6 @@
-"""What does each operation of the engine change, all or nothing?
+"""Which changes of the task hub are atomic?
 
-Every public method is one transaction. They run on the storage thread, one at a time.
+Every public method is one transaction. The methods run on the storage thread, one at a time.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class InboxMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSnapshot:
-    """An instance, the events of its history that the reader lacked, and its unread messages."""
+    """An instance, the history events that the reader lacks, and its unread messages."""
 
     instance: OrchestrationInstance
     history: list[HistoryEvent]
@@ -61,7 +61,7 @@ class DurableTimer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveredBacklog:
-    """What a host finds to do when it starts."""
+    """The pending work that a host finds when it starts."""
 
     work: list[ActivityWorkItem]
     timers: list[DurableTimer]
@@ -98,7 +98,7 @@ class TaskHubStore:
         self.database.execute("COMMIT")
 
     def start(self, start: OrchestrationStart, *, replace_running: bool = False) -> None:
-        """Raises InstanceRunningError when the id belongs to an instance that has not ended; `over` replaces that."""
+        """Raises InstanceRunningError if a running instance has the id, unless `replace_running`."""
         with self.transaction() as database:
             found = find_instance(database, start.id)
             if found is not None and not is_id_free(found) and not replace_running:
@@ -140,9 +140,9 @@ class TaskHubStore:
         return [instance_from_row(row) for row in rows]
 
     def load(self, instance: str, known: tuple[str, int]) -> InstanceSnapshot | None:
-        """`known` is the execution and the number of events that the reader has already.
+        """`known` is the execution id and the number of events that the reader already has.
 
-        Messages for an execution that is no more are dropped here.
+        Deletes messages for earlier executions.
         """
         found = find_instance(self.database, instance)
         if found is None:
@@ -165,7 +165,7 @@ class TaskHubStore:
         return [InboxMessage(seq=seq, execution=of, event=event_from_json(text)) for seq, of, text in rows]
 
     def finish_work(self, work: ActivityWorkItem, event: HistoryEvent) -> bool:
-        """Records the result of an activity, the first time it is told."""
+        """Records the result of an activity unless it was recorded before."""
         with self.transaction() as database:
             if database.execute("DELETE FROM work WHERE row = ?", (work.row,)).rowcount == 0:
                 return False
@@ -175,11 +175,11 @@ class TaskHubStore:
     def finish_and_load(
         self, work: ActivityWorkItem, event: HistoryEvent, known: tuple[str, int]
     ) -> InstanceSnapshot | None:
-        """Both in one go; None also when the result was told before."""
+        """Records a result and loads the instance; None also if the result was recorded before."""
         return self.load(work.instance, known) if self.finish_work(work, event) else None
 
     def count_redelivery(self, row: int) -> int:
-        """Counts one more delivery and returns how many there were, 0 when the work was removed."""
+        """Returns the new number of redeliveries, or 0 if the work was removed."""
         with self.transaction() as database:
             found = database.execute(
                 "UPDATE work SET redeliveries = redeliveries + 1 WHERE row = ? RETURNING redeliveries", (row,)
@@ -187,13 +187,13 @@ class TaskHubStore:
             return found[0] if found else 0
 
     def drop_inbox_of_ended(self, instance: str) -> None:
-        """Messages to an instance that has ended or is no more have no reader."""
+        """Deletes the messages of an instance that has completed or was removed."""
         with self.transaction() as database:
             if is_id_free(find_instance(database, instance)):
                 database.execute("DELETE FROM inbox WHERE instance = ?", (instance,))
 
     def fire_timers(self, timers: list[DurableTimer], at: float) -> list[str]:
-        """Turns due timers into messages and sends signals that were kept; returns who has something to read."""
+        """Turns due timers into messages and sends delayed signals; returns the ids that have new messages."""
         with self.transaction() as database:
             return [one.instance for one in timers if self.fire_timer(database, one, at)]
 
@@ -216,9 +216,9 @@ class TaskHubStore:
         return [DurableTimer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
 
     def recover(self, activities: int) -> RecoveredBacklog:
-        """What an earlier host left.
+        """Reads the pending work of an earlier host.
 
-        Activities are handed out in their order, so many at once: the first of them may have run, and count as lost.
+        The first `activities` activities may have been running: each counts as delivered again.
         """
         with self.transaction() as database:
             first = "SELECT row FROM work ORDER BY row LIMIT ?"

@@ -60,7 +60,7 @@ async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
 
 
 async def test_without_a_worker_requests_end_in_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(server, "WORKER_TIMEOUT_S", 0.05)
     functions = FunctionServer(
         supervisor=supervisor(), authorization=OPEN, routes=list, http=lambda: None, throttle=UNLIMITED
     )
@@ -92,7 +92,7 @@ class NeverAnswers(Supervisor):
 async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "UNASKED_S", 0.01)
+    monkeypatch.setattr(server, "UNCLAIMED_TIMEOUT_S", 0.01)
     asked = NeverAnswers(command=WorkerCommand(app=Path(), environment={}), client="", observer=WATCH, timeout=None)
     route = FunctionRoute(
         function=FunctionMetadata(name="f", id="f", trigger={}, bindings=()), template=template_from_text("{*p}")
