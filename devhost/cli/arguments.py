@@ -1,4 +1,4 @@
-"""What can a person say on the command line?"""
+"""Which commands and options does the command line have?"""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ CONTROL_COMMANDS = {
 
 
 class Commands(Protocol):
-    """What argparse's subparsers offer."""
+    """The part of argparse's subparsers that this module uses."""
 
     def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser: ...  # noqa: A002 - argparse's name
 

@@ -1,4 +1,4 @@
-"""What does each command ask, and what does it print?"""
+"""Which request does each command send, and what does it print?"""
 
 import argparse
 import json
@@ -76,7 +76,7 @@ def rendered(command: str, reply: Any, *, colour: bool) -> str:
 
 
 def perform(arguments: argparse.Namespace) -> int:
-    """Returns the exit code: 0, or 1 when the host refuses."""
+    """Returns the exit code: 0, or 1 if the host rejects the request."""
     path: Path = arguments.db or arguments.app / STATE_FOLDER / "hub.db"
     try:
         if arguments.command == "keys":
@@ -97,7 +97,7 @@ def perform(arguments: argparse.Namespace) -> int:
 
 
 def full_history(path: Path, instance: str) -> int:
-    """Always from the file: the API leaves out what a replay needs."""
+    """Reads the database file: the API omits events that a replay needs."""
     recording = read_recording(DatabaseFile(path=path).store(), instance)
     if recording is None:
         return print_error("No instance with this id exists.")
@@ -106,7 +106,7 @@ def full_history(path: Path, instance: str) -> int:
 
 
 def show_keys(path: Path, *, as_json: bool) -> int:
-    """Raises SettingsError when no host has made keys yet."""
+    """Raises SettingsError if no host has created keys yet."""
     keys = read_keys(keys_path(path))
     if as_json:
         write(json.dumps(asdict(keys), indent=2))

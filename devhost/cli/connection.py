@@ -1,4 +1,4 @@
-"""How are instances reached: through the host that runs, else by reading its file?"""
+"""How does the command line reach instances, through a running host or the database file?"""
 
 import fcntl
 import http.client
@@ -19,12 +19,12 @@ TIMEOUT_S = 30.0
 
 
 class HostUnreachableError(Exception):
-    """Nothing can be asked; the text says why."""
+    """Neither a host nor the database file can be reached; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementRequest:
-    """A call of the management API. `instance` empty means all."""
+    """A request to the management API. An empty `instance` means all instances."""
 
     method: str
     instance: str = ""
@@ -67,12 +67,12 @@ class HostConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFile:
-    """The file of a host that does not run: it can only be read."""
+    """The database file of a host that is not running: it is read-only."""
 
     path: Path
 
     def store(self) -> TaskHubStore:
-        """Raises NotReachableError."""
+        """Raises HostUnreachableError."""
         if not self.path.exists():
             raise HostUnreachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
         return TaskHubStore(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
@@ -95,7 +95,7 @@ class DatabaseFile:
 
 
 def connect(path: Path) -> ManagementConnection:
-    """Raises NotReachableError or SettingsError."""
+    """Raises HostUnreachableError or SettingsError."""
     port = port_of_host(path.with_name(path.name + ".lock"))
     return (
         DatabaseFile(path=path) if port is None else HostConnection(port=port, code=read_keys(keys_path(path)).durable)
@@ -103,7 +103,7 @@ def connect(path: Path) -> ManagementConnection:
 
 
 def port_of_host(lock: Path) -> int | None:
-    """None when nobody holds the lock. Raises NotReachableError while a host is still starting."""
+    """Returns None if no host holds the lock. Raises HostUnreachableError while a host is starting."""
     if not lock.exists():
         return None
     with lock.open(encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""How does the whole history of an instance lie in a file?"""
+"""How is the whole history of an instance stored in a file?"""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from devhost.engine.storage.store import TaskHubStore
 
 
 class InvalidRecordingError(Exception):
-    """The file holds no recording; the text says why."""
+    """The file is not a recording; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def recording_to_json(recording: HistoryRecording) -> str:
 
 
 def recording_from_file(path: Path) -> HistoryRecording:
-    """Raises OSError or BadRecordingError."""
+    """Raises OSError or InvalidRecordingError."""
     try:
         wire: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         events = tuple(event_from_json(json.dumps(event)) for event in wire.pop("events"))

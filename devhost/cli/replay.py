@@ -1,4 +1,4 @@
-"""Does today's code still do what a recorded history says it did?"""
+"""Does the current code still produce a recorded history?"""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ UNREAD_KINDS = SCHEDULING_KINDS | {
 
 
 def last_episode(recording: HistoryRecording) -> Episode:
-    """The episode at which the recording ends, as the orchestrator saw it then."""
+    """The last episode of the recording, as the orchestrator received it."""
     events = recording.events
     begun = max(n for n, event in enumerate(events) if event.kind is HistoryEventKind.ORCHESTRATOR_STARTED)
     new = tuple(event for event in events[begun:] if event.kind not in UNREAD_KINDS)
@@ -58,7 +58,7 @@ def recorded_status_and_output(events: tuple[HistoryEvent, ...]) -> tuple[Runtim
 
 
 def find_difference(recording: HistoryRecording, episode: Episode, state: OrchestratorState) -> str | None:
-    """The first difference between the recording and what the code does now."""
+    """Returns the first difference between the recording and the current code, or None."""
     simulation = simulate(episode, state)
     before = scheduled_before(recording.events)
     recorded = recorded_status_and_output(recording.events)
@@ -76,7 +76,7 @@ def find_difference(recording: HistoryRecording, episode: Episode, state: Orches
 
 
 def difference_from_result(recording: HistoryRecording, episode: Episode, result: InvocationResult) -> str | None:
-    """Raises ValueError, KeyError or UnsupportedActionError when the answer can't be read."""
+    """Raises ValueError, KeyError or UnsupportedActionError if the result can't be parsed."""
     if not isinstance(result, FunctionRaised):
         return find_difference(recording, episode, state_from_json(result.text or ""))
     state = state_from_failure(result.message)
@@ -106,7 +106,7 @@ async def replay(recording: HistoryRecording, app: Path) -> str | None:
 
 
 def run_replay(path: Path, app: Path, *, as_json: bool) -> int:
-    """Returns 0 when nothing differs, else 1. Raises OSError or BadRecordingError for the file."""
+    """Returns 0 if there is no difference, otherwise 1. Raises OSError or InvalidRecordingError for the file."""
     recording = recording_from_file(path)
     found = asyncio.run(replay(recording, app.resolve()))
     if as_json:

@@ -1,4 +1,4 @@
-"""What does a person see of instances and histories?"""
+"""How are instances and histories formatted for people?"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ def shorten(text: str) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool) -> str:
-    """Columns as wide as their widest cell."""
+    """Each column is as wide as its widest cell."""
     lines = [list(titles), *([shorten(cell) for cell in row] for row in rows)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(titles))]
     return "\n".join(
@@ -43,7 +43,7 @@ def instances_table(found: list[dict[str, Any]], *, colour: bool) -> str:
 
 
 def instance_text(found: dict[str, Any], *, colour: bool) -> str:
-    """One line for each part; long values whole."""
+    """One line for each field; long values are not shortened."""
     parts = {name: text_of(value) for name, value in found.items() if name != "historyEvents"}
     width = max(len(name) for name in parts)
     return "\n".join(f"{name.ljust(width)}  {coloured(text, 0, colour=colour)}" for name, text in parts.items())

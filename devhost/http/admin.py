@@ -1,4 +1,4 @@
-"""How is the host itself asked and told?"""
+"""Which endpoints under /admin report on the host and run timer functions?"""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ class AdminApi:
         return web.Response()
 
     def describe(self, function: FunctionMetadata, request: web.Request) -> dict[str, Any]:
-        """As the real host does, as far as there is anything to tell here."""
+        """Describes a function like the real host, with the fields that apply here."""
         origin = request.url.origin()
         route = next((one for one in self.routes() if one.function.name == function.name), None)
         return {
@@ -83,7 +83,7 @@ class AdminApi:
         )
 
     async def run(self, request: web.Request) -> web.Response:
-        """202 at once; with ?wait=true after the end, 200 or 500."""
+        """Returns 202 at once; with ?wait=true it returns 200 or 500 when the function has ended."""
         try:
             function = self.timers.find(request.match_info["name"])
         except UnknownTimerFunctionError:

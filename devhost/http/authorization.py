@@ -1,4 +1,4 @@
-"""May this request do what it asks for?"""
+"""Does a request carry a key that opens its URL?"""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ PING = "/admin/host/ping"
 
 
 class KeyAuthorization:
-    """Asks for keys only when `enforced`: as the real host on a developer's machine, which by default asks for none."""
+    """Requires keys only if `enforced`. Like the real host on a developer machine, the default requires none."""
 
     def __init__(self, keys: HostKeys, *, enforced: bool, levels: dict[str, AuthLevel]) -> None:
-        """`levels` are those of all addresses that begin so."""
+        """`levels` maps a URL prefix to the key level of every URL below it."""
         self.keys = keys
         self.enforced = enforced
         self.levels = levels
@@ -25,7 +25,7 @@ class KeyAuthorization:
         return not self.enforced or self.keys.accepts(key, level, function)
 
     def level_of(self, request: web.Request) -> AuthLevel:
-        """By the route that was found: a path can be written in many ways."""
+        """Uses the matched route, because one path can be written in several ways."""
         resource = request.match_info.route.resource
         place = "" if resource is None else resource.canonical
         found = (level for prefix, level in self.levels.items() if place.startswith(prefix) and place != PING)

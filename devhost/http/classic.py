@@ -1,4 +1,4 @@
-"""How does a request become the value of a classic HTTP trigger, and its answer a response?"""
+"""How is a request converted for a classic HTTP trigger, and its result to a response?"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ def join_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def http_from_request(request: web.Request, parameters: dict[str, str]) -> dict[str, Any]:
-    """Empty query values are dropped, as the real host does."""
+    """Drops empty query values, like the real host."""
     return {
         "method": request.method,
         "url": str(request.url),
@@ -32,7 +32,7 @@ def http_from_request(request: web.Request, parameters: dict[str, str]) -> dict[
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The real host reads a body only when its length is declared. Raises BodyTooLargeError."""
+    """Like the real host, reads a body only if its length is declared. Raises BodyTooLargeError."""
     length = request.content_length
     if not length:
         return b""
@@ -56,7 +56,7 @@ def attribute_text(value: Any) -> str:
 
 
 def response_from_result(result: InvocationResult) -> web.Response:
-    """An exception is a 500 without a body, as the real host answers."""
+    """Like the real host, answers an exception with a 500 without a body."""
     if isinstance(result, FunctionRaised):
         return web.Response(status=500)
     if result.type == "http":

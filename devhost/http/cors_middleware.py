@@ -1,4 +1,4 @@
-"""How are browsers of other origins answered?"""
+"""How are CORS headers added to responses?"""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def is_preflight(request: web.Request) -> bool:
 
 
 def add_cors(cors: CorsPolicy, application: web.Application) -> None:
-    """Answers what browsers ask beforehand, and marks every other answer, streams too."""
+    """Answers preflight requests and adds CORS headers to every other response, including streams."""
     if not cors.origins:
         return
 

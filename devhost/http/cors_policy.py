@@ -1,4 +1,4 @@
-"""Which other origins may call from a browser?"""
+"""Which origins may call the app from a browser?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ DAY_S = "86400"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorsPolicy:
-    """Origins as local.settings.json lists them; `*` is any. None at all switches this off."""
+    """The origins of local.settings.json; `*` allows every origin. An empty set disables CORS."""
 
     origins: frozenset[str] = frozenset()
     credentials: bool = False
@@ -18,7 +18,7 @@ class CorsPolicy:
         return origin is not None and bool({"*", origin.rstrip("/").lower()} & self.origins)
 
     def response_headers(self, origin: str | None) -> dict[str, str]:
-        """What an answer to this origin carries: nothing when it is not allowed."""
+        """The CORS headers of a response to this origin; none if the origin is not allowed."""
         if origin is None or not self.allows(origin):
             return {}
         with_credentials = {"Access-Control-Allow-Credentials": "true"} if self.credentials else {}
@@ -26,7 +26,7 @@ class CorsPolicy:
         return {"Access-Control-Allow-Origin": "*" if any_ else origin, "Vary": "Origin"} | with_credentials
 
     def preflight_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """What an answer to a browser's question before a request carries."""
+        """The headers of a response to a preflight request."""
         preflight = {
             "Access-Control-Allow-Methods": headers.get("Access-Control-Request-Method", ""),
             "Access-Control-Allow-Headers": headers.get("Access-Control-Request-Headers", ""),
@@ -37,7 +37,7 @@ class CorsPolicy:
 
 
 def cors_from_settings(host: Mapping[str, Any]) -> CorsPolicy:
-    """The Host part of local.settings.json."""
+    """`host` is the Host section of local.settings.json."""
     listed = str(host.get("CORS") or "").split(",")
     origins = frozenset(one.strip().rstrip("/").lower() for one in listed if one.strip())
     return CorsPolicy(origins=origins, credentials=str(host.get("CORSCredentials", "")).lower() == "true")

@@ -1,4 +1,4 @@
-"""How does a request reach the app's own HTTP server, and its answer the client, byte for byte?"""
+"""How is a request forwarded to the app's own HTTP server, and its response to the client, unchanged?"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -31,14 +31,14 @@ CLIENT_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
 class BodyTooLargeError(Exception):
-    """The request is larger than the host takes."""
+    """The request body exceeds the limit of this host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTarget:
-    """Where a request goes: the app's server and the invocation that waits for it.
+    """The app's server and the invocation that waits for the forwarded request.
 
-    `sent` is called when the app's server surely learns of the request: from then on the function may wait for it.
+    `sent` is called when the request headers have been sent: from then on the function may wait for the request.
     """
 
     uri: str
@@ -47,12 +47,12 @@ class UpstreamTarget:
 
 
 async def on_headers_sent(*signal: Any) -> None:
-    """`signal` is the session, the context and the details of aiohttp."""
+    """`signal` holds aiohttp's session, context and details."""
     signal[1].trace_request_ctx()
 
 
 def upstream_session() -> ClientSession:
-    """Connections are given up before the app's server gives them up, which it does after 5 s."""
+    """Closes idle connections before the app's server does, which closes them after 5 s."""
     tracing = TraceConfig()
     tracing.on_request_headers_sent.append(on_headers_sent)
     return ClientSession(
@@ -67,7 +67,7 @@ def upstream_session() -> ClientSession:
 
 
 def end_to_end_headers(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
-    """Without what belongs to one connection only."""
+    """Removes the headers that concern one connection only."""
     named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
     dropped = HOP_BY_HOP | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
@@ -91,7 +91,7 @@ def check_length(request: web.Request) -> None:
 
 
 class Upload:
-    """A request's body on its way; it breaks off where it becomes too large."""
+    """Streams the body of a request, and stops when it exceeds the limit."""
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
@@ -102,7 +102,7 @@ class Upload:
         return self.received > BODY_LIMIT
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Begins with nothing: that sends the headers on, which may be all that the app wants to see."""
+        """The empty first chunk sends the headers at once: the app may answer without the body."""
         yield b""
         async for chunk in self.request.content.iter_any():
             self.received += len(chunk)
@@ -114,7 +114,7 @@ class Upload:
 async def open_upstream(
     session: ClientSession, request: web.Request, target: UpstreamTarget, upload: Upload
 ) -> ClientResponse:
-    """Raises ClientError when the app's server breaks before its first byte, or the upload is too large."""
+    """Raises ClientError if the app's server fails before its first byte, or if the upload is too large."""
     return await session.request(
         request.method,
         URL(target.uri + request.raw_path, encoded=True),
@@ -130,7 +130,7 @@ def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:
 
 
 async def relay(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
-    """The client's answer. A break in the middle aborts the client's connection: never a clean end."""
+    """Sends the response to the client. A failure in the middle aborts the connection instead of ending it cleanly."""
     headers = end_to_end_headers(CIMultiDict(upstream.headers))
     length = upstream.content_length
     if has_no_body(request, upstream) or (length is not None and length <= BUFFER_LIMIT):

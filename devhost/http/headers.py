@@ -1,4 +1,4 @@
-"""Which headers does every answer carry?"""
+"""Which headers of host.json are added to every response?"""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 def add_custom_headers(headers: Mapping[str, str], application: web.Application) -> None:
-    """What the app itself answers stays as it is."""
+    """Keeps headers that the app has set itself."""
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - the shape of a signal
         for name, value in headers.items():

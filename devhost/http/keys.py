@@ -1,4 +1,4 @@
-"""Which keys does the host have, and what does each open?"""
+"""Which keys does the host have, and what does each key open?"""
 
 import json
 import os
@@ -17,7 +17,7 @@ STATE_FOLDER = ".devhost"
 
 
 class AuthLevel(StrEnum):
-    """What a function or an address asks for."""
+    """The key level that a function or URL requires."""
 
     ANONYMOUS = "anonymous"
     FUNCTION = "function"
@@ -27,9 +27,9 @@ class AuthLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKeys:
-    """The master key opens everything, `host` every function, `durable` the management API.
+    """`master` opens everything, `host` every function, `durable` the management API.
 
-    `functions` has a key of its own for each function that asks for one.
+    `functions` has one key for each function of level FUNCTION.
     """
 
     master: str
@@ -38,7 +38,7 @@ class HostKeys:
     functions: dict[str, str] = field(default_factory=dict[str, str])
 
     def accepted_keys(self, level: AuthLevel, function: str) -> tuple[str, ...]:
-        """All keys that open this."""
+        """All keys that open this level and function."""
         match level:
             case AuthLevel.FUNCTION:
                 own = self.functions.get(function)
@@ -56,7 +56,7 @@ class HostKeys:
 
 
 def level_from_text(text: str | None) -> AuthLevel:
-    """A function that says nothing asks for a function's key."""
+    """The default level is FUNCTION."""
     known = {level.value for level in AuthLevel}
     return AuthLevel(text.lower()) if text and text.lower() in known else AuthLevel.FUNCTION
 
@@ -78,7 +78,7 @@ def read_keys(path: Path) -> HostKeys:
 
 
 def write_temporary(keys: HostKeys, folder: Path) -> str:
-    """A new file beside its place, for the owner's eyes only."""
+    """Writes a new file beside the key file that only its owner can read; returns its name."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix="keys.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(asdict(keys), file, indent=2)
@@ -86,7 +86,7 @@ def write_temporary(keys: HostKeys, folder: Path) -> str:
 
 
 def create_ignored_folder(folder: Path) -> None:
-    """What a host keeps in an app's own folder belongs in no repository."""
+    """Creates the folder; in an app's own folder, git ignores its content."""
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
     if folder.name == STATE_FOLDER and not ignore.exists():
@@ -94,7 +94,7 @@ def create_ignored_folder(folder: Path) -> None:
 
 
 def load_or_create_keys(path: Path) -> HostKeys:
-    """The keys of this folder, made at the first start. Raises SettingsError."""
+    """Reads the keys of this folder, or creates them at the first start. Raises SettingsError."""
     if not path.exists():
         create_ignored_folder(path.parent)
         name = write_temporary(HostKeys(master=new_key(), host=new_key(), durable=new_key()), path.parent)
@@ -108,7 +108,7 @@ def load_or_create_keys(path: Path) -> HostKeys:
 
 
 def with_function_keys(path: Path, keys: HostKeys, names: Iterable[str]) -> HostKeys:
-    """A key for each function that has none yet."""
+    """Adds a key for each function that has none, and saves the file."""
     lacking = [name for name in names if name not in keys.functions]
     if not lacking:
         return keys

@@ -1,4 +1,4 @@
-"""Which socket does the host listen on?"""
+"""Which socket accepts the host's connections?"""
 
 import socket
 
@@ -6,7 +6,7 @@ HOST = "127.0.0.1"
 
 
 def listen(port: int) -> socket.socket:
-    """Port 0 takes a free one. Raises OSError when the port is taken."""
+    """Port 0 selects a free port. Raises OSError if the port is in use."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -20,7 +20,7 @@ def listen(port: int) -> socket.socket:
 
 
 def adopt_listener(descriptor: int) -> socket.socket:
-    """The socket of the process that started this one."""
+    """Uses the socket that the parent process opened."""
     listener = socket.socket(fileno=descriptor)
     listener.setblocking(False)
     return listener

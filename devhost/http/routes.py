@@ -1,6 +1,6 @@
-"""Which function does a path belong to?
+"""Does a path match the route template of a function?
 
-Templates are those of ASP.NET: {name}, {name?}, {name=default}, {*rest}, {name:constraint:constraint(argument)}.
+Templates follow ASP.NET: {name}, {name?}, {name=default}, {*rest}, {name:constraint:constraint(argument)}.
 """
 
 import re
@@ -18,7 +18,7 @@ CONSTRAINT = re.compile(r":([^:(]+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
 
 
 class InvalidRouteError(Exception):
-    """The route template can't be read."""
+    """The route template is invalid."""
 
 
 type Check = Callable[[str], bool]
@@ -40,7 +40,7 @@ def boolean(text: str) -> bool:
 
 
 def within(low: str | None, high: str | None) -> Check:
-    """A whole number between the two, each open when None."""
+    """Accepts whole numbers between both limits; None means no limit."""
 
     def check(text: str) -> bool:
         number = re.fullmatch(r"[+-]?\d+", text)
@@ -109,7 +109,7 @@ class RouteTemplate:
     parameters: tuple[RouteParameter, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The route values of a raw path without its leading slash, None when it is another route's."""
+        """Returns the route values of a raw path without its leading slash, or None if it does not match."""
         found = self.pattern.fullmatch(path.strip("/"))
         if found is None:
             return None
@@ -126,7 +126,7 @@ class RouteTemplate:
 
 
 def decoded(text: str) -> str:
-    """Percent-decoded, but for an encoded slash, which is no separator and stays as it came."""
+    """Decodes percent escapes, except for an encoded slash, which is no separator and stays encoded."""
     return "%2F".join(unquote(part) for part in re.split("%2F", text, flags=re.IGNORECASE))
 
 
@@ -157,12 +157,12 @@ def split_constraints(text: str) -> list[tuple[str, str | None]]:
 
 
 def segments(text: str) -> list[str]:
-    """The template cut at the slashes that are outside braces."""
+    """Splits the template at the slashes outside braces."""
     return re.findall(r"(?:\{(?:[^{}]|\{\{|\}\})*\}|[^/{])+", text.strip("/"))
 
 
 def template_from_text(text: str) -> RouteTemplate:
-    """Raises BadRouteError."""
+    """Raises InvalidRouteError."""
     parameters: list[RouteParameter] = []
     pattern = "".join(segment_pattern(segment, parameters, first=n == 0) for n, segment in enumerate(segments(text)))
     return RouteTemplate(text=text, pattern=re.compile(pattern, re.IGNORECASE), parameters=tuple(parameters))

@@ -1,4 +1,4 @@
-"""Who answers a request from outside?"""
+"""How is a request routed to a function of the app?"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ UNCLAIMED_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionRoute:
-    """An HTTP function and its template; no methods means all."""
+    """An HTTP function and its route template; an empty set of methods matches every method."""
 
     function: FunctionMetadata
     template: RouteTemplate
@@ -46,7 +46,7 @@ class FunctionRoute:
 
 
 def routes_of(catalog: FunctionCatalog, prefix: str) -> list[FunctionRoute]:
-    """In the order of the functions' names, which is the order in which they are tried."""
+    """Routes are matched in the order of the functions' names."""
     return [route_of(function, prefix) for function in catalog.of_type("httpTrigger")]
 
 
@@ -71,7 +71,7 @@ def find_route(routes: list[FunctionRoute], method: str, path: str) -> tuple[Fun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpInvocation:
-    """One request to one function, and the worker that is to answer it."""
+    """One request, its function, and the worker that runs it."""
 
     request: web.Request
     function: FunctionMetadata
@@ -93,7 +93,7 @@ class HttpInvocation:
 
 
 class FunctionServer:
-    """Answers with the app's functions. `traces` holds the trace of each invocation that is running."""
+    """Serves the app's HTTP functions. `traces` holds the trace of each running invocation."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class FunctionServer:
         return response_from_result(result)
 
     async def call_streaming(self, call: HttpInvocation, uri: str) -> web.StreamResponse:
-        """The app's own server gets the request as it is; the worker joins it with the invocation by the id."""
+        """Forwards the request to the app's own server; the worker joins it with the invocation by id."""
         assert self.session is not None  # noqa: S101 - opened before the server listens
         upload = Upload(call.request)
         target = UpstreamTarget(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
@@ -174,7 +174,7 @@ class FunctionServer:
             return web.Response(status=502, text="The worker ended before its answer did.")
 
     def invoke_once(self, call: HttpInvocation) -> None:
-        """The client of this request may go away; its function runs to the end."""
+        """The function runs to its end even if the client disconnects."""
         if call.worker.trace_of(call.id) is not None:
             return
         http = {"method": call.request.method, "url": "", "headers": {}, "query": {}, "params": call.values}
@@ -188,7 +188,7 @@ class FunctionServer:
             log_failure(call.function, done.result(), trace=False)
 
     async def relay_response(self, call: HttpInvocation, upstream: ClientResponse) -> web.StreamResponse:
-        """Closing the upstream connection tells the app's generator that its client has gone."""
+        """Closing the upstream connection cancels the app's generator when the client disconnects."""
         self.cancel_unclaimed(call)
         try:
             return await relay(call.request, upstream)
@@ -196,9 +196,10 @@ class FunctionServer:
             upstream.close()
 
     def cancel_unclaimed(self, call: HttpInvocation) -> None:
-        """What the app's server answers without its function would be waited for until `functionTimeout`.
+        """Cancels an invocation that the app's server answered without calling the function.
 
-        It has pages of its own, /docs among them, and knows no path with a line break.
+        The server has pages of its own, such as /docs, and does not match paths with a line break. The invocation
+        would otherwise wait until `functionTimeout`.
         """
         running = self.running.get(call.id)
         if running is not None:

@@ -1,4 +1,4 @@
-"""What did the orchestrator ask for? The SDK's action list, parsed."""
+"""Which actions did the orchestrator request? The SDK's action list, parsed."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ MAX_RETRY_INTERVAL_S = 6.0 * 24 * 3600
 
 
 class UnsupportedActionError(Exception):
-    """The orchestrator asked for something this host does not do."""
+    """The orchestrator requested an action that this host does not support."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryOptions:
-    """Seconds and a factor; attempts count the first."""
+    """Intervals in seconds and a back-off factor; `attempts` includes the first one."""
 
     first_s: float
     attempts: int
@@ -51,7 +51,7 @@ class CreateTimer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityAction:
-    """`input` is a JSON text of a JSON text, as entities take it. A signal may go out at a later time, `due`."""
+    """`input` is a JSON text within a JSON text, as entities expect it. `due` delays a signal."""
 
     entity: str
     operation: str
@@ -152,7 +152,7 @@ def signal_entity(wire: Wire) -> EntityAction:
 
 
 def signal_entity_later(wire: Wire) -> EntityAction:
-    """SDK 1.x for Python does not ask for this, its sisters do."""
+    """The Python SDK 1.x does not send this action; the SDKs of other languages do."""
     return replace(entity_action(wire, signal=True), due=parse_time(wire["fireAt"]))
 
 
@@ -205,9 +205,9 @@ def actions_from_wire(wires: list[Wire]) -> tuple[Action, ...]:
 
 
 def find_desynchronising_call(actions: tuple[Action, ...]) -> str | None:
-    """The name of a retried call that shares a task_any or task_all with others, if there is one.
+    """Returns the name of a retried call that shares a task_any or task_all with others, or None.
 
-    Its retries take their ids late: a compound that ends before them leaves SDK and host with different numbers.
+    Its retries receive their ids late: if the compound ends before them, SDK and host number later tasks differently.
     """
     for action in actions:
         if not isinstance(action, WhenAny | WhenAll):
@@ -220,7 +220,7 @@ def find_desynchronising_call(actions: tuple[Action, ...]) -> str | None:
 
 
 def find_retried_call(action: Action) -> str | None:
-    """The SDK wraps a retried call in an all-of of its own."""
+    """The SDK wraps a retried call in a when-all of its own."""
     match action:
         case CallActivity() | CallSubOrchestrator():
             return action.name if action.retry is not None else None

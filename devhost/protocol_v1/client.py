@@ -1,4 +1,4 @@
-"""What does a durable client receive from the host, and which links does it hand out?"""
+"""Which URLs does a durable client receive from the host?"""
 
 import json
 from typing import Any
@@ -18,16 +18,16 @@ MANAGEMENT_URLS = {
 
 
 def management_urls(origin: str, hub: str, key: str, instance: str) -> dict[str, str]:
-    """The management addresses of one instance; `code` is the key that opens them."""
+    """The management URLs of one instance; `key` is the key that opens them."""
     query = f"taskHub={hub}&connection=Storage&code={key}"
     base = f"{origin}{WEBHOOKS}/instances/{instance}"
     return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in MANAGEMENT_URLS.items()}
 
 
 def client_binding(*, origin: str, rpc: str, hub: str, key: str) -> str:
-    """`origin` is the public address, `rpc` the one that only workers know.
+    """`origin` is the public origin; `rpc` is the private one that only workers use.
 
-    The worker puts the running invocation's id in the place of INVOCATION: what a client starts joins that trace.
+    The worker replaces INVOCATION by the id of the running invocation: orchestrations that it starts join its trace.
     """
     base = f"{origin}{WEBHOOKS}"
     create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"

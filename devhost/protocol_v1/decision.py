@@ -1,4 +1,4 @@
-"""What does a episode decide, given what the orchestrator answered?"""
+"""What does an episode decide, based on the orchestrator's result?"""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ TOO_LARGE = "The size of the JSON-serialized custom status must not exceed 16 KB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrchestratorState:
-    """The orchestrator's answer: all actions since its start, and where it stands."""
+    """The orchestrator's result: all actions since its start, and its output or error."""
 
     done: bool
     actions: tuple[Action, ...]
@@ -48,9 +48,9 @@ class OrchestratorState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFunctions:
-    """Which orchestrators, activities and entities exist: lower-case name to the name as it is written.
+    """The names of orchestrators, activities and entities: lower case mapped to the declared spelling.
 
-    `version` is that of orchestrations started without one, `http_wait_s` lies between two polls of an HTTP call.
+    `version` is the default version of orchestrations; `http_poll_interval_s` is the default time between HTTP polls.
     """
 
     orchestrators: Mapping[str, str]
@@ -80,7 +80,7 @@ def state_from_json(text: str) -> OrchestratorState:
 
 
 def state_from_failure(message: str) -> OrchestratorState | None:
-    """The state that travels at the end of an orchestrator's exception; an error text may quote the marker itself."""
+    """Parses the state after the last marker of an exception message; the error itself may quote the marker."""
     _, marker, tail = message.rpartition(STATE_MARKER)
     return state_from_json(tail) if marker else None
 
@@ -105,7 +105,7 @@ def unknown_orchestrator(name: str, names: KnownFunctions) -> Failed:
 
 
 def rejection(episode: Episode, command: OrchestratorCommand, names: KnownFunctions) -> Failed | None:
-    """A command that could only hang the instance: the host fails it instead, in words."""
+    """Returns the failure for a command that would make the instance wait for ever, or None."""
     match command:
         case RunActivity() if command.name != HTTP_ACTIVITY and command.name.lower() not in names.activities:
             return unknown_function("activity", "an", command.name, names.activities)
@@ -136,7 +136,7 @@ def is_own_or_parent_id(episode: Episode, instance: str) -> bool:
 
 
 def cancellations(commands: list[SchedulingCommand], episode: Episode) -> list[OrchestratorCommand]:
-    """Timers of earlier turns that are cancelled now: they need not fire."""
+    """Timers of earlier episodes that were cancelled in this one."""
     fired = {
         event.task
         for event in (*episode.past_events, *episode.new_events)
@@ -200,9 +200,9 @@ def warnings_of(episode: Episode, state: OrchestratorState, simulation: Simulati
 
 
 def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) -> DecisionWithWarnings:
-    """Compares what the orchestrator wants with what it did before, and says what is new.
+    """Compares the requested actions with the history and returns the new commands.
 
-    The SDK knows nothing of being suspended: what it wants meanwhile waits until the instance is resumed.
+    The SDK does not know suspension: commands of a suspended instance wait until it is resumed.
     """
     simulation = simulate(episode, state, names.http_poll_interval_s)
     before = scheduled_before(episode.past_events)
@@ -232,7 +232,7 @@ def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) ->
 
 
 def decide_on_failure(episode: Episode, message: str, stack: str, names: KnownFunctions) -> DecisionWithWarnings:
-    """An orchestrator that raised: its actions still count, then the instance fails."""
+    """The actions of an orchestrator that raised still count; then the instance fails."""
     try:
         state = state_from_failure(message)
     except UnsupportedActionError as error:

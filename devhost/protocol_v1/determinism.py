@@ -1,4 +1,4 @@
-"""Does the orchestrator still schedule what it scheduled before?"""
+"""Does a replay schedule the same tasks as the history?"""
 
 from devhost.engine.model.commands import (
     CallEntity,
@@ -62,7 +62,7 @@ def scheduled_before(past: tuple[HistoryEvent, ...]) -> dict[int, HistoryEvent]:
 
 
 def find_mismatch(before: dict[int, HistoryEvent], commands: list[SchedulingCommand]) -> str | None:
-    """The first difference between history and this run, in the host's words."""
+    """Returns the first difference between history and replay in the real host's words, or None."""
     for number, event in sorted(before.items()):
         command = commands[number] if number < len(commands) else None
         if command is None or not matches(command, event):

@@ -1,4 +1,4 @@
-"""How does the SDK see an entity and what it is asked, and what does its answer mean?"""
+"""How are entity batches and their results converted to and from the SDK's JSON?"""
 
 import json
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def result_from_wire(wire: Mapping[str, Any]) -> Completed | Failed:
 
 
 def batch_result_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
-    """Raises ValueError or KeyError for what is no answer to this batch."""
+    """Raises ValueError or KeyError if the text is not a result for this batch."""
     wire = json.loads(text)
     results = tuple(result_from_wire(one) for one in wire["results"])
     if len(results) != len(batch.operations):
@@ -41,6 +41,6 @@ def batch_result_from_text(text: str, batch: EntityBatch) -> EntityBatchResult:
 
 
 def failed_batch(batch: EntityBatch, reason: str) -> EntityBatchResult:
-    """Nothing of the batch counts: the state stays, every caller hears why."""
+    """The state stays unchanged, and every caller receives the reason."""
     failed = Failed(reason=json.dumps(reason))
     return EntityBatchResult(state=batch.state, results=(failed,) * len(batch.operations))

@@ -1,4 +1,4 @@
-"""How do clients talk to entities over HTTP?"""
+"""Which HTTP endpoints signal, read and list entities?"""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def entity_to_wire(entity: Entity) -> dict[str, Any]:
 
 
 async def operation_input(request: web.Request) -> str | None:
-    """As JSON text; what does not come as JSON is a text."""
+    """Returns the input as JSON text; a body of another content type becomes a JSON string."""
     if request.content_type == "application/json" or not request.body_exists:
         return await json_body(request)
     return json.dumps(await request.text())

@@ -1,4 +1,4 @@
-"""How does the engine reach the user's orchestrators and activities through the 1.x protocol?"""
+"""How does the engine run the app's orchestrators, activities and entities through the 1.x protocol?"""
 
 import json
 from base64 import b64encode
@@ -51,7 +51,7 @@ def activity_failed(name: str, raised: FunctionRaised) -> Failed:
 
 
 def result_to_json(result: FunctionReturned) -> str | None:
-    """An activity that has an output of another kind too may return a plain text, bytes or a number."""
+    """An activity that has an output binding of another kind may return plain text, bytes or a number."""
     match result.type:
         case "string":
             return json.dumps(result.text)
@@ -62,7 +62,7 @@ def result_to_json(result: FunctionReturned) -> str | None:
 
 
 class WorkerExecutor:
-    """`catalog` is asked anew for each call: the app may have changed with its worker."""
+    """`catalog` is read for each call: the app may have changed when the worker restarted."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class WorkerExecutor:
         return decided.decision
 
     def on_version_mismatch(self, episode: Episode) -> OrchestratorDecision:
-        """Raises LeaveError unless host.json tells to fail."""
+        """Raises NotForThisHostError unless host.json says to fail the instance."""
         own, found = self.versions, episode.instance.version
         if own.failure is VersionFailureStrategy.FAIL:
             return OrchestratorDecision(outcome=Failed(reason=MISMATCH))
@@ -113,7 +113,7 @@ class WorkerExecutor:
         raise NotForThisHostError
 
     async def send_episode(self, function: FunctionMetadata, episode: Episode) -> InvocationResult:
-        """What the orchestrator itself says to a episode."""
+        """Sends an episode to the orchestrator and returns its result."""
         what = f"orchestrator {episode.instance.name} ({episode.instance.id})"
         return await self.invoke(function, what, context_from_episode(episode), episode.instance.trace)
 
@@ -129,7 +129,7 @@ class WorkerExecutor:
             )
 
     def warn_once(self, text: str) -> None:
-        """Replay would repeat it with every episode."""
+        """Every replay would repeat the warning."""
         if text not in self.warned:
             self.warned.add(text)
             log_line(f"warning: {text}")

@@ -1,4 +1,4 @@
-"""How does the SDK see an instance and its history?"""
+"""How are an instance and its history written in the SDK's JSON?"""
 
 import json
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def raised(event: HistoryEvent) -> Wire:
 
 
 def request_id(execution: str | None, task: int) -> str:
-    """By this the SDK finds the task that an answer belongs to."""
+    """The SDK finds the task of an entity's response by this id."""
     return str(uuid5(NAMESPACE_OID, f"{execution}:{task}:entity"))
 
 
@@ -94,7 +94,7 @@ def reason(event: HistoryEvent) -> Wire:
 
 
 def rewound(event: HistoryEvent) -> Wire:
-    """The SDK knows no event of its own for this."""
+    """The SDK has no event type for a rewind."""
     return {"Data": f"Rewound: {event.reason}"}
 
 
@@ -150,7 +150,7 @@ def event_to_wire(event: HistoryEvent, *, played: bool) -> Wire:
 
 
 def json_or_text(text: str | None) -> Any:
-    """The JSON value of a text; a text that is no JSON stands for itself."""
+    """Returns the JSON value of a text, or the text itself if it is not JSON."""
     if text is None:
         return None
     try:

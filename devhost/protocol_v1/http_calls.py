@@ -1,6 +1,6 @@
-"""How is the HTTP request of an orchestrator made, and when is it made again?
+"""How does the host send the HTTP request of call_http, and when does it poll for the result?
 
-The real host runs it as an activity of its own; an answer of 202 with a place to look is polled, with a timer between.
+The real host sends it as an internal activity. A 202 response with a Location is polled, with a timer in between.
 """
 
 import json
@@ -33,7 +33,7 @@ type Wire = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpPoll:
-    """Ask this, so many seconds from now."""
+    """The next request, and the seconds to wait before it."""
 
     request: str
     delay_s: float
@@ -52,7 +52,7 @@ def rejection(request: Wire) -> str | None:
 
 
 async def run_http(text: str) -> Completed | Failed:
-    """Makes the request. A status of any kind is a result; only a request that could not be made fails."""
+    """Sends the request. Every status is a result; only a request that could not be sent fails."""
     request: Wire = json.loads(text)
     refused = rejection(request)
     if refused is not None:
@@ -79,7 +79,7 @@ async def send_request(session: ClientSession, request: Wire) -> str:
 
 
 async def response_to_json(response: ClientResponse) -> str:
-    """As the orchestrator gets it: the headers without those of the content, several values as a list."""
+    """The JSON that the orchestrator receives: without content headers, repeated headers as a list."""
     names = {name: None for name in response.headers if name.lower() not in CONTENT_HEADERS}
     found = {name: response.headers.getall(name) for name in names}
     headers = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
@@ -88,7 +88,7 @@ async def response_to_json(response: ClientResponse) -> str:
 
 
 def next_poll(request: str, response_text: str | None, default_interval_s: float) -> HttpPoll | None:
-    """None when the answer is the last one, or does not say where to look."""
+    """Returns None if the response is the last one or has no absolute Location."""
     found: Wire = json.loads(response_text) if response_text else {}
     if found.get("statusCode") != ACCEPTED:
         return None

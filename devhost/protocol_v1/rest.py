@@ -1,4 +1,4 @@
-"""How do durable clients talk to the engine over HTTP?"""
+"""Which HTTP endpoints start, query and control orchestrations?"""
 
 import re
 from collections.abc import Callable
@@ -42,7 +42,7 @@ INSTANCE_ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]
 
 
 def with_error_responses(handler: Handler) -> Handler:
-    """What the engine raises, as the API says it."""
+    """Converts the engine's exceptions to responses."""
 
     async def handle(request: web.Request) -> web.Response:
         try:
@@ -77,7 +77,7 @@ def instance_id(request: web.Request) -> str:
 
 
 def case_insensitive(path: str) -> str:
-    """The words of a path may be written in capitals too, as the real host allows."""
+    """Like the real host, matches the words of a path in any case."""
     parts = path.split("/")
     return "/".join(
         f"{{word{n}:(?i:{part})}}" if part and not part.startswith("{") else part for n, part in enumerate(parts)
@@ -89,13 +89,13 @@ def control_event(request: web.Request, kind: HistoryEventKind) -> HistoryEvent:
 
 
 def wrong_state(verb: str, found: OrchestrationInstance) -> web.Response:
-    """The real host fails over this."""
+    """The real host answers this with a 500 as well."""
     reason = f"Cannot {verb} the orchestration instance {found.id} because instance is in the {found.status} state."
     return error_response(500, "Something went wrong while processing your request", reason)
 
 
 class ManagementApi:
-    """`code` is the key in the addresses it hands out; `trace_of` tells the trace of an invocation that is running."""
+    """`key` is part of the URLs that it returns; `trace_of` finds the trace of a running invocation."""
 
     def __init__(
         self, *, engine: Engine, settings: HostSettings, key: str, trace_of: Callable[[str], str | None]
@@ -152,7 +152,7 @@ class ManagementApi:
         return request.headers.get("traceparent") or self.trace_of(request.match_info.get("invocation", ""))
 
     async def started_response(self, request: web.Request, instance: str) -> web.Response:
-        """The addresses of a new instance; with `timeout` and `pollingInterval`, its result if it comes in time."""
+        """The URLs of a new instance, or its result if the query sets `timeout` and `pollingInterval`."""
         if {"timeout", "pollingInterval"} <= set(request.query):
             ended = await self.wait_for_completion(instance, request)
             if ended is not None:
@@ -163,7 +163,7 @@ class ManagementApi:
         return web.json_response(body, status=202, headers=headers)
 
     async def wait_for_completion(self, instance: str, request: web.Request) -> web.Response | None:
-        """Nobody polls here: the end itself answers."""
+        """Completion notifies this request, so nothing is polled."""
         seconds_parameter(request, "pollingInterval")
         found = await self.engine.wait_for_completion(instance, seconds_parameter(request, "timeout"))
         return None if found is None else self.completed_response(found, request)
@@ -260,7 +260,7 @@ class ManagementApi:
         return web.Response(status=202)
 
     async def restart(self, request: web.Request) -> web.Response:
-        """A new start with the same input: it has the version that new ones have."""
+        """Starts the orchestration again with the same input and the current default version."""
         found = await self.engine.get(request.match_info["id"])
         if found is None:
             raise RequestRejectedError(400, "InstanceId does not match a valid orchestration instance.")

@@ -1,4 +1,4 @@
-"""What do all requests to the management API share?"""
+"""How do the endpoints read JSON bodies and report errors?"""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -15,12 +15,12 @@ class RequestRejectedError(Exception):
 
 
 def error_response(status: int, message: str, reason: str | None = None) -> web.Response:
-    """Clients of the SDK read ExceptionMessage, people read Message."""
+    """SDK clients read ExceptionMessage; people read Message."""
     return web.json_response({"Message": message, "ExceptionMessage": reason or message}, status=status)
 
 
 async def json_body(request: web.Request) -> str | None:
-    """The body as JSON text, None when it is empty."""
+    """Returns the body as JSON text, or None if it is empty."""
     text = (await request.read()).decode("utf-8", "replace")
     if not text:
         return None

@@ -1,8 +1,8 @@
-"""Which commands, with which ids, does a list of actions come to, given what has happened so far?
+"""Which commands, with which ids, result from an action list and the events so far?
 
-The host numbers what it schedules in the order in which its own program of the actions runs: top-level actions one
-after the other, a retried call with a timer after each failure (one more, due at once, after the last), compounds
-together. The SDK numbers its tasks the same way, so this order is the protocol.
+The host numbers tasks in the order in which it executes the actions: top-level actions one after another, a retried
+call with a timer after each failure (and one more, due at once, after the last), the parts of a compound together. The
+SDK numbers its tasks in the same way, so this order is part of the protocol.
 """
 
 import json
@@ -47,7 +47,7 @@ COMPLETIONS = {
 
 
 class PendingTask:
-    """Something that a program waits for; what waits goes on inside `resolve`, as .NET's continuations do."""
+    """A task that a program awaits; continuations run inside `resolve`, as in .NET."""
 
     def __init__(self) -> None:
         self.done = False
@@ -76,7 +76,7 @@ class PendingTask:
 
 
 def run_program(program: Coroutine[PendingTask, None, bool]) -> PendingTask:
-    """Runs a program as far as it goes; the rest runs as what it waits for resolves."""
+    """Runs a program until it awaits a pending task; the rest runs when that task resolves."""
     ended = PendingTask()
 
     def step() -> None:
@@ -99,9 +99,9 @@ def resolved_task(*, succeeded: bool) -> PendingTask:
 
 @dataclass(slots=True, kw_only=True)
 class Simulation:
-    """`commands` are in the order of their ids; `open` are those not completed; `carried` came after the end.
+    """`commands` are ordered by id, `open_tasks` are not completed, `carried_events` arrived after the end.
 
-    `polls` counts the HTTP calls that were sent on, each after `http_wait_s` if its answer did not say when.
+    `polls` counts the repeated HTTP calls; `http_poll_interval_s` applies if a response has no Retry-After.
     """
 
     actions: tuple[Action, ...]
@@ -121,12 +121,12 @@ class Simulation:
 
     @property
     def ended(self) -> bool:
-        """The program is through and nothing that it started is left: a timer nobody cancelled keeps it open."""
+        """True if the program has ended and no task is open: a timer that was not cancelled keeps it running."""
         return self.program is not None and self.program.done and not self.open_tasks
 
     @property
     def is_waiting(self) -> bool:
-        """Something that the host knows of can still wake the orchestrator."""
+        """True if an event that the host knows of can still wake the orchestrator."""
         return bool(self.open_tasks) or any(self.waiters.values()) or self.suspended
 
     def feed_all(self, events: Iterable[HistoryEvent]) -> None:
@@ -150,7 +150,7 @@ class Simulation:
                 pass
 
     def receive(self, event: HistoryEvent) -> None:
-        """A suspended program hears of nothing until it is resumed."""
+        """A suspended program receives its events when it is resumed."""
         if self.suspended:
             self.held_events.append(event)
         elif event.kind is HistoryEventKind.EVENT_RAISED:

@@ -25,7 +25,7 @@ DROPPED_OF_START = frozenset({"Name", "OrchestrationInstance", "ParentInstance",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusParts:
-    """Which parts of an instance the caller wants to see."""
+    """The parts of an instance that the caller requests."""
 
     input: bool = True
     history: bool = False
@@ -61,7 +61,7 @@ def status_to_wire(
 
 
 def history_entries(history: list[HistoryEvent], parts: StatusParts) -> list[dict[str, Any]]:
-    """The history as people read it: completions carry what was scheduled and when."""
+    """The history for people: completions include what was scheduled and when."""
     scheduled = {event.id: event for event in history if event.id >= 0}
     return [history_entry(event, scheduled, parts) for event in history if event.kind not in DROPPED_EVENTS]
 
@@ -95,13 +95,13 @@ def status_code(instance: OrchestrationInstance, query: Mapping[str, str]) -> in
 
 
 def statuses_from_text(text: str) -> frozenset[RuntimeStatus]:
-    """Raises ValueError for a status that does not exist; some exist only in other hosts."""
+    """Raises ValueError for an unknown status; statuses that this host never has are ignored."""
     elsewhere = {"ContinuedAsNew", "Canceled", ""}
     return frozenset(RuntimeStatus(one) for one in text.split(",") if one not in elsewhere)
 
 
 def continuation_token(instance: OrchestrationInstance) -> str:
-    """Where the next page begins; it goes back in the header of the next request."""
+    """The position of the next page, which the client sends in a header."""
     return urlsafe_b64encode(json.dumps([instance.created, instance.id]).encode()).decode()
 
 

@@ -1,6 +1,7 @@
-"""When does a schedule come round next?
+"""When does a schedule occur next?
 
-NCRONTAB: {second} {minute} {hour} {day} {month} {day of week}; five fields leave the seconds at 0. All must match.
+NCRONTAB: {second} {minute} {hour} {day} {month} {day of week}; with five fields the second is 0. All fields must
+match.
 """
 
 from dataclasses import dataclass
@@ -22,12 +23,12 @@ MAX_SEARCH_DAYS = 366 * 8 + 1
 
 
 class InvalidScheduleError(Exception):
-    """The schedule can't be read, or never comes."""
+    """The schedule is invalid or never occurs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NcrontabSchedule:
-    """What each field allows; days of the week count from Sunday, 0."""
+    """The allowed values of each field; days of the week count from Sunday, 0."""
 
     text: str
     seconds: tuple[int, ...]
@@ -41,7 +42,7 @@ class NcrontabSchedule:
         return day.day in self.days and day.month in self.months and day.isoweekday() % 7 in self.weekdays
 
     def next_after(self, at: float) -> float:
-        """The first moment later than `at`, both in seconds since 1970. Raises BadScheduleError when none comes."""
+        """The first occurrence after `at`, both in seconds since 1970. Raises InvalidScheduleError if there is none."""
         earliest = datetime.fromtimestamp(at, UTC).replace(microsecond=0) + timedelta(seconds=1)
         day = earliest.replace(hour=0, minute=0, second=0)
         for _ in range(MAX_SEARCH_DAYS):
@@ -71,7 +72,7 @@ def number(text: str, names: dict[str, int]) -> int:
 
 
 def part_values(text: str, low: int, high: int, names: dict[str, int]) -> range:
-    """One part of a field: *, n, n-m, each with /step; n/step runs to the end."""
+    """The values of one part of a field: *, n or n-m, each with an optional /step; n/step runs to the end."""
     body, slash, step = text.partition("/")
     if body == "*":
         first, last = low, high
@@ -89,7 +90,7 @@ def field_values(text: str, low: int, high: int, names: dict[str, int]) -> tuple
 
 
 def schedule_from_text(text: str) -> NcrontabSchedule:
-    """Raises BadScheduleError."""
+    """Raises InvalidScheduleError."""
     fields = text.split()
     fields = ["0", *fields] if len(fields) == len(FIELDS) - 1 else fields
     try:

@@ -1,4 +1,4 @@
-"""Who runs timer functions, on their schedule or on demand?"""
+"""How do timer functions run, on their schedule or on request?"""
 
 import asyncio
 import json
@@ -29,11 +29,11 @@ NEVER_RUN = "0001-01-01T00:00:00"
 
 
 class UnknownTimerFunctionError(Exception):
-    """No function of this name runs on a timer."""
+    """No timer function has this name."""
 
 
 def schedule_of(function: FunctionMetadata) -> NcrontabSchedule:
-    """Raises BadScheduleError, also for a schedule that never comes."""
+    """Raises InvalidScheduleError, also for a schedule that never occurs."""
     found = schedule_from_text(str(function.trigger["schedule"]))
     found.next_after(now())
     return found
@@ -71,7 +71,7 @@ class TimerFunctions:
             self.tasks.spawn(self.run_forever(function, schedule_of(function)))
 
     async def run_forever(self, function: FunctionMetadata, schedule: NcrontabSchedule) -> None:
-        """One function's runs for ever. A run that was missed while the host was down is made up for once."""
+        """Runs one function on its schedule. A run that the host missed while it was stopped is made up once."""
         occurrence = await self.storage.run(read_schedule_status, self.store, function.name)
         past_due = occurrence is not None and occurrence.next <= now()
         if past_due or function.trigger.get("runOnStartup"):
@@ -101,7 +101,7 @@ class TimerFunctions:
     async def run_until_completed(
         self, function: FunctionMetadata, occurrence: ScheduleStatus | None, *, past_due: bool
     ) -> None:
-        """A run that is lost with its worker is made again."""
+        """Repeats a run during which the worker died."""
         while True:
             try:
                 await self.run(function, occurrence, past_due=past_due)
@@ -113,7 +113,7 @@ class TimerFunctions:
     async def run(
         self, function: FunctionMetadata, occurrence: ScheduleStatus | None, *, past_due: bool
     ) -> InvocationResult:
-        """Never twice at a time. Raises WorkerLostError."""
+        """Runs of one function never overlap. Raises WorkerLostError."""
         invocation = Invocation(
             id=str(uuid4()),
             function_id=function.id,
@@ -132,7 +132,7 @@ class TimerFunctions:
         return result
 
     def find(self, name: str) -> FunctionMetadata:
-        """Raises UnknownFunctionError."""
+        """Raises UnknownTimerFunctionError."""
         for function in self.catalog().of_type("timerTrigger"):
             if function.name.lower() == name.lower():
                 return function

@@ -1,4 +1,4 @@
-"""When did each timer function run last, and when should it run next?"""
+"""When did each timer function run last, and when does it run next?"""
 
 from dataclasses import dataclass
 

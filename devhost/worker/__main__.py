@@ -1,6 +1,6 @@
-"""What runs in the worker process: the app, through the real worker library.
+"""How does the worker process load the app and answer the host?
 
-The app's own folders are found only after this program's modules are loaded and its folder has left the path.
+The app's folders are added to the import path after this program's modules are loaded and its folder is removed.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ class Worker:
 
 
 async def wait_until_listening(uri: str) -> None:
-    """The app's own HTTP server starts in the background: wait until it accepts."""
+    """The app's own HTTP server starts in the background."""
     host, port = uri.removeprefix("http://").rsplit(":", 1)
     async with asyncio.timeout(UVICORN_START_S):
         while True:
@@ -105,7 +105,7 @@ async def wait_until_listening(uri: str) -> None:
 
 
 def exit_with_host(lifeline: int) -> None:
-    """Blocks until the host's end of the pipe is gone, then ends the process, whatever the app is doing."""
+    """Blocks until the host's end of the pipe is closed, then ends the process, whatever the app is doing."""
     os.read(lifeline, 1)
     os._exit(0)
 

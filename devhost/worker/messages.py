@@ -1,4 +1,4 @@
-"""How does an invocation from the host become what the worker library takes, and its answer what the host takes?"""
+"""How are the host's messages converted to those of the worker library, and back?"""
 
 import traceback
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from devhost.worker import protos
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundFunction:
-    """One function as the worker needs it: which parameter is the trigger, which are durable clients."""
+    """The parameter names of a function: its trigger and its durable clients."""
 
     trigger: str
     clients: tuple[str, ...]
@@ -40,7 +40,7 @@ def trigger_data(header: Header, body: bytes) -> protos.TypedData:
 
 
 def request_from_header(header: Header, body: bytes, bound: BoundFunction, client: str) -> SimpleNamespace:
-    """The `invocation_request` of the worker library."""
+    """Returns the `invocation_request` of the worker library."""
     inputs = [protos.ParameterBinding(name=bound.trigger, data=trigger_data(header, body))]
     own = client.replace("INVOCATIONID", header["id"]) if bound.clients else ""
     inputs += [protos.ParameterBinding(name=name, data=protos.TypedData(string=own)) for name in bound.clients]
@@ -59,7 +59,7 @@ SAME_SITE = {0: None, 1: "lax", 2: "strict", 3: "none"}
 
 
 def cookie_attribute(value: Any) -> Any:
-    """Nullable wrappers, timestamps and plain values become plain values."""
+    """Converts nullable wrappers and timestamps to plain values."""
     while hasattr(value, "value") or hasattr(value, "seconds"):
         value = value.value if hasattr(value, "value") else value.seconds
     return value
@@ -89,7 +89,7 @@ def value_result(value: Any) -> tuple[Header, bytes]:
 
 
 def return_value(response: Any) -> Any:
-    """A function may return its HTTP answer or set it as an output."""
+    """A function may return its HTTP response or set it as an output."""
     outputs: list[Any] = response.output_data or []
     found = next((one.data for one in outputs if one.data is not None and one.data.kind == "http"), None)
     return response.return_value if response.return_value is not None else found

@@ -1,4 +1,4 @@
-"""What time does the SDK read in an event of a history?"""
+"""How does the SDK parse the timestamps of a history?"""
 
 import sys
 from collections.abc import Callable
@@ -10,9 +10,9 @@ EXAMPLE = "2026-11-22T05:06:29.1889300Z"
 
 
 def fast_reader(slow: Callable[[str], datetime]) -> Callable[[str], datetime]:
-    """Reads this host's own stamps; the SDK's reader, dateutil, reads all others.
+    """Parses this host's own timestamps; dateutil, the SDK's parser, parses all others.
 
-    Dateutil's UTC is an object of its own, and another one where the machine's own zone is UTC.
+    Dateutil has its own UTC object, and a different one where the machine's time zone is UTC.
     """
     zone = slow(EXAMPLE).tzinfo
 
@@ -25,7 +25,7 @@ def fast_reader(slow: Callable[[str], datetime]) -> Callable[[str], datetime]:
 
 
 def use_fast_timestamp_reader() -> None:
-    """Every turn brings the whole history, and dateutil takes 70 µs for each event of it."""
+    """Every episode sends the whole history, and dateutil takes 70 µs for each of its events."""
     module: Any = sys.modules.get(READER)
     if module is not None:
         module.dt_parse = fast_reader(module.dt_parse)
