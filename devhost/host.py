@@ -213,12 +213,12 @@ class FunctionsHost:
         asking = [route.function.name for route in self.routes if route.level is AuthLevel.FUNCTION]
         self.authorization.keys = with_function_keys(keys_path(self.options.database), self.authorization.keys, asking)
         self.write_state(pid, ready=True)
-        log_line(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
+        log_line(f"worker {pid} loaded the app: {len(ready.functions)} functions")
         for text in self.catalog.errors:
             log_line(f"warning: {text}")
         for function in self.catalog.functions.values():
             for kind in unsupported_bindings(function):
-                log_line(f"warning: function {function.name} has a binding that is not supported here: {kind}")
+                log_line(f"warning: function {function.name} has a binding that is not supported: {kind}")
 
     def on_worker_lost(self) -> None:
         self.write_state(None, ready=False)
@@ -235,7 +235,7 @@ class FunctionsHost:
 
     def on_internal_error(self, error: BaseException) -> None:
         write("".join(traceback.format_exception(error)))
-        log_line("this host has a defect and stops; nothing that was recorded is lost")
+        log_line("internal error: the host stops. Recorded state is not lost.")
         self.exit_code = 70
         self.stopped.set()
 
@@ -263,4 +263,4 @@ async def clean_up(runner: web.AppRunner | None) -> None:
 
 def warn_of_unknown_keys(settings: HostSettings, app: Path) -> None:
     if settings.unknown:
-        log_line(f"warning: {app / 'host.json'} has keys that this host does not know: {', '.join(settings.unknown)}")
+        log_line(f"warning: {app / 'host.json'} has unsupported keys: {', '.join(settings.unknown)}")

@@ -111,7 +111,9 @@ def timeout_from_value(text: str | None) -> float | None:
         clock = [float(part) for part in rest.split(":")]
         return float(days) * 86400 + sum(n * s for n, s in zip(clock, SECONDS_PER_PART, strict=True))
     except ValueError:
-        raise SettingsError(f"functionTimeout: can't read '{text}'") from None
+        raise SettingsError(
+            f"functionTimeout: invalid value '{text}', expected [days.]hours:minutes:seconds or -1"
+        ) from None
 
 
 def unknown_keys(host: Mapping[str, Any]) -> tuple[str, ...]:
@@ -135,7 +137,7 @@ def whole_number(found: Mapping[str, Any], key: str, default: int | None, least:
     if value is None or value == -1:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SettingsError(f"host.json: {key}: {json.dumps(value)} is not a number from {least} on")
+        raise SettingsError(f"host.json: {key}: {json.dumps(value)} is not a whole number of at least {least}")
     return value
 
 
@@ -180,7 +182,7 @@ def strategy_from[T: StrEnum](kind: type[T], section: Mapping[str, Any], key: st
     value = str(section.get(key, default)).lower()
     found = next((one for one in kind if one.lower() == value), None)
     if found is None:
-        raise SettingsError(f"{key}: '{section[key]}' is none of {', '.join(kind)}")
+        raise SettingsError(f"{key}: '{section[key]}' is not one of {', '.join(kind)}")
     return found
 
 

@@ -33,7 +33,7 @@ async def run_warmup(supervisor: Supervisor, function: FunctionMetadata) -> str 
     try:
         result = await asyncio.wait_for(supervisor.invoke(invocation), WARMUP_TIMEOUT_S)
     except TimeoutError:
-        return f"it still runs after {WARMUP_TIMEOUT_S:g} s"
+        return f"timed out after {WARMUP_TIMEOUT_S:g} s"
     except (WorkerLostError, FunctionTimeoutError):
-        return "its worker ended"
+        return "the worker ended"
     return f"{result.message}\n{result.stack}" if isinstance(result, FunctionRaised) else None

@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from devhost.cli.connection import DatabaseFile, HostUnreachableError, Managemen
 from devhost.cli.recording import read_recording, recording_to_json
 from devhost.cli.tables import history_table, instance_text, instances_table, table
 from devhost.console import write
-from devhost.http.keys import STATE_FOLDER, keys_path, read_keys
+from devhost.http.keys import STATE_FOLDER, keys_path, keys_to_json, read_keys
 
 EPOCH = "1970-01-01T00:00:00Z"
 WITH_HISTORY = {"showHistory": "true", "showHistoryOutput": "true"}
@@ -109,7 +108,7 @@ def show_keys(path: Path, *, as_json: bool) -> int:
     """Raises SettingsError if no host has created keys yet."""
     keys = read_keys(keys_path(path))
     if as_json:
-        write(json.dumps(asdict(keys), indent=2))
+        write(keys_to_json(keys))
         return 0
     own = [(f"function {name}", key) for name, key in sorted(keys.functions.items())]
     named = [("everything", keys.master), ("every function", keys.host), ("the management API", keys.durable), *own]

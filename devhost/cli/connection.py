@@ -59,7 +59,7 @@ class HostConnection:
             response = connection.getresponse()
             text = response.read()
         except OSError as error:
-            raise HostUnreachableError(f"the host on port {self.port} does not answer: {error}") from None
+            raise HostUnreachableError(f"the host on port {self.port} does not respond: {error}") from None
         finally:
             connection.close()
         return response.status, json.loads(text) if text else None
@@ -74,12 +74,12 @@ class DatabaseFile:
     def store(self) -> TaskHubStore:
         """Raises HostUnreachableError."""
         if not self.path.exists():
-            raise HostUnreachableError(f"there is no {self.path}: name it with --db, or the app's folder with --app")
+            raise HostUnreachableError(f"{self.path} not found: set it with --db, or the app's folder with --app")
         return TaskHubStore(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True))
 
     def send(self, request: ManagementRequest) -> Reply:
         if request.method != "GET":
-            raise HostUnreachableError(f"no host runs on {self.path}, and without one it can only be read")
+            raise HostUnreachableError(f"no host is running on {self.path}: without a host the file is read-only")
         store, show = self.store(), parts_from_query(request.query)
         try:
             if not request.instance:
@@ -112,6 +112,6 @@ def port_of_host(lock: Path) -> int | None:
         except BlockingIOError:
             _, _, port = file.read().partition("\n")
             if not port.strip():
-                raise HostUnreachableError("the host is starting") from None
+                raise HostUnreachableError("the host is still starting: try again") from None
             return int(port)
     return None

@@ -43,6 +43,6 @@ def recording_from_file(path: Path) -> HistoryRecording:
         wire["status"] = RuntimeStatus(wire["status"])
         instance = OrchestrationInstance(**wire, created=events[0].at, updated=events[-1].at)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        text = f"{path} is not what `devhost history ID --full` prints: {type(error).__name__}: {error}"
+        text = f"{path} is not a recording of `devhost history ID --full`: {type(error).__name__}: {error}"
         raise InvalidRecordingError(text) from None
     return HistoryRecording(instance=instance, events=events)

@@ -68,10 +68,12 @@ def find_difference(recording: HistoryRecording, episode: Episode, state: Orches
     fresh = next((command for command in simulation.commands if command.id not in before), None)
     if fresh is not None:
         what = describe_task(KIND_OF[type(fresh)], name_of(fresh))
-        return f"The code schedules {what} with sequence ID {fresh.id}; the history has none."
+        return f"The code schedules {what} with sequence ID {fresh.id}, which the history does not contain."
     now = status_and_output(execution_outcome(state, simulation, recording.instance.name))
     return (
-        None if now == recorded else f"The code comes to {now[0]} {now[1]}; the history to {recorded[0]} {recorded[1]}."
+        None
+        if now == recorded
+        else f"The code ends with {now[0]} {now[1]}, but the history ends with {recorded[0]} {recorded[1]}."
     )
 
 
@@ -98,7 +100,7 @@ async def replay(recording: HistoryRecording, app: Path) -> str | None:
         episode, name = last_episode(recording), recording.instance.name
         function = catalog.orchestrators.get(name.lower())
         if function is None:
-            return f"The app has no orchestrator '{name}' any more."
+            return f"The app no longer has an orchestrator '{name}'."
         result = await executor.send_episode(function, episode)
         return difference_from_result(recording, episode, result)
     finally:
@@ -112,5 +114,5 @@ def run_replay(path: Path, app: Path, *, as_json: bool) -> int:
     if as_json:
         write(json.dumps({"instanceId": recording.instance.id, "deterministic": found is None, "difference": found}))
     else:
-        write(found or f"The code does what the {len(recording.events)} events of '{recording.instance.id}' say.")
+        write(found or f"The code agrees with the {len(recording.events)} events of '{recording.instance.id}'.")
     return 0 if found is None else 1

@@ -245,9 +245,7 @@ class Engine:
     def warn_of_long_history(episode: Episode, events: int) -> None:
         if len(episode.past_events) < LONG_HISTORY_EVENTS <= events:
             what = f"the history of orchestrator {episode.instance.name} ({episode.instance.id}) has {events} events"
-            log_line(
-                f"warning: {what}, and every episode replays them: continue as new, or hand steps to sub-orchestrations"
-            )
+            log_line(f"warning: {what}, and every episode replays them: use continue_as_new or sub-orchestrations")
 
     async def run_activity(self, work: ActivityWorkItem) -> None:
         redelivery_id = f"{work.instance}#{work.task}"
@@ -285,7 +283,7 @@ class Engine:
         except RedeliverError:
             times = await self.storage.run(self.store.count_redelivery, work.row)
             if not times:
-                return Failed(reason="its instance is no more")
+                return Failed(reason="the instance was removed")
             self.redeliveries.set_count(redelivery_id, what, times)
             return None
 

@@ -58,7 +58,7 @@ class RedeliveryCounter:
 
     def set_count(self, id_: str, what: str, times: int) -> None:
         self.counts[id_] = times
-        log_line(f"{what} is handed out again (redelivery {times})")
+        log_line(f"{what} is delivered again (redelivery {times})")
 
     def increment(self, id_: str) -> int:
         with self.store.transaction() as database:
@@ -78,8 +78,8 @@ class RedeliveryCounter:
         times = self.counts.get(id_, 0)
         if limit is None or times <= limit:
             return None
-        log_line(f"{what} is given up after {times} lost runs")
-        return f"its worker was lost {times} times while it ran"
+        log_line(f"{what} fails: the worker died {times} times while it ran")
+        return f"the worker died {times} times while it ran"
 
 
 def delete_count(database: sqlite3.Connection, id_: str) -> None:

@@ -99,5 +99,5 @@ class AdminApi:
         try:
             result = await asyncio.shield(running)
         except WorkerLostError:
-            return web.Response(status=500, text="The worker ended before the function did.")
+            return web.Response(status=500, text="The worker ended before the function completed.")
         return web.Response(status=500, text=result.message) if isinstance(result, FunctionRaised) else web.Response()

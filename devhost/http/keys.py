@@ -5,7 +5,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hmac import compare_digest
 from pathlib import Path
@@ -69,6 +69,11 @@ def keys_path(database: Path) -> Path:
     return database.with_name("keys.json")
 
 
+def keys_to_json(keys: HostKeys) -> str:
+    wire = {"master": keys.master, "host": keys.host, "durable": keys.durable, "functions": keys.functions}
+    return json.dumps(wire, indent=2)
+
+
 def read_keys(path: Path) -> HostKeys:
     """Raises SettingsError."""
     try:
@@ -81,7 +86,7 @@ def write_temporary(keys: HostKeys, folder: Path) -> str:
     """Writes a new file beside the key file that only its owner can read; returns its name."""
     descriptor, name = tempfile.mkstemp(dir=folder, prefix="keys.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(keys), file, indent=2)
+        file.write(keys_to_json(keys))
     return name
 
 

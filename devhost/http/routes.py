@@ -141,7 +141,7 @@ def constraint(name: str, argument: str | None) -> Check:
 def parameter_from_text(text: str) -> RouteParameter:
     found = PARAMETER.fullmatch(text)
     if found is None:
-        raise InvalidRouteError(f"can't read the route parameter '{{{text}}}'")
+        raise InvalidRouteError(f"invalid route parameter '{{{text}}}'")
     checks = tuple(constraint(name.lower(), argument) for name, argument in split_constraints(found["constraints"]))
     return RouteParameter(
         name=found["name"].strip(),

@@ -154,7 +154,7 @@ class FunctionServer:
         try:
             result = await self.supervisor.invoke(call.invocation(http, body), call.worker)
         except WorkerLostError:
-            return web.Response(status=502, text="The worker ended before it answered.")
+            return web.Response(status=502, text="The worker ended before it returned a response.")
         except FunctionTimeoutError:
             return web.Response(status=504)
         log_failure(call.function, result)
@@ -171,7 +171,7 @@ class FunctionServer:
         except ClientError:
             if upload.is_too_large:
                 raise BodyTooLargeError from None
-            return web.Response(status=502, text="The worker ended before its answer did.")
+            return web.Response(status=502, text="The worker ended before the response was complete.")
 
     def invoke_once(self, call: HttpInvocation) -> None:
         """The function runs to its end even if the client disconnects."""

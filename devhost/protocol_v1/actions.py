@@ -196,7 +196,7 @@ PARSERS = {
 def action_from_wire(wire: Wire) -> Action:
     kind = wire["actionType"]
     if kind not in PARSERS:
-        raise UnsupportedActionError(f"action type {kind} is not known to this host")
+        raise UnsupportedActionError(f"action type {kind} is not supported by this host")
     return PARSERS[kind](wire)
 
 

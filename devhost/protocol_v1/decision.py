@@ -120,7 +120,8 @@ def rejection(episode: Episode, command: OrchestratorCommand, names: KnownFuncti
             )
         case _ if not is_encodable(command):
             return Failed(
-                reason=f"What was asked for with sequence ID {command.id} has half of a surrogate pair in it."
+                reason=f"The action with sequence ID {command.id} contains half of a surrogate pair, "
+                "which can't be stored."
             )
         case _:
             return None
@@ -183,8 +184,8 @@ def warnings_of(episode: Episode, state: OrchestratorState, simulation: Simulati
     if hazard is not None:
         found.append(
             f"orchestrator '{episode.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
-            "when the compound ends first, SDK and host number later tasks differently and the instance can hang or "
-            "mix up results; retry inside the activity or in a sub-orchestrator"
+            "if the compound ends first, SDK and host number later tasks differently, and the instance can hang or "
+            "mix up results. Retry inside the activity or in a sub-orchestrator."
         )
     if simulation.polls:
         found.append(

@@ -123,7 +123,7 @@ class WorkerExecutor:
                 return decide_on_failure(episode, result.message, result.stack, self.known_functions())
             return decide_on_result(episode, result.text or "", self.known_functions())
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
+            text = f"The orchestrator's result is invalid: {type(error).__name__}: {error}"
             return DecisionWithWarnings(
                 decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text))
             )
@@ -174,7 +174,7 @@ class WorkerExecutor:
         try:
             return batch_result_from_text(result.text or "", batch)
         except (ValueError, KeyError, TypeError) as error:
-            return self.fail_batch(batch, f"The answer of the entity can't be read: {type(error).__name__}: {error}")
+            return self.fail_batch(batch, f"The entity's result is invalid: {type(error).__name__}: {error}")
 
     @staticmethod
     def fail_batch(batch: EntityBatch, reason: str) -> EntityBatchResult:

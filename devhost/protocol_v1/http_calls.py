@@ -25,7 +25,7 @@ CONTENT_HEADERS = frozenset(
         *("content-location", "content-md5", "content-range", "content-type", "expires", "last-modified"),
     }
 )
-NO_IDENTITY = "call_http with a token source is not supported by this host: there is no managed identity to ask"
+NO_IDENTITY = "call_http with a token source is not supported by this host: it has no managed identity"
 NO_MULTIPART = "Multipart content is not supported with CallHttpAsync."
 
 type Wire = Mapping[str, Any]
@@ -63,7 +63,7 @@ async def run_http(text: str) -> Completed | Failed:
         ) as session:
             return Completed(output=await send_request(session, request))
     except (ClientError, ValueError, TimeoutError, OSError) as error:
-        return Failed(reason=str(error) or f"no answer within {REQUEST_TIMEOUT_S:g} s", details=type(error).__name__)
+        return Failed(reason=str(error) or f"no response within {REQUEST_TIMEOUT_S:g} s", details=type(error).__name__)
 
 
 async def send_request(session: ClientSession, request: Wire) -> str:

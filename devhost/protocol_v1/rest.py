@@ -71,7 +71,7 @@ def instance_id(request: web.Request) -> str:
     found = request.match_info.get("id") or uuid4().hex
     if len(found) > MAX_ID_LENGTH or not INSTANCE_ID.fullmatch(found):
         raise RequestRejectedError(
-            400, "An instance id is 1 to 256 characters, without / \\ # ?, and does not start with @."
+            400, "An instance id must have 1 to 256 characters, must not contain / \\ # ? and must not start with @."
         )
     return found
 
@@ -256,7 +256,7 @@ class ManagementApi:
         try:
             await self.engine.rewind(request.match_info["id"], request.query.get("reason", ""))
         except InstanceNotFailedError:
-            return error_response(412, "Only an instance that has failed can be rewound.")
+            return error_response(412, "Only a failed instance can be rewound.")
         return web.Response(status=202)
 
     async def restart(self, request: web.Request) -> web.Response:

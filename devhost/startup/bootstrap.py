@@ -42,7 +42,7 @@ def bootstrap(options: StartOptions) -> Bootstrap:
     command = WorkerCommand(app=app, environment=worker_environment(app, local_values(app), os.environ))
     script = app / command.environment.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not script.is_file():
-        raise SettingsError(f"there is no {script}: name the app's folder with --app")
+        raise SettingsError(f"{script} not found: set the app's folder with --app")
     cors = cors_from_settings(local_section(app, "Host"))
     lock = take_lock(options.database)
     return Bootstrap(

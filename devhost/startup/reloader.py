@@ -74,7 +74,7 @@ class Reloader:
             seen = file_versions(self.app)
             code = self.run_host_once(seen)
             if code == FAILED_TO_START and not self.stopping:
-                log_line("waiting for a change of the app's files")
+                log_line("waiting for a change to the app's files")
                 self.wait_for_change(seen)
             elif code is not None or self.stopping:
                 return exit_code(code or 0, stopping=self.stopping)
@@ -93,7 +93,7 @@ class Reloader:
             time.sleep(POLL_INTERVAL_S)
             found = changed(seen, file_versions(self.app))
             if found and not self.stopping:
-                log_line(f"{', '.join(found)} changed: starting anew")
+                log_line(f"{', '.join(found)} changed: restarting the host")
                 child.terminate()
                 child.wait()
                 return None

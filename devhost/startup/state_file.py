@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -13,6 +13,10 @@ class HostState:
     port: int
     ready: bool
 
+    def to_json(self) -> str:
+        wire = {"host_pid": self.host_pid, "worker_pid": self.worker_pid, "port": self.port, "ready": self.ready}
+        return json.dumps(wire)
+
 
 def write_state(path: Path | None, state: HostState) -> None:
     """Replaces the file atomically: readers see the old or the new content, never a part."""
@@ -20,5 +24,5 @@ def write_state(path: Path | None, state: HostState) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    draft.write_text(state.to_json(), encoding="utf-8")
     draft.replace(path)

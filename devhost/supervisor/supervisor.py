@@ -95,13 +95,13 @@ class Supervisor:
         self.exits += 1
         code = await process.stop()
         how = f"({exit_text(code)}) {running_text(process.left_running)}"
-        log_line(f"worker {process.pid} ended {how}; death {self.exits}, restarting")
+        log_line(f"worker {process.pid} ended {how}; restart {self.exits}")
 
     async def relaunch(self) -> None:
         try:
             await self.start(launch_worker(self.command))
         except AppFailedToLoadError as error:
-            log_line("the app does not load any more; trying again")
+            log_line("the app no longer loads; trying again")
             write(str(error))
         except WorkerLostError:
             log_line("the worker ended while it loaded the app; trying again")
@@ -131,7 +131,7 @@ class Supervisor:
                 return await process.invoke(invocation)
         except TimeoutError:
             log_line(
-                f"{invocation.description} ran longer than functionTimeout ({self.timeout:g} s): ending the worker"
+                f"{invocation.description} ran longer than functionTimeout ({self.timeout:g} s): stopping the worker"
             )
             await process.stop()
             raise FunctionTimeoutError(invocation.description) from None

@@ -51,7 +51,7 @@ class NcrontabSchedule:
                 if found is not None:
                     return found.timestamp()
             day += timedelta(days=1)
-        raise InvalidScheduleError(f"the schedule '{self.text}' never comes")
+        raise InvalidScheduleError(f"the schedule '{self.text}' never occurs")
 
     def first_of_day(self, day: datetime, earliest: datetime) -> datetime | None:
         for hour in self.hours:
@@ -96,7 +96,7 @@ def schedule_from_text(text: str) -> NcrontabSchedule:
     try:
         values = [field_values(one, *limits) for one, limits in zip(fields, FIELDS, strict=True)]
     except ValueError as error:
-        raise InvalidScheduleError(f"can't read the schedule '{text}': {error}") from None
+        raise InvalidScheduleError(f"invalid schedule '{text}': {error}") from None
     seconds, minutes, hours, days, months, weekdays = values
     return NcrontabSchedule(
         text=text,

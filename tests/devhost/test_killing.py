@@ -39,7 +39,7 @@ def test_an_activity_that_dies_with_its_worker_runs_again(host: RunningHost) -> 
         old = host.kill_worker()
         host.wait_new_worker(old)
         assert durable.wait(instance)["output"] == [2]
-    assert f"activity note of {instance} is handed out again (redelivery 1)" in host.log
+    assert f"activity note of {instance} is delivered again (redelivery 1)" in host.log
     assert "(signal 9) while running activity note" in host.log
 
 

@@ -57,4 +57,4 @@ def test_what_runs_longer_than_the_function_timeout_fails_by_name(host: RunningH
         output = Durable(http=client).run("asks_in_vain")["output"]
         assert "Timeout value of 2 s exceeded by function: never_ends" in output
         assert client.get("/api/hangs").status_code == 504
-    assert "function hangs ran longer than functionTimeout (2 s): ending the worker" in host.log
+    assert "function hangs ran longer than functionTimeout (2 s): stopping the worker" in host.log

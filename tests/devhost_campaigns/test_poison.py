@@ -68,7 +68,7 @@ async def test_a_turn_that_is_lost_too_often_fails_its_instance(tmp_path: Path) 
     async with engine_on(tmp_path / "hub.db", poisonous(i=3), LIMITS) as engine:
         await engine.start(start("at_once"))
         found = await ended(engine)
-        assert found.output == "Orchestrator function 'at_once' failed: its worker was lost 3 times while it ran"
+        assert found.output == "Orchestrator function 'at_once' failed: the worker died 3 times while it ran"
         await reached(lambda: engine.redeliveries.counts == {})
     assert complaints(tmp_path / "hub.db") == []
 
@@ -207,7 +207,7 @@ def test_work_that_takes_its_worker_along_ends_and_the_rest_goes_on(host: Runnin
         output = durable.wait(durable.start("asks"), 300)["output"]
         dead = durable.wait(durable.start("dies"), 300)
         assert client.get("/admin/host/status").json()["redeliveries"] == {}
-    lost = "its worker was lost 2 times while it ran"
+    lost = "the worker died 2 times while it ran"
     assert output[0] == lost
     assert output[1].startswith(f"Activity function 'kills' failed:  {lost}")
     assert output[2] == 2

@@ -64,7 +64,9 @@ def connect(path: Path) -> sqlite3.Connection:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found not in {0, SCHEMA_VERSION}:
         connection.close()
-        raise DatabaseVersionError(f"{path} has version {found}, this program reads {SCHEMA_VERSION}: move it away")
+        raise DatabaseVersionError(
+            f"{path} has schema version {found}, but this program needs {SCHEMA_VERSION}: move the file away"
+        )
     connection.executescript(SCHEMA)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     return connection

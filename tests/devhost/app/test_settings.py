@@ -53,7 +53,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "ActivityFunctions: 0 is not",
     ),
     ({"extensions": {"durableTask": {"maxActivityRedeliveries": "3"}}}, 'maxActivityRedeliveries: "3" is not a number'),
-    ({"functionTimeout": 5}, "functionTimeout: can't read '5'"),
+    ({"functionTimeout": 5}, "functionTimeout: invalid value '5'"),
     ({"extensions": {"http": {"maxConcurrentRequests": "many"}}}, 'maxConcurrentRequests: "many" is not a number'),
 ]
 

@@ -46,7 +46,7 @@ def test_each_strategy_takes_its_versions(match: VersionMatchStrategy, taken: se
 
 def test_a_strategy_that_does_not_exist_is_refused_by_name() -> None:
     wrong = {"extensions": {"durableTask": {"versionMatchStrategy": "Newest"}}}
-    with pytest.raises(SettingsError, match="'Newest' is none of None, Strict, CurrentOrOlder"):
+    with pytest.raises(SettingsError, match="'Newest' is not one of None, Strict, CurrentOrOlder"):
         host_settings(wrong)
 
 

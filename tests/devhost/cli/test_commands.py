@@ -101,7 +101,7 @@ def test_without_a_host_the_file_can_be_read_and_nothing_told(tmp_path: Path) ->
     assert "Completed" in said(host, "instances")
     refused = devhost("terminate", "kept", "--db", str(tmp_path / "hub.db"))
     assert refused.returncode == 1
-    assert "without one it can only be read" in refused.stderr
+    assert "without a host the file is read-only" in refused.stderr
     assert "there is no" in devhost("instances", "--db", str(tmp_path / "other.db")).stderr
 
 
@@ -142,7 +142,7 @@ def test_code_that_changed_is_told_where_it_differs(host: RunningHost, durable: 
     assert ended.returncode == 1
     assert "Non-Deterministic workflow detected" in ended.stdout
     gone = changed_app(tmp_path / "gone", "def uncaught(", "def caught_now(")
-    assert "The app has no orchestrator 'uncaught' any more." in replayed(recording, gone).stdout
+    assert "The app no longer has an orchestrator 'uncaught'." in replayed(recording, gone).stdout
 
 
 def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
     recording.write_text("[]", encoding="utf-8")
     ended = replayed(recording, APPS / "durable")
     assert ended.returncode == 1
-    assert f"devhost: {recording} is not what `devhost history ID --full` prints" in ended.stderr
+    assert f"devhost: {recording} is not a recording of `devhost history ID --full`" in ended.stderr
 
 
 def test_colours_are_for_terminals_only() -> None:

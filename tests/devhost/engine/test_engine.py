@@ -337,7 +337,7 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
     ) as engine:
         await engine.start(start("told"))
         found = await ended(engine)
-    assert found.output == "Activity function 'a' failed:  its worker was lost 3 times while it ran"
+    assert found.output == "Activity function 'a' failed:  the worker died 3 times while it ran"
     assert len(executor.activities) == 3
 
 

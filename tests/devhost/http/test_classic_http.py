@@ -110,7 +110,7 @@ def test_a_body_over_the_limit_is_refused_by_its_declared_length(host: RunningHo
 
 
 def test_unknown_keys_of_host_json_are_told_once(host: RunningHost) -> None:
-    assert host.log.count("keys that this host does not know: concurrency") == 1
+    assert host.log.count("unsupported keys: concurrency") == 1
 
 
 def test_functions_are_listed_with_their_routes(host: RunningHost) -> None:

@@ -231,4 +231,4 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_in_an_error_and_a_custom_st
 def test_an_id_that_can_not_be_written_fails_the_instance_in_words() -> None:
     child = {"actionType": 2, "functionName": "c", "input": None, "instanceId": "cut \ud83d"}
     found = reason(decide_on_result(turn_of(), answer(child), NAMES))
-    assert found.endswith("What was asked for with sequence ID 0 has half of a surrogate pair in it.")
+    assert found.endswith("The action with sequence ID 0 contains half of a surrogate pair, which can't be stored.")

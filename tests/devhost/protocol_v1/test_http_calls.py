@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_fails_the_call(durable: Durable) -> None:
 
 
 def test_what_can_not_be_asked_fails_in_words(durable: Durable, host: RunningHost) -> None:
-    assert "no managed identity to ask" in ask(durable, host, "seen", resource="https://x")["output"]
+    assert "it has no managed identity" in ask(durable, host, "seen", resource="https://x")["output"]
     headers = {"Content-Type": "multipart/form-data"}
     assert "Multipart content is not supported" in ask(durable, host, "seen", content="x", headers=headers)["output"]
 

@@ -54,13 +54,13 @@ def test_a_change_is_served_on_the_same_port_and_orchestrations_go_on(host: Runn
         assert Durable(http=client).wait(instance)["output"] == "napped"
     assert host.state["port"] == port
     assert host.state["host_pid"] != first
-    assert "function_app.py changed: starting anew" in host.log
+    assert "function_app.py changed: restarting the host" in host.log
 
 
 def test_an_app_that_is_broken_meanwhile_is_waited_for(host: RunningHost) -> None:
     with host.client() as client:
         change(host, "broken", before="1 / 0\n")
-        until(lambda: "waiting for a change of the app's files" in host.log, "the host says so")
+        until(lambda: "waiting for a change to the app's files" in host.log, "the host says so")
         assert "ZeroDivisionError" in host.log
         change(host, "mended")
         assert answer(client) == "mended"

@@ -123,7 +123,7 @@ def test_an_app_broken_while_it_runs_comes_back_when_it_is_mended(tmp_path: Path
     try:
         (app / "function_app.py").write_text("1 / 0", encoding="utf-8")
         old = host.kill_worker()
-        until(lambda: "the app does not load any more; trying again" in host.log, "the host says so")
+        until(lambda: "the app no longer loads; trying again" in host.log, "the host says so")
         (app / "function_app.py").write_text(sound, encoding="utf-8")
         with host.client() as client:
             assert client.get("/v1/text").text == "just text"

@@ -60,5 +60,5 @@ def test_the_next_moment_is_always_later_and_on_the_schedule(at: float, step: in
 
 def test_a_schedule_that_never_comes_is_refused_before_anything_runs() -> None:
     trigger = {"type": "timerTrigger", "schedule": "0 0 0 30 2 *"}
-    with pytest.raises(InvalidScheduleError, match="never comes"):
+    with pytest.raises(InvalidScheduleError, match="never occurs"):
         schedule_of(FunctionMetadata(name="f", id="f", trigger=trigger, bindings=(trigger,)))
