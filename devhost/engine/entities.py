@@ -45,7 +45,7 @@ class EntityScheduler:
         self.max_redeliveries = limits.entity_redeliveries
         self.one_by_one: dict[str, int] = {}
         self.active: set[str] = set()
-        self.woken: set[str] = set()
+        self.pending_wakeups: set[str] = set()
 
     async def signal(self, entity: str, name: str, input_: str | None) -> None:
         """Returns when the operation is recorded."""
@@ -67,15 +67,15 @@ class EntityScheduler:
             self.wake(entity)
 
     def wake(self, entity: str) -> None:
-        self.woken.add(entity)
+        self.pending_wakeups.add(entity)
         if entity not in self.active:
             self.active.add(entity)
             self.hooks.spawn(self.run_batches(entity))
 
     async def run_batches(self, entity: str) -> None:
-        while entity in self.woken and not self.hooks.stopping():
+        while entity in self.pending_wakeups and not self.hooks.stopping():
             async with self.slots:
-                self.woken.discard(entity)
+                self.pending_wakeups.discard(entity)
                 await self.run_batch(entity)
         self.active.discard(entity)
 
@@ -84,7 +84,7 @@ class EntityScheduler:
         batch = await self.storage.run(self.store.next_batch, entity, largest)
         if batch is None:
             return
-        self.woken.add(entity)
+        self.pending_wakeups.add(entity)
         outcome = await self.execute(batch)
         if outcome is None:
             return
