@@ -39,7 +39,7 @@ def test_a_timer_of_a_bound_method_has_a_durable_client(client: httpx.Client) ->
     assert Durable(http=client).wait("by-the-timer")["output"] == "night!"
 
 
-def test_a_guard_around_a_bound_method_answers_what_it_did_not_expect(client: httpx.Client) -> None:
+def test_a_guard_around_a_bound_method_handles_unexpected_exceptions(client: httpx.Client) -> None:
     answer = client.get("/fails")
     assert (answer.status_code, answer.json()) == (500, {"error": "not expected"})
 

@@ -110,7 +110,7 @@ async def live_and_die(path: Path, lives: int) -> None:
 
 
 @pytest.mark.parametrize("lives", range(COMMITS))
-async def test_a_host_that_dies_between_any_two_commits_tells_the_story_to_its_end(tmp_path: Path, lives: int) -> None:
+async def test_a_host_that_dies_between_any_two_commits_completes_the_orchestration(tmp_path: Path, lives: int) -> None:
     path = tmp_path / "hub.db"
     database = connect(path)
     TaskHubStore(database).start(start("story"))
@@ -123,7 +123,7 @@ async def test_a_host_that_dies_between_any_two_commits_tells_the_story_to_its_e
     assert sorted(event.id for event in history if event.id >= 0) == [0, 1, 2, 3]
 
 
-async def test_a_host_that_dies_at_every_commit_still_gets_there(tmp_path: Path) -> None:
+async def test_a_host_that_dies_at_every_commit_still_completes(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     database = connect(path)
     TaskHubStore(database).start(start("story"))

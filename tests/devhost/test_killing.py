@@ -43,13 +43,13 @@ def test_an_activity_that_dies_with_its_worker_runs_again(host: RunningHost) -> 
     assert "(signal 9) while running activity note" in host.log
 
 
-def test_requests_wait_while_a_new_worker_comes_up(host: RunningHost) -> None:
+def test_requests_wait_while_a_new_worker_starts(host: RunningHost) -> None:
     host.kill_worker()
     with host.client() as client:
         assert client.get("/api/all").status_code == 200
 
 
-def test_a_host_that_dies_takes_its_worker_with_it_and_the_next_goes_on(host: RunningHost) -> None:
+def test_a_worker_ends_with_its_host_and_the_next_host_continues(host: RunningHost) -> None:
     with host.client() as client:
         instance = Durable(http=client).start("noted", {"count": 3, "sleep": 0.1})
         until(lambda: runs(host.folder, f"{instance}-1"), "the second activity runs")
@@ -85,7 +85,7 @@ def test_an_event_survives_host_and_worker(host: RunningHost) -> None:
         assert Durable(http=client).wait(instance)["output"] == "kept"
 
 
-def test_whatever_is_killed_at_whatever_moment_every_result_is_recorded_once(host: RunningHost) -> None:
+def test_every_result_is_recorded_once_whichever_process_is_killed(host: RunningHost) -> None:
     chance = random.Random(os.urandom(8))  # noqa: S311 - no secret depends on it
     with host.client() as client:
         instances = [Durable(http=client).start("noted", {"count": 4, "sleep": 0.02}) for _ in range(10)]
@@ -118,13 +118,13 @@ def test_a_worker_whose_host_dies_ends_even_while_it_is_busy(host: RunningHost) 
     until(lambda: not is_alive(worker), "the worker has ended", 2.0)
 
 
-def test_a_second_host_on_the_same_database_is_refused(host: RunningHost) -> None:
+def test_a_second_host_on_the_same_database_is_rejected(host: RunningHost) -> None:
     second = subprocess.run(host.command, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - our own program
     assert second.returncode == 1
     assert f"is in use by another host (process {host.state['host_pid']})" in second.stderr
 
 
-def test_a_host_that_is_asked_to_end_finishes_what_runs(host: RunningHost) -> None:
+def test_a_stopping_host_finishes_running_work(host: RunningHost) -> None:
     with host.client() as client:
         instance = Durable(http=client).start("noted", {"count": 1, "sleep": 0.5})
         until(lambda: runs(host.folder, f"{instance}-0"), "the activity runs")
@@ -136,7 +136,7 @@ def test_a_host_that_is_asked_to_end_finishes_what_runs(host: RunningHost) -> No
         assert Durable(http=client).wait(instance)["output"] == [1]
 
 
-def test_an_app_that_does_not_load_is_told_with_its_own_traceback(tmp_path: Path) -> None:
+def test_an_app_that_does_not_load_is_reported_with_its_own_traceback(tmp_path: Path) -> None:
     host = RunningHost(app=APPS / "broken", folder=tmp_path)
     host.spawn()
     assert host.process is not None

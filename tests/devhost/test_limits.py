@@ -40,7 +40,7 @@ def most(folder: Path, kind: str) -> int:
     return max(int(line) for line in (folder / kind).read_text(encoding="utf-8").splitlines())
 
 
-def test_as_many_run_at_once_as_host_json_says(host: RunningHost) -> None:
+def test_concurrency_follows_host_json(host: RunningHost) -> None:
     with host.client() as client:
         durable = Durable(http=client)
         instances = [durable.start("many") for _ in range(6)]
@@ -52,7 +52,7 @@ def test_as_many_run_at_once_as_host_json_says(host: RunningHost) -> None:
     }
 
 
-def test_what_runs_longer_than_the_function_timeout_fails_by_name(host: RunningHost) -> None:
+def test_a_function_that_exceeds_the_function_timeout_fails_by_name(host: RunningHost) -> None:
     with host.client() as client:
         output = Durable(http=client).run("asks_in_vain")["output"]
         assert "Timeout value of 2 s exceeded by function: never_ends" in output

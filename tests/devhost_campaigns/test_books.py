@@ -63,17 +63,17 @@ def test_good_books_show_nothing(path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_found(path: Path, statement: str, complaint: str) -> None:
+def test_every_inconsistency_is_found(path: Path, statement: str, complaint: str) -> None:
     tamper(path, statement)
     assert complaint in "\n".join(complaints(path))
 
 
-def test_an_activity_that_is_gone_is_found(path: Path) -> None:
+def test_a_missing_activity_is_found(path: Path) -> None:
     tamper(path, "UPDATE instances SET status = 'Running'", CUT)
     assert complaints(path) == ["p: activity 0 is lost"]
 
 
-def test_a_start_that_is_gone_is_found(path: Path) -> None:
+def test_a_missing_start_is_found(path: Path) -> None:
     tamper(path, "UPDATE instances SET status = 'Pending'", "DELETE FROM history")
     assert complaints(path) == ["p: its start is lost"]
     assert unended(path, [ROOT, "q"]) == ["p: Pending", "q: gone"]

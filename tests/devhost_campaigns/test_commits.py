@@ -62,7 +62,7 @@ def every_moment(commits: int) -> list[str]:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
-def test_a_host_that_dies_at_some_of_its_commits_tells_the_story_to_its_end(tmp_path: Path, random: Random) -> None:
+def test_a_host_that_dies_at_some_of_its_commits_completes_the_orchestration(tmp_path: Path, random: Random) -> None:
     commits = tell(tmp_path / "whole", AFTER_THE_LAST)
     assert commits >= LEAST_COMMITS
     tell_all(tmp_path, random.sample(every_moment(commits), SAMPLE))
@@ -71,5 +71,5 @@ def test_a_host_that_dies_at_some_of_its_commits_tells_the_story_to_its_end(tmp_
 @pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_host_that_dies_at_any_of_its_commits_tells_the_story_to_its_end(tmp_path: Path) -> None:
+def test_a_host_that_dies_at_any_of_its_commits_completes_the_orchestration(tmp_path: Path) -> None:
     tell_all(tmp_path, every_moment(tell(tmp_path / "whole", AFTER_THE_LAST)))

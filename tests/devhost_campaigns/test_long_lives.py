@@ -65,7 +65,7 @@ async def test_an_eternal_orchestration_leaves_one_round_behind(tmp_path: Path) 
         assert engine.history_cache.event_count == 0
 
 
-async def test_an_entity_that_is_asked_much_keeps_its_state_alone(tmp_path: Path) -> None:
+async def test_a_busy_entity_keeps_only_its_state(tmp_path: Path) -> None:
     path, executor = tmp_path / "hub.db", ScriptedExecutor(orchestrators={})
     with closing(connect(path)) as database:
         given = [("@counter@x", "add")] * OPERATIONS
@@ -77,7 +77,7 @@ async def test_an_entity_that_is_asked_much_keeps_its_state_alone(tmp_path: Path
         assert rows(engine.store.database, "operations") == 0
 
 
-async def test_a_history_that_gets_long_is_told_of_once(
+async def test_a_long_history_is_warned_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("devhost.engine.engine.LONG_HISTORY_EVENTS", 5)
@@ -162,7 +162,7 @@ async def waited(engine: Engine, instance: str, patience_s: float) -> str | None
     return found.output if found else None
 
 
-async def test_who_waits_for_an_end_hears_of_it_and_nobody_waits_for_ever(tmp_path: Path) -> None:
+async def test_waiters_are_notified_and_removed(tmp_path: Path) -> None:
     executor = ScriptedExecutor(orchestrators={"at_once": at_once, "never": never})
     async with engine_on(tmp_path / "hub.db", executor, EngineLimits(orchestrators=5, activities=5)) as engine:
         both = asyncio.gather(waited(engine, "i", 10), waited(engine, "i", 10))

@@ -64,7 +64,7 @@ async def rests(engine: Engine) -> None:
     await reached(lambda: not engine.entities.active)
 
 
-async def test_a_turn_that_is_lost_too_often_fails_its_instance(tmp_path: Path) -> None:
+async def test_an_episode_that_is_lost_too_often_fails_its_instance(tmp_path: Path) -> None:
     async with engine_on(tmp_path / "hub.db", poisonous(i=3), LIMITS) as engine:
         await engine.start(start("at_once"))
         found = await ended(engine)
@@ -73,14 +73,14 @@ async def test_a_turn_that_is_lost_too_often_fails_its_instance(tmp_path: Path) 
     assert complaints(tmp_path / "hub.db") == []
 
 
-async def test_a_turn_that_is_lost_a_few_times_counts_for_nothing_afterwards(tmp_path: Path) -> None:
+async def test_the_count_of_lost_episodes_is_reset_by_a_success(tmp_path: Path) -> None:
     async with engine_on(tmp_path / "hub.db", poisonous(i=2), LIMITS) as engine:
         await engine.start(start("at_once"))
         assert (await ended(engine)).status == "Completed"
         await reached(lambda: not engine.redeliveries.counts and engine.redeliveries.read() == [])
 
 
-async def test_without_a_limit_a_turn_is_handed_out_for_ever(tmp_path: Path) -> None:
+async def test_without_a_limit_an_episode_is_delivered_again_for_ever(tmp_path: Path) -> None:
     async with engine_on(tmp_path / "hub.db", poisonous(i=50)) as engine:
         await engine.start(start("at_once"))
         assert (await ended(engine)).status == "Completed"
@@ -130,7 +130,7 @@ def beside_a_killer(episode: Episode) -> OrchestratorDecision:
     return OrchestratorDecision(outcome=Completed(output=f"{sorted(done)} without {failed}"))
 
 
-async def test_nobody_is_blamed_for_ever_for_his_neighbour(tmp_path: Path) -> None:
+async def test_work_is_not_blamed_for_a_crash_of_other_work(tmp_path: Path) -> None:
     executor = SharedWorker(orchestrators={"beside_a_killer": beside_a_killer})
     async with engine_on(
         tmp_path / "hub.db", executor, EngineLimits(orchestrators=5, activities=5, activity_redeliveries=2)
@@ -139,7 +139,7 @@ async def test_nobody_is_blamed_for_ever_for_his_neighbour(tmp_path: Path) -> No
         assert (await ended(engine)).output == "[1, 2, 3] without [0]"
 
 
-async def test_what_runs_alone_keeps_nobody_waiting_for_ever(tmp_path: Path) -> None:
+async def test_isolated_work_does_not_block_other_work_for_ever(tmp_path: Path) -> None:
     async with engine_on(tmp_path / "hub.db", poisonous()) as engine:
         counts = {"first": 2, "second": 2, "new": 1}
         losses = RedeliveryCounter(store=engine.store, storage=engine.storage, counts=counts, isolation_timeout_s=0.01)
@@ -148,7 +148,7 @@ async def test_what_runs_alone_keeps_nobody_waiting_for_ever(tmp_path: Path) -> 
         assert not losses.isolation.locked()
 
 
-async def test_what_waited_when_a_host_died_was_not_lost(tmp_path: Path) -> None:
+async def test_work_that_waited_when_a_host_died_is_not_counted_as_lost(tmp_path: Path) -> None:
     path, never = tmp_path / "hub.db", asyncio.Event()
 
     async def hangs(work: ActivityWorkItem) -> Completed:
@@ -201,7 +201,7 @@ def host(tmp_path: Path) -> Iterator[RunningHost]:
 
 
 @pytest.mark.timeout(600)
-def test_work_that_takes_its_worker_along_ends_and_the_rest_goes_on(host: RunningHost) -> None:
+def test_work_that_kills_its_worker_fails_and_other_work_continues(host: RunningHost) -> None:
     with host.client() as client:
         durable = Durable(http=client)
         output = durable.wait(durable.start("asks"), 300)["output"]

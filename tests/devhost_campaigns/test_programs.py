@@ -67,7 +67,7 @@ STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st
 @seed(int(SEED))
 @settings(max_examples=QUICK, **OPTIONS)
 @given(**STORIES)
-def test_a_program_comes_to_the_same_under_fire(program: Program, number: int, crashes: int) -> None:
+def test_a_program_has_the_same_result_with_failures(program: Program, number: int, crashes: int) -> None:
     play(program, number, crashes)
 
 

@@ -30,7 +30,7 @@ def test_a_timeout_that_can_not_be_read_is_refused(text: str) -> None:
         timeout_from_value(text)
 
 
-def test_host_json_is_read_and_what_is_unknown_is_named() -> None:
+def test_host_json_is_read_and_unknown_keys_are_listed() -> None:
     found = host_settings(
         {
             "version": "2.0",

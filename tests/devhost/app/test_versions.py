@@ -39,7 +39,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("match", "taken"), TAKEN)
-def test_each_strategy_takes_its_versions(match: VersionMatchStrategy, taken: set[str | None]) -> None:
+def test_each_match_strategy_accepts_its_versions(match: VersionMatchStrategy, taken: set[str | None]) -> None:
     versions = VersionSettings(default="1.0", match=match)
     assert {version for version in (None, "0.9", "1.0", "1.1") if versions.accepts(version)} == taken
 
@@ -87,7 +87,7 @@ def test_orchestrations_and_their_children_have_the_default_version_or_their_own
         assert outcome(client, "tells")[1] == "1.0"
 
 
-def test_a_newer_version_waits_for_a_host_that_takes_it(tmp_path: Path) -> None:
+def test_a_newer_version_waits_for_a_host_that_accepts_it(tmp_path: Path) -> None:
     with versioned(tmp_path, defaultVersion="1.0") as (host, client):
         newer = client.post("/api/start/tells?version=1.1").text
         warning = "has an instance of version '1.1', which this host does not run: defaultVersion is '1.0'"
@@ -101,7 +101,7 @@ def test_a_newer_version_waits_for_a_host_that_takes_it(tmp_path: Path) -> None:
             assert Durable(http=again).wait(newer)["output"] == "1.1"
 
 
-def test_another_version_fails_where_host_json_says_so(tmp_path: Path) -> None:
+def test_another_version_fails_if_host_json_says_so(tmp_path: Path) -> None:
     with versioned(tmp_path, defaultVersion="1.0", **STRICT) as (_, client):
         assert outcome(client, "tells") == ("Completed", "1.0")
         assert outcome(client, "tells", "0.9") == ("Failed", MISMATCH)

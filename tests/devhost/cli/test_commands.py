@@ -36,7 +36,7 @@ def said(host: RunningHost, *arguments: str) -> str:
     return ended.stdout
 
 
-def test_instances_are_listed_for_eyes_and_for_machines(host: RunningHost, durable: Durable) -> None:
+def test_instances_are_listed_as_a_table_and_as_json(host: RunningHost, durable: Durable) -> None:
     durable.run("chain", ["a"], instance="listed-1")
     durable.run("uncaught", instance="listed-2")
     lines = said(host, "instances", "--prefix", "listed-").splitlines()
@@ -61,7 +61,7 @@ def test_one_instance_and_its_history_are_shown(host: RunningHost, durable: Dura
     ]
 
 
-def test_an_instance_is_held_resumed_told_and_ended(host: RunningHost, durable: Durable) -> None:
+def test_an_instance_is_suspended_resumed_sent_an_event_and_terminated(host: RunningHost, durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
     said(host, "suspend", instance)
@@ -84,7 +84,7 @@ def test_an_instance_is_restarted_and_purged(host: RunningHost, durable: Durable
     assert said(host, "purge", "--before", "2001-01-01") == "0 removed\n"
 
 
-def test_what_the_host_refuses_is_said_and_the_exit_code_is_1(host: RunningHost, durable: Durable) -> None:
+def test_a_rejected_request_is_reported_with_exit_code_1(host: RunningHost, durable: Durable) -> None:
     durable.run("chain", [], instance="over")
     database = ["--db", str(host.folder / "hub.db")]
     assert devhost("show", "nobody", *database).stderr == "devhost: No instance with this id exists.\n"
@@ -92,7 +92,7 @@ def test_what_the_host_refuses_is_said_and_the_exit_code_is_1(host: RunningHost,
     assert (ended.returncode, ended.stderr) == (1, "devhost: the instance has ended\n")
 
 
-def test_without_a_host_the_file_can_be_read_and_nothing_told(tmp_path: Path) -> None:
+def test_without_a_host_the_file_is_read_only(tmp_path: Path) -> None:
     with running("durable", tmp_path, NOTES=str(tmp_path)) as host:
         with host.client() as client:
             Durable(http=client).run("chain", ["kept"], instance="kept")
@@ -133,7 +133,9 @@ def changed_app(folder: Path, old: str, new: str) -> Path:
     return folder
 
 
-def test_code_that_changed_is_told_where_it_differs(host: RunningHost, durable: Durable, tmp_path: Path) -> None:
+def test_changed_code_is_reported_with_its_first_difference(
+    host: RunningHost, durable: Durable, tmp_path: Path
+) -> None:
     durable.run("uncaught", instance="recorded")
     recording = tmp_path / "recording.json"
     recording.write_text(said(host, "history", "recorded", "--full"), encoding="utf-8")
@@ -145,7 +147,7 @@ def test_code_that_changed_is_told_where_it_differs(host: RunningHost, durable: 
     assert "The app no longer has an orchestrator 'uncaught'." in replayed(recording, gone).stdout
 
 
-def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_named(tmp_path: Path) -> None:
     recording = tmp_path / "recording.json"
     recording.write_text("[]", encoding="utf-8")
     ended = replayed(recording, APPS / "durable")

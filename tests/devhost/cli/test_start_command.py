@@ -14,12 +14,12 @@ def refused(command: list[str]) -> str:
     return ended.stderr
 
 
-def test_a_folder_without_an_app_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_an_app_is_rejected(tmp_path: Path) -> None:
     command = RunningHost(app=tmp_path / "nowhere", folder=tmp_path).command
     assert f"devhost: there is no {tmp_path}/nowhere/function_app.py" in refused(command)
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_port_that_is_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -28,14 +28,14 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         assert f"port {port}: Address already in use" in refused(command)
 
 
-def test_settings_that_can_not_be_read_are_named(tmp_path: Path) -> None:
+def test_invalid_settings_are_named(tmp_path: Path) -> None:
     (tmp_path / "function_app.py").touch()
     (tmp_path / "host.json").write_text("{", encoding="utf-8")
     command = RunningHost(app=tmp_path, folder=tmp_path).command
     assert f"devhost: {tmp_path}/host.json: " in refused(command)
 
 
-def test_an_app_without_functions_is_refused(tmp_path: Path) -> None:
+def test_an_app_without_functions_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "function_app.py").write_text("", encoding="utf-8")
     command = RunningHost(app=tmp_path, folder=tmp_path).command
     assert "Could not find top level function app instances" in refused(command)

@@ -72,7 +72,7 @@ async def test_an_activity_runs_and_its_result_ends_the_instance(path: Path) -> 
     ]
 
 
-async def test_work_that_was_lost_with_its_worker_is_handed_out_again_and_counted(path: Path) -> None:
+async def test_work_is_delivered_again_and_counted_when_its_worker_dies(path: Path) -> None:
     async def lost_twice(work: ActivityWorkItem) -> Completed | Failed:
         if len(executor.activities) <= 2:
             raise RedeliverError
@@ -85,7 +85,7 @@ async def test_work_that_was_lost_with_its_worker_is_handed_out_again_and_counte
     assert len(executor.activities) == 3
 
 
-async def test_a_turn_that_was_lost_with_its_worker_is_made_again(path: Path) -> None:
+async def test_an_episode_is_repeated_when_its_worker_dies(path: Path) -> None:
     def lost_once(episode: Episode) -> OrchestratorDecision:
         if len(executor.episodes) == 1:
             raise RedeliverError
@@ -172,7 +172,7 @@ async def test_a_child_answers_its_parent(path: Path) -> None:
     assert found.trace == "t"
 
 
-async def test_a_child_whose_id_is_taken_fails_in_its_parent(path: Path) -> None:
+async def test_a_child_with_the_id_of_a_running_instance_fails_in_its_parent(path: Path) -> None:
     executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: OrchestratorDecision()})
     async with engine_on(path, executor) as engine:
         await engine.start(start("child", "c"))
@@ -180,7 +180,7 @@ async def test_a_child_whose_id_is_taken_fails_in_its_parent(path: Path) -> None
         assert "already exists" in ((await ended(engine)).output or "")
 
 
-async def test_continue_as_new_takes_over_what_was_not_read_and_what_it_carries(path: Path) -> None:
+async def test_continue_as_new_keeps_unread_and_carried_events(path: Path) -> None:
     def again(episode: Episode) -> OrchestratorDecision:
         if episode.instance.input == "second":
             names = [event.name for event in events(episode, HistoryEventKind.EVENT_RAISED)]
@@ -199,7 +199,7 @@ async def test_continue_as_new_takes_over_what_was_not_read_and_what_it_carries(
     assert (found.output, found.execution != "i-1", found.custom_status) == ("carried", True, '"new"')
 
 
-async def test_messages_for_an_execution_that_is_no_more_are_dropped(path: Path) -> None:
+async def test_messages_for_an_earlier_execution_are_dropped(path: Path) -> None:
     def again(episode: Episode) -> OrchestratorDecision:
         if episode.instance.input == "second":
             return OrchestratorDecision(
@@ -220,7 +220,7 @@ async def test_messages_for_an_execution_that_is_no_more_are_dropped(path: Path)
         assert stale.task not in [event.task for event in await engine.history("i")]
 
 
-async def test_termination_answers_the_parent_and_asks_nobody(path: Path) -> None:
+async def test_termination_notifies_the_parent_without_calling_user_code(path: Path) -> None:
     executor = ScriptedExecutor(orchestrators={"parent": calls_child, "child": lambda _: OrchestratorDecision()})
     async with engine_on(path, executor) as engine:
         await engine.start(start("parent"))
@@ -229,7 +229,7 @@ async def test_termination_answers_the_parent_and_asks_nobody(path: Path) -> Non
         assert (await ended(engine)).output == "enough"
 
 
-async def test_ids_are_taken_while_running_and_free_afterwards(path: Path) -> None:
+async def test_an_id_is_free_once_its_instance_has_completed(path: Path) -> None:
     def waits(episode: Episode) -> OrchestratorDecision:
         return OrchestratorDecision(
             outcome=Completed(output="x") if events(episode, HistoryEventKind.EVENT_RAISED) else None
@@ -263,7 +263,7 @@ async def test_a_start_may_go_over_an_instance_that_runs(path: Path) -> None:
     assert second.execution != first.execution
 
 
-async def test_an_unknown_instance_can_not_be_told_anything(path: Path) -> None:
+async def test_an_unknown_instance_accepts_no_message(path: Path) -> None:
     async with engine_on(path, ScriptedExecutor(orchestrators={})) as engine:
         with pytest.raises(InstanceNotFoundError):
             await engine.send("nobody", raised("go"))
@@ -323,7 +323,7 @@ async def test_never_more_activities_at_once_than_allowed(path: Path) -> None:
     assert max(most) == 5
 
 
-async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Path) -> None:
+async def test_an_activity_that_kills_its_worker_too_often_fails(path: Path) -> None:
     async def lost(work: ActivityWorkItem) -> Completed | Failed:
         raise RedeliverError
 
@@ -341,7 +341,7 @@ async def test_an_activity_that_takes_its_worker_along_too_often_fails(path: Pat
     assert len(executor.activities) == 3
 
 
-async def test_an_activity_whose_instance_was_removed_is_not_handed_out_again(path: Path) -> None:
+async def test_an_activity_of_a_removed_instance_is_not_delivered_again(path: Path) -> None:
     async def lost(work: ActivityWorkItem) -> Completed | Failed:
         if len(executor.activities) > 1:
             pytest.fail("it was handed out again")

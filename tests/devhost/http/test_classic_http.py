@@ -49,7 +49,7 @@ def test_a_method_that_is_not_declared_belongs_to_another_route(client: httpx.Cl
     assert client.delete("/v1/echo/one").text == "rest echo/one"
 
 
-def test_a_catch_all_takes_the_empty_path_too(client: httpx.Client) -> None:
+def test_a_catch_all_matches_the_empty_path_too(client: httpx.Client) -> None:
     assert client.get("/v1/").text in {"rest (none)", "rest "}
 
 
@@ -75,7 +75,7 @@ def test_a_function_may_return_text(client: httpx.Client) -> None:
     assert client.get("/v1/text").text == "just text"
 
 
-def test_answers_carry_the_headers_that_host_json_asks_for(client: httpx.Client) -> None:
+def test_responses_have_the_custom_headers_of_host_json(client: httpx.Client) -> None:
     assert client.get("/v1/text").headers["x-custom"] == "yes"
 
 
@@ -109,7 +109,7 @@ def test_a_body_over_the_limit_is_refused_by_its_declared_length(host: RunningHo
     connection.close()
 
 
-def test_unknown_keys_of_host_json_are_told_once(host: RunningHost) -> None:
+def test_unsupported_keys_of_host_json_are_logged_once(host: RunningHost) -> None:
     assert host.log.count("unsupported keys: concurrency") == 1
 
 
@@ -118,7 +118,7 @@ def test_functions_are_listed_with_their_routes(host: RunningHost) -> None:
     assert f"ready: {host.origin}" in host.log
 
 
-def test_the_status_tells_state_version_and_processes(client: httpx.Client, host: RunningHost) -> None:
+def test_the_status_has_state_version_and_processes(client: httpx.Client, host: RunningHost) -> None:
     status = client.get("/admin/host/status").json()
     assert status["state"] == "Running"
     assert status["hostProcessId"] == host.state["host_pid"]

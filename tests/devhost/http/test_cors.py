@@ -52,7 +52,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     host.stop()
 
 
-def test_a_browser_that_asks_beforehand_is_answered_without_the_app(client: httpx.Client) -> None:
+def test_a_preflight_request_is_answered_without_the_app(client: httpx.Client) -> None:
     answer = client.options("/v1/text", headers=ASKED)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == PAGE
@@ -65,5 +65,5 @@ def test_an_answer_of_the_app_is_marked_for_an_allowed_origin_only(client: httpx
     assert "access-control-allow-origin" not in client.get("/v1/text", headers={"Origin": "https://b.example"}).headers
 
 
-def test_an_options_request_that_is_no_such_question_goes_to_the_app(client: httpx.Client) -> None:
+def test_an_options_request_that_is_no_preflight_goes_to_the_app(client: httpx.Client) -> None:
     assert client.options("/v1/echo/one").text == "rest echo/one"

@@ -95,7 +95,7 @@ def test_the_keys_stay_and_are_for_their_owner_only(tmp_path: Path) -> None:
     assert with_function_keys(path, more, ["f"]) is more
 
 
-def test_what_lies_in_an_apps_own_folder_is_kept_out_of_its_repository(tmp_path: Path) -> None:
+def test_git_ignores_the_host_files_in_an_apps_folder(tmp_path: Path) -> None:
     load_or_create_keys(tmp_path / ".devhost" / "keys.json")
     assert (tmp_path / ".devhost" / ".gitignore").read_text(encoding="utf-8") == "*\n"
     load_or_create_keys(tmp_path / "keys.json")
@@ -115,7 +115,7 @@ def test_no_key_opens_nothing_but_the_open() -> None:
     assert [ALL.accepts("no \udcff UTF-8", level, "f") for level in AuthLevel] == [True, False, False, False]
 
 
-def test_a_function_that_names_no_level_asks_for_a_key() -> None:
+def test_a_function_without_a_level_requires_a_key() -> None:
     assert [level_from_text(text) for text in (None, "", "ANONYMOUS", "Admin")] == [
         AuthLevel.FUNCTION,
         AuthLevel.FUNCTION,
@@ -124,7 +124,7 @@ def test_a_function_that_names_no_level_asks_for_a_key() -> None:
     ]
 
 
-def test_by_default_no_key_is_asked_for_and_the_functions_are_listed(tmp_path: Path) -> None:
+def test_by_default_no_key_is_required_and_the_functions_are_listed(tmp_path: Path) -> None:
     with running("keyed", tmp_path) as host, host.client() as client:
         assert [client.get(path).status_code for path, _ in OPENED] == [200] * len(OPENED)
         listed = client.get("/admin/functions").json()

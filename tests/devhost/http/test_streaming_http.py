@@ -44,7 +44,7 @@ def test_a_client_that_goes_away_cancels_the_generator(client: httpx.Client, hos
     until((host.folder / "disconnected").exists, "the generator was cancelled", 5.0)
 
 
-def test_a_break_in_the_middle_never_looks_like_an_end(client: httpx.Client) -> None:
+def test_a_broken_stream_never_ends_cleanly(client: httpx.Client) -> None:
     with pytest.raises(httpx.HTTPError), client.stream("GET", "/api/breaks") as answer:
         assert list(answer.iter_bytes()) == [b"first"]
 
@@ -59,7 +59,7 @@ def test_a_worker_that_dies_in_the_middle_never_looks_like_an_end(host: RunningH
     host.wait_new_worker(old)
 
 
-def test_a_host_that_is_asked_to_end_breaks_what_still_streams_after_a_while(host: RunningHost) -> None:
+def test_a_stopping_host_breaks_streams_after_a_grace_period(host: RunningHost) -> None:
     with host.client() as client, client.stream("GET", "/api/ticks/1000") as answer:
         lines = answer.iter_lines()
         assert next(lines) == "data: 0"
@@ -100,7 +100,7 @@ def test_a_chunked_body_streams_through(client: httpx.Client) -> None:
     assert (seen["bytes"], seen["length"]) == (50_000, None)
 
 
-def test_the_app_learns_which_host_was_asked(client: httpx.Client, host: RunningHost) -> None:
+def test_the_app_receives_the_requested_host_name(client: httpx.Client, host: RunningHost) -> None:
     assert client.post("/api/upload", content=b"").json()["host"] == f"127.0.0.1:{host.state['port']}"
 
 
@@ -140,7 +140,7 @@ def test_unknown_paths_and_methods_reach_the_catch_all(client: httpx.Client) -> 
     assert client.options("/api/hello").json() == {"path": "hello", "method": "OPTIONS"}
 
 
-def test_the_trace_of_the_request_goes_on_in_the_function(client: httpx.Client) -> None:
+def test_the_trace_of_the_request_continues_in_the_function(client: httpx.Client) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     trace = client.get("/api/context", headers={"traceparent": parent}).json()["trace"]
     assert trace.split("-")[1] == parent.split("-")[1]

@@ -53,7 +53,7 @@ def test_start_new_gives_an_id_or_takes_one(durable: Durable) -> None:
     assert durable.wait("mine")["output"] is None
 
 
-def test_start_new_raises_what_the_host_says(durable: Durable) -> None:
+def test_start_new_raises_the_message_of_the_host(durable: Durable) -> None:
     start = {"orchestration_function_name": "waits", "instance_id": "taken"}
     result(durable, "start_new", **start)
     assert "An Orchestration instance with the status" in raised(durable, "start_new", **start)
@@ -76,7 +76,7 @@ def test_get_status_shows_history_and_results_on_demand(durable: Durable) -> Non
     assert "Result" not in events[-1]
 
 
-def test_get_status_of_nobody_is_empty(durable: Durable) -> None:
+def test_get_status_of_an_unknown_instance_is_empty(durable: Durable) -> None:
     assert result(durable, "get_status", instance_id="nobody") == "falsy"
 
 
@@ -98,7 +98,7 @@ def test_instances_are_found_by_prefix_status_and_time(durable: Durable) -> None
     assert {"found-1", "found-3"} <= set(ids(result(durable, "get_status_all")))
 
 
-def test_raise_event_says_who_is_gone_and_who_never_was(durable: Durable) -> None:
+def test_raise_event_distinguishes_completed_and_unknown_instances(durable: Durable) -> None:
     event = {"event_name": "go", "event_data": [1]}
     instance = durable.start("waits", instance="heard")
     assert result(durable, "raise_event", instance_id=instance, task_hub_name="TestHubName", **event) is None
@@ -107,7 +107,7 @@ def test_raise_event_says_who_is_gone_and_who_never_was(durable: Durable) -> Non
     assert "No instance with ID nobody found." in raised(durable, "raise_event", instance_id="nobody", **event)
 
 
-def test_who_is_asked_comes_before_what_is_asked(durable: Durable) -> None:
+def test_the_instance_is_checked_before_the_request(durable: Durable) -> None:
     over, path = ended(durable, "gives_back", "over"), "{base}/instances/{id}/raiseEvent/go"
     running = durable.start("waits")
     codes = [
@@ -122,7 +122,9 @@ def test_who_is_asked_comes_before_what_is_asked(durable: Durable) -> None:
 
 
 @pytest.mark.parametrize("method", ["terminate", "suspend", "resume"])
-def test_orders_to_the_ended_are_in_vain_and_to_nobody_an_error(durable: Durable, method: str) -> None:
+def test_control_requests_to_completed_instances_have_no_effect_and_unknown_ones_fail(
+    durable: Durable, method: str
+) -> None:
     over = ended(durable, "gives_back", f"over-{method}")
     assert result(durable, method, instance_id=over, reason="r & s") is None
     assert "No instance with ID" in raised(durable, method, instance_id="nobody", reason="r")
@@ -144,7 +146,7 @@ def test_only_the_running_are_suspended_and_only_the_suspended_resumed(durable: 
     assert durable.wait(instance)["output"] == "r"
 
 
-def test_rewind_runs_again_what_failed(durable: Durable) -> None:
+def test_rewind_runs_failed_steps_again(durable: Durable) -> None:
     instance = ended(durable, "fails_once", "rewound")
     assert result(durable, "rewind", instance_id=instance, reason="mended") is None
     until(lambda: durable.status(instance)["runtimeStatus"] == "Completed", "the rewound instance ends")
@@ -162,7 +164,7 @@ def test_restart_answers_with_the_addresses_of_the_new_instance(durable: Durable
     assert same["id"] == instance
 
 
-def test_the_words_of_an_address_may_be_in_capitals_and_another_method_is_not_found(durable: Durable) -> None:
+def test_paths_match_in_any_case_and_other_methods_are_not_found(durable: Durable) -> None:
     instance = durable.start("waits")
     raised_ = durable.http.post(f"{durable.base}/Instances/{instance}/raiseevent/go", json="now")
     assert raised_.status_code == 202
@@ -170,7 +172,7 @@ def test_the_words_of_an_address_may_be_in_capitals_and_another_method_is_not_fo
     assert durable.http.put(f"{durable.base}/instances/{instance}").status_code == 404
 
 
-def test_restart_of_nobody_is_refused(durable: Durable) -> None:
+def test_restart_of_an_unknown_instance_is_rejected(durable: Durable) -> None:
     told_ = durable.tell("nobody", "restart")
     assert told_.json()["Message"] == "InstanceId does not match a valid orchestration instance."
 
@@ -195,7 +197,7 @@ def test_entities_are_signalled_and_read(durable: Durable) -> None:
     assert result(durable, "read_entity_state", **entity)[1] == [{"x": 1}, "text", "-"]
 
 
-def test_an_entity_hears_what_does_not_come_as_json_as_a_text(durable: Durable) -> None:
+def test_an_entity_receives_a_body_that_is_not_json_as_text(durable: Durable) -> None:
     one = f"{durable.base}/entities/notes/plain"
     plain = durable.http.post(f"{one}?op=add", content=b"[7]", headers={"Content-Type": "text/plain"})
     assert plain.status_code == 202
@@ -215,7 +217,7 @@ def test_the_management_addresses_are_nine_and_those_of_the_host(durable: Durabl
     assert found["terminatePostUri"].startswith(f"{host.origin}{durable.base}/instances/i/terminate?reason={{text}}&")
 
 
-def test_waiting_for_an_end_tells_each_end_in_its_own_way(durable: Durable) -> None:
+def test_waiting_for_completion_reports_each_final_status(durable: Durable) -> None:
     ended(durable, "gives_back", "waited-1", {"x": 1})
     ended(durable, "fails_once", "waited-2")
     durable.start("waits", instance="waited-3")
@@ -228,7 +230,7 @@ def test_waiting_for_an_end_tells_each_end_in_its_own_way(durable: Durable) -> N
     assert answers[4].json()["output"] == "enough"
 
 
-def test_a_start_waits_only_when_told_how_long_and_how_often(durable: Durable) -> None:
+def test_a_start_waits_only_with_timeout_and_polling_interval(durable: Durable) -> None:
     start = f"{durable.base}/orchestrators/waits"
     assert durable.http.post(f"{start}?timeout=600").status_code == 202
     assert durable.http.post(f"{start}?pollingInterval=600").status_code == 202

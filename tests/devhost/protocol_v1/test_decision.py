@@ -97,7 +97,7 @@ def test_a_timer_of_an_earlier_turn_is_cancelled_when_it_has_not_fired() -> None
     assert decide_on_result(turn_of(fired(0), past=past), text, NAMES).decision.commands == ()
 
 
-def test_a_suspended_instance_neither_goes_on_nor_ends_until_it_is_resumed() -> None:
+def test_a_suspended_instance_neither_continues_nor_completes_until_it_is_resumed() -> None:
     """The SDK hears the event at once, cancels the timer of its race and goes on."""
     suspended, resumed = (
         HistoryEvent(kind=kind, at=0.0) for kind in (HistoryEventKind.SUSPENDED, HistoryEventKind.RESUMED)
@@ -114,7 +114,7 @@ def test_a_suspended_instance_neither_goes_on_nor_ends_until_it_is_resumed() -> 
     assert decision.outcome == Completed(output="1")
 
 
-def test_a_timer_cancelled_in_the_turn_that_made_it_only_takes_its_place() -> None:
+def test_a_timer_cancelled_in_its_own_episode_only_takes_an_id() -> None:
     found = decide_on_result(turn_of(), answer(timer(cancelled=True), done=True), NAMES)
     assert found.decision.commands == (StartTimer(id=0, fire_at=1795341600.0, cancelled=True),)
 
@@ -173,12 +173,12 @@ def test_a_child_gets_the_default_version() -> None:
 
 
 @pytest.mark.parametrize("instance", ["i", "I", "p"])
-def test_a_child_with_the_id_of_its_parents_is_refused(instance: str) -> None:
+def test_a_child_with_the_id_of_its_parents_is_rejected(instance: str) -> None:
     episode = turn_of(parent=ParentInstance(instance="p", execution="x", task=0, name="P"))
     assert "can't have the instance id" in reason(decide_on_result(episode, answer(child("c", instance)), NAMES))
 
 
-def test_what_this_host_does_not_know_fails_the_instance_in_words() -> None:
+def test_an_unsupported_action_fails_the_instance_with_a_message() -> None:
     assert "type 99" in reason(decide_on_result(turn_of(), answer({"actionType": 99}), NAMES))
 
 
@@ -187,7 +187,7 @@ def test_a_retry_in_a_shared_compound_is_warned_of() -> None:
     assert "calls 'a' with retry options inside task_any or task_all" in found.warnings[0]
 
 
-def test_waiting_for_nothing_that_can_come_is_warned_of() -> None:
+def test_waiting_without_an_open_task_is_warned_of() -> None:
     found = decide_on_result(turn_of(done(0)), answer(call("a")), NAMES)
     assert "waits for something that this host does not know" in found.warnings[0]
 
@@ -202,7 +202,7 @@ def test_an_orchestrator_that_raises_fails_with_its_error_and_custom_status() ->
     assert found.decision.custom_status == '"late"'
 
 
-def test_it_fails_only_when_what_it_started_is_through() -> None:
+def test_it_fails_only_when_its_tasks_are_completed() -> None:
     found = decide_on_failure(turn_of(), failure("boom", call("a")), "stack", NAMES)
     assert found.decision.outcome is None
     assert len(found.decision.commands) == 1
@@ -214,7 +214,7 @@ def test_an_error_that_quotes_the_marker_is_read_from_the_last() -> None:
     assert state.error == f"quoted {STATE_MARKER} here"
 
 
-def test_a_failure_before_the_first_step_is_told_whole() -> None:
+def test_a_failure_before_the_first_step_is_reported_whole() -> None:
     found = reason(decide_on_failure(turn_of(), "TypeError: bad input", "Traceback ...", NAMES))
     assert found == (
         "Orchestrator function 'O' failed: Result: Failure\nException: TypeError: bad input\nStack: Traceback ..."
@@ -228,7 +228,7 @@ def test_half_of_a_surrogate_pair_is_a_question_mark_in_an_error_and_a_custom_st
     assert found.decision.custom_status == '"cut ?"'
 
 
-def test_an_id_that_can_not_be_written_fails_the_instance_in_words() -> None:
+def test_an_id_that_can_not_be_encoded_fails_the_instance_with_a_message() -> None:
     child = {"actionType": 2, "functionName": "c", "input": None, "instanceId": "cut \ud83d"}
     found = reason(decide_on_result(turn_of(), answer(child), NAMES))
     assert found.endswith("The action with sequence ID 0 contains half of a surrogate pair, which can't be stored.")

@@ -21,7 +21,7 @@ def durable(host: RunningHost) -> Iterator[Durable]:
         yield Durable(http=client)
 
 
-def test_an_orchestrator_signals_calls_and_hears_of_an_error(durable: Durable) -> None:
+def test_an_orchestrator_signals_and_calls_entities_and_receives_errors(durable: Durable) -> None:
     instance = durable.start("calls", "k1")
     assert durable.wait(instance)["output"] == [10, "bad op", [10, 0]]
 

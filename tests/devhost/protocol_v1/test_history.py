@@ -137,7 +137,7 @@ def test_the_sdk_can_read_every_event(event: HistoryEvent) -> None:
     assert read.timestamp.isoformat() == "2026-11-22T05:06:29.188930+00:00"
 
 
-def test_every_kind_of_event_has_a_wire() -> None:
+def test_every_kind_of_event_has_a_wire_format() -> None:
     assert set(WIRE_FORMATS) == set(HistoryEventKind) == {event.kind for event, _ in EVENTS}
 
 
@@ -152,7 +152,7 @@ texts = st.none() | st.text(max_size=20)
     parent=st.none()
     | st.builds(ParentInstance, instance=st.text(), execution=st.text(), task=st.integers(), name=st.text()),
 )
-def test_an_event_comes_back_from_the_database_as_it_went(
+def test_an_event_survives_a_round_trip_through_the_database(
     kind: HistoryEventKind, at: float, task: int, text: str | None, parent: ParentInstance | None
 ) -> None:
     event = HistoryEvent(kind=kind, at=at, task=task, name=text, input=text, fire_at=at, parent=parent)
@@ -164,7 +164,7 @@ def instance(**more: Any) -> OrchestrationInstance:
     return OrchestrationInstance(**values, created=AT, updated=AT, **more)
 
 
-def test_the_context_has_what_the_sdk_asks_for() -> None:
+def test_the_context_has_the_fields_that_the_sdk_reads() -> None:
     past = (
         HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=AT),
         EVENTS[0][0],
@@ -190,7 +190,7 @@ def test_the_context_has_what_the_sdk_asks_for() -> None:
     }
 
 
-def test_a_first_turn_is_no_replay() -> None:
+def test_a_first_episode_is_no_replay() -> None:
     new = (HistoryEvent(kind=HistoryEventKind.ORCHESTRATOR_STARTED, at=AT), EVENTS[0][0])
     context = json.loads(context_from_episode(Episode(instance=instance(), past_events=(), new_events=new)))
     assert (context["isReplaying"], context["input"], context["parentInstanceId"]) == (False, None, None)

@@ -31,7 +31,7 @@ def ask(durable: Durable, host: RunningHost, path: str, **given: Any) -> dict[st
     return durable.run("asks", {"method": "POST", "uri": f"{host.origin}/api/{path}", **given})
 
 
-def test_a_request_goes_out_as_it_was_asked_for_and_any_status_is_a_result(durable: Durable, host: RunningHost) -> None:
+def test_a_request_is_sent_unchanged_and_any_status_is_a_result(durable: Durable, host: RunningHost) -> None:
     output = ask(durable, host, "seen", content={"a": 1}, headers={"X-Own": "mine"})["output"]
     assert output["statusCode"] == 418
     assert output["headers"]["X-Back"] == "yes"
@@ -53,7 +53,7 @@ def test_a_server_that_is_not_there_fails_the_call(durable: Durable) -> None:
     assert "127.0.0.1:1" in status["output"]
 
 
-def test_what_can_not_be_asked_fails_in_words(durable: Durable, host: RunningHost) -> None:
+def test_an_unsupported_http_call_fails_with_a_message(durable: Durable, host: RunningHost) -> None:
     assert "it has no managed identity" in ask(durable, host, "seen", resource="https://x")["output"]
     headers = {"Content-Type": "multipart/form-data"}
     assert "Multipart content is not supported" in ask(durable, host, "seen", content="x", headers=headers)["output"]
@@ -63,9 +63,7 @@ def test_several_requests_run_together(durable: Durable, host: RunningHost) -> N
     assert durable.run("asks_all", [f"{host.origin}/api/later/0"] * 3)["output"] == ["done"] * 3
 
 
-def test_the_host_polls_what_was_accepted_and_says_that_the_sdk_does_not_know(
-    durable: Durable, host: RunningHost
-) -> None:
+def test_the_host_polls_after_a_202_and_warns_that_the_sdk_does_not(durable: Durable, host: RunningHost) -> None:
     instance = durable.start("asks", {"method": "GET", "uri": f"{host.origin}/api/later/2"})
     assert durable.wait(instance)["output"]["statusCode"] == 202
     polled = ["TimerCreated", "TimerFired", "TaskCompleted"]
@@ -81,7 +79,7 @@ def accepted(**headers: str) -> str:
     return json.dumps({"statusCode": 202, "headers": headers, "content": ""})
 
 
-def test_polls_take_ids_of_their_own_and_what_comes_after_waits_for_the_last() -> None:
+def test_polls_take_ids_of_their_own_and_later_tasks_wait_for_the_last() -> None:
     simulation = Simulation(actions=actions_from_wire([request("http://a"), call("next")]), execution="x")
     first = done(0, accepted(Location="http://b", **{"Retry-After": "7"}))
     simulation.feed_all([*began(), first])
@@ -105,7 +103,7 @@ LAST = [
 
 
 @pytest.mark.parametrize("answer", LAST)
-def test_an_answer_that_says_no_place_or_no_seconds_is_the_last(answer: str | None) -> None:
+def test_a_response_without_location_or_valid_delay_is_the_last(answer: str | None) -> None:
     assert next_poll("{}", answer, 30.0) is None
 
 

@@ -52,7 +52,7 @@ def test_an_instance_that_failed_by_itself_keeps_all_but_its_end() -> None:
     assert plan_rewind([*worked, event(HistoryEventKind.COMPLETED)]).kept == tuple(worked)
 
 
-def test_a_failed_instance_goes_on_from_its_failure_with_its_children(durable: Durable) -> None:
+def test_a_rewound_instance_continues_from_its_failure_with_its_children(durable: Durable) -> None:
     instance = durable.start("goes_wrong", {"key": "rewound"})
     assert durable.wait(instance)["runtimeStatus"] == "Failed"
     durable.wait("rewound-second")
@@ -111,7 +111,7 @@ def test_instances_come_in_pages(durable: Durable) -> None:
 
 
 @pytest.mark.parametrize("query", [{"top": "0"}, {"top": "x"}, {"runtimeStatus": "Asleep"}, {"createdTimeFrom": "x"}])
-def test_a_query_that_can_not_be_read_is_refused(durable: Durable, query: dict[str, str]) -> None:
+def test_an_invalid_query_is_rejected(durable: Durable, query: dict[str, str]) -> None:
     assert durable.http.get(f"{durable.base}/instances", params=query).status_code == 400
 
 

@@ -97,14 +97,14 @@ def ask(kind: int) -> dict[str, Any]:
     return {"actionType": kind, "instanceId": "@counter@k", "operation": "add", "input": "7"}
 
 
-def test_a_signal_takes_an_id_and_is_over_and_a_call_waits_for_its_answer() -> None:
+def test_a_signal_completes_at_once_and_a_call_waits_for_its_result() -> None:
     actions = (ask(9), ask(7), call("a"))
     assert shape(simulated(*actions).commands) == ["0 @counter@k add", "1 @counter@k add"]
     answered = HistoryEvent(kind=HistoryEventKind.ENTITY_COMPLETED, at=0.0, task=1, result="7")
     assert shape(simulated(*actions, events=(answered,)).commands)[2:] == ["2 a"]
 
 
-def test_a_signal_for_later_takes_an_id_and_is_over_too() -> None:
+def test_a_delayed_signal_completes_at_once_too() -> None:
     wire = {"actionType": 10, "instanceId": "@C@k", "operation": "add", "input": "7", "fireAt": "1970-01-01T00:02:00Z"}
     simulation = Simulation(actions=actions_from_wire([wire]), execution="x")
     simulation.feed_all(began())
@@ -128,7 +128,7 @@ def test_all_of_waits_for_every_child_even_after_a_failure() -> None:
     assert shape(found.commands) == ["0 a", "1 b", "2 c"]
 
 
-def test_any_of_goes_on_with_the_first_and_leaves_the_others_open() -> None:
+def test_any_of_continues_with_the_first_and_leaves_the_others_open() -> None:
     found = simulated(any_of(call("a"), call("b")), call("c"), events=(done(1), done(2)))
     assert shape(found.commands) == ["0 a", "1 b", "2 c"]
     assert not found.ended
@@ -177,7 +177,7 @@ def test_the_newest_waiter_is_served_first() -> None:
     assert [len(found.waiters["go"]), found.ended] == [1, False]
 
 
-def test_a_suspended_program_hears_nothing_until_it_is_resumed() -> None:
+def test_a_suspended_program_receives_nothing_until_it_is_resumed() -> None:
     suspended = HistoryEvent(kind=HistoryEventKind.SUSPENDED, at=0.0)
     found = simulated(call("a"), call("b"), events=(suspended, done(0)))
     assert shape(found.commands) == ["0 a"]

@@ -45,7 +45,7 @@ def answer(client: httpx.Client) -> str:
         return ""
 
 
-def test_a_change_is_served_on_the_same_port_and_orchestrations_go_on(host: RunningHost) -> None:
+def test_a_change_is_served_on_the_same_port_and_orchestrations_continue(host: RunningHost) -> None:
     port, first = host.state["port"], host.state["host_pid"]
     with host.client() as client:
         instance = client.post("/api/starts").json()["id"]
@@ -82,7 +82,7 @@ def test_a_host_that_was_killed_is_no_success(tmp_path: Path) -> None:
     assert host.process.wait(20) == 128 + signal.SIGKILL
 
 
-def test_a_signal_that_comes_before_the_host_ends_it_too(tmp_path: Path) -> None:
+def test_a_signal_before_the_host_starts_stops_it_too(tmp_path: Path) -> None:
     shutil.copytree(APPS / "keyed", tmp_path / "app")
     reloader = Reloader(StartOptions(app=tmp_path / "app", port=0, database=tmp_path / "hub.db"))
     reloader.on_signal(signal.SIGTERM, None)
@@ -90,7 +90,7 @@ def test_a_signal_that_comes_before_the_host_ends_it_too(tmp_path: Path) -> None
     reloader.listener.close()
 
 
-def test_only_the_apps_own_files_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_apps_own_files_are_watched(tmp_path: Path) -> None:
     for name in ("function_app.py", "host.json", "data.json", "parts/x.py", ".venv/y.py", "__pycache__/z.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("", encoding="utf-8")

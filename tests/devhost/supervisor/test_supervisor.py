@@ -42,7 +42,7 @@ def test_restarts_wait_longer_the_more_workers_die_young() -> None:
     assert restart_delay_s(50) == 10.0
 
 
-def test_the_end_of_a_worker_is_told_with_what_it_was_running() -> None:
+def test_the_exit_of_a_worker_is_logged_with_its_running_functions() -> None:
     assert running_text([]) == "nothing was running"
     assert running_text(["timer t", "activity a (i)", "timer t"]) == "while running 2 x timer t, activity a (i)"
     assert (exit_text(-9), exit_text(3)) == ("signal 9", "exit code 3")
@@ -53,7 +53,7 @@ async def test_patience_for_a_worker_has_an_end() -> None:
         await supervisor().wait_for_worker(0.01)
 
 
-async def test_an_invocation_waits_for_a_worker_as_long_as_it_takes() -> None:
+async def test_an_invocation_waits_for_a_worker_without_a_limit() -> None:
     invocation = Invocation(id="1", function_id="f", description="w", type="string", trace=TraceContext(parent=""))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(supervisor().invoke(invocation), 0.05)
@@ -115,7 +115,7 @@ async def test_an_answer_of_the_apps_server_itself_leaves_no_function_waited_for
     assert asked.given_up
 
 
-def test_an_app_broken_while_it_runs_comes_back_when_it_is_mended(tmp_path: Path) -> None:
+def test_an_app_broken_while_it_runs_loads_again_when_it_is_repaired(tmp_path: Path) -> None:
     app = tmp_path / "app"
     shutil.copytree(APPS / "classic", app)
     sound = (app / "function_app.py").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ def fixed(count: int) -> str:
     return "ab" * count
 
 
-def test_a_trace_goes_on_with_a_new_span() -> None:
+def test_a_trace_continues_with_a_new_span() -> None:
     trace = next_span(PARENT, "vendor=1", random_hex=fixed)
     assert trace.parent == "00-0af7651916cd43dd8448eb211c80319c-abababababababab-00"
     assert trace.state == "vendor=1"
@@ -20,7 +20,7 @@ def test_a_trace_goes_on_with_a_new_span() -> None:
 @pytest.mark.parametrize(
     "parent", [None, "", "nonsense", PARENT.upper(), PARENT.replace("0af7651916cd43dd8448eb211c80319c", "0" * 32)]
 )
-def test_what_is_no_trace_begins_a_new_one(parent: str | None) -> None:
+def test_an_invalid_traceparent_starts_a_new_trace(parent: str | None) -> None:
     trace = next_span(parent, "vendor=1", random_hex=fixed)
     assert trace.parent == f"00-{'ab' * 16}-{'ab' * 8}-01"
     assert trace.state == ""

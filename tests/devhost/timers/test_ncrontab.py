@@ -39,12 +39,12 @@ def test_the_next_moment_is_the_first_that_all_fields_allow(schedule: str, at: s
 @pytest.mark.parametrize(
     "text", ["", "* * *", "60 * * * * *", "* * * * 13 *", "5-1 * * * * *", "a * * * * *", "*/x * * * * *"]
 )
-def test_a_schedule_that_can_not_be_read_is_refused(text: str) -> None:
+def test_an_invalid_schedule_is_rejected(text: str) -> None:
     with pytest.raises(InvalidScheduleError):
         schedule_from_text(text)
 
 
-def test_a_schedule_that_never_comes_is_refused() -> None:
+def test_a_schedule_that_never_occurs_is_rejected() -> None:
     with pytest.raises(InvalidScheduleError):
         schedule_from_text("0 0 0 31 2 *").next_after(0.0)
 
@@ -58,7 +58,7 @@ def test_the_next_moment_is_always_later_and_on_the_schedule(at: float, step: in
     assert found - at <= 60
 
 
-def test_a_schedule_that_never_comes_is_refused_before_anything_runs() -> None:
+def test_a_schedule_that_never_occurs_is_rejected_before_anything_runs() -> None:
     trigger = {"type": "timerTrigger", "schedule": "0 0 0 30 2 *"}
     with pytest.raises(InvalidScheduleError, match="never occurs"):
         schedule_of(FunctionMetadata(name="f", id="f", trigger=trigger, bindings=(trigger,)))

@@ -55,7 +55,7 @@ def test_a_timer_function_is_run_on_demand(client: httpx.Client, host: RunningHo
     until(lambda: len(notes(host.folder, "yearly")) == before + 2, "the second run")
 
 
-def test_a_timer_function_that_fails_says_so(client: httpx.Client, host: RunningHost) -> None:
+def test_a_failed_timer_function_is_logged(client: httpx.Client, host: RunningHost) -> None:
     answer = client.post("/admin/functions/broken?wait=true")
     assert (answer.status_code, answer.text) == (500, "ValueError: out of order")
     assert "timer broken failed: ValueError: out of order" in host.log
@@ -78,7 +78,7 @@ def test_warm_up_runs_once_at_the_start_and_other_triggers_are_named(host: Runni
     assert notes(host.folder, "warm") == [{"warm": True}]
 
 
-def test_a_function_whose_setting_is_missing_is_told_of_and_left_out(host: RunningHost, client: httpx.Client) -> None:
+def test_a_function_with_a_missing_setting_is_logged_and_left_out(host: RunningHost, client: httpx.Client) -> None:
     assert "the function 'homeless' is in error: '%NOWHERE%' does not resolve to a value" in host.log
     assert "homeless" not in [one["name"] for one in client.get("/admin/functions").json()]
 
@@ -98,14 +98,14 @@ def restart_past_due(host: RunningHost, function: str) -> None:
     host.start()
 
 
-def test_a_run_that_was_missed_is_made_up_for_once(tmp_path: Path) -> None:
+def test_a_missed_run_is_made_up_once(tmp_path: Path) -> None:
     with running("timers", tmp_path, NOTES=str(tmp_path)) as host:
         restart_past_due(host, "yearly")
         until(lambda: notes(tmp_path, "yearly"), "the missed run")
         assert [one["past_due"] for one in notes(tmp_path, "yearly")] == [True]
 
 
-def test_a_run_that_is_lost_with_its_worker_is_made_again(tmp_path: Path) -> None:
+def test_a_run_is_repeated_when_its_worker_dies(tmp_path: Path) -> None:
     with running("timers", tmp_path, NOTES=str(tmp_path)) as host:
         restart_past_due(host, "slow")
         until(lambda: notes(tmp_path, "slow"), "the run")
