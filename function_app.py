@@ -9,39 +9,39 @@ import azure.functions as func
 import httpx
 
 import telemetry
-from activities.announce import Announce
 from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.deliver_webhook import DeliverWebhook
 from activities.finish import Finish
-from activities.guard import registered
+from activities.guard import as_activity
 from activities.infer import Infer
-from activities.inference.attempt_billing import Charging
-from activities.inference.attempt_runner import Answering, Pace
-from activities.maintenance.close_sessions import Closing
-from activities.maintenance.sweep import Patience, Sweep
-from activities.notify import Notify
+from activities.inference.attempt_billing import AttemptBilling
+from activities.inference.attempt_runner import AttemptRunner, StreamPace
+from activities.maintenance.close_sessions import SessionCloser
+from activities.maintenance.sweep import Sweep, SweepDelays
 from activities.recall import Recall
 from activities.retrieve import Retrieve
-from activities.route import Route
-from activities.routing.decision import Deciding
-from activities.routing.wake import Waking
+from activities.route import RouteTurn
+from activities.routing.decision import RouteDecider
+from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
-from api.builtin_pages import take_away_pages
+from activities.start_deliveries import StartDeliveries
+from api.builtin_pages import remove_builtin_pages
 from api.routes import HttpRoute, Ports, routes
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient
 from clients.clock import Clock, SystemClock
 from clients.identity.authenticator import TokenAuthenticator
-from clients.identity.backend_credentials import BackendCredentials, problems_of, warm_up
-from clients.identity.discovery import OpenIdIssuers
-from clients.identity.jwks_cache import NetworkKeys
-from clients.identity.signing_keys import KeyFile, Keys
+from clients.identity.backend_credentials import BackendCredentials, credential_problems, warm_up
+from clients.identity.discovery import IssuerDiscovery
+from clients.identity.jwks_cache import JwksCache
+from clients.identity.signing_keys import KeyFile, SigningKeys
 from clients.orchestrations import DurableOrchestrations
-from clients.sources.factory import reading_of
+from clients.sources.factory import build_reader
 from clients.storage.cosmos.settings import account_from
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
-from clients.webhooks.sender import sender_of
+from clients.webhooks.sender import build_sender
 from domain import wire
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.fleet_toml import fleet_from_toml
@@ -50,32 +50,32 @@ from domain.config.sources_toml import sources_from_toml
 from domain.config.webhooks_toml import endpoints_from_toml
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import Fleet
-from domain.identity.access_tokens import Expected
+from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
-from orchestrators.notify import announce
+from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
 from settings import Settings, read_settings
-from state.fleet.backend_state import Beliefs
-from state.fleet.rental_spend import Rent
-from state.money.gpu_session_billing import SessionBills
-from state.money.gpu_sessions import Sessions
+from state.fleet.backend_state import BackendStates
+from state.fleet.rental_spend import RentalSpend
+from state.money.gpu_session_billing import GpuSessionBilling
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from state.rate_limits import TurnLimits
+from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
-from state.turns.responses import Turns
-from state.webhook_outbox import Announcements
+from state.turns.responses import TurnStore
+from state.webhook_outbox import WebhookOutbox
 
 
 def build(settings: Settings) -> df.DFApp:
     """Compose the application; nothing is opened or called before its first use, and slow imports go beside."""
     telemetry.set_up(settings.telemetry)
-    take_away_pages()
+    remove_builtin_pages()
     ports = ports_of(settings, SystemClock())
     app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-    app.orchestration_trigger(context_name="context", orchestration=wire.RESPOND)(respond)
-    app.orchestration_trigger(context_name="context", orchestration=wire.ANNOUNCE)(announce)
+    add_orchestration(app, wire.RESPOND, respond)
+    add_orchestration(app, wire.DELIVERY_ORCHESTRATION, deliver_webhook)
     for name, step in steps(ports).items():
-        add_step(app, ports, name, registered(name, step, ports.clock))
+        add_step(app, ports, name, as_activity(name, step, ports.clock))
     for route in routes(ports):
         add_route(app, route)
     add_sweeper(app, ports)
@@ -90,7 +90,7 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
     prices = prices_from_toml(price_file)
     problems = (
         *fleet.missing_prices(prices),
-        *problems_of(fleet, settings.federation, settings.variables),
+        *credential_problems(fleet, settings.federation, settings.variables),
     )
     if problems:
         raise ConfigurationError(problems)
@@ -101,21 +101,21 @@ def ports_of(settings: Settings, clock: Clock) -> Ports:
         settings.webhooks.read_text(encoding="utf-8"), settings.variables, loopback=settings.webhooks_loopback
     )
     store = open_store(settings, clock)
-    turns = Turns(store, clock, endpoints)
+    turns = TurnStore(store, clock, endpoints)
     return Ports(
         settings=settings,
         clock=clock,
         store=store,
         turns=turns,
         ledger=Ledger(store, clock, budgets_of(settings)),
-        limits=TurnLimits(store=store, turns=turns, clock=clock, limits=settings.limits),
+        limits=RateLimiter(store=store, turns=turns, clock=clock, limits=settings.limits),
         fleet=fleet,
         prices=prices,
         overheads=overheads_from_toml(price_file),
         sources=sources,
         authenticator=TokenAuthenticator(
             keys=signing_keys(settings, clock),
-            expected=Expected(audience=settings.token_audience, tenants=settings.token_tenants),
+            expected=AcceptedTokens(audience=settings.token_audience, tenants=settings.token_tenants),
             clock=clock,
             behind_platform=settings.behind_platform,
         ),
@@ -130,13 +130,13 @@ def budgets_of(settings: Settings) -> Budgets:
     return budgets_from_toml(settings.budget_file.read_text(encoding="utf-8"), settings.budgets)
 
 
-def signing_keys(settings: Settings, clock: Clock) -> Keys:
+def signing_keys(settings: Settings, clock: Clock) -> SigningKeys:
     if settings.token_keys:
         return KeyFile(settings.token_keys)
-    return NetworkKeys(OpenIdIssuers(settings.token_authority).keys, clock)
+    return JwksCache(IssuerDiscovery(settings.token_authority).keys, clock)
 
 
-def open_store(settings: Settings, clock: Clock) -> Store:
+def open_store(settings: Settings, clock: Clock) -> DocumentStore:
     if settings.store == "cosmos":
         from clients.storage.cosmos.store import CosmosStore  # noqa: PLC0415 - its SDK takes half a second to import
 
@@ -146,36 +146,36 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 
 def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
     """Return every activity under its name."""
-    settings, beliefs = ports.settings, Beliefs(ports.store, ports.clock)
+    settings, beliefs = ports.settings, BackendStates(ports.store, ports.clock)
     clients = backend_clients(ports.fleet, settings, ports.clock)
-    sessions = Sessions(store=ports.store, ledger=ports.ledger, prices=ports.prices, clock=ports.clock)
-    answering = Answering(
+    sessions = GpuSessions(store=ports.store, ledger=ports.ledger, prices=ports.prices, clock=ports.clock)
+    answering = AttemptRunner(
         turns=ports.turns,
         beliefs=beliefs,
         clients=clients,
         clock=ports.clock,
-        pace=Pace(flush_s=settings.flush_s, handover_s=settings.handover_s),
+        pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
     )
     infer = Infer(
         turns=ports.turns,
-        charging=Charging(ports.ledger, sessions),
+        charging=AttemptBilling(ports.ledger, sessions),
         answering=answering,
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
     )
-    reading = reading_of(ports.sources, ports.clock, loopback=settings.sources_loopback, identity=settings.identity)
+    reading = build_reader(ports.sources, ports.clock, loopback=settings.sources_loopback, identity=settings.identity)
     recall = Recall(ports.turns, Retrieve(ports.turns, reading))
-    deciding = Deciding(
+    deciding = RouteDecider(
         beliefs=beliefs,
-        rent=Rent(ports.store, ports.clock),
+        rent=RentalSpend(ports.store, ports.clock),
         fleet=ports.fleet,
         prices=ports.prices,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
     )
-    waking = Waking(beliefs=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
-    route = Route(turns=ports.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=settings.hold_s)
+    waking = BackendWarmer(beliefs=beliefs, sessions=sessions, clients=clients, clock=ports.clock)
+    route = RouteTurn(turns=ports.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=settings.hold_s)
     return {
         wire.BEGIN: Begin(ports.turns).begin,
         wire.RECALL: recall.recall,
@@ -185,16 +185,16 @@ def steps(ports: Ports) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         wire.INFER: infer.infer,
         wire.FINISH: Finish(ports.turns).finish,
         wire.SETTLE: Settle(ports.ledger, ports.overheads).settle,
-        wire.NOTIFY: notify_of(ports).notify,
+        wire.DELIVER_WEBHOOK: notify_of(ports).notify,
     }
 
 
-def notify_of(ports: Ports) -> Notify:
+def notify_of(ports: Ports) -> DeliverWebhook:
     endpoints = ports.turns.endpoints
-    return Notify(
-        announcements=Announcements(ports.store, ports.clock),
+    return DeliverWebhook(
+        announcements=WebhookOutbox(ports.store, ports.clock),
         endpoints=endpoints,
-        sender=sender_of(ports.clock, loopback=endpoints.loopback),
+        sender=build_sender(ports.clock, loopback=endpoints.loopback),
         clock=ports.clock,
     )
 
@@ -211,11 +211,16 @@ def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[s
     }
 
 
+def add_orchestration(app: df.DFApp, name: str, orchestrator: Callable[..., Any]) -> None:
+    """Register an orchestrator under its durable name, which running instances keep."""
+    app.function_name(name)(app.orchestration_trigger(context_name="context", orchestration=name)(orchestrator))
+
+
 def add_step(app: df.DFApp, ports: Ports, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:
     """Register a step; where somebody is to be told of the ends of turns, the one that ends them is given a client."""
     bound: Any = step
     if name == wire.FINISH and ports.turns.endpoints.known:
-        announcing = Announce(ports.turns, ports.open_orchestrations)
+        announcing = StartDeliveries(ports.turns, ports.open_orchestrations)
         bound = app.durable_client_input(client_name="client")(announcing.behind(step))
     app.function_name(name)(app.activity_trigger(input_name="given", activity=name)(bound))
 
@@ -227,17 +232,17 @@ def add_route(app: df.DFApp, route: HttpRoute) -> None:
 
 def add_sweeper(app: df.DFApp, ports: Ports) -> None:
     """Register the sweep, once a minute."""
-    patience = Patience(
+    patience = SweepDelays(
         unbegun_s=ports.settings.sweep_unbegun_s,
         silent_s=ports.settings.sweep_silent_s,
         unsettled_s=ports.settings.sweep_unsettled_s,
     )
     sweep = Sweep(turns=ports.turns, ledger=ports.ledger, clock=ports.clock, patience=patience)
 
-    bills = SessionBills(
+    bills = GpuSessionBilling(
         store=ports.store, ledger=ports.ledger, fleet=ports.fleet, prices=ports.prices, clock=ports.clock
     )
-    closing = Closing(bills)
+    closing = SessionCloser(bills)
     retention = Retention(ports.store, ports.turns, ports.clock)
 
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument

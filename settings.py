@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from domain.errors import ConfigurationError
 from domain.identity.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
-from domain.money.budgets import Budgets, Scope
-from domain.turns.rate_limits import Limit, Limits
+from domain.money.budgets import Budgets, BudgetScope
+from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
@@ -36,7 +36,7 @@ class Settings:
     identity: str | None
     federation: Federation
     telemetry: str
-    limits: Limits
+    limits: RateLimits
     budgets: Budgets
     budget_file: Path | None
     body_limit: int
@@ -59,7 +59,7 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from the environment's variables; raises ConfigurationError naming every problem."""
-    reader = Reader(environment)
+    reader = EnvironmentReader(environment)
     store = reader.choice("STORE", ("sqlite", "cosmos"), default="sqlite")
     on_azure = bool(environment.get("WEBSITE_INSTANCE_ID"))
     settings = Settings(
@@ -78,7 +78,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         identity=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
-        limits=Limits(
+        limits=RateLimits(
             owner=read_limit(reader, "OWNER", per_minute=600, burst=200, running=100),
             tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
         ),
@@ -101,34 +101,34 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
     )
-    refuse_keys_in_two_ways(reader)
+    reject_two_key_sources(reader)
     if on_azure:
-        refuse_what_is_local(reader, settings)
+        reject_local_on_azure(reader, settings)
     reader.finish()
     return settings
 
 
-def refuse_keys_in_two_ways(reader: "Reader") -> None:
+def reject_two_key_sources(reader: "EnvironmentReader") -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
-    reader.refuse(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
+    reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
 
 
-def refuse_what_is_local(reader: "Reader", settings: Settings) -> None:
+def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> None:
     """Note what one machine may do and Azure may not."""
-    reader.refuse(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
-    reader.refuse(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
-    reader.refuse(settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "on Azure nobody here is told anything")
-    reader.refuse(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
+    reader.reject(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
+    reader.reject(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
+    reader.reject(settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "on Azure nobody here is told anything")
+    reader.reject(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
     addresses = {
         "TOKEN_AUTHORITY": settings.token_authority,
         "GOOGLE_STS_URL": settings.federation.sts_url,
         "GOOGLE_IAM_URL": settings.federation.iam_url,
     }
     for name, address in addresses.items():
-        reader.refuse(not address.startswith("https:"), name, "on Azure nothing goes without TLS")
+        reader.reject(not address.startswith("https:"), name, "on Azure nothing goes without TLS")
 
 
-class Reader:
+class EnvironmentReader:
     """Reads variables and collects what is wrong with them, instead of stopping at the first."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -156,10 +156,10 @@ class Reader:
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
         text = self.environment.get(PREFIX + name) or default
-        self.refuse(text not in allowed, name, f"{text!r} is none of {', '.join(allowed)}")
+        self.reject(text not in allowed, name, f"{text!r} is none of {', '.join(allowed)}")
         return text
 
-    def refuse(self, wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - reads as the sentence it is
+    def reject(self, wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - reads as the sentence it is
         if wrong:
             self.problems.append(f"{PREFIX}{name}: {problem}")
 
@@ -168,16 +168,16 @@ class Reader:
             raise ConfigurationError(tuple(self.problems))
 
 
-def read_limit(reader: Reader, whose: str, *, per_minute: int, burst: int, running: int) -> Limit:
-    return Limit(
+def read_limit(reader: EnvironmentReader, whose: str, *, per_minute: int, burst: int, running: int) -> RateLimit:
+    return RateLimit(
         per_minute=reader.value(f"{whose}_TURNS_PER_MINUTE", default=str(per_minute), convert=positive),
         burst=reader.value(f"{whose}_BURST", default=str(burst), convert=positive_int),
         running=reader.value(f"{whose}_RUNNING", default=str(running), convert=positive_int),
     )
 
 
-def read_budgets(reader: Reader) -> Budgets:
-    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollars) for scope in Scope}
+def read_budgets(reader: EnvironmentReader) -> Budgets:
+    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollars) for scope in BudgetScope}
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
         warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollars),
@@ -185,7 +185,7 @@ def read_budgets(reader: Reader) -> Budgets:
     )
 
 
-def read_federation(reader: Reader) -> Federation:
+def read_federation(reader: EnvironmentReader) -> Federation:
     return Federation(
         provider=reader.optional("GOOGLE_PROVIDER", convert=provider_name),
         scope=reader.optional("GOOGLE_SUBJECT_SCOPE", convert=str),

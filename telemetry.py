@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from domain.fleet.catalog import Backend
-from domain.log.events import Outcome
+from domain.log.events import AttemptOutcome
 from domain.turns.response import Response
 
 tracer = trace.get_tracer("ganglion")
@@ -32,7 +32,7 @@ cold_starts = meter.create_histogram(
     description="From the request that woke a backend until it let one in",
     explicit_bucket_boundaries_advisory=STARTS_S,
 )
-wakes = meter.create_counter("ganglion.backend.wakes", unit="{wake}", description="Wakes, by what became of them")
+warm_ups = meter.create_counter("ganglion.backend.wakes", unit="{wake}", description="Wakes, by what became of them")
 waits = meter.create_histogram(
     "ganglion.turn.wait.duration",
     unit="s",
@@ -105,7 +105,7 @@ class ChatSpan:
         self.opened = opened
         self.attributes = attributes
 
-    def record(self, outcome: Outcome, *, first_token_s: float | None, seconds: float) -> None:
+    def record(self, outcome: AttemptOutcome, *, first_token_s: float | None, seconds: float) -> None:
         """Say how the call went; times are seconds."""
         self.opened.set_attribute("ganglion.attempt.result", outcome.result)
         if outcome.result not in ("done", "handover"):
@@ -154,7 +154,7 @@ def chat_attributes(backend: Backend) -> dict[str, str | int | float]:
     }
 
 
-class WakeOutcome(StrEnum):
+class WarmUpOutcome(StrEnum):
     """What became of a wake."""
 
     UP = "up"
@@ -170,8 +170,8 @@ class WakeOutcome(StrEnum):
     """It was not sent: no budget covers it."""
 
 
-def count_wake(backend: Backend, outcome: WakeOutcome) -> None:
-    wakes.add(1, {**backend_attributes(backend), "ganglion.wake.outcome": outcome.value})
+def count_warm_up(backend: Backend, outcome: WarmUpOutcome) -> None:
+    warm_ups.add(1, {**backend_attributes(backend), "ganglion.wake.outcome": outcome.value})
 
 
 def count_cold_start(backend: Backend, seconds: float) -> None:

@@ -6,11 +6,11 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from activities.deleted import despite_deletion
+from activities.tolerate_deletion import tolerate_deletion
 from clients.clock import Clock
 from clients.storage.request_units import metered
 from domain.errors import GanglionError, Terminal
-from domain.wire import GATHERED, StepSpentWire, TriedWire, TurnWire
+from domain.wire import NEVER_RAISING, StepSpentWire, TriedWire, TurnWire
 from telemetry import span
 
 log = logging.getLogger("ganglion.activities")
@@ -20,15 +20,15 @@ class StepFailed(Terminal):
     """A step met an error that nobody foresaw; its type is all that is told, the rest is in the log."""
 
 
-def registered[Given: TurnWire](
+def as_activity[Given: TurnWire](
     name: str, step: Callable[[Given], Awaitable[Any]], clock: Clock
 ) -> Callable[[Given], Awaitable[Any]]:
     """Wrap a step for registration as the activity `name`."""
-    safe = guarded(name, despite_deletion(name, step))
-    return measured(harmless(safe) if name in GATHERED else safe, clock)
+    safe = log_and_mask(name, tolerate_deletion(name, step))
+    return with_cost(never_raises(safe) if name in NEVER_RAISING else safe, clock)
 
 
-def measured[Given: TurnWire](
+def with_cost[Given: TurnWire](
     step: Callable[[Given], Awaitable[Any]], clock: Clock
 ) -> Callable[[Given], Awaitable[Any]]:
     """Tell with what a step gives, a dictionary, what it has spent."""
@@ -44,7 +44,7 @@ def measured[Given: TurnWire](
     return run
 
 
-def harmless[Given: TurnWire, Taken](
+def never_raises[Given: TurnWire, Taken](
     step: Callable[[Given], Awaitable[Taken]],
 ) -> Callable[[Given], Awaitable[TriedWire]]:
     """Tell a failure instead of raising it: one failed step of a compound would fail them all."""
@@ -59,7 +59,7 @@ def harmless[Given: TurnWire, Taken](
     return run
 
 
-def guarded[Given: TurnWire, Taken](
+def log_and_mask[Given: TurnWire, Taken](
     name: str, step: Callable[[Given], Awaitable[Taken]]
 ) -> Callable[[Given], Awaitable[Taken]]:
     """Tell a step's failures as an activity may: `name` is the activity's."""

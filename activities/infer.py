@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
-from activities.inference.attempt_billing import Charging
-from activities.inference.attempt_meter import Meter, of_attempt
-from activities.inference.attempt_runner import LOOK_S, Answering
+from activities.inference.attempt_billing import AttemptBilling
+from activities.inference.attempt_meter import AttemptMeter, of_attempt
+from activities.inference.attempt_runner import LOOK_S, AttemptRunner
 from activities.inference.log_writer import LogWriter, Superseded
-from activities.inference.task import Task
+from activities.inference.task import AttemptTask
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Exhausted
 from domain.fleet.catalog import Fleet
-from domain.log.events import Outcome, Slot
+from domain.log.events import AttemptOutcome, Slot
 from domain.log.transcript import Transcript
-from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.money.prices import Price
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from telemetry import chat_span
 
 MOST_DELIVERIES = 5
@@ -41,9 +41,9 @@ class Infer:
     def __init__(
         self,
         *,
-        turns: Turns,
-        charging: Charging,
-        answering: Answering,
+        turns: TurnStore,
+        charging: AttemptBilling,
+        answering: AttemptRunner,
         fleet: Fleet,
         prices: Mapping[str, Price],
         clock: Clock,
@@ -72,10 +72,10 @@ class Infer:
         except Superseded:
             return await self.follow(task, writer.log)
 
-    async def task(self, given: wire.InferWire) -> Task:
-        owner = wire.owner_of(given)
+    async def task(self, given: wire.InferWire) -> AttemptTask:
+        owner = wire.owner_from_wire(given)
         backend = self.fleet.backends[given["backend"]]
-        return Task(
+        return AttemptTask(
             owner=owner,
             response=await self.turns.read(owner, given["response"]),
             number=given["attempt"],
@@ -92,41 +92,41 @@ class Infer:
             input_tokens=given.get("input_tokens", 0),
         )
 
-    async def attempt(self, task: Task, writer: LogWriter) -> wire.InferredWire:
+    async def attempt(self, task: AttemptTask, writer: LogWriter) -> wire.InferredWire:
         """Open the attempt's record, make the call, close the record. No cover, no attempt."""
         try:
             opened = await self.charging.open(task, at=self.clock.now())
         except Exhausted as error:
             return await self.uncovered(task, writer, str(error))
         earlier = await self.earlier(task, opened.record)
-        meter = Meter(self.clock, price=self.price(task), record=opened.record, earlier=earlier)
+        meter = AttemptMeter(self.clock, price=self.price(task), record=opened.record, earlier=earlier)
         try:
             outcome = await self.outcome(task, writer, meter)
         except Superseded:
             await self.charging.close(
-                task, opened, meter, Outcome(attempt=task.number, result="ended", message=OVERTAKEN)
+                task, opened, meter, AttemptOutcome(attempt=task.number, result="ended", message=OVERTAKEN)
             )
             raise
         await self.charging.close(task, opened, meter, outcome)
         return inferred(outcome)
 
-    async def earlier(self, task: Task, record: Attempt) -> Sequence[Slot]:
+    async def earlier(self, task: AttemptTask, record: AttemptRecord) -> Sequence[Slot]:
         """Return what runs of the attempt wrote that died; nobody writes there any more."""
         if record.deliveries == 1:
             return ()
         return of_attempt(record, await self.turns.slots(task.owner, task.response.id))
 
-    async def uncovered(self, task: Task, writer: LogWriter, reason: str) -> wire.InferredWire:
+    async def uncovered(self, task: AttemptTask, writer: LogWriter, reason: str) -> wire.InferredWire:
         """End a turn that no budget covers any more; what runs before this one cost stands."""
-        outcome = Outcome(attempt=task.number, result="failed", code=NO_COVER, message=reason)
+        outcome = AttemptOutcome(attempt=task.number, result="failed", code=NO_COVER, message=reason)
         await writer.write((), outcome=outcome)
         await self.close_left_open(task)
         return inferred(outcome)
 
-    async def outcome(self, task: Task, writer: LogWriter, meter: Meter) -> Outcome:
+    async def outcome(self, task: AttemptTask, writer: LogWriter, meter: AttemptMeter) -> AttemptOutcome:
         if meter.record.deliveries > MOST_DELIVERIES:
             reason = f"The attempt was broken off {MOST_DELIVERIES} times."
-            outcome = Outcome(attempt=task.number, result="failed", code="server_error", message=reason)
+            outcome = AttemptOutcome(attempt=task.number, result="failed", code="server_error", message=reason)
             await writer.write((), outcome=outcome)
             return outcome
         with chat_span(task.backend, task.response) as span:
@@ -135,7 +135,7 @@ class Infer:
             span.record(outcome, first_token_s=meter.first_token_s, seconds=seconds)
         return outcome
 
-    async def follow(self, task: Task, log: Transcript) -> wire.InferredWire:
+    async def follow(self, task: AttemptTask, log: Transcript) -> wire.InferredWire:
         """Wait for what the run that took over comes to, and give that as our own result."""
         until = self.clock.now() + self.answering.pace.handover_s
         while self.clock.now() < until:
@@ -146,7 +146,7 @@ class Infer:
             await self.turns.changed(task.response.id, within_s=LOOK_S)
         return HANDOVER
 
-    async def close_left_open(self, task: Task) -> None:
+    async def close_left_open(self, task: AttemptTask) -> None:
         """Close the record that a run left open which died before it could."""
         for record in await self.ledger.attempts(task.owner, task.response.id):
             if record.number == task.number and record.status is AttemptStatus.OPEN:
@@ -154,7 +154,7 @@ class Infer:
                 await self.charging.close_from_log(task, record, slots, price=self.price(task))
                 await self.answering.forget(task, record.id)
 
-    def price(self, task: Task) -> Price:
+    def price(self, task: AttemptTask) -> Price:
         return self.prices[task.backend.price]
 
 
@@ -170,7 +170,7 @@ def known_outcome(log: Transcript, number: int) -> wire.InferredWire | None:
     return HANDOVER if log.outcome and log.outcome.attempt > number else None
 
 
-def inferred(outcome: Outcome) -> wire.InferredWire:
+def inferred(outcome: AttemptOutcome) -> wire.InferredWire:
     return {
         "result": cast("wire.InferResult", outcome.result),
         "code": outcome.code,

@@ -6,18 +6,18 @@ from activities.retrieve import Retrieve, with_private_data
 from activities.routing.request_size import size_of
 from domain import wire
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 
 class Recall:
     """Measures the conversation, and fetches private data meanwhile; the content of both stays in the store."""
 
-    def __init__(self, turns: Turns, retrieve: Retrieve | None = None) -> None:
+    def __init__(self, turns: TurnStore, retrieve: Retrieve | None = None) -> None:
         self.turns = turns
         self.retrieve = retrieve
 
     async def recall(self, given: wire.TurnWire) -> wire.RecalledWire:
-        response = await self.turns.read(wire.owner_of(given), given["response"])
+        response = await self.turns.read(wire.owner_from_wire(given), given["response"])
         items, private = await asyncio.gather(self.turns.history(response), self.private_data(response))
         return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
 

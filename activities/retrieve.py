@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from clients.sources.reader import Reading
+from clients.sources.reader import SourceReader
 from domain.content.items import Item, ItemKind, Role
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 
 class Retrieve:
     """Reads the turn's sources at once and writes down what they gave; a repeat finds it there."""
 
-    def __init__(self, turns: Turns, reading: Reading) -> None:
+    def __init__(self, turns: TurnStore, reading: SourceReader) -> None:
         self.turns = turns
         self.reading = reading
 

@@ -3,7 +3,7 @@
 import logging
 
 from domain import wire
-from domain.money.overheads import OverheadPrices, Spent
+from domain.money.overheads import OverheadPrices, StepResources
 from state.money.ledger import Ledger
 from telemetry import meter
 
@@ -19,8 +19,8 @@ class Settle:
         self.overheads = overheads or OverheadPrices()
 
     async def settle(self, given: wire.SettleWire) -> wire.SettledWire:
-        overhead = self.overheads.cost(Spent.from_wire(given.get("spent")))
-        cost = await self.ledger.settle(wire.owner_of(given), given["response"], overhead)
+        overhead = self.overheads.cost(StepResources.from_wire(given.get("spent")))
+        cost = await self.ledger.settle(wire.owner_from_wire(given), given["response"], overhead)
         await self.alarm(given["tenant"])
         return {"cost": str(cost)}
 

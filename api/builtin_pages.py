@@ -14,6 +14,6 @@ def bare(self: WebApp) -> None:
     self.web_app = type(self.web_app)(openapi_url=None, docs_url=None, redoc_url=None)
 
 
-def take_away_pages() -> None:
+def remove_builtin_pages() -> None:
     """Make the worker build a web server without pages; to be called when the app is indexed, before it serves."""
     WebApp.__init__ = bare

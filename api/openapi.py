@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
-from api.openapi_schemas import ERROR, SCHEMAS, reference
+from api.openapi_schemas import ERROR, reference, schemas
 
 type Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Served(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class OpenApiOperation:
     """What a function does: schemas by their names; `streams` says that it may answer with events."""
 
     summary: str
@@ -55,53 +55,55 @@ class Operation:
 
 PAGE = ("limit", "after", "order")
 
-OPERATIONS: Mapping[str, Operation] = {
-    "http_responses_create": Operation(
+OPERATIONS: Mapping[str, OpenApiOperation] = {
+    "http_responses_create": OpenApiOperation(
         summary="Ask for a turn", answer="Response", body="CreateResponse", streams=True
     ),
-    "http_responses_retrieve": Operation(
+    "http_responses_retrieve": OpenApiOperation(
         summary="Read a response, or follow it", answer="Response", query=("stream", "starting_after"), streams=True
     ),
-    "http_responses_cancel": Operation(summary="Cancel a background response", answer="Response"),
-    "http_responses_delete": Operation(summary="Delete a response", answer="Deleted"),
-    "http_responses_items": Operation(summary="List what a response was given", answer="List", query=PAGE),
-    "http_responses_route": Operation(summary="Tell where a turn went, why, and what it cost"),
-    "http_responses_compact": Operation(summary="Sum up a conversation", answer="Compaction", body="CreateCompaction"),
-    "http_responses_count": Operation(
+    "http_responses_cancel": OpenApiOperation(summary="Cancel a background response", answer="Response"),
+    "http_responses_delete": OpenApiOperation(summary="Delete a response", answer="Deleted"),
+    "http_responses_items": OpenApiOperation(summary="List what a response was given", answer="List", query=PAGE),
+    "http_responses_route": OpenApiOperation(summary="Tell where a turn went, why, and what it cost"),
+    "http_responses_compact": OpenApiOperation(
+        summary="Sum up a conversation", answer="Compaction", body="CreateCompaction"
+    ),
+    "http_responses_count": OpenApiOperation(
         summary="Count the tokens of a request", answer="InputTokens", body="CountTokens"
     ),
-    "http_conversations_create": Operation(
+    "http_conversations_create": OpenApiOperation(
         summary="Make a conversation", answer="Conversation", body="CreateConversation"
     ),
-    "http_conversations_retrieve": Operation(summary="Read a conversation", answer="Conversation"),
-    "http_conversations_update": Operation(
+    "http_conversations_retrieve": OpenApiOperation(summary="Read a conversation", answer="Conversation"),
+    "http_conversations_update": OpenApiOperation(
         summary="Change a conversation's metadata", answer="Conversation", body="ChangeMetadata"
     ),
-    "http_conversations_delete": Operation(summary="Delete a conversation", answer="Deleted"),
-    "http_items_list": Operation(summary="List a conversation's items", answer="List", query=PAGE),
-    "http_items_create": Operation(summary="Add items to a conversation", answer="List", body="AddItems"),
-    "http_items_retrieve": Operation(summary="Read an item", answer="Item"),
-    "http_items_delete": Operation(summary="Delete an item", answer="Conversation"),
-    "http_chat_create": Operation(
+    "http_conversations_delete": OpenApiOperation(summary="Delete a conversation", answer="Deleted"),
+    "http_items_list": OpenApiOperation(summary="List a conversation's items", answer="List", query=PAGE),
+    "http_items_create": OpenApiOperation(summary="Add items to a conversation", answer="List", body="AddItems"),
+    "http_items_retrieve": OpenApiOperation(summary="Read an item", answer="Item"),
+    "http_items_delete": OpenApiOperation(summary="Delete an item", answer="Conversation"),
+    "http_chat_create": OpenApiOperation(
         summary="Ask for a chat completion", answer="ChatCompletion", body="CreateChat", streams=True
     ),
-    "http_chat_list": Operation(summary="List stored chat completions", answer="List", query=PAGE),
-    "http_chat_retrieve": Operation(summary="Read a stored chat completion", answer="ChatCompletion"),
-    "http_chat_update": Operation(
+    "http_chat_list": OpenApiOperation(summary="List stored chat completions", answer="List", query=PAGE),
+    "http_chat_retrieve": OpenApiOperation(summary="Read a stored chat completion", answer="ChatCompletion"),
+    "http_chat_update": OpenApiOperation(
         summary="Change a stored chat's metadata", answer="ChatCompletion", body="ChangeMetadata"
     ),
-    "http_chat_delete": Operation(summary="Delete a stored chat completion", answer="Deleted"),
-    "http_chat_messages": Operation(summary="List what a chat was given", answer="List", query=PAGE),
-    "http_owners_delete": Operation(summary="Forget all that an owner has said", answer="Deleted"),
-    "http_usage_list": Operation(
+    "http_chat_delete": OpenApiOperation(summary="Delete a stored chat completion", answer="Deleted"),
+    "http_chat_messages": OpenApiOperation(summary="List what a chat was given", answer="List", query=PAGE),
+    "http_owners_delete": OpenApiOperation(summary="Forget all that an owner has said", answer="Deleted"),
+    "http_usage_list": OpenApiOperation(
         summary="Tell what was used and what it cost", answer="List", query=(*PAGE, "from", "to", "group_by")
     ),
-    "http_models_list": Operation(summary="List the models", answer="Models"),
-    "http_models_retrieve": Operation(summary="Read a model", answer="Model"),
-    "http_models_delete": Operation(summary="Learn that a model can't be deleted here", answer="Deleted"),
-    "http_healthz": Operation(summary="Tell whether this instance is alive", open=True),
-    "http_readyz": Operation(summary="Tell whether it could serve a turn", open=True),
-    "http_openapi": Operation(summary="This document", open=True),
+    "http_models_list": OpenApiOperation(summary="List the models", answer="Models"),
+    "http_models_retrieve": OpenApiOperation(summary="Read a model", answer="Model"),
+    "http_models_delete": OpenApiOperation(summary="Learn that a model can't be deleted here", answer="Deleted"),
+    "http_healthz": OpenApiOperation(summary="Tell whether this instance is alive", open=True),
+    "http_readyz": OpenApiOperation(summary="Tell whether it could serve a turn", open=True),
+    "http_openapi": OpenApiOperation(summary="This document", open=True),
 }
 
 EMPTY = ("CreateConversation",)
@@ -142,7 +144,7 @@ def document(served: Sequence[Served]) -> Json:
         "paths": paths,
         "security": [{"token": []}],
         "components": {
-            "schemas": dict(SCHEMAS),
+            "schemas": dict(schemas()),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -172,7 +174,7 @@ def parameter(name: str, place: str, schema: Json) -> Json:
     return {"name": name, "in": place, "required": place == "path", "schema": schema}
 
 
-def answers(told: Operation) -> Json:
+def answers(told: OpenApiOperation) -> Json:
     good: Json = {"description": "Done", "content": content(told.answer)}
     if told.streams:
         good["content"] |= {"text/event-stream": {}}

@@ -1,18 +1,25 @@
 """Which shapes does the OpenAPI document name?"""
 
 from collections.abc import Mapping
-from typing import Any
+from functools import cache
+from typing import Any, override
 
-from api.parsing.input_items import ITEMS_LIMIT
-from api.parsing.tools import MOST_FUNCTIONS
+from pydantic.json_schema import GenerateJsonSchema
+
+from api.endpoints.compaction import NOT_ASKED
+from api.http.validation import RequestPart
+from api.parsing.chat_request import ChatRequest
+from api.parsing.conversation_request import AddedItems, ChangedMetadata, NewConversation
+from api.parsing.responses_request import ResponseRequest
 
 type Json = dict[str, Any]
 
 ERROR = "Error"
+REFERENCE = "#/components/schemas/{model}"
 
 
 def reference(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": REFERENCE.format(model=name)}
 
 
 def object_with(required: tuple[str, ...] = (), **properties: Json) -> Json:
@@ -31,20 +38,6 @@ TEXT: Json = {"type": "string"}
 WHOLE: Json = {"type": "integer"}
 SWITCH: Json = {"type": "boolean"}
 ANY_OBJECT: Json = {"type": "object"}
-MODEL: Json = {"type": "string", "minLength": 1, "maxLength": 200}
-METADATA: Json = {
-    "type": "object",
-    "maxProperties": 16,
-    "propertyNames": {"minLength": 1, "maxLength": 64},
-    "additionalProperties": {"type": "string", "maxLength": 512},
-}
-LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
-TEMPERATURE: Json = {"type": "number", "minimum": 0, "maximum": 2}
-TOP_P: Json = {"type": "number", "minimum": 0, "maximum": 1}
-TOOLS: Json = {"type": "array", "items": ANY_OBJECT, "maxItems": MOST_FUNCTIONS}
-CHOICE: Json = {"anyOf": [{"type": "string", "enum": ["auto", "none", "required"]}, ANY_OBJECT]}
-INPUT: Json = {"anyOf": [TEXT, {"type": "array", "items": ANY_OBJECT, "minItems": 1, "maxItems": ITEMS_LIMIT}]}
-IDENTIFIER: Json = {"type": "string", "minLength": 1, "maxLength": 200}
 
 RESPONSE_KEYS = (
     "id object created_at completed_at status incomplete_details model previous_response_id instructions output error "
@@ -53,30 +46,7 @@ RESPONSE_KEYS = (
     "safety_identifier prompt_cache_key"
 )
 
-ASKED: Mapping[str, Json] = {
-    "model": or_null(MODEL),
-    "input": or_null(INPUT),
-    "instructions": or_null(TEXT),
-    "previous_response_id": or_null(IDENTIFIER),
-    "tools": or_null(TOOLS),
-    "tool_choice": or_null(CHOICE),
-    "parallel_tool_calls": or_null(SWITCH),
-    "text": or_null(ANY_OBJECT),
-    "truncation": or_null({"type": "string", "enum": ["auto", "disabled"]}),
-    "conversation": or_null({"anyOf": [IDENTIFIER, object_with(("id",), id=IDENTIFIER)]}),
-}
-
-SAMPLED: Mapping[str, Json] = {
-    "metadata": or_null(METADATA),
-    "store": or_null(SWITCH),
-    "stream": or_null(SWITCH),
-    "temperature": or_null(TEMPERATURE),
-    "top_p": or_null(TOP_P),
-}
-
-ITEMS: Json = {"type": "array", "items": ANY_OBJECT, "maxItems": 20}
-
-SCHEMAS: Mapping[str, Json] = {
+ANSWERS: Mapping[str, Json] = {
     "Object": ANY_OBJECT,
     ERROR: object_with(
         ("error",),
@@ -88,9 +58,6 @@ SCHEMAS: Mapping[str, Json] = {
             code=or_null(TEXT),
         ),
     ),
-    "CreateResponse": object_with((), **ASKED, **SAMPLED, background=or_null(SWITCH), max_output_tokens=or_null(LIMIT)),
-    "CreateCompaction": object_with(("model",), **{**ASKED, "model": MODEL}),
-    "CountTokens": object_with((), **ASKED),
     "Response": object_with(tuple(RESPONSE_KEYS.split()), id=TEXT, object=constant("response"), status=TEXT),
     "Compaction": object_with(
         ("id", "object", "created_at", "output", "usage"), id=TEXT, object=constant("response.compaction")
@@ -113,27 +80,45 @@ SCHEMAS: Mapping[str, Json] = {
         id=TEXT,
         object=constant("conversation"),
         created_at=WHOLE,
-        metadata=METADATA,
+        metadata=reference("Metadata"),
     ),
-    "CreateConversation": object_with((), metadata=or_null(METADATA), items=or_null(ITEMS)),
-    "ChangeMetadata": object_with(("metadata",), metadata=or_null(METADATA)),
-    "AddItems": object_with(("items",), items={**ITEMS, "minItems": 1}),
     "ChatCompletion": object_with(
         ("id", "object", "created", "model", "choices", "usage"), id=TEXT, object=constant("chat.completion")
-    ),
-    "CreateChat": object_with(
-        ("messages",),
-        messages={"type": "array", "items": ANY_OBJECT, "minItems": 1, "maxItems": ITEMS_LIMIT},
-        model=MODEL,
-        tools=or_null(TOOLS),
-        tool_choice=or_null(CHOICE),
-        parallel_tool_calls=or_null(SWITCH),
-        max_tokens=or_null(LIMIT),
-        max_completion_tokens=or_null(LIMIT),
-        stream_options=or_null(ANY_OBJECT),
-        response_format=or_null(ANY_OBJECT),
-        **SAMPLED,
     ),
     "Models": object_with(("object", "data"), object=constant("list"), data={"type": "array", "items": ANY_OBJECT}),
     "Model": object_with(("id", "object", "created", "owned_by"), id=TEXT, object=constant("model")),
 }
+
+REQUESTS: Mapping[str, type[RequestPart]] = {
+    "CreateResponse": ResponseRequest,
+    "CountTokens": ResponseRequest,
+    "CreateChat": ChatRequest,
+    "CreateConversation": NewConversation,
+    "AddItems": AddedItems,
+    "ChangeMetadata": ChangedMetadata,
+}
+
+
+class RequestSchema(GenerateJsonSchema):
+    """Leaves out titles: they only repeat the fields' names."""
+
+    @override
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+@cache
+def schemas() -> Mapping[str, Json]:
+    """Return every schema of the document by its name; those of requests come from the models that read them."""
+    requests: dict[str, Json] = {}
+    parts: dict[str, Json] = {}
+    for name, model in REQUESTS.items():
+        requests[name] = model.model_json_schema(ref_template=REFERENCE, schema_generator=RequestSchema)
+        parts |= requests[name].pop("$defs", {})
+    return {**ANSWERS, **parts, **requests, "CreateCompaction": compaction(requests["CreateResponse"])}
+
+
+def compaction(response: Json) -> Json:
+    """Return the schema of a request to compact: that of a response, without what it has no use for."""
+    used = {name: schema for name, schema in response["properties"].items() if name not in NOT_ASKED}
+    return object_with(("model",), **{**used, "model": reference("ModelName")})

@@ -7,26 +7,26 @@ from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
-from api.endpoints.fallback import Unknown
+from api.endpoints.fallback import Fallback
 from api.endpoints.health import Health
-from api.endpoints.input_tokens import Counting
+from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.response_items import ResponseItems
 from api.endpoints.responses import Responses
-from api.endpoints.route_report import Reports
-from api.endpoints.stored_completions import StoredChatFunctions
+from api.endpoints.route_report import RouteReports
+from api.endpoints.stored_completions import StoredCompletionFunctions
 from api.endpoints.usage import UsageReports
 from api.http.authentication import Authenticator
-from api.http.errors import Handler, guarded
+from api.http.errors import Handler, with_error_responses
 from api.openapi import OpenApi
 from api.turns.admission import Admission
-from api.turns.log_stream import Tail
+from api.turns.log_stream import LogStream
 from api.turns.planner import Planner
-from api.turns.request_costs import Accounting
-from api.turns.turn_gateway import Desk
+from api.turns.request_costs import RequestCosts
+from api.turns.turn_gateway import TurnGateway
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from domain.fleet.catalog import Fleet
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
@@ -34,10 +34,10 @@ from domain.sources.catalog import Sources
 from settings import Settings
 from state.money.ledger import Ledger
 from state.money.usage_rows import UsageRows
-from state.rate_limits import TurnLimits
+from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
-from state.turns.responses import Turns
-from state.turns.stored_completions import StoredChats
+from state.turns.responses import TurnStore
+from state.turns.stored_completions import StoredCompletions
 
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 CATCH_ALL = "{*path}"
@@ -60,10 +60,10 @@ class Ports:
 
     settings: Settings
     clock: Clock
-    store: Store
-    turns: Turns
+    store: DocumentStore
+    turns: TurnStore
     ledger: Ledger
-    limits: TurnLimits
+    limits: RateLimiter
     fleet: Fleet
     prices: Mapping[str, Price]
     authenticator: Authenticator
@@ -83,7 +83,7 @@ def routes(ports: Ports) -> tuple[HttpRoute, ...]:
         name="zz_unknown",
         template=CATCH_ALL,
         methods=ANY_METHOD,
-        handler=guarded(Unknown(methods).answer, name="zz_unknown", clock=ports.clock),
+        handler=with_error_responses(Fallback(methods).answer, name="zz_unknown", clock=ports.clock),
     )
     return (*known, rest)
 
@@ -91,31 +91,31 @@ def routes(ports: Ports) -> tuple[HttpRoute, ...]:
 def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute, ...]:
     """Add the function that describes all functions, itself too."""
     served = list(known)
-    served.append(got(ports, "http_openapi", "openapi.json", OpenApi(served).show))
+    served.append(get(ports, "http_openapi", "openapi.json", OpenApi(served).show))
     return tuple(served)
 
 
 def response_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     responses = Responses(desk=desk(ports), turns=ports.turns, retention=retention(ports))
-    reports = Reports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
+    reports = RouteReports(authenticator=ports.authenticator, turns=ports.turns, ledger=ports.ledger)
     items = ResponseItems(authenticator=ports.authenticator, turns=ports.turns)
     one = "v1/responses/{response_id}"
     return (
-        posted(ports, "http_responses_create", "v1/responses", responses.create),
-        posted(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
-        removed(ports, "http_responses_delete", one, responses.delete, needs_client=True),
-        got(ports, "http_responses_items", f"{one}/input_items", items.list),
-        got(ports, "http_responses_retrieve", one, responses.retrieve),
-        got(ports, "http_responses_route", f"{one}/route", reports.route),
+        post_starting(ports, "http_responses_create", "v1/responses", responses.create),
+        post_starting(ports, "http_responses_cancel", f"{one}/cancel", responses.cancel),
+        delete(ports, "http_responses_delete", one, responses.delete, needs_client=True),
+        get(ports, "http_responses_items", f"{one}/input_items", items.list),
+        get(ports, "http_responses_retrieve", one, responses.retrieve),
+        get(ports, "http_responses_route", f"{one}/route", reports.route),
     )
 
 
 def reading_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     """Return the functions that measure and shorten what a model is to read."""
-    counting, compaction = Counting(desk=desk(ports)), Compaction(desk=desk(ports))
+    counting, compaction = InputTokens(desk=desk(ports)), Compaction(desk=desk(ports))
     return (
-        posted(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
-        sent(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
+        post_starting(ports, "http_responses_compact", "v1/responses/compact", compaction.compact),
+        post(ports, "http_responses_count", "v1/responses/input_tokens", counting.count),
     )
 
 
@@ -131,22 +131,22 @@ def conversation_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     one = "v1/conversations/{conversation_id}"
     items, item = f"{one}/items", f"{one}/items/{{item_id}}"
     return (
-        sent(ports, "http_conversations_create", "v1/conversations", conversations.create),
-        got(ports, "http_conversations_retrieve", one, conversations.retrieve),
-        sent(ports, "http_conversations_update", one, conversations.change),
-        removed(ports, "http_conversations_delete", one, conversations.delete, needs_client=True),
-        got(ports, "http_items_list", items, conversations.list_items),
-        sent(ports, "http_items_create", items, conversations.add_items),
-        got(ports, "http_items_retrieve", item, conversations.retrieve_item),
-        removed(ports, "http_items_delete", item, conversations.delete_item),
+        post(ports, "http_conversations_create", "v1/conversations", conversations.create),
+        get(ports, "http_conversations_retrieve", one, conversations.retrieve),
+        post(ports, "http_conversations_update", one, conversations.change),
+        delete(ports, "http_conversations_delete", one, conversations.delete, needs_client=True),
+        get(ports, "http_items_list", items, conversations.list_items),
+        post(ports, "http_items_create", items, conversations.add_items),
+        get(ports, "http_items_retrieve", item, conversations.retrieve_item),
+        delete(ports, "http_items_delete", item, conversations.delete_item),
     )
 
 
 def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
-    chat = ChatCompletions(desk=desk(ports), chats=StoredChats(ports.store, ports.turns))
-    stored = StoredChatFunctions(
+    chat = ChatCompletions(desk=desk(ports), chats=StoredCompletions(ports.store, ports.turns))
+    stored = StoredCompletionFunctions(
         authenticator=ports.authenticator,
-        chats=StoredChats(ports.store, ports.turns),
+        chats=StoredCompletions(ports.store, ports.turns),
         turns=ports.turns,
         retention=retention(ports),
         open_orchestrations=ports.open_orchestrations,
@@ -155,12 +155,12 @@ def chat_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     all_of_them = "v1/chat/completions"
     one = f"{all_of_them}/{{completion_id}}"
     return (
-        posted(ports, "http_chat_create", all_of_them, chat.create),
-        got(ports, "http_chat_list", all_of_them, stored.list),
-        got(ports, "http_chat_retrieve", one, stored.retrieve),
-        sent(ports, "http_chat_update", one, stored.change),
-        removed(ports, "http_chat_delete", one, stored.delete, needs_client=True),
-        got(ports, "http_chat_messages", f"{one}/messages", stored.messages),
+        post_starting(ports, "http_chat_create", all_of_them, chat.create),
+        get(ports, "http_chat_list", all_of_them, stored.list),
+        get(ports, "http_chat_retrieve", one, stored.retrieve),
+        post(ports, "http_chat_update", one, stored.change),
+        delete(ports, "http_chat_delete", one, stored.delete, needs_client=True),
+        get(ports, "http_chat_messages", f"{one}/messages", stored.messages),
     )
 
 
@@ -174,13 +174,13 @@ def other_routes(ports: Ports) -> tuple[HttpRoute, ...]:
     usage = UsageReports(authenticator=ports.authenticator, rows=UsageRows(ports.store), clock=ports.clock)
     health = Health(store=ports.store, fleet=ports.fleet)
     return (
-        got(ports, "http_models_list", "v1/models", models.list),
-        got(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
-        removed(ports, "http_models_delete", "v1/models/{model}", models.delete),
-        removed(ports, "http_owners_delete", "v1/owners/{owner_id}", owners.delete, needs_client=True),
-        got(ports, "http_usage_list", "v1/usage", usage.list),
-        got(ports, "http_healthz", "healthz", health.alive),
-        got(ports, "http_readyz", "readyz", health.ready),
+        get(ports, "http_models_list", "v1/models", models.list),
+        get(ports, "http_models_retrieve", "v1/models/{model}", models.retrieve),
+        delete(ports, "http_models_delete", "v1/models/{model}", models.delete),
+        delete(ports, "http_owners_delete", "v1/owners/{owner_id}", owners.delete, needs_client=True),
+        get(ports, "http_usage_list", "v1/usage", usage.list),
+        get(ports, "http_healthz", "healthz", health.alive),
+        get(ports, "http_readyz", "readyz", health.ready),
     )
 
 
@@ -188,9 +188,9 @@ def retention(ports: Ports) -> Retention:
     return Retention(ports.store, ports.turns, ports.clock)
 
 
-def tail_of(ports: Ports, accounting: Accounting) -> Tail:
+def tail_of(ports: Ports, accounting: RequestCosts) -> LogStream:
     """A reader looks twice as often as a writer writes: more would cost, and find nothing."""
-    return Tail(
+    return LogStream(
         ports.turns,
         ports.clock,
         stream_s=ports.settings.stream_s,
@@ -199,12 +199,12 @@ def tail_of(ports: Ports, accounting: Accounting) -> Tail:
     )
 
 
-def desk(ports: Ports) -> Desk:
-    accounting = Accounting(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
-    return Desk(
+def desk(ports: Ports) -> TurnGateway:
+    accounting = RequestCosts(ledger=ports.ledger, prices=ports.overheads, clock=ports.clock)
+    return TurnGateway(
         authenticator=ports.authenticator,
         admission=admission(ports),
-        tail=tail_of(ports, accounting),
+        log_stream=tail_of(ports, accounting),
         accounting=accounting,
         open_orchestrations=ports.open_orchestrations,
         body_limit=ports.settings.body_limit,
@@ -230,23 +230,23 @@ def admission(ports: Ports) -> Admission:
     )
 
 
-def got(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
-    safe = guarded(handler, name=name, clock=ports.clock)
+def get(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+    safe = with_error_responses(handler, name=name, clock=ports.clock)
     return HttpRoute(name=name, template=template, methods=("GET",), handler=safe)
 
 
-def posted(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+def post_starting(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
     """Return a route whose function starts or wakes orchestrations."""
-    safe = guarded(handler, name=name, clock=ports.clock)
+    safe = with_error_responses(handler, name=name, clock=ports.clock)
     return HttpRoute(name=name, template=template, methods=("POST",), handler=safe, needs_client=True)
 
 
-def sent(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
+def post(ports: Ports, name: str, template: str, handler: Handler) -> HttpRoute:
     """Return a route for what is sent without starting anything."""
-    safe = guarded(handler, name=name, clock=ports.clock)
+    safe = with_error_responses(handler, name=name, clock=ports.clock)
     return HttpRoute(name=name, template=template, methods=("POST",), handler=safe)
 
 
-def removed(ports: Ports, name: str, template: str, handler: Handler, *, needs_client: bool = False) -> HttpRoute:
-    safe = guarded(handler, name=name, clock=ports.clock)
+def delete(ports: Ports, name: str, template: str, handler: Handler, *, needs_client: bool = False) -> HttpRoute:
+    safe = with_error_responses(handler, name=name, clock=ports.clock)
     return HttpRoute(name=name, template=template, methods=("DELETE",), handler=safe, needs_client=needs_client)

@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients.storage.port import Document, Key, Operation
+from clients.storage.port import Document, DocumentKey, Operation
 from clients.storage.sqlite.store import SqliteStore
 from domain.log.events import Slot
-from state.turns.log_notifications import Notices
+from state.turns.log_notifications import LogNotifications
 
 COUNTS = Path(os.environ["GANGLION_DATA"]) / "store_calls.json"
 SAY_EVERY_S = 0.2
@@ -29,19 +29,19 @@ usual_list = SqliteStore.list
 usual_commit = SqliteStore.commit
 
 
-async def read(self: SqliteStore, key: Key, identifier: str) -> Document | None:
+async def read(self: SqliteStore, key: DocumentKey, identifier: str) -> Document | None:
     calls["reads"] += 1
     return await usual_read(self, key, identifier)
 
 
 async def list_range(
-    self: SqliteStore, key: Key, *, prefix: str, after: str = "", limit: int = 1000
+    self: SqliteStore, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000
 ) -> Sequence[Document]:
     calls["lists"] += 1
     return await usual_list(self, key, prefix=prefix, after=after, limit=limit)
 
 
-async def commit(self: SqliteStore, key: Key, operations: Sequence[Operation]) -> None:
+async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
     calls["commits"] += 1
     await usual_commit(self, key, operations)
 
@@ -54,7 +54,7 @@ def say() -> None:
         time.sleep(SAY_EVERY_S)
 
 
-def keep_quiet(self: Notices, name: str, slot: Slot) -> None:
+def keep_quiet(self: LogNotifications, name: str, slot: Slot) -> None:
     """Tell nobody."""
 
 
@@ -62,7 +62,7 @@ SqliteStore.read = read
 SqliteStore.list = list_range
 SqliteStore.commit = commit
 if os.environ.get("BENCH_READERS") == "apart":
-    Notices.notify = keep_quiet
+    LogNotifications.notify = keep_quiet
 threading.Thread(target=say, daemon=True).start()
 
 app = importlib.import_module("product").app

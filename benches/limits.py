@@ -17,13 +17,13 @@ from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.turns.rate_limits import Limit, Limits
-from state.rate_limits import TurnLimits
-from state.turns.responses import Turns
+from domain.turns.rate_limits import RateLimit, RateLimits
+from state.rate_limits import RateLimiter
+from state.turns.responses import TurnStore
 
 TURNS = 400
 AT_ONCE = 50
-WIDE = Limit(per_minute=1_000_000, burst=1_000_000, running=1_000_000)
+WIDE = RateLimit(per_minute=1_000_000, burst=1_000_000, running=1_000_000)
 OWNER = Owner(tenant="tenant", subject="user:1")
 
 type Step = Callable[[str], Awaitable[object]]
@@ -49,8 +49,8 @@ async def at_once(step: Step, turns: int) -> list[float]:
 async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     clock = SystemClock()
     store = SqliteStore(folder / "app.db", clock)
-    known = Turns(store, clock)
-    limits = TurnLimits(store=store, turns=known, clock=clock, limits=Limits(owner=WIDE, tenant=WIDE))
+    known = TurnStore(store, clock)
+    limits = RateLimiter(store=store, turns=known, clock=clock, limits=RateLimits(owner=WIDE, tenant=WIDE))
 
     async def claim(response: str) -> None:
         await known.claim(OWNER, key=response, body_hash="", response_id=response, repeat=False, new_thread=True)

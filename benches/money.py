@@ -22,22 +22,22 @@ from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.request_units import metered
 from clients.storage.sqlite.store import SqliteStore
-from domain.fleet.catalog import Backend, Cold, Limits, Speed
+from domain.fleet.catalog import Backend, BackendLimits, ColdStart, Speed
 from domain.identity.owners import Owner
-from domain.log.events import Usage
-from domain.money.budgets import Budgets, Scope
-from domain.money.ledger_records import Attempt, AttemptStatus
-from domain.money.prices import Component, Origin, PriceKind, TimePrice
+from domain.log.events import TokenUsage
+from domain.money.budgets import Budgets, BudgetScope
+from domain.money.ledger_records import AttemptRecord, AttemptStatus
+from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
 from standins.cast import Options
 from standins.cosmos.account import account_in
 from standins.cosmos.staging import COSMOS
 from standins.stage import Stage
-from state.money.gpu_sessions import Sessions
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 
 TURNS = 1000
 AT_ONCE = 100
-WIDE = Budgets(limits={scope: Decimal(100_000) for scope in Scope if scope is not Scope.RESPONSE})
+WIDE = Budgets(limits={scope: Decimal(100_000) for scope in BudgetScope if scope is not BudgetScope.RESPONSE})
 WORST = Decimal("0.01")
 ANSWER_S = 2.0
 """How long a turn takes between reserving and settling; turns begin at any time within it."""
@@ -45,12 +45,12 @@ TENANT = "tenant"
 METERED = 20
 PRICE = TimePrice(
     name="gpu",
-    origin=Origin(source="made up", date="2026-11", region="laptop"),
+    origin=PriceSource(source="made up", date="2026-11", region="laptop"),
     kind=PriceKind.PER_SECOND,
-    components=(Component(name="machine", amount=Decimal("0.0003947"), count=Decimal(1)),),
+    components=(PriceComponent(name="machine", amount=Decimal("0.0003947"), count=Decimal(1)),),
     per_s=1,
     granularity_ms=100,
-    tail_s=600,
+    idle_s=600,
 )
 GPU = Backend(
     name="gpu",
@@ -59,9 +59,9 @@ GPU = Backend(
     url="http://127.0.0.1:1/v1",
     served_model="model",
     price=PRICE.name,
-    limits=Limits(context_tokens=4096, max_output_tokens=2048, concurrency=8, request_timeout_s=600),
+    limits=BackendLimits(context_tokens=4096, max_output_tokens=2048, concurrency=8, request_timeout_s=600),
     speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
-    cold=Cold(scales_to_zero=True, p50_s=5, p99_s=60, tail_s=600),
+    cold_start=ColdStart(scales_to_zero=True, p50_s=5, p99_s=60, idle_s=600),
 )
 
 type Times = tuple[float, float]
@@ -76,15 +76,15 @@ async def turn(ledger: Ledger, caller: int, answer_s: float) -> Times:
     reserve_ms = (time.perf_counter() - start) * 1000
     await asyncio.sleep(answer_s)
     answered = time.perf_counter()
-    usage = Usage(input_tokens=500, output_tokens=200)
+    usage = TokenUsage(input_tokens=500, output_tokens=200)
     closed = replace(opened, status=AttemptStatus.CLOSED, cost=WORST / 3, usage=usage, result="done")
     await ledger.close_attempt(owner, closed)
     await ledger.settle(owner, response)
     return reserve_ms, (time.perf_counter() - answered) * 1000
 
 
-def attempt_of(owner: Owner, response: str, at: float) -> Attempt:
-    return Attempt(
+def attempt_of(owner: Owner, response: str, at: float) -> AttemptRecord:
+    return AttemptRecord(
         response=response,
         subject=owner.subject,
         number=1,
@@ -125,7 +125,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     return rows
 
 
-async def on_gpu(ledger: Ledger, sessions: Sessions, number: int) -> None:
+async def on_gpu(ledger: Ledger, sessions: GpuSessions, number: int) -> None:
     """Let a turn take part in a session, from its reservation to its settlement."""
     owner, response = Owner(tenant=TENANT, subject=f"user:{number}"), f"resp_{ledger.clock.token()}"
     await ledger.reserve(owner, response, WORST)
@@ -134,7 +134,7 @@ async def on_gpu(ledger: Ledger, sessions: Sessions, number: int) -> None:
     assert entry
     opened = await ledger.open_attempt(owner, replace(record, reserved=entry.worst))
     shares = await sessions.leave(GPU, entry, ended=ledger.clock.now())
-    closed = replace(opened, status=AttemptStatus.CLOSED, usage=Usage(output_tokens=200), shares=shares)
+    closed = replace(opened, status=AttemptStatus.CLOSED, usage=TokenUsage(output_tokens=200), shares=shares)
     await ledger.close_attempt(owner, closed)
     await ledger.settle(owner, response)
 
@@ -145,7 +145,7 @@ async def units(stage: Stage) -> list[tuple[str, ...]]:
     account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
     store = CosmosStore(account, clock)
     ledger = Ledger(store, clock, WIDE)
-    sessions = Sessions(store=store, ledger=ledger, prices={PRICE.name: PRICE}, clock=clock)
+    sessions = GpuSessions(store=store, ledger=ledger, prices={PRICE.name: PRICE}, clock=clock)
     kinds: dict[str, Callable[[], Awaitable[object]]] = {
         "paid by the token": lambda: turn(ledger, 0, 0.0),
         "in a GPU's session": lambda: on_gpu(ledger, sessions, 0),

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from benches.optimum import Terms
 from benches.traffic import Request
-from domain.fleet.backend_state import Belief, seed
+from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
-from domain.fleet.cold_start import Wake, lease_s
+from domain.fleet.cold_start import WarmUp, lease_s
 from domain.money.prices import Price
-from domain.routing.estimates import Demand, State
+from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import route
 
@@ -31,13 +31,13 @@ class Machine:
     paid: float = 0.0
     lives: int = 0
 
-    def state(self, at: float) -> State:
+    def state(self, at: float) -> Readiness:
         if at >= self.gone:
-            return State.COLD
-        return State.STARTING if at < self.ready else State.UP
+            return Readiness.COLD
+        return Readiness.STARTING if at < self.ready else Readiness.UP
 
     def wake(self, at: float) -> None:
-        if self.state(at) is State.COLD:
+        if self.state(at) is Readiness.COLD:
             self.close()
             self.woken, self.ready = at, at + self.terms.cold_s
             self.gone = self.ready + self.terms.tail_s
@@ -91,8 +91,8 @@ class Quickest:
         self.asked += 1
         best = min(self.seen, key=lambda name: self.seen[name])
         where = best if self.asked % 50 else API if best == GPU else GPU
-        waits_s = max(0.0, machine.ready - request.at) if machine.state(request.at) is not State.COLD else 0.0
-        cold_s = machine.terms.cold_s if machine.state(request.at) is State.COLD else 0.0
+        waits_s = max(0.0, machine.ready - request.at) if machine.state(request.at) is not Readiness.COLD else 0.0
+        cold_s = machine.terms.cold_s if machine.state(request.at) is Readiness.COLD else 0.0
         took_s = 1.0 if where == API else 0.5 + waits_s + cold_s
         self.seen[where] += 0.2 * (took_s - self.seen[where])
         return where
@@ -119,11 +119,11 @@ class Ours:
             deadline_s=self.deadline_s,
         )
         decision = route(demand, self.fleet, self.prices, beliefs, request.at, spent={GPU: spent})
-        if decision.wakes:
+        if decision.warm_up:
             machine.wake(request.at)
-        if decision.rent is not None:
-            self.rent.append((request.at, decision.rent))
-            self.total += decision.rent
+        if decision.rental_spend is not None:
+            self.rent.append((request.at, decision.rental_spend))
+            self.total += decision.rental_spend
         return decision.backend or API
 
     def spent(self, since: float) -> Decimal:
@@ -132,16 +132,16 @@ class Ours:
         return self.total
 
 
-def believed(gpu: Backend, machine: Machine, at: float) -> Belief:
-    belief = seed(gpu)
+def believed(gpu: Backend, machine: Machine, at: float) -> BackendState:
+    belief = initial_state(gpu)
     match machine.state(at):
-        case State.COLD:
+        case Readiness.COLD:
             return belief
-        case State.UP:
+        case Readiness.UP:
             return replace(belief, warm_until=machine.gone)
-        case State.STARTING:
+        case Readiness.STARTING:
             until = machine.woken + lease_s(belief.cold_p99_s)
-            return replace(belief, waking=Wake(by="", since=machine.woken, cold_at=machine.woken, until=until))
+            return replace(belief, waking=WarmUp(by="", since=machine.woken, cold_at=machine.woken, until=until))
 
 
 type NewPolicy = Callable[[], Policy]

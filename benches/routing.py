@@ -15,7 +15,7 @@ from benches.tables import percentile, print_table
 from benches.traffic import HOUR_S, Request, hours, quarters, steady, traffic
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import prices_from_toml
-from domain.fleet.backend_state import seed
+from domain.fleet.backend_state import initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.money.prices import Price, TimePrice, TokenPrice
 from domain.routing.estimates import Demand
@@ -55,8 +55,8 @@ def terms_of(gpu: Backend, prices: Mapping[str, Price]) -> Terms:
         second=float(machine.amount) / machine.per_s,
         input_token=float(tokens.input) / 1e6,
         output_token=float(tokens.output) / 1e6,
-        cold_s=gpu.cold.p50_s,
-        tail_s=gpu.cold.tail_s,
+        cold_s=gpu.cold_start.p50_s,
+        tail_s=gpu.cold_start.idle_s,
         prefill_tokens_s=gpu.speed.prefill_tokens_s,
         decode_tokens_s=gpu.speed.decode_tokens_s,
     )
@@ -115,7 +115,7 @@ def decide() -> None:
     many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(BACKENDS)}
     fleet = Fleet(models=small.models, backends=many)
     beliefs = {
-        name: replace(seed(backend), decode_tokens_s=50 + number / 3)
+        name: replace(initial_state(backend), decode_tokens_s=50 + number / 3)
         for number, (name, backend) in enumerate(many.items())
     }
     demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.clock import SystemClock
-from clients.storage.port import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, DocumentKey
 from clients.storage.sqlite.store import SqliteStore
 
 OPERATIONS = 5000
@@ -29,7 +29,7 @@ BODY = {
     "events": [{"e": "text", "i": 1, "t": "three tokens of text "}] * 3,
 }
 
-type Action = Callable[[Key, int], Awaitable[object]]
+type Action = Callable[[DocumentKey, int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class Row:
     p95_ms: float
 
 
-def partition(task: int) -> Key:
-    return Key(container=Container.TURNS, parts=("tenant", "user:1", f"{task:024x}"))
+def partition(task: int) -> DocumentKey:
+    return DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", f"{task:024x}"))
 
 
 def actions(store: SqliteStore) -> dict[str, Action]:

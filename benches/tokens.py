@@ -14,9 +14,9 @@ from jwt.algorithms import RSAAlgorithm
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.identity.authenticator import TokenAuthenticator
-from clients.identity.jwks_cache import NetworkKeys
+from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeySet, usable_keys
-from domain.identity.access_tokens import Expected, Origin
+from domain.identity.access_tokens import AcceptedTokens, TokenIssuer
 
 TOKENS = 2000
 LIMIT_US = 300
@@ -33,7 +33,7 @@ class Issuer:
         self.key = generate_private_key(65_537, bits)
         self.asked = 0
 
-    async def keys(self, origin: Origin) -> KeySet:
+    async def keys(self, origin: TokenIssuer) -> KeySet:
         self.asked += 1
         await asyncio.sleep(0)
         shown = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
@@ -61,8 +61,8 @@ class Issuer:
 async def measure(bits: int, tokens: int) -> list[float]:
     """Return microseconds a token."""
     clock, issuer = SystemClock(), Issuer(bits)
-    expected = Expected(audience=AUDIENCE, tenants=frozenset({TENANT}))
-    judge = TokenAuthenticator(keys=NetworkKeys(issuer.keys, clock), expected=expected, clock=clock)
+    expected = AcceptedTokens(audience=AUDIENCE, tenants=frozenset({TENANT}))
+    judge = TokenAuthenticator(keys=JwksCache(issuer.keys, clock), expected=expected, clock=clock)
     texts = [issuer.token(number, clock.now()) for number in range(tokens)]
     await judge.authenticate(texts[0])
     times: list[float] = []

@@ -8,7 +8,7 @@ from clients.clock import Clock, SystemClock
 from domain import wire
 from domain.errors import Unavailable
 from domain.turns.response import Response
-from domain.turns.webhook_events import Announcement
+from domain.turns.webhook_events import WebhookDelivery
 
 
 class DurableClient(Protocol):
@@ -28,11 +28,11 @@ class Orchestrations(Protocol):
         """Start the turn; one that runs already is left alone. Raises Unavailable."""
         ...
 
-    async def announce(self, announcement: Announcement) -> None:
+    async def start_delivery(self, announcement: WebhookDelivery) -> None:
         """Have an endpoint told; one that is being told already is left alone. Raises Unavailable."""
         ...
 
-    async def wake(self, response_id: str) -> None:
+    async def signal_cancelled(self, response_id: str) -> None:
         """Tell a waiting orchestration that its response has ended.
 
         Where none runs or the host doesn't answer nothing happens: it sees the ending when its wait is over.
@@ -61,9 +61,9 @@ class DurableOrchestrations:
         given: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
         await self.begin(wire.RESPOND, response.id, given)
 
-    async def announce(self, announcement: Announcement) -> None:
+    async def start_delivery(self, announcement: WebhookDelivery) -> None:
         instance = f"announce_{announcement.response}_{announcement.endpoint}"
-        await self.begin(wire.ANNOUNCE, instance, notify_wire(announcement))
+        await self.begin(wire.DELIVERY_ORCHESTRATION, instance, delivery_wire(announcement))
 
     async def begin(self, orchestration: str, instance: str, given: Any) -> None:
         try:
@@ -72,7 +72,7 @@ class DurableOrchestrations:
             if not await self.is_alive(instance):
                 raise Unavailable(f"{orchestration} could not be started: {type(error).__name__}") from error
 
-    async def wake(self, response_id: str) -> None:
+    async def signal_cancelled(self, response_id: str) -> None:
         with suppress(Unavailable):
             if await self.alive(response_id):
                 await answered(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
@@ -103,7 +103,7 @@ def turn_wire(response: Response) -> wire.TurnWire:
     }
 
 
-def notify_wire(announcement: Announcement) -> wire.NotifyWire:
+def delivery_wire(announcement: WebhookDelivery) -> wire.DeliverWebhookWire:
     return {
         "tenant": announcement.owner.tenant,
         "subject": announcement.owner.subject,

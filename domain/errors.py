@@ -66,7 +66,7 @@ class Exhausted(Terminal):
         self.identifier = identifier
 
 
-class TooMany(Retryable):
+class RateLimited(Retryable):
     """A limit of turns in a minute, or of running turns, is reached."""
 
 

@@ -10,7 +10,7 @@ from domain.identity.owners import Owner
 RESPOND: Final = "respond"
 """The orchestration of one turn."""
 
-ANNOUNCE: Final = "announce"
+DELIVERY_ORCHESTRATION: Final = "announce"
 """The orchestration that tells one endpoint of the end of one turn."""
 
 BEGIN: Final = "begin"
@@ -21,9 +21,9 @@ ROUTE: Final = "route"
 INFER: Final = "infer"
 FINISH: Final = "finish"
 SETTLE: Final = "settle"
-NOTIFY: Final = "notify"
+DELIVER_WEBHOOK: Final = "notify"
 
-GATHERED: Final = (TRY_RECALL, ANTICIPATE)
+NEVER_RAISING: Final = (TRY_RECALL, ANTICIPATE)
 """The steps that run beside each other before the first route. They never fail: each gives a `TriedWire`."""
 
 ONE_BY_ONE: Final = "1.0"
@@ -197,24 +197,24 @@ class RespondedWire(TypedDict):
     cost: NotRequired[str]
 
 
-class NotifyWire(TurnWire):
+class DeliverWebhookWire(TurnWire):
     """Names the endpoint that is to be told of the end of the turn."""
 
     endpoint: str
 
 
-class NotifiedWire(TypedDict):
+class WebhookTriedWire(TypedDict):
     """What a try came to; `delay_s` above 0 tells when to try again."""
 
     delay_s: float
     outcome: str
 
 
-class AnnouncedWire(TypedDict):
+class WebhookDeliveredWire(TypedDict):
     """The output of the orchestration that tells an endpoint."""
 
     outcome: str
 
 
-def owner_of(given: TurnWire) -> Owner:
+def owner_from_wire(given: TurnWire) -> Owner:
     return Owner(tenant=given["tenant"], subject=given["subject"])

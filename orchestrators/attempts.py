@@ -7,7 +7,7 @@ from domain import wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class AttemptHistory:
     """What was tried so far: `retries` are the failures in a row at `backend`; `excluded` tells why others are out.
 
     `failures` counts all failures by backend and posture.
@@ -39,7 +39,7 @@ class Tried:
         }
 
 
-def after(tried: Tried, backend: str, inferred: wire.InferredWire) -> Tried:
+def after(tried: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
     """Return what is known after an attempt that did not end the turn: handover, wait or elsewhere."""
     counted = replace(
         tried,
@@ -63,6 +63,6 @@ def with_failure(failures: dict[str, dict[str, int]], backend: str, posture: str
     return {**failures, backend: {**here, posture: here.get(posture, 0) + 1}}
 
 
-def after_pause(tried: Tried) -> Tried:
+def after_pause(tried: AttemptHistory) -> AttemptHistory:
     """Return what is known after a route that found every backend out for a while."""
     return replace(tried, routes=tried.routes + 1)

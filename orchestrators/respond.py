@@ -9,9 +9,9 @@ from typing import Any
 from azure.durable_functions import RetryOptions
 
 from domain import wire
-from orchestrators.attempts import Tried, after, after_pause
-from orchestrators.context import Context, Steps, Task
-from orchestrators.tab import Tab
+from orchestrators.attempts import AttemptHistory, after, after_pause
+from orchestrators.context import Context, DurableTask, Steps
+from orchestrators.step_costs import StepCosts
 
 STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
 """Half a minute for a store to come back. Every step is safe to repeat."""
@@ -19,11 +19,11 @@ STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
     """One turn; what its steps have spent is settled with it."""
-    tab = Tab()
+    tab = StepCosts()
     return (yield from tab.counted(one_turn(context, tab)))
 
 
-def one_turn(context: Context, tab: Tab) -> Steps[wire.RespondedWire]:
+def one_turn(context: Context, tab: StepCosts) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
     turn: wire.TurnWire = context.get_input()
     execution = turn.get("start") or str(context.new_uuid())
@@ -42,7 +42,7 @@ def one_turn(context: Context, tab: Tab) -> Steps[wire.RespondedWire]:
 def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
     """Attempt after attempt, until one ends the turn."""
     size = yield from gather(context, turn)
-    tried = Tried()
+    tried = AttemptHistory()
     while True:
         asked = {**turn, "size": size, **tried.for_route()}
         routed: wire.RoutedWire = yield step(context, wire.ROUTE, asked)
@@ -66,15 +66,15 @@ def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
 def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
     """All that needs nobody else's result, at once. The host repeats no step of a compound: what failed runs alone."""
     if context.version != wire.ONE_BY_ONE:
-        tried = yield context.task_all([context.call_activity(name, turn) for name in wire.GATHERED])
-        found: dict[str, wire.TriedWire] = dict(zip(wire.GATHERED, tried, strict=True))
+        tried = yield context.task_all([context.call_activity(name, turn) for name in wire.NEVER_RAISING])
+        found: dict[str, wire.TriedWire] = dict(zip(wire.NEVER_RAISING, tried, strict=True))
         if found[wire.TRY_RECALL]["value"]:
             return found[wire.TRY_RECALL]["value"]["size"]
     recalled: wire.RecalledWire = yield step(context, wire.RECALL, turn)
     return recalled["size"]
 
 
-def step(context: Context, name: str, given: Any) -> Task:
+def step(context: Context, name: str, given: Any) -> DurableTask:
     """An activity. What a backend refuses is its result; it fails where the store can't answer, and is tried again."""
     return context.call_activity_with_retry(name, STEP_RETRY, given)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
-from clients.storage.port import Container, Create, Document, Key, Operation, Replace, Store
-from domain.errors import Conflict, NotFound, Retryable, TooMany, Unavailable
+from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Operation, Replace
+from domain.errors import Conflict, NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
-from domain.turns.rate_limits import Begun, Limits, Refusal, Usage, decide
-from state.turns.responses import Turns
+from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, decide
+from state.turns.responses import TurnStore
 
 DOCUMENT = "limits"
 KEPT_S = 86_400.0
@@ -29,51 +29,51 @@ ADMISSION_S = 60.0
 
 
 @dataclass(slots=True, eq=False)
-class Request:
+class AdmissionRequest:
     """One turn that waits for its verdict, or for word that none can be had."""
 
     subject: str
     response: str
-    verdict: Usage | Refusal | Retryable | None = None
+    decision: RateLimitUsage | RateLimitRejection | Retryable | None = None
 
 
-class Gate:
+class TenantGate:
     """One tenant's limits, as one process sees them."""
 
-    def __init__(self, tenant: str, store: Store, turns: Turns, clock: Clock, limits: Limits) -> None:
+    def __init__(self, tenant: str, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits) -> None:
         self.tenant = tenant
-        self.key = Key(container=Container.MONEY, parts=(tenant,))
+        self.key = DocumentKey(container=Container.MONEY, parts=(tenant,))
         self.store = store
         self.turns = turns
         self.clock = clock
         self.limits = limits
         self.lock = asyncio.Lock()
-        self.waiting: list[Request] = []
-        self.known = Usage()
-        self.usage = Usage()
+        self.waiting: list[AdmissionRequest] = []
+        self.known = RateLimitUsage()
+        self.usage = RateLimitUsage()
         self.ended: frozenset[str] = frozenset()
         self.asked_at = 0.0
         self.alive = 0
         self.asking = SingleFlight(self.ask)
 
-    def refusal(self, subject: str) -> Refusal | None:
+    def refusal(self, subject: str) -> RateLimitRejection | None:
         """Return why a turn can't begin as far as is known here: others only ever take more from the buckets."""
         verdict = decide(self.known, self.limits, subject=subject, response="", now=self.clock.now())
-        return verdict if isinstance(verdict, Refusal) and not verdict.rule.counts_running else None
+        return verdict if isinstance(verdict, RateLimitRejection) and not verdict.rule.counts_running else None
 
-    async def enter(self, request: Request) -> Usage | Refusal:
+    async def enter(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         """Return what was decided. Whoever is first decides for all who wait."""
         self.waiting.append(request)
         try:
             async with self.lock:
-                if request.verdict is None:
+                if request.decision is None:
                     await self.decide_all()
         finally:
             if request in self.waiting:
                 self.waiting.remove(request)
-        if request.verdict is None or isinstance(request.verdict, Retryable):
-            raise request.verdict or Unavailable("Too many change the limits of the tenant at once.", delay_s=1.0)
-        return request.verdict
+        if request.decision is None or isinstance(request.decision, Retryable):
+            raise request.decision or Unavailable("Too many change the limits of the tenant at once.", delay_s=1.0)
+        return request.decision
 
     async def decide_all(self) -> None:
         requests = list(self.waiting)
@@ -86,10 +86,10 @@ class Gate:
                 return answer(requests, [failure] * len(requests))
         return None
 
-    async def swap(self, requests: list[Request]) -> None:
+    async def swap(self, requests: list[AdmissionRequest]) -> None:
         """Decide on what the document says now, and write it; raises Conflict where it says something else by then."""
         found = await self.store.read(self.key, DOCUMENT)
-        there = Usage.from_document(found.body) if found else Usage()
+        there = RateLimitUsage.from_document(found.body) if found else RateLimitUsage()
         self.ended -= {request.response for request in requests}
         self.usage = there.without(self.ended)
         verdicts = await self.verdicts(requests)
@@ -107,20 +107,20 @@ class Gate:
             return Replace(id=DOCUMENT, body=body, etag=found.etag, expires_at=expires_at)
         return Create(id=DOCUMENT, body=body, expires_at=expires_at)
 
-    async def verdicts(self, requests: list[Request]) -> list[Usage | Refusal]:
-        verdicts: list[Usage | Refusal] = []
+    async def verdicts(self, requests: list[AdmissionRequest]) -> list[RateLimitUsage | RateLimitRejection]:
+        verdicts: list[RateLimitUsage | RateLimitRejection] = []
         for request in requests:
             verdict = self.decide(request)
-            if isinstance(verdict, Refusal) and verdict.rule.counts_running and self.may_ask:
+            if isinstance(verdict, RateLimitRejection) and verdict.rule.counts_running and self.may_ask:
                 await self.asking.result()
                 self.usage = self.usage.without(self.ended)
                 verdict = self.decide(request)
-            if isinstance(verdict, Usage):
+            if isinstance(verdict, RateLimitUsage):
                 self.usage = verdict
             verdicts.append(verdict)
         return verdicts
 
-    def decide(self, request: Request) -> Usage | Refusal:
+    def decide(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         now = self.clock.now()
         return decide(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
 
@@ -138,7 +138,7 @@ class Gate:
             self.ended |= {name for (name, _), ended in zip(some, over, strict=True) if ended}
         self.alive = sum(name not in self.ended for name, _ in begun)
 
-    async def is_over(self, name: str, begun: Begun) -> bool:
+    async def is_over(self, name: str, begun: RunningTurn) -> bool:
         try:
             response = await self.turns.read(Owner(tenant=self.tenant, subject=begun.subject), name)
         except NotFound:
@@ -148,20 +148,22 @@ class Gate:
         return response.status.terminal
 
 
-def answer(requests: Sequence[Request], verdicts: Sequence[Usage | Refusal | Retryable]) -> None:
+def answer(
+    requests: Sequence[AdmissionRequest], verdicts: Sequence[RateLimitUsage | RateLimitRejection | Retryable]
+) -> None:
     for request, verdict in zip(requests, verdicts, strict=True):
-        request.verdict = verdict
+        request.decision = verdict
 
 
-class TurnLimits:
+class RateLimiter:
     """Holds every owner and tenant to their limits."""
 
-    def __init__(self, *, store: Store, turns: Turns, clock: Clock, limits: Limits) -> None:
+    def __init__(self, *, store: DocumentStore, turns: TurnStore, clock: Clock, limits: RateLimits) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
         self.limits = limits
-        self.gates: dict[str, Gate] = {}
+        self.gates: dict[str, TenantGate] = {}
 
     def check(self, owner: Owner) -> None:
         """Raise TooMany where it is known here already that no turn of the owner's may begin; asks nobody."""
@@ -169,20 +171,20 @@ class TurnLimits:
 
     async def enter(self, owner: Owner, response_id: str) -> None:
         """Count a turn that is about to be recorded; raises TooMany where it may not begin. Safe to repeat."""
-        refuse(await self.gate(owner).enter(Request(subject=owner.subject, response=response_id)))
+        refuse(await self.gate(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id)))
 
     def leave(self, owner: Owner, response_id: str) -> None:
         """Count a turn no more that never came to be; written with the next one that is let in."""
         self.gate(owner).ended |= {response_id}
 
-    def gate(self, owner: Owner) -> Gate:
+    def gate(self, owner: Owner) -> TenantGate:
         found = self.gates.get(owner.tenant)
         if found is None:
-            found = Gate(owner.tenant, self.store, self.turns, self.clock, self.limits)
+            found = TenantGate(owner.tenant, self.store, self.turns, self.clock, self.limits)
             self.gates[owner.tenant] = found
         return found
 
 
-def refuse(verdict: Usage | Refusal | None) -> None:
-    if isinstance(verdict, Refusal):
-        raise TooMany(verdict.rule.value, delay_s=verdict.delay_s)
+def refuse(verdict: RateLimitUsage | RateLimitRejection | None) -> None:
+    if isinstance(verdict, RateLimitRejection):
+        raise RateLimited(verdict.rule.value, delay_s=verdict.delay_s)

@@ -7,12 +7,22 @@ crashes in between, the sweep finds it.
 from collections.abc import Sequence
 
 from clients.clock import Clock
-from clients.storage.keys import announcement_id, response_key
-from clients.storage.port import LEFTOVERS, Container, Create, Delete, Document, Key, Operation, Replace, Store
+from clients.storage.keys import delivery_id, response_key
+from clients.storage.port import (
+    LEFTOVERS,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentKey,
+    DocumentStore,
+    Operation,
+    Replace,
+)
 from domain.errors import Conflict
 from domain.identity.owners import Owner
 from domain.turns.response import Response
-from domain.turns.webhook_events import Announcement, Endpoint, Endpoints
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 ANNOUNCEMENT = "announcement"
 DUE = "due"
@@ -23,38 +33,38 @@ REGISTRY = "webhooks"
 """Stands in a partition of the turns where else a subject does; no subject has its name."""
 
 
-def announcing(endpoints: Endpoints, ended: Response) -> tuple[Operation, ...]:
+def delivery_operations(endpoints: WebhookEndpoints, ended: Response) -> tuple[Operation, ...]:
     """Return what announces the end of a turn, to be committed with it."""
     return tuple(
         Create(id=identifier_of(each), body=document_of(each), expires_at=each.at + KEPT_S)
-        for each in endpoints.announcements(ended)
+        for each in endpoints.deliveries(ended)
     )
 
 
-def is_announcement(document: Document) -> bool:
+def is_delivery(document: Document) -> bool:
     return document.body.get("kind") == ANNOUNCEMENT
 
 
-def identifier_of(announcement: Announcement) -> str:
-    return announcement_id(announcement.response, announcement.endpoint)
+def identifier_of(announcement: WebhookDelivery) -> str:
+    return delivery_id(announcement.response, announcement.endpoint)
 
 
-def document_of(announcement: Announcement) -> dict[str, object]:
+def document_of(announcement: WebhookDelivery) -> dict[str, object]:
     return {"kind": ANNOUNCEMENT, "v": 1, "status": DUE, **announcement.to_document()}
 
 
-class Announcements:
+class WebhookOutbox:
     """The announcements of all turns, and which endpoints said that they are gone."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
     async def read(self, owner: Owner, response_id: str, endpoint: str) -> Document | None:
         """Return the document of an announcement; None where it was taken or given up."""
-        return await self.store.read(response_key(owner, response_id), announcement_id(response_id, endpoint))
+        return await self.store.read(response_key(owner, response_id), delivery_id(response_id, endpoint))
 
-    async def postpone(self, found: Document, announcement: Announcement) -> None:
+    async def postpone(self, found: Document, announcement: WebhookDelivery) -> None:
         """Record when the next try is due; where another run has recorded something meanwhile, that stands."""
         key = response_key(announcement.owner, announcement.response)
         expires_at = announcement.at + KEPT_S
@@ -65,20 +75,20 @@ class Announcements:
         except Conflict:
             return
 
-    async def close(self, announcement: Announcement) -> None:
+    async def close(self, announcement: WebhookDelivery) -> None:
         key = response_key(announcement.owner, announcement.response)
         await self.store.commit(key, (Delete(id=identifier_of(announcement)),))
 
-    async def overdue(self, *, before: float) -> Sequence[Announcement]:
+    async def overdue(self, *, before: float) -> Sequence[WebhookDelivery]:
         """Return announcements of all owners whose next try should have been before a time: the sweeper's question."""
         found = await self.store.find(Container.TURNS, kind=ANNOUNCEMENT, status=DUE, before=before, limit=LEFTOVERS)
-        return tuple(Announcement.from_document(each.document.body) for each in found)
+        return tuple(WebhookDelivery.from_document(each.document.body) for each in found)
 
-    async def is_gone(self, tenant: str, endpoint: Endpoint) -> bool:
+    async def is_gone(self, tenant: str, endpoint: WebhookEndpoint) -> bool:
         """Tell whether an endpoint, as it is registered now, has said that it is gone."""
         return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.mark}") is not None
 
-    async def note_gone(self, tenant: str, endpoint: Endpoint) -> None:
+    async def note_gone(self, tenant: str, endpoint: WebhookEndpoint) -> None:
         body = {"kind": "endpoint", "v": 1, "status": "gone", "at": self.clock.now(), "name": endpoint.name}
         try:
             await self.store.commit(
@@ -88,5 +98,5 @@ class Announcements:
             return
 
 
-def registry_key(tenant: str) -> Key:
-    return Key(container=Container.TURNS, parts=(tenant, REGISTRY, REGISTRY))
+def registry_key(tenant: str) -> DocumentKey:
+    return DocumentKey(container=Container.TURNS, parts=(tenant, REGISTRY, REGISTRY))

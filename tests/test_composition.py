@@ -11,7 +11,7 @@ import pytest
 
 from domain import wire
 from domain.errors import ConfigurationError
-from domain.money.budgets import Scope
+from domain.money.budgets import BudgetScope
 from settings import ROOT, read_settings
 from tests.fakes.clocks import FakeClock
 from tests.orchestrators.durable_host import EventType
@@ -61,7 +61,7 @@ def recorded_names() -> set[str]:
 
 def test_every_step_that_was_ever_asked_for_has_its_function(functions: Mapping[str, list[dict[str, Any]]]) -> None:
     activities = triggers(functions, "activityTrigger")
-    assert recorded_names() | {*wire.GATHERED} <= activities.keys()
+    assert recorded_names() | {*wire.NEVER_RAISING} <= activities.keys()
     assert all(one["activity"] == name for name, one in activities.items())
 
 
@@ -69,7 +69,7 @@ def test_one_orchestration_answers_turns_and_one_tells_of_them(
     functions: Mapping[str, list[dict[str, Any]]],
 ) -> None:
     orchestrations = triggers(functions, "orchestrationTrigger").values()
-    assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.ANNOUNCE]
+    assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.DELIVERY_ORCHESTRATION]
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_single_tenants_have_the_budgets_of_the_file_that_is_named(module: Modul
     file.write_text('[tenants.one]\nowner_month = "7"\n', encoding="utf-8")
     given = {"GANGLION_TOKEN_AUDIENCE": "a", "GANGLION_TOKEN_TENANTS": "t", "GANGLION_BUDGET_TENANT_DAY": "3"}
     budgets = module.budgets_of(read_settings({**given, "GANGLION_BUDGETS": str(file)}))
-    assert budgets.of("one").limits == {Scope.TENANT_DAY: 3, Scope.OWNER_MONTH: 7}
-    assert budgets.of("other").limits == module.budgets_of(read_settings(given)).limits == {Scope.TENANT_DAY: 3}
+    assert budgets.of("one").limits == {BudgetScope.TENANT_DAY: 3, BudgetScope.OWNER_MONTH: 7}
+    assert budgets.of("other").limits == module.budgets_of(read_settings(given)).limits == {BudgetScope.TENANT_DAY: 3}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clients.storage.cosmos.settings import account_from
 from domain.errors import ConfigurationError
-from domain.money.budgets import Scope
+from domain.money.budgets import BudgetScope
 from settings import PREFIX, ROOT, Settings, read_settings
 
 HANDBOOK = ROOT / "docs" / "operations.md"
@@ -33,7 +33,7 @@ EXAMPLES = {
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
     "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
-    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in Scope},
+    **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in BudgetScope},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }
 

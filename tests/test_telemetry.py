@@ -25,9 +25,9 @@ from opentelemetry.semconv._incubating.metrics import gen_ai_metrics  # as above
 from opentelemetry.trace import StatusCode
 
 import telemetry
-from activities.guard import guarded
+from activities.guard import log_and_mask
 from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import BackendClient, End, Text
+from clients.backends.port import AnswerEnd, BackendClient, TextPiece
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
@@ -78,7 +78,7 @@ def world_of(one: Backend, client: BackendClient) -> World:
 
 async def traced_turn(world: World, text: str = "hello") -> str:
     """Run a turn whose steps are guarded as the application guards them; return its response's id."""
-    world.steps = {name: guarded(name, step) for name, step in world.steps.items()}
+    world.steps = {name: log_and_mask(name, step) for name, step in world.steps.items()}
     response = await world.admit(text, traceparent=TRACEPARENT)
     await world.run(response)
     return response.id
@@ -248,7 +248,7 @@ class Exploding(FakeBackend):
         super().__init__(says(text))
         self.text = text
 
-    async def play(self, script: Sequence[Act]) -> AsyncIterator[Text | End]:
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
         async for act in super().play(script):
             yield act
             raise ValueError(self.text)
@@ -305,7 +305,7 @@ async def test_what_callers_and_models_say_is_in_no_span_log_metric_error_or_mes
     one, client = world.backends["main"]
     told: list[str] = []
     again = World(store=flaky, clock=world.clock, backends={"main": (one, client)})
-    again.steps = {name: recorded(guarded(name, step), told) for name, step in again.steps.items()}
+    again.steps = {name: recorded(log_and_mask(name, step), told) for name, step in again.steps.items()}
     await again.run(response)
     told += [span.to_json() for span in spans.get_finished_spans()]
     told += [caplog.text, str(measured.get_metrics_data()), repr(turn_wire(response))]

@@ -3,28 +3,28 @@
 from collections.abc import Sequence
 
 from activities.inference.log_writer import LogWriter
-from clients.backends.port import End, Text
-from domain.content.schema_tool_calls import Said, said_in
-from domain.content.tools import Form, FunctionCall
+from clients.backends.port import AnswerEnd, TextPiece
+from domain.content.schema_tool_calls import ParsedAnswer, parsed_answer
+from domain.content.tools import FunctionCall, ToolConfig
 from domain.ids import Prefix, member_id, thread_of
 from domain.log.answer_events import call_events, ending_events, text_events
-from domain.log.events import Event, Outcome, Usage
-from domain.log.resume_text import Continuation, Fresh, after_text, asking_again, at_end, going_on
+from domain.log.events import AttemptOutcome, LogEvent, TokenUsage
+from domain.log.resume_text import ResumedText, TextDelta, after_text, at_end, continue_text, repeat_text
 from domain.log.transcript import Transcript, after_event, opens_item
 
 
-class Showing:
+class AnswerWriter:
     """Shows one attempt's answer to the log's readers: what they have seen is not said again.
 
     With `by_schema` the answer is JSON that stands for calls or a text; it is shown when it is whole.
     """
 
-    def __init__(self, writer: LogWriter, *, continues: bool, by_schema: Form | None = None) -> None:
+    def __init__(self, writer: LogWriter, *, continues: bool, by_schema: ToolConfig | None = None) -> None:
         self.writer = writer
         self.by_schema = by_schema
         shown = open_text(writer.log)
         goes_on = continues and by_schema is None
-        self.state: Continuation = going_on(shown) if goes_on else asking_again(shown)
+        self.state: ResumedText = continue_text(shown) if goes_on else repeat_text(shown)
         self.before = writer.log.pieces if goes_on and shown else 0
         self.said = 0
         self.unread = ""
@@ -35,13 +35,13 @@ class Showing:
         """The text that the backend is to go on from; empty where it is to begin."""
         return self.state.shown if not self.state.matching else ""
 
-    async def show(self, pieces: Sequence[Text | End]) -> None:
+    async def show(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
         """Write the new text of these pieces as one slot; look for a successor where nothing is new.
 
         An item that opens holds everything that this run has said.
         """
-        text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
-        count = sum(isinstance(piece, Text) for piece in pieces)
+        text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
+        count = sum(isinstance(piece, TextPiece) for piece in pieces)
         self.said += count
         events = text_events(self.writer.log, self.fresh(text), item_id=self.item_id())
         if events:
@@ -56,33 +56,33 @@ class Showing:
             self.next_id = self.new_id("msg")
         return self.next_id
 
-    def fresh(self, text: str) -> Fresh:
+    def fresh(self, text: str) -> TextDelta:
         if self.by_schema:
             self.unread += text
-            return Fresh(text="")
+            return TextDelta(text="")
         self.state, fresh = after_text(self.state, text)
         return fresh
 
-    def whole_answer(self, end: End) -> Said | None:
+    def whole_answer(self, end: AnswerEnd) -> ParsedAnswer | None:
         """Return what is left to show when the answer has ended; None where it is not of its form."""
         if self.by_schema is None:
-            return Said(calls=end.calls)
-        return said_in(self.unread, self.by_schema)
+            return ParsedAnswer(calls=end.calls)
+        return parsed_answer(self.unread, self.by_schema)
 
-    async def end(self, outcome: Outcome, said: Said, *, whole: bool) -> None:
+    async def end(self, outcome: AttemptOutcome, said: ParsedAnswer, *, whole: bool) -> None:
         """Close the answer and leave the outcome with it, in one slot."""
-        self.state, told = after_text(self.state, said.text) if said.text else (self.state, Fresh(text=""))
+        self.state, told = after_text(self.state, said.text) if said.text else (self.state, TextDelta(text=""))
         log, events = self.with_text(self.writer.log, told)
         log, rest = self.with_text(log, at_end(self.state))
         closing = () if said.calls and not log.items else ending_events(log, item_id=self.new_id("msg"), whole=whole)
         called = self.call_events(with_events(log, closing), said.calls)
         await self.writer.write((*events, *rest, *closing, *called), outcome=outcome)
 
-    def with_text(self, log: Transcript, fresh: Fresh) -> tuple[Transcript, tuple[Event, ...]]:
+    def with_text(self, log: Transcript, fresh: TextDelta) -> tuple[Transcript, tuple[LogEvent, ...]]:
         events = text_events(log, fresh, item_id=self.new_id("msg"))
         return with_events(log, events), events
 
-    def call_events(self, log: Transcript, calls: Sequence[FunctionCall]) -> tuple[Event, ...]:
+    def call_events(self, log: Transcript, calls: Sequence[FunctionCall]) -> tuple[LogEvent, ...]:
         first = len(log.items)
         return tuple(
             event
@@ -90,10 +90,10 @@ class Showing:
             for event in call_events(index, call, item_id=self.new_id("fc"), call_id=f"call_{self.token()}")
         )
 
-    def usage(self, counted: Usage | None) -> Usage:
+    def usage(self, counted: TokenUsage | None) -> TokenUsage:
         """Return the turn's tokens: what the backend counted and what earlier attempts had shown."""
-        own = counted or Usage(output_tokens=self.said)
-        return Usage(
+        own = counted or TokenUsage(output_tokens=self.said)
+        return TokenUsage(
             input_tokens=own.input_tokens,
             cached_tokens=own.cached_tokens,
             output_tokens=own.output_tokens + self.before,
@@ -111,7 +111,7 @@ def open_text(log: Transcript) -> str:
     return log.open_item.text if log.open_item else ""
 
 
-def with_events(log: Transcript, events: tuple[Event, ...]) -> Transcript:
+def with_events(log: Transcript, events: tuple[LogEvent, ...]) -> Transcript:
     for event in events:
         log = after_event(log, event)
     return log

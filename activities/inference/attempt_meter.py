@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from clients.backends.port import End, Text
+from clients.backends.port import AnswerEnd, TextPiece
 from clients.clock import Clock
 from domain.fleet.state_updates import Observation
-from domain.log.events import Outcome, Slot, Usage
-from domain.money.costing import Work, attempt_cost, line_of
-from domain.money.ledger_records import Attempt, AttemptStatus
+from domain.log.events import AttemptOutcome, Slot, TokenUsage
+from domain.money.costing import BackendWork, attempt_cost, line_of
+from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.money.prices import Price
 
 
-class Meter:
+class AttemptMeter:
     """Measures one run of one attempt. `record` is the attempt as the ledger opened it, `earlier` what runs showed that
     died before this one: they were billed too.
 
@@ -20,7 +20,7 @@ class Meter:
     that was not believed to be up let the request in.
     """
 
-    def __init__(self, clock: Clock, *, price: Price, record: Attempt, earlier: Sequence[Slot] = ()) -> None:
+    def __init__(self, clock: Clock, *, price: Price, record: AttemptRecord, earlier: Sequence[Slot] = ()) -> None:
         self.clock = clock
         self.earlier = earlier
         self.price = price
@@ -31,10 +31,10 @@ class Meter:
         self.first_token_at: float | None = None
         self.heard_at: float | None = None
         self.said = 0
-        self.usage: Usage | None = None
+        self.usage: TokenUsage | None = None
 
-    def count(self, pieces: Sequence[Text | End]) -> None:
-        said = sum(isinstance(piece, Text) for piece in pieces)
+    def count(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
+        said = sum(isinstance(piece, TextPiece) for piece in pieces)
         self.heard_at = self.clock.now() if pieces else self.heard_at
         if said and self.first_token_at is None:
             self.first_token_at = self.clock.now()
@@ -60,11 +60,11 @@ class Meter:
         )
 
     @property
-    def counted(self) -> Usage:
+    def counted(self) -> TokenUsage:
         """What this run took, by the backend's count or else by ours."""
         return self.usage or uncounted(self.record, self.said)
 
-    def closed(self, result: str, reason: str) -> Attempt:
+    def closed(self, result: str, reason: str) -> AttemptRecord:
         """Return the record, closed now at what was used; what the backend didn't count is what it read and said."""
         usage = with_earlier(self.counted, self.earlier, self.record)
         first = self.record.first_token_at or self.first_token_at
@@ -72,12 +72,12 @@ class Meter:
         return closed_at(opened, self.clock.now(), price=self.price, result=result, reason=reason)
 
 
-def uncounted(record: Attempt, said: int) -> Usage:
+def uncounted(record: AttemptRecord, said: int) -> TokenUsage:
     """Return what a backend that was broken off took: a token for each piece, and the prompt as it was estimated."""
-    return Usage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
+    return TokenUsage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
 
 
-def with_earlier(usage: Usage, earlier: Sequence[Slot], record: Attempt) -> Usage:
+def with_earlier(usage: TokenUsage, earlier: Sequence[Slot], record: AttemptRecord) -> TokenUsage:
     """Add what runs took that died: a token for each piece that they showed, and as much input as this one each.
 
     Where this one took none, that is as much as was estimated.
@@ -91,16 +91,16 @@ def with_earlier(usage: Usage, earlier: Sequence[Slot], record: Attempt) -> Usag
     )
 
 
-def of_attempt(record: Attempt, slots: Sequence[Slot]) -> Sequence[Slot]:
+def of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
     """Return the slots that an attempt's runs wrote: since its start, and after the outcome of the one before."""
     others = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
     return [slot for slot in slots[max(others, default=0) :] if slot.at >= record.started_at]
 
 
-def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: str) -> Attempt:
+def closed_at(record: AttemptRecord, at: float, *, price: Price, result: str, reason: str) -> AttemptRecord:
     """Close an attempt's record: busy from its first start to `at` (seconds since the epoch)."""
-    usage = record.usage or Usage()
-    work = Work(
+    usage = record.usage or TokenUsage()
+    work = BackendWork(
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
@@ -119,17 +119,19 @@ def closed_at(record: Attempt, at: float, *, price: Price, result: str, reason: 
     )
 
 
-def closed_from_log(record: Attempt, slots: Sequence[Slot], *, price: Price) -> Attempt:
+def closed_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price: Price) -> AttemptRecord:
     """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
     own = of_attempt(record, slots)
     last = next((slot for slot in own if slot.outcome and slot.outcome.attempt == record.number), None)
-    outcome = (last and last.outcome) or Outcome(attempt=record.number, result="ended", message="its run was lost")
+    outcome = (last and last.outcome) or AttemptOutcome(
+        attempt=record.number, result="ended", message="its run was lost"
+    )
     counted = replace(record, usage=used_by(record, own, outcome, last))
     last_at = max((slot.at for slot in own), default=record.started_at)
     return closed_at(counted, last_at, price=price, result=outcome.result, reason=outcome.message)
 
 
-def used_by(record: Attempt, own: Sequence[Slot], outcome: Outcome, last: Slot | None) -> Usage:
+def used_by(record: AttemptRecord, own: Sequence[Slot], outcome: AttemptOutcome, last: Slot | None) -> TokenUsage:
     """Return what the runs of an attempt took, by the slots that they wrote and the outcome in the last of these."""
     if outcome.usage and not outcome.counted:
         return outcome.usage

@@ -3,9 +3,9 @@
 from clients.clock import Clock
 from domain.errors import UnknownOutcome
 from domain.identity.owners import Owner
-from domain.log.events import Event, Outcome, Slot
+from domain.log.events import AttemptOutcome, LogEvent, Slot
 from domain.log.transcript import Transcript, after_slot
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 
 class Superseded(Exception):
@@ -19,7 +19,14 @@ class LogWriter:
     """
 
     def __init__(
-        self, turns: Turns, clock: Clock, *, owner: Owner, response_id: str, log: Transcript, attempt: int | None = None
+        self,
+        turns: TurnStore,
+        clock: Clock,
+        *,
+        owner: Owner,
+        response_id: str,
+        log: Transcript,
+        attempt: int | None = None,
     ) -> None:
         self.turns = turns
         self.clock = clock
@@ -47,7 +54,9 @@ class LogWriter:
         told = outcome is not None and self.attempt is not None and outcome.attempt >= self.attempt
         return told or self.log.ending is not None
 
-    async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
+    async def write(
+        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+    ) -> None:
         """Append a slot. Raises Superseded where it is taken, and UnknownOutcome where a write before it failed."""
         if not await self.append(self.slot(events, pieces=pieces, outcome=outcome)):
             raise Superseded
@@ -67,7 +76,7 @@ class LogWriter:
         if await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
             raise Superseded
 
-    def slot(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> Slot:
+    def slot(self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None) -> Slot:
         return Slot(
             number=self.log.next_slot,
             writer=self.writer,

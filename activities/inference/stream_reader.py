@@ -7,7 +7,7 @@ from typing import Self
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
-from clients.backends.port import BackendClient, BackendError, Call, End, Text
+from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError, TextPiece
 from clients.clock import Clock
 from domain.fleet.failure_classes import FailureKind
 
@@ -15,15 +15,15 @@ CONNECT_TRIES = 4
 CONNECT_S = 2.0
 
 
-class Intake:
+class StreamReader:
     """Reads a backend's stream in a task of its own; leaving the context closes the connection."""
 
-    def __init__(self, backend: BackendClient, call: Call, clock: Clock) -> None:
+    def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock) -> None:
         self.backend = backend
         self.call = call
         self.clock = clock
         self.opened_at: float | None = None
-        self.pieces: list[Text | End] = []
+        self.pieces: list[TextPiece | AnswerEnd] = []
         self.arrived = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -60,12 +60,12 @@ class Intake:
             reraise=True,
         )
 
-    async def read_all(self, stream: AsyncIterator[Text | End]) -> None:
+    async def read_all(self, stream: AsyncIterator[TextPiece | AnswerEnd]) -> None:
         async for piece in stream:
             self.pieces.append(piece)
             self.arrived.set()
 
-    async def take(self, *, within_s: float) -> Sequence[Text | End]:
+    async def take(self, *, within_s: float) -> Sequence[TextPiece | AnswerEnd]:
         """Return what has arrived, waiting at most `within_s` seconds for something. Raises what the backend raised."""
         if not self.arrived.is_set():
             waiting = asyncio.ensure_future(self.arrived.wait())

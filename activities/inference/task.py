@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from domain.fleet.catalog import Backend, Capability
 from domain.identity.owners import Owner
-from domain.money.ledger_records import Attempt
+from domain.money.ledger_records import AttemptRecord
 from domain.turns.response import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class AttemptTask:
     """One attempt of one turn at one backend; the rest as in `wire.InferWire`."""
 
     owner: Owner
@@ -29,9 +29,9 @@ class Task:
     limit_s: float | None = None
     input_tokens: int = 0
 
-    def record(self, *, at: float) -> Attempt:
+    def record(self, *, at: float) -> AttemptRecord:
         """Return the record of the attempt that begins now, in seconds since the epoch."""
-        return Attempt(
+        return AttemptRecord(
             response=self.response.id,
             subject=self.owner.subject,
             number=self.number,

@@ -8,18 +8,18 @@ from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import GanglionError, NotFound
 from domain.identity.owners import Owner
-from domain.log.events import Status
-from domain.money.ledger_records import Attempt, Reservation
+from domain.log.events import ResponseStatus
+from domain.money.ledger_records import AttemptRecord, Reservation
 from domain.turns.response import Response
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
-from state.webhook_outbox import Announcements
+from state.turns.responses import TurnStore
+from state.webhook_outbox import WebhookOutbox
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class SweepDelays:
     """After how many seconds something counts as left behind: never begun, silent, without its response."""
 
     unbegun_s: float = 30.0
@@ -30,46 +30,46 @@ class Patience:
 class Sweep:
     """Runs once a minute: the product's only queries across partitions. Safe to run twice, or twice at once."""
 
-    def __init__(self, *, turns: Turns, ledger: Ledger, clock: Clock, patience: Patience) -> None:
+    def __init__(self, *, turns: TurnStore, ledger: Ledger, clock: Clock, patience: SweepDelays) -> None:
         self.turns = turns
-        self.announcements = Announcements(turns.store, clock)
+        self.announcements = WebhookOutbox(turns.store, clock)
         self.ledger = ledger
         self.clock = clock
         self.patience = patience
 
     async def sweep(self, orchestrations: Orchestrations) -> None:
-        await guarded(self.start_forgotten(orchestrations), "start what never began")
-        await guarded(self.end_lost(orchestrations), "end what is lost")
-        await guarded(self.close_reservations(orchestrations), "close reservations")
-        await guarded(self.close_attempts(orchestrations), "close attempts")
-        await guarded(self.announce_overdue(orchestrations), "announce what is overdue")
+        await log_failure(self.start_forgotten(orchestrations), "start what never began")
+        await log_failure(self.end_lost(orchestrations), "end what is lost")
+        await log_failure(self.close_reservations(orchestrations), "close reservations")
+        await log_failure(self.close_attempts(orchestrations), "close attempts")
+        await log_failure(self.announce_overdue(orchestrations), "announce what is overdue")
 
     async def start_forgotten(self, orchestrations: Orchestrations) -> None:
         before = self.clock.now() - self.patience.unbegun_s
-        for response in await self.turns.unfinished(Status.QUEUED, before=before):
-            await guarded(orchestrations.start(response), f"start {response.id}")
+        for response in await self.turns.unfinished(ResponseStatus.QUEUED, before=before):
+            await log_failure(orchestrations.start(response), f"start {response.id}")
 
     async def end_lost(self, orchestrations: Orchestrations) -> None:
         before = self.clock.now() - self.patience.silent_s
-        for response in await self.turns.unfinished(Status.IN_PROGRESS, before=before):
-            await guarded(self.end_silent(response, orchestrations), f"end {response.id}")
+        for response in await self.turns.unfinished(ResponseStatus.IN_PROGRESS, before=before):
+            await log_failure(self.end_silent(response, orchestrations), f"end {response.id}")
 
     async def close_reservations(self, orchestrations: Orchestrations) -> None:
         before = self.clock.now() - self.patience.unsettled_s
         for owner, held in await self.ledger.open_reservations(before=before):
-            await guarded(self.close(owner, held, orchestrations), f"settle {held.response}")
+            await log_failure(self.close(owner, held, orchestrations), f"settle {held.response}")
 
     async def close_attempts(self, orchestrations: Orchestrations) -> None:
         """Close what opened after its turn was settled, by a run that the host had given up and that died."""
         before = self.clock.now() - self.patience.silent_s
         for owner, attempt in await self.ledger.open_attempts(before=before):
-            await guarded(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
+            await log_failure(self.close_attempt(owner, attempt, orchestrations), f"close {attempt.id}")
 
     async def announce_overdue(self, orchestrations: Orchestrations) -> None:
         """Have endings told that nobody tells: their turn ended elsewhere than in a step, or what told them is lost."""
         before = self.clock.now() - self.patience.unbegun_s
         for announcement in await self.announcements.overdue(before=before):
-            await guarded(orchestrations.announce(announcement), f"announce {announcement.id}")
+            await log_failure(orchestrations.start_delivery(announcement), f"announce {announcement.id}")
 
     async def end_silent(self, response: Response, orchestrations: Orchestrations) -> None:
         """Fail a turn whose log has been silent for long and whose orchestration is gone."""
@@ -78,7 +78,7 @@ class Sweep:
         if silent and not await orchestrations.alive(response.id):
             message = "The turn was lost and could not be recovered."
             await self.turns.finish(
-                response.owner, response.id, status=Status.FAILED, code="server_error", message=message
+                response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=message
             )
 
     async def close(self, owner: Owner, held: Reservation, orchestrations: Orchestrations) -> None:
@@ -93,7 +93,7 @@ class Sweep:
         if over and not await orchestrations.alive(held.response):
             await self.ledger.settle(owner, held.response)
 
-    async def close_attempt(self, owner: Owner, attempt: Attempt, orchestrations: Orchestrations) -> None:
+    async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
         try:
             over = (await self.turns.read(owner, attempt.response)).status.terminal
         except NotFound:
@@ -102,7 +102,7 @@ class Sweep:
             await self.ledger.close_lost(owner, (attempt,))
 
 
-async def guarded(work: Awaitable[None], what: str) -> None:
+async def log_failure(work: Awaitable[None], what: str) -> None:
     """What can't be swept now must not keep the rest waiting; the next sweep comes in a minute."""
     try:
         await work

@@ -9,37 +9,37 @@ from decimal import Decimal
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Retryable
-from domain.fleet.backend_state import Belief
+from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
 from domain.money.prices import Price
 from domain.routing.estimates import Demand
 from domain.routing.rent_or_buy import window_s
-from domain.routing.router import Route, route
+from domain.routing.router import RouteDecision, route
 from domain.turns.response import Response
-from state.fleet.backend_state import Beliefs
-from state.fleet.rental_spend import Rent
+from state.fleet.backend_state import BackendStates
+from state.fleet.rental_spend import RentalSpend
 
 EXPECTED_ANSWER_TOKENS = 211
 """The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class DecidedRoute:
     """A decision and what it rests on; `at` is in seconds since the epoch."""
 
-    route: Route
-    beliefs: Mapping[str, Belief]
+    route: RouteDecision
+    backend_states: Mapping[str, BackendState]
     at: float
 
 
-class Deciding:
+class RouteDecider:
     """Reads what is believed and decides; changes nothing."""
 
     def __init__(
         self,
         *,
-        beliefs: Beliefs,
-        rent: Rent,
+        beliefs: BackendStates,
+        rent: RentalSpend,
         fleet: Fleet,
         prices: Mapping[str, Price],
         clock: Clock,
@@ -53,34 +53,34 @@ class Deciding:
         self.default_output_tokens = default_output_tokens
 
     @property
-    def anything_sleeps(self) -> bool:
-        return any(backend.cold.scales_to_zero for backend in self.fleet.backends.values())
+    def any_backend_cold(self) -> bool:
+        return any(backend.cold_start.scales_to_zero for backend in self.fleet.backends.values())
 
-    async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> Decided:
-        beliefs, spent = await asyncio.gather(self.beliefs.read(self.fleet.backends), self.spent())
+    async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> DecidedRoute:
+        beliefs, spent = await asyncio.gather(self.beliefs.read(self.fleet.backends), self.rental_spend())
         now = self.clock.now()
         demand = self.demand(response, size, excluded, now)
         decision = route(demand, self.fleet, self.prices, beliefs, now, spent=spent)
-        return Decided(route=decision, beliefs=beliefs, at=now)
+        return DecidedRoute(route=decision, backend_states=beliefs, at=now)
 
-    async def spent(self) -> Mapping[str, Decimal]:
+    async def rental_spend(self) -> Mapping[str, Decimal]:
         """Return for each backend that scales to zero the rent of the last window, in dollars."""
-        scaling = [each for each in self.fleet.backends.values() if each.cold.scales_to_zero]
+        scaling = [each for each in self.fleet.backends.values() if each.cold_start.scales_to_zero]
         amounts = await asyncio.gather(*(self.rent.within(each, window_s=window_s(each)) for each in scaling))
         return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
 
-    async def pay_rent(self, decided: Decided) -> None:
+    async def record_rental_spend(self, decided: DecidedRoute) -> None:
         """Count what this turn costs elsewhere, or would, towards the backends that scale to zero and could take it."""
         route = decided.route
         chosen = self.fleet.backends[route.backend] if route.backend else None
-        if chosen is None or route.rent is None:
+        if chosen is None or route.rental_spend is None:
             return
-        able = (*(each.backend for each in route.candidates), *route.sleepers)
-        names = {chosen.name} if chosen.cold.scales_to_zero else set(able)
+        able = (*(each.backend for each in route.candidates), *route.cold_candidates)
+        names = {chosen.name} if chosen.cold_start.scales_to_zero else set(able)
         for backend in (self.fleet.backends[name] for name in sorted(names)):
-            if backend.cold.scales_to_zero:
+            if backend.cold_start.scales_to_zero:
                 with suppress(Retryable):
-                    await self.rent.paid(backend, route.rent, window_s=window_s(backend))
+                    await self.rent.paid(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         asked = response.sampling.max_output_tokens

@@ -12,12 +12,12 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.errors import json_answer
 from api.parsing.field_rules import ignored_header
 from api.parsing.input_items import packed
-from api.parsing.responses_request import Asked, asked_from_openai
+from api.parsing.responses_request import TurnRequest, request_from_openai
 from api.rendering.response import Json, openai_from_usage
-from api.turns.turn_gateway import Desk
+from api.turns.turn_gateway import TurnGateway
 from domain.content.items import Item, Role
 from domain.errors import Invalid, Unavailable
-from domain.log.events import Status, Usage
+from domain.log.events import ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript, kept_items
 from domain.turns import response as domain_turns
 
@@ -33,29 +33,29 @@ NOT_ASKED = ("stream", "background", "conversation", "tools", "tool_choice", "te
 class Compaction:
     """The HTTP function that compacts. `client` is the durable client of the invocation."""
 
-    def __init__(self, *, desk: Desk) -> None:
+    def __init__(self, *, desk: TurnGateway) -> None:
         self.desk = desk
 
     async def compact(self, req: Request, client: Any) -> Response:
         """`POST /v1/responses/compact`"""
-        owner, body = await self.desk.received(req)
-        asked = asked_to_compact(body)
-        turn = await self.desk.admitted(req, owner, asked, told={"compact": body}, client=client)
-        log = await self.desk.ended(turn)
+        owner, body = await self.desk.read_request(req)
+        asked = compaction_request(body)
+        turn = await self.desk.admit(req, owner, asked, told={"compact": body}, client=client)
+        log = await self.desk.wait_until_ended(turn)
         if log.ending is None:
             raise Unavailable("The summary takes longer than a request may last; the same request again goes on.")
-        if log.status not in (Status.COMPLETED, Status.INCOMPLETE):
+        if log.status not in (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE):
             raise Unavailable(f"No summary could be made: {log.ending.message or 'the turn failed'}.")
         return json_answer(compacted(turn, log), headers=ignored_header(asked.ignored))
 
 
-def asked_to_compact(body: dict[str, Any]) -> Asked:
+def compaction_request(body: dict[str, Any]) -> TurnRequest:
     """Return the turn that sums up; raises Invalid."""
     if not body.get("model"):
         message = "Missing required parameter: 'model'."
         raise Invalid(message, field="model", code="missing_required_parameter")
-    asked = asked_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
-    return replace(asked, given=(*asked.given, Item(id="", role=Role.USER, text=REQUEST)), store=False)
+    asked = request_from_openai({name: value for name, value in body.items() if name not in NOT_ASKED})
+    return replace(asked, input_items=(*asked.input_items, Item(id="", role=Role.USER, text=REQUEST)), store=False)
 
 
 def compacted(turn: domain_turns.Response, log: Transcript) -> Json:
@@ -67,5 +67,5 @@ def compacted(turn: domain_turns.Response, log: Transcript) -> Json:
         "object": "response.compaction",
         "created_at": int(turn.created_at),
         "output": [item],
-        "usage": openai_from_usage(usage or Usage()),
+        "usage": openai_from_usage(usage or TokenUsage()),
     }

@@ -1,17 +1,16 @@
 """How are conversations made, read, changed, filled and deleted over HTTP?"""
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request, Response
-from pydantic import Field
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
-from api.http.pagination import list_object, read_wanted
-from api.http.validation import Part, validated
+from api.http.pagination import list_object, read_page_request
+from api.http.validation import validated
+from api.parsing.conversation_request import MOST_ITEMS, AddedItems, ChangedMetadata, NewConversation
 from api.parsing.input_items import read_items
-from api.parsing.responses_request import MetadataKey, MetadataValue
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
 from clients.orchestrations import OpenOrchestrations
@@ -19,25 +18,7 @@ from domain.content.items import Item
 from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
-from state.turns.conversations import Conversations
-
-MOST_ITEMS = 20
-"""How many items one request may add."""
-
-type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
-
-
-class NewConversation(Part):
-    metadata: Metadata | None = None
-    items: list[Any] | None = None
-
-
-class ChangedConversation(Part):
-    metadata: Metadata | None
-
-
-class AddedItems(Part):
-    items: list[Any]
+from state.turns.conversations import ConversationStore
 
 
 class ConversationFunctions:
@@ -48,7 +29,7 @@ class ConversationFunctions:
         *,
         authenticator: Authenticator,
         admission: Admission,
-        conversations: Conversations,
+        conversations: ConversationStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -77,7 +58,7 @@ class ConversationFunctions:
     async def change(self, req: Request) -> Response:
         """`POST /v1/conversations/{conversation_id}`"""
         owner = await owner_of(req, self.authenticator)
-        given = validated(ChangedConversation, read_object(await read_body(req, limit=self.body_limit)))
+        given = validated(ChangedMetadata, read_object(await read_body(req, limit=self.body_limit)))
         changed = await self.conversations.change(owner, name_of(req), metadata=given.metadata or {})
         return json_answer(openai_from_conversation(changed))
 
@@ -86,13 +67,13 @@ class ConversationFunctions:
         owner = await owner_of(req, self.authenticator)
         cancelled = await self.retention.delete_conversation(owner, name_of(req))
         if cancelled:
-            await self.open_orchestrations(client).wake(cancelled)
+            await self.open_orchestrations(client).signal_cancelled(cancelled)
         return json_answer({"id": name_of(req), "object": "conversation.deleted", "deleted": True})
 
     async def list_items(self, req: Request) -> Response:
         """`GET /v1/conversations/{conversation_id}/items`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req)
+        wanted = read_page_request(req)
         page = await self.conversations.items(
             owner, name_of(req), after=wanted.after, limit=wanted.limit, order=wanted.order
         )

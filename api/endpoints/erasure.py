@@ -35,7 +35,7 @@ class OwnerFunctions:
         name = str(req.path_params["owner_id"])
         cancelled = await self.erasure.erase(named(caller, name))
         for response_id in cancelled:
-            await self.open_orchestrations(client).wake(response_id)
+            await self.open_orchestrations(client).signal_cancelled(response_id)
         return json_answer({"id": name, "object": "owner.deleted", "deleted": True})
 
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.http.errors import Posture, error_answer
+from api.http.errors import ErrorResponse, error_answer
 
 SHOWN_LIMIT = 200
 
 
-class Unknown:
+class Fallback:
     """Takes what is left over: a known path with another method is 405, any other path 404.
 
     `methods` are the methods of each route's template.
@@ -24,9 +24,9 @@ class Unknown:
         path = req.url.path
         allowed = self.allowed(path)
         if allowed:
-            posture = Posture(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
+            posture = ErrorResponse(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})
             return error_answer(posture, f"Not allowed to {req.method} on {path[:SHOWN_LIMIT]}.")
-        posture = Posture(status=404, code="unknown_url")
+        posture = ErrorResponse(status=404, code="unknown_url")
         return error_answer(posture, f"Unknown URL: {req.method} {path[:SHOWN_LIMIT]}.")
 
     def allowed(self, path: str) -> list[str]:

@@ -3,17 +3,17 @@
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
-from clients.storage.port import Container, Key, Store
+from clients.storage.port import Container, DocumentKey, DocumentStore
 from domain.errors import Retryable
 from domain.fleet.catalog import Fleet
 
-PROBE = Key(container=Container.FLEET, parts=("readyz",))
+PROBE = DocumentKey(container=Container.FLEET, parts=("readyz",))
 
 
 class Health:
     """The HTTP functions for probes. They ask for no token, and tell nothing that needs one."""
 
-    def __init__(self, *, store: Store, fleet: Fleet) -> None:
+    def __init__(self, *, store: DocumentStore, fleet: Fleet) -> None:
         self.store = store
         self.fleet = fleet
 

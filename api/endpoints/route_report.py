@@ -9,21 +9,21 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.rendering.response import Json
-from domain.money.bill import Bill, bill_of
-from domain.money.budgets import Counter
-from domain.money.ledger_records import NANOS, Attempt
+from domain.money.bill import TurnBill, bill_of
+from domain.money.budgets import BudgetCounter
+from domain.money.ledger_records import NANOS, AttemptRecord
 from domain.turns import response as domain_turns
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 type Turn = domain_turns.Response
 type Moment = tuple[str, float | None]
 
 
-class Reports:
+class RouteReports:
     """The HTTP functions that account for a turn."""
 
-    def __init__(self, *, authenticator: Authenticator, turns: Turns, ledger: Ledger) -> None:
+    def __init__(self, *, authenticator: Authenticator, turns: TurnStore, ledger: Ledger) -> None:
         self.authenticator = authenticator
         self.turns = turns
         self.ledger = ledger
@@ -45,8 +45,8 @@ class Reports:
 def report(
     turn: Turn,
     routes: Sequence[Mapping[str, Any]],
-    attempts: tuple[Attempt, ...],
-    bill: Bill,
+    attempts: tuple[AttemptRecord, ...],
+    bill: TurnBill,
     sources: Sequence[Mapping[str, Any]] = (),
 ) -> Json:
     """Return the account of a turn: times are seconds since the epoch, amounts decimal strings of dollars.
@@ -66,12 +66,12 @@ def report(
     }
 
 
-def shown_bill(bill: Bill) -> Json:
+def shown_bill(bill: TurnBill) -> Json:
     lines = {f"{line}_usd": dollars(amount) for line, amount in bill.lines.items()}
     return {"status": "final" if bill.final else "provisional", **lines, "total_usd": dollars(bill.total)}
 
 
-def shown_budget(counter: Counter, taken: int) -> Json:
+def shown_budget(counter: BudgetCounter, taken: int) -> Json:
     limit = counter.limit or 0
     return {
         "budget": counter.scope.name.lower(),
@@ -80,7 +80,7 @@ def shown_budget(counter: Counter, taken: int) -> Json:
     }
 
 
-def shown_attempt(attempt: Attempt) -> Json:
+def shown_attempt(attempt: AttemptRecord) -> Json:
     return {
         "id": attempt.id,
         "backend": attempt.backend,
@@ -100,7 +100,7 @@ def dollars(amount: Decimal) -> str:
     return f"{amount:f}"
 
 
-def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[Attempt]) -> Iterator[Moment]:
+def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[AttemptRecord]) -> Iterator[Moment]:
     """Give the steps of a turn in the order of their kinds; one that has not happened has no time."""
     yield "admitted", turn.created_at
     yield "begun", turn.begun_at

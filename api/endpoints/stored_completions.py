@@ -1,49 +1,44 @@
 """How are chat completions that were stored listed, read, changed and deleted?"""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
-from pydantic import Field
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.json_body import read_body, read_object
-from api.http.pagination import Wanted, list_object, page_of, read_wanted
-from api.http.validation import Part, validated
-from api.parsing.responses_request import MetadataKey, MetadataValue
+from api.http.pagination import PageRequest, list_object, page_of, read_page_request
+from api.http.validation import validated
+from api.parsing.conversation_request import ChangedMetadata
 from api.rendering.chat import PREFIX, chat_from_response, chat_id, response_id_of
 from api.rendering.response import Json
 from clients.orchestrations import OpenOrchestrations
 from domain.content.items import Item, ItemKind
 from domain.errors import NotFound
 from domain.identity.owners import Owner
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns import response as domain_turns
 from state.retention.deletion import Retention
-from state.turns.responses import Turns
-from state.turns.stored_completions import StoredChats
+from state.turns.responses import TurnStore
+from state.turns.stored_completions import StoredCompletions
 
 type Turn = domain_turns.Response
 
-SHOWN = (Status.COMPLETED, Status.INCOMPLETE)
+SHOWN = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 
 ROLES: Mapping[ItemKind, str] = {ItemKind.FUNCTION_OUTPUT: "tool", ItemKind.FUNCTION_CALL: "assistant"}
 
 
-class Changed(Part):
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None
-
-
-class StoredChatFunctions:
+class StoredCompletionFunctions:
     """The HTTP functions of stored chat completions. `client` is the durable client of the invocation."""
 
     def __init__(
         self,
         *,
         authenticator: Authenticator,
-        chats: StoredChats,
-        turns: Turns,
+        chats: StoredCompletions,
+        turns: TurnStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
         body_limit: int,
@@ -58,7 +53,7 @@ class StoredChatFunctions:
     async def list(self, req: Request) -> Response:
         """`GET /v1/chat/completions`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req, usual_order="asc")
+        wanted = read_page_request(req, usual_order="asc")
         names, _ = page_of(await self.chats.names(owner), whole(wanted), str)
         found: list[Json] = []
         async for turn in self.chats.turns_of(owner, names):
@@ -76,7 +71,7 @@ class StoredChatFunctions:
     async def change(self, req: Request) -> Response:
         """`POST /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
-        given = validated(Changed, read_object(await read_body(req, limit=self.body_limit)))
+        given = validated(ChangedMetadata, read_object(await read_body(req, limit=self.body_limit)))
         turn = await self.turn(owner, req)
         return json_answer(await self.shown(await self.chats.change(owner, turn.id, metadata=given.metadata or {})))
 
@@ -86,14 +81,14 @@ class StoredChatFunctions:
         turn = await self.turn(owner, req)
         ended = await self.retention.delete_response(owner, turn.id)
         await self.chats.forget(turn)
-        if ended.status is Status.CANCELLED:
-            await self.open_orchestrations(client).wake(ended.id)
+        if ended.status is ResponseStatus.CANCELLED:
+            await self.open_orchestrations(client).signal_cancelled(ended.id)
         return json_answer({"id": chat_id(turn), "object": "chat.completion.deleted", "deleted": True})
 
     async def messages(self, req: Request) -> Response:
         """`GET /v1/chat/completions/{completion_id}/messages`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req, usual_order="asc")
+        wanted = read_page_request(req, usual_order="asc")
         turn = await self.turn(owner, req)
         names, more = page_of(turn.input_items, wanted, str)
         found = await self.turns.items(owner, tuple(names))
@@ -113,9 +108,9 @@ class StoredChatFunctions:
         return chat_from_response(turn, await self.turns.transcript(turn.owner, turn.id))
 
 
-def whole(wanted: Wanted) -> Wanted:
+def whole(wanted: PageRequest) -> PageRequest:
     """Return the same wish without its limit, which counts what is shown; the cursor is a chat's id."""
-    return Wanted(limit=10**6, after=response_id_of(wanted.after) if wanted.after else "", order=wanted.order)
+    return PageRequest(limit=10**6, after=response_id_of(wanted.after) if wanted.after else "", order=wanted.order)
 
 
 def fits(turn: Turn, request: Request) -> bool:

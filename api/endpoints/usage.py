@@ -9,13 +9,13 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
-from api.http.pagination import list_object, page_of, read_wanted
+from api.http.pagination import list_object, page_of, read_page_request
 from api.rendering.response import Json
 from clients.clock import Clock
 from domain.errors import Invalid
 from domain.identity.owners import Owner
 from domain.money.ledger_records import NANOS
-from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, Row, grouped
+from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, UsageRow, grouped
 from state.money.usage_rows import UsageRows
 
 READER = "Usage.Read"
@@ -26,7 +26,7 @@ MOST_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class UsageQuery:
     """Both days are included, in UTC."""
 
     first: date
@@ -45,13 +45,13 @@ class UsageReports:
     async def list(self, req: Request) -> Response:
         """`GET /v1/usage`"""
         owner = await owner_of(req, self.authenticator)
-        wanted = read_wanted(req, usual_order="asc")
-        question = read_question(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
+        wanted = read_page_request(req, usual_order="asc")
+        question = read_query(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
         groups = [shown(row) for row in grouped(await self.rows_for(owner, question), question.by)]
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
         return json_answer(list_object(page, more=more))
 
-    async def rows_for(self, owner: Owner, question: Question) -> Sequence[Row]:
+    async def rows_for(self, owner: Owner, question: UsageQuery) -> Sequence[UsageRow]:
         first, last = question.first.isoformat(), question.last.isoformat()
         if sees_tenant(owner):
             return await self.rows.of_tenant(owner.tenant, first=first, last=last)
@@ -62,7 +62,7 @@ def sees_tenant(owner: Owner) -> bool:
     return owner.subject.startswith("app:") and READER in owner.roles
 
 
-def read_question(given: Mapping[str, str], today: date) -> Question:
+def read_query(given: Mapping[str, str], today: date) -> UsageQuery:
     """Read `from`, `to` and `group_by`; raises Invalid."""
     last = read_day(given, "to", today)
     first = read_day(given, "from", last - timedelta(days=min(USUAL_DAYS - 1, (last - date.min).days)))
@@ -73,7 +73,7 @@ def read_question(given: Mapping[str, str], today: date) -> Question:
     if len(set(by)) < len(by) or not set(by) <= set(DIMENSIONS):
         message = f"Invalid 'group_by': expected some of {','.join(DIMENSIONS)}, each once."
         raise Invalid(message, field="group_by", code="invalid_value")
-    return Question(first=first, last=last, by=by)
+    return UsageQuery(first=first, last=last, by=by)
 
 
 def read_day(given: Mapping[str, str], name: str, default: date) -> date:
@@ -84,7 +84,7 @@ def read_day(given: Mapping[str, str], name: str, default: date) -> date:
         raise Invalid(message, field=name, code="invalid_value") from None
 
 
-def shown(row: Row) -> Json:
+def shown(row: UsageRow) -> Json:
     """Return one group of usage; its id is for `after`. Amounts are decimal strings of dollars."""
     return {
         "id": "/".join(row.place.values()),

@@ -27,7 +27,7 @@ class Authenticator(Protocol):
         """Return whose token it is; raises Unauthenticated, Forbidden and Unavailable."""
         ...
 
-    def vouched_for(self, principal: str) -> Owner:
+    def owner_of_principal(self, principal: str) -> Owner:
         """Return whom the platform has signed in; raises Unauthenticated and Forbidden."""
         ...
 
@@ -46,7 +46,7 @@ async def owner_of(request: Request, authenticator: Authenticator) -> Owner:
     try:
         principals = request.headers.getlist(PRINCIPAL) if authenticator.behind_platform else []
         if principals:
-            return authenticator.vouched_for(only(principals))
+            return authenticator.owner_of_principal(only(principals))
         return await authenticator.authenticate(bearer_token(request))
     except (Unauthenticated, Forbidden) as refusal:
         logger.warning("A caller was refused (%s): %s", type(refusal).__name__, refusal)

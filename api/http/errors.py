@@ -24,8 +24,8 @@ from domain.errors import (
     GanglionError,
     Invalid,
     NotFound,
+    RateLimited,
     Retryable,
-    TooMany,
     Unauthenticated,
 )
 from telemetry import span
@@ -43,7 +43,7 @@ UNEXPECTED = "The server had an error while it handled the request."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Posture:
+class ErrorResponse:
     """How an error is shown; `code` is used where the error has none of its own."""
 
     status: int
@@ -52,25 +52,25 @@ class Posture:
     headers: Headers = field(default_factory=dict[str, str])
 
 
-POSTURES: tuple[tuple[type[GanglionError], Posture], ...] = (
-    (Unauthenticated, Posture(status=401, code="invalid_api_key", headers=CHALLENGE)),
-    (Forbidden, Posture(status=403, code="insufficient_permissions")),
-    (NotFound, Posture(status=404)),
-    (Conflict, Posture(status=409, code="conflict", headers=NO_RETRY)),
-    (Exhausted, Posture(status=429, type="insufficient_quota", code="insufficient_quota", headers=NO_RETRY)),
-    (TooMany, Posture(status=429, type="rate_limit_error", code="rate_limit_exceeded")),
-    (Retryable, Posture(status=503, type="server_error", code="unavailable")),
-    (Invalid, Posture(status=400)),
+ERROR_RESPONSES: tuple[tuple[type[GanglionError], ErrorResponse], ...] = (
+    (Unauthenticated, ErrorResponse(status=401, code="invalid_api_key", headers=CHALLENGE)),
+    (Forbidden, ErrorResponse(status=403, code="insufficient_permissions")),
+    (NotFound, ErrorResponse(status=404)),
+    (Conflict, ErrorResponse(status=409, code="conflict", headers=NO_RETRY)),
+    (Exhausted, ErrorResponse(status=429, type="insufficient_quota", code="insufficient_quota", headers=NO_RETRY)),
+    (RateLimited, ErrorResponse(status=429, type="rate_limit_error", code="rate_limit_exceeded")),
+    (Retryable, ErrorResponse(status=503, type="server_error", code="unavailable")),
+    (Invalid, ErrorResponse(status=400)),
 )
 
-CODES: Mapping[str, Posture] = {
-    "request_too_large": Posture(status=413, headers=NO_RETRY),
-    "conversation_locked": Posture(status=409, headers=NO_RETRY),
-    "item_not_found": Posture(status=404),
+CODES: Mapping[str, ErrorResponse] = {
+    "request_too_large": ErrorResponse(status=413, headers=NO_RETRY),
+    "conversation_locked": ErrorResponse(status=409, headers=NO_RETRY),
+    "item_not_found": ErrorResponse(status=404),
 }
 """Codes of a wrong request that have a status of their own."""
 
-SERVER_ERROR = Posture(status=500, type="server_error", code="server_error")
+SERVER_ERROR = ErrorResponse(status=500, type="server_error", code="server_error")
 
 
 def json_answer(body: Mapping[str, Any], *, status: int = 200, headers: Headers | None = None) -> Response:
@@ -79,14 +79,16 @@ def json_answer(body: Mapping[str, Any], *, status: int = 200, headers: Headers 
     return Response(content, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
-def error_answer(posture: Posture, message: str, *, field: str | None = None, code: str | None = None) -> Response:
+def error_answer(
+    posture: ErrorResponse, message: str, *, field: str | None = None, code: str | None = None
+) -> Response:
     error = {"message": message, "type": posture.type, "param": field, "code": code or posture.code}
     return json_answer({"error": error}, status=posture.status, headers=posture.headers)
 
 
-def answer_to(error: GanglionError) -> Response:
+def response_to(error: GanglionError) -> Response:
     """Return the answer that an error of ours becomes."""
-    posture = next((shown for kind, shown in POSTURES if isinstance(error, kind)), SERVER_ERROR)
+    posture = next((shown for kind, shown in ERROR_RESPONSES if isinstance(error, kind)), SERVER_ERROR)
     if isinstance(error, Invalid):
         return error_answer(CODES.get(error.code or "", posture), str(error), field=error.field, code=error.code)
     if posture is SERVER_ERROR:
@@ -97,7 +99,7 @@ def answer_to(error: GanglionError) -> Response:
     return answer
 
 
-def guarded(handler: Handler, *, name: str, clock: Clock) -> Handler:
+def with_error_responses(handler: Handler, *, name: str, clock: Clock) -> Handler:
     """Wrap the function `name`, an entry point: whatever it raises becomes an answer that tells no secrets."""
 
     @wraps(handler)
@@ -108,7 +110,7 @@ def guarded(handler: Handler, *, name: str, clock: Clock) -> Handler:
             try:
                 response = await handler(req, **ports)
             except GanglionError as error:
-                response = answer_to(error)
+                response = response_to(error)
             except Exception as error:  # noqa: BLE001 - the entry point's one broad except
                 log_unexpected(error, name, request_id)
                 response = error_answer(SERVER_ERROR, UNEXPECTED)

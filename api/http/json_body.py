@@ -19,10 +19,10 @@ BANNED = frozenset({"__class__", "__module__", "__data__"})
 """Names that a hook of the durable SDK decodes into objects: nothing that says them is let in."""
 
 type Pairs = list[tuple[str, "Raw"]]
-type Raw = str | float | bool | list["Raw"] | Members | Constant | None
+type Raw = str | float | bool | list["Raw"] | RawObject | RawConstant | None
 
 
-class Members:
+class RawObject:
     """An object as it was written: names may stand twice."""
 
     __slots__ = ("pairs",)
@@ -31,7 +31,7 @@ class Members:
         self.pairs = pairs
 
 
-class Constant:
+class RawConstant:
     """A word that is a number to some readers: NaN, Infinity, -Infinity."""
 
     __slots__ = ("name",)
@@ -65,14 +65,14 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         raise Invalid("The request's body is empty; a JSON object was expected.", code="invalid_json")
     value = parsed(raw)
-    if not isinstance(value, Members):
+    if not isinstance(value, RawObject):
         raise Invalid("The request's body is no JSON object.", code="invalid_json")
     return object_of(value.pairs, "", 1)
 
 
 def parsed(raw: bytes) -> Raw:
     try:
-        return json.loads(raw.decode(), object_pairs_hook=Members, parse_constant=Constant)
+        return json.loads(raw.decode(), object_pairs_hook=RawObject, parse_constant=RawConstant)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 at byte {error.start}"
     except RecursionError:
@@ -86,16 +86,16 @@ def parsed(raw: bytes) -> Raw:
 
 def value_of(raw: Raw, path: str, depth: int) -> Any:
     match raw:
-        case Members():
+        case RawObject():
             return object_of(raw.pairs, path, depth + 1)
         case list():
             return array_of(raw, path, depth + 1)
         case str():
             return text_of(raw, path)
-        case Constant():
-            raise refused(path, f"{raw.name} is no JSON number")
+        case RawConstant():
+            raise invalid_json(path, f"{raw.name} is no JSON number")
         case float() if not isfinite(raw):
-            raise refused(path, "the number is too large")
+            raise invalid_json(path, "the number is too large")
         case _:
             return raw
 
@@ -106,9 +106,9 @@ def object_of(pairs: Pairs, path: str, depth: int) -> dict[str, Any]:
     for name, raw in pairs:
         where = joined(path, text_of(name, path))
         if name in members:
-            raise refused(where, "the name stands twice in its object")
+            raise invalid_json(where, "the name stands twice in its object")
         if name in BANNED:
-            raise refused(where, "the name is reserved")
+            raise invalid_json(where, "the name is reserved")
         members[name] = value_of(raw, where, depth)
     return members
 
@@ -120,7 +120,7 @@ def array_of(raw: list[Raw], path: str, depth: int) -> list[Any]:
 
 def check_depth(path: str, depth: int) -> None:
     if depth > DEPTH_LIMIT:
-        raise refused(path, f"nested deeper than {DEPTH_LIMIT} levels")
+        raise invalid_json(path, f"nested deeper than {DEPTH_LIMIT} levels")
 
 
 def text_of(text: str, path: str) -> str:
@@ -129,7 +129,7 @@ def text_of(text: str, path: str) -> str:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise refused(path, "the text has half of a surrogate pair") from None
+            raise invalid_json(path, "the text has half of a surrogate pair") from None
     return text
 
 
@@ -145,7 +145,7 @@ def path_of(steps: Iterable[str | int]) -> str:
     return path
 
 
-def refused(path: str, problem: str) -> Invalid:
+def invalid_json(path: str, problem: str) -> Invalid:
     shown = shortened(path)
     return Invalid(f"Invalid '{shown}': {problem}.", field=shown or None, code="invalid_value")
 

@@ -16,7 +16,7 @@ USUAL = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PageRequest:
     """Up to `limit` entries that follow the entry `after` (empty: from the beginning) in the order."""
 
     limit: int = USUAL
@@ -24,7 +24,7 @@ class Wanted:
     order: Order = "desc"
 
 
-def read_wanted(request: Request, *, usual_order: Order = "desc") -> Wanted:
+def read_page_request(request: Request, *, usual_order: Order = "desc") -> PageRequest:
     """Read `limit`, `after` and `order` of a request for a list; raises Invalid."""
     given = request.query_params
     limit = given.get("limit", str(USUAL))
@@ -33,10 +33,10 @@ def read_wanted(request: Request, *, usual_order: Order = "desc") -> Wanted:
     order = given.get("order", usual_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")
-    return Wanted(limit=int(limit), after=given.get("after", ""), order=order)
+    return PageRequest(limit=int(limit), after=given.get("after", ""), order=order)
 
 
-def page_of[T](entries: Sequence[T], wanted: Wanted, name: Callable[[T], str]) -> tuple[Sequence[T], bool]:
+def page_of[T](entries: Sequence[T], wanted: PageRequest, name: Callable[[T], str]) -> tuple[Sequence[T], bool]:
     """Return the wanted entries of a whole list (oldest first), and whether others follow.
 
     Raises Invalid where `after` is none of them.

@@ -30,13 +30,13 @@ KINDS: Mapping[str, str] = {
 """What JSON calls Python's types."""
 
 
-class Part(BaseModel):
+class RequestPart(BaseModel):
     """A part of a request: types are taken as they are, unknown fields passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
-def validated[P: Part](model: type[P], value: Any, *path: str | int) -> P:
+def validated[P: RequestPart](model: type[P], value: Any, *path: str | int) -> P:
     """Read a value that stands at `path` of the request; raises Invalid naming the first field that is wrong."""
     try:
         return model.model_validate(value)

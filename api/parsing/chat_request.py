@@ -6,27 +6,35 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
-from api.http.validation import Part, validated
-from api.parsing.field_rules import GROUP, HONOURED, IGNORED, MODERATION, Rule, ignored_fields, refused_unless
-from api.parsing.input_items import IMAGE, ITEMS_LIMIT, TEXT, Given, ImageUrl
+from api.http.validation import RequestPart, validated
+from api.parsing.field_rules import GROUP, HONOURED, IGNORED, MODERATION, FieldRule, ignored_fields, rejected_unless
+from api.parsing.input_items import IMAGE, ITEMS_LIMIT, TEXT, ImageUrl, InputItem
 from api.parsing.responses_request import (
     AUTO,
-    Asked,
     Effort,
-    MetadataKey,
-    MetadataValue,
+    Metadata,
+    ModelName,
     Penalty,
+    TurnRequest,
     Verbosity,
     deadline_of,
 )
-from api.parsing.tools import CHAT, read_choice, read_format, read_functions
-from domain.content.items import Image, Item, ItemKind, Role
+from api.parsing.tools import (
+    CHAT,
+    OutputFormatField,
+    ToolChoiceField,
+    ToolListField,
+    read_choice,
+    read_format,
+    read_functions,
+)
+from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.sampling_parameters import ABILITIES
-from domain.content.tools import Form
+from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.turns.response import Sampling
 
-CHAT_FIELDS: Mapping[str, Rule] = {
+CHAT_FIELDS: Mapping[str, FieldRule] = {
     "max_completion_tokens": HONOURED,
     "max_tokens": HONOURED,
     "messages": HONOURED,
@@ -51,27 +59,27 @@ CHAT_FIELDS: Mapping[str, Rule] = {
     "user": IGNORED,
     "audio": IGNORED,
     "frequency_penalty": HONOURED,
-    "function_call": refused_unless("auto", "none"),
-    "functions": refused_unless([]),
+    "function_call": rejected_unless("auto", "none"),
+    "functions": rejected_unless([]),
     "logit_bias": HONOURED,
-    "logprobs": refused_unless(False),
-    "modalities": refused_unless(["text"]),
+    "logprobs": rejected_unless(False),
+    "modalities": rejected_unless(["text"]),
     "moderation": MODERATION,
-    "n": refused_unless(1),
+    "n": rejected_unless(1),
     "prediction": IGNORED,
     "presence_penalty": HONOURED,
     "reasoning_effort": HONOURED,
     "seed": HONOURED,
     "stop": HONOURED,
-    "top_logprobs": refused_unless(0),
+    "top_logprobs": rejected_unless(0),
     "verbosity": HONOURED,
-    "web_search_options": refused_unless(),
+    "web_search_options": rejected_unless(),
 }
 
 SHAPING = (*ABILITIES, "function_call", "functions", "logprobs", "top_logprobs", "web_search_options")
 """What shapes the words of an answer: where none may be said there is nothing to shape."""
 
-WORDLESS_FIELDS: Mapping[str, Rule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
+WORDLESS_FIELDS: Mapping[str, FieldRule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
 """How the fields of a request are treated that asks for 0 tokens: its answer is empty, whatever they say."""
 
 
@@ -79,17 +87,17 @@ def as_parts(content: Any) -> Any:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-class ChatPart(Part):
+class ChatPart(RequestPart):
     type: Literal["text", "refusal"]
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 
-class ChatUrl(Part):
+class ChatUrl(RequestPart):
     url: ImageUrl
     detail: Literal["auto", "low", "high"] | None = None
 
 
-class ChatImage(Part):
+class ChatImage(RequestPart):
     type: Literal["image_url"]
     image_url: ChatUrl
 
@@ -100,21 +108,23 @@ def mark(part: Any) -> str:
 
 
 type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(mark)]
-type ChatContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
+type ChatContent = Annotated[
+    list[AnyPart], BeforeValidator(as_parts, json_schema_input_type=str | list[dict[str, Any]])
+]
 
 
-class CalledFunction(Part):
+class CalledFunction(RequestPart):
     name: str = Field(min_length=1, max_length=256)
     arguments: str
 
 
-class ToolCall(Part):
+class ToolCall(RequestPart):
     id: str = Field(min_length=1, max_length=256)
     type: Literal["function"] = "function"
     function: CalledFunction
 
 
-class ChatMessage(Part):
+class ChatMessage(RequestPart):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: ChatContent | None = None
     tool_calls: list[ToolCall] | None = None
@@ -125,15 +135,15 @@ class ChatMessage(Part):
         return self.seen[0]
 
     @property
-    def seen(self) -> tuple[str, tuple[Image, ...]]:
+    def seen(self) -> tuple[str, tuple[ImageInput, ...]]:
         """The text, and the images where they stand in it."""
         text = ""
-        images: list[Image] = []
+        images: list[ImageInput] = []
         for part in self.content or ():
             if isinstance(part, ChatPart):
                 text += part.text
             else:
-                images.append(Image(url=part.image_url.url, detail=part.image_url.detail or "auto", at=len(text)))
+                images.append(ImageInput(url=part.image_url.url, detail=part.image_url.detail or "auto", at=len(text)))
         return text, tuple(images)
 
 
@@ -142,18 +152,20 @@ def as_stops(stop: Any) -> Any:
 
 
 type Stop = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+type StopList = Annotated[list[Stop], Field(max_length=4)]
+type Stops = Annotated[StopList, BeforeValidator(as_stops, json_schema_input_type=Stop | StopList)]
 type Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
-class StreamOptions(Part):
+class StreamOptions(RequestPart):
     include_usage: bool | None = None
 
 
-class ChatRequest(Part):
+class ChatRequest(RequestPart):
     """The body of `POST /v1/chat/completions`: the fields that are honoured."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
-    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] = AUTO
+    model: ModelName = AUTO
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = None
@@ -161,17 +173,17 @@ class ChatRequest(Part):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
-    tools: Any = None
-    tool_choice: Any = None
+    metadata: Metadata | None = None
+    tools: ToolListField = None
+    tool_choice: ToolChoiceField = None
     parallel_tool_calls: bool | None = None
-    response_format: Any = None
+    response_format: OutputFormatField = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     reasoning_effort: Effort | None = None
     verbosity: Verbosity | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: Annotated[list[Stop], Field(max_length=4), BeforeValidator(as_stops)] | None = None
+    stop: Stops | None = None
     logit_bias: Annotated[dict[str, Bias], Field(max_length=1024)] | None = None
 
     @property
@@ -183,22 +195,22 @@ class ChatRequest(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskedChat:
+class ChatTurnRequest:
     """A turn, and whether its stream tells the usage."""
 
-    turn: Asked
+    turn: TurnRequest
     include_usage: bool
 
 
-def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
+def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
     """Read the body of `POST /v1/chat/completions`; raises Invalid naming the first field that is wrong."""
     request = validated(ChatRequest, body)
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
     ignored = ignored_fields(body, WORDLESS_FIELDS if limit == 0 else CHAT_FIELDS)
     metadata = request.metadata or {}
-    turn = Asked(
+    turn = TurnRequest(
         model=request.model,
-        given=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
+        input_items=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
         stream=bool(request.stream),
         store=request.store is True,
         sampling=Sampling(
@@ -207,23 +219,25 @@ def asked_from_chat(body: Mapping[str, Any]) -> AskedChat:
             max_output_tokens=limit,
             parameters={} if limit == 0 else request.parameters,
         ),
-        form=form_of(request),
+        tool_config=form_of(request),
         model_named=bool(body.get("model")),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
         ignored=ignored,
     )
-    return AskedChat(turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage))
+    return ChatTurnRequest(
+        turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage)
+    )
 
 
-def form_of(request: ChatRequest) -> Form:
+def form_of(request: ChatRequest) -> ToolConfig:
     wanted = read_format(request.response_format, ("response_format",), CHAT)
     parallel = request.parallel_tool_calls is not False
-    form = Form(functions=read_functions(request.tools, CHAT), parallel=parallel, format=wanted)
+    form = ToolConfig(functions=read_functions(request.tools, CHAT), parallel=parallel, format=wanted)
     return read_choice(request.tool_choice, form, CHAT)
 
 
-def items_of(message: ChatMessage, index: int) -> tuple[Given, ...]:
+def items_of(message: ChatMessage, index: int) -> tuple[InputItem, ...]:
     """Return the items of one message: its text, then the functions that it calls."""
     if message.role == "tool":
         return (tool_output(message, index),)

@@ -20,7 +20,7 @@ def never(_value: Any) -> bool:
     return False
 
 
-class Treatment(StrEnum):
+class FieldTreatment(StrEnum):
     HONOURED = "honoured"
     IGNORED = "ignored"
     REFUSED = "refused"
@@ -28,24 +28,24 @@ class Treatment(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FieldRule:
     """How a field is treated. A refused field may say what is so anyway: null or one of `neutral`.
 
     `harmless` tells of a value that it can't change the answer: it is passed over.
     """
 
-    treatment: Treatment
+    treatment: FieldTreatment
     neutral: tuple[Any, ...] = ()
     harmless: Callable[[Any], bool] = never
 
 
-HONOURED = Rule(treatment=Treatment.HONOURED)
-IGNORED = Rule(treatment=Treatment.IGNORED)
-GROUP = Rule(treatment=Treatment.GROUP)
+HONOURED = FieldRule(treatment=FieldTreatment.HONOURED)
+IGNORED = FieldRule(treatment=FieldTreatment.IGNORED)
+GROUP = FieldRule(treatment=FieldTreatment.GROUP)
 
 
-def refused_unless(*neutral: Any, harmless: Callable[[Any], bool] = never) -> Rule:
-    return Rule(treatment=Treatment.REFUSED, neutral=neutral, harmless=harmless)
+def rejected_unless(*neutral: Any, harmless: Callable[[Any], bool] = never) -> FieldRule:
+    return FieldRule(treatment=FieldTreatment.REFUSED, neutral=neutral, harmless=harmless)
 
 
 def only_scores(moderation: Any) -> bool:
@@ -57,10 +57,10 @@ def only_scores(moderation: Any) -> bool:
             return False
 
 
-MODERATION = refused_unless(harmless=only_scores)
+MODERATION = rejected_unless(harmless=only_scores)
 
 
-RESPONSE_FIELDS: Mapping[str, Rule] = {
+RESPONSE_FIELDS: Mapping[str, FieldRule] = {
     "background": HONOURED,
     "conversation": HONOURED,
     "input": HONOURED,
@@ -88,26 +88,26 @@ RESPONSE_FIELDS: Mapping[str, Rule] = {
     "service_tier": IGNORED,
     "stream_options": IGNORED,
     "user": IGNORED,
-    "context_management": refused_unless([]),
+    "context_management": rejected_unless([]),
     "frequency_penalty": HONOURED,
     "moderation": MODERATION,
     "presence_penalty": HONOURED,
-    "prompt": refused_unless(),
+    "prompt": rejected_unless(),
     "reasoning": GROUP,
     "reasoning.effort": HONOURED,
     "reasoning.generate_summary": IGNORED,
     "reasoning.summary": IGNORED,
     "text.verbosity": HONOURED,
-    "top_logprobs": refused_unless(0),
+    "top_logprobs": rejected_unless(0),
 }
 
 
-def ignored_fields(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> tuple[str, ...]:
+def ignored_fields(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> tuple[str, ...]:
     """Return the names of the fields that are passed over; raises Invalid for the first that is refused."""
     return tuple(name for name, value in flattened(body, rules) if is_ignored(name, value, rules.get(name, IGNORED)))
 
 
-def flattened(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[tuple[str, Any]]:
+def flattened(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> Iterator[tuple[str, Any]]:
     """Give each field with its value; the members of a group by their dotted names."""
     for name, value in body.items():
         if rules.get(name) != GROUP or value is None:
@@ -118,12 +118,12 @@ def flattened(body: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[tu
             raise Invalid(f"Invalid '{name}': expected an object.", field=name, code="invalid_type")
 
 
-def is_ignored(name: str, value: Any, rule: Rule) -> bool:
-    if rule.treatment is Treatment.REFUSED and not is_neutral(value, rule.neutral):
+def is_ignored(name: str, value: Any, rule: FieldRule) -> bool:
+    if rule.treatment is FieldTreatment.REFUSED and not is_neutral(value, rule.neutral):
         if rule.harmless(value):
             return True
         raise unsupported(name)
-    return rule.treatment is Treatment.IGNORED and value not in (None, [], {})
+    return rule.treatment is FieldTreatment.IGNORED and value not in (None, [], {})
 
 
 def unsupported(name: str) -> Invalid:

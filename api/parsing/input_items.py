@@ -8,22 +8,22 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
 
-from api.http.validation import Part, validated, wrong_type
-from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
+from api.http.validation import RequestPart, validated, wrong_type
+from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.errors import Invalid
 
 ITEMS_LIMIT = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ItemReference:
     """Stands for an item that is stored already; `index` is its place in the input."""
 
     id: str
     index: int
 
 
-type Given = Item | Reference
+type InputItem = Item | ItemReference
 """An item without an id yet, or a reference to one."""
 
 
@@ -31,7 +31,7 @@ def as_parts(content: Any) -> Any:
     return [{"type": "input_text", "text": content}] if isinstance(content, str) else content
 
 
-class TextPart(Part):
+class TextPart(RequestPart):
     type: Literal["input_text", "output_text", "text", "refusal", "summary_text", "reasoning_text"]
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
@@ -39,7 +39,7 @@ class TextPart(Part):
 type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)")]
 
 
-class ImagePart(Part):
+class ImagePart(RequestPart):
     type: Literal["input_image"]
     image_url: ImageUrl
     detail: Literal["auto", "low", "high"] | None = None
@@ -57,7 +57,7 @@ type Content = Annotated[list[TextPart], BeforeValidator(as_parts)]
 type Seen = Annotated[list[AnyPart], BeforeValidator(as_parts)]
 
 
-class MessageInput(Part):
+class MessageInput(RequestPart):
     role: Literal["user", "assistant", "system", "developer"]
     content: Seen
     status: Literal["in_progress", "completed", "incomplete"] | None = None
@@ -68,7 +68,7 @@ class MessageInput(Part):
         return Item(id="", role=Role(self.role), text=text, status=status, images=images)
 
 
-class FunctionCallInput(Part):
+class FunctionCallInput(RequestPart):
     call_id: str = Field(min_length=1, max_length=256)
     name: str = Field(min_length=1, max_length=256)
     arguments: str
@@ -78,7 +78,7 @@ class FunctionCallInput(Part):
         return Item(id="", kind=kind, text=self.arguments, name=self.name, call_id=self.call_id)
 
 
-class FunctionOutputInput(Part):
+class FunctionOutputInput(RequestPart):
     call_id: str = Field(min_length=1, max_length=256)
     output: Content
 
@@ -87,7 +87,7 @@ class FunctionOutputInput(Part):
         return Item(id="", kind=kind, role=Role.USER, text=joined(self.output), call_id=self.call_id)
 
 
-class ReasoningInput(Part):
+class ReasoningInput(RequestPart):
     summary: list[TextPart] = Field(default_factory=list[TextPart])
     content: list[TextPart] | None = None
 
@@ -95,14 +95,14 @@ class ReasoningInput(Part):
         return Item(id="", kind=ItemKind.REASONING, text=joined([*self.summary, *(self.content or ())]))
 
 
-class CompactionInput(Part):
+class CompactionInput(RequestPart):
     encrypted_content: str
 
     def item(self) -> Item:
         return Item(id="", role=Role.USER, text=SUMMARY + unpacked(self.encrypted_content))
 
 
-class ReferenceInput(Part):
+class ReferenceInput(RequestPart):
     id: str = Field(min_length=1, max_length=256)
 
 
@@ -138,15 +138,15 @@ def unpacked(content: str) -> str:
     return text
 
 
-def seen_in(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[Image, ...]]:
+def seen_in(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[ImageInput, ...]]:
     """Return the text of parts, and their images where they stand in it."""
     text = ""
-    images: list[Image] = []
+    images: list[ImageInput] = []
     for part in parts:
         if isinstance(part, TextPart):
             text += part.text
         else:
-            images.append(Image(url=part.image_url, detail=part.detail or "auto", at=len(text)))
+            images.append(ImageInput(url=part.image_url, detail=part.detail or "auto", at=len(text)))
     return text, tuple(images)
 
 
@@ -154,7 +154,7 @@ def joined(parts: list[TextPart]) -> str:
     return "".join(part.text for part in parts)
 
 
-def read_input(value: Any) -> tuple[Given, ...]:
+def read_input(value: Any) -> tuple[InputItem, ...]:
     """Read the field `input`: a text, or items in the order of the conversation."""
     if isinstance(value, str):
         return (Item(id="", role=Role.USER, text=value),)
@@ -163,7 +163,7 @@ def read_input(value: Any) -> tuple[Given, ...]:
     return read_items(cast("list[Any]", value), "input", most=ITEMS_LIMIT)
 
 
-def read_items(elements: list[Any], field: str, *, most: int) -> tuple[Given, ...]:
+def read_items(elements: list[Any], field: str, *, most: int) -> tuple[InputItem, ...]:
     """Read 1 to `most` items that stand in a field."""
     if not 1 <= len(elements) <= most:
         message = f"Invalid '{field}': expected 1 to {most} items, but got {len(elements)}."
@@ -171,12 +171,12 @@ def read_items(elements: list[Any], field: str, *, most: int) -> tuple[Given, ..
     return tuple(read_item(element, field, index) for index, element in enumerate(elements))
 
 
-def read_item(value: Any, field: str, index: int) -> Given:
+def read_item(value: Any, field: str, index: int) -> InputItem:
     if not isinstance(value, dict):
         raise wrong_type(f"{field}[{index}]", "an object", value)
     kind = kind_of(cast("dict[str, Any]", value))
     if kind == REFERENCE:
-        return Reference(id=validated(ReferenceInput, value, field, index).id, index=index)
+        return ItemReference(id=validated(ReferenceInput, value, field, index).id, index=index)
     shape = SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:
         path = f"{field}[{index}].type"

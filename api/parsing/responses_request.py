@@ -4,14 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
 
-from api.http.validation import Part, validated
-from api.parsing.field_rules import RESPONSE_FIELDS, Rule, ignored_fields
-from api.parsing.input_items import Given, read_input
-from api.parsing.tools import RESPONSES, read_choice, read_format, read_functions
-from domain.content.sampling_parameters import needed
-from domain.content.tools import Form
+from api.http.validation import RequestPart, validated
+from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, ignored_fields
+from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
+from api.parsing.tools import (
+    RESPONSES,
+    OutputFormatField,
+    ToolChoiceField,
+    ToolListField,
+    read_choice,
+    read_format,
+    read_functions,
+)
+from domain.content.sampling_parameters import needed_capabilities
+from domain.content.tools import ToolConfig
 from domain.errors import Invalid
 from domain.fleet.catalog import Capability
 from domain.turns.response import Sampling
@@ -22,10 +30,12 @@ DEADLINE_LIMIT_MS = 86_400_000
 
 SOURCES = "sources"
 
+type ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
+type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
-
+type ItemList = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=ITEMS_LIMIT)]
 type Penalty = Annotated[float, Field(ge=-2, le=2)]
 type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 type Verbosity = Literal["low", "medium", "high"]
@@ -38,35 +48,40 @@ def as_object(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
 
 
-class ConversationInput(Part):
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+type ConversationId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-type ConversationGiven = Annotated[ConversationInput, BeforeValidator(as_object)]
+class ConversationInput(RequestPart):
+    id: ConversationId
 
 
-class TextInput(Part):
-    format: Any = None
+type ConversationGiven = Annotated[
+    ConversationInput, BeforeValidator(as_object, json_schema_input_type=ConversationId | ConversationInput)
+]
+
+
+class TextInput(RequestPart):
+    format: OutputFormatField = None
     verbosity: Verbosity | None = None
 
 
-class ReasoningWish(Part):
+class ReasoningOptions(RequestPart):
     effort: Effort | None = None
 
 
-class ResponseRequest(Part):
+class ResponseRequest(RequestPart):
     """The body of `POST /v1/responses`: the fields that are honoured."""
 
-    input: Any = None
-    tools: Any = None
-    tool_choice: Any = None
+    input: SkipValidation[str | ItemList | None] = None
+    tools: ToolListField = None
+    tool_choice: ToolChoiceField = None
     parallel_tool_calls: bool | None = None
     text: TextInput | None = None
-    reasoning: ReasoningWish | None = None
+    reasoning: ReasoningOptions | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     truncation: Literal["auto", "disabled"] | None = None
-    model: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    model: ModelName | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
     conversation: ConversationGiven | None = None
@@ -76,18 +91,18 @@ class ResponseRequest(Part):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] | None = None
+    metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class TurnRequest:
     """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over.
 
     `paths` tells where in the request the parameters stand that are called otherwise there.
     """
 
     model: str
-    given: tuple[Given, ...]
+    input_items: tuple[InputItem, ...]
     stream: bool = False
     background: bool = False
     store: bool = True
@@ -95,7 +110,7 @@ class Asked:
     conversation: str | None = None
     instructions: str | None = None
     sampling: Sampling
-    form: Form = field(default_factory=Form)
+    tool_config: ToolConfig = field(default_factory=ToolConfig)
     truncates: bool = True
     model_named: bool = True
     metadata: Mapping[str, str]
@@ -106,22 +121,24 @@ class Asked:
     @property
     def parameters(self) -> Mapping[str, Capability]:
         """The parameters that a model must take, by their places in the request, and the ability that each needs."""
-        return {self.paths.get(name, name): need for name, need in needed(self.sampling.parameters).items()}
+        return {
+            self.paths.get(name, name): need for name, need in needed_capabilities(self.sampling.parameters).items()
+        }
 
     @property
     def needs(self) -> frozenset[Capability]:
-        return self.form.needs | frozenset(self.parameters.values())
+        return self.tool_config.needs | frozenset(self.parameters.values())
 
 
-def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPONSE_FIELDS) -> Asked:
+def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] = RESPONSE_FIELDS) -> TurnRequest:
     """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
     ignored = ignored_fields(body, rules)
     request = validated(ResponseRequest, body)
     metadata = request.metadata or {}
-    return Asked(
+    return TurnRequest(
         model=request.model or AUTO,
         model_named=bool(request.model),
-        given=() if request.input is None else read_input(request.input),
+        input_items=() if request.input is None else read_input(request.input),
         stream=bool(request.stream),
         background=bool(request.background),
         store=request.store is not False,
@@ -129,7 +146,7 @@ def asked_from_openai(body: Mapping[str, Any], rules: Mapping[str, Rule] = RESPO
         conversation=conversation_of(request),
         instructions=request.instructions,
         sampling=sampling_of(request),
-        form=form_of(request),
+        tool_config=form_of(request),
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
@@ -160,10 +177,10 @@ def sampling_of(request: ResponseRequest) -> Sampling:
     )
 
 
-def form_of(request: ResponseRequest) -> Form:
+def form_of(request: ResponseRequest) -> ToolConfig:
     functions = read_functions(request.tools, RESPONSES)
     wanted = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
-    form = Form(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
+    form = ToolConfig(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
     return read_choice(request.tool_choice, form, RESPONSES)
 
 

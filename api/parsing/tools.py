@@ -4,46 +4,53 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AliasChoices, Field, StringConstraints
+from pydantic import AliasChoices, Field, SkipValidation, StringConstraints
 
 from api.http.json_body import path_of
-from api.http.validation import Part, validated, wrong_type
-from domain.content.tools import Choosing, Form, Format, FormatKind, Function
+from api.http.validation import RequestPart, validated, wrong_type
+from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.errors import Invalid
 
 MOST_FUNCTIONS = 128
 
+type ToolListField = SkipValidation[Annotated[list[dict[str, Any]], Field(max_length=MOST_FUNCTIONS)] | None]
+type ToolChoiceField = SkipValidation[Literal["auto", "none", "required"] | dict[str, Any] | None]
+type OutputFormatField = SkipValidation[dict[str, Any] | None]
+"""Types of fields that the OpenAPI document shows. The functions below check the values, with better messages."""
+
 type FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
 
-class FunctionInput(Part):
+class FunctionInput(RequestPart):
     name: FunctionName
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
-    def function(self) -> Function:
-        return Function(name=self.name, description=self.description, parameters=self.parameters, strict=self.strict)
+    def function(self) -> FunctionTool:
+        return FunctionTool(
+            name=self.name, description=self.description, parameters=self.parameters, strict=self.strict
+        )
 
 
-class Named(Part):
+class ToolName(RequestPart):
     name: FunctionName
 
 
-class Allowed(Part):
+class AllowedTools(RequestPart):
     mode: Literal["auto", "required"] = "auto"
     tools: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_FUNCTIONS)]
 
 
-class FormatInput(Part):
+class FormatInput(RequestPart):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     wanted: dict[str, Any] | None = Field(default=None, validation_alias=AliasChoices("schema", "wanted"))
     description: str | None = None
     strict: bool | None = None
 
-    def format(self) -> Format:
-        return Format(
-            kind=FormatKind.JSON_SCHEMA,
+    def format(self) -> OutputFormat:
+        return OutputFormat(
+            kind=OutputFormatKind.JSON_SCHEMA,
             name=self.name,
             schema=self.wanted,
             description=self.description,
@@ -55,7 +62,7 @@ type Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nesting:
+class WireNesting:
     """Whether an API puts what belongs to a function or a schema into a member of its own."""
 
     within: bool
@@ -64,11 +71,11 @@ class Nesting:
         return (value.get(member), (*path, member)) if self.within else (value, path)
 
 
-RESPONSES = Nesting(within=False)
-CHAT = Nesting(within=True)
+RESPONSES = WireNesting(within=False)
+CHAT = WireNesting(within=True)
 
 
-def read_functions(value: Any, nesting: Nesting) -> tuple[Function, ...]:
+def read_functions(value: Any, nesting: WireNesting) -> tuple[FunctionTool, ...]:
     """Read the field `tools`; raises Invalid for a tool that is no function."""
     if value is None:
         return ()
@@ -84,55 +91,55 @@ def read_functions(value: Any, nesting: Nesting) -> tuple[Function, ...]:
     return functions
 
 
-def read_function(value: Any, path: Path, nesting: Nesting) -> Function:
+def read_function(value: Any, path: Path, nesting: WireNesting) -> FunctionTool:
     body = an_object(value, path)
     check_kind(body, ("function",), path)
     inner, where = nesting.inner(body, "function", path)
     return validated(FunctionInput, an_object(inner, where), *where).function()
 
 
-def read_choice(value: Any, form: Form, nesting: Nesting) -> Form:
+def read_choice(value: Any, form: ToolConfig, nesting: WireNesting) -> ToolConfig:
     """Read the field `tool_choice` into a form that has its functions already."""
     if value is None:
         return form
     if isinstance(value, str):
-        if value not in set(Choosing):
+        if value not in set(ToolChoice):
             raise invalid("tool_choice", "expected auto, required, none, a function or allowed_tools")
-        return checked(replace(form, choosing=Choosing(value)))
+        return checked(replace(form, tool_choice=ToolChoice(value)))
     body = an_object(value, ("tool_choice",))
     check_kind(body, ("function", "allowed_tools"), ("tool_choice",))
     if body["type"] == "function":
-        return checked(replace(form, choosing=Choosing.REQUIRED, only=(name_in(body, nesting),), single=True))
+        return checked(replace(form, tool_choice=ToolChoice.REQUIRED, only=(name_in(body, nesting),), single=True))
     inner, path = nesting.inner(body, "allowed_tools", ("tool_choice",))
-    allowed = validated(Allowed, an_object(inner, path), *path)
+    allowed = validated(AllowedTools, an_object(inner, path), *path)
     names = tuple(name_in(each, nesting, *path, "tools", index) for index, each in enumerate(allowed.tools))
-    return checked(replace(form, choosing=Choosing(allowed.mode), only=names))
+    return checked(replace(form, tool_choice=ToolChoice(allowed.mode), only=names))
 
 
-def name_in(body: Mapping[str, Any], nesting: Nesting, *path: str | int) -> str:
+def name_in(body: Mapping[str, Any], nesting: WireNesting, *path: str | int) -> str:
     inner, where = nesting.inner(body, "function", path or ("tool_choice",))
-    return validated(Named, an_object(inner, where), *where).name
+    return validated(ToolName, an_object(inner, where), *where).name
 
 
-def checked(form: Form) -> Form:
+def checked(form: ToolConfig) -> ToolConfig:
     """Return the form; raises Invalid where it chooses what is not there."""
     known = {each.name for each in form.functions}
     if missing := next((name for name in form.only if name not in known), None):
         raise invalid("tool_choice", f"no tool of this request is the function '{missing}'")
-    if form.choosing is Choosing.REQUIRED and not form.functions:
+    if form.tool_choice is ToolChoice.REQUIRED and not form.functions:
         raise invalid("tool_choice", "it asks for a call, but 'tools' is empty")
     return form
 
 
-def read_format(value: Any, path: Path, nesting: Nesting) -> Format:
+def read_format(value: Any, path: Path, nesting: WireNesting) -> OutputFormat:
     """Read `text.format`, or Chat's `response_format`."""
     if value is None:
-        return Format()
+        return OutputFormat()
     body = an_object(value, path)
-    check_kind(body, tuple(FormatKind), path)
-    kind = FormatKind(body["type"])
-    if kind is not FormatKind.JSON_SCHEMA:
-        return Format(kind=kind)
+    check_kind(body, tuple(OutputFormatKind), path)
+    kind = OutputFormatKind(body["type"])
+    if kind is not OutputFormatKind.JSON_SCHEMA:
+        return OutputFormat(kind=kind)
     inner, where = nesting.inner(body, "json_schema", path)
     return validated(FormatInput, an_object(inner, where), *where).format()
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from api.rendering.response import FAILED_MESSAGE, Json
 from domain.content.items import Item, ItemKind
-from domain.log.events import Event, EventKind, Slot, Status, Usage
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, after_event, kept_items
 from domain.turns.response import Response
 
 PREFIX = "chatcmpl-"
 
-FINISHES: Mapping[Status, str] = {Status.COMPLETED: "stop", Status.INCOMPLETE: "length"}
+FINISHES: Mapping[ResponseStatus, str] = {ResponseStatus.COMPLETED: "stop", ResponseStatus.INCOMPLETE: "length"}
 
 FILTERED = "content_filter"
 """Why an answer is incomplete that its backend's filter cut off; both APIs call it so."""
@@ -51,7 +51,7 @@ def chat_from_response(response: Response, transcript: Transcript) -> Json:
                 "finish_reason": finish_reason(transcript),
             }
         ],
-        "usage": usage_of(usage or Usage()),
+        "usage": usage_of(usage or TokenUsage()),
         "metadata": dict(response.metadata),
     }
 
@@ -74,7 +74,7 @@ def finish_reason(transcript: Transcript) -> str:
     return "tool_calls" if called and finish == "stop" else finish
 
 
-def usage_of(usage: Usage) -> Json:
+def usage_of(usage: TokenUsage) -> Json:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
@@ -99,7 +99,7 @@ def choice(delta: Json, finish: str | None = None) -> Json:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
-def chat_chunks(response: Response, transcript: Transcript, event: Event, *, include_usage: bool) -> Iterator[Json]:
+def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, include_usage: bool) -> Iterator[Json]:
     """Give the chunks of one event of the log; `transcript` is the log up to and with it.
 
     Where the turn fails, or its answer is begun afresh after a break, the stream ends in an error.
@@ -126,29 +126,29 @@ def is_afresh(transcript: Transcript) -> bool:
     return sum(item.kind is ItemKind.MESSAGE for item in transcript.items) > 1
 
 
-def opened_call(transcript: Transcript, event: Event) -> Json:
+def opened_call(transcript: Transcript, event: LogEvent) -> Json:
     item = transcript.items[event.output]
     function = {"name": item.name, "arguments": ""}
     return {"index": call_index(transcript, event), "id": item.call_id, "type": "function", "function": function}
 
 
-def call_index(transcript: Transcript, event: Event) -> int:
+def call_index(transcript: Transcript, event: LogEvent) -> int:
     return sum(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items[: event.output])
 
 
 def ending_chunks(response: Response, transcript: Transcript, *, include_usage: bool) -> Iterator[Json]:
     ending = transcript.ending
-    if transcript.status is Status.FAILED:
+    if transcript.status is ResponseStatus.FAILED:
         message = ending.message if ending and ending.message else FAILED_MESSAGE
         code = ending.code if ending and ending.code else "server_error"
         yield {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
         return
-    if transcript.status is Status.CANCELLED:
+    if transcript.status is ResponseStatus.CANCELLED:
         yield {"error": {"message": CANCELLED, "type": "server_error", "param": None, "code": "cancelled"}}
         return
     yield chunk(response, [choice({}, finish_reason(transcript))])
     if include_usage:
-        yield chunk(response, [], usage=usage_of((ending.usage if ending else None) or Usage()))
+        yield chunk(response, [], usage=usage_of((ending.usage if ending else None) or TokenUsage()))
 
 
 def chat_frames(response: Response, transcript: Transcript, slot: Slot, *, include_usage: bool) -> Iterator[bytes]:

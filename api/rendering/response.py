@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.rendering.tools import shown_form, shown_text
-from domain.content.items import Image, Item, ItemKind, ItemStatus, Role
-from domain.log.events import Ending, Status, Usage
+from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
+from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.response import Response
 
@@ -40,7 +40,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "id": response.id,
         "object": "response",
         "created_at": int(response.created_at),
-        "completed_at": int(ending.at) if ending and ending.status is Status.COMPLETED else None,
+        "completed_at": int(ending.at) if ending and ending.status is ResponseStatus.COMPLETED else None,
         "status": shown_status(response, transcript),
         "incomplete_details": incomplete_details(ending),
         "model": response.model,
@@ -57,8 +57,8 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "store": response.store,
         "background": response.background,
         "metadata": shown_metadata(response, ending),
-        **shown_form(response.form),
-        "text": shown_text(response.form.format, response.sampling.parameters.get("verbosity")),
+        **shown_form(response.tool_config),
+        "text": shown_text(response.tool_config.format, response.sampling.parameters.get("verbosity")),
         **shown_parameters(response.sampling.parameters),
         **NOT_OFFERED,
     }
@@ -75,18 +75,18 @@ def shown_parameters(parameters: Mapping[str, Any]) -> Json:
 
 def shown_status(response: Response, transcript: Transcript) -> str:
     """Return the status; only a background response is ever shown as queued, as clients expect."""
-    waiting = transcript.status is Status.QUEUED and not response.background
-    return (Status.IN_PROGRESS if waiting else transcript.status).value
+    waiting = transcript.status is ResponseStatus.QUEUED and not response.background
+    return (ResponseStatus.IN_PROGRESS if waiting else transcript.status).value
 
 
 def incomplete_details(ending: Ending | None) -> Json | None:
-    if ending is None or ending.status is not Status.INCOMPLETE:
+    if ending is None or ending.status is not ResponseStatus.INCOMPLETE:
         return None
     return {"reason": ending.code if ending.code in INCOMPLETE_REASONS else "max_output_tokens"}
 
 
 def error_of(ending: Ending | None) -> Json | None:
-    if ending is None or ending.status is not Status.FAILED:
+    if ending is None or ending.status is not ResponseStatus.FAILED:
         return None
     code = ending.code if ending.code in ERROR_CODES else "server_error"
     return {"code": code, "message": ending.message or FAILED_MESSAGE}
@@ -106,7 +106,7 @@ def shown_metadata(response: Response, ending: Ending | None) -> Json:
     return {**response.metadata, **dict(ours)}
 
 
-def openai_from_usage(usage: Usage) -> Json:
+def openai_from_usage(usage: TokenUsage) -> Json:
     return {
         "input_tokens": usage.input_tokens,
         "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
@@ -136,7 +136,7 @@ def message(item: Item) -> Json:
     }
 
 
-def input_part(given: str | Image) -> Json:
+def input_part(given: str | ImageInput) -> Json:
     if isinstance(given, str):
         return {"type": "input_text", "text": given}
     return {"type": "input_image", "image_url": given.url, "detail": given.detail, "file_id": None}

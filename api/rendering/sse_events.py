@@ -9,78 +9,78 @@ from collections.abc import Callable, Iterator, Mapping
 
 from api.rendering.response import Json, openai_from_item, openai_from_response, summary_part, text_part
 from domain.content.items import Item, ItemKind
-from domain.log.events import Event, EventKind, Slot, Status
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import Transcript, after_event
 from domain.turns.response import Response
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
-type Shape = Callable[[Response, Transcript, Event], Json]
+type Shape = Callable[[Response, Transcript, LogEvent], Json]
 
 
-def snapshot(response: Response, transcript: Transcript, _event: Event) -> Json:
+def snapshot(response: Response, transcript: Transcript, _event: LogEvent) -> Json:
     return {"response": openai_from_response(response, transcript)}
 
 
-def whole_item(_response: Response, transcript: Transcript, event: Event) -> Json:
+def whole_item(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return {"output_index": event.output, "item": openai_from_item(transcript.items[event.output])}
 
 
-def place(transcript: Transcript, event: Event) -> Json:
+def place(transcript: Transcript, event: LogEvent) -> Json:
     return {"item_id": transcript.items[event.output].id, "output_index": event.output}
 
 
-def text_place(transcript: Transcript, event: Event) -> Json:
+def text_place(transcript: Transcript, event: LogEvent) -> Json:
     return place(transcript, event) | {"content_index": 0}
 
 
-def summary_place(transcript: Transcript, event: Event) -> Json:
+def summary_place(transcript: Transcript, event: LogEvent) -> Json:
     return place(transcript, event) | {"summary_index": 0}
 
 
-def text_at(transcript: Transcript, event: Event) -> str:
+def text_at(transcript: Transcript, event: LogEvent) -> str:
     return transcript.items[event.output].text
 
 
-def part_added(_response: Response, transcript: Transcript, event: Event) -> Json:
+def part_added(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return text_place(transcript, event) | {"part": text_part("")}
 
 
-def text_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+def text_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return text_place(transcript, event) | {"delta": event.text, "logprobs": []}
 
 
-def text_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+def text_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return text_place(transcript, event) | {"text": text_at(transcript, event), "logprobs": []}
 
 
-def part_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+def part_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return text_place(transcript, event) | {"part": text_part(text_at(transcript, event))}
 
 
-def arguments_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+def arguments_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return place(transcript, event) | {"delta": event.text}
 
 
-def arguments_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+def arguments_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     item = transcript.items[event.output]
     return place(transcript, event) | {"name": item.name, "arguments": item.text}
 
 
-def summary_added(_response: Response, transcript: Transcript, event: Event) -> Json:
+def summary_added(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return summary_place(transcript, event) | {"part": summary_part("")}
 
 
-def summary_delta(_response: Response, transcript: Transcript, event: Event) -> Json:
+def summary_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return summary_place(transcript, event) | {"delta": event.text}
 
 
-def summary_text_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+def summary_text_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return summary_place(transcript, event) | {"text": text_at(transcript, event)}
 
 
-def summary_part_done(_response: Response, transcript: Transcript, event: Event) -> Json:
+def summary_part_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return summary_place(transcript, event) | {"part": summary_part(text_at(transcript, event))}
 
 
@@ -106,22 +106,22 @@ REASONING_EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
 }
 """What differs where the item is reasoning."""
 
-ENDINGS: Mapping[Status, str] = {
-    Status.COMPLETED: "response.completed",
-    Status.INCOMPLETE: "response.incomplete",
-    Status.FAILED: "response.failed",
-    Status.CANCELLED: "response.failed",
+ENDINGS: Mapping[ResponseStatus, str] = {
+    ResponseStatus.COMPLETED: "response.completed",
+    ResponseStatus.INCOMPLETE: "response.incomplete",
+    ResponseStatus.FAILED: "response.failed",
+    ResponseStatus.CANCELLED: "response.failed",
 }
 """No client knows an event for a cancelled response: it is a failed one whose object says cancelled."""
 
 
-def openai_from_event(response: Response, transcript: Transcript, event: Event) -> Json:
+def openai_from_event(response: Response, transcript: Transcript, event: LogEvent) -> Json:
     """Return the stream event of a log's event; `transcript` is the log up to and with it."""
     name, shape = shape_of(transcript, event)
     return {"type": name, "sequence_number": transcript.next_sequence - 1} | shape(response, transcript, event)
 
 
-def shape_of(transcript: Transcript, event: Event) -> tuple[str, Shape]:
+def shape_of(transcript: Transcript, event: LogEvent) -> tuple[str, Shape]:
     if event.kind is EventKind.ENDED:
         return ENDINGS[transcript.status], snapshot
     reasoning = event.kind in REASONING_EVENTS and is_reasoning(transcript.items[event.output])

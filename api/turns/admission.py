@@ -15,29 +15,29 @@ from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request
 
-from api.parsing.input_items import Given, Reference
-from api.parsing.responses_request import Asked
-from api.turns.history import Pasts, previous_not_found
+from api.parsing.input_items import InputItem, ItemReference
+from api.parsing.responses_request import TurnRequest
+from api.turns.history import HistoryLoader, previous_not_found
 from api.turns.planner import Planner
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.content.items import Item
-from domain.errors import Invalid, NotFound, Retryable, Terminal, TooMany
+from domain.errors import Invalid, NotFound, RateLimited, Retryable, Terminal
 from domain.identity.owners import Owner
 from domain.ids import is_response, member_id, own_token, thread_of
-from domain.log.events import Event, EventKind, Status
+from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.conversations import PREFIXES
 from domain.turns.response import Response
 from state.money.ledger import Ledger
-from state.rate_limits import TurnLimits
-from state.turns.responses import Turns
+from state.rate_limits import RateLimiter
+from state.turns.responses import TurnStore
 from telemetry import current_traceparent
 
 KEY_LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
+class RequestDelivery:
     """One delivery of a request: `repeat` says that the caller may have sent it before, under this `key`."""
 
     key: str
@@ -45,16 +45,18 @@ class Try:
     repeat: bool
 
 
-def read_try(request: Request, body: Mapping[str, Any]) -> Try:
+def read_delivery(request: Request, body: Mapping[str, Any]) -> RequestDelivery:
     """Tell whether a request is a repeated one: by its Idempotency-Key, else by the SDKs' count of retries."""
     body_hash = digest(json.dumps(body, sort_keys=True))
     key = request.headers.get("idempotency-key")
     if key is None:
         count = request.headers.get("x-stainless-retry-count", "")
-        return Try(key=f"body:{body_hash}", body_hash=body_hash, repeat=count.isdecimal() and int(count[:9]) > 0)
+        return RequestDelivery(
+            key=f"body:{body_hash}", body_hash=body_hash, repeat=count.isdecimal() and int(count[:9]) > 0
+        )
     if not 1 <= len(key) <= KEY_LIMIT:
         raise Invalid(f"The header Idempotency-Key has 1 to {KEY_LIMIT} characters.", code="invalid_value")
-    return Try(key=f"key:{digest(key)}", body_hash=body_hash, repeat=True)
+    return RequestDelivery(key=f"key:{digest(key)}", body_hash=body_hash, repeat=True)
 
 
 def digest(text: str) -> str:
@@ -67,33 +69,37 @@ class Admission:
     def __init__(
         self,
         *,
-        turns: Turns,
+        turns: TurnStore,
         ledger: Ledger,
-        limits: TurnLimits,
+        limits: RateLimiter,
         planner: Planner,
         clock: Clock,
         deadline_s: float,
     ) -> None:
         self.turns = turns
-        self.pasts = Pasts(turns, turns.conversations)
+        self.pasts = HistoryLoader(turns, turns.conversations)
         self.ledger = ledger
         self.limits = limits
         self.planner = planner
         self.clock = clock
         self.deadline_s = deadline_s
 
-    async def admit(self, owner: Owner, asked: Asked, sent: Try, orchestrations: Orchestrations) -> Response:
+    async def admit(
+        self, owner: Owner, asked: TurnRequest, sent: RequestDelivery, orchestrations: Orchestrations
+    ) -> Response:
         """Record the turn and start it; return its response, which may have begun or ended if it is a repeat."""
-        self.planner.check_wish(asked)
+        self.planner.check_model_choice(asked)
         fresh = self.fresh_id(asked)
         response_id, response = await self.let_in(owner, sent, fresh, new_thread=begins_thread(asked))
         if response is None:
             response = await self.recorded(owner, asked, sent, response_id)
-        if response.status is Status.QUEUED:
+        if response.status is ResponseStatus.QUEUED:
             await orchestrations.start(response)
         return response
 
-    async def let_in(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> tuple[str, Response | None]:
+    async def let_in(
+        self, owner: Owner, sent: RequestDelivery, fresh: str, *, new_thread: bool
+    ) -> tuple[str, Response | None]:
         """Claim the request and count its turn; return the response's id, and the response that a repeat has.
 
         What has a response already counts already. Raises TooMany.
@@ -108,22 +114,24 @@ class Admission:
             claimed, standing = await self.held(owner, sent, fresh, new_thread=new_thread)
             if standing is None:
                 await self.limits.enter(owner, claimed)
-        except TooMany:
+        except RateLimited:
             await self.withdraw(owner, sent, claimed, new_thread=new_thread)
             raise
         return claimed, standing
 
-    async def held(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> tuple[str, Response | None]:
+    async def held(
+        self, owner: Owner, sent: RequestDelivery, fresh: str, *, new_thread: bool
+    ) -> tuple[str, Response | None]:
         """Claim a request that may be a repeat, or go on with its claim."""
         while True:
             claimed = await self.claim(owner, sent, fresh, new_thread=new_thread)
-            standing = None if claimed == fresh else await self.standing(owner, claimed)
+            standing = None if claimed == fresh else await self.existing_response(owner, claimed)
             if claimed == fresh or standing:
                 return claimed, standing
             if await self.turns.claims.hold(owner, key=sent.key, response_id=claimed):
                 return claimed, None
 
-    async def claim(self, owner: Owner, sent: Try, fresh: str, *, new_thread: bool) -> str:
+    async def claim(self, owner: Owner, sent: RequestDelivery, fresh: str, *, new_thread: bool) -> str:
         return await self.turns.claim(
             owner,
             key=sent.key,
@@ -133,7 +141,7 @@ class Admission:
             new_thread=new_thread,
         )
 
-    async def recorded(self, owner: Owner, asked: Asked, sent: Try, response_id: str) -> Response:
+    async def recorded(self, owner: Owner, asked: TurnRequest, sent: RequestDelivery, response_id: str) -> Response:
         """Record the turn; where another delivery of the request was quicker, its response is the answer.
 
         What is refused leaves nothing behind.
@@ -141,38 +149,38 @@ class Admission:
         try:
             return await self.record(owner, asked, response_id)
         except Terminal:
-            winner = await self.standing(owner, response_id)
+            winner = await self.existing_response(owner, response_id)
             if winner:
                 return winner
             self.limits.leave(owner, response_id)
             await self.withdraw(owner, sent, response_id, new_thread=begins_thread(asked))
             raise
 
-    async def withdraw(self, owner: Owner, sent: Try, response_id: str, *, new_thread: bool) -> None:
+    async def withdraw(self, owner: Owner, sent: RequestDelivery, response_id: str, *, new_thread: bool) -> None:
         """Take back the claim of a refused request; where the store fails, it goes by itself in ten minutes."""
         with contextlib.suppress(Retryable):
             await self.turns.claims.withdraw(owner, key=sent.key, response_id=response_id, new_thread=new_thread)
 
-    def fresh_id(self, asked: Asked) -> str:
+    def fresh_id(self, asked: TurnRequest) -> str:
         if asked.previous and not is_response(asked.previous):
             raise previous_not_found(asked.previous)
         thread = thread_of(asked.previous or asked.conversation or "") or self.clock.token()
         return member_id("resp", thread=thread, token=self.clock.token())
 
-    async def standing(self, owner: Owner, response_id: str) -> Response | None:
+    async def existing_response(self, owner: Owner, response_id: str) -> Response | None:
         try:
             return await self.turns.read(owner, response_id)
         except NotFound:
             return None
 
-    async def record(self, owner: Owner, asked: Asked, response_id: str) -> Response:
+    async def record(self, owner: Owner, asked: TurnRequest, response_id: str) -> Response:
         """Reserve the worst case, then write the response, its input and slot 0."""
         sources = self.planner.sources_of(owner, asked)
         room = self.planner.room(asked, sources)
-        items = await self.items(owner, asked.given, response_id)
+        items = await self.items(owner, asked.input_items, response_id)
         past = await self.pasts.of(owner, asked, items, room=room)
         seen = sum(len(item.images) for item in past.read_with(items, left_out=0))
-        asked = replace(asked, form=replace(asked.form, images=seen))
+        asked = replace(asked, tool_config=replace(asked.tool_config, images=seen))
         left_out = past.left_out(asked, items, room=room)
         if left_out and not asked.truncates:
             message = (
@@ -185,29 +193,29 @@ class Admission:
             self.response(owner, asked, response_id, items),
             reads_before=past.reads_before,
             left_out=left_out,
-            track=past.track_with(items),
+            history_index=past.track_with(items),
             warning=warning,
             sources=sources,
         )
         return await self.turns.admit(response, items, opening_events(response))
 
-    async def items(self, owner: Owner, given: Sequence[Given], response_id: str) -> tuple[Item, ...]:
+    async def items(self, owner: Owner, given: Sequence[InputItem], response_id: str) -> tuple[Item, ...]:
         """Give the input its ids; an item that is referred to is copied."""
         found = [await self.resolved(owner, each) for each in given]
         return tuple(replace(item, id=item_id(item, response_id, index)) for index, item in enumerate(found))
 
-    async def resolved(self, owner: Owner, given: Given) -> Item:
+    async def resolved(self, owner: Owner, given: InputItem) -> Item:
         if isinstance(given, Item):
             return given
         return await self.referred(owner, given)
 
-    async def referred(self, owner: Owner, reference: Reference) -> Item:
+    async def referred(self, owner: Owner, reference: ItemReference) -> Item:
         try:
             return (await self.turns.items(owner, (reference.id,)))[0]
         except NotFound as error:
             raise Invalid(str(error), field=f"input[{reference.index}].id", code="item_not_found") from None
 
-    def response(self, owner: Owner, asked: Asked, response_id: str, items: Sequence[Item]) -> Response:
+    def response(self, owner: Owner, asked: TurnRequest, response_id: str, items: Sequence[Item]) -> Response:
         now = self.clock.now()
         return Response(
             id=response_id,
@@ -221,7 +229,7 @@ class Admission:
             conversation=asked.conversation,
             instructions=asked.instructions,
             sampling=asked.sampling,
-            form=asked.form,
+            tool_config=asked.tool_config,
             truncates=asked.truncates,
             metadata=asked.metadata,
             input_items=tuple(item.id for item in items),
@@ -229,7 +237,7 @@ class Admission:
         )
 
 
-def begins_thread(asked: Asked) -> bool:
+def begins_thread(asked: TurnRequest) -> bool:
     return not (asked.previous or asked.conversation)
 
 
@@ -251,7 +259,7 @@ def token_of(response_id: str) -> str:
     return own_token(response_id) if response_id else "0" * 24
 
 
-def opening_events(response: Response) -> tuple[Event, ...]:
+def opening_events(response: Response) -> tuple[LogEvent, ...]:
     """Return slot 0: a background response waits in a queue that callers see."""
-    created = Event(kind=EventKind.CREATED)
-    return (created, Event(kind=EventKind.QUEUED)) if response.background else (created,)
+    created = LogEvent(kind=EventKind.CREATED)
+    return (created, LogEvent(kind=EventKind.QUEUED)) if response.background else (created,)

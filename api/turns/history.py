@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from api.parsing.responses_request import Asked
+from api.parsing.responses_request import TurnRequest
 from domain.content.items import Item
 from domain.errors import Invalid, NotFound
 from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
 from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
-from domain.turns.history_index import BLOCK, Track, lasting_in
+from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
 from domain.turns.response import Response
-from state.turns.conversations import Conversations, locked
+from state.turns.conversations import ConversationStore, locked
 from state.turns.history import MANY, present
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class HistoryWindow:
     """The turns before a new one, oldest first, as far back as there may be room; `older` were not read.
 
     `lasting` is what lasts of those; the conversation's part ends before the entry `reads_before`. `track` is the new
@@ -28,9 +28,9 @@ class Past:
     older: int = 0
     lasting: Turn = ()
     reads_before: int = 0
-    track: Track | None = None
+    track: HistoryIndex | None = None
 
-    def left_out(self, asked: Asked, given: Sequence[Item], *, room: int) -> int:
+    def left_out(self, asked: TurnRequest, given: Sequence[Item], *, room: int) -> int:
         """Return how many of the oldest turns have no room."""
         instructions = asked.instructions or ""
         room -= size_of(self.lasting)
@@ -42,19 +42,21 @@ class Past:
         left_out = max(left_out - self.older, 0) + 1
         return items_read((self.lasting, *self.turns), tuple(given), left_out=left_out)
 
-    def track_with(self, given: Sequence[Item]) -> Track | None:
+    def track_with(self, given: Sequence[Item]) -> HistoryIndex | None:
         """Return the track of the new turn."""
         return replace(self.track, lasting=self.track.lasting + lasting_in(given)) if self.track else None
 
 
-class Pasts:
+class HistoryLoader:
     """Finds what a turn goes on from; it must not be running any more."""
 
-    def __init__(self, turns: Turns, conversations: Conversations) -> None:
+    def __init__(self, turns: TurnStore, conversations: ConversationStore) -> None:
         self.turns = turns
         self.conversations = conversations
 
-    async def of(self, owner: Owner, asked: Asked, given: Sequence[Item] = (), *, room: int | None = None) -> Past:
+    async def of(
+        self, owner: Owner, asked: TurnRequest, given: Sequence[Item] = (), *, room: int | None = None
+    ) -> HistoryWindow:
         """Return the past of a turn, as far back as it has room beside what is given; without a room, all of it.
 
         Raises Invalid (unknown, still running) and NotFound (no such conversation).
@@ -64,16 +66,16 @@ class Pasts:
         elif asked.previous:
             start = await self.after_previous(owner, asked.previous)
         else:
-            return Past(track=Track(depth=0))
+            return HistoryWindow(track=HistoryIndex(depth=0))
         return await self.read_back(start, asked, given, room=room)
 
     async def in_conversation(self, owner: Owner, identifier: str) -> Response:
         found = await self.conversations.read(owner, identifier)
         if found.running:
             raise locked(found)
-        track = None if found.lasting is None else Track(depth=found.next_entry, lasting=found.lasting)
+        track = None if found.lasting is None else HistoryIndex(depth=found.next_entry, lasting=found.lasting)
         return replace(
-            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, track=track
+            nothing(owner), id=identifier, conversation=identifier, reads_before=found.next_entry, history_index=track
         )
 
     async def after_previous(self, owner: Owner, identifier: str) -> Response:
@@ -84,14 +86,16 @@ class Pasts:
         if not found.status.terminal:
             message = f"Response with id '{identifier}' is still running; go on from it when it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return replace(nothing(owner), id=identifier, previous=identifier, track=behind(found))
+        return replace(nothing(owner), id=identifier, previous=identifier, history_index=behind(found))
 
-    async def read_back(self, start: Response, asked: Asked, given: Sequence[Item], *, room: int | None) -> Past:
+    async def read_back(
+        self, start: Response, asked: TurnRequest, given: Sequence[Item], *, room: int | None
+    ) -> HistoryWindow:
         """Read turns, the newest first, until one has no room."""
-        histories, track = self.turns.histories, start.track
+        histories, track = self.turns.histories, start.history_index
         names = track.lasting if track else ()
         (last,) = present((names,), await histories.found(start.owner, names))
-        past = Past(reads_before=start.reads_before, track=track)
+        past = HistoryWindow(reads_before=start.reads_before, track=track)
         read, size = set[str](), tokens_in_request([asked.instructions or "", *(item.text for item in given)]).likely
         async for block in histories.behind(start, most=BLOCK if track and room is not None else MANY):
             found = await histories.found(start.owner, [name for turn in block for name in turn])
@@ -107,9 +111,9 @@ class Pasts:
         return past
 
 
-def behind(previous: Response) -> Track | None:
+def behind(previous: Response) -> HistoryIndex | None:
     """Return the track of a turn that goes on from another, without its own input."""
-    track = previous.track
+    track = previous.history_index
     if track is None:
         return None
     begins = bool(previous.conversation) or track.begins_block()

@@ -9,19 +9,19 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE
-from api.turns.request_costs import Accounting, Visit
+from api.turns.request_costs import RequestCosts, RequestUse
 from clients.clock import Clock
 from domain.errors import Retryable, Unavailable
 from domain.log.events import EMPTIED_BY, Slot
 from domain.log.transcript import Transcript, after_slot
 from domain.turns.response import Response
-from state.turns.responses import Turns, no_response
+from state.turns.responses import TurnStore, no_response
 
 HEARTBEAT_S = 15.0
 SHORTEST_WAIT_S = 0.025
 LONGEST_WAIT_S = 0.25
 GROWTH = 1.5
-TOLD_WAIT_S = 1.0
+NOTIFIED_WAIT_S = 1.0
 """How often the store is looked at where this process writes the log: its slots are told as they are written."""
 
 LATE_S = 1.0
@@ -33,14 +33,14 @@ type Show = Callable[[Response, Transcript, Slot], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class LogUpdate:
     """Slots that have come since the last look, maybe none, each with the log up to it; `log` is the log with them."""
 
     slots: Sequence[tuple[Transcript, Slot]]
     log: Transcript
 
 
-class Tail:
+class LogStream:
     """Follows logs. A stream that lasts longer than `stream_s` seconds is broken off, never closed cleanly.
 
     `look_s` is how soon after a slot the next is looked for, unless its writer tells; every look costs.
@@ -48,12 +48,12 @@ class Tail:
 
     def __init__(
         self,
-        turns: Turns,
+        turns: TurnStore,
         clock: Clock,
         *,
         stream_s: float,
         look_s: float = SHORTEST_WAIT_S,
-        accounting: Accounting | None = None,
+        accounting: RequestCosts | None = None,
     ) -> None:
         self.accounting = accounting
         self.turns = turns
@@ -92,9 +92,9 @@ class Tail:
                     break
         return log
 
-    async def follow(self, response: Response) -> AsyncGenerator[News]:
+    async def follow(self, response: Response) -> AsyncGenerator[LogUpdate]:
         """Give the log as it grows, to its end, on the turn's bill."""
-        visit = self.accounting.visit(response.id) if self.accounting else Visit(began=self.clock.now())
+        visit = self.accounting.visit(response.id) if self.accounting else RequestUse(began=self.clock.now())
         try:
             async with aclosing(self.growing(response, visit)) as news:
                 async for each in news:
@@ -103,7 +103,7 @@ class Tail:
             if self.accounting:
                 self.accounting.ended(response, visit)
 
-    async def growing(self, response: Response, visit: Visit) -> AsyncGenerator[News]:
+    async def growing(self, response: Response, visit: RequestUse) -> AsyncGenerator[LogUpdate]:
         """Look rarely while nothing happens, and at once when told."""
         log, wait_s, late = Transcript(), self.look_s, False
         with self.turns.following(response.id) as told:
@@ -122,11 +122,11 @@ class Tail:
 
     def next_wait_s(self, last_s: float, *, told: bool, found: bool) -> float:
         """Return how long the next look may wait for a word of the writer."""
-        if told or (last_s == TOLD_WAIT_S and not found):
-            return TOLD_WAIT_S
+        if told or (last_s == NOTIFIED_WAIT_S and not found):
+            return NOTIFIED_WAIT_S
         return self.look_s if found else min(last_s * GROWTH, LONGEST_WAIT_S)
 
-    async def fresh(self, response: Response, log: Transcript, visit: Visit, *, late: bool) -> Sequence[Slot]:
+    async def fresh(self, response: Response, log: Transcript, visit: RequestUse, *, late: bool) -> Sequence[Slot]:
         """Return the slots after the log, or the next one alone; a store that does not answer is asked again later.
 
         Raises NoResponse where the response was deleted while its log was read.
@@ -142,15 +142,15 @@ class Tail:
         return slots
 
 
-def news_of(slots: Iterable[Slot], log: Transcript) -> News:
+def news_of(slots: Iterable[Slot], log: Transcript) -> LogUpdate:
     found: list[tuple[Transcript, Slot]] = []
     for slot in slots:
         found.append((log, slot))
         log = after_slot(log, slot)
-    return News(slots=found, log=log)
+    return LogUpdate(slots=found, log=log)
 
 
-def shown(response: Response, news: News, show: Show) -> Iterator[bytes]:
+def shown(response: Response, news: LogUpdate, show: Show) -> Iterator[bytes]:
     """Give the bytes of each slot that has events to show."""
     for log, slot in news.slots:
         if part := b"".join(show(response, log, slot)):

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from clients.backends.port import Call
-from domain.content.items import Image, Item, ItemKind, Role
+from clients.backends.port import BackendCall
+from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.schema_tool_calls import instructions_of, schema_of
-from domain.content.tools import ANYTHING, Choosing, Form, Format, FormatKind, Function
-from domain.fleet.catalog import Backend, Continuation
+from domain.content.tools import ANYTHING, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
+from domain.fleet.catalog import Backend, ContinuationMode
 
 ROLES: Mapping[Role, str] = {Role.DEVELOPER: "system"}
 
 type Message = dict[str, Any]
 
 
-def request_body(backend: Backend, call: Call) -> dict[str, Any]:
+def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the Chat Completions request of a call."""
     by_schema = call.by_schema and bool(call.form.callable)
     messages = list(told_messages(call.items) if call.by_schema else native_messages(call.items))
@@ -39,12 +39,12 @@ def request_body(backend: Backend, call: Call) -> dict[str, Any]:
     return body | formed | partial_answer(backend, call, messages)
 
 
-def partial_answer(backend: Backend, call: Call, messages: list[Message]) -> dict[str, Any]:
+def partial_answer(backend: Backend, call: BackendCall, messages: list[Message]) -> dict[str, Any]:
     """Return the fields that make the backend go on from what was shown."""
     if not call.partial:
         return {}
     going_on: dict[str, Any] = {"messages": [*messages, {"role": "assistant", "content": call.partial}]}
-    if backend.continues is Continuation.CONTINUE_FINAL_MESSAGE:
+    if backend.continues is ContinuationMode.CONTINUE_FINAL_MESSAGE:
         going_on |= {"continue_final_message": True, "add_generation_prompt": False}
     return going_on
 
@@ -76,7 +76,7 @@ def message(item: Item) -> Message:
     return {"role": ROLES.get(item.role, item.role.value), "content": content}
 
 
-def part(given: str | Image) -> dict[str, Any]:
+def part(given: str | ImageInput) -> dict[str, Any]:
     if isinstance(given, str):
         return {"type": "text", "text": given}
     return {"type": "image_url", "image_url": {"url": given.url, "detail": given.detail}}
@@ -101,15 +101,15 @@ def told_messages(items: Iterable[Item]) -> Iterator[Message]:
             yield message(item)
 
 
-def by_schema_fields(form: Form) -> dict[str, Any]:
+def by_schema_fields(form: ToolConfig) -> dict[str, Any]:
     wanted = {"name": "answer", "schema": schema_of(form), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": wanted}}
 
 
-def native_fields(form: Form) -> dict[str, Any]:
+def native_fields(form: ToolConfig) -> dict[str, Any]:
     functions = form.callable
     fields: dict[str, Any] = {"tools": [tool(each) for each in functions]} if functions else {}
-    if functions and form.choosing is Choosing.REQUIRED:
+    if functions and form.tool_choice is ToolChoice.REQUIRED:
         single = {"type": "function", "function": {"name": functions[0].name}}
         fields["tool_choice"] = single if form.single else "required"
     if functions and not form.parallel:
@@ -117,19 +117,19 @@ def native_fields(form: Form) -> dict[str, Any]:
     return fields | format_fields(form.format)
 
 
-def tool(function: Function) -> dict[str, Any]:
+def tool(function: FunctionTool) -> dict[str, Any]:
     told = {"name": function.name, "parameters": function.parameters or ANYTHING}
     more = {"description": function.description, "strict": function.strict or None}
     return {"type": "function", "function": told | {name: value for name, value in more.items() if value is not None}}
 
 
-def format_fields(wanted: Format) -> dict[str, Any]:
+def format_fields(wanted: OutputFormat) -> dict[str, Any]:
     match wanted.kind:
-        case FormatKind.TEXT:
+        case OutputFormatKind.TEXT:
             return {}
-        case FormatKind.JSON_OBJECT:
+        case OutputFormatKind.JSON_OBJECT:
             return {"response_format": {"type": "json_object"}}
-        case FormatKind.JSON_SCHEMA:
+        case OutputFormatKind.JSON_SCHEMA:
             told = {"name": wanted.name, "schema": wanted.schema or {}, "description": wanted.description}
             schema = {name: value for name, value in told.items() if value is not None}
             strict = {} if wanted.strict is None else {"strict": wanted.strict}

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from clients.backends.port import BackendError, End
+from clients.backends.port import AnswerEnd, BackendError
 from domain.content.tools import FunctionCall
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
-from domain.log.events import Usage
+from domain.log.events import TokenUsage
 
 NONSENSE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
 
 
-class ChatAnswer:
+class ChatStreamParser:
     """Reads the frames of one answer, whatever they hold, and remembers what its end needs."""
 
     def __init__(self) -> None:
         self.text_received = False
         self.reason: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenUsage | None = None
         self.half = ""
         self.calls: dict[int, FunctionCall] = {}
 
@@ -33,7 +33,7 @@ class ChatAnswer:
         try:
             said = self.read_frame(json.loads(data))
         except NONSENSE as error:
-            raise self.garbled(data) from error
+            raise self.malformed(data) from error
         self.text_received = self.text_received or bool(said)
         text, self.half = whole_characters(self.half + said)
         return text
@@ -52,16 +52,16 @@ class ChatAnswer:
             self.calls[index] = call_with(self.calls.get(index), part)
         return text_in(delta, "content")
 
-    def end(self) -> End:
+    def end(self) -> AnswerEnd:
         if self.reason is None:
             raise BackendError(Failure(kind=FailureKind.TRUNCATED, text_received=self.text_received))
         calls = tuple(self.calls[index] for index in sorted(self.calls))
         if self.reason in ("length", "content_filter"):
             reason = "length" if self.reason == "length" else "content_filter"
-            return End(reason=reason, usage=self.usage, calls=tuple(filter(is_whole, calls)))
-        return End(reason="stop", usage=self.usage, calls=calls)
+            return AnswerEnd(reason=reason, usage=self.usage, calls=tuple(filter(is_whole, calls)))
+        return AnswerEnd(reason="stop", usage=self.usage, calls=calls)
 
-    def garbled(self, data: bytes) -> BackendError:
+    def malformed(self, data: bytes) -> BackendError:
         body = data[:BODY_CHARACTERS].decode(errors="replace")
         return BackendError(Failure(kind=FailureKind.BAD_FRAME, body=body, text_received=self.text_received))
 
@@ -105,7 +105,7 @@ def whole_characters(text: str) -> tuple[str, str]:
     return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), half
 
 
-def usage_in(counted: dict[str, Any] | None) -> Usage | None:
+def usage_in(counted: dict[str, Any] | None) -> TokenUsage | None:
     """Return the tokens that a frame counts; one that leaves out or garbles a number counts none."""
     if not counted:
         return None
@@ -113,6 +113,6 @@ def usage_in(counted: dict[str, Any] | None) -> Usage | None:
     numbers = (counted.get("prompt_tokens"), counted.get("completion_tokens"), details.get("cached_tokens") or 0)
     match numbers:
         case (int(asked), int(said), int(cached)) if min(numbers) >= 0:
-            return Usage(input_tokens=asked, cached_tokens=min(cached, asked), output_tokens=said)
+            return TokenUsage(input_tokens=asked, cached_tokens=min(cached, asked), output_tokens=said)
         case _:
             return None

@@ -26,7 +26,7 @@ class Credentials(Protocol):
         ...
 
 
-class Anonymous:
+class NoCredentials:
     """Proves nothing."""
 
     async def header(self, backend: Backend) -> Mapping[str, str]:  # noqa: ARG002 - the port's own argument
@@ -37,7 +37,7 @@ class Anonymous:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class BearerToken:
     """A bearer token and when it expires, in seconds since the epoch."""
 
     token: str = field(repr=False)
@@ -67,17 +67,17 @@ REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}
 """Statuses that say no; others say not now."""
 
 
-def denied(hop: Hop, status: int) -> BackendError:
+def hop_denied(hop: Hop, status: int) -> BackendError:
     """Return the failure where a hop gave no token: a no, or an answer that may be another one later."""
     if status in REFUSALS:
-        return BackendError(Failure(kind=FailureKind.CREDENTIALS_REFUSED, body=told(hop, status)))
-    return unreachable(hop, f"status {status}")
+        return BackendError(Failure(kind=FailureKind.CREDENTIALS_REFUSED, body=hop_failed(hop, status)))
+    return hop_unreachable(hop, f"status {status}")
 
 
-def told(hop: Hop, status: int) -> str:
+def hop_failed(hop: Hop, status: int) -> str:
     return f"{hop} refused {WHAT[hop]} (status {status}); {ADVICE[hop]}"
 
 
-def unreachable(hop: Hop, how: str) -> BackendError:
+def hop_unreachable(hop: Hop, how: str) -> BackendError:
     """Return the failure where a hop did not answer as it should."""
     return BackendError(Failure(kind=FailureKind.CREDENTIALS_UNREACHABLE, body=f"{hop} can't be asked ({how})"))

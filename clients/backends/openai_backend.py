@@ -14,10 +14,10 @@ from typing import Any
 import httpx
 
 from clients.backends.chat_request import request_body
-from clients.backends.chat_stream import ChatAnswer
-from clients.backends.credentials import Anonymous, Credentials
-from clients.backends.port import BackendError, Call, End, Text
-from clients.backends.sse import EventFrames
+from clients.backends.chat_stream import ChatStreamParser
+from clients.backends.credentials import Credentials, NoCredentials
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
+from clients.backends.sse import SseDecoder
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 
@@ -26,7 +26,7 @@ CONNECT_S = 10.0
 DONE = b"[DONE]"
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-NO_MODELS = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+NO_MODEL_LIST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 """A server that answers so is up, and has no list of its models."""
 
 LAST_CHUNK_S = 0.05
@@ -55,30 +55,30 @@ class OpenAIBackend:
         self.backend = backend
         self.http = http
         self.silence_s = silence_s
-        self.credentials = credentials or Anonymous()
+        self.credentials = credentials or NoCredentials()
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         body = request_body(self.backend, call)
         headers = {"accept": "text/event-stream"} | ({"traceparent": call.traceparent} if call.traceparent else {})
         until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
         response = await self.send("POST", "chat/completions", until, headers=headers, json=body)
         try:
-            await refuse_failure(response, self.silence_s)
+            await raise_for_failure(response, self.silence_s)
             async with aclosing(self.pieces(response, until)) as pieces:
                 yield pieces
         finally:
             await response.aclose()
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         await self.credentials.header(self.backend)
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         """Ask which models there are; whatever the server itself says to that, it is up."""
         until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
         response = await self.send("GET", "models", until)
         try:
-            if not response.is_success and response.status_code not in NO_MODELS:
+            if not response.is_success and response.status_code not in NO_MODEL_LIST:
                 raise BackendError(await failure_of(response, self.silence_s))
         finally:
             await response.aclose()
@@ -99,25 +99,25 @@ class OpenAIBackend:
             self.credentials.rejected(self.backend)
         return response
 
-    async def pieces(self, response: httpx.Response, until: float) -> AsyncGenerator[Text | End]:
+    async def pieces(self, response: httpx.Response, until: float) -> AsyncGenerator[TextPiece | AnswerEnd]:
         """Yield the answer's pieces; raises BackendError where it does not come to its end.
 
         `until` is when the first words must have come, in the event loop's time.
         """
-        answer = ChatAnswer()
+        answer = ChatStreamParser()
         try:
             async with aclosing(self.frames(response, answer, until)) as frames:
                 async for frame in frames:
                     if text := answer.read(frame):
-                        yield Text(text=text)
+                        yield TextPiece(text=text)
         except (httpx.HTTPError, TimeoutError) as error:
             if not answer.whole:
                 raise BackendError(transport_failure(error, text_received=answer.text_received)) from error
         yield answer.end()
 
-    async def frames(self, response: httpx.Response, answer: ChatAnswer, until: float) -> AsyncGenerator[bytes]:
+    async def frames(self, response: httpx.Response, answer: ChatStreamParser, until: float) -> AsyncGenerator[bytes]:
         """Yield the stream's frames. Comments and empty lines don't count as a sign of life."""
-        chunks, lines = response.aiter_bytes(), EventFrames()
+        chunks, lines = response.aiter_bytes(), SseDecoder()
         while True:
             async with asyncio.timeout_at(until):
                 chunk = await anext(chunks, None)
@@ -139,12 +139,12 @@ async def read_to_end(chunks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def frames_in(lines: EventFrames, chunk: bytes | None, answer: ChatAnswer) -> list[bytes]:
+def frames_in(lines: SseDecoder, chunk: bytes | None, answer: ChatStreamParser) -> list[bytes]:
     """Return the frames that a chunk, or (None) the end of the body, completes."""
     try:
         return lines.end() if chunk is None else lines.feed(chunk)
     except ValueError as error:
-        raise answer.garbled(chunk or b"") from error
+        raise answer.malformed(chunk or b"") from error
 
 
 def timeouts() -> httpx.Timeout:
@@ -152,7 +152,7 @@ def timeouts() -> httpx.Timeout:
     return httpx.Timeout(None, connect=CONNECT_S)
 
 
-async def refuse_failure(response: httpx.Response, patience_s: float) -> None:
+async def raise_for_failure(response: httpx.Response, patience_s: float) -> None:
     """Raise BackendError where the answer is no stream of events."""
     if response.is_success and "text/event-stream" in response.headers.get("content-type", "").lower():
         return
@@ -164,11 +164,11 @@ async def failure_of(response: httpx.Response, patience_s: float) -> Failure:
         kind=FailureKind.WRONG_CONTENT_TYPE if response.is_success else FailureKind.STATUS,
         status=response.status_code,
         headers=dict(response.headers),
-        body=await beginning(response, patience_s),
+        body=await first_characters(response, patience_s),
     )
 
 
-async def beginning(response: httpx.Response, patience_s: float) -> str:
+async def first_characters(response: httpx.Response, patience_s: float) -> str:
     """Return the beginning of a body; what doesn't come in time is not waited for."""
     read = bytearray()
     with suppress(httpx.HTTPError, TimeoutError):

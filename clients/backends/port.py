@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from domain.content.items import Item
-from domain.content.tools import Form, FunctionCall
+from domain.content.tools import FunctionCall, ToolConfig
 from domain.errors import GanglionError
 from domain.fleet.failure_classes import Failure
-from domain.log.events import Usage
+from domain.log.events import TokenUsage
 from domain.turns.response import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class BackendCall:
     """One request to a model. `partial` is the part of the answer that was shown already, to go on from.
 
     `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along. `by_schema` says
@@ -27,26 +27,26 @@ class Call:
     max_output_tokens: int
     partial: str = ""
     traceparent: str = ""
-    form: Form = field(default_factory=Form)
+    form: ToolConfig = field(default_factory=ToolConfig)
     by_schema: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class TextPiece:
     """The next words of the answer: one chunk of the backend, about one token."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class AnswerEnd:
     """The answer is whole (`stop`), or was cut at its limit (`length`) or by a filter; usage where the backend counts.
 
     `calls` are the functions that the model wants to have called, told whole.
     """
 
     reason: Literal["stop", "length", "content_filter"]
-    usage: Usage | None
+    usage: TokenUsage | None
     calls: tuple[FunctionCall, ...] = ()
 
 
@@ -61,17 +61,17 @@ class BackendError(GanglionError):
 class BackendClient(Protocol):
     """Talks to one backend."""
 
-    def stream(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[Text | End]]:
+    def stream(self, call: BackendCall) -> AbstractAsyncContextManager[AsyncIterator[TextPiece | AnswerEnd]]:
         """Open the answer's stream; it ends with an End. Leaving the context closes the connection at once.
 
         The context is entered when the backend has let the request in. Raises BackendError.
         """
         ...
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         """Have at hand what the next request proves who we are with. Raises BackendError."""
         ...
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         """Send the lightest of requests and return when the backend has answered it. Raises BackendError."""
         ...

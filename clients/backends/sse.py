@@ -7,7 +7,7 @@ FIELD = b"data:"
 FRAME_LIMIT = 1_000_000
 
 
-class EventFrames:
+class SseDecoder:
     """Cuts a body, as it comes, at CR and LF alone: what else Unicode takes for the end of a line, a model may write.
 
     Every line of data is one frame, as servers of Chat Completions send them.

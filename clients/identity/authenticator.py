@@ -1,9 +1,9 @@
 """Is an access token genuine, and whose is it?"""
 
 from clients.clock import Clock
-from clients.identity.signing_keys import Keys, is_signed
+from clients.identity.signing_keys import SigningKeys, is_signed
 from domain.errors import Unauthenticated
-from domain.identity.access_tokens import Expected, origin_of, owner_from_claims, read_token
+from domain.identity.access_tokens import AcceptedTokens, issuer_of, owner_from_claims, read_token
 from domain.identity.owners import Owner
 from domain.identity.platform_principal import claims_from_principal
 
@@ -14,7 +14,9 @@ class TokenAuthenticator:
     `behind_platform`: everything that reaches us has passed App Service Authentication, which is then believed.
     """
 
-    def __init__(self, *, keys: Keys, expected: Expected, clock: Clock, behind_platform: bool = False) -> None:
+    def __init__(
+        self, *, keys: SigningKeys, expected: AcceptedTokens, clock: Clock, behind_platform: bool = False
+    ) -> None:
         self.keys = keys
         self.expected = expected
         self.clock = clock
@@ -27,11 +29,11 @@ class TokenAuthenticator:
         (nobody can say which keys count).
         """
         parts = read_token(token)
-        key = await self.keys.find(origin_of(parts.claims, self.expected), parts.key_id)
+        key = await self.keys.find(issuer_of(parts.claims, self.expected), parts.key_id)
         if key is None or not is_signed(parts.signed, parts.signature, key):
             raise Unauthenticated("The access token is not signed by a key that we know.")
         return owner_from_claims(parts.claims, self.expected, now=self.clock.now())
 
-    def vouched_for(self, principal: str) -> Owner:
+    def owner_of_principal(self, principal: str) -> Owner:
         """Return whom the platform has signed in, held to the same rules as a token; raises as `authenticate`."""
         return owner_from_claims(claims_from_principal(principal), self.expected, now=self.clock.now())

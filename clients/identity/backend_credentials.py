@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from clients.backends.credentials import Credential
+from clients.backends.credentials import BearerToken
 from clients.clock import Clock
 from clients.identity.token_cache import CachedCredential
 from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
@@ -19,7 +19,7 @@ ENTRA_MODULE = "clients.identity.entra"
 GOOGLE_MODULE = "clients.identity.google"
 """The first is imported with the second."""
 
-type Fetch = Callable[[], Credential]
+type Fetch = Callable[[], BearerToken]
 
 
 class BackendCredentials:
@@ -58,7 +58,7 @@ class BackendCredentials:
             found = self.cached[auth] = CachedCredential(lambda: self.fetch(auth), self.clock)
         return found
 
-    def fetch(self, auth: Auth) -> Credential:
+    def fetch(self, auth: Auth) -> BearerToken:
         """Get a new token. Blocks; raises BackendError. The SDKs are imported late: see `warm_up`."""
         from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - slow to import and starts no app
 
@@ -92,7 +92,7 @@ def bearer(token: str) -> Mapping[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-def problems_of(fleet: Fleet, federation: Federation, variables: Mapping[str, str]) -> tuple[str, ...]:
+def credential_problems(fleet: Fleet, federation: Federation, variables: Mapping[str, str]) -> tuple[str, ...]:
     """Return what must be configured before the backends of a fleet can be called, and what must not be there."""
     found = [problem for each in fleet.backends.values() for problem in backend_problems(each, federation, variables)]
     if holds_a_key(variables.get(KEY_VARIABLE)):

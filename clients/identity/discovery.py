@@ -14,7 +14,7 @@ import httpx
 
 from clients.identity.signing_keys import KeySet, usable_keys
 from domain.errors import Unavailable
-from domain.identity.access_tokens import Origin
+from domain.identity.access_tokens import TokenIssuer
 
 AUTHORITY = "https://login.microsoftonline.com"
 DOCUMENTS = {
@@ -28,13 +28,13 @@ SIZE_LIMIT = 524_288
 RETRY_S = 5.0
 
 
-class OpenIdIssuers:
+class IssuerDiscovery:
     """Asks the issuers under one authority, an origin without a path. It is asked seldom: nothing stays open."""
 
     def __init__(self, authority: str = AUTHORITY) -> None:
         self.authority = authority
 
-    async def keys(self, origin: Origin) -> KeySet:
+    async def keys(self, origin: TokenIssuer) -> KeySet:
         """Return the keys that the issuer signs with; raises Unavailable where it doesn't say, or says odd things."""
         try:
             async with asyncio.timeout(TIMEOUT_S), httpx.AsyncClient(trust_env=False) as http:
@@ -46,7 +46,7 @@ class OpenIdIssuers:
             raise unavailable("publishes no usable key")
         return keys
 
-    async def key_address(self, http: httpx.AsyncClient, origin: Origin) -> str:
+    async def key_address(self, http: httpx.AsyncClient, origin: TokenIssuer) -> str:
         address = DOCUMENTS[origin.version].format(authority=self.authority, tenant=origin.tenant)
         published = await document(http, address)
         keys = published.get("jwks_uri")

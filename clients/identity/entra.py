@@ -9,7 +9,7 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline import PipelineResponse
 from azure.identity import ManagedIdentityCredential
 
-from clients.backends.credentials import Credential, Hop, denied, unreachable
+from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 
 CONNECT_S = 4.0
 ANSWER_S = 8.0
@@ -23,7 +23,7 @@ class ManagedIdentity:
     def __init__(self, *, client_id: str | None = None) -> None:
         self.client_id = client_id
 
-    def token(self, scope: str) -> Credential:
+    def token(self, scope: str) -> BearerToken:
         """Return a token for a scope, as `api://…/.default`. Blocks; raises BackendError."""
         statuses: list[int] = []
 
@@ -41,8 +41,8 @@ class ManagedIdentity:
                 found = credential.get_token(scope)
             except ODD as error:
                 raise failure(statuses) from error
-        return Credential(token=found.token, expires_at=found.expires_on)
+        return BearerToken(token=found.token, expires_at=found.expires_on)
 
 
 def failure(statuses: list[int]) -> Exception:
-    return denied(Hop.IDENTITY, statuses[-1]) if statuses else unreachable(Hop.IDENTITY, "no answer")
+    return hop_denied(Hop.IDENTITY, statuses[-1]) if statuses else hop_unreachable(Hop.IDENTITY, "no answer")

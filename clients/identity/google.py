@@ -16,7 +16,7 @@ from google.auth import identity_pool, jwt
 from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport import Request, Response
 
-from clients.backends.credentials import Credential, Hop, denied, unreachable
+from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 from clients.identity.entra import ManagedIdentity
 from domain.identity.federation import Federation
 
@@ -32,7 +32,7 @@ ODD = (GoogleAuthError, httpx.HTTPError, ValueError, KeyError, TypeError, Attrib
 """What google-auth raises for a refusal, no answer, or an answer that is not what it should be."""
 
 
-class Answer(Response):
+class AuthResponse(Response):
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
 
@@ -49,13 +49,13 @@ class Answer(Response):
         return self.answer.content
 
 
-class Transport(Request):
+class RecordingTransport(Request):
     """Carries the requests of one exchange and remembers whom it asked last, and the answer."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
         self.hop = Hop.STS
-        self.last: Answer | None = None
+        self.last: AuthResponse | None = None
 
     @override
     def __call__(
@@ -66,11 +66,11 @@ class Transport(Request):
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **kwargs: Any,
-    ) -> Answer:
+    ) -> AuthResponse:
         self.hop = Hop.IAM if "/serviceAccounts/" in url else Hop.STS
         self.last = None
         try:
-            self.last = Answer(self.http.request(method, url, content=body, headers=headers))
+            self.last = AuthResponse(self.http.request(method, url, content=body, headers=headers))
         except httpx.HTTPError as error:
             raise TransportError(str(error)) from error
         return self.last
@@ -78,10 +78,10 @@ class Transport(Request):
     def failure(self) -> Exception:
         """Return what went wrong with the last request."""
         if self.last is None:
-            return unreachable(self.hop, "no answer")
+            return hop_unreachable(self.hop, "no answer")
         status = self.last.status
         logger.warning("%s answered %d: %s", self.hop, status, summary(self.last.data))
-        return denied(self.hop, status)
+        return hop_denied(self.hop, status)
 
 
 def seconds(moment: datetime) -> float:
@@ -117,27 +117,27 @@ class GoogleTokens:
         self.federation = federation
         self.identity = identity
 
-    def access_token(self, scope: str, service_account: str) -> Credential:
+    def access_token(self, scope: str, service_account: str) -> BearerToken:
         """Return an access token of a service account. Blocks; raises BackendError."""
         with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as http:
-            transport = Transport(http)
+            transport = RecordingTransport(http)
             address = self.address(service_account, "generateAccessToken")
             account = self.federated(scopes=[scope], service_account_impersonation_url=address)
             try:
                 account.refresh(transport)
-                return Credential(token=account.token, expires_at=seconds(account.expiry))
+                return BearerToken(token=account.token, expires_at=seconds(account.expiry))
             except ODD as error:
                 raise transport.failure() from error
 
-    def id_token(self, audience: str, service_account: str) -> Credential:
+    def id_token(self, audience: str, service_account: str) -> BearerToken:
         """Return an ID token of a service account for an audience. Blocks; raises BackendError."""
         with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as http:
-            transport = Transport(http)
+            transport = RecordingTransport(http)
             federated = self.federated(scopes=[PLATFORM_SCOPE])
             try:
                 federated.refresh(transport)
                 token = self.impersonated_id(transport, federated, audience, service_account)
-                return Credential(token=token, expires_at=expiry_of(token))
+                return BearerToken(token=token, expires_at=expiry_of(token))
             except ODD as error:
                 raise transport.failure() from error
 
@@ -151,7 +151,9 @@ class GoogleTokens:
             **choices,
         )
 
-    def impersonated_id(self, transport: Transport, federated: Any, audience: str, service_account: str) -> str:
+    def impersonated_id(
+        self, transport: RecordingTransport, federated: Any, audience: str, service_account: str
+    ) -> str:
         """Return an ID token. google-auth's own class for it knows Google's public address alone."""
         headers = {"content-type": "application/json"}
         federated.apply(headers)

@@ -11,7 +11,7 @@ from clients.clock import Clock
 from clients.identity.signing_keys import KeySet, SigningKey
 from clients.single_flight import SingleFlight
 from domain.errors import Unavailable
-from domain.identity.access_tokens import Origin
+from domain.identity.access_tokens import TokenIssuer
 
 REFRESH_S = 3600.0
 UNKNOWN_S = 300.0
@@ -21,10 +21,10 @@ KEPT_S = 86_400.0
 
 DOWN = "The issuer of access tokens can't be asked for its keys."
 
-type Fetch = Callable[[Origin], Awaitable[KeySet]]
+type Fetch = Callable[[TokenIssuer], Awaitable[KeySet]]
 
 
-class Step(StrEnum):
+class RefreshAction(StrEnum):
     USE = "use the key"
     REFRESH = "use the key and fetch behind it"
     FETCH = "fetch and look again"
@@ -35,7 +35,7 @@ class Step(StrEnum):
 class IssuerKeys:
     """The keys of one issuer. `find` fetches at most once at a time, whoever asks."""
 
-    def __init__(self, origin: Origin, fetch: Fetch, clock: Clock) -> None:
+    def __init__(self, origin: TokenIssuer, fetch: Fetch, clock: Clock) -> None:
         self.origin = origin
         self.fetch = fetch
         self.clock = clock
@@ -48,28 +48,28 @@ class IssuerKeys:
 
     async def find(self, key_id: str) -> SigningKey | None:
         """Return the key of an id, None where there is none; raises Unavailable where nobody can say."""
-        match self.step(key_id):
-            case Step.FETCH:
+        match self.refresh_action(key_id):
+            case RefreshAction.FETCH:
                 await self.fetched(key_id)
-            case Step.REFRESH:
+            case RefreshAction.REFRESH:
                 self.flight.start()
-            case Step.DOWN:
+            case RefreshAction.DOWN:
                 raise Unavailable(DOWN, delay_s=self.delay_s())
             case _:
                 pass
         return self.keys.get(key_id)
 
-    def step(self, key_id: str) -> Step:
+    def refresh_action(self, key_id: str) -> RefreshAction:
         """Decide what a token that names this key calls for."""
         now = self.clock.now()
         rested, fetching = now >= self.tried_at + RETRY_S, self.flight.running is not None
         if now >= self.fetched_at + KEPT_S:
-            return Step.FETCH if rested or fetching else Step.DOWN
+            return RefreshAction.FETCH if rested or fetching else RefreshAction.DOWN
         if key_id in self.keys:
-            return Step.REFRESH if rested and now >= self.fetched_at + REFRESH_S else Step.USE
+            return RefreshAction.REFRESH if rested and now >= self.fetched_at + REFRESH_S else RefreshAction.USE
         if fetching or now >= self.unknown_at + UNKNOWN_S:
-            return Step.FETCH
-        return Step.DOWN if self.failed else Step.REFUSE
+            return RefreshAction.FETCH
+        return RefreshAction.DOWN if self.failed else RefreshAction.REFUSE
 
     async def fetched(self, key_id: str) -> None:
         """Fetch; an id that is unknown even then causes no other fetch for a while."""
@@ -96,15 +96,15 @@ class IssuerKeys:
         return max(until - self.clock.now(), 1.0)
 
 
-class NetworkKeys:
+class JwksCache:
     """The keys of every issuer, each by itself. Only issuers of allowed tenants are ever asked about."""
 
     def __init__(self, fetch: Fetch, clock: Clock) -> None:
         self.fetch = fetch
         self.clock = clock
-        self.issuers: dict[Origin, IssuerKeys] = {}
+        self.issuers: dict[TokenIssuer, IssuerKeys] = {}
 
-    async def find(self, origin: Origin, key_id: str) -> SigningKey | None:
+    async def find(self, origin: TokenIssuer, key_id: str) -> SigningKey | None:
         issuer = self.issuers.get(origin)
         if issuer is None:
             issuer = self.issuers[origin] = IssuerKeys(origin, self.fetch, self.clock)

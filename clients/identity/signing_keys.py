@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from domain.errors import Unauthenticated, Unavailable
-from domain.identity.access_tokens import ALGORITHM, ISSUERS, Origin, decoded
+from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decoded
 
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)
@@ -27,15 +27,15 @@ class SigningKey:
 type KeySet = Mapping[str, SigningKey]
 
 
-class Keys(Protocol):
+class SigningKeys(Protocol):
     """Knows the keys of every issuer whose tokens count."""
 
-    async def find(self, origin: Origin, key_id: str) -> SigningKey | None:
+    async def find(self, origin: TokenIssuer, key_id: str) -> SigningKey | None:
         """Return the key, or None where the issuer has none of that id; raises Unavailable where nobody can say."""
         ...
 
 
-def usable_keys(document: object, origin: Origin | None = None) -> KeySet:
+def usable_keys(document: object, origin: TokenIssuer | None = None) -> KeySet:
     """Return the public keys of a JSON Web Key Set by their ids; a key that is weak, ambiguous or not for it is out.
 
     With an origin, so is a key that names another issuer as its own.
@@ -65,7 +65,7 @@ def is_strong(key: Mapping[str, str]) -> bool:
     return modulus.bit_length() >= KEY_BITS and modulus % 2 == 1 and exponent in EXPONENTS
 
 
-def belongs(key: Mapping[str, Any], origin: Origin) -> bool:
+def belongs(key: Mapping[str, Any], origin: TokenIssuer) -> bool:
     """Tell whether a key is the tenant's: Entra names a key's issuer in a set that several tenants share."""
     issuer = key.get("issuer")
     own = {template.format(tid=origin.tenant) for template in ISSUERS.values()}
@@ -98,7 +98,7 @@ class KeyFile:
         self.seen: tuple[int, int, int] | None = None
         self.keys: KeySet = {}
 
-    async def find(self, origin: Origin, key_id: str) -> SigningKey | None:  # noqa: ARG002 - one file signs for all
+    async def find(self, origin: TokenIssuer, key_id: str) -> SigningKey | None:  # noqa: ARG002 - one file signs for all
         return self.current().get(key_id)
 
     def current(self) -> KeySet:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from clients.backends.credentials import Credential
+from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendError
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
@@ -22,10 +22,10 @@ YOUNG_S = 30.0
 class CachedCredential:
     """One token, renewed early behind the calls, by one call at a time, in a thread of its own."""
 
-    def __init__(self, fetch: Callable[[], Credential], clock: Clock) -> None:
+    def __init__(self, fetch: Callable[[], BearerToken], clock: Clock) -> None:
         self.fetch = fetch
         self.clock = clock
-        self.held: Credential | None = None
+        self.held: BearerToken | None = None
         self.fetched_at = 0.0
         self.renew_at = 0.0
         self.last_at = 0.0
@@ -44,7 +44,7 @@ class CachedCredential:
             raise BackendError(self.failure.failure)
         return (await self.flight.result()).token
 
-    async def renew(self) -> Credential:
+    async def renew(self) -> BearerToken:
         try:
             fetched = await asyncio.to_thread(self.fetch)
         except BackendError as failure:
@@ -54,7 +54,7 @@ class CachedCredential:
         self.hold(fetched)
         return fetched
 
-    def hold(self, fetched: Credential) -> None:
+    def hold(self, fetched: BearerToken) -> None:
         now = self.clock.now()
         life_s = max(fetched.expires_at - now, 0.0)
         early_s = min(EARLY_S, life_s / 2) * (1 + self.clock.fraction()) / 2

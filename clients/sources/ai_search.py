@@ -7,9 +7,9 @@ POST {service}/indexes/{index}/docs/search?api-version=2024-07-01
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clients.sources.egress import Caller, bearer
-from clients.sources.port import Row, SourceError, Tokens, rows_in
-from domain.sources.catalog import Ask, Source
+from clients.sources.egress import PinnedClient, bearer
+from clients.sources.port import Row, SourceError, SourceTokens, rows_in
+from domain.sources.catalog import Source, SourceQuery
 
 VERSION = "2024-07-01"
 DELIMITER = "|"
@@ -18,11 +18,11 @@ DELIMITER = "|"
 class AiSearch:
     """Reads the documents of an index that the caller's claims let through, best first."""
 
-    def __init__(self, caller: Caller, tokens: Tokens) -> None:
+    def __init__(self, caller: PinnedClient, tokens: SourceTokens) -> None:
         self.caller = caller
         self.tokens = tokens
 
-    async def rows(self, source: Source, ask: Ask) -> Sequence[Row]:
+    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
         body = search_body(source, ask)
         headers = await bearer(self.tokens, source.scope)
         path = f"/indexes/{source.target[0]}/docs/search"
@@ -31,7 +31,7 @@ class AiSearch:
         return [{name: row[name] for name in row if not name.startswith("@")} for row in rows_in(data, ("value",))]
 
 
-def search_body(source: Source, ask: Ask) -> Mapping[str, object]:
+def search_body(source: Source, ask: SourceQuery) -> Mapping[str, object]:
     """Return the search; keywords are words alone, so that the simple syntax has no operator to read in them."""
     body: dict[str, object] = {
         "search": " ".join(ask.keywords) or "*",
@@ -43,7 +43,7 @@ def search_body(source: Source, ask: Ask) -> Mapping[str, object]:
     return body | ({"select": ",".join(source.fields)} if source.fields else {})
 
 
-def conditions(ask: Ask) -> Iterator[str]:
+def conditions(ask: SourceQuery) -> Iterator[str]:
     """Yield the conditions of the filter: a claim of one value must be the field's, of several among the field's."""
     for name, value in ask.parameters.items():
         if isinstance(value, str):

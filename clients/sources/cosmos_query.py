@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from clients.clock import Clock
-from clients.sources.egress import Caller
+from clients.sources.egress import PinnedClient
 from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
-from domain.sources.catalog import Ask, Source
+from domain.sources.catalog import Source, SourceQuery
 
 type AccountOf = Callable[[Source], CosmosAccount]
 
@@ -19,12 +19,12 @@ type AccountOf = Callable[[Source], CosmosAccount]
 class CosmosQuery:
     """Reads the rows of a query."""
 
-    def __init__(self, caller: Caller, account_of: AccountOf, clock: Clock) -> None:
+    def __init__(self, caller: PinnedClient, account_of: AccountOf, clock: Clock) -> None:
         self.caller = caller
         self.account_of = account_of
         self.clock = clock
 
-    async def rows(self, source: Source, ask: Ask) -> Sequence[Row]:
+    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - the SDK takes its time to import, and few need it
 
         from clients.storage.cosmos.account import connected  # noqa: PLC0415 - as above
@@ -49,7 +49,7 @@ async def first_rows(found: Any, most: int) -> Sequence[Row]:
     return rows
 
 
-def options_of(source: Source, ask: Ask) -> dict[str, Any]:
+def options_of(source: Source, ask: SourceQuery) -> dict[str, Any]:
     options: dict[str, Any] = {"parameters": parameters_of(source, ask), "max_item_count": source.max_rows + 1}
     if ask.partition:
         parts = list(ask.partition)
@@ -57,7 +57,7 @@ def options_of(source: Source, ask: Ask) -> dict[str, Any]:
     return options
 
 
-def parameters_of(source: Source, ask: Ask) -> list[dict[str, object]]:
+def parameters_of(source: Source, ask: SourceQuery) -> list[dict[str, object]]:
     given: dict[str, object] = {
         name: value if isinstance(value, str) else list(value) for name, value in ask.parameters.items()
     }

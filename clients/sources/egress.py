@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from clients.sources.port import ANSWER_LIMIT, SourceError, Tokens
+from clients.sources.port import ANSWER_LIMIT, SourceError, SourceTokens
 from domain.sources.catalog import Source
-from domain.sources.egress_policy import refusal
+from domain.sources.egress_policy import rejection_reason
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -32,7 +32,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class PinnedAddress:
     """Where a source is: its own host and port, and the address that was judged."""
 
     scheme: str
@@ -51,7 +51,7 @@ class Pin:
         return name if self.port == PORTS[self.scheme] else f"{name}:{self.port}"
 
 
-class Caller:
+class PinnedClient:
     """Calls sources over HTTP. `loopback`: the settings let sources lie on this machine."""
 
     def __init__(self, http: httpx.AsyncClient, *, loopback: bool, resolve: Resolve = resolve) -> None:
@@ -59,7 +59,7 @@ class Caller:
         self.loopback = loopback
         self.resolve = resolve
 
-    async def pin(self, source: Source) -> Pin:
+    async def pin(self, source: Source) -> PinnedAddress:
         """Resolve a source's host and judge all its addresses; raises SourceError."""
         parts = urlsplit(source.address)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
@@ -68,12 +68,14 @@ class Caller:
         except (OSError, UnicodeError):
             raise SourceError("its host has no address") from None
         for address in addresses:
-            problem = refusal(address, private=source.private, networks=source.networks, loopback=self.loopback)
+            problem = rejection_reason(
+                address, private=source.private, networks=source.networks, loopback=self.loopback
+            )
             if problem:
                 raise SourceError(f"its host is refused: {problem}")
         if not addresses:
             raise SourceError("its host has no address")
-        return Pin(scheme=parts.scheme, host=host, port=port, address=addresses[0])
+        return PinnedAddress(scheme=parts.scheme, host=host, port=port, address=addresses[0])
 
     async def call(
         self,
@@ -118,5 +120,5 @@ async def answer(response: httpx.Response) -> bytes:
     return bytes(data)
 
 
-async def bearer(tokens: Tokens, scope: str) -> dict[str, str]:
+async def bearer(tokens: SourceTokens, scope: str) -> dict[str, str]:
     return {"authorization": f"Bearer {await tokens.token(scope)}"} if scope else {}

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, cast
 
-from domain.sources.catalog import Ask, Source
+from domain.sources.catalog import Source, SourceQuery
 
 type Row = Mapping[str, Any]
 
@@ -16,15 +16,15 @@ class SourceError(Exception):
     """A source gave no rows. The message may be shown: it holds nothing of the answer."""
 
 
-class Connector(Protocol):
+class SourceConnector(Protocol):
     """Reads one kind of source."""
 
-    async def rows(self, source: Source, ask: Ask) -> Sequence[Row]:
+    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
         """Return rows, at most a few more than the source's `max_rows`. Raises SourceError."""
         ...
 
 
-class Tokens(Protocol):
+class SourceTokens(Protocol):
     """Proves who we are to a source."""
 
     async def token(self, scope: str) -> str:

@@ -4,37 +4,39 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from clients.clock import Clock
-from clients.sources.port import Connector, SourceError
+from clients.sources.port import SourceConnector, SourceError
 from domain.identity.owners import Owner
-from domain.sources.catalog import Fetched, Source, SourceKind, Sources, ask_of
+from domain.sources.catalog import FetchedRows, Source, SourceKind, Sources, query_for
 from domain.sources.prompt_context import fitted
 
 
-class Reading:
+class SourceReader:
     """Reads sources by their names, each within its own deadline and its own budget of tokens."""
 
-    def __init__(self, sources: Sources, connectors: Mapping[SourceKind, Connector], clock: Clock) -> None:
+    def __init__(self, sources: Sources, connectors: Mapping[SourceKind, SourceConnector], clock: Clock) -> None:
         self.sources = sources
         self.connectors = connectors
         self.clock = clock
 
-    async def read(self, names: Sequence[str], owner: Owner, text: str) -> tuple[Fetched, ...]:
+    async def read(self, names: Sequence[str], owner: Owner, text: str) -> tuple[FetchedRows, ...]:
         """Return what each source gave; of `text`, only declared keywords reach a query."""
         return tuple(await asyncio.gather(*(self.one(name, owner, text) for name in names)))
 
-    async def one(self, name: str, owner: Owner, text: str) -> Fetched:
+    async def one(self, name: str, owner: Owner, text: str) -> FetchedRows:
         started = self.clock.now()
         try:
             fetched = await self.fetched(name, owner, text)
         except SourceError as error:
-            return Fetched(source=name, problem=str(error), seconds=self.clock.now() - started)
+            return FetchedRows(source=name, problem=str(error), seconds=self.clock.now() - started)
         except TimeoutError:
-            return Fetched(source=name, problem="it did not answer in time", seconds=self.clock.now() - started)
-        return Fetched(source=name, rows=fetched.rows, left_out=fetched.left_out, seconds=self.clock.now() - started)
+            return FetchedRows(source=name, problem="it did not answer in time", seconds=self.clock.now() - started)
+        return FetchedRows(
+            source=name, rows=fetched.rows, left_out=fetched.left_out, seconds=self.clock.now() - started
+        )
 
-    async def fetched(self, name: str, owner: Owner, text: str) -> Fetched:
+    async def fetched(self, name: str, owner: Owner, text: str) -> FetchedRows:
         source = self.open_source(name, owner)
-        ask = ask_of(source, owner, text)
+        ask = query_for(source, owner, text)
         if isinstance(ask, str):
             raise SourceError(ask)
         async with asyncio.timeout(source.deadline_s):
@@ -43,7 +45,7 @@ class Reading:
             kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
         except RecursionError:
             raise SourceError("its rows are nested too deep") from None
-        return Fetched(source=name, rows=kept, left_out=len(rows) - len(kept))
+        return FetchedRows(source=name, rows=kept, left_out=len(rows) - len(kept))
 
     def open_source(self, name: str, owner: Owner) -> Source:
         """Return a source; it may have left the configuration since the turn was admitted."""

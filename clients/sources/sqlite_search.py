@@ -7,17 +7,17 @@ from contextlib import closing
 from pathlib import Path
 
 from clients.sources.port import Row, SourceError
-from domain.sources.catalog import Ask, Source
+from domain.sources.catalog import Source, SourceQuery
 
 
 class SqliteSearch:
     """Reads the rows of an FTS5 table that match a keyword and the caller's claims, best first. Opens read-only."""
 
-    async def rows(self, source: Source, ask: Ask) -> Sequence[Row]:
+    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
         return await asyncio.to_thread(search, source, ask)
 
 
-def search(source: Source, ask: Ask) -> Sequence[Row]:
+def search(source: Source, ask: SourceQuery) -> Sequence[Row]:
     if source.keywords and not ask.keywords:
         return ()
     statement, values = statement_of(source, ask)
@@ -30,7 +30,7 @@ def search(source: Source, ask: Ask) -> Sequence[Row]:
         raise SourceError(f"it can't be searched ({type(error).__name__})") from None
 
 
-def statement_of(source: Source, ask: Ask) -> tuple[str, Sequence[object]]:
+def statement_of(source: Source, ask: SourceQuery) -> tuple[str, Sequence[object]]:
     """Return the statement and its values: names are the configuration's, everything else is a value."""
     (table,) = source.target
     chosen = ", ".join(f'"{name}"' for name in source.fields) or "*"
@@ -41,7 +41,7 @@ def statement_of(source: Source, ask: Ask) -> tuple[str, Sequence[object]]:
     return statement, [*(value for _, values in found for value in values), source.max_rows + 1]
 
 
-def conditions(table: str, ask: Ask) -> Iterator[tuple[str, Sequence[str]]]:
+def conditions(table: str, ask: SourceQuery) -> Iterator[tuple[str, Sequence[str]]]:
     if ask.keywords:
         yield f'"{table}" MATCH ?', (" OR ".join(f'"{word}"' for word in ask.keywords),)
     for name, value in ask.parameters.items():

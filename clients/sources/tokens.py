@@ -1,6 +1,6 @@
 """How does the app prove to a source who it is? By tokens of its managed identity."""
 
-from clients.backends.credentials import Credential
+from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendError
 from clients.clock import Clock
 from clients.identity.token_cache import CachedCredential
@@ -23,7 +23,7 @@ class IdentityTokens:
         except BackendError as error:
             raise SourceError(f"there is no token for it: {error.failure.body}") from None
 
-    def fetch(self, scope: str) -> Credential:
+    def fetch(self, scope: str) -> BearerToken:
         from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - azure-identity takes its time to import
 
         return ManagedIdentity(client_id=self.client_id).token(scope)

@@ -1,6 +1,6 @@
 """Under which key does each document of a turn live?"""
 
-from clients.storage.port import Container, Key
+from clients.storage.port import Container, DocumentKey
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.ids import is_response, own_token, thread_of
@@ -8,17 +8,17 @@ from domain.ids import is_response, own_token, thread_of
 BOOK = "book"
 """The partition that lists an owner's threads; no thread has its name."""
 
-ANNOUNCEMENTS = "announcement_"
+DELIVERIES = "announcement_"
 ENTRIES = "entry_"
 EXPIRIES = "expiry_"
 THREADS = "thread_"
 
 
-def turns_key(owner: Owner, thread: str) -> Key:
-    return Key(container=Container.TURNS, parts=(owner.tenant, owner.subject, thread))
+def turns_key(owner: Owner, thread: str) -> DocumentKey:
+    return DocumentKey(container=Container.TURNS, parts=(owner.tenant, owner.subject, thread))
 
 
-def book_key(owner: Owner) -> Key:
+def book_key(owner: Owner) -> DocumentKey:
     return turns_key(owner, BOOK)
 
 
@@ -38,22 +38,22 @@ def route_prefix(response_id: str) -> str:
     return f"route_{own_token(response_id)}_"
 
 
-def given_prefix(response_id: str) -> str:
+def retrieved_prefix(response_id: str) -> str:
     return f"given_{own_token(response_id)}_"
 
 
 def sources_id(response_id: str) -> str:
     """Return the id of the document that tells which private data a response read."""
-    return f"{given_prefix(response_id)}sources"
+    return f"{retrieved_prefix(response_id)}sources"
 
 
 def rows_id(response_id: str) -> str:
     """Return the id of the document that holds the private data itself."""
-    return f"{given_prefix(response_id)}rows"
+    return f"{retrieved_prefix(response_id)}rows"
 
 
-def announcement_id(response_id: str, endpoint: str) -> str:
-    return f"{ANNOUNCEMENTS}{own_token(response_id)}_{endpoint}"
+def delivery_id(response_id: str, endpoint: str) -> str:
+    return f"{DELIVERIES}{own_token(response_id)}_{endpoint}"
 
 
 def entry_id(number: int) -> str:
@@ -64,7 +64,7 @@ def expiry_id(identifier: str) -> str:
     return f"{EXPIRIES}{identifier}"
 
 
-def response_key(owner: Owner, response_id: str) -> Key:
+def response_key(owner: Owner, response_id: str) -> DocumentKey:
     """Return the partition that a response's id names; raises NotFound where it is no id of ours."""
     thread = thread_of(response_id)
     if thread is None or not is_response(response_id):
@@ -72,7 +72,7 @@ def response_key(owner: Owner, response_id: str) -> Key:
     return turns_key(owner, thread)
 
 
-def conversation_key(owner: Owner, conversation_id: str) -> Key:
+def conversation_key(owner: Owner, conversation_id: str) -> DocumentKey:
     """Return the partition that a conversation's id names; raises NotFound where it is no id of ours."""
     thread = thread_of(conversation_id)
     if thread is None or not conversation_id.startswith("conv_"):

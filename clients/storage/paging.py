@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from clients.storage.batching import batches
-from clients.storage.port import Create, Document, Key, Operation, Store
+from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation
 from domain.errors import Conflict
 
 PAGE = 1000
 
 
 async def everything(
-    store: Store, key: Key, *, prefix: str, after: str = "", before: str = "", size: int = PAGE
+    store: DocumentStore, key: DocumentKey, *, prefix: str, after: str = "", before: str = "", size: int = PAGE
 ) -> Sequence[Document]:
     """Return all documents whose id starts with `prefix` and lies between `after` and (where given) `before`.
 
@@ -26,12 +26,12 @@ async def everything(
         after = page[-1].id
 
 
-async def some(store: Store, key: Key, identifiers: Sequence[str]) -> Sequence[Document | None]:
+async def some(store: DocumentStore, key: DocumentKey, identifiers: Sequence[str]) -> Sequence[Document | None]:
     """Read documents by their ids, at once."""
     return await asyncio.gather(*(store.read(key, identifier) for identifier in identifiers))
 
 
-async def create_each(store: Store, key: Key, operations: Sequence[Create]) -> None:
+async def create_each(store: DocumentStore, key: DocumentKey, operations: Sequence[Create]) -> None:
     """Create what is not there yet; safe to repeat."""
     for operation in operations:
         try:
@@ -40,7 +40,7 @@ async def create_each(store: Store, key: Key, operations: Sequence[Create]) -> N
             continue
 
 
-async def write(store: Store, key: Key, operations: Sequence[Operation]) -> None:
+async def write(store: DocumentStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
     """Write in as many commits as it takes: for what is safe to leave half done and to repeat."""
     for batch in batches(operations):
         await store.commit(key, batch)

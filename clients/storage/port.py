@@ -25,7 +25,7 @@ class Container(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class DocumentKey:
     """A container and the full partition key in it.
 
     turns: tenant, subject, thread · money: tenant · fleet: backend.
@@ -88,29 +88,29 @@ type Operation = Create | Replace | Delete | Add
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundDocument:
     """What `find` found, and where."""
 
-    key: Key
+    key: DocumentKey
     document: Document
 
 
-class Store(Protocol):
+class DocumentStore(Protocol):
     """Documents under partition keys. Raises Unavailable, and UnknownOutcome for a write whose answer was lost."""
 
-    async def read(self, key: Key, identifier: str) -> Document | None: ...
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None: ...
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         """Return the documents whose id starts with `prefix` and is greater than `after`, in the order of their ids."""
         ...
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         """Do all of it or nothing. Conflict and Exhausted carry the id of the operation that failed."""
         ...
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         """Return documents of all partitions by their fields `kind`, `status` and `at` < `before`, oldest first."""
         ...
 

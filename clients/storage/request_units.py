@@ -14,24 +14,24 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Charge:
+class RequestCharge:
     """`units` are request units of Azure Cosmos DB, `requests` the answers that charged them."""
 
     units: float = 0.0
     requests: int = 0
 
-    def add(self, other: "Charge") -> None:
+    def add(self, other: "RequestCharge") -> None:
         self.units += other.units
         self.requests += other.requests
 
 
-current: ContextVar[Charge | None] = ContextVar("charge", default=None)
+current: ContextVar[RequestCharge | None] = ContextVar("charge", default=None)
 
 
 @contextmanager
-def metered() -> Generator[Charge]:
+def metered() -> Generator[RequestCharge]:
     """Sum what is charged inside; what encloses it counts it as well."""
-    outer, charge = current.get(), Charge()
+    outer, charge = current.get(), RequestCharge()
     token = current.set(charge)
     try:
         yield charge
@@ -45,4 +45,4 @@ def charged(units: float) -> None:
     """Record the charge of one answered request."""
     charge = current.get()
     if charge:
-        charge.add(Charge(units=units, requests=1))
+        charge.add(RequestCharge(units=units, requests=1))

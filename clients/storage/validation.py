@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Add, Body, Container, Create, Key, Operation, Replace
+from clients.storage.port import (
+    BYTES_LIMIT,
+    OPERATIONS_LIMIT,
+    Add,
+    Body,
+    Container,
+    Create,
+    DocumentKey,
+    Operation,
+    Replace,
+)
 from domain.errors import Exhausted, Invalid
 
 IDENTIFIER = re.compile(r"[^/\\?#]{1,255}")
@@ -21,7 +31,7 @@ NESTING_LIMIT = 128
 PARTS = {Container.TURNS: 3, Container.MONEY: 1, Container.FLEET: 1}
 
 
-def check_key(key: Key) -> None:
+def check_key(key: DocumentKey) -> None:
     """Raise ValueError where a key is not the full key of its container."""
     if len(key.parts) != PARTS[key.container] or not all(key.parts):
         raise ValueError(f"{key.parts!r} is no full key of {key.container}")
@@ -70,7 +80,7 @@ def payload(operation: Operation) -> bytes:
             return b""
 
 
-def payloads(key: Key, operations: Sequence[Operation]) -> list[bytes]:
+def payloads(key: DocumentKey, operations: Sequence[Operation]) -> list[bytes]:
     """Return the bytes of every operation; raises Invalid where the batch passes a limit."""
     check_key(key)
     if not 1 <= len(operations) <= OPERATIONS_LIMIT:

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from clients.clock import Clock
-from clients.sources.egress import ODD, Caller, Pin
+from clients.sources.egress import ODD, PinnedAddress, PinnedClient
 from clients.sources.port import SourceError
 from domain.sources.catalog import Source, SourceKind
-from domain.turns.webhook_events import Announcement, Endpoint
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint
 
 DEADLINE_S: Final = 20.0
 GONE: Final = 410
 
 
-class Verdict(StrEnum):
+class DeliveryResult(StrEnum):
     """What an endpoint made of a message: it has it; it wants no more, ever; or it may want it later."""
 
     TAKEN = "taken"
@@ -28,22 +28,22 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class DeliveryReceipt:
     """A verdict, and why: nothing of what the endpoint said is in it."""
 
-    verdict: Verdict
+    result: DeliveryResult
     reason: str = ""
 
 
 class WebhookSender:
     """Posts to endpoints, each at an address that was judged for this one call. A redirect is a refusal."""
 
-    def __init__(self, caller: Caller, clock: Clock, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, caller: PinnedClient, clock: Clock, *, deadline_s: float = DEADLINE_S) -> None:
         self.caller = caller
         self.clock = clock
         self.deadline_s = deadline_s
 
-    async def send(self, endpoint: Endpoint, announcement: Announcement) -> Receipt:
+    async def send(self, endpoint: WebhookEndpoint, announcement: WebhookDelivery) -> DeliveryReceipt:
         """Tell an endpoint once, within the deadline."""
         try:
             async with asyncio.timeout(self.deadline_s):
@@ -57,7 +57,9 @@ class WebhookSender:
         except ODD as error:
             return later(f"it can't be reached ({type(error).__name__})")
 
-    async def status(self, endpoint: Endpoint, pin: Pin, headers: Mapping[str, str], body: bytes) -> int:
+    async def status(
+        self, endpoint: WebhookEndpoint, pin: PinnedAddress, headers: Mapping[str, str], body: bytes
+    ) -> int:
         parts = urlsplit(endpoint.url)
         request = httpx.Request(
             "POST",
@@ -71,25 +73,26 @@ class WebhookSender:
         return response.status_code
 
 
-def sender_of(clock: Clock, *, loopback: bool) -> WebhookSender:
+def build_sender(clock: Clock, *, loopback: bool) -> WebhookSender:
     """Return a sender that keeps no connection."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    return WebhookSender(Caller(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback), clock)
+    return WebhookSender(PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback), clock)
 
 
-def place_of(endpoint: Endpoint) -> Source:
+def place_of(endpoint: WebhookEndpoint) -> Source:
     """Return where an endpoint is, as the networking of sources asks for it: never in a private network."""
     parts = urlsplit(endpoint.url)
     return Source(name=endpoint.name, kind=SourceKind.HTTP, address=f"{parts.scheme}://{parts.netloc}", private=False)
 
 
-def receipt_of(status: int) -> Receipt:
+def receipt_of(status: int) -> DeliveryReceipt:
     if 200 <= status < 300:  # noqa: PLR2004 - the class of what went well
-        return Receipt(verdict=Verdict.TAKEN)
-    return Receipt(
-        verdict=Verdict.GONE if status == GONE else Verdict.LATER, reason=f"it answered with status {status}"
+        return DeliveryReceipt(result=DeliveryResult.TAKEN)
+    return DeliveryReceipt(
+        result=DeliveryResult.GONE if status == GONE else DeliveryResult.LATER,
+        reason=f"it answered with status {status}",
     )
 
 
-def later(reason: str) -> Receipt:
-    return Receipt(verdict=Verdict.LATER, reason=reason)
+def later(reason: str) -> DeliveryReceipt:
+    return DeliveryReceipt(result=DeliveryResult.LATER, reason=reason)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from domain.config.toml_table import Table, document
+from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
-from domain.money.budgets import Budgets, Scope
+from domain.money.budgets import Budgets, BudgetScope
 
 
 def budgets_from_toml(text: str, usual: Budgets) -> Budgets:
@@ -22,9 +22,9 @@ def budgets_from_toml(text: str, usual: Budgets) -> Budgets:
     return replace(usual, tenants=tenants)
 
 
-def read_tenant(table: Table, usual: Budgets) -> Budgets:
-    limits: Mapping[Scope, Decimal | None] = {
-        scope: table.optional(scope.name.lower(), table.amount) for scope in Scope
+def read_tenant(table: TomlTable, usual: Budgets) -> Budgets:
+    limits: Mapping[BudgetScope, Decimal | None] = {
+        scope: table.optional(scope.name.lower(), table.amount) for scope in BudgetScope
     }
     forecast = table.optional("forecast_day", table.amount)
     known = {scope: limit for scope, limit in limits.items() if limit is not None}

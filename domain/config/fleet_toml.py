@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from domain.config.toml_table import Table, document, plain_table
+from domain.config.toml_table import TomlTable, document, plain_table
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     AUTO,
@@ -13,16 +13,16 @@ from domain.fleet.catalog import (
     Auth,
     AuthKind,
     Backend,
+    BackendLimits,
     Capability,
-    Cold,
-    Continuation,
+    ColdStart,
+    ContinuationMode,
     Fleet,
-    Limits,
     Model,
     Speed,
-    Unconfigured,
+    UnconfiguredBackend,
 )
-from domain.fleet.failure_classes import FailureKind, Posture, Signature
+from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.identity.federation import service_account_name
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
@@ -49,21 +49,21 @@ def fleet_from_toml(text: str, variables: Mapping[str, str]) -> Fleet:
     models = {name: read_model(name, table) for name, table in top.tables("models")}
     systems = {name: read_signatures(table) for name, table in top.tables("systems")}
     backends: dict[str, Backend] = {}
-    unconfigured: list[Unconfigured] = []
+    unconfigured: list[UnconfiguredBackend] = []
     for name, table in top.tables("backends"):
         backend = read_backend(name, table, models, systems, variables)
         missing = missing_variable(table, variables)
         if missing is None:
             backends[name] = backend
         else:
-            unconfigured.append(Unconfigured(backend=name, model=backend.model, variable=missing))
+            unconfigured.append(UnconfiguredBackend(backend=name, model=backend.model, variable=missing))
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
     return Fleet(models=models, backends=backends, unconfigured=tuple(unconfigured))
 
 
-def read_model(name: str, table: Table) -> Model:
+def read_model(name: str, table: TomlTable) -> Model:
     check_name(name, table)
     shape = {"weights_gb", "layers", "kv_heads", "head_dim"}
     if given := shape & table.values.keys():
@@ -86,15 +86,15 @@ def read_model(name: str, table: Table) -> Model:
     return model
 
 
-def read_signatures(table: Table) -> tuple[Signature, ...]:
+def read_signatures(table: TomlTable) -> tuple[FailureSignature, ...]:
     rows = tuple(read_signature(row) for row in table.rows("signatures"))
     table.close()
     return rows
 
 
-def read_signature(table: Table) -> Signature:
-    row = Signature(
-        posture=table.choice("posture", Posture),
+def read_signature(table: TomlTable) -> FailureSignature:
+    row = FailureSignature(
+        failure_class=table.choice("posture", FailureClass),
         statuses=table.wholes("statuses"),
         kinds=table.choices("kinds", FailureKind),
         body=table.optional("body", table.text),
@@ -106,24 +106,24 @@ def read_signature(table: Table) -> Signature:
     if not (row.statuses or row.kinds):
         table.problems.append(f"{table.path}: expected statuses or kinds, found neither")
     if any(status > HIGHEST_STATUS for status in row.statuses):
-        table.complain("statuses", "HTTP statuses")
+        table.report("statuses", "HTTP statuses")
     check_pattern(row.body_pattern, table)
     table.close()
     return row
 
 
-def check_pattern(pattern: str | None, table: Table) -> None:
+def check_pattern(pattern: str | None, table: TomlTable) -> None:
     try:
         re.compile(pattern or "")
     except re.error:
-        table.complain("body_pattern", "a regular expression")
+        table.report("body_pattern", "a regular expression")
 
 
 def read_backend(
     name: str,
-    table: Table,
+    table: TomlTable,
     models: Mapping[str, Model],
-    systems: Mapping[str, tuple[Signature, ...]],
+    systems: Mapping[str, tuple[FailureSignature, ...]],
     variables: Mapping[str, str],
 ) -> Backend:
     check_name(name, table)
@@ -141,8 +141,8 @@ def read_backend(
         limits=read_limits(table.table("limits", required=True)),
         speed=read_speed(table.table("speed", required=True)),
         auth=read_auth(table.table("auth"), url, variables),
-        cold=read_cold(table.table("cold")),
-        continues=table.choice("continues", Continuation, Continuation.NO),
+        cold_start=read_cold(table.table("cold")),
+        continues=table.choice("continues", ContinuationMode, ContinuationMode.NO),
         region=table.optional("region", table.text),
         residency=table.optional("residency", table.text),
         signatures=(*(read_signature(row) for row in table.rows("signatures")), *systems.get(system, ())),
@@ -151,15 +151,15 @@ def read_backend(
     return backend
 
 
-def member(table: Table, key: str, known: Mapping[str, object]) -> str:
+def member(table: TomlTable, key: str, known: Mapping[str, object]) -> str:
     """Read the name of something that the file must define."""
     name = table.text(key)
     if name and name not in known:
-        table.complain(key, f"one of the {key}s {', '.join(known) or 'of this file, which has none'}")
+        table.report(key, f"one of the {key}s {', '.join(known) or 'of this file, which has none'}")
     return name
 
 
-def read_url(table: Table, variables: Mapping[str, str]) -> str:
+def read_url(table: TomlTable, variables: Mapping[str, str]) -> str:
     """Read the address under which the adapter's paths lie, without a slash at its end."""
     raw = table.text("url")
     url = expanded(raw, variables).rstrip("/")
@@ -186,7 +186,7 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
     return VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)
 
 
-def missing_variable(table: Table, variables: Mapping[str, str]) -> str | None:
+def missing_variable(table: TomlTable, variables: Mapping[str, str]) -> str | None:
     """Return the first variable that the backend's addresses name and that is not set."""
     auth = plain_table(table.values.get("auth")) or {}
     texts = (table.values.get("url"), auth.get("audience"))
@@ -194,7 +194,7 @@ def missing_variable(table: Table, variables: Mapping[str, str]) -> str | None:
     return next((name for name in names if not variables.get(name)), None)
 
 
-def read_auth(table: Table, url: str, variables: Mapping[str, str]) -> Auth:
+def read_auth(table: TomlTable, url: str, variables: Mapping[str, str]) -> Auth:
     kind = table.choice("kind", AuthKind, AuthKind.NONE)
     audience = table.optional("audience", table.text)
     if audience is None and kind is AuthKind.GOOGLE_ID_TOKEN:
@@ -216,11 +216,11 @@ def read_auth(table: Table, url: str, variables: Mapping[str, str]) -> Auth:
     return auth
 
 
-def check_service_account(name: str | None, table: Table) -> None:
+def check_service_account(name: str | None, table: TomlTable) -> None:
     try:
         service_account_name(name or "a@a.gserviceaccount.com")
     except ValueError:
-        table.complain("service_account", "NAME@PROJECT.iam.gserviceaccount.com")
+        table.report("service_account", "NAME@PROJECT.iam.gserviceaccount.com")
 
 
 def private(url: str) -> bool:
@@ -235,8 +235,8 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def read_limits(table: Table) -> Limits:
-    limits = Limits(
+def read_limits(table: TomlTable) -> BackendLimits:
+    limits = BackendLimits(
         context_tokens=table.whole("context_tokens"),
         max_output_tokens=table.whole("max_output_tokens"),
         concurrency=table.whole("concurrency"),
@@ -249,22 +249,22 @@ def read_limits(table: Table) -> Limits:
     return limits
 
 
-def read_cold(table: Table) -> Cold:
-    cold = Cold(
+def read_cold(table: TomlTable) -> ColdStart:
+    cold = ColdStart(
         scales_to_zero=table.flag("scales_to_zero", default=False),
         p50_s=table.number("p50_s", 0.0),
         p99_s=table.number("p99_s", 0.0),
-        wake_hold_s=table.number("wake_hold_s", 2.0),
+        warm_up_hold_s=table.number("wake_hold_s", 2.0),
         abandoned_starts=table.flag("abandoned_starts", default=True),
-        tail_s=table.number("tail_s", 0.0),
+        idle_s=table.number("tail_s", 0.0),
     )
     if cold.p99_s < cold.p50_s:
-        table.complain("p99_s", "no less than p50_s")
+        table.report("p99_s", "no less than p50_s")
     table.close()
     return cold
 
 
-def read_speed(table: Table) -> Speed:
+def read_speed(table: TomlTable) -> Speed:
     speed = Speed(
         prefill_tokens_s=table.above_zero("prefill_tokens_s"),
         decode_tokens_s=table.above_zero("decode_tokens_s"),
@@ -273,7 +273,7 @@ def read_speed(table: Table) -> Speed:
     return speed
 
 
-def check_name(name: str, table: Table) -> None:
+def check_name(name: str, table: TomlTable) -> None:
     if not NAME.fullmatch(name) or name == AUTO:
         table.problems.append(
             f"{table.path}: expected a name of small letters, digits, dots and dashes, not {AUTO!r}, found {name!r}"

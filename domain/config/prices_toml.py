@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from domain.config.toml_table import Table, document
+from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
 from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
-from domain.money.prices import SECONDS_IN_HOUR, Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+from domain.money.prices import SECONDS_IN_HOUR, Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
 
 UNIT_SECONDS: Final = {PriceKind.PER_SECOND: 1, PriceKind.PER_HOUR: SECONDS_IN_HOUR, PriceKind.OWNED: SECONDS_IN_HOUR}
 
@@ -32,7 +32,7 @@ def read_file(text: str) -> tuple[Mapping[str, Price], OverheadPrices]:
     return prices, overheads
 
 
-def read_overheads(table: Table) -> OverheadPrices:
+def read_overheads(table: TomlTable) -> OverheadPrices:
     def store(key: str) -> StorePrice:
         part = table.table(key, required=True)
         price = StorePrice(origin=read_origin(part), million_units=part.amount("million_units"))
@@ -55,18 +55,18 @@ def read_overheads(table: Table) -> OverheadPrices:
     return found
 
 
-def read_price(name: str, table: Table) -> Price:
+def read_price(name: str, table: TomlTable) -> Price:
     kind = table.choice("kind", PriceKind)
     price = token_price(name, table) if kind is PriceKind.PER_TOKEN else time_price(name, kind, table)
     table.close()
     return price
 
 
-def token_price(name: str, table: Table) -> TokenPrice:
+def token_price(name: str, table: TomlTable) -> TokenPrice:
     whole = table.amount("input")
     cached = table.amount("cached_input", default=whole)
     if cached > whole:
-        table.complain("cached_input", "no more than input")
+        table.report("cached_input", "no more than input")
     return TokenPrice(
         name=name,
         origin=read_origin(table),
@@ -76,10 +76,10 @@ def token_price(name: str, table: Table) -> TokenPrice:
     )
 
 
-def time_price(name: str, kind: PriceKind, table: Table) -> TimePrice:
+def time_price(name: str, kind: PriceKind, table: TomlTable) -> TimePrice:
     components = tuple(read_component(each, part) for each, part in table.tables("components"))
     if not components:
-        table.complain("components", "a table of at least one component")
+        table.report("components", "a table of at least one component")
     return TimePrice(
         name=name,
         origin=read_origin(table),
@@ -88,19 +88,23 @@ def time_price(name: str, kind: PriceKind, table: Table) -> TimePrice:
         per_s=UNIT_SECONDS[kind],
         granularity_ms=table.whole("granularity_ms"),
         minimum_s=table.number("minimum_s", default=0.0),
-        tail_s=table.number("tail_s", default=0.0),
+        idle_s=table.number("tail_s", default=0.0),
         bills_cold=table.flag("bills_cold", default=True),
     )
 
 
-def read_component(name: str, table: Table) -> Component:
-    component = Component(name=name, amount=table.amount("amount"), count=table.amount("count", default=Decimal(1)))
+def read_component(name: str, table: TomlTable) -> PriceComponent:
+    component = PriceComponent(
+        name=name, amount=table.amount("amount"), count=table.amount("count", default=Decimal(1))
+    )
     table.close()
     return component
 
 
-def read_origin(table: Table) -> Origin:
+def read_origin(table: TomlTable) -> PriceSource:
     currency = table.text("currency", default="USD")
     if currency != "USD":
-        table.complain("currency", "USD")
-    return Origin(source=table.text("source"), date=table.day("date"), region=table.text("region"), currency=currency)
+        table.report("currency", "USD")
+    return PriceSource(
+        source=table.text("source"), date=table.day("date"), region=table.text("region"), currency=currency
+    )

@@ -6,9 +6,9 @@ from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from domain.config.toml_table import Table, document
+from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
-from domain.sources.catalog import Claim, Source, SourceKind, Sources
+from domain.sources.catalog import CallerClaim, Source, SourceKind, Sources
 from domain.sources.egress_policy import METADATA_NAMES, PRIVATE, Network
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
@@ -42,7 +42,7 @@ def sources_from_toml(text: str, variables: Mapping[str, str], *, on_azure: bool
     return Sources(known=known, defaults=defaults, unconfigured=frozenset(unconfigured))
 
 
-def read_source(name: str, table: Table, variables: Mapping[str, str], *, on_azure: bool) -> Source:
+def read_source(name: str, table: TomlTable, variables: Mapping[str, str], *, on_azure: bool) -> Source:
     if not NAME.fullmatch(name):
         table.problems.append(f"{table.path}: expected a name of a-z, 0-9 and -, at most 40 characters")
     kind = table.choice("kind", SourceKind)
@@ -53,7 +53,7 @@ def read_source(name: str, table: Table, variables: Mapping[str, str], *, on_azu
         path=read_path(table, kind, variables),
         target=read_target(table, kind),
         query=table.text("query") if kind is SourceKind.COSMOS else "",
-        partition=table.choices("partition", Claim) if kind is SourceKind.COSMOS else (),
+        partition=table.choices("partition", CallerClaim) if kind is SourceKind.COSMOS else (),
         parameters=read_parameters(table),
         keywords=table.within("keywords", 0, KEYWORDS_LIMIT) if table.values.get("keywords") else keywords_none(table),
         keywords_as=table.text("keywords_as", "q"),
@@ -73,12 +73,12 @@ def read_source(name: str, table: Table, variables: Mapping[str, str], *, on_azu
     return source
 
 
-def keywords_none(table: Table) -> int:
+def keywords_none(table: TomlTable) -> int:
     table.known.add("keywords")
     return 0
 
 
-def check_scoped(source: Source, table: Table) -> None:
+def check_scoped(source: Source, table: TomlTable) -> None:
     """A source that no claim narrows gives everybody the same: that must be said, by its tenants."""
     claims = (*source.parameters.values(), *source.partition)
     if not claims and not source.tenants:
@@ -96,7 +96,7 @@ def is_local(address: str) -> bool:
     return bool(VARIABLE.search(address)) or urlsplit(address).hostname in LOOPBACK
 
 
-def read_address(table: Table, variables: Mapping[str, str], *, on_azure: bool) -> str:
+def read_address(table: TomlTable, variables: Mapping[str, str], *, on_azure: bool) -> str:
     """Return scheme, host and port; a path has a field of its own."""
     raw = table.text("url")
     address = expanded(raw, variables).rstrip("/")
@@ -133,51 +133,51 @@ WRONG_ADDRESSES: Final[tuple[tuple[str, Callable[[str, bool], bool]], ...]] = (
 )
 
 
-def read_path(table: Table, kind: SourceKind, variables: Mapping[str, str]) -> str:
+def read_path(table: TomlTable, kind: SourceKind, variables: Mapping[str, str]) -> str:
     if kind in FILE_KINDS:
         return expanded(table.text("file"), variables)
     if kind is not SourceKind.HTTP:
         return ""
     path = table.text("path")
     if not PATH.fullmatch(path) or ".." in path:
-        table.complain("path", "a path of plain segments, as /v1/orders")
+        table.report("path", "a path of plain segments, as /v1/orders")
     return path
 
 
-def read_target(table: Table, kind: SourceKind) -> tuple[str, ...]:
+def read_target(table: TomlTable, kind: SourceKind) -> tuple[str, ...]:
     wanted = TARGETS[kind]
     if not wanted:
         return ()
     target = read_names(table, "target", more="-")
     if len(target) != wanted:
-        table.complain("target", f"a list of {wanted} plain names")
+        table.report("target", f"a list of {wanted} plain names")
     return target
 
 
-def read_names(table: Table, key: str, *, more: str = "") -> tuple[str, ...]:
+def read_names(table: TomlTable, key: str, *, more: str = "") -> tuple[str, ...]:
     names = table.texts(key)
     wrong = [name for name in names if not PARAMETER.fullmatch(name.translate({ord(sign): "_" for sign in more}))]
     if wrong:
-        table.complain(key, "plain names of letters, digits and _")
+        table.report(key, "plain names of letters, digits and _")
     return names
 
 
-def read_parameters(table: Table) -> Mapping[str, Claim]:
+def read_parameters(table: TomlTable) -> Mapping[str, CallerClaim]:
     given = table.table("parameters")
-    found = {name: given.choice(name, Claim) for name in given.values}
+    found = {name: given.choice(name, CallerClaim) for name in given.values}
     wrong = [name for name in found if not PARAMETER.fullmatch(name)]
     if wrong:
         given.problems.append(f"{given.name_of(wrong[0])}: expected a plain name of letters, digits and _")
     return found
 
 
-def read_networks(table: Table) -> tuple[Network, ...]:
+def read_networks(table: TomlTable) -> tuple[Network, ...]:
     """Return the networks that a private source lies in: each within the private ones."""
     found: list[Network] = []
     for text in table.texts("networks"):
         network = network_of(text)
         if network is None or not any(is_within(network, each) for each in PRIVATE):
-            table.complain("networks", "private networks, as 10.1.0.0/16")
+            table.report("networks", "private networks, as 10.1.0.0/16")
             break
         found.append(network)
     return tuple(found)
@@ -194,7 +194,7 @@ def is_within(network: Network, outer: Network) -> bool:
     return network.version == outer.version and network[0] in outer and network[-1] in outer
 
 
-def read_defaults(table: Table, names: set[str]) -> Mapping[str, tuple[str, ...]]:
+def read_defaults(table: TomlTable, names: set[str]) -> Mapping[str, tuple[str, ...]]:
     defaults = {tenant: table.texts(tenant) for tenant in table.values}
     for tenant, chosen in defaults.items():
         unknown = [name for name in chosen if name not in names]

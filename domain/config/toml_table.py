@@ -17,7 +17,7 @@ AMOUNT_DIGITS: Final = 12
 """An amount times the milliseconds of a century still fits the 28 digits of the decimal context: sums are exact."""
 
 
-class Table:
+class TomlTable:
     """One table of a TOML file. Each reader returns the field's value, or notes a problem and returns a stand-in.
 
     The problems of all tables of a file end up in one list, so that one error can name them all. A reader without a
@@ -36,11 +36,11 @@ class Table:
             return default
         found = accept(self.values[key]) if key in self.values else None
         if found is None:
-            self.complain(key, expected)
+            self.report(key, expected)
             return stand_in
         return found
 
-    def complain(self, key: str, expected: str) -> None:
+    def report(self, key: str, expected: str) -> None:
         found = repr(self.values[key]) if key in self.values else "nothing"
         self.problems.append(f"{self.name_of(key)}: expected {expected}, found {found}")
 
@@ -115,35 +115,35 @@ class Table:
 
         return self.read(key, "a list of whole numbers", accept, (), ())
 
-    def table(self, key: str, *, required: bool = False) -> "Table":
+    def table(self, key: str, *, required: bool = False) -> "TomlTable":
         """Return the table under a key; an absent one reads as empty."""
         self.known.add(key)
         if key in self.values or required:
             found = plain_table(self.values.get(key))
             if found is None:
-                self.complain(key, "a table")
-            return Table(self.name_of(key), found or {}, self.problems)
-        return Table(self.name_of(key), {}, self.problems)
+                self.report(key, "a table")
+            return TomlTable(self.name_of(key), found or {}, self.problems)
+        return TomlTable(self.name_of(key), {}, self.problems)
 
-    def tables(self, key: str) -> Iterator[tuple[str, "Table"]]:
+    def tables(self, key: str) -> Iterator[tuple[str, "TomlTable"]]:
         """Yield the named tables under a key, in the order of the file."""
         group = self.table(key)
         for name in group.values:
             yield name, group.table(name)
 
-    def rows(self, key: str) -> Iterator["Table"]:
+    def rows(self, key: str) -> Iterator["TomlTable"]:
         """Yield the tables of a list."""
         self.known.add(key)
         value = self.values.get(key, [])
         if not isinstance(value, list):
-            self.complain(key, "a list of tables")
+            self.report(key, "a list of tables")
         for index, each in enumerate(plain_list(value)):
             found = plain_table(each)
             name = f"{self.name_of(key)}[{index}]"
             if found is None:
                 self.problems.append(f"{name}: expected a table, found {each!r}")
             else:
-                yield Table(name, found, self.problems)
+                yield TomlTable(name, found, self.problems)
 
     def close(self) -> None:
         known = ", ".join(sorted(self.known))
@@ -152,10 +152,10 @@ class Table:
         )
 
 
-def document(text: str, file: str) -> Table:
+def document(text: str, file: str) -> TomlTable:
     """Return a file's top table. Raises ConfigurationError where the text is no TOML."""
     try:
-        return Table("", tomllib.loads(text), [])
+        return TomlTable("", tomllib.loads(text), [])
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationError((f"{file}: expected TOML, found {problem}",)) from problem
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from domain.config.toml_table import Table, document
+from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.sources.egress_policy import METADATA_NAMES
-from domain.turns.webhook_events import EVENTS, Endpoint, Endpoints
+from domain.turns.webhook_events import EVENTS, WebhookEndpoint, WebhookEndpoints
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -26,14 +26,14 @@ TENANT_LIMIT: Final = 10
 """How many endpoints one tenant may have: what they are told is committed with the end of a turn."""
 
 
-def endpoints_from_toml(text: str, variables: Mapping[str, str], *, loopback: bool) -> Endpoints:
+def endpoints_from_toml(text: str, variables: Mapping[str, str], *, loopback: bool) -> WebhookEndpoints:
     """Return the endpoints, `%NAME%` in their addresses and tenants replaced from the variables.
 
     An endpoint whose address needs a variable that is not set is left out. Raises ConfigurationError that names every
     mistake, and no secret.
     """
     top = document(text, "webhooks")
-    known: dict[str, Endpoint] = {}
+    known: dict[str, WebhookEndpoint] = {}
     for name, table in top.tables("webhooks"):
         endpoint = read_endpoint(name, table, variables, loopback=loopback)
         if not VARIABLE.search(endpoint.url):
@@ -42,14 +42,14 @@ def endpoints_from_toml(text: str, variables: Mapping[str, str], *, loopback: bo
     check_crowd(known, top)
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return Endpoints(known=known, loopback=loopback)
+    return WebhookEndpoints(known=known, loopback=loopback)
 
 
-def read_endpoint(name: str, table: Table, variables: Mapping[str, str], *, loopback: bool) -> Endpoint:
+def read_endpoint(name: str, table: TomlTable, variables: Mapping[str, str], *, loopback: bool) -> WebhookEndpoint:
     if not NAME.fullmatch(name):
         table.problems.append(f"{table.path}: expected a name of a-z, 0-9 and -, at most 32 characters")
     url = read_url(table, variables, loopback=loopback)
-    endpoint = Endpoint(
+    endpoint = WebhookEndpoint(
         name=name,
         url=url,
         secrets=read_secrets(table, variables, needed=not VARIABLE.search(url)),
@@ -62,7 +62,7 @@ def read_endpoint(name: str, table: Table, variables: Mapping[str, str], *, loop
     return endpoint
 
 
-def read_url(table: Table, variables: Mapping[str, str], *, loopback: bool) -> str:
+def read_url(table: TomlTable, variables: Mapping[str, str], *, loopback: bool) -> str:
     url = expanded(table.text("url"), variables)
     if url and not VARIABLE.search(url) and not is_address(url, loopback=loopback):
         table.problems.append(f"{table.name_of('url')}: expected https://host[:port]/path without user or fragment")
@@ -85,11 +85,11 @@ def is_safe(parts: SplitResult, host: str, *, loopback: bool) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and loopback and host in LOOPBACK)
 
 
-def read_secrets(table: Table, variables: Mapping[str, str], *, needed: bool) -> tuple[bytes, ...]:
+def read_secrets(table: TomlTable, variables: Mapping[str, str], *, needed: bool) -> tuple[bytes, ...]:
     """Return the secrets that the named variables hold; of several, while they are changed, some may not be set."""
     names = table.texts("secrets")
     if not names:
-        table.complain("secrets", "names of variables that hold a secret")
+        table.report("secrets", "names of variables that hold a secret")
     found = {name: secret_of(variables[name]) for name in names if variables.get(name)}
     wrong = [name for name, secret in found.items() if secret is None]
     table.problems += [f"{name}: expected whsec_ and 24 to 64 bytes in base64" for name in wrong]
@@ -106,24 +106,24 @@ def secret_of(text: str) -> bytes | None:
     return secret if text.startswith(PREFIX) and len(secret) in SECRET_BYTES else None
 
 
-def read_tenants(table: Table, variables: Mapping[str, str]) -> frozenset[str]:
+def read_tenants(table: TomlTable, variables: Mapping[str, str]) -> frozenset[str]:
     """Return whose turns it is told of; every tenant's must be said."""
     given = table.texts("tenants")
     if not given:
-        table.complain("tenants", 'ids of tenants, or "*" for all')
+        table.report("tenants", 'ids of tenants, or "*" for all')
     names = {name.strip() for text in given for name in expanded(text, variables).split(",")}
     return frozenset() if ALL in names else frozenset(names - {""})
 
 
-def read_events(table: Table) -> frozenset[Status]:
+def read_events(table: TomlTable) -> frozenset[ResponseStatus]:
     given = table.texts("events") or tuple(EVENTS)
     unknown = [name for name in given if name not in EVENTS]
     if unknown:
-        table.complain("events", f"some of {', '.join(EVENTS)}")
+        table.report("events", f"some of {', '.join(EVENTS)}")
     return frozenset(EVENTS[name] for name in given if name in EVENTS)
 
 
-def check_crowd(known: Mapping[str, Endpoint], top: Table) -> None:
+def check_crowd(known: Mapping[str, WebhookEndpoint], top: TomlTable) -> None:
     tenants = {tenant for endpoint in known.values() for tenant in endpoint.tenants} | {ALL}
     for tenant in sorted(tenants):
         theirs = sum(not each.tenants or tenant in each.tenants for each in known.values())

@@ -27,7 +27,7 @@ class ItemStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class ImageInput:
     """An image that stands in a message behind the first `at` characters of its text; `url` may be a data URL."""
 
     url: str
@@ -50,9 +50,9 @@ class Item:
     status: ItemStatus = ItemStatus.COMPLETED
     name: str = ""
     call_id: str = ""
-    images: tuple[Image, ...] = ()
+    images: tuple[ImageInput, ...] = ()
 
-    def parts(self) -> Iterator[str | Image]:
+    def parts(self) -> Iterator[str | ImageInput]:
         """Give the texts and the images of a message in their order."""
         start = 0
         for image in self.images:
@@ -87,5 +87,5 @@ class Item:
             status=ItemStatus(body["item_status"]),
             name=body["name"],
             call_id=body["call_id"],
-            images=tuple(Image(url=url, detail=detail, at=at) for url, detail, at in body.get("images", ())),
+            images=tuple(ImageInput(url=url, detail=detail, at=at) for url, detail, at in body.get("images", ())),
         )

@@ -22,11 +22,11 @@ NEUTRAL: Final[Mapping[str, Any]] = {"reasoning_effort": "none", "verbosity": "m
 """What a model does that knows nothing of a parameter."""
 
 
-def needed(parameters: Mapping[str, Any]) -> Mapping[str, Capability]:
+def needed_capabilities(parameters: Mapping[str, Any]) -> Mapping[str, Capability]:
     """Return the parameters that not every model does as they say, and the ability that each needs."""
     return {name: ABILITIES[name] for name, value in parameters.items() if value != NEUTRAL.get(name)}
 
 
-def taken(parameters: Mapping[str, Any], abilities: frozenset[Capability]) -> dict[str, Any]:
+def supported_parameters(parameters: Mapping[str, Any], abilities: frozenset[Capability]) -> dict[str, Any]:
     """Return the parameters that a model with these abilities is to be told."""
     return {name: value for name, value in parameters.items() if ABILITIES[name] in abilities}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from domain.content.tools import ANYTHING, Choosing, Form, FormatKind, Function, FunctionCall
+from domain.content.tools import ANYTHING, FunctionCall, FunctionTool, OutputFormatKind, ToolChoice, ToolConfig
 
 MOST_CALLS: Final = 8
 IMAGE: Final = "x" * 4096
@@ -17,33 +17,33 @@ DEFINITIONS: Final = ("$defs", "definitions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ParsedAnswer:
     """What an answer comes to: a text, or calls."""
 
     text: str = ""
     calls: tuple[FunctionCall, ...] = ()
 
 
-def schema_of(form: Form) -> dict[str, Any]:
+def schema_of(form: ToolConfig) -> dict[str, Any]:
     """Return the schema of the answers that a form allows; the definitions of each function keep to themselves."""
     definitions: dict[str, Any] = {}
     calls = [call_schema(each, f"f{index}_", definitions) for index, each in enumerate(form.callable)]
     most = MOST_CALLS if form.parallel else 1
     several = {"type": "array", "items": {"anyOf": calls}, "minItems": 1, "maxItems": most}
     called = whole_object(calls=several)
-    if form.choosing is not Choosing.REQUIRED:
+    if form.tool_choice is not ToolChoice.REQUIRED:
         answer = hoisted(answer_schema(form), "answer_", definitions)
         called = {"anyOf": [whole_object(answer=answer), called]}
     return called | ({"$defs": definitions} if definitions else {})
 
 
-def answer_schema(form: Form) -> Mapping[str, Any]:
-    if form.format.kind is FormatKind.TEXT:
+def answer_schema(form: ToolConfig) -> Mapping[str, Any]:
+    if form.format.kind is OutputFormatKind.TEXT:
         return {"type": "string"}
     return form.format.schema or {"type": "object"}
 
 
-def call_schema(function: Function, prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
+def call_schema(function: FunctionTool, prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
     arguments = hoisted(function.parameters or ANYTHING, prefix, definitions)
     return whole_object(name={"const": function.name}, arguments=arguments)
 
@@ -73,24 +73,24 @@ def renamed(value: Any, prefix: str) -> Any:
             return value
 
 
-def instructions_of(form: Form) -> str:
+def instructions_of(form: ToolConfig) -> str:
     """Return what the model is told about the functions and the form of its answer."""
     told = [
         "You can call functions. Answer with one JSON object.",
         'To call functions: {"calls": [{"name": "<function>", "arguments": {<its arguments>}}]}',
     ]
-    if form.choosing is not Choosing.REQUIRED:
+    if form.tool_choice is not ToolChoice.REQUIRED:
         told.append('To answer without a call, or when you have all results: {"answer": "<your answer>"}')
     return "\n".join([*told, "The functions:", *function_lines(form)])
 
 
-def function_lines(form: Form) -> Iterator[str]:
+def function_lines(form: ToolConfig) -> Iterator[str]:
     for each in form.callable:
         body = {"name": each.name, "description": each.description or "", "parameters": each.parameters or ANYTHING}
         yield json.dumps(body, ensure_ascii=False)
 
 
-def said_in(text: str, form: Form) -> Said | None:
+def parsed_answer(text: str, form: ToolConfig) -> ParsedAnswer | None:
     """Read an answer; None where it is not of the form."""
     try:
         body = json.loads(text)
@@ -100,14 +100,14 @@ def said_in(text: str, form: Form) -> Said | None:
         case {"calls": [*calls]} if calls:
             read = [call_in(each, form) for each in calls]
             found = tuple(each for each in read if each)
-            return Said(calls=found if form.parallel else found[:1]) if len(found) == len(read) else None
-        case {"answer": answer} if form.choosing is not Choosing.REQUIRED:
-            return Said(text=answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
+            return ParsedAnswer(calls=found if form.parallel else found[:1]) if len(found) == len(read) else None
+        case {"answer": answer} if form.tool_choice is not ToolChoice.REQUIRED:
+            return ParsedAnswer(text=answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False))
         case _:
             return None
 
 
-def call_in(body: Any, form: Form) -> FunctionCall | None:
+def call_in(body: Any, form: ToolConfig) -> FunctionCall | None:
     match body:
         case {"name": str(name), "arguments": {**arguments}} if name in {each.name for each in form.callable}:
             return FunctionCall(name=name, arguments=json.dumps(arguments, ensure_ascii=False))
@@ -115,7 +115,7 @@ def call_in(body: Any, form: Form) -> FunctionCall | None:
             return None
 
 
-def texts_of(form: Form) -> tuple[str, ...]:
+def texts_of(form: ToolConfig) -> tuple[str, ...]:
     """Return what a model reads of a form, for its size: at most so much, whichever way it is told."""
     called = (instructions_of(form),) if form.callable else ()
     schema = form.format.schema

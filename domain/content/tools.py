@@ -11,20 +11,20 @@ ANYTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 """The parameters of a function that names none."""
 
 
-class Choosing(StrEnum):
+class ToolChoice(StrEnum):
     AUTO = "auto"
     REQUIRED = "required"
     NONE = "none"
 
 
-class FormatKind(StrEnum):
+class OutputFormatKind(StrEnum):
     TEXT = "text"
     JSON_OBJECT = "json_object"
     JSON_SCHEMA = "json_schema"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class FunctionTool:
     """One function that the caller runs; `parameters` is a JSON schema, None where the caller gave none."""
 
     name: str
@@ -46,10 +46,10 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class OutputFormat:
     """The form of a text: any, any JSON object, or JSON that a schema allows."""
 
-    kind: FormatKind = FormatKind.TEXT
+    kind: OutputFormatKind = OutputFormatKind.TEXT
     name: str = ""
     schema: Mapping[str, Any] | None = None
     description: str | None = None
@@ -67,7 +67,7 @@ class Format:
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            kind=FormatKind(body["kind"]),
+            kind=OutputFormatKind(body["kind"]),
             name=body["name"],
             schema=body["schema"],
             description=body["description"],
@@ -76,23 +76,23 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ToolConfig:
     """What an answer may be. `only` names the functions that may be called (empty: all of them); `single` says that
     the caller named just one, to be called; `images` counts what the model is to see.
     """
 
-    functions: tuple[Function, ...] = ()
-    choosing: Choosing = Choosing.AUTO
+    functions: tuple[FunctionTool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice.AUTO
     only: tuple[str, ...] = ()
     single: bool = False
     parallel: bool = True
-    format: Format = field(default_factory=Format)
+    format: OutputFormat = field(default_factory=OutputFormat)
     images: int = 0
 
     @property
-    def callable(self) -> tuple[Function, ...]:
+    def callable(self) -> tuple[FunctionTool, ...]:
         """The functions that the model may call now."""
-        if self.choosing is Choosing.NONE:
+        if self.tool_choice is ToolChoice.NONE:
             return ()
         return tuple(each for each in self.functions if not self.only or each.name in self.only)
 
@@ -100,14 +100,14 @@ class Form:
     def needs(self) -> frozenset[Capability]:
         """What a model must be able to do."""
         calls = {Capability.TOOLS} if self.callable else set[Capability]()
-        formed = {Capability.JSON_SCHEMA} if self.format.kind is not FormatKind.TEXT else set[Capability]()
+        formed = {Capability.JSON_SCHEMA} if self.format.kind is not OutputFormatKind.TEXT else set[Capability]()
         seen = {Capability.VISION} if self.images else set[Capability]()
         return frozenset(calls | formed | seen)
 
     def to_document(self) -> dict[str, Any]:
         return {
             "functions": [each.to_document() for each in self.functions],
-            "choosing": self.choosing.value,
+            "choosing": self.tool_choice.value,
             "only": list(self.only),
             "single": self.single,
             "parallel": self.parallel,
@@ -118,12 +118,12 @@ class Form:
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            functions=tuple(Function.from_document(each) for each in body["functions"]),
-            choosing=Choosing(body["choosing"]),
+            functions=tuple(FunctionTool.from_document(each) for each in body["functions"]),
+            tool_choice=ToolChoice(body["choosing"]),
             only=tuple(body["only"]),
             single=body["single"],
             parallel=body["parallel"],
-            format=Format.from_document(body["format"]),
+            format=OutputFormat.from_document(body["format"]),
             images=body.get("images", 0),
         )
 

@@ -9,19 +9,19 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from domain.fleet.catalog import Backend
-from domain.fleet.cold_start import FailedWake, Wake, rest_s
+from domain.fleet.cold_start import FailedWarmUp, WarmUp, remaining_start_s
 
 VERSION: Final = 1
 
 CIRCUIT_ERRORS: Final = 3
 """After so many errors in a row a circuit opens."""
 
-NOBODY: Final[Mapping[str, float]] = MappingProxyType({})
-NO_TICKETS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
+NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
+NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Belief:
+class BackendState:
     """`in_flight` maps each running attempt to when it must have ended, so that one that died is not counted for ever.
 
     `errors` counts failures since the last success; `probe_by` may try whether it is over, until `probe_until`. A
@@ -37,17 +37,17 @@ class Belief:
     decode_tokens_s: float
     warm_until: float | None = None
     cold_samples: tuple[float, ...] = ()
-    in_flight: Mapping[str, float] = NOBODY
+    in_flight: Mapping[str, float] = NO_ATTEMPTS
     errors: int = 0
     cooldown_until: float | None = None
     circuit_open_until: float | None = None
     probe_by: str = ""
     probe_until: float | None = None
-    waking: Wake | None = None
+    waking: WarmUp | None = None
     lost_wakes: int = 0
-    failed_wake: FailedWake | None = None
+    failed_wake: FailedWarmUp | None = None
     service_s: float | None = None
-    tickets: Mapping[str, tuple[float, float]] = NO_TICKETS
+    tickets: Mapping[str, tuple[float, float]] = NO_QUEUE_PLACES
 
     def running(self, now: float) -> int:
         return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
@@ -59,32 +59,32 @@ class Belief:
         return self.waking is not None and self.waking.under_way(now) and not self.is_warm(now)
 
     @property
-    def in_trouble(self) -> bool:
+    def is_failing(self) -> bool:
         """Tell whether anything was seen of it that may be a reason to leave it alone."""
         return self.errors > 0 or self.cooldown_until is not None or self.failed_wake is not None
 
     @property
-    def in_doubt(self) -> bool:
+    def is_uncertain(self) -> bool:
         """Tell whether its circuit is, or was, open and nothing has been seen of it since."""
         return self.errors >= CIRCUIT_ERRORS
 
     def probed(self, now: float) -> bool:
-        return self.in_doubt and self.probe_until is not None and self.probe_until > now
+        return self.is_uncertain and self.probe_until is not None and self.probe_until > now
 
-    def rests_s(self, now: float) -> tuple[float, float]:
+    def remaining_start_s(self, now: float) -> tuple[float, float]:
         """Return the seconds until it is up, as expected and where it is slow.
 
         Those of a start under way, else of one that begins now.
         """
         elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
-        expected_s = rest_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
+        expected_s = remaining_start_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
         return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
 
-    def must_hold(self, backend: Backend) -> bool:
+    def must_hold_request(self, backend: Backend) -> bool:
         """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""
-        return not backend.cold.abandoned_starts or self.lost_wakes > 0
+        return not backend.cold_start.abandoned_starts or self.lost_wakes > 0
 
-    def ahead_of(self, response: str, admitted_at: float, now: float) -> int:
+    def queued_before(self, response: str, admitted_at: float, now: float) -> int:
         """Count the turns that wait for room and were admitted before this one."""
         mine = (admitted_at, response)
         return sum(until > now and (at, name) < mine for name, (at, until) in self.tickets.items())
@@ -98,17 +98,17 @@ class Belief:
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         fields: dict[str, Any] = {name: value for name, value in body.items() if name in cls.__dataclass_fields__}
         fields["cold_samples"] = tuple(body["cold_samples"])
-        fields["waking"] = Wake(**body["waking"]) if body.get("waking") else None
-        fields["failed_wake"] = FailedWake(**body["failed_wake"]) if body.get("failed_wake") else None
+        fields["waking"] = WarmUp(**body["waking"]) if body.get("waking") else None
+        fields["failed_wake"] = FailedWarmUp(**body["failed_wake"]) if body.get("failed_wake") else None
         fields["tickets"] = {name: (at, until) for name, (at, until) in body.get("tickets", {}).items()}
         return cls(**fields)
 
 
-def seed(backend: Backend) -> Belief:
-    return Belief(
+def initial_state(backend: Backend) -> BackendState:
+    return BackendState(
         backend=backend.name,
-        cold_p50_s=backend.cold.p50_s,
-        cold_p99_s=backend.cold.p99_s,
+        cold_p50_s=backend.cold_start.p50_s,
+        cold_p99_s=backend.cold_start.p99_s,
         prefill_tokens_s=backend.speed.prefill_tokens_s,
         decode_tokens_s=backend.speed.decode_tokens_s,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from domain.fleet.failure_classes import Signature
+from domain.fleet.failure_classes import FailureSignature
 
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
@@ -38,7 +38,7 @@ class AuthKind(StrEnum):
     STATIC_BEARER = "static_bearer"
 
 
-class Continuation(StrEnum):
+class ContinuationMode(StrEnum):
     """How a backend goes on with an answer that was cut off."""
 
     ASSISTANT_PREFILL = "assistant_prefill"
@@ -80,7 +80,7 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BackendLimits:
     """What one deployment bears. `concurrency` counts requests at once; None means unknown or unlimited."""
 
     context_tokens: int
@@ -93,7 +93,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cold:
+class ColdStart:
     """How a backend starts: quantiles of a cold start, how long a wake is held, how long it stays warm when idle.
 
     `abandoned_starts` tells whether a start goes on when the request that caused it is dropped.
@@ -102,9 +102,9 @@ class Cold:
     scales_to_zero: bool = False
     p50_s: float = 0.0
     p99_s: float = 0.0
-    wake_hold_s: float = 2.0
+    warm_up_hold_s: float = 2.0
     abandoned_starts: bool = True
-    tail_s: float = 0.0
+    idle_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +125,19 @@ class Backend:
     url: str
     served_model: str
     price: str
-    limits: Limits
+    limits: BackendLimits
     speed: Speed
     adapter: Adapter = Adapter.OPENAI
     auth: Auth = field(default_factory=Auth)
-    cold: Cold = field(default_factory=Cold)
-    continues: Continuation = Continuation.NO
+    cold_start: ColdStart = field(default_factory=ColdStart)
+    continues: ContinuationMode = ContinuationMode.NO
     region: str | None = None
     residency: str | None = None
-    signatures: tuple[Signature, ...] = ()
+    signatures: tuple[FailureSignature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unconfigured:
+class UnconfiguredBackend:
     """A backend that is left out because a variable that its entry names is not set."""
 
     backend: str
@@ -149,7 +149,7 @@ class Unconfigured:
 class Fleet:
     models: Mapping[str, Model]
     backends: Mapping[str, Backend]
-    unconfigured: tuple[Unconfigured, ...] = ()
+    unconfigured: tuple[UnconfiguredBackend, ...] = ()
 
     def served_models(self) -> tuple[Model, ...]:
         """Return the models that a configured backend serves, in the order of the file."""

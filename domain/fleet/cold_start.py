@@ -20,7 +20,7 @@ AT_ONCE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wake:
+class WarmUp:
     """A start under way; times are seconds since the epoch.
 
     `by` is who sent the request that started it. `cold_at` is when it was last seen not to be up, `until` when the wake
@@ -41,7 +41,7 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedWake:
+class FailedWarmUp:
     """A wake that started nothing: it was refused, or could not be sent. Times are seconds since the epoch.
 
     `tries` counts those in a row; the next may be tried at `again_at`. `final`: so many have failed that turns which
@@ -54,10 +54,10 @@ class FailedWake:
     final: bool
     reason: str
 
-    def stands(self, now: float) -> bool:
+    def blocks(self, now: float) -> bool:
         return now < self.again_at
 
-    def ends(self, admitted_at: float) -> bool:
+    def ends_turn(self, admitted_at: float) -> bool:
         """Tell whether it is the answer to a turn of that time; one that came later waits, and has it tried again."""
         return self.final and admitted_at <= self.at
 
@@ -66,7 +66,7 @@ def lease_s(p99_s: float) -> float:
     return max(LEASE * p99_s, LEAST_LEASE_S)
 
 
-def rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
+def remaining_start_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
     """Return the seconds until the start is next looked for: at its median, then step by step beyond."""
     if elapsed_s < p50_s:
         return p50_s - elapsed_s
@@ -74,7 +74,7 @@ def rest_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
     return step_s - (elapsed_s - p50_s) % step_s
 
 
-def start_s(wake: Wake, *, asked_at: float, opened_at: float) -> float:
+def observed_start_s(wake: WarmUp, *, asked_at: float, opened_at: float) -> float:
     """Return how long a start took that a request was let in after.
 
     That is exact where the request was held until it was up; one that is let in at once only tells that it was up

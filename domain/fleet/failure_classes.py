@@ -21,7 +21,7 @@ AFTER_HOLD_S: Final = 0.2
 """A request that was held and dropped needs no pause: when to ask again is known from the start's quantiles."""
 
 
-class Posture(StrEnum):
+class FailureClass(StrEnum):
     COLD = "cold"
     """It is starting: wait for it."""
     THROTTLED = "throttled"
@@ -67,13 +67,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
+class FailureSignature:
     """One row: what a failure looks like and what it means. A header is `name` or `name: part of its value`.
 
     `statuses` and `kinds` are alternatives within themselves; `delay_s` holds where the answer names no delay.
     """
 
-    posture: Posture
+    failure_class: FailureClass
     statuses: tuple[int, ...] = ()
     kinds: tuple[FailureKind, ...] = ()
     body: str | None = None
@@ -87,69 +87,73 @@ class Signature:
 class Diagnosis:
     """What a failure means, and why. `delay_s`: when the backend wants to be asked again, None where it did not say."""
 
-    posture: Posture
+    failure_class: FailureClass
     delay_s: float | None
     reason: str
 
 
-def row(posture: Posture, note: str, *statuses: int, headers: tuple[str, ...] = ()) -> Signature:
-    return Signature(posture=posture, statuses=statuses, headers=headers, note=note)
+def row(failure_class: FailureClass, note: str, *statuses: int, headers: tuple[str, ...] = ()) -> FailureSignature:
+    return FailureSignature(failure_class=failure_class, statuses=statuses, headers=headers, note=note)
 
 
-def kind_row(posture: Posture, kind: FailureKind, note: str) -> Signature:
-    return Signature(posture=posture, kinds=(kind,), note=note)
+def kind_row(failure_class: FailureClass, kind: FailureKind, note: str) -> FailureSignature:
+    return FailureSignature(failure_class=failure_class, kinds=(kind,), note=note)
 
 
 DEFAULTS: Final = (
-    row(Posture.THROTTLED, "its quota is spent for now", 429),
-    row(Posture.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
-    row(Posture.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
-    row(Posture.THROTTLED, "it is overloaded", 529),
-    row(Posture.INDETERMINATE, "it ran out of time and may have done the work", 408, 425, 504),
-    row(Posture.BROKEN, "it does not accept our credentials", 401, 403, 407),
-    row(Posture.BROKEN, "it does not serve this address or model", 404, 405, 410),
-    row(Posture.BROKEN, "its model failed", 424),
-    row(Posture.UNFIT, "the request is too big for it", 413),
-    Signature(
-        posture=Posture.UNFIT,
+    row(FailureClass.THROTTLED, "its quota is spent for now", 429),
+    row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
+    row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after-ms",)),
+    row(FailureClass.THROTTLED, "it is overloaded", 529),
+    row(FailureClass.INDETERMINATE, "it ran out of time and may have done the work", 408, 425, 504),
+    row(FailureClass.BROKEN, "it does not accept our credentials", 401, 403, 407),
+    row(FailureClass.BROKEN, "it does not serve this address or model", 404, 405, 410),
+    row(FailureClass.BROKEN, "its model failed", 424),
+    row(FailureClass.UNFIT, "the request is too big for it", 413),
+    FailureSignature(
+        failure_class=FailureClass.UNFIT,
         statuses=(400, 422, 500),
         body_pattern=r"(?i)(context|prompt)[ _]?(length|size|window|is too long)",
         note="the prompt does not fit its window",
     ),
-    row(Posture.CLIENT, "it refuses the request as wrong", *(s for s in range(400, 500) if s not in {409, 423})),
-    Signature(posture=Posture.BROKEN, kinds=(FailureKind.STATUS,), note="it answers with an error of its own"),
-    kind_row(Posture.BROKEN, FailureKind.REFUSED, "nothing listens there"),
-    kind_row(Posture.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
-    kind_row(Posture.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
-    kind_row(Posture.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
-    kind_row(Posture.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
-    Signature(posture=Posture.COLD, kinds=(FailureKind.HELD,), delay_s=AFTER_HOLD_S, note="it is still starting"),
-    kind_row(Posture.INDETERMINATE, FailureKind.HELD, "it went silent"),
-    kind_row(Posture.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
-    kind_row(Posture.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
-    kind_row(Posture.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),
-    kind_row(Posture.INDETERMINATE, FailureKind.TRUNCATED, "its stream stopped before its end"),
+    row(FailureClass.CLIENT, "it refuses the request as wrong", *(s for s in range(400, 500) if s not in {409, 423})),
+    FailureSignature(
+        failure_class=FailureClass.BROKEN, kinds=(FailureKind.STATUS,), note="it answers with an error of its own"
+    ),
+    kind_row(FailureClass.BROKEN, FailureKind.REFUSED, "nothing listens there"),
+    kind_row(FailureClass.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
+    kind_row(FailureClass.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
+    kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
+    FailureSignature(
+        failure_class=FailureClass.COLD, kinds=(FailureKind.HELD,), delay_s=AFTER_HOLD_S, note="it is still starting"
+    ),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.HELD, "it went silent"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.RESET, "the connection broke after the request was sent"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.READ_TIMEOUT, "it went silent"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.BAD_FRAME, "its stream is garbled"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.TRUNCATED, "its stream stopped before its end"),
 )
 """First match wins. Where a status is not named it is an error of the backend's own."""
 
 
-def diagnose(failure: Failure, rows: Sequence[Signature], *, now: float | None = None) -> Diagnosis:
+def diagnose(failure: Failure, rows: Sequence[FailureSignature], *, now: float | None = None) -> Diagnosis:
     """Return what the first matching row says. `now` (seconds since the epoch) is for a Retry-After that is a date."""
     headers = {name.lower(): value for name, value in (failure.headers or {}).items()}
     body = failure.body[:BODY_CHARACTERS]
     found = next(each for each in chain(rows, DEFAULTS) if matches(each, failure, headers, body))
     named = delay_from_headers(headers, now=now)
     return Diagnosis(
-        posture=found.posture,
+        failure_class=found.failure_class,
         delay_s=found.delay_s if named is None else named,
-        reason=f"{subject_of(failure)}: {found.note or found.posture.value}",
+        reason=f"{subject_of(failure)}: {found.note or found.failure_class.value}",
     )
 
 
-def matches(row: Signature, failure: Failure, headers: Mapping[str, str], body: str) -> bool:
+def matches(row: FailureSignature, failure: Failure, headers: Mapping[str, str], body: str) -> bool:
     """Tell whether every condition of the row holds. A backend whose text was coming is not cold."""
     return (
-        not (row.posture is Posture.COLD and failure.text_received)
+        not (row.failure_class is FailureClass.COLD and failure.text_received)
         and (not row.statuses or failure.status in row.statuses)
         and (not row.kinds or failure.kind in row.kinds)
         and (row.body is None or row.body.lower() in body.lower())

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.failure_classes import Diagnosis, FailureClass
 
 LAST_MOMENT_S: Final = 1.0
 """A wait leaves at least this much of the deadline, or the attempt after it could bring nothing."""
@@ -14,7 +14,7 @@ JITTER: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class RetryLater:
     """Try the same backend again after `delay_s` seconds."""
 
     delay_s: float
@@ -22,7 +22,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class Failover:
     """Leave this backend out and route again."""
 
     reason: str
@@ -36,11 +36,11 @@ class GiveUp:
     reason: str
 
 
-type Step = Wait | Elsewhere | GiveUp
+type RetryDecision = RetryLater | Failover | GiveUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class RetryPolicy:
     """How a posture is met: waits of `first_s`, growing by `factor` to `cap_s`, until `tries` attempts have failed.
 
     Where another backend can answer, the turn moves there after `leave_after` failures or when a wait would pass
@@ -52,25 +52,29 @@ class Policy:
     first_s: float = 0.0
     factor: float = 1.0
     cap_s: float = 0.0
-    leave_after: float = math.inf
-    patience_s: float = math.inf
-    moves: bool = True
+    failover_after: float = math.inf
+    max_wait_s: float = math.inf
+    fails_over: bool = True
 
 
 POLICIES: Final = {
-    Posture.COLD: Policy(code="server_error", tries=60, first_s=1.0, factor=1.5, cap_s=15.0),
-    Posture.THROTTLED: Policy(
-        code="rate_limit_exceeded", tries=10, first_s=1.0, factor=2.0, cap_s=30.0, patience_s=5.0
+    FailureClass.COLD: RetryPolicy(code="server_error", tries=60, first_s=1.0, factor=1.5, cap_s=15.0),
+    FailureClass.THROTTLED: RetryPolicy(
+        code="rate_limit_exceeded", tries=10, first_s=1.0, factor=2.0, cap_s=30.0, max_wait_s=5.0
     ),
-    Posture.BROKEN: Policy(code="server_error", tries=4, first_s=0.5, factor=2.0, cap_s=5.0, leave_after=1),
-    Posture.INDETERMINATE: Policy(code="server_error", tries=6, first_s=0.2, factor=3.0, cap_s=5.0, leave_after=3),
-    Posture.UNFIT: Policy(code="invalid_prompt", tries=1, leave_after=1),
-    Posture.CLIENT: Policy(code="invalid_prompt", tries=1, moves=False),
+    FailureClass.BROKEN: RetryPolicy(
+        code="server_error", tries=4, first_s=0.5, factor=2.0, cap_s=5.0, failover_after=1
+    ),
+    FailureClass.INDETERMINATE: RetryPolicy(
+        code="server_error", tries=6, first_s=0.2, factor=3.0, cap_s=5.0, failover_after=3
+    ),
+    FailureClass.UNFIT: RetryPolicy(code="invalid_prompt", tries=1, failover_after=1),
+    FailureClass.CLIENT: RetryPolicy(code="invalid_prompt", tries=1, fails_over=False),
 }
 
-WAKES: Final = {
-    Posture.BROKEN: Policy(code="server_error", tries=3, first_s=1.0, factor=2.0, cap_s=15.0),
-    Posture.INDETERMINATE: Policy(code="server_error", tries=6, first_s=2.0, factor=2.0, cap_s=15.0),
+WARM_UP_POLICIES: Final = {
+    FailureClass.BROKEN: RetryPolicy(code="server_error", tries=3, first_s=1.0, factor=2.0, cap_s=15.0),
+    FailureClass.INDETERMINATE: RetryPolicy(code="server_error", tries=6, first_s=2.0, factor=2.0, cap_s=15.0),
 }
 """How a wake is met that started nothing: a refusal is soon told, what can't be asked is waited for a while."""
 
@@ -78,7 +82,7 @@ MOST_ATTEMPTS: Final = sum(policy.tries for policy in POLICIES.values())
 """Whatever happens, a turn makes no more attempts than this at one backend."""
 
 
-def next_step(
+def retry_decision(
     diagnosis: Diagnosis,
     *,
     attempts: int,
@@ -86,27 +90,27 @@ def next_step(
     deadline_s: float,
     has_alternative: bool,
     random: float,
-) -> Step:
+) -> RetryDecision:
     """Decide what follows a failed attempt.
 
     `attempts` counts the failures of this posture at this backend, this one included: forty answers of a cold start
     don't use up the patience for one broken connection after it. `elapsed_s` and `deadline_s` run from the turn's
     start; `random`, from 0 to 1, spreads the waits. A wait ends `LAST_MOMENT_S` before the deadline at the latest.
     """
-    policy = POLICIES[diagnosis.posture]
+    policy = POLICIES[diagnosis.failure_class]
     left_s = deadline_s - elapsed_s - LAST_MOMENT_S
-    delay_s = wait_of(policy, diagnosis, attempts=attempts, random=random)
-    if diagnosis.posture is Posture.COLD:
+    delay_s = retry_delay(policy, diagnosis, attempts=attempts, random=random)
+    if diagnosis.failure_class is FailureClass.COLD:
         delay_s = min(delay_s, left_s)
-    why = impatience(policy, attempts=attempts, delay_s=delay_s, left_s=left_s, has_alternative=has_alternative)
+    why = failover_reason(policy, attempts=attempts, delay_s=delay_s, left_s=left_s, has_alternative=has_alternative)
     if why is None:
-        return Wait(delay_s=delay_s, reason=f"{diagnosis.reason}; trying again in {delay_s:.1f} s")
-    if has_alternative and policy.moves and left_s > 0:
-        return Elsewhere(reason=f"{diagnosis.reason}; {why}")
+        return RetryLater(delay_s=delay_s, reason=f"{diagnosis.reason}; trying again in {delay_s:.1f} s")
+    if has_alternative and policy.fails_over and left_s > 0:
+        return Failover(reason=f"{diagnosis.reason}; {why}")
     return GiveUp(code=policy.code, reason=f"{diagnosis.reason}; {why}")
 
 
-def wait_of(policy: Policy, diagnosis: Diagnosis, *, attempts: int, random: float) -> float:
+def retry_delay(policy: RetryPolicy, diagnosis: Diagnosis, *, attempts: int, random: float) -> float:
     """Return the seconds to wait: never less than the backend asked for, else longer each time up to the cap."""
     if diagnosis.delay_s is not None:
         return diagnosis.delay_s + JITTER * policy.first_s * random
@@ -114,14 +118,16 @@ def wait_of(policy: Policy, diagnosis: Diagnosis, *, attempts: int, random: floa
     return min(policy.first_s * growth, policy.cap_s) * (1 - JITTER + JITTER * random)
 
 
-def impatience(policy: Policy, *, attempts: int, delay_s: float, left_s: float, has_alternative: bool) -> str | None:
+def failover_reason(
+    policy: RetryPolicy, *, attempts: int, delay_s: float, left_s: float, has_alternative: bool
+) -> str | None:
     """Return why another wait is not worth it, or None."""
     reasons = (
-        (not policy.moves, "repeating it can't help"),
+        (not policy.fails_over, "repeating it can't help"),
         (left_s <= 0, "no time is left before the deadline"),
         (attempts >= policy.tries, f"{attempts} attempts failed in this way"),
         (delay_s > left_s, f"waiting {delay_s:.1f} s would pass the deadline, {max(left_s, 0):.1f} s are left"),
-        (has_alternative and delay_s > policy.patience_s, f"another backend can answer before {delay_s:.1f} s"),
-        (has_alternative and attempts >= policy.leave_after, "another backend can answer"),
+        (has_alternative and delay_s > policy.max_wait_s, f"another backend can answer before {delay_s:.1f} s"),
+        (has_alternative and attempts >= policy.failover_after, "another backend can answer"),
     )
     return next((reason for holds, reason in reasons if holds), None)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from domain.fleet.backend_state import CIRCUIT_ERRORS, Belief
+from domain.fleet.backend_state import CIRCUIT_ERRORS, BackendState
 from domain.fleet.catalog import Backend
-from domain.fleet.cold_start import SILENCE_S, FailedWake, Wake, lease_s, start_s
-from domain.fleet.failure_classes import Diagnosis, Posture
-from domain.fleet.retry_policy import WAKES, wait_of
+from domain.fleet.cold_start import SILENCE_S, FailedWarmUp, WarmUp, lease_s, observed_start_s
+from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.fleet.retry_policy import WARM_UP_POLICIES, retry_delay
 
 LEARNING: Final = 0.2
 """The weight of a new measurement of speed: about the last ten attempts count."""
@@ -54,7 +54,7 @@ class Observation:
     cold_s: float | None = None
 
 
-def after_start(belief: Belief, *, attempt: str, until: float, now: float, response: str = "") -> Belief:
+def after_start(belief: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
     """Count an attempt as running until it ends or `until` has passed; its turn's place in the queue is given up.
 
     Saying it twice counts it once.
@@ -64,7 +64,7 @@ def after_start(belief: Belief, *, attempt: str, until: float, now: float, respo
     return replace(belief, in_flight={**alive, attempt: until}, tickets=tickets)
 
 
-def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief:
+def after_success(belief: BackendState, seen: Observation, backend: Backend) -> BackendState:
     """Learn from an answer: how fast, how long it stays warm. Errors are forgiven."""
     prefill_s = seen.first_token_at - seen.started_at - (seen.cold_s or 0.0)
     read_tokens = seen.input_tokens - seen.cached_tokens
@@ -75,8 +75,8 @@ def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief
         decode_tokens_s=learned_speed(
             belief.decode_tokens_s, seen.output_tokens - 1, seen.ended_at - seen.first_token_at, least=LEAST_OUTPUT
         ),
-        warm_until=later(belief.warm_until, seen.ended_at + backend.cold.tail_s)
-        if backend.cold.scales_to_zero
+        warm_until=later(belief.warm_until, seen.ended_at + backend.cold_start.idle_s)
+        if backend.cold_start.scales_to_zero
         else None,
         errors=0,
         cooldown_until=None,
@@ -85,50 +85,50 @@ def after_success(belief: Belief, seen: Observation, backend: Backend) -> Belief
         probe_until=None,
         waking=None,
         failed_wake=None,
-        service_s=learned_service(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
+        service_s=learned_service_time(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
     )
 
 
 def after_failure(
-    belief: Belief, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
-) -> Belief:
+    belief: BackendState, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
+) -> BackendState:
     """Learn from a failure by its posture. A request that is wrong or too big teaches nothing about the backend."""
     ended = replace(belief, in_flight=without(belief.in_flight, attempt))
-    match diagnosis.posture:
-        case Posture.COLD:
+    match diagnosis.failure_class:
+        case FailureClass.COLD:
             return after_cold(ended, backend, attempt=attempt, asked_at=asked_at, now=now)
-        case Posture.THROTTLED:
+        case FailureClass.THROTTLED:
             delay_s = THROTTLE_S if diagnosis.delay_s is None else diagnosis.delay_s
             until = now + min(delay_s, LONGEST_THROTTLE_S)
             return replace(ended, cooldown_until=later(belief.cooldown_until, until), probe_until=None)
-        case Posture.BROKEN | Posture.INDETERMINATE:
+        case FailureClass.BROKEN | FailureClass.INDETERMINATE:
             errors = belief.errors + 1
             opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
             in_vain = belief.waking is not None and belief.waking.by == attempt
             return replace(opened, waking=None) if in_vain else opened
-        case Posture.CLIENT | Posture.UNFIT:
+        case FailureClass.CLIENT | FailureClass.UNFIT:
             return replace(ended, probe_until=None)
 
 
-def after_cold(belief: Belief, backend: Backend, *, attempt: str, asked_at: float, now: float) -> Belief:
+def after_cold(belief: BackendState, backend: Backend, *, attempt: str, asked_at: float, now: float) -> BackendState:
     """Learn that it is not up: where nobody has, this request has woken it. One that is full since is up."""
-    if not backend.cold.scales_to_zero:
+    if not backend.cold_start.scales_to_zero:
         return belief
-    if belief.warm_until is not None and belief.warm_until - backend.cold.tail_s >= asked_at:
+    if belief.warm_until is not None and belief.warm_until - backend.cold_start.idle_s >= asked_at:
         return belief
     cold = replace(belief, warm_until=None, failed_wake=None)
     if belief.waking and belief.waking.under_way(now):
         return replace(cold, waking=replace(belief.waking, cold_at=now))
-    if belief.must_hold(backend):
+    if belief.must_hold_request(backend):
         return cold
     return replace(
-        cold, waking=Wake(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
+        cold, waking=WarmUp(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
     )
 
 
-def after_opening(belief: Belief, backend: Backend, *, asked_at: float, opened_at: float) -> Belief:
+def after_opening(belief: BackendState, backend: Backend, *, asked_at: float, opened_at: float) -> BackendState:
     """Learn that a request was let in: it is up, and its start, where one was under way, took so long."""
-    warm_until = later(belief.warm_until, opened_at + backend.cold.tail_s)
+    warm_until = later(belief.warm_until, opened_at + backend.cold_start.idle_s)
     up = replace(belief, warm_until=warm_until, waking=None, failed_wake=None)
     took_s = start_seen(belief, asked_at=asked_at, opened_at=opened_at)
     if belief.waking is None or took_s is None:
@@ -137,27 +137,27 @@ def after_opening(belief: Belief, backend: Backend, *, asked_at: float, opened_a
     return replace(after_cold_start(up, took_s, backend), lost_wakes=lost)
 
 
-def start_seen(belief: Belief, *, asked_at: float, opened_at: float) -> float | None:
+def start_seen(belief: BackendState, *, asked_at: float, opened_at: float) -> float | None:
     """Return how long the start took that a request tells which was let in now; None where none was under way."""
     if belief.waking is None or belief.is_warm(opened_at):
         return None
-    return start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
+    return observed_start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
 
 
-def after_wake(belief: Belief, backend: Backend, *, by: str, now: float) -> Belief | None:
+def after_warm_up(belief: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
     """Let `by` wake it; None where it is up or somebody else's wake is under way. A repeated wake is the same one."""
     if belief.is_warm(now):
         return None
     if belief.waking and belief.waking.under_way(now):
         return belief if belief.waking.by == by else None
-    until = now + backend.cold.wake_hold_s + lease_s(belief.cold_p99_s)
+    until = now + backend.cold_start.warm_up_hold_s + lease_s(belief.cold_p99_s)
     lost = belief.lost_wakes + (belief.waking is not None)
-    held_until = now + SILENCE_S if belief.must_hold(backend) else None
-    woken = Wake(by=by, since=now, cold_at=now, until=until, held_until=held_until)
+    held_until = now + SILENCE_S if belief.must_hold_request(backend) else None
+    woken = WarmUp(by=by, since=now, cold_at=now, until=until, held_until=held_until)
     return replace(belief, waking=woken, lost_wakes=lost)
 
 
-def after_sending(belief: Belief, *, by: str, now: float) -> Belief:
+def after_sending(belief: BackendState, *, by: str, now: float) -> BackendState:
     """Learn that a wake is sent only now, as its proof took long: the start begins with it."""
     waking = belief.waking
     if waking is None or waking.by != by:
@@ -165,44 +165,46 @@ def after_sending(belief: Belief, *, by: str, now: float) -> Belief:
     return replace(belief, waking=replace(waking, since=now, cold_at=now, until=waking.until + now - waking.since))
 
 
-def after_hold(belief: Belief, *, by: str, now: float, held_until: float | None) -> Belief:
+def after_hold(belief: BackendState, *, by: str, now: float, held_until: float | None) -> BackendState:
     """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
     if belief.waking is None or belief.waking.by != by:
         return belief
     return replace(belief, waking=replace(belief.waking, cold_at=now, held_until=held_until), failed_wake=None)
 
 
-def after_failed_wake(belief: Belief, diagnosis: Diagnosis, *, by: str, now: float) -> Belief:
+def after_failed_warm_up(belief: BackendState, diagnosis: Diagnosis, *, by: str, now: float) -> BackendState:
     """Learn that a wake was refused, or could not be sent: nothing starts. Somebody else's, meanwhile, goes on."""
     if belief.waking is None or belief.waking.by != by:
         return belief
     tries = 1 + (belief.failed_wake.tries if belief.failed_wake else 0)
-    policy = WAKES[diagnosis.posture]
-    pause_s = min(wait_of(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
-    failed = FailedWake(
+    policy = WARM_UP_POLICIES[diagnosis.failure_class]
+    pause_s = min(retry_delay(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
+    failed = FailedWarmUp(
         at=now, again_at=now + pause_s, tries=tries, final=tries >= policy.tries, reason=diagnosis.reason
     )
     return replace(belief, waking=None, failed_wake=failed)
 
 
-def after_ticket(belief: Belief, response: str, *, admitted_at: float, until: float, now: float) -> Belief:
+def after_queueing(
+    belief: BackendState, response: str, *, admitted_at: float, until: float, now: float
+) -> BackendState:
     """Keep a turn's place among those that wait for room."""
     kept = {name: ticket for name, ticket in belief.tickets.items() if ticket[1] > now}
     return replace(belief, tickets={**kept, response: (admitted_at, until)})
 
 
-def after_probe(belief: Belief, *, by: str, now: float) -> Belief | None:
+def after_probe(belief: BackendState, *, by: str, now: float) -> BackendState | None:
     """Let `by` try whether the trouble is over; None where somebody else is at it."""
     if belief.probed(now) and belief.probe_by != by:
         return None
     return replace(belief, probe_by=by, probe_until=now + PROBE_S)
 
 
-def after_cold_start(belief: Belief, cold_s: float, backend: Backend) -> Belief:
+def after_cold_start(belief: BackendState, cold_s: float, backend: Backend) -> BackendState:
     """Add a measured cold start to the remembered ones, whose quantiles are then believed."""
     samples = (*belief.cold_samples, max(0.0, cold_s))[-COLD_SAMPLES:]
     ordered = sorted(samples)
-    longest = ordered[-1] if len(ordered) >= ENOUGH_COLD_SAMPLES else max(ordered[-1], backend.cold.p99_s)
+    longest = ordered[-1] if len(ordered) >= ENOUGH_COLD_SAMPLES else max(ordered[-1], backend.cold_start.p99_s)
     return replace(belief, cold_samples=samples, cold_p50_s=ordered[(len(ordered) - 1) // 2], cold_p99_s=longest)
 
 
@@ -214,7 +216,7 @@ def learned_speed(believed: float, tokens: int, seconds: float, *, least: int) -
     return believed + LEARNING * (measured - believed)
 
 
-def learned_service(believed: float | None, seconds: float) -> float:
+def learned_service_time(believed: float | None, seconds: float) -> float:
     return round(seconds if believed is None else believed + LEARNING * (seconds - believed), 3)
 
 

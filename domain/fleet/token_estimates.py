@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from domain.fleet.catalog import Limits, Model
+from domain.fleet.catalog import BackendLimits, Model
 
 LOWER: Final = bytes(range(ord("a"), ord("z") + 1))
 UPPER: Final = bytes(range(ord("A"), ord("Z") + 1))
@@ -46,22 +46,22 @@ BYTES_IN_GB: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class TokenEstimate:
     """A text's size in tokens: what to expect, what natural text stays under, and what no text can pass."""
 
     expected: int = 0
     likely: int = 0
     ceiling: int = 0
 
-    def __add__(self, other: "Tokens") -> "Tokens":
-        return Tokens(
+    def __add__(self, other: "TokenEstimate") -> "TokenEstimate":
+        return TokenEstimate(
             expected=self.expected + other.expected,
             likely=self.likely + other.likely,
             ceiling=self.ceiling + other.ceiling,
         )
 
 
-def tokens_in(text: str) -> Tokens:
+def tokens_in(text: str) -> TokenEstimate:
     """Estimate the tokens of one text. Time is linear in its length."""
     data = text.encode(errors="surrogatepass")
     rest = data
@@ -71,17 +71,17 @@ def tokens_in(text: str) -> Tokens:
         weighed += weight * (len(rest) - len(others))
         rest = others
     weighed += SIGN_WEIGHT * len(rest)
-    return Tokens(
+    return TokenEstimate(
         expected=min(math.ceil(weighed), len(data)),
         likely=min(math.ceil(weighed * LIKELY_FACTOR), len(data)),
         ceiling=len(data),
     )
 
 
-def tokens_in_request(texts: Iterable[str]) -> Tokens:
+def tokens_in_request(texts: Iterable[str]) -> TokenEstimate:
     """Estimate a whole request: one text a message (a tool's definition counts as a message of its JSON)."""
-    total = Tokens(expected=REQUEST_TOKENS, likely=REQUEST_TOKENS, ceiling=REQUEST_TOKENS)
-    overhead = Tokens(expected=MESSAGE_TOKENS, likely=MESSAGE_TOKENS, ceiling=MESSAGE_TOKENS)
+    total = TokenEstimate(expected=REQUEST_TOKENS, likely=REQUEST_TOKENS, ceiling=REQUEST_TOKENS)
+    overhead = TokenEstimate(expected=MESSAGE_TOKENS, likely=MESSAGE_TOKENS, ceiling=MESSAGE_TOKENS)
     for text in texts:
         total = total + tokens_in(text) + overhead
     return total
@@ -105,11 +105,11 @@ def memory_gb(model: Model, tokens: int, *, value_bytes: float = 2) -> float | N
     return model.weights_gb + per_token * tokens / BYTES_IN_GB
 
 
-def usable_gb(limits: Limits) -> float | None:
+def usable_gb(limits: BackendLimits) -> float | None:
     return None if limits.gpu_memory_gb is None else limits.gpu_memory_gb * USABLE_MEMORY
 
 
-def fits(model: Model, limits: Limits, tokens: int) -> bool:
+def fits(model: Model, limits: BackendLimits, tokens: int) -> bool:
     """Tell whether one request of so many tokens fits the GPU. Where memory or shape is unknown, it does."""
     have = usable_gb(limits)
     if have is None:

@@ -31,7 +31,7 @@ AUDIENCES = {"1.0": ("{audience}", "api://{audience}"), "2.0": ("{audience}",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class AcceptedTokens:
     """What makes a token one for us: our application's id, and the tenants that may call."""
 
     audience: str
@@ -39,7 +39,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class TokenIssuer:
     """Who issued a token: a tenant's issuer of one version. Each has keys of its own."""
 
     tenant: str
@@ -51,7 +51,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class ParsedToken:
     """The parts of a token's text: `signed` is what its signature covers."""
 
     key_id: str
@@ -60,12 +60,12 @@ class Token:
     signature: bytes
 
 
-def read_token(text: str) -> Token:
+def read_token(text: str) -> ParsedToken:
     """Take a token's text apart; raises Unauthenticated for anything but a JSON Web Token signed with RS256."""
     found = COMPACT.fullmatch(text) if len(text) <= TOKEN_LIMIT else None
     if found is None:
         raise Unauthenticated("The access token is not a JSON Web Token.")
-    return Token(
+    return ParsedToken(
         key_id=key_id_of(read_section(found["header"])),
         claims=read_section(found["claims"]),
         signed=text[: found.end("claims")].encode("ascii"),
@@ -87,7 +87,7 @@ def key_id_of(header: Claims) -> str:
 
 def read_section(text: str) -> Claims:
     try:
-        section = json.loads(decoded(text).decode(), object_pairs_hook=unique, parse_constant=refuse_constant)
+        section = json.loads(decoded(text).decode(), object_pairs_hook=unique, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         raise Unauthenticated("The access token's content is not JSON.") from None
     if not isinstance(section, dict):
@@ -113,11 +113,11 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return section
 
 
-def refuse_constant(name: str) -> Never:
+def reject_constant(name: str) -> Never:
     raise ValueError(f"{name} is no JSON")
 
 
-def origin_of(claims: Claims, expected: Expected) -> Origin:
+def issuer_of(claims: Claims, expected: AcceptedTokens) -> TokenIssuer:
     """Return whose keys must have signed a token with these claims, of which nothing is believed yet.
 
     Raises Unauthenticated where that is no issuer of a tenant that may call: nobody else's keys are ever fetched.
@@ -126,10 +126,10 @@ def origin_of(claims: Claims, expected: Expected) -> Origin:
         problem = check(claims, expected, 0.0)
         if problem:
             raise Unauthenticated(problem)
-    return Origin(tenant=claims["tid"], version=claims["ver"])
+    return TokenIssuer(tenant=claims["tid"], version=claims["ver"])
 
 
-def owner_from_claims(claims: Claims, expected: Expected, *, now: float) -> Owner:
+def owner_from_claims(claims: Claims, expected: AcceptedTokens, *, now: float) -> Owner:
     """Return the owner that a token speaks for.
 
     Raises Unauthenticated where the token is not for us, not from a tenant of ours or not valid at `now` (seconds since
@@ -171,55 +171,55 @@ def is_guid(value: object) -> bool:
     return isinstance(value, str) and GUID.fullmatch(value) is not None
 
 
-def check_expiry(claims: Claims, _expected: Expected, now: float) -> str:
+def check_expiry(claims: Claims, _expected: AcceptedTokens, now: float) -> str:
     expires = claims.get("exp")
     if not is_time(expires):
         return "The access token does not say when it expires."
     return "" if now < cast("float", expires) + SKEW_S else "The access token has expired."
 
 
-def check_start(claims: Claims, _expected: Expected, now: float) -> str:
+def check_start(claims: Claims, _expected: AcceptedTokens, now: float) -> str:
     starts = [claims[name] for name in ("nbf", "iat") if name in claims]
     if not all(is_time(start) for start in starts):
         return "The access token does not say when it begins."
     return "" if all(now >= start - SKEW_S for start in starts) else "The access token is not valid yet."
 
 
-def check_version(claims: Claims, _expected: Expected, _now: float) -> str:
+def check_version(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     version = claims.get("ver")
     known = isinstance(version, str) and version in ISSUERS
     return "" if known else "The access token is of no version that we know."
 
 
-def check_tenant(claims: Claims, expected: Expected, _now: float) -> str:
+def check_tenant(claims: Claims, expected: AcceptedTokens, _now: float) -> str:
     tenant = claims.get("tid")
     allowed = is_guid(tenant) and tenant in expected.tenants
     return "" if allowed else "The access token is not from a tenant that may call."
 
 
-def check_issuer(claims: Claims, _expected: Expected, _now: float) -> str:
+def check_issuer(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     issuer = ISSUERS[claims["ver"]].format(tid=claims["tid"])
     return "" if claims.get("iss") == issuer else "The access token is not from its tenant's issuer."
 
 
-def check_audience(claims: Claims, expected: Expected, _now: float) -> str:
+def check_audience(claims: Claims, expected: AcceptedTokens, _now: float) -> str:
     allowed = [template.format(audience=expected.audience) for template in AUDIENCES[claims["ver"]]]
     return "" if claims.get("aud") in allowed else "The access token is for another application."
 
 
-def check_identity(claims: Claims, _expected: Expected, _now: float) -> str:
+def check_identity(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     named = is_guid(claims.get("oid")) and is_guid(claims.get(CLIENTS[claims["ver"]]))
     return "" if named else "The access token does not say who calls."
 
 
-def check_kind(claims: Claims, _expected: Expected, _now: float) -> str:
+def check_kind(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     """A token of an application carries no scope; a token of a user does."""
     kind = claims.get("idtyp", "user")
     clear = kind == "user" or (kind == "app" and "scp" not in claims)
     return "" if clear else "The access token is neither a user's nor an application's."
 
 
-type Check = Callable[[Claims, Expected, float], str]
+type Check = Callable[[Claims, AcceptedTokens, float], str]
 
 CHECKS: tuple[Check, ...] = (
     check_version,

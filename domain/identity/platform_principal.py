@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from domain.errors import Unauthenticated
-from domain.identity.access_tokens import Claims, refuse_constant, unique
+from domain.identity.access_tokens import Claims, reject_constant, unique
 
 PRINCIPAL_LIMIT: Final = 16_384
 PROVIDER: Final = "aad"
@@ -51,7 +51,7 @@ def read_principal(text: str) -> Mapping[str, Any]:
     whole = len(text) <= PRINCIPAL_LIMIT and len(text) % 4 == 0 and BASE64.fullmatch(text)
     try:
         raw = base64.b64decode(text, validate=True) if whole else b""
-        principal = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=refuse_constant)
+        principal = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         raise Unauthenticated("What the platform says of the caller is not base64 of JSON.") from None
     if not isinstance(principal, dict):

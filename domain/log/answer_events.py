@@ -2,38 +2,38 @@
 
 from domain.content.items import ItemKind, ItemStatus
 from domain.content.tools import FunctionCall
-from domain.log.events import Event, EventKind, Head
-from domain.log.resume_text import Fresh
+from domain.log.events import EventKind, ItemHeader, LogEvent
+from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, closing_events
 
 
-def text_events(log: Transcript, fresh: Fresh, *, item_id: str) -> tuple[Event, ...]:
+def text_events(log: Transcript, fresh: TextDelta, *, item_id: str) -> tuple[LogEvent, ...]:
     """Return the events that add a text to the open item, or to a new one with the given id where none is open.
 
     A text that begins afresh gives up the open item first.
     """
-    given_up = closing_events(log, ItemStatus.INCOMPLETE) if fresh.afresh else ()
+    given_up = closing_events(log, ItemStatus.INCOMPLETE) if fresh.starts_new_item else ()
     if not fresh.text and not given_up:
         return ()
     index = len(log.items)
     if log.open_item and not given_up:
-        return (Event(kind=EventKind.TEXT, output=index - 1, text=fresh.text),)
+        return (LogEvent(kind=EventKind.TEXT, output=index - 1, text=fresh.text),)
     opening = opening_events(index, item_id)
     return (*given_up, *opening, *text_event(index, fresh.text))
 
 
-def opening_events(index: int, item_id: str) -> tuple[Event, ...]:
+def opening_events(index: int, item_id: str) -> tuple[LogEvent, ...]:
     return (
-        Event(kind=EventKind.ITEM_ADDED, output=index, head=Head(id=item_id)),
-        Event(kind=EventKind.PART_ADDED, output=index),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=item_id)),
+        LogEvent(kind=EventKind.PART_ADDED, output=index),
     )
 
 
-def text_event(index: int, text: str) -> tuple[Event, ...]:
-    return (Event(kind=EventKind.TEXT, output=index, text=text),) if text else ()
+def text_event(index: int, text: str) -> tuple[LogEvent, ...]:
+    return (LogEvent(kind=EventKind.TEXT, output=index, text=text),) if text else ()
 
 
-def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[Event, ...]:
+def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[LogEvent, ...]:
     """Return the events that close the answer; one without any text is an empty item."""
     status = ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE
     if log.open_item:
@@ -41,18 +41,18 @@ def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[Event,
     index = len(log.items)
     return (
         *opening_events(index, item_id),
-        Event(kind=EventKind.TEXT_DONE, output=index),
-        Event(kind=EventKind.PART_DONE, output=index),
-        Event(kind=EventKind.ITEM_DONE, output=index, status=status),
+        LogEvent(kind=EventKind.TEXT_DONE, output=index),
+        LogEvent(kind=EventKind.PART_DONE, output=index),
+        LogEvent(kind=EventKind.ITEM_DONE, output=index, status=status),
     )
 
 
-def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str) -> tuple[Event, ...]:
+def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str) -> tuple[LogEvent, ...]:
     """Return the events of a whole function call; `call_id` is used where the backend gave none."""
-    head = Head(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
+    head = ItemHeader(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
     return (
-        Event(kind=EventKind.ITEM_ADDED, output=index, head=head),
-        Event(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
-        Event(kind=EventKind.ARGUMENTS_DONE, output=index),
-        Event(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=head),
+        LogEvent(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
+        LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index),
+        LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),
     )

@@ -28,7 +28,7 @@ class EventKind(StrEnum):
     ENDED = "ended"
 
 
-class Status(StrEnum):
+class ResponseStatus(StrEnum):
     """A response's life; the last four are terminal."""
 
     QUEUED = "queued"
@@ -40,11 +40,11 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self not in (Status.QUEUED, Status.IN_PROGRESS)
+        return self not in (ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class TokenUsage:
     """Tokens as the backend counted them."""
 
     input_tokens: int = 0
@@ -77,11 +77,11 @@ class Ending:
     `at` is in seconds since the epoch; `notes` are shown in the response's metadata.
     """
 
-    status: Status
+    status: ResponseStatus
     at: float
     code: str = ""
     message: str = ""
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     notes: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_document(self) -> dict[str, Any]:
@@ -92,17 +92,17 @@ class Ending:
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         return cls(
-            status=Status(body["status"]),
+            status=ResponseStatus(body["status"]),
             at=body["at"],
             code=body["code"],
             message=body["message"],
-            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
             notes=body.get("notes", {}),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class ItemHeader:
     """What an item is, said when it opens."""
 
     id: str
@@ -112,13 +112,13 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class LogEvent:
     """One event: `output` is the item's index, `text` a delta, `head` opens an item, `status` closes it."""
 
     kind: EventKind
     output: int = 0
     text: str = ""
-    head: Head | None = None
+    head: ItemHeader | None = None
     status: ItemStatus | None = None
     ending: Ending | None = None
 
@@ -148,12 +148,12 @@ class Event:
         )
 
 
-def head_from_document(fields: list[str]) -> Head:
-    return Head(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
+def head_from_document(fields: list[str]) -> ItemHeader:
+    return ItemHeader(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class AttemptOutcome:
     """What an attempt came to, written into its last slot so that a repeat of its activity finds it.
 
     `result` is one of `wire.InferredWire`'s results; the rest is as there. `usage` is the whole turn's, `counted` what
@@ -165,9 +165,9 @@ class Outcome:
     code: str = ""
     message: str = ""
     delay_s: float = 0.0
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     posture: str = ""
-    counted: Usage | None = None
+    counted: TokenUsage | None = None
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
@@ -190,9 +190,9 @@ class Outcome:
             code=body["code"],
             message=body["message"],
             delay_s=body["delay_s"],
-            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
             posture=body.get("posture", ""),
-            counted=Usage.from_document(body["counted"]) if body.get("counted") else None,
+            counted=TokenUsage.from_document(body["counted"]) if body.get("counted") else None,
         )
 
 
@@ -211,9 +211,9 @@ class Slot:
     writer: str
     first: int
     at: float
-    events: tuple[Event, ...] = ()
+    events: tuple[LogEvent, ...] = ()
     pieces: int = 0
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
 
     @property
     def next_sequence(self) -> int:
@@ -240,6 +240,6 @@ class Slot:
             first=body["first"],
             at=body["at"],
             pieces=body["pieces"],
-            events=tuple(Event.from_document(event) for event in body["events"]),
-            outcome=Outcome.from_document(body["outcome"]) if "outcome" in body else None,
+            events=tuple(LogEvent.from_document(event) for event in body["events"]),
+            outcome=AttemptOutcome.from_document(body["outcome"]) if "outcome" in body else None,
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Continuation:
+class ResumedText:
     """`shown` is the text that readers have seen; `matched` how much of it the new answer has repeated so far."""
 
     shown: str
@@ -20,37 +20,37 @@ class Continuation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fresh:
+class TextDelta:
     """`text` is new. `afresh`: it belongs into a new item, because the answer differs from what was shown."""
 
     text: str
-    afresh: bool = False
+    starts_new_item: bool = False
 
 
-def going_on(shown: str) -> Continuation:
+def continue_text(shown: str) -> ResumedText:
     """The backend goes on from `shown`: all it says is new."""
-    return Continuation(shown=shown, matched=len(shown))
+    return ResumedText(shown=shown, matched=len(shown))
 
 
-def asking_again(shown: str) -> Continuation:
+def repeat_text(shown: str) -> ResumedText:
     """The backend begins from the start: what was shown is dropped while it matches."""
-    return Continuation(shown=shown)
+    return ResumedText(shown=shown)
 
 
-def after_text(before: Continuation, text: str) -> tuple[Continuation, Fresh]:
+def after_text(before: ResumedText, text: str) -> tuple[ResumedText, TextDelta]:
     """Take the next text of the backend; say what of it is new."""
     if not before.matching:
-        return before, Fresh(text=text)
+        return before, TextDelta(text=text)
     rest = before.shown[before.matched :]
     if rest.startswith(text):
-        return replace(before, matched=before.matched + len(text)), Fresh(text="")
+        return replace(before, matched=before.matched + len(text)), TextDelta(text="")
     if text.startswith(rest):
-        return replace(before, matched=len(before.shown)), Fresh(text=text[len(rest) :])
-    return going_on(""), Fresh(text=before.shown[: before.matched] + text, afresh=True)
+        return replace(before, matched=len(before.shown)), TextDelta(text=text[len(rest) :])
+    return continue_text(""), TextDelta(text=before.shown[: before.matched] + text, starts_new_item=True)
 
 
-def at_end(before: Continuation) -> Fresh:
+def at_end(before: ResumedText) -> TextDelta:
     """The answer ended. One that stops short of what was shown is another answer."""
     if before.matching:
-        return Fresh(text=before.shown[: before.matched], afresh=True)
-    return Fresh(text="")
+        return TextDelta(text=before.shown[: before.matched], starts_new_item=True)
+    return TextDelta(text="")

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from domain.content.items import Item, ItemKind, ItemStatus
-from domain.log.events import Ending, Event, EventKind, Outcome, Slot, Status
+from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
     """The fold of a log: every view of a response is made from it. `pieces` are of the last item alone."""
 
-    status: Status = Status.QUEUED
+    status: ResponseStatus = ResponseStatus.QUEUED
     items: tuple[Item, ...] = ()
     ending: Ending | None = None
     next_slot: int = 0
@@ -19,7 +19,7 @@ class Transcript:
     writer: str = ""
     fences: int = 0
     pieces: int = 0
-    outcome: Outcome | None = None
+    outcome: AttemptOutcome | None = None
     last_at: float = 0.0
 
     @property
@@ -29,12 +29,12 @@ class Transcript:
         return last if last and last.status is ItemStatus.IN_PROGRESS else None
 
 
-def after_event(transcript: Transcript, event: Event) -> Transcript:
+def after_event(transcript: Transcript, event: LogEvent) -> Transcript:
     """Add one event. Its number is counted; what it says is applied."""
     counted = replace(transcript, next_sequence=transcript.next_sequence + 1)
     match event.kind:
         case EventKind.STARTED:
-            return replace(counted, status=Status.IN_PROGRESS)
+            return replace(counted, status=ResponseStatus.IN_PROGRESS)
         case EventKind.ITEM_ADDED if event.head:
             return replace(counted, items=(*counted.items, opened(event)))
         case EventKind.TEXT | EventKind.ARGUMENTS:
@@ -47,7 +47,7 @@ def after_event(transcript: Transcript, event: Event) -> Transcript:
             return counted
 
 
-def opened(event: Event) -> Item:
+def opened(event: LogEvent) -> Item:
     head = event.head
     if head is None:
         raise ValueError("an item opens with a head")
@@ -77,7 +77,7 @@ def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
     )
 
 
-def opens_item(events: Iterable[Event]) -> bool:
+def opens_item(events: Iterable[LogEvent]) -> bool:
     return any(event.kind is EventKind.ITEM_ADDED for event in events)
 
 
@@ -89,16 +89,16 @@ def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcri
     return transcript
 
 
-def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[Event, ...]:
+def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[LogEvent, ...]:
     """Return the events that close the item which is still open, if one is."""
     item = transcript.open_item
     if item is None:
         return ()
     index = len(transcript.items) - 1
-    done = Event(kind=EventKind.ITEM_DONE, output=index, status=status)
+    done = LogEvent(kind=EventKind.ITEM_DONE, output=index, status=status)
     if item.kind is ItemKind.FUNCTION_CALL:
-        return (Event(kind=EventKind.ARGUMENTS_DONE, output=index), done)
-    return (Event(kind=EventKind.TEXT_DONE, output=index), Event(kind=EventKind.PART_DONE, output=index), done)
+        return (LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index), done)
+    return (LogEvent(kind=EventKind.TEXT_DONE, output=index), LogEvent(kind=EventKind.PART_DONE, output=index), done)
 
 
 def kept_items(transcript: Transcript) -> tuple[Item, ...]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from domain.money.ledger_records import NANOS, Attempt, AttemptStatus, nanos
+from domain.money.ledger_records import NANOS, AttemptRecord, AttemptStatus, nanos
 
 TAKEN: Final = "taken"
 HELD: Final = "held"
@@ -26,7 +26,7 @@ LEAST_LEARNED: Final = Decimal(1)
 NO_TENANTS: "Final[Mapping[str, Budgets]]" = MappingProxyType({})
 
 
-class Scope(StrEnum):
+class BudgetScope(StrEnum):
     """What a budget is for; its value in words for the caller."""
 
     RESPONSE = "The budget for one response"
@@ -44,7 +44,7 @@ class Budgets:
     has the budgets of those that have others.
     """
 
-    limits: Mapping[Scope, Decimal] = field(default_factory=dict[Scope, Decimal])
+    limits: Mapping[BudgetScope, Decimal] = field(default_factory=dict[BudgetScope, Decimal])
     warn_share: Decimal = Decimal("0.8")
     forecast: Decimal | None = None
     tenants: "Mapping[str, Budgets]" = NO_TENANTS
@@ -54,15 +54,15 @@ class Budgets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counter:
+class BudgetCounter:
     """The document that counts for a scope; `limit` in nano-dollars, None: it counts and never refuses."""
 
     id: str
-    scope: Scope
+    scope: BudgetScope
     limit: int | None
 
 
-def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> Mapping[str, Counter]:
+def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
     """Return by their ids the counters that an attempt at this time (seconds since the epoch, UTC) counts in.
 
     A response is counted by itself only where it has a budget: its attempts tell what it cost.
@@ -70,20 +70,20 @@ def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> 
     day = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
     month = day[:7]
     names = {
-        Scope.TENANT_MONTH: f"budget_tenant_{month}",
-        Scope.TENANT_DAY: f"budget_tenant_{day}",
-        Scope.OWNER_MONTH: f"budget_owner_{subject}_{month}",
-        Scope.OWNER_DAY: f"budget_owner_{subject}_{day}",
+        BudgetScope.TENANT_MONTH: f"budget_tenant_{month}",
+        BudgetScope.TENANT_DAY: f"budget_tenant_{day}",
+        BudgetScope.OWNER_MONTH: f"budget_owner_{subject}_{month}",
+        BudgetScope.OWNER_DAY: f"budget_owner_{subject}_{day}",
     }
-    if Scope.RESPONSE in budgets.limits:
-        names[Scope.RESPONSE] = f"budget_response_{response}"
-    return {name: Counter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()}
+    if BudgetScope.RESPONSE in budgets.limits:
+        names[BudgetScope.RESPONSE] = f"budget_response_{response}"
+    return {name: BudgetCounter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()}
 
 
 def tenant_day(budgets: Budgets, at: float) -> str:
     """Return the id of the counter of a tenant's day."""
     counters = counters_of(budgets, subject="", response="", at=at)
-    return next(name for name, each in counters.items() if each.scope is Scope.TENANT_DAY)
+    return next(name for name, each in counters.items() if each.scope is BudgetScope.TENANT_DAY)
 
 
 def is_alarming(forecast: Decimal, counter: Mapping[str, Any]) -> bool:
@@ -103,12 +103,12 @@ def learned_forecast(days: Sequence[int]) -> Decimal | None:
     return max(LEAST_LEARNED, Decimal(sum(days)) / len(days) / NANOS)
 
 
-def limit_of(budgets: Budgets, scope: Scope) -> int | None:
+def limit_of(budgets: Budgets, scope: BudgetScope) -> int | None:
     limit = budgets.limits.get(scope)
     return None if limit is None else nanos(limit)
 
 
-def share(attempt: Attempt | None) -> tuple[int, int]:
+def share(attempt: AttemptRecord | None) -> tuple[int, int]:
     """Return what an attempt's record stands for in a counter, taken and held: while it is open, its reservation."""
     if attempt is None:
         return 0, 0
@@ -117,25 +117,27 @@ def share(attempt: Attempt | None) -> tuple[int, int]:
     return nanos(attempt.cost or Decimal(0)), 0
 
 
-def moved(before: Attempt | None, after: Attempt) -> dict[str, int]:
+def moved(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
     """Return by how much each field of a counter changes when an attempt's record does."""
     (taken_before, held_before), (taken, held) = share(before), share(after)
     return {TAKEN: taken - taken_before, HELD: held - held_before}
 
 
-def refusal(counters: Iterable[Counter], taken: Mapping[str, int], amount: Decimal) -> Scope | None:
+def refusal(counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal) -> BudgetScope | None:
     """Return the budget that has no room for an amount; `taken` by the counter's id."""
     return first_beyond(counters, taken, amount, share=Decimal(1))
 
 
-def warning(budgets: Budgets, counters: Iterable[Counter], taken: Mapping[str, int], amount: Decimal) -> Scope | None:
+def warning(
+    budgets: Budgets, counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal
+) -> BudgetScope | None:
     """Return the budget that is nearly used up once an amount is taken of it."""
     return first_beyond(counters, taken, amount, share=budgets.warn_share)
 
 
 def first_beyond(
-    counters: Iterable[Counter], taken: Mapping[str, int], amount: Decimal, *, share: Decimal
-) -> Scope | None:
+    counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal, *, share: Decimal
+) -> BudgetScope | None:
     for each in counters:
         if each.limit is not None and taken.get(each.id, 0) + nanos(amount) > each.limit * share:
             return each.scope

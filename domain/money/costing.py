@@ -18,7 +18,7 @@ PER_MILLION: Final = Decimal("1e-6")
 MICROSECONDS: Final = 1_000_000
 
 
-class Line(StrEnum):
+class BillLine(StrEnum):
     """What a part of a turn's bill is for: `held` is what an attempt holds that has not ended, or whose end is lost."""
 
     GPU = "gpu"
@@ -31,7 +31,7 @@ class Line(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class BackendWork:
     """What an attempt took of its backend. Cached tokens are a part of the input tokens."""
 
     input_tokens: int = 0
@@ -40,7 +40,7 @@ class Work:
     busy_s: float = 0.0
 
 
-def attempt_cost(price: Price, work: Work) -> Decimal:
+def attempt_cost(price: Price, work: BackendWork) -> Decimal:
     """Return what one attempt costs by itself: its tokens or its busy time. Start and tail are the session's."""
     if isinstance(price, TokenPrice):
         cached = min(max(0, work.cached_tokens), work.input_tokens)
@@ -48,9 +48,9 @@ def attempt_cost(price: Price, work: Work) -> Decimal:
     return time_cost(price, work.busy_s)
 
 
-def line_of(price: Price) -> Line:
+def line_of(price: Price) -> BillLine:
     """Return what an attempt by itself is charged for."""
-    return Line.TOKENS if isinstance(price, TokenPrice) else Line.GPU
+    return BillLine.TOKENS if isinstance(price, TokenPrice) else BillLine.GPU
 
 
 def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:
@@ -78,7 +78,7 @@ def session_cost(price: TimePrice, *, cold_s: float, busy: Iterable[tuple[float,
     session costs what its first request costs and the marginal costs of the others.
     """
     cold = cold_s if price.bills_cold else 0.0
-    alive = union_s((start, end + price.tail_s) for start, end in busy)
+    alive = union_s((start, end + price.idle_s) for start, end in busy)
     return time_cost(price, max(cold + alive, price.minimum_s))
 
 
@@ -87,7 +87,7 @@ def marginal_cost(price: TimePrice, *, end: float, expiry: float) -> Decimal:
 
     `end` is when the request ends, `expiry` when the machine would have gone without it.
     """
-    return time_cost(price, max(0.0, end + price.tail_s - expiry))
+    return time_cost(price, max(0.0, end + price.idle_s - expiry))
 
 
 def union_s(spans: Iterable[tuple[float, float]]) -> float:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
-from domain.money.costing import MICROSECONDS, Line, microseconds, time_cost
+from domain.money.costing import MICROSECONDS, BillLine, microseconds, time_cost
 from domain.money.ledger_records import nanos
 from domain.money.prices import TimePrice
 
@@ -21,12 +21,12 @@ RECENT: Final = 50
 
 NOBODY: Final[Mapping[str, Any]] = MappingProxyType({})
 
-type Nanos = Mapping[Line, int]
+type Nanos = Mapping[BillLine, int]
 """Nano-dollars for the lines gpu, cold and tail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class GpuSession:
     """`cold_s` is how long a start is expected to take until `ready_at` is seen; `ends` is when a request last ended.
 
     `running` names the records of attempts under way, with their tenants; `recent` are the last ends. `members` counts
@@ -56,23 +56,23 @@ class Session:
     def over(self, tail_s: float, now: float) -> bool:
         return not self.running and now >= self.expiry(tail_s)
 
-    def seen_ready(self, at: float) -> "Session":
+    def seen_ready(self, at: float) -> "GpuSession":
         """Return it with the earliest time at which it was seen to let a request in."""
         return replace(self, ready_at=at if self.ready_at is None else min(self.ready_at, at))
 
-    def touched(self, at: float) -> "Session":
+    def touched(self, at: float) -> "GpuSession":
         """Return it with a request that was let in and ended at once."""
         return replace(self.seen_ready(at), ends=max(self.ends, at))
 
-    def entered(self, record: str, tenant: str, *, again: bool) -> "Session":
+    def entered(self, record: str, tenant: str, *, again: bool) -> "GpuSession":
         running = {**self.running, record: tenant}
         return replace(self, running=running, members=self.members + (not again))
 
-    def left(self, record: str, ended: float) -> "Session":
+    def left(self, record: str, ended: float) -> "GpuSession":
         gone = self.without(record)
         return replace(gone, ends=max(self.ends, ended), recent=(*self.recent, ended)[-RECENT:])
 
-    def without(self, record: str) -> "Session":
+    def without(self, record: str) -> "GpuSession":
         return replace(self, running={name: tenant for name, tenant in self.running.items() if name != record})
 
     def to_document(self, status: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class SessionSpan:
     """What one attempt, or a wake, took of a session. `record` is the id of its record in its tenant's ledger.
 
     `run` counts the runs of the attempt; `held` is what it was charged when it left, until the session is closed.
@@ -101,7 +101,7 @@ class Span:
     ended: float | None = None
     run: int = 1
     wake: bool = False
-    held: Nanos = field(default_factory=dict[Line, int])
+    held: Nanos = field(default_factory=dict[BillLine, int])
 
     def to_document(self) -> dict[str, Any]:
         return {"kind": "span", "v": 1, **asdict(self), "held": {str(line): part for line, part in self.held.items()}}
@@ -109,43 +109,43 @@ class Span:
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
         fields: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__}
-        fields["held"] = {Line(line): part for line, part in body["held"].items()}
+        fields["held"] = {BillLine(line): part for line, part in body["held"].items()}
         return cls(**fields)
 
 
-class Claim(NamedTuple):
+class PayingIntervals(NamedTuple):
     """When a member pays, in microseconds since the start: while it runs, then while it is in its tail."""
 
     runs: tuple[int, int]
     rests: tuple[int, int]
 
 
-class Paid(NamedTuple):
+class CumulativePayment(NamedTuple):
     """What one member of a cumulated kind has paid until a time, were it there from the beginning."""
 
     running: Fraction
     resting: Fraction
-    nobody: Fraction
+    unpaid: Fraction
 
 
-def claim_of(session: Session, span: Span, tail_s: float) -> Claim:
+def paying_intervals(session: GpuSession, span: SessionSpan, tail_s: float) -> PayingIntervals:
     """Return when a member pays."""
     ready, tail = since(session, session.ready), microseconds(tail_s)
     if span.wake or span.ended is None:
-        return Claim((0, 0), (0, ready + tail))
+        return PayingIntervals((0, 0), (0, ready + tail))
     ended = since(session, span.ended)
     began = min(since(session, span.began), ended)
-    return Claim((began, ended), (ended, max(ended, ready) + tail))
+    return PayingIntervals((began, ended), (ended, max(ended, ready) + tail))
 
 
-def total(session: Session, price: TimePrice) -> int:
+def total(session: GpuSession, price: TimePrice) -> int:
     """Return what a session cost that is over, in nano-dollars."""
     unpaid = 0 if price.bills_cold else since(session, session.ready)
-    alive_s = max(0, since(session, session.expiry(price.tail_s)) - unpaid) / MICROSECONDS
+    alive_s = max(0, since(session, session.expiry(price.idle_s)) - unpaid) / MICROSECONDS
     return nanos(time_cost(price, max(alive_s, price.minimum_s)))
 
 
-def shares(session: Session, spans: Sequence[Span], price: TimePrice) -> Mapping[str, Nanos]:
+def shares(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice) -> Mapping[str, Nanos]:
     """Return what each member pays of a session that is over: exactly its cost, by largest remainder.
 
     What lies in nobody's claim is the first member's. Steps of the price and its minimum go by the parts of the rest.
@@ -163,52 +163,52 @@ def shares(session: Session, spans: Sequence[Span], price: TimePrice) -> Mapping
     return {span.record: {line: amounts[span.record, line] for line in LINES} for span in spans}
 
 
-LINES: Final = (Line.GPU, Line.COLD, Line.TAIL)
+LINES: Final = (BillLine.GPU, BillLine.COLD, BillLine.TAIL)
 
 
 def parts_of(
-    session: Session, span: Span, price: TimePrice, paid: Mapping[int, Paid], *, first: bool
-) -> Mapping[Line, Fraction]:
+    session: GpuSession, span: SessionSpan, price: TimePrice, paid: Mapping[int, CumulativePayment], *, first: bool
+) -> Mapping[BillLine, Fraction]:
     """Return the microseconds that a member pays for, by their lines."""
-    claim, ready = claim_of(session, span, price.tail_s), since(session, session.ready)
+    claim, ready = paying_intervals(session, span, price.idle_s), since(session, session.ready)
     runs, rests = [split_at(interval, ready) for interval in claim]
     cold = between(paid, runs[0]).running + between(paid, rests[0]).resting
     tail = between(paid, rests[1]).resting
     if first:
-        whole = split_at((0, since(session, session.expiry(price.tail_s))), ready)
-        cold, tail = cold + between(paid, whole[0]).nobody, tail + between(paid, whole[1]).nobody
+        whole = split_at((0, since(session, session.expiry(price.idle_s))), ready)
+        cold, tail = cold + between(paid, whole[0]).unpaid, tail + between(paid, whole[1]).unpaid
     gpu = between(paid, runs[1]).running
-    return {Line.GPU: gpu, Line.COLD: cold if price.bills_cold else Fraction(0), Line.TAIL: tail}
+    return {BillLine.GPU: gpu, BillLine.COLD: cold if price.bills_cold else Fraction(0), BillLine.TAIL: tail}
 
 
-def cumulated(session: Session, spans: Sequence[Span], price: TimePrice) -> Mapping[int, Paid]:
+def cumulated(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice) -> Mapping[int, CumulativePayment]:
     """Return at each time at which something changes what a member has paid since the start."""
-    claims = [claim_of(session, span, price.tail_s) for span in spans]
-    edges = [since(session, at) for at in (session.started, session.ready, session.expiry(price.tail_s))]
+    claims = [paying_intervals(session, span, price.idle_s) for span in spans]
+    edges = [since(session, at) for at in (session.started, session.ready, session.expiry(price.idle_s))]
     times = sorted({*edges, *(at for claim in claims for interval in claim for at in interval)})
     changes = {at: [0, 0] for at in times}
     for claim in claims:
         for kind, (begin, end) in enumerate(claim):
             changes[begin][kind] += 1
             changes[end][kind] -= 1
-    paid, count = {times[0]: Paid(Fraction(0), Fraction(0), Fraction(0))}, [0, 0]
+    paid, count = {times[0]: CumulativePayment(Fraction(0), Fraction(0), Fraction(0))}, [0, 0]
     for begin, end in pairwise(times):
         count = [there + change for there, change in zip(count, changes[begin], strict=True)]
         paid[end] = after(paid[begin], end - begin, running=count[0], resting=count[1])
     return paid
 
 
-def after(paid: Paid, length: int, *, running: int, resting: int) -> Paid:
+def after(paid: CumulativePayment, length: int, *, running: int, resting: int) -> CumulativePayment:
     if running:
         return paid._replace(running=paid.running + Fraction(length, running))
     if resting:
         return paid._replace(resting=paid.resting + Fraction(length, resting))
-    return paid._replace(nobody=paid.nobody + length)
+    return paid._replace(unpaid=paid.unpaid + length)
 
 
-def between(paid: Mapping[int, Paid], interval: tuple[int, int]) -> Paid:
+def between(paid: Mapping[int, CumulativePayment], interval: tuple[int, int]) -> CumulativePayment:
     begin, end = (paid[at] for at in interval)
-    return Paid(*(late - early for early, late in zip(begin, end, strict=True)))
+    return CumulativePayment(*(late - early for early, late in zip(begin, end, strict=True)))
 
 
 def split_at(interval: tuple[int, int], at: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -232,6 +232,6 @@ def allotted[K](amount: int, weights: Mapping[K, Fraction]) -> Mapping[K, int]:
     return parts
 
 
-def since(session: Session, at: float) -> int:
+def since(session: GpuSession, at: float) -> int:
     """Return the microseconds from a session's start to a time, 0 where that is before it."""
     return microseconds(at - session.started)

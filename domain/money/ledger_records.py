@@ -11,13 +11,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self
 
-from domain.log.events import Usage
-from domain.money.overheads import Overhead
+from domain.log.events import TokenUsage
+from domain.money.overheads import OverheadCost
 
 NANOS = Decimal(10) ** 9
-NO_OVERHEAD = Overhead()
+NO_OVERHEAD = OverheadCost()
 NO_LINES: Mapping[str, Decimal] = MappingProxyType({})
-NO_SHARES: "Mapping[str, Share]" = MappingProxyType({})
+NO_SHARES: "Mapping[str, SessionShare]" = MappingProxyType({})
 
 
 def nanos(amount: Decimal) -> int:
@@ -46,13 +46,13 @@ class Reservation:
     status: ReservationStatus = ReservationStatus.OPEN
     cost: Decimal | None = None
     closed_at: float | None = None
-    overhead: Overhead = NO_OVERHEAD
+    overhead: OverheadCost = NO_OVERHEAD
 
     @property
     def id(self) -> str:
         return reservation_id(self.response)
 
-    def settled(self, *, cost: Decimal, at: float, overhead: Overhead = NO_OVERHEAD) -> "Reservation":
+    def settled(self, *, cost: Decimal, at: float, overhead: OverheadCost = NO_OVERHEAD) -> "Reservation":
         known = self.overhead.plus(overhead)
         return replace(self, status=ReservationStatus.SETTLED, cost=cost, closed_at=at, overhead=known)
 
@@ -84,7 +84,7 @@ class Reservation:
             status=ReservationStatus(body["status"]),
             cost=None if body["cost"] is None else Decimal(body["cost"]),
             closed_at=body["closed_at"],
-            overhead=Overhead(
+            overhead=OverheadCost(
                 store=Decimal(body.get("store", 0)) / NANOS,
                 functions=Decimal(body.get("functions", 0)) / NANOS,
             ),
@@ -104,7 +104,7 @@ class AttemptStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class SessionShare:
     """What an attempt pays of one session of a GPU, in dollars; final when the session is closed."""
 
     lines: Mapping[str, Decimal]
@@ -127,7 +127,7 @@ def amounts_from_document(body: Mapping[str, str]) -> dict[str, Decimal]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class AttemptRecord:
     """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
 
     Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
@@ -147,7 +147,7 @@ class Attempt:
     deliveries: int = 1
     first_token_at: float | None = None
     ended_at: float | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     cost: Decimal | None = None
     result: str = ""
     reason: str = ""
@@ -156,7 +156,7 @@ class Attempt:
     conversation: str = ""
     prompt_tokens: int = 0
     lines: Mapping[str, Decimal] = NO_LINES
-    shares: Mapping[str, Share] = NO_SHARES
+    shares: Mapping[str, SessionShare] = NO_SHARES
 
     @property
     def id(self) -> str:
@@ -203,7 +203,7 @@ class Attempt:
             deliveries=body["deliveries"],
             first_token_at=body["first_token_at"],
             ended_at=body["ended_at"],
-            usage=Usage.from_document(body["usage"]) if body["usage"] else None,
+            usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
             cost=None if body["cost"] is None else Decimal(body["cost"]),
             result=body["result"],
             reason=body["reason"],
@@ -212,7 +212,7 @@ class Attempt:
             conversation=body.get("conversation", ""),
             prompt_tokens=body.get("prompt_tokens", 0),
             lines=amounts_from_document(body.get("lines", {})),
-            shares={name: Share.from_document(share) for name, share in body.get("shares", {}).items()},
+            shares={name: SessionShare.from_document(share) for name, share in body.get("shares", {}).items()},
         )
 
 
@@ -220,7 +220,7 @@ def attempt_prefix(response: str) -> str:
     return f"attempt_{response}_"
 
 
-def opened_again(before: Attempt, worst: Decimal) -> Attempt:
+def opened_again(before: AttemptRecord, worst: Decimal) -> AttemptRecord:
     """Return the record of an attempt that runs once more: to what it cost or holds, its worst case is added."""
     owed = before.reserved if before.status is AttemptStatus.OPEN else before.cost or Decimal(0)
     deliveries = before.deliveries + 1
@@ -229,12 +229,12 @@ def opened_again(before: Attempt, worst: Decimal) -> Attempt:
     )
 
 
-def turn_cost(attempts: tuple[Attempt, ...]) -> Decimal:
+def turn_cost(attempts: tuple[AttemptRecord, ...]) -> Decimal:
     """Return what the attempts cost together; one that never closed counts at its reservation."""
     return sum((attempt.reserved if attempt.cost is None else attempt.cost for attempt in attempts), Decimal(0))
 
 
-def with_shares(attempt: Attempt, shares: Mapping[str, Share]) -> Attempt:
+def with_shares(attempt: AttemptRecord, shares: Mapping[str, SessionShare]) -> AttemptRecord:
     """Return an attempt's record with shares of sessions, and where it has ended with the cost that follows.
 
     A share that is final stays as it is.

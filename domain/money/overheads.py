@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, Self
 
 from domain.money.costing import PER_MILLION, rounded
-from domain.money.prices import Origin
+from domain.money.prices import PriceSource
 
 LEAST_EXECUTION_S: Final = 1.0
 """The shortest execution that Azure Functions bills in the Flex Consumption plan."""
@@ -19,16 +19,16 @@ NOTHING: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class StepResources:
     """What steps have taken: request units of the store, and billed seconds and executions of functions."""
 
     units: float = 0.0
     seconds: float = 0.0
     executions: int = 0
 
-    def and_step(self, units: float, seconds: float) -> "Spent":
+    def and_step(self, units: float, seconds: float) -> "StepResources":
         """Return it with one step more, and the run of the orchestrator that follows on it."""
-        return Spent(
+        return StepResources(
             units=round(self.units + units, 2),
             seconds=round(self.seconds + max(seconds, LEAST_EXECUTION_S) + LEAST_EXECUTION_S, 3),
             executions=self.executions + 2,
@@ -43,7 +43,7 @@ class Spent:
 class StorePrice:
     """Dollars for a million request units."""
 
-    origin: Origin
+    origin: PriceSource
     million_units: Decimal
 
 
@@ -51,21 +51,21 @@ class StorePrice:
 class FunctionsPrice:
     """Dollars for a second of one GB and for a million executions, on instances of so much memory."""
 
-    origin: Origin
+    origin: PriceSource
     gb_second: Decimal
     million_executions: Decimal
     memory_gb: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overhead:
+class OverheadCost:
     """Dollars beside what the backends cost."""
 
     store: Decimal = NOTHING
     functions: Decimal = NOTHING
 
-    def plus(self, other: "Overhead") -> "Overhead":
-        return Overhead(store=self.store + other.store, functions=self.functions + other.functions)
+    def plus(self, other: "OverheadCost") -> "OverheadCost":
+        return OverheadCost(store=self.store + other.store, functions=self.functions + other.functions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +75,13 @@ class OverheadPrices:
     store: StorePrice | None = field(default=None)
     functions: FunctionsPrice | None = field(default=None)
 
-    def cost(self, spent: Spent) -> Overhead:
-        return Overhead(store=self.store_cost(spent), functions=self.functions_cost(spent))
+    def cost(self, spent: StepResources) -> OverheadCost:
+        return OverheadCost(store=self.store_cost(spent), functions=self.functions_cost(spent))
 
-    def store_cost(self, spent: Spent) -> Decimal:
+    def store_cost(self, spent: StepResources) -> Decimal:
         return rounded(self.store.million_units * Decimal(str(spent.units)) * PER_MILLION) if self.store else NOTHING
 
-    def functions_cost(self, spent: Spent) -> Decimal:
+    def functions_cost(self, spent: StepResources) -> Decimal:
         price = self.functions
         if price is None:
             return NOTHING

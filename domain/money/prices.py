@@ -14,7 +14,7 @@ class PriceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class PriceSource:
     """Where a price comes from: who said so, on which day (ISO 8601), for which region."""
 
     source: str
@@ -28,7 +28,7 @@ class TokenPrice:
     """Dollars for a million tokens. Cached input is what the provider reads from its prompt cache."""
 
     name: str
-    origin: Origin
+    origin: PriceSource
     input: Decimal
     cached_input: Decimal
     output: Decimal
@@ -39,7 +39,7 @@ class TokenPrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Component:
+class PriceComponent:
     """A part of a machine, as a GPU or a GiB: dollars for one of it, and how many there are."""
 
     name: str
@@ -56,13 +56,13 @@ class TimePrice:
     """
 
     name: str
-    origin: Origin
+    origin: PriceSource
     kind: PriceKind
-    components: tuple[Component, ...]
+    components: tuple[PriceComponent, ...]
     per_s: int
     granularity_ms: int
     minimum_s: float = 0.0
-    tail_s: float = 0.0
+    idle_s: float = 0.0
     bills_cold: bool = True
     amount: Decimal = field(init=False)
 

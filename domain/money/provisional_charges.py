@@ -9,13 +9,13 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
-from domain.money.costing import MICROSECONDS, Line, time_cost
-from domain.money.gpu_sessions import Nanos, Session, Span, claim_of, cumulated, parts_of, since
+from domain.money.costing import MICROSECONDS, BillLine, time_cost
+from domain.money.gpu_sessions import GpuSession, Nanos, SessionSpan, cumulated, parts_of, paying_intervals, since
 from domain.money.ledger_records import NANOS, nanos
 from domain.money.prices import TimePrice
 
 
-def provisional(session: Session, price: TimePrice, *, began: float, ended: float) -> Nanos:
+def provisional(session: GpuSession, price: TimePrice, *, began: float, ended: float) -> Nanos:
     """Return what a request is charged when it leaves.
 
     Its time, alone, and its part of the tail behind it among those who are known to share that. A step of the price is
@@ -24,22 +24,22 @@ def provisional(session: Session, price: TimePrice, *, began: float, ended: floa
     ready = session.ready
     cold_s = max(0.0, ready - began) if price.bills_cold else 0.0
     gpu_s = max(0.0, ended - max(began, ready))
-    tail_s = shared_tail_s(session, price.tail_s, max(ended, ready))
-    known_s = max(session.expiry(price.tail_s), ended + price.tail_s) - session.started
+    tail_s = shared_idle_s(session, price.idle_s, max(ended, ready))
+    known_s = max(session.expiry(price.idle_s), ended + price.idle_s) - session.started
     least_s = max(0.0, price.minimum_s - known_s)
     gpu, cold = nanos(time_cost(price, gpu_s)), nanos(time_cost(price, cold_s))
     step_s = price.granularity_ms / 1000
-    return {Line.GPU: gpu, Line.COLD: cold, Line.TAIL: nanos(time_cost(price, tail_s + least_s + step_s))}
+    return {BillLine.GPU: gpu, BillLine.COLD: cold, BillLine.TAIL: nanos(time_cost(price, tail_s + least_s + step_s))}
 
 
-def provisional_wake(price: TimePrice, cold_s: float) -> Nanos:
+def provisional_warm_up(price: TimePrice, cold_s: float) -> Nanos:
     """Return what a wake is charged while nobody shares it: the start, `cold_s` at worst, and the tail behind it."""
     cold = time_cost(price, cold_s) if price.bills_cold else 0
-    rest_s = max(price.tail_s, price.minimum_s - cold_s) + price.granularity_ms / 1000
-    return {Line.GPU: 0, Line.COLD: nanos(cold) if cold else 0, Line.TAIL: nanos(time_cost(price, rest_s))}
+    rest_s = max(price.idle_s, price.minimum_s - cold_s) + price.granularity_ms / 1000
+    return {BillLine.GPU: 0, BillLine.COLD: nanos(cold) if cold else 0, BillLine.TAIL: nanos(time_cost(price, rest_s))}
 
 
-def reviewed(session: Session, spans: Sequence[Span], price: TimePrice, now: float) -> Mapping[str, Nanos]:
+def reviewed(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice, now: float) -> Mapping[str, Nanos]:
     """Return what members pay at most of a session that goes on, of those whose tail is over: nobody new shares that.
 
     Who has not left yet may still turn out to have taken no part, and so takes nothing over here.
@@ -49,19 +49,19 @@ def reviewed(session: Session, spans: Sequence[Span], price: TimePrice, now: flo
         return {}
     so_far = replace(session, ends=max(session.ends, now))
     paid, end = cumulated(so_far, left, price), since(session, now)
-    over = [span for span in left if claim_of(so_far, span, price.tail_s).rests[1] <= end]
+    over = [span for span in left if paying_intervals(so_far, span, price.idle_s).rests[1] <= end]
     step = nanos(time_cost(price, price.granularity_ms / 1000))
     return {span.record: at_most(parts_of(so_far, span, price, paid, first=False), price, step) for span in over}
 
 
-def at_most(parts: Mapping[Line, Fraction], price: TimePrice, step: int) -> Nanos:
+def at_most(parts: Mapping[BillLine, Fraction], price: TimePrice, step: int) -> Nanos:
     """Return what microseconds cost, rounded up; a step more for the rounding of the whole."""
     rate = Fraction(price.amount) * int(NANOS) / (price.per_s * MICROSECONDS)
     exact = {line: -(-part * rate // 1) for line, part in parts.items()}
-    return {line: int(amount) + (step if line is Line.TAIL else 0) for line, amount in exact.items()}
+    return {line: int(amount) + (step if line is BillLine.TAIL else 0) for line, amount in exact.items()}
 
 
-def shared_tail_s(session: Session, tail_s: float, at: float) -> float:
+def shared_idle_s(session: GpuSession, tail_s: float, at: float) -> float:
     """Return one's part of the tail that begins at a time, among those whose tail it is too."""
     ends = [max(end, session.ready) for end in session.recent]
     if session.waker and session.ready_at is not None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from domain.log.events import Usage
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos
-from domain.money.overheads import Overhead
+from domain.log.events import TokenUsage
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.overheads import OverheadCost
 
 DIMENSIONS: Final = ("day", "owner", "conversation", "model", "backend")
 ATTEMPTS, INPUT, CACHED, OUTPUT, COST, STORE, FUNCTIONS = COUNTS = (
@@ -30,7 +30,7 @@ type Counts = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class UsageRow:
     """What was used in one place: `place` names it by the dimensions."""
 
     place: Mapping[str, str]
@@ -55,9 +55,9 @@ def rows_of(subject: str = "") -> str:
     return f"usage_{subject}_" if subject else "usage_"
 
 
-def row_of(attempt: Attempt) -> Row:
+def row_of(attempt: AttemptRecord) -> UsageRow:
     """Return the row that an attempt counts in: its day is the one on which it began, in UTC."""
-    return Row(
+    return UsageRow(
         place={
             "day": day_of(attempt.started_at),
             "owner": attempt.subject,
@@ -68,13 +68,13 @@ def row_of(attempt: Attempt) -> Row:
     )
 
 
-def overhead_row(subject: str, at: float, conversation: str) -> Row:
+def overhead_row(subject: str, at: float, conversation: str) -> UsageRow:
     """Return the row that counts what a turn cost beside its backends, by when it was admitted."""
     place = {"day": day_of(at), "owner": subject, "conversation": conversation, "model": "", "backend": ""}
-    return Row(place=place)
+    return UsageRow(place=place)
 
 
-def overhead_counts(overhead: Overhead) -> dict[str, int]:
+def overhead_counts(overhead: OverheadCost) -> dict[str, int]:
     return {STORE: nanos(overhead.store), FUNCTIONS: nanos(overhead.functions)}
 
 
@@ -83,27 +83,27 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
 
 
-def used(attempt: Attempt | None) -> Counts:
+def used(attempt: AttemptRecord | None) -> Counts:
     """Return what an attempt's record stands for in its row: nothing while it is open. Wakes are no attempts."""
     if attempt is None or attempt.status is AttemptStatus.OPEN:
         return dict.fromkeys(COUNTS, 0)
-    usage = attempt.usage or Usage()
+    usage = attempt.usage or TokenUsage()
     cost = 0 if attempt.cost is None else nanos(attempt.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
     return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost}
 
 
-def newly_used(before: Attempt | None, after: Attempt) -> dict[str, int]:
+def newly_used(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
     """Return by how much a row changes when an attempt's record does."""
     was, now = used(before), used(after)
     return {name: now[name] - was[name] for name in COUNTS}
 
 
-def grouped(rows: Iterable[Row], by: Sequence[str]) -> list[Row]:
+def grouped(rows: Iterable[UsageRow], by: Sequence[str]) -> list[UsageRow]:
     """Return the sums of rows that agree in some dimensions, in the order of these."""
     sums: dict[tuple[str, ...], dict[str, int]] = {}
     for row in rows:
         there = sums.setdefault(tuple(row.place[name] for name in by), dict.fromkeys(COUNTS, 0))
         for name in COUNTS:
             there[name] += row.counts[name]
-    return [Row(place=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]
+    return [UsageRow(place=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]

@@ -9,11 +9,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from domain.fleet.backend_state import Belief
-from domain.fleet.catalog import AUTO, Backend, Capability, Continuation, Model
+from domain.fleet.backend_state import BackendState
+from domain.fleet.catalog import AUTO, Backend, Capability, ContinuationMode, Model
 from domain.money.costing import marginal_cost, rate_cost, time_cost, token_cost
 from domain.money.prices import Price, TimePrice, TokenPrice
-from domain.routing.rent_or_buy import NOTHING, Verdict
+from domain.routing.rent_or_buy import NOTHING, RentOrBuy
 
 DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
 """Dollars that a second of a caller's waiting is worth: about what a second of an L4's GPU costs."""
@@ -73,13 +73,13 @@ class Demand:
         return max(self.ceiling_input_tokens or 0, self.input_tokens)
 
 
-class State(StrEnum):
+class Readiness(StrEnum):
     UP = "up"
     STARTING = "starting"
     COLD = "cold"
 
 
-class Option(NamedTuple):
+class RoutingOption(NamedTuple):
     """One backend with what is known and believed of it, at one time.
 
     `rest_s` is the expected time until it is up, where it is woken at once if nobody has; `slow_rest_s` that of a slow
@@ -89,23 +89,23 @@ class Option(NamedTuple):
     backend: Backend
     model: Model
     price: Price
-    belief: Belief
+    backend_state: BackendState
     now: float
-    state: State = State.UP
-    rest_s: float = 0.0
-    slow_rest_s: float = 0.0
-    spent: Decimal = NOTHING
+    readiness: Readiness = Readiness.UP
+    remaining_start_s: float = 0.0
+    slow_remaining_start_s: float = 0.0
+    rental_spend: Decimal = NOTHING
 
     def waiting(self) -> int:
         """Count the turns that a new one would queue behind."""
-        return self.belief.running(self.now) + len(self.belief.tickets)
+        return self.backend_state.running(self.now) + len(self.backend_state.tickets)
 
     @property
     def window(self) -> int:
         return min(self.backend.limits.context_tokens, self.model.context_tokens)
 
     def work_s(self, input_tokens: int, output_tokens: int) -> float:
-        return input_tokens / self.belief.prefill_tokens_s + output_tokens / self.belief.decode_tokens_s
+        return input_tokens / self.backend_state.prefill_tokens_s + output_tokens / self.backend_state.decode_tokens_s
 
 
 class Estimate(NamedTuple):
@@ -126,15 +126,15 @@ class Estimate(NamedTuple):
     why_cost: str
 
 
-def estimate(option: Option, demand: Demand) -> Estimate:
+def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     output = writable(option, demand)
     known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
     known_output = output if demand.expected_output_tokens is None else min(output, demand.expected_output_tokens)
     busy_s = option.work_s(known_input, known_output)
     limits = option.backend.limits
     queue_s = busy_s * (option.waiting() // limits.concurrency)
-    seconds = option.rest_s + queue_s + busy_s
-    longest_hold_s = 0.0 if option.state is State.UP else HOLD_S
+    seconds = option.remaining_start_s + queue_s + busy_s
+    longest_hold_s = 0.0 if option.readiness is Readiness.UP else HOLD_S
     worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
     worst_s = min(limits.request_timeout_s, worst_s)
     if isinstance(option.price, TokenPrice):
@@ -148,19 +148,19 @@ def estimate(option: Option, demand: Demand) -> Estimate:
     return Estimate(seconds, busy_s, late, worst_s, cost, max(cost, worst), output, why_cost)
 
 
-def late_s(option: Option, demand: Demand, work_s: float) -> float:
+def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
     """Return by how many seconds a slow start would pass the deadline, to the millisecond that is kept of it."""
-    if demand.deadline_s is None or option.state is State.UP:
+    if demand.deadline_s is None or option.readiness is Readiness.UP:
         return 0.0
-    return max(0.0, round(option.slow_rest_s + work_s - demand.deadline_s, 3))
+    return max(0.0, round(option.slow_remaining_start_s + work_s - demand.deadline_s, 3))
 
 
-def session_cost(option: Option) -> Decimal:
+def session_cost(option: RoutingOption) -> Decimal:
     """Return what a session costs without its work: its start and its tail."""
     if isinstance(option.price, TokenPrice):
         return NOTHING
-    price, cold_s = option.price, option.belief.cold_p50_s
-    idle_s = max((cold_s if price.bills_cold else 0.0) + price.tail_s, price.minimum_s)
+    price, cold_s = option.price, option.backend_state.cold_p50_s
+    idle_s = max((cold_s if price.bills_cold else 0.0) + price.idle_s, price.minimum_s)
     return idle_cost(price.amount, price.per_s, price.granularity_ms, idle_s)
 
 
@@ -170,48 +170,50 @@ def idle_cost(amount: Decimal, per_s: int, granularity_ms: int, idle_s: float) -
     return rate_cost(amount, per_s=per_s, granularity_ms=granularity_ms, seconds=idle_s)
 
 
-def writable(option: Option, demand: Demand) -> int:
+def writable(option: RoutingOption, demand: Demand) -> int:
     """Return how many tokens the backend may write in this turn."""
-    if option.backend.continues is not Continuation.NO:
+    if option.backend.continues is not ContinuationMode.NO:
         return demand.output_tokens
     attempt_s = min(ATTEMPT_S, option.backend.limits.request_timeout_s)
-    left_s = attempt_s - option.rest_s - option.work_s(demand.input_tokens, 0)
-    return min(demand.output_tokens, int(max(0.0, left_s) * option.belief.decode_tokens_s / SLOW))
+    left_s = attempt_s - option.remaining_start_s - option.work_s(demand.input_tokens, 0)
+    return min(demand.output_tokens, int(max(0.0, left_s) * option.backend_state.decode_tokens_s / SLOW))
 
 
-def expected_cost(option: Option, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
+def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
     """Return what the turn would add to the machine's bill, and what that pays for."""
-    if not option.backend.cold.scales_to_zero:
+    if not option.backend.cold_start.scales_to_zero:
         return time_cost(price, busy_s), "its busy time"
-    if option.state is State.COLD:
-        return wake_cost(price, option.belief.cold_p50_s, busy_s), "its start, busy time and tail"
+    if option.readiness is Readiness.COLD:
+        return warm_up_cost(price, option.backend_state.cold_p50_s, busy_s), "its start, busy time and tail"
     end = option.now + seconds
     return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
 
 
-def worst_cost(option: Option, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
+def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
     """Return the most that the turn may add to the bill; never less than what its attempt alone may be charged."""
-    if not option.backend.cold.scales_to_zero:
+    if not option.backend.cold_start.scales_to_zero:
         return time_cost(price, busy_s)
-    if option.state is State.COLD:
-        return wake_cost(price, option.belief.cold_p99_s, busy_s)
-    end = option.now + option.rest_s + queue_s + busy_s
+    if option.readiness is Readiness.COLD:
+        return warm_up_cost(price, option.backend_state.cold_p99_s, busy_s)
+    end = option.now + option.remaining_start_s + queue_s + busy_s
     return max(time_cost(price, busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
 
 
-def expiry(option: Option, price: TimePrice) -> float:
+def expiry(option: RoutingOption, price: TimePrice) -> float:
     """Return when the machine would be gone without this turn, in seconds since the epoch."""
-    if option.state is State.UP and option.belief.warm_until is not None:
-        return option.belief.warm_until
-    return option.now + option.rest_s + price.tail_s
+    if option.readiness is Readiness.UP and option.backend_state.warm_until is not None:
+        return option.backend_state.warm_until
+    return option.now + option.remaining_start_s + price.idle_s
 
 
-def wake_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
-    billed_s = (cold_s if price.bills_cold else 0.0) + busy_s + price.tail_s
+def warm_up_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
+    billed_s = (cold_s if price.bills_cold else 0.0) + busy_s + price.idle_s
     return time_cost(price, max(billed_s, price.minimum_s))
 
 
-def score_terms(found: Estimate, option: Option, demand: Demand, verdict: Verdict | None) -> Mapping[str, Decimal]:
+def score_terms(
+    found: Estimate, option: RoutingOption, demand: Demand, verdict: RentOrBuy | None
+) -> Mapping[str, Decimal]:
     """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost.
 
     Where a session pays for itself its price is no part of this turn's (`investment`), and where the deadline leaves
@@ -224,8 +226,8 @@ def score_terms(found: Estimate, option: Option, demand: Demand, verdict: Verdic
     pays = verdict is not None and verdict.pays
     if pays:
         terms["investment"] = -found.cost
-    if option.rest_s and not found.late_s and (pays or option.state is State.STARTING):
-        terms["patience"] = -demand.time_value * thousandths(option.rest_s)
+    if option.remaining_start_s and not found.late_s and (pays or option.readiness is Readiness.STARTING):
+        terms["patience"] = -demand.time_value * thousandths(option.remaining_start_s)
     return terms
 
 

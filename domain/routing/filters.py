@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from domain.fleet.token_estimates import fits, memory_gb, usable_gb
-from domain.routing.estimates import Demand, Estimate, Option, State
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 
 LATE: Final = "deadline"
 """The code of what takes too long."""
 
-UNWOKEN: Final = "wake"
+WARM_UP_FAILED: Final = "wake"
 """The code of what sleeps and could not be woken."""
 
 LOOK_AGAIN_S: Final = 2.0
@@ -18,7 +18,7 @@ LOOK_AGAIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Rejection:
     """The one reason why a backend is out. `code` names the filter; `retry_in_s` tells when it may be in again."""
 
     backend: str
@@ -28,7 +28,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ModelChoice:
     """What the caller's words came to: the model and the backend that were pinned, the least quality tier."""
 
     model: str | None
@@ -36,7 +36,7 @@ class Wish:
     tier: int
 
 
-def by_pin(option: Option, wish: Wish) -> str | None:
+def by_pin(option: RoutingOption, wish: ModelChoice) -> str | None:
     if wish.model not in {None, option.model.name}:
         return f"the caller asks for {wish.model}, it serves {option.model.name}"
     if wish.backend not in {None, option.backend.name}:
@@ -44,50 +44,50 @@ def by_pin(option: Option, wish: Wish) -> str | None:
     return None
 
 
-def by_tier(option: Option, wish: Wish) -> str | None:
+def by_tier(option: RoutingOption, wish: ModelChoice) -> str | None:
     if option.model.tier < wish.tier:
         return f"needs quality tier {wish.tier}, {option.model.name} is of tier {option.model.tier}"
     return None
 
 
-def by_exclusion(option: Option, demand: Demand) -> str | None:
+def by_exclusion(option: RoutingOption, demand: Demand) -> str | None:
     why = demand.excluded.get(option.backend.name)
     return None if why is None else f"left out of this turn: {why}"
 
 
-def by_capability(option: Option, demand: Demand) -> str | None:
+def by_capability(option: RoutingOption, demand: Demand) -> str | None:
     missing = demand.needs - option.model.abilities
     return f"needs {', '.join(sorted(missing))}, which {option.model.name} can't do" if missing else None
 
 
-def by_residency(option: Option, demand: Demand) -> str | None:
+def by_residency(option: RoutingOption, demand: Demand) -> str | None:
     if not demand.residencies or option.backend.residency in demand.residencies:
         return None
     allowed = " or ".join(sorted(demand.residencies))
     return f"data must stay in {allowed}, it is in {option.backend.residency or 'no known place'}"
 
 
-def by_payload(option: Option, demand: Demand) -> str | None:
+def by_payload(option: RoutingOption, demand: Demand) -> str | None:
     limit = option.backend.limits.request_bytes
     if limit is None or demand.request_bytes <= limit:
         return None
     return f"the request has {demand.request_bytes:,} bytes, it takes {limit:,}"
 
 
-def by_window(option: Option, demand: Demand) -> str | None:
+def by_window(option: RoutingOption, demand: Demand) -> str | None:
     if demand.window_tokens <= option.window:
         return None
     return f"needs {demand.window_tokens:,} tokens, its window is {option.window:,}"
 
 
-def by_output(option: Option, demand: Demand) -> str | None:
+def by_output(option: RoutingOption, demand: Demand) -> str | None:
     limit = option.backend.limits.max_output_tokens
     if demand.output_tokens <= limit:
         return None
     return f"the answer may have {demand.output_tokens:,} tokens, it writes {limit:,} at most"
 
 
-def by_memory(option: Option, demand: Demand) -> str | None:
+def by_memory(option: RoutingOption, demand: Demand) -> str | None:
     limits = option.backend.limits
     if fits(option.model, limits, demand.window_tokens):
         return None
@@ -95,26 +95,26 @@ def by_memory(option: Option, demand: Demand) -> str | None:
     return f"needs {need:.1f} GB of GPU memory, {usable_gb(limits) or 0.0:.1f} GB are usable"
 
 
-def by_circuit(option: Option) -> float | None:
-    return left(option.belief.circuit_open_until, option.now)
+def by_circuit(option: RoutingOption) -> float | None:
+    return left(option.backend_state.circuit_open_until, option.now)
 
 
-def by_probe(option: Option) -> float | None:
-    return LOOK_AGAIN_S if option.belief.probed(option.now) else None
+def by_probe(option: RoutingOption) -> float | None:
+    return LOOK_AGAIN_S if option.backend_state.probed(option.now) else None
 
 
-def by_cooldown(option: Option) -> float | None:
-    return left(option.belief.cooldown_until, option.now)
+def by_cooldown(option: RoutingOption) -> float | None:
+    return left(option.backend_state.cooldown_until, option.now)
 
 
-def by_wake(option: Option, demand: Demand) -> Refusal | None:
+def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
     """Refuse what sleeps on, as its last wake failed: for a while, or for good where that is the turn's answer."""
-    failed = option.belief.failed_wake
-    if failed is None or option.state is not State.COLD or not failed.stands(option.now):
+    failed = option.backend_state.failed_wake
+    if failed is None or option.readiness is not Readiness.COLD or not failed.blocks(option.now):
         return None
-    again_s = None if failed.ends(demand.admitted_at) else round(failed.again_at - option.now, 3)
+    again_s = None if failed.ends_turn(demand.admitted_at) else round(failed.again_at - option.now, 3)
     reason = f"it sleeps and could not be woken: {failed.reason}"
-    return Refusal(backend=option.backend.name, code=UNWOKEN, reason=reason, retry_in_s=again_s)
+    return Rejection(backend=option.backend.name, code=WARM_UP_FAILED, reason=reason, retry_in_s=again_s)
 
 
 def by_time(found: Estimate, demand: Demand) -> str | None:
@@ -135,9 +135,12 @@ def by_room(found: Estimate, demand: Demand) -> str | None:
     return "can't continue a long answer and has no time to write one in a single attempt"
 
 
-WISHES: Final[tuple[tuple[str, Callable[[Option, Wish], str | None]], ...]] = (("pin", by_pin), ("tier", by_tier))
+MODEL_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]] = (
+    ("pin", by_pin),
+    ("tier", by_tier),
+)
 
-DEMANDS: Final[tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]] = (
+DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]] = (
     ("excluded", by_exclusion),
     ("capability", by_capability),
     ("residency", by_residency),
@@ -147,13 +150,13 @@ DEMANDS: Final[tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]] =
     ("memory", by_memory),
 )
 
-PAUSES: Final[tuple[tuple[str, str, Callable[[Option], float | None]], ...]] = (
+PAUSE_FILTERS: Final[tuple[tuple[str, str, Callable[[RoutingOption], float | None]], ...]] = (
     ("circuit", "it failed {errors} times in a row; left alone for {left:.1f} s more", by_circuit),
     ("probe", "it failed {errors} times in a row and is being tried", by_probe),
     ("cooldown", "it asked not to be called for {left:.1f} s more", by_cooldown),
 )
 
-ESTIMATES: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
+ESTIMATE_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
     ("room", by_room),
     (LATE, by_time),
     ("budget", by_budget),
@@ -163,14 +166,14 @@ ESTIMATES: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...
 class Filters(NamedTuple):
     """What a turn asks for, and the checks that it may fail by: one that it asks nothing of fails nobody."""
 
-    wish: Wish
+    model_choice: ModelChoice
     demand: Demand
-    wishes: tuple[tuple[str, Callable[[Option, Wish], str | None]], ...]
-    demands: tuple[tuple[str, Callable[[Option, Demand], str | None]], ...]
+    wishes: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
+    demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
     estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
 
 
-def filters_for(demand: Demand, wish: Wish) -> Filters:
+def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
     asked: Mapping[str, object] = {
         "pin": wish.model or wish.backend,
         "tier": wish.tier > 1,
@@ -182,41 +185,41 @@ def filters_for(demand: Demand, wish: Wish) -> Filters:
         "budget": demand.budget is not None,
     }
     return Filters(
-        wish=wish,
+        model_choice=wish,
         demand=demand,
-        wishes=tuple(row for row in WISHES if asked.get(row[0], True)),
-        demands=tuple(row for row in DEMANDS if asked.get(row[0], True)),
-        estimates=tuple(row for row in ESTIMATES if asked.get(row[0], True)),
+        wishes=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
+        demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
+        estimates=tuple(row for row in ESTIMATE_FILTERS if asked.get(row[0], True)),
     )
 
 
-def refusal_before(option: Option, filters: Filters) -> Refusal | None:
+def rejection_before_estimate(option: RoutingOption, filters: Filters) -> Rejection | None:
     """Return the first reason that is known without an estimate."""
     for code, check_wish in filters.wishes:
-        if reason := check_wish(option, filters.wish):
-            return Refusal(backend=option.backend.name, code=code, reason=reason)
+        if reason := check_wish(option, filters.model_choice):
+            return Rejection(backend=option.backend.name, code=code, reason=reason)
     for code, check_demand in filters.demands:
         if reason := check_demand(option, filters.demand):
-            return Refusal(backend=option.backend.name, code=code, reason=reason)
-    return pause_of(option, filters.demand) if option.belief.in_trouble else None
+            return Rejection(backend=option.backend.name, code=code, reason=reason)
+    return pause_of(option, filters.demand) if option.backend_state.is_failing else None
 
 
-def pause_of(option: Option, demand: Demand) -> Refusal | None:
+def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
     """Return why a backend that could take the turn is left alone for now."""
-    if refusal := by_wake(option, demand):
+    if refusal := by_warm_up(option, demand):
         return refusal
-    for code, text, pause in PAUSES:
+    for code, text, pause in PAUSE_FILTERS:
         if left_s := pause(option):
-            reason = text.format(errors=option.belief.errors, left=left_s)
-            return Refusal(backend=option.backend.name, code=code, reason=reason, retry_in_s=round(left_s, 3))
+            reason = text.format(errors=option.backend_state.errors, left=left_s)
+            return Rejection(backend=option.backend.name, code=code, reason=reason, retry_in_s=round(left_s, 3))
     return None
 
 
-def refusal_after(option: Option, found: Estimate, filters: Filters) -> Refusal | None:
+def rejection_after_estimate(option: RoutingOption, found: Estimate, filters: Filters) -> Rejection | None:
     """Return the first reason that the estimate gives."""
     for code, check in filters.estimates:
         if reason := check(found, filters.demand):
-            return Refusal(backend=option.backend.name, code=code, reason=reason)
+            return Rejection(backend=option.backend.name, code=code, reason=reason)
     return None
 
 

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from domain.fleet.backend_state import Belief
+from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.routing.estimates import SLOW
 from domain.routing.router import Candidate
@@ -32,7 +32,7 @@ KEEP_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class QueuedTurn:
     """Who waits: the response, its size, when it was admitted, and for how long an attempt may hold its request."""
 
     response: str
@@ -42,7 +42,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class QueueWait:
     """Seconds until the next look, and why; a place is kept until `kept_until`, in seconds since the epoch.
 
     `cause` is `start`, or `room` where others come first.
@@ -54,40 +54,47 @@ class Wait:
     cause: str = "start"
 
 
-def hold_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn) -> float | None:
+def hold_for(found: Candidate, belief: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:
     """Return how long a request may wait to be let in; None where it may wait as long as the backend lets it.
 
     A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not.
     """
-    if not backend.cold.scales_to_zero:
+    if not backend.cold_start.scales_to_zero:
         return None
-    reading_s = 0.0 if found.rest_s else SLOW * turn.input_tokens / belief.prefill_tokens_s
+    reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / belief.prefill_tokens_s
     return round(turn.hold_s + reading_s, 3)
 
 
-def wait_for(found: Candidate, belief: Belief, backend: Backend, turn: Turn, *, now: float) -> Wait | None:
+def wait_for(
+    found: Candidate, belief: BackendState, backend: Backend, turn: QueuedTurn, *, now: float
+) -> QueueWait | None:
     """Return how long the turn leaves its backend alone; None where it is to ask now."""
-    if not backend.cold.scales_to_zero:
+    if not backend.cold_start.scales_to_zero:
         return None
-    ahead = belief.ahead_of(turn.response, turn.admitted_at, now)
+    ahead = belief.queued_before(turn.response, turn.admitted_at, now)
     room = backend.limits.concurrency - belief.running(now)
-    if ahead < room and found.rest_s <= turn.hold_s:
+    if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:
-        trust_s = LONGEST_TRUST_S if belief.must_hold(backend) else math.inf
-        delay_s, reason = min(found.rest_s - LEAD * turn.hold_s, trust_s), f"up in about {found.rest_s:,.1f} s"
+        trust_s = LONGEST_TRUST_S if belief.must_hold_request(backend) else math.inf
+        delay_s, reason = (
+            min(found.remaining_start_s - LEAD * turn.hold_s, trust_s),
+            f"up in about {found.remaining_start_s:,.1f} s",
+        )
         cause = "start"
     else:
         waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
         queue_s = queueing_s(waves, belief, found)
-        delay_s, reason = found.rest_s + queue_s, f"full, with {ahead} turns before this one"
+        delay_s, reason = found.remaining_start_s + queue_s, f"full, with {ahead} turns before this one"
         cause = "room"
     delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_wake else delay_s
     kept_until = now + delay_s + KEEP_S
-    return Wait(delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause)
+    return QueueWait(
+        delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
+    )
 
 
-def queueing_s(waves: int, belief: Belief, found: Candidate) -> float:
+def queueing_s(waves: int, belief: BackendState, found: Candidate) -> float:
     """Return how long it takes until so many rooms full of turns are served."""
     if belief.service_s is None:
         return min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_GUESS_S)

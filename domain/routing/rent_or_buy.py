@@ -16,7 +16,7 @@ BETA: Final = Decimal(1)
 NOTHING: Final = Decimal(0)
 
 
-class Verdict(NamedTuple):
+class RentOrBuy(NamedTuple):
     """Whether a session is worth its `price`; amounts are dollars. `pays`: rent has paid for it.
 
     `spent` is what turns of the last `window_s` seconds cost elsewhere, or would have, that this backend could take.
@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
     pays: bool
 
     @property
-    def wakes(self) -> bool:
+    def warms_up(self) -> bool:
         return self.scheduled is None or self.pays
 
     @property
@@ -45,13 +45,13 @@ class Verdict(NamedTuple):
         return f"it does not pay yet: {sums} of ${self.price:.6f}"
 
 
-def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, window_s: float) -> Verdict:
+def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, window_s: float) -> RentOrBuy:
     """Decide on one backend that scales to zero; `session` is what a session without work costs, in dollars."""
     price = BETA * session
     pays = scheduled is not None and spent + scheduled >= price
-    return Verdict(price, spent, scheduled, window_s, pays)
+    return RentOrBuy(price, spent, scheduled, window_s, pays)
 
 
 def window_s(backend: Backend) -> float:
     """Return how far back rent counts: as long as a session without work lasts."""
-    return backend.cold.tail_s + backend.cold.p50_s
+    return backend.cold_start.idle_s + backend.cold_start.p50_s

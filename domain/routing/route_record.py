@@ -5,24 +5,24 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from domain.routing.estimates import Estimate, State
-from domain.routing.filters import Refusal
-from domain.routing.rent_or_buy import Verdict
-from domain.routing.router import Candidate, Problem, Route
+from domain.routing.estimates import Estimate, Readiness
+from domain.routing.filters import Rejection
+from domain.routing.rent_or_buy import RentOrBuy
+from domain.routing.router import Candidate, RouteDecision, RouteProblem
 
 
-def route_to_document(decision: Route) -> dict[str, Any]:
+def route_to_document(decision: RouteDecision) -> dict[str, Any]:
     return {
         "backend": decision.backend,
         "reason": decision.reason,
         "problem": decision.problem,
         "candidates": [candidate_to_document(each) for each in decision.candidates],
-        "refused": [asdict(each) for each in decision.refused],
+        "refused": [asdict(each) for each in decision.rejected],
         "retry_in_s": decision.retry_in_s,
-        "wakes": decision.wakes,
-        "why_wake": decision.why_wake,
-        "sleepers": list(decision.sleepers),
-        "rent_usd": None if decision.rent is None else f"{decision.rent:f}",
+        "wakes": decision.warm_up,
+        "why_wake": decision.warm_up_reason,
+        "sleepers": list(decision.cold_candidates),
+        "rent_usd": None if decision.rental_spend is None else f"{decision.rental_spend:f}",
     }
 
 
@@ -38,16 +38,16 @@ def candidate_to_document(each: Candidate) -> dict[str, Any]:
         "output_tokens": each.output_tokens,
         "reason": each.reason,
         "why_cost": each.found.why_cost,
-        "state": each.state.value,
-        "rest_s": round(each.rest_s, 3),
+        "state": each.readiness.value,
+        "rest_s": round(each.remaining_start_s, 3),
         "busy_s": round(each.busy_s, 3),
         "late_s": round(each.late_s, 3),
         "last": each.why_last,
-        "session": None if each.session is None else verdict_to_document(each.session),
+        "session": None if each.session is None else rent_or_buy_to_document(each.session),
     }
 
 
-def verdict_to_document(verdict: Verdict) -> dict[str, Any]:
+def rent_or_buy_to_document(verdict: RentOrBuy) -> dict[str, Any]:
     return {
         "pays": verdict.pays,
         "reason": verdict.reason,
@@ -58,18 +58,18 @@ def verdict_to_document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def route_from_document(body: Mapping[str, Any]) -> Route:
-    return Route(
+def route_from_document(body: Mapping[str, Any]) -> RouteDecision:
+    return RouteDecision(
         backend=body["backend"],
         reason=body["reason"],
-        problem=None if body["problem"] is None else Problem(body["problem"]),
+        problem=None if body["problem"] is None else RouteProblem(body["problem"]),
         candidates=tuple(candidate_from_document(each) for each in body["candidates"]),
-        refused=tuple(Refusal(**each) for each in body["refused"]),
+        rejected=tuple(Rejection(**each) for each in body["refused"]),
         retry_in_s=body["retry_in_s"],
-        wakes=body.get("wakes"),
-        why_wake=body.get("why_wake", ""),
-        sleepers=tuple(body.get("sleepers", ())),
-        rent=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
+        warm_up=body.get("wakes"),
+        warm_up_reason=body.get("why_wake", ""),
+        cold_candidates=tuple(body.get("sleepers", ())),
+        rental_spend=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
     )
 
 
@@ -89,14 +89,14 @@ def candidate_from_document(body: Mapping[str, Any]) -> Candidate:
         found=found,
         terms={name: Decimal(amount) for name, amount in body["terms_usd"].items()},
         score=Decimal(body["score_usd"]),
-        state=State(body.get("state", State.UP)),
-        rest_s=body.get("rest_s", 0.0),
+        readiness=Readiness(body.get("state", Readiness.UP)),
+        remaining_start_s=body.get("rest_s", 0.0),
         session=verdict_from_document(body["session"]) if body.get("session") else None,
     )
 
 
-def verdict_from_document(body: Mapping[str, Any]) -> Verdict:
-    return Verdict(
+def verdict_from_document(body: Mapping[str, Any]) -> RentOrBuy:
+    return RentOrBuy(
         price=Decimal(body["price_usd"]),
         spent=Decimal(body["spent_usd"]),
         scheduled=None if body["scheduled_usd"] is None else Decimal(body["scheduled_usd"]),

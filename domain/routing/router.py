@@ -7,20 +7,28 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from domain.fleet.backend_state import Belief, seed
+from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import AUTO, Backend, Fleet
 from domain.money.prices import Price
-from domain.routing.estimates import Demand, Estimate, Option, State, estimate, score_terms, session_cost
-from domain.routing.filters import LATE, Filters, Refusal, Wish, filters_for, refusal_after, refusal_before
-from domain.routing.rent_or_buy import NOTHING, Verdict, rent_or_buy, window_s
+from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, estimate, score_terms, session_cost
+from domain.routing.filters import (
+    LATE,
+    Filters,
+    ModelChoice,
+    Rejection,
+    filters_for,
+    rejection_after_estimate,
+    rejection_before_estimate,
+)
+from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, window_s
 
 TIERS: Final = {"economy": 1, "standard": 2, "premium": 3, **{str(tier): tier for tier in range(1, 6)}}
 """The least quality of a model that a caller may ask for, by name or by number."""
 
-NO_RENT: Final[Mapping[str, Decimal]] = MappingProxyType({})
+NO_RENTAL_SPEND: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
-class Problem(StrEnum):
+class RouteProblem(StrEnum):
     """Why there is no route. All but the last are mistakes of the caller."""
 
     MODEL_NOT_FOUND = "model_not_found"
@@ -30,10 +38,10 @@ class Problem(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
+class UnknownModel:
     """The caller names something that is not there."""
 
-    problem: Problem
+    problem: RouteProblem
     reason: str
 
 
@@ -48,9 +56,9 @@ class Candidate(NamedTuple):
     found: Estimate
     terms: Mapping[str, Decimal]
     score: Decimal
-    state: State = State.UP
-    rest_s: float = 0.0
-    session: Verdict | None = None
+    readiness: Readiness = Readiness.UP
+    remaining_start_s: float = 0.0
+    session: RentOrBuy | None = None
 
     @property
     def cost(self) -> Decimal:
@@ -82,26 +90,28 @@ class Candidate(NamedTuple):
 
     @property
     def reason(self) -> str:
-        return f"is {self.state}: about {round(self.seconds, 3):,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
+        return (
+            f"is {self.readiness}: about {round(self.seconds, 3):,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
+        )
 
     @property
-    def sleeps_in_vain(self) -> bool:
-        return self.session is not None and self.state is State.COLD and not self.session.wakes
+    def is_cold_for_nothing(self) -> bool:
+        return self.session is not None and self.readiness is Readiness.COLD and not self.session.warms_up
 
     @property
     def is_last(self) -> bool:
         """Tell whether it is picked only where no other can take the turn."""
-        return self.found.late_s > 0 or self.sleeps_in_vain
+        return self.found.late_s > 0 or self.is_cold_for_nothing
 
     @property
     def why_last(self) -> str | None:
         if self.late_s:
             return f"a slow start would be {self.late_s:,.1f} s too late"
-        return self.session.reason if self.session and self.sleeps_in_vain else None
+        return self.session.reason if self.session and self.is_cold_for_nothing else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class RouteDecision:
     """The decision. Candidates stand best first, refused backends by name.
 
     `retry_in_s` is set where nothing is feasible now and something may be then. `wakes` is the sleeping backend to be
@@ -112,14 +122,14 @@ class Route:
 
     backend: str | None
     reason: str
-    problem: Problem | None = None
+    problem: RouteProblem | None = None
     candidates: tuple[Candidate, ...] = ()
-    refused: tuple[Refusal, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
     retry_in_s: float | None = None
-    wakes: str | None = None
-    why_wake: str = ""
-    sleepers: tuple[str, ...] = ()
-    rent: Decimal | None = None
+    warm_up: str | None = None
+    warm_up_reason: str = ""
+    cold_candidates: tuple[str, ...] = ()
+    rental_spend: Decimal | None = None
 
     @property
     def chosen(self) -> Candidate | None:
@@ -134,50 +144,50 @@ def route(
     demand: Demand,
     fleet: Fleet,
     prices: Mapping[str, Price],
-    beliefs: Mapping[str, Belief],
+    beliefs: Mapping[str, BackendState],
     now: float,
     *,
-    spent: Mapping[str, Decimal] = NO_RENT,
-) -> Route:
+    spent: Mapping[str, Decimal] = NO_RENTAL_SPEND,
+) -> RouteDecision:
     """Decide. A backend without a belief is believed to be as the fleet's file says; `spent` as in `Option`."""
-    wish = read_wish(demand.model, demand.tier, fleet)
-    if isinstance(wish, Unknown):
-        return Route(backend=None, reason=wish.reason, problem=wish.problem)
+    wish = read_model_choice(demand.model, demand.tier, fleet)
+    if isinstance(wish, UnknownModel):
+        return RouteDecision(backend=None, reason=wish.reason, problem=wish.problem)
     filters = filters_for(demand, wish)
     judged = [judge(option, filters) for option in options(fleet, prices, beliefs, now, spent=spent)]
-    able = [(each.option, each.found) for each in judged if each.found and not each.refusal]
-    rent = min((found.cost for option, found in able if not option.backend.cold.scales_to_zero), default=None)
-    awake = min((found.cost for option, found in able if option.state is not State.COLD), default=None)
+    able = [(each.option, each.found) for each in judged if each.found and not each.rejection]
+    rent = min((found.cost for option, found in able if not option.backend.cold_start.scales_to_zero), default=None)
+    awake = min((found.cost for option, found in able if option.readiness is not Readiness.COLD), default=None)
     candidates = sorted(
-        (candidate(option, found, demand, rent_for(option, rent, awake)) for option, found in able), key=rank
+        (candidate(option, found, demand, rent_or_buy_for(option, rent, awake)) for option, found in able), key=rank
     )
-    refused = sorted((each.refusal for each in judged if each.refusal), key=lambda refusal: refusal.backend)
+    refused = sorted((each.rejection for each in judged if each.rejection), key=lambda refusal: refusal.backend)
     decision = pick(tuple(candidates), tuple(refused))
-    asleep = [each for each in candidates if each.state is State.COLD]
+    asleep = [each for each in candidates if each.readiness is Readiness.COLD]
     for option, found, refusal in judged:
-        if found and refusal and option.state is State.COLD:
+        if found and refusal and option.readiness is Readiness.COLD:
             asleep.append(candidate(option, found, demand, awake))
-    return with_wake(decision, asleep, rent)
+    return with_warm_up(decision, asleep, rent)
 
 
-def read_wish(model: str, tier: str | None, fleet: Fleet) -> Wish | Unknown:
+def read_model_choice(model: str, tier: str | None, fleet: Fleet) -> ModelChoice | UnknownModel:
     """Return what the caller pins: `auto`, a model, or model@backend, and the least quality tier."""
     name, _, backend = model.partition("@")
     least = 1 if tier is None else TIERS.get(tier)
     served = [each.name for each in fleet.served_models()]
     if name != AUTO and name not in served:
-        reason = f"the model {name!r} does not exist{hint(name, fleet)}; there are {', '.join([AUTO, *served])}"
-        return Unknown(problem=Problem.MODEL_NOT_FOUND, reason=reason)
+        reason = f"the model {name!r} does not exist{suggestion(name, fleet)}; there are {', '.join([AUTO, *served])}"
+        return UnknownModel(problem=RouteProblem.MODEL_NOT_FOUND, reason=reason)
     if "@" in model and not serves(fleet, backend, name):
         reason = f"no backend {backend!r} serves the model {name!r}"
-        return Unknown(problem=Problem.BACKEND_NOT_FOUND, reason=reason)
+        return UnknownModel(problem=RouteProblem.BACKEND_NOT_FOUND, reason=reason)
     if least is None:
         reason = f"the tier {tier!r} does not exist; there are {', '.join(TIERS)}"
-        return Unknown(problem=Problem.TIER_UNKNOWN, reason=reason)
-    return Wish(model=None if name == AUTO else name, backend=backend or None, tier=least)
+        return UnknownModel(problem=RouteProblem.TIER_UNKNOWN, reason=reason)
+    return ModelChoice(model=None if name == AUTO else name, backend=backend or None, tier=least)
 
 
-def hint(model: str, fleet: Fleet) -> str:
+def suggestion(model: str, fleet: Fleet) -> str:
     """Say which variables would bring a model of the file into service."""
     variables = sorted({each.variable for each in fleet.unconfigured if each.model == model})
     return f" here (its backends want {', '.join(variables)})" if variables else ""
@@ -191,99 +201,99 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
 def options(
     fleet: Fleet,
     prices: Mapping[str, Price],
-    beliefs: Mapping[str, Belief],
+    beliefs: Mapping[str, BackendState],
     now: float,
     *,
     spent: Mapping[str, Decimal],
-) -> Iterable[Option]:
+) -> Iterable[RoutingOption]:
     for name, backend in fleet.backends.items():
-        belief = beliefs.get(name) or seed(backend)
-        state = state_of(backend, belief, now)
-        rest_s, slow_rest_s = (0.0, 0.0) if state is State.UP else belief.rests_s(now)
+        belief = beliefs.get(name) or initial_state(backend)
+        state = readiness_of(backend, belief, now)
+        rest_s, slow_rest_s = (0.0, 0.0) if state is Readiness.UP else belief.remaining_start_s(now)
         model, price = fleet.models[backend.model], prices[backend.price]
-        yield Option(backend, model, price, belief, now, state, rest_s, slow_rest_s, spent.get(name, NOTHING))
+        yield RoutingOption(backend, model, price, belief, now, state, rest_s, slow_rest_s, spent.get(name, NOTHING))
 
 
-def state_of(backend: Backend, belief: Belief, now: float) -> State:
-    if not backend.cold.scales_to_zero or belief.is_warm(now):
-        return State.UP
-    return State.STARTING if belief.is_starting(now) else State.COLD
+def readiness_of(backend: Backend, belief: BackendState, now: float) -> Readiness:
+    if not backend.cold_start.scales_to_zero or belief.is_warm(now):
+        return Readiness.UP
+    return Readiness.STARTING if belief.is_starting(now) else Readiness.COLD
 
 
-class Judged(NamedTuple):
+class JudgedOption(NamedTuple):
     """An option with what it would take, or why it is out; with both where it is out for the time that it takes."""
 
-    option: Option
+    option: RoutingOption
     found: Estimate | None
-    refusal: Refusal | None
+    rejection: Rejection | None
 
 
-def judge(option: Option, filters: Filters) -> Judged:
-    early = refusal_before(option, filters)
+def judge(option: RoutingOption, filters: Filters) -> JudgedOption:
+    early = rejection_before_estimate(option, filters)
     if early is not None:
-        return Judged(option, None, early)
+        return JudgedOption(option, None, early)
     found = estimate(option, filters.demand)
-    refusal = refusal_after(option, found, filters)
+    refusal = rejection_after_estimate(option, found, filters)
     out = refusal is not None and refusal.code != LATE
-    return Judged(option, None if out else found, refusal)
+    return JudgedOption(option, None if out else found, refusal)
 
 
 def rank(found: Candidate) -> tuple[bool, Decimal, str]:
     return found.is_last, found.score, found.backend
 
 
-def candidate(option: Option, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
+def candidate(option: RoutingOption, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
     """Score a backend; `rent` is what the turn would cost at the cheapest that is awake, None where none is."""
-    verdict = verdict_on(option, rent)
+    verdict = rental_decision(option, rent)
     terms = score_terms(found, option, demand, verdict)
     score = sum(terms.values(), NOTHING)
-    return Candidate(option.backend.name, found, terms, score, option.state, option.rest_s, verdict)
+    return Candidate(option.backend.name, found, terms, score, option.readiness, option.remaining_start_s, verdict)
 
 
-def rent_for(option: Option, rent: Decimal | None, awake: Decimal | None) -> Decimal | None:
+def rent_or_buy_for(option: RoutingOption, rent: Decimal | None, awake: Decimal | None) -> Decimal | None:
     """Return what the turn would cost elsewhere: to a sleeping backend all others are elsewhere that are awake."""
-    return awake if option.state is State.COLD else rent
+    return awake if option.readiness is Readiness.COLD else rent
 
 
-def verdict_on(option: Option, rent: Decimal | None) -> Verdict | None:
-    if not option.backend.cold.scales_to_zero or (rent is None and option.state is not State.COLD):
+def rental_decision(option: RoutingOption, rent: Decimal | None) -> RentOrBuy | None:
+    if not option.backend.cold_start.scales_to_zero or (rent is None and option.readiness is not Readiness.COLD):
         return None
     window = window_s(option.backend)
-    return rent_or_buy(session=session_cost(option), spent=option.spent, scheduled=rent, window_s=window)
+    return rent_or_buy(session=session_cost(option), spent=option.rental_spend, scheduled=rent, window_s=window)
 
 
-def pick(candidates: tuple[Candidate, ...], refused: tuple[Refusal, ...]) -> Route:
+def pick(candidates: tuple[Candidate, ...], refused: tuple[Rejection, ...]) -> RouteDecision:
     if not candidates:
         waits = [refusal.retry_in_s for refusal in refused if refusal.retry_in_s is not None]
-        return Route(
+        return RouteDecision(
             backend=None,
             reason="no backend can take this turn",
-            problem=Problem.NONE_FEASIBLE,
-            refused=refused,
+            problem=RouteProblem.NONE_FEASIBLE,
+            rejected=refused,
             retry_in_s=min(waits, default=None),
         )
     best = candidates[0]
     against = f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only one that can"
     reason = f"{best.backend} {best.reason}; {against}"
-    return Route(backend=best.backend, reason=reason, candidates=candidates, refused=refused)
+    return RouteDecision(backend=best.backend, reason=reason, candidates=candidates, rejected=refused)
 
 
-def with_wake(decision: Route, asleep: Sequence[Candidate], rent: Decimal | None) -> Route:
+def with_warm_up(decision: RouteDecision, asleep: Sequence[Candidate], rent: Decimal | None) -> RouteDecision:
     """Add which backend is to be woken: the chosen one if it sleeps, else one that pays for the turns to come.
 
     `asleep` are those that could take the turn, were it not for their start.
     """
     sleepers = tuple(sorted(each.backend for each in asleep))
-    wakes, why = to_wake(decision, asleep)
-    return replace(decision, wakes=wakes, why_wake=why, sleepers=sleepers, rent=rent)
+    wakes, why = warm_up_target(decision, asleep)
+    return replace(decision, warm_up=wakes, warm_up_reason=why, cold_candidates=sleepers, rental_spend=rent)
 
 
-def to_wake(decision: Route, asleep: Sequence[Candidate]) -> tuple[str | None, str]:
+def warm_up_target(decision: RouteDecision, asleep: Sequence[Candidate]) -> tuple[str | None, str]:
     chosen = decision.chosen
-    if chosen and chosen.session and chosen.state is State.COLD:
-        why = chosen.session.reason if chosen.session.wakes else f"it is the best; {chosen.session.reason}"
+    if chosen and chosen.session and chosen.readiness is Readiness.COLD:
+        why = chosen.session.reason if chosen.session.warms_up else f"it is the best; {chosen.session.reason}"
         return chosen.backend, why
-    if any(each.state is State.STARTING for each in decision.candidates):
+    if any(each.readiness is Readiness.STARTING for each in decision.candidates):
         return None, ""
     paying = min((each for each in asleep if each.session and each.session.pays), key=rank, default=None)
     return (paying.backend, paying.session.reason) if paying and paying.session else (None, "")

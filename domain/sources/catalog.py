@@ -25,7 +25,7 @@ class SourceKind(StrEnum):
     AI_SEARCH = "azure_ai_search"
 
 
-class Claim(StrEnum):
+class CallerClaim(StrEnum):
     """What a token says of its caller: `oid` of a person, `appid` of an application."""
 
     TID = "tid"
@@ -51,8 +51,8 @@ class Source:
     path: str = ""
     target: tuple[str, ...] = ()
     query: str = ""
-    partition: tuple[Claim, ...] = ()
-    parameters: Mapping[str, Claim] = field(default_factory=dict[str, Claim])
+    partition: tuple[CallerClaim, ...] = ()
+    parameters: Mapping[str, CallerClaim] = field(default_factory=dict[str, CallerClaim])
     keywords: int = 0
     keywords_as: str = "q"
     rows: tuple[str, ...] = ()
@@ -97,7 +97,7 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class SourceQuery:
     """What a source is asked: its claims' values by the query's names, and the keywords."""
 
     parameters: Mapping[str, str | tuple[str, ...]]
@@ -105,7 +105,7 @@ class Ask:
     keywords: tuple[str, ...] = ()
 
 
-def ask_of(source: Source, owner: Owner, text: str) -> Ask | str:
+def query_for(source: Source, owner: Owner, text: str) -> SourceQuery | str:
     """Return what to ask a source for this owner; a text tells why it can't be asked for him.
 
     `text` is the last user item's: nothing of it but the declared number of keywords gets any further.
@@ -114,17 +114,17 @@ def ask_of(source: Source, owner: Owner, text: str) -> Ask | str:
     missing = [claim for claim in (*source.parameters.values(), *source.partition) if claim not in claims]
     if missing:
         return f"the caller has no claim {missing[0]}"
-    return Ask(
+    return SourceQuery(
         parameters={name: claims[claim] for name, claim in source.parameters.items()},
         partition=tuple(str(claims[claim]) for claim in source.partition),
         keywords=keywords_in(text, source.keywords),
     )
 
 
-def claims_of(owner: Owner) -> Mapping[Claim, str | tuple[str, ...]]:
+def claims_of(owner: Owner) -> Mapping[CallerClaim, str | tuple[str, ...]]:
     kind, _, identifier = owner.subject.partition(":")
-    claims: dict[Claim, str | tuple[str, ...]] = {Claim.TID: owner.tenant, Claim.ROLES: owner.roles}
-    claims[Claim.OID if kind == "user" else Claim.APPID] = identifier
+    claims: dict[CallerClaim, str | tuple[str, ...]] = {CallerClaim.TID: owner.tenant, CallerClaim.ROLES: owner.roles}
+    claims[CallerClaim.OID if kind == "user" else CallerClaim.APPID] = identifier
     return claims
 
 
@@ -136,7 +136,7 @@ def keywords_in(text: str, most: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class FetchedRows:
     """What a source gave: its rows, or the problem; `left_out` rows had no room."""
 
     source: str

@@ -32,7 +32,7 @@ SIX_TO_FOUR: Final = ip_network("2002::/16")
 TEREDO: Final = ip_network("2001::/32")
 
 
-def refusal(text: str, *, private: bool, networks: Iterable[Network], loopback: bool) -> str | None:
+def rejection_reason(text: str, *, private: bool, networks: Iterable[Network], loopback: bool) -> str | None:
     """Return why an address may not be connected to, or None where it may.
 
     `private`: the source was declared to lie in private networks, `networks` (default: all of them). `loopback`: the

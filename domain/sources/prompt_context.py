@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from domain.fleet.token_estimates import tokens_in
-from domain.sources.catalog import Fetched, whole_text
+from domain.sources.catalog import FetchedRows, whole_text
 
 SOURCES_KEY: Final = "ganglion_sources"
 PROBLEMS_KEY: Final = "ganglion_source_problems"
@@ -58,7 +58,7 @@ def fitted(
     return tuple(kept)
 
 
-def context_text(fetched: Sequence[Fetched], token: str) -> str:
+def context_text(fetched: Sequence[FetchedRows], token: str) -> str:
     """Return what the model reads of all sources; empty where no source could be asked."""
     answered = [each for each in fetched if not each.problem]
     if not answered:
@@ -67,7 +67,7 @@ def context_text(fetched: Sequence[Fetched], token: str) -> str:
     return "\n".join((OPENING.format(token=token), *lines, CLOSING.format(token=token)))
 
 
-def lines_of(fetched: Fetched) -> Sequence[str]:
+def lines_of(fetched: FetchedRows) -> Sequence[str]:
     return [line_of(fetched.source, row) for row in fetched.rows] or [f"{fetched.source}: {NONE}"]
 
 

@@ -15,7 +15,7 @@ BLOCK: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
+class HistoryIndex:
     """`depth` is the number of turns before; `anchor` the response that begins the block of the predecessor.
 
     `lasting` are the ids of what the system and the developer have said so far, this turn's input included: it is read

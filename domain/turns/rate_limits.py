@@ -18,7 +18,7 @@ RUNNING_DELAY_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class RateLimit:
     """Turns that may begin in a minute on average, in one burst, and run at once."""
 
     per_minute: float
@@ -36,27 +36,27 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    owner: Limit
-    tenant: Limit
+class RateLimits:
+    owner: RateLimit
+    tenant: RateLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bucket:
+class TokenBucket:
     """What was left when a token was last taken, in seconds since the epoch."""
 
     tokens: float
     at: float
 
-    def level(self, limit: Limit, now: float) -> float:
+    def level(self, limit: RateLimit, now: float) -> float:
         return min(self.tokens + max(now - self.at, 0.0) * limit.rate, limit.burst)
 
-    def taken(self, limit: Limit, now: float) -> "Bucket":
-        return Bucket(tokens=round(self.level(limit, now) - 1, 6), at=round(max(now, self.at), 3))
+    def taken(self, limit: RateLimit, now: float) -> "TokenBucket":
+        return TokenBucket(tokens=round(self.level(limit, now) - 1, 6), at=round(max(now, self.at), 3))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class RunningTurn:
     """Whose turn runs, and since when."""
 
     subject: str
@@ -64,17 +64,17 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class RateLimitUsage:
     """What a tenant's owners use of their limits. An owner that is not there has a full bucket.
 
     `running` may name turns that have ended: who needs room finds out.
     """
 
-    tenant: Bucket | None = None
-    owners: Mapping[str, Bucket] = field(default_factory=dict[str, Bucket])
-    running: Mapping[str, Begun] = field(default_factory=dict[str, Begun])
+    tenant: TokenBucket | None = None
+    owners: Mapping[str, TokenBucket] = field(default_factory=dict[str, TokenBucket])
+    running: Mapping[str, RunningTurn] = field(default_factory=dict[str, RunningTurn])
 
-    def without(self, ended: frozenset[str]) -> "Usage":
+    def without(self, ended: frozenset[str]) -> "RateLimitUsage":
         return replace(self, running={name: turn for name, turn in self.running.items() if name not in ended})
 
     def running_of(self, subject: str) -> int:
@@ -94,15 +94,15 @@ class Usage:
         return cls(
             tenant=bucket_from(body["tenant"]) if body["tenant"] else None,
             owners={subject: bucket_from(pair) for subject, pair in body["owners"].items()},
-            running={name: Begun(subject=pair[0], since=pair[1]) for name, pair in body["running"].items()},
+            running={name: RunningTurn(subject=pair[0], since=pair[1]) for name, pair in body["running"].items()},
         )
 
 
-def bucket_from(pair: tuple[float, float]) -> Bucket:
-    return Bucket(tokens=pair[0], at=pair[1])
+def bucket_from(pair: tuple[float, float]) -> TokenBucket:
+    return TokenBucket(tokens=pair[0], at=pair[1])
 
 
-class Rule(StrEnum):
+class RateLimitRule(StrEnum):
     """Which limit was reached, in words for the caller."""
 
     OWNER_RATE = "You begin more turns than you may in a minute."
@@ -112,51 +112,53 @@ class Rule(StrEnum):
 
     @property
     def counts_running(self) -> bool:
-        return self in (Rule.OWNER_RUNNING, Rule.TENANT_RUNNING)
+        return self in (RateLimitRule.OWNER_RUNNING, RateLimitRule.TENANT_RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class RateLimitRejection:
     """`delay_s` is when it is worth asking again."""
 
-    rule: Rule
+    rule: RateLimitRule
     delay_s: float
 
 
-def decide(usage: Usage, limits: Limits, *, subject: str, response: str, now: float) -> Usage | Refusal:
+def decide(
+    usage: RateLimitUsage, limits: RateLimits, *, subject: str, response: str, now: float
+) -> RateLimitUsage | RateLimitRejection:
     """Return the usage with one more turn, or why not. Safe to repeat: a turn that counts already counts once."""
     if response in usage.running:
         return usage
-    owner = usage.owners.get(subject) or Bucket(tokens=limits.owner.burst, at=0.0)
-    tenant = usage.tenant or Bucket(tokens=limits.tenant.burst, at=now)
+    owner = usage.owners.get(subject) or TokenBucket(tokens=limits.owner.burst, at=0.0)
+    tenant = usage.tenant or TokenBucket(tokens=limits.tenant.burst, at=now)
     delays = {
-        Rule.OWNER_RATE: until(1, owner, limits.owner, now),
-        Rule.TENANT_RATE: until_tenant(usage, tenant, subject, limits, now),
-        Rule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
-        Rule.TENANT_RUNNING: RUNNING_DELAY_S * is_full(usage, subject, limits.tenant),
+        RateLimitRule.OWNER_RATE: until(1, owner, limits.owner, now),
+        RateLimitRule.TENANT_RATE: until_tenant(usage, tenant, subject, limits, now),
+        RateLimitRule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
+        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_full(usage, subject, limits.tenant),
     }
     for rule, delay_s in delays.items():
         if delay_s > 0:
-            return Refusal(rule=rule, delay_s=delay_s)
-    return Usage(
+            return RateLimitRejection(rule=rule, delay_s=delay_s)
+    return RateLimitUsage(
         tenant=tenant.taken(limits.tenant, now),
         owners={**active(usage, limits, now), subject: owner.taken(limits.owner, now)},
-        running={**usage.running, response: Begun(subject=subject, since=round(now, 3))},
+        running={**usage.running, response: RunningTurn(subject=subject, since=round(now, 3))},
     )
 
 
-def active(usage: Usage, limits: Limits, now: float) -> Mapping[str, Bucket]:
+def active(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:
     """Return the buckets of owners who have begun a turn of late; others' are full again."""
     window_s = max(limits.owner.window_s, limits.tenant.window_s)
     return {subject: bucket for subject, bucket in usage.owners.items() if now - bucket.at < window_s}
 
 
-def until(tokens: float, bucket: Bucket, limit: Limit, now: float) -> float:
+def until(tokens: float, bucket: TokenBucket, limit: RateLimit, now: float) -> float:
     """Return the seconds until a bucket holds so many tokens."""
     return max((tokens - bucket.level(limit, now)) / limit.rate, 0.0)
 
 
-def until_tenant(usage: Usage, tenant: Bucket, subject: str, limits: Limits, now: float) -> float:
+def until_tenant(usage: RateLimitUsage, tenant: TokenBucket, subject: str, limits: RateLimits, now: float) -> float:
     """Return the seconds until the tenant has a token for this owner: a spare one, or the next of his share."""
     kept = limits.tenant.burst // KEPT_SHARE
     spare_s = until(1 + kept, tenant, limits.tenant, now)
@@ -166,7 +168,7 @@ def until_tenant(usage: Usage, tenant: Bucket, subject: str, limits: Limits, now
     return min(spare_s, max(due_s, until(1, tenant, limits.tenant, now)))
 
 
-def is_full(usage: Usage, subject: str, limit: Limit) -> bool:
+def is_full(usage: RateLimitUsage, subject: str, limit: RateLimit) -> bool:
     """Tell whether the tenant's turns leave no room for this owner."""
     owners = {turn.subject for turn in usage.running.values()} | {subject}
     below_share = usage.running_of(subject) < limit.running / len(owners)

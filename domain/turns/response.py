@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from domain.content.sampling_parameters import needed
-from domain.content.tools import Form
+from domain.content.sampling_parameters import needed_capabilities
+from domain.content.tools import ToolConfig
 from domain.fleet.catalog import Capability
 from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
-from domain.log.events import Status
-from domain.turns.history_index import Track
+from domain.log.events import ResponseStatus
+from domain.turns.history_index import HistoryIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Response:
     model: str
     created_at: float
     deadline_at: float
-    status: Status = Status.QUEUED
+    status: ResponseStatus = ResponseStatus.QUEUED
     background: bool = False
     store: bool = True
     previous: str | None = None
@@ -59,10 +59,10 @@ class Response:
     reads_before: int = 0
     left_out: int = 0
     truncates: bool = True
-    track: Track | None = None
+    history_index: HistoryIndex | None = None
     warning: str = ""
     sources: tuple[str, ...] = ()
-    form: Form = field(default_factory=Form)
+    tool_config: ToolConfig = field(default_factory=ToolConfig)
 
     @property
     def thread(self) -> str:
@@ -74,16 +74,16 @@ class Response:
     @property
     def needs(self) -> frozenset[Capability]:
         """What a model must be able to do."""
-        return self.form.needs | frozenset(needed(self.sampling.parameters).values())
+        return self.tool_config.needs | frozenset(needed_capabilities(self.sampling.parameters).values())
 
     @property
     def token(self) -> str:
         return own_token(self.id)
 
     def begun(self, *, execution: str, at: float) -> "Response":
-        return replace(self, status=Status.IN_PROGRESS, execution=execution, begun_at=at)
+        return replace(self, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)
 
-    def ended(self, *, status: Status, at: float, output_items: tuple[str, ...]) -> "Response":
+    def ended(self, *, status: ResponseStatus, at: float, output_items: tuple[str, ...]) -> "Response":
         return replace(self, status=status, ended_at=at, output_items=output_items)
 
     def to_document(self) -> dict[str, Any]:
@@ -115,10 +115,10 @@ class Response:
             "reads_before": self.reads_before,
             "left_out": self.left_out,
             "truncates": self.truncates,
-            "track": self.track.to_document() if self.track else None,
+            "track": self.history_index.to_document() if self.history_index else None,
             "warning": self.warning,
             "sources": list(self.sources),
-            "form": self.form.to_document(),
+            "form": self.tool_config.to_document(),
             "roles": list(self.owner.roles),
         }
 
@@ -136,7 +136,7 @@ class Response:
             model=body["model"],
             created_at=body["at"],
             deadline_at=body["deadline_at"],
-            status=Status(body["status"]),
+            status=ResponseStatus(body["status"]),
             background=body["background"],
             store=body["store"],
             previous=body["previous"],
@@ -153,8 +153,8 @@ class Response:
             reads_before=body.get("reads_before", 0),
             left_out=body.get("left_out", 0),
             truncates=body.get("truncates", True),
-            track=Track.from_document(body["track"]) if body.get("track") else None,
+            history_index=HistoryIndex.from_document(body["track"]) if body.get("track") else None,
             warning=body.get("warning", ""),
             sources=tuple(body.get("sources", ())),
-            form=Form.from_document(body["form"]) if body.get("form") else Form(),
+            tool_config=ToolConfig.from_document(body["form"]) if body.get("form") else ToolConfig(),
         )

@@ -14,10 +14,12 @@ from typing import Any, Final, Self
 
 from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 
-EVENTS: Final[Mapping[str, Status]] = {f"response.{status}": status for status in Status if status.terminal}
+EVENTS: Final[Mapping[str, ResponseStatus]] = {
+    f"response.{status}": status for status in ResponseStatus if status.terminal
+}
 """The types of events, and the ending that each tells of."""
 
 DELAYS_S: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -28,7 +30,7 @@ SPREAD: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class WebhookEndpoint:
     """A registered address: `tenants` are those whose turns it is told of (empty: all), `events` their endings.
 
     `secrets` sign each message, all of them: a receiver that knows one believes it. `revision` is raised by an operator
@@ -39,7 +41,7 @@ class Endpoint:
     url: str
     secrets: tuple[bytes, ...] = field(repr=False)
     tenants: frozenset[str] = frozenset()
-    events: frozenset[Status] = frozenset(EVENTS.values())
+    events: frozenset[ResponseStatus] = frozenset(EVENTS.values())
     background: bool = False
     revision: int = 1
 
@@ -54,17 +56,17 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoints:
+class WebhookEndpoints:
     """All endpoints by their names. `loopback`: the settings let them lie on this machine."""
 
-    known: Mapping[str, Endpoint] = field(default_factory=dict[str, Endpoint])
+    known: Mapping[str, WebhookEndpoint] = field(default_factory=dict[str, WebhookEndpoint])
     loopback: bool = False
 
-    def announcements(self, ended: Response) -> tuple["Announcement", ...]:
+    def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
         """Return what is to be told of a turn that has ended, one for each endpoint."""
         at = ended.ended_at or 0.0
         return tuple(
-            Announcement(
+            WebhookDelivery(
                 owner=ended.owner, response=ended.id, status=ended.status, at=at, endpoint=each.name, due_at=at
             )
             for each in self.known.values()
@@ -73,7 +75,7 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
+class WebhookDelivery:
     """What one endpoint is to be told, until it has taken it: that the response ended so `at`.
 
     `tries` have failed; the next is due at `due_at`. Times are seconds since the epoch.
@@ -81,7 +83,7 @@ class Announcement:
 
     owner: Owner
     response: str
-    status: Status
+    status: ResponseStatus
     at: float
     endpoint: str
     due_at: float
@@ -143,7 +145,7 @@ class Announcement:
         return cls(
             owner=Owner(tenant=body["tenant"], subject=body["subject"]),
             response=body["of"],
-            status=Status(body["ending"]),
+            status=ResponseStatus(body["ending"]),
             at=body["ended_at"],
             endpoint=body["endpoint"],
             due_at=body["at"],

@@ -7,28 +7,28 @@ from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.storage.port import Add, Create, Store
+from clients.storage.port import Add, Create, DocumentStore
 from domain.errors import Conflict
 from domain.fleet.catalog import Backend
 from domain.money.ledger_records import NANOS, nanos
-from state.fleet.backend_state import belief_key
+from state.fleet.backend_state import backend_key
 
 PARTS = 10
 AMOUNT = "nanos"
 PREFIX = "rent_"
 
 
-class Rent:
+class RentalSpend:
     """Amounts are dollars, windows seconds. What can't be counted is lost; it decides on a wake and on no bill."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
     async def paid(self, backend: Backend, amount: Decimal, *, window_s: float) -> None:
         identifier = part_id(self.clock.now(), window_s)
         adding = Add(id=identifier, amounts={AMOUNT: nanos(amount)})
-        key = belief_key(backend)
+        key = backend_key(backend)
         try:
             await self.store.commit(key, (adding,))
         except Conflict:
@@ -40,7 +40,7 @@ class Rent:
 
     async def within(self, backend: Backend, *, window_s: float) -> Decimal:
         before = part_id(self.clock.now() - window_s, window_s)
-        found = await self.store.list(belief_key(backend), prefix=PREFIX, after=before)
+        found = await self.store.list(backend_key(backend), prefix=PREFIX, after=before)
         return sum((Decimal(int(part.body[AMOUNT])) for part in found), Decimal(0)) / NANOS
 
 

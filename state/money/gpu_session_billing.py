@@ -13,20 +13,20 @@ from clients.storage.port import (
     Create,
     Delete,
     Document,
-    Found,
-    Key,
+    DocumentKey,
+    DocumentStore,
+    FoundDocument,
     Operation,
     Replace,
-    Store,
 )
 from domain.errors import Conflict
 from domain.fleet.catalog import Backend, Fleet
 from domain.identity.owners import Owner
-from domain.money.gpu_sessions import Session, Span, shares, total
-from domain.money.ledger_records import Attempt, AttemptStatus, Share
+from domain.money.gpu_sessions import GpuSession, SessionSpan, shares, total
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, SessionShare
 from domain.money.prices import Price, TimePrice
 from domain.money.provisional_charges import dollars, reviewed
-from state.fleet.backend_state import belief_key
+from state.fleet.backend_state import backend_key
 from state.money.gpu_sessions import CLOSING, NOW, OPEN, closed_id, named, span_id, span_prefix
 from state.money.ledger import Ledger, money_key
 
@@ -47,11 +47,11 @@ MOST_REMOVED = OPERATIONS_LIMIT - 2
 """A batch takes so many beside the session itself."""
 
 
-class SessionBills:
+class GpuSessionBilling:
     """The sweep's part of sessions. Every step is safe to repeat, and to be done twice at once."""
 
     def __init__(
-        self, *, store: Store, ledger: Ledger, fleet: Fleet, prices: Mapping[str, Price], clock: Clock
+        self, *, store: DocumentStore, ledger: Ledger, fleet: Fleet, prices: Mapping[str, Price], clock: Clock
     ) -> None:
         self.store = store
         self.ledger = ledger
@@ -60,48 +60,48 @@ class SessionBills:
         self.clock = clock
         self.looked: dict[str, float] = {}
 
-    async def over(self) -> Sequence[Found]:
+    async def over(self) -> Sequence[FoundDocument]:
         """Return the sessions, of all backends, that are open and would be over but for what never left."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now, limit=LEFTOVERS)
-        return [each for each in found if self.is_over(Session.from_document(each.document.body), now)]
+        return [each for each in found if self.is_over(GpuSession.from_document(each.document.body), now)]
 
-    def is_over(self, session: Session, now: float) -> bool:
+    def is_over(self, session: GpuSession, now: float) -> bool:
         price = self.price(session)
-        return price is not None and replace(session, running={}).over(price.tail_s, now)
+        return price is not None and replace(session, running={}).over(price.idle_s, now)
 
-    async def going_on(self) -> Sequence[Found]:
+    async def going_on(self) -> Sequence[FoundDocument]:
         """Return the sessions, of all backends, that have not been looked at for a while."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now - REVIEW_S, limit=LEFTOVERS)
         return [each for each in found if self.looked.get(each.document.body["id"], 0.0) <= now - REVIEW_S]
 
-    async def review(self, found: Found) -> None:
+    async def review(self, found: FoundDocument) -> None:
         """Give back what members of a session that goes on were charged too much, as far as that is known already."""
-        session, now = Session.from_document(found.document.body), self.clock.now()
+        session, now = GpuSession.from_document(found.document.body), self.clock.now()
         self.looked[session.id] = now
         price = self.price(session)
         if price is None or session.members > MOST_REVIEWED:
             return
         documents = await everything(self.store, found.key, prefix=span_prefix(session.id))
-        spans = {span.record: span for span in (Span.from_document(each.body) for each in documents)}
+        spans = {span.record: span for span in (SessionSpan.from_document(each.body) for each in documents)}
         known = list(spans.values())
         parts = await worked_out(known, lambda: reviewed(session, known, price, now))
         for record, part in parts.items():
             if sum(part.values()) < sum(spans[record].held.values()):
-                await self.pay(session, spans[record], Share(lines=dollars(part)))
+                await self.pay(session, spans[record], SessionShare(lines=dollars(part)))
 
-    async def unposted(self) -> Sequence[Found]:
+    async def unposted(self) -> Sequence[FoundDocument]:
         now = self.clock.now()
         return await self.store.find(Container.FLEET, kind=KIND, status=CLOSING, before=now, limit=LEFTOVERS)
 
-    async def close(self, found: Found) -> None:
+    async def close(self, found: FoundDocument) -> None:
         """Put a copy that nobody changes in the place of a session that is over; whoever enters begins another one.
 
         An attempt that never left and whose record is closed is not waited for: it pays what was held for it. Where
         there are more of those than a batch takes, the next sweep goes on.
         """
-        session = Session.from_document(found.document.body)
+        session = GpuSession.from_document(found.document.body)
         gone = [name for name, tenant in session.running.items() if await self.is_closed(tenant, name)]
         if len(gone) < len(session.running):
             return
@@ -113,29 +113,29 @@ class SessionBills:
 
     async def is_closed(self, tenant: str, record: str) -> bool:
         found = await self.store.read(money_key(tenant), record)
-        return found is None or Attempt.from_document(found.body).status is not AttemptStatus.OPEN
+        return found is None or AttemptRecord.from_document(found.body).status is not AttemptStatus.OPEN
 
-    async def post(self, found: Found) -> None:
+    async def post(self, found: FoundDocument) -> None:
         """Post what each member of a closed session pays, then forget its spans."""
-        session = Session.from_document(found.document.body)
+        session = GpuSession.from_document(found.document.body)
         price = self.price(session)
         if price is None:
             return
         documents = await everything(self.store, found.key, prefix=span_prefix(session.id))
-        spans = [Span.from_document(each.body) for each in documents]
+        spans = [SessionSpan.from_document(each.body) for each in documents]
         paid = await worked_out(spans, lambda: shares(session, spans, price))
         for span in spans:
-            await self.pay(session, span, Share(lines=dollars(paid[span.record]), final=True))
+            await self.pay(session, span, SessionShare(lines=dollars(paid[span.record]), final=True))
         await write(self.store, found.key, [Delete(id=each.id) for each in documents])
         await self.done(found.key, found.document, session, price)
 
-    async def pay(self, session: Session, span: Span, share: Share) -> None:
+    async def pay(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
         backend = self.fleet.backends.get(session.backend)
-        wake = self.ledger.wake_record(owner, span.response, backend) if span.wake and backend else None
+        wake = self.ledger.warm_up_record(owner, span.response, backend) if span.wake and backend else None
         await self.ledger.post(owner, span.record, named(session.backend, session.id), share, wake)
 
-    async def done(self, key: Key, document: Document, session: Session, price: TimePrice) -> None:
+    async def done(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> None:
         now = self.clock.now()
         body = {**session.to_document(CLOSED), "nanos": total(session, price), "closed_at": now}
         finished = Replace(id=document.id, body=body, etag=document.etag, expires_at=now + KEPT_S)
@@ -144,17 +144,17 @@ class SessionBills:
         except Conflict:
             return
 
-    def price(self, session: Session) -> TimePrice | None:
+    def price(self, session: GpuSession) -> TimePrice | None:
         price = self.prices.get(session.price)
         return price if isinstance(price, TimePrice) else None
 
-    async def closed(self, backend: Backend) -> Sequence[Session]:
+    async def closed(self, backend: Backend) -> Sequence[GpuSession]:
         """Return the sessions of a backend that are over, posted or not."""
-        documents = await everything(self.store, belief_key(backend), prefix=closed_id(""))
-        return [Session.from_document(each.body) for each in documents]
+        documents = await everything(self.store, backend_key(backend), prefix=closed_id(""))
+        return [GpuSession.from_document(each.body) for each in documents]
 
 
-def without(found: Found, session: Session, gone: Sequence[str]) -> Sequence[Operation]:
+def without(found: FoundDocument, session: GpuSession, gone: Sequence[str]) -> Sequence[Operation]:
     """Write a session without some who never left; closed, where nobody else is in it."""
     for name in gone:
         session = session.without(name)
@@ -165,6 +165,6 @@ def without(found: Found, session: Session, gone: Sequence[str]) -> Sequence[Ope
     return (Delete(id=NOW, etag=found.document.etag), *copy)
 
 
-async def worked_out[T](spans: Sequence[Span], work: Callable[[], T]) -> T:
+async def worked_out[T](spans: Sequence[SessionSpan], work: Callable[[], T]) -> T:
     """Do a work on spans, beside the event loop where they are many."""
     return await asyncio.to_thread(work) if len(spans) > MANY else work()

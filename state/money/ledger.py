@@ -10,42 +10,42 @@ from dataclasses import replace
 from decimal import Decimal
 
 from clients.clock import Clock
-from clients.storage.port import LEFTOVERS, Body, Container, Create, Document, Key, Replace, Store
+from clients.storage.port import LEFTOVERS, Body, Container, Create, Document, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.budgets import Budgets
-from domain.money.costing import Line
+from domain.money.costing import BillLine
 from domain.money.ledger_records import (
     NO_OVERHEAD,
-    Attempt,
+    AttemptRecord,
     AttemptStatus,
     Reservation,
     ReservationStatus,
-    Share,
+    SessionShare,
     attempt_prefix,
     opened_again,
     reservation_id,
     turn_cost,
     with_shares,
 )
-from domain.money.overheads import Overhead
+from domain.money.overheads import OverheadCost
 from domain.money.usage import overhead_counts, overhead_row
 from domain.turns.response import Response
-from state.money.budget_counters import BudgetBook
+from state.money.budget_counters import BudgetCounters
 
 
-def money_key(tenant: str) -> Key:
-    return Key(container=Container.MONEY, parts=(tenant,))
+def money_key(tenant: str) -> DocumentKey:
+    return DocumentKey(container=Container.MONEY, parts=(tenant,))
 
 
 class Ledger:
     """Reserves before, records during and settles after a turn."""
 
-    def __init__(self, store: Store, clock: Clock, budgets: Budgets | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, budgets: Budgets | None = None) -> None:
         self.store = store
         self.clock = clock
-        self.book = BudgetBook(store, clock, budgets or Budgets())
+        self.book = BudgetCounters(store, clock, budgets or Budgets())
 
     async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> str:
         """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
@@ -71,7 +71,7 @@ class Ledger:
         found = await self.store.read(money_key(owner.tenant), reservation_id(response_id))
         return Reservation.from_document(found.body) if found else None
 
-    async def open_attempt(self, owner: Owner, attempt: Attempt) -> Attempt:
+    async def open_attempt(self, owner: Owner, attempt: AttemptRecord) -> AttemptRecord:
         """Record that an attempt begins, and hold its worst case of every budget; raises Exhausted where one is short.
 
         A redelivery keeps the first start, counts itself and holds for itself.
@@ -84,9 +84,9 @@ class Ledger:
             return await self.reopen(key, attempt)
         return opened
 
-    async def reopen(self, key: Key, attempt: Attempt) -> Attempt:
+    async def reopen(self, key: DocumentKey, attempt: AttemptRecord) -> AttemptRecord:
         while found := await self.store.read(key, attempt.id):
-            before = Attempt.from_document(found.body)
+            before = AttemptRecord.from_document(found.body)
             again = opened_again(before, attempt.reserved)
             write = Replace(id=again.id, body=again.to_document(), etag=found.etag)
             try:
@@ -96,11 +96,11 @@ class Ledger:
             return again
         raise Conflict("the attempt vanished", identifier=attempt.id)
 
-    async def close_attempt(self, owner: Owner, attempt: Attempt) -> None:
+    async def close_attempt(self, owner: Owner, attempt: AttemptRecord) -> None:
         """Record how a run of an attempt ended, once; a run that another has followed closes nothing."""
         key = money_key(owner.tenant)
         while found := await self.store.read(key, attempt.id):
-            before = Attempt.from_document(found.body)
+            before = AttemptRecord.from_document(found.body)
             if before.status is not AttemptStatus.OPEN or before.deliveries != attempt.deliveries:
                 return None
             closed = with_shares(replace(attempt, counters=before.counters, shares=before.shares), attempt.shares)
@@ -111,21 +111,23 @@ class Ledger:
                 continue
         return None
 
-    async def hold_wake(self, owner: Owner, response_id: str, backend: Backend, session: str, share: Share) -> None:
+    async def hold_warm_up(
+        self, owner: Owner, response_id: str, backend: Backend, session: str, share: SessionShare
+    ) -> None:
         """Charge a wake to who wakes, before it is sent; raises Exhausted where a budget has no room. Repeatable."""
-        key, wake = money_key(owner.tenant), self.wake_record(owner, response_id, backend)
+        key, wake = money_key(owner.tenant), self.warm_up_record(owner, response_id, backend)
         while True:
             found = await self.store.read(key, wake.id)
-            before = Attempt.from_document(found.body) if found else None
+            before = AttemptRecord.from_document(found.body) if found else None
             if before and session in before.shares:
                 return None
             after = with_shares(before or wake, {session: share})
             with suppress(Conflict):
                 return await self.book.hold(key, writing(after, found), before=before, after=after)
 
-    def wake_record(self, owner: Owner, response_id: str, backend: Backend) -> Attempt:
+    def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of a turn's wakes as it begins."""
-        wake = Attempt(
+        wake = AttemptRecord(
             response=response_id,
             subject=owner.subject,
             number=0,
@@ -139,12 +141,14 @@ class Ledger:
         )
         return replace(wake, counters=self.book.names(owner.tenant, wake))
 
-    async def post(self, owner: Owner, record: str, session: str, share: Share, wake: Attempt | None = None) -> None:
+    async def post(
+        self, owner: Owner, record: str, session: str, share: SessionShare, wake: AttemptRecord | None = None
+    ) -> None:
         """Write down what a record pays of a session that is closed. Safe to repeat: the first one stands."""
         key = money_key(owner.tenant)
         while True:
             found = await self.store.read(key, record)
-            before = Attempt.from_document(found.body) if found else None
+            before = AttemptRecord.from_document(found.body) if found else None
             known = before or wake
             if known is None or (session in known.shares and known.shares[session].final):
                 return None
@@ -154,16 +158,16 @@ class Ledger:
             with suppress(Conflict):
                 return await self.book.write(key, writing(after, found), before=before, after=after)
 
-    async def attempts(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+    async def attempts(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return the calls of a turn."""
         return tuple(each for each in await self.records(owner, response_id) if each.number)
 
-    async def records(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+    async def records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return all that a turn pays backends for: its calls, and before them its wakes."""
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
-        return tuple(Attempt.from_document(document.body) for document in found)
+        return tuple(AttemptRecord.from_document(document.body) for document in found)
 
-    async def settle(self, owner: Owner, response_id: str, overhead: Overhead = NO_OVERHEAD) -> Decimal:
+    async def settle(self, owner: Owner, response_id: str, overhead: OverheadCost = NO_OVERHEAD) -> Decimal:
         """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stands.
 
         `overhead` is what the store and the functions cost; it goes to the turn's usage with the settlement.
@@ -183,14 +187,14 @@ class Ledger:
                 return cost
         return cost
 
-    async def add_overhead(self, response: Response, overhead: Overhead) -> None:
+    async def add_overhead(self, response: Response, overhead: OverheadCost) -> None:
         """Add what the store and the functions cost to answer a request about a turn; for what has a reservation."""
         counts = overhead_counts(overhead)
         if any(counts.values()):
             row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
             await self.book.add(money_key(response.owner.tenant), reservation_id(response.id), row, counts)
 
-    async def closed_records(self, owner: Owner, response_id: str) -> tuple[Attempt, ...]:
+    async def closed_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return what a turn pays backends for, nothing of it open any more."""
         records = await self.records(owner, response_id)
         if all(each.status is not AttemptStatus.OPEN for each in records):
@@ -198,7 +202,7 @@ class Ledger:
         await self.close_lost(owner, records)
         return await self.records(owner, response_id)
 
-    async def close_lost(self, owner: Owner, attempts: Sequence[Attempt]) -> None:
+    async def close_lost(self, owner: Owner, attempts: Sequence[AttemptRecord]) -> None:
         """Close the attempts whose end nobody saw, at what was reserved for them."""
         for each in attempts:
             if each.status is AttemptStatus.OPEN:
@@ -215,7 +219,7 @@ class Ledger:
 
         await self.change(money_key(tenant), reservation_id(response_id), released)
 
-    async def change(self, key: Key, identifier: str, decide: Callable[[Body], Body | None]) -> Body | None:
+    async def change(self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]) -> Body | None:
         """Replace a document by what is decided on it, anew while others change it; return what stands then.
 
         None decides to leave it; None is returned where it is not there.
@@ -240,33 +244,33 @@ class Ledger:
         held = [(each.key.parts[0], Reservation.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in held)
 
-    async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, Attempt]]:
+    async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, AttemptRecord]]:
         """Return attempts of all tenants that are open since before a time: the sweeper's question."""
         status = AttemptStatus.OPEN.value
         found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=LEFTOVERS)
-        opened = [(each.key.parts[0], Attempt.from_document(each.document.body)) for each in found]
+        opened = [(each.key.parts[0], AttemptRecord.from_document(each.document.body)) for each in found]
         return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in opened)
 
 
-def lost(attempt: Attempt, *, at: float) -> Attempt:
+def lost(attempt: AttemptRecord, *, at: float) -> AttemptRecord:
     """Return an attempt whose end nobody saw, closed at what was reserved for it.
 
     Where runs of it have left shares of sessions these stand, and the rest is a share of none.
     """
     rest = attempt.reserved - sum((sum(share.lines.values()) for share in attempt.shares.values()), Decimal(0))
-    held: dict[str, Decimal] = {Line.HELD: rest}
+    held: dict[str, Decimal] = {BillLine.HELD: rest}
     shares = {name: replace(share, final=True) for name, share in attempt.shares.items()}
     return replace(
         attempt,
         status=AttemptStatus.CLOSED,
         cost=attempt.reserved,
         lines=held,
-        shares={**shares, f"lost/{attempt.deliveries}": Share(lines=held, final=True)} if shares else shares,
+        shares={**shares, f"lost/{attempt.deliveries}": SessionShare(lines=held, final=True)} if shares else shares,
         ended_at=at,
         result="lost",
     )
 
 
-def writing(attempt: Attempt, found: Document | None) -> Create | Replace:
+def writing(attempt: AttemptRecord, found: Document | None) -> Create | Replace:
     body = attempt.to_document()
     return Replace(id=attempt.id, body=body, etag=found.etag) if found else Create(id=attempt.id, body=body)

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from clients.clock import Clock
 from clients.storage.keys import turns_key
 from clients.storage.paging import everything, write
-from clients.storage.port import Delete, Document, Key, Operation, Replace, Store
+from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
-from domain.log.events import EMPTIED_BY, Slot, Status
+from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from domain.turns.response import Response
 from state.turns.expiry import EXPIRY
-from state.turns.responses import Turns
-from state.webhook_outbox import is_announcement
+from state.turns.responses import TurnStore
+from state.webhook_outbox import is_delivery
 
 EMPTIED_S = 86_400
 SLOTS = "slot_"
@@ -26,12 +26,12 @@ NOTES = (EXPIRY,)
 class Clearing:
     """Every step is safe to repeat."""
 
-    def __init__(self, store: Store, turns: Turns, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
 
-    async def clear_thread(self, key: Key) -> None:
+    async def clear_thread(self, key: DocumentKey) -> None:
         """Clear all of a thread, what notes it last; what is still to be told of its turns goes when it is told."""
         while True:
             try:
@@ -40,14 +40,14 @@ class Clearing:
                 continue
             return
 
-    async def clear_once(self, key: Key) -> None:
+    async def clear_once(self, key: DocumentKey) -> None:
         """Clear what is there; raises Conflict where somebody else does or still writes, who is then further."""
-        documents = [each for each in await everything(self.store, key, prefix="") if not is_announcement(each)]
+        documents = [each for each in await everything(self.store, key, prefix="") if not is_delivery(each)]
         notes = [document for document in documents if document.body.get("kind") in NOTES]
         await self.clear(key, [document for document in documents if document not in notes])
         await self.clear(key, notes)
 
-    async def clear_all(self, key: Key, prefix: str) -> None:
+    async def clear_all(self, key: DocumentKey, prefix: str) -> None:
         """Clear what has a prefix, whoever else is at it."""
         while True:
             try:
@@ -56,7 +56,7 @@ class Clearing:
                 continue
             return
 
-    async def clear(self, key: Key, documents: Sequence[Document]) -> None:
+    async def clear(self, key: DocumentKey, documents: Sequence[Document]) -> None:
         await write(self.store, key, list(self.clearing(documents)))
 
     def clearing(self, documents: Sequence[Document]) -> Iterator[Operation]:
@@ -79,6 +79,6 @@ class Clearing:
         running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.terminal]
         for response_id in running:
             with contextlib.suppress(NotFound):
-                await self.turns.finish(owner, response_id, status=Status.CANCELLED)
+                await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
         await self.clear_thread(key)
         return running

@@ -9,24 +9,24 @@ from clients.clock import Clock
 from clients.storage.keys import (
     conversation_key,
     expiry_id,
-    given_prefix,
     response_key,
+    retrieved_prefix,
     route_prefix,
     slot_prefix,
 )
 from clients.storage.paging import create_each, write
-from clients.storage.port import LEFTOVERS, Container, Delete, Document, Store
+from clients.storage.port import LEFTOVERS, Container, Delete, Document, DocumentStore
 from domain.errors import Conflict, GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.ids import is_response
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.retention.clearing import Clearing
 from state.retention.erasure import EVERYTHING, ROUND_S, Erasure
 from state.turns.conversation_lock import belongs_to_conversation
 from state.turns.expiry import DUE, EXPIRY, expiry
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 class Retention:
     """Deletes responses, conversations and owners, and clears what is due. Every step is safe to repeat."""
 
-    def __init__(self, store: Store, turns: Turns, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
         self.store = store
         self.turns = turns
         self.clock = clock
@@ -46,7 +46,7 @@ class Retention:
 
         Returns it as it ended; raises NotFound.
         """
-        ended = await self.turns.finish(owner, response_id, status=Status.CANCELLED)
+        ended = await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
         await create_each(
             self.store, response_key(owner, response_id), (expiry(owner, response_id, at=self.clock.now()),)
         )
@@ -58,7 +58,7 @@ class Retention:
         kept = set(ended.input_items + ended.output_items) if belongs_to_conversation(ended) else set[str]()
         items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
         await write(self.store, key, [Delete(id=name) for name in items])
-        for prefix in (given_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
+        for prefix in (retrieved_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
             await self.clearing.clear_all(key, prefix)
         await write(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
@@ -72,7 +72,7 @@ class Retention:
             found = await self.turns.conversations.document(owner, identifier)
             running = Conversation.from_document(identifier, found.body).running
             if running:
-                await self.turns.finish(owner, running, status=Status.CANCELLED)
+                await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED)
                 cancelled = running
             elif await self.noted(owner, found):
                 await self.clearing.clear_thread(conversation_key(owner, identifier))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from clients.clock import Clock
 from clients.storage.keys import THREADS, book_key, expiry_id
 from clients.storage.paging import everything, write
-from clients.storage.port import Body, Create, Delete, Document, Replace, Store
+from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Replace
 from domain.errors import Conflict
 from domain.identity.owners import Owner
 from state.retention.clearing import Clearing
@@ -31,7 +31,7 @@ ROUND_S = 30.0
 class Erasure:
     """Erases owners. Every step is safe to repeat, and to do twice at once."""
 
-    def __init__(self, store: Store, clearing: Clearing, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clearing: Clearing, clock: Clock) -> None:
         self.store = store
         self.clearing = clearing
         self.clock = clock

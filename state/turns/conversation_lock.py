@@ -1,18 +1,18 @@
 """How does a turn take its conversation, and how does it give it back?"""
 
 from clients.storage.keys import conversation_key, entry_id
-from clients.storage.port import Create, Document, Operation, Replace, Store
+from clients.storage.port import Create, Document, DocumentStore, Operation, Replace
 from domain.errors import NotFound
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.turns.conversations import entry_document, locked
 
-KEPT = (Status.COMPLETED, Status.INCOMPLETE)
+KEPT = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 """The endings after which a turn belongs to its conversation."""
 
 
-async def taking(store: Store, response: Response) -> tuple[Operation, ...]:
+async def lock_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:
     """Return what locks the response's conversation, to be committed with the response.
 
     Raises Invalid (conversation_locked) where a response has it, or has had it since this one's past was read.
@@ -28,7 +28,7 @@ async def taking(store: Store, response: Response) -> tuple[Operation, ...]:
     return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
 
 
-async def giving_back(store: Store, ended: Response) -> tuple[Operation, ...]:
+async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Operation, ...]:
     """Return what unlocks the conversation and, where the turn came to an answer that is kept, adds its items."""
     found = await conversation_of(store, ended)
     if found is None or found.body["running"] != ended.id:
@@ -46,7 +46,11 @@ async def giving_back(store: Store, ended: Response) -> tuple[Operation, ...]:
 
 def lasting_of(ended: Response) -> tuple[str, ...] | None:
     """Return which items of a turn's own input last; None where a release before did not say."""
-    return tuple(name for name in ended.track.lasting if name in ended.input_items) if ended.track else None
+    return (
+        tuple(name for name in ended.history_index.lasting if name in ended.input_items)
+        if ended.history_index
+        else None
+    )
 
 
 def belongs_to_conversation(ended: Response) -> bool:
@@ -54,7 +58,7 @@ def belongs_to_conversation(ended: Response) -> bool:
     return bool(ended.conversation) and ended.store and ended.status in KEPT
 
 
-async def conversation_of(store: Store, response: Response) -> Document | None:
+async def conversation_of(store: DocumentStore, response: Response) -> Document | None:
     if response.conversation is None:
         return None
     return await store.read(conversation_key(response.owner, response.conversation), response.conversation)

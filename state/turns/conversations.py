@@ -11,7 +11,7 @@ from clients.clock import Clock
 from clients.storage.batching import created
 from clients.storage.keys import conversation_key, entry_id
 from clients.storage.paging import some
-from clients.storage.port import Create, Delete, Document, Operation, Replace, Store
+from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
 from domain.content.items import Item
 from domain.errors import Conflict, Invalid, NotFound
 from domain.identity.owners import Owner
@@ -26,17 +26,17 @@ SPARE = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ItemPage:
     """Items in the order that was asked for; `more` says that others follow."""
 
     items: tuple[Item, ...]
     more: bool
 
 
-class Conversations:
+class ConversationStore:
     """The store of conversations. Safe to use from many instances at once; `Retention` deletes them."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
@@ -80,7 +80,7 @@ class Conversations:
 
     async def items(
         self, owner: Owner, identifier: str, *, after: str = "", limit: int = 20, order: Order = "desc"
-    ) -> Page:
+    ) -> ItemPage:
         """Return up to `limit` items that follow the item `after`; raises Invalid where that is none of them."""
         conversation = await self.read(owner, identifier)
         key = conversation_key(owner, identifier)
@@ -93,7 +93,7 @@ class Conversations:
             page, following = following[: limit + SPARE], following[limit + SPARE :]
             documents = await some(self.store, key, page)
             found += [Item.from_document(each.id, each.body) for each in documents if each]
-        return Page(items=tuple(found[:limit]), more=len(found) > limit)
+        return ItemPage(items=tuple(found[:limit]), more=len(found) > limit)
 
     async def item(self, owner: Owner, identifier: str, item_id: str) -> Item:
         """Return one item of a conversation; raises NotFound."""

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from clients.storage.keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
 from clients.storage.paging import everything, some
-from clients.storage.port import Document, Key, Store
+from clients.storage.port import Document, DocumentKey, DocumentStore
 from domain.content.items import Item
 from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.ids import thread_of
 from domain.turns.context_window import Turn, items_read
 from domain.turns.conversations import PREFIXES
-from domain.turns.history_index import BLOCK, Track
+from domain.turns.history_index import BLOCK, HistoryIndex
 from domain.turns.response import Response
 
 type Names = tuple[str, ...]
@@ -33,10 +33,10 @@ LAST = "~"
 """Comes after all that an id can go on with."""
 
 
-class Histories:
+class HistoryReader:
     """Reads items in the order in which they were said."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self.store = store
 
     async def items(self, owner: Owner, identifiers: Sequence[str]) -> tuple[Item, ...]:
@@ -58,7 +58,7 @@ class Histories:
             found |= await self.found_in(turns_key(owner, thread), sorted(wanted))
         return found
 
-    async def found_in(self, key: Key, wanted: Sequence[str]) -> dict[str, Item]:
+    async def found_in(self, key: DocumentKey, wanted: Sequence[str]) -> dict[str, Item]:
         """Return items of one kind: what was made at one time lies together."""
         if len(wanted) <= FEW:
             documents = [each for each in await some(self.store, key, wanted) if each]
@@ -66,7 +66,7 @@ class Histories:
             documents = await self.pages_of(key, wanted)
         return {each.id: Item.from_document(each.id, each.body) for each in documents}
 
-    async def pages_of(self, key: Key, wanted: Sequence[str]) -> Sequence[Document]:
+    async def pages_of(self, key: DocumentKey, wanted: Sequence[str]) -> Sequence[Document]:
         """Return documents of one kind, page by page, without what lies far between one and the next."""
         prefix, size = f"{wanted[0].partition('_')[0]}_", 2 * len(wanted)
         names, documents, start, last = set(wanted), list[Document](), 0, ""
@@ -81,10 +81,10 @@ class Histories:
 
     async def read(self, response: Response) -> tuple[Item, ...]:
         """Return what the model is to read: the past turns that fit, and this one's input."""
-        if response.track is None:
+        if response.history_index is None:
             past, left_out = await self.whole(response), response.left_out
         else:
-            past, left_out = await self.kept(response, response.track), int(response.left_out > 0)
+            past, left_out = await self.kept(response, response.history_index), int(response.left_out > 0)
         found = await self.found(response.owner, [*response.input_items, *(name for turn in past for name in turn)])
         return items_read(present(past, found), present((response.input_items,), found)[0], left_out=left_out)
 
@@ -95,7 +95,7 @@ class Histories:
             past[:0] = block
         return past
 
-    async def kept(self, response: Response, track: Track) -> Sequence[Names]:
+    async def kept(self, response: Response, track: HistoryIndex) -> Sequence[Names]:
         """Return the turns that are not left out, and before them, as one, what lasts of the others."""
         count = track.depth - response.left_out
         kept: Sequence[Names] = ()
@@ -143,7 +143,7 @@ class Histories:
             return Response.from_document(previous, found_alone.body) if found_alone else None
         return known[previous]
 
-    async def entries(self, key: Key, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
+    async def entries(self, key: DocumentKey, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
         """Yield the entries below a number, the newest block first."""
         end, size = number, max(most, 1)
         while end > 0:
@@ -154,13 +154,13 @@ class Histories:
 
 def around(response: Response, previous: str) -> tuple[str, str]:
     """Return between which ids the block of a predecessor lies; the whole thread where there is no track."""
-    if response.track is None:
+    if response.history_index is None:
         return "", ""
-    first, last = sorted((response.track.anchor, previous))
+    first, last = sorted((response.history_index.anchor, previous))
     return first[:-1], last + LAST
 
 
-async def entries_between(store: Store, key: Key, start: int, end: int) -> Sequence[Names]:
+async def entries_between(store: DocumentStore, key: DocumentKey, start: int, end: int) -> Sequence[Names]:
     """Return the ids that the entries from one number to below another put into a conversation, in their order."""
     after = entry_id(start - 1) if start else ""
     size = min(end - start + 1, MANY)

@@ -2,7 +2,7 @@
 
 from clients.clock import Clock
 from clients.storage.keys import book_key, thread_id
-from clients.storage.port import Body, Create, Delete, Document, Operation, Replace, Store
+from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Operation, Replace
 from domain.errors import Conflict
 from domain.identity.owners import Owner
 from domain.ids import thread_of
@@ -11,14 +11,14 @@ CLAIM_S = 600
 HOLDERS = "holders"
 
 
-class Claims:
+class IdempotencyRecords:
     """Remembers requests for ten minutes, in the owner's book; a new thread is noted there in the same commit.
 
     A claim counts its holders, who may still make its response: the last who is refused takes it away, and the note of
     the thread with it.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
@@ -30,7 +30,7 @@ class Claims:
         while True:
             found = await self.store.read(book_key(owner), identifier)
             if found and repeat:
-                return standing(found, key, body_hash)
+                return existing_response(found, key, body_hash)
             body = {**self.body(response_id), "body_hash": body_hash}
             try:
                 await self.store.commit(book_key(owner), (self.write(identifier, body, found), *self.noted(thread)))
@@ -89,7 +89,7 @@ def claim_id(key: str) -> str:
     return f"claim_{key}"
 
 
-def standing(found: Document, key: str, body_hash: str) -> str:
+def existing_response(found: Document, key: str, body_hash: str) -> str:
     if found.body["body_hash"] != body_hash:
         raise Conflict("the Idempotency-Key was used with another body", identifier=key)
     return found.body["response"]

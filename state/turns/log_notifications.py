@@ -11,7 +11,7 @@ KEPT = 32
 """So many slots are kept for a reader that is slow to take them; what is more it finds in the store."""
 
 
-class Told:
+class LogSubscription:
     """What one reader of one log has been told and has not taken yet."""
 
     def __init__(self) -> None:
@@ -40,20 +40,20 @@ class Told:
                 await self.news.wait()
 
 
-class Notices:
+class LogNotifications:
     """Hands what was written to those who watch a name. A missed notice costs a poll, never an answer."""
 
     def __init__(self) -> None:
-        self.watching: defaultdict[str, set[Told]] = defaultdict(set)
+        self.watching: defaultdict[str, set[LogSubscription]] = defaultdict(set)
 
     def notify(self, name: str, slot: Slot) -> None:
         for told in self.watching.get(name, ()):
             told.tell(slot)
 
     @contextmanager
-    def watch(self, name: str) -> Generator[Told]:
+    def watch(self, name: str) -> Generator[LogSubscription]:
         """Collect what is written under a name until the context is left."""
-        told = Told()
+        told = LogSubscription()
         self.watching[name].add(told)
         try:
             yield told

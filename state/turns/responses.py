@@ -12,41 +12,51 @@ from clients.clock import Clock
 from clients.storage.batching import check_room, created, split
 from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
 from clients.storage.paging import create_each, everything
-from clients.storage.port import LEFTOVERS, Container, Create, Document, Found, Key, Operation, Replace, Store
+from clients.storage.port import (
+    LEFTOVERS,
+    Container,
+    Create,
+    Document,
+    DocumentKey,
+    DocumentStore,
+    FoundDocument,
+    Operation,
+    Replace,
+)
 from clients.storage.retry import persistently
 from domain.content.items import Item, ItemStatus
 from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
-from domain.log.events import EMPTIED_BY, Ending, Event, EventKind, Slot, Status, Usage
+from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
 from domain.sources.prompt_context import notes_of
 from domain.turns.response import Response
-from domain.turns.webhook_events import Endpoints
-from state.turns.completion import ending_operations
-from state.turns.conversation_lock import taking
-from state.turns.conversations import Conversations
-from state.turns.history import Histories
-from state.turns.idempotency import Claims
-from state.turns.log_notifications import Notices, Told
-from state.turns.retrieved_context import Given
-from state.webhook_outbox import announcing
+from domain.turns.webhook_events import WebhookEndpoints
+from state.turns.completion import completion_operations
+from state.turns.conversation_lock import lock_operations
+from state.turns.conversations import ConversationStore
+from state.turns.history import HistoryReader
+from state.turns.idempotency import IdempotencyRecords
+from state.turns.log_notifications import LogNotifications, LogSubscription
+from state.turns.retrieved_context import RetrievedContext
+from state.webhook_outbox import delivery_operations
 
 ADMISSION_TRIES = 5
 """How often a conversation is taken anew that somebody changes at the same time."""
 
 
-class Turns:
+class TurnStore:
     """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
 
-    def __init__(self, store: Store, clock: Clock, endpoints: Endpoints | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints | None = None) -> None:
         self.store = store
         self.clock = clock
-        self.endpoints = endpoints or Endpoints()
-        self.notices = Notices()
-        self.claims = Claims(store, clock)
-        self.histories = Histories(store)
-        self.given = Given(store, clock)
-        self.conversations = Conversations(store, clock)
+        self.endpoints = endpoints or WebhookEndpoints()
+        self.notices = LogNotifications()
+        self.claims = IdempotencyRecords(store, clock)
+        self.histories = HistoryReader(store)
+        self.given = RetrievedContext(store, clock)
+        self.conversations = ConversationStore(store, clock)
 
     async def claim(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
@@ -60,7 +70,7 @@ class Turns:
             owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
         )
 
-    async def admit(self, response: Response, items: Sequence[Item], events: tuple[Event, ...]) -> Response:
+    async def admit(self, response: Response, items: Sequence[Item], events: tuple[LogEvent, ...]) -> Response:
         """Record the response, its input and slot 0 of its log, and take its conversation. Safe to repeat.
 
         Returns the response as it stands, which is another delivery's where that was quicker.
@@ -77,7 +87,7 @@ class Turns:
             head: list[Operation] = [
                 Create(id=response.id, body=response.to_document()),
                 Create(id=slot_id(response.id, 0), body=slot.to_document()),
-                *await taking(self.store, response),
+                *await lock_operations(self.store, response),
             ]
             check_room(head)
             if await self.commit_with(key, head, items):
@@ -91,7 +101,7 @@ class Turns:
         found = await self.store.read(response_key(response.owner, response.id), response.id)
         return Response.from_document(response.id, found.body) if found else None
 
-    async def commit_with(self, key: Key, head: Sequence[Operation], items: Sequence[Item]) -> bool:
+    async def commit_with(self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]) -> bool:
         """Commit a head with its items, those without room in it before it; they count only when it names them.
 
         False: somebody else was there first.
@@ -139,7 +149,7 @@ class Turns:
         with self.following(response_id) as told:
             await told.wait(within_s=within_s)
 
-    def following(self, response_id: str) -> AbstractContextManager[Told]:
+    def following(self, response_id: str) -> AbstractContextManager[LogSubscription]:
         """Collect the slots of the response that this process writes, until the context is left."""
         return self.notices.watch(response_id)
 
@@ -160,11 +170,11 @@ class Turns:
         """Make the response's turn this execution's; False where it is, or was, another's or has ended."""
         found = await self.document(owner, response_id)
         response = Response.from_document(response_id, found.body)
-        if response.status is not Status.QUEUED:
-            return response.status is Status.IN_PROGRESS and response.execution == execution
+        if response.status is not ResponseStatus.QUEUED:
+            return response.status is ResponseStatus.IN_PROGRESS and response.execution == execution
         now = self.clock.now()
         log = await self.transcript(owner, response_id)
-        slot = next_slot(log, writer=execution, at=now, events=(Event(kind=EventKind.STARTED),))
+        slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
         begun = response.begun(execution=execution, at=now)
         operations = (
             Replace(id=response_id, body=begun.to_document(), etag=found.etag),
@@ -178,7 +188,7 @@ class Turns:
         return True
 
     async def finish(
-        self, owner: Owner, response_id: str, *, status: Status, code: str = "", message: str = ""
+        self, owner: Owner, response_id: str, *, status: ResponseStatus, code: str = "", message: str = ""
     ) -> Response:
         """End the response, once: the last slot, the response and its output in one commit.
 
@@ -203,16 +213,16 @@ class Turns:
         self, found: Document, response: Response, log: Transcript, ending: Ending
     ) -> Response | None:
         key = response_key(response.owner, response.id)
-        whole = ItemStatus.COMPLETED if ending.status is Status.COMPLETED else ItemStatus.INCOMPLETE
-        events = (*closing_events(log, whole), Event(kind=EventKind.ENDED, ending=ending))
+        whole = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
+        events = (*closing_events(log, whole), LogEvent(kind=EventKind.ENDED, ending=ending))
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
         items = kept_items(read_log((slot,), log))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
         head: list[Operation] = [
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
-            *await ending_operations(self.store, ended),
-            *announcing(self.endpoints, ended),
+            *await completion_operations(self.store, ended),
+            *delivery_operations(self.endpoints, ended),
         ]
         if not await self.commit_with(key, head, items):
             return None
@@ -246,7 +256,7 @@ class Turns:
         documents = await everything(self.store, response_key(owner, response_id), prefix=route_prefix(response_id))
         return tuple(document.body for document in documents)
 
-    async def unfinished(self, status: Status, *, before: float) -> Sequence[Response]:
+    async def unfinished(self, status: ResponseStatus, *, before: float) -> Sequence[Response]:
         """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
         found = await self.store.find(
             Container.TURNS, kind="response", status=status.value, before=before, limit=LEFTOVERS
@@ -258,16 +268,16 @@ def no_response(response_id: str) -> NoResponse:
     return NoResponse(f"Response with id '{response_id}' not found.")
 
 
-def response_of(found: Found) -> Response:
+def response_of(found: FoundDocument) -> Response:
     return Response.from_document(found.document.id, found.document.body)
 
 
-def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[Event, ...]) -> Slot:
+def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[LogEvent, ...]) -> Slot:
     return Slot(number=log.next_slot, writer=writer, first=log.next_sequence, at=at, events=events)
 
 
-def usage_of(log: Transcript) -> Usage | None:
+def usage_of(log: Transcript) -> TokenUsage | None:
     """Return the tokens as the backend counted them, else (it never said) the pieces that were shown."""
     if log.outcome and log.outcome.usage:
         return log.outcome.usage
-    return Usage(output_tokens=log.pieces) if log.pieces else None
+    return TokenUsage(output_tokens=log.pieces) if log.pieces else None

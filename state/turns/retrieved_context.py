@@ -5,10 +5,10 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.storage.keys import response_key, rows_id, sources_id
-from clients.storage.port import Create, Store
+from clients.storage.port import Create, DocumentStore
 from domain.errors import Conflict
 from domain.identity.owners import Owner
-from domain.sources.catalog import Fetched
+from domain.sources.catalog import FetchedRows
 from domain.sources.prompt_context import context_text
 from domain.turns.response import Response
 
@@ -16,10 +16,10 @@ KEPT_S = 3600
 """How long the rows are kept after the deadline of their turn; what is told of them stays with the response."""
 
 
-class Given:
+class RetrievedContext:
     """The store of what was fetched: its account, and (in a document of its own, which goes early) its text."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
@@ -36,7 +36,7 @@ class Given:
         found = await self.store.read(key, rows_id(response.id))
         return found.body["text"] if found else ""
 
-    async def record(self, response: Response, fetched: Sequence[Fetched]) -> str:
+    async def record(self, response: Response, fetched: Sequence[FetchedRows]) -> str:
         """Record what was fetched, once; return the text by which the turn goes, which may be somebody else's."""
         now = self.clock.now()
         told = [each.to_document() for each in fetched]
@@ -60,5 +60,5 @@ class Given:
         text = await self.text(response)
         if text is not None:
             return text
-        lost = [Fetched(source=name, problem="it could not be read in time") for name in response.sources]
+        lost = [FetchedRows(source=name, problem="it could not be read in time") for name in response.sources]
         return await self.record(response, lost)

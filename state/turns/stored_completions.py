@@ -8,19 +8,19 @@ from dataclasses import replace
 
 from clients.storage.keys import book_key, response_key
 from clients.storage.paging import create_each, everything
-from clients.storage.port import Create, Delete, Replace, Store
+from clients.storage.port import Create, Delete, DocumentStore, Replace
 from domain.errors import Conflict, NotFound
 from domain.identity.owners import Owner
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 
 CHATS = "chat_"
 
 
-class StoredChats:
+class StoredCompletions:
     """The store of chats. Safe to use from many instances at once."""
 
-    def __init__(self, store: Store, turns: Turns) -> None:
+    def __init__(self, store: DocumentStore, turns: TurnStore) -> None:
         self.store = store
         self.turns = turns
 

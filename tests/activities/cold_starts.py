@@ -8,9 +8,9 @@ from typing import Any
 
 from clients.backends.port import BackendClient
 from clients.orchestrations import turn_wire
-from domain.fleet.catalog import Backend, Cold, Signature
-from domain.fleet.failure_classes import Posture
-from domain.log.events import Status
+from domain.fleet.catalog import Backend, ColdStart, FailureSignature
+from domain.fleet.failure_classes import FailureClass
+from domain.log.events import ResponseStatus
 from domain.money.prices import Price
 from domain.turns.response import Response
 from tests.domain.fleets import GPU as GPU_PRICE
@@ -26,20 +26,20 @@ DEAR = replace(PRICE, name="dear", input=Decimal(10), output=Decimal(40))
 """An API at whose price a GPU's work is cheap."""
 
 CLOUD_RUN = (
-    Signature(posture=Posture.COLD, statuses=(429,), body="Rate exceeded", note="one is starting"),
-    Signature(posture=Posture.COLD, statuses=(500,), note="one is starting"),
+    FailureSignature(failure_class=FailureClass.COLD, statuses=(429,), body="Rate exceeded", note="one is starting"),
+    FailureSignature(failure_class=FailureClass.COLD, statuses=(500,), note="one is starting"),
 )
 
 
-def sleeping(cold: Cold, *, concurrency: int = 8, name: str = "gpu") -> Backend:
+def sleeping(cold: ColdStart, *, concurrency: int = 8, name: str = "gpu") -> Backend:
     made = backend(name)
     limits = replace(made.limits, concurrency=concurrency)
-    return replace(made, price=GPU_PRICE.name, cold=cold, limits=limits, signatures=CLOUD_RUN)
+    return replace(made, price=GPU_PRICE.name, cold_start=cold, limits=limits, signatures=CLOUD_RUN)
 
 
-def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool = True) -> Cold:
+def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool = True) -> ColdStart:
     worst_s = p50_s if p99_s is None else p99_s
-    return Cold(scales_to_zero=True, p50_s=p50_s, p99_s=worst_s, tail_s=600, abandoned_starts=abandoned_starts)
+    return ColdStart(scales_to_zero=True, p50_s=p50_s, p99_s=worst_s, idle_s=600, abandoned_starts=abandoned_starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Plant:
     async def assert_answered(self, responses: Sequence[Response], answer: str = ANSWER) -> None:
         for response in responses:
             log = await self.world.log(response)
-            assert log.status is Status.COMPLETED, log.ending
+            assert log.status is ResponseStatus.COMPLETED, log.ending
             assert [item.text for item in log.items] == [answer]
 
     async def first_token_s(self, response: Response) -> float:
@@ -129,5 +129,5 @@ def in_no_time[T](story: Coroutine[Any, Any, T]) -> T:
         return runner.run(story)
 
 
-def plant_with(gpu: SleepingGpu, cold: Cold, **others: tuple[Backend, BackendClient]) -> Plant:
+def plant_with(gpu: SleepingGpu, cold: ColdStart, **others: tuple[Backend, BackendClient]) -> Plant:
     return Plant(backends={"gpu": (sleeping(cold, concurrency=gpu.concurrency), gpu), **others})

@@ -14,8 +14,8 @@ from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendClient
 from clients.clock import SystemClock
 from domain.config.fleet_toml import fleet_from_toml
-from domain.fleet.catalog import Auth, AuthKind, Backend, Cold
-from domain.log.events import Status
+from domain.fleet.catalog import Auth, AuthKind, Backend, ColdStart
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
@@ -69,13 +69,13 @@ class Scene:
 
     async def told(self, response: Response) -> str:
         log = await self.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         return log.ending.message
 
     async def answered(self, response: Response) -> str:
         log = await self.world.log(response)
-        assert log.status is Status.COMPLETED, log.ending
+        assert log.status is ResponseStatus.COMPLETED, log.ending
         return log.items[0].text
 
 
@@ -128,5 +128,5 @@ def sleeping_at(url: str, *, audience: str, start_s: float) -> Backend:
         price=GPU_PRICE.name,
         limits=replace(shipped.limits, context_tokens=4096, max_output_tokens=2048),
         auth=Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=audience),
-        cold=Cold(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, wake_hold_s=0.2, tail_s=600),
+        cold_start=ColdStart(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, warm_up_hold_s=0.2, idle_s=600),
     )

@@ -14,20 +14,20 @@ from typing import Any
 
 import pytest
 
-from activities.inference.attempt_runner import Pace
-from activities.maintenance.sweep import Patience, Sweep
-from clients.backends.port import BackendError, Call, End, Text
+from activities.inference.attempt_runner import StreamPace
+from activities.maintenance.sweep import Sweep, SweepDelays
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire
 from domain.errors import GanglionError, Retryable
-from domain.fleet.catalog import Continuation
+from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
-from domain.log.events import Event, EventKind, Slot, Status, Usage
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items, read_log
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import Announcement
+from domain.turns.webhook_events import WebhookDelivery
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -37,7 +37,7 @@ TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
 """What a backend may answer; that they begin alike is what makes a mixture possible."""
 
 HANDOVER_S = 20.0
-PATIENCE = Patience(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
+PATIENCE = SweepDelays(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
 ZOMBIES = 2
 NORMAL = range(300)
 CHUNK, CHUNKS = 1000, 20
@@ -49,21 +49,21 @@ class Speaker:
 
     random: Random
     failing: float
-    continues: Continuation
+    continues: ContinuationMode
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
-        assert not (call.partial and self.continues is Continuation.NO)
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
+        assert not (call.partial and self.continues is ContinuationMode.NO)
         await asyncio.sleep(self.random.choice([0, 0.05, 0.5]))
         yield self.speak(call.partial)
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         await asyncio.sleep(0)
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         await asyncio.sleep(0)
 
-    async def speak(self, partial: str) -> AsyncIterator[Text | End]:
+    async def speak(self, partial: str) -> AsyncIterator[TextPiece | AnswerEnd]:
         rest = self.random.choice([text for text in TEXTS if text.startswith(partial)]).removeprefix(partial)
         said = False
         while rest:
@@ -73,9 +73,11 @@ class Speaker:
             if self.random.random() < self.failing:
                 raise BackendError(self.failure(text_received=said))
             size, said = self.random.randint(1, 9), True
-            yield Text(text=rest[:size])
+            yield TextPiece(text=rest[:size])
             rest = rest[size:]
-        yield End(reason="stop", usage=Usage(input_tokens=5, output_tokens=9) if self.random.random() < 0.8 else None)
+        yield AnswerEnd(
+            reason="stop", usage=TokenUsage(input_tokens=5, output_tokens=9) if self.random.random() < 0.8 else None
+        )
 
     def failure(self, *, text_received: bool) -> Failure:
         kind = self.random.choice([FailureKind.RESET, FailureKind.TRUNCATED, FailureKind.STATUS])
@@ -92,12 +94,12 @@ class Story:
     clock: LoopClock
     store: MemoryStore
     response: Response
-    continues: Continuation
+    continues: ContinuationMode
     calm: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     executions: int = 0
     running: int = 0
-    seen: list[Sequence[Event]] = field(default_factory=list[Sequence[Event]])
+    seen: list[Sequence[LogEvent]] = field(default_factory=list[Sequence[LogEvent]])
     crashes: int = 0
     zombies: int = 0
 
@@ -108,9 +110,9 @@ class Story:
         failing = 0 if self.calm else self.random.choice([0, 0.05, 0.2])
         backends = {
             name: (backend(name, continues), Speaker(self.random, failing, continues))
-            for name, continues in (("main", self.continues), ("spare", Continuation.NO))
+            for name, continues in (("main", self.continues), ("spare", ContinuationMode.NO))
         }
-        pace = Pace(flush_s=0.05, handover_s=HANDOVER_S)
+        pace = StreamPace(flush_s=0.05, handover_s=HANDOVER_S)
         return World(store=FlakyStore(self.store, chance, faults), clock=self.clock, backends=backends, pace=pace)
 
     def spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
@@ -157,10 +159,10 @@ class Story:
         if not self.running:
             self.spawn(self.execute())
 
-    async def announce(self, announcement: Announcement) -> None:
+    async def start_delivery(self, announcement: WebhookDelivery) -> None:
         raise AssertionError(f"no endpoint is registered, and {announcement.endpoint} is to be told")
 
-    async def wake(self, response_id: str) -> None:
+    async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
     async def alive(self, response_id: str) -> bool:
@@ -174,11 +176,11 @@ class Story:
         await sweep.sweep(self)
 
     async def cancel(self) -> None:
-        await self.worker().turns.finish(OWNER, self.response.id, status=Status.CANCELLED)
+        await self.worker().turns.finish(OWNER, self.response.id, status=ResponseStatus.CANCELLED)
 
     async def read(self) -> None:
         """Look at the log now and then, until it has ended."""
-        turns = Turns(self.store, self.clock)
+        turns = TurnStore(self.store, self.clock)
         ended = False
         while not ended:
             slots = await turns.slots(OWNER, self.response.id)
@@ -200,7 +202,7 @@ async def survived(act: Callable[[], Awaitable[None]]) -> None:
         return
 
 
-def events_of(slots: Sequence[Slot]) -> list[Event]:
+def events_of(slots: Sequence[Slot]) -> list[LogEvent]:
     return [event for slot in slots for event in slot.events]
 
 
@@ -210,7 +212,7 @@ async def told(seed: int) -> Story:
     clock = LoopClock(seed=seed)
     store = MemoryStore(clock)
     response = await World(store=store, clock=clock, backends={}).admit("count")
-    continues = chance.choice([Continuation.ASSISTANT_PREFILL, Continuation.NO])
+    continues = chance.choice([ContinuationMode.ASSISTANT_PREFILL, ContinuationMode.NO])
     story = Story(random=chance, clock=clock, store=store, response=response, continues=continues)
     readers = [story.spawn(story.read()) for _ in range(2)]
     story.spawn(story.execute())
@@ -240,7 +242,7 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
 async def judged(seed: int) -> Story:
     """Tell a story and hold it to its word."""
     story = await told(seed)
-    turns, ledger = Turns(story.store, story.clock), Ledger(story.store, story.clock)
+    turns, ledger = TurnStore(story.store, story.clock), Ledger(story.store, story.clock)
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
     kinds = [event.kind for event in events]
@@ -260,7 +262,7 @@ async def judged(seed: int) -> Story:
     assert response.status is log.status
     assert len(kept) <= 1
     assert await turns.items(OWNER, response.output_items) == kept
-    assert response.status is not Status.COMPLETED or [item.text in TEXTS for item in kept] == [True]
+    assert response.status is not ResponseStatus.COMPLETED or [item.text in TEXTS for item in kept] == [True]
     held = await ledger.reservation(OWNER, story.response.id)
     assert held is not None
     assert held.status is ReservationStatus.SETTLED

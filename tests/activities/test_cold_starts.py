@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from tests.activities.cold_starts import cold_of, in_no_time, plant_with
 from tests.fakes.gpus import SleepingGpu
 
@@ -94,7 +94,7 @@ def test_fifty_turns_outlive_the_process_that_serves_them(start_s: float) -> Non
 def test_a_start_is_learned_though_the_fleet_s_file_is_far_off() -> None:
     async def story() -> None:
         gpu = SleepingGpu(start_s=lambda: 5.0, tail_s=60)
-        plant = plant_with(gpu, replace(cold_of(60.0, 300.0), tail_s=60))
+        plant = plant_with(gpu, replace(cold_of(60.0, 300.0), idle_s=60))
         waits: list[float] = []
         for _ in range(8):
             response = await plant.world.admit("hello")
@@ -114,7 +114,7 @@ def test_starts_of_any_length_are_caught_within_steps_between_the_quantiles() ->
     async def story() -> None:
         random = Random(7)  # noqa: S311 - a test's seed
         gpu = SleepingGpu(start_s=lambda: random.uniform(20, 90), tail_s=60)
-        plant = plant_with(gpu, replace(cold_of(40.0, 90.0), tail_s=60))
+        plant = plant_with(gpu, replace(cold_of(40.0, 90.0), idle_s=60))
         late: list[float] = []
         for _ in range(30):
             response = await plant.world.admit("hello")
@@ -149,7 +149,7 @@ def test_a_deadline_that_passes_before_the_gpu_is_up_ends_the_turn_clearly() -> 
         response = await plant.world.admit("hello", deadline_s=20)
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert "needs about" in log.ending.message
         assert "20.0 s are left" in log.ending.message
@@ -165,7 +165,7 @@ def test_a_start_that_outlasts_the_deadline_ends_the_turn_at_its_deadline() -> N
         response = await plant.world.admit("hello", deadline_s=90)
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert asyncio.get_running_loop().time() <= 91
 
@@ -193,7 +193,7 @@ def test_a_gpu_that_takes_requests_and_says_nothing_is_not_waited_for_without_en
         response = await plant.world.admit("hello")
         await plant.play([response])
         log = await plant.world.log(response)
-        assert log.status is Status.FAILED
+        assert log.status is ResponseStatus.FAILED
         assert log.ending
         assert "read timeout" in log.ending.message
         assert len(gpu.arrivals) <= 8

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from clients.storage.port import Add, Create
-from domain.log.events import Status
-from domain.money.budgets import HELD, TAKEN, Budgets, Scope
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos, turn_cost
+from domain.log.events import ResponseStatus
+from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos, turn_cost
 from state.money.ledger import Ledger, money_key
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
@@ -20,13 +20,13 @@ DOLLAR = 10**9
 def world(script: FakeBackend, **limits: str) -> World:
     clock = FakeClock()
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), script)})
-    budgets = Budgets(limits={Scope[name]: Decimal(limit) for name, limit in limits.items()})
+    budgets = Budgets(limits={BudgetScope[name]: Decimal(limit) for name, limit in limits.items()})
     one.ledger.book = Ledger(one.store, clock, budgets).book
     return one
 
 
-def attempt_of(response: str, at: float) -> Attempt:
-    return Attempt(
+def attempt_of(response: str, at: float) -> AttemptRecord:
+    return AttemptRecord(
         response=response,
         subject=OWNER.subject,
         number=1,
@@ -52,7 +52,7 @@ async def test_a_turn_that_loses_its_cover_on_the_way_fails_and_says_why_and_cal
     await rich.open_attempt(OWNER, attempt_of(other.id, one.clock.now()))
     await one.run(response)
     log = await one.log(response)
-    assert log.status is Status.FAILED
+    assert log.status is ResponseStatus.FAILED
     assert log.ending
     assert log.ending.code == "insufficient_quota"
     assert log.ending.message == "Your organisation's budget for the day has no room for this turn."
@@ -73,11 +73,11 @@ async def test_a_second_attempt_without_cover_leaves_what_the_first_one_cost() -
     script = FakeBackend(breaks("one two"), says(" three"))
     one = world(script, RESPONSE="0.01")
     response = await one.admit("hello")
-    one.ledger.book.budgets = Budgets(limits={Scope.RESPONSE: await worst_case()})
+    one.ledger.book.budgets = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
     await one.run(response)
     log = await one.log(response)
     attempts = await one.ledger.attempts(OWNER, response.id)
-    assert log.status is Status.FAILED, attempts
+    assert log.status is ResponseStatus.FAILED, attempts
     assert log.ending
     assert log.ending.message == "The budget for one response has no room for this turn."
     assert [item.text for item in log.items] == ["one two"]

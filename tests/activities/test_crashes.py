@@ -7,7 +7,7 @@ import pytest
 
 from clients.orchestrations import turn_wire
 from domain.content.items import ItemStatus
-from domain.log.events import EventKind, Status
+from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
 from tests.fakes.backends import FakeBackend, breaks, says
@@ -68,7 +68,7 @@ async def assert_whole(lives: Lives) -> None:
     slots = await world.turns.slots(OWNER, lives.response.id)
     log = await world.log(lives.response)
     events = [event.kind for slot in slots for event in slot.events]
-    assert log.status is Status.COMPLETED, log.ending
+    assert log.status is ResponseStatus.COMPLETED, log.ending
     assert [item.text for item in log.items] == [WORDS]
     assert [item.status for item in log.items] == [ItemStatus.COMPLETED]
     assert events.count(EventKind.ENDED) == 1

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from activities.guard import StepFailed, guarded, registered
+from activities.guard import StepFailed, as_activity, log_and_mask
 from clients.storage.request_units import charged
 from domain import wire
 from domain.errors import GanglionError, Invalid, NotFound, Unavailable
@@ -21,14 +21,14 @@ def failing(error: Exception) -> Callable[[wire.TurnWire], Awaitable[None]]:
     async def step(given: wire.TurnWire) -> None:
         raise error from LookupError(SECRET)
 
-    return guarded("step", step)
+    return log_and_mask("step", step)
 
 
 async def test_what_a_step_gives_is_given_on() -> None:
     async def step(given: wire.TurnWire) -> str:
         return given["response"]
 
-    guard = guarded("step", step)
+    guard = log_and_mask("step", step)
     assert await guard(GIVEN) == "resp_1"
     assert guard.__name__ == "step"
 
@@ -62,7 +62,7 @@ async def test_a_process_that_ends_is_no_failure_of_the_step() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await guarded("step", step)(GIVEN)
+        await log_and_mask("step", step)(GIVEN)
 
 
 @pytest.mark.parametrize("error", [NotFound("no such response"), ValueError(SECRET)])
@@ -70,19 +70,19 @@ async def test_a_step_that_runs_beside_others_tells_its_failure_instead_of_raisi
     async def step(given: wire.TurnWire) -> None:
         raise error
 
-    told = await registered(wire.TRY_RECALL, step, FakeClock())(GIVEN)
+    told = await as_activity(wire.TRY_RECALL, step, FakeClock())(GIVEN)
     assert told["value"] is None
     assert told["problem"]
     assert SECRET not in told["problem"]
     with pytest.raises(GanglionError):
-        await registered(wire.RECALL, step, FakeClock())(GIVEN)
+        await as_activity(wire.RECALL, step, FakeClock())(GIVEN)
 
 
 async def test_a_step_that_runs_beside_others_gives_its_value_in_an_envelope() -> None:
     async def step(given: wire.TurnWire) -> str:
         return given["response"]
 
-    told = await registered(wire.TRY_RECALL, step, FakeClock())(GIVEN)
+    told = await as_activity(wire.TRY_RECALL, step, FakeClock())(GIVEN)
     assert {name: told[name] for name in ("value", "problem")} == {"value": "resp_1", "problem": ""}
 
 
@@ -97,5 +97,5 @@ async def test_a_step_tells_how_long_it_took_and_what_the_store_charged_for_it()
     async def charge(units: float) -> None:
         charged(units)
 
-    told = await registered(wire.FINISH, step, clock)(GIVEN)
+    told = await as_activity(wire.FINISH, step, clock)(GIVEN)
     assert told == {"status": "completed", "spent": {"units": 3.25, "seconds": 0.5}}

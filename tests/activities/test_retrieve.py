@@ -11,36 +11,36 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve, with_private_data
 from clients.orchestrations import turn_wire
 from clients.sources.port import SourceError
-from clients.sources.reader import Reading
+from clients.sources.reader import SourceReader
 from domain.content.items import Item, ItemKind, Role
 from domain.errors import GanglionError
 from domain.ids import member_id
-from domain.log.events import Event, EventKind
-from domain.sources.catalog import Ask, Claim, Source, SourceKind, Sources
+from domain.log.events import EventKind, LogEvent
+from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, Sources
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, THREAD
 
-SOURCE = Source(name="orders", kind=SourceKind.HTTP, parameters={"account": Claim.OID}, keywords=2)
+SOURCE = Source(name="orders", kind=SourceKind.HTTP, parameters={"account": CallerClaim.OID}, keywords=2)
 
 
 class Changing:
     """A source whose rows are others each time; `fails` lets it fail."""
 
     def __init__(self) -> None:
-        self.asked: list[Ask] = []
+        self.asked: list[SourceQuery] = []
         self.fails = False
 
-    async def rows(self, source: Source, ask: Ask) -> Sequence[Mapping[str, Any]]:
+    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Mapping[str, Any]]:
         self.asked.append(ask)
         if self.fails:
             raise SourceError("it is down")
         return [{"id": f"{source.name}-{len(self.asked)}"}]
 
 
-async def admitted(turns: Turns, clock: FakeClock) -> Response:
+async def admitted(turns: TurnStore, clock: FakeClock) -> Response:
     item = Item(id=member_id("msg", thread=THREAD, token=clock.token()), role=Role.USER, text="where is my canoe")
     response = Response(
         id=member_id("resp", thread=THREAD, token=clock.token()),
@@ -51,34 +51,34 @@ async def admitted(turns: Turns, clock: FakeClock) -> Response:
         input_items=(item.id,),
         sources=("orders",),
     )
-    await turns.admit(response, (item,), (Event(kind=EventKind.CREATED),))
+    await turns.admit(response, (item,), (LogEvent(kind=EventKind.CREATED),))
     return response
 
 
-def reading(connector: Changing, clock: FakeClock) -> Reading:
-    return Reading(Sources(known={"orders": SOURCE}), {SourceKind.HTTP: connector}, clock)
+def reading(connector: Changing, clock: FakeClock) -> SourceReader:
+    return SourceReader(Sources(known={"orders": SOURCE}), {SourceKind.HTTP: connector}, clock)
 
 
 @pytest.mark.parametrize("seed", range(60))
 async def test_what_was_decided_first_is_read_ever_after(seed: int) -> None:
     clock, connector = FakeClock(), Changing()
     store = MemoryStore(clock)
-    response = await admitted(Turns(store, clock), clock)
+    response = await admitted(TurnStore(store, clock), clock)
     texts: set[str] = set()
     for life in range(12):
-        turns = Turns(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
+        turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
         try:
             texts.add(await Retrieve(turns, reading(connector, clock)).text(response))
             texts.add(await turns.given.decided(response))
         except (CrashError, GanglionError):
             continue
-    texts.add(await Turns(store, clock).given.decided(response))
+    texts.add(await TurnStore(store, clock).given.decided(response))
     assert len(texts) == 1
 
 
 async def test_recall_measures_the_private_data_too() -> None:
     clock, connector = FakeClock(), Changing()
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     response = await admitted(turns, clock)
     recalled = await Recall(turns, Retrieve(turns, reading(connector, clock))).recall(turn_wire(response))
     plain = await Recall(turns).recall(turn_wire(await admitted(turns, clock)))
@@ -89,7 +89,7 @@ async def test_recall_measures_the_private_data_too() -> None:
 async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None:
     clock, connector = FakeClock(), Changing()
     connector.fails = True
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     response = await admitted(turns, clock)
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
     connector.fails = False
@@ -101,7 +101,7 @@ async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None
 
 async def test_a_turn_without_sources_asks_nobody() -> None:
     clock, connector = FakeClock(), Changing()
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     response = replace(await admitted(turns, clock), sources=())
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
     assert connector.asked == []

@@ -8,9 +8,9 @@ import pytest
 
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
-from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.turns.response import Response
-from state.fleet.backend_state import Beliefs
+from state.fleet.backend_state import BackendStates
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -31,9 +31,9 @@ async def routed(one: World, response: Response, *, number: int = 1, excluded: d
 
 
 async def throttled(one: World, name: str, delay_s: float) -> None:
-    diagnosis = Diagnosis(posture=Posture.THROTTLED, delay_s=delay_s, reason="status 429")
+    diagnosis = Diagnosis(failure_class=FailureClass.THROTTLED, delay_s=delay_s, reason="status 429")
     one_backend = one.fleet.backends[name]
-    await Beliefs(one.store, one.clock).failed(one_backend, diagnosis, "attempt_0", asked_at=one.clock.now())
+    await BackendStates(one.store, one.clock).failed(one_backend, diagnosis, "attempt_0", asked_at=one.clock.now())
 
 
 async def test_a_route_tells_what_its_attempt_needs() -> None:

@@ -8,14 +8,14 @@ from random import Random
 
 import pytest
 
-from activities.maintenance.close_sessions import Closing
-from clients.storage.port import Store
+from activities.maintenance.close_sessions import SessionCloser
+from clients.storage.port import DocumentStore
 from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
 from domain.money.usage import COST
 from domain.turns.response import Response
-from state.money.gpu_session_billing import SessionBills
+from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, killed, plant_with
@@ -93,7 +93,7 @@ class History:
             await asyncio.sleep(1.0)
             self.plant.world = self.plant.new_process()
         await asyncio.gather(*self.tasks())
-        await asyncio.sleep(GPU.tail_s + 100)
+        await asyncio.sleep(GPU.idle_s + 100)
         assert self.gpu.life is None
 
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -114,10 +114,10 @@ class History:
                 return
         raise AssertionError("the sweeps came to no end")
 
-    def closing(self, store: Store) -> Closing:
+    def closing(self, store: DocumentStore) -> SessionCloser:
         world = self.plant.world
-        return Closing(
-            SessionBills(
+        return SessionCloser(
+            GpuSessionBilling(
                 store=store,
                 ledger=Ledger(store, world.clock),
                 fleet=world.fleet,
@@ -131,13 +131,13 @@ class History:
         lived = [life.ended - life.started for life in self.gpu.lives if life.ended is not None]
         return sum(math.ceil(round(seconds * 10, 5)) for seconds in lived) * STEP_NANOS
 
-    async def records(self) -> Sequence[Attempt]:
+    async def records(self) -> Sequence[AttemptRecord]:
         found = [
             each
             for owner in TENANTS
             for each in await self.plant.store.list(money_key(owner.tenant), prefix="attempt_")
         ]
-        return [Attempt.from_document(each.body) for each in found]
+        return [AttemptRecord.from_document(each.body) for each in found]
 
     async def counted(self) -> tuple[int, int]:
         """Return what the counters of months say was taken and is held, over all tenants."""

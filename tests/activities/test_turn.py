@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from domain.content.items import ItemStatus
-from domain.fleet.catalog import Continuation
+from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptStatus
 from tests.fakes.backends import FakeBackend, breaks, refuses, says
 from tests.fakes.clocks import FakeClock
@@ -17,9 +17,9 @@ from tests.fakes.worlds import OWNER, World, backend
 
 def world(**fakes: FakeBackend) -> World:
     clock = FakeClock()
-    afresh = Continuation.NO
+    afresh = ContinuationMode.NO
     made = {
-        name: (backend(name, afresh if "afresh" in name else Continuation.ASSISTANT_PREFILL), fake)
+        name: (backend(name, afresh if "afresh" in name else ContinuationMode.ASSISTANT_PREFILL), fake)
         for name, fake in fakes.items()
     }
     return World(store=MemoryStore(clock), clock=clock, backends=made)
@@ -32,7 +32,7 @@ async def test_a_turn_is_answered_and_settled() -> None:
     log = await one.log(response)
     assert run.done == ["begin", "anticipate", "try_recall", "route", "infer", "finish", "settle"]
     assert [item.text for item in log.items] == ["four and twenty"]
-    assert log.status is Status.COMPLETED
+    assert log.status is ResponseStatus.COMPLETED
     assert log.ending
     assert log.ending.usage
     assert log.ending.usage.output_tokens == 3
@@ -97,7 +97,7 @@ async def test_a_turn_whose_only_backend_stays_broken_fails_with_the_reason() ->
     response = await one.admit("hello")
     await one.run(response)
     log = await one.log(response)
-    assert log.status is Status.FAILED
+    assert log.status is ResponseStatus.FAILED
     assert log.ending
     assert log.ending.code == "server_error"
     assert "500" in log.ending.message
@@ -108,7 +108,7 @@ async def test_an_answer_cut_at_its_limit_is_incomplete() -> None:
     response = await one.admit("count", max_output_tokens=2)
     await one.run(response)
     log = await one.log(response)
-    assert log.status is Status.INCOMPLETE
+    assert log.status is ResponseStatus.INCOMPLETE
     assert log.ending
     assert log.ending.code == "max_output_tokens"
     assert log.items[0].status is ItemStatus.INCOMPLETE
@@ -132,8 +132,8 @@ async def test_a_second_execution_of_a_response_does_nothing() -> None:
     assert len(fake.calls) == 1
 
 
-@pytest.mark.parametrize("status", [Status.CANCELLED, Status.FAILED])
-async def test_an_ending_by_somebody_else_stands(status: Status) -> None:
+@pytest.mark.parametrize("status", [ResponseStatus.CANCELLED, ResponseStatus.FAILED])
+async def test_an_ending_by_somebody_else_stands(status: ResponseStatus) -> None:
     fake = FakeBackend(says("late"))
     one = world(main=fake)
     response = await one.admit("hello")

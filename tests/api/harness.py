@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.routes import HttpRoute, Ports, routes
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from domain.errors import Unauthenticated
 from domain.identity.owners import Owner
 from domain.money.overheads import OverheadPrices
 from domain.turns import response as domain_turns
 from settings import Settings, read_settings
-from state.rate_limits import TurnLimits
+from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
@@ -68,7 +68,7 @@ class FakeAuthenticator:
             raise Unauthenticated("The access token has expired.")
         return self.owners[token]
 
-    def vouched_for(self, principal: str) -> Owner:
+    def owner_of_principal(self, principal: str) -> Owner:
         return self.owners[principal]
 
 
@@ -101,11 +101,11 @@ class Api:
     settings: Settings
     overheads: OverheadPrices = field(default_factory=OverheadPrices)
     http: httpx.AsyncClient = field(init=False)
-    limits: TurnLimits = field(init=False)
+    limits: RateLimiter = field(init=False)
 
     def __post_init__(self) -> None:
         world = self.world
-        self.limits = TurnLimits(store=world.store, turns=world.turns, clock=world.clock, limits=self.settings.limits)
+        self.limits = RateLimiter(store=world.store, turns=world.turns, clock=world.clock, limits=self.settings.limits)
         transport = httpx.ASGITransport(self.app())
         self.http = httpx.AsyncClient(
             transport=transport, base_url="http://ganglion", headers={"authorization": "Bearer mine"}
@@ -151,7 +151,7 @@ class Api:
 
 def api(
     *answers: FakeBackend,
-    store: Store | None = None,
+    store: DocumentStore | None = None,
     clock: FakeClock | None = None,
     overheads: OverheadPrices | None = None,
     **changes: Any,

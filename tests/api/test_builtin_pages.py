@@ -3,11 +3,11 @@
 import httpx
 from azurefunctions.extensions.http.fastapi import Request, Response, WebApp
 
-from api.builtin_pages import take_away_pages
+from api.builtin_pages import remove_builtin_pages
 
 
 async def test_every_path_reaches_our_functions() -> None:
-    take_away_pages()
+    remove_builtin_pages()
     web = WebApp()
 
     async def ours(request: Request) -> Response:

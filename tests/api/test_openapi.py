@@ -1,8 +1,15 @@
 """Does the OpenAPI document name all that is served, and nothing else?"""
 
+import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from api.openapi import OPERATIONS
+from api.parsing.chat_request import CHAT_FIELDS
+from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment
 from api.routes import CATCH_ALL, routes
 from tests.api.harness import api
 
@@ -33,3 +40,33 @@ async def test_every_reference_is_there_and_every_parameter_of_a_path_is_named()
                 assert name in document["components"]["schemas"]
             names = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
             assert all(f"{{{name}}}" in path for name in names)
+
+
+@pytest.mark.parametrize(("name", "rules"), [("CreateResponse", RESPONSE_FIELDS), ("CreateChat", CHAT_FIELDS)])
+async def test_every_field_that_is_honoured_is_described(name: str, rules: Mapping[str, FieldRule]) -> None:
+    properties = (await shown())["components"]["schemas"][name]["properties"]
+    honoured = {field.partition(".")[0] for field, rule in rules.items() if rule.treatment is FieldTreatment.HONOURED}
+    assert honoured
+    assert honoured <= set(properties)
+
+
+async def test_every_schema_that_a_schema_refers_to_is_there() -> None:
+    schemas = (await shown())["components"]["schemas"]
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schemas)))
+    assert named
+    assert named <= set(schemas)
+
+
+async def test_a_field_with_a_short_form_is_described_with_both() -> None:
+    schemas = (await shown())["components"]["schemas"]
+    kinds = {kind.get("type") for kind in schemas["CreateResponse"]["properties"]["input"]["anyOf"]}
+    assert "string" in kinds
+    for name in ("ConversationGiven", "Stops", "ChatContent"):
+        assert len(schemas[name]["anyOf"]) == 2
+
+
+async def test_a_compaction_needs_a_model_and_describes_no_field_that_it_has_no_use_for() -> None:
+    schema = (await shown())["components"]["schemas"]["CreateCompaction"]
+    assert schema["required"] == ["model"]
+    assert {"input", "reasoning"} <= set(schema["properties"])
+    assert not {"tools", "stream"} & set(schema["properties"])

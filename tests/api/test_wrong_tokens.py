@@ -21,8 +21,8 @@ from starlette.applications import Starlette
 
 from api.routes import routes
 from clients.identity.authenticator import TokenAuthenticator
-from clients.identity.discovery import OpenIdIssuers
-from clients.identity.jwks_cache import UNKNOWN_S, NetworkKeys
+from clients.identity.discovery import IssuerDiscovery
+from clients.identity.jwks_cache import UNKNOWN_S, JwksCache
 from tests.api.harness import Api, api
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
 from tests.domain.identity.test_access_tokens import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
@@ -42,7 +42,7 @@ class Door:
         self.api.orchestrations.hold = True
         self.clock = self.api.world.clock
         self.authenticator = TokenAuthenticator(
-            keys=NetworkKeys(OpenIdIssuers(issuer.url).keys, self.clock),
+            keys=JwksCache(IssuerDiscovery(issuer.url).keys, self.clock),
             expected=EXPECTED,
             clock=self.clock,
             behind_platform=behind_platform,

@@ -117,18 +117,18 @@ async def test_whether_it_is_alive_is_not_guessed() -> None:
 
 async def test_an_orchestration_that_runs_is_woken() -> None:
     client = FakeDurableClient(status=running("Running"))
-    await DurableOrchestrations(client).wake(RESPONSE.id)
+    await DurableOrchestrations(client).signal_cancelled(RESPONSE.id)
     assert client.calls[-1] == ("raise_event", RESPONSE.id, "cancelled", {})
 
 
 async def test_an_orchestration_that_has_ended_is_left_alone() -> None:
     client = FakeDurableClient(status=running("Completed"))
-    await DurableOrchestrations(client).wake(RESPONSE.id)
+    await DurableOrchestrations(client).signal_cancelled(RESPONSE.id)
     assert [name for name, *_ in client.calls] == ["get_status"]
 
 
 @pytest.mark.parametrize("failing", ["get_status", "raise_event"])
 async def test_a_wake_up_that_fails_harms_nobody(failing: str) -> None:
     client = FakeDurableClient(status=running("Running"), failing=frozenset({failing}))
-    await DurableOrchestrations(client).wake(RESPONSE.id)
+    await DurableOrchestrations(client).signal_cancelled(RESPONSE.id)
     assert client.calls[-1][0] == failing

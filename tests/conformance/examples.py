@@ -28,7 +28,7 @@ def blocks_in(part: str) -> dict[str, str]:
 
 def beginnings() -> dict[str, str]:
     """Return what stands before every example, by language."""
-    return blocks_in(PAGE.read_text(encoding="utf-8").partition("\n## Begin\n")[2].partition("\n## ")[0])
+    return blocks_in(PAGE.read_text(encoding="utf-8").partition("\n## Set-up\n")[2].partition("\n## ")[0])
 
 
 def examples() -> list[Example]:

@@ -7,12 +7,13 @@ from typing import Final
 from tests.conformance.judges import ROOT
 
 PAGE: Final = ROOT / "docs" / "conformance.md"
-BEGINNING: Final = """# What the judges say
+BEGINNING: Final = """# Conformance
 
-Written by `make conform`, which asks each judge about a whole product, with the scripted model where none is named
-(`tests/conformance`). The judges' own test suites run as their authors publish them; ids that they fix stand for
-objects made for the run. The kits run as they are published, in the versions that `tests/conformance/kits` locks. All
-of it is installed into `.run`; Chromium comes from Debian's packages where it is missing and may be installed.
+`make conform` writes this page. It runs each conformance suite against a whole product, with the scripted model unless
+the section names another one (`tests/conformance`). The suites run as their authors publish them; objects are created
+in advance for the ids that they hard-code. The SDKs and kits run unmodified, in the versions that
+`tests/conformance/kits` locks. Everything is installed into `.run`; Chromium comes from Debian's packages if it is
+missing and may be installed.
 """
 NO_REASON: Final = "not explained"
 

@@ -16,22 +16,22 @@ WORDS = r"(\w+ ){5}"
 ENDED = r"response\.(completed|incomplete)"
 """The scripted model talks until its limit where nobody tells it what to say."""
 SHOWN: Mapping[str, str] = {
-    "A text": WORDS,
-    "A stream": WORDS + r"|output_text\.delta(?s:.*)" + ENDED,
-    "What was said before": WORDS,
-    "A conversation": r"I am Ada\.(?s:.*)assistant",
-    "A size, a summary": r'^\d+\n(?s:.*\w)|"input_tokens":\d+(?s:.*)"type":"compaction"',
-    "A function": r"weather(?s:.*)city(?s:.*)(answer|" + WORDS + ")",
-    "A form": r"city\W+city(?s:.*)days\W+-?\d+",
-    "An image": WORDS,
-    "In the background": "completed|incomplete",
-    "A broken stream": rf"^8 (?s:.*){ENDED}|sequence_number\":8,(?s:.*){ENDED}",
+    "Text": WORDS,
+    "Stream": WORDS + r"|output_text\.delta(?s:.*)" + ENDED,
+    "Previous response": WORDS,
+    "Conversation": r"I am Ada\.(?s:.*)assistant",
+    "Token count and compaction": r'^\d+\n(?s:.*\w)|"input_tokens":\d+(?s:.*)"type":"compaction"',
+    "Function call": r"weather(?s:.*)city(?s:.*)(answer|" + WORDS + ")",
+    "Structured output": r"city\W+city(?s:.*)days\W+-?\d+",
+    "Image": WORDS,
+    "Background response": "completed|incomplete",
+    "Broken stream": rf"^8 (?s:.*){ENDED}|sequence_number\":8,(?s:.*){ENDED}",
     "Cancel and delete": "cancelled",
-    "A key of your own": "^the same$",
-    "A chat": WORDS,
-    "A chat as a stream": WORDS + r"(?s:.*)completion_tokens\W+\d+|delta(?s:.*)completion_tokens\W+\d+",
-    "A chat that is kept": r"light(?s:.*)(?i:true)",
-    "Models, usage, and the account of a turn": r"gpt-4o-mini(?s:.*)is up(?s:.*)usd",
+    "Idempotency key": "^the same$",
+    "Chat": WORDS,
+    "Streamed chat": WORDS + r"(?s:.*)completion_tokens\W+\d+|delta(?s:.*)completion_tokens\W+\d+",
+    "Stored chat": r"light(?s:.*)(?i:true)",
+    "Models, usage, and the route report of a turn": r"gpt-4o-mini(?s:.*)is up(?s:.*)usd",
 }
 """What each example prints, whatever its language."""
 

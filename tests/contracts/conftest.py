@@ -9,13 +9,13 @@ import pytest
 
 from clients.clock import Clock
 from clients.storage.cosmos.store import CosmosStore
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import local_cosmos
 from tests.fakes.stores import MemoryStore
 
-type MakeStore = Callable[[Clock], Store]
+type MakeStore = Callable[[Clock], DocumentStore]
 ADAPTERS: dict[str, Callable[[Path], MakeStore]] = {
     "memory": lambda _: cache(MemoryStore),
     "sqlite": lambda folder: partial(SqliteStore, folder / "app.db"),
@@ -38,7 +38,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
 
 
 @pytest.fixture
-async def stores(make_store: MakeStore, clock: FakeClock) -> AsyncIterator[tuple[Store, Store]]:
+async def stores(make_store: MakeStore, clock: FakeClock) -> AsyncIterator[tuple[DocumentStore, DocumentStore]]:
     async with AsyncExitStack() as stack:
         made = make_store(clock), make_store(clock)
         for each in made:
@@ -47,5 +47,5 @@ async def stores(make_store: MakeStore, clock: FakeClock) -> AsyncIterator[tuple
 
 
 @pytest.fixture
-def store(stores: tuple[Store, Store]) -> Store:
+def store(stores: tuple[DocumentStore, DocumentStore]) -> DocumentStore:
     return stores[0]

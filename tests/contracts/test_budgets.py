@@ -8,13 +8,13 @@ from random import Random
 
 import pytest
 
-from clients.storage.port import Container, Document, Found, Key, Operation, Store
+from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.errors import Exhausted, Retryable
 from domain.identity.owners import Owner
-from domain.money.budgets import HELD, TAKEN, Budgets, Scope
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos
+from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
 from domain.money.usage import COST
-from state.money.budget_counters import BudgetBook
+from state.money.budget_counters import BudgetCounters
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
@@ -28,25 +28,25 @@ WANTED = {"memory": 1000, "sqlite": 1000, "cosmos": 60}
 PROCESSES = 20
 FAR = 1e12
 
-type Judge = Callable[[Store, FakeClock, int], Awaitable[None]]
+type Judge = Callable[[DocumentStore, FakeClock, int], Awaitable[None]]
 ALL_FAULTS = tuple(Fault)
 
 
 class Watched:
     """A store that looks at the counters after every commit."""
 
-    def __init__(self, store: Store, limit: Decimal) -> None:
+    def __init__(self, store: DocumentStore, limit: Decimal) -> None:
         self.store = store
         self.limit = nanos(limit)
         self.seen = 0
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         return await self.store.read(key, identifier)
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         return await self.store.list(key, prefix=prefix, after=after, limit=limit)
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         await self.store.commit(key, operations)
         found = await self.store.read(key, "budget_tenant_2027-01-15")
         if found:
@@ -55,7 +55,7 @@ class Watched:
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         return await self.store.find(container, kind=kind, status=status, before=before, limit=limit)
 
     async def close(self) -> None:
@@ -71,8 +71,8 @@ def owner_of(number: int) -> Owner:
     return Owner(tenant=TENANT, subject=f"user:{number % 7}")
 
 
-def attempt_of(number: int, at: float) -> Attempt:
-    return Attempt(
+def attempt_of(number: int, at: float) -> AttemptRecord:
+    return AttemptRecord(
         response=f"resp_{number}",
         subject=owner_of(number).subject,
         number=1,
@@ -115,25 +115,25 @@ async def swept(ledger: Ledger) -> None:
             await ledger.close_lost(owner, (attempt,))
 
 
-async def counters(store: Store) -> Mapping[str, Document]:
+async def counters(store: DocumentStore) -> Mapping[str, Document]:
     return {each.id: each for each in await store.list(money_key(TENANT), prefix="budget_")}
 
 
-async def spent(store: Store) -> Decimal:
+async def spent(store: DocumentStore) -> Decimal:
     found = await store.list(money_key(TENANT), prefix="attempt_", limit=5000)
-    return sum((Attempt.from_document(each.body).cost or Decimal(0) for each in found), Decimal(0))
+    return sum((AttemptRecord.from_document(each.body).cost or Decimal(0) for each in found), Decimal(0))
 
 
 async def test_a_budget_for_three_tenths_lets_exactly_these_hold_of_it(
-    store: Store, clock: FakeClock, wanted: int
+    store: DocumentStore, clock: FakeClock, wanted: int
 ) -> None:
     await assert_exactly_three_tenths_hold(store, clock, wanted)
 
 
-async def assert_exactly_three_tenths_hold(store: Store, clock: FakeClock, wanted: int) -> None:
+async def assert_exactly_three_tenths_hold(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
     watched = Watched(store, limit)
-    ledger = Ledger(watched, clock, Budgets(limits={Scope.TENANT_DAY: limit}))
+    ledger = Ledger(watched, clock, Budgets(limits={BudgetScope.TENANT_DAY: limit}))
 
     async def one(number: int) -> bool:
         try:
@@ -149,7 +149,7 @@ async def assert_exactly_three_tenths_hold(store: Store, clock: FakeClock, wante
     assert (day.body[TAKEN], day.body[HELD]) == (nanos(limit), nanos(limit))
 
 
-def processes(store: Store, wanted: int, clock: FakeClock, budgets: Budgets) -> Iterator[tuple[Ledger, range]]:
+def processes(store: DocumentStore, wanted: int, clock: FakeClock, budgets: Budgets) -> Iterator[tuple[Ledger, range]]:
     """Give each process its turns; most die early, and lose answers before."""
     for process in range(PROCESSES):
         faults = Faults(rate=0.02, pause=2, kinds=ALL_FAULTS)
@@ -158,14 +158,14 @@ def processes(store: Store, wanted: int, clock: FakeClock, budgets: Budgets) -> 
 
 
 async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the_sweeps(
-    store: Store, clock: FakeClock, wanted: int
+    store: DocumentStore, clock: FakeClock, wanted: int
 ) -> None:
     await assert_no_budget_is_passed(store, clock, wanted)
 
 
-async def assert_no_budget_is_passed(store: Store, clock: FakeClock, wanted: int) -> None:
+async def assert_no_budget_is_passed(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
-    budgets = Budgets(limits={Scope.TENANT_DAY: limit, Scope.RESPONSE: WORST * 5})
+    budgets = Budgets(limits={BudgetScope.TENANT_DAY: limit, BudgetScope.RESPONSE: WORST * 5})
     watched = Watched(store, limit)
     tasks = [
         turn(ledger, number, clock)
@@ -197,12 +197,12 @@ THE_CROWD = 1000
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("make_store", ["cosmos"], indirect=True)
 @pytest.mark.parametrize("judge", [assert_exactly_three_tenths_hold, assert_no_budget_is_passed])
-async def test_a_thousand_on_cosmos_pass_no_budget(store: Store, clock: FakeClock, judge: Judge) -> None:
+async def test_a_thousand_on_cosmos_pass_no_budget(store: DocumentStore, clock: FakeClock, judge: Judge) -> None:
     await judge(store, clock, THE_CROWD)
 
 
-async def test_a_check_holds_nothing_and_warns_before_it_refuses(store: Store, clock: FakeClock) -> None:
-    book = BudgetBook(store, clock, Budgets(limits={Scope.OWNER_MONTH: Decimal(1)}))
+async def test_a_check_holds_nothing_and_warns_before_it_refuses(store: DocumentStore, clock: FakeClock) -> None:
+    book = BudgetCounters(store, clock, Budgets(limits={BudgetScope.OWNER_MONTH: Decimal(1)}))
     ledger = Ledger(store, clock, book.budgets)
     owner = owner_of(0)
     assert await book.check(owner, "resp_0", Decimal("0.8")) == ""

@@ -16,18 +16,18 @@ from random import Random
 import pytest
 
 from activities.inference.log_writer import LogWriter, Superseded
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import Item, Role
 from domain.errors import Retryable
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.answer_events import ending_events, text_events
-from domain.log.events import Event, EventKind, Outcome, Slot, Status
-from domain.log.resume_text import Fresh
+from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.resume_text import TextDelta
 from domain.log.transcript import after_slot, kept_items, read_log
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -36,7 +36,7 @@ OWNER = Owner(tenant="tenant", subject="user:1")
 THREAD = "a" * 24
 RESPONSE = member_id("resp", thread=THREAD, token="b" * 24)
 TRIES = 4
-ENDINGS = [status for status in Status if status.terminal]
+ENDINGS = [status for status in ResponseStatus if status.terminal]
 NORMAL = range(500)
 CHUNK = 1000
 CHUNKS = 20
@@ -48,57 +48,59 @@ class Race:
 
     random: Random
     clock: FakeClock
-    store: Store
+    store: DocumentStore
     writer: type[LogWriter] = LogWriter
     written: list[Slot] = field(default_factory=list[Slot])
     begun: set[str] = field(default_factory=set[str])
-    endings: list[Status] = field(default_factory=list[Status])
+    endings: list[ResponseStatus] = field(default_factory=list[ResponseStatus])
     superseded: int = 0
     died: int = 0
 
-    def process(self) -> Turns:
+    def process(self) -> TurnStore:
         """Return turns as another process sees them."""
         faults = Faults(rate=self.random.choice([0, 0.02, 0.2]), pause=self.random.choice([0, 2, 10]))
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a history must repeat
-        return Turns(FlakyStore(self.store, chance, faults), self.clock)
+        return TurnStore(FlakyStore(self.store, chance, faults), self.clock)
 
     async def idle(self) -> None:
         for _ in range(self.random.choice([0, 0, 1, 5, 20, 60])):
             await asyncio.sleep(0)
 
 
-async def admit(race: Race, turns: Turns) -> None:
+async def admit(race: Race, turns: TurnStore) -> None:
     item = Item(id=member_id("msg", thread=THREAD, token="c" * 24), role=Role.USER, text="hello")
     now = 1_800_000_000.0
     response = Response(
         id=RESPONSE, owner=OWNER, model="m", created_at=now, deadline_at=now + 1, input_items=(item.id,)
     )
-    await turns.admit(response, [item], (Event(kind=EventKind.CREATED), Event(kind=EventKind.QUEUED)))
+    await turns.admit(response, [item], (LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED)))
 
 
-async def begin(race: Race, turns: Turns) -> None:
+async def begin(race: Race, turns: TurnStore) -> None:
     execution = f"execution:{race.clock.token()}"
     await race.idle()
     if await persistently(lambda: turns.begin(OWNER, RESPONSE, execution=execution)):
         race.begun.add(execution)
 
 
-async def attempt(race: Race, turns: Turns) -> None:
+async def attempt(race: Race, turns: TurnStore) -> None:
     """Take the log over and write text, then perhaps the answer's end; a stall between any two makes a zombie."""
     await race.idle()
     log = await turns.transcript(OWNER, RESPONSE)
     writer = race.writer(turns, race.clock, owner=OWNER, response_id=RESPONSE, log=log)
     await writer.take_over()
     for number in range(race.random.randint(0, 8)):
-        fresh = Fresh(text=f"<{writer.writer} {number}>", afresh=race.random.random() < 0.1)
+        fresh = TextDelta(text=f"<{writer.writer} {number}>", starts_new_item=race.random.random() < 0.1)
         await write(race, writer, text_events(writer.log, fresh, item_id=new_item(race)))
         await race.idle()
     if race.random.random() < 0.5:
-        outcome = Outcome(attempt=1, result="done")
+        outcome = AttemptOutcome(attempt=1, result="done")
         await write(race, writer, ending_events(writer.log, item_id=new_item(race), whole=True), outcome)
 
 
-async def write(race: Race, writer: LogWriter, events: tuple[Event, ...], outcome: Outcome | None = None) -> None:
+async def write(
+    race: Race, writer: LogWriter, events: tuple[LogEvent, ...], outcome: AttemptOutcome | None = None
+) -> None:
     slot = writer.slot(events, pieces=1, outcome=outcome)
     await writer.write(events, pieces=1, outcome=outcome)
     race.written.append(slot)
@@ -108,7 +110,7 @@ def new_item(race: Race) -> str:
     return member_id("msg", thread=THREAD, token=race.clock.token())
 
 
-async def finish(race: Race, turns: Turns) -> None:
+async def finish(race: Race, turns: TurnStore) -> None:
     await race.idle()
     await race.idle()
     status = race.random.choice(ENDINGS)
@@ -126,7 +128,7 @@ async def persistently[T](step: Callable[[], Awaitable[T]]) -> T:
     return await step()
 
 
-type Actor = Callable[[Race, Turns], Awaitable[None]]
+type Actor = Callable[[Race, TurnStore], Awaitable[None]]
 
 
 async def live(race: Race, actor: Actor) -> None:
@@ -142,7 +144,7 @@ async def live(race: Race, actor: Actor) -> None:
 async def history(race: Race) -> None:
     """Admit, race, and at last let a sweeper end what nobody has ended."""
     await asyncio.gather(live(race, admit), live(race, admit))
-    clean = Turns(race.store, race.clock)
+    clean = TurnStore(race.store, race.clock)
     await admit(race, clean)
     actors = [*[begin] * race.random.randint(1, 2), *[attempt] * race.random.randint(1, 5)]
     actors += [finish] * race.random.randint(0, 3)
@@ -151,7 +153,7 @@ async def history(race: Race) -> None:
 
 
 async def judge(race: Race) -> None:
-    turns = Turns(race.store, race.clock)
+    turns = TurnStore(race.store, race.clock)
     slots = await turns.slots(OWNER, RESPONSE)
     log = read_log(slots)
     events = [event for slot in slots for event in slot.events]
@@ -219,7 +221,9 @@ def test_a_history_repeats_by_its_seed() -> None:
 class ReadsOn(LogWriter):
     """Does what a writer must not: finds its slot taken, reads on and continues."""
 
-    async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
+    async def write(
+        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+    ) -> None:
         try:
             await super().write(events, pieces=pieces, outcome=outcome)
         except Superseded:
@@ -230,7 +234,9 @@ class ReadsOn(LogWriter):
 class TakesNoNotice(LogWriter):
     """Does what a writer must not: believes that it wrote what it did not."""
 
-    async def write(self, events: tuple[Event, ...], *, pieces: int = 0, outcome: Outcome | None = None) -> None:
+    async def write(
+        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+    ) -> None:
         slot = self.slot(events, pieces=pieces, outcome=outcome)
         await self.turns.append(self.owner, self.response_id, slot)
         self.log = after_slot(self.log, slot)

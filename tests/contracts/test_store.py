@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from clients.storage.port import BYTES_LIMIT, Add, Container, Create, Delete, Document, Key, Operation, Replace, Store
+from clients.storage.port import (
+    BYTES_LIMIT,
+    Add,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentKey,
+    DocumentStore,
+    Operation,
+    Replace,
+)
 from domain.errors import Conflict, Exhausted, GanglionError, Invalid
 from tests.fakes.clocks import FakeClock
 
-KEY = Key(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
+KEY = DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
 
 
 def nested(depth: int) -> object:
@@ -42,29 +53,29 @@ UNSPEAKABLE: list[dict[str, Any]] = [
 ]
 
 
-async def create(store: Store, *identifiers: str, **fields: Any) -> None:
+async def create(store: DocumentStore, *identifiers: str, **fields: Any) -> None:
     for identifier in identifiers:
         await store.commit(KEY, [Create(id=identifier, body=fields)])
 
 
-async def there(store: Store, identifier: str, key: Key = KEY) -> Document:
+async def there(store: DocumentStore, identifier: str, key: DocumentKey = KEY) -> Document:
     found = await store.read(key, identifier)
     assert found is not None
     return found
 
 
-async def ids(store: Store, prefix: str = "", *, after: str = "", limit: int = 1000) -> list[str]:
+async def ids(store: DocumentStore, prefix: str = "", *, after: str = "", limit: int = 1000) -> list[str]:
     return [document.id for document in await store.list(KEY, prefix=prefix, after=after, limit=limit)]
 
 
-async def refused(store: Store, error: type[GanglionError], *operations: Operation) -> str:
+async def refused(store: DocumentStore, error: type[GanglionError], *operations: Operation) -> str:
     """Return which operation failed."""
     with pytest.raises(error) as failure:
         await store.commit(KEY, operations)
     return getattr(failure.value, "identifier", "")
 
 
-async def succeeded(store: Store, operation: Operation) -> bool:
+async def succeeded(store: DocumentStore, operation: Operation) -> bool:
     try:
         await store.commit(KEY, [operation])
     except (Conflict, Exhausted):
@@ -72,20 +83,20 @@ async def succeeded(store: Store, operation: Operation) -> bool:
     return True
 
 
-async def test_nothing_is_found_in_an_empty_store(store: Store) -> None:
+async def test_nothing_is_found_in_an_empty_store(store: DocumentStore) -> None:
     assert await store.read(KEY, "one") is None
     assert await ids(store) == []
     assert await store.find(KEY.container, kind="a", status="b", before=1e12) == []
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=list(BODIES))
-async def test_a_body_is_read_as_it_was_written(store: Store, body: dict[str, Any]) -> None:
+async def test_a_body_is_read_as_it_was_written(store: DocumentStore, body: dict[str, Any]) -> None:
     await store.commit(KEY, [Create(id="one", body=body)])
     assert (await there(store, "one")).body == body
     assert [document.body for document in await store.list(KEY, prefix="one")] == [body]
 
 
-async def test_a_body_is_the_readers_own(store: Store) -> None:
+async def test_a_body_is_the_readers_own(store: DocumentStore) -> None:
     written = {"list": [1]}
     await store.commit(KEY, [Create(id="one", body=written)])
     written["list"].append(2)
@@ -94,18 +105,20 @@ async def test_a_body_is_the_readers_own(store: Store) -> None:
 
 
 @pytest.mark.parametrize("body", UNSPEAKABLE, ids=range(len(UNSPEAKABLE)))
-async def test_what_json_cannot_say_is_refused_and_nothing_is_stored(store: Store, body: dict[str, Any]) -> None:
+async def test_what_json_cannot_say_is_refused_and_nothing_is_stored(
+    store: DocumentStore, body: dict[str, Any]
+) -> None:
     await refused(store, Invalid, Create(id="before", body={}), Create(id="one", body=body))
     assert await ids(store) == []
 
 
-async def test_an_id_is_created_once(store: Store) -> None:
+async def test_an_id_is_created_once(store: DocumentStore) -> None:
     await create(store, "one", n=1)
     assert await refused(store, Conflict, Create(id="one", body={"n": 2})) == "one"
     assert (await there(store, "one")).body == {"n": 1}
 
 
-async def test_every_write_changes_the_etag_and_a_read_does_not(store: Store) -> None:
+async def test_every_write_changes_the_etag_and_a_read_does_not(store: DocumentStore) -> None:
     await create(store, "one", n=1)
     etags = [(await there(store, "one")).etag]
     assert (await there(store, "one")).etag == etags[0]
@@ -119,13 +132,13 @@ async def test_every_write_changes_the_etag_and_a_read_does_not(store: Store) ->
 
 
 @pytest.mark.parametrize("etag", ["", "0", "-1", "none", "1e400", "é"])
-async def test_an_etag_of_another_world_matches_nothing(store: Store, etag: str) -> None:
+async def test_an_etag_of_another_world_matches_nothing(store: DocumentStore, etag: str) -> None:
     await create(store, "one")
     assert await refused(store, Conflict, Replace(id="one", body={}, etag=etag)) == "one"
     assert await refused(store, Conflict, Delete(id="one", etag=etag)) == "one"
 
 
-async def test_a_replacement_needs_the_current_etag(store: Store) -> None:
+async def test_a_replacement_needs_the_current_etag(store: DocumentStore) -> None:
     await create(store, "one", n=1)
     first = (await there(store, "one")).etag
     await store.commit(KEY, [Replace(id="one", body={"n": 2}, etag=first)])
@@ -133,7 +146,7 @@ async def test_a_replacement_needs_the_current_etag(store: Store) -> None:
     assert (await there(store, "one")).body == {"n": 2}
 
 
-async def test_what_is_gone_is_not_replaced(store: Store) -> None:
+async def test_what_is_gone_is_not_replaced(store: DocumentStore) -> None:
     await create(store, "one")
     etag = (await there(store, "one")).etag
     await store.commit(KEY, [Delete(id="one", etag=etag)])
@@ -142,7 +155,7 @@ async def test_what_is_gone_is_not_replaced(store: Store) -> None:
     assert await refused(store, Conflict, Replace(id="one", body={}, etag=etag)) == "one"
 
 
-async def test_a_deletion_needs_no_etag_but_honours_one(store: Store) -> None:
+async def test_a_deletion_needs_no_etag_but_honours_one(store: DocumentStore) -> None:
     await create(store, "one", "two")
     old = (await there(store, "one")).etag
     await store.commit(KEY, [Replace(id="one", body={}, etag=old)])
@@ -152,19 +165,19 @@ async def test_a_deletion_needs_no_etag_but_honours_one(store: Store) -> None:
     await store.commit(KEY, [Delete(id="one", etag=old), Delete(id="two")])
 
 
-async def test_an_addition_counts_an_absent_field_as_nothing(store: Store) -> None:
+async def test_an_addition_counts_an_absent_field_as_nothing(store: DocumentStore) -> None:
     await create(store, "one", kept="as it is", a=5)
     await store.commit(KEY, [Add(id="one", amounts={"a": -7, "b": 2**52})])
     assert (await there(store, "one")).body == {"kept": "as it is", "a": -2, "b": 2**52}
 
 
-async def test_an_addition_needs_a_document(store: Store) -> None:
+async def test_an_addition_needs_a_document(store: DocumentStore) -> None:
     assert await refused(store, Conflict, Add(id="one", amounts={"a": 1})) == "one"
     assert await store.read(KEY, "one") is None
 
 
 @pytest.mark.parametrize("value", ["1", 1.5, None, [1], True])
-async def test_an_addition_needs_whole_numbers(store: Store, value: object) -> None:
+async def test_an_addition_needs_whole_numbers(store: DocumentStore, value: object) -> None:
     await create(store, "one", a=value)
     await refused(store, Invalid, Add(id="one", amounts={"a": 1}))
     assert (await there(store, "one")).body == {"a": value}
@@ -184,7 +197,7 @@ async def test_an_addition_needs_whole_numbers(store: Store, value: object) -> N
     ],
 )
 async def test_an_addition_stays_within_its_limits(
-    store: Store, amounts: dict[str, int], at_most: dict[str, int], *, fits: bool
+    store: DocumentStore, amounts: dict[str, int], at_most: dict[str, int], *, fits: bool
 ) -> None:
     await create(store, "one", a=10)
     assert await succeeded(store, Add(id="one", amounts=amounts, at_most=at_most)) is fits
@@ -192,7 +205,7 @@ async def test_an_addition_stays_within_its_limits(
     assert (await there(store, "one")).body == ({"a": 10} | sums if fits else {"a": 10})
 
 
-async def test_a_thousand_additions_at_once_never_pass_the_limit(stores: tuple[Store, Store]) -> None:
+async def test_a_thousand_additions_at_once_never_pass_the_limit(stores: tuple[DocumentStore, DocumentStore]) -> None:
     await create(stores[0], "budget", held=0)
     add = Add(id="budget", amounts={"held": 1, "count": 1}, at_most={"held": 300})
     done = await asyncio.gather(*(succeeded(stores[number % 2], add) for number in range(1000)))
@@ -212,7 +225,7 @@ FAILURES: dict[str, tuple[Operation, type[GanglionError]]] = {
 
 @pytest.mark.parametrize("position", [0, 1, 2, 3, 4])
 @pytest.mark.parametrize("failing", FAILURES)
-async def test_a_batch_that_fails_anywhere_changes_nothing(store: Store, failing: str, position: int) -> None:
+async def test_a_batch_that_fails_anywhere_changes_nothing(store: DocumentStore, failing: str, position: int) -> None:
     await create(store, "there", "counted", "deleted", "replaced", n=1)
     before = await store.list(KEY, prefix="")
     operations: list[Operation] = [
@@ -227,7 +240,7 @@ async def test_a_batch_that_fails_anywhere_changes_nothing(store: Store, failing
     assert await store.list(KEY, prefix="") == before
 
 
-async def test_a_batch_is_done_in_its_order(store: Store) -> None:
+async def test_a_batch_is_done_in_its_order(store: DocumentStore) -> None:
     await store.commit(
         KEY,
         [
@@ -244,7 +257,7 @@ async def test_a_batch_is_done_in_its_order(store: Store) -> None:
     assert await store.read(KEY, "three") is None
 
 
-async def test_a_batch_has_one_to_a_hundred_operations(store: Store) -> None:
+async def test_a_batch_has_one_to_a_hundred_operations(store: DocumentStore) -> None:
     hundred = [Create(id=f"{number:03d}", body={"number": number}) for number in range(100)]
     await refused(store, Invalid)
     await refused(store, Invalid, *hundred, Delete(id="x"))
@@ -254,7 +267,7 @@ async def test_a_batch_has_one_to_a_hundred_operations(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("text", "bytes_each"), [("a", 1), ("é", 2), ("語", 3), ("😀", 4)])
-async def test_a_batch_has_at_most_two_megabytes_in_utf8(store: Store, text: str, bytes_each: int) -> None:
+async def test_a_batch_has_at_most_two_megabytes_in_utf8(store: DocumentStore, text: str, bytes_each: int) -> None:
     def batch(size: int) -> Sequence[Operation]:
         room = size // 2 - len('{"t":""}') - 1
         return [Create(id=name, body={"t": text * (room // bytes_each)}) for name in "ab"]
@@ -265,14 +278,14 @@ async def test_a_batch_has_at_most_two_megabytes_in_utf8(store: Store, text: str
     assert len((await there(store, "b")).body["t"]) > BYTES_LIMIT // 2 // bytes_each - 20
 
 
-async def test_an_addition_has_at_most_ten_counters(store: Store) -> None:
+async def test_an_addition_has_at_most_ten_counters(store: DocumentStore) -> None:
     await create(store, "one")
     await refused(store, Invalid, Add(id="one", amounts={f"n{number}": 1 for number in range(11)}))
     await store.commit(KEY, [Add(id="one", amounts={f"n{number}": 1 for number in range(10)})])
 
 
 @pytest.mark.parametrize("identifier", ["", "a/b", "a\\b", "a?b", "a#b", "é", "a\x00", "a\nb", "a" * 256, "\ud800"])
-async def test_an_id_that_not_every_store_takes_is_refused(store: Store, identifier: str) -> None:
+async def test_an_id_that_not_every_store_takes_is_refused(store: DocumentStore, identifier: str) -> None:
     for operation in (Create(id=identifier, body={}), Delete(id=identifier), Add(id=identifier, amounts={})):
         await refused(store, Invalid, operation)
     with pytest.raises(Invalid):
@@ -280,8 +293,8 @@ async def test_an_id_that_not_every_store_takes_is_refused(store: Store, identif
 
 
 @pytest.mark.parametrize("parts", [(), ("tenant",), ("tenant", "user:1"), ("tenant", "", "a"), ("t", "u", "a", "b")])
-async def test_half_a_key_is_a_mistake_of_the_caller(store: Store, parts: tuple[str, ...]) -> None:
-    key = Key(container=Container.TURNS, parts=parts)
+async def test_half_a_key_is_a_mistake_of_the_caller(store: DocumentStore, parts: tuple[str, ...]) -> None:
+    key = DocumentKey(container=Container.TURNS, parts=parts)
     with pytest.raises(ValueError, match="no full key"):
         await store.commit(key, [Create(id="one", body={})])
     with pytest.raises(ValueError, match="no full key"):
@@ -290,7 +303,7 @@ async def test_half_a_key_is_a_mistake_of_the_caller(store: Store, parts: tuple[
         await store.list(key, prefix="")
 
 
-async def test_of_many_who_compare_and_swap_exactly_one_wins(stores: tuple[Store, Store]) -> None:
+async def test_of_many_who_compare_and_swap_exactly_one_wins(stores: tuple[DocumentStore, DocumentStore]) -> None:
     await create(stores[0], "one")
     etag = (await there(stores[0], "one")).etag
     tries = [Replace(id="one", body={"winner": number}, etag=etag) for number in range(100)]
@@ -299,14 +312,16 @@ async def test_of_many_who_compare_and_swap_exactly_one_wins(stores: tuple[Store
     assert (await there(stores[1], "one")).body == {"winner": won.index(True)}
 
 
-async def test_of_many_who_create_an_id_exactly_one_wins(stores: tuple[Store, Store]) -> None:
+async def test_of_many_who_create_an_id_exactly_one_wins(stores: tuple[DocumentStore, DocumentStore]) -> None:
     tries = [Create(id="one", body={"winner": number}) for number in range(100)]
     won = await asyncio.gather(*(succeeded(stores[number % 2], one) for number, one in enumerate(tries)))
     assert won.count(True) == 1
     assert (await there(stores[1], "one")).body == {"winner": won.index(True)}
 
 
-async def test_what_one_store_wrote_another_reads_at_once(stores: tuple[Store, Store], clock: FakeClock) -> None:
+async def test_what_one_store_wrote_another_reads_at_once(
+    stores: tuple[DocumentStore, DocumentStore], clock: FakeClock
+) -> None:
     writer, reader = stores
     for number in range(20):
         await create(writer, f"n{number:02d}", kind="k", status="s", at=clock.now())

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from clients.storage.port import Add, Container, Create, Delete, Key, Operation, Replace, Store
+from clients.storage.port import Add, Container, Create, Delete, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import Conflict, Exhausted, GanglionError
 from tests.contracts.conftest import ADAPTERS
 from tests.fakes.clocks import FakeClock
@@ -91,13 +91,15 @@ def forget(model: Model, now: float) -> None:
 class StoreMachine(RuleBasedStateMachine):
     """Does the same to a store and to a dictionary, in a partition of its own, and compares what they say."""
 
-    def __init__(self, *, runner: asyncio.Runner, stores: Sequence[Store], clock: FakeClock, number: int) -> None:
+    def __init__(
+        self, *, runner: asyncio.Runner, stores: Sequence[DocumentStore], clock: FakeClock, number: int
+    ) -> None:
         super().__init__()
         self.runner = runner
         self.stores = stores
         self.clock = clock
         self.kind = f"kind{number}"
-        self.key = Key(container=Container.TURNS, parts=("tenant", "user", f"{number:024d}"))
+        self.key = DocumentKey(container=Container.TURNS, parts=("tenant", "user", f"{number:024d}"))
         self.model: Model = {}
         self.etags: dict[str, str] = {}
         self.seen: set[str] = set()

@@ -3,10 +3,10 @@
 from decimal import Decimal
 from pathlib import Path
 
-from domain.fleet.catalog import Backend, Capability, Cold, Continuation, Fleet, Limits, Model, Speed
-from domain.money.prices import Component, Origin, Price, PriceKind, TimePrice, TokenPrice
+from domain.fleet.catalog import Backend, BackendLimits, Capability, ColdStart, ContinuationMode, Fleet, Model, Speed
+from domain.money.prices import Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
 
-ORIGIN = Origin(source="a test", date="2026-11-22", region="nowhere")
+ORIGIN = PriceSource(source="a test", date="2026-11-22", region="nowhere")
 
 API = TokenPrice(name="api", origin=ORIGIN, input=Decimal("0.40"), cached_input=Decimal("0.10"), output=Decimal("1.60"))
 
@@ -15,13 +15,13 @@ GPU = TimePrice(
     origin=ORIGIN,
     kind=PriceKind.PER_SECOND,
     components=(
-        Component(name="gpu", amount=Decimal("0.0001867"), count=Decimal(1)),
-        Component(name="vcpu", amount=Decimal("0.000018"), count=Decimal(8)),
-        Component(name="gib", amount=Decimal("0.000002"), count=Decimal(32)),
+        PriceComponent(name="gpu", amount=Decimal("0.0001867"), count=Decimal(1)),
+        PriceComponent(name="vcpu", amount=Decimal("0.000018"), count=Decimal(8)),
+        PriceComponent(name="gib", amount=Decimal("0.000002"), count=Decimal(32)),
     ),
     per_s=1,
     granularity_ms=100,
-    tail_s=600,
+    idle_s=600,
 )
 
 PRICES: dict[str, Price] = {"api": API, "gpu": GPU}
@@ -47,8 +47,8 @@ def limits(
     request_timeout_s: float = 600,
     request_bytes: int | None = None,
     gpu_memory_gb: float | None = None,
-) -> Limits:
-    return Limits(
+) -> BackendLimits:
+    return BackendLimits(
         context_tokens=context_tokens,
         max_output_tokens=max_output_tokens,
         concurrency=concurrency,
@@ -63,9 +63,9 @@ def backend(
     *,
     model: str = "small",
     price: str = "gpu",
-    bounds: Limits | None = None,
-    cold: Cold | None = None,
-    continues: Continuation = Continuation.ASSISTANT_PREFILL,
+    bounds: BackendLimits | None = None,
+    cold: ColdStart | None = None,
+    continues: ContinuationMode = ContinuationMode.ASSISTANT_PREFILL,
     residency: str | None = None,
     decode_tokens_s: float = 50,
 ) -> Backend:
@@ -78,13 +78,13 @@ def backend(
         price=price,
         limits=bounds or limits(),
         speed=Speed(prefill_tokens_s=1000, decode_tokens_s=decode_tokens_s),
-        cold=cold or Cold(),
+        cold_start=cold or ColdStart(),
         continues=continues,
         residency=residency,
     )
 
 
-SERVERLESS = Cold(scales_to_zero=True, p50_s=60, p99_s=120, tail_s=600)
+SERVERLESS = ColdStart(scales_to_zero=True, p50_s=60, p99_s=120, idle_s=600)
 
 
 def fleet(*backends: Backend) -> Fleet:

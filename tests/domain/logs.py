@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from domain.content.items import Item, ItemKind, ItemStatus, Role
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.log.events import AttemptOutcome, Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, after_event, closing_events
-from domain.money.costing import Line
-from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus
-from domain.money.overheads import Overhead
+from domain.money.costing import BillLine
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
+from domain.money.overheads import OverheadCost
 from domain.turns.response import Response, Sampling
 
 tokens = st.text("0123456789abcdef", min_size=24, max_size=24)
@@ -24,12 +24,14 @@ numbers = st.integers(0, 2**53)
 moments = st.floats(0, 1e10)
 amounts = st.decimals(0, 9_000_000, allow_nan=False, allow_infinity=False, places=12)
 nano_amounts = st.decimals(0, 9_000, allow_nan=False, allow_infinity=False, places=9)
-terminal = st.sampled_from([status for status in Status if status.terminal])
-usages = st.builds(Usage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers)
+terminal = st.sampled_from([status for status in ResponseStatus if status.terminal])
+usages = st.builds(
+    TokenUsage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers
+)
 endings = st.builds(Ending, status=terminal, at=moments, code=texts, message=texts, usage=st.none() | usages)
-heads = st.builds(Head, id=texts, kind=st.sampled_from(ItemKind), name=texts, call_id=texts)
+heads = st.builds(ItemHeader, id=texts, kind=st.sampled_from(ItemKind), name=texts, call_id=texts)
 events = st.builds(
-    Event,
+    LogEvent,
     kind=st.sampled_from(EventKind),
     output=numbers,
     text=texts,
@@ -38,7 +40,7 @@ events = st.builds(
     ending=st.none() | endings,
 )
 outcomes = st.builds(
-    Outcome,
+    AttemptOutcome,
     attempt=numbers,
     result=texts,
     code=texts,
@@ -74,7 +76,7 @@ responses = st.builds(
     model=texts,
     created_at=moments,
     deadline_at=moments,
-    status=st.sampled_from(Status),
+    status=st.sampled_from(ResponseStatus),
     background=st.booleans(),
     store=st.booleans(),
     previous=st.none() | response_ids,
@@ -103,10 +105,10 @@ reservations = st.builds(
     status=st.sampled_from(ReservationStatus),
     cost=st.none() | amounts,
     closed_at=st.none() | moments,
-    overhead=st.builds(Overhead, store=nano_amounts, functions=nano_amounts),
+    overhead=st.builds(OverheadCost, store=nano_amounts, functions=nano_amounts),
 )
 attempts = st.builds(
-    Attempt,
+    AttemptRecord,
     response=texts,
     subject=texts,
     number=st.integers(1, 999),
@@ -122,14 +124,14 @@ attempts = st.builds(
     cost=st.none() | amounts,
     result=texts,
     reason=texts,
-    lines=st.dictionaries(st.sampled_from(Line), amounts),
+    lines=st.dictionaries(st.sampled_from(BillLine), amounts),
 )
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[Event, ...]:
+def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[LogEvent, ...]:
     """Return what a turn may say, in an order that makes sense, up to a moment that may be any."""
-    said = [Event(kind=EventKind.CREATED), Event(kind=EventKind.QUEUED), Event(kind=EventKind.STARTED)]
+    said = [LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED), LogEvent(kind=EventKind.STARTED)]
     log = folded(said)
     for kind in draw(st.lists(st.sampled_from([ItemKind.MESSAGE, ItemKind.FUNCTION_CALL]), max_size=4)):
         closed = draw(st.booleans())
@@ -140,27 +142,29 @@ def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[Event, ...]:
         said += closing_events(log, ItemStatus.COMPLETED) if closed else ()
         log = folded(said)
     if draw(st.booleans()) if ended is None else ended:
-        said += (*closing_events(log, ItemStatus.INCOMPLETE), Event(kind=EventKind.ENDED, ending=draw(endings)))
+        said += (*closing_events(log, ItemStatus.INCOMPLETE), LogEvent(kind=EventKind.ENDED, ending=draw(endings)))
     return tuple(said)
 
 
-def folded(said: Sequence[Event]) -> Transcript:
+def folded(said: Sequence[LogEvent]) -> Transcript:
     log = Transcript()
     for event in said:
         log = after_event(log, event)
     return log
 
 
-def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[Event]:
+def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[LogEvent]:
     call = kind is ItemKind.FUNCTION_CALL
-    opening = Event(kind=EventKind.ITEM_ADDED, output=index, head=Head(id=f"item{index}", kind=kind, name="f" * call))
+    opening = LogEvent(
+        kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
+    )
     said = EventKind.ARGUMENTS if call else EventKind.TEXT
-    part = [] if call else [Event(kind=EventKind.PART_ADDED, output=index)]
-    return [opening, *part, *(Event(kind=said, output=index, text=delta) for delta in deltas)]
+    part = [] if call else [LogEvent(kind=EventKind.PART_ADDED, output=index)]
+    return [opening, *part, *(LogEvent(kind=said, output=index, text=delta) for delta in deltas)]
 
 
 @st.composite
-def split(draw: st.DrawFn, said: Sequence[Event]) -> tuple[Slot, ...]:
+def split(draw: st.DrawFn, said: Sequence[LogEvent]) -> tuple[Slot, ...]:
     """Return slots, fences among them, that hold these events in this order."""
     cuts = sorted(draw(st.lists(st.integers(0, len(said)), max_size=8)))
     bounds = [0, *cuts, len(said)]

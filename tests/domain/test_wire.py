@@ -80,7 +80,7 @@ def test_names_of_steps_are_names_of_functions() -> None:
 
 def test_the_owner_of_a_turn_is_named_by_it() -> None:
     given: wire.TurnWire = {"tenant": "t", "subject": "user:1", "response": "resp_1", "traceparent": ""}
-    assert wire.owner_of(given) == Owner(tenant="t", subject="user:1")
+    assert wire.owner_from_wire(given) == Owner(tenant="t", subject="user:1")
 
 
 def test_what_was_recorded_is_plain_json_without_reserved_names() -> None:

@@ -10,20 +10,20 @@ from pathlib import Path
 from clients.clock import SystemClock
 from clients.storage.keys import THREADS, book_key, turns_key
 from clients.storage.paging import everything
-from clients.storage.port import Container, Delete, Key
+from clients.storage.port import Container, Delete, DocumentKey
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import Item, Role
 from domain.errors import NotFound
-from domain.fleet.backend_state import Belief
+from domain.fleet.backend_state import BackendState
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import EMPTIED_BY, Event, EventKind, Status
+from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
 from standins.identity import guid_of
 from state.fleet.backend_state import BELIEF
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.end_to_end.callers import Caller, Json, Reading
 from tests.end_to_end.waiting import eventually
 
@@ -45,7 +45,7 @@ class Books:
     """The store of a stage, beside the running product."""
 
     store: SqliteStore
-    turns: Turns
+    turns: TurnStore
     ledger: Ledger
 
     async def left_open(self, response_id: str, owner: Owner = ALICE) -> list[str]:
@@ -73,13 +73,13 @@ class Books:
             input_items=(asked.id,),
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
-        await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
+        await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))
         return response
 
     async def responses(self, body: Json) -> list[str]:
         """Return every response that a request became, found by its instructions."""
         asked: list[str] = []
-        for status in Status:
+        for status in ResponseStatus:
             found = await self.store.find(Container.TURNS, kind="response", status=status, before=FAR, limit=MANY)
             documents = (each.document for each in found)
             asked += [each.id for each in documents if each.body["instructions"] == body["instructions"]]
@@ -87,7 +87,7 @@ class Books:
 
     async def unfinished(self) -> list[str]:
         """Name every response that has not ended, whosesoever it is."""
-        statuses = (Status.QUEUED, Status.IN_PROGRESS)
+        statuses = (ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS)
         return [each.id for status in statuses for each in await self.turns.unfinished(status, before=FAR)]
 
     async def held(self) -> list[str]:
@@ -115,12 +115,12 @@ class Books:
     async def forget_beliefs(self) -> None:
         """Let the next test begin with backends that nobody has seen fail."""
         for backend in ("scripted", "scripted-afresh"):
-            await self.store.commit(Key(container=Container.FLEET, parts=(backend,)), (Delete(id=BELIEF),))
+            await self.store.commit(DocumentKey(container=Container.FLEET, parts=(backend,)), (Delete(id=BELIEF),))
 
     async def believed_running(self, backend: str) -> int:
         """Return how many calls the product believes to run at a backend."""
-        found = await self.store.read(Key(container=Container.FLEET, parts=(backend,)), BELIEF)
-        return Belief.from_document(found.body).running(self.turns.clock.now()) if found else 0
+        found = await self.store.read(DocumentKey(container=Container.FLEET, parts=(backend,)), BELIEF)
+        return BackendState.from_document(found.body).running(self.turns.clock.now()) if found else 0
 
     async def settled(self, caller: Caller, response_id: str, owner: Owner = ALICE) -> None:
         """Wait for the turn's orchestration, and sweep until nothing of the turn is left open.
@@ -176,6 +176,6 @@ async def books_of(data: Path) -> AsyncGenerator[Books]:
     clock = SystemClock()
     store = SqliteStore(data / "app.db", clock)
     try:
-        yield Books(store=store, turns=Turns(store, clock), ledger=Ledger(store, clock))
+        yield Books(store=store, turns=TurnStore(store, clock), ledger=Ledger(store, clock))
     finally:
         await store.close()

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clients.storage.port import Container, Create, Delete, Key
-from domain.fleet.backend_state import Belief
+from clients.storage.port import Container, Create, Delete, DocumentKey
+from domain.fleet.backend_state import BackendState
 from standins.instance import ROOT
 from standins.stage import Options, Stage
 from state.fleet.backend_state import BELIEF
@@ -79,11 +79,11 @@ class ColdScene:
         await self.believe((believed_s or start_s) / SPEED, must_hold=not abandoned_starts)
 
     async def believe(self, start_s: float, *, must_hold: bool) -> None:
-        seeded = Belief(
+        seeded = BackendState(
             backend=GPU, cold_p50_s=start_s, cold_p99_s=start_s, prefill_tokens_s=20000, decode_tokens_s=200
         )
         body = {"kind": "belief", **replace(seeded, lost_wakes=1 if must_hold else 0).to_document()}
-        key = Key(container=Container.FLEET, parts=(GPU,))
+        key = DocumentKey(container=Container.FLEET, parts=(GPU,))
         await self.books.store.commit(key, (Delete(id=BELIEF),))
         await self.books.store.commit(key, (Create(id=BELIEF, body=body),))
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clients.orchestrations import DurableOrchestrations
-from clients.storage.port import Create, Key, Operation, Replace
+from clients.storage.port import Create, DocumentKey, Operation, Replace
 from clients.storage.sqlite.store import SqliteStore
 from domain.turns.response import Response
 
@@ -48,7 +48,7 @@ def crash_if_ordered(step: str, when: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def commit(self: SqliteStore, key: Key, operations: Sequence[Operation]) -> None:
+async def commit(self: SqliteStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
     step = step_of(operations)
     crash_if_ordered(step, "before")
     await usual_commit(self, key, operations)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from domain.log.events import EventKind, Status
+from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, books_of
@@ -188,7 +188,7 @@ async def test_a_turn_that_is_cancelled_while_its_worker_is_down_leaves_nothing_
     reading = await begun(slow.caller, body, events=3)
     await called(slow.caller, body)
     response_id = reading.id
-    await slow.books.turns.finish(ALICE, response_id, status=Status.CANCELLED)
+    await slow.books.turns.finish(ALICE, response_id, status=ResponseStatus.CANCELLED)
     old = slow.stage.kill_worker()
     await asyncio.to_thread(slow.stage.wait_worker, old)
     await assert_over(slow, response_id)

@@ -17,7 +17,7 @@ from clients.storage.cosmos.store import CosmosStore
 from domain.identity.owners import Owner
 from standins.stage import Stage
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -71,7 +71,7 @@ async def scene(cosmos_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         monkeypatch.setenv(name, settings[name])
     clock = SystemClock()
     store = CosmosStore(account_from(settings), clock)
-    books = Books(store=cast("Any", store), turns=Turns(store, clock), ledger=Ledger(store, clock))
+    books = Books(store=cast("Any", store), turns=TurnStore(store, clock), ledger=Ledger(store, clock))
     async with calling(cosmos_stage) as caller:
         await books.forget_beliefs()
         yield Scene(stage=cosmos_stage, caller=caller, books=books)

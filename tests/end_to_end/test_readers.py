@@ -9,7 +9,7 @@ import pytest
 
 from api.turns.log_stream import HEARTBEAT_S
 from clients.storage.port import Container
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from standins.stage import Stage
 from tests.end_to_end.books import ALICE, FAR, MANY, books_of
 from tests.end_to_end.callers import TERMINAL, Json, Reading, asking, calling, counted, read_into
@@ -98,14 +98,14 @@ async def test_a_caller_that_goes_away_stops_nothing(scene: Scene, call: str) ->
     [name] = await turns_of(scene, body)
     await scene.books.settled(scene.caller, name)
     await scene.books.assert_log(name, counted(LENGTH))
-    assert (await scene.books.turns.read(ALICE, name)).status is Status.COMPLETED
+    assert (await scene.books.turns.read(ALICE, name)).status is ResponseStatus.COMPLETED
 
 
 async def turns_of(scene: Scene, body: Json) -> list[str]:
     """Return every response that a request became."""
     found = [
         each.document
-        for status in Status
+        for status in ResponseStatus
         for each in await scene.books.store.find(
             Container.TURNS, kind="response", status=status, before=FAR, limit=MANY
         )

@@ -5,19 +5,19 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from clients.backends.port import BackendError, Call, End, Text
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind
-from domain.log.events import Usage
+from domain.log.events import TokenUsage
 
-type Act = Text | End | Failure | asyncio.Event
+type Act = TextPiece | AnswerEnd | Failure | asyncio.Event
 
 
 def says(text: str, *, reason: Literal["stop", "length", "content_filter"] = "stop") -> list[Act]:
     """Return an answer, a word a piece, that ends by itself (`stop`), at its limit (`length`) or at a filter."""
     words = text.split(" ")
-    pieces: list[Act] = [Text(text=word if index == 0 else f" {word}") for index, word in enumerate(words)]
-    usage = Usage(input_tokens=7, output_tokens=len(words))
-    return [*pieces, End(reason=reason, usage=usage)]
+    pieces: list[Act] = [TextPiece(text=word if index == 0 else f" {word}") for index, word in enumerate(words)]
+    usage = TokenUsage(input_tokens=7, output_tokens=len(words))
+    return [*pieces, AnswerEnd(reason=reason, usage=usage)]
 
 
 def breaks(text: str, kind: FailureKind = FailureKind.RESET) -> list[Act]:
@@ -34,11 +34,11 @@ class FakeBackend:
 
     def __init__(self, *scripts: Sequence[Act]) -> None:
         self.scripts = list(scripts)
-        self.calls: list[Call] = []
+        self.calls: list[BackendCall] = []
         self.open = 0
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         script = self.scripts[min(len(self.calls), len(self.scripts) - 1)]
         self.calls.append(call)
         self.open += 1
@@ -47,13 +47,13 @@ class FakeBackend:
         finally:
             self.open -= 1
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         await asyncio.sleep(0)
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         await asyncio.sleep(0)
 
-    async def play(self, script: Sequence[Act]) -> AsyncIterator[Text | End]:
+    async def play(self, script: Sequence[Act]) -> AsyncIterator[TextPiece | AnswerEnd]:
         for act in script:
             match act:
                 case Failure():

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from clients.backends.port import BackendError, Call, End, Text
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind
-from domain.log.events import Usage
+from domain.log.events import TokenUsage
 from tests.fakes.clocks import START
 
 HOLD_LEAST_S = 10.0
@@ -99,29 +99,29 @@ class SleepingGpu:
     def is_up(self) -> bool:
         return self.life is not None and self.life.ready is not None
 
-    async def prove(self) -> None:
+    async def authenticate(self) -> None:
         self.proofs += 1
         await asyncio.sleep(max(0.0, self.proof_s - self.now))
         if failure := self.unproven():
             raise BackendError(failure)
 
-    async def knock(self) -> None:
+    async def probe(self) -> None:
         async with self.place():
             pass
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         async with self.place():
             self.admitted.append(call.items[-1].text)
             yield self.speak(call)
 
-    async def speak(self, call: Call) -> AsyncIterator[Text | End]:
+    async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
         await asyncio.sleep(self.first_word_s)
         said = len(call.partial.split())
         for number in range(said, self.words):
-            yield Text(text=f"{' ' if number else ''}word{number}")
+            yield TextPiece(text=f"{' ' if number else ''}word{number}")
             await asyncio.sleep(self.word_s)
-        yield End(reason="stop", usage=Usage(input_tokens=300, output_tokens=self.words))
+        yield AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=300, output_tokens=self.words))
 
     @asynccontextmanager
     async def place(self) -> AsyncGenerator[None]:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from azure.durable_functions import RetryOptions
 
-from activities.guard import harmless
+from activities.guard import never_raises
 from clients.clock import Clock
 from domain.turns.response import Response
-from domain.turns.webhook_events import Announcement
+from domain.turns.webhook_events import WebhookDelivery
 from orchestrators.respond import STEP_RETRY, respond
 
 STEP_TRIES = STEP_RETRY.max_number_of_attempts
@@ -123,7 +123,7 @@ class Run:
 
     async def tried(self, asked: Asked) -> Any:
         """Run a step of a compound as it is registered; the host does not repeat it."""
-        result = await harmless(self.steps[asked.name])(asked.given)
+        result = await never_raises(self.steps[asked.name])(asked.given)
         self.done.append(asked.name)
         return result
 
@@ -175,11 +175,11 @@ class FakeOrchestrations:
         await asyncio.sleep(0)
         self.started.append(response.id)
 
-    async def announce(self, announcement: Announcement) -> None:
+    async def start_delivery(self, announcement: WebhookDelivery) -> None:
         await asyncio.sleep(0)
         self.announced.append(f"{announcement.response} {announcement.endpoint}")
 
-    async def wake(self, response_id: str) -> None:
+    async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
         self.woken.append(response_id)
 

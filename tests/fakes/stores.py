@@ -9,7 +9,18 @@ from random import Random
 from typing import Any
 
 from clients.clock import Clock
-from clients.storage.port import Add, Container, Create, Delete, Document, Found, Key, Operation, Replace, Store
+from clients.storage.port import (
+    Add,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentKey,
+    DocumentStore,
+    FoundDocument,
+    Operation,
+    Replace,
+)
 from clients.storage.validation import added, check_identifier, check_key, check_range, decoded, encoded, payloads
 from domain.errors import Conflict, Unavailable, UnknownOutcome
 
@@ -39,24 +50,24 @@ class MemoryStore:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.partitions: dict[Key, Rows] = {}
+        self.partitions: dict[DocumentKey, Rows] = {}
         self.etags = count(1)
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         check_key(key)
         check_identifier(identifier)
         await asyncio.sleep(0)
         row = self.rows(key).get(identifier)
         return row.document if row else None
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         check_key(key)
         check_range(prefix, after)
         await asyncio.sleep(0)
         found = sorted(name for name in self.rows(key) if name.startswith(prefix) and name > after)
         return [self.rows(key)[name].document for name in found[: max(limit, 0)]]
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         bodies = payloads(key, operations)
         await asyncio.sleep(0)
         rows = self.rows(key)
@@ -66,10 +77,10 @@ class MemoryStore:
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         await asyncio.sleep(0)
         found = [
-            Found(key=key, document=row.document)
+            FoundDocument(key=key, document=row.document)
             for key in self.partitions
             if key.container is container
             for row in self.rows(key).values()
@@ -80,7 +91,7 @@ class MemoryStore:
     async def close(self) -> None:
         await asyncio.sleep(0)
 
-    def rows(self, key: Key) -> Rows:
+    def rows(self, key: DocumentKey) -> Rows:
         """Return a copy of what is there and has not expired."""
         now = self.clock.now()
         return {name: row for name, row in self.partitions.get(key, {}).items() if row.live(now)}
@@ -170,26 +181,26 @@ class FlakyStore:
     FlakyStore over the same store. A lost answer of a read is Unavailable.
     """
 
-    def __init__(self, store: Store, random: Random, faults: Faults | None = None) -> None:
+    def __init__(self, store: DocumentStore, random: Random, faults: Faults | None = None) -> None:
         self.store = store
         self.random = random
         self.faults = faults or Faults()
         self.calls: list[Call] = []
         self.crashed = False
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         return await self.reading("read", identifier, lambda: self.store.read(key, identifier))
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         return await self.reading("list", prefix, lambda: self.store.list(key, prefix=prefix, after=after, limit=limit))
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         about = ", ".join(f"{type(operation).__name__} {operation.id}" for operation in operations)
         await self.guarded("commit", about, lambda: self.store.commit(key, operations), self.drawn())
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         return await self.reading(
             "find",
             f"{kind} {status}",

@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 
-from clients.storage.port import Container, Create, Key
+from clients.storage.port import Container, Create, DocumentKey
 from domain.errors import Retryable, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 
-KEY = Key(container=Container.MONEY, parts=("tenant",))
+KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
 WRITE = [Create(id="one", body={})]
 
 

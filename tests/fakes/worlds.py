@@ -9,32 +9,32 @@ from activities.anticipate import Anticipate
 from activities.begin import Begin
 from activities.finish import Finish
 from activities.infer import Infer
-from activities.inference.attempt_billing import Charging
-from activities.inference.attempt_runner import Answering, Pace
+from activities.inference.attempt_billing import AttemptBilling
+from activities.inference.attempt_runner import AttemptRunner, StreamPace
 from activities.recall import Recall
-from activities.route import Route
-from activities.routing.decision import Deciding
-from activities.routing.wake import Waking
+from activities.route import RouteTurn
+from activities.routing.decision import RouteDecider
+from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from clients.orchestrations import turn_wire
-from clients.storage.port import Store
+from clients.storage.port import DocumentStore
 from domain import wire
 from domain.content.items import Item, Role
-from domain.fleet.catalog import Adapter, Backend, Continuation, Fleet, Limits, Model, Speed
+from domain.fleet.catalog import Adapter, Backend, BackendLimits, ContinuationMode, Fleet, Model, Speed
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import Event, EventKind
+from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
-from domain.money.prices import Origin, Price, TokenPrice
+from domain.money.prices import Price, PriceSource, TokenPrice
 from domain.turns.response import Response, Sampling
-from domain.turns.webhook_events import Endpoints
-from state.fleet.backend_state import Beliefs
-from state.fleet.rental_spend import Rent
-from state.money.gpu_sessions import Sessions
+from domain.turns.webhook_events import WebhookEndpoints
+from state.fleet.backend_state import BackendStates
+from state.fleet.rental_spend import RentalSpend
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 
@@ -42,16 +42,16 @@ OWNER = Owner(tenant="11111111-1111-1111-1111-111111111111", subject="user:22222
 THREAD = "a" * 24
 PRICE = TokenPrice(
     name="tokens",
-    origin=Origin(source="a test", date="2026-11-01", region="nowhere"),
+    origin=PriceSource(source="a test", date="2026-11-01", region="nowhere"),
     input=Decimal(1),
     cached_input=Decimal("0.5"),
     output=Decimal(2),
 )
 
-PACE = Pace(flush_s=0.05, handover_s=480)
+PACE = StreamPace(flush_s=0.05, handover_s=480)
 
 
-def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL) -> Backend:
+def backend(name: str, continues: ContinuationMode = ContinuationMode.ASSISTANT_PREFILL) -> Backend:
     return Backend(
         name=name,
         model="model",
@@ -60,7 +60,7 @@ def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL)
         url="http://127.0.0.1:1/v1",
         served_model="model",
         price=PRICE.name,
-        limits=Limits(context_tokens=4096, max_output_tokens=2048, concurrency=4, request_timeout_s=600),
+        limits=BackendLimits(context_tokens=4096, max_output_tokens=2048, concurrency=4, request_timeout_s=600),
         speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
         continues=continues,
     )
@@ -70,30 +70,30 @@ def backend(name: str, continues: Continuation = Continuation.ASSISTANT_PREFILL)
 class World[C: Clock = FakeClock]:
     """Real turns, ledger and steps over a given store, and backends by name, mostly fakes."""
 
-    store: Store
+    store: DocumentStore
     clock: C
     backends: Mapping[str, tuple[Backend, BackendClient]]
-    pace: Pace = PACE
+    pace: StreamPace = PACE
     prices: Mapping[str, Price] = field(default_factory=lambda: {PRICE.name: PRICE})
     hold_s: float = 10.0
-    endpoints: Endpoints = field(default_factory=Endpoints)
-    turns: Turns = field(init=False)
+    endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+    turns: TurnStore = field(init=False)
     ledger: Ledger = field(init=False)
     fleet: Fleet = field(init=False)
-    waking: Waking = field(init=False)
+    waking: BackendWarmer = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
         model = Model(name="model", context_tokens=4096, tier=1)
         self.fleet = Fleet(models={"model": model}, backends={name: one for name, (one, _) in self.backends.items()})
-        self.turns = Turns(self.store, self.clock, self.endpoints)
+        self.turns = TurnStore(self.store, self.clock, self.endpoints)
         self.ledger = Ledger(self.store, self.clock)
-        self.steps = self.steps_of(Beliefs(self.store, self.clock))
+        self.steps = self.steps_of(BackendStates(self.store, self.clock))
 
-    def steps_of(self, beliefs: Beliefs) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
+    def steps_of(self, beliefs: BackendStates) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         clients = {name: client for name, (_, client) in self.backends.items()}
-        sessions = Sessions(store=self.store, ledger=self.ledger, prices=self.prices, clock=self.clock)
-        answering = Answering(
+        sessions = GpuSessions(store=self.store, ledger=self.ledger, prices=self.prices, clock=self.clock)
+        answering = AttemptRunner(
             turns=self.turns,
             beliefs=beliefs,
             clients=clients,
@@ -102,22 +102,22 @@ class World[C: Clock = FakeClock]:
         )
         infer = Infer(
             turns=self.turns,
-            charging=Charging(self.ledger, sessions),
+            charging=AttemptBilling(self.ledger, sessions),
             answering=answering,
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
         )
-        deciding = Deciding(
+        deciding = RouteDecider(
             beliefs=beliefs,
-            rent=Rent(self.store, self.clock),
+            rent=RentalSpend(self.store, self.clock),
             fleet=self.fleet,
             prices=self.prices,
             clock=self.clock,
             default_output_tokens=512,
         )
-        waking = self.waking = Waking(beliefs=beliefs, sessions=sessions, clients=clients, clock=self.clock)
-        route = Route(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=self.hold_s)
+        waking = self.waking = BackendWarmer(beliefs=beliefs, sessions=sessions, clients=clients, clock=self.clock)
+        route = RouteTurn(turns=self.turns, beliefs=beliefs, deciding=deciding, waking=waking, hold_s=self.hold_s)
         return {
             wire.BEGIN: Begin(self.turns).begin,
             wire.RECALL: Recall(self.turns).recall,
@@ -154,7 +154,7 @@ class World[C: Clock = FakeClock]:
             traceparent=traceparent,
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
-        await self.turns.admit(response, (asked,), (Event(kind=EventKind.CREATED),))
+        await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))
         return response
 
     async def run(self, response: Response, *, execution: int = 1) -> Run:

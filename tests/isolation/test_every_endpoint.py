@@ -10,7 +10,7 @@ import pytest
 
 from clients.clock import Clock
 from clients.storage.cosmos.store import CosmosStore
-from clients.storage.port import Container, Store
+from clients.storage.port import Container, DocumentStore
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
@@ -19,7 +19,7 @@ from tests.isolation.people import OWNERS, SECRETS, Person
 from tests.isolation.probes import BODIES, REFUSED, Ids, parameters, probes, served
 from tests.isolation.watching import WatchedStore, is_own, watched_api
 
-type MakeStore = Callable[[Clock], Store]
+type MakeStore = Callable[[Clock], DocumentStore]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

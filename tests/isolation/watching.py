@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clients.storage.port import Container, Document, Found, Key, Operation, Store
+from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.identity.owners import Owner
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 
@@ -15,24 +15,24 @@ from tests.fakes.clocks import FakeClock
 class WatchedStore:
     """A store that notes the key of every call; a question across partitions has none."""
 
-    inner: Store
-    touched: list[Key | None] = field(default_factory=list[Key | None])
+    inner: DocumentStore
+    touched: list[DocumentKey | None] = field(default_factory=list[DocumentKey | None])
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         self.touched.append(key)
         return await self.inner.read(key, identifier)
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         self.touched.append(key)
         return await self.inner.list(key, prefix=prefix, after=after, limit=limit)
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         self.touched.append(key)
         await self.inner.commit(key, operations)
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         self.touched.append(None)
         return await self.inner.find(container, kind=kind, status=status, before=before, limit=limit)
 
@@ -40,14 +40,14 @@ class WatchedStore:
         await self.inner.close()
 
 
-def watched_api(inner: Store, clock: FakeClock) -> tuple[Api, WatchedStore]:
+def watched_api(inner: DocumentStore, clock: FakeClock) -> tuple[Api, WatchedStore]:
     """Return an API over a store that is watched.
 
     The limits of a tenant ask beside it: whether turns have ended, of all of the tenant's owners.
     """
     watched = WatchedStore(inner=inner)
     made = api(store=watched, clock=clock)
-    made.limits.turns = Turns(inner, clock)
+    made.limits.turns = TurnStore(inner, clock)
     return made, watched
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain import wire
-from orchestrators.attempts import Tried, after, after_pause
+from orchestrators.attempts import AttemptHistory, after, after_pause
 
 
 def routed(backend: str = "small", **more: Any) -> Any:
@@ -16,7 +16,7 @@ def inferred(result: str, posture: str = "") -> Any:
 
 
 def test_failures_are_counted_by_backend_and_posture() -> None:
-    tried = Tried()
+    tried = AttemptHistory()
     for backend, posture in (("small", "cold"), ("small", "cold"), ("large", "cold"), ("small", "broken")):
         tried = after(tried, backend, inferred("wait", posture))
     assert tried.for_infer(routed("small"))["failures"] == {"cold": 2, "broken": 1}
@@ -25,20 +25,20 @@ def test_failures_are_counted_by_backend_and_posture() -> None:
 
 
 def test_a_handover_is_no_failure() -> None:
-    assert after(Tried(), "small", inferred("handover")).failures == {}
+    assert after(AttemptHistory(), "small", inferred("handover")).failures == {}
 
 
 def test_a_result_of_an_earlier_release_tells_no_posture() -> None:
     before: wire.InferredWire = {"result": "wait", "code": "", "message": "", "delay_s": 1.0}
-    tried = after(Tried(), "small", before)
+    tried = after(AttemptHistory(), "small", before)
     assert (tried.failures, tried.retries) == ({}, 1)
 
 
 def test_an_attempt_is_told_what_the_route_found() -> None:
-    given = Tried().for_infer(routed(cold=True, hold_s=10.0, limit_s=40.0))
+    given = AttemptHistory().for_infer(routed(cold=True, hold_s=10.0, limit_s=40.0))
     assert (given["cold"], given["hold_s"], given["limit_s"]) == (True, 10.0, 40.0)
 
 
 def test_a_pause_counts_as_a_route_and_as_no_attempt() -> None:
-    paused = after_pause(Tried())
+    paused = after_pause(AttemptHistory())
     assert (paused.routes, paused.attempts) == (1, 0)

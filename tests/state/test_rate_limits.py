@@ -8,54 +8,54 @@ from random import Random
 
 import pytest
 
-from clients.storage.port import Container, Key, Store
+from clients.storage.port import Container, DocumentKey, DocumentStore
 from clients.storage.sqlite.store import SqliteStore
-from domain.errors import Retryable, TooMany
+from domain.errors import RateLimited, Retryable
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import Event, EventKind, Status
-from domain.turns.rate_limits import Limit, Limits, Usage
+from domain.log.events import EventKind, LogEvent, ResponseStatus
+from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
 from domain.turns.response import Response
-from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, TurnLimits
-from state.turns.responses import Turns
+from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
 NEIGHBOUR = Owner(tenant=OWNER.tenant, subject="user:neighbour")
 STRANGER = Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject)
-LIMITS = Limits(
-    owner=Limit(per_minute=6000, burst=1000, running=5), tenant=Limit(per_minute=6000, burst=1000, running=20)
+LIMITS = RateLimits(
+    owner=RateLimit(per_minute=6000, burst=1000, running=5), tenant=RateLimit(per_minute=6000, burst=1000, running=20)
 )
 
 
-def instance(store: Store, clock: FakeClock, limits: Limits = LIMITS) -> TurnLimits:
-    return TurnLimits(store=store, turns=Turns(store, clock), clock=clock, limits=limits)
+def instance(store: DocumentStore, clock: FakeClock, limits: RateLimits = LIMITS) -> RateLimiter:
+    return RateLimiter(store=store, turns=TurnStore(store, clock), clock=clock, limits=limits)
 
 
 def ids(clock: FakeClock, count: int) -> list[str]:
     return [member_id("resp", thread=clock.token(), token=clock.token()) for _ in range(count)]
 
 
-async def record(store: Store, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
+async def record(store: DocumentStore, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
     response = Response(id=identifier, owner=owner, model="m", created_at=clock.now(), deadline_at=clock.now() + 600)
-    await Turns(store, clock).admit(response, (), (Event(kind=EventKind.CREATED),))
+    await TurnStore(store, clock).admit(response, (), (LogEvent(kind=EventKind.CREATED),))
 
 
-async def end(store: Store, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
-    await Turns(store, clock).finish(owner, identifier, status=Status.CANCELLED)
+async def end(store: DocumentStore, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
+    await TurnStore(store, clock).finish(owner, identifier, status=ResponseStatus.CANCELLED)
 
 
-async def enter_all(limits: TurnLimits, identifiers: Sequence[str], owner: Owner = OWNER) -> list[str]:
+async def enter_all(limits: RateLimiter, identifiers: Sequence[str], owner: Owner = OWNER) -> list[str]:
     """Return those that were let in."""
     outcomes = await asyncio.gather(*(limits.enter(owner, each) for each in identifiers), return_exceptions=True)
-    assert all(outcome is None or isinstance(outcome, TooMany) for outcome in outcomes), outcomes
+    assert all(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes), outcomes
     return [each for each, outcome in zip(identifiers, outcomes, strict=True) if outcome is None]
 
 
-async def usage(store: Store) -> Usage:
-    found = await store.read(Key(container=Container.MONEY, parts=(OWNER.tenant,)), DOCUMENT)
-    return Usage.from_document(found.body) if found else Usage()
+async def usage(store: DocumentStore) -> RateLimitUsage:
+    found = await store.read(DocumentKey(container=Container.MONEY, parts=(OWNER.tenant,)), DOCUMENT)
+    return RateLimitUsage.from_document(found.body) if found else RateLimitUsage()
 
 
 async def test_a_turn_costs_one_read_and_one_write_and_requests_together_share_them() -> None:
@@ -80,7 +80,7 @@ async def test_running_turns_are_counted_by_their_responses() -> None:
         await record(store, clock, each)
     clock.advance(ADMISSION_S)
     another, one_more = ids(clock, 2)
-    with pytest.raises(TooMany) as caught:
+    with pytest.raises(RateLimited) as caught:
         await limits.enter(OWNER, another)
     assert caught.value.delay_s > 0
     await limits.enter(NEIGHBOUR, one_more)
@@ -123,7 +123,7 @@ async def test_a_turn_that_was_refused_later_counts_no_more_until_it_is_asked_fo
     limits.leave(OWNER, running[0])
     (another,) = ids(clock, 1)
     await limits.enter(OWNER, another)
-    with pytest.raises(TooMany):
+    with pytest.raises(RateLimited):
         await limits.enter(OWNER, running[0])
     limits.leave(OWNER, another)
     await limits.enter(OWNER, running[0])
@@ -186,11 +186,11 @@ async def test_instances_that_race_stay_within_the_limits(kind: str, tmp_path: P
 async def test_what_is_known_to_be_refused_asks_nobody() -> None:
     clock = FakeClock()
     store = FlakyStore(MemoryStore(clock), Random(0))  # noqa: S311 - a test must repeat
-    limits = instance(store, clock, replace(LIMITS, owner=Limit(per_minute=60, burst=2, running=100)))
+    limits = instance(store, clock, replace(LIMITS, owner=RateLimit(per_minute=60, burst=2, running=100)))
     limits.check(OWNER)
     await enter_all(limits, ids(clock, 2))
     before = len(store.calls)
-    with pytest.raises(TooMany) as caught:
+    with pytest.raises(RateLimited) as caught:
         limits.check(OWNER)
     limits.check(NEIGHBOUR)
     assert len(store.calls) == before

@@ -60,7 +60,7 @@ class LocalTransport(AioHttpTransport):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class CosmosConnection:
     """A client and what it signs in with; closing the one leaves the other open, so both are closed here."""
 
     client: CosmosClient
@@ -81,13 +81,13 @@ async def connected(account: CosmosAccount, *, now: float, strong: bool = True) 
         await connection.close()
 
 
-async def connect(account: CosmosAccount, *, now: float, strong: bool = True) -> Connection:
+async def connect(account: CosmosAccount, *, now: float, strong: bool = True) -> CosmosConnection:
     """Reach the account and sign in; raises AzureError, Terminal for a weak account, and leaves nothing open.
 
     `strong`: what is written must be found by others at once.
     """
     credential = credential_of(account, now)
-    connection = Connection(client=client_of(account, credential), credential=credential)
+    connection = CosmosConnection(client=client_of(account, credential), credential=credential)
     try:
         await connection.client.__aenter__()
         if strong:

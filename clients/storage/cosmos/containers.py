@@ -20,7 +20,7 @@ LEVELS: dict[Container, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class ContainerDefinition:
     """`default_ttl` -1: documents stay, but for those that say their own time to live (seconds)."""
 
     container: Container
@@ -29,7 +29,7 @@ class Definition:
     default_ttl: int = -1
 
 
-def definition(container: Container) -> Definition:
+def definition(container: Container) -> ContainerDefinition:
     paths = tuple(f"/{level}" for level in LEVELS[container])
     included = [f"{path}/?" for path in (*paths, *FOUND_BY)]
     indexing: dict[str, Any] = {
@@ -39,13 +39,13 @@ def definition(container: Container) -> Definition:
         "excludedPaths": [{"path": "/*"}],
         "compositeIndexes": [[{"path": path, "order": "ascending"} for path in FOUND_BY]],
     }
-    return Definition(container=container, paths=paths, indexing=indexing)
+    return ContainerDefinition(container=container, paths=paths, indexing=indexing)
 
 
 DEFINITIONS = tuple(definition(container) for container in Container)
 
 
-def as_resource(wanted: Definition) -> dict[str, Any]:
+def as_resource(wanted: ContainerDefinition) -> dict[str, Any]:
     """Return a definition in the shape of the resource `sqlContainers`, for infrastructure as code."""
     kind = "MultiHash" if len(wanted.paths) > 1 else "Hash"
     return {

@@ -21,7 +21,7 @@ MS = 1000
 NOT_SET_UP = "the store is not set up: python -m clients.storage.cosmos.setup creates what is missing"
 
 
-class Fate(StrEnum):
+class RequestFate(StrEnum):
     """What became of a request that failed."""
 
     DOCUMENT = "the answer is about a document"
@@ -32,30 +32,30 @@ class Fate(StrEnum):
     NOT_SET_UP = "the database or the container is missing"
 
 
-FATES: dict[int, Fate] = {
-    401: Fate.REFUSED,
-    403: Fate.REFUSED,
-    404: Fate.DOCUMENT,
-    408: Fate.UNKNOWN,
-    409: Fate.DOCUMENT,
-    410: Fate.NOT_DONE,
-    412: Fate.DOCUMENT,
-    413: Fate.TOO_LARGE,
-    429: Fate.NOT_DONE,
-    449: Fate.NOT_DONE,
+FATES: dict[int, RequestFate] = {
+    401: RequestFate.REFUSED,
+    403: RequestFate.REFUSED,
+    404: RequestFate.DOCUMENT,
+    408: RequestFate.UNKNOWN,
+    409: RequestFate.DOCUMENT,
+    410: RequestFate.NOT_DONE,
+    412: RequestFate.DOCUMENT,
+    413: RequestFate.TOO_LARGE,
+    429: RequestFate.NOT_DONE,
+    449: RequestFate.NOT_DONE,
 }
 # A status with a substatus of its own meaning: a lagging replica, a missing container, a region that writes no more.
-SPECIAL: dict[tuple[int, int], Fate] = {
-    (404, 1002): Fate.NOT_DONE,
-    (404, CONTAINER_MISSING): Fate.NOT_SET_UP,
-    (403, 3): Fate.NOT_DONE,
-    (403, 1008): Fate.NOT_DONE,
+SPECIAL: dict[tuple[int, int], RequestFate] = {
+    (404, 1002): RequestFate.NOT_DONE,
+    (404, CONTAINER_MISSING): RequestFate.NOT_SET_UP,
+    (403, 3): RequestFate.NOT_DONE,
+    (403, 1008): RequestFate.NOT_DONE,
 }
 SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class CosmosFailure:
     """What the service said to a request it did not do: `step` is the operation's place in the batch."""
 
     status: int
@@ -64,36 +64,40 @@ class Answer:
     delay_s: float
 
     @property
-    def fate(self) -> Fate:
+    def fate(self) -> RequestFate:
         special = SPECIAL.get((self.status, self.substatus))
-        return special or FATES.get(self.status) or (Fate.UNKNOWN if self.status >= SERVER_ERROR else Fate.REFUSED)
+        return (
+            special
+            or FATES.get(self.status)
+            or (RequestFate.UNKNOWN if self.status >= SERVER_ERROR else RequestFate.REFUSED)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class DocumentRejection:
     """What a document refused: `step` is the operation's place in the batch, `status` 404, 409 or 412."""
 
     step: int
     status: int
 
 
-ERRORS: dict[Fate, Callable[[Answer], GanglionError]] = {
-    Fate.NOT_DONE: lambda said: Unavailable(f"the store is busy (status {said.status})", delay_s=said.delay_s),
-    Fate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
-    Fate.NOT_SET_UP: lambda _: Terminal(
+ERRORS: dict[RequestFate, Callable[[CosmosFailure], GanglionError]] = {
+    RequestFate.NOT_DONE: lambda said: Unavailable(f"the store is busy (status {said.status})", delay_s=said.delay_s),
+    RequestFate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
+    RequestFate.NOT_SET_UP: lambda _: Terminal(
         "the store is not set up: python -m clients.storage.cosmos.setup creates what is missing"
     ),
 }
 
 
-def answer_of(error: Any) -> Answer | None:
+def answer_of(error: Any) -> CosmosFailure | None:
     """Return the answer that an error of the SDK carries; None where there was none."""
     if not isinstance(error, CosmosHttpResponseError | CosmosBatchOperationError):
         return None
     told = cast("Any", error)
     headers = cast("dict[str, str]", told.headers or {})
     text = headers.get(DELAY_HEADER) or "0"
-    return Answer(
+    return CosmosFailure(
         status=told.status_code or SERVER_ERROR,
         substatus=told.sub_status or 0,
         step=getattr(told, "error_index", 0) or 0,
@@ -101,10 +105,10 @@ def answer_of(error: Any) -> Answer | None:
     )
 
 
-def refusal(error: AzureError) -> Refusal | None:
+def refusal(error: AzureError) -> DocumentRejection | None:
     """Return what a document refused; None where the failure is another."""
     said = answer_of(error)
-    return Refusal(step=said.step, status=said.status) if said and said.fate is Fate.DOCUMENT else None
+    return DocumentRejection(step=said.step, status=said.status) if said and said.fate is RequestFate.DOCUMENT else None
 
 
 def failure(error: AzureError, *, write: bool) -> GanglionError:
@@ -114,7 +118,7 @@ def failure(error: AzureError, *, write: bool) -> GanglionError:
     if isinstance(error, ServiceRequestError) and never_sent(error):
         return Unavailable("the store can't be reached")
     said = answer_of(error)
-    if said is None or said.fate is Fate.UNKNOWN:
+    if said is None or said.fate is RequestFate.UNKNOWN:
         return UnknownOutcome("the store's answer was lost") if write else Unavailable("the store did not answer")
     make = ERRORS.get(said.fate)
     return make(said) if make else Terminal(f"the store refused a request with status {said.status}")

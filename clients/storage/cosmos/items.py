@@ -12,7 +12,18 @@ from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from clients.storage.cosmos.containers import LEVELS
-from clients.storage.port import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.port import (
+    Add,
+    Body,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentKey,
+    FoundDocument,
+    Operation,
+    Replace,
+)
 from clients.storage.validation import added, encoded
 from domain.errors import Conflict, Invalid
 
@@ -34,7 +45,7 @@ AND (NOT IS_DEFINED(c.expires_at) OR c.expires_at > @now) ORDER BY c.body.kind, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class CosmosOperation:
     """One operation as Cosmos DB takes it: for the batch's operation at `origin`."""
 
     origin: int
@@ -43,18 +54,18 @@ class Step:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def levels(key: Key) -> dict[str, str]:
+def levels(key: DocumentKey) -> dict[str, str]:
     """Return the key as fields of an item: printable ASCII, whatever a part holds."""
     parts = [quote(part, safe=SAFE, errors="surrogatepass") for part in key.parts]
     return dict(zip(LEVELS[key.container], parts, strict=True))
 
 
-def key_of(container: Container, item: Item) -> Key:
+def key_of(container: Container, item: Item) -> DocumentKey:
     parts = [unquote(item[level], errors="surrogatepass") for level in LEVELS[container]]
-    return Key(container=container, parts=tuple(parts))
+    return DocumentKey(container=container, parts=tuple(parts))
 
 
-def item_of(key: Key, operation: Create | Replace, now: float) -> dict[str, Any]:
+def item_of(key: DocumentKey, operation: Create | Replace, now: float) -> dict[str, Any]:
     item: dict[str, Any] = {"id": operation.id, **levels(key), "v": VERSION, "body": dict(operation.body)}
     if operation.expires_at is not None:
         item |= {"expires_at": operation.expires_at, "ttl": ttl(operation.expires_at - now)}
@@ -78,8 +89,8 @@ def document_of(item: Item) -> Document:
     return Document(id=item["id"], body=item["body"], etag=etag)
 
 
-def found_of(container: Container, item: Item) -> Found:
-    return Found(key=key_of(container, item), document=document_of(item))
+def found_of(container: Container, item: Item) -> FoundDocument:
+    return FoundDocument(key=key_of(container, item), document=document_of(item))
 
 
 def condition(etag: str, now: float) -> str:
@@ -90,19 +101,21 @@ def condition(etag: str, now: float) -> str:
     return given["etag"]
 
 
-def steps(key: Key, operations: Sequence[Operation], *, absent: frozenset[int], now: float) -> list[Step]:
+def steps(
+    key: DocumentKey, operations: Sequence[Operation], *, absent: frozenset[int], now: float
+) -> list[CosmosOperation]:
     """Say a batch in Cosmos DB's words; `absent` are the deletions whose document is known not to be there."""
     return [
-        Step(origin=origin, name=name, args=args, options=options)
+        CosmosOperation(origin=origin, name=name, args=args, options=options)
         for origin, operation in enumerate(operations)
-        for name, args, options in said(key, operation, absent=origin in absent, now=now)
+        for name, args, options in cosmos_operations(key, operation, absent=origin in absent, now=now)
     ]
 
 
 type Said = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
-def said(key: Key, operation: Operation, *, absent: bool, now: float) -> list[Said]:
+def cosmos_operations(key: DocumentKey, operation: Operation, *, absent: bool, now: float) -> list[Said]:
     """Say one operation. What is born expired is not left there; a creation proves that nothing is."""
     match operation:
         case Create():

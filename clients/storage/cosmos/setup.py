@@ -16,7 +16,7 @@ from azure.cosmos import PartitionKey
 
 from clients.clock import SystemClock
 from clients.storage.cosmos.account import connected
-from clients.storage.cosmos.containers import DEFINITIONS, Definition, as_resource
+from clients.storage.cosmos.containers import DEFINITIONS, ContainerDefinition, as_resource
 from clients.storage.cosmos.errors import failure
 from clients.storage.cosmos.settings import CosmosAccount, account_from
 from domain.errors import GanglionError
@@ -33,7 +33,7 @@ async def set_up(account: CosmosAccount, *, now: float) -> None:
         raise failure(error, write=True) from error
 
 
-async def ensure(database: Any, wanted: Definition) -> None:
+async def ensure(database: Any, wanted: ContainerDefinition) -> None:
     key = partition_key(wanted)
     policies = {"indexing_policy": wanted.indexing, "default_ttl": wanted.default_ttl}
     container = await database.create_container_if_not_exists(wanted.container.value, key, **policies)
@@ -42,7 +42,7 @@ async def ensure(database: Any, wanted: Definition) -> None:
         await database.replace_container(container, key, **policies)
 
 
-def partition_key(wanted: Definition) -> PartitionKey:
+def partition_key(wanted: ContainerDefinition) -> PartitionKey:
     """Return the key's definition: hierarchical where it has several levels."""
     paths = list(wanted.paths)
     return PartitionKey(path=paths, kind="MultiHash") if len(paths) > 1 else PartitionKey(path=paths[0])

@@ -14,13 +14,13 @@ from azure.cosmos.aio import ContainerProxy
 from azure.cosmos.exceptions import CosmosResourceNotFoundError
 
 from clients.clock import Clock
-from clients.storage.cosmos.account import Connection, connect
-from clients.storage.cosmos.errors import NOT_SET_UP, Refusal, failure, refusal
+from clients.storage.cosmos.account import CosmosConnection, connect
+from clients.storage.cosmos.errors import NOT_SET_UP, DocumentRejection, failure, refusal
 from clients.storage.cosmos.items import (
     FIND,
     LIST,
+    CosmosOperation,
     Item,
-    Step,
     check_addition,
     check_numbers,
     document_of,
@@ -30,7 +30,7 @@ from clients.storage.cosmos.items import (
     steps,
 )
 from clients.storage.cosmos.settings import CosmosAccount
-from clients.storage.port import Add, Container, Delete, Document, Found, Key, Operation
+from clients.storage.port import Add, Container, Delete, Document, DocumentKey, FoundDocument, Operation
 from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Conflict, Terminal, Unavailable
 
@@ -48,26 +48,26 @@ class CosmosStore:
     def __init__(self, account: CosmosAccount, clock: Clock) -> None:
         self.account = account
         self.clock = clock
-        self.connection: Connection | None = None
+        self.connection: CosmosConnection | None = None
         self.containers: dict[Container, ContainerProxy] = {}
         self.opening = asyncio.Lock()
         self.open_at = 0.0
         self.closed = False
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         check_key(key)
         check_identifier(identifier)
         item = await self.item(key, identifier)
         return document_of(item) if item and not expired(item, self.clock.now()) else None
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = PAGE) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = PAGE) -> Sequence[Document]:
         check_key(key)
         check_range(prefix, after)
         given = {"prefix": prefix, "after": after, "now": self.clock.now()}
         items = await self.query(key.container, LIST, given, limit, partition_key=partition(key))
         return [document_of(item) for item in items]
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         payloads(key, operations)
         check_numbers(operations)
         absent: frozenset[int] = frozenset()
@@ -81,7 +81,7 @@ class CosmosStore:
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         given = {"kind": kind, "status": status, "before": before, "now": self.clock.now()}
         return [found_of(container, item) for item in await self.query(container, FIND, given, limit)]
 
@@ -111,7 +111,7 @@ class CosmosStore:
             raise Terminal(NOT_SET_UP) from error
         return proxy
 
-    async def opened(self) -> Connection:
+    async def opened(self) -> CosmosConnection:
         """Reach the account; whoever waited behind a try that failed is told so at once."""
         if self.clock.now() < self.open_at:
             raise Unavailable("the store can't be reached")
@@ -121,13 +121,13 @@ class CosmosStore:
             self.open_at = self.clock.now() + PATIENCE_S
             raise
 
-    async def item(self, key: Key, identifier: str) -> Item | None:
+    async def item(self, key: DocumentKey, identifier: str) -> Item | None:
         async def point_read() -> Item:
             container = await self.container(key.container)
             return await container.read_item(identifier, partition_key=partition(key))
 
         item = await self.answered(point_read, write=False)
-        return None if isinstance(item, Refusal) else item
+        return None if isinstance(item, DocumentRejection) else item
 
     async def query(
         self, container: Container, text: str, given: dict[str, Any], limit: int, **where: Any
@@ -141,9 +141,9 @@ class CosmosStore:
             return await first(found, limit)
 
         items = await self.answered(pages, write=False) if limit > 0 else ()
-        return () if isinstance(items, Refusal) else items
+        return () if isinstance(items, DocumentRejection) else items
 
-    async def send(self, key: Key, batch: Sequence[Step]) -> Refusal | None:
+    async def send(self, key: DocumentKey, batch: Sequence[CosmosOperation]) -> DocumentRejection | None:
         async def write() -> None:
             container = await self.container(key.container)
             if len(batch) == 1 and batch[0].name in POINTS:
@@ -154,7 +154,7 @@ class CosmosStore:
 
         return await self.answered(write, write=True)
 
-    async def answered[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | Refusal:
+    async def answered[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | DocumentRejection:
         """Ask; what surely was not done, and any read, is asked again for as long as a caller can wait."""
         started, pause_s = self.clock.now(), FIRST_PAUSE_S
         while True:
@@ -172,7 +172,7 @@ class CosmosStore:
             pause_s *= 2
 
     async def after(
-        self, key: Key, operations: Sequence[Operation], origin: int, status: int, absent: frozenset[int]
+        self, key: DocumentKey, operations: Sequence[Operation], origin: int, status: int, absent: frozenset[int]
     ) -> frozenset[int]:
         """Return which deletions find nothing, for another round; raises what the operation is refused for."""
         operation = operations[origin]
@@ -187,13 +187,13 @@ class CosmosStore:
             return absent
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
 
-    async def clear(self, key: Key, item: Item) -> None:
+    async def clear(self, key: DocumentKey, item: Item) -> None:
         """Delete what has expired, if it is still that."""
-        step = Step(origin=0, name="delete", args=(item["id"],), options={"if_match_etag": item["_etag"]})
+        step = CosmosOperation(origin=0, name="delete", args=(item["id"],), options={"if_match_etag": item["_etag"]})
         await self.send(key, (step,))
 
 
-def partition(key: Key) -> str | Sequence[str]:
+def partition(key: DocumentKey) -> str | Sequence[str]:
     """Return the full partition key as the SDK takes it: a list where it has several levels."""
     values = list(levels(key).values())
     return values if len(values) > 1 else values[0]
@@ -209,7 +209,7 @@ async def first(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
     return found
 
 
-async def point(container: ContainerProxy, key: Key, step: Step) -> None:
+async def point(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> None:
     """Do one operation as a request of its own."""
     if step.name == "create":
         await container.create_item(*step.args)

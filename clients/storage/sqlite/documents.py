@@ -8,7 +8,18 @@ import json
 import sqlite3
 from typing import Any
 
-from clients.storage.port import Add, Body, Container, Create, Delete, Document, Found, Key, Operation, Replace
+from clients.storage.port import (
+    Add,
+    Body,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentKey,
+    FoundDocument,
+    Operation,
+    Replace,
+)
 from clients.storage.validation import added, decoded, encoded
 from domain.errors import Conflict
 
@@ -53,7 +64,7 @@ FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 type Values = dict[str, Any]
 
 
-def place(key: Key, now: float) -> Values:
+def place(key: DocumentKey, now: float) -> Values:
     return {"container": key.container.value, "partition": json.dumps(key.parts), "now": now}
 
 
@@ -79,10 +90,10 @@ def after_all(prefix: str) -> str:
     return prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\x7f"
 
 
-def find(connection: sqlite3.Connection, container: Container, values: Values) -> list[Found]:
+def find(connection: sqlite3.Connection, container: Container, values: Values) -> list[FoundDocument]:
     """Return documents of all partitions by `kind`, `status`, `before` and `limit`."""
     return [
-        Found(key=Key(container=container, parts=tuple(json.loads(partition))), document=document(*row))
+        FoundDocument(key=DocumentKey(container=container, parts=tuple(json.loads(partition))), document=document(*row))
         for *row, partition in connection.execute(FIND, values | {"container": container.value})
     ]
 

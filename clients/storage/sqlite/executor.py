@@ -8,69 +8,69 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Errand:
+class PendingCall:
     """A piece of work and who waits for it."""
 
     action: Callable[[], Any]
-    future: asyncio.Future[Any]
+    result: asyncio.Future[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FinishedCall:
     """What an errand brought, or what it raised."""
 
-    errand: Errand
+    call: PendingCall
     result: Any = None
     error: BaseException | None = None
 
 
-class Errands:
+class BatchingExecutor:
     """Sends out together what was asked for while the thread was busy. The thread starts at first use."""
 
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self.waiting: list[Errand] = []
+        self.waiting: list[PendingCall] = []
         self.busy = False
 
-    async def do[T](self, action: Callable[[], T]) -> T:
+    async def submit[T](self, action: Callable[[], T]) -> T:
         """Do work on the thread and return what it brings. What nobody waits for any more may be left out."""
         loop = asyncio.get_running_loop()
-        errand = Errand(action, loop.create_future())
+        errand = PendingCall(action, loop.create_future())
         self.waiting.append(errand)
         if not self.busy:
-            self.send(loop)
-        return await errand.future
+            self.flush(loop)
+        return await errand.result
 
-    def send(self, loop: asyncio.AbstractEventLoop) -> None:
-        errands = [errand for errand in self.waiting if not errand.future.done()]
+    def flush(self, loop: asyncio.AbstractEventLoop) -> None:
+        errands = [errand for errand in self.waiting if not errand.result.done()]
         self.waiting.clear()
         if errands:
             self.thread.submit(self.run, errands, loop)
         self.busy = bool(errands)
 
-    def run(self, errands: Sequence[Errand], loop: asyncio.AbstractEventLoop) -> None:
+    def run(self, errands: Sequence[PendingCall], loop: asyncio.AbstractEventLoop) -> None:
         done = [run_one(errand) for errand in errands]
-        loop.call_soon_threadsafe(self.bring, done, loop)
+        loop.call_soon_threadsafe(self.deliver, done, loop)
 
-    def bring(self, done: Sequence[Done], loop: asyncio.AbstractEventLoop) -> None:
+    def deliver(self, done: Sequence[FinishedCall], loop: asyncio.AbstractEventLoop) -> None:
         for each in done:
             settle(each)
-        self.send(loop)
+        self.flush(loop)
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Take no more work; the thread ends behind what it has."""
         self.thread.shutdown(wait=False)
 
 
-def run_one(errand: Errand) -> Done:
+def run_one(errand: PendingCall) -> FinishedCall:
     try:
-        return Done(errand, result=errand.action())
+        return FinishedCall(errand, result=errand.action())
     except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
-        return Done(errand, error=error)
+        return FinishedCall(errand, error=error)
 
 
-def settle(done: Done) -> None:
-    future = done.errand.future
+def settle(done: FinishedCall) -> None:
+    future = done.call.result
     if future.done():
         return
     if done.error is None:

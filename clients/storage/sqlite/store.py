@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from clients.clock import Clock
-from clients.storage.port import Container, Document, Found, Key, Operation
+from clients.storage.port import Container, Document, DocumentKey, FoundDocument, Operation
 from clients.storage.sqlite import documents as sqlite_documents
 from clients.storage.sqlite.connection import opened, transaction, translated
-from clients.storage.sqlite.executor import Errands
+from clients.storage.sqlite.executor import BatchingExecutor
 from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Retryable, Unavailable
 
@@ -27,30 +27,30 @@ class SqliteStore:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
-        self.errands = Errands("sqlite")
+        self.errands = BatchingExecutor("sqlite")
         self.connection: sqlite3.Connection | None = None
         self.forget_at = 0.0
         self.closed = False
 
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         check_key(key)
         check_identifier(identifier)
         values = self.place(key) | {"id": identifier}
         found = await self.on_thread(lambda connection: sqlite_documents.read(connection, values))
         return found[0] if found else None
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         check_key(key)
         check_range(prefix, after)
         values = self.place(key) | {"prefix": prefix, "after": after, "limit": max(limit, 0)}
         return await self.on_thread(lambda connection: sqlite_documents.list_range(connection, values))
 
-    async def commit(self, key: Key, operations: Sequence[Operation]) -> None:
+    async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
         await self.on_thread(partial(self.write, key, tuple(operations), self.clock.now()))
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         values = {"kind": kind, "status": status, "before": before, "limit": max(limit, 0), "now": self.clock.now()}
         return await self.on_thread(lambda connection: sqlite_documents.find(connection, container, values))
 
@@ -58,16 +58,16 @@ class SqliteStore:
         """Close the file, after the calls before; every call after is Unavailable."""
         if not self.closed:
             self.closed = True
-            await self.errands.do(self.disconnect)
-            self.errands.shut()
+            await self.errands.submit(self.disconnect)
+            self.errands.close()
 
-    def place(self, key: Key) -> sqlite_documents.Values:
+    def place(self, key: DocumentKey) -> sqlite_documents.Values:
         return sqlite_documents.place(key, self.clock.now())
 
     async def on_thread[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         if self.closed:
             raise Unavailable("the store is closed")
-        return await self.errands.do(partial(self.connected, action))
+        return await self.errands.submit(partial(self.connected, action))
 
     def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Act on the connection; one that failed is dropped, and the next call opens another."""
@@ -84,7 +84,9 @@ class SqliteStore:
             self.connection.close()
             self.connection = None
 
-    def write(self, key: Key, operations: Sequence[Operation], now: float, connection: sqlite3.Connection) -> None:
+    def write(
+        self, key: DocumentKey, operations: Sequence[Operation], now: float, connection: sqlite3.Connection
+    ) -> None:
         bodies = payloads(key, operations)
         where = sqlite_documents.place(key, now)
         with transaction(connection):

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from activities.inference.answer_writer import Showing
+from activities.inference.answer_writer import AnswerWriter
 from activities.inference.log_writer import LogWriter, Superseded
-from clients.backends.port import End, Text
+from clients.backends.port import AnswerEnd, TextPiece
 from domain.content.items import ItemStatus
-from domain.log.events import Status, Usage
+from domain.log.events import ResponseStatus, TokenUsage
 from domain.turns.response import Response
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -21,16 +21,16 @@ def world() -> World:
     return World(store=MemoryStore(clock), clock=clock, backends={})
 
 
-def words(*texts: str) -> Sequence[Text]:
-    return [Text(text=text) for text in texts]
+def words(*texts: str) -> Sequence[TextPiece]:
+    return [TextPiece(text=text) for text in texts]
 
 
-async def showing(world: World, response: Response, *, continues: bool) -> Showing:
+async def showing(world: World, response: Response, *, continues: bool) -> AnswerWriter:
     """Begin a run on the log as it stands."""
     log = await world.log(response)
     writer = LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log)
     await writer.take_over()
-    return Showing(writer, continues=continues)
+    return AnswerWriter(writer, continues=continues)
 
 
 async def broken_off(world: World) -> Response:
@@ -48,7 +48,7 @@ async def test_words_that_come_together_are_one_slot(world: World) -> None:
     response = await world.admit("count")
     show = await showing(world, response, continues=True)
     assert show.partial == ""
-    await show.show([*words("one", " two"), End(reason="stop", usage=None)])
+    await show.show([*words("one", " two"), AnswerEnd(reason="stop", usage=None)])
     (slot,) = (await world.turns.slots(OWNER, response.id))[2:]
     assert (slot.pieces, slot.events[-1].text) == (2, "one two")
 
@@ -68,7 +68,7 @@ async def test_what_repeats_writes_nothing_and_looks_for_a_successor(world: Worl
     before = await world.turns.slots(OWNER, response.id)
     await show.show(words("one"))
     assert await world.turns.slots(OWNER, response.id) == before
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(Superseded):
         await show.show(words(" two"))
 
@@ -86,14 +86,14 @@ async def test_an_answer_that_differs_stands_in_an_item_of_its_own(world: World)
 @pytest.mark.parametrize(
     ("continues", "counted", "output_tokens"),
     [
-        (True, Usage(input_tokens=9, output_tokens=5), 7),
-        (False, Usage(input_tokens=9, output_tokens=5), 5),
+        (True, TokenUsage(input_tokens=9, output_tokens=5), 7),
+        (False, TokenUsage(input_tokens=9, output_tokens=5), 5),
         (True, None, 3),
         (False, None, 1),
     ],
 )
 async def test_usage_holds_what_earlier_attempts_had_shown_where_the_answer_goes_on(
-    world: World, *, continues: bool, counted: Usage | None, output_tokens: int
+    world: World, *, continues: bool, counted: TokenUsage | None, output_tokens: int
 ) -> None:
     response = await broken_off(world)
     show = await showing(world, response, continues=continues)

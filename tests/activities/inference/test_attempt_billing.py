@@ -5,16 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from activities.inference.attempt_billing import Charging, Opened
-from activities.inference.attempt_meter import Meter
-from activities.inference.task import Task
+from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt
+from activities.inference.attempt_meter import AttemptMeter
+from activities.inference.task import AttemptTask
 from domain.errors import Exhausted
-from domain.fleet.catalog import Cold
-from domain.fleet.failure_classes import Posture
-from domain.log.events import Outcome
-from domain.money.budgets import Budgets, Scope
+from domain.fleet.catalog import ColdStart
+from domain.fleet.failure_classes import FailureClass
+from domain.log.events import AttemptOutcome
+from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import AttemptStatus
-from state.money.gpu_sessions import Sessions
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.backends import FakeBackend, says
@@ -22,8 +22,8 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 
-COLD = Cold(scales_to_zero=True, p50_s=10, p99_s=30, tail_s=PRICE.tail_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold=COLD)
+COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
+GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,18 +33,18 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(init=False)
     ledger: Ledger = field(init=False)
-    sessions: Sessions = field(init=False)
-    charging: Charging = field(init=False)
+    sessions: GpuSessions = field(init=False)
+    charging: AttemptBilling = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self.ledger = Ledger(self.store, self.clock)
-        self.sessions = Sessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.clock)
-        self.charging = Charging(self.ledger, self.sessions)
+        self.sessions = GpuSessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.clock)
+        self.charging = AttemptBilling(self.ledger, self.sessions)
 
-    async def task(self) -> Task:
+    async def task(self) -> AttemptTask:
         world = World(store=self.store, clock=self.clock, backends={"gpu": (GPU, FakeBackend(says("x")))})
-        return Task(
+        return AttemptTask(
             owner=OWNER,
             response=await world.admit("hello"),
             number=1,
@@ -56,13 +56,13 @@ class Desk:
             cold=True,
         )
 
-    async def open(self, task: Task) -> Opened:
+    async def open(self, task: AttemptTask) -> OpenedAttempt:
         return await self.charging.open(task, at=self.clock.now())
 
-    async def refuse(self, task: Task, opened: Opened) -> None:
-        meter = Meter(self.clock, price=PRICE, record=opened.record)
+    async def refuse(self, task: AttemptTask, opened: OpenedAttempt) -> None:
+        meter = AttemptMeter(self.clock, price=PRICE, record=opened.record)
         meter.sent = True
-        outcome = Outcome(attempt=1, result="elsewhere", posture=Posture.BROKEN)
+        outcome = AttemptOutcome(attempt=1, result="elsewhere", posture=FailureClass.BROKEN)
         await self.charging.close(task, opened, meter, outcome)
 
 
@@ -90,7 +90,7 @@ async def test_a_run_that_died_in_the_machine_stays_in_its_session_though_the_ne
     desk = Desk()
     task = await desk.task()
     opened = await desk.open(task)
-    desk.ledger.book.budgets = Budgets(limits={Scope.TENANT_DAY: opened.record.reserved})
+    desk.ledger.book.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
     with pytest.raises(Exhausted):
         await desk.open(task)
     entry = await desk.sessions.entry_of(GPU, opened.record.id)
@@ -103,7 +103,7 @@ async def test_a_run_that_died_in_the_machine_stays_in_its_session_though_the_ne
 async def test_a_run_without_cover_takes_no_part_where_none_had_its_cover_before() -> None:
     desk = Desk()
     task = await desk.task()
-    desk.ledger.book.budgets = Budgets(limits={Scope.TENANT_DAY: Decimal("0.001")})
+    desk.ledger.book.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
     await desk.sessions.enter(GPU, OWNER, task.record(at=desk.clock.now()), limit_s=60)
     with pytest.raises(Exhausted):
         await desk.open(task)

@@ -6,14 +6,14 @@ import pytest
 
 from activities.inference.log_writer import LogWriter, Superseded
 from domain.errors import Retryable, UnknownOutcome
-from domain.log.events import Event, EventKind, Outcome, Status
+from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World
 
-QUEUED = (Event(kind=EventKind.QUEUED),)
+QUEUED = (LogEvent(kind=EventKind.QUEUED),)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def test_a_writer_takes_over_with_a_fence_and_numbers_on(world: World) -> 
     one = await writer(world, response)
     await one.take_over()
     await one.write(QUEUED, pieces=3)
-    await one.write((), outcome=Outcome(attempt=1, result="done"))
+    await one.write((), outcome=AttemptOutcome(attempt=1, result="done"))
     slots = (await world.turns.slots(OWNER, response.id))[1:]
     assert [(slot.number, slot.first, len(slot.events), slot.pieces) for slot in slots] == [
         (1, 1, 0, 0),
@@ -49,7 +49,7 @@ async def test_of_two_writers_the_one_that_took_over_last_writes(world: World) -
     await one.take_over()
     await other.take_over()
     assert other.log.fences == 2
-    for write in (one.write(QUEUED), one.write((), outcome=Outcome(attempt=1, result="done")), one.check()):
+    for write in (one.write(QUEUED), one.write((), outcome=AttemptOutcome(attempt=1, result="done")), one.check()):
         with pytest.raises(Superseded):
             await write
     await other.check()
@@ -59,13 +59,13 @@ async def test_of_two_writers_the_one_that_took_over_last_writes(world: World) -
 async def test_a_log_that_has_ended_is_taken_over_by_nobody(world: World) -> None:
     response = await world.admit("hello")
     late = await writer(world, response)
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(Superseded):
         await late.take_over()
     with pytest.raises(Superseded):
         await (await writer(world, response)).take_over()
     assert late.log.ending
-    assert late.log.ending.status is Status.CANCELLED
+    assert late.log.ending.status is ResponseStatus.CANCELLED
 
 
 @pytest.mark.parametrize(("outcome", "late", "taken"), [(1, 1, False), (2, 1, False), (1, 2, True)])
@@ -75,7 +75,7 @@ async def test_a_run_takes_over_until_its_attempt_has_come_to_its_outcome(
     response = await world.admit("hello")
     slow, quick = await writer(world, response, late), await writer(world, response, outcome)
     await quick.take_over()
-    await quick.write((), outcome=Outcome(attempt=outcome, result="done"))
+    await quick.write((), outcome=AttemptOutcome(attempt=outcome, result="done"))
     try:
         await slow.take_over()
     except Superseded:
@@ -88,7 +88,7 @@ async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(wo
     response = await world.admit("hello")
     one = await writer(world, response)
     await one.take_over()
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(Superseded):
         await one.check()
     with pytest.raises(Superseded):
@@ -105,15 +105,15 @@ async def test_a_writer_whose_write_failed_writes_no_more(world: World, fault: F
     response = await world.admit("hello")
     one = await writer(world, response)
     await one.take_over()
-    one.turns = Turns(FlakyStore(world.store, Random(0), Faults(rate=1.0, kinds=(fault,))), world.clock)  # noqa: S311 - a test's seed
+    one.turns = TurnStore(FlakyStore(world.store, Random(0), Faults(rate=1.0, kinds=(fault,))), world.clock)  # noqa: S311 - a test's seed
     with pytest.raises(Retryable):
         await one.write(QUEUED)
     one.turns = world.turns
-    for write in (one.write((Event(kind=EventKind.STARTED),)), one.take_over()):
+    for write in (one.write((LogEvent(kind=EventKind.STARTED),)), one.take_over()):
         with pytest.raises(UnknownOutcome):
             await write
     kinds = [event.kind for slot in await world.turns.slots(OWNER, response.id) for event in slot.events]
     assert EventKind.STARTED not in kinds
     successor = await writer(world, response)
     await successor.take_over()
-    await successor.write((Event(kind=EventKind.STARTED),))
+    await successor.write((LogEvent(kind=EventKind.STARTED),))

@@ -5,11 +5,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from clients.backends.port import Text
-from domain.log.events import Event, EventKind, Slot, Status
-from domain.money.ledger_records import Attempt, AttemptStatus
+from clients.backends.port import TextPiece
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
+from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.turns.response import Response
-from state.fleet.backend_state import Beliefs
+from state.fleet.backend_state import BackendStates
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -21,8 +21,8 @@ def world() -> World:
     return World(store=MemoryStore(clock), clock=clock, backends={"main": (backend("main"), FakeBackend(says("x")))})
 
 
-def attempt(one: World, response: Response) -> Attempt:
-    return Attempt(
+def attempt(one: World, response: Response) -> AttemptRecord:
+    return AttemptRecord(
         response=response.id,
         subject=OWNER.subject,
         number=1,
@@ -39,7 +39,7 @@ def given(response: Response) -> dict[str, Any]:
     return {**turn, **asked, "retries": 0, "has_alternative": False}
 
 
-async def recorded(one: World, response: Response) -> Attempt:
+async def recorded(one: World, response: Response) -> AttemptRecord:
     (found,) = await one.ledger.attempts(OWNER, response.id)
     return found
 
@@ -49,10 +49,10 @@ async def test_a_run_that_died_before_a_cancel_is_closed_at_what_it_had_shown() 
     response = await one.admit("count")
     await one.ledger.open_attempt(OWNER, attempt(one, response))
     await one.turns.begin(OWNER, response.id, execution="first")
-    text = (Event(kind=EventKind.STARTED),)
+    text = (LogEvent(kind=EventKind.STARTED),)
     slot = Slot(number=2, writer="infer", first=2, at=one.clock.now(), events=text, pieces=3)
     assert await one.turns.append(OWNER, response.id, slot)
-    await one.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     assert (await one.steps["infer"](given(response)))["result"] == "ended"
     closed = await recorded(one, response)
     assert closed.status is AttemptStatus.CLOSED
@@ -89,7 +89,7 @@ async def test_settling_closes_an_attempt_that_nobody_saw_end_at_what_was_reserv
 
 async def test_a_call_that_was_cut_off_by_a_cancel_is_not_believed_to_run_on() -> None:
     clock, held = FakeClock(), asyncio.Event()
-    script = [Text(text="one"), held, Text(text=" two")]
+    script = [TextPiece(text="one"), held, TextPiece(text=" two")]
     main = backend("main")
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": (main, FakeBackend(script))})
     response = await one.admit("count")
@@ -97,8 +97,8 @@ async def test_a_call_that_was_cut_off_by_a_cancel_is_not_believed_to_run_on() -
     running = asyncio.ensure_future(one.steps["infer"](given(response)))
     while not (await one.log(response)).items:
         await one.turns.changed(response.id, within_s=1)
-    await one.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     held.set()
     assert (await running)["result"] == "ended"
-    believed = await Beliefs(one.store, clock).read({"main": main})
+    believed = await BackendStates(one.store, clock).read({"main": main})
     assert believed["main"].running(clock.now()) == 0

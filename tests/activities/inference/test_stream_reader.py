@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from activities.inference.stream_reader import CONNECT_TRIES, Intake
-from clients.backends.port import BackendError, Call, End, Text
+from activities.inference.stream_reader import CONNECT_TRIES, StreamReader
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.turns.response import Sampling
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 
-CALL = Call(instructions=None, items=(), sampling=Sampling(), max_output_tokens=10)
+CALL = BackendCall(instructions=None, items=(), sampling=Sampling(), max_output_tokens=10)
 LONG_S = 30.0
 
 
@@ -28,7 +28,7 @@ class Unreachable(FakeBackend):
         self.kind = kind
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[AsyncIterator[Text | End]]:
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         if len(self.calls) < self.failures:
             self.calls.append(call)
             raise BackendError(Failure(kind=self.kind))
@@ -36,14 +36,14 @@ class Unreachable(FakeBackend):
             yield pieces
 
 
-def intake(backend: FakeBackend) -> Intake:
-    return Intake(backend, CALL, FakeClock())
+def intake(backend: FakeBackend) -> StreamReader:
+    return StreamReader(backend, CALL, FakeClock())
 
 
-async def everything(taking: Intake) -> list[Text | End]:
+async def everything(taking: StreamReader) -> list[TextPiece | AnswerEnd]:
     """Return all pieces of an answer, up to its end."""
-    pieces: list[Text | End] = []
-    while not (pieces and isinstance(pieces[-1], End)):
+    pieces: list[TextPiece | AnswerEnd] = []
+    while not (pieces and isinstance(pieces[-1], AnswerEnd)):
         pieces += await taking.take(within_s=LONG_S)
     return pieces
 
@@ -62,7 +62,7 @@ async def test_what_has_arrived_is_taken_together() -> None:
 async def test_a_pause_gives_nothing_within_its_time() -> None:
     goes_on = asyncio.Event()
     async with intake(FakeBackend([*says("one two")[:1], goes_on, *says("one two")[1:]])) as taking:
-        first: list[Text | End] = []
+        first: list[TextPiece | AnswerEnd] = []
         while not first:
             first += await taking.take(within_s=LONG_S)
         assert await taking.take(within_s=0.02) == []

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from activities.infer import MOST_DELIVERIES
-from activities.inference.attempt_runner import Pace
+from activities.inference.attempt_runner import StreamPace
 from domain.content.items import ItemStatus
-from domain.fleet.catalog import Continuation
-from domain.log.events import Status
+from domain.fleet.catalog import ContinuationMode
+from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptStatus
 from domain.turns.response import Response
 from tests.fakes.backends import Act, FakeBackend, says
@@ -23,11 +23,11 @@ ANSWER = says(TEXT)
 
 
 def scene(
-    *scripts: Sequence[Act], continues: Continuation = Continuation.ASSISTANT_PREFILL
+    *scripts: Sequence[Act], continues: ContinuationMode = ContinuationMode.ASSISTANT_PREFILL
 ) -> tuple[World, FakeBackend]:
     clock, fake = LoopClock(), FakeBackend(*scripts)
     backends = {"main": (backend("main", continues), fake)}
-    pace = Pace(flush_s=0.05, handover_s=480)
+    pace = StreamPace(flush_s=0.05, handover_s=480)
     return World(store=MemoryStore(clock), clock=clock, backends=backends, pace=pace), fake
 
 
@@ -121,7 +121,7 @@ def test_a_cancel_ends_an_attempt_and_lets_its_backend_go_within_a_second(said: 
         response = await begun(world)
         run = infer(world, response)
         await asyncio.sleep(2)
-        await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+        await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
         slots = await world.turns.slots(OWNER, response.id)
         await asyncio.sleep(1)
         assert fake.open == 0
@@ -136,7 +136,7 @@ def test_a_cancel_ends_an_attempt_and_lets_its_backend_go_within_a_second(said: 
 @instantly
 async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
     repeats: list[Act] = [*ANSWER[:2], asyncio.Event()]
-    world, fake = scene(repeats, continues=Continuation.NO)
+    world, fake = scene(repeats, continues=ContinuationMode.NO)
     response = await begun(world)
     first = infer(world, response)
     await asyncio.sleep(1)
@@ -144,7 +144,7 @@ async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
     await asyncio.gather(first, return_exceptions=True)
     second = infer(world, response)
     await asyncio.sleep(2)
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     await asyncio.sleep(1)
     assert fake.open == 0
     assert (await second)["result"] == "ended"
@@ -155,7 +155,7 @@ async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
 async def test_an_attempt_that_is_asked_for_after_the_ending_asks_nobody() -> None:
     world, fake = scene(ANSWER)
     response = await begun(world)
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     assert (await infer(world, response))["result"] == "ended"
     assert fake.calls == []
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.maintenance.sweep import Patience, Sweep
-from clients.storage.port import Container, Document, Found, Key
+from activities.maintenance.sweep import Sweep, SweepDelays
+from clients.storage.port import Container, Document, DocumentKey, FoundDocument
 from domain.errors import NotFound, Unavailable
-from domain.log.events import EventKind, Slot, Status
+from domain.log.events import EventKind, ResponseStatus, Slot
 from domain.money.budgets import HELD, TAKEN
-from domain.money.ledger_records import Attempt, AttemptStatus, ReservationStatus
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, ReservationStatus
 from domain.turns.response import Response
 from state.money.ledger import money_key
 from state.retention.deletion import Retention
@@ -59,7 +59,7 @@ def world_of(store: MemoryStore | None = None) -> World:
 
 
 def sweep_of(world: World) -> Sweep:
-    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, patience=Patience())
+    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, patience=SweepDelays())
 
 
 async def swept(world: World, host: Host, times: int = 2) -> None:
@@ -89,7 +89,7 @@ async def lost_in_progress(world: World) -> str:
 
 async def ended_unsettled(world: World) -> str:
     response_id = await lost_in_progress(world)
-    await world.turns.finish(OWNER, response_id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response_id, status=ResponseStatus.CANCELLED)
     return response_id
 
 
@@ -101,12 +101,12 @@ async def deleted_unsettled(world: World) -> str:
 
 async def cancelled_before_it_began(world: World) -> str:
     response = await world.admit("hello")
-    await world.turns.finish(OWNER, response.id, status=Status.CANCELLED)
+    await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     return response.id
 
 
-def attempt_of(response_id: str, world: World) -> Attempt:
-    return Attempt(
+def attempt_of(response_id: str, world: World) -> AttemptRecord:
+    return AttemptRecord(
         response=response_id,
         subject=OWNER.subject,
         number=1,
@@ -139,7 +139,7 @@ async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_h
 class Cleared:
     """How a leftover stands when it is cleared: its response (None: there is none), its reservation, its cost."""
 
-    status: Status | None
+    status: ResponseStatus | None
     reservation: ReservationStatus
     cost: Decimal | None
 
@@ -147,11 +147,11 @@ class Cleared:
 type Leaving = Callable[[World], Awaitable[str]]
 LEFTOVERS: Mapping[Leaving, Cleared] = {
     only_reserved: Cleared(None, RELEASED, Decimal(0)),
-    never_started: Cleared(Status.COMPLETED, SETTLED, Decimal("0.000013")),
-    lost_in_progress: Cleared(Status.FAILED, SETTLED, Decimal("0.002")),
-    ended_unsettled: Cleared(Status.CANCELLED, SETTLED, Decimal("0.002")),
+    never_started: Cleared(ResponseStatus.COMPLETED, SETTLED, Decimal("0.000013")),
+    lost_in_progress: Cleared(ResponseStatus.FAILED, SETTLED, Decimal("0.002")),
+    ended_unsettled: Cleared(ResponseStatus.CANCELLED, SETTLED, Decimal("0.002")),
     deleted_unsettled: Cleared(None, SETTLED, Decimal("0.002")),
-    cancelled_before_it_began: Cleared(Status.CANCELLED, SETTLED, Decimal(0)),
+    cancelled_before_it_began: Cleared(ResponseStatus.CANCELLED, SETTLED, Decimal(0)),
 }
 
 
@@ -233,7 +233,7 @@ async def test_a_turn_that_still_writes_is_not_lost_though_its_orchestration_see
     slot = Slot(number=log.next_slot, writer="infer:1", first=log.next_sequence, at=world.clock.now() - 10)
     await world.turns.append(OWNER, response_id, slot)
     await swept(world, Host(world), 1)
-    assert (await world.turns.read(OWNER, response_id)).status is Status.IN_PROGRESS
+    assert (await world.turns.read(OWNER, response_id)).status is ResponseStatus.IN_PROGRESS
 
 
 async def test_a_reservation_of_a_turn_that_runs_is_held() -> None:
@@ -274,13 +274,13 @@ class HalfStore(MemoryStore):
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
-    ) -> Sequence[Found]:
+    ) -> Sequence[FoundDocument]:
         if container is not self.broken:
             return await super().find(container, kind=kind, status=status, before=before, limit=limit)
         if not self.garbled:
             raise Unavailable("the store did not answer")
-        key = Key(container=container, parts=("t",))
-        return [Found(key=key, document=Document(id="x", body={"kind": kind, "v": 0}, etag="1"))]
+        key = DocumentKey(container=container, parts=("t",))
+        return [FoundDocument(key=key, document=Document(id="x", body={"kind": kind, "v": 0}, etag="1"))]
 
 
 @pytest.mark.parametrize("garbled", [False, True])

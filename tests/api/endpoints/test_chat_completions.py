@@ -6,10 +6,10 @@ from typing import Any
 import openai
 import pytest
 
-from api.parsing.chat_request import asked_from_chat
+from api.parsing.chat_request import request_from_chat
 from domain.content.items import ItemKind, Role
 from domain.errors import Invalid
-from domain.fleet.catalog import Continuation
+from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
@@ -100,7 +100,7 @@ async def test_a_chat_goes_on_where_its_backend_broke_off() -> None:
 
 async def test_a_stream_whose_answer_begins_afresh_ends_in_an_error_and_never_in_a_wrong_text() -> None:
     one = api(FakeBackend(breaks("one two"), says("another answer")))
-    plain = backend("main", Continuation.NO)
+    plain = backend("main", ContinuationMode.NO)
     one.world.fleet.backends["main"] = plain  # type: ignore[index]
     async with sdk(one) as client:
         stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
@@ -128,7 +128,7 @@ def test_messages_become_items_in_their_order() -> None:
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "content": "3", "tool_call_id": "call_1"},
     ]
-    items: Any = asked_from_chat({"messages": messages}).turn.given
+    items: Any = request_from_chat({"messages": messages}).turn.input_items
     assert [(item.kind, item.role, item.text) for item in items] == [
         (ItemKind.MESSAGE, Role.USER, "one two"),
         (ItemKind.FUNCTION_CALL, Role.ASSISTANT, "{}"),
@@ -158,7 +158,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("body", "field"), WRONG)
 def test_what_is_wrong_is_named(body: Mapping[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        asked_from_chat(body)
+        request_from_chat(body)
     assert caught.value.field == field
 
 
@@ -170,7 +170,7 @@ def test_what_is_so_anyway_is_accepted() -> None:
         "response_format": {"type": "text"},
         "stop": None,
     }
-    assert asked_from_chat({"messages": ASKED, **neutral}).turn.ignored == ()
+    assert request_from_chat({"messages": ASKED, **neutral}).turn.ignored == ()
 
 
 def test_what_can_not_change_an_answer_is_passed_over_and_named() -> None:
@@ -181,5 +181,5 @@ def test_what_can_not_change_an_answer_is_passed_over_and_named() -> None:
         "prediction": {"type": "content", "content": "x"},
         "stream_options": {"include_obfuscation": True},
     }
-    ignored = asked_from_chat({"messages": ASKED, **harmless}).turn.ignored
+    ignored = request_from_chat({"messages": ASKED, **harmless}).turn.ignored
     assert set(ignored) == {"audio", "moderation", "prediction", "stream_options.include_obfuscation"}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from tests.api.harness import ANSWER, Api, api, events_of
 from tests.fakes.backends import FakeBackend, refuses, says
 from tests.fakes.worlds import OWNER
@@ -254,14 +254,14 @@ async def test_a_completed_response_cannot_be_cancelled() -> None:
     await one.world.run(await one.world.turns.read(OWNER, name))
     answer = await cancelled(one, name)
     assert (answer.status_code, error_of(answer)["code"]) == (400, "not_cancellable")
-    assert (await one.world.turns.read(OWNER, name)).status is Status.COMPLETED
+    assert (await one.world.turns.read(OWNER, name)).status is ResponseStatus.COMPLETED
     assert one.orchestrations.woken == []
 
 
 async def test_nobody_else_can_cancel_a_response() -> None:
     one, name = await held()
     assert (await cancelled(one, name, authorization="Bearer strange")).status_code == 404
-    assert (await one.world.turns.read(OWNER, name)).status is Status.QUEUED
+    assert (await one.world.turns.read(OWNER, name)).status is ResponseStatus.QUEUED
 
 
 CALLS = [

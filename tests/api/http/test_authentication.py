@@ -25,7 +25,7 @@ class Judge:
             raise self.error
         return OWNER
 
-    def vouched_for(self, principal: str) -> Owner:
+    def owner_of_principal(self, principal: str) -> Owner:
         if principal != "me":
             raise self.error
         return BY_PLATFORM

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.http.errors import UNEXPECTED, guarded
+from api.http.errors import UNEXPECTED, with_error_responses
 from domain.errors import (
     ConfigurationError,
     Conflict,
@@ -62,7 +62,7 @@ async def answer_to(error: Exception) -> Response:
     async def handler(req: Request) -> Response:
         raise error
 
-    return await guarded(handler, name="http_test", clock=FakeClock())(req=request())
+    return await with_error_responses(handler, name="http_test", clock=FakeClock())(req=request())
 
 
 def error_of(answer: Response) -> dict[str, Any]:
@@ -108,7 +108,7 @@ async def test_a_guarded_function_looks_to_the_host_as_it_did() -> None:
             return Response(str(client))
 
     handlers = Handlers()
-    safe = guarded(handlers.create, name="http_test", clock=FakeClock())
+    safe = with_error_responses(handlers.create, name="http_test", clock=FakeClock())
     assert list(inspect.signature(safe).parameters) == ["req", "client"]
     assert inspect.get_annotations(safe) == inspect.get_annotations(handlers.create)
     assert (await safe(req=request(), client="c")).body == b"c"

@@ -9,7 +9,7 @@ from openai.types.chat.completion_create_params import CompletionCreateParamsBas
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 
 from api.parsing.chat_request import CHAT_FIELDS
-from api.parsing.field_rules import RESPONSE_FIELDS, Rule, Treatment, ignored_fields, ignored_header
+from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment, ignored_fields, ignored_header
 from api.parsing.responses_request import ResponseRequest
 from domain.errors import Invalid
 
@@ -66,7 +66,7 @@ def test_a_group_is_an_object(name: str) -> None:
 
 def test_what_is_read_is_what_is_honoured() -> None:
     honoured = {
-        name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment is Treatment.HONOURED
+        name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment is FieldTreatment.HONOURED
     }
     assert set(ResponseRequest.model_fields) == honoured
 
@@ -98,13 +98,13 @@ def test_a_caller_cannot_make_the_header_long() -> None:
 @pytest.mark.parametrize(
     ("heading", "rules"), [("POST /v1/responses", RESPONSE_FIELDS), ("POST /v1/chat/completions", CHAT_FIELDS)]
 )
-def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, Rule]) -> None:
+def test_the_documentation_shows_every_rule(heading: str, rules: Mapping[str, FieldRule]) -> None:
     text = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
     section = text.partition(f"## Fields of `{heading}`\n")[2].partition("\n## ")[0]
     shown = [line.split("|") for line in section.splitlines() if line.startswith("| `")]
     treatments = {cells[1].strip(" `"): cells[2].replace(";", " ").split()[0] for cells in shown}
     assert treatments == {
-        name: rule.treatment.value for name, rule in rules.items() if rule.treatment is not Treatment.GROUP
+        name: rule.treatment.value for name, rule in rules.items() if rule.treatment is not FieldTreatment.GROUP
     }
 
 

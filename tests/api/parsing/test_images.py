@@ -7,8 +7,8 @@ import openai
 import pytest
 
 from clients.backends.chat_request import native_messages
-from clients.backends.port import Call
-from domain.content.items import Image, Item
+from clients.backends.port import BackendCall
+from domain.content.items import ImageInput, Item
 from domain.fleet.catalog import Capability
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
@@ -35,7 +35,7 @@ def seeing(fake: FakeBackend) -> Api:
     return one
 
 
-def asked(call: Call) -> list[Any]:
+def asked(call: BackendCall) -> list[Any]:
     return [message["content"] for message in native_messages(call.items)]
 
 
@@ -72,6 +72,6 @@ async def test_an_address_that_is_none_of_an_image_is_refused() -> None:
 
 
 def test_an_item_with_images_survives_its_document() -> None:
-    item = Item(id="msg_1", text="ab", images=(Image(url=URL, at=1), Image(url=URL, detail="high", at=2)))
+    item = Item(id="msg_1", text="ab", images=(ImageInput(url=URL, at=1), ImageInput(url=URL, detail="high", at=2)))
     assert Item.from_document("msg_1", item.to_document()) == item
     assert [part if isinstance(part, str) else part.detail for part in item.parts()] == ["a", "auto", "b", "high"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clients.backends.chat_request import request_body
-from domain.content.sampling_parameters import ABILITIES, NEUTRAL, needed, taken
+from domain.content.sampling_parameters import ABILITIES, NEUTRAL, needed_capabilities, supported_parameters
 from domain.fleet.catalog import Capability
 from tests.api.harness import api
 from tests.api.parsing.test_tools import able
@@ -125,5 +125,5 @@ async def test_a_wrong_value_is_named(name: str, value: Any, field: str) -> None
 
 
 def test_a_model_that_reasons_is_told_not_to() -> None:
-    assert needed(NEUTRAL) == {}
-    assert taken(NEUTRAL, frozenset({Capability.REASONING})) == {"reasoning_effort": "none"}
+    assert needed_capabilities(NEUTRAL) == {}
+    assert supported_parameters(NEUTRAL, frozenset({Capability.REASONING})) == {"reasoning_effort": "none"}

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.parsing.field_rules import RESPONSE_FIELDS
-from api.parsing.input_items import ITEMS_LIMIT, Given, Reference, read_input
-from api.parsing.responses_request import DEADLINE_LIMIT_MS, Asked, asked_from_openai
+from api.parsing.input_items import ITEMS_LIMIT, InputItem, ItemReference, read_input
+from api.parsing.responses_request import DEADLINE_LIMIT_MS, TurnRequest, request_from_openai
 from domain.content.items import Item, ItemKind, ItemStatus, Role
 from domain.errors import Invalid
 from domain.turns.response import Sampling
 
 USER = Item(id="", role=Role.USER, text="hi")
 
-INPUTS: dict[str, tuple[Any, tuple[Given, ...]]] = {
+INPUTS: dict[str, tuple[Any, tuple[InputItem, ...]]] = {
     "a text": ("hi", (USER,)),
     "an empty text": ("", (Item(id="", role=Role.USER),)),
     "a message without a type": ([{"role": "user", "content": "hi"}], (USER,)),
@@ -78,10 +78,10 @@ INPUTS: dict[str, tuple[Any, tuple[Given, ...]]] = {
         [{"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "so"}], "content": None}],
         (Item(id="", kind=ItemKind.REASONING, text="so"),),
     ),
-    "a reference": ([{"type": "item_reference", "id": "msg_1"}], (Reference(id="msg_1", index=0),)),
+    "a reference": ([{"type": "item_reference", "id": "msg_1"}], (ItemReference(id="msg_1", index=0),)),
     "a reference without a type": (
         [{"id": "msg_1"}, {"id": "msg_2", "type": None}],
-        (Reference(id="msg_1", index=0), Reference(id="msg_2", index=1)),
+        (ItemReference(id="msg_1", index=0), ItemReference(id="msg_2", index=1)),
     ),
 }
 
@@ -150,7 +150,7 @@ WRONG_METADATA: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "items"), INPUTS.values(), ids=INPUTS)
-def test_input_is_read_as_it_was_meant(value: Any, items: tuple[Given, ...]) -> None:
+def test_input_is_read_as_it_was_meant(value: Any, items: tuple[InputItem, ...]) -> None:
     assert read_input(value) == items
 
 
@@ -165,7 +165,7 @@ def test_wrong_input_is_refused_at_its_place(value: Any, field: str) -> None:
 @pytest.mark.parametrize(("name", "value", "code"), WRONG_FIELDS)
 def test_a_wrong_field_is_named(name: str, value: Any, code: str) -> None:
     with pytest.raises(Invalid) as caught:
-        asked_from_openai({"input": "hi", name: value})
+        request_from_openai({"input": "hi", name: value})
     assert (caught.value.field, caught.value.code) == (name, code)
     assert f"'{name}'" in str(caught.value)
 
@@ -173,21 +173,21 @@ def test_a_wrong_field_is_named(name: str, value: Any, code: str) -> None:
 @pytest.mark.parametrize(("key", "value"), WRONG_METADATA)
 def test_wrong_metadata_is_refused_by_its_key(key: str, value: Any) -> None:
     with pytest.raises(Invalid) as caught:
-        asked_from_openai({"input": "hi", "metadata": {key: value}})
+        request_from_openai({"input": "hi", "metadata": {key: value}})
     assert caught.value.field == f"metadata.{key}"
 
 
 def test_a_turn_without_input_goes_on_from_what_is_there() -> None:
-    assert asked_from_openai({"previous_response_id": "resp_1"}).given == ()
+    assert request_from_openai({"previous_response_id": "resp_1"}).input_items == ()
 
 
 def test_what_is_absent_and_what_is_null_mean_the_same() -> None:
     names = ("model", "instructions", "stream", "background", "store", "temperature", "top_p", "metadata")
-    assert asked_from_openai({"input": "hi", **dict.fromkeys(names)}) == asked_from_openai({"input": "hi"})
+    assert request_from_openai({"input": "hi", **dict.fromkeys(names)}) == request_from_openai({"input": "hi"})
 
 
 def test_every_field_is_honoured() -> None:
-    asked = asked_from_openai(
+    asked = request_from_openai(
         {
             "input": "hi",
             "model": "small@here",
@@ -225,11 +225,11 @@ FIELDS = st.sampled_from([name for name in RESPONSE_FIELDS if "." not in name])
 @given(st.dictionaries(FIELDS | st.text(), JSON, max_size=6), st.none() | st.just("hi") | JSON)
 def test_any_object_is_a_request_or_refused_with_a_reason(body: dict[str, Any], text: Any) -> None:
     try:
-        asked = asked_from_openai({**body, "input": text})
+        asked = request_from_openai({**body, "input": text})
     except Invalid as error:
         said, code = str(error), error.code
     else:
-        assert isinstance(asked, Asked)
+        assert isinstance(asked, TurnRequest)
         return
     assert said
     assert code

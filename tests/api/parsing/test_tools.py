@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from clients.backends.port import End, Text
+from clients.backends.port import AnswerEnd, TextPiece
 from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall
 from domain.fleet.catalog import Capability
@@ -21,7 +21,9 @@ WEATHER: Any = {"type": "function", "name": "weather", "parameters": PARAMETERS,
 CHAT_WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
 ARGUMENTS = '{"city": "Rome"}'
 CALLS = json.dumps({"calls": [{"name": "weather", "arguments": {"city": "Rome"}}]})
-NATIVE = [End(reason="stop", usage=None, calls=(FunctionCall(name="weather", arguments=ARGUMENTS, call_id="call_1"),))]
+NATIVE = [
+    AnswerEnd(reason="stop", usage=None, calls=(FunctionCall(name="weather", arguments=ARGUMENTS, call_id="call_1"),))
+]
 
 
 def able(fake: FakeBackend, *abilities: Capability) -> Api:
@@ -85,7 +87,7 @@ async def test_a_call_cut_at_its_limit_is_incomplete() -> None:
 
 
 async def test_text_before_a_call_stays() -> None:
-    async with sdk(native([Text(text="let me see"), *NATIVE])) as client:
+    async with sdk(native([TextPiece(text="let me see"), *NATIVE])) as client:
         made = await client.responses.create(model="auto", input="hi", tools=[WEATHER])
     assert [item.type for item in made.output] == ["message", "function_call"]
     assert made.output_text == "let me see"

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from api.rendering.response import ENDING_KEY, Json, openai_from_response
 from domain.content.items import Item, ItemKind, ItemStatus
-from domain.log.events import Ending, Status, Usage
+from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript
 from domain.turns.response import Response, Sampling
 from tests.fakes.worlds import OWNER
@@ -26,12 +26,12 @@ RESPONSE = Response(
 MESSAGE = Item(id=f"msg_{THREAD}{OWN}", text="hello")
 CALL = Item(id=f"fc_{THREAD}{OWN}", kind=ItemKind.FUNCTION_CALL, text="{}", name="f", call_id="call_1")
 THOUGHT = Item(id=f"rs_{THREAD}{OWN}", kind=ItemKind.REASONING, text="hm")
-USAGE = Usage(input_tokens=11, cached_tokens=3, output_tokens=5, reasoning_tokens=2)
+USAGE = TokenUsage(input_tokens=11, cached_tokens=3, output_tokens=5, reasoning_tokens=2)
 
 REQUIRED = {name for name, field in ResponseResource.model_fields.items() if field.is_required()}
 
 
-def ended(status: Status, code: str = "", message: str = "", *items: Item) -> Transcript:
+def ended(status: ResponseStatus, code: str = "", message: str = "", *items: Item) -> Transcript:
     ending = Ending(status=status, at=1_800_000_009.5, code=code, message=message, usage=USAGE)
     return Transcript(status=status, items=items, ending=ending)
 
@@ -39,14 +39,16 @@ def ended(status: Status, code: str = "", message: str = "", *items: Item) -> Tr
 LOGS = {
     "just admitted": Transcript(),
     "running": Transcript(
-        status=Status.IN_PROGRESS, items=(replace(MESSAGE, status=ItemStatus.IN_PROGRESS, text="he"),)
+        status=ResponseStatus.IN_PROGRESS, items=(replace(MESSAGE, status=ItemStatus.IN_PROGRESS, text="he"),)
     ),
-    "completed": ended(Status.COMPLETED, "", "", THOUGHT, CALL, MESSAGE),
-    "incomplete": ended(Status.INCOMPLETE, "max_output_tokens", "", replace(MESSAGE, status=ItemStatus.INCOMPLETE)),
-    "out of time": ended(Status.INCOMPLETE, "deadline_exceeded"),
-    "failed": ended(Status.FAILED, "server_error", "No backend could."),
-    "failed in our own words": ended(Status.FAILED, "no_backend_feasible", "No backend could."),
-    "cancelled": ended(Status.CANCELLED),
+    "completed": ended(ResponseStatus.COMPLETED, "", "", THOUGHT, CALL, MESSAGE),
+    "incomplete": ended(
+        ResponseStatus.INCOMPLETE, "max_output_tokens", "", replace(MESSAGE, status=ItemStatus.INCOMPLETE)
+    ),
+    "out of time": ended(ResponseStatus.INCOMPLETE, "deadline_exceeded"),
+    "failed": ended(ResponseStatus.FAILED, "server_error", "No backend could."),
+    "failed in our own words": ended(ResponseStatus.FAILED, "no_backend_feasible", "No backend could."),
+    "cancelled": ended(ResponseStatus.CANCELLED),
 }
 
 
@@ -125,5 +127,5 @@ def test_what_was_asked_is_echoed_and_never_null_where_it_must_not_be() -> None:
 
 def test_of_an_answer_begun_afresh_only_the_last_is_shown() -> None:
     given_up = replace(MESSAGE, id=f"msg_{THREAD}{'d' * 24}", status=ItemStatus.INCOMPLETE)
-    body = openai_from_response(RESPONSE, ended(Status.COMPLETED, "", "", given_up, MESSAGE))
+    body = openai_from_response(RESPONSE, ended(ResponseStatus.COMPLETED, "", "", given_up, MESSAGE))
     assert [item["id"] for item in body["output"]] == [MESSAGE.id]

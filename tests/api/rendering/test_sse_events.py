@@ -12,36 +12,36 @@ from pydantic import BaseModel, TypeAdapter
 from api.rendering.response import Json
 from api.rendering.sse_events import frame, frames, openai_from_event
 from domain.content.items import ItemKind, ItemStatus
-from domain.log.events import Ending, Event, EventKind, Head, Slot, Status, Usage
+from domain.log.events import Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, after_event
 from tests.api.rendering.test_response import RESPONSE
 
 BACKGROUND = replace(RESPONSE, background=True)
-CREATED, QUEUED = Event(kind=EventKind.CREATED), Event(kind=EventKind.QUEUED)
-STARTED = Event(kind=EventKind.STARTED)
+CREATED, QUEUED = LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED)
+STARTED = LogEvent(kind=EventKind.STARTED)
 
 
-def item(kind: ItemKind, *texts: str, index: int = 0, status: ItemStatus = ItemStatus.COMPLETED) -> list[Event]:
+def item(kind: ItemKind, *texts: str, index: int = 0, status: ItemStatus = ItemStatus.COMPLETED) -> list[LogEvent]:
     """Return the events of one item, from its opening to its end."""
     prefix = {ItemKind.MESSAGE: "msg", ItemKind.FUNCTION_CALL: "fc", ItemKind.REASONING: "rs"}[kind]
-    head = Head(id=f"{prefix}_{index}", kind=kind, name="f", call_id="call_1")
-    opened = Event(kind=EventKind.ITEM_ADDED, output=index, head=head)
-    done = Event(kind=EventKind.ITEM_DONE, output=index, status=status)
+    head = ItemHeader(id=f"{prefix}_{index}", kind=kind, name="f", call_id="call_1")
+    opened = LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=head)
+    done = LogEvent(kind=EventKind.ITEM_DONE, output=index, status=status)
     if kind is ItemKind.FUNCTION_CALL:
-        deltas = [Event(kind=EventKind.ARGUMENTS, output=index, text=text) for text in texts]
-        return [opened, *deltas, Event(kind=EventKind.ARGUMENTS_DONE, output=index), done]
-    deltas = [Event(kind=EventKind.TEXT, output=index, text=text) for text in texts]
-    part = [Event(kind=EventKind.TEXT_DONE, output=index), Event(kind=EventKind.PART_DONE, output=index)]
-    return [opened, Event(kind=EventKind.PART_ADDED, output=index), *deltas, *part, done]
+        deltas = [LogEvent(kind=EventKind.ARGUMENTS, output=index, text=text) for text in texts]
+        return [opened, *deltas, LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index), done]
+    deltas = [LogEvent(kind=EventKind.TEXT, output=index, text=text) for text in texts]
+    part = [LogEvent(kind=EventKind.TEXT_DONE, output=index), LogEvent(kind=EventKind.PART_DONE, output=index)]
+    return [opened, LogEvent(kind=EventKind.PART_ADDED, output=index), *deltas, *part, done]
 
 
-def ended(status: Status, code: str = "") -> Event:
-    usage = Usage(input_tokens=1, output_tokens=2)
+def ended(status: ResponseStatus, code: str = "") -> LogEvent:
+    usage = TokenUsage(input_tokens=1, output_tokens=2)
     ending = Ending(status=status, at=1_800_000_001.0, code=code, message="", usage=usage)
-    return Event(kind=EventKind.ENDED, ending=ending)
+    return LogEvent(kind=EventKind.ENDED, ending=ending)
 
 
-def streamed(*events: Event, background: bool = False) -> list[Json]:
+def streamed(*events: LogEvent, background: bool = False) -> list[Json]:
     log = Transcript()
     bodies: list[Json] = []
     for event in events:
@@ -54,7 +54,7 @@ def streamed(*events: Event, background: bool = False) -> list[Json]:
 class Stream:
     """A log and the names of the events that it becomes."""
 
-    events: list[Event]
+    events: list[LogEvent]
     names: list[str]
     background: bool = False
 
@@ -64,7 +64,7 @@ class Stream:
 
 STREAMS: dict[str, Stream] = {
     "text": Stream(
-        [CREATED, STARTED, *item(ItemKind.MESSAGE, "he", "llo"), ended(Status.COMPLETED)],
+        [CREATED, STARTED, *item(ItemKind.MESSAGE, "he", "llo"), ended(ResponseStatus.COMPLETED)],
         [
             "response.created",
             "response.in_progress",
@@ -79,7 +79,7 @@ STREAMS: dict[str, Stream] = {
         ],
     ),
     "a function call": Stream(
-        [CREATED, STARTED, *item(ItemKind.FUNCTION_CALL, '{"a"', ":1}"), ended(Status.COMPLETED)],
+        [CREATED, STARTED, *item(ItemKind.FUNCTION_CALL, '{"a"', ":1}"), ended(ResponseStatus.COMPLETED)],
         [
             "response.created",
             "response.in_progress",
@@ -92,7 +92,7 @@ STREAMS: dict[str, Stream] = {
         ],
     ),
     "reasoning": Stream(
-        [CREATED, STARTED, *item(ItemKind.REASONING, "hm"), ended(Status.COMPLETED)],
+        [CREATED, STARTED, *item(ItemKind.REASONING, "hm"), ended(ResponseStatus.COMPLETED)],
         [
             "response.created",
             "response.in_progress",
@@ -106,20 +106,20 @@ STREAMS: dict[str, Stream] = {
         ],
     ),
     "in the background": Stream(
-        [CREATED, QUEUED, STARTED, ended(Status.COMPLETED)],
+        [CREATED, QUEUED, STARTED, ended(ResponseStatus.COMPLETED)],
         ["response.created", "response.queued", "response.in_progress", "response.completed"],
         background=True,
     ),
     "incomplete": Stream(
-        [CREATED, STARTED, ended(Status.INCOMPLETE, "max_output_tokens")],
+        [CREATED, STARTED, ended(ResponseStatus.INCOMPLETE, "max_output_tokens")],
         ["response.created", "response.in_progress", "response.incomplete"],
     ),
     "failed": Stream(
-        [CREATED, STARTED, ended(Status.FAILED, "server_error")],
+        [CREATED, STARTED, ended(ResponseStatus.FAILED, "server_error")],
         ["response.created", "response.in_progress", "response.failed"],
     ),
     "cancelled before it began": Stream(
-        [CREATED, QUEUED, ended(Status.CANCELLED)],
+        [CREATED, QUEUED, ended(ResponseStatus.CANCELLED)],
         ["response.created", "response.queued", "response.failed"],
         background=True,
     ),
@@ -177,7 +177,7 @@ def test_a_background_response_is_shown_as_queued_until_it_begins() -> None:
 def test_an_answer_begun_afresh_stands_at_an_index_of_its_own() -> None:
     given_up = item(ItemKind.MESSAGE, "on", status=ItemStatus.INCOMPLETE)
     again = item(ItemKind.MESSAGE, "two", index=1)
-    bodies = streamed(CREATED, STARTED, *given_up, *again, ended(Status.COMPLETED))
+    bodies = streamed(CREATED, STARTED, *given_up, *again, ended(ResponseStatus.COMPLETED))
     done = [body for body in bodies if body["type"] == "response.output_item.done"]
     assert [(body["output_index"], body["item"]["status"]) for body in done] == [(0, "incomplete"), (1, "completed")]
     assert [one["id"] for one in bodies[-1]["response"]["output"]] == ["msg_1"]
@@ -185,7 +185,7 @@ def test_an_answer_begun_afresh_stands_at_an_index_of_its_own() -> None:
 
 @given(st.text(), st.integers(0, 12))
 def test_slots_of_any_size_become_the_same_bytes(text: str, cut: int) -> None:
-    events = (CREATED, STARTED, *item(ItemKind.MESSAGE, text), ended(Status.COMPLETED))
+    events = (CREATED, STARTED, *item(ItemKind.MESSAGE, text), ended(ResponseStatus.COMPLETED))
     whole = list(frames(RESPONSE, Transcript(), slot(0, 0, events), after=-1))
     log = Transcript()
     for event in events[:cut]:
@@ -195,7 +195,7 @@ def test_slots_of_any_size_become_the_same_bytes(text: str, cut: int) -> None:
     assert [*first, *rest] == whole
 
 
-def slot(number: int, first: int, events: tuple[Event, ...]) -> Slot:
+def slot(number: int, first: int, events: tuple[LogEvent, ...]) -> Slot:
     return Slot(number=number, writer="w", first=first, at=0.0, events=events)
 
 

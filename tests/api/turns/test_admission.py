@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.log.events import Status
-from domain.money.budgets import Budgets, Scope
+from domain.log.events import ResponseStatus
+from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -154,7 +154,7 @@ async def test_a_repeat_of_a_turn_that_has_begun_starts_nothing() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
     first = (await ask(one)).json()
-    await Turns(store, clock_of(store)).begin(OWNER, first["id"], execution="e")
+    await TurnStore(store, clock_of(store)).begin(OWNER, first["id"], execution="e")
     second = (await again(one)).json()
     assert (second["id"], second["status"]) == (first["id"], "in_progress")
     assert one.orchestrations.started == [first["id"]]
@@ -223,7 +223,7 @@ async def test_a_turn_cannot_go_on_from_one_that_runs() -> None:
     answer = await ask(one, {**BODY, "previous_response_id": first["id"]})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
     assert answer.json()["error"]["code"] == "conversation_locked"
-    await Turns(one.world.store, one.world.clock).finish(OWNER, first["id"], status=Status.CANCELLED)
+    await TurnStore(one.world.store, one.world.clock).finish(OWNER, first["id"], status=ResponseStatus.CANCELLED)
     assert (await ask(one, {**BODY, "previous_response_id": first["id"]})).status_code == 200
 
 
@@ -260,7 +260,7 @@ async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
 async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks_do_not_repeat_it() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
-    one.world.ledger.book.budgets = Budgets(limits={Scope.OWNER_DAY: Decimal("0.0001")})
+    one.world.ledger.book.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.0001")})
     refused = await ask(one)
     assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
     error = refused.json()["error"]
@@ -271,5 +271,5 @@ async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks
 
 async def test_a_budget_that_is_nearly_used_up_is_told_beside_the_metadata() -> None:
     one = held(MemoryStore(FakeClock()))
-    one.world.ledger.book.budgets = Budgets(limits={Scope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001"))
+    one.world.ledger.book.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001"))
     assert (await ask(one)).json()["metadata"]["ganglion_budget"] == "Your budget for the day is nearly used up."

@@ -4,18 +4,18 @@ from typing import Any
 
 import httpx
 
-from domain.turns.rate_limits import Limit, Limits
+from domain.turns.rate_limits import RateLimit, RateLimits
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 
 BODY = {"input": "hi", "model": "model", "background": True}
-WIDE = Limit(per_minute=6000, burst=1000, running=1000)
+WIDE = RateLimit(per_minute=6000, burst=1000, running=1000)
 
 
-def held(owner: Limit, tenant: Limit = WIDE) -> Api:
+def held(owner: RateLimit, tenant: RateLimit = WIDE) -> Api:
     """Return an API whose turns are let in and never begin."""
-    one = api(store=MemoryStore(clock := FakeClock()), clock=clock, limits=Limits(owner=owner, tenant=tenant))
+    one = api(store=MemoryStore(clock := FakeClock()), clock=clock, limits=RateLimits(owner=owner, tenant=tenant))
     one.orchestrations.hold = True
     return one
 
@@ -29,7 +29,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 async def test_too_many_turns_in_a_minute_are_429_and_say_when() -> None:
-    one = held(Limit(per_minute=60, burst=2, running=100))
+    one = held(RateLimit(per_minute=60, burst=2, running=100))
     assert [(await ask(one)).status_code for _ in range(3)] == [200, 200, 429]
     refused = await ask(one)
     assert refused.headers["retry-after"] == "1"
@@ -40,7 +40,7 @@ async def test_too_many_turns_in_a_minute_are_429_and_say_when() -> None:
 
 
 async def test_too_many_running_turns_are_429() -> None:
-    one = held(Limit(per_minute=6000, burst=1000, running=2))
+    one = held(RateLimit(per_minute=6000, burst=1000, running=2))
     first = await ask(one)
     await ask(one)
     refused = await ask(one)
@@ -52,14 +52,14 @@ async def test_too_many_running_turns_are_429() -> None:
 
 
 async def test_one_owner_at_his_limit_leaves_others_alone() -> None:
-    one = held(Limit(per_minute=60, burst=1, running=1))
+    one = held(RateLimit(per_minute=60, burst=1, running=1))
     assert (await ask(one)).status_code == 200
     assert (await ask(one)).status_code == 429
     assert (await ask(one, authorization="Bearer strange")).status_code == 200
 
 
 async def test_what_is_refused_reserves_and_starts_nothing() -> None:
-    one = held(Limit(per_minute=60, burst=1, running=100))
+    one = held(RateLimit(per_minute=60, burst=1, running=100))
     await ask(one)
     before = len(one.orchestrations.started)
     kinds = await one.stored()
@@ -76,7 +76,7 @@ async def reservations(one: Api) -> int:
 
 
 async def test_a_repeat_of_what_was_let_in_is_never_refused() -> None:
-    one = held(Limit(per_minute=60, burst=1, running=1))
+    one = held(RateLimit(per_minute=60, burst=1, running=1))
     first = await ask(one, idempotency_key="mine")
     for _ in range(3):
         again = await ask(one, idempotency_key="mine")
@@ -84,7 +84,7 @@ async def test_a_repeat_of_what_was_let_in_is_never_refused() -> None:
 
 
 async def test_a_repeat_of_what_was_refused_is_let_in_when_there_is_room() -> None:
-    one = held(Limit(per_minute=60, burst=1, running=100))
+    one = held(RateLimit(per_minute=60, burst=1, running=100))
     await ask(one)
     assert (await ask(one, idempotency_key="mine")).status_code == 429
     one.world.clock.advance(1)
@@ -92,7 +92,7 @@ async def test_a_repeat_of_what_was_refused_is_let_in_when_there_is_room() -> No
 
 
 async def test_a_wrong_request_takes_no_room() -> None:
-    one = held(Limit(per_minute=6000, burst=1000, running=1))
+    one = held(RateLimit(per_minute=6000, burst=1000, running=1))
     for _ in range(3):
         wrong = await one.create({**BODY, "previous_response_id": "resp_" + "0" * 48})
         assert wrong.status_code == 400

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from api.rendering.sse_events import DONE, KEEP_ALIVE, frames
-from api.turns.log_stream import HEARTBEAT_S, Tail
-from clients.backends.port import End, Text
+from api.turns.log_stream import HEARTBEAT_S, LogStream
+from clients.backends.port import AnswerEnd, TextPiece
 from domain.errors import NotFound, Unavailable
 from domain.turns.response import Response
 from state.turns.log_notifications import KEPT
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.api.harness import Api, api, events_of
 from tests.api.serving import served
 from tests.fakes.backends import FakeBackend, says
@@ -43,8 +43,8 @@ async def held(one: Api) -> Response:
     return await one.world.turns.read(OWNER, created.json()["id"])
 
 
-def tail(one: Api, *, stream_s: float = 1500) -> Tail:
-    return Tail(one.world.turns, one.world.clock, stream_s=stream_s)
+def tail(one: Api, *, stream_s: float = 1500) -> LogStream:
+    return LogStream(one.world.turns, one.world.clock, stream_s=stream_s)
 
 
 async def test_events_arrive_while_the_turn_runs() -> None:
@@ -115,16 +115,16 @@ async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing()
     turn = await held(one)
     await one.world.run(turn)
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
-    patient = Tail(Turns(broken, one.world.clock), one.world.clock, stream_s=1500)
+    patient = LogStream(TurnStore(broken, one.world.clock), one.world.clock, stream_s=1500)
     seen = b"".join([part async for part in patient.stream(turn, everything)])
     assert seen == b"".join([part async for part in tail(one).stream(turn, everything)])
     assert len(broken.calls) == 4
 
 
-def looks(one: Api) -> tuple[FlakyStore, Tail]:
+def looks(one: Api) -> tuple[FlakyStore, LogStream]:
     """Return a reader in another process than the writer's, and the store that counts how often it looks."""
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
-    return counted, Tail(Turns(counted, one.world.clock), one.world.clock, stream_s=1500)
+    return counted, LogStream(TurnStore(counted, one.world.clock), one.world.clock, stream_s=1500)
 
 
 async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_store_once() -> None:
@@ -170,8 +170,8 @@ async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
 
 async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_for_it() -> None:
     gates = [asyncio.Event() for _ in range(2 * KEPT)]
-    script = [act for gate in gates for act in (gate, Text(text=" word"))]
-    one = api(FakeBackend([*script, End(reason="stop", usage=None)]))
+    script = [act for gate in gates for act in (gate, TextPiece(text=" word"))]
+    one = api(FakeBackend([*script, AnswerEnd(reason="stop", usage=None)]))
     turn = await held(one)
     stuck = tail(one).stream(turn, everything)
     seen = [await anext(stuck), await anext(stuck)]
@@ -205,7 +205,7 @@ async def collected_on(stream: AsyncIterator[bytes]) -> bytes:
     return b"".join([part async for part in stream])
 
 
-async def collected(reader: Tail, turn: Response) -> bytes:
+async def collected(reader: LogStream, turn: Response) -> bytes:
     return b"".join([part async for part in reader.stream(turn, everything)])
 
 

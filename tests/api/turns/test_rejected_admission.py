@@ -8,7 +8,7 @@ import pytest
 
 from clients.storage.keys import thread_id
 from domain.ids import thread_of
-from domain.turns.rate_limits import Limit, Limits
+from domain.turns.rate_limits import RateLimit, RateLimits
 from tests.api.harness import Api, api
 from tests.api.turns.test_admission import clock_of, documents, held, responses
 from tests.fakes.clocks import FakeClock
@@ -63,8 +63,8 @@ async def test_a_turn_for_which_there_is_no_room_leaves_nothing() -> None:
 
 
 def limited(store: MemoryStore) -> Api:
-    wide = Limit(per_minute=6000, burst=100, running=100)
-    limits = Limits(owner=Limit(per_minute=1, burst=1, running=9), tenant=wide)
+    wide = RateLimit(per_minute=6000, burst=100, running=100)
+    limits = RateLimits(owner=RateLimit(per_minute=1, burst=1, running=9), tenant=wide)
     one = api(store=store, clock=clock_of(store), limits=limits)
     one.orchestrations.hold = True
     return one

@@ -3,7 +3,7 @@
 import asyncio
 from decimal import Decimal
 
-from clients.storage.port import Document, Key
+from clients.storage.port import Document, DocumentKey
 from clients.storage.request_units import charged
 from domain.money.overheads import FunctionsPrice, OverheadPrices, StorePrice
 from tests.api.harness import Api, api
@@ -23,7 +23,7 @@ PRICES = OverheadPrices(
 
 
 class PaidReads(MemoryStore):
-    async def read(self, key: Key, identifier: str) -> Document | None:
+    async def read(self, key: DocumentKey, identifier: str) -> Document | None:
         charged(0.25)
         return await super().read(key, identifier)
 

@@ -13,9 +13,9 @@ import httpx
 from aiohttp import web
 
 from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import Call, End, Text
+from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.content.items import Item, Role
-from domain.fleet.catalog import Backend, Continuation, Limits, Speed
+from domain.fleet.catalog import Backend, BackendLimits, ContinuationMode, Speed
 from domain.turns.response import Sampling
 
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -92,7 +92,9 @@ async def serving(server: ModelServer) -> AsyncGenerator[ModelServer]:
         await runner.cleanup()
 
 
-def backend_at(url: str, *, continues: Continuation = Continuation.NO, request_timeout_s: float = 5.0) -> Backend:
+def backend_at(
+    url: str, *, continues: ContinuationMode = ContinuationMode.NO, request_timeout_s: float = 5.0
+) -> Backend:
     return Backend(
         name="main",
         model="model",
@@ -100,14 +102,16 @@ def backend_at(url: str, *, continues: Continuation = Continuation.NO, request_t
         url=url,
         served_model="served",
         price="free",
-        limits=Limits(context_tokens=4096, max_output_tokens=512, concurrency=4, request_timeout_s=request_timeout_s),
+        limits=BackendLimits(
+            context_tokens=4096, max_output_tokens=512, concurrency=4, request_timeout_s=request_timeout_s
+        ),
         speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
         continues=continues,
     )
 
 
-def call(partial: str = "", **sampling: float) -> Call:
-    return Call(
+def call(partial: str = "", **sampling: float) -> BackendCall:
+    return BackendCall(
         instructions="Be brief.",
         items=(
             Item(id="1", role=Role.USER, text="hello"),
@@ -122,13 +126,15 @@ def call(partial: str = "", **sampling: float) -> Call:
     )
 
 
-async def asked(backend: Backend, given: Call | None = None, *, silence_s: float = 5.0) -> list[Text | End]:
+async def asked(
+    backend: Backend, given: BackendCall | None = None, *, silence_s: float = 5.0
+) -> list[TextPiece | AnswerEnd]:
     """Return all that a backend answers."""
     async with httpx.AsyncClient(trust_env=False) as http:
         return await heard(OpenAIBackend(backend, http, silence_s=silence_s), given or call())
 
 
-async def heard(client: OpenAIBackend, given: Call) -> list[Text | End]:
+async def heard(client: OpenAIBackend, given: BackendCall) -> list[TextPiece | AnswerEnd]:
     async with client.stream(given) as pieces:
         return [piece async for piece in pieces]
 
@@ -150,5 +156,5 @@ def usage(asked_tokens: int = 7, said_tokens: int = 2) -> bytes:
 DONE = b"data: [DONE]\n\n"
 
 
-def text_of(pieces: Sequence[Text | End]) -> str:
-    return "".join(piece.text for piece in pieces if isinstance(piece, Text))
+def text_of(pieces: Sequence[TextPiece | AnswerEnd]) -> str:
+    return "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))

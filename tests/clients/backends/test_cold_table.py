@@ -18,9 +18,9 @@ from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
 from domain.config.fleet_toml import fleet_from_toml
 from domain.fleet.catalog import Backend
-from domain.fleet.failure_classes import Diagnosis, Posture, diagnose
-from domain.fleet.retry_policy import Elsewhere, GiveUp, Wait, next_step
-from domain.log.events import Status
+from domain.fleet.failure_classes import Diagnosis, FailureClass, diagnose
+from domain.fleet.retry_policy import Failover, GiveUp, RetryLater, retry_decision
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from standins.child import python
 from standins.clock import now
@@ -57,7 +57,7 @@ async def diagnosed(backend: Backend, text: str | None = None, *, at: float | No
     async with httpx.AsyncClient(trust_env=False) as http:
         client = OpenAIBackend(backend, http, silence_s=5)
         with pytest.raises(BackendError) as caught:
-            await (client.knock() if text is None else heard(client, replace(call(), items=asking(text))))
+            await (client.probe() if text is None else heard(client, replace(call(), items=asking(text))))
     return diagnose(caught.value.failure, backend.signatures, now=now() if at is None else at)
 
 
@@ -96,35 +96,37 @@ class Row:
 
     system: str
     place: int
-    posture: Posture
+    posture: FailureClass
     status: int | None = None
     body: str = ""
     headers: Mapping[str, str] | None = None
 
 
 ROWS = (
-    Row(system="cloud-run", place=0, posture=Posture.COLD, status=429, body="Rate exceeded.", headers=PAGE),
-    Row(system="cloud-run", place=1, posture=Posture.COLD, status=500, body="<h1>Server Error</h1>", headers=PAGE),
-    Row(system="cloud-run", place=1, posture=Posture.COLD, status=503, body="Service Unavailable", headers=PAGE),
-    Row(system="cloud-run", place=2, posture=Posture.INDETERMINATE, status=504, body="upstream request timeout"),
-    Row(system="cloud-run", place=3, posture=Posture.BROKEN, status=401, headers=PAGE),
-    Row(system="cloud-run", place=4, posture=Posture.BROKEN, status=403, headers=PAGE),
-    Row(system="vertex", place=0, posture=Posture.COLD, status=429, body="Model is not yet ready for inference."),
-    Row(system="hf-endpoints", place=0, posture=Posture.COLD, status=503, body="503 Service Unavailable"),
-    Row(system="hf-endpoints", place=0, posture=Posture.COLD, status=502),
-    Row(system="llama.cpp", place=0, posture=Posture.COLD, status=503, body='{"error":{"message":"Loading model"}}'),
-    Row(system="vllm", place=0, posture=Posture.COLD),
+    Row(system="cloud-run", place=0, posture=FailureClass.COLD, status=429, body="Rate exceeded.", headers=PAGE),
+    Row(system="cloud-run", place=1, posture=FailureClass.COLD, status=500, body="<h1>Server Error</h1>", headers=PAGE),
+    Row(system="cloud-run", place=1, posture=FailureClass.COLD, status=503, body="Service Unavailable", headers=PAGE),
+    Row(system="cloud-run", place=2, posture=FailureClass.INDETERMINATE, status=504, body="upstream request timeout"),
+    Row(system="cloud-run", place=3, posture=FailureClass.BROKEN, status=401, headers=PAGE),
+    Row(system="cloud-run", place=4, posture=FailureClass.BROKEN, status=403, headers=PAGE),
+    Row(system="vertex", place=0, posture=FailureClass.COLD, status=429, body="Model is not yet ready for inference."),
+    Row(system="hf-endpoints", place=0, posture=FailureClass.COLD, status=503, body="503 Service Unavailable"),
+    Row(system="hf-endpoints", place=0, posture=FailureClass.COLD, status=502),
+    Row(
+        system="llama.cpp", place=0, posture=FailureClass.COLD, status=503, body='{"error":{"message":"Loading model"}}'
+    ),
+    Row(system="vllm", place=0, posture=FailureClass.COLD),
 )
 
 LOOKALIKES = (
-    Row(system="cloud-run", place=-1, posture=Posture.THROTTLED, status=429, body='{"error":{}}', headers=JSON),
-    Row(system="cloud-run", place=-1, posture=Posture.BROKEN, status=500, body='{"error":{}}', headers=JSON),
-    Row(system="cloud-run", place=-1, posture=Posture.BROKEN),
-    Row(system="vertex", place=-1, posture=Posture.THROTTLED, status=429, body="Quota exceeded", headers=JSON),
-    Row(system="llama.cpp", place=-1, posture=Posture.BROKEN, status=503, body='{"error":{"message":"no slot"}}'),
-    Row(system="vllm", place=-1, posture=Posture.BROKEN, status=503, body="engine dead"),
-    Row(system="azure-openai", place=-1, posture=Posture.THROTTLED, status=429, headers={"retry-after-ms": "9"}),
-    Row(system="azure-openai", place=-1, posture=Posture.CLIENT, status=400, body='{"error":{"code":"content"}}'),
+    Row(system="cloud-run", place=-1, posture=FailureClass.THROTTLED, status=429, body='{"error":{}}', headers=JSON),
+    Row(system="cloud-run", place=-1, posture=FailureClass.BROKEN, status=500, body='{"error":{}}', headers=JSON),
+    Row(system="cloud-run", place=-1, posture=FailureClass.BROKEN),
+    Row(system="vertex", place=-1, posture=FailureClass.THROTTLED, status=429, body="Quota exceeded", headers=JSON),
+    Row(system="llama.cpp", place=-1, posture=FailureClass.BROKEN, status=503, body='{"error":{"message":"no slot"}}'),
+    Row(system="vllm", place=-1, posture=FailureClass.BROKEN, status=503, body="engine dead"),
+    Row(system="azure-openai", place=-1, posture=FailureClass.THROTTLED, status=429, headers={"retry-after-ms": "9"}),
+    Row(system="azure-openai", place=-1, posture=FailureClass.CLIENT, status=400, body='{"error":{"code":"content"}}'),
 )
 
 
@@ -140,7 +142,7 @@ async def test_an_answer_means_what_its_row_says(row: Row, asked: str | None) ->
     else:
         async with door(row.status, row.body, **(row.headers or {})) as url:
             found = await diagnosed(backend_of(row.system, url), asked)
-    assert found.posture is row.posture
+    assert found.failure_class is row.posture
     notes = [each["note"] for each in SYSTEMS[row.system].get("signatures", ())]
     assert [note in found.reason for note in notes] == [place == row.place for place in range(len(notes))]
 
@@ -156,7 +158,7 @@ def test_no_row_of_the_shipped_file_goes_untried() -> None:
 class Scene:
     """How the GPU service is set up, in time that passes fifty times as fast, and what that leads to."""
 
-    posture: Posture
+    posture: FailureClass
     said: str
     options: Mapping[str, Any]
     command: tuple[str, ...] = tuple(SCRIPTED)
@@ -167,24 +169,26 @@ class Scene:
 
 CLOSED = Gate(keys=Keys("http://127.0.0.1:1/certs"), clock=now)
 SCENES = {
-    "gives up": Scene(posture=Posture.COLD, said="no instance took the request", options={"average_start": 1}),
-    "is overrun": Scene(posture=Posture.COLD, said="found no instance ready", options={"most_waiting": 1}, crowd=1),
+    "gives up": Scene(posture=FailureClass.COLD, said="no instance took the request", options={"average_start": 1}),
+    "is overrun": Scene(
+        posture=FailureClass.COLD, said="found no instance ready", options={"most_waiting": 1}, crowd=1
+    ),
     "does not start": Scene(
-        posture=Posture.COLD,
+        posture=FailureClass.COLD,
         said="found no instance ready",
         options={},
         command=tuple(python("standins.scripted", "--no-such-option")),
     ),
-    "times out": Scene(posture=Posture.INDETERMINATE, said="timed out", options={"timeout": 5}),
-    "knows nobody": Scene(posture=Posture.BROKEN, said="roles/run.invoker", options={}, gate=CLOSED),
+    "times out": Scene(posture=FailureClass.INDETERMINATE, said="timed out", options={"timeout": 5}),
+    "knows nobody": Scene(posture=FailureClass.BROKEN, said="roles/run.invoker", options={}, gate=CLOSED),
     "is throttled within": Scene(
-        posture=Posture.THROTTLED, said="quota", options={"start": 0, "speed": 1}, text="FAIL 429"
+        posture=FailureClass.THROTTLED, said="quota", options={"start": 0, "speed": 1}, text="FAIL 429"
     ),
     "breaks within": Scene(
-        posture=Posture.BROKEN, said="an error of its own", options={"start": 0, "speed": 1}, text="FAIL 500"
+        posture=FailureClass.BROKEN, said="an error of its own", options={"start": 0, "speed": 1}, text="FAIL 500"
     ),
     "breaks off": Scene(
-        posture=Posture.INDETERMINATE,
+        posture=FailureClass.INDETERMINATE,
         said="connection broke",
         options={"start": 0, "speed": 1},
         text="FAIL reset",
@@ -200,7 +204,7 @@ async def test_the_gpu_service_s_own_answers_mean_what_they_are(tmp_path: Path, 
         waiting(service, scene.crowd),
     ):
         found = await diagnosed(backend_of("cloud-run", f"{str(service.client.base_url).rstrip('/')}/v1"), scene.text)
-    assert found.posture is scene.posture
+    assert found.failure_class is scene.posture
     assert scene.said in found.reason
 
 
@@ -260,16 +264,16 @@ SPELLINGS: dict[str, tuple[dict[str, str], float | None]] = {
 async def test_retry_after_is_honoured_in_all_its_spellings(headers: dict[str, str], delay_s: float | None) -> None:
     async with door(429, "slow down", **headers) as url:
         found = await diagnosed(backend_of("azure-openai", url), "hello", at=NOON)
-    assert (found.posture, found.delay_s) == (Posture.THROTTLED, delay_s)
+    assert (found.failure_class, found.delay_s) == (FailureClass.THROTTLED, delay_s)
     for deadline_s in (20.0, 100_000.0):
         alone, beside = (
-            next_step(found, attempts=1, elapsed_s=0, deadline_s=deadline_s, has_alternative=others, random=0.5)
+            retry_decision(found, attempts=1, elapsed_s=0, deadline_s=deadline_s, has_alternative=others, random=0.5)
             for others in (False, True)
         )
         fits = (delay_s or 0.0) < deadline_s - 2
-        assert isinstance(alone, Wait if fits else GiveUp)
-        assert isinstance(beside, Wait if (delay_s or 0.0) <= 4 else Elsewhere)
-        if isinstance(alone, Wait):
+        assert isinstance(alone, RetryLater if fits else GiveUp)
+        assert isinstance(beside, RetryLater if (delay_s or 0.0) <= 4 else Failover)
+        if isinstance(alone, RetryLater):
             assert alone.delay_s >= (0.5 if delay_s is None else delay_s)
 
 
@@ -281,7 +285,7 @@ async def test_a_turn_waits_as_long_as_it_is_asked_to_and_is_answered(headers: d
     async with turning_away(2, headers) as (world, response):
         await world.run(response)
         log = await world.log(response)
-    assert (log.status, log.items[0].text) == (Status.COMPLETED, "one")
+    assert (log.status, log.items[0].text) == (ResponseStatus.COMPLETED, "one")
     assert world.clock.now() - START >= waits_s
 
 
@@ -290,7 +294,7 @@ async def test_a_turn_that_is_asked_to_wait_beyond_its_deadline_says_so_at_once(
         await world.run(response)
         log = await world.log(response)
     assert log.ending
-    assert (log.status, log.ending.code) == (Status.FAILED, "rate_limit_exceeded")
+    assert (log.status, log.ending.code) == (ResponseStatus.FAILED, "rate_limit_exceeded")
     assert "would pass the deadline" in log.ending.message
     assert world.clock.now() - START <= 1
 

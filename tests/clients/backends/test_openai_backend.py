@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import BackendError, End, Text
-from domain.fleet.catalog import Continuation
+from clients.backends.port import AnswerEnd, BackendError, TextPiece
+from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
-from domain.log.events import Usage
+from domain.log.events import TokenUsage
 from tests.clients.backends.model_server import (
     DONE,
     HANG,
@@ -34,7 +34,11 @@ from tests.clients.backends.model_server import (
 WORDS = "naïve 日本語 \u2028 \x85 \x0b 🙂 end"
 ANSWER = b": started\n\n" + frame("") + frame(WORDS) + frame(" two") + frame(reason="stop") + usage() + DONE
 SHORT = [frame("one"), frame(" two", reason="stop"), usage(), DONE]
-WHOLE = [Text(text="one"), Text(text=" two"), End(reason="stop", usage=Usage(input_tokens=7, output_tokens=2))]
+WHOLE = [
+    TextPiece(text="one"),
+    TextPiece(text=" two"),
+    AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=2)),
+]
 
 
 class Chunks(httpx.AsyncByteStream):
@@ -48,7 +52,7 @@ class Chunks(httpx.AsyncByteStream):
             yield chunk
 
 
-async def read(*chunks: bytes) -> list[Text | End]:
+async def read(*chunks: bytes) -> list[TextPiece | AnswerEnd]:
     """Return what is understood of a body that comes in these chunks."""
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -76,7 +80,7 @@ async def test_an_answer_that_drips_byte_by_byte_is_the_same_answer() -> None:
     async with serving(ModelServer([ANSWER[at : at + 1] for at in range(len(ANSWER))])) as model:
         pieces = await asked(backend_at(model.url))
     assert text_of(pieces) == f"{WORDS} two"
-    assert pieces[-1] == End(reason="stop", usage=Usage(input_tokens=7, output_tokens=2))
+    assert pieces[-1] == AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=2))
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
@@ -130,17 +134,17 @@ async def test_an_answer_is_whole_without_its_last_frame_with_other_fields_and_w
         ({"prompt_tokens": 3}, None),
         ({"prompt_tokens": "3", "completion_tokens": 2}, None),
         ({"prompt_tokens": 3, "completion_tokens": -2}, None),
-        ({"prompt_tokens": 3, "completion_tokens": 2}, Usage(input_tokens=3, output_tokens=2)),
+        ({"prompt_tokens": 3, "completion_tokens": 2}, TokenUsage(input_tokens=3, output_tokens=2)),
         (
             {"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}},
-            Usage(input_tokens=3, cached_tokens=1, output_tokens=2),
+            TokenUsage(input_tokens=3, cached_tokens=1, output_tokens=2),
         ),
     ],
 )
-async def test_usage_is_what_the_backend_counts_wherever_it_stands(counted: Any, expected: Usage | None) -> None:
+async def test_usage_is_what_the_backend_counts_wherever_it_stands(counted: Any, expected: TokenUsage | None) -> None:
     after = await read(frame("a"), frame(reason="stop"), line({"choices": [], "usage": counted}), DONE)
     within = await read(frame("a", usage=counted), frame(reason="stop", usage=None), DONE)
-    assert after[-1] == within[-1] == End(reason="stop", usage=expected)
+    assert after[-1] == within[-1] == AnswerEnd(reason="stop", usage=expected)
 
 
 async def test_frames_without_text_say_nothing() -> None:
@@ -154,7 +158,7 @@ async def test_frames_without_text_say_nothing() -> None:
 )
 async def test_only_a_limit_cuts_an_answer(reason: str, end: str) -> None:
     pieces = await read(frame("a", reason=reason), DONE)
-    assert isinstance(pieces[-1], End)
+    assert isinstance(pieces[-1], AnswerEnd)
     assert pieces[-1].reason == end
 
 
@@ -218,13 +222,13 @@ async def test_whatever_a_server_sends_the_answer_is_text_or_a_backend_error(pie
         assert ending.reason in ("stop", "length")
 
 
-async def ending_of(chunks: Sequence[bytes]) -> End | Failure:
+async def ending_of(chunks: Sequence[bytes]) -> AnswerEnd | Failure:
     """Return how an answer ends whose text can be written, as all text must."""
     try:
         pieces = await read(*chunks)
     except BackendError as error:
         return error.failure
-    assert isinstance(pieces[-1], End)
+    assert isinstance(pieces[-1], AnswerEnd)
     text_of(pieces).encode()
     return pieces[-1]
 
@@ -291,7 +295,7 @@ async def test_an_answer_slower_than_its_request_may_take_goes_on_while_it_speak
 async def test_an_answer_whose_reason_to_end_is_told_is_whole_whatever_follows(after: list[object]) -> None:
     async with serving(ModelServer([frame("a", reason="stop"), 0.05, *after])) as model:
         pieces = await asked(backend_at(model.url), silence_s=0.2)
-    assert pieces == [Text(text="a"), End(reason="stop", usage=None)]
+    assert pieces == [TextPiece(text="a"), AnswerEnd(reason="stop", usage=None)]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +321,7 @@ async def test_leaving_the_stream_closes_the_connection_at_once() -> None:
     async with serving(ModelServer([frame("a"), HANG])) as model, httpx.AsyncClient(trust_env=False) as http:
         client = OpenAIBackend(backend_at(model.url), http, silence_s=60)
         async with client.stream(call()) as pieces:
-            assert await anext(pieces) == Text(text="a")
+            assert await anext(pieces) == TextPiece(text="a")
         left = time.monotonic()
         await asyncio.wait_for(model.gone.wait(), 1)
         assert time.monotonic() - left < 0.5
@@ -371,11 +375,11 @@ async def test_a_request_says_who_said_what_and_how_much_may_be_said() -> None:
 @pytest.mark.parametrize(
     ("continues", "more"),
     [
-        (Continuation.ASSISTANT_PREFILL, {}),
-        (Continuation.CONTINUE_FINAL_MESSAGE, {"continue_final_message": True, "add_generation_prompt": False}),
+        (ContinuationMode.ASSISTANT_PREFILL, {}),
+        (ContinuationMode.CONTINUE_FINAL_MESSAGE, {"continue_final_message": True, "add_generation_prompt": False}),
     ],
 )
-async def test_a_backend_is_asked_to_go_on_in_its_own_way(continues: Continuation, more: dict[str, bool]) -> None:
+async def test_a_backend_is_asked_to_go_on_in_its_own_way(continues: ContinuationMode, more: dict[str, bool]) -> None:
     async with serving(ModelServer(SHORT)) as model:
         await asked(backend_at(model.url, continues=continues), call("four and"))
         await asked(backend_at(model.url, continues=continues), call())

@@ -36,14 +36,14 @@ async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[Op
 @pytest.mark.parametrize("status", [200, 404, 405])
 async def test_a_server_that_answers_is_up(status: int) -> None:
     async with door(status, "{}") as backend:
-        await backend.knock()
+        await backend.probe()
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 504])
 async def test_an_answer_that_is_not_the_server_s_own_is_told_as_it_was_seen(status: int) -> None:
     async with door(status, "Rate exceeded.", **GOOGLE) as backend:
         with pytest.raises(BackendError) as caught:
-            await backend.knock()
+            await backend.probe()
     failure = caught.value.failure
     assert (failure.kind, failure.status, failure.body) == (FailureKind.STATUS, status, "Rate exceeded.")
 
@@ -51,5 +51,5 @@ async def test_an_answer_that_is_not_the_server_s_own_is_told_as_it_was_seen(sta
 async def test_a_server_that_is_not_there_is_told_so() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(BackendError) as caught:
-            await OpenAIBackend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).knock()
+            await OpenAIBackend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).probe()
     assert caught.value.failure.kind is FailureKind.REFUSED

@@ -11,7 +11,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from domain.identity.access_tokens import Origin
+from domain.identity.access_tokens import TokenIssuer
 
 KEY = generate_private_key(65_537, 2048)
 ANOTHER = generate_private_key(65_537, 2048)
@@ -49,7 +49,7 @@ class FakeIssuer:
         version = "2.0" if "/v2.0/" in request.path else "1.0"
         tenant = request.path.split("/")[1]
         own = {
-            "issuer": Origin(tenant=tenant, version=version).issuer,
+            "issuer": TokenIssuer(tenant=tenant, version=version).issuer,
             "jwks_uri": f"{self.url}/{tenant}/discovery/{version}/keys",
         }
         return own | self.discovery

@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.backends.credentials import Anonymous, Hop, denied
+from clients.backends.credentials import Hop, NoCredentials, hop_denied
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
 from clients.clock import SystemClock
-from clients.identity.backend_credentials import BackendCredentials, problems_of, warm_up
+from clients.identity.backend_credentials import BackendCredentials, credential_problems, warm_up
 from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
-from domain.fleet.failure_classes import Posture, diagnose
-from domain.fleet.retry_policy import Elsewhere, Wait, next_step
+from domain.fleet.failure_classes import FailureClass, diagnose
+from domain.fleet.retry_policy import Failover, RetryLater, retry_decision
 from domain.identity.federation import Federation, provider_name, service_account_name
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, call, frame, heard, serving
 
@@ -44,7 +44,7 @@ def credentials(**variables: str) -> BackendCredentials:
 
 async def test_a_backend_without_credentials_gets_none() -> None:
     assert await credentials().header(backend(Auth())) == {}
-    assert await Anonymous().header(backend(STATIC)) == {}
+    assert await NoCredentials().header(backend(STATIC)) == {}
 
 
 async def test_a_static_token_comes_from_its_variable() -> None:
@@ -77,7 +77,7 @@ PROBLEMS: dict[str, tuple[Auth, Federation, dict[str, str], list[str]]] = {
 def test_everything_that_is_missing_is_named(
     auth: Auth, federation: Federation, variables: dict[str, str], said: list[str]
 ) -> None:
-    problems = problems_of(fleet(auth), federation, variables)
+    problems = credential_problems(fleet(auth), federation, variables)
     assert len(problems) == len(said)
     assert all(text in problem for text, problem in zip(said, problems, strict=True))
 
@@ -113,12 +113,14 @@ KEYS: dict[str, tuple[Any, bool]] = {
 def test_a_key_file_is_refused(tmp_path: Path, content: Any, refused: bool) -> None:  # noqa: FBT001 - a table
     path = tmp_path / "key.json"
     path.write_text(json.dumps(content))
-    problems = problems_of(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": str(path)})
+    problems = credential_problems(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": str(path)})
     assert bool(problems) is refused
 
 
 def test_a_key_file_that_is_not_there_is_no_key() -> None:
-    assert problems_of(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}) == ()
+    assert (
+        credential_problems(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}) == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,15 +181,15 @@ async def test_a_backend_that_does_not_know_us_makes_us_forget_the_token(status:
 async def test_without_a_credential_nothing_is_sent() -> None:
     async with serving(ModelServer([DONE])) as server:
         with pytest.raises(BackendError) as caught:
-            await asked(server, Recording(denied(Hop.IAM, 403)))
+            await asked(server, Recording(hop_denied(Hop.IAM, 403)))
         assert server.requests == []
     assert "roles/iam.workloadIdentityUser" in caught.value.failure.body
 
 
-@pytest.mark.parametrize(("status", "posture"), [(403, Posture.BROKEN), (503, Posture.INDETERMINATE)])
-def test_what_follows_is_decided_by_patience_and_says_why(status: int, posture: Posture) -> None:
-    diagnosis = diagnose(denied(Hop.STS, status).failure, ())
-    assert diagnosis.posture is posture
+@pytest.mark.parametrize(("status", "posture"), [(403, FailureClass.BROKEN), (503, FailureClass.INDETERMINATE)])
+def test_what_follows_is_decided_by_patience_and_says_why(status: int, posture: FailureClass) -> None:
+    diagnosis = diagnose(hop_denied(Hop.STS, status).failure, ())
+    assert diagnosis.failure_class is posture
     assert diagnosis.reason.startswith("Google STS ")
-    following = next_step(diagnosis, attempts=1, elapsed_s=0, deadline_s=600, has_alternative=True, random=0.5)
-    assert isinstance(following, Elsewhere if posture is Posture.BROKEN else Wait)
+    following = retry_decision(diagnosis, attempts=1, elapsed_s=0, deadline_s=600, has_alternative=True, random=0.5)
+    assert isinstance(following, Failover if posture is FailureClass.BROKEN else RetryLater)

@@ -6,23 +6,23 @@ from typing import Any
 import pytest
 
 from clients.identity import discovery as openid
-from clients.identity.discovery import OpenIdIssuers
+from clients.identity.discovery import IssuerDiscovery
 from domain.errors import Unavailable
-from domain.identity.access_tokens import Origin
+from domain.identity.access_tokens import TokenIssuer
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
 from tests.domain.identity.test_access_tokens import OTHER, TENANT
 
-NEW = Origin(tenant=TENANT, version="2.0")
-OLD = Origin(tenant=TENANT, version="1.0")
+NEW = TokenIssuer(tenant=TENANT, version="2.0")
+OLD = TokenIssuer(tenant=TENANT, version="1.0")
 
 
-async def keys_of(issuer: FakeIssuer, origin: Origin = NEW) -> list[str]:
+async def keys_of(issuer: FakeIssuer, origin: TokenIssuer = NEW) -> list[str]:
     async with issuing(issuer):
-        return sorted(await OpenIdIssuers(issuer.url).keys(origin))
+        return sorted(await IssuerDiscovery(issuer.url).keys(origin))
 
 
 @pytest.mark.parametrize("origin", [NEW, OLD])
-async def test_an_issuer_of_either_version_names_its_keys(origin: Origin) -> None:
+async def test_an_issuer_of_either_version_names_its_keys(origin: TokenIssuer) -> None:
     issuer = FakeIssuer(keys=[public(KEY), public(ANOTHER, kid="two")])
     assert await keys_of(issuer, origin) == ["one", "two"]
     assert issuer.asked == {"discovery": 1, "keys": 1}
@@ -92,7 +92,7 @@ async def test_an_issuer_without_a_usable_key_is_unavailable() -> None:
 
 async def test_an_issuer_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        await OpenIdIssuers("http://127.0.0.1:1").keys(NEW)
+        await IssuerDiscovery("http://127.0.0.1:1").keys(NEW)
 
 
 async def test_an_issuer_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

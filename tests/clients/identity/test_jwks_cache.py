@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.identity.authenticator import TokenAuthenticator
-from clients.identity.discovery import OpenIdIssuers
-from clients.identity.jwks_cache import KEPT_S, REFRESH_S, RETRY_S, UNKNOWN_S, NetworkKeys
+from clients.identity.discovery import IssuerDiscovery
+from clients.identity.jwks_cache import KEPT_S, REFRESH_S, RETRY_S, UNKNOWN_S, JwksCache
 from clients.identity.signing_keys import KeySet, SigningKey, usable_keys
 from domain.errors import Unauthenticated, Unavailable
-from domain.identity.access_tokens import Origin
+from domain.identity.access_tokens import TokenIssuer
 from domain.identity.owners import Owner
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
 from tests.domain.identity.test_access_tokens import EXPECTED, OID, OLD_USER, OTHER, TENANT, USER
 from tests.fakes.clocks import FakeClock
 
-ORIGIN = Origin(tenant=TENANT, version="2.0")
+ORIGIN = TokenIssuer(tenant=TENANT, version="2.0")
 OWNER = Owner(tenant=TENANT, subject=f"user:{OID}")
 ONE = SigningKey(n="one", e="AQAB")
 
@@ -35,7 +35,7 @@ class Published:
         self.down = False
         self.gate: asyncio.Event | None = None
 
-    async def fetch(self, origin: Origin) -> KeySet:
+    async def fetch(self, origin: TokenIssuer) -> KeySet:
         assert origin == ORIGIN
         self.fetches += 1
         await asyncio.sleep(0)
@@ -51,9 +51,9 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def keys_from(published: Published) -> tuple[NetworkKeys, FakeClock]:
+def keys_from(published: Published) -> tuple[JwksCache, FakeClock]:
     clock = FakeClock()
-    return NetworkKeys(published.fetch, clock), clock
+    return JwksCache(published.fetch, clock), clock
 
 
 async def test_a_known_key_is_fetched_once_and_no_more_within_the_hour() -> None:
@@ -221,7 +221,7 @@ def signed(key: RSAPrivateKey = KEY, kid: str = "one", claims: Mapping[str, Any]
 
 
 def authenticator(issuer: FakeIssuer, clock: FakeClock) -> TokenAuthenticator:
-    return TokenAuthenticator(keys=NetworkKeys(OpenIdIssuers(issuer.url).keys, clock), expected=EXPECTED, clock=clock)
+    return TokenAuthenticator(keys=JwksCache(IssuerDiscovery(issuer.url).keys, clock), expected=EXPECTED, clock=clock)
 
 
 async def test_tokens_are_believed_by_the_keys_of_a_real_issuer_through_rotation_and_outage() -> None:

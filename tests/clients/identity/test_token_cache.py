@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.backends.credentials import Credential, Hop, denied, unreachable
+from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 from clients.backends.port import BackendError
 from clients.identity.token_cache import EARLY_S, LAST_S, RETRY_S, YOUNG_S, CachedCredential
 from tests.fakes.clocks import FakeClock
@@ -28,14 +28,14 @@ class Issuer:
         self.gate = threading.Event()
         self.gate.set()
 
-    def fetch(self) -> Credential:
+    def fetch(self) -> BearerToken:
         self.fetches += 1
         self.threads.add(threading.get_ident())
         self.asked.set()
         assert self.gate.wait(10)
         if self.failure:
             raise self.failure
-        return Credential(token=f"token {self.fetches}", expires_at=self.clock.now() + self.life_s)
+        return BearerToken(token=f"token {self.fetches}", expires_at=self.clock.now() + self.life_s)
 
 
 def cached(life_s: float = LIFE_S) -> tuple[CachedCredential, Issuer, FakeClock]:
@@ -81,7 +81,7 @@ async def test_a_token_that_is_about_to_expire_is_waited_for() -> None:
 async def test_a_renewal_that_fails_leaves_the_token_and_is_tried_again_later() -> None:
     one, issuer, clock = cached()
     await one.token()
-    issuer.failure = unreachable(Hop.STS, "no answer")
+    issuer.failure = hop_unreachable(Hop.STS, "no answer")
     clock.advance(LIFE_S - EARLY_S / 2)
     for _ in range(10):
         assert await one.token() == "token 1"
@@ -96,7 +96,7 @@ async def test_a_renewal_that_fails_leaves_the_token_and_is_tried_again_later() 
 
 async def test_a_failure_is_shared_for_a_moment_and_then_tried_again() -> None:
     one, issuer, clock = cached()
-    issuer.failure = denied(Hop.IAM, 403)
+    issuer.failure = hop_denied(Hop.IAM, 403)
     failures = await asyncio.gather(*(one.token() for _ in range(50)), return_exceptions=True)
     for _ in range(10):
         with pytest.raises(BackendError, match="credentials_refused"):
@@ -167,4 +167,4 @@ async def test_no_token_is_given_that_a_clock_two_minutes_ahead_takes_for_expire
 
 
 def test_a_credential_is_not_told_by_accident() -> None:
-    assert "s3cret" not in repr(Credential(token="s3cret", expires_at=0.0))
+    assert "s3cret" not in repr(BearerToken(token="s3cret", expires_at=0.0))

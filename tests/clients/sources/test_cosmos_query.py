@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from clients.sources.cosmos_query import CosmosQuery
-from clients.sources.egress import Caller
+from clients.sources.egress import PinnedClient
 from clients.sources.port import Row, SourceError
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.store import CosmosStore
-from clients.storage.port import Container, Create, Key
+from clients.storage.port import Container, Create, DocumentKey
 from domain.identity.owners import Owner
-from domain.sources.catalog import Ask, Claim, Source, SourceKind, ask_of
+from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, query_for
 from tests.clients.sources.test_hostile import CLAIMS
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import local_cosmos
@@ -22,8 +22,8 @@ CASES = Source(
     name="cases",
     kind=SourceKind.COSMOS,
     query="SELECT c.id, c.body.subject, c._etag FROM c WHERE c.body.account = @account",
-    partition=(Claim.TID,),
-    parameters={"account": Claim.OID},
+    partition=(CallerClaim.TID,),
+    parameters={"account": CallerClaim.OID},
 )
 
 
@@ -41,16 +41,16 @@ async def filled(account: CosmosAccount, clock: FakeClock) -> None:
     """Write a case for two accounts of one tenant, and one for another tenant."""
     store = CosmosStore(account, clock)
     for number, (tenant, owner) in enumerate([("t-1", "o-1"), ("t-1", "o-2"), ("t-2", "o-1")]):
-        key = Key(container=Container.MONEY, parts=(tenant,))
+        key = DocumentKey(container=Container.MONEY, parts=(tenant,))
         body = {"kind": "case", "account": owner, "subject": f"case {number}"}
         await store.commit(key, (Create(id=f"case-{number}", body=body),))
     await store.close()
 
 
 async def rows(source: Source, account: CosmosAccount, owner: Owner, *, loopback: bool = True) -> list[Row]:
-    caller = Caller(httpx.AsyncClient(), loopback=loopback)
-    ask = ask_of(source, owner, "")
-    assert isinstance(ask, Ask)
+    caller = PinnedClient(httpx.AsyncClient(), loopback=loopback)
+    ask = query_for(source, owner, "")
+    assert isinstance(ask, SourceQuery)
     return list(await CosmosQuery(caller, lambda _source: account, FakeClock()).rows(source, ask))
 
 

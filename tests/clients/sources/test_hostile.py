@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.sources.ai_search import search_body
-from clients.sources.egress import Caller, resolve
+from clients.sources.egress import PinnedClient, resolve
 from clients.sources.http_json import pairs
 from clients.sources.port import SourceError
 from clients.sources.sqlite_search import search, statement_of
 from domain.identity.owners import Owner
-from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, ask_of
+from domain.sources.catalog import CallerClaim, FetchedRows, Source, SourceKind, SourceQuery, query_for
 from domain.sources.prompt_context import context_text
 from standins.private_data.filters import conditions_in
 from standins.private_data.server import PrivateData
@@ -62,9 +62,9 @@ claims = st.one_of(st.sampled_from(CLAIMS), st.text(min_size=1, max_size=40))
 texts = st.one_of(st.sampled_from(ORDERS), st.text(max_size=80))
 
 
-def asked(source: Source, claim: str, text: str = "") -> Ask:
-    ask = ask_of(source, Owner(tenant=claim, subject=f"user:{claim}", roles=(claim,)), text)
-    assert isinstance(ask, Ask)
+def asked(source: Source, claim: str, text: str = "") -> SourceQuery:
+    ask = query_for(source, Owner(tenant=claim, subject=f"user:{claim}", roles=(claim,)), text)
+    assert isinstance(ask, SourceQuery)
     return ask
 
 
@@ -113,7 +113,7 @@ def test_no_claim_and_no_word_changes_a_statement(handbook: Source, claim: str, 
 
 
 async def test_a_role_that_would_be_two_is_no_filter() -> None:
-    source = replace(SEARCH, parameters={"groups": Claim.ROLES})
+    source = replace(SEARCH, parameters={"groups": CallerClaim.ROLES})
     with pytest.raises(SourceError, match="can't be filtered"):
         search_body(source, asked(source, "readers|admins"))
 
@@ -145,7 +145,7 @@ HOSTS = [
 @pytest.mark.parametrize("host", HOSTS)
 async def test_a_metadata_service_is_known_under_all_its_names(host: str, *, private: bool) -> None:
     async with httpx.AsyncClient() as http:
-        caller = Caller(http, loopback=True, resolve=resolve)
+        caller = PinnedClient(http, loopback=True, resolve=resolve)
         source = Source(name="s", kind=SourceKind.HTTP, address=f"http://{host}", private=private)
         with pytest.raises(SourceError, match=r"refused|no address"):
             await caller.pin(source)
@@ -246,7 +246,7 @@ values = st.recursive(
 
 @given(st.lists(st.dictionaries(st.sampled_from(["id", "text", *ROWS]), values, max_size=3), min_size=1, max_size=4))
 def test_no_row_is_more_than_a_line_of_data(rows: list[dict[str, Any]]) -> None:
-    fetched = Fetched(source="s", rows=tuple(rows))
+    fetched = FetchedRows(source="s", rows=tuple(rows))
     text = context_text([fetched], TOKEN)
     first, *lines, last = text.splitlines()
     assert (text.count(TOKEN), text.count("private data")) == (3, 3 + sum(line.count("private data") for line in lines))
@@ -267,7 +267,7 @@ def test_no_row_is_more_than_a_line_of_data(rows: list[dict[str, Any]]) -> None:
     )
 )
 def test_what_is_said_otherwise_says_the_same(row: dict[str, Any]) -> None:
-    line = context_text([Fetched(source="s", rows=(row,))], TOKEN).splitlines()[1]
+    line = context_text([FetchedRows(source="s", rows=(row,))], TOKEN).splitlines()[1]
     breaks = str.maketrans({"\u0085": " ", "\u2028": " ", "\u2029": " "})
     plain = json.dumps(row, ensure_ascii=False).translate(breaks)
     assert sorted_json(line.removeprefix("s: ")) == sorted_json(plain)
@@ -282,7 +282,7 @@ async def test_hostile_rows_are_written_down_and_read_back_by_a_turn() -> None:
     world = World(store=MemoryStore(clock), clock=clock, backends={})
     response = await world.admit("hello")
     rows = tuple({"id": text, "text": text} for text in ROWS)
-    written = await world.turns.given.record(response, [Fetched(source="s", rows=rows)])
+    written = await world.turns.given.record(response, [FetchedRows(source="s", rows=rows)])
     assert await world.turns.given.text(response) == written
     assert len(written.splitlines()) == len(ROWS) + 2
 
@@ -297,7 +297,7 @@ async def test_a_blob_of_a_file_is_a_text(handbook: Source, tmp_path: Path) -> N
     rows: Sequence[Any] = await asyncio.to_thread(
         search, replace(handbook, path=str(path), keywords=0), asked(handbook, "m")
     )
-    assert "xff" in context_text([Fetched(source="s", rows=tuple(rows))], TOKEN)
+    assert "xff" in context_text([FetchedRows(source="s", rows=tuple(rows))], TOKEN)
 
 
 async def test_who_asks_for_other_accounts_gets_his_own_rows() -> None:

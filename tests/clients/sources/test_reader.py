@@ -10,19 +10,19 @@ import httpx
 import pytest
 from aiohttp.test_utils import TestServer
 
-from clients.sources.egress import Caller, Resolve
-from clients.sources.factory import reading_of
+from clients.sources.egress import PinnedClient, Resolve
+from clients.sources.factory import build_reader
 from clients.sources.http_json import HttpJson
 from clients.sources.port import SourceError
-from clients.sources.reader import Reading
+from clients.sources.reader import SourceReader
 from domain.identity.owners import Owner
-from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, Sources
+from domain.sources.catalog import CallerClaim, FetchedRows, Source, SourceKind, SourceQuery, Sources
 from standins.identity import guid_of
 from standins.private_data.server import PrivateData
 from tests.fakes.clocks import FakeClock
 
 ALICE = Owner(tenant=guid_of("tenant", "contoso"), subject=f"user:{guid_of('user', 'contoso/alice')}")
-MINE = {"tenant": Claim.TID, "account": Claim.OID}
+MINE = {"tenant": CallerClaim.TID, "account": CallerClaim.OID}
 
 
 class NoTokens:
@@ -48,12 +48,12 @@ def orders(address: str) -> Source:
     )
 
 
-def reading(*sources: Source, loopback: bool = True) -> Reading:
+def reading(*sources: Source, loopback: bool = True) -> SourceReader:
     known = {source.name: source for source in sources}
-    return reading_of(Sources(known=known), FakeClock(), loopback=loopback, identity=None)
+    return build_reader(Sources(known=known), FakeClock(), loopback=loopback, identity=None)
 
 
-async def read(*sources: Source, text: str = "", loopback: bool = True) -> tuple[Fetched, ...]:
+async def read(*sources: Source, text: str = "", loopback: bool = True) -> tuple[FetchedRows, ...]:
     names = [source.name for source in sources]
     return await reading(*sources, loopback=loopback).read(names, ALICE, text)
 
@@ -91,7 +91,7 @@ async def test_a_file_is_searched_for_the_callers_tenant(tmp_path: Path) -> None
         kind=SourceKind.SQLITE_SEARCH,
         path=str(path),
         target=("pages",),
-        parameters={"tenant": Claim.TID},
+        parameters={"tenant": CallerClaim.TID},
         keywords=4,
         fields=("id", "text"),
     )
@@ -150,9 +150,9 @@ def answering(*answers: Sequence[str]) -> Resolve:
     return resolve
 
 
-def caller(resolve: Resolve, *, loopback: bool = True) -> Caller:
+def caller(resolve: Resolve, *, loopback: bool = True) -> PinnedClient:
     http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-    return Caller(http, loopback=loopback, resolve=resolve)
+    return PinnedClient(http, loopback=loopback, resolve=resolve)
 
 
 async def test_the_call_goes_to_the_address_that_was_judged_under_the_sources_own_name(
@@ -161,11 +161,11 @@ async def test_the_call_goes_to_the_address_that_was_judged_under_the_sources_ow
     port = orders.address.rpartition(":")[2]
     source = replace(orders, address=f"http://orders.internal:{port}")
     rebinding = caller(answering(["127.0.0.1"], ["169.254.169.254"]))
-    rows = await HttpJson(rebinding, NoTokens()).rows(source, Ask(parameters={"tenant": "t", "account": "a"}))
+    rows = await HttpJson(rebinding, NoTokens()).rows(source, SourceQuery(parameters={"tenant": "t", "account": "a"}))
     assert rows == []
     assert data.requests[0]["headers"]["Host"] == f"orders.internal:{port}"
     with pytest.raises(SourceError, match="link-local"):
-        await HttpJson(rebinding, NoTokens()).rows(source, Ask(parameters={}))
+        await HttpJson(rebinding, NoTokens()).rows(source, SourceQuery(parameters={}))
 
 
 @pytest.mark.parametrize("addresses", [["20.1.2.3"], ["127.0.0.1", "8.8.8.8"], ["10.0.0.1", "169.254.169.254"], []])
@@ -178,7 +178,7 @@ async def test_one_address_out_of_place_is_enough_to_refuse_a_host(orders: Sourc
 async def test_a_source_without_a_token_for_it_is_not_called(orders: Source, data: PrivateData) -> None:
     connector = HttpJson(caller(answering(["127.0.0.1"])), NoTokens())
     with pytest.raises(SourceError, match="no token"):
-        await connector.rows(replace(orders, scope="api://orders/.default"), Ask(parameters={}))
+        await connector.rows(replace(orders, scope="api://orders/.default"), SourceQuery(parameters={}))
     assert data.requests == []
 
 

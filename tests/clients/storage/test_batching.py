@@ -3,20 +3,20 @@
 import pytest
 
 from clients.storage.batching import LONGEST_TEXT, batches, created, split, storable
-from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, Key
+from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, DocumentKey
 from clients.storage.port import Container as Place
 from domain.content.items import Item, ItemStatus
 from domain.ids import member_id
-from domain.log.events import Event, EventKind, Head, Slot, Status
+from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
 
 THREAD = "a" * 24
-CREATED = (Event(kind=EventKind.CREATED),)
-KEY = Key(container=Place.TURNS, parts=("t", "s", THREAD))
+CREATED = (LogEvent(kind=EventKind.CREATED),)
+KEY = DocumentKey(container=Place.TURNS, parts=("t", "s", THREAD))
 
 
 def item(number: int, text: str) -> Item:
@@ -37,7 +37,7 @@ def response(*items: Item) -> Response:
 @pytest.mark.parametrize(("count", "size"), [(3, 700_000), (10, 400_000), (250, 10_000), (1, 999_000)])
 async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size: int) -> None:
     clock = FakeClock()
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     items = [item(number, "x" * size) for number in range(count)]
     one = response(*items)
     await turns.admit(one, items, CREATED)
@@ -46,19 +46,19 @@ async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size:
 
 async def test_a_turn_ends_however_much_was_said() -> None:
     clock = FakeClock()
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     one = response()
     await turns.admit(one, (), CREATED)
     await turns.begin(OWNER, one.id, execution="run")
-    head = Head(id=member_id("msg", thread=THREAD, token="1" * 24))
+    head = ItemHeader(id=member_id("msg", thread=THREAD, token="1" * 24))
     slots = [
-        (Event(kind=EventKind.ITEM_ADDED, head=head),),
-        *(((Event(kind=EventKind.TEXT, text="é" * 400_000),)) for _ in range(4)),
+        (LogEvent(kind=EventKind.ITEM_ADDED, head=head),),
+        *(((LogEvent(kind=EventKind.TEXT, text="é" * 400_000),)) for _ in range(4)),
     ]
     for number, events in enumerate(slots, start=2):
         slot = Slot(number=number, writer="run", first=number, at=1.0, events=events)
         assert await turns.append(OWNER, one.id, slot)
-    ended = await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    ended = await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
     (kept,) = await turns.items(OWNER, ended.output_items)
     assert kept.status is ItemStatus.INCOMPLETE
     assert 0.9 * LONGEST_TEXT < len(kept.text.encode()) <= LONGEST_TEXT

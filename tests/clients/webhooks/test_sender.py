@@ -12,18 +12,18 @@ from aiohttp.test_utils import TestServer
 from openai import OpenAI
 
 from clients.clock import SystemClock
-from clients.sources.egress import Caller
-from clients.webhooks.sender import Receipt, Verdict, WebhookSender, sender_of
-from domain.log.events import Status
-from domain.turns.webhook_events import Announcement, Endpoint
+from clients.sources.egress import PinnedClient
+from clients.webhooks.sender import DeliveryReceipt, DeliveryResult, WebhookSender, build_sender
+from domain.log.events import ResponseStatus
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint
 from tests.fakes.worlds import OWNER
 
 SECRET = b"s" * 32
 WRITTEN = "whsec_c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M="
-ANNOUNCEMENT = Announcement(
+ANNOUNCEMENT = WebhookDelivery(
     owner=OWNER,
     response=f"resp_{'a' * 24}{'b' * 24}",
-    status=Status.FAILED,
+    status=ResponseStatus.FAILED,
     at=1_795_312_345.9,
     endpoint="main",
     due_at=0.0,
@@ -58,17 +58,17 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-async def endpoint(receiver: Receiver) -> AsyncIterator[Endpoint]:
+async def endpoint(receiver: Receiver) -> AsyncIterator[WebhookEndpoint]:
     async with TestServer(receiver.application()) as server:
-        yield Endpoint(name="main", url=str(server.make_url("/hooks?from=us")), secrets=(SECRET,))
+        yield WebhookEndpoint(name="main", url=str(server.make_url("/hooks?from=us")), secrets=(SECRET,))
 
 
-async def told(endpoint: Endpoint, *, loopback: bool = True) -> Receipt:
-    return await sender_of(SystemClock(), loopback=loopback).send(endpoint, ANNOUNCEMENT)
+async def told(endpoint: WebhookEndpoint, *, loopback: bool = True) -> DeliveryReceipt:
+    return await build_sender(SystemClock(), loopback=loopback).send(endpoint, ANNOUNCEMENT)
 
 
-async def test_a_receiver_with_the_sdk_unwraps_what_it_is_sent(receiver: Receiver, endpoint: Endpoint) -> None:
-    assert await told(endpoint) == Receipt(verdict=Verdict.TAKEN)
+async def test_a_receiver_with_the_sdk_unwraps_what_it_is_sent(receiver: Receiver, endpoint: WebhookEndpoint) -> None:
+    assert await told(endpoint) == DeliveryReceipt(result=DeliveryResult.TAKEN)
     [request], [body] = receiver.requests, receiver.bodies
     assert (request.method, request.path_qs) == ("POST", "/hooks?from=us")
     assert request.content_type == "application/json"
@@ -80,27 +80,27 @@ async def test_a_receiver_with_the_sdk_unwraps_what_it_is_sent(receiver: Receive
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (200, Verdict.TAKEN),
-        (202, Verdict.TAKEN),
-        (410, Verdict.GONE),
-        (301, Verdict.LATER),
-        (307, Verdict.LATER),
-        (400, Verdict.LATER),
-        (404, Verdict.LATER),
-        (429, Verdict.LATER),
-        (500, Verdict.LATER),
-        (503, Verdict.LATER),
+        (200, DeliveryResult.TAKEN),
+        (202, DeliveryResult.TAKEN),
+        (410, DeliveryResult.GONE),
+        (301, DeliveryResult.LATER),
+        (307, DeliveryResult.LATER),
+        (400, DeliveryResult.LATER),
+        (404, DeliveryResult.LATER),
+        (429, DeliveryResult.LATER),
+        (500, DeliveryResult.LATER),
+        (503, DeliveryResult.LATER),
     ],
 )
 async def test_a_status_says_what_becomes_of_a_message(
-    receiver: Receiver, endpoint: Endpoint, status: int, verdict: Verdict
+    receiver: Receiver, endpoint: WebhookEndpoint, status: int, verdict: DeliveryResult
 ) -> None:
     receiver.status = status
-    assert (await told(endpoint)).verdict is verdict
+    assert (await told(endpoint)).result is verdict
     assert len(receiver.bodies) == 1
 
 
-async def test_a_redirect_is_not_followed(receiver: Receiver, endpoint: Endpoint) -> None:
+async def test_a_redirect_is_not_followed(receiver: Receiver, endpoint: WebhookEndpoint) -> None:
     other = Receiver()
     async with TestServer(other.application()) as elsewhere:
         receiver.status, receiver.headers = 308, {"location": str(elsewhere.make_url("/"))}
@@ -108,19 +108,21 @@ async def test_a_redirect_is_not_followed(receiver: Receiver, endpoint: Endpoint
     assert other.requests == []
 
 
-async def test_a_receiver_that_dawdles_is_told_again_later(receiver: Receiver, endpoint: Endpoint) -> None:
+async def test_a_receiver_that_dawdles_is_told_again_later(receiver: Receiver, endpoint: WebhookEndpoint) -> None:
     receiver.wait_s = 30
-    sender = WebhookSender(sender_of(SystemClock(), loopback=True).caller, SystemClock(), deadline_s=0.2)
-    assert (await sender.send(endpoint, ANNOUNCEMENT)).verdict is Verdict.LATER
+    sender = WebhookSender(build_sender(SystemClock(), loopback=True).caller, SystemClock(), deadline_s=0.2)
+    assert (await sender.send(endpoint, ANNOUNCEMENT)).result is DeliveryResult.LATER
 
 
 async def test_nobody_there_is_told_again_later() -> None:
-    receipt = await told(Endpoint(name="main", url="http://127.0.0.1:1/x", secrets=(SECRET,)))
-    assert receipt.verdict is Verdict.LATER
+    receipt = await told(WebhookEndpoint(name="main", url="http://127.0.0.1:1/x", secrets=(SECRET,)))
+    assert receipt.result is DeliveryResult.LATER
     assert "can't be reached" in receipt.reason
 
 
-async def test_this_machine_is_not_called_unless_the_settings_let_it(receiver: Receiver, endpoint: Endpoint) -> None:
+async def test_this_machine_is_not_called_unless_the_settings_let_it(
+    receiver: Receiver, endpoint: WebhookEndpoint
+) -> None:
     assert (await told(endpoint, loopback=False)).reason == "its host is refused: it is this machine itself"
     assert receiver.requests == []
 
@@ -132,16 +134,16 @@ async def test_a_private_address_behind_a_public_name_is_refused(address: str) -
     async def resolve(host: str, port: int) -> Sequence[str]:
         return ["93.184.216.34", address]
 
-    caller = Caller(httpx.AsyncClient(trust_env=False), loopback=True, resolve=resolve)
+    caller = PinnedClient(httpx.AsyncClient(trust_env=False), loopback=True, resolve=resolve)
     receipt = await WebhookSender(caller, SystemClock()).send(
-        Endpoint(name="main", url="https://hooks.example.com/x", secrets=(SECRET,)), ANNOUNCEMENT
+        WebhookEndpoint(name="main", url="https://hooks.example.com/x", secrets=(SECRET,)), ANNOUNCEMENT
     )
-    assert receipt.verdict is Verdict.LATER
+    assert receipt.result is DeliveryResult.LATER
     assert receipt.reason.startswith("its host is refused")
 
 
 async def test_the_call_goes_to_the_address_that_was_judged_under_the_hosts_own_name(
-    receiver: Receiver, endpoint: Endpoint
+    receiver: Receiver, endpoint: WebhookEndpoint
 ) -> None:
     asked: list[str] = []
 
@@ -149,8 +151,8 @@ async def test_the_call_goes_to_the_address_that_was_judged_under_the_hosts_own_
         asked.append(host)
         return ["127.0.0.1"]
 
-    caller = Caller(httpx.AsyncClient(trust_env=False), loopback=True, resolve=resolve)
+    caller = PinnedClient(httpx.AsyncClient(trust_env=False), loopback=True, resolve=resolve)
     named = replace(endpoint, url=endpoint.url.replace("127.0.0.1", "hooks.example.com"))
-    assert (await WebhookSender(caller, SystemClock()).send(named, ANNOUNCEMENT)).verdict is Verdict.TAKEN
+    assert (await WebhookSender(caller, SystemClock()).send(named, ANNOUNCEMENT)).result is DeliveryResult.TAKEN
     assert asked == ["hooks.example.com"]
     assert receiver.requests[0].host.startswith("hooks.example.com:")

@@ -6,9 +6,9 @@ import pytest
 
 from domain.config.budgets_toml import budgets_from_toml
 from domain.errors import ConfigurationError
-from domain.money.budgets import Budgets, Scope, is_alarming, learned_forecast
+from domain.money.budgets import Budgets, BudgetScope, is_alarming, learned_forecast
 
-USUAL = Budgets(limits={Scope.TENANT_DAY: Decimal(10), Scope.RESPONSE: Decimal(1)}, forecast=Decimal(4))
+USUAL = Budgets(limits={BudgetScope.TENANT_DAY: Decimal(10), BudgetScope.RESPONSE: Decimal(1)}, forecast=Decimal(4))
 FILE = """
 [tenants.contoso]
 response = "0.5"
@@ -23,7 +23,7 @@ forecast_day = "80"
 def test_what_a_tenant_leaves_out_is_as_for_all() -> None:
     budgets = budgets_from_toml(FILE, USUAL)
     contoso, fabrikam, other = (budgets.of(name) for name in ("contoso", "fabrikam", "other"))
-    assert contoso.limits == {**USUAL.limits, Scope.RESPONSE: Decimal("0.5"), Scope.OWNER_MONTH: Decimal(7)}
+    assert contoso.limits == {**USUAL.limits, BudgetScope.RESPONSE: Decimal("0.5"), BudgetScope.OWNER_MONTH: Decimal(7)}
     assert (contoso.warn_share, contoso.forecast) == (Decimal("0.9"), Decimal(4))
     assert (fabrikam.limits, fabrikam.forecast) == (USUAL.limits, Decimal(80))
     assert (other.limits, other.forecast) == (USUAL.limits, USUAL.forecast)

@@ -11,17 +11,17 @@ from domain.fleet.catalog import (
     Adapter,
     Auth,
     AuthKind,
+    BackendLimits,
     Capability,
-    Cold,
-    Continuation,
-    Limits,
+    ColdStart,
+    ContinuationMode,
     Model,
     Speed,
-    Unconfigured,
+    UnconfiguredBackend,
 )
-from domain.fleet.failure_classes import FailureKind, Posture, Signature
+from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.fleet.token_estimates import kv_bytes_per_token
-from domain.routing.filters import DEMANDS, ESTIMATES, PAUSES, UNWOKEN, WISHES
+from domain.routing.filters import DEMAND_FILTERS, ESTIMATE_FILTERS, MODEL_FILTERS, PAUSE_FILTERS, WARM_UP_FAILED
 from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
 
 SHIPPED = shipped_text("fleet.toml")
@@ -58,10 +58,12 @@ def test_a_minimal_backend_gets_the_defaults() -> None:
     assert one.served_model == "small"
     assert one.adapter is Adapter.OPENAI
     assert one.auth.kind is AuthKind.NONE
-    assert one.continues is Continuation.NO
-    assert not one.cold.scales_to_zero
-    assert one.cold.wake_hold_s == 2
-    assert one.signatures == (Signature(posture=Posture.COLD, kinds=(FailureKind.REFUSED,), note="loading"),)
+    assert one.continues is ContinuationMode.NO
+    assert not one.cold_start.scales_to_zero
+    assert one.cold_start.warm_up_hold_s == 2
+    assert one.signatures == (
+        FailureSignature(failure_class=FailureClass.COLD, kinds=(FailureKind.REFUSED,), note="loading"),
+    )
 
 
 def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
@@ -75,7 +77,7 @@ def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
 def test_a_backend_without_its_variable_is_left_out_and_listed(variables: dict[str, str]) -> None:
     found = fleet_from_toml(GOOD, variables)
     assert found.backends == {}
-    assert found.unconfigured == (Unconfigured(backend="one", model="small", variable="HOST_OF_ONE"),)
+    assert found.unconfigured == (UnconfiguredBackend(backend="one", model="small", variable="HOST_OF_ONE"),)
     assert found.served_models() == ()
 
 
@@ -250,7 +252,7 @@ def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() 
     assert found.unconfigured == ()
     assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
     assert found.backends["cloud-run-l4"].auth.audience == "https://llama-abc-uc.a.run.app"
-    assert found.backends["scripted-afresh"].continues is Continuation.NO
+    assert found.backends["scripted-afresh"].continues is ContinuationMode.NO
     for backend in found.backends.values():
         assert backend.url.endswith("/v1")
         assert backend.limits.context_tokens <= found.models[backend.model].context_tokens
@@ -271,7 +273,12 @@ def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:
     handbook = shipped_text("docs/fleet.md")
-    codes = {f"`{name}`" for name, *_ in (*WISHES, *DEMANDS, (UNWOKEN,), *PAUSES, *ESTIMATES)}
-    shapes = (Model, Signature, Limits, Cold, Speed, Auth)
-    fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    codes = {
+        f"`{name}`"
+        for name, *_ in (*MODEL_FILTERS, *DEMAND_FILTERS, (WARM_UP_FAILED,), *PAUSE_FILTERS, *ESTIMATE_FILTERS)
+    }
+    shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth)
+    words = {"failure_class": "posture", "warm_up_hold_s": "wake_hold_s", "idle_s": "tail_s"}
+    names = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
+    fields = {words.get(name, name) for name in names}
     assert {word for word in codes | fields if word not in handbook} == set()

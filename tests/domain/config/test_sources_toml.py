@@ -6,7 +6,7 @@ import pytest
 
 from domain.config.sources_toml import sources_from_toml
 from domain.errors import ConfigurationError
-from domain.sources.catalog import Claim, Sources
+from domain.sources.catalog import CallerClaim, Sources
 
 GOOD = """
 [defaults]
@@ -33,7 +33,7 @@ def test_a_source_is_read_with_its_defaults() -> None:
         "/v1/orders",
         ("data", "orders"),
     )
-    assert source.parameters == {"account": Claim.OID}
+    assert source.parameters == {"account": CallerClaim.OID}
     assert source.private
     assert source.keywords == 0
     assert sources.defaults == {"*": ("orders",)}

@@ -7,8 +7,8 @@ import pytest
 
 from domain.config.webhooks_toml import TENANT_LIMIT, endpoints_from_toml
 from domain.errors import ConfigurationError
-from domain.log.events import Status
-from domain.turns.webhook_events import Endpoints
+from domain.log.events import ResponseStatus
+from domain.turns.webhook_events import WebhookEndpoints
 
 NEW, OLD = b"n" * 32, b"o" * 32
 SECRETS = {name: f"whsec_{base64.b64encode(secret).decode()}" for name, secret in (("NEW", NEW), ("OLD", OLD))}
@@ -21,21 +21,26 @@ tenants = ["t1"]
 """
 
 
-def read(text: str, *, loopback: bool = False, **variables: str) -> Endpoints:
+def read(text: str, *, loopback: bool = False, **variables: str) -> WebhookEndpoints:
     return endpoints_from_toml(text, {**SECRETS, **variables}, loopback=loopback)
 
 
 def test_a_webhook_is_read_with_its_defaults() -> None:
     endpoint = read(GOOD).known["billing"]
     assert (endpoint.url, endpoint.secrets, endpoint.tenants) == (URL, (NEW, OLD), frozenset({"t1"}))
-    assert endpoint.events == {Status.COMPLETED, Status.INCOMPLETE, Status.FAILED, Status.CANCELLED}
+    assert endpoint.events == {
+        ResponseStatus.COMPLETED,
+        ResponseStatus.INCOMPLETE,
+        ResponseStatus.FAILED,
+        ResponseStatus.CANCELLED,
+    }
     assert (endpoint.background, endpoint.revision) == (False, 1)
 
 
 def test_a_webhook_says_what_it_wants() -> None:
     more = 'events = ["response.failed"]\nbackground = true\nrevision = 2\n'
     endpoint = read(GOOD + more).known["billing"]
-    assert (endpoint.events, endpoint.background, endpoint.revision) == (frozenset({Status.FAILED}), True, 2)
+    assert (endpoint.events, endpoint.background, endpoint.revision) == (frozenset({ResponseStatus.FAILED}), True, 2)
 
 
 def test_the_file_of_the_product_is_good_and_has_a_webhook_where_two_settings_say_so() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.backend_state import Belief, seed
-from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.backend_state import BackendState, initial_state
+from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.state_updates import (
     Observation,
     after_cold_start,
@@ -43,57 +43,57 @@ def seen(
     )
 
 
-def failed(belief: Belief, posture: Posture, delay_s: float | None = None) -> Belief:
-    diagnosis = Diagnosis(posture=posture, delay_s=delay_s, reason="seen")
+def failed(belief: BackendState, posture: FailureClass, delay_s: float | None = None) -> BackendState:
+    diagnosis = Diagnosis(failure_class=posture, delay_s=delay_s, reason="seen")
     return after_failure(belief, diagnosis, GPU, attempt="attempt_1", asked_at=NOW - 1, now=NOW)
 
 
 def test_what_was_never_tried_is_believed_to_be_as_configured() -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     assert (belief.cold_p50_s, belief.cold_p99_s, belief.decode_tokens_s) == (60, 120, 50)
     assert not belief.is_warm(NOW)
     assert belief.running(NOW) == 0
 
 
 def test_an_answer_keeps_a_serverless_backend_warm_for_its_tail() -> None:
-    belief = after_success(seed(GPU), seen(), GPU)
+    belief = after_success(initial_state(GPU), seen(), GPU)
     assert belief.warm_until == NOW + 11 + 600
     assert belief.is_warm(NOW + 600)
     assert not belief.is_warm(NOW + 612)
 
 
 def test_a_late_report_of_an_early_answer_shortens_nothing() -> None:
-    late = after_success(seed(GPU), seen(ended_at=NOW + 500), GPU)
+    late = after_success(initial_state(GPU), seen(ended_at=NOW + 500), GPU)
     assert after_success(late, seen(), GPU).warm_until == NOW + 1100
 
 
 def test_a_backend_that_never_scales_in_needs_no_warmth() -> None:
-    assert after_success(seed(STEADY), seen(), STEADY).warm_until is None
+    assert after_success(initial_state(STEADY), seen(), STEADY).warm_until is None
 
 
 def test_speeds_move_a_fifth_of_the_way_to_what_was_measured() -> None:
-    belief = after_success(seed(GPU), seen(first_token_at=NOW + 2, ended_at=NOW + 7), GPU)
+    belief = after_success(initial_state(GPU), seen(first_token_at=NOW + 2, ended_at=NOW + 7), GPU)
     assert belief.prefill_tokens_s == pytest.approx(1000 + 0.2 * (500 - 1000))
     assert belief.decode_tokens_s == pytest.approx(50 + 0.2 * (100 - 50))
 
 
 def test_one_absurd_measurement_moves_a_speed_by_a_bounded_step() -> None:
-    belief = after_success(seed(GPU), seen(ended_at=NOW + 1.000001), GPU)
+    belief = after_success(initial_state(GPU), seen(ended_at=NOW + 1.000001), GPU)
     assert belief.decode_tokens_s == pytest.approx(50 + 0.2 * (200 - 50))
 
 
 def test_a_short_answer_teaches_no_speed() -> None:
-    belief = after_success(seed(GPU), seen(input_tokens=20, output_tokens=3), GPU)
+    belief = after_success(initial_state(GPU), seen(input_tokens=20, output_tokens=3), GPU)
     assert (belief.prefill_tokens_s, belief.decode_tokens_s) == (1000, 50)
 
 
 def test_the_time_of_a_start_is_not_held_against_the_speed() -> None:
-    belief = after_success(seed(GPU), seen(first_token_at=NOW + 31, ended_at=NOW + 41, cold_s=30.0), GPU)
+    belief = after_success(initial_state(GPU), seen(first_token_at=NOW + 31, ended_at=NOW + 41, cold_s=30.0), GPU)
     assert belief.prefill_tokens_s == pytest.approx(1000)
 
 
 def test_cold_starts_are_learned_and_a_few_don_t_lower_the_worst() -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     for count in range(1, 8):
         belief = after_cold_start(belief, 20.0 + count, GPU)
         assert belief.cold_p99_s == 120
@@ -103,7 +103,7 @@ def test_cold_starts_are_learned_and_a_few_don_t_lower_the_worst() -> None:
 
 
 def test_only_the_last_cold_starts_are_remembered() -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     for _ in range(40):
         belief = after_cold_start(belief, 200.0, GPU)
     for _ in range(32):
@@ -112,7 +112,7 @@ def test_only_the_last_cold_starts_are_remembered() -> None:
 
 
 def test_an_attempt_that_is_started_twice_runs_once() -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     for _ in range(2):
         belief = after_start(belief, attempt="attempt_1", until=NOW + 480, now=NOW)
     assert belief.running(NOW) == 1
@@ -120,7 +120,7 @@ def test_an_attempt_that_is_started_twice_runs_once() -> None:
 
 
 def test_an_attempt_that_died_is_not_counted_for_ever() -> None:
-    belief = after_start(seed(GPU), attempt="attempt_1", until=NOW + 480, now=NOW)
+    belief = after_start(initial_state(GPU), attempt="attempt_1", until=NOW + 480, now=NOW)
     assert belief.running(NOW + 481) == 0
     assert dict(after_start(belief, attempt="attempt_2", until=NOW + 900, now=NOW + 481).in_flight) == {
         "attempt_2": NOW + 900
@@ -128,8 +128,10 @@ def test_an_attempt_that_died_is_not_counted_for_ever() -> None:
 
 
 def test_a_cold_answer_ends_the_warmth_and_begins_a_start() -> None:
-    warm = after_success(seed(GPU), seen(started_at=NOW - 100, first_token_at=NOW - 99, ended_at=NOW - 90), GPU)
-    cold = failed(warm, Posture.COLD)
+    warm = after_success(
+        initial_state(GPU), seen(started_at=NOW - 100, first_token_at=NOW - 99, ended_at=NOW - 90), GPU
+    )
+    cold = failed(warm, FailureClass.COLD)
     assert (cold.warm_until, cold.errors) == (None, 0)
     assert cold.is_starting(NOW)
     assert cold.waking
@@ -137,24 +139,24 @@ def test_a_cold_answer_ends_the_warmth_and_begins_a_start() -> None:
 
 
 def test_a_backend_that_answered_another_meanwhile_is_full_and_not_cold() -> None:
-    warm = after_success(seed(GPU), seen(ended_at=NOW), GPU)
-    assert failed(warm, Posture.COLD).is_warm(NOW)
+    warm = after_success(initial_state(GPU), seen(ended_at=NOW), GPU)
+    assert failed(warm, FailureClass.COLD).is_warm(NOW)
 
 
 @pytest.mark.parametrize(("delay_s", "until"), [(None, NOW + 5), (30.0, NOW + 30), (0.0, NOW), (86_400.0, NOW + 3600)])
 def test_a_throttled_backend_is_left_alone_for_as_long_as_it_asks(delay_s: float | None, until: float) -> None:
-    assert failed(seed(GPU), Posture.THROTTLED, delay_s).cooldown_until == until
+    assert failed(initial_state(GPU), FailureClass.THROTTLED, delay_s).cooldown_until == until
 
 
 def test_a_short_pause_does_not_cut_a_long_one() -> None:
-    long = failed(seed(GPU), Posture.THROTTLED, 60.0)
-    assert failed(long, Posture.THROTTLED, 1.0).cooldown_until == NOW + 60
+    long = failed(initial_state(GPU), FailureClass.THROTTLED, 60.0)
+    assert failed(long, FailureClass.THROTTLED, 1.0).cooldown_until == NOW + 60
 
 
 def test_the_circuit_opens_at_the_third_error_and_stays_open_longer_each_time() -> None:
-    belief, opened = seed(GPU), list[float | None]()
+    belief, opened = initial_state(GPU), list[float | None]()
     for _ in range(12):
-        belief = failed(belief, Posture.BROKEN)
+        belief = failed(belief, FailureClass.BROKEN)
         opened.append(belief.circuit_open_until)
     pauses = [None if until is None else until - NOW for until in opened]
     assert pauses[:5] == [None, None, 5, 10, 20]
@@ -162,25 +164,25 @@ def test_the_circuit_opens_at_the_third_error_and_stays_open_longer_each_time() 
 
 
 def test_an_answer_closes_the_circuit() -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     for _ in range(3):
-        belief = failed(belief, Posture.INDETERMINATE)
+        belief = failed(belief, FailureClass.INDETERMINATE)
     assert belief.circuit_open_until is not None
     mended = after_success(belief, seen(), GPU)
     assert (mended.errors, mended.circuit_open_until) == (0, None)
 
 
-@pytest.mark.parametrize("posture", [Posture.CLIENT, Posture.UNFIT])
-def test_a_bad_request_teaches_nothing_but_its_end(posture: Posture) -> None:
-    belief = after_start(seed(GPU), attempt="attempt_1", until=NOW + 480, now=NOW)
-    assert failed(belief, posture) == seed(GPU)
+@pytest.mark.parametrize("posture", [FailureClass.CLIENT, FailureClass.UNFIT])
+def test_a_bad_request_teaches_nothing_but_its_end(posture: FailureClass) -> None:
+    belief = after_start(initial_state(GPU), attempt="attempt_1", until=NOW + 480, now=NOW)
+    assert failed(belief, posture) == initial_state(GPU)
 
 
 events = st.lists(
     st.one_of(
         st.tuples(st.just("start"), st.sampled_from(["a", "b"])),
         st.tuples(st.just("success"), st.floats(min_value=0, max_value=1000)),
-        st.tuples(st.just("failure"), st.sampled_from(Posture)),
+        st.tuples(st.just("failure"), st.sampled_from(FailureClass)),
     ),
     max_size=30,
 )
@@ -188,18 +190,18 @@ events = st.lists(
 
 @given(events)
 def test_any_history_leaves_a_belief_that_survives_json(history: list[tuple[str, object]]) -> None:
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     for what, detail in history:
         if what == "start":
             belief = after_start(belief, attempt=str(detail), until=NOW + 10, now=NOW)
         elif isinstance(detail, float):
             belief = after_success(belief, seen(ended_at=NOW + 1 + detail, cold_s=detail), GPU)
-        elif isinstance(detail, Posture):
+        elif isinstance(detail, FailureClass):
             belief = failed(belief, detail)
     stored = json.loads(json.dumps(belief.to_document()))
     assert stored["v"] == 1
-    assert Belief.from_document(stored) == belief
-    assert Belief.from_document({"kind": "belief", **stored}) == belief
+    assert BackendState.from_document(stored) == belief
+    assert BackendState.from_document({"kind": "belief", **stored}) == belief
     assert belief.decode_tokens_s > 0
     assert belief.prefill_tokens_s > 0
-    assert belief.cold_p50_s <= max(belief.cold_p99_s, GPU.cold.p99_s)
+    assert belief.cold_p50_s <= max(belief.cold_p99_s, GPU.cold_start.p99_s)

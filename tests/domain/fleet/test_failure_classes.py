@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.config.fleet_toml import fleet_from_toml
-from domain.fleet.failure_classes import Failure, FailureKind, Posture, Signature, diagnose
+from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, FailureSignature, diagnose
 from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
 
 FRONT_END = {"Server": "Google Frontend", "Content-Type": "text/plain; charset=utf-8"}
@@ -20,90 +20,98 @@ def answered(status: int, body: str = "", headers: dict[str, str] | None = None,
 @pytest.mark.parametrize(
     ("status", "posture"),
     [
-        (400, Posture.CLIENT),
-        (401, Posture.BROKEN),
-        (402, Posture.CLIENT),
-        (403, Posture.BROKEN),
-        (404, Posture.BROKEN),
-        (408, Posture.INDETERMINATE),
-        (409, Posture.BROKEN),
-        (413, Posture.UNFIT),
-        (422, Posture.CLIENT),
-        (424, Posture.BROKEN),
-        (429, Posture.THROTTLED),
-        (500, Posture.BROKEN),
-        (502, Posture.BROKEN),
-        (503, Posture.BROKEN),
-        (504, Posture.INDETERMINATE),
-        (529, Posture.THROTTLED),
-        (302, Posture.BROKEN),
+        (400, FailureClass.CLIENT),
+        (401, FailureClass.BROKEN),
+        (402, FailureClass.CLIENT),
+        (403, FailureClass.BROKEN),
+        (404, FailureClass.BROKEN),
+        (408, FailureClass.INDETERMINATE),
+        (409, FailureClass.BROKEN),
+        (413, FailureClass.UNFIT),
+        (422, FailureClass.CLIENT),
+        (424, FailureClass.BROKEN),
+        (429, FailureClass.THROTTLED),
+        (500, FailureClass.BROKEN),
+        (502, FailureClass.BROKEN),
+        (503, FailureClass.BROKEN),
+        (504, FailureClass.INDETERMINATE),
+        (529, FailureClass.THROTTLED),
+        (302, FailureClass.BROKEN),
     ],
 )
-def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, posture: Posture) -> None:
-    assert diagnose(answered(status), ()).posture is posture
+def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, posture: FailureClass) -> None:
+    assert diagnose(answered(status), ()).failure_class is posture
 
 
 @pytest.mark.parametrize(
     ("kind", "posture"),
     [
-        (FailureKind.REFUSED, Posture.BROKEN),
-        (FailureKind.CONNECT_TIMEOUT, Posture.BROKEN),
-        (FailureKind.WRONG_CONTENT_TYPE, Posture.BROKEN),
-        (FailureKind.RESET, Posture.INDETERMINATE),
-        (FailureKind.READ_TIMEOUT, Posture.INDETERMINATE),
-        (FailureKind.BAD_FRAME, Posture.INDETERMINATE),
-        (FailureKind.TRUNCATED, Posture.INDETERMINATE),
+        (FailureKind.REFUSED, FailureClass.BROKEN),
+        (FailureKind.CONNECT_TIMEOUT, FailureClass.BROKEN),
+        (FailureKind.WRONG_CONTENT_TYPE, FailureClass.BROKEN),
+        (FailureKind.RESET, FailureClass.INDETERMINATE),
+        (FailureKind.READ_TIMEOUT, FailureClass.INDETERMINATE),
+        (FailureKind.BAD_FRAME, FailureClass.INDETERMINATE),
+        (FailureKind.TRUNCATED, FailureClass.INDETERMINATE),
     ],
 )
-def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, posture: Posture) -> None:
-    assert diagnose(Failure(kind=kind), ()).posture is posture
+def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, posture: FailureClass) -> None:
+    assert diagnose(Failure(kind=kind), ()).failure_class is posture
 
 
 @pytest.mark.parametrize(
     ("backend", "failure", "posture"),
     [
-        ("cloud-run-l4", answered(429, "Rate exceeded.", FRONT_END), Posture.COLD),
-        ("cloud-run-l4", answered(429, '{"error": "too many"}', APPLICATION), Posture.THROTTLED),
-        ("cloud-run-l4", answered(500, "no available instance", FRONT_END), Posture.COLD),
-        ("cloud-run-l4", answered(500, '{"error": "engine died"}', APPLICATION), Posture.BROKEN),
-        ("cloud-run-l4", answered(503, "Service Unavailable", FRONT_END), Posture.COLD),
-        ("cloud-run-l4", answered(504, "upstream request timeout", FRONT_END), Posture.INDETERMINATE),
-        ("laptop-small", answered(503, '{"error":{"message":"Loading model"}}'), Posture.COLD),
-        ("laptop-small", answered(503, '{"error":{"message":"no slot"}}'), Posture.BROKEN),
-        ("laptop-small", answered(400, '{"error":{"type":"exceed_context_size_error"}}'), Posture.UNFIT),
-        ("cloud-run-l4", answered(400, "This model's maximum context length is 16384 tokens."), Posture.UNFIT),
-        ("azure-openai", answered(400, '{"error":{"code":"context_length_exceeded"}}'), Posture.UNFIT),
-        ("azure-openai", answered(400, '{"error":{"code":"content_filter"}}'), Posture.CLIENT),
-        ("azure-openai", answered(429, "", {"retry-after-ms": "250"}), Posture.THROTTLED),
+        ("cloud-run-l4", answered(429, "Rate exceeded.", FRONT_END), FailureClass.COLD),
+        ("cloud-run-l4", answered(429, '{"error": "too many"}', APPLICATION), FailureClass.THROTTLED),
+        ("cloud-run-l4", answered(500, "no available instance", FRONT_END), FailureClass.COLD),
+        ("cloud-run-l4", answered(500, '{"error": "engine died"}', APPLICATION), FailureClass.BROKEN),
+        ("cloud-run-l4", answered(503, "Service Unavailable", FRONT_END), FailureClass.COLD),
+        ("cloud-run-l4", answered(504, "upstream request timeout", FRONT_END), FailureClass.INDETERMINATE),
+        ("laptop-small", answered(503, '{"error":{"message":"Loading model"}}'), FailureClass.COLD),
+        ("laptop-small", answered(503, '{"error":{"message":"no slot"}}'), FailureClass.BROKEN),
+        ("laptop-small", answered(400, '{"error":{"type":"exceed_context_size_error"}}'), FailureClass.UNFIT),
+        ("cloud-run-l4", answered(400, "This model's maximum context length is 16384 tokens."), FailureClass.UNFIT),
+        ("azure-openai", answered(400, '{"error":{"code":"context_length_exceeded"}}'), FailureClass.UNFIT),
+        ("azure-openai", answered(400, '{"error":{"code":"content_filter"}}'), FailureClass.CLIENT),
+        ("azure-openai", answered(429, "", {"retry-after-ms": "250"}), FailureClass.THROTTLED),
     ],
 )
 def test_the_shipped_rows_tell_a_cold_start_from_a_full_quota_and_from_a_fault(
-    backend: str, failure: Failure, posture: Posture
+    backend: str, failure: Failure, posture: FailureClass
 ) -> None:
-    assert diagnose(failure, SHIPPED.backends[backend].signatures).posture is posture
+    assert diagnose(failure, SHIPPED.backends[backend].signatures).failure_class is posture
 
 
 OTHER_SYSTEMS = (
-    Signature(posture=Posture.COLD, statuses=(400,), body="Inference Component has no capacity", note="scaling up"),
-    Signature(posture=Posture.COLD, statuses=(429,), body_pattern="ModelNotReady(Exception)?", note="loading"),
-    Signature(posture=Posture.COLD, statuses=(303,), headers=("location",), note="the answer waits elsewhere"),
-    Signature(posture=Posture.THROTTLED, kinds=(FailureKind.REFUSED,), delay_s=7, note="one at a time"),
+    FailureSignature(
+        failure_class=FailureClass.COLD, statuses=(400,), body="Inference Component has no capacity", note="scaling up"
+    ),
+    FailureSignature(
+        failure_class=FailureClass.COLD, statuses=(429,), body_pattern="ModelNotReady(Exception)?", note="loading"
+    ),
+    FailureSignature(
+        failure_class=FailureClass.COLD, statuses=(303,), headers=("location",), note="the answer waits elsewhere"
+    ),
+    FailureSignature(
+        failure_class=FailureClass.THROTTLED, kinds=(FailureKind.REFUSED,), delay_s=7, note="one at a time"
+    ),
 )
 
 
 @pytest.mark.parametrize(
     ("failure", "posture"),
     [
-        (answered(400, "ValidationError: Inference Component has no capacity to serve"), Posture.COLD),
-        (answered(400, "ValidationError: no such parameter"), Posture.CLIENT),
-        (answered(429, '{"__type":"ModelNotReadyException"}'), Posture.COLD),
-        (answered(429, '{"__type":"ThrottlingException"}'), Posture.THROTTLED),
-        (answered(303, "", {"Location": "https://example.com/result"}), Posture.COLD),
-        (Failure(kind=FailureKind.REFUSED), Posture.THROTTLED),
+        (answered(400, "ValidationError: Inference Component has no capacity to serve"), FailureClass.COLD),
+        (answered(400, "ValidationError: no such parameter"), FailureClass.CLIENT),
+        (answered(429, '{"__type":"ModelNotReadyException"}'), FailureClass.COLD),
+        (answered(429, '{"__type":"ThrottlingException"}'), FailureClass.THROTTLED),
+        (answered(303, "", {"Location": "https://example.com/result"}), FailureClass.COLD),
+        (Failure(kind=FailureKind.REFUSED), FailureClass.THROTTLED),
     ],
 )
-def test_rows_can_say_what_other_systems_answer(failure: Failure, posture: Posture) -> None:
-    assert diagnose(failure, OTHER_SYSTEMS).posture is posture
+def test_rows_can_say_what_other_systems_answer(failure: Failure, posture: FailureClass) -> None:
+    assert diagnose(failure, OTHER_SYSTEMS).failure_class is posture
 
 
 @pytest.mark.parametrize(
@@ -154,17 +162,17 @@ def test_a_row_s_own_delay_holds_where_the_answer_names_none() -> None:
 
 
 def test_a_503_that_names_a_delay_is_a_full_house_not_a_fault() -> None:
-    assert diagnose(answered(503, "", {"Retry-After": "2"}), ()).posture is Posture.THROTTLED
+    assert diagnose(answered(503, "", {"Retry-After": "2"}), ()).failure_class is FailureClass.THROTTLED
 
 
 def test_a_backend_whose_text_was_coming_is_not_cold() -> None:
     rows = SHIPPED.backends["cloud-run-l4"].signatures
-    assert diagnose(answered(429, "Rate exceeded.", FRONT_END, text=True), rows).posture is Posture.THROTTLED
+    assert diagnose(answered(429, "Rate exceeded.", FRONT_END, text=True), rows).failure_class is FailureClass.THROTTLED
 
 
 def test_only_the_beginning_of_a_body_is_looked_at() -> None:
     far = "x" * 3000 + "Inference Component has no capacity"
-    assert diagnose(answered(400, far), OTHER_SYSTEMS).posture is Posture.CLIENT
+    assert diagnose(answered(400, far), OTHER_SYSTEMS).failure_class is FailureClass.CLIENT
 
 
 def test_the_reason_says_what_was_seen_and_what_it_means() -> None:
@@ -194,4 +202,4 @@ def test_every_failure_has_a_diagnosis_and_no_delay_is_negative(
     found = diagnose(failure, OTHER_SYSTEMS, now=0.0)
     assert found.reason
     assert found.delay_s is None or found.delay_s >= 0
-    assert not (text_received and found.posture is Posture.COLD)
+    assert not (text_received and found.failure_class is FailureClass.COLD)

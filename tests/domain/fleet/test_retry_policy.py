@@ -6,11 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.failure_classes import Diagnosis, Posture
-from domain.fleet.retry_policy import LAST_MOMENT_S, MOST_ATTEMPTS, Elsewhere, GiveUp, Step, Wait, next_step
+from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.fleet.retry_policy import (
+    LAST_MOMENT_S,
+    MOST_ATTEMPTS,
+    Failover,
+    GiveUp,
+    RetryDecision,
+    RetryLater,
+    retry_decision,
+)
 
 
-def step(posture: Posture, delay_s: float | None = None, **changes: Any) -> Step:
+def step(posture: FailureClass, delay_s: float | None = None, **changes: Any) -> RetryDecision:
     told: dict[str, Any] = {
         "attempts": 1,
         "elapsed_s": 0.0,
@@ -18,64 +26,64 @@ def step(posture: Posture, delay_s: float | None = None, **changes: Any) -> Step
         "has_alternative": False,
         "random": 1.0,
     }
-    return next_step(Diagnosis(posture=posture, delay_s=delay_s, reason="seen"), **(told | changes))
+    return retry_decision(Diagnosis(failure_class=posture, delay_s=delay_s, reason="seen"), **(told | changes))
 
 
 @pytest.mark.parametrize(
     ("posture", "delay_s", "changes", "expected"),
     [
-        (Posture.COLD, None, {}, 1.0),
-        (Posture.COLD, None, {"attempts": 3}, 2.25),
-        (Posture.COLD, None, {"attempts": 30}, 15.0),
-        (Posture.COLD, None, {"attempts": 30, "random": 0.0}, 7.5),
-        (Posture.COLD, None, {"attempts": 30, "elapsed_s": 95.0}, 4.0),
-        (Posture.COLD, None, {"has_alternative": True}, 1.0),
-        (Posture.COLD, 20.0, {"random": 0.0}, 20.0),
-        (Posture.THROTTLED, None, {}, 1.0),
-        (Posture.THROTTLED, 12.0, {"random": 0.0}, 12.0),
-        (Posture.THROTTLED, 3.0, {"has_alternative": True, "random": 0.0}, 3.0),
-        (Posture.BROKEN, None, {}, 0.5),
-        (Posture.BROKEN, None, {"attempts": 3}, 2.0),
-        (Posture.INDETERMINATE, None, {}, 0.2),
-        (Posture.INDETERMINATE, None, {"has_alternative": True, "attempts": 2}, 0.6),
+        (FailureClass.COLD, None, {}, 1.0),
+        (FailureClass.COLD, None, {"attempts": 3}, 2.25),
+        (FailureClass.COLD, None, {"attempts": 30}, 15.0),
+        (FailureClass.COLD, None, {"attempts": 30, "random": 0.0}, 7.5),
+        (FailureClass.COLD, None, {"attempts": 30, "elapsed_s": 95.0}, 4.0),
+        (FailureClass.COLD, None, {"has_alternative": True}, 1.0),
+        (FailureClass.COLD, 20.0, {"random": 0.0}, 20.0),
+        (FailureClass.THROTTLED, None, {}, 1.0),
+        (FailureClass.THROTTLED, 12.0, {"random": 0.0}, 12.0),
+        (FailureClass.THROTTLED, 3.0, {"has_alternative": True, "random": 0.0}, 3.0),
+        (FailureClass.BROKEN, None, {}, 0.5),
+        (FailureClass.BROKEN, None, {"attempts": 3}, 2.0),
+        (FailureClass.INDETERMINATE, None, {}, 0.2),
+        (FailureClass.INDETERMINATE, None, {"has_alternative": True, "attempts": 2}, 0.6),
     ],
 )
-def test_it_waits(posture: Posture, delay_s: float | None, changes: dict[str, Any], expected: float) -> None:
+def test_it_waits(posture: FailureClass, delay_s: float | None, changes: dict[str, Any], expected: float) -> None:
     found = step(posture, delay_s, **changes)
-    assert isinstance(found, Wait)
+    assert isinstance(found, RetryLater)
     assert found.delay_s == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("posture", "delay_s", "changes"),
     [
-        (Posture.BROKEN, None, {}),
-        (Posture.UNFIT, None, {}),
-        (Posture.INDETERMINATE, None, {"attempts": 3}),
-        (Posture.THROTTLED, 12.0, {}),
-        (Posture.THROTTLED, 120.0, {}),
-        (Posture.COLD, None, {"attempts": 60}),
+        (FailureClass.BROKEN, None, {}),
+        (FailureClass.UNFIT, None, {}),
+        (FailureClass.INDETERMINATE, None, {"attempts": 3}),
+        (FailureClass.THROTTLED, 12.0, {}),
+        (FailureClass.THROTTLED, 120.0, {}),
+        (FailureClass.COLD, None, {"attempts": 60}),
     ],
 )
-def test_it_goes_elsewhere_when_it_can(posture: Posture, delay_s: float | None, changes: dict[str, Any]) -> None:
-    assert isinstance(step(posture, delay_s, has_alternative=True, **changes), Elsewhere)
+def test_it_goes_elsewhere_when_it_can(posture: FailureClass, delay_s: float | None, changes: dict[str, Any]) -> None:
+    assert isinstance(step(posture, delay_s, has_alternative=True, **changes), Failover)
 
 
 @pytest.mark.parametrize(
     ("posture", "delay_s", "changes", "code"),
     [
-        (Posture.CLIENT, None, {}, "invalid_prompt"),
-        (Posture.CLIENT, None, {"has_alternative": True}, "invalid_prompt"),
-        (Posture.UNFIT, None, {}, "invalid_prompt"),
-        (Posture.BROKEN, None, {"attempts": 4}, "server_error"),
-        (Posture.INDETERMINATE, None, {"attempts": 6}, "server_error"),
-        (Posture.THROTTLED, 120.0, {}, "rate_limit_exceeded"),
-        (Posture.THROTTLED, None, {"attempts": 10}, "rate_limit_exceeded"),
-        (Posture.COLD, None, {"elapsed_s": 99.5}, "server_error"),
-        (Posture.BROKEN, None, {"elapsed_s": 120.0, "has_alternative": True}, "server_error"),
+        (FailureClass.CLIENT, None, {}, "invalid_prompt"),
+        (FailureClass.CLIENT, None, {"has_alternative": True}, "invalid_prompt"),
+        (FailureClass.UNFIT, None, {}, "invalid_prompt"),
+        (FailureClass.BROKEN, None, {"attempts": 4}, "server_error"),
+        (FailureClass.INDETERMINATE, None, {"attempts": 6}, "server_error"),
+        (FailureClass.THROTTLED, 120.0, {}, "rate_limit_exceeded"),
+        (FailureClass.THROTTLED, None, {"attempts": 10}, "rate_limit_exceeded"),
+        (FailureClass.COLD, None, {"elapsed_s": 99.5}, "server_error"),
+        (FailureClass.BROKEN, None, {"elapsed_s": 120.0, "has_alternative": True}, "server_error"),
     ],
 )
-def test_it_gives_up(posture: Posture, delay_s: float | None, changes: dict[str, Any], code: str) -> None:
+def test_it_gives_up(posture: FailureClass, delay_s: float | None, changes: dict[str, Any], code: str) -> None:
     found = step(posture, delay_s, **changes)
     assert isinstance(found, GiveUp)
     assert found.code == code
@@ -84,7 +92,7 @@ def test_it_gives_up(posture: Posture, delay_s: float | None, changes: dict[str,
 
 diagnoses = st.builds(
     Diagnosis,
-    posture=st.sampled_from(Posture),
+    failure_class=st.sampled_from(FailureClass),
     delay_s=st.none() | st.floats(min_value=0, max_value=10_000),
     reason=st.just("seen"),
 )
@@ -107,7 +115,7 @@ def test_no_wait_ends_beyond_the_deadline_nor_is_shorter_than_asked_for(
     has_alternative: bool,
     random: float,
 ) -> None:
-    found = next_step(
+    found = retry_decision(
         diagnosis,
         attempts=attempts,
         elapsed_s=elapsed_s,
@@ -115,12 +123,12 @@ def test_no_wait_ends_beyond_the_deadline_nor_is_shorter_than_asked_for(
         has_alternative=has_alternative,
         random=random,
     )
-    if isinstance(found, Wait):
+    if isinstance(found, RetryLater):
         assert found.delay_s >= 0
         assert elapsed_s + found.delay_s + LAST_MOMENT_S <= deadline_s + 1e-6
-        if diagnosis.posture is Posture.THROTTLED and diagnosis.delay_s is not None:
+        if diagnosis.failure_class is FailureClass.THROTTLED and diagnosis.delay_s is not None:
             assert found.delay_s >= diagnosis.delay_s
-    if isinstance(found, Elsewhere):
+    if isinstance(found, Failover):
         assert has_alternative
 
 
@@ -130,13 +138,13 @@ def test_no_wait_ends_beyond_the_deadline_nor_is_shorter_than_asked_for(
     deadline_s=st.floats(min_value=0, max_value=1e9),
 )
 def test_patience_with_one_backend_always_ends(diagnoses: list[Diagnosis], random: float, deadline_s: float) -> None:
-    seen: list[Posture] = []
+    seen: list[FailureClass] = []
     elapsed_s = 0.0
     for diagnosis in diagnoses:
-        seen.append(diagnosis.posture)
-        found = next_step(
+        seen.append(diagnosis.failure_class)
+        found = retry_decision(
             diagnosis,
-            attempts=seen.count(diagnosis.posture),
+            attempts=seen.count(diagnosis.failure_class),
             elapsed_s=elapsed_s,
             deadline_s=deadline_s,
             has_alternative=False,
@@ -144,6 +152,6 @@ def test_patience_with_one_backend_always_ends(diagnoses: list[Diagnosis], rando
         )
         if isinstance(found, GiveUp):
             return
-        assert isinstance(found, Wait)
+        assert isinstance(found, RetryLater)
         elapsed_s += found.delay_s
     raise AssertionError("it never gave up")

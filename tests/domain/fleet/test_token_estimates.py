@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.token_estimates import Tokens, fits, kv_bytes_per_token, memory_gb, tokens_in, tokens_in_request
+from domain.fleet.token_estimates import (
+    TokenEstimate,
+    fits,
+    kv_bytes_per_token,
+    memory_gb,
+    tokens_in,
+    tokens_in_request,
+)
 from tests.domain.fleets import LARGE, SMALL, limits
 
 PROSE = "The old man walked slowly down to the harbour, where the boats were tied up for the night. Nobody spoke. "
@@ -48,7 +55,7 @@ def test_half_a_surrogate_pair_has_a_size() -> None:
 
 def test_a_request_counts_its_template_and_its_messages() -> None:
     empty = tokens_in_request([])
-    assert empty == Tokens(expected=40, likely=40, ceiling=40)
+    assert empty == TokenEstimate(expected=40, likely=40, ceiling=40)
     assert tokens_in_request(["", ""]).expected == empty.expected + 16
     assert tokens_in_request([PROSE]).ceiling == 40 + 8 + len(PROSE)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import Forbidden, Unauthenticated
-from domain.identity.access_tokens import SKEW_S, TOKEN_LIMIT, Expected, owner_from_claims, read_token
+from domain.identity.access_tokens import SKEW_S, TOKEN_LIMIT, AcceptedTokens, owner_from_claims, read_token
 from domain.identity.owners import Owner
 
 NOW = 1_800_000_000.0
@@ -19,7 +19,7 @@ OTHER = "99999999-9999-9999-9999-999999999999"
 OID = "22222222-2222-2222-2222-222222222222"
 CLIENT = "33333333-3333-3333-3333-333333333333"
 AUDIENCE = "44444444-4444-4444-4444-444444444444"
-EXPECTED = Expected(audience=AUDIENCE, tenants=frozenset({TENANT}))
+EXPECTED = AcceptedTokens(audience=AUDIENCE, tenants=frozenset({TENANT}))
 
 type Claims = Mapping[str, Any]
 

@@ -5,26 +5,26 @@ from hypothesis import strategies as st
 
 from domain.content.items import ItemStatus
 from domain.log.answer_events import ending_events, text_events
-from domain.log.events import Event, EventKind, Head
-from domain.log.resume_text import Fresh
+from domain.log.events import EventKind, ItemHeader, LogEvent
+from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, after_event, kept_items
 
-freshes = st.lists(st.builds(Fresh, text=st.text("ab ", max_size=3), afresh=st.booleans()), max_size=8)
+freshes = st.lists(st.builds(TextDelta, text=st.text("ab ", max_size=3), starts_new_item=st.booleans()), max_size=8)
 OPENING = [EventKind.ITEM_ADDED, EventKind.PART_ADDED]
 CLOSING = [EventKind.TEXT_DONE, EventKind.PART_DONE, EventKind.ITEM_DONE]
 
 
-def with_events(log: Transcript, events: tuple[Event, ...]) -> Transcript:
+def with_events(log: Transcript, events: tuple[LogEvent, ...]) -> Transcript:
     for event in events:
         log = after_event(log, event)
     return log
 
 
-def kinds(events: tuple[Event, ...]) -> list[EventKind]:
+def kinds(events: tuple[LogEvent, ...]) -> list[EventKind]:
     return [event.kind for event in events]
 
 
-def written(said: list[Fresh]) -> tuple[Transcript, tuple[Event, ...]]:
+def written(said: list[TextDelta]) -> tuple[Transcript, tuple[LogEvent, ...]]:
     """Return the log that shows these texts, and its events."""
     log, events = Transcript(), ()
     for number, fresh in enumerate(said):
@@ -34,19 +34,19 @@ def written(said: list[Fresh]) -> tuple[Transcript, tuple[Event, ...]]:
 
 
 def test_the_first_text_opens_an_item_and_the_next_adds_to_it() -> None:
-    log, events = written([Fresh(text="one"), Fresh(text=" two")])
+    log, events = written([TextDelta(text="one"), TextDelta(text=" two")])
     assert kinds(events) == [*OPENING, EventKind.TEXT, EventKind.TEXT]
-    assert events[0].head == Head(id="item0")
+    assert events[0].head == ItemHeader(id="item0")
     assert [(item.id, item.text) for item in log.items] == [("item0", "one two")]
 
 
 def test_no_text_makes_no_event() -> None:
-    assert written([Fresh(text="")])[1] == ()
-    assert written([Fresh(text="one"), Fresh(text="")])[1] == written([Fresh(text="one")])[1]
+    assert written([TextDelta(text="")])[1] == ()
+    assert written([TextDelta(text="one"), TextDelta(text="")])[1] == written([TextDelta(text="one")])[1]
 
 
 def test_a_text_that_begins_afresh_gives_up_the_open_item_first() -> None:
-    log, events = written([Fresh(text="one"), Fresh(text="uno", afresh=True)])
+    log, events = written([TextDelta(text="one"), TextDelta(text="uno", starts_new_item=True)])
     assert kinds(events) == [*OPENING, EventKind.TEXT, *CLOSING, *OPENING, EventKind.TEXT]
     assert [(item.text, item.status) for item in log.items] == [
         ("one", ItemStatus.INCOMPLETE),
@@ -63,19 +63,21 @@ def test_an_answer_without_any_text_is_an_empty_item() -> None:
 
 
 @given(said=freshes, whole=st.booleans())
-def test_an_answer_that_has_ended_is_its_last_item_and_nothing_is_left_open(said: list[Fresh], *, whole: bool) -> None:
+def test_an_answer_that_has_ended_is_its_last_item_and_nothing_is_left_open(
+    said: list[TextDelta], *, whole: bool
+) -> None:
     log, _ = written(said)
     ended = with_events(log, ending_events(log, item_id="end", whole=whole))
     assert ended.open_item is None
     assert all(item.status is ItemStatus.INCOMPLETE for item in ended.items[:-1])
     (kept,) = kept_items(ended)
     assert kept.status is (ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE)
-    begun = next((at for at in reversed(range(len(said))) if said[at].afresh and log.items), 0)
+    begun = next((at for at in reversed(range(len(said))) if said[at].starts_new_item and log.items), 0)
     assert "".join(fresh.text for fresh in said[begun:]).endswith(kept.text)
 
 
 @given(freshes)
-def test_every_item_is_opened_and_closed_before_the_next(said: list[Fresh]) -> None:
+def test_every_item_is_opened_and_closed_before_the_next(said: list[TextDelta]) -> None:
     log, events = written(said)
     whole = (*events, *ending_events(log, item_id="end", whole=True))
     for index in range(max(event.output for event in whole) + 1):

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 
 from domain.content.items import ItemKind, ItemStatus
-from domain.log.events import Ending, Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.log.events import AttemptOutcome, Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from tests.domain import logs
 from tests.domain.logs import through_json
 
 
 @given(logs.usages)
-def test_usage_is_read_as_it_was_written(usage: Usage) -> None:
-    assert Usage.from_document(through_json(usage.to_document())) == usage
+def test_usage_is_read_as_it_was_written(usage: TokenUsage) -> None:
+    assert TokenUsage.from_document(through_json(usage.to_document())) == usage
 
 
 @given(logs.endings)
@@ -22,13 +22,13 @@ def test_an_ending_is_read_as_it_was_written(ending: Ending) -> None:
 
 
 @given(logs.events)
-def test_an_event_is_read_as_it_was_written(event: Event) -> None:
-    assert Event.from_document(through_json(event.to_document())) == event
+def test_an_event_is_read_as_it_was_written(event: LogEvent) -> None:
+    assert LogEvent.from_document(through_json(event.to_document())) == event
 
 
 @given(logs.outcomes)
-def test_an_outcome_is_read_as_it_was_written(outcome: Outcome) -> None:
-    assert Outcome.from_document(through_json(outcome.to_document())) == outcome
+def test_an_outcome_is_read_as_it_was_written(outcome: AttemptOutcome) -> None:
+    assert AttemptOutcome.from_document(through_json(outcome.to_document())) == outcome
 
 
 @given(logs.slots)
@@ -42,16 +42,20 @@ def test_a_slot_says_where_the_next_begins(slot: Slot) -> None:
 
 
 def test_a_delta_is_stored_in_few_bytes() -> None:
-    event = Event(kind=EventKind.TEXT, output=1, text="word")
+    event = LogEvent(kind=EventKind.TEXT, output=1, text="word")
     assert json.dumps(event.to_document(), separators=(",", ":")) == '{"e":"text","i":1,"t":"word"}'
 
 
 def test_a_slot_is_stored_under_names_that_stay() -> None:
-    ending = Ending(status=Status.FAILED, at=3.5, code="server_error", message="no", usage=Usage(input_tokens=1))
+    ending = Ending(
+        status=ResponseStatus.FAILED, at=3.5, code="server_error", message="no", usage=TokenUsage(input_tokens=1)
+    )
     events = (
-        Event(kind=EventKind.ITEM_ADDED, head=Head(id="fc_1", kind=ItemKind.FUNCTION_CALL, name="f", call_id="c")),
-        Event(kind=EventKind.ITEM_DONE, status=ItemStatus.INCOMPLETE),
-        Event(kind=EventKind.ENDED, ending=ending),
+        LogEvent(
+            kind=EventKind.ITEM_ADDED, head=ItemHeader(id="fc_1", kind=ItemKind.FUNCTION_CALL, name="f", call_id="c")
+        ),
+        LogEvent(kind=EventKind.ITEM_DONE, status=ItemStatus.INCOMPLETE),
+        LogEvent(kind=EventKind.ENDED, ending=ending),
     )
     slot = Slot(number=2, writer="w", first=7, at=1.5, events=events, pieces=1)
     assert slot.to_document() == {
@@ -82,13 +86,13 @@ def test_a_slot_is_stored_under_names_that_stay() -> None:
 @pytest.mark.parametrize(
     ("status", "terminal"),
     [
-        (Status.QUEUED, False),
-        (Status.IN_PROGRESS, False),
-        (Status.COMPLETED, True),
-        (Status.INCOMPLETE, True),
-        (Status.FAILED, True),
-        (Status.CANCELLED, True),
+        (ResponseStatus.QUEUED, False),
+        (ResponseStatus.IN_PROGRESS, False),
+        (ResponseStatus.COMPLETED, True),
+        (ResponseStatus.INCOMPLETE, True),
+        (ResponseStatus.FAILED, True),
+        (ResponseStatus.CANCELLED, True),
     ],
 )
-def test_the_last_four_of_a_lifes_statuses_are_terminal(status: Status, *, terminal: bool) -> None:
+def test_the_last_four_of_a_lifes_statuses_are_terminal(status: ResponseStatus, *, terminal: bool) -> None:
     assert status.terminal is terminal

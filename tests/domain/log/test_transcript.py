@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.content.items import Item, ItemKind, ItemStatus
-from domain.log.events import Event, EventKind, Outcome, Slot, Status
+from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import (
     Transcript,
     after_event,
@@ -25,7 +25,7 @@ statuses = st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])
 
 
 @given(stories(), st.data())
-def test_the_same_events_in_any_slots_give_the_same_transcript(said: tuple[Event, ...], data: st.DataObject) -> None:
+def test_the_same_events_in_any_slots_give_the_same_transcript(said: tuple[LogEvent, ...], data: st.DataObject) -> None:
     whole, cut = folded(said), read_log(data.draw(split(said)))
     assert (cut.status, cut.items, cut.ending, cut.next_sequence) == (
         whole.status,
@@ -37,7 +37,7 @@ def test_the_same_events_in_any_slots_give_the_same_transcript(said: tuple[Event
 
 @given(stories(), st.data())
 def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
-    said: tuple[Event, ...], data: st.DataObject
+    said: tuple[LogEvent, ...], data: st.DataObject
 ) -> None:
     slots = data.draw(split(said))
     middle = data.draw(st.integers(0, len(slots)))
@@ -46,7 +46,7 @@ def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
 
 @given(stories(), st.data())
 def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
-    said: tuple[Event, ...], data: st.DataObject
+    said: tuple[LogEvent, ...], data: st.DataObject
 ) -> None:
     slots = data.draw(split(said))
     log = read_log(slots)
@@ -57,7 +57,7 @@ def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
 
 
 @given(stories(), st.data())
-def test_the_text_of_an_item_is_its_deltas_one_after_the_other(said: tuple[Event, ...], data: st.DataObject) -> None:
+def test_the_text_of_an_item_is_its_deltas_one_after_the_other(said: tuple[LogEvent, ...], data: st.DataObject) -> None:
     deltas = [""] * len(folded(said).items)
     for event in said:
         if event.kind in (EventKind.TEXT, EventKind.ARGUMENTS):
@@ -66,7 +66,7 @@ def test_the_text_of_an_item_is_its_deltas_one_after_the_other(said: tuple[Event
 
 
 @given(stories(), st.integers(-3, 3), st.integers(-3, 3))
-def test_a_slot_that_does_not_follow_is_refused(said: tuple[Event, ...], number: int, first: int) -> None:
+def test_a_slot_that_does_not_follow_is_refused(said: tuple[LogEvent, ...], number: int, first: int) -> None:
     log = replace(folded(said), next_slot=5)
     slot = Slot(number=5 + number, writer="w", first=log.next_sequence + first, at=0)
     if (number, first) == (0, 0):
@@ -77,7 +77,7 @@ def test_a_slot_that_does_not_follow_is_refused(said: tuple[Event, ...], number:
 
 
 @given(stories(), statuses)
-def test_closing_events_leave_no_item_open(said: tuple[Event, ...], status: ItemStatus) -> None:
+def test_closing_events_leave_no_item_open(said: tuple[LogEvent, ...], status: ItemStatus) -> None:
     log = folded(said)
     closing = closing_events(log, status)
     closed = log
@@ -92,7 +92,7 @@ def test_closing_events_leave_no_item_open(said: tuple[Event, ...], status: Item
 
 
 @given(stories())
-def test_the_events_that_close_an_item_mirror_those_that_open_it(said: tuple[Event, ...]) -> None:
+def test_the_events_that_close_an_item_mirror_those_that_open_it(said: tuple[LogEvent, ...]) -> None:
     item = folded(said).open_item
     if item:
         kinds = [event.kind for event in closing_events(folded(said), ItemStatus.COMPLETED)]
@@ -102,7 +102,7 @@ def test_the_events_that_close_an_item_mirror_those_that_open_it(said: tuple[Eve
 
 
 @given(stories(ended=True))
-def test_a_log_that_ended_has_its_endings_status_and_nothing_open(said: tuple[Event, ...]) -> None:
+def test_a_log_that_ended_has_its_endings_status_and_nothing_open(said: tuple[LogEvent, ...]) -> None:
     log = folded(said)
     assert log.ending == said[-1].ending
     assert log.ending is not None
@@ -111,13 +111,13 @@ def test_a_log_that_ended_has_its_endings_status_and_nothing_open(said: tuple[Ev
 
 
 @given(stories(ended=False))
-def test_a_log_without_an_ending_is_in_progress(said: tuple[Event, ...]) -> None:
-    assert (folded(said).status, folded(said).ending) == (Status.IN_PROGRESS, None)
-    assert folded(said[:2]).status is Status.QUEUED
+def test_a_log_without_an_ending_is_in_progress(said: tuple[LogEvent, ...]) -> None:
+    assert (folded(said).status, folded(said).ending) == (ResponseStatus.IN_PROGRESS, None)
+    assert folded(said[:2]).status is ResponseStatus.QUEUED
 
 
 @given(stories())
-def test_of_several_messages_only_the_last_is_kept(said: tuple[Event, ...]) -> None:
+def test_of_several_messages_only_the_last_is_kept(said: tuple[LogEvent, ...]) -> None:
     log = folded(said)
     kept = kept_items(log)
     messages = [item for item in log.items if item.kind is ItemKind.MESSAGE]
@@ -129,7 +129,7 @@ def test_of_several_messages_only_the_last_is_kept(said: tuple[Event, ...]) -> N
 
 
 @given(st.lists(st.none() | logs.outcomes, min_size=1, max_size=5))
-def test_the_last_outcome_stands_and_is_no_fence(outcomes: list[Outcome | None]) -> None:
+def test_the_last_outcome_stands_and_is_no_fence(outcomes: list[AttemptOutcome | None]) -> None:
     slots = [Slot(number=n, writer="w", first=0, at=0, outcome=outcome) for n, outcome in enumerate(outcomes)]
     given_outcomes = [outcome for outcome in outcomes if outcome]
     log = read_log(slots)
@@ -151,11 +151,11 @@ def test_an_empty_log_says_nothing() -> None:
 
 
 @given(logs.heads)
-def test_an_item_opens_as_its_head_says(head: logs.Head) -> None:
-    item = opened(Event(kind=EventKind.ITEM_ADDED, head=head))
+def test_an_item_opens_as_its_head_says(head: logs.ItemHeader) -> None:
+    item = opened(LogEvent(kind=EventKind.ITEM_ADDED, head=head))
     assert item == Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
 
 
 def test_an_item_without_a_head_does_not_open() -> None:
     with pytest.raises(ValueError, match="opens with a head"):
-        opened(Event(kind=EventKind.ITEM_ADDED))
+        opened(LogEvent(kind=EventKind.ITEM_ADDED))

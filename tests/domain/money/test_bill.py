@@ -7,30 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money.bill import bill_of
-from domain.money.costing import Line
-from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus, turn_cost
-from domain.money.overheads import Overhead
+from domain.money.costing import BillLine
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus, turn_cost
+from domain.money.overheads import OverheadCost
 from tests.domain import logs
 
 
-def lined(attempt: Attempt) -> Attempt:
+def lined(attempt: AttemptRecord) -> AttemptRecord:
     """Return the attempt with lines that add up to its cost."""
-    return attempt if attempt.cost is None else replace(attempt, lines={Line.GPU: attempt.cost})
+    return attempt if attempt.cost is None else replace(attempt, lines={BillLine.GPU: attempt.cost})
 
 
 @given(st.lists(logs.attempts, max_size=5), st.none() | logs.reservations)
 def test_a_bill_is_what_the_attempts_cost_and_what_the_store_and_the_functions_did(
-    attempts: list[Attempt], held: Reservation | None
+    attempts: list[AttemptRecord], held: Reservation | None
 ) -> None:
-    overhead = held.overhead if held else Overhead()
+    overhead = held.overhead if held else OverheadCost()
     bill = bill_of([lined(each) for each in attempts], held)
     assert bill.total == turn_cost(tuple(attempts)) + overhead.store + overhead.functions
-    assert set(bill.lines) == set(Line)
+    assert set(bill.lines) == set(BillLine)
 
 
 def test_a_bill_is_final_when_the_turn_is_settled_and_no_attempt_changes_any_more() -> None:
     settled = Reservation(response="r", subject="s", amount=Decimal(1), at=0.0, status=ReservationStatus.SETTLED)
-    closed = Attempt(
+    closed = AttemptRecord(
         response="r",
         subject="s",
         number=1,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.money.budgets import HELD, TAKEN, Budgets, Scope, counters_of, moved, refusal, warning
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos, opened_again
+from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope, counters_of, moved, refusal, warning
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos, opened_again
 
 NEW_YEAR = 1_798_761_600.0
-OPENED = Attempt(
+OPENED = AttemptRecord(
     response="resp_1",
     subject="user:1",
     number=1,
@@ -31,10 +31,10 @@ def test_an_attempt_counts_for_its_tenant_and_owner_in_its_day_and_month_in_utc(
 
 
 def test_a_response_is_counted_by_itself_only_where_it_has_a_budget() -> None:
-    budgets = Budgets(limits={Scope.RESPONSE: Decimal("0.5")})
+    budgets = Budgets(limits={BudgetScope.RESPONSE: Decimal("0.5")})
     counters = counters_of(budgets, subject="user:1", response="resp_1", at=NEW_YEAR)
     assert counters["budget_response_resp_1"].limit == 500_000_000
-    assert {each.limit for each in counters.values() if each.scope is not Scope.RESPONSE} == {None}
+    assert {each.limit for each in counters.values() if each.scope is not BudgetScope.RESPONSE} == {None}
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_a_response_is_counted_by_itself_only_where_it_has_a_budget() -> None:
     [
         (0, None, None),
         (790_000_000, None, None),
-        (790_000_001, None, Scope.OWNER_DAY),
-        (990_000_000, None, Scope.OWNER_DAY),
-        (990_000_001, Scope.OWNER_DAY, Scope.OWNER_DAY),
+        (790_000_001, None, BudgetScope.OWNER_DAY),
+        (990_000_000, None, BudgetScope.OWNER_DAY),
+        (990_000_001, BudgetScope.OWNER_DAY, BudgetScope.OWNER_DAY),
     ],
 )
 def test_a_budget_warns_at_its_share_and_refuses_past_its_end(
-    taken: int, refused: Scope | None, warned: Scope | None
+    taken: int, refused: BudgetScope | None, warned: BudgetScope | None
 ) -> None:
-    budgets = Budgets(limits={Scope.OWNER_DAY: Decimal(1)})
+    budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal(1)})
     counters = counters_of(budgets, subject="user:1", response="resp_1", at=NEW_YEAR).values()
     there = {each.id: taken for each in counters}
     assert refusal(counters, there, Decimal("0.01")) is refused
@@ -65,7 +65,7 @@ def test_what_a_counter_was_moved_by_is_what_the_record_stands_for_in_the_end(
     runs: list[tuple[Decimal, Decimal | None]],
 ) -> None:
     """Each run has its worst case and, where it did not die, what the attempt has cost by its end."""
-    record: Attempt | None = None
+    record: AttemptRecord | None = None
     taken = held = 0
     for worst, cost in runs:
         opened = opened_again(record, worst) if record else replace(OPENED, reserved=worst)

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.money.costing import NANO, Work, attempt_cost, marginal_cost, rounded, session_cost, time_cost, union_s
+from domain.money.costing import (
+    NANO,
+    BackendWork,
+    attempt_cost,
+    marginal_cost,
+    rounded,
+    session_cost,
+    time_cost,
+    union_s,
+)
 from domain.money.prices import PriceKind, TimePrice
 from tests.domain.fleets import API, GPU
 
@@ -42,15 +51,15 @@ def test_an_hourly_price_is_billed_by_its_minutes() -> None:
 @pytest.mark.parametrize(
     ("work", "expected"),
     [
-        (Work(input_tokens=1_000_000), "0.40"),
-        (Work(output_tokens=1_000_000), "1.60"),
-        (Work(input_tokens=1_000_000, cached_tokens=1_000_000), "0.10"),
-        (Work(input_tokens=1000, cached_tokens=400, output_tokens=10), "0.000296"),
-        (Work(input_tokens=10, cached_tokens=99), "0.000001"),
-        (Work(busy_s=3600), "0"),
+        (BackendWork(input_tokens=1_000_000), "0.40"),
+        (BackendWork(output_tokens=1_000_000), "1.60"),
+        (BackendWork(input_tokens=1_000_000, cached_tokens=1_000_000), "0.10"),
+        (BackendWork(input_tokens=1000, cached_tokens=400, output_tokens=10), "0.000296"),
+        (BackendWork(input_tokens=10, cached_tokens=99), "0.000001"),
+        (BackendWork(busy_s=3600), "0"),
     ],
 )
-def test_tokens_are_billed_by_the_million_and_cached_ones_at_their_own_price(work: Work, expected: str) -> None:
+def test_tokens_are_billed_by_the_million_and_cached_ones_at_their_own_price(work: BackendWork, expected: str) -> None:
     assert attempt_cost(API, work) == Decimal(expected)
 
 
@@ -70,7 +79,7 @@ def test_a_start_that_is_not_billed_costs_nothing() -> None:
 
 
 def test_a_session_is_billed_for_its_minimum() -> None:
-    short = replace(GPU, tail_s=0.0, minimum_s=60.0)
+    short = replace(GPU, idle_s=0.0, minimum_s=60.0)
     assert session_cost(short, cold_s=1, busy=[(1, 2)]) == rounded(PER_SECOND * 60)
 
 
@@ -96,18 +105,18 @@ def test_time_that_spans_share_counts_once(spans: list[tuple[float, float]], exp
 
 whole_seconds = st.integers(min_value=0, max_value=100_000)
 tokens = st.integers(min_value=0, max_value=10_000_000)
-works = st.builds(Work, input_tokens=tokens, cached_tokens=tokens, output_tokens=tokens, busy_s=whole_seconds)
+works = st.builds(BackendWork, input_tokens=tokens, cached_tokens=tokens, output_tokens=tokens, busy_s=whole_seconds)
 
 
 @given(works)
-def test_nothing_costs_less_than_nothing(work: Work) -> None:
+def test_nothing_costs_less_than_nothing(work: BackendWork) -> None:
     assert attempt_cost(API, work) >= 0
     assert attempt_cost(GPU, work) >= 0
 
 
 @given(works, works)
-def test_more_work_never_costs_less(one: Work, other: Work) -> None:
-    both = Work(
+def test_more_work_never_costs_less(one: BackendWork, other: BackendWork) -> None:
+    both = BackendWork(
         input_tokens=one.input_tokens + other.input_tokens,
         cached_tokens=one.cached_tokens,
         output_tokens=one.output_tokens + other.output_tokens,
@@ -119,10 +128,10 @@ def test_more_work_never_costs_less(one: Work, other: Work) -> None:
 
 @given(tokens, tokens, tokens, tokens)
 def test_tokens_cost_the_same_together_as_apart(a: int, b: int, c: int, d: int) -> None:
-    apart = attempt_cost(API, Work(input_tokens=a, output_tokens=b)) + attempt_cost(
-        API, Work(input_tokens=c, output_tokens=d)
+    apart = attempt_cost(API, BackendWork(input_tokens=a, output_tokens=b)) + attempt_cost(
+        API, BackendWork(input_tokens=c, output_tokens=d)
     )
-    together = attempt_cost(API, Work(input_tokens=a + c, output_tokens=b + d))
+    together = attempt_cost(API, BackendWork(input_tokens=a + c, output_tokens=b + d))
     assert abs(apart - together) <= 2 * NANO
 
 
@@ -144,13 +153,13 @@ def test_a_session_costs_its_first_request_and_the_margins_of_the_others(
 ) -> None:
     start, length = first
     spans = [(start, start + length)]
-    expiry = start + length + PRECISE.tail_s
+    expiry = start + length + PRECISE.idle_s
     margins = Decimal(0)
     for gap, length in gaps:
         begins = spans[-1][1] + gap
         spans.append((begins, begins + length))
         margins += marginal_cost(PRECISE, end=begins + length, expiry=expiry)
-        expiry = max(expiry, begins + length + PRECISE.tail_s)
+        expiry = max(expiry, begins + length + PRECISE.idle_s)
     whole = session_cost(PRECISE, cold_s=cold_s, busy=spans)
     alone = session_cost(PRECISE, cold_s=cold_s, busy=spans[:1])
     assert abs(whole - alone - margins) <= NANO * (len(gaps) + 1)

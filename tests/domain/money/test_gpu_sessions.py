@@ -10,44 +10,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.money.costing import Line
-from domain.money.gpu_sessions import Session, Span, allotted, shares, total
+from domain.money.costing import BillLine
+from domain.money.gpu_sessions import GpuSession, SessionSpan, allotted, shares, total
 from domain.money.ledger_records import NANOS
-from domain.money.prices import Component, Origin, PriceKind, TimePrice
-from domain.money.provisional_charges import provisional, provisional_wake, reviewed, shared_tail_s
+from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
+from domain.money.provisional_charges import provisional, provisional_warm_up, reviewed, shared_idle_s
 from tests.domain.logs import through_json
 
 START = 1_800_000_000.0
 PRICE = TimePrice(
     name="gpu",
-    origin=Origin(source="a test", date="2026-11", region="nowhere"),
+    origin=PriceSource(source="a test", date="2026-11", region="nowhere"),
     kind=PriceKind.PER_SECOND,
-    components=(Component(name="machine", amount=Decimal("0.0003947"), count=Decimal(1)),),
+    components=(PriceComponent(name="machine", amount=Decimal("0.0003947"), count=Decimal(1)),),
     per_s=1,
     granularity_ms=100,
-    tail_s=60.0,
+    idle_s=60.0,
 )
 RATE = 394_700
 """Nano-dollars a second."""
 
 
-def session(*, started: float = START, cold_s: float = 10.0, ends: float | None = None, waker: str = "") -> Session:
+def session(*, started: float = START, cold_s: float = 10.0, ends: float | None = None, waker: str = "") -> GpuSession:
     last = started if ends is None else ends
-    return Session(id="s", backend="gpu", price="gpu", started=started, cold_s=cold_s, ends=last, waker=waker)
+    return GpuSession(id="s", backend="gpu", price="gpu", started=started, cold_s=cold_s, ends=last, waker=waker)
 
 
-def span(name: str, began: float, ended: float | None, *, wake: bool = False) -> Span:
+def span(name: str, began: float, ended: float | None, *, wake: bool = False) -> SessionSpan:
     until = None if ended is None else START + ended
-    return Span(record=name, tenant="t", subject="u", response="r", began=START + began, ended=until, wake=wake)
+    return SessionSpan(record=name, tenant="t", subject="u", response="r", began=START + began, ended=until, wake=wake)
 
 
 def played(
     requests: Sequence[tuple[float, float]], *, price: TimePrice, cold_s: float, wake: bool
-) -> tuple[Session, list[Span], dict[str, int]]:
+) -> tuple[GpuSession, list[SessionSpan], dict[str, int]]:
     """Let requests (begin and length, in tenths of a second) come to a machine; return what each was charged."""
     now = session(cold_s=cold_s, waker="wake" if wake else "").seen_ready(START + cold_s)
     spans = [span("wake", 0, None, wake=True)] if wake else []
-    charged = {"wake": sum(provisional_wake(price, cold_s).values())} if wake else {}
+    charged = {"wake": sum(provisional_warm_up(price, cold_s).values())} if wake else {}
     ends = sorted((began + length, number) for number, (began, length) in enumerate(requests))
     for end, number in ends:
         began, ended = requests[number][0] / 10, max(end / 10, cold_s)
@@ -75,7 +75,7 @@ histories = st.lists(st.tuples(st.integers(0, 1500), st.integers(1, 400)), min_s
 @st.composite
 def prices_of(draw: st.DrawFn) -> TimePrice:
     steps, tails = st.sampled_from([100, 1000, 60_000]), st.sampled_from([0.0, 5.0, 60.0])
-    return replace(PRICE, granularity_ms=draw(steps), tail_s=draw(tails), bills_cold=draw(st.booleans()))
+    return replace(PRICE, granularity_ms=draw(steps), idle_s=draw(tails), bills_cold=draw(st.booleans()))
 
 
 prices = prices_of()
@@ -85,7 +85,7 @@ prices = prices_of()
 def test_the_members_pay_exactly_what_the_session_cost(
     requests: list[tuple[int, int]], price: TimePrice, cold_s: float, *, wake: bool
 ) -> None:
-    over, spans, _ = played(together(requests, price.tail_s), price=price, cold_s=cold_s, wake=wake)
+    over, spans, _ = played(together(requests, price.idle_s), price=price, cold_s=cold_s, wake=wake)
     paid = shares(over, spans, price)
     assert set(paid) == {each.record for each in spans}
     assert sum(amount for part in paid.values() for amount in part.values()) == total(over, price)
@@ -96,7 +96,7 @@ def test_the_members_pay_exactly_what_the_session_cost(
 def test_nobody_has_to_pay_more_in_the_end_than_he_was_charged_till_then(
     requests: list[tuple[int, int]], price: TimePrice, cold_s: float, *, wake: bool
 ) -> None:
-    over, spans, charged = played(together(requests, price.tail_s), price=price, cold_s=cold_s, wake=wake)
+    over, spans, charged = played(together(requests, price.idle_s), price=price, cold_s=cold_s, wake=wake)
     paid = shares(over, spans, price)
     assert {name: sum(part.values()) <= charged[name] for name, part in paid.items()} == dict.fromkeys(paid, True)
 
@@ -107,7 +107,7 @@ def test_nobody_has_to_pay_more_in_the_end_than_he_was_charged_till_then(
 def test_a_review_leaves_everybody_what_he_has_to_pay_in_the_end(
     requests: list[tuple[int, int]], price: TimePrice, cold_s: float, at: int, *, wake: bool
 ) -> None:
-    kept = together(requests, price.tail_s)
+    kept = together(requests, price.idle_s)
     over, spans, _ = played(kept, price=price, cold_s=cold_s, wake=wake)
     paid, now = shares(over, spans, price), START + at / 10
     there = [span if span.ended and span.ended <= now else replace(span, ended=None) for span in spans]
@@ -122,8 +122,8 @@ def test_a_review_shares_what_ran_together() -> None:
     step = RATE // 10
     assert reviewed(going_on, spans, PRICE, START + 79) == {}
     assert reviewed(going_on, spans, PRICE, START + 80) == {
-        "a": {Line.GPU: 15 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE + step},
-        "b": {Line.GPU: 5 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE + step},
+        "a": {BillLine.GPU: 15 * RATE, BillLine.COLD: 0, BillLine.TAIL: 30 * RATE + step},
+        "b": {BillLine.GPU: 5 * RATE, BillLine.COLD: 0, BillLine.TAIL: 30 * RATE + step},
     }
 
 
@@ -131,35 +131,35 @@ def test_a_review_shares_what_ran_together() -> None:
 def test_a_session_costs_what_cloud_run_bills_for_the_life_of_its_instance(
     requests: list[tuple[int, int]], cold_s: float
 ) -> None:
-    over, _, _ = played(together(requests, PRICE.tail_s), price=PRICE, cold_s=cold_s, wake=True)
+    over, _, _ = played(together(requests, PRICE.idle_s), price=PRICE, cold_s=cold_s, wake=True)
     last = max(cold_s, *(over.ends - START,))
-    steps = math.ceil(round(round(last + PRICE.tail_s, 6) * 10, 6))
+    steps = math.ceil(round(round(last + PRICE.idle_s, 6) * 10, 6))
     assert total(over, PRICE) == steps * RATE // 10
 
 
 def test_a_wake_that_nobody_uses_pays_start_and_tail() -> None:
     over = session(waker="w").seen_ready(START + 10)
     assert shares(over, [span("w", 0, None, wake=True)], PRICE) == {
-        "w": {Line.GPU: 0, Line.COLD: 10 * RATE, Line.TAIL: 60 * RATE}
+        "w": {BillLine.GPU: 0, BillLine.COLD: 10 * RATE, BillLine.TAIL: 60 * RATE}
     }
 
 
 def test_requests_that_overlap_share_the_time_and_the_tail_behind_it() -> None:
     over = session(cold_s=0.0, ends=START + 20).seen_ready(START)
     paid = shares(over, [span("a", 0, 20), span("b", 10, 20)], PRICE)
-    assert paid["a"] == {Line.GPU: 15 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE}
-    assert paid["b"] == {Line.GPU: 5 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE}
+    assert paid["a"] == {BillLine.GPU: 15 * RATE, BillLine.COLD: 0, BillLine.TAIL: 30 * RATE}
+    assert paid["b"] == {BillLine.GPU: 5 * RATE, BillLine.COLD: 0, BillLine.TAIL: 30 * RATE}
 
 
 def test_who_comes_into_a_tail_takes_his_part_of_it_over() -> None:
     over = session(cold_s=0.0, ends=START + 50).seen_ready(START)
     paid = shares(over, [span("a", 0, 10), span("b", 40, 50)], PRICE)
-    assert paid["a"] == {Line.GPU: 10 * RATE, Line.COLD: 0, Line.TAIL: 30 * RATE + 10 * RATE}
-    assert paid["b"] == {Line.GPU: 10 * RATE, Line.COLD: 0, Line.TAIL: 10 * RATE + 40 * RATE}
+    assert paid["a"] == {BillLine.GPU: 10 * RATE, BillLine.COLD: 0, BillLine.TAIL: 30 * RATE + 10 * RATE}
+    assert paid["b"] == {BillLine.GPU: 10 * RATE, BillLine.COLD: 0, BillLine.TAIL: 10 * RATE + 40 * RATE}
 
 
 def test_a_minimum_is_paid_by_the_parts_of_the_rest() -> None:
-    price = replace(PRICE, minimum_s=120.0, tail_s=0.0)
+    price = replace(PRICE, minimum_s=120.0, idle_s=0.0)
     over = session(cold_s=0.0, ends=START + 30).seen_ready(START)
     paid = shares(over, [span("a", 0, 10), span("b", 10, 30)], price)
     assert {name: sum(part.values()) for name, part in paid.items()} == {"a": 40 * RATE, "b": 80 * RATE}
@@ -169,14 +169,14 @@ def test_a_start_that_is_not_billed_is_nobodys() -> None:
     over = session(ends=START + 20, waker="w").seen_ready(START + 10)
     free = replace(PRICE, bills_cold=False)
     paid = shares(over, [span("w", 0, None, wake=True), span("a", 0, 20)], free)
-    assert sum(part[Line.COLD] for part in paid.values()) == 0
+    assert sum(part[BillLine.COLD] for part in paid.values()) == 0
     assert sum(amount for part in paid.values() for amount in part.values()) == 70 * RATE
 
 
 @pytest.mark.parametrize(("recent", "expected"), [((), 60.0), ((0.0,), 30.0), ((-30.0,), 45.0), ((0.0, 0.0), 20.0)])
 def test_a_tail_is_shared_with_those_whose_tail_it_is_too(recent: tuple[float, ...], expected: float) -> None:
     now = replace(session(cold_s=0.0).seen_ready(START), recent=tuple(START + 100 + end for end in recent))
-    assert shared_tail_s(now, 60.0, START + 100) == pytest.approx(expected)
+    assert shared_idle_s(now, 60.0, START + 100) == pytest.approx(expected)
 
 
 @given(st.integers(0, 10**12), st.lists(st.fractions(0, 1000), min_size=1, max_size=9))
@@ -192,10 +192,10 @@ def test_an_amount_is_divided_into_whole_parts_that_add_up_and_none_is_off_by_on
 
 @given(histories)
 def test_sessions_and_spans_are_read_as_they_were_written(requests: list[tuple[int, int]]) -> None:
-    over, spans, _ = played(together(requests, PRICE.tail_s), price=PRICE, cold_s=3.0, wake=True)
+    over, spans, _ = played(together(requests, PRICE.idle_s), price=PRICE, cold_s=3.0, wake=True)
     running = over.entered("attempt_r_001", "t", again=False)
-    assert Session.from_document(through_json(running.to_document("open"))) == running
+    assert GpuSession.from_document(through_json(running.to_document("open"))) == running
     held = provisional(over, PRICE, began=START, ended=START + 1)
     for each in (*spans, replace(spans[0], held=held, run=3)):
-        assert Span.from_document(through_json(each.to_document())) == each
+        assert SessionSpan.from_document(through_json(each.to_document())) == each
     assert NANOS == 10**9

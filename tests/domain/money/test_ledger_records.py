@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.money.ledger_records import NANOS, Attempt, Reservation, ReservationStatus, attempt_prefix, nanos, turn_cost
+from domain.money.ledger_records import (
+    NANOS,
+    AttemptRecord,
+    Reservation,
+    ReservationStatus,
+    attempt_prefix,
+    nanos,
+    turn_cost,
+)
 from tests.domain import logs
 from tests.domain.logs import through_json, total
 
@@ -18,8 +26,8 @@ def test_a_reservation_is_read_as_it_was_written(reservation: Reservation) -> No
 
 
 @given(logs.attempts)
-def test_an_attempt_is_read_as_it_was_written(attempt: Attempt) -> None:
-    assert Attempt.from_document(through_json(attempt.to_document())) == attempt
+def test_an_attempt_is_read_as_it_was_written(attempt: AttemptRecord) -> None:
+    assert AttemptRecord.from_document(through_json(attempt.to_document())) == attempt
 
 
 @given(logs.reservations, logs.amounts, logs.moments)
@@ -56,13 +64,15 @@ def test_a_stored_amount_keeps_every_digit(amount: Decimal) -> None:
 
 
 @given(st.lists(logs.attempts, max_size=6))
-def test_a_turn_costs_what_its_attempts_cost_and_an_open_one_its_reservation(attempts: list[Attempt]) -> None:
+def test_a_turn_costs_what_its_attempts_cost_and_an_open_one_its_reservation(attempts: list[AttemptRecord]) -> None:
     closed = [replace(attempt, cost=attempt.reserved) if attempt.cost is None else attempt for attempt in attempts]
     assert turn_cost(tuple(attempts)) == turn_cost(tuple(closed)) == total([one.cost or Decimal(0) for one in closed])
 
 
 @given(logs.attempts, st.lists(st.integers(1, 999), unique=True))
-def test_ids_of_attempts_sort_by_number_under_their_responses_prefix(attempt: Attempt, numbers: list[int]) -> None:
+def test_ids_of_attempts_sort_by_number_under_their_responses_prefix(
+    attempt: AttemptRecord, numbers: list[int]
+) -> None:
     ids = [replace(attempt, number=number).id for number in sorted(numbers)]
     assert ids == sorted(ids)
     assert all(one.startswith(attempt_prefix(attempt.response)) for one in ids)

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.backend_state import Belief, seed
+from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
-from domain.fleet.state_updates import after_ticket, after_wake
+from domain.fleet.state_updates import after_queueing, after_warm_up
 from domain.routing.estimates import Demand
 from domain.routing.queueing import (
     KEEP_S,
     LEAST_LOOK_S,
     LONGEST_QUEUE_S,
     LONGEST_TRUST_S,
-    Turn,
-    Wait,
+    QueuedTurn,
+    QueueWait,
     hold_for,
     wait_for,
 )
@@ -26,29 +26,29 @@ from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet
 NOW = 1_000_000.0
 GPU = backend("gpu", cold=SERVERLESS)
 HELD = backend("gpu", cold=replace(SERVERLESS, abandoned_starts=False))
-TURN = Turn(response="mine", input_tokens=2000, admitted_at=NOW, hold_s=10)
+TURN = QueuedTurn(response="mine", input_tokens=2000, admitted_at=NOW, hold_s=10)
 
 
-def woken(since: float, gpu: Backend = GPU) -> Belief:
-    belief = after_wake(seed(gpu), gpu, by="another", now=since)
+def woken(since: float, gpu: Backend = GPU) -> BackendState:
+    belief = after_warm_up(initial_state(gpu), gpu, by="another", now=since)
     assert belief
     return belief
 
 
-def up() -> Belief:
-    return replace(seed(GPU), warm_until=NOW + 500)
+def up() -> BackendState:
+    return replace(initial_state(GPU), warm_until=NOW + 500)
 
 
-def planned(belief: Belief, gpu: Backend = GPU) -> Wait | None:
+def planned(belief: BackendState, gpu: Backend = GPU) -> QueueWait | None:
     demand = Demand(input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(gpu), PRICES, {"gpu": belief}, NOW).candidates
     return wait_for(found, belief, gpu, TURN, now=NOW)
 
 
-def crowd(belief: Belief, *, running: int = 0, before: int = 0, after: int = 0) -> Belief:
+def crowd(belief: BackendState, *, running: int = 0, before: int = 0, after: int = 0) -> BackendState:
     for number in range(before + after):
         at = NOW - 10 if number < before else NOW + 10
-        belief = after_ticket(belief, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
+        belief = after_queueing(belief, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
     return replace(belief, in_flight={f"attempt {number}": NOW + 60 for number in range(running)})
 
 
@@ -59,12 +59,12 @@ def crowd(belief: Belief, *, running: int = 0, before: int = 0, after: int = 0) 
         (woken(NOW - 40), 18.0),
         (woken(NOW - 52), None),
         (woken(NOW - 60), None),
-        (seed(GPU), 58.0),
+        (initial_state(GPU), 58.0),
         (up(), None),
     ],
 )
 def test_only_the_last_seconds_of_a_start_are_waited_for_in_an_attempt(
-    belief: Belief, expected_s: float | None
+    belief: BackendState, expected_s: float | None
 ) -> None:
     found = planned(belief)
     assert (found.delay_s if found else None) == expected_s
@@ -80,8 +80,8 @@ def test_a_backend_that_never_sleeps_is_never_waited_for() -> None:
     steady = backend("steady")
     demand = Demand(input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(steady), PRICES, {}, NOW).candidates
-    assert wait_for(found, crowd(seed(steady), running=9, before=9), steady, TURN, now=NOW) is None
-    assert hold_for(found, seed(steady), steady, TURN) is None
+    assert wait_for(found, crowd(initial_state(steady), running=9, before=9), steady, TURN, now=NOW) is None
+    assert hold_for(found, initial_state(steady), steady, TURN) is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
 def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None:
     demand = Demand(input_tokens=500, output_tokens=500)
     (cold,) = route(demand, fleet(GPU), PRICES, {}, NOW).candidates
-    assert hold_for(cold, seed(GPU), GPU, TURN) == 10
+    assert hold_for(cold, initial_state(GPU), GPU, TURN) == 10
     (warm,) = route(demand, fleet(GPU), PRICES, {"gpu": up()}, NOW).candidates
     assert hold_for(warm, up(), GPU, TURN) == 14
 
@@ -121,8 +121,8 @@ def test_no_look_is_hasty_and_none_is_further_off_than_start_and_queue(
     belief = replace(crowd(woken(NOW - since_s), running=running, before=before), service_s=service_s)
     found = planned(belief)
     if found:
-        assert LEAST_LOOK_S <= found.delay_s <= belief.rests_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
+        assert LEAST_LOOK_S <= found.delay_s <= belief.remaining_start_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
         assert found.kept_until > NOW + found.delay_s
     else:
-        assert belief.rests_s(NOW)[0] <= TURN.hold_s
+        assert belief.remaining_start_s(NOW)[0] <= TURN.hold_s
         assert before + running < GPU.limits.concurrency

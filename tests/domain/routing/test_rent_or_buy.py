@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.backend_state import seed
-from domain.fleet.state_updates import after_wake
-from domain.routing.estimates import Demand, State
+from domain.fleet.backend_state import initial_state
+from domain.fleet.state_updates import after_warm_up
+from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import BETA, rent_or_buy, window_s
-from domain.routing.router import Route, route
+from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -30,12 +30,12 @@ def decide(
     deadline_s: float | None = None,
     starting: bool = False,
     idle_s: float | None = None,
-) -> Route:
+) -> RouteDecision:
     known = {each.name: each for each in (API, GPU, OTHER)}
     demand = Demand(input_tokens=500, output_tokens=500, expected_output_tokens=50, deadline_s=deadline_s)
-    belief = seed(GPU)
+    belief = initial_state(GPU)
     if starting:
-        belief = after_wake(belief, GPU, by="another", now=NOW - 50) or belief
+        belief = after_warm_up(belief, GPU, by="another", now=NOW - 50) or belief
     if idle_s is not None:
         belief = replace(belief, warm_until=NOW + 600 - idle_s)
     return route(demand, fleet(*(known[name] for name in backends)), PRICES, {"gpu": belief}, NOW, spent={"gpu": spent})
@@ -60,7 +60,7 @@ def test_rent_is_paid_until_it_reaches_the_price(
         scheduled=None if scheduled is None else Decimal(scheduled),
         window_s=660,
     )
-    assert (found.wakes, found.pays) == (wake, pays)
+    assert (found.warms_up, found.pays) == (wake, pays)
     assert found.reason.startswith(reason)
 
 
@@ -69,7 +69,7 @@ def test_a_wake_is_bought_exactly_when_the_rent_reaches_its_price(
     session: Decimal, spent: Decimal, scheduled: Decimal
 ) -> None:
     found = rent_or_buy(session=session, spent=spent, scheduled=scheduled, window_s=660)
-    assert found.wakes == found.pays == (spent + scheduled >= BETA * session)
+    assert found.warms_up == found.pays == (spent + scheduled >= BETA * session)
 
 
 def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
@@ -78,17 +78,17 @@ def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
 
 def test_a_sleeper_that_does_not_pay_yet_comes_last_and_is_not_woken() -> None:
     found = decide("api", "gpu", spent=SESSION - Decimal("0.01"))
-    assert (found.backend, found.wakes, found.sleepers) == ("api", None, ("gpu",))
+    assert (found.backend, found.warm_up, found.cold_candidates) == ("api", None, ("gpu",))
     assert found.candidates[1].why_last
     assert "it does not pay yet" in found.candidates[1].why_last
 
 
 def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time() -> None:
     found = decide("api", "gpu", spent=SESSION, deadline_s=1800)
-    assert (found.backend, found.wakes) == ("gpu", "gpu")
+    assert (found.backend, found.warm_up) == ("gpu", "gpu")
     assert found.candidates[0].terms["investment"] == -found.candidates[0].cost
     assert found.candidates[0].terms["patience"] < 0
-    assert "it pays" in found.why_wake
+    assert "it pays" in found.warm_up_reason
 
 
 def test_a_machine_that_is_up_is_kept_while_it_pays_and_let_go_when_it_does_not() -> None:
@@ -102,20 +102,20 @@ def test_a_machine_that_is_up_is_kept_while_it_pays_and_let_go_when_it_does_not(
 @pytest.mark.parametrize("deadline_s", [100.0, 20.0])
 def test_who_has_no_time_for_a_slow_start_goes_elsewhere_while_it_starts(deadline_s: float) -> None:
     found = decide("api", "gpu", spent=SESSION, deadline_s=deadline_s)
-    assert (found.backend, found.wakes) == ("api", "gpu")
+    assert (found.backend, found.warm_up) == ("api", "gpu")
 
 
 def test_a_sleeper_is_woken_where_there_is_nothing_else() -> None:
     found = decide("gpu")
-    assert (found.backend, found.wakes) == ("gpu", "gpu")
+    assert (found.backend, found.warm_up) == ("gpu", "gpu")
     assert "investment" not in found.candidates[0].terms
 
 
 def test_a_second_sleeper_is_left_alone_while_the_first_starts() -> None:
     found = decide("api", "gpu", "other", spent=SESSION, starting=True)
-    assert found.wakes is None
+    assert found.warm_up is None
     (starting,) = [each for each in found.candidates if each.backend == "gpu"]
-    assert (starting.state, starting.rest_s) == (State.STARTING, 10)
+    assert (starting.readiness, starting.remaining_start_s) == (Readiness.STARTING, 10)
 
 
 @given(spent=amounts, deadline_s=st.none() | st.floats(min_value=0, max_value=2000), starting=st.booleans())
@@ -123,10 +123,10 @@ def test_nothing_is_woken_that_does_not_pay_while_another_can_answer(
     spent: Decimal, deadline_s: float | None, *, starting: bool
 ) -> None:
     found = decide("api", "gpu", "other", spent=spent, deadline_s=deadline_s, starting=starting)
-    if found.backend and any(each.state is not State.COLD for each in found.candidates):
-        rent = min(each.cost for each in found.candidates if each.state is not State.COLD)
-        assert found.wakes in {None, "gpu"}
-        assert found.wakes is None or spent + rent >= BETA * SESSION
+    if found.backend and any(each.readiness is not Readiness.COLD for each in found.candidates):
+        rent = min(each.cost for each in found.candidates if each.readiness is not Readiness.COLD)
+        assert found.warm_up in {None, "gpu"}
+        assert found.warm_up is None or spent + rent >= BETA * SESSION
         chosen = found.chosen
         assert chosen
         assert not chosen.is_last or all(each.is_last for each in found.candidates)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.fleet.backend_state import Belief, seed
-from domain.fleet.catalog import Backend, Capability, Continuation, Fleet, Unconfigured
-from domain.money.costing import Work, attempt_cost
+from domain.fleet.backend_state import BackendState, initial_state
+from domain.fleet.catalog import Backend, Capability, ContinuationMode, Fleet, UnconfiguredBackend
+from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import Demand
 from domain.routing.route_record import route_from_document, route_to_document
-from domain.routing.router import Problem, Route, Unknown, read_wish, route
+from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
 from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
@@ -33,7 +33,7 @@ def demand(**changes: Any) -> Demand:
     return Demand(**told)
 
 
-def decide(*backends: Backend, beliefs: Mapping[str, Belief] | None = None, **changes: Any) -> Route:
+def decide(*backends: Backend, beliefs: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
     return route(demand(**changes), fleet(*backends), PRICES, beliefs or {}, NOW)
 
 
@@ -45,7 +45,7 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
     )
     assert [each.backend for each in found.candidates] == ["steady", "dear"]
     assert found.has_alternative
-    assert found.refused == ()
+    assert found.rejected == ()
 
 
 @pytest.mark.parametrize(
@@ -89,14 +89,14 @@ def test_a_refused_backend_hears_its_one_reason(
 ) -> None:
     found = decide(API, other, **changes)
     assert found.backend == "api"
-    (refusal,) = found.refused
+    (refusal,) = found.rejected
     assert (refusal.backend, refusal.code, refusal.reason) == (other.name, code, reason)
 
 
 def test_data_that_must_stay_somewhere_stays_there() -> None:
     found = decide(backend("eu", residency="eu"), backend("us", residency="us"), API, residencies=frozenset({"eu"}))
     assert found.backend == "eu"
-    assert [each.reason for each in found.refused] == [
+    assert [each.reason for each in found.rejected] == [
         "data must stay in eu, it is in no known place",
         "data must stay in eu, it is in us",
     ]
@@ -104,12 +104,12 @@ def test_data_that_must_stay_somewhere_stays_there() -> None:
 
 def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -> None:
     beliefs = {
-        "steady": replace(seed(STEADY), errors=3, circuit_open_until=NOW + 4.5),
-        "dear": replace(seed(DEAR), cooldown_until=NOW + 12),
+        "steady": replace(initial_state(STEADY), errors=3, circuit_open_until=NOW + 4.5),
+        "dear": replace(initial_state(DEAR), cooldown_until=NOW + 12),
     }
     found = decide(STEADY, DEAR, beliefs=beliefs)
-    assert (found.backend, found.problem) == (None, Problem.NONE_FEASIBLE)
-    assert [each.reason for each in found.refused] == [
+    assert (found.backend, found.problem) == (None, RouteProblem.NONE_FEASIBLE)
+    assert [each.reason for each in found.rejected] == [
         "it asked not to be called for 12.0 s more",
         "it failed 3 times in a row; left alone for 4.5 s more",
     ]
@@ -120,8 +120,8 @@ def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -
 
 def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
     found = decide(STEADY, NARROW, input_tokens=100_000)
-    assert (found.backend, found.problem, found.chosen) == (None, Problem.NONE_FEASIBLE, None)
-    assert {each.backend: each.code for each in found.refused} == {"steady": "window", "narrow": "window"}
+    assert (found.backend, found.problem, found.chosen) == (None, RouteProblem.NONE_FEASIBLE, None)
+    assert {each.backend: each.code for each in found.rejected} == {"steady": "window", "narrow": "window"}
     assert found.retry_in_s is None
 
 
@@ -130,48 +130,48 @@ def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
     [
         (
             {"model": "gigantic"},
-            Problem.MODEL_NOT_FOUND,
+            RouteProblem.MODEL_NOT_FOUND,
             "the model 'gigantic' does not exist; there are auto, small",
         ),
-        ({"model": ""}, Problem.MODEL_NOT_FOUND, "the model '' does not exist; there are auto, small"),
+        ({"model": ""}, RouteProblem.MODEL_NOT_FOUND, "the model '' does not exist; there are auto, small"),
         (
             {"model": "large"},
-            Problem.MODEL_NOT_FOUND,
+            RouteProblem.MODEL_NOT_FOUND,
             "the model 'large' does not exist here (its backends want GANGLION_API_URL); there are auto, small",
         ),
         (
             {"model": "small@nowhere"},
-            Problem.BACKEND_NOT_FOUND,
+            RouteProblem.BACKEND_NOT_FOUND,
             "no backend 'nowhere' serves the model 'small'",
         ),
-        ({"model": "small@"}, Problem.BACKEND_NOT_FOUND, "no backend '' serves the model 'small'"),
+        ({"model": "small@"}, RouteProblem.BACKEND_NOT_FOUND, "no backend '' serves the model 'small'"),
         (
             {"tier": "gold"},
-            Problem.TIER_UNKNOWN,
+            RouteProblem.TIER_UNKNOWN,
             "the tier 'gold' does not exist; there are economy, standard, premium, 1, 2, 3, 4, 5",
         ),
     ],
 )
 def test_a_name_that_is_not_there_is_a_mistake_of_its_own_kind(
-    changes: dict[str, Any], problem: Problem, reason: str
+    changes: dict[str, Any], problem: RouteProblem, reason: str
 ) -> None:
-    missing = Unconfigured(backend="api", model="large", variable="GANGLION_API_URL")
+    missing = UnconfiguredBackend(backend="api", model="large", variable="GANGLION_API_URL")
     here = replace(fleet(STEADY), unconfigured=(missing,))
     wanted = demand(**changes)
     found = route(wanted, here, PRICES, {}, NOW)
     assert (found.backend, found.problem, found.reason) == (None, problem, reason)
-    assert read_wish(wanted.model, wanted.tier, here) == Unknown(problem=problem, reason=reason)
+    assert read_model_choice(wanted.model, wanted.tier, here) == UnknownModel(problem=problem, reason=reason)
 
 
 def test_a_backend_that_serves_another_model_is_no_backend_of_that_model() -> None:
-    assert decide(STEADY, API, model="small@api").problem is Problem.BACKEND_NOT_FOUND
+    assert decide(STEADY, API, model="small@api").problem is RouteProblem.BACKEND_NOT_FOUND
     assert decide(STEADY, API, model="large@api").backend == "api"
 
 
 def test_a_cold_backend_is_charged_its_start_and_tail_and_a_warm_one_its_longer_stay() -> None:
     (cold,) = decide(GPU).candidates
     assert (cold.seconds, cold.cost) == (70.5, Decimal("0.264646350"))
-    warm = {"gpu": replace(seed(GPU), warm_until=NOW + 590)}
+    warm = {"gpu": replace(initial_state(GPU), warm_until=NOW + 590)}
     (kept,) = decide(GPU, beliefs=warm).candidates
     assert (kept.seconds, kept.cost) == (10.5, Decimal("0.008091350"))
     assert kept.reason == "is up: about 10.5 s and $0.008091 for its longer stay"
@@ -200,7 +200,7 @@ def test_a_caller_in_a_hurry_pays_for_speed() -> None:
 
 
 def test_a_full_backend_makes_its_next_caller_wait() -> None:
-    full = replace(seed(STEADY), in_flight={f"attempt_{n}": NOW + 60 for n in range(4)})
+    full = replace(initial_state(STEADY), in_flight={f"attempt_{n}": NOW + 60 for n in range(4)})
     (found,) = decide(STEADY, beliefs={"steady": full}).candidates
     assert found.seconds == 21.0
     (later,) = route(demand(), fleet(STEADY), PRICES, {"steady": full}, NOW + 61).candidates
@@ -209,15 +209,15 @@ def test_a_full_backend_makes_its_next_caller_wait() -> None:
 
 def test_a_backend_that_can_t_continue_writes_no_more_than_one_attempt_holds() -> None:
     long = limits(context_tokens=100_000, max_output_tokens=50_000)
-    afresh = backend("afresh", model="large", bounds=long, continues=Continuation.NO)
+    afresh = backend("afresh", model="large", bounds=long, continues=ContinuationMode.NO)
     going_on = backend("going-on", model="large", bounds=long)
     found = {each.backend: each.output_tokens for each in decide(afresh, going_on, output_tokens=50_000).candidates}
     assert found == {"afresh": 11_987, "going-on": 50_000}
 
 
 def test_a_backend_that_starts_longer_than_an_attempt_lasts_and_can_t_continue_is_out() -> None:
-    glacial = backend("glacial", cold=replace(SERVERLESS, p50_s=500, p99_s=600), continues=Continuation.NO)
-    assert decide(glacial).refused[0].code == "room"
+    glacial = backend("glacial", cold=replace(SERVERLESS, p50_s=500, p99_s=600), continues=ContinuationMode.NO)
+    assert decide(glacial).rejected[0].code == "room"
 
 
 models = st.sampled_from(["small", "large"])
@@ -236,7 +236,7 @@ fleets = st.lists(
             gpu_memory_gb=st.sampled_from([None, 6.0, 24.0]),
         ),
         cold=st.sampled_from([None, SERVERLESS]),
-        continues=st.sampled_from(Continuation),
+        continues=st.sampled_from(ContinuationMode),
         residency=st.sampled_from([None, "eu", "us"]),
         decode_tokens_s=st.floats(min_value=1, max_value=500),
     ),
@@ -248,10 +248,10 @@ moments = st.none() | st.floats(min_value=NOW - 1000, max_value=NOW + 1000)
 
 
 @st.composite
-def beliefs_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, Belief]:
+def beliefs_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, BackendState]:
     return {
         name: replace(
-            seed(each),
+            initial_state(each),
             warm_until=draw(moments),
             cooldown_until=draw(moments),
             circuit_open_until=draw(moments),
@@ -282,13 +282,13 @@ worlds = fleets.flatmap(lambda known: st.tuples(st.just(known), beliefs_of(known
 
 @given(worlds, demands)
 def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candidate(
-    world: tuple[Fleet, Mapping[str, Belief]], wanted: Demand
+    world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand
 ) -> None:
     known, beliefs = world
     found = route(wanted, known, PRICES, beliefs, NOW)
     candidates = [each.backend for each in found.candidates]
-    refused = [each.backend for each in found.refused]
-    if found.problem in {None, Problem.NONE_FEASIBLE}:
+    refused = [each.backend for each in found.rejected]
+    if found.problem in {None, RouteProblem.NONE_FEASIBLE}:
         assert sorted(candidates + refused) == sorted(known.backends)
     assert found.backend == (candidates[0] if candidates else None)
     assert (found.problem is None) == (found.backend is not None)
@@ -296,20 +296,22 @@ def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candid
     likely = [each for each in found.candidates if not each.is_last] or found.candidates
     assert all(each.score >= found.candidates[0].score for each in likely)
     assert all(each.score == sum(each.terms.values()) for each in found.candidates)
-    assert all(each.reason and each.code for each in found.refused)
+    assert all(each.reason and each.code for each in found.rejected)
 
 
 @given(worlds, demands)
-def test_the_order_of_the_fleet_does_not_matter(world: tuple[Fleet, Mapping[str, Belief]], wanted: Demand) -> None:
+def test_the_order_of_the_fleet_does_not_matter(
+    world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand
+) -> None:
     known, beliefs = world
     backwards = replace(known, backends={name: known.backends[name] for name in reversed(list(known.backends))})
     there, back = route(wanted, known, PRICES, beliefs, NOW), route(wanted, backwards, PRICES, beliefs, NOW)
-    assert (there.backend, there.candidates, there.refused) == (back.backend, back.candidates, back.refused)
+    assert (there.backend, there.candidates, there.rejected) == (back.backend, back.candidates, back.rejected)
 
 
 @given(worlds, demands, st.decimals(min_value=0, max_value=1, places=4), st.floats(min_value=0, max_value=1000))
 def test_more_money_or_time_never_takes_a_candidate_away(
-    world: tuple[Fleet, Mapping[str, Belief]], wanted: Demand, money: Decimal, time_s: float
+    world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand, money: Decimal, time_s: float
 ) -> None:
     known, beliefs = world
     richer = replace(
@@ -324,12 +326,12 @@ def test_more_money_or_time_never_takes_a_candidate_away(
 
 @given(worlds, demands, st.data())
 def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
-    world: tuple[Fleet, Mapping[str, Belief]], wanted: Demand, data: st.DataObject
+    world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand, data: st.DataObject
 ) -> None:
     known, beliefs = world
     for each in route(wanted, known, PRICES, beliefs, NOW).candidates:
         most_input = max(wanted.input_tokens, wanted.ceiling_input_tokens or 0)
-        work = Work(
+        work = BackendWork(
             input_tokens=data.draw(st.integers(0, most_input)),
             cached_tokens=data.draw(st.integers(0, most_input)),
             output_tokens=data.draw(st.integers(0, each.output_tokens)),
@@ -341,7 +343,7 @@ def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
 
 
 @given(worlds, demands)
-def test_a_route_survives_json(world: tuple[Fleet, Mapping[str, Belief]], wanted: Demand) -> None:
+def test_a_route_survives_json(world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand) -> None:
     known, beliefs = world
     found = route(wanted, known, PRICES, beliefs, NOW)
     stored = json.loads(json.dumps(route_to_document(found)))

@@ -16,7 +16,16 @@ from clients.sources.sqlite_search import statement_of
 from domain.fleet.token_estimates import tokens_in
 from domain.identity.access_tokens import roles_of
 from domain.identity.owners import Owner
-from domain.sources.catalog import Ask, Claim, Fetched, Source, SourceKind, Sources, ask_of, keywords_in
+from domain.sources.catalog import (
+    CallerClaim,
+    FetchedRows,
+    Source,
+    SourceKind,
+    SourceQuery,
+    Sources,
+    keywords_in,
+    query_for,
+)
 from domain.sources.prompt_context import context_text, fitted, notes_of
 
 OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))
@@ -25,7 +34,7 @@ SOURCE = Source(
     name="orders",
     kind=SourceKind.HTTP,
     target=("documents",),
-    parameters={"tenant": Claim.TID, "account": Claim.OID, "roles": Claim.ROLES},
+    parameters={"tenant": CallerClaim.TID, "account": CallerClaim.OID, "roles": CallerClaim.ROLES},
     keywords=4,
 )
 
@@ -33,13 +42,13 @@ texts = st.text()
 rows = st.lists(st.dictionaries(texts, st.one_of(texts, st.integers(), st.lists(texts)), max_size=4), max_size=6)
 
 
-def asked(source: Source, text: str, owner: Owner = OWNER) -> Ask:
-    ask = ask_of(source, owner, text)
-    assert isinstance(ask, Ask)
+def asked(source: Source, text: str, owner: Owner = OWNER) -> SourceQuery:
+    ask = query_for(source, owner, text)
+    assert isinstance(ask, SourceQuery)
     return ask
 
 
-def queries(source: Source, ask: Ask) -> str:
+def queries(source: Source, ask: SourceQuery) -> str:
     """Return all that any kind of source would be sent."""
     return json.dumps(
         [tuple(pairs(source, ask)), search_body(source, ask), parameters_of(source, ask), statement_of(source, ask)]
@@ -48,7 +57,7 @@ def queries(source: Source, ask: Ask) -> str:
 
 @given(texts)
 def test_without_declared_keywords_no_text_of_a_request_reaches_a_query(text: str) -> None:
-    silent = Source(name="orders", kind=SourceKind.HTTP, target=("documents",), parameters={"a": Claim.OID})
+    silent = Source(name="orders", kind=SourceKind.HTTP, target=("documents",), parameters={"a": CallerClaim.OID})
     assert queries(silent, asked(silent, text)) == queries(silent, asked(silent, ""))
 
 
@@ -60,7 +69,7 @@ def test_what_reaches_a_query_are_plain_words_of_the_text_up_to_their_number(tex
     assert set(ask.keywords) <= {word.casefold() for word in re.findall(r"[^\W_]+", text)} | set(
         re.findall(r"[^\W_]{3,40}", text.casefold())
     ) | {found.casefold() for found in re.findall(r"[^\W_]{3,40}", text)}
-    assert queries(SOURCE, ask) == queries(SOURCE, Ask(parameters=ask.parameters, keywords=ask.keywords))
+    assert queries(SOURCE, ask) == queries(SOURCE, SourceQuery(parameters=ask.parameters, keywords=ask.keywords))
 
 
 @pytest.mark.parametrize(
@@ -77,19 +86,19 @@ def test_the_longest_words_are_searched_for_and_each_once() -> None:
 
 def test_a_quote_in_a_claim_stays_inside_its_text() -> None:
     odd = Owner(tenant="t' or tenant ne '", subject="user:o", roles=())
-    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"tenant": Claim.TID})
+    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"tenant": CallerClaim.TID})
     assert search_body(source, asked(source, "", odd))["filter"] == "tenant eq 't'' or tenant ne '''"
 
 
 def test_roles_are_filtered_by_as_a_list() -> None:
-    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"roles": Claim.ROLES})
+    source = Source(name="s", kind=SourceKind.AI_SEARCH, target=("i",), parameters={"roles": CallerClaim.ROLES})
     wanted = "roles/any(each: search.in(each, 'reader|writer', '|'))"
     assert search_body(source, asked(source, ""))["filter"] == wanted
 
 
 def test_an_application_is_no_person_to_a_source() -> None:
     application = Owner(tenant="t-1", subject="app:o-1")
-    assert ask_of(SOURCE, application, "") == "the caller has no claim oid"
+    assert query_for(SOURCE, application, "") == "the caller has no claim oid"
 
 
 SOURCES = Sources(
@@ -124,7 +133,7 @@ def test_anothers_source_is_as_unknown_as_one_that_is_not_there(name: str) -> No
 
 @given(rows)
 def test_no_row_can_close_the_marking_or_begin_a_line(given_rows: list[Mapping[str, Any]]) -> None:
-    text = context_text([Fetched(source="s", rows=tuple(given_rows))], TOKEN)
+    text = context_text([FetchedRows(source="s", rows=tuple(given_rows))], TOKEN)
     lines = text.splitlines()
     assert lines[-1] == f"[end of private data {TOKEN}]"
     assert text.count(TOKEN) == 3
@@ -143,8 +152,8 @@ def test_rows_never_pass_their_budget(given_rows: list[Mapping[str, Any]], most:
 
 def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> None:
     fetched = [
-        Fetched(source="a", rows=({"id": "1"}, {"id": 2}), left_out=3),
-        Fetched(source="b", problem="it is down"),
+        FetchedRows(source="a", rows=({"id": "1"}, {"id": 2}), left_out=3),
+        FetchedRows(source="b", problem="it is down"),
     ]
     assert notes_of([each.to_document() for each in fetched]) == {
         "ganglion_sources": "a: 2 rows (1, 2), 3 left out",
@@ -154,8 +163,8 @@ def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> Non
     assert context_text(fetched[1:], TOKEN) == ""
 
 
-@given(st.lists(st.builds(Fetched, source=texts, rows=rows.map(tuple), problem=texts), max_size=20))
-def test_what_is_told_of_sources_fits_the_metadata(fetched: list[Fetched]) -> None:
+@given(st.lists(st.builds(FetchedRows, source=texts, rows=rows.map(tuple), problem=texts), max_size=20))
+def test_what_is_told_of_sources_fits_the_metadata(fetched: list[FetchedRows]) -> None:
     notes = notes_of([each.to_document() for each in fetched])
     assert all(len(key) <= 64 and len(value) <= 512 for key, value in notes.items())
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.sources.egress_policy import refusal
+from domain.sources.egress_policy import rejection_reason
 
 METADATA = "169.254.169.254"
 DRESSES = ["{0}", "::ffff:{0}", "::{0}", "64:ff9b::{0}", "2002:{1:04x}:{2:04x}::1"]
@@ -19,7 +19,7 @@ def dressed(text: str, dress: str) -> str:
 
 def refused(text: str, *, private: bool = True, loopback: bool = False, network: str = "") -> str | None:
     networks = [ip_network(network)] if network else []
-    return refusal(text, private=private, networks=networks, loopback=loopback)
+    return rejection_reason(text, private=private, networks=networks, loopback=loopback)
 
 
 @pytest.mark.parametrize("dress", DRESSES)

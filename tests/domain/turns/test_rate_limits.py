@@ -9,35 +9,49 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.turns.rate_limits import Begun, Limit, Limits, Refusal, Rule, Usage, decide
+from domain.turns.rate_limits import (
+    RateLimit,
+    RateLimitRejection,
+    RateLimitRule,
+    RateLimits,
+    RateLimitUsage,
+    RunningTurn,
+    decide,
+)
 
 NOW = 1_800_000_000.0
-LIMITS = Limits(owner=Limit(per_minute=60, burst=5, running=3), tenant=Limit(per_minute=120, burst=20, running=10))
-WIDE = Limit(per_minute=6000, burst=1000, running=1000)
+LIMITS = RateLimits(
+    owner=RateLimit(per_minute=60, burst=5, running=3), tenant=RateLimit(per_minute=120, burst=20, running=10)
+)
+WIDE = RateLimit(per_minute=6000, burst=1000, running=1000)
 
 
-def enter(usage: Usage, subject: str, number: int, *, now: float = NOW, limits: Limits = LIMITS) -> Usage | Refusal:
+def enter(
+    usage: RateLimitUsage, subject: str, number: int, *, now: float = NOW, limits: RateLimits = LIMITS
+) -> RateLimitUsage | RateLimitRejection:
     return decide(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
 
 
-def entered(turns: Mapping[str, int], *, limits: Limits, now: float = NOW) -> Usage:
+def entered(turns: Mapping[str, int], *, limits: RateLimits, now: float = NOW) -> RateLimitUsage:
     """Return the usage when every owner has begun so many turns at once."""
-    usage = Usage()
+    usage = RateLimitUsage()
     for subject, count in turns.items():
         for number in range(count):
             verdict = enter(usage, subject, number, now=now, limits=limits)
-            assert isinstance(verdict, Usage), verdict
+            assert isinstance(verdict, RateLimitUsage), verdict
             usage = verdict
     return usage
 
 
-def refusal(usage: Usage, subject: str, *, now: float = NOW, limits: Limits = LIMITS) -> Refusal:
+def refusal(
+    usage: RateLimitUsage, subject: str, *, now: float = NOW, limits: RateLimits = LIMITS
+) -> RateLimitRejection:
     verdict = enter(usage, subject, 999, now=now, limits=limits)
-    assert isinstance(verdict, Refusal)
+    assert isinstance(verdict, RateLimitRejection)
     return verdict
 
 
-def idle(usage: Usage) -> Usage:
+def idle(usage: RateLimitUsage) -> RateLimitUsage:
     """Return the usage when all that ran has ended."""
     return replace(usage, running={})
 
@@ -46,45 +60,45 @@ def test_an_owner_may_begin_a_burst_and_then_one_turn_at_a_time() -> None:
     limits = replace(LIMITS, owner=replace(LIMITS.owner, running=100), tenant=WIDE)
     usage = entered({"a": 5}, limits=limits)
     refused = refusal(usage, "a", limits=limits)
-    assert (refused.rule, refused.delay_s) == (Rule.OWNER_RATE, pytest.approx(1.0))
-    assert isinstance(enter(usage, "a", 5, now=NOW + refused.delay_s, limits=limits), Usage)
-    assert isinstance(enter(usage, "b", 0, limits=limits), Usage)
+    assert (refused.rule, refused.delay_s) == (RateLimitRule.OWNER_RATE, pytest.approx(1.0))
+    assert isinstance(enter(usage, "a", 5, now=NOW + refused.delay_s, limits=limits), RateLimitUsage)
+    assert isinstance(enter(usage, "b", 0, limits=limits), RateLimitUsage)
 
 
 def test_an_owner_may_have_so_many_turns_running() -> None:
     usage = entered({"a": 3}, limits=LIMITS)
-    assert refusal(usage, "a").rule is Rule.OWNER_RUNNING
+    assert refusal(usage, "a").rule is RateLimitRule.OWNER_RUNNING
     assert refusal(usage, "a").delay_s > 0
     ended = usage.without(frozenset({"resp_a_1"}))
-    assert isinstance(enter(ended, "a", 3), Usage)
+    assert isinstance(enter(ended, "a", 3), RateLimitUsage)
 
 
 def test_a_tenant_may_begin_so_many_turns() -> None:
-    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
+    limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
     usage = entered({f"owner {number}": 1 for number in range(20)}, limits=limits)
     refused = refusal(usage, "one more", limits=limits)
-    assert (refused.rule, refused.delay_s) == (Rule.TENANT_RATE, pytest.approx(0.5))
+    assert (refused.rule, refused.delay_s) == (RateLimitRule.TENANT_RATE, pytest.approx(0.5))
 
 
 def test_a_tenant_may_have_so_many_turns_running() -> None:
     limits = replace(LIMITS, tenant=replace(LIMITS.tenant, burst=1000))
     usage = entered({f"owner {number}": 1 for number in range(10)}, limits=limits)
-    assert refusal(usage, "one more", limits=limits).rule is Rule.TENANT_RUNNING
+    assert refusal(usage, "one more", limits=limits).rule is RateLimitRule.TENANT_RUNNING
 
 
 def test_a_lone_owner_leaves_a_fifth_to_others() -> None:
-    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
+    limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
     usage = entered({"greedy": 16}, limits=limits)
-    assert refusal(usage, "greedy", limits=limits).rule is Rule.TENANT_RATE
-    assert isinstance(enter(usage, "polite", 0, limits=limits), Usage)
+    assert refusal(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RATE
+    assert isinstance(enter(usage, "polite", 0, limits=limits), RateLimitUsage)
 
 
 def test_an_owner_with_more_than_an_equal_share_of_running_turns_leaves_the_last_fifth() -> None:
-    limits = Limits(owner=WIDE, tenant=replace(LIMITS.tenant, burst=1000))
+    limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, burst=1000))
     usage = entered({"polite": 1, "greedy": 7}, limits=limits)
-    assert refusal(usage, "greedy", limits=limits).rule is Rule.TENANT_RUNNING
-    assert isinstance(enter(usage, "polite", 1, limits=limits), Usage)
-    assert isinstance(enter(usage, "new", 0, limits=limits), Usage)
+    assert refusal(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RUNNING
+    assert isinstance(enter(usage, "polite", 1, limits=limits), RateLimitUsage)
+    assert isinstance(enter(usage, "new", 0, limits=limits), RateLimitUsage)
 
 
 def test_a_turn_that_counts_already_counts_once() -> None:
@@ -95,22 +109,22 @@ def test_a_turn_that_counts_already_counts_once() -> None:
 def test_owners_who_are_long_silent_are_forgotten() -> None:
     usage = idle(entered({"a": 1, "b": 1}, limits=LIMITS))
     later = enter(usage, "c", 0, now=NOW + 3600)
-    assert isinstance(later, Usage)
+    assert isinstance(later, RateLimitUsage)
     assert later.owners.keys() == {"c"}
 
 
 def test_a_clock_that_is_behind_takes_nothing_back() -> None:
     usage = entered({"a": 1}, limits=LIMITS)
     verdict = enter(usage, "a", 1, now=NOW - 100)
-    assert isinstance(verdict, Usage)
+    assert isinstance(verdict, RateLimitUsage)
     assert verdict.owners["a"].tokens == 3
     assert verdict.owners["a"].at == NOW
 
 
 def test_usage_is_stored_as_it_is() -> None:
     usage = entered({"a": 2, "b": 1}, limits=LIMITS)
-    assert Usage.from_document(usage.to_document()) == usage
-    assert Usage.from_document(Usage().to_document()) == Usage()
+    assert RateLimitUsage.from_document(usage.to_document()) == usage
+    assert RateLimitUsage.from_document(RateLimitUsage().to_document()) == RateLimitUsage()
 
 
 STEPS = st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc"), st.booleans()), max_size=60)
@@ -120,16 +134,16 @@ STEPS = st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc"), st.booleans(
 @given(STEPS)
 def test_no_limit_is_ever_passed_and_a_refusal_says_when(steps: list[tuple[float, str, bool]]) -> None:
     """Each step: seconds pass, an owner asks, and perhaps the oldest turn ends."""
-    usage, now, begun = Usage(), NOW, list[tuple[float, str]]()
+    usage, now, begun = RateLimitUsage(), NOW, list[tuple[float, str]]()
     for number, (seconds, subject, ends) in enumerate(steps):
         now += seconds
         if ends and usage.running:
             usage = usage.without(frozenset({next(iter(usage.running))}))
         verdict = enter(usage, subject, number, now=now)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, RateLimitRejection):
             assert verdict.delay_s > 0
             free = replace(usage, running={}) if verdict.rule.counts_running else usage
-            assert isinstance(enter(free, subject, number, now=now + verdict.delay_s + 0.001), Usage)
+            assert isinstance(enter(free, subject, number, now=now + verdict.delay_s + 0.001), RateLimitUsage)
             continue
         usage = verdict
         begun.append((now, subject))
@@ -144,22 +158,24 @@ def test_no_limit_is_ever_passed_and_a_refusal_says_when(steps: list[tuple[float
                 assert len(since) <= limit.burst + (now - first) * limit.rate + 0.01
 
 
-def asked_for(seconds: float, every_s: Mapping[str, float], limits: Limits) -> Counter[str]:
+def asked_for(seconds: float, every_s: Mapping[str, float], limits: RateLimits) -> Counter[str]:
     """Return how many turns each owner begins who asks so often, and ends each at once."""
     queue = [(NOW + period * (1 + index / 7), subject) for index, (subject, period) in enumerate(every_s.items())]
     heapq.heapify(queue)
-    usage, begun, number = Usage(), Counter[str](), 0
+    usage, begun, number = RateLimitUsage(), Counter[str](), 0
     while queue[0][0] < NOW + seconds:
         now, subject = heapq.heappop(queue)
         heapq.heappush(queue, (now + every_s[subject], subject))
         verdict = enter(usage, subject, number := number + 1, now=now, limits=limits)
-        if isinstance(verdict, Usage):
+        if isinstance(verdict, RateLimitUsage):
             usage = idle(verdict)
             begun[subject] += 1
     return begun
 
 
-TIGHT = Limits(owner=Limit(per_minute=480, burst=20, running=100), tenant=Limit(per_minute=600, burst=50, running=100))
+TIGHT = RateLimits(
+    owner=RateLimit(per_minute=480, burst=20, running=100), tenant=RateLimit(per_minute=600, burst=50, running=100)
+)
 
 
 def test_greedy_owners_do_not_starve_a_polite_one() -> None:
@@ -182,4 +198,4 @@ def test_what_others_leave_is_an_owners_to_use() -> None:
 
 def test_a_turn_is_remembered_with_its_owner_and_its_time() -> None:
     usage = entered({"a": 1}, limits=LIMITS)
-    assert usage.running == {"resp_a_0": Begun(subject="a", since=NOW)}
+    assert usage.running == {"resp_a_0": RunningTurn(subject="a", since=NOW)}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.identity.owners import Owner
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from tests.domain import logs
 from tests.domain.logs import through_json
@@ -33,13 +33,13 @@ def test_a_response_that_began_names_its_execution_and_changes_nothing_else(
     response: Response, execution: str, at: float
 ) -> None:
     begun = response.begun(execution=execution, at=at)
-    changes = {"status": Status.IN_PROGRESS.value, "execution": execution, "begun_at": at}
+    changes = {"status": ResponseStatus.IN_PROGRESS.value, "execution": execution, "begun_at": at}
     assert begun.to_document() == response.to_document() | changes
 
 
 @given(logs.responses, logs.terminal, logs.moments, st.lists(st.text()).map(tuple))
 def test_a_response_that_ended_names_its_output_and_changes_nothing_else(
-    response: Response, status: Status, at: float, output_items: tuple[str, ...]
+    response: Response, status: ResponseStatus, at: float, output_items: tuple[str, ...]
 ) -> None:
     ended = response.ended(status=status, at=at, output_items=output_items)
     changes = {"status": status.value, "ended_at": at, "output_items": list(output_items)}
@@ -65,4 +65,4 @@ def test_a_response_with_a_foreign_id_has_no_thread(identifier: str) -> None:
 
 def test_a_new_response_is_queued_in_the_foreground_and_stored() -> None:
     one = response(f"resp_{THREAD}{OWN}")
-    assert (one.status, one.background, one.store, one.execution) == (Status.QUEUED, False, True, None)
+    assert (one.status, one.background, one.store, one.execution) == (ResponseStatus.QUEUED, False, True, None)

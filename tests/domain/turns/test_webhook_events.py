@@ -8,27 +8,27 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 
 from domain.identity.owners import Owner
-from domain.log.events import Status
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, Announcement, Endpoint, Endpoints
+from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 NEW, OLD, FOREIGN = b"n" * 32, b"o" * 24, b"f" * 32
 NOW = 1_800_000_000.0
 OWNER = Owner(tenant="t1", subject="user:u1")
-ENDPOINT = Endpoint(name="main", url="https://hooks.example/x", secrets=(NEW,))
+ENDPOINT = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(NEW,))
 ENDED = Response(
     id=f"resp_{'a' * 24}{'b' * 24}",
     owner=OWNER,
     model="model",
     created_at=NOW - 9,
     deadline_at=NOW,
-    status=Status.COMPLETED,
+    status=ResponseStatus.COMPLETED,
     ended_at=NOW - 1,
 )
 
 
-def announced(ended: Response = ENDED) -> Announcement:
-    [announcement] = Endpoints(known={"main": ENDPOINT}).announcements(ended)
+def announced(ended: Response = ENDED) -> WebhookDelivery:
+    [announcement] = WebhookEndpoints(known={"main": ENDPOINT}).deliveries(ended)
     return announcement
 
 
@@ -78,8 +78,8 @@ def test_a_later_try_has_the_same_id_and_body_and_a_time_and_signature_of_its_ow
         ({}, True),
         ({"tenants": frozenset({"t1", "t2"})}, True),
         ({"tenants": frozenset({"t2"})}, False),
-        ({"events": frozenset({Status.COMPLETED})}, True),
-        ({"events": frozenset({Status.FAILED})}, False),
+        ({"events": frozenset({ResponseStatus.COMPLETED})}, True),
+        ({"events": frozenset({ResponseStatus.FAILED})}, False),
         ({"background": True}, False),
     ],
 )
@@ -103,7 +103,7 @@ def test_tries_follow_each_other_ever_more_slowly_and_come_to_an_end() -> None:
 
 def test_an_announcement_is_stored_whole() -> None:
     announcement = replace(announced(), tries=3, due_at=NOW + 7)
-    assert Announcement.from_document(announcement.to_document()) == announcement
+    assert WebhookDelivery.from_document(announcement.to_document()) == announcement
 
 
 def test_a_secret_is_in_no_text_of_an_endpoint() -> None:

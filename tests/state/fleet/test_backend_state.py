@@ -6,16 +6,16 @@ from random import Random
 import pytest
 
 from clients.clock import SystemClock
-from domain.fleet.backend_state import seed
-from domain.fleet.failure_classes import Diagnosis, Posture
+from domain.fleet.backend_state import initial_state
+from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.state_updates import Observation
-from state.fleet.backend_state import TRIES, Beliefs
+from state.fleet.backend_state import TRIES, BackendStates
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
 
 MAIN = backend("main")
-BROKEN = Diagnosis(posture=Posture.BROKEN, delay_s=None, reason="status 500")
+BROKEN = Diagnosis(failure_class=FailureClass.BROKEN, delay_s=None, reason="status 500")
 INSTANCES = 30
 
 
@@ -27,12 +27,12 @@ def seen(attempt: str) -> Observation:
 
 async def test_what_nobody_has_learned_is_what_the_fleet_says() -> None:
     clock = FakeClock()
-    assert await Beliefs(MemoryStore(clock), clock).read({"main": MAIN}) == {"main": seed(MAIN)}
+    assert await BackendStates(MemoryStore(clock), clock).read({"main": MAIN}) == {"main": initial_state(MAIN)}
 
 
 async def test_each_backend_is_believed_by_itself() -> None:
     clock = FakeClock()
-    beliefs, other = Beliefs(MemoryStore(clock), clock), backend("other")
+    beliefs, other = BackendStates(MemoryStore(clock), clock), backend("other")
     await beliefs.failed(MAIN, BROKEN, "attempt_1")
     believed = await beliefs.read({"main": MAIN, "other": other})
     assert (believed["main"].errors, believed["other"].errors) == (1, 0)
@@ -40,7 +40,7 @@ async def test_each_backend_is_believed_by_itself() -> None:
 
 async def test_an_attempt_is_in_flight_from_its_start_to_its_end() -> None:
     clock = FakeClock()
-    beliefs = Beliefs(MemoryStore(clock), clock)
+    beliefs = BackendStates(MemoryStore(clock), clock)
     for name in ("one", "two", "three"):
         await beliefs.started(MAIN, name, until=clock.now() + 60)
     await beliefs.started(MAIN, "three", until=clock.now() + 60)
@@ -55,7 +55,7 @@ async def test_instances_that_learn_at_once_lose_no_lesson() -> None:
     """In real time: what keeps them out of each other's way is that their pauses differ."""
     clock = SystemClock()
     store = MemoryStore(clock)
-    beliefs = [Beliefs(store, clock) for _ in range(INSTANCES)]
+    beliefs = [BackendStates(store, clock) for _ in range(INSTANCES)]
     until = clock.now() + 60
     await asyncio.gather(*(one.started(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
     believed = (await beliefs[0].read({"main": MAIN}))["main"]
@@ -70,8 +70,8 @@ async def test_a_lost_answer_may_teach_a_lesson_twice_and_never_less_than_once(n
     clock = FakeClock()
     lost = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
     flaky = FlakyStore(MemoryStore(clock), Random(number), Faults(rate=0.3, kinds=lost))  # noqa: S311 - a test's seed
-    await Beliefs(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
-    believed = (await Beliefs(flaky.store, clock).read({"main": MAIN}))["main"]
+    await BackendStates(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
+    believed = (await BackendStates(flaky.store, clock).read({"main": MAIN}))["main"]
     assert 1 <= believed.errors <= TRIES
 
 
@@ -79,6 +79,6 @@ async def test_a_store_that_never_answers_costs_the_lesson_and_not_the_turn() ->
     clock = FakeClock()
     faults = Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,))
     flaky = FlakyStore(MemoryStore(clock), Random(0), faults)  # noqa: S311 - a test's seed
-    await Beliefs(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
+    await BackendStates(flaky, clock).failed(MAIN, BROKEN, "attempt_1")
     assert len(flaky.calls) == TRIES
     assert sum(clock.slept) < 10

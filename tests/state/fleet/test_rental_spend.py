@@ -8,7 +8,7 @@ import pytest
 
 from clients.clock import SystemClock
 from domain.errors import Retryable
-from state.fleet.rental_spend import PARTS, Rent
+from state.fleet.rental_spend import PARTS, RentalSpend
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
@@ -19,12 +19,12 @@ WINDOW_S = 600.0
 
 async def test_nothing_was_paid_before_anything_was_paid() -> None:
     clock = FakeClock()
-    assert await Rent(MemoryStore(clock), clock).within(GPU, window_s=WINDOW_S) == 0
+    assert await RentalSpend(MemoryStore(clock), clock).within(GPU, window_s=WINDOW_S) == 0
 
 
 async def test_rent_adds_up_within_the_window_and_is_forgotten_behind_it() -> None:
     clock = FakeClock()
-    rent = Rent(MemoryStore(clock), clock)
+    rent = RentalSpend(MemoryStore(clock), clock)
     for _ in range(6):
         await rent.paid(GPU, Decimal("0.010000001"), window_s=WINDOW_S)
         clock.advance(90)
@@ -37,7 +37,7 @@ async def test_rent_adds_up_within_the_window_and_is_forgotten_behind_it() -> No
 
 async def test_each_backend_has_rent_of_its_own() -> None:
     clock = FakeClock()
-    rent = Rent(MemoryStore(clock), clock)
+    rent = RentalSpend(MemoryStore(clock), clock)
     await rent.paid(GPU, Decimal(1), window_s=WINDOW_S)
     assert await rent.within(backend("other"), window_s=WINDOW_S) == 0
 
@@ -45,7 +45,7 @@ async def test_each_backend_has_rent_of_its_own() -> None:
 async def test_many_that_pay_at_once_lose_nothing_and_leave_few_documents() -> None:
     clock = SystemClock()
     store = MemoryStore(clock)
-    payers = [Rent(store, clock) for _ in range(50)]
+    payers = [RentalSpend(store, clock) for _ in range(50)]
     await asyncio.gather(*(one.paid(GPU, Decimal("0.001"), window_s=WINDOW_S) for one in payers))
     assert await payers[0].within(GPU, window_s=WINDOW_S) == Decimal("0.050")
     assert sum(len(rows) for rows in store.partitions.values()) <= PARTS
@@ -55,4 +55,4 @@ async def test_a_store_that_does_not_answer_is_told_and_counts_nothing() -> None
     clock = FakeClock()
     flaky = FlakyStore(MemoryStore(clock), Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Retryable):
-        await Rent(flaky, clock).paid(GPU, Decimal(1), window_s=WINDOW_S)
+        await RentalSpend(flaky, clock).paid(GPU, Decimal(1), window_s=WINDOW_S)

@@ -9,24 +9,24 @@ from threading import get_ident
 
 import pytest
 
-from activities.maintenance.close_sessions import Closing
-from clients.storage.port import Store
+from activities.maintenance.close_sessions import SessionCloser
+from clients.storage.port import DocumentStore
 from domain.errors import Exhausted, Retryable
-from domain.fleet.catalog import Cold, Fleet, Model
+from domain.fleet.catalog import ColdStart, Fleet, Model
 from domain.identity.owners import Owner
-from domain.money.budgets import HELD, TAKEN, Budgets, Scope
-from domain.money.gpu_sessions import Session, Span, total
-from domain.money.ledger_records import Attempt, AttemptStatus, nanos
-from state.money.gpu_session_billing import MANY, SessionBills, worked_out
-from state.money.gpu_sessions import Entry, Sessions
+from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
+from domain.money.gpu_sessions import GpuSession, SessionSpan, total
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from state.money.gpu_session_billing import MANY, GpuSessionBilling, worked_out
+from state.money.gpu_sessions import GpuSessions, SessionEntry
 from state.money.ledger import Ledger, money_key
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
 
-COLD = Cold(scales_to_zero=True, p50_s=10, p99_s=30, tail_s=PRICE.tail_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold=COLD)
+COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
+GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
 ANNE, BEN = (Owner(tenant=name, subject="user:1") for name in ("anne", "ben"))
 CALLS = 90
 """More than the whole story makes."""
@@ -44,7 +44,7 @@ class House:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
 
-    def process(self, store: Store | None = None) -> "Process":
+    def process(self, store: DocumentStore | None = None) -> "Process":
         ledger = Ledger(store or self.store, self.clock, self.budgets)
         return Process(house=self, store=store or self.store, ledger=ledger)
 
@@ -52,18 +52,18 @@ class House:
 @dataclass(slots=True, kw_only=True)
 class Process:
     house: House
-    store: Store
+    store: DocumentStore
     ledger: Ledger
 
     @property
-    def sessions(self) -> Sessions:
-        return Sessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.house.clock)
+    def sessions(self) -> GpuSessions:
+        return GpuSessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.house.clock)
 
     @property
-    def bills(self) -> SessionBills:
+    def bills(self) -> GpuSessionBilling:
         model = Model(name="model", context_tokens=4096, tier=1)
         fleet = Fleet(models={"model": model}, backends={"gpu": GPU})
-        return SessionBills(
+        return GpuSessionBilling(
             store=self.store, ledger=self.ledger, fleet=fleet, prices={PRICE.name: PRICE}, clock=self.house.clock
         )
 
@@ -75,7 +75,7 @@ class Process:
         self.house.clock.set(START + at)
         await self.sessions.ready(GPU, START + at)
 
-    async def enter(self, record: Attempt, owner: Owner) -> Entry:
+    async def enter(self, record: AttemptRecord, owner: Owner) -> SessionEntry:
         entry = await self.sessions.enter(GPU, owner, record, limit_s=60)
         assert entry
         await self.ledger.open_attempt(owner, replace(record, reserved=entry.worst))
@@ -97,21 +97,21 @@ class Process:
         opened = await self.ledger.attempts(owner, name)
         await self.close(owner, opened[0], entry, ended)
 
-    async def close(self, owner: Owner, record: Attempt, entry: Entry, ended: float) -> None:
+    async def close(self, owner: Owner, record: AttemptRecord, entry: SessionEntry, ended: float) -> None:
         shares = await self.sessions.leave(GPU, entry, ended=START + ended)
         closed = replace(record, status=AttemptStatus.CLOSED, cost=Decimal(1), ended_at=START + ended, shares=shares)
         await self.ledger.close_attempt(owner, closed)
 
     async def sweep(self, at: float) -> None:
         self.house.clock.set(START + at)
-        await Closing(self.bills).close_sessions()
+        await SessionCloser(self.bills).close_sessions()
 
     async def left(self) -> int:
         return len(await self.bills.over()) + len(await self.bills.unposted())
 
-    async def records(self, owner: Owner) -> list[Attempt]:
+    async def records(self, owner: Owner) -> list[AttemptRecord]:
         found = await self.store.list(money_key(owner.tenant), prefix="attempt_")
-        return [Attempt.from_document(each.body) for each in found]
+        return [AttemptRecord.from_document(each.body) for each in found]
 
     async def paid(self) -> int:
         """Return what all have paid in the end, in nano-dollars; the counters and the records agree on it."""
@@ -129,8 +129,8 @@ class Process:
         return sum(total(session, PRICE) for session in await self.bills.closed(GPU))
 
 
-def attempt_of(name: str, owner: Owner, began: float) -> Attempt:
-    return Attempt(
+def attempt_of(name: str, owner: Owner, began: float) -> AttemptRecord:
+    return AttemptRecord(
         response=name,
         subject=owner.subject,
         number=1,
@@ -201,7 +201,7 @@ async def test_the_story_has_fewer_calls_than_are_tried() -> None:
 
 
 async def test_backends_without_sessions_have_none(process: Process) -> None:
-    always = replace(GPU, cold=Cold())
+    always = replace(GPU, cold_start=ColdStart())
     assert await process.sessions.enter(always, ANNE, attempt_of("resp_a", ANNE, 0), limit_s=1) is None
     assert await process.sessions.woken(always, ANNE, "resp_a", cold_s=1, worst_s=1)
     assert await process.records(ANNE) == []
@@ -221,7 +221,7 @@ async def test_a_wake_holds_start_and_tail_until_somebody_shares_them(process: P
 
 
 async def test_a_wake_that_no_budget_covers_begins_no_session() -> None:
-    process = House(budgets=Budgets(limits={Scope.TENANT_DAY: Decimal("0.01")})).process()
+    process = House(budgets=Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.01")})).process()
     assert not await process.wake(ANNE, 0.0)
     assert await process.records(ANNE) == []
     await process.sweep(5000.0)
@@ -278,7 +278,7 @@ async def test_who_enters_when_a_session_is_over_begins_another(process: Process
     await process.attempt("resp_a", ANNE, 0.0, 20.0)
     await process.attempt("resp_b", BEN, 621.0, 640.0)
     await process.sweep(5000.0)
-    closed: list[Session] = [*await process.bills.closed(GPU)]
+    closed: list[GpuSession] = [*await process.bills.closed(GPU)]
     assert [session.started - START for session in closed] == [0.0, 621.0]
 
 
@@ -309,7 +309,7 @@ async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(proce
 
 
 async def test_a_late_hold_of_a_full_budget_takes_no_part(process: Process) -> None:
-    house = House(budgets=Budgets(limits={Scope.TENANT_DAY: Decimal("0.001")}))
+    house = House(budgets=Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")}))
     with pytest.raises(Exhausted):
         await house.process().enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     assert await process.records(ANNE) == []
@@ -353,6 +353,6 @@ async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it
 
 
 async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
-    few, many = [Span(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
+    few, many = [SessionSpan(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
     assert await worked_out(few, get_ident) == get_ident()
     assert await worked_out(few * many, get_ident) != get_ident()

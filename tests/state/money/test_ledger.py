@@ -10,8 +10,8 @@ import pytest
 
 from domain.errors import Conflict, Retryable
 from domain.identity.owners import Owner
-from domain.money.ledger_records import Attempt, AttemptStatus, Reservation, ReservationStatus
-from domain.money.overheads import Overhead
+from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
+from domain.money.overheads import OverheadCost
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
@@ -38,8 +38,8 @@ def ledger(store: MemoryStore, clock: FakeClock) -> Ledger:
     return Ledger(store, clock)
 
 
-def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01") -> Attempt:
-    return Attempt(
+def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01") -> AttemptRecord:
+    return AttemptRecord(
         response=response,
         subject=OWNER.subject,
         number=number,
@@ -50,7 +50,7 @@ def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01"
     )
 
 
-def closed(record: Attempt, cost: str, result: str = "done") -> Attempt:
+def closed(record: AttemptRecord, cost: str, result: str = "done") -> AttemptRecord:
     return replace(record, status=AttemptStatus.CLOSED, cost=Decimal(cost), ended_at=2000.0, result=result)
 
 
@@ -196,7 +196,7 @@ async def persistently(step: Callable[[], Awaitable[object]]) -> None:
 async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: FakeClock, seed: int) -> None:
     flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
     ledger = Ledger(flaky, clock)
-    opened: list[Attempt] = []
+    opened: list[AttemptRecord] = []
 
     async def open_one() -> None:
         opened.append(await ledger.open_attempt(OWNER, attempt()))
@@ -216,7 +216,7 @@ async def test_what_store_and_functions_cost_is_counted_once_beside_every_backen
     store: MemoryStore, clock: FakeClock, seed: int
 ) -> None:
     flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
-    ledger, overhead = Ledger(flaky, clock), Overhead(store=Decimal("0.001"), functions=Decimal("0.0002"))
+    ledger, overhead = Ledger(flaky, clock), OverheadCost(store=Decimal("0.001"), functions=Decimal("0.0002"))
     await persistently(lambda: ledger.reserve(OWNER, RESPONSE, HELD))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))

@@ -7,25 +7,25 @@ from random import Random
 
 import pytest
 
-from clients.storage.port import Document, Key
+from clients.storage.port import Document, DocumentKey
 from domain.content.items import Item, Role
 from domain.errors import GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import Event, EventKind, Head, Slot, Status
-from domain.sources.catalog import Fetched
+from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
+from domain.sources.catalog import FetchedRows
 from domain.turns.response import Response
 from state.retention.deletion import Retention
-from state.turns.conversations import Conversations
+from state.turns.conversations import ConversationStore
 from state.turns.expiry import UNSTORED_S
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
 SECRET = "heron"
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:other")
-CREATED = (Event(kind=EventKind.CREATED),)
+CREATED = (LogEvent(kind=EventKind.CREATED),)
 
 
 class Archive:
@@ -34,8 +34,8 @@ class Archive:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = Turns(self.store, self.clock)
-        self.conversations = Conversations(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock)
+        self.conversations = ConversationStore(self.store, self.clock)
         self.retention = Retention(self.store, self.turns, self.clock)
 
     def left(self) -> list[str]:
@@ -63,15 +63,15 @@ class Archive:
         )
         await self.turns.admit(response, (item,), CREATED)
         await self.turns.begin(owner, response.id, execution="run")
-        await self.turns.given.record(response, (Fetched(source="s", rows=({"text": SECRET},)),))
+        await self.turns.given.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
         await self.turns.record_route(owner, response.id, number=1, route={"reason": SECRET}, routed={})
-        head = Head(id=member_id("msg", thread=thread, token=self.clock.token()))
-        events = (Event(kind=EventKind.ITEM_ADDED, head=head), Event(kind=EventKind.TEXT, text=SECRET))
+        head = ItemHeader(id=member_id("msg", thread=thread, token=self.clock.token()))
+        events = (LogEvent(kind=EventKind.ITEM_ADDED, head=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
         await self.turns.append(owner, response.id, Slot(number=2, writer="run", first=2, at=1.0, events=events))
         return response.id
 
     async def ended(self, response_id: str) -> None:
-        await self.turns.finish(OWNER, response_id, status=Status.COMPLETED)
+        await self.turns.finish(OWNER, response_id, status=ResponseStatus.COMPLETED)
 
 
 def holds(data: bytes) -> bool:
@@ -86,7 +86,7 @@ def archive() -> Archive:
 async def test_a_deleted_response_is_cancelled_first_and_nothing_of_it_is_left(archive: Archive) -> None:
     response_id = await archive.turn()
     ended = await archive.retention.delete_response(OWNER, response_id)
-    assert ended.status is Status.CANCELLED
+    assert ended.status is ResponseStatus.CANCELLED
     assert archive.left() == []
     with pytest.raises(NotFound):
         await archive.turns.read(OWNER, response_id)
@@ -97,7 +97,7 @@ async def test_a_deleted_response_is_cancelled_first_and_nothing_of_it_is_left(a
 async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archive) -> None:
     response_id = await archive.turn()
     await archive.retention.delete_response(OWNER, response_id)
-    event = Event(kind=EventKind.TEXT, text=SECRET)
+    event = LogEvent(kind=EventKind.TEXT, text=SECRET)
     assert not await archive.turns.append(
         OWNER, response_id, Slot(number=3, writer="run", first=4, at=1.0, events=(event,))
     )
@@ -108,16 +108,16 @@ async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archiv
 async def test_who_deletes_a_response_beside_others_is_not_told_of_them(archive: Archive, seed: int) -> None:
     response_id = await archive.turn()
     store = HesitantStore(archive.store, Random(seed))  # noqa: S311 - a test's seed
-    retention = Retention(store, Turns(store, archive.clock), archive.clock)
+    retention = Retention(store, TurnStore(store, archive.clock), archive.clock)
     deleted = await asyncio.gather(*(retention.delete_response(OWNER, response_id) for _ in range(3)))
-    assert [(each.id, each.status) for each in deleted] == [(response_id, Status.CANCELLED)] * 3
+    assert [(each.id, each.status) for each in deleted] == [(response_id, ResponseStatus.CANCELLED)] * 3
     assert archive.left() == []
 
 
 class HesitantStore(FlakyStore):
     """A store that lets others go first now and then."""
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         found = await super().list(key, prefix=prefix, after=after, limit=limit)
         for _ in range(self.random.randint(0, 3)):
             await asyncio.sleep(0)
@@ -156,7 +156,7 @@ async def test_what_is_stored_stays(archive: Archive) -> None:
     await archive.ended(response_id)
     archive.clock.advance(10 * 86_400)
     assert await archive.retention.clear_due() == 0
-    assert (await archive.turns.read(OWNER, response_id)).status is Status.COMPLETED
+    assert (await archive.turns.read(OWNER, response_id)).status is ResponseStatus.COMPLETED
 
 
 async def test_the_private_data_itself_goes_soon_after_the_deadline(archive: Archive) -> None:
@@ -213,7 +213,7 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
     for life in range(30):
         rate = 0.25 if life < 20 else 0.0
         flaky = FlakyStore(archive.store, Random(seed * 50 + life), Faults(rate=rate))  # noqa: S311 - a test's seed
-        retention = Retention(flaky, Turns(flaky, archive.clock), archive.clock)
+        retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
         archive.clock.advance(1)
         try:
             await retention.delete_conversation(OWNER, conversation.id)

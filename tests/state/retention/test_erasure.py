@@ -7,12 +7,12 @@ from random import Random
 import pytest
 
 from clients.storage.keys import book_key
-from clients.storage.port import Document, Key
+from clients.storage.port import Document, DocumentKey
 from domain.errors import GanglionError
 from domain.identity.owners import Owner
 from state.retention.deletion import Retention
 from state.retention.erasure import NOTE, ROUND_S, SETTLED_S
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.stores import CrashError, Faults, FlakyStore
 from tests.state.retention.test_deletion import OWNER, STRANGER, Archive
 
@@ -92,7 +92,7 @@ async def test_an_order_that_dies_anywhere_is_followed_to_its_end(seed: int) -> 
     for life in range(40):
         rate = 0.2 if life < 30 else 0.0
         flaky = FlakyStore(archive.store, Random(seed * 50 + life), Faults(rate=rate))  # noqa: S311 - a test's seed
-        retention = Retention(flaky, Turns(flaky, archive.clock), archive.clock)
+        retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
         archive.clock.advance(60)
         try:
             await (retention.clear_due() if ordered else retention.erasure.order(OWNER))
@@ -135,6 +135,6 @@ class SlowStore(FlakyStore):
         super().__init__(archive.store, Random(0))  # noqa: S311 - it draws nothing
         self.clock = archive.clock
 
-    async def list(self, key: Key, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
+    async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = 1000) -> Sequence[Document]:
         self.clock.advance(0.5)
         return await super().list(key, prefix=prefix, after=after, limit=limit)

@@ -8,10 +8,10 @@ from clients.clock import Clock
 from domain.content.items import Item, Role
 from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
-from domain.log.events import Event, EventKind, Status
-from domain.turns.history_index import Track, lasting_in
+from domain.log.events import EventKind, LogEvent, ResponseStatus
+from domain.turns.history_index import HistoryIndex, lasting_in
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER
 
@@ -30,7 +30,7 @@ class RisingClock(FakeClock):
 class Talk:
     """A conversation, or a chain where `conversation` is empty, that grows turn by turn."""
 
-    turns: Turns
+    turns: TurnStore
     clock: Clock
     owner: Owner = OWNER
     conversation: str = ""
@@ -46,23 +46,23 @@ class Talk:
         start = await self.following()
         thread = thread_of(self.conversation or (self.last.id if self.last else "")) or self.clock.token()
         said = tuple(replace(item, id=member_id("msg", thread=thread, token=self.clock.token())) for item in items)
-        track = start.track
+        track = start.history_index
         response = replace(
             start,
             id=member_id("resp", thread=thread, token=self.clock.token()),
             input_items=tuple(item.id for item in said),
-            track=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
+            history_index=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
         )
-        await self.turns.admit(response, said, (Event(kind=EventKind.CREATED),))
-        self.last = await self.turns.finish(self.owner, response.id, status=Status.COMPLETED)
+        await self.turns.admit(response, said, (LogEvent(kind=EventKind.CREATED),))
+        self.last = await self.turns.finish(self.owner, response.id, status=ResponseStatus.COMPLETED)
         return self.last
 
     async def following(self) -> Response:
         now = self.clock.now()
         bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
         if not self.conversation:
-            track = behind(self.last) if self.last else Track(depth=0)
-            return replace(bare, previous=self.last.id if self.last else None, track=track)
+            track = behind(self.last) if self.last else HistoryIndex(depth=0)
+            return replace(bare, previous=self.last.id if self.last else None, history_index=track)
         found = await self.turns.conversations.read(self.owner, self.conversation)
-        track = Track(depth=found.next_entry, lasting=found.lasting or ())
-        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, track=track)
+        track = HistoryIndex(depth=found.next_entry, lasting=found.lasting or ())
+        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, history_index=track)

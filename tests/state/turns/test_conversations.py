@@ -11,17 +11,17 @@ from domain.content.items import Item, ItemKind, Role
 from domain.errors import GanglionError, Invalid, NotFound
 from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
-from domain.log.events import Event, EventKind, Head, Slot, Status
+from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
-from state.turns.conversations import Conversations
-from state.turns.responses import Turns
+from state.turns.conversations import ConversationStore
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:other")
-CREATED = (Event(kind=EventKind.CREATED),)
+CREATED = (LogEvent(kind=EventKind.CREATED),)
 
 
 class Place:
@@ -30,8 +30,8 @@ class Place:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = Turns(self.store, self.clock)
-        self.conversations = Conversations(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock)
+        self.conversations = ConversationStore(self.store, self.clock)
 
     async def conversation(self, *texts: str) -> Conversation:
         return await self.conversations.create(OWNER, metadata={}, items=[said(text) for text in texts])
@@ -60,15 +60,15 @@ class Place:
         return response
 
     async def answered(
-        self, conversation: Conversation, text: str, answer: str, status: Status = Status.COMPLETED
+        self, conversation: Conversation, text: str, answer: str, status: ResponseStatus = ResponseStatus.COMPLETED
     ) -> Response:
         response = await self.admitted(conversation, text)
         await self.turns.begin(OWNER, response.id, execution="run")
-        head = Head(id=member_id("msg", thread=response.thread, token=self.clock.token()))
+        head = ItemHeader(id=member_id("msg", thread=response.thread, token=self.clock.token()))
         events = (
-            Event(kind=EventKind.ITEM_ADDED, head=head),
-            Event(kind=EventKind.PART_ADDED),
-            Event(kind=EventKind.TEXT, text=answer),
+            LogEvent(kind=EventKind.ITEM_ADDED, head=head),
+            LogEvent(kind=EventKind.PART_ADDED),
+            LogEvent(kind=EventKind.TEXT, text=answer),
         )
         slot = Slot(number=2, writer="run", first=2, at=self.clock.now(), events=events)
         assert await self.turns.append(OWNER, response.id, slot)
@@ -151,12 +151,12 @@ async def test_a_turn_does_not_read_what_is_added_while_it_runs(place: Place) ->
     running = await place.admitted(conversation, "asked")
     await place.conversations.add(OWNER, conversation.id, [said("meanwhile")])
     assert [item.text for item in await place.turns.history(running)] == ["before", "asked"]
-    await place.turns.finish(OWNER, running.id, status=Status.COMPLETED)
+    await place.turns.finish(OWNER, running.id, status=ResponseStatus.COMPLETED)
     assert await place.texts(conversation) == ["before", "meanwhile", "asked"]
 
 
-@pytest.mark.parametrize("status", [Status.CANCELLED, Status.FAILED])
-async def test_a_turn_without_an_answer_leaves_the_conversation_as_it_was(place: Place, status: Status) -> None:
+@pytest.mark.parametrize("status", [ResponseStatus.CANCELLED, ResponseStatus.FAILED])
+async def test_a_turn_without_an_answer_leaves_the_conversation_as_it_was(place: Place, status: ResponseStatus) -> None:
     conversation = await place.conversation("before")
     await place.answered(conversation, "asked", "half", status)
     assert await place.texts(conversation) == ["before"]
@@ -217,7 +217,7 @@ async def test_everybody_who_adds_at_once_is_heard(place: Place) -> None:
     conversation = await place.conversation()
     response = await place.admitted(conversation, "turn")
     adding = (place.conversations.add(OWNER, conversation.id, [said(str(number))]) for number in range(8))
-    await asyncio.gather(*adding, place.turns.finish(OWNER, response.id, status=Status.COMPLETED))
+    await asyncio.gather(*adding, place.turns.finish(OWNER, response.id, status=ResponseStatus.COMPLETED))
     assert sorted(await place.texts(conversation)) == [*"01234567", "turn"]
     assert (await place.conversations.read(OWNER, conversation.id)).running is None
 
@@ -241,11 +241,11 @@ async def test_crashes_and_lost_answers_leave_the_conversation_free_and_each_tur
     response, item = await place.asked(conversation, "asked")
     for life in range(60):
         faults = Faults(rate=0.2 if life < 50 else 0.0)
-        turns = Turns(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock)  # noqa: S311 - a seed
+        turns = TurnStore(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock)  # noqa: S311 - a seed
         try:
             await turns.admit(response, (item,), CREATED)
             await turns.begin(OWNER, response.id, execution="run")
-            await turns.finish(OWNER, response.id, status=Status.COMPLETED)
+            await turns.finish(OWNER, response.id, status=ResponseStatus.COMPLETED)
         except (CrashError, GanglionError):
             continue
         break

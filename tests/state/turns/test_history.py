@@ -10,13 +10,13 @@ import api.turns.history
 import domain.turns.context_window
 import domain.turns.history_index
 import state.turns.history
-from api.parsing.responses_request import asked_from_openai
-from api.turns.history import Past, Pasts
+from api.parsing.responses_request import request_from_openai
+from api.turns.history import HistoryLoader, HistoryWindow
 from domain.content.items import Item, Role
-from domain.fleet.token_estimates import Tokens, tokens_in
+from domain.fleet.token_estimates import TokenEstimate, tokens_in
 from domain.turns.context_window import Turn, items_read, turns_to_leave_out
 from domain.turns.response import Response
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
@@ -39,8 +39,8 @@ class Told:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311 - a test's seed
         self.clock = RisingClock(seed=seed) if seed % 3 else FakeClock(seed=seed)
-        self.turns = Turns(MemoryStore(self.clock), self.clock)
-        self.pasts = Pasts(self.turns, self.turns.conversations)
+        self.turns = TurnStore(MemoryStore(self.clock), self.clock)
+        self.pasts = HistoryLoader(self.turns, self.turns.conversations)
 
     async def talk(self) -> tuple[Talk, list[Turn]]:
         """Say up to 20 turns in a conversation, then a few after one of them, as a chain or a branch of it."""
@@ -83,16 +83,16 @@ class Told:
                 gone.add(item.id)
         return [tuple(item for item in turn if item.id not in gone) for turn in said]
 
-    async def past(self, talk: Talk, room: int | None) -> Past:
+    async def past(self, talk: Talk, room: int | None) -> HistoryWindow:
         body = {"input": "and now?"}
         if talk.conversation:
             body["conversation"] = talk.conversation
         elif talk.last:
             body["previous_response_id"] = talk.last.id
-        return await self.pasts.of(OWNER, asked_from_openai(body), GIVEN, room=room)
+        return await self.pasts.of(OWNER, request_from_openai(body), GIVEN, room=room)
 
 
-ASKED = asked_from_openai({"input": "and now?"})
+ASKED = request_from_openai({"input": "and now?"})
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -111,10 +111,10 @@ async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed
         assert await read_by_a_turn(told, talk, past, left_out) == expected[: -len(GIVEN)]
 
 
-async def read_by_a_turn(told: Told, talk: Talk, past: Past, left_out: int) -> Turn:
+async def read_by_a_turn(told: Told, talk: Talk, past: HistoryWindow, left_out: int) -> Turn:
     """Return what a turn's model would read before its own input, were it admitted with this past."""
     response = replace(
-        await talk.following(), id=talk.last.id if talk.last else "", track=past.track_with(()), left_out=left_out
+        await talk.following(), id=talk.last.id if talk.last else "", history_index=past.track_with(()), left_out=left_out
     )
     if not response.id and not talk.conversation:
         return ()
@@ -138,7 +138,7 @@ async def test_a_talk_that_a_release_before_began_is_read_whole(seed: int) -> No
         assert past.read_with(GIVEN, left_out=left_out) == items_read(said, GIVEN, left_out=left_out)
 
 
-def forget_tracks(turns: Turns) -> None:
+def forget_tracks(turns: TurnStore) -> None:
     """Take away from all that is stored what a release before did not write."""
     store = turns.store
     assert isinstance(store, MemoryStore)
@@ -154,17 +154,17 @@ def forget_tracks(turns: Turns) -> None:
 async def test_however_long_a_talk_is_a_turn_of_it_reads_as_little(kind: str) -> None:
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
-    turns = Turns(store, clock)
+    turns = TurnStore(store, clock)
     talk = Talk(turns=turns, clock=clock)
     if kind == "conversation":
         talk.conversation = (await turns.conversations.create(OWNER, metadata={})).id
-    pasts = Pasts(turns, turns.conversations)
+    pasts = HistoryLoader(turns, turns.conversations)
     calls: list[int] = []
     for _ in range(3):
         await talk.grow(64 * 2)
         store.touched.clear()
         body = {"conversation": talk.conversation} if talk.conversation else {"previous_response_id": latest(talk)}
-        past = await pasts.of(OWNER, asked_from_openai({"input": "x", **body}), GIVEN, room=2000)
+        past = await pasts.of(OWNER, request_from_openai({"input": "x", **body}), GIVEN, room=2000)
         assert 20 < len(past.turns) <= 2 * 64
         calls.append(len(store.touched))
     assert calls == [calls[0]] * 3
@@ -179,14 +179,14 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
     """A developer's word at the beginning, and a few now and then, are read beside the last turns."""
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
-    turns = Turns(store, clock)
+    turns = TurnStore(store, clock)
     talk = Talk(turns=turns, clock=clock)
     reads: list[int] = []
     for _ in range(3):
         await talk.say([Item(id="", role=Role.DEVELOPER, text="be brief")])
         await talk.grow(200)
         asked = await talk.following()
-        track = asked.track
+        track = asked.history_index
         assert track
         store.touched.clear()
         asked = replace(asked, id=latest(talk), left_out=track.depth - 10)
@@ -200,17 +200,17 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
 async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a past of many small turns would hold up all others for as long as it is measured."""
     clock = RisingClock()
-    turns = Turns(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock)
     talk = Talk(turns=turns, clock=clock)
     await talk.grow(90)
     measured: list[str] = []
 
-    def counting(text: str) -> Tokens:
+    def counting(text: str) -> TokenEstimate:
         measured.append(text)
         return tokens_in(text)
 
     monkeypatch.setattr(domain.turns.context_window, "tokens_in", counting)
-    asked = asked_from_openai({"input": "x", "previous_response_id": latest(talk)})
-    past = await Pasts(turns, turns.conversations).of(OWNER, asked, GIVEN, room=10**6)
+    asked = request_from_openai({"input": "x", "previous_response_id": latest(talk)})
+    past = await HistoryLoader(turns, turns.conversations).of(OWNER, asked, GIVEN, room=10**6)
     assert len(past.turns) == 90
     assert len(measured) <= 2 * 90

@@ -3,7 +3,7 @@
 import asyncio
 
 from domain.log.events import Slot
-from state.turns.log_notifications import KEPT, Notices
+from state.turns.log_notifications import KEPT, LogNotifications
 
 
 def slot(number: int) -> Slot:
@@ -11,7 +11,7 @@ def slot(number: int) -> Slot:
 
 
 async def test_all_who_watch_a_name_are_told_and_nobody_else() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     with notices.watch("a") as one, notices.watch("a") as two, notices.watch("b") as other:
         notices.notify("a", slot(3))
         await asyncio.wait_for(asyncio.gather(one.wait(within_s=30), two.wait(within_s=30)), 5)
@@ -21,14 +21,14 @@ async def test_all_who_watch_a_name_are_told_and_nobody_else() -> None:
 
 
 async def test_a_wait_without_a_notice_ends_in_its_time() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     with notices.watch("a") as told:
         await told.wait(within_s=0.05)
         assert told.take(0) == []
 
 
 async def test_what_is_told_between_two_looks_is_not_missed() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     with notices.watch("a") as told:
         notices.notify("a", slot(0))
         notices.notify("a", slot(1))
@@ -37,7 +37,7 @@ async def test_what_is_told_between_two_looks_is_not_missed() -> None:
 
 
 async def test_what_was_read_elsewhere_is_dropped_and_what_follows_a_gap_is_kept() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     with notices.watch("a") as told:
         for number in (3, 4, 6):
             notices.notify("a", slot(number))
@@ -46,7 +46,7 @@ async def test_what_was_read_elsewhere_is_dropped_and_what_follows_a_gap_is_kept
 
 
 async def test_a_reader_that_takes_nothing_keeps_a_bounded_number_of_slots() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     with notices.watch("a") as told:
         for number in range(10 * KEPT + 3):
             notices.notify("a", slot(number))
@@ -55,7 +55,7 @@ async def test_a_reader_that_takes_nothing_keeps_a_bounded_number_of_slots() -> 
 
 
 async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
-    notices = Notices()
+    notices = LogNotifications()
 
     async def read() -> None:
         with notices.watch("a") as told:
@@ -70,6 +70,6 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
 
 
 def test_a_notice_that_nobody_watches_for_leaves_nothing_behind() -> None:
-    notices = Notices()
+    notices = LogNotifications()
     notices.notify("a", slot(0))
     assert notices.watching == {}

@@ -13,11 +13,11 @@ from domain.content.items import Item, ItemStatus, Role
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import Event, EventKind, Head, Outcome, Slot, Status, Usage
+from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
 from domain.turns.response import Response
 from state.turns.idempotency import CLAIM_S
-from state.turns.responses import Turns
+from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -25,7 +25,7 @@ from tests.fakes.worlds import OWNER
 ROOM = OPERATIONS_LIMIT - 2
 THREAD = "a" * 24
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:other")
-CREATED = (Event(kind=EventKind.CREATED),)
+CREATED = (LogEvent(kind=EventKind.CREATED),)
 LOST = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
 
 
@@ -40,8 +40,8 @@ def store(clock: FakeClock) -> MemoryStore:
 
 
 @pytest.fixture
-def turns(store: MemoryStore, clock: FakeClock) -> Turns:
-    return Turns(store, clock)
+def turns(store: MemoryStore, clock: FakeClock) -> TurnStore:
+    return TurnStore(store, clock)
 
 
 def token(number: int) -> str:
@@ -64,21 +64,21 @@ def response(number: int = 1, *, items: Sequence[Item] = (), previous: str | Non
     )
 
 
-async def admitted(turns: Turns, number: int = 1, text: str = "hello", *, previous: str | None = None) -> Response:
+async def admitted(turns: TurnStore, number: int = 1, text: str = "hello", *, previous: str | None = None) -> Response:
     item = message(1000 + number, text)
     one = response(number, items=(item,), previous=previous)
     await turns.admit(one, (item,), CREATED)
     return one
 
 
-async def say(turns: Turns, one: Response, text: str, *, item: int) -> None:
+async def say(turns: TurnStore, one: Response, text: str, *, item: int) -> None:
     """Append an answer of one item, still open."""
     log = await turns.transcript(OWNER, one.id)
     index = len(log.items)
     events = (
-        Event(kind=EventKind.ITEM_ADDED, output=index, head=Head(id=message(item).id)),
-        Event(kind=EventKind.PART_ADDED, output=index),
-        Event(kind=EventKind.TEXT, output=index, text=text),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=message(item).id)),
+        LogEvent(kind=EventKind.PART_ADDED, output=index),
+        LogEvent(kind=EventKind.TEXT, output=index, text=text),
     )
     slot = Slot(
         number=log.next_slot, writer="infer:1", first=log.next_sequence, at=1.0, events=events, pieces=len(text.split())
@@ -86,17 +86,17 @@ async def say(turns: Turns, one: Response, text: str, *, item: int) -> None:
     assert await turns.append(OWNER, one.id, slot)
 
 
-async def answered(turns: Turns, number: int, text: str, *, previous: str | None = None) -> Response:
+async def answered(turns: TurnStore, number: int, text: str, *, previous: str | None = None) -> Response:
     one = await admitted(turns, number, f"asked {number}", previous=previous)
     await say(turns, one, text, item=2000 + number)
-    return await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    return await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
 
 
-async def texts(turns: Turns, one: Response) -> list[str]:
+async def texts(turns: TurnStore, one: Response) -> list[str]:
     return [item.text for item in await turns.history(one)]
 
 
-async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: Turns) -> None:
+async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: TurnStore) -> None:
     """Its end repeats the most of its beginning, and says more."""
     bare = response(items=[message(each) for each in range(512)])
     room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
@@ -109,32 +109,32 @@ async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: Turns) -
             refused.add(refusal.code)
             continue
         await say(turns, one, "yes", item=10_000 + number)
-        assert (await turns.finish(OWNER, one.id, status=Status.COMPLETED)).status is Status.COMPLETED
+        assert (await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)).status is ResponseStatus.COMPLETED
         ended += 1
     assert (ended, refused) == (1, {"request_too_large"})
 
 
-async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(turns: Turns) -> None:
+async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(turns: TurnStore) -> None:
     one = await admitted(turns)
     begun = await asyncio.gather(*(turns.begin(OWNER, one.id, execution=str(n)) for n in range(20)))
     assert sum(begun) == 1
     log = await turns.transcript(OWNER, one.id)
-    assert (log.status, log.next_slot) == (Status.IN_PROGRESS, 2)
+    assert (log.status, log.next_slot) == (ResponseStatus.IN_PROGRESS, 2)
     assert (await turns.read(OWNER, one.id)).execution == str(begun.index(True))
 
 
-async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: Turns) -> None:
+async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: TurnStore) -> None:
     one = await admitted(turns)
     assert [await turns.begin(OWNER, one.id, execution=name) for name in "aaba"] == [True, True, False, True]
-    await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
     assert not await turns.begin(OWNER, one.id, execution="a")
     assert (await turns.transcript(OWNER, one.id)).next_slot == 3
 
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(Turns(store, clock))
-    flaky = Turns(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
 
     async def begin(execution: str) -> bool:
         for _ in range(40):
@@ -145,26 +145,26 @@ async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, cloc
         raise TimeoutError(execution)
 
     assert sum(await asyncio.gather(*(begin(name) for name in "abc"))) == 1
-    log = await Turns(store, clock).transcript(OWNER, one.id)
+    log = await TurnStore(store, clock).transcript(OWNER, one.id)
     assert log.next_slot == 2
 
 
-async def test_a_response_that_is_cancelled_while_it_begins_has_one_story(turns: Turns) -> None:
+async def test_a_response_that_is_cancelled_while_it_begins_has_one_story(turns: TurnStore) -> None:
     one = await admitted(turns)
     mine, ended = await asyncio.gather(
-        turns.begin(OWNER, one.id, execution="a"), turns.finish(OWNER, one.id, status=Status.CANCELLED)
+        turns.begin(OWNER, one.id, execution="a"), turns.finish(OWNER, one.id, status=ResponseStatus.CANCELLED)
     )
     log = await turns.transcript(OWNER, one.id)
-    assert ended.status is log.status is Status.CANCELLED
+    assert ended.status is log.status is ResponseStatus.CANCELLED
     assert log.next_slot == (3 if mine else 2)
 
 
 @pytest.mark.parametrize("order", range(6))
-async def test_of_all_who_end_a_response_at_once_one_decides(turns: Turns, order: int) -> None:
+async def test_of_all_who_end_a_response_at_once_one_decides(turns: TurnStore, order: int) -> None:
     one = await admitted(turns)
     await turns.begin(OWNER, one.id, execution="a")
     await say(turns, one, "four and", item=1)
-    endings = [Status.CANCELLED, Status.COMPLETED, Status.FAILED]
+    endings = [ResponseStatus.CANCELLED, ResponseStatus.COMPLETED, ResponseStatus.FAILED]
     asked = [endings[(order + n) % 3] for n in range(3)] * (1 + order % 2)
     told = await asyncio.gather(*(turns.finish(OWNER, one.id, status=status) for status in asked))
     (standing,) = {each.status for each in told}
@@ -172,12 +172,12 @@ async def test_of_all_who_end_a_response_at_once_one_decides(turns: Turns, order
     events = [event for slot in slots for event in slot.events]
     assert [event.kind for event in events].count(EventKind.ENDED) == 1
     (item,) = await turns.items(OWNER, told[0].output_items)
-    whole = standing is Status.COMPLETED
+    whole = standing is ResponseStatus.COMPLETED
     assert (item.text, item.status) == ("four and", ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE)
     assert (item,) == kept_items(await turns.transcript(OWNER, one.id))
 
 
-async def test_an_ending_holds_all_that_was_written_before_it(turns: Turns) -> None:
+async def test_an_ending_holds_all_that_was_written_before_it(turns: TurnStore) -> None:
     one = await admitted(turns)
 
     async def write() -> int:
@@ -191,7 +191,7 @@ async def test_an_ending_holds_all_that_was_written_before_it(turns: Turns) -> N
     async def end() -> Response:
         for _ in range(40):
             await asyncio.sleep(0)
-        return await turns.finish(OWNER, one.id, status=Status.CANCELLED)
+        return await turns.finish(OWNER, one.id, status=ResponseStatus.CANCELLED)
 
     written, ended = await asyncio.gather(write(), end())
     log = await turns.transcript(OWNER, one.id)
@@ -199,27 +199,27 @@ async def test_an_ending_holds_all_that_was_written_before_it(turns: Turns) -> N
     assert (log.pieces, log.next_slot, ended.status) == (written, written + 2, log.status)
 
 
-async def test_nothing_is_written_after_an_ending(turns: Turns) -> None:
+async def test_nothing_is_written_after_an_ending(turns: TurnStore) -> None:
     one = await admitted(turns)
     late = Slot(number=1, writer="infer:1", first=1, at=1.0)
-    await turns.finish(OWNER, one.id, status=Status.CANCELLED)
+    await turns.finish(OWNER, one.id, status=ResponseStatus.CANCELLED)
     assert not await turns.append(OWNER, one.id, late)
 
 
-async def test_an_ending_tells_the_tokens_that_were_counted_else_the_pieces_that_were_shown(turns: Turns) -> None:
+async def test_an_ending_tells_the_tokens_that_were_counted_else_the_pieces_that_were_shown(turns: TurnStore) -> None:
     counted, shown, silent = [await admitted(turns, number) for number in (1, 2, 3)]
-    usage = Usage(input_tokens=7, output_tokens=2)
-    outcome = Outcome(attempt=1, result="done", usage=usage)
+    usage = TokenUsage(input_tokens=7, output_tokens=2)
+    outcome = AttemptOutcome(attempt=1, result="done", usage=usage)
     assert await turns.append(OWNER, counted.id, Slot(number=1, writer="a", first=1, at=1.0, outcome=outcome))
     await say(turns, shown, "one two three", item=1)
-    for one, expected in ((counted, usage), (shown, Usage(output_tokens=3)), (silent, None)):
-        await turns.finish(OWNER, one.id, status=Status.COMPLETED)
+    for one, expected in ((counted, usage), (shown, TokenUsage(output_tokens=3)), (silent, None)):
+        await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
         ending = (await turns.transcript(OWNER, one.id)).ending
         assert ending
         assert ending.usage == expected
 
 
-async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: Turns) -> None:
+async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: TurnStore) -> None:
     one = await admitted(turns)
     mine, other = (Slot(number=1, writer=name, first=1, at=1.0) for name in ("infer:1", "infer:2"))
     assert await turns.append(OWNER, one.id, mine)
@@ -229,42 +229,42 @@ async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: Turns)
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(Turns(store, clock))
-    flaky = Turns(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
     heard = asyncio.create_task(flaky.changed(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
     await asyncio.wait_for(heard, 1)
-    assert len(await Turns(store, clock).slots(OWNER, one.id)) == 6
+    assert len(await TurnStore(store, clock).slots(OWNER, one.id)) == 6
 
 
 async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: MemoryStore, clock: FakeClock) -> None:
-    one = await admitted(Turns(store, clock))
+    one = await admitted(TurnStore(store, clock))
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
-        await Turns(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
+        await TurnStore(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
     assert len(dead.calls) == 6
 
 
-async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: Turns) -> None:
+async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: TurnStore) -> None:
     first = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     again = await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
     assert (first, again) == ("resp_1", "resp_1")
 
 
-async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: Turns) -> None:
+async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: TurnStore) -> None:
     await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     with pytest.raises(Conflict, match="another body"):
         await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
 
 
-async def test_a_request_that_is_no_repeat_takes_its_key_anew(turns: Turns) -> None:
+async def test_a_request_that_is_no_repeat_takes_its_key_anew(turns: TurnStore) -> None:
     await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
     assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
     assert await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
 
 
-async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: Turns, clock: FakeClock) -> None:
+async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: TurnStore, clock: FakeClock) -> None:
     await turns.claim(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     assert await turns.claim(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
     clock.advance(CLAIM_S - 1)
@@ -273,25 +273,25 @@ async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: T
     assert await turns.claim(OWNER, key="k", body_hash="other", response_id="resp_4", repeat=True) == "resp_4"
 
 
-async def test_repeats_at_once_become_one_response(turns: Turns) -> None:
+async def test_repeats_at_once_become_one_response(turns: TurnStore) -> None:
     claims = (
         turns.claim(OWNER, key="k", body_hash="h", response_id=f"resp_{number}", repeat=True) for number in range(10)
     )
     assert len(set(await asyncio.gather(*claims))) == 1
 
 
-async def test_a_turn_that_is_admitted_twice_is_admitted_once(turns: Turns) -> None:
+async def test_a_turn_that_is_admitted_twice_is_admitted_once(turns: TurnStore) -> None:
     item = message(1)
     one = response(items=(item,))
     await asyncio.gather(*(turns.admit(one, (item,), CREATED) for _ in range(4)))
     await turns.begin(OWNER, one.id, execution="a")
     await turns.admit(one, (item,), CREATED)
-    assert (await turns.read(OWNER, one.id)).status is Status.IN_PROGRESS
+    assert (await turns.read(OWNER, one.id)).status is ResponseStatus.IN_PROGRESS
     assert len(await turns.slots(OWNER, one.id)) == 2
 
 
 @pytest.mark.parametrize("count", [ROOM - 1, ROOM, ROOM + 1, 3 * ROOM])
-async def test_a_turn_may_have_more_items_than_a_commit_has_room(turns: Turns, count: int) -> None:
+async def test_a_turn_may_have_more_items_than_a_commit_has_room(turns: TurnStore, count: int) -> None:
     items = [message(number, f"text {number}") for number in reversed(range(count))]
     one = response(items=items)
     await turns.admit(one, items, CREATED)
@@ -308,13 +308,13 @@ async def test_items_without_their_response_count_for_nothing(
     one = response(items=items)
     dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
     with pytest.raises(CrashError):
-        await Turns(dying, clock).admit(one, items, CREATED)
-    turns = Turns(store, clock)
+        await TurnStore(dying, clock).admit(one, items, CREATED)
+    turns = TurnStore(store, clock)
     await turns.admit(one, items, CREATED)
     assert await turns.history(one) == tuple(items)
 
 
-async def test_a_conversation_is_the_chain_of_its_turns_and_a_fork_knows_nothing_of_the_other(turns: Turns) -> None:
+async def test_a_conversation_is_the_chain_of_its_turns_and_a_fork_knows_nothing_of_the_other(turns: TurnStore) -> None:
     first = await answered(turns, 1, "answer 1")
     second = await answered(turns, 2, "answer 2", previous=first.id)
     left = await admitted(turns, 3, "left", previous=second.id)
@@ -324,7 +324,7 @@ async def test_a_conversation_is_the_chain_of_its_turns_and_a_fork_knows_nothing
     assert await texts(turns, first) == ["asked 1"]
 
 
-async def test_items_come_in_the_order_of_their_ids_from_every_thread(turns: Turns) -> None:
+async def test_items_come_in_the_order_of_their_ids_from_every_thread(turns: TurnStore) -> None:
     here, there = message(1, "here"), message(2, "there", thread="b" * 24)
     await turns.admit(response(1, items=(here,)), (here,), CREATED)
     far = replace(response(2, items=(there,)), id=member_id("resp", thread="b" * 24, token=token(2)))
@@ -335,14 +335,14 @@ async def test_items_come_in_the_order_of_their_ids_from_every_thread(turns: Tur
 
 
 @pytest.mark.parametrize("missing", [message(99).id, message(1, thread="c" * 24).id, "msg_nonsense", "", "conv_1"])
-async def test_an_item_that_is_missing_is_named(turns: Turns, missing: str) -> None:
+async def test_an_item_that_is_missing_is_named(turns: TurnStore, missing: str) -> None:
     item = message(1)
     await turns.admit(response(items=(item,)), (item,), CREATED)
     with pytest.raises(NotFound, match=f"'{missing}'"):
         await turns.items(OWNER, (item.id, missing))
 
 
-async def test_what_is_anothers_is_not_found(turns: Turns) -> None:
+async def test_what_is_anothers_is_not_found(turns: TurnStore) -> None:
     item = message(1)
     one = response(items=(item,))
     await turns.admit(one, (item,), CREATED)
@@ -351,26 +351,28 @@ async def test_what_is_anothers_is_not_found(turns: Turns) -> None:
     with pytest.raises(NotFound):
         await turns.items(STRANGER, (item.id,))
     with pytest.raises(NotFound):
-        await turns.finish(STRANGER, one.id, status=Status.CANCELLED)
+        await turns.finish(STRANGER, one.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(NotFound):
         await turns.begin(STRANGER, one.id, execution="a")
     assert await turns.slots(STRANGER, one.id) == ()
 
 
 @pytest.mark.parametrize("identifier", ["", "resp_1", "nonsense", message(1).id, f"conv_{THREAD}", "../etc/passwd"])
-async def test_what_is_no_id_of_a_response_is_not_found(turns: Turns, identifier: str) -> None:
+async def test_what_is_no_id_of_a_response_is_not_found(turns: TurnStore, identifier: str) -> None:
     with pytest.raises(NotFound):
         await turns.read(OWNER, identifier)
     with pytest.raises(NotFound):
         await turns.slots(OWNER, identifier)
 
 
-async def test_a_log_is_read_on_from_any_slot_however_long_it_is(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_log_is_read_on_from_any_slot_however_long_it_is(
+    turns: TurnStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("clients.storage.paging.PAGE", 20)
     one = await admitted(turns)
     last = 2 * 20 + 1
     for number in range(1, last + 1):
-        event = Event(kind=EventKind.QUEUED)
+        event = LogEvent(kind=EventKind.QUEUED)
         await turns.append(OWNER, one.id, Slot(number=number, writer="w", first=number, at=1.0, events=(event,)))
     assert [slot.number for slot in await turns.slots(OWNER, one.id)] == list(range(last + 1))
     assert [slot.number for slot in await turns.slots(OWNER, one.id, after=last - 2)] == [last - 1, last]
@@ -379,14 +381,14 @@ async def test_a_log_is_read_on_from_any_slot_however_long_it_is(turns: Turns, m
     assert await turns.transcript(OWNER, one.id, half) == half
 
 
-async def test_logs_of_one_thread_are_kept_apart(turns: Turns) -> None:
+async def test_logs_of_one_thread_are_kept_apart(turns: TurnStore) -> None:
     first, second = await admitted(turns, 1), await admitted(turns, 2)
     await say(turns, first, "one", item=1)
     assert len(await turns.slots(OWNER, first.id)) == 2
     assert len(await turns.slots(OWNER, second.id)) == 1
 
 
-async def test_of_two_routes_with_one_number_the_first_stands(turns: Turns) -> None:
+async def test_of_two_routes_with_one_number_the_first_stands(turns: TurnStore) -> None:
     one = await admitted(turns)
     first = await turns.record_route(OWNER, one.id, number=1, route={"a": 1}, routed={"backend": "small"})
     again = await turns.record_route(OWNER, one.id, number=1, route={"a": 2}, routed={"backend": "large"})
@@ -398,9 +400,9 @@ async def test_of_two_routes_with_one_number_the_first_stands(turns: Turns) -> N
     ]
 
 
-async def test_what_is_unfinished_is_found_by_status_and_age(turns: Turns) -> None:
+async def test_what_is_unfinished_is_found_by_status_and_age(turns: TurnStore) -> None:
     old, young, running = [await admitted(turns, number) for number in (1, 50, 2)]
     await turns.begin(OWNER, running.id, execution="a")
-    assert [one.id for one in await turns.unfinished(Status.QUEUED, before=1040.0)] == [old.id]
-    assert [one.id for one in await turns.unfinished(Status.IN_PROGRESS, before=1040.0)] == [running.id]
-    assert [one.id for one in await turns.unfinished(Status.QUEUED, before=2000.0)] == [old.id, young.id]
+    assert [one.id for one in await turns.unfinished(ResponseStatus.QUEUED, before=1040.0)] == [old.id]
+    assert [one.id for one in await turns.unfinished(ResponseStatus.IN_PROGRESS, before=1040.0)] == [running.id]
+    assert [one.id for one in await turns.unfinished(ResponseStatus.QUEUED, before=2000.0)] == [old.id, young.id]

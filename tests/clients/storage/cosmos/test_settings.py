@@ -13,7 +13,7 @@ from clients.storage.port import Container
 from domain.errors import ConfigurationError
 
 URL = "https://account.documents.azure.com:443/"
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def problems(**variables: str) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from clients.storage.cosmos.containers import DEFINITIONS
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.setup import set_up
 from clients.storage.cosmos.store import CosmosStore
-from clients.storage.port import Add, Container, Create, Delete, Key, Operation, Replace
-from clients.storage.request_units import Charge, metered
+from clients.storage.port import Add, Container, Create, Delete, DocumentKey, Operation, Replace
+from clients.storage.request_units import RequestCharge, metered
 from domain.errors import Conflict, GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 
-KEY = Key(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
+KEY = DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
 NEW = Create(id="one", body={"n": 1})
 PAIR: tuple[Operation, ...] = (NEW, Create(id="two", body={}))
 
@@ -45,7 +45,7 @@ class Scene:
             if f"{self.account.database}/" in each["path"] and "/docs" in each["path"]
         ]
 
-    async def ids(self, key: Key = KEY) -> list[str]:
+    async def ids(self, key: DocumentKey = KEY) -> list[str]:
         return [document.id for document in await self.store.list(key, prefix="")]
 
 
@@ -251,7 +251,7 @@ async def test_what_is_charged_is_summed_for_whoever_asks(scene: Scene) -> None:
         await asyncio.gather(*(scene.store.read(KEY, "one") for _ in range(3)))
         with pytest.raises(Conflict):
             await scene.store.commit(KEY, [NEW])
-    assert write == Charge(units=10.0, requests=1)
+    assert write == RequestCharge(units=10.0, requests=1)
     charges = [each["charge"] for each in scene.asked()][-6:]
     assert turn.units == pytest.approx(sum(charges))
     assert turn.requests == 6

@@ -15,23 +15,23 @@ from typing import Any
 
 import pytest
 
-from clients.storage.port import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, DocumentKey
 from clients.storage.sqlite import connection as sqlite_file
 from clients.storage.sqlite import documents as sqlite_documents
 from clients.storage.sqlite.store import FORGET_S, SqliteStore
 from domain.errors import Conflict, Terminal, Unavailable, UnknownOutcome
 from tests.fakes.clocks import FakeClock
 
-KEY = Key(container=Container.MONEY, parts=("tenant",))
+KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
 WRITER = """
 import asyncio, sys
 from pathlib import Path
 from clients.clock import SystemClock
 from clients.storage.sqlite.store import SqliteStore
-from clients.storage.port import Add, Container, Create, Key
+from clients.storage.port import Add, Container, Create, DocumentKey
 from domain.errors import Conflict
 
-KEY = Key(container=Container.MONEY, parts=("tenant",))
+KEY = DocumentKey(container=Container.MONEY, parts=("tenant",))
 
 async def main(path, name, times):
     store = SqliteStore(Path(path), SystemClock())

@@ -1,0 +1,147 @@
+"""Does a GPU that sleeps start when it pays, and does nobody wait for it who can't?"""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+from clients.backends.port import BackendClient
+from domain.fleet.catalog import Backend
+from domain.money.ledger_records import turn_cost
+from domain.routing.rent_or_buy import window_s
+from state.fleet.rental_spend import RentalSpend
+from tests.activities.cold_starts import ANSWER, DEAR, Plant, cold_of, in_no_time, plant_with
+from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.gpus import SleepingGpu
+from tests.fakes.worlds import OWNER, backend
+
+SESSION = Decimal("0.28")
+"""A little more than the start and the tail of the GPU cost here."""
+
+
+def api(fake: BackendClient | None = None) -> tuple[Backend, BackendClient]:
+    return replace(backend("api"), price=DEAR.name), fake or FakeBackend(says(ANSWER))
+
+
+def steady() -> tuple[SleepingGpu, Plant]:
+    gpu = SleepingGpu(start_s=lambda: 30.0)
+    return gpu, plant_with(gpu, cold_of(30.0), api=api())
+
+
+async def pay(plant: Plant, dollars: Decimal) -> None:
+    gpu, _ = plant.backends["gpu"]
+    await RentalSpend(plant.store, plant.clock).paid(gpu, dollars, window_s=window_s(gpu))
+
+
+async def backends_of(plant: Plant, *responses: str) -> list[str]:
+    return [each.backend for one in responses for each in await plant.world.ledger.attempts(OWNER, one)]
+
+
+def test_a_single_turn_rents_and_wakes_nothing() -> None:
+    async def story() -> None:
+        gpu, plant = steady()
+        response = await plant.world.admit("hello", model="auto")
+        await plant.play([response])
+        assert gpu.lives == []
+        assert await backends_of(plant, response.id) == ["api"]
+        (route,) = await plant.world.turns.routes(OWNER, response.id)
+        (sleeper,) = [each for each in route["route"]["candidates"] if each["backend"] == "gpu"]
+        assert "it does not pay yet" in sleeper["last"]
+
+    in_no_time(story())
+
+
+def test_rent_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
+    async def story() -> None:
+        gpu, plant = steady()
+        first = await plant.world.admit("hello", model="auto")
+        await plant.play([first])
+        spent = await RentalSpend(plant.store, plant.clock).within(plant.backends["gpu"][0], window_s=630)
+        assert spent > 0
+        await pay(plant, SESSION)
+        second = await plant.world.admit("hello again", model="auto")
+        began = asyncio.get_running_loop().time()
+        await plant.play([second])
+        assert await backends_of(plant, second.id) == ["gpu"]
+        assert [life.started for life in gpu.lives] == [began]
+        routes = await plant.world.turns.routes(OWNER, second.id)
+        assert routes[0]["number"] == 0
+        assert routes[0]["route"]["wakes"] == "gpu"
+        assert "it pays" in routes[0]["route"]["why_wake"]
+
+    in_no_time(story())
+
+
+def test_a_turn_in_a_hurry_is_answered_elsewhere_while_the_gpu_starts_for_those_after_it() -> None:
+    async def story() -> None:
+        gpu, plant = steady()
+        await pay(plant, SESSION)
+        hurried = await plant.world.admit("quick", model="auto", deadline_s=20)
+        await plant.play([hurried])
+        assert await backends_of(plant, hurried.id) == ["api"]
+        assert await plant.first_token_s(hurried) <= 1
+        assert len(gpu.lives) == 1
+        patient = await plant.world.admit("slow", model="auto")
+        await plant.play([patient])
+        assert await backends_of(plant, patient.id) == ["gpu"]
+        assert len(gpu.lives) == 1
+        assert await plant.first_token_s(patient) <= 31
+
+    in_no_time(story())
+
+
+def test_rent_of_long_ago_pays_for_nothing() -> None:
+    async def story() -> None:
+        gpu, plant = steady()
+        await pay(plant, SESSION)
+        await asyncio.sleep(700)
+        late = await plant.world.admit("late", model="auto")
+        await plant.play([late])
+        assert await backends_of(plant, late.id) == ["api"]
+        assert gpu.lives == []
+
+    in_no_time(story())
+
+
+def test_a_gpu_is_woken_where_what_is_awake_breaks() -> None:
+    async def story() -> None:
+        gpu = SleepingGpu(start_s=lambda: 5.0)
+        plant = plant_with(gpu, cold_of(5.0), api=api(FakeBackend(refuses(500))))
+        response = await plant.world.admit("hello", model="auto")
+        await plant.play([response])
+        await plant.assert_answered([response])
+        assert (await backends_of(plant, response.id))[-1] == "gpu"
+
+    in_no_time(story())
+
+
+def test_one_turn_tries_a_backend_whose_circuit_was_open_and_the_others_wait_for_what_it_finds() -> None:
+    async def story() -> None:
+        broken = FakeBackend(*[refuses(500)] * 4, says(ANSWER))
+        plant = Plant(backends={"api": api(broken)})
+        first = await plant.world.admit("hello")
+        await plant.play([first])
+        assert len(broken.calls) == 4
+        await asyncio.sleep(60)
+        began = asyncio.get_running_loop().time()
+        responses = [await plant.world.admit(f"{number}") for number in range(10)]
+        await plant.play(responses)
+        await plant.assert_answered(responses)
+        assert len(broken.calls) == 14
+        firsts = sorted([await plant.first_token_s(response) for response in responses])
+        assert firsts[0] < began + 1 < firsts[1]
+
+    in_no_time(story())
+
+
+def test_what_a_turn_costs_stands_in_the_ledger_for_each_attempt() -> None:
+    async def story() -> None:
+        gpu, plant = steady()
+        await pay(plant, SESSION)
+        response = await plant.world.admit("hello", model="auto")
+        await plant.play([response])
+        attempts = await plant.world.ledger.attempts(OWNER, response.id)
+        assert gpu.lives
+        assert all(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
+        assert turn_cost(attempts) > 0
+
+    in_no_time(story())
