@@ -151,7 +151,7 @@ def test_a_failed_child_is_an_exception_in_its_parent(durable: Durable) -> None:
 def test_a_terminated_child_fails_in_its_parent(durable: Durable) -> None:
     instance = durable.start("named_parent", "terminated-child")
     durable.wait_custom("terminated-child", "waiting")
-    durable.tell("terminated-child", "terminate", "enough")
+    durable.control("terminated-child", "terminate", "enough")
     assert durable.wait("terminated-child")["output"] == "enough"
     assert "enough" in durable.wait(instance)["output"]
 
@@ -252,19 +252,19 @@ def test_one_trace_runs_from_the_start_to_the_activities_of_children(durable: Du
 def test_a_suspended_instance_collects_events_until_it_is_resumed(durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
-    assert durable.tell(instance, "suspend", "hold on").status_code == 202
+    assert durable.control(instance, "suspend", "hold on").status_code == 202
     durable.wait_status(instance, "Suspended")
     durable.event(instance, "go", "kept")
     until(lambda: "EventRaised" in kinds(durable, instance), "the event is in the history")
     assert durable.status(instance)["runtimeStatus"] == "Suspended"
-    durable.tell(instance, "resume", "go on")
+    durable.control(instance, "resume", "go on")
     assert durable.wait(instance)["output"] == "kept"
 
 
 def test_termination_is_immediate_and_its_reason_the_output(durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
-    assert durable.tell(instance, "terminate", "no more").status_code == 202
+    assert durable.control(instance, "terminate", "no more").status_code == 202
     status = durable.wait(instance)
     assert (status["runtimeStatus"], status["output"]) == ("Terminated", "no more")
 
@@ -274,12 +274,12 @@ def test_a_completed_instance_answers_events_and_control_requests_with_410(durab
     durable.wait(instance)
     assert durable.event(instance, "go", 1).status_code == 410
     for verb in ("terminate", "suspend", "resume"):
-        assert durable.tell(instance, verb).status_code == 410
+        assert durable.control(instance, verb).status_code == 410
 
 
 def test_an_unknown_instance_is_not_found(durable: Durable) -> None:
     assert durable.event("nobody", "go", 1).status_code == 404
-    assert durable.tell("nobody", "terminate").status_code == 404
+    assert durable.control("nobody", "terminate").status_code == 404
     assert durable.status("nobody") == {}
 
 

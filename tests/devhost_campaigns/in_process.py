@@ -60,7 +60,7 @@ def indexed_from_sdk(function: Any) -> IndexedFunction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Troubles:
+class Faults:
     """How likely an invocation is lost, before or after it ran, and how long it may take, in seconds."""
 
     lost: float = 0.05
@@ -70,12 +70,12 @@ class Troubles:
 class InProcessWorker(Supervisor):
     """Answers as a worker does, late, and sometimes not at all."""
 
-    def __init__(self, app: App, random: Random, troubles: Troubles) -> None:
+    def __init__(self, app: App, random: Random, troubles: Faults) -> None:
         watch = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
         super().__init__(command=WorkerCommand(app=APP, environment={}), client="", observer=watch, timeout=None)
         self.app = app
         self.random = random
-        self.troubles = troubles
+        self.faults = troubles
 
     @override
     async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
@@ -83,14 +83,14 @@ class InProcessWorker(Supervisor):
 
     @override
     async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
-        await self.tarry(invocation)
+        await self.delay_or_lose(invocation)
         answer = await self.answer(invocation)
-        await self.tarry(invocation)
+        await self.delay_or_lose(invocation)
         return answer
 
-    async def tarry(self, invocation: Invocation) -> None:
-        await asyncio.sleep(self.random.uniform(0, self.troubles.longest_s))
-        if self.random.random() < self.troubles.lost:
+    async def delay_or_lose(self, invocation: Invocation) -> None:
+        await asyncio.sleep(self.random.uniform(0, self.faults.longest_s))
+        if self.random.random() < self.faults.lost:
             raise WorkerLostError(invocation.description)
 
     async def answer(self, invocation: Invocation) -> InvocationResult:

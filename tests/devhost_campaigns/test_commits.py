@@ -9,9 +9,9 @@ from typing import override
 import pytest
 
 from tests.devhost.hosts import RunningHost, until
-from tests.devhost_campaigns.books import complaints
-from tests.devhost_campaigns.fire import GOLDEN, Callers, Fire
+from tests.devhost_campaigns.consistency import inconsistencies
 from tests.devhost_campaigns.in_process import APP
+from tests.devhost_campaigns.load_and_kills import GOLDEN, Clients, KilledHost
 
 SAMPLE = int(os.environ.get("GANGLION_KILLS", "5"))
 LEAST_COMMITS = 60
@@ -22,7 +22,7 @@ class MortalHost(RunningHost):
     @property
     @override
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.devhost_campaigns.mortal_host", *super().command[3:]]
+        return [sys.executable, "-m", "tests.devhost_campaigns.crashing_host", *super().command[3:]]
 
 
 def tell(folder: Path, moment: str) -> int:
@@ -32,7 +32,7 @@ def tell(folder: Path, moment: str) -> int:
     counted = folder / "commits"
     environment = {"NOTES": str(folder / "notes"), "DIES_AT": moment, "COMMITS": str(counted)}
     mortal = MortalHost(app=APP, folder=folder, environment=environment)
-    callers = Callers(mortal, iter([GOLDEN]))
+    callers = Clients(mortal, iter([GOLDEN]))
     host = RunningHost(app=APP, folder=folder, environment=environment)
     try:
         mortal.spawn()
@@ -40,9 +40,9 @@ def tell(folder: Path, moment: str) -> int:
         callers.start()
         until(lambda: mortal.ended() or callers.finished(), "the host dies or the program ends")
         mortal.kill()
-        assert complaints(folder / "hub.db") == []
+        assert inconsistencies(folder / "hub.db") == []
         host.start()
-        Fire(host=host, callers=callers, random=Random(0)).settle()  # noqa: S311 - nothing is drawn
+        KilledHost(host=host, clients=callers, random=Random(0)).finish()  # noqa: S311 - nothing is drawn
     finally:
         callers.stopping.set()
         mortal.kill()

@@ -19,7 +19,7 @@ from devhost.engine.storage.database import connect, set_exception, set_result
 from devhost.engine.storage.store import TaskHubStore
 from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, reached, start
 from tests.devhost.hosts import Durable, RunningHost
-from tests.devhost_campaigns.books import complaints
+from tests.devhost_campaigns.consistency import inconsistencies
 
 APP = Path(__file__).parent / "apps" / "poison"
 ENTITY = "@counter@x"
@@ -70,7 +70,7 @@ async def test_an_episode_that_is_lost_too_often_fails_its_instance(tmp_path: Pa
         found = await ended(engine)
         assert found.output == "Orchestrator function 'at_once' failed: the worker died 3 times while it ran"
         await reached(lambda: engine.redeliveries.counts == {})
-    assert complaints(tmp_path / "hub.db") == []
+    assert inconsistencies(tmp_path / "hub.db") == []
 
 
 async def test_the_count_of_lost_episodes_is_reset_by_a_success(tmp_path: Path) -> None:

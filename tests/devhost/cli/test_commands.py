@@ -30,7 +30,7 @@ def devhost(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own program
 
 
-def said(host: RunningHost, *arguments: str) -> str:
+def output_of(host: RunningHost, *arguments: str) -> str:
     ended = devhost(*arguments, "--db", str(host.folder / "hub.db"))
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -39,20 +39,20 @@ def said(host: RunningHost, *arguments: str) -> str:
 def test_instances_are_listed_as_a_table_and_as_json(host: RunningHost, durable: Durable) -> None:
     durable.run("chain", ["a"], instance="listed-1")
     durable.run("uncaught", instance="listed-2")
-    lines = said(host, "instances", "--prefix", "listed-").splitlines()
+    lines = output_of(host, "instances", "--prefix", "listed-").splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["INSTANCE", "NAME", "STATUS"],
         ["listed-1", "chain", "Completed"],
         ["listed-2", "uncaught", "Failed"],
     ]
-    found = json.loads(said(host, "instances", "--prefix", "listed-", "--status", "Failed", "--json"))
+    found = json.loads(output_of(host, "instances", "--prefix", "listed-", "--status", "Failed", "--json"))
     assert [one["instanceId"] for one in found] == ["listed-2"]
 
 
 def test_one_instance_and_its_history_are_shown(host: RunningHost, durable: Durable) -> None:
     durable.run("chain", ["shown"], instance="shown")
-    assert 'output           ["shown"]' in said(host, "show", "shown")
-    history = said(host, "history", "shown")
+    assert 'output           ["shown"]' in output_of(host, "show", "shown")
+    history = output_of(host, "history", "shown")
     assert [line.split()[1] for line in history.splitlines()] == [
         "EVENT",
         "ExecutionStarted",
@@ -64,24 +64,24 @@ def test_one_instance_and_its_history_are_shown(host: RunningHost, durable: Dura
 def test_an_instance_is_suspended_resumed_sent_an_event_and_terminated(host: RunningHost, durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
-    said(host, "suspend", instance)
+    output_of(host, "suspend", instance)
     durable.wait_status(instance, "Suspended")
-    said(host, "resume", instance)
+    output_of(host, "resume", instance)
     durable.wait_status(instance, "Running")
-    said(host, "raise-event", instance, "go", '{"x": 1}')
+    output_of(host, "raise-event", instance, "go", '{"x": 1}')
     assert durable.wait(instance)["output"] == {"x": 1}
     other = durable.start("waits")
-    said(host, "terminate", other, "enough of it")
+    output_of(host, "terminate", other, "enough of it")
     assert durable.wait(other)["output"] == "enough of it"
 
 
 def test_an_instance_is_restarted_and_purged(host: RunningHost, durable: Durable) -> None:
     durable.run("chain", [1], instance="restarted")
-    assert said(host, "restart", "restarted", "--same-id") == "started restarted\n"
+    assert output_of(host, "restart", "restarted", "--same-id") == "started restarted\n"
     durable.wait("restarted")
-    assert said(host, "purge", "restarted") == "1 removed\n"
+    assert output_of(host, "purge", "restarted") == "1 removed\n"
     assert durable.status("restarted") == {}
-    assert said(host, "purge", "--before", "2001-01-01") == "0 removed\n"
+    assert output_of(host, "purge", "--before", "2001-01-01") == "0 removed\n"
 
 
 def test_a_rejected_request_is_reported_with_exit_code_1(host: RunningHost, durable: Durable) -> None:
@@ -96,13 +96,13 @@ def test_without_a_host_the_file_is_read_only(tmp_path: Path) -> None:
     with running("durable", tmp_path, NOTES=str(tmp_path)) as host:
         with host.client() as client:
             Durable(http=client).run("chain", ["kept"], instance="kept")
-        live = said(host, "history", "kept", "--json")
-    assert json.loads(said(host, "history", "kept", "--json")) == json.loads(live)
-    assert "Completed" in said(host, "instances")
+        live = output_of(host, "history", "kept", "--json")
+    assert json.loads(output_of(host, "history", "kept", "--json")) == json.loads(live)
+    assert "Completed" in output_of(host, "instances")
     refused = devhost("terminate", "kept", "--db", str(tmp_path / "hub.db"))
     assert refused.returncode == 1
     assert "without a host the file is read-only" in refused.stderr
-    assert "there is no" in devhost("instances", "--db", str(tmp_path / "other.db")).stderr
+    assert "not found" in devhost("instances", "--db", str(tmp_path / "other.db")).stderr
 
 
 def replayed(recording: Path, app: Path) -> subprocess.CompletedProcess[str]:
@@ -119,9 +119,9 @@ def test_a_recorded_history_agrees_with_the_code_that_wrote_it(
     else:
         durable.wait(instance)
     recording = tmp_path / "recording.json"
-    recording.write_text(said(host, "history", instance, "--full"), encoding="utf-8")
+    recording.write_text(output_of(host, "history", instance, "--full"), encoding="utf-8")
     ended = replayed(recording, APPS / "durable")
-    assert "The code does what" in ended.stdout, ended.stdout + ended.stderr
+    assert "The code agrees with" in ended.stdout, ended.stdout + ended.stderr
     assert ended.returncode == 0
 
 
@@ -138,7 +138,7 @@ def test_changed_code_is_reported_with_its_first_difference(
 ) -> None:
     durable.run("uncaught", instance="recorded")
     recording = tmp_path / "recording.json"
-    recording.write_text(said(host, "history", "recorded", "--full"), encoding="utf-8")
+    recording.write_text(output_of(host, "history", "recorded", "--full"), encoding="utf-8")
     other = changed_app(tmp_path / "other", 'call_activity("boom", "u")', 'call_activity("echo", "u")')
     ended = replayed(recording, other)
     assert ended.returncode == 1

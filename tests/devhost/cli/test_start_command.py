@@ -16,7 +16,7 @@ def refused(command: list[str]) -> str:
 
 def test_a_folder_without_an_app_is_rejected(tmp_path: Path) -> None:
     command = RunningHost(app=tmp_path / "nowhere", folder=tmp_path).command
-    assert f"devhost: there is no {tmp_path}/nowhere/function_app.py" in refused(command)
+    assert f"devhost: {tmp_path}/nowhere/function_app.py not found" in refused(command)
 
 
 def test_a_port_that_is_in_use_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from devhost.app.settings import SettingsError
 from devhost.http.keys import AuthLevel, HostKeys, level_from_text, load_or_create_keys, with_function_keys
-from tests.devhost.cli.test_commands import devhost, said
+from tests.devhost.cli.test_commands import devhost, output_of
 from tests.devhost.hosts import RunningHost, running, until
 
 WEBHOOKS = "/runtime/webhooks/durabletask/instances"
@@ -72,9 +72,9 @@ def test_the_addresses_of_an_instance_carry_the_key_that_opens_them(client: http
 
 
 def test_the_command_line_knows_the_keys(host: RunningHost, keys: dict[str, Any]) -> None:
-    assert "INSTANCE" in said(host, "instances")
-    assert json.loads(said(host, "keys", "--json")) == keys
-    assert [line.split()[:-1] for line in said(host, "keys").splitlines()] == [
+    assert "INSTANCE" in output_of(host, "instances")
+    assert json.loads(output_of(host, "keys", "--json")) == keys
+    assert [line.split()[:-1] for line in output_of(host, "keys").splitlines()] == [
         ["OPENS"],
         ["everything"],
         ["every", "function"],

@@ -138,7 +138,7 @@ def test_only_the_running_are_suspended_and_only_the_suspended_resumed(durable: 
     result(durable, "suspend", **order)
     durable.wait_status(instance, "Suspended")
     assert "unexpected status code 500" in raised(durable, "suspend", **order)
-    refused = durable.tell(instance, "suspend").json()
+    refused = durable.control(instance, "suspend").json()
     assert refused["ExceptionMessage"].endswith(f"{instance} because instance is in the Suspended state.")
     result(durable, "resume", **order)
     durable.wait_status(instance, "Running")
@@ -151,7 +151,7 @@ def test_rewind_runs_failed_steps_again(durable: Durable) -> None:
     assert result(durable, "rewind", instance_id=instance, reason="mended") is None
     until(lambda: durable.status(instance)["runtimeStatus"] == "Completed", "the rewound instance ends")
     assert durable.status(instance)["output"] == "worked"
-    assert "Only an instance that has failed" in raised(durable, "rewind", instance_id=instance, reason="again")
+    assert "Only a failed instance" in raised(durable, "rewind", instance_id=instance, reason="again")
     assert "No instance with ID" in raised(durable, "rewind", instance_id="nobody", reason="again")
 
 
@@ -173,7 +173,7 @@ def test_paths_match_in_any_case_and_other_methods_are_not_found(durable: Durabl
 
 
 def test_restart_of_an_unknown_instance_is_rejected(durable: Durable) -> None:
-    told_ = durable.tell("nobody", "restart")
+    told_ = durable.control("nobody", "restart")
     assert told_.json()["Message"] == "InstanceId does not match a valid orchestration instance."
 
 
@@ -222,7 +222,7 @@ def test_waiting_for_completion_reports_each_final_status(durable: Durable) -> N
     ended(durable, "fails_once", "waited-2")
     durable.start("waits", instance="waited-3")
     durable.start("waits", instance="waited-4")
-    durable.tell("waited-4", "terminate", "enough")
+    durable.control("waited-4", "terminate", "enough")
     durable.wait("waited-4")
     answers = {n: durable.http.get(f"/api/waits/waited-{n}?ms=50") for n in (1, 2, 3, 4)}
     assert {n: answer.status_code for n, answer in answers.items()} == {1: 200, 2: 500, 3: 202, 4: 200}

@@ -56,7 +56,7 @@ def test_a_rewound_instance_continues_from_its_failure_with_its_children(durable
     instance = durable.start("goes_wrong", {"key": "rewound"})
     assert durable.wait(instance)["runtimeStatus"] == "Failed"
     durable.wait("rewound-second")
-    assert durable.tell(instance, "rewind", "repaired").status_code == 202
+    assert durable.control(instance, "rewind", "repaired").status_code == 202
     status = durable.wait(instance)
     assert (status["runtimeStatus"], status["output"]) == ("Completed", [1, "success 2", "success 2"])
 
@@ -65,7 +65,7 @@ def test_a_failed_child_is_rewound_with_its_parent(durable: Durable) -> None:
     instance = durable.start("goes_wrong", {"key": "child", "succeeds_at": 3})
     durable.wait(instance)
     assert durable.wait("child-second")["runtimeStatus"] == "Failed"
-    durable.tell(instance, "rewind", "repaired")
+    durable.control(instance, "rewind", "repaired")
     assert durable.wait(instance)["output"] == [1, "success 2", "success 3"]
     assert durable.status("child-second")["runtimeStatus"] == "Completed"
 
@@ -73,13 +73,13 @@ def test_a_failed_child_is_rewound_with_its_parent(durable: Durable) -> None:
 def test_only_a_failed_instance_is_rewound(durable: Durable) -> None:
     instance = durable.start("chain", [1])
     durable.wait(instance)
-    assert durable.tell(instance, "rewind").status_code == 412
-    assert durable.tell("nobody", "rewind").status_code == 404
+    assert durable.control(instance, "rewind").status_code == 412
+    assert durable.control("nobody", "rewind").status_code == 404
 
 
 def test_an_instance_restarts_under_its_own_or_a_new_id(durable: Durable) -> None:
     durable.run("chain", [1], instance="again")
-    anew = durable.tell("again", "restart").json()["id"]
+    anew = durable.control("again", "restart").json()["id"]
     assert anew != "again"
     assert durable.wait(anew)["output"] == [1]
     same = durable.http.post(f"{durable.base}/instances/again/restart?restartWithNewInstanceId=false")
@@ -88,11 +88,11 @@ def test_an_instance_restarts_under_its_own_or_a_new_id(durable: Durable) -> Non
 
 
 def test_only_a_known_instance_restarts_and_one_that_runs_keeps_its_id(durable: Durable) -> None:
-    assert durable.tell("nobody", "restart").status_code == 400
+    assert durable.control("nobody", "restart").status_code == 400
     instance = durable.start("waits")
     taken = durable.http.post(f"{durable.base}/instances/{instance}/restart?restartWithNewInstanceId=false")
     assert taken.status_code == 409
-    durable.tell(instance, "terminate")
+    durable.control(instance, "terminate")
 
 
 def test_instances_come_in_pages(durable: Durable) -> None:
@@ -130,7 +130,7 @@ def test_ended_instances_are_purged_by_time_and_status(durable: Durable) -> None
     assert durable.status(kept)["runtimeStatus"] in {"Pending", "Running"}
     later = wire_time(now() + 3600)
     assert durable.http.delete(purge, params={"createdTimeFrom": later}).status_code == 404
-    durable.tell(kept, "terminate")
+    durable.control(kept, "terminate")
 
 
 def test_a_custom_status_of_more_than_16_kb_fails_the_instance(durable: Durable) -> None:

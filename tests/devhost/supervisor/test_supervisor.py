@@ -79,7 +79,7 @@ class NeverAnswers(Supervisor):
 
     given_up = False
 
-    async def current(self, patience: float | None) -> WorkerProcess:
+    async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
         return WorkerProcess()
 
     async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:

@@ -27,8 +27,8 @@ from devhost.engine.storage.database import connect
 from devhost.engine.storage.episode_commit import CommitEffects
 from devhost.engine.storage.store import TaskHubStore
 from devhost.protocol_v1.executor import WorkerExecutor
-from tests.devhost_campaigns.in_process import App, InlineStorage, InProcessWorker, Troubles
-from tests.devhost_campaigns.programs import Program, Raise, told
+from tests.devhost_campaigns.in_process import App, Faults, InlineStorage, InProcessWorker
+from tests.devhost_campaigns.programs import Program, Raise, program_input
 
 ROOT = "p"
 PATIENCE_S = 300.0
@@ -39,45 +39,45 @@ class CrashError(Exception):
     """The host is dead from here on."""
 
 
-class MortalStore(TaskHubStore):
+class CrashingStore(TaskHubStore):
     """Dies at the end of its `lives`-th transaction: before or after the commit."""
 
     def __init__(self, database: sqlite3.Connection, *, lives: int, committed: bool) -> None:
         super().__init__(database)
-        self.lives = lives
+        self.transactions_left = lives
         self.committed = committed
 
     @override
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
-        if self.lives <= 0:
+        if self.transactions_left <= 0:
             raise CrashError
-        self.lives -= 1
+        self.transactions_left -= 1
         with super().transaction() as database:
             yield database
-            if self.lives == 0 and not self.committed:
+            if self.transactions_left == 0 and not self.committed:
                 raise CrashError
-        if self.lives == 0:
+        if self.transactions_left == 0:
             raise CrashError
 
 
-class StutteringEngine(Engine):
+class RepeatingEngine(Engine):
     """Does some of what is to be done twice."""
 
     random: Random
 
     @override
     def apply_effects(self, effects: CommitEffects) -> None:
-        for _ in range(1 + (self.random.random() < STUTTERS)):
+        for _ in range(1 + (self.random.random() < REPEAT_RATE)):
             super().apply_effects(effects)
 
 
-STUTTERS = 0.2
-IMMORTAL = 1_000_000
+REPEAT_RATE = 0.2
+NO_CRASH = 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Story:
+class CrashScenario:
     """One program, what it waits for from outside, and the troubles on its way."""
 
     app: App
@@ -86,33 +86,37 @@ class Story:
     raises: list[Raise]
     random: Random
     crashes: int
-    troubles: Troubles = field(default_factory=Troubles)
+    troubles: Faults = field(default_factory=Faults)
     happened: list[str] = field(default_factory=list[str])
 
     async def run(self) -> OrchestrationInstance:
         """The instance at its end. `happened` tells how often the host died."""
-        self.begin()
+        self.write_start()
         async with asyncio.timeout(PATIENCE_S):
-            while (found := await self.live()) is None:
+            while (found := await self.run_host_once()) is None:
                 self.happened.append("crash")
         return found
 
-    def begin(self) -> None:
+    def write_start(self) -> None:
         start = OrchestrationStart(
-            id=ROOT, execution="e", name="play", at=now(), input=json.dumps(json.dumps(told(ROOT, self.program)))
+            id=ROOT,
+            execution="e",
+            name="play",
+            at=now(),
+            input=json.dumps(json.dumps(program_input(ROOT, self.program))),
         )
         with contextlib.closing(connect(self.path)) as database:
             TaskHubStore(database).start(start)
 
-    async def live(self) -> OrchestrationInstance | None:
+    async def run_host_once(self) -> OrchestrationInstance | None:
         """One life of a host; None when it died."""
         mortal = len(self.happened) < self.crashes
-        lives = self.random.randint(1, 40) if mortal else IMMORTAL
+        lives = self.random.randint(1, 40) if mortal else NO_CRASH
         died = asyncio.Event()
         with contextlib.closing(connect(self.path)) as database:
-            store = MortalStore(database, lives=lives, committed=self.random.random() < 1 / 2)
+            store = CrashingStore(database, lives=lives, committed=self.random.random() < 1 / 2)
             async with self.engine_on(store, died) as engine:
-                return await self.watched(engine, died)
+                return await self.run_until_crash(engine, died)
 
     @contextlib.asynccontextmanager
     async def engine_on(self, store: TaskHubStore, died: asyncio.Event) -> AsyncGenerator[Engine]:
@@ -126,7 +130,7 @@ class Story:
         worker = InProcessWorker(self.app, self.random, self.troubles)
         executor = WorkerExecutor(supervisor=worker, catalog=lambda: self.app.catalog)
         storage = InlineStorage(asyncio.get_running_loop())
-        engine = StutteringEngine(store=store, storage=storage, executor=executor, limits=LIMITS, tasks=tasks)
+        engine = RepeatingEngine(store=store, storage=storage, executor=executor, limits=LIMITS, tasks=tasks)
         engine.random = self.random
         yield engine
         engine.stop()
@@ -136,8 +140,8 @@ class Story:
             if not isinstance(failure, CrashError):
                 raise failure
 
-    async def watched(self, engine: Engine, died: asyncio.Event) -> OrchestrationInstance | None:
-        ending = asyncio.ensure_future(self.accompany(engine))
+    async def run_until_crash(self, engine: Engine, died: asyncio.Event) -> OrchestrationInstance | None:
+        ending = asyncio.ensure_future(self.drive(engine))
         dying = asyncio.ensure_future(died.wait())
         await asyncio.wait({ending, dying}, return_when=asyncio.FIRST_COMPLETED)
         dying.cancel()
@@ -150,23 +154,23 @@ class Story:
             raise result
         return result
 
-    async def accompany(self, engine: Engine) -> OrchestrationInstance:
+    async def drive(self, engine: Engine) -> OrchestrationInstance:
         """Raises the events, suspends and resumes at times, until everything has ended."""
         await engine.recover()
         waiting = list(self.raises)
         while True:
             found = await engine.get(ROOT)
-            if found is not None and found.status in TERMINAL_STATUSES and at_rest(engine.store.database):
+            if found is not None and found.status in TERMINAL_STATUSES and is_idle(engine.store.database):
                 return found
-            waiting = [one for one in waiting if not await self.raised(engine, one)]
-            await self.disturb(engine)
+            waiting = [one for one in waiting if not await self.raise_event(engine, one)]
+            await self.suspend_or_resume(engine)
             await asyncio.sleep(self.random.uniform(0, 0.004))
 
-    async def disturb(self, engine: Engine) -> None:
+    async def suspend_or_resume(self, engine: Engine) -> None:
         found = await engine.get(ROOT)
         suspended = found is not None and found.status is RuntimeStatus.SUSPENDED
-        if suspended or self.random.random() < DISTURBED:
-            await tell(
+        if suspended or self.random.random() < SUSPEND_RATE:
+            await send_if_running(
                 engine,
                 ROOT,
                 HistoryEvent(
@@ -174,18 +178,18 @@ class Story:
                 ),
             )
 
-    async def raised(self, engine: Engine, one: Raise) -> bool:
+    async def raise_event(self, engine: Engine, one: Raise) -> bool:
         """Whether the event arrived, or nobody waits for it any more; some arrive twice."""
         found = await engine.get(one.instance)
         if found is None or round_of(found) < one.round:
             return False
         event = HistoryEvent(kind=HistoryEventKind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
-        for _ in range(1 + (self.random.random() < STUTTERS)):
-            await tell(engine, one.instance, event)
+        for _ in range(1 + (self.random.random() < REPEAT_RATE)):
+            await send_if_running(engine, one.instance, event)
         return True
 
 
-DISTURBED = 0.05
+SUSPEND_RATE = 0.05
 
 
 def round_of(instance: OrchestrationInstance) -> int:
@@ -193,12 +197,12 @@ def round_of(instance: OrchestrationInstance) -> int:
     return given["round"]
 
 
-async def tell(engine: Engine, instance: str, event: HistoryEvent) -> None:
+async def send_if_running(engine: Engine, instance: str, event: HistoryEvent) -> None:
     with contextlib.suppress(InstanceEndedError, InstanceNotFoundError):
         await engine.send(instance, event)
 
 
-def at_rest(database: sqlite3.Connection) -> bool:
+def is_idle(database: sqlite3.Connection) -> bool:
     """No activity and no entity has anything to do."""
     [left] = database.execute("SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM operations)").fetchone()
     return left == 0

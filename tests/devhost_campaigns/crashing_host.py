@@ -18,7 +18,7 @@ DIES_AT = os.environ["DIES_AT"]
 COMMITS = Path(os.environ["COMMITS"])
 
 
-class MortalConnection(sqlite3.Connection):
+class CrashingConnection(sqlite3.Connection):
     """Counts what is committed by hand, as the engine does."""
 
     commits = 0
@@ -41,5 +41,5 @@ def die_if(moment: str) -> None:
 
 
 if __name__ == "__main__":
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=MortalConnection)
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=CrashingConnection)
     sys.exit(main())

@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 
 from tests.devhost.hosts import ENDED, RunningHost, until
-from tests.devhost_campaigns.books import complaints, unended
+from tests.devhost_campaigns.consistency import inconsistencies, unfinished
 from tests.devhost_campaigns.in_process import APP
-from tests.devhost_campaigns.programs import Plainly, Program, Raise, fits, told
+from tests.devhost_campaigns.programs import Program, Raise, ReferenceRun, matches, program_input
 
 AT_ONCE = 6
 PATIENCE_S = 300.0
 DURABLE = "/runtime/webhooks/durabletask"
-LONGEST_CALM_S = 0.8
+MAX_PAUSE_S = 0.8
 
 GOLDEN: Program = {
     "rounds": 2,
@@ -43,40 +43,40 @@ GOLDEN: Program = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Played:
+class ProgramRun:
     """One program on its way: what it must come to, and which events it still waits for."""
 
     id: str
     program: Program
     results: list[Any]
-    plainly: Plainly
+    expected: ReferenceRun
     waiting: list[Raise]
     accepted: bool = False
     ended: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def complaint(self) -> str | None:
+    def wrong_result(self) -> str | None:
         wanted = "Failed" if self.program["fails"] else "Completed"
-        right = self.ended["runtimeStatus"] == wanted and self.ended["customStatus"] == self.plainly.status
-        if right and (self.program["fails"] or fits(self.results, self.ended["output"])):
+        right = self.ended["runtimeStatus"] == wanted and self.ended["customStatus"] == self.expected.status
+        if right and (self.program["fails"] or matches(self.results, self.ended["output"])):
             return None
         return f"{self.id} came to {self.ended} instead of {self.results}"
 
 
-def played(name: str, program: Program) -> Played:
-    plainly = Plainly()
+def expected_run(name: str, program: Program) -> ProgramRun:
+    plainly = ReferenceRun()
     results = plainly.play(name, program, name)
-    return Played(id=name, program=program, results=results, plainly=plainly, waiting=list(plainly.raises))
+    return ProgramRun(id=name, program=program, results=results, expected=plainly, waiting=list(plainly.raises))
 
 
-class Callers(threading.Thread):
+class Clients(threading.Thread):
     """Start programs and raise their events, whatever becomes of the host meanwhile. What failed is asked again."""
 
     def __init__(self, host: RunningHost, programs: Iterator[Program]) -> None:
         super().__init__(daemon=True)
         self.host = host
-        self.coming = enumerate(programs)
-        self.running: list[Played] = []
-        self.done: list[Played] = []
+        self.programs = enumerate(programs)
+        self.running: list[ProgramRun] = []
+        self.done: list[ProgramRun] = []
         self.stopping = threading.Event()
         self.exhausted = False
         self.defect: BaseException | None = None
@@ -84,7 +84,7 @@ class Callers(threading.Thread):
     def run(self) -> None:
         try:
             while not self.finished():
-                self.go_round()
+                self.run_once()
         except BaseException as error:
             self.defect = error
             raise
@@ -92,26 +92,26 @@ class Callers(threading.Thread):
     def finished(self) -> bool:
         return self.exhausted and not self.running
 
-    def go_round(self) -> None:
+    def run_once(self) -> None:
         try:
             with httpx.Client(base_url=self.host.origin, timeout=5.0) as http:
                 while not self.finished():
-                    self.fill()
+                    self.start_programs()
                     for one in list(self.running):
-                        self.look_after(http, one)
+                        self.advance(http, one)
                     time.sleep(0.01)
         except (httpx.TransportError, KeyError):
             time.sleep(0.02)
 
-    def fill(self) -> None:
+    def start_programs(self) -> None:
         while len(self.running) < AT_ONCE and not self.exhausted:
-            coming = None if self.stopping.is_set() else next(self.coming, None)
+            coming = None if self.stopping.is_set() else next(self.programs, None)
             if coming is None:
                 self.exhausted = True
             else:
-                self.running.append(played(f"g{coming[0]}", coming[1]))
+                self.running.append(expected_run(f"g{coming[0]}", coming[1]))
 
-    def look_after(self, http: httpx.Client, one: Played) -> None:
+    def advance(self, http: httpx.Client, one: ProgramRun) -> None:
         if not one.accepted:
             one.accepted = self.start_one(http, one)
         for event in list(one.waiting):
@@ -124,9 +124,11 @@ class Callers(threading.Thread):
             self.done.append(one)
 
     @staticmethod
-    def start_one(http: httpx.Client, one: Played) -> bool:
+    def start_one(http: httpx.Client, one: ProgramRun) -> bool:
         """A refusal because the id runs already is the answer to a start whose first answer was lost."""
-        answer = http.post(f"{DURABLE}/orchestrators/play/{one.id}", json=json.dumps(told(one.id, one.program)))
+        answer = http.post(
+            f"{DURABLE}/orchestrators/play/{one.id}", json=json.dumps(program_input(one.id, one.program))
+        )
         assert answer.status_code in {202, 409}, answer.text
         return True
 
@@ -142,18 +144,18 @@ class Callers(threading.Thread):
 
 
 @dataclass(slots=True, kw_only=True)
-class Fire:
+class KilledHost:
     """A host, its callers, and somebody who kills. `counts` are the kills by their victim."""
 
     host: RunningHost
-    callers: Callers
+    clients: Clients
     random: Random
     counts: dict[str, int] = field(default_factory=dict[str, int])
 
     def kill(self, times: int) -> None:
         for _ in range(times):
-            assert self.callers.defect is None, self.callers.defect
-            time.sleep(self.random.uniform(0, LONGEST_CALM_S))
+            assert self.clients.defect is None, self.clients.defect
+            time.sleep(self.random.uniform(0, MAX_PAUSE_S))
             victim = self.random.choice(["worker", "host", "both"])
             self.counts[victim] = self.counts.get(victim, 0) + 1
             self.kill_one(victim)
@@ -165,28 +167,28 @@ class Fire:
                 self.host.wait_new_worker(old)
                 return
         self.host.kill()
-        assert complaints(self.database) == []
+        assert inconsistencies(self.database) == []
         self.host.start()
 
     @property
     def database(self) -> Path:
         return self.host.folder / "hub.db"
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Everything that was begun comes to its end, the right one; then the file is read."""
-        self.callers.stopping.set()
-        until(lambda: not self.callers.is_alive(), "every program ends", PATIENCE_S)
-        assert self.callers.defect is None, self.callers.defect
+        self.clients.stopping.set()
+        until(lambda: not self.clients.is_alive(), "every program ends", PATIENCE_S)
+        assert self.clients.defect is None, self.clients.defect
         assert self.host.stop() == 0
-        assert complaints(self.database) == []
-        assert unended(self.database, [one.id for one in self.callers.done]) == []
-        assert [text for one in self.callers.done if (text := one.complaint())] == []
+        assert inconsistencies(self.database) == []
+        assert unfinished(self.database, [one.id for one in self.clients.done]) == []
+        assert [text for one in self.clients.done if (text := one.wrong_result())] == []
 
 
-def lit(folder: Path, programs: Iterator[Program], random: Random) -> Fire:
+def host_under_load(folder: Path, programs: Iterator[Program], random: Random) -> KilledHost:
     """A host with callers, ready to be killed."""
     (folder / "notes").mkdir()
     host = RunningHost(app=APP, folder=folder, environment={"NOTES": str(folder / "notes")}).start()
-    callers = Callers(host, programs)
+    callers = Clients(host, programs)
     callers.start()
-    return Fire(host=host, callers=callers, random=random)
+    return KilledHost(host=host, clients=callers, random=random)

@@ -28,14 +28,14 @@ type Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RecordedInstance:
     """One instance as the file tells of it. `unread` are its messages, `work` and `timers` ids of its tasks."""
 
     id: str
     execution: str
     status: str
     history: list[Event]
-    places: list[int]
+    positions: list[int]
     unread: list[Event]
     work: list[int]
     timers: list[int]
@@ -49,13 +49,13 @@ class Told:
         return [event for event in (*self.history, *self.unread) if event["kind"] in COMPLETES]
 
 
-def read(path: Path) -> list[Told]:
+def read(path: Path) -> list[RecordedInstance]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         rows = database.execute("SELECT id, execution, status FROM instances ORDER BY created, id").fetchall()
-        return [told(database, *row) for row in rows]
+        return [read_instance(database, *row) for row in rows]
 
 
-def told(database: sqlite3.Connection, instance: str, execution: str, status: str) -> Told:
+def read_instance(database: sqlite3.Connection, instance: str, execution: str, status: str) -> RecordedInstance:
     def texts(statement: str, *values: str) -> list[Event]:
         return [json.loads(text) for (text,) in database.execute(statement, values)]
 
@@ -63,34 +63,34 @@ def told(database: sqlite3.Connection, instance: str, execution: str, status: st
         return [number for (number,) in database.execute(statement, values)]
 
     current = (instance, execution)
-    return Told(
+    return RecordedInstance(
         id=instance,
         execution=execution,
         status=status,
         history=texts("SELECT event FROM history WHERE instance = ? ORDER BY seq", instance),
-        places=numbers("SELECT seq FROM history WHERE instance = ? ORDER BY seq", instance),
+        positions=numbers("SELECT seq FROM history WHERE instance = ? ORDER BY seq", instance),
         unread=texts("SELECT event FROM inbox WHERE instance = ? AND execution IS ? ORDER BY seq", *current),
         work=numbers("SELECT task FROM work WHERE instance = ? AND execution = ?", *current),
         timers=numbers("SELECT task FROM timers WHERE instance = ? AND execution = ?", *current),
     )
 
 
-def complaints(path: Path) -> list[str]:
+def inconsistencies(path: Path) -> list[str]:
     """Everything that no moment of any crash excuses."""
-    return [f"{one.id}: {text}" for one in read(path) for text in wrong(one)]
+    return [f"{one.id}: {text}" for one in read(path) for text in inconsistencies_of(one)]
 
 
-def wrong(one: Told) -> Iterator[str]:
-    if one.places != list(range(len(one.places))):
-        yield f"its history has holes: {one.places}"
-    yield from wrong_ends(one)
-    yield from wrong_completions(one)
+def inconsistencies_of(one: RecordedInstance) -> Iterator[str]:
+    if one.positions != list(range(len(one.positions))):
+        yield f"its history has holes: {one.positions}"
+    yield from wrong_completion(one)
+    yield from wrong_results(one)
     yield from wrong_timers(one)
     if one.status not in ENDED:
-        yield from lost(one)
+        yield from lost_work(one)
 
 
-def wrong_ends(one: Told) -> Iterator[str]:
+def wrong_completion(one: RecordedInstance) -> Iterator[str]:
     ends = [event["status"] for event in one.history if event["kind"] == "completed"]
     if ends != ([one.status] if one.status in ENDED else []):
         yield f"it is {one.status} and its history tells of the ends {ends}"
@@ -100,7 +100,7 @@ def wrong_ends(one: Told) -> Iterator[str]:
         yield f"it has ended and its timers {one.timers} run"
 
 
-def wrong_completions(one: Told) -> Iterator[str]:
+def wrong_results(one: RecordedInstance) -> Iterator[str]:
     ids = [event["id"] for event in one.history if event["kind"] in SCHEDULES]
     yield from (f"task {task} was begun {n} times" for task, n in Counter(ids).items() if n > 1)
     done = Counter(event["task"] for event in one.completions)
@@ -111,7 +111,7 @@ def wrong_completions(one: Told) -> Iterator[str]:
             yield f"{event['kind']} of task {event['task']}, which is {begun['kind']}"
 
 
-def wrong_timers(one: Told) -> Iterator[str]:
+def wrong_timers(one: RecordedInstance) -> Iterator[str]:
     for event in one.completions:
         if event["kind"] == "timer_fired" and event["at"] < one.scheduled[event["task"]]["fire_at"]:
             yield f"timer {event['task']} fired early"
@@ -119,7 +119,7 @@ def wrong_timers(one: Told) -> Iterator[str]:
             yield f"task {event['task']} has its result and is yet to run"
 
 
-def lost(one: Told) -> Iterator[str]:
+def lost_work(one: RecordedInstance) -> Iterator[str]:
     """Activities that a running instance began and that neither wait nor have ended."""
     done = {event["task"] for event in one.completions}
     for task, event in one.scheduled.items():
@@ -129,7 +129,7 @@ def lost(one: Told) -> Iterator[str]:
         yield "its start is lost"
 
 
-def unended(path: Path, accepted: list[str]) -> list[str]:
+def unfinished(path: Path, accepted: list[str]) -> list[str]:
     """Starts that were accepted and have not ended."""
     status = {one.id: one.status for one in read(path)}
     return [f"{one}: {status.get(one, 'gone')}" for one in accepted if status.get(one) not in ENDED]

@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from devhost.engine.model.instances import RuntimeStatus
-from tests.devhost_campaigns.books import complaints, unended
-from tests.devhost_campaigns.crashing import ROOT, Story
-from tests.devhost_campaigns.in_process import Troubles, load
+from tests.devhost_campaigns.consistency import inconsistencies, unfinished
+from tests.devhost_campaigns.crashing_engine import ROOT, CrashScenario
+from tests.devhost_campaigns.in_process import Faults, load
 
 PROGRAM = {"steps": [["echo", 1], ["sleep", 5], ["echo", 2]], "rounds": 1, "fails": False}
 DOUBLED = """INSERT INTO history SELECT instance, (SELECT max(seq) + 1 FROM history), event FROM history
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads:Depreca
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "hub.db"
-    calm = Troubles(lost=0.0, longest_s=0.0)
+    calm = Faults(lost=0.0, longest_s=0.0)
     random = Random(0)  # noqa: S311 - a test's seed
-    story = Story(app=load(), path=path, program=PROGRAM, raises=[], random=random, crashes=0, troubles=calm)
+    story = CrashScenario(app=load(), path=path, program=PROGRAM, raises=[], random=random, crashes=0, troubles=calm)
     assert asyncio.run(story.run()).status is RuntimeStatus.COMPLETED
     return path
 
@@ -38,8 +38,8 @@ def tamper(path: Path, *statements: str) -> None:
 
 
 def test_good_books_show_nothing(path: Path) -> None:
-    assert complaints(path) == []
-    assert unended(path, [ROOT]) == []
+    assert inconsistencies(path) == []
+    assert unfinished(path, [ROOT]) == []
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_good_books_show_nothing(path: Path) -> None:
 )
 def test_every_inconsistency_is_found(path: Path, statement: str, complaint: str) -> None:
     tamper(path, statement)
-    assert complaint in "\n".join(complaints(path))
+    assert complaint in "\n".join(inconsistencies(path))
 
 
 def test_a_missing_activity_is_found(path: Path) -> None:
     tamper(path, "UPDATE instances SET status = 'Running'", CUT)
-    assert complaints(path) == ["p: activity 0 is lost"]
+    assert inconsistencies(path) == ["p: activity 0 is lost"]
 
 
 def test_a_missing_start_is_found(path: Path) -> None:
     tamper(path, "UPDATE instances SET status = 'Pending'", "DELETE FROM history")
-    assert complaints(path) == ["p: its start is lost"]
-    assert unended(path, [ROOT, "q"]) == ["p: Pending", "q: gone"]
+    assert inconsistencies(path) == ["p: its start is lost"]
+    assert unfinished(path, [ROOT, "q"]) == ["p: Pending", "q: gone"]
