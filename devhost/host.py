@@ -40,7 +40,7 @@ from devhost.supervisor.supervisor import Supervisor, WorkerObserver
 from devhost.timers.runner import TimerFunctions
 
 DRAIN_S = 5.0
-AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
+AIOHTTP_DRAIN_S = DRAIN_S / 2  # aiohttp waits for this time twice
 REST_LIMIT = 1024**3
 ANY_PATH = r"/{path:[\s\S]*}"
 

@@ -73,9 +73,9 @@ def add_read_commands(commands: Commands) -> None:
 
 def add_control_commands(commands: Commands) -> None:
     for name, text in CONTROL_COMMANDS.items():
-        tell = add_command(commands, name, text)
-        tell.add_argument("id")
-        tell.add_argument("reason", nargs="?", default="")
+        control = add_command(commands, name, text)
+        control.add_argument("id")
+        control.add_argument("reason", nargs="?", default="")
     event = add_command(commands, "raise-event", "send an event to an instance")
     event.add_argument("id")
     event.add_argument("name")

@@ -11,10 +11,17 @@ from devhost.console import log_line
 from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.completion_waiters import CompletionWaiters
 from devhost.engine.entities import EngineHooks, EntityScheduler
-from devhost.engine.episodes import commit_decision, commit_termination, new_episode, read_inbox, termination_event
+from devhost.engine.episodes import (
+    activity_result_event,
+    commit_decision,
+    commit_termination,
+    new_episode,
+    read_inbox,
+    termination_event,
+)
 from devhost.engine.history_cache import HistoryCache
 from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision
-from devhost.engine.model.events import HistoryEvent, HistoryEventKind
+from devhost.engine.model.events import HistoryEvent
 from devhost.engine.model.executor import EngineLimits, Executor, NotForThisHostError, RedeliverError
 from devhost.engine.model.instances import TERMINAL_STATUSES, InstanceQuery, OrchestrationInstance, OrchestrationStart
 from devhost.engine.model.work_items import ActivityWorkItem, Episode, is_entity_id
@@ -257,7 +264,7 @@ class Engine:
                 if outcome is None:
                     continue
                 self.redeliveries.counts.pop(redelivery_id, None)
-                await self.record_result(work, result_event(work, outcome))
+                await self.record_result(work, activity_result_event(work, outcome, now()))
                 return
 
     async def record_result(self, work: ActivityWorkItem, event: HistoryEvent) -> None:
@@ -286,19 +293,3 @@ class Engine:
                 return Failed(reason="the instance was removed")
             self.redeliveries.set_count(redelivery_id, what, times)
             return None
-
-
-def result_event(work: ActivityWorkItem, outcome: Completed | Failed) -> HistoryEvent:
-    match outcome:
-        case Completed():
-            return HistoryEvent(
-                kind=HistoryEventKind.ACTIVITY_COMPLETED, at=now(), task=work.task, result=outcome.output
-            )
-        case Failed():
-            return HistoryEvent(
-                kind=HistoryEventKind.ACTIVITY_FAILED,
-                at=now(),
-                task=work.task,
-                reason=outcome.reason,
-                details=outcome.details,
-            )

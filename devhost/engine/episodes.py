@@ -19,7 +19,7 @@ from devhost.engine.model.commands import (
 )
 from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance
 from devhost.engine.model.instances import OrchestrationInstance, OrchestrationStart, RuntimeStatus
-from devhost.engine.model.work_items import Episode
+from devhost.engine.model.work_items import ActivityWorkItem, Episode
 from devhost.engine.storage.episode_commit import EpisodeCommit
 from devhost.engine.storage.store import InboxMessage
 
@@ -188,3 +188,17 @@ def next_execution(
         parent=instance.parent,
     )
     return start, outcome.carried_events
+
+
+def activity_result_event(work: ActivityWorkItem, outcome: Completed | Failed, at: float) -> HistoryEvent:
+    match outcome:
+        case Completed():
+            return HistoryEvent(kind=HistoryEventKind.ACTIVITY_COMPLETED, at=at, task=work.task, result=outcome.output)
+        case Failed():
+            return HistoryEvent(
+                kind=HistoryEventKind.ACTIVITY_FAILED,
+                at=at,
+                task=work.task,
+                reason=outcome.reason,
+                details=outcome.details,
+            )

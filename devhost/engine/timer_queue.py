@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Awaitable, Callable, Iterable
 
 from devhost.clock import now
-from devhost.engine.storage.store import DurableTimer
+from devhost.engine.storage.store import StoredTimer
 
 MAX_SLEEP_S = 30.0
 MIN_REBUILD_SIZE = 1000
@@ -21,8 +21,8 @@ class TimerQueue:
     def __init__(
         self,
         *,
-        fire: Callable[[list[DurableTimer]], Awaitable[None]],
-        read: Callable[[], Awaitable[list[DurableTimer]]],
+        fire: Callable[[list[StoredTimer]], Awaitable[None]],
+        read: Callable[[], Awaitable[list[StoredTimer]]],
     ) -> None:
         self.fire = fire
         self.read = read
@@ -30,7 +30,7 @@ class TimerQueue:
         self.heap: list[tuple[float, str, str, int]] = []
         self.changed = asyncio.Event()
 
-    def add(self, timers: Iterable[DurableTimer]) -> None:
+    def add(self, timers: Iterable[StoredTimer]) -> None:
         for timer in timers:
             heapq.heappush(self.heap, (timer.fire_at, timer.instance, timer.execution, timer.task))
             self.changed.set()
@@ -41,11 +41,11 @@ class TimerQueue:
         self.add(await self.read())
         self.rebuild_size = max(MIN_REBUILD_SIZE, 2 * len(self.heap))
 
-    def pop_due(self, at: float) -> list[DurableTimer]:
-        found: list[DurableTimer] = []
+    def pop_due(self, at: float) -> list[StoredTimer]:
+        found: list[StoredTimer] = []
         while self.heap and self.heap[0][0] <= at:
             fire_at, instance, execution, task = heapq.heappop(self.heap)
-            found.append(DurableTimer(fire_at=fire_at, instance=instance, execution=execution, task=task))
+            found.append(StoredTimer(fire_at=fire_at, instance=instance, execution=execution, task=task))
         return found
 
     def seconds_to_next(self, at: float) -> float:

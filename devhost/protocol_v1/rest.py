@@ -264,6 +264,6 @@ class ManagementApi:
         found = await self.engine.get(request.match_info["id"])
         if found is None:
             raise RequestRejectedError(400, "InstanceId does not match a valid orchestration instance.")
-        anew = flag(request.query, "restartWithNewInstanceId", default=True)
-        again = restart_of(found, now(), uuid4().hex if anew else found.id)
+        new_id = flag(request.query, "restartWithNewInstanceId", default=True)
+        again = restart_of(found, now(), uuid4().hex if new_id else found.id)
         return await self.start_instance(request, replace(again, version=self.settings.versions.default))

@@ -33,7 +33,7 @@ class CrashError(Exception):
     """The host is dead from here on."""
 
 
-class MortalStore(TaskHubStore):
+class CrashingStore(TaskHubStore):
     """Commits so many times, then never again."""
 
     def __init__(self, database: sqlite3.Connection, *, lives: int) -> None:
@@ -86,7 +86,7 @@ async def live_and_die(path: Path, lives: int) -> None:
 
     tasks = BackgroundTasks(on_failure)
     database = connect(path)
-    store = MortalStore(database, lives=lives)
+    store = CrashingStore(database, lives=lives)
     engine = Engine(
         store=store,
         storage=storage,

@@ -18,7 +18,7 @@ LEAST_COMMITS = 60
 AFTER_THE_LAST = "0-"
 
 
-class MortalHost(RunningHost):
+class CrashingHost(RunningHost):
     @property
     @override
     def command(self) -> list[str]:
@@ -31,7 +31,7 @@ def tell(folder: Path, moment: str) -> int:
     (folder / "notes").mkdir()
     counted = folder / "commits"
     environment = {"NOTES": str(folder / "notes"), "DIES_AT": moment, "COMMITS": str(counted)}
-    mortal = MortalHost(app=APP, folder=folder, environment=environment)
+    mortal = CrashingHost(app=APP, folder=folder, environment=environment)
     callers = Clients(mortal, iter([GOLDEN]))
     host = RunningHost(app=APP, folder=folder, environment=environment)
     try:

@@ -28,7 +28,7 @@ from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.engine.model.executor import EngineLimits
 from devhost.engine.model.work_items import Episode
 from devhost.engine.storage.database import connect
-from devhost.engine.storage.store import DurableTimer
+from devhost.engine.storage.store import StoredTimer
 from devhost.engine.timer_queue import MIN_REBUILD_SIZE, TimerQueue
 from devhost.protocol_v1.times import wire_time
 from devhost.worker.timestamps import EXAMPLE, READER, fast_reader, use_fast_timestamp_reader
@@ -89,17 +89,17 @@ async def test_a_long_history_is_warned_of_once(
     assert "orchestrator eternal (i) has 5 events, and every episode replays them" in told[0]
 
 
-def far(number: int) -> DurableTimer:
-    return DurableTimer(fire_at=now() + HOUR_S + number, instance=f"i{number}", execution="e", task=0)
+def far(number: int) -> StoredTimer:
+    return StoredTimer(fire_at=now() + HOUR_S + number, instance=f"i{number}", execution="e", task=0)
 
 
 async def test_cancelled_timers_leave_memory_when_they_are_many() -> None:
     alive = [far(number) for number in range(10)]
 
-    async def read() -> list[DurableTimer]:
+    async def read() -> list[StoredTimer]:
         return alive
 
-    async def fire(timers: list[DurableTimer]) -> None:
+    async def fire(timers: list[StoredTimer]) -> None:
         raise AssertionError(timers)
 
     timers = TimerQueue(fire=fire, read=read)
@@ -113,14 +113,14 @@ async def test_cancelled_timers_leave_memory_when_they_are_many() -> None:
 
 
 async def test_a_timer_that_is_set_while_the_others_are_read_is_kept() -> None:
-    late = DurableTimer(fire_at=now(), instance="late", execution="e", task=0)
-    fired: list[DurableTimer] = []
+    late = StoredTimer(fire_at=now(), instance="late", execution="e", task=0)
+    fired: list[StoredTimer] = []
 
-    async def read() -> list[DurableTimer]:
+    async def read() -> list[StoredTimer]:
         timers.add([late])
         return [far(0)]
 
-    async def fire(found: list[DurableTimer]) -> None:
+    async def fire(found: list[StoredTimer]) -> None:
         fired.extend(found)
 
     timers = TimerQueue(fire=fire, read=read)

@@ -18,7 +18,7 @@ from devhost.engine.model.instances import TERMINAL_STATUSES, OrchestrationStart
 from devhost.engine.model.work_items import ActivityWorkItem
 from devhost.engine.storage.entity_rows import insert_delayed_signal, insert_operation
 from devhost.engine.storage.rows import find_instance, insert_instance, insert_message, is_id_free
-from devhost.engine.storage.store import DurableTimer, TaskHubStore, started_event
+from devhost.engine.storage.store import StoredTimer, TaskHubStore, started_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class CommitEffects:
     """What the commit created and the engine must now run, schedule or wake."""
 
     work: tuple[ActivityWorkItem, ...] = ()
-    timers: tuple[DurableTimer, ...] = ()
+    timers: tuple[StoredTimer, ...] = ()
     wake: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
 
@@ -142,7 +142,7 @@ def send_to_entity(
     if isinstance(command, SignalEntity) and command.due is not None:
         row = insert_delayed_signal(database, command.entity, command.operation, command.input, command.due)
         return CommitEffects(
-            timers=(DurableTimer(fire_at=command.due, instance=command.entity, execution="", task=row),)
+            timers=(StoredTimer(fire_at=command.due, instance=command.entity, execution="", task=row),)
         )
     parent = ParentInstance(instance=episode.instance, execution=episode.execution, task=command.id, name=episode.name)
     waiting = parent if isinstance(command, CallEntity) else None
@@ -166,12 +166,10 @@ def insert_work(database: sqlite3.Connection, episode: EpisodeCommit, command: R
     )
 
 
-def insert_timer(database: sqlite3.Connection, episode: EpisodeCommit, command: StartTimer) -> DurableTimer:
+def insert_timer(database: sqlite3.Connection, episode: EpisodeCommit, command: StartTimer) -> StoredTimer:
     values = (episode.instance, episode.execution, command.id, command.fire_at)
     database.execute("INSERT INTO timers (instance, execution, task, fire_at) VALUES (?, ?, ?, ?)", values)
-    return DurableTimer(
-        fire_at=command.fire_at, instance=episode.instance, execution=episode.execution, task=command.id
-    )
+    return StoredTimer(fire_at=command.fire_at, instance=episode.instance, execution=episode.execution, task=command.id)
 
 
 def insert_child(database: sqlite3.Connection, episode: EpisodeCommit, command: StartChild) -> str:

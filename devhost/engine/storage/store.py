@@ -52,7 +52,7 @@ class InstanceSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DurableTimer:
+class StoredTimer:
     fire_at: float
     instance: str
     execution: str
@@ -64,7 +64,7 @@ class RecoveredBacklog:
     """The pending work that a host finds when it starts."""
 
     work: list[ActivityWorkItem]
-    timers: list[DurableTimer]
+    timers: list[StoredTimer]
     instances: list[str]
     entities: list[str]
 
@@ -192,13 +192,13 @@ class TaskHubStore:
             if is_id_free(find_instance(database, instance)):
                 database.execute("DELETE FROM inbox WHERE instance = ?", (instance,))
 
-    def fire_timers(self, timers: list[DurableTimer], at: float) -> list[str]:
+    def fire_timers(self, timers: list[StoredTimer], at: float) -> list[str]:
         """Turns due timers into messages and sends delayed signals; returns the ids that have new messages."""
         with self.transaction() as database:
             return [one.instance for one in timers if self.fire_timer(database, one, at)]
 
     @staticmethod
-    def fire_timer(database: sqlite3.Connection, timer: DurableTimer, at: float) -> bool:
+    def fire_timer(database: sqlite3.Connection, timer: StoredTimer, at: float) -> bool:
         if is_entity_id(timer.instance):
             return send_delayed_signal(database, timer.task)
         key = (timer.instance, timer.execution, timer.task)
@@ -209,11 +209,11 @@ class TaskHubStore:
         insert_message(database, timer.instance, event, timer.execution)
         return True
 
-    def timers(self) -> list[DurableTimer]:
+    def timers(self) -> list[StoredTimer]:
         rows = self.database.execute(
             "SELECT fire_at, instance, execution, task FROM timers UNION ALL SELECT due, entity, '', seq FROM later"
         ).fetchall()
-        return [DurableTimer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
+        return [StoredTimer(fire_at=f, instance=i, execution=e, task=t) for f, i, e, t in rows]
 
     def recover(self, activities: int) -> RecoveredBacklog:
         """Reads the pending work of an earlier host.

@@ -52,9 +52,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"extensions": {"durableTask": {"maxConcurrentActivityFunctions": 0}}},
         "ActivityFunctions: 0 is not",
     ),
-    ({"extensions": {"durableTask": {"maxActivityRedeliveries": "3"}}}, 'maxActivityRedeliveries: "3" is not a whole number'),
+    (
+        {"extensions": {"durableTask": {"maxActivityRedeliveries": "3"}}},
+        'maxActivityRedeliveries: "3" is not a whole number',
+    ),
     ({"functionTimeout": 5}, "functionTimeout: invalid value '5'"),
-    ({"extensions": {"http": {"maxConcurrentRequests": "many"}}}, 'maxConcurrentRequests: "many" is not a whole number'),
+    (
+        {"extensions": {"http": {"maxConcurrentRequests": "many"}}},
+        'maxConcurrentRequests: "many" is not a whole number',
+    ),
 ]
 
 
