@@ -1,4 +1,4 @@
-"""How does a test run a host, talk to it, and kill it?"""
+"""How does a test start a host, call it and kill it?"""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Does one app with everything run here as it runs on Azure, and is every rule proved by a test?"""
+"""Does one app with all features run like on Azure, and does every rule name tests that exist?"""
 
 import re
 import subprocess

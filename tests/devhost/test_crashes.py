@@ -1,4 +1,4 @@
-"""What if the host dies between any two of its commits?"""
+"""What happens if the host dies between any two of its commits?"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Do orchestrations run here as they do on the real host?"""
+"""Do orchestrations behave like on the real host?"""
 
 import contextlib
 import json

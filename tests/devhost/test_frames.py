@@ -1,4 +1,4 @@
-"""Do messages survive the pipe, however it cuts them?"""
+"""Are messages decoded correctly however the pipe splits them?"""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""What is left after kill -9 of the worker, of the host, and of both?"""
+"""Is any state lost after kill -9 of the worker, of the host, and of both?"""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Does an app in the words of older programming models run?"""
+"""Does an app run that uses the names of older programming models?"""
 
 from pathlib import Path
 

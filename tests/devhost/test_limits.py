@@ -1,4 +1,4 @@
-"""Does the host keep the limits of host.json?"""
+"""Does the host apply the limits of host.json?"""
 
 import asyncio
 from collections.abc import Iterator

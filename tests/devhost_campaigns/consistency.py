@@ -1,6 +1,6 @@
-"""Is what lies in a host's database right, whatever became of the host?
+"""Is the content of a host's database consistent after any crash?
 
-Reads the file by itself: nothing of the engine decides here what is right.
+Reads the file without the engine, so that the engine's code does not decide what is right.
 """
 
 import json
@@ -29,7 +29,7 @@ type Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedInstance:
-    """One instance as the file tells of it. `unread` are its messages, `work` and `timers` ids of its tasks."""
+    """One instance as the file records it. `unread` are its messages; `work` and `timers` are task ids."""
 
     id: str
     execution: str
@@ -76,7 +76,7 @@ def read_instance(database: sqlite3.Connection, instance: str, execution: str, s
 
 
 def inconsistencies(path: Path) -> list[str]:
-    """Everything that no moment of any crash excuses."""
+    """Everything that no crash at any moment may leave behind."""
     return [f"{one.id}: {text}" for one in read(path) for text in inconsistencies_of(one)]
 
 
@@ -120,7 +120,7 @@ def wrong_timers(one: RecordedInstance) -> Iterator[str]:
 
 
 def lost_work(one: RecordedInstance) -> Iterator[str]:
-    """Activities that a running instance began and that neither wait nor have ended."""
+    """Activities that a running instance scheduled and that are neither pending nor completed."""
     done = {event["task"] for event in one.completions}
     for task, event in one.scheduled.items():
         if event["kind"] == "activity_scheduled" and task not in done and task not in one.work:
@@ -130,6 +130,6 @@ def lost_work(one: RecordedInstance) -> Iterator[str]:
 
 
 def unfinished(path: Path, accepted: list[str]) -> list[str]:
-    """Starts that were accepted and have not ended."""
+    """Accepted starts that have not completed."""
     status = {one.id: one.status for one in read(path)}
     return [f"{one}: {status.get(one, 'gone')}" for one in accepted if status.get(one) not in ENDED]

@@ -1,4 +1,4 @@
-"""What becomes of an orchestration whose host dies, hears things twice, late and in another order?"""
+"""Does an orchestration complete if its host crashes and repeats, delays and reorders messages?"""
 
 import asyncio
 import contextlib
@@ -36,11 +36,11 @@ LIMITS = EngineLimits(orchestrators=3, activities=4, entities=2)
 
 
 class CrashError(Exception):
-    """The host is dead from here on."""
+    """The host has crashed."""
 
 
 class CrashingStore(TaskHubStore):
-    """Dies at the end of its `lives`-th transaction: before or after the commit."""
+    """Crashes at the end of its last transaction, before or after the commit."""
 
     def __init__(self, database: sqlite3.Connection, *, lives: int, committed: bool) -> None:
         super().__init__(database)
@@ -62,7 +62,7 @@ class CrashingStore(TaskHubStore):
 
 
 class RepeatingEngine(Engine):
-    """Does some of what is to be done twice."""
+    """Applies some effects twice."""
 
     random: Random
 
@@ -78,7 +78,7 @@ NO_CRASH = 1_000_000
 
 @dataclass(slots=True, kw_only=True)
 class CrashScenario:
-    """One program, what it waits for from outside, and the troubles on its way."""
+    """One program, its external events, and the faults during its run."""
 
     app: App
     path: Path
@@ -90,7 +90,7 @@ class CrashScenario:
     happened: list[str] = field(default_factory=list[str])
 
     async def run(self) -> OrchestrationInstance:
-        """The instance at its end. `happened` tells how often the host died."""
+        """Returns the completed instance. `happened` records the crashes."""
         self.write_start()
         async with asyncio.timeout(PATIENCE_S):
             while (found := await self.run_host_once()) is None:
@@ -109,7 +109,7 @@ class CrashScenario:
             TaskHubStore(database).start(start)
 
     async def run_host_once(self) -> OrchestrationInstance | None:
-        """One life of a host; None when it died."""
+        """Runs one host; returns None if it crashed."""
         mortal = len(self.happened) < self.crashes
         lives = self.random.randint(1, 40) if mortal else NO_CRASH
         died = asyncio.Event()
@@ -155,7 +155,7 @@ class CrashScenario:
         return result
 
     async def drive(self, engine: Engine) -> OrchestrationInstance:
-        """Raises the events, suspends and resumes at times, until everything has ended."""
+        """Raises the events, and suspends and resumes at random, until everything has completed."""
         await engine.recover()
         waiting = list(self.raises)
         while True:
@@ -179,7 +179,7 @@ class CrashScenario:
             )
 
     async def raise_event(self, engine: Engine, one: Raise) -> bool:
-        """Whether the event arrived, or nobody waits for it any more; some arrive twice."""
+        """Returns whether the event was delivered or is no longer needed; some are delivered twice."""
         found = await engine.get(one.instance)
         if found is None or round_of(found) < one.round:
             return False
@@ -203,6 +203,6 @@ async def send_if_running(engine: Engine, instance: str, event: HistoryEvent) ->
 
 
 def is_idle(database: sqlite3.Connection) -> bool:
-    """No activity and no entity has anything to do."""
+    """True if no activity and no entity operation is pending."""
     [left] = database.execute("SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM operations)").fetchone()
     return left == 0

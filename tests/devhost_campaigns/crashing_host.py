@@ -1,7 +1,8 @@
-"""What if a host's process dies at its n-th commit? Run as `devhost`, with DIES_AT and COMMITS in the environment.
+"""What happens if a host process dies at its n-th commit? Runs `devhost` with DIES_AT and COMMITS from the
+environment.
 
-DIES_AT is "5-" to die in place of the fifth commit and "5+" to die right after it. The file COMMITS tells how many
-there were.
+DIES_AT is "5-" to die instead of the fifth commit and "5+" to die right after it. The file COMMITS receives the number
+of commits.
 """
 
 import functools
@@ -19,7 +20,7 @@ COMMITS = Path(os.environ["COMMITS"])
 
 
 class CrashingConnection(sqlite3.Connection):
-    """Counts what is committed by hand, as the engine does."""
+    """Counts explicit commits, which the engine uses."""
 
     commits = 0
 

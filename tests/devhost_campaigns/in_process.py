@@ -1,4 +1,4 @@
-"""How does the engine reach an app through the real SDK without a process of its own, and badly?"""
+"""How does the engine call an app through the real SDK in one process, with injected faults?"""
 
 import asyncio
 import importlib.util
@@ -61,14 +61,14 @@ def indexed_from_sdk(function: Any) -> IndexedFunction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How likely an invocation is lost, before or after it ran, and how long it may take, in seconds."""
+    """The probability that an invocation is lost, before or after it ran, and its maximum delay in seconds."""
 
     lost: float = 0.05
     longest_s: float = 0.003
 
 
 class InProcessWorker(Supervisor):
-    """Answers as a worker does, late, and sometimes not at all."""
+    """Answers like a worker, with delays and losses."""
 
     def __init__(self, app: App, random: Random, troubles: Faults) -> None:
         watch = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)

@@ -1,4 +1,4 @@
-"""What is asked of a host that is killed again and again, and what did it answer?"""
+"""Do orchestrations complete correctly while their host and worker are killed again and again?"""
 
 import json
 import threading
@@ -44,7 +44,7 @@ GOLDEN: Program = {
 
 @dataclass(slots=True, kw_only=True)
 class ProgramRun:
-    """One program on its way: what it must come to, and which events it still waits for."""
+    """One running program: its expected results, and the events that it still waits for."""
 
     id: str
     program: Program
@@ -69,7 +69,7 @@ def expected_run(name: str, program: Program) -> ProgramRun:
 
 
 class Clients(threading.Thread):
-    """Start programs and raise their events, whatever becomes of the host meanwhile. What failed is asked again."""
+    """Start programs and raise their events whatever happens to the host. Failed requests are repeated."""
 
     def __init__(self, host: RunningHost, programs: Iterator[Program]) -> None:
         super().__init__(daemon=True)
@@ -125,7 +125,7 @@ class Clients(threading.Thread):
 
     @staticmethod
     def start_one(http: httpx.Client, one: ProgramRun) -> bool:
-        """A refusal because the id runs already is the answer to a start whose first answer was lost."""
+        """A 409 means that an earlier start succeeded and its response was lost."""
         answer = http.post(
             f"{DURABLE}/orchestrators/play/{one.id}", json=json.dumps(program_input(one.id, one.program))
         )
@@ -145,7 +145,7 @@ class Clients(threading.Thread):
 
 @dataclass(slots=True, kw_only=True)
 class KilledHost:
-    """A host, its callers, and somebody who kills. `counts` are the kills by their victim."""
+    """A host, its clients, and random kills. `counts` has the kills by process."""
 
     host: RunningHost
     clients: Clients
@@ -175,7 +175,7 @@ class KilledHost:
         return self.host.folder / "hub.db"
 
     def finish(self) -> None:
-        """Everything that was begun comes to its end, the right one; then the file is read."""
+        """Waits until every program has completed correctly, then checks the database file."""
         self.clients.stopping.set()
         until(lambda: not self.clients.is_alive(), "every program ends", PATIENCE_S)
         assert self.clients.defect is None, self.clients.defect
@@ -186,7 +186,7 @@ class KilledHost:
 
 
 def host_under_load(folder: Path, programs: Iterator[Program], random: Random) -> KilledHost:
-    """A host with callers, ready to be killed."""
+    """A running host with clients."""
     (folder / "notes").mkdir()
     host = RunningHost(app=APP, folder=folder, environment={"NOTES": str(folder / "notes")}).start()
     callers = Clients(host, programs)

@@ -86,7 +86,7 @@ class Raise:
 
 @dataclass(slots=True, kw_only=True)
 class ReferenceRun:
-    """Runs programs as if nothing ever failed to arrive; `counters` are the entities' states, by key."""
+    """Computes the results of programs without faults; `counters` are the entities' states by key."""
 
     counters: dict[str, int] = field(default_factory=dict[str, int])
     status: str | None = None
@@ -158,5 +158,5 @@ def matches(expected: Any, found: Any) -> bool:
 
 
 def program_input(path: str, program: Program) -> dict[str, Any]:
-    """The input of an orchestration that plays a program."""
+    """The input of an orchestration that runs a program."""
     return {"path": path, "program": program, "round": 0, "results": []}

@@ -1,4 +1,4 @@
-"""What is left after a host died at any one of its commits, before it or after it?"""
+"""Is the database consistent if the host dies before or after any one of its commits?"""
 
 import os
 import sys

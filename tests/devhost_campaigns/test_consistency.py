@@ -1,4 +1,4 @@
-"""Do the books show what is wrong, each kind of it?"""
+"""Does the consistency check find each kind of inconsistency?"""
 
 import asyncio
 import sqlite3

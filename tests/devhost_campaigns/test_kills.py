@@ -1,4 +1,4 @@
-"""What is left after hundreds of `kill -9`s of worker, host or both, at random moments?"""
+"""Is everything complete after hundreds of `kill -9`s of worker, host or both, at random moments?"""
 
 import os
 from itertools import repeat

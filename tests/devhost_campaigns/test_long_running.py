@@ -1,4 +1,4 @@
-"""Does what lives long stay small: eternal orchestrations, busy entities, cancelled timers, histories in memory?"""
+"""Do long-lived data stay small: eternal orchestrations, busy entities, cancelled timers, cached histories?"""
 
 import asyncio
 import contextlib

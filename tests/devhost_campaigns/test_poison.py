@@ -1,4 +1,4 @@
-"""What becomes of work that takes its worker along every time?"""
+"""What happens to work that kills its worker every time?"""
 
 import asyncio
 from collections.abc import Iterator
@@ -31,7 +31,9 @@ def at_once(episode: Episode) -> OrchestratorDecision:
 
 @dataclass(slots=True, kw_only=True)
 class Poisonous(ScriptedExecutor):
-    """Turns of the instances in `deadly` are lost, so often; so is every batch with an operation called "die"."""
+    """Loses the episodes of the instances in `deadly` the given number of times, and every batch with an operation
+    "die".
+    """
 
     deadly: dict[str, int] = field(default_factory=dict[str, int])
 

@@ -1,4 +1,4 @@
-"""Does a random program under fire come to what it comes to when it is run plainly?"""
+"""Does a random program have the same result with and without faults?"""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Does anything that every episode asks of the database get slower with what lies there?"""
+"""Do the queries of every episode stay fast when the database grows?"""
 
 import sqlite3
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What do the settings files mean?"""
+"""How are the settings files parsed?"""
 
 import json
 import re

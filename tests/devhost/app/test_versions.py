@@ -1,4 +1,4 @@
-"""Which versions do orchestrations get, and which does the host run?"""
+"""Which versions do orchestrations get, and which versions does the host run?"""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What does the command line tell of instances, with a host and without one?"""
+"""What do the commands print and change, with and without a running host?"""
 
 import json
 import subprocess

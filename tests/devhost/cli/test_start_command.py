@@ -1,4 +1,4 @@
-"""What does the command line answer when it can't start a host?"""
+"""Which message does the start command print if the host can't start?"""
 
 import socket
 import subprocess

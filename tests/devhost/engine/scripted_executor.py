@@ -38,7 +38,7 @@ def one_activity(episode: Episode) -> OrchestratorDecision:
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedExecutor:
-    """Orchestrators are functions of a episode, by name; activities return their input unless told otherwise."""
+    """Orchestrators are functions of an episode, by name; activities return their input by default."""
 
     orchestrators: dict[str, Decide]
     activity_ends: Callable[[ActivityWorkItem], Awaitable[Completed | Failed]] | None = None

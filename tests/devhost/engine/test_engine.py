@@ -1,4 +1,4 @@
-"""Does the engine do each thing once, in order, and find it again?"""
+"""Does the engine run everything once and in order, and does it recover?"""
 
 import asyncio
 import time

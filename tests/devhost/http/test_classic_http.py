@@ -1,4 +1,4 @@
-"""Do classic HTTP triggers see the request, and clients the answer, as on the real host?"""
+"""Do classic HTTP triggers receive requests and return responses like on the real host?"""
 
 import http.client
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who may call what, with which key?"""
+"""Which key opens which URL?"""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""Which path belongs to which template?"""
+"""Which path matches which template?"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Do streams pass through the host as they are, to their end or to their break?"""
+"""Does the host forward streams unchanged, also if they break?"""
 
 import asyncio
 import http.client

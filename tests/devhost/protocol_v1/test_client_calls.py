@@ -1,4 +1,4 @@
-"""What does each call of the SDK's durable client come to?"""
+"""What does each call of the SDK's durable client return?"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What does a episode decide, and what does it refuse?"""
+"""What does an episode decide, and what does it reject?"""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Do entities keep their state, answer their callers, and survive?"""
+"""Do entities keep their state and answer their callers, also after a crash?"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the SDK see histories as the real host writes them?"""
+"""Does the SDK receive histories like those of the real host?"""
 
 import json
 from typing import Any

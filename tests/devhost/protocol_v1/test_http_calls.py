@@ -1,4 +1,4 @@
-"""What do orchestrators get of the HTTP requests that they make?"""
+"""What do orchestrators receive from call_http?"""
 
 import json
 from collections.abc import Iterator

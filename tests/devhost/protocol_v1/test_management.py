@@ -1,4 +1,4 @@
-"""What of an ended instance can be done again, listed in pages, and removed?"""
+"""How are instances rewound, restarted, listed in pages and purged?"""
 
 from collections.abc import Iterator
 

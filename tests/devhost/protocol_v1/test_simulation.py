@@ -1,4 +1,4 @@
-"""Which ids do actions get, and when is a program through?"""
+"""Which ids do actions get, and when has a program ended?"""
 
 from typing import Any
 

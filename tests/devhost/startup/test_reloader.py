@@ -1,4 +1,4 @@
-"""Does a host that watches its app start anew when a file changes, and lose nothing?"""
+"""Does a host with --reload restart when a file changes, and lose nothing?"""
 
 import os
 import shutil

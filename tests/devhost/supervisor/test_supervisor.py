@@ -1,4 +1,4 @@
-"""What do those who ask get while there is no worker?"""
+"""What do callers get while there is no worker?"""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Does a trace go on where it should, and begin where it must?"""
+"""When does a trace continue, and when does a new one start?"""
 
 import pytest
 

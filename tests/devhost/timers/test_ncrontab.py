@@ -1,4 +1,4 @@
-"""When does a schedule come round next?"""
+"""When does a schedule occur next?"""
 
 from datetime import UTC, datetime
 
