@@ -84,10 +84,10 @@ class Worker:
         try:
             request = request_from_header(header, body, self.functions[header["function"]], self.client)
             response = await self.library.invocation_request(request)
-            response = result_from_response(header["id"], response)
+            result = result_from_response(header["id"], response)
         except Exception as error:  # noqa: BLE001 - the entry point of every invocation: the host waits for an answer
-            response = unexpected_error(header["id"], error)
-        self.pipe.send(*response)
+            result = unexpected_error(header["id"], error)
+        self.pipe.send(*result)
 
 
 async def wait_until_listening(uri: str) -> None:
