@@ -65,10 +65,10 @@ def find_difference(recording: HistoryRecording, episode: Episode, state: Orches
     complaint = find_mismatch(before, simulation.commands)
     if complaint is not None or simulation.suspended or recorded[0] is RuntimeStatus.TERMINATED:
         return complaint
-    fresh = next((command for command in simulation.commands if command.id not in before), None)
-    if fresh is not None:
-        what = describe_task(KIND_OF[type(fresh)], name_of(fresh))
-        return f"The code schedules {what} with sequence ID {fresh.id}, which the history does not contain."
+    new_command = next((command for command in simulation.commands if command.id not in before), None)
+    if new_command is not None:
+        what = describe_task(KIND_OF[type(new_command)], name_of(new_command))
+        return f"The code schedules {what} with sequence ID {new_command.id}, which the history does not contain."
     now = status_and_output(execution_outcome(state, simulation, recording.instance.name))
     return (
         None
@@ -92,8 +92,8 @@ async def replay(recording: HistoryRecording, app: Path) -> str | None:
     """Raises AppFailedToLoadError or WorkerLostError."""
     command = WorkerCommand(app=app, environment=worker_environment(app, local_values(app), os.environ))
     versions = host_settings(read_json(app / "host.json")).versions
-    watch = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
-    supervisor = Supervisor(command=command, client="", observer=watch, timeout=None)
+    observer = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
+    supervisor = Supervisor(command=command, client="", observer=observer, timeout=None)
     catalog = catalog_from_worker(await supervisor.start(launch_worker(command)), command.environment)
     executor = WorkerExecutor(supervisor=supervisor, catalog=lambda: catalog, versions=versions)
     try:

@@ -108,10 +108,10 @@ class Engine:
 
     async def purge_matching(self, query: InstanceQuery) -> int:
         """Removes the completed instances that match the query; returns their number."""
-        gone = await self.storage.run(purge_matching, self.store, query)
-        for instance in gone:
+        removed = await self.storage.run(purge_matching, self.store, query)
+        for instance in removed:
             self.history_cache.remove(instance)
-        return len(gone)
+        return len(removed)
 
     async def rewind(self, instance: str, reason: str) -> None:
         """Raises InstanceNotFoundError or InstanceNotFailedError."""

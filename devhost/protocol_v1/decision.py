@@ -218,14 +218,14 @@ def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) ->
         )
     if simulation.suspended:
         return DecisionWithWarnings(decision=OrchestratorDecision(custom_status=state.custom_status))
-    fresh = [with_default_version(command, names) for command in simulation.commands if command.id not in before]
-    refused = next((failed for command in fresh if (failed := rejection(episode, command, names))), None)
-    if refused is not None:
+    new_commands = [with_default_version(command, names) for command in simulation.commands if command.id not in before]
+    rejected = next((failed for command in new_commands if (failed := rejection(episode, command, names))), None)
+    if rejected is not None:
         return DecisionWithWarnings(
-            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, refused.reason))
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, rejected.reason))
         )
     decision = OrchestratorDecision(
-        commands=(*fresh, *cancellations(simulation.commands, episode)),
+        commands=(*new_commands, *cancellations(simulation.commands, episode)),
         outcome=execution_outcome(state, simulation, episode.instance.name),
         custom_status=state.custom_status,
     )

@@ -54,9 +54,9 @@ def rejection(request: Wire) -> str | None:
 async def run_http(text: str) -> Completed | Failed:
     """Sends the request. Every status is a result; only a request that could not be sent fails."""
     request: Wire = json.loads(text)
-    refused = rejection(request)
-    if refused is not None:
-        return Failed(reason=refused)
+    rejected = rejection(request)
+    if rejected is not None:
+        return Failed(reason=rejected)
     try:
         async with ClientSession(
             timeout=ClientTimeout(total=REQUEST_TIMEOUT_S), skip_auto_headers=CLIENT_HEADERS

@@ -206,30 +206,32 @@ class Simulation:
     def start_action(self, action: Action) -> Awaitable[bool]:
         match action:
             case EntityAction():
-                begun = self.schedule(self.entity(action))
+                started_task = self.schedule(self.entity(action))
             case CallActivity() | CallSubOrchestrator():
                 make = self.activity(action) if isinstance(action, CallActivity) else self.child(action)
-                begun = self.schedule(make) if action.retry is None else self.call_with_retries(action.retry, make)
+                started_task = (
+                    self.schedule(make) if action.retry is None else self.call_with_retries(action.retry, make)
+                )
             case CreateTimer():
-                begun = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
+                started_task = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
             case CallHttp():
-                begun = self.call_http(action.request)
+                started_task = self.call_http(action.request)
             case WaitForEvent():
-                begun = self.wait_for(action.name)
+                started_task = self.wait_for(action.name)
             case ContinueAsNew():
                 self.continued_as_new = action
-                begun = resolved_task(succeeded=True)
+                started_task = resolved_task(succeeded=True)
             case WhenAny() | WhenAll():
-                begun = self.start_compound(action)
-        return begun
+                started_task = self.start_compound(action)
+        return started_task
 
     def start_compound(self, action: WhenAny | WhenAll) -> Awaitable[bool]:
         children = [self.start_pending(child) for child in action.children]
         return self.when_any(children) if isinstance(action, WhenAny) else self.when_all(children)
 
     def start_pending(self, action: Action) -> PendingTask:
-        begun = self.start_action(action)
-        return begun if isinstance(begun, PendingTask) else run_program(as_coroutine(begun))
+        started_task = self.start_action(action)
+        return started_task if isinstance(started_task, PendingTask) else run_program(as_coroutine(started_task))
 
     async def call_with_retries(self, retry: RetryOptions, make: Callable[[int], SchedulingCommand]) -> bool:
         for attempt in range(1, retry.attempts + 1):
@@ -287,5 +289,5 @@ class Simulation:
         return first
 
 
-async def as_coroutine(begun: Awaitable[Any]) -> bool:
-    return await begun
+async def as_coroutine(started_task: Awaitable[Any]) -> bool:
+    return await started_task

@@ -178,10 +178,10 @@ def insert_child(database: sqlite3.Connection, episode: EpisodeCommit, command: 
     found = find_instance(database, command.instance)
     if found is not None and not is_id_free(found):
         reason = f"An Orchestration instance with the status {found.status} already exists."
-        refused = HistoryEvent(
+        rejected = HistoryEvent(
             kind=HistoryEventKind.CHILD_FAILED, at=episode.at, task=command.id, reason=reason, details=command.instance
         )
-        insert_message(database, episode.instance, refused, episode.execution)
+        insert_message(database, episode.instance, rejected, episode.execution)
         return episode.instance
     start = child_start(episode, command, parent)
     insert_instance(database, start, started_event(start))

@@ -202,8 +202,8 @@ class TaskHubStore:
         if is_entity_id(timer.instance):
             return send_delayed_signal(database, timer.task)
         key = (timer.instance, timer.execution, timer.task)
-        gone = database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
-        if gone.rowcount == 0:
+        deleted = database.execute("DELETE FROM timers WHERE instance = ? AND execution = ? AND task = ?", key)
+        if deleted.rowcount == 0:
             return False
         event = HistoryEvent(kind=HistoryEventKind.TIMER_FIRED, at=at, task=timer.task, fire_at=timer.fire_at)
         insert_message(database, timer.instance, event, timer.execution)
