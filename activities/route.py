@@ -1,6 +1,6 @@
 """Which backend takes the turn, why that one, and when?"""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from activities.routing.decision import DecidedRoute, RouteDecider
@@ -55,7 +55,7 @@ class RouteTurn:
         response = await self.turns.read(owner, given["response"])
         planned = await self.prepared(response, given)
         gives = self.routed(planned)
-        document = {**route_to_document(planned.route), "wait": asdict(planned.wait) if planned.wait else None}
+        document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
         recorded = await self.turns.record_route(
             owner, response.id, number=given["number"], route=document, routed=gives
         )

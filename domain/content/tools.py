@@ -42,7 +42,12 @@ class FunctionTool:
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(**body)
+        return cls(
+            name=body["name"],
+            description=body.get("description"),
+            parameters=body.get("parameters"),
+            strict=body.get("strict"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Beliefs start from the fleet's file and live in the store. Times are seconds sin
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -90,18 +90,50 @@ class BackendState:
         return sum(until > now and (at, name) < mine for name, (at, until) in self.tickets.items())
 
     def to_document(self) -> dict[str, Any]:
-        tickets = {name: list(ticket) for name, ticket in self.tickets.items()}
-        shape = asdict(replace(self, in_flight=dict(self.in_flight), tickets={}))
-        return {"v": VERSION, **shape, "cold_samples": list(self.cold_samples), "tickets": tickets}
+        return {
+            "v": VERSION,
+            "backend": self.backend,
+            "cold_p50_s": self.cold_p50_s,
+            "cold_p99_s": self.cold_p99_s,
+            "prefill_tokens_s": self.prefill_tokens_s,
+            "decode_tokens_s": self.decode_tokens_s,
+            "warm_until": self.warm_until,
+            "cold_samples": list(self.cold_samples),
+            "in_flight": dict(self.in_flight),
+            "errors": self.errors,
+            "cooldown_until": self.cooldown_until,
+            "circuit_open_until": self.circuit_open_until,
+            "probe_by": self.probe_by,
+            "probe_until": self.probe_until,
+            "waking": self.waking.to_document() if self.waking else None,
+            "lost_wakes": self.lost_wakes,
+            "failed_wake": self.failed_wake.to_document() if self.failed_wake else None,
+            "service_s": self.service_s,
+            "tickets": {name: list(ticket) for name, ticket in self.tickets.items()},
+        }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        fields: dict[str, Any] = {name: value for name, value in body.items() if name in cls.__dataclass_fields__}
-        fields["cold_samples"] = tuple(body["cold_samples"])
-        fields["waking"] = WarmUp(**body["waking"]) if body.get("waking") else None
-        fields["failed_wake"] = FailedWarmUp(**body["failed_wake"]) if body.get("failed_wake") else None
-        fields["tickets"] = {name: (at, until) for name, (at, until) in body.get("tickets", {}).items()}
-        return cls(**fields)
+        return cls(
+            backend=body["backend"],
+            cold_p50_s=body["cold_p50_s"],
+            cold_p99_s=body["cold_p99_s"],
+            prefill_tokens_s=body["prefill_tokens_s"],
+            decode_tokens_s=body["decode_tokens_s"],
+            warm_until=body.get("warm_until"),
+            cold_samples=tuple(body["cold_samples"]),
+            in_flight=body.get("in_flight", NO_ATTEMPTS),
+            errors=body.get("errors", 0),
+            cooldown_until=body.get("cooldown_until"),
+            circuit_open_until=body.get("circuit_open_until"),
+            probe_by=body.get("probe_by", ""),
+            probe_until=body.get("probe_until"),
+            waking=WarmUp.from_document(body["waking"]) if body.get("waking") else None,
+            lost_wakes=body.get("lost_wakes", 0),
+            failed_wake=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
+            service_s=body.get("service_s"),
+            tickets={name: (at, until) for name, (at, until) in body.get("tickets", {}).items()},
+        )
 
 
 def initial_state(backend: Backend) -> BackendState:

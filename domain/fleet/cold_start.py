@@ -1,7 +1,8 @@
 """How long does the start of a backend still take, and whose wake is it?"""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 LEASE: Final = 1.5
 """A wake that shows nothing after so many times the 99th percentile of a start counts as lost."""
@@ -37,7 +38,23 @@ class WarmUp:
         return now < self.until and (self.held_until is None or now < self.held_until)
 
     def to_document(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "by": self.by,
+            "since": self.since,
+            "until": self.until,
+            "cold_at": self.cold_at,
+            "held_until": self.held_until,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            by=body["by"],
+            since=body["since"],
+            until=body["until"],
+            cold_at=body["cold_at"],
+            held_until=body.get("held_until"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +77,25 @@ class FailedWarmUp:
     def ends_turn(self, admitted_at: float) -> bool:
         """Tell whether it is the answer to a turn of that time; one that came later waits, and has it tried again."""
         return self.final and admitted_at <= self.at
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "again_at": self.again_at,
+            "tries": self.tries,
+            "final": self.final,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            at=body["at"],
+            again_at=body["again_at"],
+            tries=body["tries"],
+            final=body["final"],
+            reason=body["reason"],
+        )
 
 
 def lease_s(p99_s: float) -> float:

@@ -6,7 +6,7 @@ pays from the start to the end of the tail behind it, where nobody runs. Times a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from types import MappingProxyType
@@ -76,14 +76,39 @@ class GpuSession:
         return replace(self, running={name: tenant for name, tenant in self.running.items() if name != record})
 
     def to_document(self, status: str) -> dict[str, Any]:
-        shape = asdict(replace(self, running=dict(self.running), recent=()))
-        return {"kind": "session", "v": 1, "status": status, "at": self.started, **shape, "recent": list(self.recent)}
+        return {
+            "kind": "session",
+            "v": 1,
+            "status": status,
+            "at": self.started,
+            "id": self.id,
+            "backend": self.backend,
+            "price": self.price,
+            "started": self.started,
+            "cold_s": self.cold_s,
+            "ends": self.ends,
+            "ready_at": self.ready_at,
+            "running": dict(self.running),
+            "recent": list(self.recent),
+            "members": self.members,
+            "waker": self.waker,
+        }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        fields: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__}
-        fields["recent"] = tuple(body["recent"])
-        return cls(**fields)
+        return cls(
+            id=body["id"],
+            backend=body["backend"],
+            price=body["price"],
+            started=body["started"],
+            cold_s=body["cold_s"],
+            ends=body["ends"],
+            ready_at=body["ready_at"],
+            running=body["running"],
+            recent=tuple(body["recent"]),
+            members=body["members"],
+            waker=body["waker"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +129,33 @@ class SessionSpan:
     held: Nanos = field(default_factory=dict[BillLine, int])
 
     def to_document(self) -> dict[str, Any]:
-        return {"kind": "span", "v": 1, **asdict(self), "held": {str(line): part for line, part in self.held.items()}}
+        return {
+            "kind": "span",
+            "v": 1,
+            "record": self.record,
+            "tenant": self.tenant,
+            "subject": self.subject,
+            "response": self.response,
+            "began": self.began,
+            "ended": self.ended,
+            "run": self.run,
+            "wake": self.wake,
+            "held": {line.value: part for line, part in self.held.items()},
+        }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        fields: dict[str, Any] = {name: body[name] for name in cls.__dataclass_fields__}
-        fields["held"] = {BillLine(line): part for line, part in body["held"].items()}
-        return cls(**fields)
+        return cls(
+            record=body["record"],
+            tenant=body["tenant"],
+            subject=body["subject"],
+            response=body["response"],
+            began=body["began"],
+            ended=body["ended"],
+            run=body["run"],
+            wake=body["wake"],
+            held={BillLine(line): part for line, part in body["held"].items()},
+        )
 
 
 class PayingIntervals(NamedTuple):

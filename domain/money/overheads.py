@@ -36,7 +36,13 @@ class StepResources:
 
     @classmethod
     def from_wire(cls, given: Mapping[str, Any] | None) -> Self:
-        return cls(**given) if given else cls()
+        if not given:
+            return cls()
+        return cls(
+            units=given.get("units", 0.0),
+            seconds=given.get("seconds", 0.0),
+            executions=given.get("executions", 0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ backend is up are waited for inside an attempt.
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
@@ -52,6 +52,9 @@ class QueueWait:
     kept_until: float
     reason: str
     cause: str = "start"
+
+    def to_document(self) -> dict[str, Any]:
+        return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
 
 
 def hold_for(found: Candidate, belief: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:

@@ -1,7 +1,6 @@
 """How is a route kept and shown? As JSON: amounts are decimal strings of dollars, named `…_usd`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -17,13 +16,17 @@ def route_to_document(decision: RouteDecision) -> dict[str, Any]:
         "reason": decision.reason,
         "problem": decision.problem,
         "candidates": [candidate_to_document(each) for each in decision.candidates],
-        "refused": [asdict(each) for each in decision.rejected],
+        "refused": [rejection_to_document(each) for each in decision.rejected],
         "retry_in_s": decision.retry_in_s,
         "wakes": decision.warm_up,
         "why_wake": decision.warm_up_reason,
         "sleepers": list(decision.cold_candidates),
         "rent_usd": None if decision.rental_spend is None else f"{decision.rental_spend:f}",
     }
+
+
+def rejection_to_document(each: Rejection) -> dict[str, Any]:
+    return {"backend": each.backend, "code": each.code, "reason": each.reason, "retry_in_s": each.retry_in_s}
 
 
 def candidate_to_document(each: Candidate) -> dict[str, Any]:
@@ -64,12 +67,21 @@ def route_from_document(body: Mapping[str, Any]) -> RouteDecision:
         reason=body["reason"],
         problem=None if body["problem"] is None else RouteProblem(body["problem"]),
         candidates=tuple(candidate_from_document(each) for each in body["candidates"]),
-        rejected=tuple(Rejection(**each) for each in body["refused"]),
+        rejected=tuple(rejection_from_document(each) for each in body["refused"]),
         retry_in_s=body["retry_in_s"],
         warm_up=body.get("wakes"),
         warm_up_reason=body.get("why_wake", ""),
         cold_candidates=tuple(body.get("sleepers", ())),
         rental_spend=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
+    )
+
+
+def rejection_from_document(body: Mapping[str, Any]) -> Rejection:
+    return Rejection(
+        backend=body["backend"],
+        code=body["code"],
+        reason=body["reason"],
+        retry_in_s=body.get("retry_in_s"),
     )
 
 

@@ -114,7 +114,10 @@ async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed
 async def read_by_a_turn(told: Told, talk: Talk, past: HistoryWindow, left_out: int) -> Turn:
     """Return what a turn's model would read before its own input, were it admitted with this past."""
     response = replace(
-        await talk.following(), id=talk.last.id if talk.last else "", history_index=past.track_with(()), left_out=left_out
+        await talk.following(),
+        id=talk.last.id if talk.last else "",
+        history_index=past.track_with(()),
+        left_out=left_out,
     )
     if not response.id and not talk.conversation:
         return ()
