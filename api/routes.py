@@ -90,7 +90,7 @@ def routes(ports: Ports) -> tuple[HttpRoute, ...]:
 def with_document(ports: Ports, known: tuple[HttpRoute, ...]) -> tuple[HttpRoute, ...]:
     """Add the function that describes all functions, itself too."""
     served = list(known)
-    served.append(get(ports, "http_openapi", "openapi.json", OpenApi(served).show))
+    served.append(get(ports, "http_openapi", "openapi.json", OpenApi(served).retrieve))
     return tuple(served)
 
 

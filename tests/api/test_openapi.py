@@ -61,7 +61,7 @@ async def test_a_field_with_a_short_form_is_described_with_both() -> None:
     schemas = (await shown())["components"]["schemas"]
     kinds = {kind.get("type") for kind in schemas["CreateResponse"]["properties"]["input"]["anyOf"]}
     assert "string" in kinds
-    for name in ("ConversationGiven", "Stops", "ChatContent"):
+    for name in ("ConversationReference", "Stops", "ChatContent"):
         assert len(schemas[name]["anyOf"]) == 2
 
 

@@ -107,7 +107,7 @@ def without(name: str, claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[str, int, str]] = {
-    "no token": ("", 401, "Send an access token"),
+    "no token": ("", 401, "Missing access token"),
     "no JSON Web Token": ("abc", 401, "not a JSON Web Token"),
     "algorithm none": (unsigned(), 401, "not a JSON Web Token"),
     "HS256 with the public key": (with_the_public_key_as_secret(), 401, "not signed with RS256"),
@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "an unknown key": (signed(kid="two"), 401, "not signed by a key"),
     "a key of 1,024 bits": (by_a_weak_key(), 401, "not signed by a key"),
     "padded": (signed() + "=", 401, "not a JSON Web Token"),
-    "padded within": (signed().replace(".", "=.", 1), 401, "Send an access token"),
+    "padded within": (signed().replace(".", "=.", 1), 401, "Missing access token"),
     "other bits at the end": (with_other_bits_at_the_end(), 401, "base64url"),
     "an application without roles": (signed(without("roles", APPLICATION)), 403, "role"),
     "a user without scope": (altered(scp=None), 403, "scope"),
