@@ -145,7 +145,7 @@ class RouteTurn:
         if planned.wait:
             return later(planned.wait, left_s)
         backend, belief = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
-        timed = isinstance(self.decider.prices[backend.price], TimePrice)
+        timed = isinstance(backend.price, TimePrice)
         return {
             "backend": chosen.backend,
             "reason": planned.route.reason,

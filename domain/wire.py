@@ -135,6 +135,9 @@ class InferWire(TurnWire):
     input_tokens: NotRequired[int]
 
 
+FAILOVER: Final = "elsewhere"
+"""The result of an attempt after which the turn tries another backend."""
+
 type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]
 """done: answered. handover: go on in a new attempt. wait: try again after `delay_s`. elsewhere: try another backend.
 failed: give up with `code`. ended: somebody else ended the response."""

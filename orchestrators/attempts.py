@@ -48,7 +48,7 @@ def after_attempt(tried: AttemptHistory, backend: str, inferred: wire.InferredWi
         backend=backend,
         failures=with_failure(tried.failures, backend, inferred.get("posture", "")),
     )
-    if inferred["result"] == "elsewhere":
+    if inferred["result"] == wire.FAILOVER:
         return replace(counted, retries=0, excluded={**tried.excluded, backend: inferred["message"]})
     if inferred["result"] == "wait":
         same = tried.backend == backend

@@ -1,1 +1,1 @@
-"""How does one attempt at one backend run, write its answer to the log and pay?"""
+"""How does one attempt call one backend, write the answer to the log and get billed?"""

@@ -14,31 +14,32 @@ from domain.log.transcript import Transcript, after_event, opens_item
 
 
 class AnswerWriter:
-    """Shows one attempt's answer to the log's readers: what they have seen is not said again.
+    """Writes one attempt's answer to the log. Text that is in the log already is not written again.
 
-    With `by_schema` the answer is JSON that stands for calls or a text; it is shown when it is whole.
+    `continues`: the backend continues the text in the log, else it begins again. With `schema_tools` the answer is JSON
+    that encodes calls of these tools or a text; it is parsed and written when it is complete.
     """
 
-    def __init__(self, writer: LogWriter, *, continues: bool, by_schema: ToolConfig | None = None) -> None:
+    def __init__(self, writer: LogWriter, *, continues: bool, schema_tools: ToolConfig | None) -> None:
         self.writer = writer
-        self.by_schema = by_schema
-        shown = open_text(writer.log)
-        goes_on = continues and by_schema is None
-        self.state: ResumedText = continue_text(shown) if goes_on else repeat_text(shown)
-        self.pieces_before = writer.log.pieces if goes_on and shown else 0
+        self.schema_tools = schema_tools
+        shown_text = open_text(writer.log)
+        is_continued = continues and schema_tools is None
+        self.resumed: ResumedText = continue_text(shown_text) if is_continued else repeat_text(shown_text)
+        self.earlier_pieces = writer.log.pieces if is_continued and shown_text else 0
         self.pieces = 0
         self.unparsed_text = ""
         self.next_id = self.new_id("msg")
 
     @property
     def partial(self) -> str:
-        """The text that the backend is to go on from; empty where it is to begin."""
-        return self.state.shown if not self.state.matching else ""
+        """The text that the backend has to continue; empty where it has to begin."""
+        return self.resumed.shown if not self.resumed.matching else ""
 
     async def write(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
-        """Write the new text of these pieces as one slot; look for a successor where nothing is new.
+        """Write the new text of these pieces as one slot. Raises Superseded.
 
-        An item that opens holds everything that this run has said.
+        The slot that opens an item counts all pieces of this run.
         """
         text = "".join(piece.text for piece in pieces if isinstance(piece, TextPiece))
         count = sum(isinstance(piece, TextPiece) for piece in pieces)
@@ -50,36 +51,39 @@ class AnswerWriter:
             await self.writer.check_not_superseded()
 
     def item_id(self) -> str:
-        """Return an id that no item has yet; the same until one has it."""
+        """Return the id of the next item; it changes when an item has used it."""
         items = self.writer.log.items
         if items and items[-1].id == self.next_id:
             self.next_id = self.new_id("msg")
         return self.next_id
 
     def new_text(self, text: str) -> TextDelta:
-        if self.by_schema:
+        if self.schema_tools:
             self.unparsed_text += text
             return TextDelta(text="")
-        self.state, fresh = after_text(self.state, text)
-        return fresh
+        self.resumed, delta = after_text(self.resumed, text)
+        return delta
 
     def parsed_answer(self, end: AnswerEnd) -> ParsedAnswer | None:
-        """Return what is left to show when the answer has ended; None where it is not of its form."""
-        if self.by_schema is None:
+        """Return what is left to write when the answer has ended; None where it does not match the schema."""
+        if self.schema_tools is None:
             return ParsedAnswer(calls=end.calls)
-        return parsed_answer(self.unparsed_text, self.by_schema)
+        return parsed_answer(self.unparsed_text, self.schema_tools)
 
-    async def finish(self, outcome: AttemptOutcome, said: ParsedAnswer, *, whole: bool) -> None:
-        """Close the answer and leave the outcome with it, in one slot."""
-        self.state, told = after_text(self.state, said.text) if said.text else (self.state, TextDelta(text=""))
-        log, events = self.with_text(self.writer.log, told)
-        log, rest = self.with_text(log, at_end(self.state))
-        closing = () if said.calls and not log.items else ending_events(log, item_id=self.new_id("msg"), whole=whole)
-        called = self.call_events(with_events(log, closing), said.calls)
-        await self.writer.write((*events, *rest, *closing, *called), outcome=outcome)
+    async def finish(self, outcome: AttemptOutcome, answer: ParsedAnswer, *, is_complete: bool) -> None:
+        """Write the rest of the answer and the attempt's outcome as one slot. Raises Superseded."""
+        delta = TextDelta(text="")
+        if answer.text:
+            self.resumed, delta = after_text(self.resumed, answer.text)
+        log, text = self.with_text(self.writer.log, delta)
+        log, remaining_text = self.with_text(log, at_end(self.resumed))
+        has_only_calls = bool(answer.calls) and not log.items
+        closing = () if has_only_calls else ending_events(log, item_id=self.new_id("msg"), whole=is_complete)
+        calls = self.call_events(with_events(log, closing), answer.calls)
+        await self.writer.write((*text, *remaining_text, *closing, *calls), outcome=outcome)
 
-    def with_text(self, log: Transcript, fresh: TextDelta) -> tuple[Transcript, tuple[LogEvent, ...]]:
-        events = text_events(log, fresh, item_id=self.new_id("msg"))
+    def with_text(self, log: Transcript, delta: TextDelta) -> tuple[Transcript, tuple[LogEvent, ...]]:
+        events = text_events(log, delta, item_id=self.new_id("msg"))
         return with_events(log, events), events
 
     def call_events(self, log: Transcript, calls: Sequence[FunctionCall]) -> tuple[LogEvent, ...]:
@@ -90,14 +94,14 @@ class AnswerWriter:
             for event in call_events(index, call, item_id=self.new_id("fc"), call_id=f"call_{self.token()}")
         )
 
-    def usage(self, counted: TokenUsage | None) -> TokenUsage:
-        """Return the turn's tokens: what the backend counted and what earlier attempts had shown."""
-        own = counted or TokenUsage(output_tokens=self.pieces)
+    def turn_usage(self, counted: TokenUsage | None) -> TokenUsage:
+        """Return the turn's tokens: those that the backend counted, and those of earlier attempts in the log."""
+        usage = counted or TokenUsage(output_tokens=self.pieces)
         return TokenUsage(
-            input_tokens=own.input_tokens,
-            cached_tokens=own.cached_tokens,
-            output_tokens=own.output_tokens + self.pieces_before,
-            reasoning_tokens=own.reasoning_tokens,
+            input_tokens=usage.input_tokens,
+            cached_tokens=usage.cached_tokens,
+            output_tokens=usage.output_tokens + self.earlier_pieces,
+            reasoning_tokens=usage.reasoning_tokens,
         )
 
     def new_id(self, prefix: Prefix) -> str:

@@ -1,7 +1,7 @@
-"""What does a run of an attempt hold before its call, and what is it charged when it has ended?
+"""What does a run of an attempt reserve before its call, and what is it charged when it has ended?
 
-On a machine that is paid by its time it takes part in the machine's session: it is charged its part as far as that is
-known, until the session is closed.
+On a backend that is billed by time the run joins the backend's GPU session. It is charged its provisional share until
+the session is closed.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,30 @@ from domain.money.prices import Price
 from state.money.gpu_sessions import GpuSessions, SessionEntry
 from state.money.ledger import Ledger
 
-AT_THE_DOOR = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})
-"""So a backend answers that has not let a request in and starts nothing for it."""
+REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})
+"""The failures by which a backend rejects a request without starting an instance for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedAttempt:
-    """A run's record, and its part in a session where the backend has sessions."""
+    """A run's record, and its entry in a GPU session where the backend has sessions."""
 
     record: AttemptRecord
     entry: SessionEntry | None
 
 
 class AttemptBilling:
-    """Every step is safe to repeat: a run that another has followed charges nothing."""
+    """Opens and closes the records of attempts. Each method is safe to repeat.
+
+    The ledger ignores a close by a run that another run of the same attempt has followed.
+    """
 
     def __init__(self, ledger: Ledger, sessions: GpuSessions) -> None:
         self.ledger = ledger
         self.sessions = sessions
 
     async def open(self, task: AttemptTask, *, at: float) -> OpenedAttempt:
-        """Hold what the run may cost at worst; raises Exhausted where a budget has no room for that."""
+        """Reserve the run's worst-case cost. Raises Exhausted where a budget does not cover it."""
         record = task.record(at=at)
         limit_s = task.backend.limits.request_timeout_s if task.limit_s is None else task.limit_s
         entry = await self.sessions.enter(task.backend, task.owner, record, limit_s=limit_s)
@@ -47,23 +50,24 @@ class AttemptBilling:
         try:
             return OpenedAttempt(record=await self.ledger.open_attempt(task.owner, record), entry=entry)
         except Exhausted:
-            if entry and not await self.opened_before(task, record):
+            if entry and not await self.was_opened_before(task, record):
                 await self.sessions.give_up(task.backend, entry)
             raise
 
-    async def opened_before(self, task: AttemptTask, record: AttemptRecord) -> bool:
-        """Tell whether an earlier run had its cover: it may have been in the machine, and stays in its session."""
+    async def was_opened_before(self, task: AttemptTask, record: AttemptRecord) -> bool:
+        """Tell whether an earlier run was covered: it may have used the GPU, and stays in the session."""
         return any(each.id == record.id for each in await self.ledger.attempts(task.owner, task.response.id))
 
     async def close(
         self, task: AttemptTask, opened: OpenedAttempt, meter: AttemptMeter, outcome: AttemptOutcome
     ) -> None:
+        """Charge the run for what it used, and leave the session."""
         closed, entry = meter.close_record(outcome.result, outcome.message), opened.entry
-        if entry and started_nothing(task, meter, outcome):
+        if entry and used_no_instance(task, meter, outcome):
             await self.sessions.give_up(task.backend, entry)
             closed = replace(closed, cost=Decimal(0), lines={})
         elif entry:
-            ended = ended_at(meter, closed, outcome)
+            ended = backend_ended_at(meter, closed, outcome)
             shares = await self.sessions.leave(task.backend, entry, ended=ended, opened_at=meter.opened_at)
             closed = replace(closed, shares=shares)
         await self.ledger.close_attempt(task.owner, closed)
@@ -71,7 +75,7 @@ class AttemptBilling:
     async def close_from_log(
         self, task: AttemptTask, record: AttemptRecord, slots: Sequence[Slot], *, price: Price
     ) -> None:
-        """Close the record of a run that died before it could."""
+        """Close the record that a run left open when it died."""
         closed = close_record_from_log(record, slots, price=price)
         entry = await self.sessions.entry_of(task.backend, record.id)
         if entry:
@@ -80,18 +84,18 @@ class AttemptBilling:
         await self.ledger.close_attempt(task.owner, closed)
 
 
-def started_nothing(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOutcome) -> bool:
-    """Tell whether an attempt was refused at the door of a machine that may not live, or never came to it.
+def used_no_instance(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOutcome) -> bool:
+    """Tell whether the request was never sent, or a cold backend rejected it.
 
-    Of a run that died before this one nobody knows how far it came.
+    After an earlier run that died this is unknown, and the answer is no.
     """
     if meter.record.deliveries > 1:
         return False
-    at_the_door = task.is_cold and outcome.posture in AT_THE_DOOR and meter.opened_at is None and not meter.pieces
-    return at_the_door or not meter.is_called
+    is_rejected = task.is_cold and outcome.posture in REJECTED_REQUEST and meter.opened_at is None and not meter.pieces
+    return is_rejected or not meter.is_called
 
 
-def ended_at(meter: AttemptMeter, closed: AttemptRecord, outcome: AttemptOutcome) -> float:
-    """Return when the backend was done: with the last that was heard of it, where it had said all."""
-    heard = meter.last_piece_at if outcome.result == "done" else None
-    return heard or closed.ended_at or meter.called_at
+def backend_ended_at(meter: AttemptMeter, closed: AttemptRecord, outcome: AttemptOutcome) -> float:
+    """Return when the backend finished its work: with the last piece of a complete answer, else with the run."""
+    last_piece_at = meter.last_piece_at if outcome.result == "done" else None
+    return last_piece_at or closed.ended_at or meter.called_at

@@ -11,16 +11,18 @@ from domain.money.costing import BackendWork, attempt_cost, line_of
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.money.prices import Price
 
+RUN_LOST = "the run was lost before it recorded an outcome"
+
 
 class AttemptMeter:
-    """Measures one run of one attempt. `record` is the attempt as the ledger opened it, `earlier` what runs showed that
-    died before this one: they were billed too.
+    """Measures one run of one attempt.
 
-    `sent` tells whether the backend was asked, and not only for the proof of who we are. `opened_at` is when a backend
-    that was not believed to be up let the request in.
+    `record` is the attempt as the ledger opened it. `earlier` are the slots of earlier runs, which died: the attempt
+    pays for them too. `is_called` tells whether the request went to the backend. `opened_at` is when a cold backend
+    accepted it. Times are seconds since the epoch.
     """
 
-    def __init__(self, clock: Clock, *, price: Price, record: AttemptRecord, earlier: Sequence[Slot] = ()) -> None:
+    def __init__(self, clock: Clock, *, price: Price, record: AttemptRecord, earlier: Sequence[Slot]) -> None:
         self.clock = clock
         self.earlier = earlier
         self.price = price
@@ -33,19 +35,29 @@ class AttemptMeter:
         self.pieces = 0
         self.usage: TokenUsage | None = None
 
+    def start_call(self) -> None:
+        """Record that the request goes to the backend now."""
+        self.called_at = self.clock.now()
+        self.is_called = True
+
     def count(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
-        said = sum(isinstance(piece, TextPiece) for piece in pieces)
+        text_pieces = sum(isinstance(piece, TextPiece) for piece in pieces)
         self.last_piece_at = self.clock.now() if pieces else self.last_piece_at
-        if said and self.first_token_at is None:
+        if text_pieces and self.first_token_at is None:
             self.first_token_at = self.clock.now()
-        self.pieces += said
+        self.pieces += text_pieces
 
     @property
     def first_token_s(self) -> float | None:
         return None if self.first_token_at is None else self.first_token_at - self.called_at
 
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the call, or since the run began where there was no call."""
+        return self.clock.now() - self.called_at
+
     def observation(self) -> Observation | None:
-        """Return what the run teaches about its backend; nothing where it said or counted nothing."""
+        """Return what the run teaches about its backend; None without text or without the backend's token counts."""
         if self.usage is None or self.first_token_at is None:
             return None
         return Observation(
@@ -61,44 +73,44 @@ class AttemptMeter:
 
     @property
     def usage_or_estimate(self) -> TokenUsage:
-        """What this run took, by the backend's count or else by ours."""
+        """The tokens of this run: the backend's counts where it gave them, else an estimate."""
         return self.usage or estimated_usage(self.record, self.pieces)
 
     def close_record(self, result: str, reason: str) -> AttemptRecord:
-        """Return the record, closed now at what was used; what the backend didn't count is what it read and said."""
+        """Return the record, closed now and charged for the tokens of all runs."""
         usage = with_earlier_runs(self.usage_or_estimate, self.earlier, self.record)
-        first = self.record.first_token_at or self.first_token_at
-        opened = replace(self.record, usage=usage, first_token_at=first)
-        return close_record(opened, self.clock.now(), price=self.price, result=result, reason=reason)
+        first_token_at = self.record.first_token_at or self.first_token_at
+        measured = replace(self.record, usage=usage, first_token_at=first_token_at)
+        return close_record(measured, self.clock.now(), price=self.price, result=result, reason=reason)
 
 
-def estimated_usage(record: AttemptRecord, said: int) -> TokenUsage:
-    """Return what a backend that was broken off took: a token for each piece, and the prompt as it was estimated."""
-    return TokenUsage(input_tokens=record.prompt_tokens if said else 0, output_tokens=said)
+def estimated_usage(record: AttemptRecord, pieces: int) -> TokenUsage:
+    """Estimate the tokens of an interrupted call: one for each piece, and the prompt's estimate where text came."""
+    return TokenUsage(input_tokens=record.prompt_tokens if pieces else 0, output_tokens=pieces)
 
 
 def with_earlier_runs(usage: TokenUsage, earlier: Sequence[Slot], record: AttemptRecord) -> TokenUsage:
-    """Add what runs took that died: a token for each piece that they showed, and as much input as this one each.
+    """Add the tokens of earlier runs: one for each piece in the log, and for each run the input of this one.
 
-    Where this one took none, that is as much as was estimated.
+    Where this run has no input tokens, each earlier run counts with the prompt's estimate.
     """
-    died = len({slot.writer for slot in earlier if slot.pieces})
+    runs = len({slot.writer for slot in earlier if slot.pieces})
     return replace(
         usage,
-        input_tokens=usage.input_tokens + died * (usage.input_tokens or record.prompt_tokens),
-        cached_tokens=usage.cached_tokens * (1 + died),
+        input_tokens=usage.input_tokens + runs * (usage.input_tokens or record.prompt_tokens),
+        cached_tokens=usage.cached_tokens * (1 + runs),
         output_tokens=usage.output_tokens + sum(slot.pieces for slot in earlier),
     )
 
 
 def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
-    """Return the slots that an attempt's runs wrote: since its start, and after the outcome of the one before."""
-    others = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
-    return [slot for slot in slots[max(others, default=0) :] if slot.at >= record.started_at]
+    """Return the slots that the attempt's runs wrote: since its start, after the outcome of the attempt before it."""
+    earlier_ends = [at for at, slot in enumerate(slots, 1) if slot.outcome and slot.outcome.attempt < record.number]
+    return [slot for slot in slots[max(earlier_ends, default=0) :] if slot.at >= record.started_at]
 
 
 def close_record(record: AttemptRecord, at: float, *, price: Price, result: str, reason: str) -> AttemptRecord:
-    """Close an attempt's record: busy from its first start to `at` (seconds since the epoch)."""
+    """Close an attempt's record; the backend was busy from its first start to `at`, in seconds since the epoch."""
     usage = record.usage or TokenUsage()
     work = BackendWork(
         input_tokens=usage.input_tokens,
@@ -120,24 +132,23 @@ def close_record(record: AttemptRecord, at: float, *, price: Price, result: str,
 
 
 def close_record_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price: Price) -> AttemptRecord:
-    """Close the record of a run that died before it could: at its outcome, else at what it had shown till the end."""
+    """Close the record of a run that died: at the outcome in the log, else at the last slot that it wrote."""
     own = slots_of_attempt(record, slots)
     last = next((slot for slot in own if slot.outcome and slot.outcome.attempt == record.number), None)
-    outcome = (last and last.outcome) or AttemptOutcome(
-        attempt=record.number, result="ended", message="its run was lost"
-    )
-    counted = replace(record, usage=usage_from_log(record, own, outcome, last))
+    lost = AttemptOutcome(attempt=record.number, result="ended", message=RUN_LOST)
+    outcome = (last and last.outcome) or lost
+    measured = replace(record, usage=usage_from_log(record, own, outcome, last))
     last_at = max((slot.at for slot in own), default=record.started_at)
-    return close_record(counted, last_at, price=price, result=outcome.result, reason=outcome.message)
+    return close_record(measured, last_at, price=price, result=outcome.result, reason=outcome.message)
 
 
 def usage_from_log(
     record: AttemptRecord, own: Sequence[Slot], outcome: AttemptOutcome, last: Slot | None
 ) -> TokenUsage:
-    """Return what the runs of an attempt took, by the slots that they wrote and the outcome in the last of these."""
+    """Return the tokens of an attempt's runs, from their slots and the outcome in `last`."""
     if outcome.usage and not outcome.counted:
         return outcome.usage
     writer = next((slot.writer for slot in (last, *reversed(own)) if slot and (slot is last or slot.pieces)), "")
-    said = sum(slot.pieces for slot in own if slot.writer == writer)
+    pieces = sum(slot.pieces for slot in own if slot.writer == writer)
     earlier = [slot for slot in own if slot.writer != writer]
-    return with_earlier_runs(outcome.counted or estimated_usage(record, said), earlier, record)
+    return with_earlier_runs(outcome.counted or estimated_usage(record, pieces), earlier, record)

@@ -1,4 +1,4 @@
-"""How does one attempt write into a log that another may take over at any moment?"""
+"""How does one run of an attempt write to a log that another run may take over at any time?"""
 
 from clients.clock import Clock
 from domain.errors import UnknownOutcome
@@ -9,13 +9,14 @@ from state.turns.responses import TurnStore
 
 
 class Superseded(Exception):
-    """The next slot is another writer's."""
+    """Another writer has written the next slot."""
 
 
 class LogWriter:
-    """One writer of one log; `log` is what it has read and written so far, `attempt` the attempt that it writes for.
+    """One writer of one log for the attempt number `attempt`. `log` is what it has read and written so far.
 
-    `sure` until a write ended without an answer: what then stands in the next slot only another writer can tell.
+    `is_last_write_known` is False after a write whose result is unknown: this writer must not write again, because
+    only another writer can find out what the next slot holds.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class LogWriter:
         owner: Owner,
         response_id: str,
         log: Transcript,
-        attempt: int | None = None,
+        attempt: int,
     ) -> None:
         self.turns = turns
         self.clock = clock
@@ -38,9 +39,9 @@ class LogWriter:
         self.is_last_write_known = True
 
     async def take_over(self) -> None:
-        """Fence off whoever wrote before. Raises Superseded where the response or the attempt has ended.
+        """Write a fence, which stops every earlier writer. Raises Superseded where the response or attempt has ended.
 
-        The attempt's outcome may have come to stand since the log was read: another run of it was at its last word.
+        Another run of the attempt may have written its outcome since the log was read.
         """
         while not self.is_attempt_over:
             if await self.append(self.slot(())):
@@ -51,28 +52,31 @@ class LogWriter:
     @property
     def is_attempt_over(self) -> bool:
         outcome = self.log.outcome
-        told = outcome is not None and self.attempt is not None and outcome.attempt >= self.attempt
-        return told or self.log.ending is not None
+        has_outcome = outcome is not None and outcome.attempt >= self.attempt
+        return has_outcome or self.log.ending is not None
 
     async def write(
         self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
     ) -> None:
-        """Append a slot. Raises Superseded where it is taken, and UnknownOutcome where a write before it failed."""
+        """Append a slot.
+
+        Raises Superseded where another writer has written it, and UnknownOutcome after a write that failed.
+        """
         if not await self.append(self.slot(events, pieces=pieces, outcome=outcome)):
             raise Superseded
 
     async def append(self, slot: Slot) -> bool:
         if not self.is_last_write_known:
-            raise UnknownOutcome("a write before this one may stand or not")
+            raise UnknownOutcome("an earlier write to the log failed, and its result is unknown")
         self.is_last_write_known = False
-        ours = await self.turns.append(self.owner, self.response_id, slot)
+        is_written = await self.turns.append(self.owner, self.response_id, slot)
         self.is_last_write_known = True
-        if ours:
+        if is_written:
             self.log = after_slot(self.log, slot)
-        return ours
+        return is_written
 
     async def check_not_superseded(self) -> None:
-        """Raise Superseded where another has written since."""
+        """Raise Superseded where another writer has written since."""
         if await self.turns.next_slot(self.owner, self.response_id, after=self.log.next_slot - 1):
             raise Superseded
 

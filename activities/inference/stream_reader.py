@@ -1,4 +1,4 @@
-"""How does an attempt take in an answer at the backend's pace and look up from it at its own?"""
+"""How does an attempt read a backend's stream without waiting for it longer than it wants?"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +16,10 @@ MAX_CONNECT_S = 2.0
 
 
 class StreamReader:
-    """Reads a backend's stream in a task of its own; leaving the context closes the connection."""
+    """Reads a backend's stream in a task of its own. Leaving the context closes the connection.
+
+    `opened_at` is when the backend accepted the request; None until then.
+    """
 
     def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock) -> None:
         self.backend = backend
@@ -24,7 +27,7 @@ class StreamReader:
         self.clock = clock
         self.opened_at: float | None = None
         self.pieces: list[TextPiece | AnswerEnd] = []
-        self.arrived = asyncio.Event()
+        self.has_news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(self.read())
@@ -42,40 +45,40 @@ class StreamReader:
                 with attempt:
                     async with self.backend.stream(self.call) as stream:
                         self.opened_at = self.clock.now()
-                        self.arrived.set()
-                        await self.read_all(stream)
+                        self.has_news.set()
+                        await self.read_pieces(stream)
         finally:
-            self.arrived.set()
+            self.has_news.set()
 
     def connection_attempts(self) -> AsyncRetrying:
-        """Try again, for two seconds at most, what never became a connection.
+        """Retry a refused connection for two seconds at most.
 
-        What broke after it was sent may have been begun, and paid for: only another attempt sends it again.
+        A request that was sent is not retried here: the backend may have begun it, and it may cost money.
         """
         return AsyncRetrying(
-            retry=retry_if_exception(never_sent),
+            retry=retry_if_exception(is_connection_refused),
             stop=stop_after_attempt(MAX_CONNECT_ATTEMPTS) | stop_after_delay(MAX_CONNECT_S),
             wait=wait_exponential(multiplier=0.1, max=0.8),
             sleep=self.clock.sleep,
             reraise=True,
         )
 
-    async def read_all(self, stream: AsyncIterator[TextPiece | AnswerEnd]) -> None:
+    async def read_pieces(self, stream: AsyncIterator[TextPiece | AnswerEnd]) -> None:
         async for piece in stream:
             self.pieces.append(piece)
-            self.arrived.set()
+            self.has_news.set()
 
     async def take(self, *, within_s: float) -> Sequence[TextPiece | AnswerEnd]:
-        """Return what has arrived, waiting at most `within_s` seconds for something. Raises what the backend raised."""
-        if not self.arrived.is_set():
-            waiting = asyncio.ensure_future(self.arrived.wait())
+        """Return the pieces that have arrived; wait at most `within_s` seconds for the first. Raises BackendError."""
+        if not self.has_news.is_set():
+            waiting = asyncio.ensure_future(self.has_news.wait())
             await asyncio.wait((waiting,), timeout=within_s)
             waiting.cancel()
         taken, self.pieces = self.pieces, []
         if not taken and self.task.done():
             self.task.result()
         if not self.task.done():
-            self.arrived.clear()
+            self.has_news.clear()
         return taken
 
     async def wait_for_end(self, *, within_s: float) -> None:
@@ -83,5 +86,5 @@ class StreamReader:
         await asyncio.wait((self.task,), timeout=within_s)
 
 
-def never_sent(error: BaseException) -> bool:
+def is_connection_refused(error: BaseException) -> bool:
     return isinstance(error, BackendError) and error.failure.kind is FailureKind.REFUSED

@@ -1,10 +1,11 @@
-"""What is one attempt asked to do?"""
+"""What does one attempt have to do?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from domain.fleet.catalog import Backend, Capability
+from domain.content.tools import ToolConfig
+from domain.fleet.catalog import Backend, Capability, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.ledger_records import AttemptRecord
 from domain.turns.response import Response
@@ -12,7 +13,7 @@ from domain.turns.response import Response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptTask:
-    """One attempt of one turn at one backend; the rest as in `wire.InferWire`."""
+    """One attempt of one turn at one backend. `wire.InferWire` explains the fields that it shares."""
 
     owner: Owner
     response: Response
@@ -29,14 +30,30 @@ class AttemptTask:
     limit_s: float | None = None
     input_tokens: int = 0
 
+    @property
+    def continues_text(self) -> bool:
+        """Tell whether the backend can continue a partial answer."""
+        return self.backend.continues is not ContinuationMode.NO
+
+    @property
+    def calls_tools_by_schema(self) -> bool:
+        """Tell whether the model cannot call functions and has to answer by a JSON schema instead."""
+        return Capability.TOOLS not in self.capabilities
+
+    @property
+    def schema_tools(self) -> ToolConfig | None:
+        """The tools whose calls the answer encodes as JSON; None where the answer is plain."""
+        tools = self.response.tool_config
+        return tools if tools.callable and self.calls_tools_by_schema else None
+
     def record(self, *, at: float) -> AttemptRecord:
-        """Return the record of the attempt that begins now, in seconds since the epoch."""
+        """Return the record of the attempt that begins at `at`, in seconds since the epoch."""
         return AttemptRecord(
             response=self.response.id,
             subject=self.owner.subject,
             number=self.number,
             backend=self.backend.name,
-            price=self.backend.price,
+            price=self.backend.price.name,
             reserved=self.worst_cost,
             started_at=at,
             model=self.backend.model,

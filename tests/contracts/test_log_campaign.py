@@ -87,7 +87,7 @@ async def attempt(race: Race, turns: TurnStore) -> None:
     """Take the log over and write text, then perhaps the answer's end; a stall between any two makes a zombie."""
     await race.idle()
     log = await turns.transcript(OWNER, RESPONSE)
-    writer = race.writer(turns, race.clock, owner=OWNER, response_id=RESPONSE, log=log)
+    writer = race.writer(turns, race.clock, owner=OWNER, response_id=RESPONSE, log=log, attempt=2)
     await writer.take_over()
     for number in range(race.random.randint(0, 8)):
         fresh = TextDelta(text=f"<{writer.writer} {number}>", starts_new_item=race.random.random() < 0.1)

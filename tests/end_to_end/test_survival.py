@@ -118,7 +118,7 @@ async def test_a_turn_whose_worker_dies_again_and_again_is_given_up(mortal: Scen
     await mortal.caller.follow_on(reading)
     assert reading.numbers == list(range(len(reading.events)))
     assert reading.types[-1] == "response.failed"
-    assert f"broken off {DELIVERIES} times" in reading.response["error"]["message"]
+    assert f"interrupted {DELIVERIES} times" in reading.response["error"]["message"]
     assert counted(1000).startswith(reading.text)
     assert len(await mortal.caller.model_calls(body)) == DELIVERIES
     await mortal.books.settled(mortal.caller, reading.id)

@@ -1,4 +1,4 @@
-"""Does each word of an answer reach the log once, whatever had been shown before?"""
+"""Does each word of an answer reach the log once, whatever the log had before?"""
 
 from collections.abc import Sequence
 
@@ -25,62 +25,62 @@ def words(*texts: str) -> Sequence[TextPiece]:
     return [TextPiece(text=text) for text in texts]
 
 
-async def showing(world: World, response: Response, *, continues: bool) -> AnswerWriter:
-    """Begin a run on the log as it stands."""
+async def started_run(world: World, response: Response, *, continues: bool) -> AnswerWriter:
+    """Start a run on the current log."""
     log = await world.log(response)
-    writer = LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log)
+    writer = LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log, attempt=1)
     await writer.take_over()
-    return AnswerWriter(writer, continues=continues)
+    return AnswerWriter(writer, continues=continues, schema_tools=None)
 
 
-async def broken_off(world: World) -> Response:
-    """Return a response of which two words were shown."""
+async def interrupted(world: World) -> Response:
+    """Return a response whose log has two words."""
     response = await world.admit("count")
-    await (await showing(world, response, continues=True)).write(words("one", " two"))
+    await (await started_run(world, response, continues=True)).write(words("one", " two"))
     return response
 
 
-async def shown(world: World, response: Response) -> list[tuple[str, ItemStatus]]:
+async def items_of(world: World, response: Response) -> list[tuple[str, ItemStatus]]:
     return [(item.text, item.status) for item in (await world.log(response)).items]
 
 
-async def test_words_that_come_together_are_one_slot(world: World) -> None:
+async def test_pieces_that_arrive_together_are_one_slot(world: World) -> None:
     response = await world.admit("count")
-    show = await showing(world, response, continues=True)
-    assert show.partial == ""
-    await show.write([*words("one", " two"), AnswerEnd(reason="stop", usage=None)])
+    answer = await started_run(world, response, continues=True)
+    assert answer.partial == ""
+    await answer.write([*words("one", " two"), AnswerEnd(reason="stop", usage=None)])
     (slot,) = (await world.turns.slots(OWNER, response.id))[2:]
     assert (slot.pieces, slot.events[-1].text) == (2, "one two")
 
 
 @pytest.mark.parametrize("continues", [True, False])
-async def test_an_answer_goes_on_in_the_item_that_is_open(world: World, *, continues: bool) -> None:
-    response = await broken_off(world)
-    show = await showing(world, response, continues=continues)
-    assert show.partial == ("one two" if continues else "")
-    await show.write(words(" three") if continues else words("one", " two", " three"))
-    assert await shown(world, response) == [("one two three", ItemStatus.IN_PROGRESS)]
+async def test_an_answer_continues_in_the_open_item(world: World, *, continues: bool) -> None:
+    response = await interrupted(world)
+    answer = await started_run(world, response, continues=continues)
+    assert answer.partial == ("one two" if continues else "")
+    await answer.write(words(" three") if continues else words("one", " two", " three"))
+    assert await items_of(world, response) == [("one two three", ItemStatus.IN_PROGRESS)]
 
 
-async def test_what_repeats_writes_nothing_and_looks_for_a_successor(world: World) -> None:
-    response = await broken_off(world)
-    show = await showing(world, response, continues=False)
+async def test_repeated_text_writes_nothing_and_checks_for_a_successor(world: World) -> None:
+    response = await interrupted(world)
+    answer = await started_run(world, response, continues=False)
     before = await world.turns.slots(OWNER, response.id)
-    await show.write(words("one"))
+    await answer.write(words("one"))
     assert await world.turns.slots(OWNER, response.id) == before
     await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     with pytest.raises(Superseded):
-        await show.write(words(" two"))
+        await answer.write(words(" two"))
 
 
-async def test_an_answer_that_differs_stands_in_an_item_of_its_own(world: World) -> None:
-    response = await broken_off(world)
-    show = await showing(world, response, continues=False)
-    await show.write(words("one", " 2"))
-    assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE), ("one 2", ItemStatus.IN_PROGRESS)]
+async def test_an_answer_that_differs_opens_an_item_of_its_own(world: World) -> None:
+    response = await interrupted(world)
+    answer = await started_run(world, response, continues=False)
+    await answer.write(words("one", " 2"))
+    assert await items_of(world, response) == [("one two", ItemStatus.INCOMPLETE), ("one 2", ItemStatus.IN_PROGRESS)]
     ids = [item.id for item in (await world.log(response)).items]
     assert len({*ids}) == 2
-    assert all(one.startswith(f"msg_{response.thread}") for one in ids)
+    assert [one.startswith(f"msg_{response.thread}") for one in ids] == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ async def test_an_answer_that_differs_stands_in_an_item_of_its_own(world: World)
         (False, None, 1),
     ],
 )
-async def test_usage_holds_what_earlier_attempts_had_shown_where_the_answer_goes_on(
+async def test_usage_includes_the_tokens_of_earlier_attempts_where_the_answer_is_continued(
     world: World, *, continues: bool, counted: TokenUsage | None, output_tokens: int
 ) -> None:
-    response = await broken_off(world)
-    show = await showing(world, response, continues=continues)
-    await show.write(words("one"))
-    assert show.usage(counted).output_tokens == output_tokens
+    response = await interrupted(world)
+    answer = await started_run(world, response, continues=continues)
+    await answer.write(words("one"))
+    assert answer.turn_usage(counted).output_tokens == output_tokens
 
 
-async def test_what_was_given_up_is_not_counted_as_said(world: World) -> None:
-    response = await broken_off(world)
-    other = await showing(world, response, continues=False)
+async def test_an_abandoned_item_is_not_counted(world: World) -> None:
+    response = await interrupted(world)
+    other = await started_run(world, response, continues=False)
     await other.write(words("one"))
     await other.write(words(" 2", " 3"))
     assert (await world.log(response)).pieces == 3
-    going_on = await showing(world, response, continues=True)
-    assert going_on.partial == "one 2 3"
-    await going_on.write(words(" 4"))
-    assert going_on.usage(None).output_tokens == 4
+    continued = await started_run(world, response, continues=True)
+    assert continued.partial == "one 2 3"
+    await continued.write(words(" 4"))
+    assert continued.turn_usage(None).output_tokens == 4
     assert (await world.log(response)).pieces == 4

@@ -1,4 +1,4 @@
-"""Does a run that dies on a machine that is paid by its time still pay, however its successor ends?"""
+"""Is a run charged that died on a backend billed by time, however its successor ends?"""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -14,6 +14,7 @@ from domain.fleet.failure_classes import FailureClass
 from domain.log.events import AttemptOutcome
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import AttemptStatus
+from domain.wire import FAILOVER
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.domain.fleets import GPU as PRICE
@@ -23,24 +24,24 @@ from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
+GPU = replace(backend("gpu"), price=PRICE, cold_start=COLD)
 
 
 @dataclass(slots=True, kw_only=True)
-class Desk:
-    """One attempt, at a machine that may sleep, whose runs die one after the other."""
+class Scene:
+    """One attempt at a backend that scales to zero; its runs die one after another."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(init=False)
     ledger: Ledger = field(init=False)
     sessions: GpuSessions = field(init=False)
-    charging: AttemptBilling = field(init=False)
+    billing: AttemptBilling = field(init=False)
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self.ledger = Ledger(self.store, self.clock)
-        self.sessions = GpuSessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.clock)
-        self.charging = AttemptBilling(self.ledger, self.sessions)
+        self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
+        self.billing = AttemptBilling(self.ledger, self.sessions)
 
     async def task(self) -> AttemptTask:
         world = World(store=self.store, clock=self.clock, backends={"gpu": (GPU, FakeBackend(says("x")))})
@@ -57,54 +58,54 @@ class Desk:
         )
 
     async def open(self, task: AttemptTask) -> OpenedAttempt:
-        return await self.charging.open(task, at=self.clock.now())
+        return await self.billing.open(task, at=self.clock.now())
 
-    async def refuse(self, task: AttemptTask, opened: OpenedAttempt) -> None:
-        meter = AttemptMeter(self.clock, price=PRICE, record=opened.record)
+    async def reject(self, task: AttemptTask, opened: OpenedAttempt) -> None:
+        meter = AttemptMeter(self.clock, price=PRICE, record=opened.record, earlier=())
         meter.is_called = True
-        outcome = AttemptOutcome(attempt=1, result="elsewhere", posture=FailureClass.BROKEN)
-        await self.charging.close(task, opened, meter, outcome)
+        outcome = AttemptOutcome(attempt=1, result=FAILOVER, posture=FailureClass.BROKEN)
+        await self.billing.close(task, opened, meter, outcome)
 
 
-async def test_a_run_that_is_refused_at_the_door_pays_nothing() -> None:
-    desk = Desk()
-    task = await desk.task()
-    await desk.refuse(task, await desk.open(task))
-    (closed,) = await desk.ledger.attempts(OWNER, task.response.id)
+async def test_a_run_whose_request_is_rejected_pays_nothing() -> None:
+    scene = Scene()
+    task = await scene.task()
+    await scene.reject(task, await scene.open(task))
+    (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
     assert (closed.status, closed.cost) == (AttemptStatus.CLOSED, 0)
 
 
-async def test_a_run_that_died_in_the_machine_is_paid_though_the_next_is_refused_at_the_door() -> None:
-    desk = Desk()
-    task = await desk.task()
-    await desk.open(task)
-    desk.clock.advance(100)
-    await desk.refuse(task, await desk.open(task))
-    (closed,) = await desk.ledger.attempts(OWNER, task.response.id)
+async def test_a_run_that_died_is_charged_though_the_next_run_is_rejected() -> None:
+    scene = Scene()
+    task = await scene.task()
+    await scene.open(task)
+    scene.clock.advance(100)
+    await scene.reject(task, await scene.open(task))
+    (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
     assert closed.cost is not None
     assert closed.cost >= PRICE.amount * 100
     assert len(closed.shares) == 1
 
 
-async def test_a_run_that_died_in_the_machine_stays_in_its_session_though_the_next_has_no_cover() -> None:
-    desk = Desk()
-    task = await desk.task()
-    opened = await desk.open(task)
-    desk.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
+async def test_a_run_that_died_stays_in_its_session_though_no_budget_covers_the_next_run() -> None:
+    scene = Scene()
+    task = await scene.task()
+    opened = await scene.open(task)
+    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
     with pytest.raises(Exhausted):
-        await desk.open(task)
-    entry = await desk.sessions.entry_of(GPU, opened.record.id)
+        await scene.open(task)
+    entry = await scene.sessions.entry_of(GPU, opened.record.id)
     assert entry
-    await desk.charging.close_from_log(task, opened.record, (), price=PRICE)
-    (closed,) = await desk.ledger.attempts(OWNER, task.response.id)
+    await scene.billing.close_from_log(task, opened.record, (), price=PRICE)
+    (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
     assert len(closed.shares) == 1
 
 
-async def test_a_run_without_cover_takes_no_part_where_none_had_its_cover_before() -> None:
-    desk = Desk()
-    task = await desk.task()
-    desk.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
-    await desk.sessions.enter(GPU, OWNER, task.record(at=desk.clock.now()), limit_s=60)
+async def test_a_run_that_no_budget_covers_leaves_the_session_where_no_earlier_run_was_covered() -> None:
+    scene = Scene()
+    task = await scene.task()
+    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")})
+    await scene.sessions.enter(GPU, OWNER, task.record(at=scene.clock.now()), limit_s=60)
     with pytest.raises(Exhausted):
-        await desk.open(task)
-    assert (await desk.sessions.current(GPU)).session is None
+        await scene.open(task)
+    assert (await scene.sessions.current(GPU)).session is None

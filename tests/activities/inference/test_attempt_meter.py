@@ -1,4 +1,4 @@
-"""Is what an attempt used measured once, and charged as its price says?"""
+"""Is the usage of an attempt measured once, and charged at its price?"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -39,8 +39,8 @@ def attempt(clock: FakeClock) -> AttemptRecord:
 
 
 def measured(clock: FakeClock) -> AttemptMeter:
-    """Return the meter of a run that waited 2 s for its first word and spoke for 3 s."""
-    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock))
+    """Return the meter of a run whose first word took 2 s and whose text took 3 s."""
+    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=())
     meter.count([])
     clock.advance(2)
     meter.count([WORD, WORD])
@@ -49,25 +49,27 @@ def measured(clock: FakeClock) -> AttemptMeter:
     return meter
 
 
-def test_the_first_word_is_the_first_that_was_said() -> None:
+def test_the_first_token_is_the_first_piece_of_text() -> None:
     meter = measured(FakeClock())
     assert (meter.first_token_s, meter.pieces) == (2.0, 3)
-    assert AttemptMeter(FakeClock(), price=PRICE, record=attempt(FakeClock())).first_token_s is None
+    assert AttemptMeter(FakeClock(), price=PRICE, record=attempt(FakeClock()), earlier=()).first_token_s is None
 
 
-def test_a_run_teaches_what_it_measured_and_counted() -> None:
+def test_a_run_with_text_and_counts_gives_an_observation() -> None:
     meter = measured(FakeClock())
     assert meter.observation() is None
     meter.usage = USAGE
-    seen = meter.observation()
-    assert seen is not None
-    assert (seen.first_token_at - seen.started_at, seen.ended_at - seen.first_token_at) == (2.0, 3.0)
-    assert (seen.input_tokens, seen.cached_tokens, seen.output_tokens, seen.cold_s) == (1000, 200, 50, None)
+    observation = meter.observation()
+    assert observation is not None
+    assert observation.first_token_at - observation.started_at == 2.0
+    assert observation.ended_at - observation.first_token_at == 3.0
+    assert (observation.input_tokens, observation.cached_tokens, observation.output_tokens) == (1000, 200, 50)
+    assert observation.cold_s is None
 
 
-def test_a_run_that_said_nothing_teaches_nothing() -> None:
+def test_a_run_without_text_gives_no_observation() -> None:
     clock = FakeClock()
-    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock))
+    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=())
     meter.usage = USAGE
     assert meter.observation() is None
 
@@ -80,22 +82,22 @@ def test_tokens_are_charged_as_the_backend_counted_them() -> None:
     assert closed.cost == (Decimal(800) * 1 + Decimal(200) * Decimal("0.5") + Decimal(50) * 2) / 1_000_000
 
 
-def test_what_the_backend_did_not_count_is_what_it_said() -> None:
-    closed = measured(FakeClock()).close_record("wait", "it broke off")
+def test_without_the_backends_counts_each_piece_is_a_token() -> None:
+    closed = measured(FakeClock()).close_record("wait", "reset")
     assert closed.usage == TokenUsage(output_tokens=3)
-    assert (closed.result, closed.reason) == ("wait", "it broke off")
+    assert (closed.result, closed.reason) == ("wait", "reset")
 
 
-def test_a_run_that_is_broken_off_is_charged_for_the_prompt_that_it_read() -> None:
+def test_an_interrupted_run_with_text_is_charged_for_its_prompt() -> None:
     clock = FakeClock()
     record = replace(attempt(clock), prompt_tokens=700)
-    silent, broken = (AttemptMeter(clock, price=PRICE, record=record) for _ in range(2))
-    broken.count([WORD, WORD])
-    assert broken.close_record("ended", "").usage == TokenUsage(input_tokens=700, output_tokens=2)
+    silent, interrupted = (AttemptMeter(clock, price=PRICE, record=record, earlier=()) for _ in range(2))
+    interrupted.count([WORD, WORD])
+    assert interrupted.close_record("ended", "").usage == TokenUsage(input_tokens=700, output_tokens=2)
     assert silent.close_record("ended", "").usage == TokenUsage()
 
 
-def test_the_first_word_of_an_earlier_delivery_stands() -> None:
+def test_the_first_token_of_an_earlier_delivery_is_kept() -> None:
     clock = FakeClock()
     meter = measured(clock)
     meter.record = replace(meter.record, first_token_at=1.5)
@@ -114,7 +116,7 @@ def slot(number: int, *, writer: str, pieces: int, at: float, outcome: AttemptOu
     return Slot(number=number, writer=writer, first=number, at=at, pieces=pieces, outcome=outcome)
 
 
-def test_runs_that_died_are_charged_for_what_they_showed_and_for_the_input_that_they_read() -> None:
+def test_runs_that_died_are_charged_for_their_text_and_their_input() -> None:
     clock = FakeClock()
     now = clock.now()
     earlier = [
@@ -129,11 +131,11 @@ def test_runs_that_died_are_charged_for_what_they_showed_and_for_the_input_that_
     assert closed.usage == TokenUsage(input_tokens=3000, cached_tokens=600, output_tokens=58)
     assert closed.cost == Decimal("0.002816")
     ending = AttemptOutcome(attempt=1, result="done", usage=TokenUsage(output_tokens=99), counted=USAGE)
-    of_the_log = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
-    assert close_record_from_log(attempt(clock), of_the_log, price=PRICE).usage == closed.usage
+    slots = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
+    assert close_record_from_log(attempt(clock), slots, price=PRICE).usage == closed.usage
 
 
-def test_the_input_of_runs_that_died_is_charged_though_the_last_one_took_none() -> None:
+def test_the_input_of_runs_that_died_is_charged_though_the_last_run_had_none() -> None:
     clock = FakeClock()
     now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
     earlier = [slot(1, writer="first", pieces=3, at=now)]
@@ -144,14 +146,14 @@ def test_the_input_of_runs_that_died_is_charged_though_the_last_one_took_none() 
     assert close_record_from_log(record, [*earlier, ending], price=PRICE).usage == expected
 
 
-def test_a_run_that_nobody_saw_end_is_charged_once_though_another_ended_its_turn() -> None:
+def test_a_lost_run_is_charged_once_though_another_writer_ended_its_turn() -> None:
     clock = FakeClock()
     now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
     slots = [slot(1, writer="first", pieces=3, at=now), slot(2, writer="api", pieces=0, at=now)]
     assert close_record_from_log(record, slots, price=PRICE).usage == TokenUsage(input_tokens=40, output_tokens=3)
 
 
-def test_an_attempts_slots_follow_the_outcome_of_the_one_before_even_at_the_same_time() -> None:
+def test_an_attempts_slots_follow_the_previous_outcome_even_at_the_same_time() -> None:
     clock = FakeClock()
     now = clock.now()
     slots = [

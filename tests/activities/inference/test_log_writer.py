@@ -1,4 +1,4 @@
-"""Does a writer write only as long as the log is its own?"""
+"""Does a writer write only until another writer takes the log over?"""
 
 from random import Random
 
@@ -22,12 +22,12 @@ def world() -> World:
     return World(store=MemoryStore(clock), clock=clock, backends={})
 
 
-async def writer(world: World, response: Response, attempt: int | None = None) -> LogWriter:
+async def writer(world: World, response: Response, attempt: int = 1) -> LogWriter:
     log = await world.log(response)
     return LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log, attempt=attempt)
 
 
-async def test_a_writer_takes_over_with_a_fence_and_numbers_on(world: World) -> None:
+async def test_a_writer_takes_over_with_a_fence_and_continues_the_numbering(world: World) -> None:
     response = await world.admit("hello")
     one = await writer(world, response)
     await one.take_over()
@@ -43,7 +43,7 @@ async def test_a_writer_takes_over_with_a_fence_and_numbers_on(world: World) -> 
     assert one.log == await world.log(response)
 
 
-async def test_of_two_writers_the_one_that_took_over_last_writes(world: World) -> None:
+async def test_only_the_writer_that_took_over_last_can_write(world: World) -> None:
     response = await world.admit("hello")
     one, other = await writer(world, response), await writer(world, response)
     await one.take_over()
@@ -60,7 +60,7 @@ async def test_of_two_writers_the_one_that_took_over_last_writes(world: World) -
     await other.write(QUEUED)
 
 
-async def test_a_log_that_has_ended_is_taken_over_by_nobody(world: World) -> None:
+async def test_a_log_that_has_ended_cannot_be_taken_over(world: World) -> None:
     response = await world.admit("hello")
     late = await writer(world, response)
     await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
@@ -73,7 +73,7 @@ async def test_a_log_that_has_ended_is_taken_over_by_nobody(world: World) -> Non
 
 
 @pytest.mark.parametrize(("outcome", "late", "taken"), [(1, 1, False), (2, 1, False), (1, 2, True)])
-async def test_a_run_takes_over_until_its_attempt_has_come_to_its_outcome(
+async def test_a_run_can_take_over_until_its_attempt_has_an_outcome(
     world: World, *, outcome: int, late: int, taken: bool
 ) -> None:
     response = await world.admit("hello")
@@ -88,7 +88,7 @@ async def test_a_run_takes_over_until_its_attempt_has_come_to_its_outcome(
         assert taken
 
 
-async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(world: World) -> None:
+async def test_an_ending_stops_a_writer_at_its_next_write_and_its_next_check(world: World) -> None:
     response = await world.admit("hello")
     one = await writer(world, response)
     await one.take_over()
@@ -99,13 +99,13 @@ async def test_an_ending_stops_a_writer_at_its_next_word_and_at_its_next_look(wo
         await one.write(QUEUED)
 
 
-async def test_two_writers_have_two_names(world: World) -> None:
+async def test_two_writers_have_different_names(world: World) -> None:
     response = await world.admit("hello")
     assert (await writer(world, response)).writer != (await writer(world, response)).writer
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_AFTER])
-async def test_a_writer_whose_write_failed_writes_no_more(world: World, fault: Fault) -> None:
+async def test_a_writer_whose_write_failed_cannot_write_again(world: World, fault: Fault) -> None:
     response = await world.admit("hello")
     one = await writer(world, response)
     await one.take_over()

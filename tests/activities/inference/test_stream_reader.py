@@ -1,4 +1,4 @@
-"""Is an answer taken in as it comes, is a failure told after what came before it, and is nothing left behind?"""
+"""Is an answer read as it arrives, is a failure raised after the text before it, and is nothing left open?"""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ LONG_S = 30.0
 
 
 class Unreachable(FakeBackend):
-    """Opens its stream after so many failures of a kind."""
+    """Opens its stream after `failures` failures of one kind."""
 
     def __init__(self, failures: int, kind: FailureKind) -> None:
         super().__init__(says("one"))
@@ -36,87 +36,87 @@ class Unreachable(FakeBackend):
             yield pieces
 
 
-def intake(backend: FakeBackend) -> StreamReader:
+def reader_of(backend: FakeBackend) -> StreamReader:
     return StreamReader(backend, CALL, FakeClock())
 
 
-async def everything(taking: StreamReader) -> list[TextPiece | AnswerEnd]:
-    """Return all pieces of an answer, up to its end."""
+async def all_pieces(reader: StreamReader) -> list[TextPiece | AnswerEnd]:
+    """Return all pieces of an answer, with its end."""
     pieces: list[TextPiece | AnswerEnd] = []
     while not (pieces and isinstance(pieces[-1], AnswerEnd)):
-        pieces += await taking.take(within_s=LONG_S)
+        pieces += await reader.take(within_s=LONG_S)
     return pieces
 
 
-async def test_pieces_come_in_their_order_and_each_once() -> None:
-    async with intake(FakeBackend(says("one two three"))) as taking:
-        assert await everything(taking) == says("one two three")
+async def test_pieces_arrive_in_order_and_once() -> None:
+    async with reader_of(FakeBackend(says("one two three"))) as reader:
+        assert await all_pieces(reader) == says("one two three")
 
 
-async def test_what_has_arrived_is_taken_together() -> None:
-    async with intake(FakeBackend(says("one two three"))) as taking:
-        await taking.wait_for_end(within_s=LONG_S)
-        assert await taking.take(within_s=LONG_S) == says("one two three")
+async def test_all_pieces_that_have_arrived_are_taken_together() -> None:
+    async with reader_of(FakeBackend(says("one two three"))) as reader:
+        await reader.wait_for_end(within_s=LONG_S)
+        assert await reader.take(within_s=LONG_S) == says("one two three")
 
 
-async def test_a_pause_gives_nothing_within_its_time() -> None:
-    goes_on = asyncio.Event()
-    async with intake(FakeBackend([*says("one two")[:1], goes_on, *says("one two")[1:]])) as taking:
+async def test_a_pause_gives_nothing_within_the_time_limit() -> None:
+    resume = asyncio.Event()
+    async with reader_of(FakeBackend([*says("one two")[:1], resume, *says("one two")[1:]])) as reader:
         first: list[TextPiece | AnswerEnd] = []
         while not first:
-            first += await taking.take(within_s=LONG_S)
-        assert await taking.take(within_s=0.02) == []
-        goes_on.set()
-        assert [*first, *await everything(taking)] == says("one two")
+            first += await reader.take(within_s=LONG_S)
+        assert await reader.take(within_s=0.02) == []
+        resume.set()
+        assert [*first, *await all_pieces(reader)] == says("one two")
 
 
-async def test_a_failure_comes_after_what_was_said_before_it() -> None:
-    async with intake(FakeBackend(breaks("one two"))) as taking:
-        await taking.wait_for_end(within_s=LONG_S)
-        assert await taking.take(within_s=LONG_S) == says("one two")[:2]
+async def test_a_failure_is_raised_after_the_text_before_it() -> None:
+    async with reader_of(FakeBackend(breaks("one two"))) as reader:
+        await reader.wait_for_end(within_s=LONG_S)
+        assert await reader.take(within_s=LONG_S) == says("one two")[:2]
         with pytest.raises(BackendError):
-            await taking.take(within_s=LONG_S)
+            await reader.take(within_s=LONG_S)
         with pytest.raises(BackendError):
-            await taking.take(within_s=LONG_S)
+            await reader.take(within_s=LONG_S)
 
 
-async def test_leaving_lets_the_backend_go() -> None:
+async def test_leaving_the_context_closes_the_connection() -> None:
     fake = FakeBackend([*says("one")[:1], asyncio.Event()])
-    async with intake(fake) as taking:
-        await taking.take(within_s=LONG_S)
+    async with reader_of(fake) as reader:
+        await reader.take(within_s=LONG_S)
         assert fake.open == 1
     assert fake.open == 0
 
 
 @pytest.mark.parametrize("waits", [0, 3])
-async def test_a_failure_that_nobody_took_is_not_cried_out_by_the_loop(
+async def test_a_failure_that_is_never_read_is_not_logged_by_the_event_loop(
     waits: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with intake(FakeBackend(breaks("one"))) as taking:
+        async with reader_of(FakeBackend(breaks("one"))) as reader:
             for _ in range(waits):
                 await asyncio.sleep(0)
-        del taking
+        del reader
         gc.collect()
         await asyncio.sleep(0)
     assert [record for record in caplog.records if "never retrieved" in record.message] == []
 
 
-async def test_a_connection_that_did_not_come_about_is_tried_again_a_few_times() -> None:
+async def test_a_refused_connection_is_retried_a_few_times() -> None:
     late = Unreachable(MAX_CONNECT_ATTEMPTS - 1, FailureKind.REFUSED)
-    async with intake(late) as taking:
-        assert await everything(taking) == says("one")
+    async with reader_of(late) as reader:
+        assert await all_pieces(reader) == says("one")
     gone = Unreachable(MAX_CONNECT_ATTEMPTS, FailureKind.REFUSED)
-    async with intake(gone) as taking:
+    async with reader_of(gone) as reader:
         with pytest.raises(BackendError):
-            await taking.take(within_s=LONG_S)
+            await reader.take(within_s=LONG_S)
     assert (len(late.calls), len(gone.calls)) == (MAX_CONNECT_ATTEMPTS, MAX_CONNECT_ATTEMPTS)
 
 
-async def test_what_was_sent_once_is_not_sent_again() -> None:
+async def test_a_request_that_was_sent_is_not_sent_again() -> None:
     kinds = (FailureKind.STATUS, FailureKind.RESET, FailureKind.CONNECT_TIMEOUT, FailureKind.HELD)
     for backend in (*(Unreachable(1, kind) for kind in kinds), FakeBackend(breaks("one"))):
-        async with intake(backend) as taking:
+        async with reader_of(backend) as reader:
             with pytest.raises(BackendError):
-                await everything(taking)
+                await all_pieces(reader)
         assert len(backend.calls) == 1
