@@ -1,4 +1,4 @@
-"""Which bytes are a JSON object to us, and what do we say of the others?"""
+"""Which bodies are accepted as JSON objects, and which error does every other body get?"""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from api.http.json_body import DEPTH_LIMIT, RESERVED_NAMES, path_of, read_object
 from domain.errors import Invalid
 
-REFUSED: dict[str, tuple[bytes, str | None, str]] = {
+REJECTED: dict[str, tuple[bytes, str | None, str]] = {
     "empty": (b"", None, "empty"),
     "white space": (b" \r\n", None, "empty"),
     "not JSON": (b"hello", None, "not JSON: Expecting value at line 1, column 1"),
@@ -40,15 +40,15 @@ REFUSED: dict[str, tuple[bytes, str | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("raw", "field", "said"), REFUSED.values(), ids=REFUSED)
-def test_a_body_that_is_no_plain_object_is_refused_with_its_place(raw: bytes, field: str | None, said: str) -> None:
+@pytest.mark.parametrize(("raw", "field", "message"), REJECTED.values(), ids=REJECTED)
+def test_an_invalid_body_is_rejected_with_its_field(raw: bytes, field: str | None, message: str) -> None:
     with pytest.raises(Invalid) as caught:
         read_object(raw)
     assert caught.value.field == field
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_the_deepest_body_that_is_allowed_is_read() -> None:
+def test_the_deepest_allowed_body_is_read() -> None:
     raw = b'{"a":' + b"[" * (DEPTH_LIMIT - 1) + b"]" * (DEPTH_LIMIT - 1) + b"}"
     assert read_object(raw) == json.loads(raw)
 
@@ -68,21 +68,21 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(NAMES, JSON, max_size=4), st.booleans())
-def test_every_plain_object_is_read_as_it_is(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
+def test_every_valid_object_is_read_unchanged(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
     assert read_object(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(
     st.binary() | st.text().map(str.encode) | st.lists(st.sampled_from('{}[]",:1a\\ud8e-')).map("".join).map(str.encode)
 )
-def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
+def test_any_bytes_are_read_as_an_object_or_rejected(raw: bytes) -> None:
     try:
         assert isinstance(read_object(raw), dict)
     except Invalid as error:
-        said = str(error)
+        message = str(error)
     else:
         return
-    assert said.endswith(".")
+    assert message.endswith(".")
 
 
 def test_a_path_is_written_as_the_api_writes_it() -> None:
