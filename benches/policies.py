@@ -11,12 +11,13 @@ from benches.traffic import Request
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import WarmUp, lease_s
-from domain.routing.estimates import Demand, Readiness
+from domain.routing.estimates import AttemptLimits, Demand, Readiness
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import route
 
 EXPECTED_ANSWER = 211
 API, GPU = "api", "gpu"
+ATTEMPT_LIMITS = AttemptLimits(hold_s=10, handover_s=480)
 
 
 @dataclass(slots=True)
@@ -115,6 +116,7 @@ class Ours:
             output_tokens=1024,
             expected_output_tokens=EXPECTED_ANSWER,
             deadline_s=self.deadline_s,
+            attempt_limits=ATTEMPT_LIMITS,
         )
         decision = route(demand, self.fleet, beliefs, request.at, spent={GPU: spent})
         if decision.warm_up:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 
 from benches.optimum import Terms, optimum
-from benches.policies import API, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
+from benches.policies import API, ATTEMPT_LIMITS, GPU, Always, InTurn, Machine, NewPolicy, Ours, Policy, Quickest
 from benches.tables import percentile, print_table
 from benches.traffic import HOUR_S, Request, hours, quarters, steady, traffic
 from domain.config.fleet_toml import fleet_from_toml
@@ -116,7 +116,7 @@ def decide() -> None:
         name: replace(initial_state(backend), decode_tokens_s=50 + number / 3)
         for number, (name, backend) in enumerate(many.items())
     }
-    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800)
+    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800, attempt_limits=ATTEMPT_LIMITS)
     took: list[float] = []
     for number in range(DECISIONS):
         began = time.perf_counter()

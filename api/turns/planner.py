@@ -12,7 +12,7 @@ from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, Model
 from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.filters import ModelChoice
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
 from domain.sources.catalog import Sources
@@ -40,6 +40,7 @@ class Planner:
     default_output_tokens: int
     sources: Sources
     model_required: bool
+    attempt_limits: AttemptLimits
 
     def check_model_choice(self, request: TurnRequest) -> None:
         """Raise Invalid where the caller names an unknown model, backend or tier."""
@@ -106,6 +107,7 @@ class Planner:
             ceiling_input_tokens=tokens.ceiling + private * BYTES_A_TOKEN,
             output_tokens=self.output_tokens(request),
             needs=request.needs,
+            attempt_limits=self.attempt_limits,
         )
 
 

@@ -29,13 +29,19 @@ SLOW: Final = 2.0
 LEAST_WORST_S: Final = 30.0
 """A machine that is busy with others' work is slower than believed: an attempt may run for so long in any case."""
 
-HOLD_S: Final = 10.0
-"""The last seconds of a start, at most so many, are waited for inside an attempt."""
-
-ATTEMPT_S: Final = 480.0
-"""An attempt hands over to the next after this time; where the backend can't continue, its answer must fit in it."""
-
 NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLimits:
+    """How long one attempt may take, in seconds, as the settings say.
+
+    A backend that is starting may hold the request for `hold_s`. After `handover_s` the attempt hands over to the next
+    one; an answer of a backend that can't continue must fit into this time.
+    """
+
+    hold_s: float
+    handover_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Demand:
 
     input_tokens: int
     output_tokens: int
+    attempt_limits: AttemptLimits
     model: str = AUTO
     expected_input_tokens: int | None = None
     expected_output_tokens: int | None = None
@@ -134,7 +141,7 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     limits = option.backend.limits
     queue_s = busy_s * (option.waiting() // limits.concurrency)
     seconds = option.remaining_start_s + queue_s + busy_s
-    longest_hold_s = 0.0 if option.readiness is Readiness.UP else HOLD_S
+    longest_hold_s = 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
     worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
     worst_s = min(limits.request_timeout_s, worst_s)
     if isinstance(option.price, TokenPrice):
@@ -171,11 +178,15 @@ def idle_cost(amount: Decimal, per_s: int, granularity_ms: int, idle_s: float) -
 
 
 def writable(option: RoutingOption, demand: Demand) -> int:
-    """Return how many tokens the backend may write in this turn."""
+    """Return how many tokens the backend may write in this turn.
+
+    Of a start, an attempt waits for the last `hold_s` seconds at most; the turn waits for the others without one.
+    """
     if option.backend.continues is not ContinuationMode.NO:
         return demand.output_tokens
-    attempt_s = min(ATTEMPT_S, option.backend.limits.request_timeout_s)
-    left_s = attempt_s - option.remaining_start_s - option.work_s(demand.input_tokens, 0)
+    attempt_s = min(demand.attempt_limits.handover_s, option.backend.limits.request_timeout_s)
+    held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
+    left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)
     return min(demand.output_tokens, int(max(0.0, left_s) * option.backend_state.decode_tokens_s / SLOW))
 
 

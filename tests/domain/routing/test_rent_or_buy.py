@@ -12,7 +12,7 @@ from domain.fleet.state_updates import after_warm_up
 from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import BETA, rent_or_buy, window_s
 from domain.routing.router import RouteDecision, route
-from tests.domain.fleets import SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
@@ -32,7 +32,13 @@ def decide(
     idle_s: float | None = None,
 ) -> RouteDecision:
     known = {each.name: each for each in (API, GPU, OTHER)}
-    demand = Demand(input_tokens=500, output_tokens=500, expected_output_tokens=50, deadline_s=deadline_s)
+    demand = Demand(
+        attempt_limits=ATTEMPT_LIMITS,
+        input_tokens=500,
+        output_tokens=500,
+        expected_output_tokens=50,
+        deadline_s=deadline_s,
+    )
     belief = initial_state(GPU)
     if starting:
         belief = after_warm_up(belief, GPU, by="another", now=NOW - 50) or belief

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Capability, ContinuationMode, Fleet, UnconfiguredBackend
 from domain.money.costing import BackendWork, attempt_cost
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
-from tests.domain.fleets import SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 
@@ -26,11 +26,23 @@ NARROW = backend("narrow", bounds=limits(context_tokens=2048))
 DEAR = backend("dear", decode_tokens_s=25)
 API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
 GPU = backend("gpu", cold=SERVERLESS)
+COLD_AFRESH = backend(
+    "cold-afresh",
+    model="large",
+    cold=SERVERLESS,
+    bounds=limits(context_tokens=100_000, max_output_tokens=50_000),
+    continues=ContinuationMode.NO,
+)
 
 
 def demand(**changes: Any) -> Demand:
-    told: dict[str, Any] = {"input_tokens": 500, "output_tokens": 500, **changes}
-    return Demand(**told)
+    fields: dict[str, Any] = {
+        "input_tokens": 500,
+        "output_tokens": 500,
+        "attempt_limits": ATTEMPT_LIMITS,
+        **changes,
+    }
+    return Demand(**fields)
 
 
 def decide(*backends: Backend, beliefs: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
@@ -215,9 +227,29 @@ def test_a_backend_that_can_t_continue_writes_no_more_than_one_attempt_holds() -
     assert found == {"afresh": 11_987, "going-on": 50_000}
 
 
-def test_a_backend_that_starts_longer_than_an_attempt_lasts_and_can_t_continue_is_out() -> None:
-    glacial = backend("glacial", cold=replace(SERVERLESS, p50_s=500, p99_s=600), continues=ContinuationMode.NO)
-    assert decide(glacial).rejected[0].code == "room"
+@pytest.mark.parametrize(
+    ("limits", "output_tokens"),
+    [
+        (AttemptLimits(hold_s=10, handover_s=480), 11_737),
+        (AttemptLimits(hold_s=10, handover_s=20), 237),
+        (AttemptLimits(hold_s=120, handover_s=480), 10_487),
+    ],
+)
+def test_a_backend_that_can_t_continue_writes_what_fits_in_an_attempt_after_the_longest_hold(
+    limits: AttemptLimits, output_tokens: int
+) -> None:
+    (found,) = decide(COLD_AFRESH, output_tokens=15_000, attempt_limits=limits).candidates
+    assert found.output_tokens == output_tokens
+
+
+def test_a_backend_that_can_t_continue_and_may_hold_a_request_for_a_whole_attempt_is_out() -> None:
+    assert decide(COLD_AFRESH, attempt_limits=AttemptLimits(hold_s=60, handover_s=60)).rejected[0].code == "room"
+
+
+@pytest.mark.parametrize("hold_s", [10, 120])
+def test_the_worst_case_of_an_attempt_contains_the_longest_hold(hold_s: float) -> None:
+    (cold,) = decide(GPU, attempt_limits=AttemptLimits(hold_s=hold_s, handover_s=480)).candidates
+    assert cold.worst_s == 30.0 + hold_s
 
 
 models = st.sampled_from(["small", "large"])
