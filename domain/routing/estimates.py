@@ -105,7 +105,7 @@ class RoutingOption(NamedTuple):
 
     def waiting(self) -> int:
         """Count the turns that a new one would queue behind."""
-        return self.backend_state.running(self.now) + len(self.backend_state.tickets)
+        return self.backend_state.running(self.now) + len(self.backend_state.queue_places)
 
     @property
     def window(self) -> int:

@@ -109,7 +109,7 @@ def by_cooldown(option: RoutingOption) -> float | None:
 
 def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
     """Refuse what sleeps on, as its last wake failed: for a while, or for good where that is the turn's answer."""
-    failed = option.backend_state.failed_wake
+    failed = option.backend_state.failed_warm_up
     if failed is None or option.readiness is not Readiness.COLD or not failed.blocks(option.now):
         return None
     again_s = None if failed.ends_turn(demand.admitted_at) else round(failed.again_at - option.now, 3)

@@ -90,7 +90,7 @@ def wait_for(
         queue_s = queueing_s(waves, belief, found)
         delay_s, reason = found.remaining_start_s + queue_s, f"full, with {ahead} turns before this one"
         cause = "room"
-    delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_wake else delay_s
+    delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_warm_up else delay_s
     kept_until = now + delay_s + KEEP_S
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause

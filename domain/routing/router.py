@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.fleet.backend_state import BackendState, initial_state
-from domain.fleet.catalog import AUTO, Backend, Fleet
+from domain.fleet.catalog import AUTO, MAX_TIER, MIN_TIER, Backend, Fleet
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, estimate, score_terms, session_cost
 from domain.routing.filters import (
     LATE,
@@ -21,7 +21,12 @@ from domain.routing.filters import (
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, window_s
 
-TIERS: Final = {"economy": 1, "standard": 2, "premium": 3, **{str(tier): tier for tier in range(1, 6)}}
+TIERS: Final = {
+    "economy": 1,
+    "standard": 2,
+    "premium": 3,
+    **{str(tier): tier for tier in range(MIN_TIER, MAX_TIER + 1)},
+}
 """The least quality of a model that a caller may ask for, by name or by number."""
 
 NO_RENTAL_SPEND: Final[Mapping[str, Decimal]] = MappingProxyType({})

@@ -42,8 +42,8 @@ def decided(
 
 
 def failed_of(belief: BackendState) -> FailedWarmUp:
-    assert belief.failed_wake
-    return belief.failed_wake
+    assert belief.failed_warm_up
+    return belief.failed_warm_up
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_others_take_the_turn_meanwhile() -> None:
 
 def test_a_failure_is_forgotten_when_the_backend_is_seen_to_be_up() -> None:
     belief = failed_times(2, FailureClass.BROKEN)
-    assert after_opening(belief, GPU, asked_at=NOW, opened_at=NOW + 1).failed_wake is None
+    assert after_opening(belief, GPU, asked_at=NOW, opened_at=NOW + 1).failed_warm_up is None
     seen = Observation(attempt="a", started_at=NOW, first_token_at=NOW, ended_at=NOW, input_tokens=1, output_tokens=1)
-    assert after_success(belief, seen, GPU).failed_wake is None
+    assert after_success(belief, seen, GPU).failed_warm_up is None
 
 
 def test_a_start_under_way_and_a_backend_that_is_up_are_not_refused_for_an_older_failure() -> None:
