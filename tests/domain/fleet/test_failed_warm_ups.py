@@ -81,7 +81,7 @@ def test_what_has_failed_often_enough_is_the_answer_to_turns_that_waited_for_it(
     told = decided(belief)
     assert (told.backend, told.retry_in_s) == (None, None)
     (refused,) = told.rejected
-    assert (refused.code, refused.reason) == ("wake", f"it sleeps and could not be woken: {WHY}")
+    assert (refused.code, refused.reason) == ("wake", f"it is cold and its last warm-up failed: {WHY}")
 
 
 def test_a_turn_that_comes_later_has_it_tried_once_more() -> None:
