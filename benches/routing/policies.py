@@ -141,7 +141,7 @@ def believed(gpu: Backend, machine: Machine, at: float) -> BackendState:
             return replace(belief, warm_until=machine.gone)
         case Readiness.STARTING:
             until = machine.started + lease_s(belief.cold_p99_s)
-            return replace(belief, waking=WarmUp(by="", since=machine.started, cold_at=machine.started, until=until))
+            return replace(belief, warm_up=WarmUp(by="", since=machine.started, cold_at=machine.started, until=until))
 
 
 type PolicyFactory = Callable[[], RoutingPolicy]

@@ -11,6 +11,10 @@ from domain.money.prices import Price
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
 
+MIN_TIER: Final = 1
+MAX_TIER: Final = 5
+"""The lowest and the highest quality tier of a model."""
+
 
 class Capability(StrEnum):
     TOOLS = "tools"

@@ -60,8 +60,8 @@ def after_start(belief: BackendState, *, attempt: str, until: float, now: float,
     Saying it twice counts it once.
     """
     alive = {name: end for name, end in belief.in_flight.items() if end > now}
-    tickets = {name: ticket for name, ticket in belief.tickets.items() if name != response}
-    return replace(belief, in_flight={**alive, attempt: until}, tickets=tickets)
+    queue_places = {name: ticket for name, ticket in belief.queue_places.items() if name != response}
+    return replace(belief, in_flight={**alive, attempt: until}, queue_places=queue_places)
 
 
 def after_success(belief: BackendState, seen: Observation, backend: Backend) -> BackendState:
@@ -83,8 +83,8 @@ def after_success(belief: BackendState, seen: Observation, backend: Backend) -> 
         circuit_open_until=None,
         probe_by="",
         probe_until=None,
-        waking=None,
-        failed_wake=None,
+        warm_up=None,
+        failed_warm_up=None,
         service_s=learned_service_time(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
     )
 
@@ -104,8 +104,8 @@ def after_failure(
         case FailureClass.BROKEN | FailureClass.INDETERMINATE:
             errors = belief.errors + 1
             opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
-            in_vain = belief.waking is not None and belief.waking.by == attempt
-            return replace(opened, waking=None) if in_vain else opened
+            in_vain = belief.warm_up is not None and belief.warm_up.by == attempt
+            return replace(opened, warm_up=None) if in_vain else opened
         case FailureClass.CLIENT | FailureClass.UNFIT:
             return replace(ended, probe_until=None)
 
@@ -116,81 +116,81 @@ def after_cold(belief: BackendState, backend: Backend, *, attempt: str, asked_at
         return belief
     if belief.warm_until is not None and belief.warm_until - backend.cold_start.idle_s >= asked_at:
         return belief
-    cold = replace(belief, warm_until=None, failed_wake=None)
-    if belief.waking and belief.waking.under_way(now):
-        return replace(cold, waking=replace(belief.waking, cold_at=now))
+    cold = replace(belief, warm_until=None, failed_warm_up=None)
+    if belief.warm_up and belief.warm_up.under_way(now):
+        return replace(cold, warm_up=replace(belief.warm_up, cold_at=now))
     if belief.must_hold_request(backend):
         return cold
     return replace(
-        cold, waking=WarmUp(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
+        cold, warm_up=WarmUp(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
     )
 
 
 def after_opening(belief: BackendState, backend: Backend, *, asked_at: float, opened_at: float) -> BackendState:
     """Learn that a request was let in: it is up, and its start, where one was under way, took so long."""
     warm_until = later(belief.warm_until, opened_at + backend.cold_start.idle_s)
-    up = replace(belief, warm_until=warm_until, waking=None, failed_wake=None)
+    up = replace(belief, warm_until=warm_until, warm_up=None, failed_warm_up=None)
     took_s = start_seen(belief, asked_at=asked_at, opened_at=opened_at)
-    if belief.waking is None or took_s is None:
+    if belief.warm_up is None or took_s is None:
         return up
-    lost = belief.lost_wakes if belief.waking.held_until else 0
-    return replace(after_cold_start(up, took_s, backend), lost_wakes=lost)
+    lost = belief.lost_warm_ups if belief.warm_up.held_until else 0
+    return replace(after_cold_start(up, took_s, backend), lost_warm_ups=lost)
 
 
 def start_seen(belief: BackendState, *, asked_at: float, opened_at: float) -> float | None:
     """Return how long the start took that a request tells which was let in now; None where none was under way."""
-    if belief.waking is None or belief.is_warm(opened_at):
+    if belief.warm_up is None or belief.is_warm(opened_at):
         return None
-    return observed_start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
+    return observed_start_s(belief.warm_up, asked_at=asked_at, opened_at=opened_at)
 
 
 def after_warm_up(belief: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
     """Let `by` wake it; None where it is up or somebody else's wake is under way. A repeated wake is the same one."""
     if belief.is_warm(now):
         return None
-    if belief.waking and belief.waking.under_way(now):
-        return belief if belief.waking.by == by else None
+    if belief.warm_up and belief.warm_up.under_way(now):
+        return belief if belief.warm_up.by == by else None
     until = now + backend.cold_start.warm_up_hold_s + lease_s(belief.cold_p99_s)
-    lost = belief.lost_wakes + (belief.waking is not None)
+    lost = belief.lost_warm_ups + (belief.warm_up is not None)
     held_until = now + SILENCE_S if belief.must_hold_request(backend) else None
     woken = WarmUp(by=by, since=now, cold_at=now, until=until, held_until=held_until)
-    return replace(belief, waking=woken, lost_wakes=lost)
+    return replace(belief, warm_up=woken, lost_warm_ups=lost)
 
 
 def after_sending(belief: BackendState, *, by: str, now: float) -> BackendState:
     """Learn that a wake is sent only now, as its proof took long: the start begins with it."""
-    waking = belief.waking
-    if waking is None or waking.by != by:
+    warm_up = belief.warm_up
+    if warm_up is None or warm_up.by != by:
         return belief
-    return replace(belief, waking=replace(waking, since=now, cold_at=now, until=waking.until + now - waking.since))
+    return replace(belief, warm_up=replace(warm_up, since=now, cold_at=now, until=warm_up.until + now - warm_up.since))
 
 
 def after_hold(belief: BackendState, *, by: str, now: float, held_until: float | None) -> BackendState:
     """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
-    if belief.waking is None or belief.waking.by != by:
+    if belief.warm_up is None or belief.warm_up.by != by:
         return belief
-    return replace(belief, waking=replace(belief.waking, cold_at=now, held_until=held_until), failed_wake=None)
+    return replace(belief, warm_up=replace(belief.warm_up, cold_at=now, held_until=held_until), failed_warm_up=None)
 
 
 def after_failed_warm_up(belief: BackendState, diagnosis: Diagnosis, *, by: str, now: float) -> BackendState:
     """Learn that a wake was refused, or could not be sent: nothing starts. Somebody else's, meanwhile, goes on."""
-    if belief.waking is None or belief.waking.by != by:
+    if belief.warm_up is None or belief.warm_up.by != by:
         return belief
-    tries = 1 + (belief.failed_wake.tries if belief.failed_wake else 0)
+    tries = 1 + (belief.failed_warm_up.tries if belief.failed_warm_up else 0)
     policy = WARM_UP_POLICIES[diagnosis.failure_class]
     pause_s = min(retry_delay(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
     failed = FailedWarmUp(
         at=now, again_at=now + pause_s, tries=tries, final=tries >= policy.tries, reason=diagnosis.reason
     )
-    return replace(belief, waking=None, failed_wake=failed)
+    return replace(belief, warm_up=None, failed_warm_up=failed)
 
 
 def after_queueing(
     belief: BackendState, response: str, *, admitted_at: float, until: float, now: float
 ) -> BackendState:
     """Keep a turn's place among those that wait for room."""
-    kept = {name: ticket for name, ticket in belief.tickets.items() if ticket[1] > now}
-    return replace(belief, tickets={**kept, response: (admitted_at, until)})
+    kept = {name: ticket for name, ticket in belief.queue_places.items() if ticket[1] > now}
+    return replace(belief, queue_places={**kept, response: (admitted_at, until)})
 
 
 def after_probe(belief: BackendState, *, by: str, now: float) -> BackendState | None:

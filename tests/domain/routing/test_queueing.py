@@ -98,7 +98,7 @@ def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
     assert found
     assert found.delay_s == 6.0
     assert found.kept_until == NOW + 6.0 + KEEP_S
-    assert "4 turns before this one" in found.reason
+    assert "4 turns queued before this one" in found.reason
 
 
 def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None:

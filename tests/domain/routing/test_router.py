@@ -53,7 +53,7 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
     found = decide(DEAR, STEADY)
     assert found.backend == "steady"
     assert found.reason == (
-        "steady is up: about 10.5 s and $0.004144 for its busy time; the best of 2 by cost and waiting"
+        "steady is up: estimated 10.5 s and $0.004144 for its busy time; the best of 2 by cost and waiting time"
     )
     assert [each.backend for each in found.candidates] == ["steady", "dear"]
     assert found.has_alternative
@@ -63,37 +63,37 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("other", "changes", "code", "reason"),
     [
-        (NARROW, {"input_tokens": 2620}, "window", "needs 3,120 tokens, its window is 2,048"),
-        (STEADY, {"model": "large"}, "pin", "the caller asks for large, it serves small"),
-        (STEADY, {"model": "auto@api"}, "pin", "the caller asks for the backend api"),
-        (STEADY, {"tier": "premium"}, "tier", "needs quality tier 3, small is of tier 1"),
-        (STEADY, {"excluded": {"steady": "it broke"}}, "excluded", "left out of this turn: it broke"),
+        (NARROW, {"input_tokens": 2620}, "window", "the turn needs 3,120 tokens; the context window has 2,048"),
+        (STEADY, {"model": "large"}, "pin", "the caller requested the model large; this backend serves small"),
+        (STEADY, {"model": "auto@api"}, "pin", "the caller requested the backend api"),
+        (STEADY, {"tier": "premium"}, "tier", "the turn needs quality tier 3; small has tier 1"),
+        (STEADY, {"excluded": {"steady": "it broke"}}, "excluded", "excluded from this turn: it broke"),
         (
             STEADY,
             {"needs": frozenset({Capability.VISION, Capability.TOOLS})},
             "capability",
-            "needs vision, which small can't do",
+            "the turn needs vision, which small does not support",
         ),
         (
             backend("eu", bounds=limits(max_output_tokens=400)),
             {},
             "output",
-            "the answer may have 500 tokens, it writes 400 at most",
+            "the answer may have 500 tokens; this backend writes at most 400",
         ),
         (
             backend("tiny", bounds=limits(request_bytes=1000)),
             {"request_bytes": 4096},
             "payload",
-            "the request has 4,096 bytes, it takes 1,000",
+            "the request has 4,096 bytes; this backend accepts 1,000",
         ),
         (
             backend("tight", bounds=limits(gpu_memory_gb=6)),
             {},
             "memory",
-            "needs 5.6 GB of GPU memory, 5.4 GB are usable",
+            "the turn needs 5.6 GB of GPU memory; 5.4 GB are usable",
         ),
-        (GPU, {"deadline_s": 30.0}, "deadline", "needs about 70.5 s, 30.0 s are left"),
-        (STEADY, {"budget": Decimal("0.004")}, "budget", "may cost up to $0.011841, $0.004000 are left"),
+        (GPU, {"deadline_s": 30.0}, "deadline", "the turn takes an estimated 70.5 s; 30.0 s are left"),
+        (STEADY, {"budget": Decimal("0.004")}, "budget", "the turn may cost up to $0.011841; $0.004000 are left"),
     ],
 )
 def test_a_refused_backend_hears_its_one_reason(
@@ -109,8 +109,8 @@ def test_data_that_must_stay_somewhere_stays_there() -> None:
     found = decide(backend("eu", residency="eu"), backend("us", residency="us"), API, residencies=frozenset({"eu"}))
     assert found.backend == "eu"
     assert [each.reason for each in found.rejected] == [
-        "data must stay in eu, it is in no known place",
-        "data must stay in eu, it is in us",
+        "data must stay in eu; this backend is in an unknown region",
+        "data must stay in eu; this backend is in us",
     ]
 
 
@@ -122,8 +122,8 @@ def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -
     found = decide(STEADY, DEAR, beliefs=beliefs)
     assert (found.backend, found.problem) == (None, RouteProblem.NONE_FEASIBLE)
     assert [each.reason for each in found.rejected] == [
-        "it asked not to be called for 12.0 s more",
-        "it failed 3 times in a row; left alone for 4.5 s more",
+        "it is throttled for another 12.0 s",
+        "it failed 3 times in a row; no requests for another 4.5 s",
     ]
     assert found.retry_in_s == 4.5
     later = route(demand(), fleet(STEADY, DEAR), beliefs, NOW + 5)
@@ -143,13 +143,13 @@ def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
         (
             {"model": "gigantic"},
             RouteProblem.MODEL_NOT_FOUND,
-            "the model 'gigantic' does not exist; there are auto, small",
+            "the model 'gigantic' does not exist; available models: auto, small",
         ),
-        ({"model": ""}, RouteProblem.MODEL_NOT_FOUND, "the model '' does not exist; there are auto, small"),
+        ({"model": ""}, RouteProblem.MODEL_NOT_FOUND, "the model '' does not exist; available models: auto, small"),
         (
             {"model": "large"},
             RouteProblem.MODEL_NOT_FOUND,
-            "the model 'large' does not exist here (its backends want GANGLION_API_URL); there are auto, small",
+            "the model 'large' does not exist here (its backends need GANGLION_API_URL); available models: auto, small",
         ),
         (
             {"model": "small@nowhere"},
@@ -160,7 +160,7 @@ def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
         (
             {"tier": "gold"},
             RouteProblem.TIER_UNKNOWN,
-            "the tier 'gold' does not exist; there are economy, standard, premium, 1, 2, 3, 4, 5",
+            "the tier 'gold' does not exist; available tiers: economy, standard, premium, 1, 2, 3, 4, 5",
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_a_cold_backend_is_charged_its_start_and_tail_and_a_warm_one_its_longer_
     warm = {"gpu": replace(initial_state(GPU), warm_until=NOW + 590)}
     (kept,) = decide(GPU, beliefs=warm).candidates
     assert (kept.seconds, kept.cost) == (10.5, Decimal("0.008091350"))
-    assert kept.reason == "is up: about 10.5 s and $0.008091 for its longer stay"
+    assert kept.reason == "is up: estimated 10.5 s and $0.008091 for its additional warm time"
 
 
 def test_what_is_expected_gives_the_score_and_what_is_possible_the_reservation() -> None:
@@ -297,6 +297,9 @@ def beliefs_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, BackendState]:
 demands = st.builds(
     Demand,
     model=st.sampled_from(["auto", "auto", "small", "large", "auto@a", "none"]),
+    attempt_limits=st.builds(
+        AttemptLimits, hold_s=st.floats(min_value=1, max_value=120), handover_s=st.floats(min_value=1, max_value=600)
+    ),
     input_tokens=st.integers(0, 9000),
     output_tokens=st.integers(1, 5000),
     expected_output_tokens=st.none() | st.integers(1, 500),
@@ -394,7 +397,7 @@ def test_a_route_reads_well_as_json() -> None:
         {
             "backend": "narrow",
             "code": "window",
-            "reason": "needs 3,500 tokens, its window is 2,048",
+            "reason": "the turn needs 3,500 tokens; the context window has 2,048",
             "retry_in_s": None,
         }
     ]
