@@ -40,7 +40,7 @@ class BackendWork:
 
 
 def attempt_cost(price: Price, work: BackendWork) -> Decimal:
-    """Return what one attempt costs by itself: its tokens or its busy time. Start and tail are the session's."""
+    """Return what one attempt costs by itself: tokens or busy time. Start and idle time belong to its session."""
     if isinstance(price, TokenPrice):
         cached = min(max(0, work.cached_tokens), work.input_tokens)
         return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)

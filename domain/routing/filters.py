@@ -36,17 +36,17 @@ class ModelChoice:
     tier: int
 
 
-def by_pin(option: RoutingOption, wish: ModelChoice) -> str | None:
-    if wish.model not in {None, option.model.name}:
-        return f"the caller requested the model {wish.model}; this backend serves {option.model.name}"
-    if wish.backend not in {None, option.backend.name}:
-        return f"the caller requested the backend {wish.backend}"
+def by_pin(option: RoutingOption, choice: ModelChoice) -> str | None:
+    if choice.model not in {None, option.model.name}:
+        return f"the caller requested the model {choice.model}; this backend serves {option.model.name}"
+    if choice.backend not in {None, option.backend.name}:
+        return f"the caller requested the backend {choice.backend}"
     return None
 
 
-def by_tier(option: RoutingOption, wish: ModelChoice) -> str | None:
-    if option.model.tier < wish.tier:
-        return f"the turn needs quality tier {wish.tier}; {option.model.name} has tier {option.model.tier}"
+def by_tier(option: RoutingOption, choice: ModelChoice) -> str | None:
+    if option.model.tier < choice.tier:
+        return f"the turn needs quality tier {choice.tier}; {option.model.name} has tier {option.model.tier}"
     return None
 
 
@@ -170,15 +170,15 @@ class Filters(NamedTuple):
 
     model_choice: ModelChoice
     demand: Demand
-    wishes: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
+    choice_filters: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
     demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
     estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
 
 
-def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
+def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
     asked: Mapping[str, object] = {
-        "pin": wish.model or wish.backend,
-        "tier": wish.tier > 1,
+        "pin": choice.model or choice.backend,
+        "tier": choice.tier > 1,
         "excluded": demand.excluded,
         "capability": demand.needs,
         "residency": demand.residencies,
@@ -187,9 +187,9 @@ def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
         "budget": demand.budget is not None,
     }
     return Filters(
-        model_choice=wish,
+        model_choice=choice,
         demand=demand,
-        wishes=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
+        choice_filters=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
         demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
         estimates=tuple(row for row in ESTIMATE_FILTERS if asked.get(row[0], True)),
     )
@@ -197,8 +197,8 @@ def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
 
 def rejection_before_estimate(option: RoutingOption, filters: Filters) -> Rejection | None:
     """Return the first rejection that is known without an estimate."""
-    for code, check_wish in filters.wishes:
-        if reason := check_wish(option, filters.model_choice):
+    for code, check_choice in filters.choice_filters:
+        if reason := check_choice(option, filters.model_choice):
             return Rejection(backend=option.backend.name, code=code, reason=reason)
     for code, check_demand in filters.demands:
         if reason := check_demand(option, filters.demand):

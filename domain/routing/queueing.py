@@ -57,29 +57,29 @@ class QueueWait:
         return {"delay_s": self.delay_s, "kept_until": self.kept_until, "reason": self.reason, "cause": self.cause}
 
 
-def hold_for(found: Candidate, belief: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:
+def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn) -> float | None:
     """Return how long a request may wait to be let in; None where it may wait as long as the backend lets it.
 
     A backend that is up reads the prompt before it lets a request in; one that has gone unnoticed does not.
     """
     if not backend.cold_start.scales_to_zero:
         return None
-    reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / belief.prefill_tokens_s
+    reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.prefill_tokens_s
     return round(turn.hold_s + reading_s, 3)
 
 
 def wait_for(
-    found: Candidate, belief: BackendState, backend: Backend, turn: QueuedTurn, *, now: float
+    found: Candidate, state: BackendState, backend: Backend, turn: QueuedTurn, *, now: float
 ) -> QueueWait | None:
     """Return how long the turn waits before it calls its backend; None if it calls now."""
     if not backend.cold_start.scales_to_zero:
         return None
-    ahead = belief.queued_before(turn.response, turn.admitted_at, now)
-    room = backend.limits.concurrency - belief.running(now)
+    ahead = state.queued_before(turn.response, turn.admitted_at, now)
+    room = backend.limits.concurrency - state.running(now)
     if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:
-        trust_s = LONGEST_TRUST_S if belief.must_hold_request(backend) else math.inf
+        trust_s = LONGEST_TRUST_S if state.must_hold_request(backend) else math.inf
         delay_s, reason = (
             min(found.remaining_start_s - LEAD * turn.hold_s, trust_s),
             f"starting, expected to be up in {found.remaining_start_s:,.1f} s",
@@ -87,21 +87,21 @@ def wait_for(
         cause = "start"
     else:
         waves = math.ceil((ahead - room + 1) / backend.limits.concurrency)
-        queue_s = queueing_s(waves, belief, found)
+        queue_s = queueing_s(waves, state, found)
         delay_s, reason = (
             found.remaining_start_s + queue_s,
             f"at its concurrency limit, with {ahead} turns queued before this one",
         )
         cause = "room"
-    delay_s = min(delay_s, LONGEST_DOUBT_S) if belief.failed_warm_up else delay_s
+    delay_s = min(delay_s, LONGEST_DOUBT_S) if state.failed_warm_up else delay_s
     kept_until = now + delay_s + KEEP_S
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
     )
 
 
-def queueing_s(waves: int, belief: BackendState, found: Candidate) -> float:
+def queueing_s(waves: int, state: BackendState, found: Candidate) -> float:
     """Return how long the backend takes to serve this many full rounds of turns."""
-    if belief.service_s is None:
+    if state.service_s is None:
         return min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_GUESS_S)
-    return min(max(waves * belief.service_s, LEAST_LOOK_S), LONGEST_QUEUE_S)
+    return min(max(waves * state.service_s, LEAST_LOOK_S), LONGEST_QUEUE_S)

@@ -146,17 +146,17 @@ class RouteDecision:
 def route(
     demand: Demand,
     fleet: Fleet,
-    beliefs: Mapping[str, BackendState],
+    states: Mapping[str, BackendState],
     now: float,
     *,
     spent: Mapping[str, Decimal] = NO_RENTAL_SPEND,
 ) -> RouteDecision:
     """Decide. A backend without a state has its initial state; `spent` is the rental spend of each backend."""
-    wish = read_model_choice(demand.model, demand.tier, fleet)
-    if isinstance(wish, UnknownModel):
-        return RouteDecision(backend=None, reason=wish.reason, problem=wish.problem)
-    filters = filters_for(demand, wish)
-    judged = [judge(option, filters) for option in options(fleet, beliefs, now, spent=spent)]
+    choice = read_model_choice(demand.model, demand.tier, fleet)
+    if isinstance(choice, UnknownModel):
+        return RouteDecision(backend=None, reason=choice.reason, problem=choice.problem)
+    filters = filters_for(demand, choice)
+    judged = [judge(option, filters) for option in options(fleet, states, now, spent=spent)]
     able = [(each.option, each.found) for each in judged if each.found and not each.rejection]
     rent = min((found.cost for option, found in able if not option.backend.cold_start.scales_to_zero), default=None)
     awake = min((found.cost for option, found in able if option.readiness is not Readiness.COLD), default=None)
@@ -203,24 +203,24 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
 
 def options(
     fleet: Fleet,
-    beliefs: Mapping[str, BackendState],
+    states: Mapping[str, BackendState],
     now: float,
     *,
     spent: Mapping[str, Decimal],
 ) -> Iterable[RoutingOption]:
     for name, backend in fleet.backends.items():
-        belief = beliefs.get(name) or initial_state(backend)
-        state = readiness_of(backend, belief, now)
-        rest_s, slow_rest_s = (0.0, 0.0) if state is Readiness.UP else belief.remaining_start_s(now)
+        state = states.get(name) or initial_state(backend)
+        readiness = readiness_of(backend, state, now)
+        rest_s, slow_rest_s = (0.0, 0.0) if readiness is Readiness.UP else state.remaining_start_s(now)
         model = fleet.models[backend.model]
         rent = spent.get(name, NOTHING)
-        yield RoutingOption(backend, model, backend.price, belief, now, state, rest_s, slow_rest_s, rent)
+        yield RoutingOption(backend, model, backend.price, state, now, readiness, rest_s, slow_rest_s, rent)
 
 
-def readiness_of(backend: Backend, belief: BackendState, now: float) -> Readiness:
-    if not backend.cold_start.scales_to_zero or belief.is_warm(now):
+def readiness_of(backend: Backend, state: BackendState, now: float) -> Readiness:
+    if not backend.cold_start.scales_to_zero or state.is_warm(now):
         return Readiness.UP
-    return Readiness.STARTING if belief.is_starting(now) else Readiness.COLD
+    return Readiness.STARTING if state.is_starting(now) else Readiness.COLD
 
 
 class JudgedOption(NamedTuple):
