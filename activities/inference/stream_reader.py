@@ -36,8 +36,19 @@ class StreamReader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> Sequence[TextPiece | AnswerEnd]:
+        """Close the connection. Return the pieces that had arrived and were not taken."""
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+        untaken, self.pieces = self.pieces, []
+        return untaken
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the backend may still send."""
+        return not self.task.done()
 
     async def read(self) -> None:
         try:
