@@ -54,13 +54,13 @@ class AttemptMeter:
             self.first_token_at = self.clock.now()
         self.pieces += text_pieces
 
-    def count_untaken(self, pieces: Sequence[TextPiece | AnswerEnd], *, is_open: bool) -> None:
-        """Count what arrived after the last take. `is_open`: the backend was still sending when the call was closed."""
+    def count_untaken(self, pieces: Sequence[TextPiece | AnswerEnd], *, was_cut: bool) -> None:
+        """Count what arrived after the last take. `was_cut`: the backend was still sending when the call was closed."""
         self.count(pieces)
         end = next((piece for piece in pieces if isinstance(piece, AnswerEnd)), None)
         if end:
             self.usage = end.usage
-        elif is_open:
+        elif was_cut:
             self.margin = self.tokens_in_flight()
 
     def tokens_in_flight(self) -> int:

@@ -105,8 +105,7 @@ class AttemptRun:
             try:
                 end = await self.write_pieces(stream)
             finally:
-                is_open = stream.is_open
-                self.meter.count_untaken(await stream.stop(), is_open=is_open)
+                self.meter.count_untaken(await stream.stop(), was_cut=stream.was_cut)
         return await (self.finish_answer(end) if end else self.stop_at_limit())
 
     async def write_pieces(self, stream: StreamReader) -> AnswerEnd | None:
