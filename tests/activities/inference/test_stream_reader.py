@@ -177,7 +177,11 @@ async def test_a_withdrawn_stream_is_read_to_what_the_backend_had_sent() -> None
     backend = Withdrawn(["four", "five"], ends=True)
     async with reader_of(backend) as reader:
         taken = [*await reader.take(within_s=LONG_S)]
-        assert [*taken, *await reader.stop()] == [*says("one two three")[:3], TextPiece(text="four"), TextPiece(text="five")]
+        assert [*taken, *await reader.stop()] == [
+            *says("one two three")[:3],
+            TextPiece(text="four"),
+            TextPiece(text="five"),
+        ]
         assert not reader.was_cut
 
 
