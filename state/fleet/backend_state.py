@@ -115,7 +115,7 @@ class BackendStates:
         """Record that the warm-up of `by` was never sent, so that another caller may send one."""
         await self.update(
             backend,
-            lambda state: replace(state, waking=None) if state.waking and state.waking.by == by else state,
+            lambda state: replace(state, warm_up=None) if state.warm_up and state.warm_up.by == by else state,
         )
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:

@@ -44,7 +44,7 @@ async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size:
     assert await turns.history(one) == tuple(items)
 
 
-async def test_a_turn_ends_however_much_was_said() -> None:
+async def test_a_turn_of_any_length_can_end() -> None:
     clock = FakeClock()
     turns = TurnStore(MemoryStore(clock), clock)
     one = response()
@@ -65,7 +65,7 @@ async def test_a_turn_ends_however_much_was_said() -> None:
 
 
 @pytest.mark.parametrize("text", ["é" * 900_000, '"' * 900_000, "\x00" * 900_000, "🙂" * 400_000])
-def test_a_text_of_any_signs_is_cut_to_what_a_store_takes(text: str) -> None:
+def test_a_text_of_any_characters_is_cut_to_the_limit(text: str) -> None:
     kept = storable(item(1, text))
     assert kept.text
     assert text.startswith(kept.text)
