@@ -37,5 +37,5 @@ def own_token(identifier: str) -> str:
     """Return the part of a member's id that is its own; raises ValueError where it is no id of ours."""
     found = MEMBER.fullmatch(identifier)
     if not found:
-        raise ValueError(f"{identifier!r} is no id of a response or an item")
+        raise ValueError(f"{identifier!r} is not the id of a response or an item")
     return found["own"]

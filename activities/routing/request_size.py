@@ -12,7 +12,11 @@ BYTES_OF_A_TOKEN = 4
 
 
 def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
-    texts = [response.instructions or "", *texts_of(response.tool_config), *(item.text for item in items)]
+    texts = [
+        response.options.instructions or "",
+        *texts_of(response.options.tool_config),
+        *(item.text for item in items),
+    ]
     tokens = tokens_in_request(texts)
     return {
         "expected": tokens.expected,

@@ -52,7 +52,7 @@ def chat_from_response(response: Response, transcript: Transcript) -> Json:
             }
         ],
         "usage": usage_of(usage or TokenUsage()),
-        "metadata": dict(response.metadata),
+        "metadata": dict(response.options.metadata),
     }
 
 

@@ -47,7 +47,7 @@ class WebhookEndpoint:
 
     def wants(self, ended: Response) -> bool:
         theirs = not self.tenants or ended.owner.tenant in self.tenants
-        return theirs and ended.status in self.events and (ended.background or not self.background)
+        return theirs and ended.status in self.events and (ended.options.background or not self.background)
 
     @property
     def mark(self) -> str:
@@ -64,7 +64,7 @@ class WebhookEndpoints:
 
     def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
         """Return what is to be told of a turn that has ended, one for each endpoint."""
-        at = ended.ended_at or 0.0
+        at = ended.progress.ended_at or 0.0
         return tuple(
             WebhookDelivery(
                 owner=ended.owner, response=ended.id, status=ended.status, at=at, endpoint=each.name, due_at=at

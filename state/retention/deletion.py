@@ -55,8 +55,8 @@ class Retention:
 
     async def clear_response(self, ended: Response) -> None:
         key = response_key(ended.owner, ended.id)
-        kept = set(ended.input_items + ended.output_items) if belongs_to_conversation(ended) else set[str]()
-        items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
+        kept = set(ended.input_items + ended.progress.output_items) if belongs_to_conversation(ended) else set[str]()
+        items = [name for name in (*ended.input_items, *ended.progress.output_items) if name not in kept]
         await write_batches(self.store, key, [Delete(id=name) for name in items])
         for prefix in (retrieved_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
             await self.clearing.clear_prefix(key, prefix)

@@ -16,7 +16,7 @@ from domain.log.transcript import Transcript, after_event, closing_events
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
-from domain.turns.response import Response, Sampling
+from domain.turns.response import Response, ResponseHistory, ResponseOptions, ResponseProgress, Sampling
 
 tokens = st.text("0123456789abcdef", min_size=24, max_size=24)
 texts = st.text(max_size=20)
@@ -73,28 +73,33 @@ responses = st.builds(
     Response,
     id=response_ids,
     owner=st.builds(Owner, tenant=texts, subject=texts),
-    model=texts,
     created_at=moments,
     deadline_at=moments,
-    status=st.sampled_from(ResponseStatus),
-    background=st.booleans(),
-    store=st.booleans(),
-    previous=st.none() | response_ids,
-    conversation=st.none() | texts,
-    instructions=st.none() | texts,
-    sampling=st.builds(
-        Sampling,
-        temperature=st.none() | st.floats(0, 2),
-        top_p=st.none() | st.floats(0, 1),
-        max_output_tokens=st.none() | numbers,
-    ),
-    metadata=st.dictionaries(texts, texts, max_size=3),
     input_items=st.lists(texts, max_size=3).map(tuple),
-    output_items=st.lists(texts, max_size=3).map(tuple),
-    execution=st.none() | texts,
-    begun_at=st.none() | moments,
-    ended_at=st.none() | moments,
     traceparent=texts,
+    options=st.builds(
+        ResponseOptions,
+        model=texts,
+        background=st.booleans(),
+        store=st.booleans(),
+        instructions=st.none() | texts,
+        sampling=st.builds(
+            Sampling,
+            temperature=st.none() | st.floats(0, 2),
+            top_p=st.none() | st.floats(0, 1),
+            max_output_tokens=st.none() | numbers,
+        ),
+        metadata=st.dictionaries(texts, texts, max_size=3),
+    ),
+    progress=st.builds(
+        ResponseProgress,
+        status=st.sampled_from(ResponseStatus),
+        output_items=st.lists(texts, max_size=3).map(tuple),
+        execution=st.none() | texts,
+        begun_at=st.none() | moments,
+        ended_at=st.none() | moments,
+    ),
+    history=st.builds(ResponseHistory, previous=st.none() | response_ids, conversation=st.none() | texts),
 )
 reservations = st.builds(
     Reservation,

@@ -47,14 +47,14 @@ def test_a_conversations_id_names_its_thread_and_is_no_response(thread: str) -> 
 
 @given(tokens)
 def test_a_conversation_has_no_token_of_its_own(thread: str) -> None:
-    with pytest.raises(ValueError, match="is no id of a response or an item"):
+    with pytest.raises(ValueError, match="is not the id of a response or an item"):
         own_token(conversation_id(thread))
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_stranger_names_nothing(stranger: str) -> None:
     assert (thread_of(stranger), is_response(stranger)) == (None, False)
-    with pytest.raises(ValueError, match="is no id of a response or an item"):
+    with pytest.raises(ValueError, match="is not the id of a response or an item"):
         own_token(stranger)
 
 

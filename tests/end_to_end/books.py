@@ -19,7 +19,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
 from standins.identity import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
@@ -66,11 +66,10 @@ class Books:
         response = Response(
             id=member_id("resp", thread=thread, token=clock.token()),
             owner=owner,
-            model=body["model"],
-            instructions=body["instructions"],
             created_at=clock.now(),
             deadline_at=clock.now() + 600,
             input_items=(asked.id,),
+            options=ResponseOptions(model=body["model"], instructions=body["instructions"]),
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
         await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))

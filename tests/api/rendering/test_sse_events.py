@@ -16,7 +16,7 @@ from domain.log.events import Ending, EventKind, ItemHeader, LogEvent, ResponseS
 from domain.log.transcript import Transcript, after_event
 from tests.api.rendering.test_response import RESPONSE
 
-BACKGROUND = replace(RESPONSE, background=True)
+BACKGROUND = replace(RESPONSE, options=replace(RESPONSE.options, background=True))
 CREATED, QUEUED = LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED)
 STARTED = LogEvent(kind=EventKind.STARTED)
 

@@ -9,7 +9,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions, ResponseProgress
 from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 NEW, OLD, FOREIGN = b"n" * 32, b"o" * 24, b"f" * 32
@@ -19,11 +19,10 @@ ENDPOINT = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(
 ENDED = Response(
     id=f"resp_{'a' * 24}{'b' * 24}",
     owner=OWNER,
-    model="model",
     created_at=NOW - 9,
     deadline_at=NOW,
-    status=ResponseStatus.COMPLETED,
-    ended_at=NOW - 1,
+    options=ResponseOptions(model="model"),
+    progress=ResponseProgress(status=ResponseStatus.COMPLETED, ended_at=NOW - 1),
 )
 
 
@@ -39,7 +38,7 @@ def written(secret: bytes) -> str:
 @pytest.mark.parametrize("kind", sorted(EVENTS))
 def test_the_official_sdk_believes_each_event_and_knows_its_type(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    announcement = announced(replace(ENDED, status=EVENTS[kind]))
+    announcement = announced(replace(ENDED, progress=replace(ENDED.progress, status=EVENTS[kind])))
     headers = announcement.headers((NEW,), now=NOW)
     client = OpenAI(api_key="none", webhook_secret=written(NEW))
     event = client.webhooks.unwrap(announcement.body, headers)
@@ -90,7 +89,7 @@ def test_an_endpoint_is_told_of_its_tenants_turns_that_end_as_it_wants(
 
 
 def test_an_endpoint_for_background_turns_is_told_of_those() -> None:
-    assert replace(ENDPOINT, background=True).wants(replace(ENDED, background=True))
+    assert replace(ENDPOINT, background=True).wants(replace(ENDED, options=replace(ENDED.options, background=True)))
 
 
 def test_tries_follow_each_other_ever_more_slowly_and_come_to_an_end() -> None:
