@@ -59,7 +59,9 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "background": response.options.background,
         "metadata": metadata_of(response, ending),
         **openai_from_tool_config(response.options.tool_config),
-        "text": openai_from_text_options(response.options.tool_config.format, response.options.sampling.parameters.get("verbosity")),
+        "text": openai_from_text_options(
+            response.options.tool_config.format, response.options.sampling.parameters.get("verbosity")
+        ),
         **parameters_of(response.options.sampling.parameters),
         **UNSUPPORTED_FIELDS,
     }
