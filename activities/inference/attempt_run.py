@@ -199,7 +199,7 @@ class AttemptRun:
         )
         if isinstance(decision, RetryLater):
             count_wait(task.backend, decision.delay_s, reason=diagnosis.failure_class)
-        outcome = replace(outcome_of(task, decision), posture=diagnosis.failure_class)
+        outcome = replace(outcome_of(task, decision), failure_class=diagnosis.failure_class)
         await self.writer.write((), outcome=outcome)
         return outcome
 

@@ -44,7 +44,7 @@ class AttemptTask:
     def schema_tools(self) -> ToolConfig | None:
         """The tools whose calls the answer encodes as JSON; None where the answer is plain."""
         tools = self.response.options.tool_config
-        return tools if tools.callable and self.calls_tools_by_schema else None
+        return tools if tools.callable_functions and self.calls_tools_by_schema else None
 
     def record(self, *, at: float) -> AttemptRecord:
         """Return the record of the attempt that begins at `at`, in seconds since the epoch."""

@@ -93,6 +93,6 @@ class RouteDecider:
             tier=response.options.metadata.get("tier"),
             deadline_s=response.deadline_at - now,
             excluded=excluded,
-            needs=response.needs,
+            needs=response.required_capabilities,
             admitted_at=response.created_at,
         )

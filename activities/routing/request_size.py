@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from domain import wire
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of
+from domain.content.schema_tool_calls import tool_config_texts
 from domain.fleet.token_estimates import tokens_in_request
 from domain.turns.response import Response
 
@@ -14,7 +14,7 @@ BYTES_OF_A_TOKEN = 4
 def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
     texts = [
         response.options.instructions or "",
-        *texts_of(response.options.tool_config),
+        *tool_config_texts(response.options.tool_config),
         *(item.text for item in items),
     ]
     tokens = tokens_in_request(texts)

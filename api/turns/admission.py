@@ -13,7 +13,7 @@ from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import Terminal
 from domain.identity.owners import Owner
-from domain.ids import is_response, member_id, thread_of
+from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.money.ledger import Ledger
@@ -56,7 +56,7 @@ class Admission:
 
     def new_claim(self, owner: Owner, request: TurnRequest, delivery: RequestDelivery) -> ClaimedRequest:
         """Return a claim for a new response in the thread of the response or conversation that it continues."""
-        if request.previous and not is_response(request.previous):
+        if request.previous and not is_response_id(request.previous):
             raise previous_not_found(request.previous)
         parent = request.previous or request.conversation
         thread = thread_of(parent or "") or self.clock.token()

@@ -112,7 +112,7 @@ class HistoryLoader:
             previous = await self.turns.read(owner, identifier)
         except NotFound:
             raise previous_not_found(identifier) from None
-        if not previous.status.terminal:
+        if not previous.status.is_terminal:
             message = f"Response with id '{identifier}' is still running; continue it after it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
         history = ResponseHistory(previous=identifier, index=index_after(previous))

@@ -184,7 +184,7 @@ class Response:
         return thread
 
     @property
-    def needs(self) -> frozenset[Capability]:
+    def required_capabilities(self) -> frozenset[Capability]:
         """The capabilities that the model must have."""
         options = self.options
         return options.tool_config.needs | frozenset(needed_capabilities(options.sampling.parameters).values())

@@ -18,7 +18,7 @@ from clients.storage.paging import create_missing, write_batches
 from clients.storage.port import SWEEP_LIMIT, Container, Delete, Document, DocumentStore
 from domain.errors import Conflict, GanglionError, NotFound
 from domain.identity.owners import Owner
-from domain.ids import is_response
+from domain.ids import is_response_id
 from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
@@ -105,7 +105,7 @@ class Retention:
         if identifier == EVERYTHING:
             await self.erasure.resume(owner, within_s=ROUND_S)
             return
-        if not is_response(identifier):
+        if not is_response_id(identifier):
             await self.clearing.clear_thread(conversation_key(owner, identifier))
             return
         try:

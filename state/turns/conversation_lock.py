@@ -39,7 +39,7 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
         return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)
     entry = entry_document([*ended.input_items, *ended.progress.output_items], at=ended.progress.ended_at)
     return (
-        Replace(id=found.id, body=released.grown(lasting_of(ended)).to_document(), etag=found.etag),
+        Replace(id=found.id, body=released.with_new_entry(lasting_of(ended)).to_document(), etag=found.etag),
         Create(id=entry_id(conversation.next_entry), body=entry),
     )
 

@@ -29,7 +29,7 @@ from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
-from domain.sources.prompt_context import notes_of
+from domain.sources.prompt_context import source_metadata
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.completion import completion_operations
@@ -198,11 +198,11 @@ class TurnStore:
         while True:
             found = await self.document(owner, response_id)
             response = Response.from_document(response_id, found.body)
-            if response.status.terminal:
+            if response.status.is_terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
             notes = (
-                notes_of(await self.retrieved_context.source_reports(owner, response_id) or ())
+                source_metadata(await self.retrieved_context.source_reports(owner, response_id) or ())
                 if response.options.sources
                 else {}
             )

@@ -36,7 +36,7 @@ OWNER = Owner(tenant="tenant", subject="user:1")
 THREAD = "a" * 24
 RESPONSE = member_id("resp", thread=THREAD, token="b" * 24)
 TRIES = 4
-ENDINGS = [status for status in ResponseStatus if status.terminal]
+ENDINGS = [status for status in ResponseStatus if status.is_terminal]
 NORMAL = range(500)
 CHUNK = 1000
 CHUNKS = 20
@@ -100,7 +100,7 @@ async def attempt(race: Race, turns: TurnStore) -> None:
         await race.idle()
     if race.random.random() < 0.5:
         outcome = AttemptOutcome(attempt=1, result="done")
-        await write(race, writer, ending_events(writer.log, item_id=new_item(race), whole=True), outcome)
+        await write(race, writer, ending_events(writer.log, item_id=new_item(race), is_complete=True), outcome)
 
 
 async def write(

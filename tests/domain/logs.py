@@ -24,7 +24,7 @@ numbers = st.integers(0, 2**53)
 moments = st.floats(0, 1e10)
 amounts = st.decimals(0, 9_000_000, allow_nan=False, allow_infinity=False, places=12)
 nano_amounts = st.decimals(0, 9_000, allow_nan=False, allow_infinity=False, places=9)
-terminal = st.sampled_from([status for status in ResponseStatus if status.terminal])
+terminal = st.sampled_from([status for status in ResponseStatus if status.is_terminal])
 usages = st.builds(
     TokenUsage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers
 )
@@ -35,7 +35,7 @@ events = st.builds(
     kind=st.sampled_from(EventKind),
     output=numbers,
     text=texts,
-    head=st.none() | heads,
+    header=st.none() | heads,
     status=st.none() | st.sampled_from(ItemStatus),
     ending=st.none() | endings,
 )
@@ -161,7 +161,7 @@ def folded(said: Sequence[LogEvent]) -> Transcript:
 def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[LogEvent]:
     call = kind is ItemKind.FUNCTION_CALL
     opening = LogEvent(
-        kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
+        kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
     )
     said = EventKind.ARGUMENTS if call else EventKind.TEXT
     part = [] if call else [LogEvent(kind=EventKind.PART_ADDED, output=index)]

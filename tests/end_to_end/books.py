@@ -51,7 +51,7 @@ class Books:
     async def left_open(self, response_id: str, owner: Owner = ALICE) -> list[str]:
         """Name everything of a turn that is not closed."""
         response = await self.turns.read(owner, response_id)
-        found = [] if response.status.terminal else [f"the response is {response.status.value}"]
+        found = [] if response.status.is_terminal else [f"the response is {response.status.value}"]
         held = await self.ledger.reservation(owner, response_id)
         if held is None or held.status is not ReservationStatus.SETTLED:
             found.append(f"the reservation is {held.status.value if held else 'missing'}")

@@ -52,7 +52,7 @@ async def test_a_turn_ends_however_much_was_said() -> None:
     await turns.begin(OWNER, one.id, execution="run")
     head = ItemHeader(id=member_id("msg", thread=THREAD, token="1" * 24))
     slots = [
-        (LogEvent(kind=EventKind.ITEM_ADDED, head=head),),
+        (LogEvent(kind=EventKind.ITEM_ADDED, header=head),),
         *(((LogEvent(kind=EventKind.TEXT, text="é" * 400_000),)) for _ in range(4)),
     ]
     for number, events in enumerate(slots, start=2):

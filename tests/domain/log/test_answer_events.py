@@ -36,7 +36,7 @@ def written(said: list[TextDelta]) -> tuple[Transcript, tuple[LogEvent, ...]]:
 def test_the_first_text_opens_an_item_and_the_next_adds_to_it() -> None:
     log, events = written([TextDelta(text="one"), TextDelta(text=" two")])
     assert kinds(events) == [*OPENING, EventKind.TEXT, EventKind.TEXT]
-    assert events[0].head == ItemHeader(id="item0")
+    assert events[0].header == ItemHeader(id="item0")
     assert [(item.id, item.text) for item in log.items] == [("item0", "one two")]
 
 
@@ -56,7 +56,7 @@ def test_a_text_that_begins_afresh_gives_up_the_open_item_first() -> None:
 
 
 def test_an_answer_without_any_text_is_an_empty_item() -> None:
-    events = ending_events(Transcript(), item_id="item", whole=True)
+    events = ending_events(Transcript(), item_id="item", is_complete=True)
     assert kinds(events) == [*OPENING, *CLOSING]
     (item,) = with_events(Transcript(), events).items
     assert (item.text, item.status) == ("", ItemStatus.COMPLETED)
@@ -67,7 +67,7 @@ def test_an_answer_that_has_ended_is_its_last_item_and_nothing_is_left_open(
     said: list[TextDelta], *, whole: bool
 ) -> None:
     log, _ = written(said)
-    ended = with_events(log, ending_events(log, item_id="end", whole=whole))
+    ended = with_events(log, ending_events(log, item_id="end", is_complete=whole))
     assert ended.open_item is None
     assert all(item.status is ItemStatus.INCOMPLETE for item in ended.items[:-1])
     (kept,) = kept_items(ended)
@@ -79,7 +79,7 @@ def test_an_answer_that_has_ended_is_its_last_item_and_nothing_is_left_open(
 @given(freshes)
 def test_every_item_is_opened_and_closed_before_the_next(said: list[TextDelta]) -> None:
     log, events = written(said)
-    whole = (*events, *ending_events(log, item_id="end", whole=True))
+    whole = (*events, *ending_events(log, item_id="end", is_complete=True))
     for index in range(max(event.output for event in whole) + 1):
         mine = [event.kind for event in whole if event.output == index]
         assert mine[:2] == OPENING

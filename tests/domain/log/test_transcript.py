@@ -14,7 +14,7 @@ from domain.log.transcript import (
     after_slot,
     closing_events,
     kept_items,
-    opened,
+    opened_item,
     opens_item,
     read_log,
 )
@@ -45,14 +45,14 @@ def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
 
 
 @given(stories(), st.data())
-def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
+def test_a_transcript_counts_slots_and_the_pieces_of_its_last_item(
     said: tuple[LogEvent, ...], data: st.DataObject
 ) -> None:
     slots = data.draw(split(said))
     log = read_log(slots)
     opening = [number for number, slot in enumerate(slots) if opens_item(slot.events)]
     pieces = sum(slot.pieces for slot in slots[max(opening, default=0) :])
-    assert (log.next_slot, log.pieces, log.fences) == (len(slots), pieces, sum(not slot.events for slot in slots))
+    assert (log.next_slot, log.pieces) == (len(slots), pieces)
     assert (log.writer, log.last_at) == (slots[-1].writer, slots[-1].at)
 
 
@@ -129,12 +129,11 @@ def test_of_several_messages_only_the_last_is_kept(said: tuple[LogEvent, ...]) -
 
 
 @given(st.lists(st.none() | logs.outcomes, min_size=1, max_size=5))
-def test_the_last_outcome_stands_and_is_no_fence(outcomes: list[AttemptOutcome | None]) -> None:
+def test_a_transcript_keeps_the_last_outcome(outcomes: list[AttemptOutcome | None]) -> None:
     slots = [Slot(number=n, writer="w", first=0, at=0, outcome=outcome) for n, outcome in enumerate(outcomes)]
     given_outcomes = [outcome for outcome in outcomes if outcome]
     log = read_log(slots)
     assert log.outcome == (given_outcomes[-1] if given_outcomes else None)
-    assert log.fences == len(outcomes) - len(given_outcomes)
 
 
 @given(st.lists(logs.slots, max_size=3))
@@ -152,10 +151,10 @@ def test_an_empty_log_says_nothing() -> None:
 
 @given(logs.heads)
 def test_an_item_opens_as_its_head_says(head: logs.ItemHeader) -> None:
-    item = opened(LogEvent(kind=EventKind.ITEM_ADDED, head=head))
+    item = opened_item(LogEvent(kind=EventKind.ITEM_ADDED, header=head))
     assert item == Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
 
 
 def test_an_item_without_a_head_does_not_open() -> None:
-    with pytest.raises(ValueError, match="opens with a head"):
-        opened(LogEvent(kind=EventKind.ITEM_ADDED))
+    with pytest.raises(ValueError, match="needs a header"):
+        opened_item(LogEvent(kind=EventKind.ITEM_ADDED))

@@ -16,7 +16,7 @@ from domain.turns.rate_limits import (
     RateLimits,
     RateLimitUsage,
     RunningTurn,
-    decide,
+    admit_turn,
 )
 
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ WIDE = RateLimit(per_minute=6000, burst=1000, running=1000)
 def enter(
     usage: RateLimitUsage, subject: str, number: int, *, now: float = NOW, limits: RateLimits = LIMITS
 ) -> RateLimitUsage | RateLimitRejection:
-    return decide(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
+    return admit_turn(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
 
 
 def entered(turns: Mapping[str, int], *, limits: RateLimits, now: float = NOW) -> RateLimitUsage:

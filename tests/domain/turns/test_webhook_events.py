@@ -10,7 +10,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response, ResponseOptions, ResponseProgress
-from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from domain.turns.webhook_events import DELAYS_S, EVENTS, JITTER, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 NEW, OLD, FOREIGN = b"n" * 32, b"o" * 24, b"f" * 32
 NOW = 1_800_000_000.0
@@ -97,7 +97,7 @@ def test_tries_follow_each_other_ever_more_slowly_and_come_to_an_end() -> None:
     assert delays.pop() is None
     for delay, planned in zip(delays, DELAYS_S, strict=True):
         assert delay is not None
-        assert planned <= delay <= planned * (1 + SPREAD)
+        assert planned <= delay <= planned * (1 + JITTER)
 
 
 def test_an_announcement_is_stored_whole() -> None:
@@ -110,6 +110,8 @@ def test_a_secret_is_in_no_text_of_an_endpoint() -> None:
 
 
 def test_a_raised_revision_or_another_address_is_another_registration() -> None:
-    marks = {each.mark for each in (ENDPOINT, replace(ENDPOINT, revision=2), replace(ENDPOINT, url="https://x/"))}
+    marks = {
+        each.fingerprint for each in (ENDPOINT, replace(ENDPOINT, revision=2), replace(ENDPOINT, url="https://x/"))
+    }
     assert len(marks) == 3
-    assert replace(ENDPOINT, secrets=(OLD,)).mark == ENDPOINT.mark
+    assert replace(ENDPOINT, secrets=(OLD,)).fingerprint == ENDPOINT.fingerprint

@@ -63,7 +63,7 @@ class Archive:
         await self.turns.retrieved_context.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
         await self.turns.record_route(owner, response.id, number=1, route={"reason": SECRET}, routed={})
         head = ItemHeader(id=member_id("msg", thread=thread, token=self.clock.token()))
-        events = (LogEvent(kind=EventKind.ITEM_ADDED, head=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
+        events = (LogEvent(kind=EventKind.ITEM_ADDED, header=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
         await self.turns.append(owner, response.id, Slot(number=2, writer="run", first=2, at=1.0, events=events))
         return response.id
 

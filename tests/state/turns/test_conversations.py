@@ -64,7 +64,7 @@ class Place:
         await self.turns.begin(OWNER, response.id, execution="run")
         head = ItemHeader(id=member_id("msg", thread=response.thread, token=self.clock.token()))
         events = (
-            LogEvent(kind=EventKind.ITEM_ADDED, head=head),
+            LogEvent(kind=EventKind.ITEM_ADDED, header=head),
             LogEvent(kind=EventKind.PART_ADDED),
             LogEvent(kind=EventKind.TEXT, text=answer),
         )

@@ -76,7 +76,7 @@ async def say(turns: TurnStore, one: Response, text: str, *, item: int) -> None:
     log = await turns.transcript(OWNER, one.id)
     index = len(log.items)
     events = (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=message(item).id)),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=message(item).id)),
         LogEvent(kind=EventKind.PART_ADDED, output=index),
         LogEvent(kind=EventKind.TEXT, output=index, text=text),
     )
