@@ -49,9 +49,9 @@ def ending_events(log: Transcript, *, item_id: str, is_complete: bool) -> tuple[
 
 def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str) -> tuple[LogEvent, ...]:
     """Return the events of a complete function call; `call_id` is used where the backend sent none."""
-    head = ItemHeader(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
+    header = ItemHeader(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
     return (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=head),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header),
         LogEvent(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
         LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index),
         LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),

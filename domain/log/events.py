@@ -113,7 +113,7 @@ class ItemHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
-    """One event: `output` is the item's index, `text` a delta, `head` opens an item, `status` closes it."""
+    """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it."""
 
     kind: EventKind
     output: int = 0
@@ -142,13 +142,13 @@ class LogEvent:
             kind=EventKind(body["e"]),
             output=body.get("i", 0),
             text=body.get("t", ""),
-            head=head_from_document(body["h"]) if "h" in body else None,
+            header=header_from_document(body["h"]) if "h" in body else None,
             status=ItemStatus(body["s"]) if "s" in body else None,
             ending=Ending.from_document(body["end"]) if "end" in body else None,
         )
 
 
-def head_from_document(fields: list[str]) -> ItemHeader:
+def header_from_document(fields: list[str]) -> ItemHeader:
     return ItemHeader(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
 
 
@@ -191,7 +191,7 @@ class AttemptOutcome:
             message=body["message"],
             delay_s=body["delay_s"],
             usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
-            posture=body.get("posture", ""),
+            failure_class=body.get("posture", ""),
             counted=TokenUsage.from_document(body["counted"]) if body.get("counted") else None,
         )
 

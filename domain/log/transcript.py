@@ -47,10 +47,10 @@ def after_event(transcript: Transcript, event: LogEvent) -> Transcript:
 
 
 def opened_item(event: LogEvent) -> Item:
-    head = event.header
-    if head is None:
+    header = event.header
+    if header is None:
         raise ValueError("an item_added event needs a header")
-    return Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
+    return Item(id=header.id, kind=header.kind, name=header.name, call_id=header.call_id, status=ItemStatus.IN_PROGRESS)
 
 
 def with_last_item(transcript: Transcript, *, text: str | None = None, status: ItemStatus | None = None) -> Transcript:
