@@ -69,7 +69,7 @@ def read_token(text: str) -> ParsedToken:
         key_id=key_id_of(read_section(found["header"])),
         claims=read_section(found["claims"]),
         signed=text[: found.end("claims")].encode("ascii"),
-        signature=decoded(found["signature"]),
+        signature=decode_base64url(found["signature"]),
     )
 
 
@@ -87,7 +87,9 @@ def key_id_of(header: Claims) -> str:
 
 def read_section(text: str) -> Claims:
     try:
-        section = json.loads(decoded(text).decode(), object_pairs_hook=unique, parse_constant=reject_constant)
+        section = json.loads(
+            decode_base64url(text).decode(), object_pairs_hook=reject_duplicates, parse_constant=reject_constant
+        )
     except (ValueError, RecursionError):
         raise Unauthenticated("The access token's content is not valid JSON.") from None
     if not isinstance(section, dict):
@@ -95,7 +97,7 @@ def read_section(text: str) -> Claims:
     return cast("dict[str, Any]", section)
 
 
-def decoded(text: str) -> bytes:
+def decode_base64url(text: str) -> bytes:
     """Decode base64url without padding; a non-canonical encoding of the same bytes is rejected."""
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -106,7 +108,7 @@ def decoded(text: str) -> bytes:
     return raw
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     section = dict(pairs)
     if len(section) != len(pairs):
         raise ValueError("a JSON object has a duplicate name")
@@ -139,17 +141,17 @@ def owner_from_claims(claims: Claims, expected: AcceptedTokens, *, now: float) -
         problem = check(claims, expected, now)
         if problem:
             raise Unauthenticated(problem)
-    return application(claims) if claims.get("idtyp") == "app" else user(claims)
+    return application_owner(claims) if claims.get("idtyp") == "app" else user_owner(claims)
 
 
-def application(claims: Claims) -> Owner:
+def application_owner(claims: Claims) -> Owner:
     roles = claims.get("roles")
     if not isinstance(roles, list) or ROLE not in roles:
         raise Forbidden(f"The application needs the role {ROLE}. Ask an administrator to assign it.")
     return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}", roles=roles_of(claims))
 
 
-def user(claims: Claims) -> Owner:
+def user_owner(claims: Claims) -> Owner:
     scopes = claims.get("scp")
     if not isinstance(scopes, str) or SCOPE not in scopes.split(" "):
         raise Forbidden(f"The access token needs the scope {SCOPE}. Request a token with this scope.")

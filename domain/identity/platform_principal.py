@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from domain.errors import Unauthenticated
-from domain.identity.access_tokens import Claims, reject_constant, unique
+from domain.identity.access_tokens import Claims, reject_constant, reject_duplicates
 
 PRINCIPAL_LIMIT: Final = 16_384
 PROVIDER: Final = "aad"
@@ -43,7 +43,7 @@ def claims_from_principal(text: str) -> Claims:
         elif name in claims:
             raise Unauthenticated(f"The platform principal has the claim {name} twice.")
         else:
-            claims[name] = seconds(name, value) if name in TIMES else value
+            claims[name] = time_in_seconds(name, value) if name in TIMES else value
     return claims
 
 
@@ -51,7 +51,7 @@ def read_principal(text: str) -> Mapping[str, Any]:
     whole = len(text) <= PRINCIPAL_LIMIT and len(text) % 4 == 0 and BASE64.fullmatch(text)
     try:
         raw = base64.b64decode(text, validate=True) if whole else b""
-        principal = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=reject_constant)
+        principal = json.loads(raw.decode(), object_pairs_hook=reject_duplicates, parse_constant=reject_constant)
     except (ValueError, RecursionError):
         raise Unauthenticated("The X-MS-CLIENT-PRINCIPAL header is not base64-encoded JSON.") from None
     if not isinstance(principal, dict):
@@ -73,7 +73,7 @@ def named_claims(listed: object) -> Iterator[tuple[str, str]]:
                 raise Unauthenticated("The platform principal has a claim without a text value.")
 
 
-def seconds(name: str, value: str) -> int:
+def time_in_seconds(name: str, value: str) -> int:
     if not SECONDS.fullmatch(value):
         raise Unauthenticated(f"The platform principal's claim {name} is not a time in seconds.")
     return int(value)

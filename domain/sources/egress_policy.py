@@ -39,33 +39,31 @@ def rejection_reason(text: str, *, private: bool, networks: Iterable[Network], l
     `loopback`: the settings allow sources on this machine.
     """
     try:
-        address = carried(ip_address(text))
+        address = embedded_address(ip_address(text))
     except ValueError:
         return "it is not a valid IP address"
-    for reason, is_so in NEVER:
+    for reason, is_so in FORBIDDEN:
         if is_so(address):
             return reason
     if address.is_loopback:
         return None if loopback else "it is a loopback address of this machine"
-    return beyond(address, private=private, networks=tuple(networks) or PRIVATE)
+    return network_problem(address, private=private, networks=tuple(networks) or PRIVATE)
 
 
-def beyond(address: Address, *, private: bool, networks: tuple[Network, ...]) -> str | None:
+def network_problem(address: Address, *, private: bool, networks: tuple[Network, ...]) -> str | None:
     if private:
         inside = any(address in network for network in networks)
         return (
-            None
-            if inside and within_private(address)
-            else "the source is private, but the address is not in its networks"
+            None if inside and is_private(address) else "the source is private, but the address is not in its networks"
         )
     return None if address.is_global else "the source is public, but the address is not"
 
 
-def within_private(address: Address) -> bool:
+def is_private(address: Address) -> bool:
     return any(address in network for network in PRIVATE)
 
 
-def carried(address: Address) -> Address:
+def embedded_address(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address embeds, else the address itself without its zone."""
     if isinstance(address, IPv4Address):
         return address
@@ -77,7 +75,7 @@ def carried(address: Address) -> Address:
     return IPv4Address(low) if embeds else IPv6Address(bits)
 
 
-NEVER: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
+FORBIDDEN: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
     ("it is link-local, like cloud metadata services", lambda address: address.is_link_local),
     ("it is a cloud metadata service", lambda address: address in METADATA),
     ("it is a multicast address", lambda address: address.is_multicast),

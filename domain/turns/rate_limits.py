@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-KEPT_SHARE: Final = 5
+RESERVED_SHARE: Final = 5
 """The tenant keeps 1/5 of its tokens and running turns for owners below their equal share."""
 
 RUNNING_DELAY_S: Final = 2.0
@@ -132,45 +132,47 @@ def admit_turn(
     owner = usage.owners.get(subject) or TokenBucket(tokens=limits.owner.burst, at=0.0)
     tenant = usage.tenant or TokenBucket(tokens=limits.tenant.burst, at=now)
     delays = {
-        RateLimitRule.OWNER_RATE: until(1, owner, limits.owner, now),
-        RateLimitRule.TENANT_RATE: until_tenant(usage, tenant, subject, limits, now),
+        RateLimitRule.OWNER_RATE: seconds_until(1, owner, limits.owner, now),
+        RateLimitRule.TENANT_RATE: seconds_until_tenant(usage, tenant, subject, limits, now),
         RateLimitRule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
-        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_full(usage, subject, limits.tenant),
+        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_tenant_full(usage, subject, limits.tenant),
     }
     for rule, delay_s in delays.items():
         if delay_s > 0:
             return RateLimitRejection(rule=rule, delay_s=delay_s)
     return RateLimitUsage(
         tenant=tenant.taken(limits.tenant, now),
-        owners={**active(usage, limits, now), subject: owner.taken(limits.owner, now)},
+        owners={**active_owners(usage, limits, now), subject: owner.taken(limits.owner, now)},
         running={**usage.running, response: RunningTurn(subject=subject, since=round(now, 3))},
     )
 
 
-def active(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:
+def active_owners(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:
     """Return the buckets of owners with a recent turn; all other buckets are full again."""
     window_s = max(limits.owner.window_s, limits.tenant.window_s)
     return {subject: bucket for subject, bucket in usage.owners.items() if now - bucket.at < window_s}
 
 
-def until(tokens: float, bucket: TokenBucket, limit: RateLimit, now: float) -> float:
+def seconds_until(tokens: float, bucket: TokenBucket, limit: RateLimit, now: float) -> float:
     """Return the seconds until a bucket holds this many tokens."""
     return max((tokens - bucket.level(limit, now)) / limit.rate, 0.0)
 
 
-def until_tenant(usage: RateLimitUsage, tenant: TokenBucket, subject: str, limits: RateLimits, now: float) -> float:
+def seconds_until_tenant(
+    usage: RateLimitUsage, tenant: TokenBucket, subject: str, limits: RateLimits, now: float
+) -> float:
     """Return the seconds until the tenant has an unreserved token, or the next one of this owner's share."""
-    kept = limits.tenant.burst // KEPT_SHARE
-    spare_s = until(1 + kept, tenant, limits.tenant, now)
-    owners = active(usage, limits, now)
+    reserved = limits.tenant.burst // RESERVED_SHARE
+    spare_s = seconds_until(1 + reserved, tenant, limits.tenant, now)
+    owners = active_owners(usage, limits, now)
     share_s = len(owners.keys() | {subject}) / limits.tenant.rate
     due_s = max(owners[subject].at + share_s - now, 0.0) if subject in owners else 0.0
-    return min(spare_s, max(due_s, until(1, tenant, limits.tenant, now)))
+    return min(spare_s, max(due_s, seconds_until(1, tenant, limits.tenant, now)))
 
 
-def is_full(usage: RateLimitUsage, subject: str, limit: RateLimit) -> bool:
+def is_tenant_full(usage: RateLimitUsage, subject: str, limit: RateLimit) -> bool:
     """Tell whether the tenant's turns leave no room for this owner."""
     owners = {turn.subject for turn in usage.running.values()} | {subject}
     below_share = usage.running_of(subject) < limit.running / len(owners)
-    kept = 0 if below_share else limit.running // KEPT_SHARE
-    return len(usage.running) >= limit.running - kept
+    reserved = 0 if below_share else limit.running // RESERVED_SHARE
+    return len(usage.running) >= limit.running - reserved
