@@ -1,4 +1,4 @@
-"""Which logs, responses and records of money can there be?"""
+"""How do tests generate logs, responses and ledger records?"""
 
 import json
 from collections.abc import Sequence
@@ -134,26 +134,29 @@ attempts = st.builds(
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[LogEvent, ...]:
-    """Return what a turn may say, in an order that makes sense, up to a moment that may be any."""
-    said = [LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED), LogEvent(kind=EventKind.STARTED)]
-    log = folded(said)
+def event_sequences(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[LogEvent, ...]:
+    """Return the events of a turn in a valid order, up to any point of the turn."""
+    log_events = [LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED), LogEvent(kind=EventKind.STARTED)]
+    log = transcript_of(log_events)
     for kind in draw(st.lists(st.sampled_from([ItemKind.MESSAGE, ItemKind.FUNCTION_CALL]), max_size=4)):
         closed = draw(st.booleans())
         if log.open_item:
-            said += closing_events(log, draw(st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])))
-        said += item_events(len(log.items), kind, draw(st.lists(texts, max_size=4)))
-        log = folded(said)
-        said += closing_events(log, ItemStatus.COMPLETED) if closed else ()
-        log = folded(said)
+            log_events += closing_events(log, draw(st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])))
+        log_events += item_events(len(log.items), kind, draw(st.lists(texts, max_size=4)))
+        log = transcript_of(log_events)
+        log_events += closing_events(log, ItemStatus.COMPLETED) if closed else ()
+        log = transcript_of(log_events)
     if draw(st.booleans()) if ended is None else ended:
-        said += (*closing_events(log, ItemStatus.INCOMPLETE), LogEvent(kind=EventKind.ENDED, ending=draw(endings)))
-    return tuple(said)
+        log_events += (
+            *closing_events(log, ItemStatus.INCOMPLETE),
+            LogEvent(kind=EventKind.ENDED, ending=draw(endings)),
+        )
+    return tuple(log_events)
 
 
-def folded(said: Sequence[LogEvent]) -> Transcript:
+def transcript_of(log_events: Sequence[LogEvent]) -> Transcript:
     log = Transcript()
-    for event in said:
+    for event in log_events:
         log = after_event(log, event)
     return log
 
@@ -163,23 +166,23 @@ def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[LogEv
     opening = LogEvent(
         kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
     )
-    said = EventKind.ARGUMENTS if call else EventKind.TEXT
+    delta_kind = EventKind.ARGUMENTS if call else EventKind.TEXT
     part = [] if call else [LogEvent(kind=EventKind.PART_ADDED, output=index)]
-    return [opening, *part, *(LogEvent(kind=said, output=index, text=delta) for delta in deltas)]
+    return [opening, *part, *(LogEvent(kind=delta_kind, output=index, text=delta) for delta in deltas)]
 
 
 @st.composite
-def split(draw: st.DrawFn, said: Sequence[LogEvent]) -> tuple[Slot, ...]:
+def split(draw: st.DrawFn, log_events: Sequence[LogEvent]) -> tuple[Slot, ...]:
     """Return slots, fences among them, that hold these events in this order."""
-    cuts = sorted(draw(st.lists(st.integers(0, len(said)), max_size=8)))
-    bounds = [0, *cuts, len(said)]
+    cuts = sorted(draw(st.lists(st.integers(0, len(log_events)), max_size=8)))
+    bounds = [0, *cuts, len(log_events)]
     return tuple(
         Slot(
             number=number,
             writer=draw(st.sampled_from("abc")),
             first=start,
             at=float(number),
-            events=tuple(said[start:end]),
+            events=tuple(log_events[start:end]),
             pieces=end - start,
         )
         for number, (start, end) in enumerate(pairwise(bounds))
