@@ -10,14 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from domain.fleet.token_estimates import tokens_in
+from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in
 from domain.sources.catalog import FetchedRows, whole_text
 
 SOURCES_KEY: Final = "ganglion_sources"
 PROBLEMS_KEY: Final = "ganglion_source_problems"
 VALUE_LIMIT: Final = 512
-BYTES_A_TOKEN: Final = 4
-"""A source's rows have at most this many bytes per token of its limit, so that they never exceed their reservation."""
 
 CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?private data))")
 """This matches only inside JSON strings: JSON syntax has no `<`, and no word in capitals between brackets."""
@@ -47,7 +45,7 @@ def rows_within_limits(
 ) -> tuple[Mapping[str, Any], ...]:
     """Return the first rows within both limits; a row that does not fit is skipped."""
     kept: list[Mapping[str, Any]] = []
-    room, bytes_left = max_tokens, max_tokens * BYTES_A_TOKEN
+    room, bytes_left = max_tokens, max_tokens * BYTES_PER_TOKEN
     for row in rows:
         size = tokens_in(line_of(source, row))
         if len(kept) < max_rows and size.likely < room and size.ceiling < bytes_left:
