@@ -14,7 +14,7 @@ from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
-from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, decide
+from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, admit_turn
 from state.turns.responses import TurnStore
 
 DOCUMENT = "limits"
@@ -59,7 +59,7 @@ class TenantLimiter:
 
     def rejection(self, subject: str) -> RateLimitRejection | None:
         """Return why a turn cannot begin, by what this process knows: other instances only use more of the limits."""
-        decision = decide(self.known, self.limits, subject=subject, response="", now=self.clock.now())
+        decision = admit_turn(self.known, self.limits, subject=subject, response="", now=self.clock.now())
         return decision if isinstance(decision, RateLimitRejection) and not decision.rule.counts_running else None
 
     async def enter(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
@@ -121,7 +121,7 @@ class TenantLimiter:
 
     def decide(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         now = self.clock.now()
-        return decide(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
+        return admit_turn(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
 
     @property
     def may_check(self) -> bool:
@@ -144,7 +144,7 @@ class TenantLimiter:
             return self.clock.now() >= turn.since + ADMISSION_S
         except Retryable:
             return False
-        return response.status.terminal
+        return response.status.is_terminal
 
 
 def set_decisions(

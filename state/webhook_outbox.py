@@ -82,11 +82,11 @@ class WebhookOutbox:
 
     async def is_gone(self, tenant: str, endpoint: WebhookEndpoint) -> bool:
         """Return whether an endpoint, as it is configured now, has answered that it is gone."""
-        return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.mark}") is not None
+        return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.fingerprint}") is not None
 
     async def mark_gone(self, tenant: str, endpoint: WebhookEndpoint) -> None:
         body = {"kind": "endpoint", "v": 1, "status": "gone", "at": self.clock.now(), "name": endpoint.name}
-        create = Create(id=f"gone_{endpoint.name}_{endpoint.mark}", body=body)
+        create = Create(id=f"gone_{endpoint.name}_{endpoint.fingerprint}", body=body)
         await create_once(self.store, registry_key(tenant), create)
 
 

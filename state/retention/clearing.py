@@ -71,7 +71,7 @@ class Clearing:
         """Cancel what runs in a thread and clear it; return the ids of the cancelled responses."""
         key = turns_key(owner, thread)
         documents = await list_all(self.store, key, prefix="resp_")
-        running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.terminal]
+        running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.is_terminal]
         for response_id in running:
             with contextlib.suppress(NotFound):
                 await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)

@@ -30,7 +30,7 @@ from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
-from domain.sources.prompt_context import notes_of
+from domain.sources.prompt_context import source_metadata
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversation_lock import lock_operations, unlock_operations
@@ -80,7 +80,7 @@ class TurnStore:
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
 
         async def step() -> Response:
-            existing = await self.existing(response) if response.conversation else None
+            existing = await self.existing(response) if response.history.conversation else None
             if existing:
                 return existing
             head: list[Operation] = [
@@ -93,7 +93,7 @@ class TurnStore:
                 return response
             existing = await self.existing(response)
             if existing is None:
-                raise Conflict("the conversation has changed", identifier=response.conversation or response.id)
+                raise Conflict("the conversation has changed", identifier=response.history.conversation or response.id)
             return existing
 
         return await compare_and_swap(self.clock, step)
@@ -169,7 +169,7 @@ class TurnStore:
             found = await self.document(owner, response_id)
             response = Response.from_document(response_id, found.body)
             if response.status is not ResponseStatus.QUEUED:
-                return response.status is ResponseStatus.IN_PROGRESS and response.execution == execution, None
+                return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution, None
             now = self.clock.now()
             log = await self.transcript(owner, response_id)
             slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
@@ -199,17 +199,19 @@ class TurnStore:
             nonlocal log
             found = await self.document(owner, response_id)
             response = Response.from_document(response_id, found.body)
-            if response.status.terminal:
+            if response.status.is_terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
-            reports = await self.retrieved_context.source_reports(owner, response_id) if response.sources else None
+            reports = (
+                await self.retrieved_context.source_reports(owner, response_id) if response.options.sources else None
+            )
             ending = Ending(
                 status=status,
                 at=self.clock.now(),
                 code=code,
                 message=message,
                 usage=usage_of(log),
-                notes=notes_of(reports or ()),
+                notes=source_metadata(reports or ()),
             )
             return await self.commit_ending(found, response, log, ending)
 

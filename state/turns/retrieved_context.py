@@ -52,10 +52,12 @@ class RetrievedContext:
 
     async def text_or_missing(self, response: Response) -> str:
         """Return the stored text; where none is stored, store and return that the sources could not be read."""
-        if not response.sources:
+        if not response.options.sources:
             return ""
         text = await self.text(response)
         if text is not None:
             return text
-        missing = [FetchedRows(source=name, problem="it could not be read in time") for name in response.sources]
+        missing = [
+            FetchedRows(source=name, problem="it could not be read in time") for name in response.options.sources
+        ]
         return await self.record(response, missing)
