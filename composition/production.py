@@ -81,7 +81,7 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
             configuration.sources, clock, loopback=settings.sources_loopback, identity=settings.identity
         ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
-        open_orchestrations=DurableOrchestrations,
+        open_orchestrations=lambda client: DurableOrchestrations(client, clock),
     )
 
 

@@ -219,7 +219,7 @@ async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_e
 
 
 class SilentHost(FakeOrchestrations):
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
         raise Unavailable("the host did not answer")
 
 
