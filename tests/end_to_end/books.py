@@ -22,7 +22,7 @@ from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
-from standins.identity import guid_of
+from standins.issuer.entra_tokens import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
