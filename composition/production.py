@@ -100,7 +100,7 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         ),
         backends=backend_clients(configuration.fleet, settings, clock),
         source_reader=build_reader(
-            configuration.sources, clock, loopback=settings.sources_loopback, identity=settings.identity_client_id
+            configuration.sources, clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id
         ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
