@@ -34,7 +34,8 @@ from tests.fakes.worlds import OWNER, THREAD, World, backend
 MAIN = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
 SECOND = WebhookEndpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
 TAKEN, GONE, LATER = (
-    DeliveryReceipt(result=verdict) for verdict in (DeliveryResult.TAKEN, DeliveryResult.GONE, DeliveryResult.LATER)
+    DeliveryReceipt(result=verdict)
+    for verdict in (DeliveryResult.DELIVERED, DeliveryResult.GONE, DeliveryResult.RETRY_LATER)
 )
 
 

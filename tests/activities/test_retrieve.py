@@ -34,8 +34,8 @@ class Changing:
         self.asked: list[SourceQuery] = []
         self.fails = False
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Mapping[str, Any]]:
-        self.asked.append(ask)
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Mapping[str, Any]]:
+        self.asked.append(query)
         if self.fails:
             raise SourceError("it is down")
         return [{"id": f"{source.name}-{len(self.asked)}"}]
