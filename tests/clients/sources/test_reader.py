@@ -134,7 +134,7 @@ async def test_a_source_on_this_machine_is_rejected_unless_the_settings_allow_it
     orders: Source, data: PrivateData
 ) -> None:
     (fetched,) = await read(orders, loopback=False)
-    assert fetched.problem == "its host is not allowed: it is this machine itself"
+    assert fetched.problem == "its host is not allowed: it is a loopback address of this machine"
     assert data.requests == []
 
 
@@ -142,7 +142,10 @@ async def test_a_source_on_this_machine_is_rejected_unless_the_settings_allow_it
 async def test_every_spelling_of_a_loopback_address_is_rejected(orders: Source, data: PrivateData, host: str) -> None:
     port = orders.address.rpartition(":")[2]
     (fetched,) = await read(replace(orders, address=f"http://{host}:{port}"), loopback=False)
-    assert fetched.problem in {"its host is not allowed: it is this machine itself", "its host name cannot be resolved"}
+    assert fetched.problem in {
+        "its host is not allowed: it is a loopback address of this machine",
+        "its host name cannot be resolved",
+    }
     assert data.requests == []
 
 

@@ -123,7 +123,9 @@ async def test_an_unreachable_receiver_is_retried_later() -> None:
 async def test_this_machine_is_called_only_if_the_settings_allow_it(
     receiver: Receiver, endpoint: WebhookEndpoint
 ) -> None:
-    assert (await send(endpoint, loopback=False)).reason == "its host is not allowed: it is this machine itself"
+    assert (
+        await send(endpoint, loopback=False)
+    ).reason == "its host is not allowed: it is a loopback address of this machine"
     assert receiver.requests == []
 
 
