@@ -27,6 +27,7 @@ from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatu
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import after_slot, kept_items, read_log
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop

@@ -21,6 +21,7 @@ from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
 from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from standins.issuer.entra_tokens import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger

@@ -15,6 +15,7 @@ from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.sources.catalog import FetchedRows
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import UNSTORED_S

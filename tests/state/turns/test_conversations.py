@@ -14,6 +14,7 @@ from domain.ids import member_id, thread_of
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock

@@ -16,6 +16,7 @@ from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
