@@ -46,10 +46,10 @@ from state.webhook_outbox import delivery_operations
 class TurnStore:
     """Stores turns. Safe to use from many instances at once. The end of a turn is delivered to the `endpoints`."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints) -> None:
         self.store = store
         self.clock = clock
-        self.endpoints = endpoints or WebhookEndpoints()
+        self.endpoints = endpoints
         self.notifications = LogNotifications()
         self.idempotency = IdempotencyRecords(store, clock)
         self.history_reader = HistoryReader(store)

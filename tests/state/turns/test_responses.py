@@ -17,6 +17,7 @@ from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -42,7 +43,7 @@ def store(clock: FakeClock) -> MemoryStore:
 
 @pytest.fixture
 def turns(store: MemoryStore, clock: FakeClock) -> TurnStore:
-    return TurnStore(store, clock)
+    return TurnStore(store, clock, WebhookEndpoints())
 
 
 def token(number: int) -> str:
@@ -135,8 +136,8 @@ async def test_a_repeated_begin_returns_the_same_until_the_response_ends(turns: 
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_begins_whose_replies_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
 
     async def begin(execution: str) -> bool:
         for _ in range(40):
@@ -147,7 +148,7 @@ async def test_begins_whose_replies_are_lost_begin_once(store: MemoryStore, cloc
         raise TimeoutError(execution)
 
     assert sum(await asyncio.gather(*(begin(name) for name in "abc"))) == 1
-    log = await TurnStore(store, clock).transcript(OWNER, one.id)
+    log = await TurnStore(store, clock, WebhookEndpoints()).transcript(OWNER, one.id)
     assert log.next_slot == 2
 
 
@@ -231,22 +232,24 @@ async def test_a_slot_stays_its_writers_when_the_write_is_repeated(turns: TurnSt
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
     heard = asyncio.create_task(flaky.wait_for_slot(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
     await asyncio.wait_for(heard, 1)
-    assert len(await TurnStore(store, clock).slots(OWNER, one.id)) == 6
+    assert len(await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, one.id)) == 6
 
 
 async def test_a_store_that_never_answers_is_unavailable_after_a_few_tries(
     store: MemoryStore, clock: FakeClock
 ) -> None:
-    one = await admitted(TurnStore(store, clock))
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
-        await TurnStore(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
+        await TurnStore(dead, clock, WebhookEndpoints()).append(
+            OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0)
+        )
     assert len(dead.calls) == WRITE_TRIES
 
 
@@ -315,8 +318,8 @@ async def test_items_without_their_response_count_for_nothing(
     one = response(items=items)
     dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
     with pytest.raises(CrashError):
-        await TurnStore(dying, clock).admit(one, items, CREATED)
-    turns = TurnStore(store, clock)
+        await TurnStore(dying, clock, WebhookEndpoints()).admit(one, items, CREATED)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     await turns.admit(one, items, CREATED)
     assert await turns.history(one) == tuple(items)
 
