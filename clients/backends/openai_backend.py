@@ -104,14 +104,14 @@ class OpenAIBackend:
 
         `until` is when the first words must have come, in the event loop's time.
         """
-        answer = ChatStreamParser()
+        answer = ChatStreamParser(self.backend.finish_reasons)
         try:
             async with aclosing(self.frames(response, answer, until)) as frames:
                 async for frame in frames:
                     if text := answer.read(frame):
                         yield TextPiece(text=text)
         except (httpx.HTTPError, TimeoutError) as error:
-            if not answer.whole:
+            if not answer.has_finish_reason:
                 raise BackendError(transport_failure(error, text_received=answer.text_received)) from error
         yield answer.end()
 

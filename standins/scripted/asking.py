@@ -48,7 +48,9 @@ class Ask:
         return next((message.text for message in self.messages if message.role == role), "")
 
     def last_text(self, role: str) -> str:
-        return next((message.text for message in reversed(self.messages) if message.role == role), "")
+        """Gives the last text of a role; an empty message after it carries no command."""
+        texts = (message.text for message in reversed(self.messages) if message.role == role)
+        return next(filter(None, texts), "")
 
 
 def ask_from_body(given: Any) -> Ask:

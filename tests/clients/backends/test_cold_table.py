@@ -25,7 +25,7 @@ from domain.turns.response import Response
 from standins.child import python
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
-from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
+from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, frame, usage
 from tests.domain.fleets import SHIPPED_PRICES, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
@@ -57,7 +57,7 @@ async def diagnosed(backend: Backend, text: str | None = None, *, at: float | No
     async with httpx.AsyncClient(trust_env=False) as http:
         client = OpenAIBackend(backend, http, silence_s=5)
         with pytest.raises(BackendError) as caught:
-            await (client.probe() if text is None else heard(client, replace(call(), items=asking(text))))
+            await (client.probe() if text is None else all_pieces(client, replace(call(), items=asking(text))))
     return diagnose(caught.value.failure, backend.signatures, now=now() if at is None else at)
 
 
