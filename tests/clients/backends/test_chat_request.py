@@ -10,7 +10,7 @@ from clients.backends.chat_request import request_body
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.fleet.catalog import ContinuationMode
 from standins.clock import now
-from standins.scripted.server import Pace, ScriptedModel
+from standins.scripted.server import ScriptedModel, TokenPace
 from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
 
 QUESTION = Item(id="1", role=Role.USER, text="ECHO a")
@@ -67,7 +67,7 @@ async def test_a_server_that_continues_trailing_messages_gives_a_new_answer(
     items: tuple[Item, ...],
     continues: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    runner = web.AppRunner(ScriptedModel(pace=Pace(rate=0), continues=continues, clock=now).application())
+    runner = web.AppRunner(ScriptedModel(pace=TokenPace(rate=0), continues=continues, clock=now).application())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
