@@ -26,7 +26,7 @@ from domain.turns.response import Response
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.child_process import python_command
-from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, frame, usage
+from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, end_of, frame, parsed, usage
 from tests.domain.fleets import SHIPPED_PRICES, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
@@ -212,6 +212,12 @@ def test_every_row_of_the_shipped_file_is_tested() -> None:
         (system, place) for system, table in SYSTEMS.items() for place in range(len(table.get("signatures", ())))
     }
     assert {(row.system, row.place) for row in ROWS} == shipped
+
+
+@pytest.mark.parametrize("reason", ["eos_token", "stop_sequence"])
+async def test_the_finish_reasons_of_text_generation_inference_end_an_answer_well(reason: str) -> None:
+    backend = backend_of("hf-endpoints", "http://model/v1")
+    assert end_of(await parsed(frame("a", reason=reason), DONE, backend=backend)).reason == "stop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
