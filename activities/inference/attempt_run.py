@@ -125,7 +125,7 @@ class AttemptRun:
             max_output_tokens=task.output_tokens - (self.writer.log.pieces if partial else 0),
             partial=partial,
             traceparent=current_traceparent() or response.traceparent,
-            form=response.tool_config,
+            tools=response.tool_config,
             by_schema=task.calls_tools_by_schema,
         )
 

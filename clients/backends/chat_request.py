@@ -18,7 +18,7 @@ type Message = dict[str, Any]
 
 def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the body of the Chat Completions request for a call."""
-    by_schema = call.by_schema and bool(call.form.callable)
+    by_schema = call.by_schema and bool(call.tools.callable)
     messages = prompt_messages(call, by_schema=by_schema)
     body: dict[str, Any] = {
         "model": backend.served_model,
@@ -32,7 +32,7 @@ def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     if call.sampling.top_p is not None:
         body["top_p"] = call.sampling.top_p
     body |= call.sampling.parameters
-    tool_fields = schema_tool_fields(call.form) if by_schema else native_tool_fields(call.form)
+    tool_fields = schema_tool_fields(call.tools) if by_schema else native_tool_fields(call.tools)
     return body | tool_fields | continuation_fields(backend, call, messages)
 
 
@@ -43,7 +43,7 @@ def prompt_messages(call: BackendCall, *, by_schema: bool) -> list[Message]:
     server begin a new answer; only the partial answer of this turn is to be continued.
     """
     messages = list(schema_messages(call.items) if call.by_schema else native_messages(call.items))
-    texts = [call.instructions or "", instructions_of(call.form) if by_schema else ""]
+    texts = [call.instructions or "", instructions_of(call.tools) if by_schema else ""]
     if instructions := "\n\n".join(text for text in texts if text):
         messages.insert(0, {"role": "system", "content": instructions})
     if not messages or messages[-1]["role"] == "assistant":

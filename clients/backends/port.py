@@ -27,7 +27,7 @@ class BackendCall:
     max_output_tokens: int
     partial: str = ""
     traceparent: str = ""
-    form: ToolConfig = field(default_factory=ToolConfig)
+    tools: ToolConfig = field(default_factory=ToolConfig)
     by_schema: bool = False
 
 
