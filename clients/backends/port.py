@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from domain.content.items import Item
 from domain.content.tools import FunctionCall, ToolConfig
@@ -59,13 +59,23 @@ class BackendError(GanglionError):
         self.failure = failure
 
 
+@runtime_checkable
+class WithdrawableStream(Protocol):
+    """A stream whose request can be withdrawn before its end."""
+
+    def withdraw(self) -> None:
+        """Tell the backend to stop. The stream then ends after what the backend had sent by then."""
+        ...
+
+
 class BackendClient(Protocol):
     """A client of one backend."""
 
     def stream(self, call: BackendCall) -> AbstractAsyncContextManager[AsyncIterator[TextPiece | AnswerEnd]]:
-        """Open the stream of an answer, whose last piece is an AnswerEnd. Leaving the context closes the connection.
+        """Open the stream of an answer, a `WithdrawableStream` where the wire allows. Its last piece is an AnswerEnd.
 
-        The context is entered when the backend has accepted the request. Raises BackendError.
+        The context is entered when the backend has accepted the request; leaving it closes the connection at once.
+        Raises BackendError.
         """
         ...
 
