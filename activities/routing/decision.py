@@ -11,7 +11,7 @@ from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import RouteDecision, route
 from domain.turns.response import Response
@@ -42,12 +42,14 @@ class RouteDecider:
         fleet: Fleet,
         clock: Clock,
         default_output_tokens: int,
+        attempt_limits: AttemptLimits,
     ) -> None:
         self.backend_states = backend_states
         self.rental_spend = rental_spend
         self.fleet = fleet
         self.clock = clock
         self.default_output_tokens = default_output_tokens
+        self.attempt_limits = attempt_limits
 
     @property
     def any_backend_cold(self) -> bool:
@@ -95,4 +97,5 @@ class RouteDecider:
             excluded=excluded,
             needs=response.needs,
             admitted_at=response.created_at,
+            attempt_limits=self.attempt_limits,
         )

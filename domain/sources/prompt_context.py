@@ -10,15 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from domain.fleet.token_estimates import tokens_in
+from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in
 from domain.sources.catalog import FetchedRows, whole_text
 
 SOURCES_KEY: Final = "ganglion_sources"
 PROBLEMS_KEY: Final = "ganglion_source_problems"
 VALUE_LIMIT: Final = 512
-BYTES_A_TOKEN: Final = 4
-"""A source's rows have at most so many bytes for each of its tokens: what is reserved for them is never passed."""
-
 KEYS_LIMIT: Final = 16
 
 CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?private data))")
@@ -49,7 +46,7 @@ def fitted(
 ) -> tuple[Mapping[str, Any], ...]:
     """Return the first rows, up to the number and the likely tokens; a row that is too big by itself is passed over."""
     kept: list[Mapping[str, Any]] = []
-    room, bytes_left = max_tokens, max_tokens * BYTES_A_TOKEN
+    room, bytes_left = max_tokens, max_tokens * BYTES_PER_TOKEN
     for row in rows:
         size = tokens_in(line_of(source, row))
         if len(kept) < max_rows and size.likely < room and size.ceiling < bytes_left:
