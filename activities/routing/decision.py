@@ -82,7 +82,7 @@ class RouteDecider:
                     await self.rental_spend.add(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
-        asked = response.sampling.max_output_tokens
+        asked = response.options.sampling.max_output_tokens
         limit = self.default_output_tokens if asked is None else asked
         return Demand(
             model=response.model,
@@ -92,10 +92,10 @@ class RouteDecider:
             request_bytes=size["bytes"],
             output_tokens=limit,
             expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
-            tier=response.metadata.get("tier"),
+            tier=response.options.metadata.get("tier"),
             deadline_s=response.deadline_at - now,
             excluded=excluded,
-            needs=response.needs,
+            needs=response.required_capabilities,
             admitted_at=response.created_at,
             attempt_limits=self.attempt_limits,
         )

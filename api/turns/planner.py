@@ -7,7 +7,7 @@ from decimal import Decimal
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of as tool_texts
+from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, Model
 from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
@@ -61,7 +61,7 @@ class Planner:
     def sources_of(self, owner: Owner, request: TurnRequest) -> tuple[str, ...]:
         """Return the names of the private data that the turn reads; raises Invalid for a source the owner lacks."""
         try:
-            return self.sources.chosen(owner, request.metadata.get(SOURCES))
+            return self.sources.selected(owner, request.metadata.get(SOURCES))
         except KeyError as unknown:
             path = f"metadata.{SOURCES}"
             raise Invalid(f"Invalid '{path}': no source {unknown}.", field=path, code="source_not_found") from None

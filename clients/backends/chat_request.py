@@ -6,7 +6,7 @@ from typing import Any, Final
 from clients.backends.port import BackendCall
 from clients.backends.tool_calls import NO_ARGUMENTS
 from domain.content.items import ImageInput, Item, ItemKind, Role
-from domain.content.schema_tool_calls import instructions_of, schema_of
+from domain.content.schema_tool_calls import output_schema, tool_instructions
 from domain.content.tools import ANYTHING, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 
@@ -18,7 +18,7 @@ type Message = dict[str, Any]
 
 def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the body of the Chat Completions request for a call."""
-    by_schema = call.by_schema and bool(call.tools.callable)
+    by_schema = call.by_schema and bool(call.tools.callable_functions)
     messages = prompt_messages(call, by_schema=by_schema)
     body: dict[str, Any] = {
         "model": backend.served_model,
@@ -43,7 +43,7 @@ def prompt_messages(call: BackendCall, *, by_schema: bool) -> list[Message]:
     server begin a new answer; only the partial answer of this turn is to be continued.
     """
     messages = list(schema_messages(call.items) if call.by_schema else native_messages(call.items))
-    texts = [call.instructions or "", instructions_of(call.tools) if by_schema else ""]
+    texts = [call.instructions or "", tool_instructions(call.tools) if by_schema else ""]
     if instructions := "\n\n".join(text for text in texts if text):
         messages.insert(0, {"role": "system", "content": instructions})
     if not messages or messages[-1]["role"] == "assistant":
@@ -121,13 +121,13 @@ def schema_messages(items: Iterable[Item]) -> Iterator[Message]:
 
 def schema_tool_fields(tools: ToolConfig) -> dict[str, Any]:
     """Return the fields that hold a model without function calling to the schema of its calls."""
-    schema = {"name": "answer", "schema": schema_of(tools), "strict": True}
+    schema = {"name": "answer", "schema": output_schema(tools), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def native_tool_fields(tools: ToolConfig) -> dict[str, Any]:
     """Return the fields for a model that calls functions itself."""
-    functions = tools.callable
+    functions = tools.callable_functions
     fields: dict[str, Any] = {"tools": [tool(function) for function in functions]} if functions else {}
     if functions and tools.tool_choice is ToolChoice.REQUIRED:
         only_function = {"type": "function", "function": {"name": functions[0].name}}
