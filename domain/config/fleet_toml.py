@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from domain.fleet.catalog import (
     Capability,
     ColdStart,
     ContinuationMode,
+    FinishReason,
     Fleet,
     Model,
     Speed,
@@ -52,11 +53,19 @@ AUTH_NEEDS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemRules:
+    """What the failures and the finish reasons of one system mean."""
+
+    signatures: tuple[FailureSignature, ...] = ()
+    finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
     """What a backend may refer to by name."""
 
     models: Mapping[str, Model]
-    systems: Mapping[str, tuple[FailureSignature, ...]]
+    systems: Mapping[str, SystemRules]
     prices: Mapping[str, Price]
     variables: Mapping[str, str]
 
@@ -70,7 +79,7 @@ def fleet_from_toml(text: str, variables: Mapping[str, str], prices: Mapping[str
     top = document(text, "fleet")
     known = Definitions(
         models={name: read_model(name, table) for name, table in top.tables("models")},
-        systems={name: read_signatures(table) for name, table in top.tables("systems")},
+        systems={name: read_system(table) for name, table in top.tables("systems")},
         prices=prices,
         variables=variables,
     )
@@ -112,10 +121,14 @@ def read_model(name: str, table: TomlTable) -> Model:
     return model
 
 
-def read_signatures(table: TomlTable) -> tuple[FailureSignature, ...]:
+def read_system(table: TomlTable) -> SystemRules:
     rows = tuple(read_signature(row) for row in table.rows("signatures"))
+    reasons = table.table("finish_reasons")
+    rules = SystemRules(
+        signatures=rows, finish_reasons={word: reasons.choice(word, FinishReason) for word in reasons.values}
+    )
     table.close()
-    return rows
+    return rules
 
 
 def read_signature(table: TomlTable) -> FailureSignature:
@@ -149,6 +162,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
     check_name(name, table)
     url = read_url(table, known.variables)
     system = member(table, "system", known.systems)
+    rules = known.systems.get(system, SystemRules())
     model = member(table, "model", known.models)
     backend = Backend(
         name=name,
@@ -165,7 +179,8 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         continues=table.choice("continues", ContinuationMode, ContinuationMode.NO),
         region=table.optional("region", table.text),
         residency=table.optional("residency", table.text),
-        signatures=(*(read_signature(row) for row in table.rows("signatures")), *known.systems.get(system, ())),
+        signatures=(*(read_signature(row) for row in table.rows("signatures")), *rules.signatures),
+        finish_reasons=rules.finish_reasons,
     )
     table.close()
     return backend
