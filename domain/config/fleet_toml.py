@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
+from domain.config.systems_toml import SystemRules, read_signature, read_system
 from domain.config.toml_table import TomlTable, document, plain_table
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
@@ -21,20 +22,17 @@ from domain.fleet.catalog import (
     Capability,
     ColdStart,
     ContinuationMode,
-    FinishReason,
     Fleet,
     Model,
     Speed,
     UnconfiguredBackend,
 )
-from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.identity.federation import service_account_name
 from domain.money.prices import Price, PriceSource, TokenPrice
 from domain.network_names import LOOPBACK
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
-HIGHEST_STATUS: Final = 599
 UNPRICED: Final = TokenPrice(
     name="",
     origin=PriceSource(source="", date="", region=""),
@@ -50,14 +48,6 @@ AUTH_NEEDS: Final = {
     AuthKind.STATIC_BEARER: "setting",
 }
 """The field without which an authentication can't work. A Google ID token's audience defaults to the URL's origin."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemRules:
-    """What the failures and the finish reasons of one system mean."""
-
-    signatures: tuple[FailureSignature, ...] = ()
-    finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,43 +109,6 @@ def read_model(name: str, table: TomlTable) -> Model:
     )
     table.close()
     return model
-
-
-def read_system(table: TomlTable) -> SystemRules:
-    rows = tuple(read_signature(row) for row in table.rows("signatures"))
-    reasons = table.table("finish_reasons")
-    rules = SystemRules(
-        signatures=rows, finish_reasons={word: reasons.choice(word, FinishReason) for word in reasons.values}
-    )
-    table.close()
-    return rules
-
-
-def read_signature(table: TomlTable) -> FailureSignature:
-    row = FailureSignature(
-        failure_class=table.choice(table.key_of("failure_class", "posture"), FailureClass),
-        statuses=table.wholes("statuses"),
-        kinds=table.choices("kinds", FailureKind),
-        body=table.optional("body", table.text),
-        body_pattern=table.optional("body_pattern", table.text),
-        headers=table.texts("headers"),
-        delay_s=table.optional("delay_s", table.number),
-        note=table.text("note"),
-    )
-    if not (row.statuses or row.kinds):
-        table.problems.append(f"{table.path}: expected statuses or kinds, found neither")
-    if any(status > HIGHEST_STATUS for status in row.statuses):
-        table.report("statuses", "HTTP statuses")
-    check_pattern(row.body_pattern, table)
-    table.close()
-    return row
-
-
-def check_pattern(pattern: str | None, table: TomlTable) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error:
-        table.report("body_pattern", "a regular expression")
 
 
 def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
