@@ -1,4 +1,4 @@
-"""Does a budget hold on every store, however many want of it at once and whoever dies in the middle?"""
+"""Is no budget exceeded on any store, also with parallel attempts and crashes?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence

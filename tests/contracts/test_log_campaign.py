@@ -1,4 +1,4 @@
-"""Does a log stay whole when its writers race, stall, die, come back and end it all at once?
+"""Does a log stay complete and ordered when its writers race, stall, crash, resume and end it at the same time?
 
 Every seed is one history of processes that share a store: calls fail, crash and stall by chance.
 """

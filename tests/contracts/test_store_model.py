@@ -1,4 +1,4 @@
-"""Does every store agree with a dictionary, whatever is done to it?"""
+"""Does every store behave like a dictionary under random operations?"""
 
 import asyncio
 from collections.abc import Sequence

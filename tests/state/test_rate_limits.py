@@ -1,4 +1,4 @@
-"""Do many requests on many instances stay within the limits, at the price of one document?"""
+"""Do many requests on many instances stay within the rate limits, with one document for each tenant?"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Does whatever must be written fit into commits, by number and by bytes?"""
+"""Do all writes fit into commits, by number of operations and by bytes?"""
 
 import pytest
 

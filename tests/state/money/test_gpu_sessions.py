@@ -1,4 +1,4 @@
-"""Is every instant of a GPU's life paid once, whichever write its process dies at and whoever comes too late?"""
+"""Is every instant of a GPU session paid once, whichever write the process crashes at and whichever run leaves late?"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""Does a conversation keep its order and its one running turn, whoever else is at it?"""
+"""Does a conversation keep its order and at most one running turn when many requests change it at once?"""
 
 import asyncio
 from collections.abc import Sequence
