@@ -12,6 +12,7 @@ from clients.storage.cosmos.settings import account_from
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
 from settings import PREFIX, ROOT, Settings, read_settings
+from tests.checks import every
 
 HANDBOOK = ROOT / "docs" / "operations.md"
 ROW = re.compile(r"^\| `(?P<name>GANGLION_[A-Z0-9_]+)` \| (?P<default>[^|]*) \|", re.MULTILINE)
@@ -112,7 +113,7 @@ def test_a_number_that_is_none_is_named_with_its_value(wrong: str) -> None:
     found = problems({**LEAST, **dict.fromkeys(numbers, wrong)})
     assert len(numbers) >= 12
     assert {problem.split(" ")[0] for problem in found} == numbers
-    assert all(repr(wrong) in problem for problem in found)
+    assert every(repr(wrong) in problem for problem in found)
 
 
 def test_whole_numbers_are_whole() -> None:

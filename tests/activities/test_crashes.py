@@ -10,6 +10,7 @@ from domain.content.items import ItemStatus
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
@@ -78,7 +79,7 @@ async def assert_whole(lives: Lives) -> None:
     assert held is not None
     assert held.status is ReservationStatus.SETTLED
     attempts = await world.ledger.attempts(OWNER, lives.response.id)
-    assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert every(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
 
 
 async def calls_of_a_quiet_turn() -> int:

@@ -158,6 +158,7 @@ class Books:
     async def assert_log(self, response_id: str, text: str, owner: Owner = ALICE) -> None:
         """One chain of slots without a gap, one begin and one end, the end last, the text exact, no mixed writers."""
         slots = await self.turns.slots(owner, response_id)
+        assert slots
         assert [slot.number for slot in slots] == list(range(len(slots)))
         assert all(after.first == before.next_sequence for before, after in pairwise(slots))
         kinds = [event.kind for slot in slots for event in slot.events]

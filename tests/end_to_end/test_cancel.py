@@ -9,6 +9,7 @@ import pytest
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from standins.stage import Stage
+from tests.checks import every
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
@@ -168,7 +169,7 @@ async def test_a_cancel_during_a_durable_wait_wakes_the_orchestration(slow: Scen
     ended = await slow.caller.orchestration_ended(response_id, within_s=WOKEN_S)
     assert ended["output"]["status"] == "cancelled"
     calls = await slow.caller.model_calls(body)
-    assert all(call["started"] <= at for call in calls)
+    assert every(call["started"] <= at for call in calls)
     await assert_over(slow, response_id)
     assert len(await slow.caller.model_calls(body)) == len(calls)
 

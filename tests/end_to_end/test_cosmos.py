@@ -18,6 +18,7 @@ from domain.identity.owners import Owner
 from standins.stage import Stage
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -159,7 +160,7 @@ async def test_the_application_signs_in_without_a_key_and_asks_within_one_partit
     assert {each["auth"] for each in asked} == {"aad"}
     keyless = [each for each in asked if not each.get("key")]
     assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money", "fleet"}
-    assert all("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
+    assert every("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
 
 
 def within(asked: Json, whose: Owner) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from standins import instance
 from standins.stage import Stage
+from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -79,7 +80,7 @@ def assert_failed(reading: Reading, codes: set[str], *reasons: str) -> None:
     assert reading.numbers == list(range(len(reading.events)))
     error = reading.response["error"]
     assert error["code"] in codes
-    assert all(reason in error["message"] for reason in reasons), error
+    assert every(reason in error["message"] for reason in reasons), error
     said = str(reading.events)
     assert not any(word in said for word in ("Traceback", 'File "', ".py", "httpx", "Exception"))
 
@@ -169,7 +170,7 @@ async def test_a_failed_turn_is_told_to_every_kind_of_caller_alike(failing: Scen
     assert answer.json()["status"] == "failed"
     assert await failing.caller.poll(answer.json()["id"]) == answer.json()
     report = await failing.caller.report(answer.json()["id"])
-    assert all("protocol" in attempt["reason"] for attempt in report["attempts"])
+    assert every("protocol" in attempt["reason"] for attempt in report["attempts"])
 
 
 async def test_a_model_that_falls_silent_in_mid_stream_is_given_up_and_asked_again(failing: Scene) -> None:

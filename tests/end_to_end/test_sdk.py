@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 
 from standins.clock import now
+from tests.checks import every
 from tests.end_to_end.callers import AFRESH, PINNED, counted
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.waiting import eventually
@@ -142,7 +143,7 @@ async def test_many_readers_of_one_response_see_the_same(sdk: AsyncOpenAI) -> No
 
     first, *others = await asyncio.gather(*(read() for _ in range(8)))
     assert joined(first) == counted(60)
-    assert all(other == first for other in others)
+    assert every(other == first for other in others)
 
 
 async def test_a_background_response_is_cancelled(sdk: AsyncOpenAI) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from standins.cloud_run.bill import Bill, billed
 from standins.cloud_run.options import Options, Span, changed, span_from
 from standins.cloud_run.scaling import to_start, to_withdraw, wanted
+from tests.checks import every
 
 
 @pytest.mark.parametrize(("text", "span"), [("5", Span(low=5, high=5)), ("3-9", Span(low=3, high=9))])
@@ -21,7 +22,7 @@ def test_a_span_is_a_number_or_two(text: str, span: Span) -> None:
 def test_a_random_start_lies_in_its_span_and_is_drawn_anew() -> None:
     source = random.Random(1)  # noqa: S311 - it draws delays
     drawn = [Span(low=3, high=9).draw(source) for _ in range(50)]
-    assert all(3 <= seconds <= 9 for seconds in drawn)
+    assert every(3 <= seconds <= 9 for seconds in drawn)
     assert len(set(drawn)) == 50
 
 

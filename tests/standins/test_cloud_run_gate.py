@@ -16,6 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
 from standins.serving import HOST
+from tests.checks import every
 from tests.standins.cloud_run import Gpu, gpu
 
 CALLER = "caller@project.iam.gserviceaccount.com"
@@ -105,7 +106,7 @@ async def test_every_other_token_is_refused_and_starts_nothing(tmp_path: Path, k
         assert await service.is_asleep()
         assert await service.sessions() == []
         reasons = [entry["why"] for entry in (await service.admin("requests"))["requests"]]
-    assert all(reasons)
+    assert every(reasons)
     assert reasons[1] == "other@example.com lacks roles/run.invoker"
 
 

@@ -16,6 +16,7 @@ from standins.demo.following import DemoError, Reading
 from standins.demo.gpu import dollars_a_second
 from standins.demo.private import facts_in, rows_of, shown_rows, used_rows
 from standins.demo.screen import Screen, timeline_text
+from tests.checks import every
 from tests.standins.processes import ROOT
 
 
@@ -76,7 +77,7 @@ def test_a_text_that_comes_in_pieces_is_wrapped_below_its_label(capsys: pytest.C
     assert lines[0].startswith("  model    0 1 2 3")
     assert lines[1].startswith("           ")
     assert lines[-1] == "  end      of it"
-    assert all(len(line) <= 110 for line in lines)
+    assert every(len(line) <= 110 for line in lines)
 
 
 def test_a_word_that_comes_in_pieces_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +123,7 @@ def test_the_rows_that_were_used_are_shown_with_their_text_on_one_line() -> None
     assert lines[0].split()[:4] == ["orders", "A-1001", "a", "telescope"]
     assert lines[1].endswith("…")
     assert lines[2].split() == ["documents", "D-99"]
-    assert all(len(line) < 100 for line in lines)
+    assert every(len(line) < 100 for line in lines)
 
 
 def test_nobody_elses_rows_are_shown() -> None:

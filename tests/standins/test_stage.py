@@ -11,6 +11,7 @@ import pytest
 from standins import instance
 from standins.identity import TENANTS, guid_of
 from standins.stage import Options, PortInUseError, Stage
+from tests.checks import every
 from tests.standins.conftest import asking
 from tests.standins.processes import lives
 
@@ -58,7 +59,7 @@ def test_its_record_names_the_services(stage: Stage) -> None:
 def test_it_leaves_neither_a_process_nor_its_record_behind(tmp_path: Path) -> None:
     with Stage(Options(data=tmp_path, host=False)) as stage:
         pids = [child.pid for child in stage.models.values()]
-        assert all(map(lives, pids))
+        assert every(map(lives, pids))
         assert instance.running(stage.port) is not None
     assert not any(map(lives, pids))
     assert instance.running(stage.port) is None

@@ -15,6 +15,7 @@ from standins import instance
 from standins.child import StartError
 from standins.ports import free_port
 from standins.stage import Options, Stage
+from tests.checks import every
 from tests.standins.processes import ROOT, lives, wait_until
 
 APP = ROOT / "tests" / "standins" / "apps" / "hello"
@@ -76,7 +77,7 @@ def test_nothing_is_left_of_a_stage_that_stopped(tmp_path: Path) -> None:
     with Stage(Options(data=tmp_path, app=APP)) as stage:
         assert stage.host is not None
         pids = [stage.host.pid, stage.worker_pid, *(child.pid for child in stage.models.values())]
-        assert all(map(lives, pids))
+        assert every(map(lives, pids))
     wait_until(lambda: not any(map(lives, pids)))
 
 

@@ -18,6 +18,7 @@ from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
 from domain.turns.response import Response
 from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -49,7 +50,7 @@ async def end(store: DocumentStore, clock: FakeClock, identifier: str, owner: Ow
 async def enter_all(limits: RateLimiter, identifiers: Sequence[str], owner: Owner = OWNER) -> list[str]:
     """Return those that were let in."""
     outcomes = await asyncio.gather(*(limits.enter(owner, each) for each in identifiers), return_exceptions=True)
-    assert all(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes), outcomes
+    assert every(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes), outcomes
     return [each for each, outcome in zip(identifiers, outcomes, strict=True) if outcome is None]
 
 
@@ -175,7 +176,7 @@ async def test_instances_that_race_stay_within_the_limits(kind: str, tmp_path: P
     outcomes = await asyncio.gather(*(one.enter(owner, each) for owner, one, each in wishes), return_exceptions=True)
     running = (await usage(store)).running
     admitted = {each for (_, _, each), outcome in zip(wishes, outcomes, strict=True) if outcome is None}
-    assert all(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
+    assert every(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
     assert admitted <= running.keys()
     assert len(running) == LIMITS.tenant.running
     assert max(sum(turn.subject == owner.subject for turn in running.values()) for owner in owners) <= 5

@@ -10,6 +10,7 @@ from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
@@ -75,8 +76,8 @@ def test_every_operation_is_written_once_in_batches_within_the_limits() -> None:
     operations = [create_operation(item(number, "x" * (number % 7) * 50_000)) for number in range(300)]
     found = list(batches([*operations, Delete(id="d")]))
     assert [each for batch in found for each in batch] == [*operations, Delete(id="d")]
-    assert all(len(batch) <= OPERATIONS_LIMIT for batch in found)
-    assert all(sum(len(str(o.body)) for o in batch if isinstance(o, Create)) <= BYTES_LIMIT for batch in found)
+    assert every(len(batch) <= OPERATIONS_LIMIT for batch in found)
+    assert every(sum(len(str(o.body)) for o in batch if isinstance(o, Create)) <= BYTES_LIMIT for batch in found)
     assert list(batches([])) == []
 
 

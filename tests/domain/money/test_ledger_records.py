@@ -16,6 +16,7 @@ from domain.money.ledger_records import (
     nanos,
     turn_cost,
 )
+from tests.checks import every
 from tests.domain import logs
 from tests.domain.logs import through_json, total
 
@@ -75,4 +76,4 @@ def test_ids_of_attempts_sort_by_number_under_their_responses_prefix(
 ) -> None:
     ids = [replace(attempt, number=number).id for number in sorted(numbers)]
     assert ids == sorted(ids)
-    assert all(one.startswith(attempt_prefix(attempt.response)) for one in ids)
+    assert every(one.startswith(attempt_prefix(attempt.response)) for one in ids)

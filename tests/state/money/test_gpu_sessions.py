@@ -20,6 +20,7 @@ from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
 from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
 from state.money.gpu_sessions import GpuSessions, SessionEntry
 from state.money.ledger import Ledger, money_key
+from tests.checks import every
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -118,10 +119,10 @@ class Process:
         whole = 0
         for owner in (ANNE, BEN):
             records = await self.records(owner)
-            assert all(each.status is AttemptStatus.CLOSED for each in records)
+            assert every(each.status is AttemptStatus.CLOSED for each in records)
             costs = sum(nanos(each.cost or Decimal(0)) for each in records)
             counters = await self.store.list(money_key(owner.tenant), prefix="budget_")
-            assert all((each.body[TAKEN], each.body[HELD]) == (costs, 0) for each in counters)
+            assert every((each.body[TAKEN], each.body[HELD]) == (costs, 0) for each in counters)
             whole += costs
         return whole
 
@@ -288,7 +289,7 @@ async def test_what_a_run_holds_is_never_less_than_what_it_is_charged() -> None:
     for number in range(30):
         await process.attempt(f"resp_{number}", ANNE if number % 3 else BEN, number * 47.0, number * 47.0 + 60)
     for owner in (ANNE, BEN):
-        assert all(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
+        assert every(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
 
 
 async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(process: Process) -> None:
@@ -299,10 +300,10 @@ async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(proce
     assert await process.bills.closed_sessions(GPU) == []
     reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
     assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
-    assert all(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
+    assert every(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
     await process.sweep(5000.0)
     final = [each.cost or Decimal(0) for each in await process.records(ANNE)]
-    assert all(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
+    assert every(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
     whole = PRICE.amount * (39 * 50 + 20 + 600)
     assert sum(final) == whole <= sum(reviewed) < sum(charged)
     assert sum(reviewed) < whole * 2

@@ -16,6 +16,7 @@ from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -172,7 +173,7 @@ async def test_of_many_turns_at_once_one_has_the_conversation(place: Place) -> N
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert len(refused) == 9
-    assert all(isinstance(each, Invalid) and each.code == "conversation_locked" for each in refused)
+    assert every(isinstance(each, Invalid) and each.code == "conversation_locked" for each in refused)
     admitted = [response for (response, _), outcome in zip(turns, outcomes, strict=True) if response == outcome]
     assert (await place.conversations.read(OWNER, conversation.id)).running == admitted[0].id
 
