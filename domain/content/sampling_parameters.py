@@ -6,7 +6,7 @@ They have the names and values of Chat Completions, which every backend speaks.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from domain.fleet.catalog import Capability
+from domain.content.capabilities import Capability
 
 ABILITIES: Final[Mapping[str, Capability]] = {
     "frequency_penalty": Capability.FREQUENCY_PENALTY,

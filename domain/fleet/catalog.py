@@ -5,24 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from domain.content.capabilities import Capability
 from domain.fleet.failure_classes import FailureSignature
 from domain.money.prices import Price
 
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
-
-
-class Capability(StrEnum):
-    TOOLS = "tools"
-    JSON_SCHEMA = "json_schema"
-    VISION = "vision"
-    REASONING = "reasoning"
-    FREQUENCY_PENALTY = "frequency_penalty"
-    LOGIT_BIAS = "logit_bias"
-    PRESENCE_PENALTY = "presence_penalty"
-    SEED = "seed"
-    STOP = "stop"
-    VERBOSITY = "verbosity"
 
 
 class Adapter(StrEnum):

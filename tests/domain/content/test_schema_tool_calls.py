@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.content.capabilities import Capability
 from domain.content.schema_tool_calls import instructions_of, parsed_answer, schema_of, texts_of
 from domain.content.tools import FunctionCall, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.fleet.catalog import Capability
 from tests.domain.content.schemas import allows
 
 ADD = FunctionTool(
