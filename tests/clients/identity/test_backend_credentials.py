@@ -18,7 +18,6 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
 from domain.fleet.failure_classes import FailureClass, diagnose
 from domain.fleet.retry_policy import Failover, RetryLater, retry_decision
 from domain.identity.federation import Federation, provider_name, service_account_name
-from tests.checks import every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, call, frame, heard, serving
 
 WHOLE = Federation(
@@ -80,7 +79,7 @@ def test_everything_that_is_missing_is_named(
 ) -> None:
     problems = credential_problems(fleet(auth), federation, variables)
     assert len(problems) == len(said)
-    assert every(text in problem for text, problem in zip(said, problems, strict=True))
+    assert all(text in problem for text, problem in zip(said, problems, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_a_turn_costs_what_its_attempts_cost_and_an_open_one_its_reservation(att
     assert turn_cost(tuple(attempts)) == turn_cost(tuple(closed)) == total([one.cost or Decimal(0) for one in closed])
 
 
-@given(logs.attempts, st.lists(st.integers(1, 999), unique=True))
+@given(logs.attempts, st.lists(st.integers(1, 999), min_size=1, unique=True))
 def test_ids_of_attempts_sort_by_number_under_their_responses_prefix(
     attempt: AttemptRecord, numbers: list[int]
 ) -> None:
