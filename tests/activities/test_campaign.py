@@ -1,5 +1,7 @@
 """Does a turn keep its word when workers die or only seem to, and cancels, sweeps and second starts come between?
 
+pytestmark = pytest.mark.slow
+
 Every seed is one story of one turn on a few workers that share a store, in time that costs nothing.
 """
 

@@ -11,6 +11,8 @@ from tests.activities.cold_starts import cold_of, in_no_time, plant_with
 from tests.checks import every
 from tests.fakes.gpus import SleepingGpu
 
+pytestmark = pytest.mark.slow
+
 STARTS = [1.0, 5.0, 30.0, 120.0, 300.0]
 
 

@@ -17,6 +17,8 @@ from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 
+pytestmark = pytest.mark.slow
+
 WORDS = "one two three four"
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 LOSSES = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)

@@ -1,5 +1,7 @@
 """Does a log stay whole when its writers race, stall, die, come back and end it all at once?
 
+pytestmark = pytest.mark.slow
+
 Every seed is one history of processes that share a store: calls fail, crash and stall by chance.
 """
 
