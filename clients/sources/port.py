@@ -43,8 +43,3 @@ def rows_in(data: bytes, path: Sequence[str]) -> Sequence[Row]:
     if not isinstance(found, list):
         raise SourceError("its answer holds no list of rows")
     return [cast("Row", row) for row in cast("list[Any]", found) if isinstance(row, dict)]
-
-
-def with_fields(rows: Sequence[Row], fields: Sequence[str]) -> Sequence[Row]:
-    """Return rows with their chosen fields alone; without a choice, as they are."""
-    return [{name: row[name] for name in fields if name in row} for row in rows] if fields else rows

@@ -78,9 +78,6 @@ WARM_UP_POLICIES: Final = {
 }
 """How a wake is met that started nothing: a refusal is soon told, what can't be asked is waited for a while."""
 
-MOST_ATTEMPTS: Final = sum(policy.tries for policy in POLICIES.values())
-"""Whatever happens, a turn makes no more attempts than this at one backend."""
-
 
 def retry_decision(
     diagnosis: Diagnosis,

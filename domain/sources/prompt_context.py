@@ -19,8 +19,6 @@ VALUE_LIMIT: Final = 512
 BYTES_A_TOKEN: Final = 4
 """A source's rows have at most so many bytes for each of its tokens: what is reserved for them is never passed."""
 
-KEYS_LIMIT: Final = 16
-
 CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?private data))")
 """What stands within texts alone: JSON itself has no `<`, and no word in capitals between brackets."""
 

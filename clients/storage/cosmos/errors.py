@@ -14,7 +14,6 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 
 from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 
-ABOUT_DOCUMENTS = frozenset({404, 409, 412})
 CONTAINER_MISSING = 1003
 DELAY_HEADER = "x-ms-retry-after-ms"
 MS = 1000

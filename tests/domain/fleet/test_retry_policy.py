@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.retry_policy import (
     LAST_MOMENT_S,
-    MOST_ATTEMPTS,
+    POLICIES,
     Failover,
     GiveUp,
     RetryDecision,
@@ -130,6 +130,10 @@ def test_no_wait_ends_beyond_the_deadline_nor_is_shorter_than_asked_for(
             assert found.delay_s >= diagnosis.delay_s
     if isinstance(found, Failover):
         assert has_alternative
+
+
+MOST_ATTEMPTS = sum(policy.tries for policy in POLICIES.values())
+"""A turn makes no more attempts than this at one backend."""
 
 
 @given(
