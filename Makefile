@@ -48,6 +48,7 @@ format: setup
 lint: setup
 	@$(python) -m ruff format --check $(source)
 	@$(python) -m ruff check $(source)
+	@$(python) -m scripts.phrases
 
 types: setup
 	@$(python) -m pyright

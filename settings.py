@@ -117,8 +117,12 @@ def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> No
     """Note what one machine may do and Azure may not."""
     reader.reject(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
     reader.reject(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
-    reader.reject(settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "on Azure nobody here is told anything")
-    reader.reject(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
+    reader.reject(
+        settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "webhooks to loopback addresses are not allowed on Azure"
+    )
+    reader.reject(
+        settings.sources_loopback, "SOURCES_LOOPBACK", "sources at loopback addresses are not allowed on Azure"
+    )
     addresses = {
         "TOKEN_AUTHORITY": settings.token_authority,
         "GOOGLE_STS_URL": settings.federation.sts_url,

@@ -1,7 +1,7 @@
 """With which keys does an issuer on the network sign today?
 
-Keys are fetched when they are first asked for, and then behind the requests: once an hour, and at most once in five
-minutes because a token names a key that nobody knows. Through an outage of the issuer the last good keys count on.
+Keys are fetched when they are first needed, and then refreshed in the background: once an hour, and at most once in
+five minutes because a token names an unknown key. During an outage of the issuer the last good keys stay valid.
 """
 
 from collections.abc import Awaitable, Callable

@@ -109,7 +109,7 @@ def decoded(text: str) -> bytes:
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     section = dict(pairs)
     if len(section) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("duplicate name")
     return section
 
 
@@ -188,7 +188,7 @@ def check_start(claims: Claims, _expected: AcceptedTokens, now: float) -> str:
 def check_version(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     version = claims.get("ver")
     known = isinstance(version, str) and version in ISSUERS
-    return "" if known else "The access token is of no version that we know."
+    return "" if known else "The access token's version is not supported: expected 1.0 or 2.0."
 
 
 def check_tenant(claims: Claims, expected: AcceptedTokens, _now: float) -> str:

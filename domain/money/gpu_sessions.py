@@ -1,8 +1,9 @@
 """What does the life of a GPU cost, and who pays for which part of it?
 
-A session lasts from the request that woke the machine to the end of its last tail. Each instant of it is paid in equal
-parts by those whose requests run in it; where none runs, by those in whose tail it lies. A wake has no request: it
-pays from the start to the end of the tail behind it, where nobody runs. Times are seconds since the epoch.
+A session lasts from the request that woke the machine to the end of its last idle period. Each instant of it is paid in
+equal parts by those whose requests run in it; where none runs, by those whose idle period covers it. A warm-up has no
+request: it pays from the start to the end of the idle period after it, where nobody runs. Times are seconds since the
+epoch.
 """
 
 from collections.abc import Mapping, Sequence

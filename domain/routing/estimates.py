@@ -187,7 +187,7 @@ def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, second
     if option.readiness is Readiness.COLD:
         return warm_up_cost(price, option.backend_state.cold_p50_s, busy_s), "its start, busy time and tail"
     end = option.now + seconds
-    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
+    return marginal_cost(price, end=end, expiry=expiry(option, price)), "extra warm time"
 
 
 def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:

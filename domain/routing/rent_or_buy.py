@@ -36,9 +36,9 @@ class RentOrBuy(NamedTuple):
     @property
     def reason(self) -> str:
         if self.scheduled is None:
-            return "nothing that is awake can take the turn"
+            return "no warm backend can serve this turn"
         if self.scheduled >= self.price:
-            return f"what is to be done now pays for it: ${self.scheduled:.6f} of ${self.price:.6f}"
+            return f"the work scheduled now pays for it: ${self.scheduled:.6f} of ${self.price:.6f}"
         sums = f"${self.spent:.6f} of rent in the last {self.window_s:,.0f} s and ${self.scheduled:.6f} now"
         if self.pays:
             return f"it pays: {sums} reach ${self.price:.6f}"

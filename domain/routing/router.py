@@ -271,7 +271,9 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Rejection, ...]) -> R
             retry_in_s=min(waits, default=None),
         )
     best = candidates[0]
-    against = f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only one that can"
+    against = (
+        f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only eligible backend"
+    )
     reason = f"{best.backend} {best.reason}; {against}"
     return RouteDecision(backend=best.backend, reason=reason, candidates=candidates, rejected=refused)
 

@@ -44,11 +44,11 @@ def decide(
 @pytest.mark.parametrize(
     ("spent", "scheduled", "wake", "pays", "reason"),
     [
-        ("0", None, True, False, "nothing that is awake can take the turn"),
+        ("0", None, True, False, "no warm backend can serve this turn"),
         ("0", "0.01", False, False, "it does not pay yet"),
         ("0.24", "0.01", False, False, "it does not pay yet"),
         ("0.25", "0.01", True, True, "it pays"),
-        ("0", "0.26", True, True, "what is to be done now pays for it"),
+        ("0", "0.26", True, True, "the work scheduled now pays for it"),
     ],
 )
 def test_rent_is_paid_until_it_reaches_the_price(

@@ -175,7 +175,7 @@ def test_a_cold_backend_is_charged_its_start_and_tail_and_a_warm_one_its_longer_
     warm = {"gpu": replace(initial_state(GPU), warm_until=NOW + 590)}
     (kept,) = decide(GPU, beliefs=warm).candidates
     assert (kept.seconds, kept.cost) == (10.5, Decimal("0.008091350"))
-    assert kept.reason == "is up: about 10.5 s and $0.008091 for its longer stay"
+    assert kept.reason == "is up: about 10.5 s and $0.008091 for extra warm time"
 
 
 def test_what_is_expected_gives_the_score_and_what_is_possible_the_reservation() -> None:
