@@ -42,7 +42,7 @@ ALICE = owner_named()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The store of a stage, beside the running product."""
+    """The store of a cluster, beside the running product."""
 
     store: SqliteStore
     turns: TurnStore

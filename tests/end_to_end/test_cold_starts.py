@@ -20,14 +20,14 @@ SLACK_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def sleeping_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(sleeping(tmp_path_factory.mktemp("cold"))) as stage:
-        yield stage
+def sleeping_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(sleeping(tmp_path_factory.mktemp("cold"))) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def cold(sleeping_stage: LocalCluster) -> AsyncIterator[ColdScene]:
-    async with cold_scene(sleeping_stage) as scene:
+async def cold(sleeping_cluster: LocalCluster) -> AsyncIterator[ColdScene]:
+    async with cold_scene(sleeping_cluster) as scene:
         yield scene
 
 
@@ -72,7 +72,7 @@ async def test_a_wait_survives_the_death_of_anything(
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cold.caller.follow(asking("COUNT 20", SLEEPER)))
         await asyncio.sleep(start_s / SPEED / 2)
-        await asyncio.to_thread(VICTIMS[victim], cold.stage)
+        await asyncio.to_thread(VICTIMS[victim], cold.cluster)
     reading = following.result()
     await cold.books.assert_exact(reading, counted(20))
     sessions = await cold.sessions(known)

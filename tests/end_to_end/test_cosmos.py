@@ -36,13 +36,13 @@ COSMOS = "cosmos"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What is beside the stage's Cosmos DB: its faults and its log of requests."""
+    """What is beside the cluster's Cosmos DB: its faults and its log of requests."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        context = ssl.create_default_context(cafile=self.stage.environment()["GANGLION_COSMOS_CA"])
-        url = f"https://127.0.0.1:{self.stage.ports[COSMOS]}{path}"
+        context = ssl.create_default_context(cafile=self.cluster.environment()["GANGLION_COSMOS_CA"])
+        url = f"https://127.0.0.1:{self.cluster.ports[COSMOS]}{path}"
         return httpx.request(method, url, json=body, verify=context).json()
 
     def plan(self, *faults: Json) -> None:
@@ -53,35 +53,35 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def cosmos_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def cosmos_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     local_cosmos()
-    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as stage:
-        yield stage
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def service(cosmos_stage: LocalCluster) -> Service:
-    return Service(stage=cosmos_stage)
+def service(cosmos_cluster: LocalCluster) -> Service:
+    return Service(cluster=cosmos_cluster)
 
 
 @pytest.fixture
-async def scene(cosmos_stage: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def scene(cosmos_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """The store signs in as the application does: with a token of the managed identity."""
-    settings = cosmos_stage.environment()
+    settings = cosmos_cluster.environment()
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, settings[name])
     clock = SystemClock()
     store = CosmosStore(account_from(settings), clock)
     books = Books(store=cast("Any", store), turns=TurnStore(store, clock), ledger=Ledger(store, clock))
-    async with calling(cosmos_stage) as caller:
+    async with calling(cosmos_cluster) as caller:
         await books.forget_beliefs()
-        yield Scene(stage=cosmos_stage, caller=caller, books=books)
+        yield Scene(cluster=cosmos_cluster, caller=caller, books=books)
     await store.close()
 
 
-def kill_cosmos(stage: LocalCluster) -> None:
-    stage.kill_service(COSMOS)
-    stage.restart_service(COSMOS)
+def kill_cosmos(cluster: LocalCluster) -> None:
+    cluster.kill_service(COSMOS)
+    cluster.restart_service(COSMOS)
 
 
 def sampled(every: Iterable[str], *normal: str) -> list[object]:
@@ -180,7 +180,7 @@ def within(asked: Json, whose: Owner) -> bool:
 async def test_nothing_of_anothers_is_there_and_nobody_looks_beside_his_own(
     scene: Scene, service: Service, stranger: tuple[str, str]
 ) -> None:
-    http, token = scene.caller.http, scene.stage.token(*stranger)
+    http, token = scene.caller.http, scene.cluster.token(*stranger)
     mine = await Person(name="mine", token=scene.caller.token, http=http).create_data()
     other = Person(name="strange", token=token, http=http)
     theirs = await other.create_data()
