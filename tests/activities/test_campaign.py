@@ -1,6 +1,5 @@
 """Does a turn keep its word when workers die or only seem to, and cancels, sweeps and second starts come between?
 
-pytestmark = pytest.mark.slow
 
 Every seed is one story of one turn on a few workers that share a store, in time that costs nothing.
 """
@@ -33,6 +32,8 @@ from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World, backend
+
+pytestmark = pytest.mark.slow
 
 TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
 """What a backend may answer; that they begin alike is what makes a mixture possible."""
