@@ -1,6 +1,5 @@
 """Does a turn keep its word when workers die or only seem to, and cancels, sweeps and second starts come between?
 
-
 Every seed is one story of one turn on a few workers that share a store, in time that costs nothing.
 """
 
