@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from domain.errors import ConfigurationError
 from domain.identity.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
 from domain.money.budgets import Budgets, BudgetScope
+from domain.network_names import LOOPBACK
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
 MOST_DOLLARS = 1_000_000
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class Anticipate:
             return NO_WARM_UP
         response = await self.turns.read(owner, request["response"])
         size = size_of(response, await self.turns.history(response))
-        most = with_added_tokens(size, more_tokens=RETRIEVED_TOKENS if response.sources else 0)
+        most = with_added_tokens(size, more_tokens=RETRIEVED_TOKENS if response.options.sources else 0)
         decision = (await self.decider.decide(response, most, excluded={})).route
         if decision.warm_up is None:
             return NO_WARM_UP

@@ -17,13 +17,13 @@ class Retrieve:
 
     async def text(self, response: Response) -> str:
         """Return what the model is to read; empty where the turn has no sources or none gave anything."""
-        if not response.sources:
+        if not response.options.sources:
             return ""
         known = await self.turns.retrieved_context.text(response)
         if known is not None:
             return known
         asked = await self.turns.items(response.owner, response.input_items)
-        fetched = await self.reader.read(response.sources, response.owner, last_user_text(asked))
+        fetched = await self.reader.read(response.options.sources, response.owner, last_user_text(asked))
         return await self.turns.retrieved_context.record(response, fetched)
 
 

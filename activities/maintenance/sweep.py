@@ -104,7 +104,7 @@ class Sweep:
         """
         response_id = reservation.response
         try:
-            has_ended = (await self.turns.read(owner, response_id)).status.terminal
+            has_ended = (await self.turns.read(owner, response_id)).status.is_terminal
         except NotFound:
             has_ended = True
             if not await self.ledger.attempts(owner, response_id):
@@ -115,7 +115,7 @@ class Sweep:
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
         try:
-            has_ended = (await self.turns.read(owner, attempt.response)).status.terminal
+            has_ended = (await self.turns.read(owner, attempt.response)).status.is_terminal
         except NotFound:
             has_ended = True
         if has_ended and not await orchestrations.alive(attempt.response):

@@ -4,15 +4,17 @@ from collections.abc import Sequence
 
 from domain import wire
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of
-from domain.fleet.token_estimates import tokens_in_request
+from domain.content.schema_tool_calls import tool_config_texts
+from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
 from domain.turns.response import Response
-
-BYTES_OF_A_TOKEN = 4
 
 
 def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
-    texts = [response.instructions or "", *texts_of(response.tool_config), *(item.text for item in items)]
+    texts = [
+        response.options.instructions or "",
+        *tool_config_texts(response.options.tool_config),
+        *(item.text for item in items),
+    ]
     tokens = tokens_in_request(texts)
     return {
         "expected": tokens.expected,
@@ -28,5 +30,5 @@ def with_added_tokens(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire
         "expected": size["expected"] + more_tokens,
         "likely": size["likely"] + more_tokens,
         "ceiling": size["ceiling"] + more_tokens,
-        "bytes": size["bytes"] + more_tokens * BYTES_OF_A_TOKEN,
+        "bytes": size["bytes"] + more_tokens * BYTES_PER_TOKEN,
     }

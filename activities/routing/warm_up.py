@@ -57,9 +57,9 @@ class BackendWarmer:
         sent.
         """
         woken = await self.backend_states.claim_warm_up(backend, by)
-        if woken is None or woken.waking is None:
+        if woken is None or woken.warm_up is None:
             return False
-        held_until = woken.waking.until if woken.must_hold_request(backend) else None
+        held_until = woken.warm_up.until if woken.must_hold_request(backend) else None
         proof = self.start_task(self.authenticate(backend, by))
         paid = self.start_task(self.charge(backend, by, owner, woken, proof))
         hold = self.start_task(self.hold_request(backend, by, owner, paid, held_until=held_until))

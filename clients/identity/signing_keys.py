@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from domain.errors import Unauthenticated, Unavailable
-from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decoded
+from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decode_base64url
 
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)
@@ -73,7 +73,7 @@ def belongs(key: Mapping[str, Any], origin: TokenIssuer) -> bool:
 
 
 def number(text: str) -> int:
-    return int.from_bytes(decoded(text))
+    return int.from_bytes(decode_base64url(text))
 
 
 def is_signed(signed: bytes, signature: bytes, key: SigningKey) -> bool:

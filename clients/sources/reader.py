@@ -7,7 +7,7 @@ from clients.clock import Clock
 from clients.sources.port import SourceConnector, SourceError
 from domain.identity.owners import Owner
 from domain.sources.catalog import FetchedRows, Source, SourceKind, Sources, query_for
-from domain.sources.prompt_context import fitted
+from domain.sources.prompt_context import rows_within_limits
 
 
 class SourceReader:
@@ -42,7 +42,7 @@ class SourceReader:
         async with asyncio.timeout(source.deadline_s):
             rows = await self.connectors[source.kind].rows(source, ask)
         try:
-            kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+            kept = rows_within_limits(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
         except RecursionError:
             raise SourceError("its rows are nested too deep") from None
         return FetchedRows(source=name, rows=kept, left_out=len(rows) - len(kept))
@@ -50,6 +50,6 @@ class SourceReader:
     def open_source(self, name: str, owner: Owner) -> Source:
         """Return a source; it may have left the configuration since the turn was admitted."""
         source = self.sources.known.get(name)
-        if source is None or not source.open_to(owner):
+        if source is None or not source.is_open_to(owner):
             raise SourceError("there is no such source any more")
         return source

@@ -198,7 +198,7 @@ class Ledger:
         """Add what the store and the functions cost to answer a request about a turn; for what has a reservation."""
         counts = overhead_counts(overhead)
         if any(counts.values()):
-            row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
+            row = overhead_row(response.owner.subject, response.created_at, response.history.conversation or "")
             await self.budget_counters.add_counts(
                 money_key(response.owner.tenant), reservation_id(response.id), row, counts
             )

@@ -263,7 +263,7 @@ async def judged(seed: int) -> Story:
     response, kept = await turns.read(OWNER, story.response.id), kept_items(log)
     assert response.status is log.status
     assert len(kept) <= 1
-    assert await turns.items(OWNER, response.output_items) == kept
+    assert await turns.items(OWNER, response.progress.output_items) == kept
     assert response.status is not ResponseStatus.COMPLETED or [item.text in TEXTS for item in kept] == [True]
     held = await ledger.reservation(OWNER, story.response.id)
     assert held is not None

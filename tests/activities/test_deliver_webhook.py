@@ -20,7 +20,7 @@ from domain import wire
 from domain.errors import GanglionError, Unavailable
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import DELAYS_S, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from domain.turns.webhook_events import DELAYS_S, JITTER, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from orchestrators.deliver_webhook import deliver_webhook
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
@@ -139,7 +139,7 @@ async def test_what_is_not_taken_is_told_again_after_the_planned_delays_under_th
     assert await post.tell(announcement) == {"outcome": "taken"}
     waits = [later - earlier for earlier, later in zip(post.sender.times, post.sender.times[1:], strict=False)]
     for waited, planned in zip(waits, DELAYS_S[:3], strict=True):
-        assert planned <= waited <= planned * (1 + SPREAD) + 1
+        assert planned <= waited <= planned * (1 + JITTER) + 1
     assert set(post.sender.ids) == {announcement.id}
     assert await post.open() == ()
 
@@ -281,7 +281,7 @@ async def test_an_end_is_told_whoever_ends_the_turn(way: Callable[[Post], Awaita
     assert await post.tell(announcement) == {"outcome": "taken"}
 
 
-@pytest.mark.parametrize("status", [each for each in ResponseStatus if each.terminal])
+@pytest.mark.parametrize("status", [each for each in ResponseStatus if each.is_terminal])
 async def test_an_endpoint_for_one_ending_is_told_of_no_other(status: ResponseStatus) -> None:
     post = Post(endpoints=(replace(MAIN, events=frozenset({ResponseStatus.FAILED})),))
     await post.ended(status)

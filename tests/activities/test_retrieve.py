@@ -17,7 +17,7 @@ from domain.errors import GanglionError
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent
 from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, Sources
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -45,11 +45,10 @@ async def admitted(turns: TurnStore, clock: FakeClock) -> Response:
     response = Response(
         id=member_id("resp", thread=THREAD, token=clock.token()),
         owner=OWNER,
-        model="model",
         created_at=clock.now(),
         deadline_at=clock.now() + 600,
         input_items=(item.id,),
-        sources=("orders",),
+        options=ResponseOptions(model="model", sources=("orders",)),
     )
     await turns.admit(response, (item,), (LogEvent(kind=EventKind.CREATED),))
     return response
@@ -102,7 +101,8 @@ async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None
 async def test_a_turn_without_sources_asks_nobody() -> None:
     clock, connector = FakeClock(), Changing()
     turns = TurnStore(MemoryStore(clock), clock)
-    response = replace(await admitted(turns, clock), sources=())
+    with_sources = await admitted(turns, clock)
+    response = replace(with_sources, options=replace(with_sources.options, sources=()))
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
     assert connector.asked == []
 

@@ -81,7 +81,7 @@ async def test_an_answer_that_differs_when_asked_again_stands_in_an_item_of_its_
         ("one three four", ItemStatus.COMPLETED),
     ]
     ended = await one.turns.read(OWNER, response.id)
-    assert ended.output_items == (log.items[1].id,)
+    assert ended.progress.output_items == (log.items[1].id,)
 
 
 async def test_a_broken_backend_is_left_for_another() -> None:

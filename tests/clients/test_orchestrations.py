@@ -10,17 +10,17 @@ from azure.durable_functions.models.DurableOrchestrationStatus import DurableOrc
 
 from clients.orchestrations import DurableOrchestrations, turn_wire
 from domain.errors import Unavailable
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER
 
 RESPONSE = Response(
     id=f"resp_{'a' * 24}{'b' * 24}",
     owner=OWNER,
-    model="model",
     created_at=0.0,
     deadline_at=9.0,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    options=ResponseOptions(model="model"),
 )
 
 

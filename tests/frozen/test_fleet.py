@@ -48,11 +48,11 @@ STATE = BackendState(
     circuit_open_until=NOW + 6,
     probe_by=RESPONSE_ID,
     probe_until=NOW + 7,
-    waking=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
-    lost_wakes=2,
-    failed_wake=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
+    warm_up=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
+    lost_warm_ups=2,
+    failed_warm_up=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
     service_s=3.5,
-    tickets={RESPONSE_ID: (NOW, NOW + 30)},
+    queue_places={RESPONSE_ID: (NOW, NOW + 30)},
 )
 SESSION = GpuSession(
     id="s-1",

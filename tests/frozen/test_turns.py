@@ -81,7 +81,7 @@ EVENTS = (
     LogEvent(
         kind=EventKind.ITEM_ADDED,
         output=1,
-        head=ItemHeader(id=CALL_ID, kind=ItemKind.FUNCTION_CALL, name="find", call_id="call_1"),
+        header=ItemHeader(id=CALL_ID, kind=ItemKind.FUNCTION_CALL, name="find", call_id="call_1"),
     ),
     LogEvent(kind=EventKind.PART_ADDED, output=1),
     LogEvent(kind=EventKind.TEXT, output=1, text="Hel"),
@@ -106,7 +106,7 @@ SLOT = Slot(
         message="Busy.",
         delay_s=1.5,
         usage=USAGE,
-        posture="overloaded",
+        failure_class="overloaded",
         counted=TokenUsage(input_tokens=1, cached_tokens=2, output_tokens=3, reasoning_tokens=4),
     ),
 )

@@ -15,7 +15,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
 from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
 from tests.checks import every
@@ -39,7 +39,13 @@ def ids(clock: FakeClock, count: int) -> list[str]:
 
 
 async def record(store: DocumentStore, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
-    response = Response(id=identifier, owner=owner, model="m", created_at=clock.now(), deadline_at=clock.now() + 600)
+    response = Response(
+        id=identifier,
+        owner=owner,
+        created_at=clock.now(),
+        deadline_at=clock.now() + 600,
+        options=ResponseOptions(model="m"),
+    )
     await TurnStore(store, clock).admit(response, (), (LogEvent(kind=EventKind.CREATED),))
 
 

@@ -63,7 +63,7 @@ class Scene:
     async def reject(self, task: AttemptTask, opened: OpenedAttempt) -> None:
         meter = AttemptMeter(self.clock, price=PRICE, record=opened.record, earlier=())
         meter.is_called = True
-        outcome = AttemptOutcome(attempt=1, result=FAILOVER, posture=FailureClass.BROKEN)
+        outcome = AttemptOutcome(attempt=1, result=FAILOVER, failure_class=FailureClass.BROKEN)
         await self.billing.close(task, opened, meter, outcome)
 
 

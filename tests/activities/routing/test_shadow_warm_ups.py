@@ -46,7 +46,7 @@ def test_a_single_turn_rents_and_wakes_nothing() -> None:
         assert await backends_of(plant, response.id) == ["api"]
         (route,) = await plant.world.turns.routes(OWNER, response.id)
         (sleeper,) = [each for each in route["route"]["candidates"] if each["backend"] == "gpu"]
-        assert "it does not pay yet" in sleeper["last"]
+        assert "a session does not pay off yet" in sleeper["last"]
 
     in_no_time(story())
 
@@ -67,7 +67,7 @@ def test_rent_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
         routes = await plant.world.turns.routes(OWNER, second.id)
         assert routes[0]["number"] == 0
         assert routes[0]["route"]["wakes"] == "gpu"
-        assert "it pays" in routes[0]["route"]["why_wake"]
+        assert "a session pays off" in routes[0]["route"]["why_wake"]
 
     in_no_time(story())
 

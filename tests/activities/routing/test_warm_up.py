@@ -92,8 +92,8 @@ def test_a_wake_is_held_for_a_while_and_dropped(expected_s: float, *, wait: bool
         assert (door.knocks, door.open) == (1, 0)
         belief = await house.believed()
         assert belief.is_starting(house.clock.now())
-        assert belief.waking
-        assert belief.waking.cold_at - belief.waking.since == pytest.approx(2.0)
+        assert belief.warm_up
+        assert belief.warm_up.cold_at - belief.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -133,8 +133,8 @@ def test_a_step_that_runs_twice_wakes_again_for_its_first_run_may_have_died_befo
         assert await house.wake("one")
         assert door.knocks == 2
         belief = await house.believed()
-        assert belief.waking
-        assert belief.waking.since - house.clock.now() == pytest.approx(-2.5)
+        assert belief.warm_up
+        assert belief.warm_up.since - house.clock.now() == pytest.approx(-2.5)
 
     in_no_time(story())
 
@@ -172,8 +172,8 @@ def test_a_service_that_refuses_the_wake_is_not_starting_and_says_why(gpu: Backe
         assert await house.wake()
         belief = await house.believed()
         assert not belief.is_starting(house.clock.now())
-        assert belief.failed_wake
-        assert "status 403" in belief.failed_wake.reason
+        assert belief.failed_warm_up
+        assert "status 403" in belief.failed_warm_up.reason
 
     in_no_time(story())
 
@@ -190,8 +190,8 @@ def test_a_wake_that_nothing_proves_is_not_sent_and_says_who_refused(
         assert asyncio.get_running_loop().time() == 0
         belief = await house.believed()
         assert (door.knocks, belief.is_starting(house.clock.now())) == (0, False)
-        assert belief.failed_wake
-        assert "grant it a role" in belief.failed_wake.reason
+        assert belief.failed_warm_up
+        assert "grant it a role" in belief.failed_warm_up.reason
 
     in_no_time(story())
     assert "gpu could not be woken: the hop said no; grant it a role" in caplog.text
@@ -206,9 +206,9 @@ def test_a_wake_is_held_from_when_it_is_sent_however_long_its_proof_takes(proof_
         assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
         await asyncio.sleep(proof_s + 1)
         belief = await house.believed()
-        assert belief.waking
-        assert belief.waking.since - house.clock.now() == pytest.approx(proof_s - asyncio.get_running_loop().time())
-        assert belief.waking.cold_at - belief.waking.since == pytest.approx(2.0)
+        assert belief.warm_up
+        assert belief.warm_up.since - house.clock.now() == pytest.approx(proof_s - asyncio.get_running_loop().time())
+        assert belief.warm_up.cold_at - belief.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -222,7 +222,7 @@ def test_a_wake_that_shows_nothing_in_its_time_is_lost_and_the_next_is_held_on()
         assert await house.wake("two")
         await asyncio.sleep(10)
         assert (door.knocks, door.open) == (2, 1)
-        assert replace(await house.believed(), waking=None).must_hold_request(GPU)
+        assert replace(await house.believed(), warm_up=None).must_hold_request(GPU)
 
     in_no_time(story())
 

@@ -127,7 +127,7 @@ async def test_a_redirect_is_not_followed(orders: Source, data: PrivateData) -> 
 
 async def test_this_machine_is_no_source_where_the_settings_do_not_say_so(orders: Source, data: PrivateData) -> None:
     (fetched,) = await read(orders, loopback=False)
-    assert fetched.problem == "its host is refused: it is this machine itself"
+    assert fetched.problem == "its host is refused: it is a loopback address of this machine"
     assert data.requests == []
 
 
@@ -135,7 +135,10 @@ async def test_this_machine_is_no_source_where_the_settings_do_not_say_so(orders
 async def test_this_machine_is_known_under_all_its_names(orders: Source, data: PrivateData, host: str) -> None:
     port = orders.address.rpartition(":")[2]
     (fetched,) = await read(replace(orders, address=f"http://{host}:{port}"), loopback=False)
-    assert fetched.problem in {"its host is refused: it is this machine itself", "its host has no address"}
+    assert fetched.problem in {
+        "its host is refused: it is a loopback address of this machine",
+        "its host has no address",
+    }
     assert data.requests == []
 
 

@@ -123,7 +123,9 @@ async def test_nobody_there_is_told_again_later() -> None:
 async def test_this_machine_is_not_called_unless_the_settings_let_it(
     receiver: Receiver, endpoint: WebhookEndpoint
 ) -> None:
-    assert (await told(endpoint, loopback=False)).reason == "its host is refused: it is this machine itself"
+    assert (
+        await told(endpoint, loopback=False)
+    ).reason == "its host is refused: it is a loopback address of this machine"
     assert receiver.requests == []
 
 

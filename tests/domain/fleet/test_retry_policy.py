@@ -17,6 +17,9 @@ from domain.fleet.retry_policy import (
     retry_decision,
 )
 
+MOST_ATTEMPTS = sum(policy.tries for policy in POLICIES.values())
+"""No turn makes more attempts than this at one backend."""
+
 
 def step(posture: FailureClass, delay_s: float | None = None, **changes: Any) -> RetryDecision:
     told: dict[str, Any] = {

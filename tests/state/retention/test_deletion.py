@@ -14,7 +14,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.sources.catalog import FetchedRows
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.retention.deletion import Retention
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import UNSTORED_S
@@ -49,14 +49,11 @@ class Archive:
         response = Response(
             id=member_id("resp", thread=thread, token=self.clock.token()),
             owner=owner,
-            model="model",
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + 900,
-            store=store,
-            instructions=SECRET,
-            conversation=conversation or None,
             input_items=(item.id,),
-            sources=("s",),
+            options=ResponseOptions(model="model", store=store, instructions=SECRET, sources=("s",)),
+            history=ResponseHistory(conversation=conversation or None),
         )
         await self.turns.record_request(
             owner, key=f"k{response.token}", body_hash="h", response_id=response.id, repeat=False, new_thread=True
@@ -66,7 +63,7 @@ class Archive:
         await self.turns.retrieved_context.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
         await self.turns.record_route(owner, response.id, number=1, route={"reason": SECRET}, routed={})
         head = ItemHeader(id=member_id("msg", thread=thread, token=self.clock.token()))
-        events = (LogEvent(kind=EventKind.ITEM_ADDED, head=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
+        events = (LogEvent(kind=EventKind.ITEM_ADDED, header=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
         await self.turns.append(owner, response.id, Slot(number=2, writer="run", first=2, at=1.0, events=events))
         return response.id
 
@@ -230,5 +227,6 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
 
 async def test_a_response_that_asks_nothing_of_sources_costs_no_look_for_them(archive: Archive) -> None:
     response_id = await archive.turn()
-    plain = replace(await archive.turns.read(OWNER, response_id), sources=())
+    with_sources = await archive.turns.read(OWNER, response_id)
+    plain = replace(with_sources, options=replace(with_sources.options, sources=()))
     assert await archive.turns.retrieved_context.text_or_missing(plain) == ""

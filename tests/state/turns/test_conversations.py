@@ -13,7 +13,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.conversations import Conversation
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
 from tests.checks import every
@@ -45,13 +45,11 @@ class Place:
         response = Response(
             id=member_id("resp", thread=thread, token=self.clock.token()),
             owner=OWNER,
-            model="model",
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + 600,
-            conversation=conversation.id,
             input_items=(item.id,),
-            reads_before=now.next_entry,
-            store=store,
+            options=ResponseOptions(model="model", store=store),
+            history=ResponseHistory(conversation=conversation.id, reads_before=now.next_entry),
         )
         return response, item
 
@@ -67,7 +65,7 @@ class Place:
         await self.turns.begin(OWNER, response.id, execution="run")
         head = ItemHeader(id=member_id("msg", thread=response.thread, token=self.clock.token()))
         events = (
-            LogEvent(kind=EventKind.ITEM_ADDED, head=head),
+            LogEvent(kind=EventKind.ITEM_ADDED, header=head),
             LogEvent(kind=EventKind.PART_ADDED),
             LogEvent(kind=EventKind.TEXT, text=answer),
         )

@@ -54,7 +54,7 @@ class Told:
                 await self.branch(talk)
         if talk.conversation and talk.last and self.random.random() < 0.5:
             talk.conversation = ""
-            said = said[: talk.last.reads_before + 1]
+            said = said[: talk.last.history.reads_before + 1]
             said += [await self.say(talk) for _ in range(self.random.randint(1, 9))]
         return talk, said
 
@@ -113,11 +113,11 @@ async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed
 
 async def read_by_a_turn(told: Told, talk: Talk, past: HistoryWindow, left_out: int) -> Turn:
     """Return what a turn's model would read before its own input, were it admitted with this past."""
+    bare = await talk.following()
     response = replace(
-        await talk.following(),
+        bare,
         id=talk.last.id if talk.last else "",
-        history_index=past.index_with(()),
-        left_out=left_out,
+        history=replace(bare.history, index=past.index_with(()), left_out=left_out),
     )
     if not response.id and not talk.conversation:
         return ()
@@ -189,10 +189,10 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
         await talk.say([Item(id="", role=Role.DEVELOPER, text="be brief")])
         await talk.grow(200)
         asked = await talk.following()
-        track = asked.history_index
+        track = asked.history.index
         assert track
         store.touched.clear()
-        asked = replace(asked, id=latest(talk), left_out=track.depth - 10)
+        asked = replace(asked, id=latest(talk), history=replace(asked.history, left_out=track.depth - 10))
         read = await turns.history(asked)
         assert [item.role for item in read] == [Role.DEVELOPER] * len(track.lasting) + [Role.USER] * 10
         reads.append(len(store.touched))

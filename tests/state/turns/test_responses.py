@@ -15,7 +15,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -56,11 +56,11 @@ def response(number: int = 1, *, items: Sequence[Item] = (), previous: str | Non
     return Response(
         id=member_id("resp", thread=THREAD, token=token(number)),
         owner=OWNER,
-        model="model",
         created_at=1000.0 + number,
         deadline_at=9000.0,
-        previous=previous,
         input_items=tuple(item.id for item in items),
+        options=ResponseOptions(model="model"),
+        history=ResponseHistory(previous=previous),
     )
 
 
@@ -76,7 +76,7 @@ async def say(turns: TurnStore, one: Response, text: str, *, item: int) -> None:
     log = await turns.transcript(OWNER, one.id)
     index = len(log.items)
     events = (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=message(item).id)),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=message(item).id)),
         LogEvent(kind=EventKind.PART_ADDED, output=index),
         LogEvent(kind=EventKind.TEXT, output=index, text=text),
     )
@@ -102,7 +102,8 @@ async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: TurnStor
     room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
     ended, refused = 0, set[str | None]()
     for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
-        one = replace(bare, id=response(number).id, instructions="x" * (room - left))
+        options = replace(bare.options, instructions="x" * (room - left))
+        one = replace(bare, id=response(number).id, options=options)
         try:
             await turns.admit(one, (), CREATED)
         except Invalid as refusal:
@@ -120,7 +121,7 @@ async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(tu
     assert sum(begun) == 1
     log = await turns.transcript(OWNER, one.id)
     assert (log.status, log.next_slot) == (ResponseStatus.IN_PROGRESS, 2)
-    assert (await turns.read(OWNER, one.id)).execution == str(begun.index(True))
+    assert (await turns.read(OWNER, one.id)).progress.execution == str(begun.index(True))
 
 
 async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: TurnStore) -> None:
@@ -171,7 +172,7 @@ async def test_of_all_who_end_a_response_at_once_one_decides(turns: TurnStore, o
     slots = await turns.slots(OWNER, one.id)
     events = [event for slot in slots for event in slot.events]
     assert [event.kind for event in events].count(EventKind.ENDED) == 1
-    (item,) = await turns.items(OWNER, told[0].output_items)
+    (item,) = await turns.items(OWNER, told[0].progress.output_items)
     whole = standing is ResponseStatus.COMPLETED
     assert (item.text, item.status) == ("four and", ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE)
     assert (item,) == kept_items(await turns.transcript(OWNER, one.id))
