@@ -135,10 +135,6 @@ def test_no_wait_ends_beyond_the_deadline_nor_is_shorter_than_asked_for(
         assert has_alternative
 
 
-MOST_ATTEMPTS = sum(policy.tries for policy in POLICIES.values())
-"""A turn makes no more attempts than this at one backend."""
-
-
 @given(
     diagnoses=st.lists(diagnoses, min_size=MOST_ATTEMPTS + 1, max_size=MOST_ATTEMPTS + 1),
     random=st.floats(min_value=0, max_value=1),
