@@ -14,9 +14,9 @@ alarms = meter.create_counter("ganglion.budget.alarms", unit="{alarm}")
 class Settle:
     """Closes the reservation at what the attempts cost, and counts what the steps before this one have spent."""
 
-    def __init__(self, ledger: Ledger, overheads: OverheadPrices | None = None) -> None:
+    def __init__(self, ledger: Ledger, overheads: OverheadPrices) -> None:
         self.ledger = ledger
-        self.overheads = overheads or OverheadPrices()
+        self.overheads = overheads
 
     async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
         overhead = self.overheads.cost(StepResources.from_wire(request.get("spent")))

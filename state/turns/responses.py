@@ -48,10 +48,10 @@ ADMISSION_TRIES = 5
 class TurnStore:
     """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints) -> None:
         self.store = store
         self.clock = clock
-        self.endpoints = endpoints or WebhookEndpoints()
+        self.endpoints = endpoints
         self.notifications = LogNotifications()
         self.idempotency = IdempotencyRecords(store, clock)
         self.history_reader = HistoryReader(store)

@@ -22,9 +22,10 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items, read_log
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import WebhookDelivery
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import LoopClock, in_no_time
@@ -161,13 +162,13 @@ class Story:
         if not self.running:
             self.spawn(self.execute())
 
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
-        raise AssertionError(f"no endpoint is registered, and {announcement.endpoint} is to be told")
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
+        raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} was notified")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
-    async def alive(self, response_id: str) -> bool:
+    async def is_running(self, instance_id: str) -> bool:
         """Tell the truth, or what a host says that has lost its state."""
         await asyncio.sleep(0)
         return self.running > 0 and (self.calm or self.random.random() < 0.6)
@@ -182,7 +183,7 @@ class Story:
 
     async def read(self) -> None:
         """Look at the log now and then, until it has ended."""
-        turns = TurnStore(self.store, self.clock)
+        turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         ended = False
         while not ended:
             slots = await turns.slots(OWNER, self.response.id)
@@ -244,7 +245,7 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
 async def judged(seed: int) -> Story:
     """Tell a story and hold it to its word."""
     story = await told(seed)
-    turns, ledger = TurnStore(story.store, story.clock), Ledger(story.store, story.clock)
+    turns, ledger = TurnStore(story.store, story.clock, WebhookEndpoints()), Ledger(story.store, story.clock, Budgets())
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
     kinds = [event.kind for event in events]

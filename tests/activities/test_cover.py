@@ -47,7 +47,7 @@ async def test_a_turn_that_loses_its_cover_on_the_way_fails_and_says_why_and_cal
     script = FakeBackend(says("never"))
     one = world(script, TENANT_DAY="0.01")
     response = await one.admit("hello")
-    rich = Ledger(one.store, one.clock)
+    rich = Ledger(one.store, one.clock, Budgets())
     other = await one.admit("another")
     await rich.open_attempt(OWNER, attempt_of(other.id, one.clock.now()))
     await one.run(response)

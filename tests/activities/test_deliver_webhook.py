@@ -35,7 +35,8 @@ from tests.fakes.worlds import OWNER, THREAD, World, backend
 MAIN = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
 SECOND = WebhookEndpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
 TAKEN, GONE, LATER = (
-    DeliveryReceipt(result=verdict) for verdict in (DeliveryResult.TAKEN, DeliveryResult.GONE, DeliveryResult.LATER)
+    DeliveryReceipt(result=verdict)
+    for verdict in (DeliveryResult.DELIVERED, DeliveryResult.GONE, DeliveryResult.RETRY_LATER)
 )
 
 
@@ -220,7 +221,7 @@ async def test_an_orchestration_tells_its_end_and_the_host_starts_one_for_each_e
 
 
 class SilentHost(FakeOrchestrations):
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
         raise Unavailable("the host did not answer")
 
 

@@ -18,6 +18,7 @@ from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent
 from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, Sources
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -33,8 +34,8 @@ class Changing:
         self.asked: list[SourceQuery] = []
         self.fails = False
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Mapping[str, Any]]:
-        self.asked.append(ask)
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Mapping[str, Any]]:
+        self.asked.append(query)
         if self.fails:
             raise SourceError("it is down")
         return [{"id": f"{source.name}-{len(self.asked)}"}]
@@ -62,25 +63,29 @@ def reading(connector: Changing, clock: FakeClock) -> SourceReader:
 async def test_what_was_decided_first_is_read_ever_after(seed: int) -> None:
     clock, connector = FakeClock(), Changing()
     store = MemoryStore(clock)
-    response = await admitted(TurnStore(store, clock), clock)
+    response = await admitted(TurnStore(store, clock, WebhookEndpoints()), clock)
     texts: set[str] = set()
     for life in range(12):
-        turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
+        turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
         try:
             texts.add(await Retrieve(turns, reading(connector, clock)).text(response))
             texts.add(await turns.retrieved_context.text_or_missing(response))
         except (CrashError, GanglionError):
             continue
-    texts.add(await TurnStore(store, clock).retrieved_context.text_or_missing(response))
+    texts.add(await TurnStore(store, clock, WebhookEndpoints()).retrieved_context.text_or_missing(response))
     assert len(texts) == 1
 
 
 async def test_recall_measures_the_private_data_too() -> None:
     clock, connector = FakeClock(), Changing()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     response = await admitted(turns, clock)
     recalled = await Recall(turns, Retrieve(turns, reading(connector, clock))).recall(turn_wire(response))
-    plain = await Recall(turns).recall(turn_wire(await admitted(turns, clock)))
+    failing = Changing()
+    failing.fails = True
+    plain = await Recall(turns, Retrieve(turns, reading(failing, clock))).recall(
+        turn_wire(await admitted(turns, clock))
+    )
     assert recalled["size"]["expected"] > plain["size"]["expected"] + 20
     assert connector.asked[0].keywords == ("where", "canoe")
 
@@ -88,7 +93,7 @@ async def test_recall_measures_the_private_data_too() -> None:
 async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None:
     clock, connector = FakeClock(), Changing()
     connector.fails = True
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     response = await admitted(turns, clock)
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""
     connector.fails = False
@@ -100,7 +105,7 @@ async def test_a_source_that_fails_leaves_the_turn_without_it_for_good() -> None
 
 async def test_a_turn_without_sources_asks_nobody() -> None:
     clock, connector = FakeClock(), Changing()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     with_sources = await admitted(turns, clock)
     response = replace(with_sources, options=replace(with_sources.options, sources=()))
     assert await Retrieve(turns, reading(connector, clock)).text(response) == ""

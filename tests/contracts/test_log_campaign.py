@@ -27,6 +27,7 @@ from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatu
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import after_slot, kept_items, read_log
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
@@ -62,7 +63,7 @@ class Race:
         """Return turns as another process sees them."""
         faults = Faults(rate=self.random.choice([0, 0.02, 0.2]), pause=self.random.choice([0, 2, 10]))
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a history must repeat
-        return TurnStore(FlakyStore(self.store, chance, faults), self.clock)
+        return TurnStore(FlakyStore(self.store, chance, faults), self.clock, WebhookEndpoints())
 
     async def idle(self) -> None:
         for _ in range(self.random.choice([0, 0, 1, 5, 20, 60])):
@@ -151,7 +152,7 @@ async def live(race: Race, actor: Actor) -> None:
 async def history(race: Race) -> None:
     """Admit, race, and at last let a sweeper end what nobody has ended."""
     await asyncio.gather(live(race, admit), live(race, admit))
-    clean = TurnStore(race.store, race.clock)
+    clean = TurnStore(race.store, race.clock, WebhookEndpoints())
     await admit(race, clean)
     actors = [*[begin] * race.random.randint(1, 2), *[attempt] * race.random.randint(1, 5)]
     actors += [finish] * race.random.randint(0, 3)
@@ -160,7 +161,7 @@ async def history(race: Race) -> None:
 
 
 async def judge(race: Race) -> None:
-    turns = TurnStore(race.store, race.clock)
+    turns = TurnStore(race.store, race.clock, WebhookEndpoints())
     slots = await turns.slots(OWNER, RESPONSE)
     log = read_log(slots)
     events = [event for slot in slots for event in slot.events]

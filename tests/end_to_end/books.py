@@ -18,8 +18,10 @@ from domain.fleet.backend_state import BackendState
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from standins.issuer.entra_tokens import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
@@ -176,6 +178,8 @@ async def books_of(data: Path) -> AsyncGenerator[Books]:
     clock = SystemClock()
     store = SqliteStore(data / "app.db", clock)
     try:
-        yield Books(store=store, turns=TurnStore(store, clock), ledger=Ledger(store, clock))
+        yield Books(
+            store=store, turns=TurnStore(store, clock, WebhookEndpoints()), ledger=Ledger(store, clock, Budgets())
+        )
     finally:
         await store.close()

@@ -163,7 +163,7 @@ def chosen(result: Any, yielded: Any) -> Any:
 
 
 class FakeOrchestrations:
-    """Remembers what was started and woken; `running` are those that the host would say are alive."""
+    """Records what was started and signalled; `running` holds the instances that the host reports as running."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -175,14 +175,14 @@ class FakeOrchestrations:
         await asyncio.sleep(0)
         self.started.append(response.id)
 
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
         await asyncio.sleep(0)
-        self.announced.append(f"{announcement.response} {announcement.endpoint}")
+        self.announced.append(f"{delivery.response} {delivery.endpoint}")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
         self.woken.append(response_id)
 
-    async def alive(self, response_id: str) -> bool:
+    async def is_running(self, instance_id: str) -> bool:
         await asyncio.sleep(0)
-        return response_id in self.running
+        return instance_id in self.running

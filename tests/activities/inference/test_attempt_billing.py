@@ -39,7 +39,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
-        self.ledger = Ledger(self.store, self.clock)
+        self.ledger = Ledger(self.store, self.clock, Budgets())
         self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
         self.billing = AttemptBilling(self.ledger, self.sessions)
 

@@ -15,6 +15,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
@@ -69,7 +70,7 @@ class House:
         self.gpu = gpu
         self.store = MemoryStore(self.clock)
         self.beliefs = BackendStates(self.store, self.clock)
-        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), clock=self.clock)
+        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock, Budgets()), clock=self.clock)
         self.waking = BackendWarmer(
             backend_states=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock
         )
@@ -237,7 +238,7 @@ def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_
         house.waking.sessions = paying(house, flaky)
         await house.wake("resp_a")
         session = (await paying(house, house.store).current(GPU)).session
-        records = await Ledger(house.store, house.clock).records(OWNER, "resp_a")
+        records = await Ledger(house.store, house.clock, Budgets()).records(OWNER, "resp_a")
         costs = [(each.status, each.cost) for each in records]
         assert session if door.knocks else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
 
@@ -245,5 +246,5 @@ def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_
 
 
 def paying(house: House, store: DocumentStore) -> GpuSessions:
-    ledger = Ledger(store, house.clock)
+    ledger = Ledger(store, house.clock, Budgets())
     return GpuSessions(store=store, ledger=ledger, clock=house.clock)

@@ -9,6 +9,7 @@ from domain.content.items import Item, ItemStatus
 from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.checks import every
 from tests.fakes.clocks import FakeClock
@@ -38,7 +39,7 @@ def response(*items: Item) -> Response:
 @pytest.mark.parametrize(("count", "size"), [(3, 700_000), (10, 400_000), (250, 10_000), (1, 999_000)])
 async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size: int) -> None:
     clock = FakeClock()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     items = [item(number, "x" * size) for number in range(count)]
     one = response(*items)
     await turns.admit(one, items, CREATED)
@@ -47,7 +48,7 @@ async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size:
 
 async def test_a_turn_ends_however_much_was_said() -> None:
     clock = FakeClock()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     one = response()
     await turns.admit(one, (), CREATED)
     await turns.begin(OWNER, one.id, execution="run")

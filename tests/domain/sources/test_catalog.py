@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clients.sources.ai_search import search_body
 from clients.sources.cosmos_query import parameters_of
-from clients.sources.http_json import pairs
+from clients.sources.http_json import query_parameters
 from clients.sources.sqlite_search import statement_of
 from domain.fleet.token_estimates import tokens_in
 from domain.identity.access_tokens import roles_of
@@ -52,7 +52,12 @@ def asked(source: Source, text: str, owner: Owner = OWNER) -> SourceQuery:
 def queries(source: Source, ask: SourceQuery) -> str:
     """Return all that any kind of source would be sent."""
     return json.dumps(
-        [tuple(pairs(source, ask)), search_body(source, ask), parameters_of(source, ask), statement_of(source, ask)]
+        [
+            tuple(query_parameters(source, ask)),
+            search_body(source, ask),
+            parameters_of(source, ask),
+            statement_of(source, ask),
+        ]
     )
 
 

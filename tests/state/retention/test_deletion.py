@@ -15,6 +15,7 @@ from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.sources.catalog import FetchedRows
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import UNSTORED_S
@@ -34,7 +35,7 @@ class Archive:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = TurnStore(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         self.conversations = ConversationStore(self.store, self.clock)
         self.retention = Retention(self.store, self.turns, self.clock)
 
@@ -105,7 +106,7 @@ async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archiv
 async def test_who_deletes_a_response_beside_others_is_not_told_of_them(archive: Archive, seed: int) -> None:
     response_id = await archive.turn()
     store = HesitantStore(archive.store, Random(seed))  # noqa: S311 - a test's seed
-    retention = Retention(store, TurnStore(store, archive.clock), archive.clock)
+    retention = Retention(store, TurnStore(store, archive.clock, WebhookEndpoints()), archive.clock)
     deleted = await asyncio.gather(*(retention.delete_response(OWNER, response_id) for _ in range(3)))
     assert [(each.id, each.status) for each in deleted] == [(response_id, ResponseStatus.CANCELLED)] * 3
     assert archive.left() == []
@@ -210,7 +211,7 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
     for life in range(30):
         rate = 0.25 if life < 20 else 0.0
         flaky = FlakyStore(archive.store, Random(seed * 50 + life), Faults(rate=rate))  # noqa: S311 - a test's seed
-        retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
+        retention = Retention(flaky, TurnStore(flaky, archive.clock, WebhookEndpoints()), archive.clock)
         archive.clock.advance(1)
         try:
             await retention.delete_conversation(OWNER, conversation.id)

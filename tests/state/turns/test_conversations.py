@@ -14,6 +14,7 @@ from domain.ids import member_id, thread_of
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
 from tests.checks import every
@@ -31,7 +32,7 @@ class Place:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = TurnStore(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         self.conversations = ConversationStore(self.store, self.clock)
 
     async def conversation(self, *texts: str) -> Conversation:
@@ -240,7 +241,7 @@ async def test_crashes_and_lost_answers_leave_the_conversation_free_and_each_tur
     response, item = await place.asked(conversation, "asked")
     for life in range(60):
         faults = Faults(rate=0.2 if life < 50 else 0.0)
-        turns = TurnStore(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock)  # noqa: S311 - a seed
+        turns = TurnStore(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock, WebhookEndpoints())  # noqa: S311 - a seed
         try:
             await turns.admit(response, (item,), CREATED)
             await turns.begin(OWNER, response.id, execution="run")

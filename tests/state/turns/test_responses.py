@@ -16,6 +16,7 @@ from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -41,7 +42,7 @@ def store(clock: FakeClock) -> MemoryStore:
 
 @pytest.fixture
 def turns(store: MemoryStore, clock: FakeClock) -> TurnStore:
-    return TurnStore(store, clock)
+    return TurnStore(store, clock, WebhookEndpoints())
 
 
 def token(number: int) -> str:
@@ -134,8 +135,8 @@ async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
 
     async def begin(execution: str) -> bool:
         for _ in range(40):
@@ -146,7 +147,7 @@ async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, cloc
         raise TimeoutError(execution)
 
     assert sum(await asyncio.gather(*(begin(name) for name in "abc"))) == 1
-    log = await TurnStore(store, clock).transcript(OWNER, one.id)
+    log = await TurnStore(store, clock, WebhookEndpoints()).transcript(OWNER, one.id)
     assert log.next_slot == 2
 
 
@@ -230,20 +231,22 @@ async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: TurnSt
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
     heard = asyncio.create_task(flaky.wait_for_slot(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
     await asyncio.wait_for(heard, 1)
-    assert len(await TurnStore(store, clock).slots(OWNER, one.id)) == 6
+    assert len(await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, one.id)) == 6
 
 
 async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: MemoryStore, clock: FakeClock) -> None:
-    one = await admitted(TurnStore(store, clock))
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
-        await TurnStore(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
+        await TurnStore(dead, clock, WebhookEndpoints()).append(
+            OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0)
+        )
     assert len(dead.calls) == 6
 
 
@@ -310,8 +313,8 @@ async def test_items_without_their_response_count_for_nothing(
     one = response(items=items)
     dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
     with pytest.raises(CrashError):
-        await TurnStore(dying, clock).admit(one, items, CREATED)
-    turns = TurnStore(store, clock)
+        await TurnStore(dying, clock, WebhookEndpoints()).admit(one, items, CREATED)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     await turns.admit(one, items, CREATED)
     assert await turns.history(one) == tuple(items)
 
