@@ -12,7 +12,6 @@ from clients.storage.cosmos.settings import account_from
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
 from settings import PREFIX, ROOT, Settings, read_settings
-from tests.checks import every
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 ROW = re.compile(r"^\| `(?P<name>GANGLION_[A-Z0-9_]+)` \| (?P<default>[^|]*) \|", re.MULTILINE)
