@@ -66,7 +66,7 @@ class DeliverWebhook:
         if receipt.result is DeliveryResult.RETRY_LATER:
             return await self.postpone(found, announcement, receipt)
         if receipt.result is DeliveryResult.GONE:
-            log.error("webhook %s says that it is gone; it is told nothing more", endpoint.name)
+            log.error("webhook %s answered that it is gone; it gets no more deliveries", endpoint.name)
             await self.outbox.mark_gone(announcement.owner.tenant, endpoint)
         await self.outbox.close(announcement)
         return finished(receipt.result.value)

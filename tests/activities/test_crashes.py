@@ -10,11 +10,14 @@ from domain.content.items import ItemStatus
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, breaks, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
+
+pytestmark = pytest.mark.slow
 
 WORDS = "one two three four"
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
@@ -78,7 +81,7 @@ async def assert_whole(lives: Lives) -> None:
     assert held is not None
     assert held.status is ReservationStatus.SETTLED
     attempts = await world.ledger.attempts(OWNER, lives.response.id)
-    assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert every(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
 
 
 async def calls_of_a_quiet_turn() -> int:

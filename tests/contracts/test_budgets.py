@@ -20,6 +20,8 @@ from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore
 
+pytestmark = pytest.mark.slow
+
 TENANT = "tenant"
 WORST = Decimal("0.01")
 WANTED = {"memory": 1000, "sqlite": 1000, "cosmos": 60}

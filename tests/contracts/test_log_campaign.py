@@ -33,6 +33,8 @@ from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 
+pytestmark = pytest.mark.slow
+
 OWNER = Owner(tenant="tenant", subject="user:1")
 THREAD = "a" * 24
 RESPONSE = member_id("resp", thread=THREAD, token="b" * 24)

@@ -17,6 +17,8 @@ from domain.errors import Conflict, Exhausted, GanglionError
 from tests.contracts.conftest import ADAPTERS
 from tests.fakes.clocks import FakeClock
 
+pytestmark = pytest.mark.slow
+
 IDS = ("a", "a_", "a_1", "a_10", "a_2", "a`", "b")
 STALE = "stale"
 CURRENT = "current"

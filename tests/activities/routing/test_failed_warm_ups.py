@@ -12,6 +12,7 @@ from domain.money.budgets import Budgets, BudgetScope
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import Plant, cold_of, in_no_time, plant_with
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import backend
@@ -105,7 +106,7 @@ def test_of_fifty_turns_that_wait_all_are_told_and_few_ask() -> None:
         plant = plant_of(60.0, until_s=10_000, failure=REFUSED)
         responses = [await plant.world.admit(f"{number}") for number in range(50)]
         await plant.play(responses)
-        assert all([GRANT in await told(plant, response) for response in responses])
+        assert every([GRANT in await told(plant, response) for response in responses])
         (_, gpu) = plant.backends["gpu"]
         assert isinstance(gpu, SleepingGpu)
         assert gpu.proofs <= 10

@@ -10,6 +10,7 @@ from domain.money.ledger_records import turn_cost
 from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import RentalSpend
 from tests.activities.cold_starts import ANSWER, DEAR, Plant, cold_of, in_no_time, plant_with
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, refuses, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, backend
@@ -141,7 +142,7 @@ def test_what_a_turn_costs_stands_in_the_ledger_for_each_attempt() -> None:
         await plant.play([response])
         attempts = await plant.world.ledger.attempts(OWNER, response.id)
         assert gpu.lives
-        assert all(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
+        assert every(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
         assert turn_cost(attempts) > 0
 
     in_no_time(story())
