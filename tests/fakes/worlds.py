@@ -9,11 +9,11 @@ from typing import Any
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient
-from clients.clock import Clock
+from clients.clock import Clock, SystemClock
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
-from clients.webhooks.sender import build_sender
+from clients.webhooks.sender import WebhookSender, build_sender
 from composition.application import Application, compose
 from composition.parts import Configuration, Ports
 from domain.content.items import Item, Role
@@ -72,6 +72,10 @@ SETTINGS = read_settings(
 )
 
 
+WEBHOOK_CLIENT = build_sender(SystemClock(), loopback=True).caller
+"""One client for all worlds: each has certificates to load, and hardly any test sends a webhook."""
+
+
 class NoCallers:
     """Knows nobody."""
 
@@ -115,7 +119,7 @@ class World[C: Clock = FakeClock]:
             authenticator=self.authenticator,
             backends={name: client for name, (_, client) in self.backends.items()},
             source_reader=SourceReader(Sources(), {}, self.clock),
-            webhook_sender=build_sender(self.clock, loopback=True),
+            webhook_sender=WebhookSender(WEBHOOK_CLIENT, self.clock),
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)
