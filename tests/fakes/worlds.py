@@ -72,7 +72,7 @@ SETTINGS = read_settings(
 )
 
 
-WEBHOOK_CLIENT = build_sender(SystemClock(), loopback=True).caller
+WEBHOOK_CLIENT = build_sender(SystemClock(), loopback=True).client
 """One client for all worlds: each has certificates to load, and hardly any test sends a webhook."""
 
 
