@@ -1,27 +1,21 @@
-"""How big is the conversation that the model is to read?"""
+"""How big is the conversation that the model has to read?"""
 
 import asyncio
 
 from activities.retrieve import Retrieve, with_private_data
 from activities.routing.request_size import size_of
 from domain import wire
-from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
 
 class Recall:
-    """Measures the conversation, and fetches private data meanwhile; the content of both stays in the store."""
+    """Measures the conversation and retrieves private data at the same time. Their content stays in the store."""
 
-    def __init__(self, turns: TurnStore, retrieve: Retrieve | None = None) -> None:
+    def __init__(self, turns: TurnStore, retrieve: Retrieve) -> None:
         self.turns = turns
         self.retrieve = retrieve
 
     async def recall(self, request: wire.TurnWire) -> wire.RecalledWire:
         response = await self.turns.read(wire.owner_from_wire(request), request["response"])
-        items, private = await asyncio.gather(self.turns.history(response), self.private_data(response))
-        return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
-
-    async def private_data(self, response: Response) -> str:
-        return await (
-            self.retrieve.text(response) if self.retrieve else self.turns.retrieved_context.text_or_missing(response)
-        )
+        items, private_data = await asyncio.gather(self.turns.history(response), self.retrieve.text(response))
+        return {"size": size_of(response, with_private_data(items, private_data)), "messages": len(items)}

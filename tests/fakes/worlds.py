@@ -12,6 +12,7 @@ from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
 from activities.inference.attempt_run import StreamPace
 from activities.recall import Recall
+from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
 from activities.routing.warm_up import BackendWarmer
@@ -19,6 +20,7 @@ from activities.settle import Settle
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from clients.orchestrations import turn_wire
+from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
 from domain import wire
 from domain.content.items import Item, Role
@@ -27,7 +29,9 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
+from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price, PriceSource, TokenPrice
+from domain.sources.catalog import Sources
 from domain.turns.response import Response, Sampling
 from domain.turns.webhook_events import WebhookEndpoints
 from state.fleet.backend_state import BackendStates
@@ -117,15 +121,16 @@ class World[C: Clock = FakeClock]:
         route = RouteTurn(
             turns=self.turns, backend_states=backend_states, decider=decider, warmer=warmer, hold_s=self.hold_s
         )
+        recall = Recall(self.turns, Retrieve(self.turns, SourceReader(Sources(), {}, self.clock)))
         return {
             wire.BEGIN: Begin(self.turns).begin,
-            wire.RECALL: Recall(self.turns).recall,
-            wire.TRY_RECALL: Recall(self.turns).recall,
+            wire.RECALL: recall.recall,
+            wire.TRY_RECALL: recall.recall,
             wire.ANTICIPATE: Anticipate(turns=self.turns, decider=decider, warmer=warmer).anticipate,
             wire.ROUTE: route.route,
             wire.INFER: infer.infer,
             wire.FINISH: Finish(self.turns).finish,
-            wire.SETTLE: Settle(self.ledger).settle,
+            wire.SETTLE: Settle(self.ledger, OverheadPrices()).settle,
         }
 
     async def admit(

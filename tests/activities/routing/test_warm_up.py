@@ -195,7 +195,7 @@ def test_a_wake_that_nothing_proves_is_not_sent_and_says_who_refused(
         assert "grant it a role" in belief.failed_wake.reason
 
     in_no_time(story())
-    assert "gpu could not be woken: the hop said no; grant it a role" in caplog.text
+    assert "gpu could not be warmed up: the hop said no; grant it a role" in caplog.text
 
 
 @pytest.mark.parametrize(("proof_s", "expected_s"), [(3.0, 5.0), (30.0, 12.0)])
