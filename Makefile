@@ -13,7 +13,7 @@ endif
 export TOKEN_TENANT := $(TENANT)
 export TOKEN_APP := $(APP)
 python := .venv/bin/python
-source := function_app.py settings.py telemetry.py api orchestrators activities state clients domain devhost standins benches tests
+source := function_app.py settings.py telemetry.py composition api orchestrators activities state clients domain devhost standins benches tests
 
 .PHONY: setup demo run parts token test check format lint types layers unused conform campaign bench lock
 

@@ -21,7 +21,6 @@ from domain.fleet.catalog import Fleet
 from domain.log.events import AttemptOutcome, Slot
 from domain.log.transcript import Transcript
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
-from domain.money.prices import Price
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
 
@@ -45,7 +44,6 @@ class Infer:
         backend_states: BackendStates,
         clients: Mapping[str, BackendClient],
         fleet: Fleet,
-        prices: Mapping[str, Price],
         clock: Clock,
         pace: StreamPace,
     ) -> None:
@@ -54,7 +52,6 @@ class Infer:
         self.backend_states = backend_states
         self.clients = clients
         self.fleet = fleet
-        self.prices = prices
         self.clock = clock
         self.pace = pace
 
@@ -114,7 +111,7 @@ class Infer:
         earlier = await self.slots_of_earlier_runs(task, opened.record)
         return AttemptRun(
             task=task,
-            meter=AttemptMeter(self.clock, price=self.price(task), record=opened.record, earlier=earlier),
+            meter=AttemptMeter(self.clock, price=task.backend.price, record=opened.record, earlier=earlier),
             writer=writer,
             turns=self.turns,
             backend_states=self.backend_states,
@@ -152,11 +149,8 @@ class Infer:
         for record in await self.billing.ledger.attempts(task.owner, task.response.id):
             if record.number == task.number and record.status is AttemptStatus.OPEN:
                 slots = await self.turns.slots(task.owner, task.response.id)
-                await self.billing.close_from_log(task, record, slots, price=self.price(task))
+                await self.billing.close_from_log(task, record, slots, price=task.backend.price)
                 await self.backend_states.record_end(task.backend, record.id)
-
-    def price(self, task: AttemptTask) -> Price:
-        return self.prices[task.backend.price]
 
 
 def known_result(log: Transcript, number: int) -> wire.InferredWire | None:

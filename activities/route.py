@@ -148,7 +148,7 @@ class RouteTurn:
         if planned.wait:
             return wait_for_backend(planned.wait, left_s)
         backend, state = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
-        is_billed_by_time = isinstance(self.decider.prices[backend.price], TimePrice)
+        is_billed_by_time = isinstance(backend.price, TimePrice)
         return {
             "backend": chosen.backend,
             "reason": planned.route.reason,

@@ -58,7 +58,7 @@ GPU = Backend(
     system="bench",
     url="http://127.0.0.1:1/v1",
     served_model="model",
-    price=PRICE.name,
+    price=PRICE,
     limits=BackendLimits(context_tokens=4096, max_output_tokens=2048, concurrency=8, request_timeout_s=600),
     speed=Speed(prefill_tokens_s=1000, decode_tokens_s=50),
     cold_start=ColdStart(scales_to_zero=True, p50_s=5, p99_s=60, idle_s=600),
@@ -145,7 +145,7 @@ async def units(stage: Stage) -> list[tuple[str, ...]]:
     account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
     store = CosmosStore(account, clock)
     ledger = Ledger(store, clock, WIDE)
-    sessions = GpuSessions(store=store, ledger=ledger, prices={PRICE.name: PRICE}, clock=clock)
+    sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     kinds: dict[str, Callable[[], Awaitable[object]]] = {
         "paid by the token": lambda: turn(ledger, 0, 0.0),
         "in a GPU's session": lambda: on_gpu(ledger, sessions, 0),

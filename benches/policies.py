@@ -1,7 +1,7 @@
 """How do ways to choose between an API and a GPU that sleeps meet the same traffic?"""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
@@ -11,7 +11,6 @@ from benches.traffic import Request
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import WarmUp, lease_s
-from domain.money.prices import Price
 from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import route
@@ -103,7 +102,6 @@ class Ours:
     """The product's own route, on beliefs that are right; `deadline_s` is how long each turn may take."""
 
     fleet: Fleet
-    prices: Mapping[str, Price]
     deadline_s: float
     rent: deque[tuple[float, Decimal]] = field(default_factory=deque[tuple[float, Decimal]])
     total: Decimal = Decimal(0)
@@ -118,7 +116,7 @@ class Ours:
             expected_output_tokens=EXPECTED_ANSWER,
             deadline_s=self.deadline_s,
         )
-        decision = route(demand, self.fleet, self.prices, beliefs, request.at, spent={GPU: spent})
+        decision = route(demand, self.fleet, beliefs, request.at, spent={GPU: spent})
         if decision.warm_up:
             machine.wake(request.at)
         if decision.rental_spend is not None:

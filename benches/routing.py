@@ -39,16 +39,16 @@ PRICE = "azure-openai-gpt-4o"
 def world() -> tuple[Fleet, Mapping[str, Price], Terms]:
     """Return a fleet of the shipped L4 and an API at the price of a large model."""
     variables = {"GANGLION_CLOUD_RUN_L4_URL": "https://gpu.example", "GANGLION_AZURE_OPENAI_URL": "https://api.example"}
-    fleet = fleet_from_toml((ROOT / "fleet.toml").read_text(encoding="utf-8"), variables)
     prices = prices_from_toml((ROOT / "prices.toml").read_text(encoding="utf-8"))
+    fleet = fleet_from_toml((ROOT / "fleet.toml").read_text(encoding="utf-8"), variables, prices)
     gpu = replace(fleet.backends["cloud-run-l4"], name=GPU)
-    api = replace(fleet.backends["azure-openai"], name=API, price=PRICE)
+    api = replace(fleet.backends["azure-openai"], name=API, price=prices[PRICE])
     small = Fleet(models=fleet.models, backends={GPU: gpu, API: api})
     return small, prices, terms_of(gpu, prices)
 
 
 def terms_of(gpu: Backend, prices: Mapping[str, Price]) -> Terms:
-    machine, tokens = prices[gpu.price], prices[PRICE]
+    machine, tokens = gpu.price, prices[PRICE]
     assert isinstance(machine, TimePrice)
     assert isinstance(tokens, TokenPrice)
     return Terms(
@@ -75,10 +75,10 @@ def simulated(policy: Policy, requests: Sequence[Request], terms: Terms) -> tupl
     return rent + machine.paid, percentile(waits, 0.99)
 
 
-def policies(fleet: Fleet, prices: Mapping[str, Price]) -> Mapping[str, NewPolicy]:
+def policies(fleet: Fleet) -> Mapping[str, NewPolicy]:
     return {
-        "rent or buy, patient": lambda: Ours(fleet=fleet, prices=prices, deadline_s=1800),
-        "rent or buy, shadow wake": lambda: Ours(fleet=fleet, prices=prices, deadline_s=30),
+        "rent or buy, patient": lambda: Ours(fleet=fleet, deadline_s=1800),
+        "rent or buy, shadow wake": lambda: Ours(fleet=fleet, deadline_s=30),
         "always the API": lambda: Always(API),
         "cheapest per token (the GPU has no such price)": lambda: Always(GPU),
         "round robin": InTurn,
@@ -88,12 +88,10 @@ def policies(fleet: Fleet, prices: Mapping[str, Price]) -> Mapping[str, NewPolic
 
 def compare(requests: int) -> None:
     """Print for each pattern of arrivals what each policy costs."""
-    fleet, prices, terms = world()
+    fleet, _, terms = world()
     for pattern, arrivals in PATTERNS.items():
         drawn = [[traffic(arrivals(rate, seeded(pattern, rate, seed)), requests) for seed in SEEDS] for rate in RATES]
-        rows = [
-            [name, *(cell(new, columns, terms) for columns in drawn)] for name, new in policies(fleet, prices).items()
-        ]
+        rows = [[name, *(cell(new, columns, terms) for columns in drawn)] for name, new in policies(fleet).items()]
         print_table((f"{pattern}: cost x optimum (p99 wait, s)", *(f"{rate}/h" for rate in RATES)), rows)
         print()
 
@@ -110,7 +108,7 @@ def cell(new: NewPolicy, drawn: Sequence[Sequence[Request]], terms: Terms) -> st
 
 def decide() -> None:
     """Print how long a decision among fifty backends takes, half of them asleep."""
-    small, prices, _ = world()
+    small, *_ = world()
     pair = tuple(small.backends.values())
     many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(BACKENDS)}
     fleet = Fleet(models=small.models, backends=many)
@@ -122,7 +120,7 @@ def decide() -> None:
     took: list[float] = []
     for number in range(DECISIONS):
         began = time.perf_counter()
-        route(demand, fleet, prices, beliefs, HOUR_S + number)
+        route(demand, fleet, beliefs, HOUR_S + number)
         took.append((time.perf_counter() - began) * 1000)
     rows = [["one decision", f"{percentile(took, 0.5):.2f}", f"{percentile(took, 0.95):.2f}"]]
     print_table((f"ms, {BACKENDS} backends", "median", "p95"), rows)

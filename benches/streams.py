@@ -37,7 +37,7 @@ STRAIGHT = 5
 MOST_WORDS = 1000
 LOOK_S = 0.5
 
-FOLDERS = ("activities", "api", "clients", "domain", "orchestrators", "state")
+FOLDERS = ("activities", "api", "clients", "composition", "domain", "orchestrators", "state")
 FILES = ("settings.py", "telemetry.py", "prices.toml", "sources.toml", "local.settings.sample.json", "requirements.txt")
 ROOM = "concurrency = 64"
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from composition.application import compose
+from composition.production import open_ports, read_budgets, read_configuration
 from domain import wire
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
@@ -108,18 +110,19 @@ def test_what_no_function_answers_comes_last_in_the_hosts_order(
     assert all(str(one["authLevel"]).lower().endswith("anonymous") for one in http.values())
 
 
-def test_nothing_is_opened_before_it_is_asked_for(module: ModuleType, tmp_path: Path) -> None:
-    module.ports_of(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}), FakeClock())
+def test_nothing_is_opened_before_it_is_asked_for(tmp_path: Path) -> None:
+    configuration = read_configuration(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}))
+    compose(configuration, open_ports(configuration, FakeClock()))
     assert not (tmp_path / "data").exists()
 
 
-def test_a_backend_without_a_price_is_named_at_start(module: ModuleType, tmp_path: Path) -> None:
+def test_a_backend_without_a_price_is_named_at_start(tmp_path: Path) -> None:
     fleet = tmp_path / "fleet.toml"
     text = (ROOT / "fleet.toml").read_text(encoding="utf-8")
-    fleet.write_text(text.replace('price = "scripted"', 'price = "free"'), encoding="utf-8")
+    fleet.write_text(text.replace('price = "scripted"', 'price = "free"', 1), encoding="utf-8")
     settings = read_settings({**ENVIRONMENT, "GANGLION_FLEET": str(fleet)})
     with pytest.raises(ConfigurationError) as caught:
-        module.ports_of(settings, FakeClock())
+        read_configuration(settings)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["backends.scripted.price"]
 
 
@@ -131,10 +134,10 @@ def test_the_sample_of_local_settings_is_read_but_for_what_must_be_filled_in() -
     assert blanks >= ENVIRONMENT.keys() - {"GANGLION_SCRIPTED_URL"}
 
 
-def test_single_tenants_have_the_budgets_of_the_file_that_is_named(module: ModuleType, tmp_path: Path) -> None:
+def test_single_tenants_have_the_budgets_of_the_file_that_is_named(tmp_path: Path) -> None:
     file = tmp_path / "budgets.toml"
     file.write_text('[tenants.one]\nowner_month = "7"\n', encoding="utf-8")
     given = {"GANGLION_TOKEN_AUDIENCE": "a", "GANGLION_TOKEN_TENANTS": "t", "GANGLION_BUDGET_TENANT_DAY": "3"}
-    budgets = module.budgets_of(read_settings({**given, "GANGLION_BUDGETS": str(file)}))
+    budgets = read_budgets(read_settings({**given, "GANGLION_BUDGETS": str(file)}))
     assert budgets.of("one").limits == {BudgetScope.TENANT_DAY: 3, BudgetScope.OWNER_MONTH: 7}
-    assert budgets.of("other").limits == module.budgets_of(read_settings(given)).limits == {BudgetScope.TENANT_DAY: 3}
+    assert budgets.of("other").limits == read_budgets(read_settings(given)).limits == {BudgetScope.TENANT_DAY: 3}

@@ -13,7 +13,7 @@ import pytest
 
 from settings import ROOT
 
-ROOMS = ("api", "activities", "state", "clients", "domain", "orchestrators")
+ROOMS = ("composition", "api", "activities", "state", "clients", "domain", "orchestrators")
 ROOT_MODULES = ("function_app", "settings", "telemetry")
 PRODUCT = [
     *(ROOT / f"{name}.py" for name in ROOT_MODULES),

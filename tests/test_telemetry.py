@@ -103,7 +103,7 @@ async def test_one_trace_reaches_from_the_request_through_every_step_to_the_back
 ) -> None:
     acts = [frame("four"), frame(" and twenty", reason="stop"), usage(), DONE]
     async with serving(ModelServer(acts)) as model, httpx.AsyncClient(trust_env=False) as http:
-        at = replace(backend_at(model.url), price=PRICE.name)
+        at = replace(backend_at(model.url), price=PRICE)
         await traced_turn(world_of(at, OpenAIBackend(at, http, silence_s=5)))
     found = by_name(spans)
     chat = found["chat model"]

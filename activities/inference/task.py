@@ -53,7 +53,7 @@ class AttemptTask:
             subject=self.owner.subject,
             number=self.number,
             backend=self.backend.name,
-            price=self.backend.price,
+            price=self.backend.price.name,
             reserved=self.worst_cost,
             started_at=at,
             model=self.backend.model,

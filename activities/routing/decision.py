@@ -11,7 +11,6 @@ from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
-from domain.money.prices import Price
 from domain.routing.estimates import Demand
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import RouteDecision, route
@@ -41,14 +40,12 @@ class RouteDecider:
         backend_states: BackendStates,
         rental_spend: RentalSpend,
         fleet: Fleet,
-        prices: Mapping[str, Price],
         clock: Clock,
         default_output_tokens: int,
     ) -> None:
         self.backend_states = backend_states
         self.rental_spend = rental_spend
         self.fleet = fleet
-        self.prices = prices
         self.clock = clock
         self.default_output_tokens = default_output_tokens
 
@@ -61,7 +58,7 @@ class RouteDecider:
         states, spent = await asyncio.gather(self.backend_states.read(self.fleet.backends), self.recent_rental_spend())
         now = self.clock.now()
         demand = self.demand(response, size, excluded, now)
-        decision = route(demand, self.fleet, self.prices, states, now, spent=spent)
+        decision = route(demand, self.fleet, states, now, spent=spent)
         return DecidedRoute(route=decision, backend_states=states, at=now)
 
     async def recent_rental_spend(self) -> Mapping[str, Decimal]:

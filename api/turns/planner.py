@@ -12,7 +12,6 @@ from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, Model
 from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
-from domain.money.prices import Price
 from domain.routing.estimates import Demand
 from domain.routing.filters import ModelChoice
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
@@ -38,7 +37,6 @@ class Planner:
     """Asks the router before a turn starts. It reads the fleet's configuration only: cold and busy are temporary."""
 
     fleet: Fleet
-    prices: Mapping[str, Price]
     default_output_tokens: int
     sources: Sources
     model_required: bool
@@ -92,7 +90,7 @@ class Planner:
 
         Raises Invalid, with the reason of every backend, where no backend can ever serve it.
         """
-        decision = route(self.demand(request, items, sources), self.fleet, self.prices, {}, now=0.0)
+        decision = route(self.demand(request, items, sources), self.fleet, {}, now=0.0)
         if decision.problem:
             raise rejected(decision.problem, with_reasons(decision))
         return max(candidate.worst_cost for candidate in decision.candidates)

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -24,12 +26,21 @@ from domain.fleet.catalog import (
 )
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.identity.federation import service_account_name
+from domain.money.prices import Price, PriceSource, TokenPrice
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 TIERS: Final = (1, 5)
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 HIGHEST_STATUS: Final = 599
+UNPRICED: Final = TokenPrice(
+    name="",
+    origin=PriceSource(source="", date="", region=""),
+    input=Decimal(0),
+    cached_input=Decimal(0),
+    output=Decimal(0),
+)
+"""Stands for a price that could not be read; the file is refused before it is used."""
 
 AUTH_NEEDS: Final = {
     AuthKind.GOOGLE_ACCESS_TOKEN: "scope",
@@ -39,19 +50,33 @@ AUTH_NEEDS: Final = {
 """The field without which an authentication can't work. A Google ID token's audience defaults to the URL's origin."""
 
 
-def fleet_from_toml(text: str, variables: Mapping[str, str]) -> Fleet:
-    """Return the fleet, `%NAME%` in its addresses replaced from the variables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """What a backend may refer to by name."""
+
+    models: Mapping[str, Model]
+    systems: Mapping[str, tuple[FailureSignature, ...]]
+    prices: Mapping[str, Price]
+    variables: Mapping[str, str]
+
+
+def fleet_from_toml(text: str, variables: Mapping[str, str], prices: Mapping[str, Price]) -> Fleet:
+    """Return the fleet: each backend with its price, `%NAME%` in its addresses replaced from the variables.
 
     A backend whose variable is not set (or empty) is left out and listed in `unconfigured`. Raises ConfigurationError
     that names every mistake in the file, those of left-out backends included.
     """
     top = document(text, "fleet")
-    models = {name: read_model(name, table) for name, table in top.tables("models")}
-    systems = {name: read_signatures(table) for name, table in top.tables("systems")}
+    known = Definitions(
+        models={name: read_model(name, table) for name, table in top.tables("models")},
+        systems={name: read_signatures(table) for name, table in top.tables("systems")},
+        prices=prices,
+        variables=variables,
+    )
     backends: dict[str, Backend] = {}
     unconfigured: list[UnconfiguredBackend] = []
     for name, table in top.tables("backends"):
-        backend = read_backend(name, table, models, systems, variables)
+        backend = read_backend(name, table, known)
         missing = missing_variable(table, variables)
         if missing is None:
             backends[name] = backend
@@ -60,7 +85,7 @@ def fleet_from_toml(text: str, variables: Mapping[str, str]) -> Fleet:
     top.close()
     if top.problems:
         raise ConfigurationError(tuple(top.problems))
-    return Fleet(models=models, backends=backends, unconfigured=tuple(unconfigured))
+    return Fleet(models=known.models, backends=backends, unconfigured=tuple(unconfigured))
 
 
 def read_model(name: str, table: TomlTable) -> Model:
@@ -119,17 +144,11 @@ def check_pattern(pattern: str | None, table: TomlTable) -> None:
         table.report("body_pattern", "a regular expression")
 
 
-def read_backend(
-    name: str,
-    table: TomlTable,
-    models: Mapping[str, Model],
-    systems: Mapping[str, tuple[FailureSignature, ...]],
-    variables: Mapping[str, str],
-) -> Backend:
+def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
     check_name(name, table)
-    url = read_url(table, variables)
-    system = member(table, "system", systems)
-    model = member(table, "model", models)
+    url = read_url(table, known.variables)
+    system = member(table, "system", known.systems)
+    model = member(table, "model", known.models)
     backend = Backend(
         name=name,
         model=model,
@@ -137,15 +156,15 @@ def read_backend(
         adapter=table.choice("adapter", Adapter, Adapter.OPENAI),
         url=url,
         served_model=table.text("served_model", model),
-        price=table.text("price"),
+        price=read_price(table, known.prices),
         limits=read_limits(table.table("limits", required=True)),
         speed=read_speed(table.table("speed", required=True)),
-        auth=read_auth(table.table("auth"), url, variables),
+        auth=read_auth(table.table("auth"), url, known.variables),
         cold_start=read_cold(table.table("cold")),
         continues=table.choice("continues", ContinuationMode, ContinuationMode.NO),
         region=table.optional("region", table.text),
         residency=table.optional("residency", table.text),
-        signatures=(*(read_signature(row) for row in table.rows("signatures")), *systems.get(system, ())),
+        signatures=(*(read_signature(row) for row in table.rows("signatures")), *known.systems.get(system, ())),
     )
     table.close()
     return backend
@@ -157,6 +176,14 @@ def member(table: TomlTable, key: str, known: Mapping[str, object]) -> str:
     if name and name not in known:
         table.report(key, f"one of the {key}s {', '.join(known) or 'of this file, which has none'}")
     return name
+
+
+def read_price(table: TomlTable, prices: Mapping[str, Price]) -> Price:
+    """Return the price that the table names; a stand-in where it names none, which is reported."""
+    name = table.text("price")
+    if name and name not in prices:
+        table.report("price", "a price of the file of prices")
+    return prices.get(name, UNPRICED)
 
 
 def read_url(table: TomlTable, variables: Mapping[str, str]) -> str:

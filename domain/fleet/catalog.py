@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from domain.fleet.failure_classes import FailureSignature
+from domain.money.prices import Price
 
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
@@ -124,7 +125,7 @@ class Backend:
     system: str
     url: str
     served_model: str
-    price: str
+    price: Price
     limits: BackendLimits
     speed: Speed
     adapter: Adapter = Adapter.OPENAI
@@ -155,11 +156,3 @@ class Fleet:
         """Return the models that a configured backend serves, in the order of the file."""
         served = {backend.model for backend in self.backends.values()}
         return tuple(model for model in self.models.values() if model.name in served)
-
-    def missing_prices(self, prices: Mapping[str, object]) -> tuple[str, ...]:
-        """Return a problem for each backend whose price is not in the file of prices."""
-        return tuple(
-            f"backends.{backend.name}.price: expected a price of the file of prices, found {backend.price!r}"
-            for backend in self.backends.values()
-            if backend.price not in prices
-        )

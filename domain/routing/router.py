@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import AUTO, Backend, Fleet
-from domain.money.prices import Price
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, estimate, score_terms, session_cost
 from domain.routing.filters import (
     LATE,
@@ -143,7 +142,6 @@ class RouteDecision:
 def route(
     demand: Demand,
     fleet: Fleet,
-    prices: Mapping[str, Price],
     beliefs: Mapping[str, BackendState],
     now: float,
     *,
@@ -154,7 +152,7 @@ def route(
     if isinstance(wish, UnknownModel):
         return RouteDecision(backend=None, reason=wish.reason, problem=wish.problem)
     filters = filters_for(demand, wish)
-    judged = [judge(option, filters) for option in options(fleet, prices, beliefs, now, spent=spent)]
+    judged = [judge(option, filters) for option in options(fleet, beliefs, now, spent=spent)]
     able = [(each.option, each.found) for each in judged if each.found and not each.rejection]
     rent = min((found.cost for option, found in able if not option.backend.cold_start.scales_to_zero), default=None)
     awake = min((found.cost for option, found in able if option.readiness is not Readiness.COLD), default=None)
@@ -200,7 +198,6 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
 
 def options(
     fleet: Fleet,
-    prices: Mapping[str, Price],
     beliefs: Mapping[str, BackendState],
     now: float,
     *,
@@ -210,8 +207,9 @@ def options(
         belief = beliefs.get(name) or initial_state(backend)
         state = readiness_of(backend, belief, now)
         rest_s, slow_rest_s = (0.0, 0.0) if state is Readiness.UP else belief.remaining_start_s(now)
-        model, price = fleet.models[backend.model], prices[backend.price]
-        yield RoutingOption(backend, model, price, belief, now, state, rest_s, slow_rest_s, spent.get(name, NOTHING))
+        model = fleet.models[backend.model]
+        rent = spent.get(name, NOTHING)
+        yield RoutingOption(backend, model, backend.price, belief, now, state, rest_s, slow_rest_s, rent)
 
 
 def readiness_of(backend: Backend, belief: BackendState, now: float) -> Readiness:

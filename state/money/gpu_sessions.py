@@ -19,7 +19,7 @@ from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
 from domain.money.gpu_sessions import GpuSession, Nanos, SessionSpan
 from domain.money.ledger_records import AttemptRecord, SessionShare
-from domain.money.prices import Price, TimePrice
+from domain.money.prices import TimePrice
 from domain.money.provisional_charges import dollars, provisional, provisional_warm_up
 from state.fleet.backend_state import backend_key
 from state.money.ledger import Ledger
@@ -56,16 +56,15 @@ class CurrentSession:
 class GpuSessions:
     """The sessions of backends that scale to zero and are paid by their time; others have none."""
 
-    def __init__(self, *, store: DocumentStore, ledger: Ledger, prices: Mapping[str, Price], clock: Clock) -> None:
+    def __init__(self, *, store: DocumentStore, ledger: Ledger, clock: Clock) -> None:
         self.store = store
         self.ledger = ledger
-        self.prices = prices
         self.clock = clock
         self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def price(self, backend: Backend) -> TimePrice | None:
         """Return the price of a backend whose time is paid in sessions."""
-        price = self.prices.get(backend.price)
+        price = backend.price
         return price if isinstance(price, TimePrice) and backend.cold_start.scales_to_zero else None
 
     async def enter(
@@ -231,7 +230,7 @@ class GpuSessions:
 
     def fresh(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
         name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
-        return GpuSession(id=name, backend=backend.name, price=backend.price, started=now, ends=now, cold_s=cold_s)
+        return GpuSession(id=name, backend=backend.name, price=backend.price.name, started=now, ends=now, cold_s=cold_s)
 
     def closed(self, session: GpuSession) -> Sequence[Operation]:
         """Keep a session as it was; what its members pay is posted later."""

@@ -138,7 +138,7 @@ class Ledger:
             number=0,
             backend=backend.name,
             model=backend.model,
-            price=backend.price,
+            price=backend.price.name,
             reserved=Decimal(0),
             started_at=self.clock.now(),
             status=AttemptStatus.PROVISIONAL,

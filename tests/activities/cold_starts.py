@@ -11,7 +11,6 @@ from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend, ColdStart, FailureSignature
 from domain.fleet.failure_classes import FailureClass
 from domain.log.events import ResponseStatus
-from domain.money.prices import Price
 from domain.turns.response import Response
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.clocks import InstantLoop
@@ -34,7 +33,7 @@ CLOUD_RUN = (
 def sleeping(cold: ColdStart, *, concurrency: int = 8, name: str = "gpu") -> Backend:
     made = backend(name)
     limits = replace(made.limits, concurrency=concurrency)
-    return replace(made, price=GPU_PRICE.name, cold_start=cold, limits=limits, signatures=CLOUD_RUN)
+    return replace(made, price=GPU_PRICE, cold_start=cold, limits=limits, signatures=CLOUD_RUN)
 
 
 def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool = True) -> ColdStart:
@@ -71,8 +70,7 @@ class Plant:
         self.world = self.new_process()
 
     def new_process(self) -> World[LoopClock]:
-        prices: dict[str, Price] = {PRICE.name: PRICE, GPU_PRICE.name: GPU_PRICE, DEAR.name: DEAR}
-        world = World(store=self.store, clock=self.clock, backends=self.backends, prices=prices)
+        world = World(store=self.store, clock=self.clock, backends=self.backends)
         world.steps = {name: self.timed(name, step) for name, step in world.steps.items()}
         return world
 

@@ -21,11 +21,11 @@ from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
 from standins.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
-from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import MemoryStore
-from tests.fakes.worlds import PRICE, World, backend
+from tests.fakes.worlds import SETTINGS, World, backend
 from tests.standins.cloud_run import Gpu, gpu
 
 HOLD_S = 0.3
@@ -110,8 +110,9 @@ async def google_side(
         }
         if alternative:
             backends["api"] = (backend("api"), FakeBackend(says(ELSEWHERE)))
-        prices = {PRICE.name: PRICE, GPU_PRICE.name: GPU_PRICE}
-        world = World(store=MemoryStore(clock), clock=clock, backends=backends, prices=prices, hold_s=HOLD_S)
+        world = World(
+            store=MemoryStore(clock), clock=clock, backends=backends, settings=replace(SETTINGS, hold_s=HOLD_S)
+        )
         yield Scene(world=world, cloud=cloud, gate=gate, service=service)
         for task in [*world.warmer.background_tasks]:
             task.cancel()
@@ -119,13 +120,13 @@ async def google_side(
 
 def sleeping_at(url: str, *, audience: str, start_s: float) -> Backend:
     """Return the shipped GPU backend at an address, with starts that a test can wait for."""
-    shipped = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}).backends["scripted-gpu"]
+    shipped = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES).backends["scripted-gpu"]
     return replace(
         shipped,
         name="gpu",
         model="model",
         url=f"{url}/v1",
-        price=GPU_PRICE.name,
+        price=GPU_PRICE,
         limits=replace(shipped.limits, context_tokens=4096, max_output_tokens=2048),
         auth=Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=audience),
         cold_start=ColdStart(scales_to_zero=True, p50_s=start_s, p99_s=start_s + 10, warm_up_hold_s=0.2, idle_s=600),

@@ -7,14 +7,13 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from random import Random
 from typing import Any
 
 import pytest
 
-from activities.inference.attempt_run import StreamPace
 from activities.maintenance.sweep import Sweep, SweepDelays
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.orchestrations import turn_wire
@@ -31,7 +30,7 @@ from state.turns.responses import TurnStore
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
-from tests.fakes.worlds import OWNER, World, backend
+from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 
 TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
 """What a backend may answer; that they begin alike is what makes a mixture possible."""
@@ -112,8 +111,9 @@ class Story:
             name: (backend(name, continues), Speaker(self.random, failing, continues))
             for name, continues in (("main", self.continues), ("spare", ContinuationMode.NO))
         }
-        pace = StreamPace(flush_s=0.05, handover_s=HANDOVER_S)
-        return World(store=FlakyStore(self.store, chance, faults), clock=self.clock, backends=backends, pace=pace)
+        settings = replace(SETTINGS, handover_s=HANDOVER_S)
+        store = FlakyStore(self.store, chance, faults)
+        return World(store=store, clock=self.clock, backends=backends, settings=settings)
 
     def spawn(self, work: Awaitable[Any]) -> asyncio.Task[Any]:
         task = asyncio.ensure_future(work)

@@ -121,7 +121,7 @@ class History:
                 store=store,
                 ledger=Ledger(store, world.clock),
                 fleet=world.fleet,
-                prices=world.prices,
+                prices={GPU.name: GPU},
                 clock=world.clock,
             )
         )

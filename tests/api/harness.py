@@ -5,7 +5,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,19 +12,19 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from api.routes import HttpRoute, Ports, routes
+from api.http.authentication import Authenticator
+from api.routes import HttpRoute, routes
 from clients.storage.port import DocumentStore
 from domain.errors import Unauthenticated
 from domain.identity.owners import Owner
 from domain.money.overheads import OverheadPrices
 from domain.turns import response as domain_turns
-from settings import Settings, read_settings
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
-from tests.fakes.worlds import OWNER, PRICE, World, backend
+from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
 READER = Owner(tenant=OWNER.tenant, subject="app:44444444-4444-4444-4444-444444444444", roles=("Usage.Read",))
@@ -43,15 +42,6 @@ NAMESAKES = {
 """Who has the same object ids in another tenant."""
 
 ANSWER = "four and twenty blackbirds"
-
-SETTINGS = read_settings(
-    {
-        "GANGLION_TOKEN_KEYS": "unused",
-        "GANGLION_TOKEN_AUDIENCE": "unused",
-        "GANGLION_TOKEN_TENANTS": "unused",
-        "GANGLION_DATA": str(Path("unused")),
-    }
-)
 
 
 class FakeAuthenticator:
@@ -75,9 +65,10 @@ class FakeAuthenticator:
 class RunningOrchestrations(FakeOrchestrations):
     """Runs what is started, in tasks of its own, unless it is told to hold."""
 
-    def __init__(self, world: World) -> None:
+    world: World
+
+    def __init__(self) -> None:
         super().__init__()
-        self.world = world
         self.hold = False
         self.asked = asyncio.Event()
         self.tasks: set[asyncio.Task[Any]] = set()
@@ -94,40 +85,24 @@ class RunningOrchestrations(FakeOrchestrations):
 
 @dataclass(slots=True)
 class Api:
-    """The API, its world, and a client that holds the token `mine`."""
+    """The API of a world, and a client that holds the token `mine`."""
 
     world: World
     orchestrations: RunningOrchestrations
-    settings: Settings
-    overheads: OverheadPrices = field(default_factory=OverheadPrices)
     http: httpx.AsyncClient = field(init=False)
-    limits: RateLimiter = field(init=False)
 
     def __post_init__(self) -> None:
-        world = self.world
-        self.limits = RateLimiter(store=world.store, turns=world.turns, clock=world.clock, limits=self.settings.limits)
         transport = httpx.ASGITransport(self.app())
         self.http = httpx.AsyncClient(
             transport=transport, base_url="http://ganglion", headers={"authorization": "Bearer mine"}
         )
 
-    def app(self) -> Starlette:
-        return Starlette(routes=[self.mounted(route) for route in routes(self.ports())])
+    @property
+    def limits(self) -> RateLimiter:
+        return self.world.app.state.rate_limiter
 
-    def ports(self) -> Ports:
-        return Ports(
-            settings=self.settings,
-            clock=self.world.clock,
-            store=self.world.store,
-            turns=self.world.turns,
-            ledger=self.world.ledger,
-            limits=self.limits,
-            fleet=self.world.fleet,
-            prices={PRICE.name: PRICE},
-            authenticator=FakeAuthenticator(),
-            open_orchestrations=lambda _client: self.orchestrations,
-            overheads=self.overheads,
-        )
+    def app(self) -> Starlette:
+        return Starlette(routes=[self.mounted(route) for route in routes(self.world.app.http)])
 
     def mounted(self, route: HttpRoute) -> Route:
         call = partial(route.handler, client=None) if route.needs_client else route.handler
@@ -154,16 +129,24 @@ def api(
     store: DocumentStore | None = None,
     clock: FakeClock | None = None,
     overheads: OverheadPrices | None = None,
+    authenticator: Authenticator | None = None,
     **changes: Any,
 ) -> Api:
     """Return an API whose backends, main and spare, answer as told; `changes` are of the settings."""
     at = clock or FakeClock()
     fakes = answers or (FakeBackend(says(ANSWER)),)
     backends = {name: (backend(name), fake) for name, fake in zip(("main", "spare"), fakes, strict=False)}
-    world = World(store=store or MemoryStore(at), clock=at, backends=backends)
-    settings = replace(SETTINGS, **changes)
-    prices = overheads or OverheadPrices()
-    return Api(world=world, orchestrations=RunningOrchestrations(world), settings=settings, overheads=prices)
+    orchestrations = RunningOrchestrations()
+    world = orchestrations.world = World(
+        store=store or MemoryStore(at),
+        clock=at,
+        backends=backends,
+        settings=replace(SETTINGS, **changes),
+        overheads=overheads or OverheadPrices(),
+        authenticator=authenticator or FakeAuthenticator(),
+        orchestrations=orchestrations,
+    )
+    return Api(world=world, orchestrations=orchestrations)
 
 
 def events_of(stream: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ async def shown() -> dict[str, Any]:
 
 
 async def test_every_route_is_described_and_no_other() -> None:
-    served = {route.name: route for route in routes(api().ports()) if route.template != CATCH_ALL}
+    served = {route.name: route for route in routes(api().world.app.http) if route.template != CATCH_ALL}
     paths = (await shown())["paths"]
     named = {operation["operationId"] for path in paths.values() for operation in path.values()}
     assert {name.removesuffix("_get") for name in named} >= {

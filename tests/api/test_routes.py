@@ -1,7 +1,6 @@
 """Does every request reach its function, on the host too?"""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +15,10 @@ from hypothesis import strategies as st
 from api.endpoints.fallback import path_pattern
 from api.http.errors import Handler
 from api.routes import HttpRoute, routes
-from tests.api.harness import api
-from tests.fakes.stores import Fault, Faults, FlakyStore
+from tests.api.harness import Api, RunningOrchestrations, api
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
+from tests.fakes.worlds import World
 
 UNKNOWN = [
     ("GET", "/", 404, None),
@@ -98,16 +99,16 @@ async def test_an_instance_without_its_store_is_alive_and_not_ready() -> None:
 
 
 async def test_an_instance_without_a_backend_is_not_ready() -> None:
-    one = api()
-    one.world.fleet = replace(one.world.fleet, backends={})
-    one = replace(one)
+    clock, orchestrations = FakeClock(), RunningOrchestrations()
+    world = World(store=MemoryStore(clock), clock=clock, backends={})
+    one = Api(world=world, orchestrations=orchestrations)
     ready = await one.http.get("/readyz")
     assert (ready.status_code, ready.json()["parts"]["fleet"]) == (503, "has no backend")
 
 
 def registered() -> Iterator[tuple[HttpRoute, Any]]:
     """Register every route as the application does; give what the host's worker would load."""
-    for route in routes(api().ports()):
+    for route in routes(api().world.app.http):
         app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
         handler: Handler = route.handler
         if route.needs_client:

@@ -7,7 +7,6 @@ import logging
 import string
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -17,9 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from starlette.applications import Starlette
 
-from api.routes import routes
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import UNKNOWN_S, JwksCache
@@ -27,6 +24,7 @@ from tests.api.harness import Api, api
 from tests.clients.identity.issuing import ANOTHER, KEY, FakeIssuer, issuing, public
 from tests.domain.identity.test_access_tokens import APPLICATION, CLIENT, EXPECTED, NOW, OLD_USER, OTHER, TENANT, USER
 from tests.domain.identity.test_platform_principal import entries, principal
+from tests.fakes.clocks import FakeClock
 
 WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 SIGNS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
@@ -38,22 +36,18 @@ class Door:
 
     def __init__(self, issuer: FakeIssuer, *, behind_platform: bool = False) -> None:
         self.issuer = issuer
-        self.api: Api = api()
-        self.api.orchestrations.hold = True
-        self.clock = self.api.world.clock
+        self.clock = FakeClock()
         self.authenticator = TokenAuthenticator(
             keys=JwksCache(IssuerDiscovery(issuer.url).keys, self.clock),
             expected=EXPECTED,
             clock=self.clock,
             behind_platform=behind_platform,
         )
-
-    def app(self) -> Starlette:
-        ports = replace(self.api.ports(), authenticator=self.authenticator)
-        return Starlette(routes=[self.api.mounted(route) for route in routes(ports)])
+        self.api: Api = api(clock=self.clock, authenticator=self.authenticator)
+        self.api.orchestrations.hold = True
 
     async def knock(self, headers: Mapping[str, str]) -> httpx.Response:
-        transport = httpx.ASGITransport(self.app())
+        transport = httpx.ASGITransport(self.api.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://ganglion") as http:
             return await http.post("/v1/responses", json=BODY, headers=dict(headers))
 

@@ -1,8 +1,10 @@
 """Which small fleets do the tests of the decisions work with?"""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
+from domain.config.prices_toml import prices_from_toml
 from domain.fleet.catalog import Backend, BackendLimits, Capability, ColdStart, ContinuationMode, Fleet, Model, Speed
 from domain.money.prices import Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
 
@@ -24,7 +26,7 @@ GPU = TimePrice(
     idle_s=600,
 )
 
-PRICES: dict[str, Price] = {"api": API, "gpu": GPU}
+PRICES: Mapping[str, Price] = {"api": API, "gpu": GPU}
 
 SMALL = Model(
     name="small",
@@ -75,7 +77,7 @@ def backend(
         system="vllm",
         url=f"https://{name}.example/v1",
         served_model=model,
-        price=price,
+        price=PRICES[price],
         limits=bounds or limits(),
         speed=Speed(prefill_tokens_s=1000, decode_tokens_s=decode_tokens_s),
         cold_start=cold or ColdStart(),
@@ -110,3 +112,6 @@ CLOUDS = {
 
 def shipped_text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+SHIPPED_PRICES = prices_from_toml(shipped_text("prices.toml"))

@@ -29,7 +29,7 @@ NEEDED = {
     "sources.toml",
     "webhooks.toml",
 }
-CODE = {"activities", "api", "clients", "domain", "orchestrators", "state"}
+CODE = {"activities", "api", "clients", "composition", "domain", "orchestrators", "state"}
 WORKER = ("azure-functions-runtime",)
 """What a worker brings along for every app."""
 

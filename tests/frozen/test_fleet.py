@@ -130,7 +130,7 @@ async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore,
 
 async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.FLEET, "session_open", "span")
-    sessions = GpuSessions(store=store, ledger=Ledger(store, clock), prices={PRICE.name: PRICE}, clock=clock)
+    sessions = GpuSessions(store=store, ledger=Ledger(store, clock), clock=clock)
     entry = await sessions.entry_of(BACKEND, ATTEMPT.id)
     assert (await sessions.current(BACKEND)).session == SESSION
     assert entry is not None

@@ -98,7 +98,7 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
 
 
 def served() -> Sequence[HttpRoute]:
-    return [route for route in routes(api().ports()) if route.template != CATCH_ALL]
+    return [route for route in routes(api().world.app.http) if route.template != CATCH_ALL]
 
 
 def probes(theirs: Ids, own: Ids) -> Iterator[Probe]:

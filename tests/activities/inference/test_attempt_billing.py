@@ -24,7 +24,7 @@ from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
 
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
+GPU = replace(backend("gpu"), price=PRICE, cold_start=COLD)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self.ledger = Ledger(self.store, self.clock)
-        self.sessions = GpuSessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.clock)
+        self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
         self.billing = AttemptBilling(self.ledger, self.sessions)
 
     async def task(self) -> AttemptTask:

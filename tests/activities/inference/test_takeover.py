@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.inference.attempt_run import MAX_DELIVERIES, StreamPace
+from activities.inference.attempt_run import MAX_DELIVERIES
 from domain.content.items import ItemStatus
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus
@@ -26,8 +26,7 @@ def scene(
 ) -> tuple[World, FakeBackend]:
     clock, fake = LoopClock(), FakeBackend(*scripts)
     backends = {"main": (backend("main", continues), fake)}
-    pace = StreamPace(flush_s=0.05, handover_s=480)
-    return World(store=MemoryStore(clock), clock=clock, backends=backends, pace=pace), fake
+    return World(store=MemoryStore(clock), clock=clock, backends=backends), fake
 
 
 def given(response: Response, attempt: int = 1) -> dict[str, Any]:

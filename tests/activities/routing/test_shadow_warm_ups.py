@@ -19,7 +19,7 @@ SESSION = Decimal("0.28")
 
 
 def api(fake: BackendClient | None = None) -> tuple[Backend, BackendClient]:
-    return replace(backend("api"), price=DEAR.name), fake or FakeBackend(says(ANSWER))
+    return replace(backend("api"), price=DEAR), fake or FakeBackend(says(ANSWER))
 
 
 def steady() -> tuple[SleepingGpu, Plant]:

@@ -20,7 +20,6 @@ from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
-from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -70,7 +69,7 @@ class House:
         self.gpu = gpu
         self.store = MemoryStore(self.clock)
         self.beliefs = BackendStates(self.store, self.clock)
-        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), prices={}, clock=self.clock)
+        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), clock=self.clock)
         self.waking = BackendWarmer(
             backend_states=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock
         )
@@ -247,4 +246,4 @@ def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_
 
 def paying(house: House, store: DocumentStore) -> GpuSessions:
     ledger = Ledger(store, house.clock)
-    return GpuSessions(store=store, ledger=ledger, prices={GPU_PRICE.name: GPU_PRICE}, clock=house.clock)
+    return GpuSessions(store=store, ledger=ledger, clock=house.clock)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.content.items import Item, Role
 from domain.fleet.catalog import Backend, BackendLimits, ContinuationMode, Speed
+from domain.money.prices import PriceSource, TokenPrice
 from domain.turns.response import Sampling
 
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -92,6 +94,15 @@ async def serving(server: ModelServer) -> AsyncGenerator[ModelServer]:
         await runner.cleanup()
 
 
+FREE = TokenPrice(
+    name="free",
+    origin=PriceSource(source="a test", date="2026-11-01", region="nowhere"),
+    input=Decimal(0),
+    cached_input=Decimal(0),
+    output=Decimal(0),
+)
+
+
 def backend_at(
     url: str, *, continues: ContinuationMode = ContinuationMode.NO, request_timeout_s: float = 5.0
 ) -> Backend:
@@ -101,7 +112,7 @@ def backend_at(
         system="test",
         url=url,
         served_model="served",
-        price="free",
+        price=FREE,
         limits=BackendLimits(
             context_tokens=4096, max_output_tokens=512, concurrency=4, request_timeout_s=request_timeout_s
         ),

@@ -26,7 +26,7 @@ from standins.child import python
 from standins.clock import now
 from standins.cloud_run.gate import Gate, Keys
 from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
-from tests.domain.fleets import shipped_text
+from tests.domain.fleets import SHIPPED_PRICES, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
@@ -49,7 +49,7 @@ def backend_of(system: str, url: str) -> Backend:
         limits = {{ context_tokens = 4096, max_output_tokens = 512, concurrency = 4, request_timeout_s = 20 }}
         speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
     """
-    return fleet_from_toml(TEXT + entry, {}).backends["tried"]
+    return fleet_from_toml(TEXT + entry, {}, SHIPPED_PRICES).backends["tried"]
 
 
 async def diagnosed(backend: Backend, text: str | None = None, *, at: float | None = None) -> Diagnosis:
@@ -312,7 +312,7 @@ async def turning_away(times: int, headers: dict[str, str]) -> AsyncGenerator[tu
 
     async with serving_all(answer) as url, httpx.AsyncClient(trust_env=False) as http:
         clock = FakeClock()
-        one = replace(backend_at(url), price=PRICE.name)
+        one = replace(backend_at(url), price=PRICE)
         client = OpenAIBackend(one, http, silence_s=5)
         world = World(store=MemoryStore(clock), clock=clock, backends={"main": (one, client)})
         yield world, await world.admit("hello", max_output_tokens=64)

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from domain.config.fleet_toml import fleet_from_toml
-from domain.config.prices_toml import prices_from_toml
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     Adapter,
@@ -22,7 +21,7 @@ from domain.fleet.catalog import (
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.fleet.token_estimates import kv_bytes_per_token
 from domain.routing.filters import DEMAND_FILTERS, ESTIMATE_FILTERS, MODEL_FILTERS, PAUSE_FILTERS, WARM_UP_FAILED
-from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+from tests.domain.fleets import CLOUDS, LAPTOP, PRICES, SHIPPED_PRICES, shipped_text
 
 SHIPPED = shipped_text("fleet.toml")
 
@@ -48,12 +47,12 @@ VARIABLES = {"HOST_OF_ONE": "127.0.0.1"}
 
 def problems_of(text: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
-        fleet_from_toml(text, VARIABLES)
+        fleet_from_toml(text, VARIABLES, PRICES)
     return caught.value.problems
 
 
 def test_a_minimal_backend_gets_the_defaults() -> None:
-    one = fleet_from_toml(GOOD, VARIABLES).backends["one"]
+    one = fleet_from_toml(GOOD, VARIABLES, PRICES).backends["one"]
     assert one.url == "http://127.0.0.1:8000/v1"
     assert one.served_model == "small"
     assert one.adapter is Adapter.OPENAI
@@ -68,14 +67,14 @@ def test_a_minimal_backend_gets_the_defaults() -> None:
 
 def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
     own = 'signatures = [{ posture = "throttled", statuses = [400], body = "busy", delay_s = 3, note = "busy" }]'
-    rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES).backends["one"].signatures
+    rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES, PRICES).backends["one"].signatures
     assert [row.note for row in rows] == ["busy", "loading"]
     assert rows[0].delay_s == 3
 
 
 @pytest.mark.parametrize("variables", [{}, {"HOST_OF_ONE": ""}])
 def test_a_backend_without_its_variable_is_left_out_and_listed(variables: dict[str, str]) -> None:
-    found = fleet_from_toml(GOOD, variables)
+    found = fleet_from_toml(GOOD, variables, PRICES)
     assert found.backends == {}
     assert found.unconfigured == (UnconfiguredBackend(backend="one", model="small", variable="HOST_OF_ONE"),)
     assert found.served_models() == ()
@@ -84,14 +83,14 @@ def test_a_backend_without_its_variable_is_left_out_and_listed(variables: dict[s
 def test_a_variable_of_the_audience_must_be_set_too() -> None:
     auth = 'auth = { kind = "google_id_token", audience = "https://%AUDIENCE%" }'
     text = GOOD.replace("http://%HOST_OF_ONE%:8000", "https://%HOST_OF_ONE%") + auth
-    assert fleet_from_toml(text, VARIABLES).unconfigured[0].variable == "AUDIENCE"
-    one = fleet_from_toml(text, {**VARIABLES, "AUDIENCE": "service.example"}).backends["one"]
+    assert fleet_from_toml(text, VARIABLES, PRICES).unconfigured[0].variable == "AUDIENCE"
+    one = fleet_from_toml(text, {**VARIABLES, "AUDIENCE": "service.example"}, PRICES).backends["one"]
     assert one.auth.audience == "https://service.example"
 
 
 def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
     text = GOOD.replace("http://%HOST_OF_ONE%:8000", "https://%HOST_OF_ONE%") + 'auth = { kind = "google_id_token" }'
-    one = fleet_from_toml(text, {"HOST_OF_ONE": "llama.run.app"}).backends["one"]
+    one = fleet_from_toml(text, {"HOST_OF_ONE": "llama.run.app"}, PRICES).backends["one"]
     assert one.auth.audience == "https://llama.run.app"
 
 
@@ -211,7 +210,7 @@ def test_a_mistake_is_named_with_its_table_its_field_and_what_was_expected(old: 
 )
 def test_a_wrong_addition_is_named(addition: str, problem: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        fleet_from_toml(f"{GOOD}{addition}\n", {"HOST_OF_ONE": "gpu.example"})
+        fleet_from_toml(f"{GOOD}{addition}\n", {"HOST_OF_ONE": "gpu.example"}, PRICES)
     assert problem in caught.value.problems
 
 
@@ -223,7 +222,7 @@ def test_all_mistakes_of_a_file_come_in_one_error_even_those_of_a_backend_that_i
 
 def test_a_token_may_go_to_this_machine_in_the_clear() -> None:
     text = f'{GOOD}auth = {{ kind = "static_bearer", setting = "TOKEN_OF_ONE" }}\n'
-    assert fleet_from_toml(text, VARIABLES).backends["one"].auth.setting == "TOKEN_OF_ONE"
+    assert fleet_from_toml(text, VARIABLES, PRICES).backends["one"].auth.setting == "TOKEN_OF_ONE"
 
 
 def test_what_is_no_toml_is_said_to_be_none() -> None:
@@ -232,7 +231,7 @@ def test_what_is_no_toml_is_said_to_be_none() -> None:
 
 
 def test_the_shipped_file_runs_on_a_laptop() -> None:
-    found = fleet_from_toml(SHIPPED, LAPTOP)
+    found = fleet_from_toml(SHIPPED, LAPTOP, SHIPPED_PRICES)
     assert list(found.backends) == ["laptop-small", "laptop-large"]
     assert {each.backend for each in found.unconfigured} == {
         "scripted",
@@ -248,9 +247,8 @@ def test_the_shipped_file_runs_on_a_laptop() -> None:
 
 
 def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() -> None:
-    found = fleet_from_toml(SHIPPED, {**LAPTOP, **CLOUDS})
+    found = fleet_from_toml(SHIPPED, {**LAPTOP, **CLOUDS}, SHIPPED_PRICES)
     assert found.unconfigured == ()
-    assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
     assert found.backends["cloud-run-l4"].auth.audience == "https://llama-abc-uc.a.run.app"
     assert found.backends["scripted-afresh"].continues is ContinuationMode.NO
     for backend in found.backends.values():
@@ -259,16 +257,18 @@ def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() 
 
 
 def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> None:
-    (problem,) = fleet_from_toml(GOOD, VARIABLES).missing_prices({})
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(GOOD, VARIABLES, {})
+    (problem,) = caught.value.problems
     assert problem == "backends.one.price: expected a price of the file of prices, found 'gpu'"
 
 
 def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
     example = shipped_text("docs/fleet.md").split("```toml\n")[1].split("```")[0]
-    found = fleet_from_toml(f"{SHIPPED}\n{example}", {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"})
+    variables = {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"}
+    found = fleet_from_toml(f"{SHIPPED}\n{example}", variables, SHIPPED_PRICES)
     (backend,) = found.backends.values()
     assert backend.auth.audience == "https://qwen.run.app"
-    assert found.missing_prices(prices_from_toml(shipped_text("prices.toml"))) == ()
 
 
 def test_the_handbook_names_every_filter_and_every_field() -> None:

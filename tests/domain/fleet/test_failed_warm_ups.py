@@ -12,7 +12,7 @@ from domain.fleet.retry_policy import WARM_UP_POLICIES
 from domain.fleet.state_updates import Observation, after_failed_warm_up, after_opening, after_success, after_warm_up
 from domain.routing.estimates import Demand
 from domain.routing.router import RouteDecision, route
-from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet
+from tests.domain.fleets import SERVERLESS, backend, fleet
 
 NOW = 1_000_000.0
 GPU = backend("gpu", cold=SERVERLESS)
@@ -38,7 +38,7 @@ def decided(
     belief: BackendState, *, now: float = NOW, admitted_at: float = NOW - 1, others: bool = False
 ) -> RouteDecision:
     demand = Demand(input_tokens=500, output_tokens=500, admitted_at=admitted_at)
-    return route(demand, fleet(GPU, *((API,) if others else ())), PRICES, {"gpu": belief}, now)
+    return route(demand, fleet(GPU, *((API,) if others else ())), {"gpu": belief}, now)
 
 
 def failed_of(belief: BackendState) -> FailedWarmUp:

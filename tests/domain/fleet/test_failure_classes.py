@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from domain.config.fleet_toml import fleet_from_toml
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, FailureSignature, diagnose
-from tests.domain.fleets import CLOUDS, LAPTOP, shipped_text
+from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, shipped_text
 
 FRONT_END = {"Server": "Google Frontend", "Content-Type": "text/plain; charset=utf-8"}
 APPLICATION = {"Server": "Google Frontend", "Content-Type": "application/json"}
-SHIPPED = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS})
+SHIPPED = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES)
 
 
 def answered(status: int, body: str = "", headers: dict[str, str] | None = None, *, text: bool = False) -> Failure:

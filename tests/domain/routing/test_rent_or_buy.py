@@ -12,7 +12,7 @@ from domain.fleet.state_updates import after_warm_up
 from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import BETA, rent_or_buy, window_s
 from domain.routing.router import RouteDecision, route
-from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
@@ -38,7 +38,7 @@ def decide(
         belief = after_warm_up(belief, GPU, by="another", now=NOW - 50) or belief
     if idle_s is not None:
         belief = replace(belief, warm_until=NOW + 600 - idle_s)
-    return route(demand, fleet(*(known[name] for name in backends)), PRICES, {"gpu": belief}, NOW, spent={"gpu": spent})
+    return route(demand, fleet(*(known[name] for name in backends)), {"gpu": belief}, NOW, spent={"gpu": spent})
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import Demand
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
-from tests.domain.fleets import PRICES, SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 
@@ -34,7 +34,7 @@ def demand(**changes: Any) -> Demand:
 
 
 def decide(*backends: Backend, beliefs: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
-    return route(demand(**changes), fleet(*backends), PRICES, beliefs or {}, NOW)
+    return route(demand(**changes), fleet(*backends), beliefs or {}, NOW)
 
 
 def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
@@ -114,7 +114,7 @@ def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -
         "it failed 3 times in a row; left alone for 4.5 s more",
     ]
     assert found.retry_in_s == 4.5
-    later = route(demand(), fleet(STEADY, DEAR), PRICES, beliefs, NOW + 5)
+    later = route(demand(), fleet(STEADY, DEAR), beliefs, NOW + 5)
     assert later.backend == "steady"
 
 
@@ -158,7 +158,7 @@ def test_a_name_that_is_not_there_is_a_mistake_of_its_own_kind(
     missing = UnconfiguredBackend(backend="api", model="large", variable="GANGLION_API_URL")
     here = replace(fleet(STEADY), unconfigured=(missing,))
     wanted = demand(**changes)
-    found = route(wanted, here, PRICES, {}, NOW)
+    found = route(wanted, here, {}, NOW)
     assert (found.backend, found.problem, found.reason) == (None, problem, reason)
     assert read_model_choice(wanted.model, wanted.tier, here) == UnknownModel(problem=problem, reason=reason)
 
@@ -203,7 +203,7 @@ def test_a_full_backend_makes_its_next_caller_wait() -> None:
     full = replace(initial_state(STEADY), in_flight={f"attempt_{n}": NOW + 60 for n in range(4)})
     (found,) = decide(STEADY, beliefs={"steady": full}).candidates
     assert found.seconds == 21.0
-    (later,) = route(demand(), fleet(STEADY), PRICES, {"steady": full}, NOW + 61).candidates
+    (later,) = route(demand(), fleet(STEADY), {"steady": full}, NOW + 61).candidates
     assert later.seconds == 10.5
 
 
@@ -285,7 +285,7 @@ def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candid
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand
 ) -> None:
     known, beliefs = world
-    found = route(wanted, known, PRICES, beliefs, NOW)
+    found = route(wanted, known, beliefs, NOW)
     candidates = [each.backend for each in found.candidates]
     refused = [each.backend for each in found.rejected]
     if found.problem in {None, RouteProblem.NONE_FEASIBLE}:
@@ -305,7 +305,7 @@ def test_the_order_of_the_fleet_does_not_matter(
 ) -> None:
     known, beliefs = world
     backwards = replace(known, backends={name: known.backends[name] for name in reversed(list(known.backends))})
-    there, back = route(wanted, known, PRICES, beliefs, NOW), route(wanted, backwards, PRICES, beliefs, NOW)
+    there, back = route(wanted, known, beliefs, NOW), route(wanted, backwards, beliefs, NOW)
     assert (there.backend, there.candidates, there.rejected) == (back.backend, back.candidates, back.rejected)
 
 
@@ -319,8 +319,8 @@ def test_more_money_or_time_never_takes_a_candidate_away(
         budget=None if wanted.budget is None else wanted.budget + money,
         deadline_s=None if wanted.deadline_s is None else wanted.deadline_s + time_s,
     )
-    before = {each.backend for each in route(wanted, known, PRICES, beliefs, NOW).candidates}
-    after = {each.backend for each in route(richer, known, PRICES, beliefs, NOW).candidates}
+    before = {each.backend for each in route(wanted, known, beliefs, NOW).candidates}
+    after = {each.backend for each in route(richer, known, beliefs, NOW).candidates}
     assert before <= after
 
 
@@ -329,7 +329,7 @@ def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand, data: st.DataObject
 ) -> None:
     known, beliefs = world
-    for each in route(wanted, known, PRICES, beliefs, NOW).candidates:
+    for each in route(wanted, known, beliefs, NOW).candidates:
         most_input = max(wanted.input_tokens, wanted.ceiling_input_tokens or 0)
         work = BackendWork(
             input_tokens=data.draw(st.integers(0, most_input)),
@@ -337,7 +337,7 @@ def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
             output_tokens=data.draw(st.integers(0, each.output_tokens)),
             busy_s=data.draw(st.floats(min_value=0, max_value=each.worst_s)),
         )
-        assert attempt_cost(PRICES[known.backends[each.backend].price], work) <= each.worst_cost
+        assert attempt_cost(known.backends[each.backend].price, work) <= each.worst_cost
         assert each.cost <= each.worst_cost
         assert wanted.budget is None or each.worst_cost <= wanted.budget
 
@@ -345,7 +345,7 @@ def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
 @given(worlds, demands)
 def test_a_route_survives_json(world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand) -> None:
     known, beliefs = world
-    found = route(wanted, known, PRICES, beliefs, NOW)
+    found = route(wanted, known, beliefs, NOW)
     stored = json.loads(json.dumps(route_to_document(found)))
     assert route_to_document(route_from_document(stored)) == stored
     assert [each.backend for each in route_from_document(stored).candidates] == [

@@ -26,7 +26,7 @@ from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStor
 from tests.fakes.worlds import backend
 
 COLD = ColdStart(scales_to_zero=True, p50_s=10, p99_s=30, idle_s=PRICE.idle_s)
-GPU = replace(backend("gpu"), price=PRICE.name, cold_start=COLD)
+GPU = replace(backend("gpu"), price=PRICE, cold_start=COLD)
 ANNE, BEN = (Owner(tenant=name, subject="user:1") for name in ("anne", "ben"))
 CALLS = 90
 """More than the whole story makes."""
@@ -57,7 +57,7 @@ class Process:
 
     @property
     def sessions(self) -> GpuSessions:
-        return GpuSessions(store=self.store, ledger=self.ledger, prices={PRICE.name: PRICE}, clock=self.house.clock)
+        return GpuSessions(store=self.store, ledger=self.ledger, clock=self.house.clock)
 
     @property
     def bills(self) -> GpuSessionBilling:

@@ -1,0 +1,45 @@
+"""Which values and which ports is the application made of?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from api.http.authentication import Authenticator
+from clients.backends.port import BackendClient
+from clients.clock import Clock
+from clients.orchestrations import OpenOrchestrations
+from clients.sources.reader import SourceReader
+from clients.storage.port import DocumentStore
+from clients.webhooks.sender import WebhookSender
+from domain.fleet.catalog import Fleet
+from domain.money.budgets import Budgets
+from domain.money.overheads import OverheadPrices
+from domain.money.prices import Price
+from domain.sources.catalog import Sources
+from domain.turns.webhook_events import WebhookEndpoints
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What the settings and the operator's files say."""
+
+    settings: Settings
+    fleet: Fleet
+    prices: Mapping[str, Price]
+    overheads: OverheadPrices = field(default_factory=OverheadPrices)
+    budgets: Budgets = field(default_factory=Budgets)
+    sources: Sources = field(default_factory=Sources)
+    endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the application reaches the outside through. Tests put fakes here, and nowhere else."""
+
+    clock: Clock
+    store: DocumentStore
+    authenticator: Authenticator
+    backends: Mapping[str, BackendClient]
+    source_reader: SourceReader
+    webhook_sender: WebhookSender
+    open_orchestrations: OpenOrchestrations
