@@ -1,1 +1,1 @@
-"""How fast is it? Medians and ratios, measured in one run."""
+"""How fast is the product? Medians and ratios, measured in one run."""

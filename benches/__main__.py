@@ -1,6 +1,8 @@
-"""How fast is it? Runs every benchmark, one after the other: `make bench`."""
+"""How fast is the product? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cancels, cold, cosmos, devhost, importing, limits, money, routing, store, streams, tokens, turns
+from benches import cancels, cold, cosmos, devhost, importing, limits, money, store, tokens, turns
+from benches.routing import comparison
+from benches.streams import many_streams
 
 BENCHES = (
     ("importing", importing.main),
@@ -8,9 +10,9 @@ BENCHES = (
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),
-    ("routing", routing.main),
+    ("routing", comparison.main),
     ("turns", turns.main),
-    ("streams", streams.main),
+    ("streams", many_streams.main),
     ("cancels", cancels.main),
     ("cold", cold.main),
     ("devhost", devhost.main),

@@ -1,7 +1,7 @@
-"""How soon is the connection to the model closed when a turn is cancelled?
+"""How soon is the connection to the model closed after a turn is cancelled?
 
-`python -m benches.cancels [TURNS]`: background turns, cancelled while the model speaks and while it says nothing yet;
-seconds from the request to cancel until the model saw its connection closed.
+`python -m benches.cancels [TURNS]`: background turns, cancelled during the answer and before its first token. The
+figure is the seconds from the cancel request until the model saw its connection close.
 """
 
 import asyncio
@@ -11,58 +11,56 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from benches.tables import print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.json_values import Json
 
 TURNS = 10
-PHASES = {"while it speaks": "COUNT 1000", "before it speaks": "FAIL hang-before COUNT 1000"}
+PHASES = {"during the answer": "COUNT 1000", "before the first token": "FAIL hang-before COUNT 1000"}
 POLL_S = 0.01
 
-type Json = dict[str, Any]
 
+class CancelBench:
+    """One caller of one cluster."""
 
-class Bench:
-    """One stage, asked as one caller."""
-
-    def __init__(self, stage: Stage, http: httpx.AsyncClient) -> None:
+    def __init__(self, cluster: LocalCluster, http: httpx.AsyncClient) -> None:
         self.http = http
-        self.url = f"{stage.base_url}/v1/responses"
-        self.model = f"{stage.model_url('scripted')}/admin/requests"
-        self.headers = {"Authorization": f"Bearer {stage.token()}"}
+        self.url = f"{cluster.base_url}/v1/responses"
+        self.model = f"{cluster.model_url('scripted')}/admin/requests"
+        self.headers = {"Authorization": f"Bearer {cluster.token()}"}
 
     async def cancel_s(self, command: str, number: int) -> float:
         instructions = f"{command} {number}"
         body = {"model": "scripted@scripted", "input": command, "instructions": instructions, "background": True}
         created = await self.http.post(self.url, json=body, headers=self.headers)
-        speaks = command.startswith("COUNT")
-        await self.call(instructions, lambda call: call["tokens"] > 5 if speaks else True)
-        asked = time.time()  # noqa: TID251 - compared with the model's own clock
+        has_tokens = command.startswith("COUNT")
+        await self.call(instructions, lambda call: call["tokens"] > 5 if has_tokens else True)
+        cancelled_at = time.time()  # noqa: TID251 - compared with the model's own clock
         answer = await self.http.post(f"{self.url}/{created.json()['id']}/cancel", headers=self.headers)
         assert answer.json()["status"] == "cancelled"
         closed = await self.call(instructions, lambda call: call["how"] is not None)
         assert closed["how"] == "client-closed"
-        return closed["ended"] - asked
+        return closed["ended"] - cancelled_at
 
     async def call(self, instructions: str, holds: Callable[[Json], bool]) -> Json:
-        """Wait until something holds of the model's record of a turn."""
-        given = [{"role": "system", "content": instructions}]
+        """Wait until a condition holds for the model's record of a turn."""
+        messages = [{"role": "system", "content": instructions}]
         while True:
             calls = (await self.http.get(self.model)).json()["requests"]
             for found in calls:
-                if found["messages"][:1] == given and holds(found):
+                if found["messages"][:1] == messages and holds(found):
                     return found
             await asyncio.sleep(POLL_S)
 
 
 async def measure(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        options = Options(data=Path(folder), environment={"GANGLION_TELEMETRY": "none"})
-        async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
-            bench = Bench(stage, http)
+        options = ClusterOptions(data=Path(folder), environment={"GANGLION_TELEMETRY": "none"})
+        async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
+            bench = CancelBench(cluster, http)
             rows: list[tuple[str, ...]] = []
             for name, command in PHASES.items():
                 seconds = [await bench.cancel_s(command, number) for number in range(turns)]

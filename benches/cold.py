@@ -1,7 +1,8 @@
-"""How long after its GPU is up does a turn speak that found it asleep?
+"""How long does a turn on a cold GPU wait for its first word, beyond the start of the GPU?
 
-`python -m benches.cold [TURNS]`: a GPU service that takes 5 s to start, private data that takes 2 s to come. The start
-runs beside the other steps, so that a turn should take max(5 s, 2 s) and what a warm one takes. Seconds.
+`python -m benches.cold [TURNS]`: the GPU service takes 5 s to start, the private data take 2 s to arrive. The start
+runs in parallel with the other steps, so a turn should take max(5 s, 2 s) plus the time of a warm turn. Figures in
+seconds.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from benches.tables import print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 5
 START_S = 5.0
@@ -22,49 +23,51 @@ DATA_S = 2.0
 GPU = "scripted-gpu"
 
 
-class Bench:
-    """One stage, asked as one caller."""
+class ColdStartBench:
+    """One caller of one cluster."""
 
-    def __init__(self, stage: Stage, http: httpx.AsyncClient) -> None:
-        self.stage = stage
+    def __init__(self, cluster: LocalCluster, http: httpx.AsyncClient) -> None:
+        self.cluster = cluster
         self.http = http
-        self.headers = {"Authorization": f"Bearer {stage.token()}"}
+        self.headers = {"Authorization": f"Bearer {cluster.token()}"}
 
     async def first_word_s(self) -> float:
-        """Ask with private data, and return how long the first word takes to come."""
+        """Ask with private data and return the seconds until the first word."""
         body: dict[str, object] = {
             "model": f"scripted@{GPU}",
             "input": "COUNT 5",
             "stream": True,
             "metadata": {"sources": "orders"},
         }
-        asked = time.perf_counter()
-        url = f"{self.stage.base_url}/v1/responses"
+        started = time.perf_counter()
+        url = f"{self.cluster.base_url}/v1/responses"
         async with self.http.stream("POST", url, json=body, headers=self.headers) as answer:
             assert answer.is_success, await answer.aread()
             async for line in answer.aiter_lines():
                 if "output_text.delta" in line and line.startswith("data: "):
-                    return time.perf_counter() - asked
-        raise AssertionError("the turn said nothing")
+                    return time.perf_counter() - started
+        raise AssertionError("the turn ended without text")
 
     async def data_takes(self, seconds: float) -> None:
         await self.admin("PUT", "private-data", "__faults", {"delay_s": seconds})
 
-    async def admin(self, method: str, name: str, path: str, given: object) -> dict[str, list[object]]:
-        answer = await self.http.request(method, f"{self.stage.model_url(name)}/{path}", json=given)
+    async def admin(self, method: str, name: str, path: str, body: object) -> dict[str, list[object]]:
+        answer = await self.http.request(method, f"{self.cluster.model_url(name)}/{path}", json=body)
         return answer.raise_for_status().json() if answer.content else {}
 
 
 async def measure(turns: int) -> None:
-    """Each cold turn has a stage of its own: nothing is known of the GPU, and it sleeps."""
+    """Each cold turn has its own cluster, in which the GPU is cold and nothing is known about it."""
     cold: list[float] = []
     warm: list[float] = []
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             environment = {"GANGLION_TELEMETRY": "none"}
-            options = Options(data=Path(folder), cold=f"{START_S:g}", gpu=("--spare",), rate=0, environment=environment)
-            async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
-                bench = Bench(stage, http)
+            options = ClusterOptions(
+                data=Path(folder), cold=f"{START_S:g}", gpu=("--spare",), rate=0, environment=environment
+            )
+            async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
+                bench = ColdStartBench(cluster, http)
                 await bench.data_takes(DATA_S)
                 cold.append(await bench.first_word_s())
                 await bench.data_takes(0)

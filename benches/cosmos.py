@@ -1,9 +1,9 @@
-"""What does a turn ask of Azure Cosmos DB, and for how many request units?
+"""How many requests and request units of Azure Cosmos DB does a turn need?
 
-`python -m benches.cosmos [SECONDS]`: starts everything on this machine over the local Cosmos DB and streams a short
-turn and one of so many seconds at 50 tokens a second, to a reader beside the writer and to one as on another instance.
-Units are the local server's estimate from the vendor's published figures, reads at the double price of strong
-consistency; milliseconds are this machine's.
+`python -m benches.cosmos [SECONDS]`: starts everything on this machine with the local Cosmos DB. It streams a short
+turn and one of so many seconds at 50 tokens a second, to a reader in the writer's process and to one without
+notifications, like on another instance. Units are the local server's estimate from the vendor's published figures,
+with the double price of strongly consistent reads; milliseconds are this machine's.
 """
 
 import asyncio
@@ -20,18 +20,18 @@ from typing import Any
 import httpx
 
 from benches.store import BODY, PAGE, partition, slot
-from benches.streams import folder_of_app
+from benches.streams.app_folder import folder_of_app
 from benches.tables import percentile, print_table
 from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from clients.storage.port import Add, Create
 from clients.storage.request_units import metered
-from standins.cast import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.cosmos.account import account_in
-from standins.cosmos.staging import COSMOS
-from standins.serving import HOST
-from standins.stage import Stage
+from standins.cosmos.provisioning import COSMOS
+from standins.processes.http_server import HOST
 
 SECONDS = 10
 RATE = 50
@@ -45,12 +45,12 @@ BUDGETS = {
 READERS = ("beside", "apart")
 KINDS = {"GET": "point read", "PATCH": "patch", "POST": "create or batch"}
 
-type Call = Callable[[int], Awaitable[object]]
+type StoreCall = Callable[[int], Awaitable[object]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Bill:
-    """What one turn asked of the store, by kind of request."""
+class StoreRequests:
+    """The requests of one turn to the store, by kind."""
 
     requests: Counter[str] = field(default_factory=Counter[str])
     units: Counter[str] = field(default_factory=Counter[str])
@@ -61,41 +61,41 @@ class Bill:
         self.units[kind] += request["charge"]
 
 
-def service(stage: Stage, method: str) -> list[dict[str, Any]]:
-    """Read, or with DELETE forget, the requests that the local Cosmos DB has answered."""
-    context = ssl.create_default_context(cafile=stage.environment()["GANGLION_COSMOS_CA"])
-    url = f"https://{HOST}:{stage.ports[COSMOS]}/__requests"
+def service(cluster: LocalCluster, method: str) -> list[dict[str, Any]]:
+    """Read, or with DELETE clear, the requests that the local Cosmos DB has answered."""
+    context = ssl.create_default_context(cafile=cluster.environment()["GANGLION_COSMOS_CA"])
+    url = f"https://{HOST}:{cluster.ports[COSMOS]}/__requests"
     return httpx.request(method, url, verify=context).json()["requests"]
 
 
-def turn(stage: Stage, tokens: int) -> Bill:
-    """Stream one turn to its end and return what it asked until it was settled."""
-    service(stage, "DELETE")
-    headers = {"authorization": f"Bearer {stage.token()}"}
+def turn(cluster: LocalCluster, tokens: int) -> StoreRequests:
+    """Stream one turn to its end and return its requests until it is settled."""
+    service(cluster, "DELETE")
+    headers = {"authorization": f"Bearer {cluster.token()}"}
     body = {"model": "scripted@scripted", "input": f"COUNT {tokens}", "stream": True, "max_output_tokens": 2 * tokens}
-    with httpx.stream("POST", f"{stage.base_url}/v1/responses", json=body, headers=headers, timeout=120) as answer:
+    with httpx.stream("POST", f"{cluster.base_url}/v1/responses", json=body, headers=headers, timeout=120) as answer:
         assert answer.status_code == 200, answer.read()
         text = "".join(answer.iter_text())
     assert "response.completed" in text
-    bill = Bill()
-    for request in until_quiet(stage):
+    bill = StoreRequests()
+    for request in until_quiet(cluster):
         if "/docs" in request["path"]:
             bill.add(request)
     return bill
 
 
-def until_quiet(stage: Stage) -> list[dict[str, Any]]:
-    """Return the requests when the last have come: those of the settlement follow the stream."""
+def until_quiet(cluster: LocalCluster) -> list[dict[str, Any]]:
+    """Return the requests when no more arrive: those of the settlement follow the stream."""
     seen: list[dict[str, Any]] = []
     while True:
         time.sleep(1)
-        found = service(stage, "GET")
+        found = service(cluster, "GET")
         if len(found) == len(seen):
             return found
         seen = found
 
 
-def report(bills: dict[str, Bill], seconds: int) -> None:
+def report(bills: dict[str, StoreRequests], seconds: int) -> None:
     kinds = sorted({kind for bill in bills.values() for kind in bill.requests})
     rows = [
         (name, *(f"{bill.requests[kind]} / {bill.units[kind]:.0f}" for kind in kinds), whole(bill))
@@ -109,12 +109,12 @@ def report(bills: dict[str, Bill], seconds: int) -> None:
     print_table(("requests / units", *kinds, "all"), rows)
 
 
-def whole(bill: Bill) -> str:
+def whole(bill: StoreRequests) -> str:
     return f"{bill.requests.total()} / {bill.units.total():.0f}"
 
 
-def calls(store: CosmosStore) -> dict[str, Call]:
-    """Return what is measured, in an order in which each finds what it needs."""
+def calls(store: CosmosStore) -> dict[str, StoreCall]:
+    """Return the measured calls, in an order in which each finds its documents."""
     key = partition(0)
     return {
         "commit a slot": lambda number: store.commit(key, [Create(id=slot(number), body=BODY)]),
@@ -127,8 +127,8 @@ def calls(store: CosmosStore) -> dict[str, Call]:
     }
 
 
-async def measure(stage: Stage) -> list[tuple[str, ...]]:
-    account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
+async def measure(cluster: LocalCluster) -> list[tuple[str, ...]]:
+    account = account_from({**cluster.environment(), "GANGLION_COSMOS_KEY": account_in(cluster.data).key})
     store = CosmosStore(account, SystemClock())
     rows: list[tuple[str, ...]] = []
     for name, call in calls(store).items():
@@ -152,19 +152,19 @@ def main(seconds: int = SECONDS) -> None:
             app = folder_of_app(Path(folder) / "app", 1)
             environment = {**BUDGETS, "GANGLION_TELEMETRY": "none", "BENCH_READERS": readers}
             data = Path(folder) / "data"
-            options = Options(data=data, app=app, store=COSMOS, rate=RATE, environment=environment)
+            options = ClusterOptions(data=data, app=app, store=COSMOS, rate=RATE, environment=environment)
             units = max(units, figures(options, seconds))
-    assert seconds > SECONDS or units <= UNITS_LIMIT, f"{units:.0f} units are more than {UNITS_LIMIT}"
+    assert seconds > SECONDS or units <= UNITS_LIMIT, f"{units:.0f} units exceed the limit of {UNITS_LIMIT}"
 
 
-def figures(options: Options, seconds: int) -> float:
+def figures(options: ClusterOptions, seconds: int) -> float:
     """Print both tables and return the units of the long stream."""
-    with Stage(options) as stage:
-        turn(stage, SHORT)
-        short, long = turn(stage, SHORT), turn(stage, seconds * RATE)
+    with LocalCluster(options) as cluster:
+        turn(cluster, SHORT)
+        short, long = turn(cluster, SHORT), turn(cluster, seconds * RATE)
         report({"a short turn": short, f"a stream of {seconds} s": long}, seconds)
         print()
-        print_table(("local Cosmos DB", "units", "median ms", "p95 ms"), asyncio.run(measure(stage)))
+        print_table(("local Cosmos DB", "units", "median ms", "p95 ms"), asyncio.run(measure(cluster)))
     return long.units.total()
 
 

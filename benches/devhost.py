@@ -93,7 +93,7 @@ class Host:
         return (time.perf_counter() - began) * 1000
 
     async def rests(self) -> None:
-        """Returns when no orchestration runs any more."""
+        """Returns when all orchestrations have completed."""
         query = {"runtimeStatus": "Pending,Running", "top": "1"}
         found: list[Any] = [None]
         while found:

@@ -1,7 +1,7 @@
 """How long does the application take to import, and how much memory?
 
-`python -m benches.importing [RUNS]`: fresh processes in turn, medians. The libraries alone are what every Functions app
-needs that is durable and streams. rich is hidden, as it is not deployed.
+`python -m benches.importing [RUNS]`: medians of fresh processes. Every durable, streaming Functions app imports the
+libraries that are measured alone. rich is hidden because it is not deployed.
 """
 
 import os
@@ -32,7 +32,7 @@ SETTINGS = {
 def once(imports: str) -> tuple[float, float]:
     """Import in a fresh process; return seconds and MiB."""
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM.format(imports=imports)]
-    done = subprocess.run(command, env=os.environ | SETTINGS, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    done = subprocess.run(command, env=os.environ | SETTINGS, capture_output=True, text=True, check=True)  # noqa: S603 - a fixed command
     seconds, mebibytes = done.stdout.split()[-2:]
     return float(seconds), float(mebibytes)
 

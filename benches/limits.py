@@ -1,7 +1,7 @@
-"""What do the limits of owners and tenants add to an admission, on the SQLite store?
+"""How much time do the rate limits of owners and tenants add to an admission, on the SQLite store?
 
-`python -m benches.limits [TURNS]`: milliseconds. A turn's claim is measured alone, and with the limits beside it; then
-many callers at once, who share the swaps of one document.
+`python -m benches.limits [TURNS]`: milliseconds. A turn's idempotency record is measured alone and in parallel with the
+limits; then for many concurrent callers, who share one compare-and-swap document.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ AT_ONCE = 50
 WIDE = RateLimit(per_minute=1_000_000, burst=1_000_000, running=1_000_000)
 OWNER = Owner(tenant="tenant", subject="user:1")
 
-type Step = Callable[[str], Awaitable[object]]
+type AdmissionStep = Callable[[str], Awaitable[object]]
 
 
-async def one_by_one(step: Step, turns: int) -> list[float]:
+async def one_by_one(step: AdmissionStep, turns: int) -> list[float]:
     """Return the milliseconds of each."""
     clock = SystemClock()
     times: list[float] = []
@@ -41,7 +41,7 @@ async def one_by_one(step: Step, turns: int) -> list[float]:
     return times
 
 
-async def at_once(step: Step, turns: int) -> list[float]:
+async def at_once(step: AdmissionStep, turns: int) -> list[float]:
     each = await asyncio.gather(*(one_by_one(step, turns // AT_ONCE) for _ in range(AT_ONCE)))
     return [time for times in each for time in times]
 
@@ -62,7 +62,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
         limits.leave(OWNER, response)
 
     rows: list[tuple[str, ...]] = []
-    for name, step in (("claim", claim), ("claim beside limits", limited)):
+    for name, step in (("claim", claim), ("claim in parallel with limits", limited)):
         for how, run in (("one by one", one_by_one), (f"{AT_ONCE} at once", at_once)):
             times = await run(step, turns)
             rows.append((name, how, *(f"{percentile(times, share):.2f}" for share in (0.5, 0.95))))

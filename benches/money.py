@@ -1,10 +1,10 @@
-"""What do budgets, and sessions of GPUs, cost a turn?
+"""How much time and how many request units do budgets and GPU sessions add to a turn?
 
-`python -m benches.money [TURNS]`: milliseconds on the SQLite store. Reserve: the reservation, and the attempt's record
-that holds of four budgets. Settle: the attempt's end with its row of usage, and the turn's settlement. All callers are
-of one tenant. First turns as they are, that take a while between the two; then turns without an answer, as fast as the
-store can. Then the same in request units of the local Cosmos DB, for a backend that is paid by the token and for a GPU
-that is paid by its time.
+`python -m benches.money [TURNS]`: milliseconds on the SQLite store. Reserve is the reservation and the attempt's
+record, which holds an amount in four budgets. Settle is the end of the attempt with its usage row, and the settlement
+of the turn. All callers belong to one tenant. The first turns pause for an answer between the two; the next ones run
+as fast as the store can. Then the same in request units of the local Cosmos DB, for a backend that is paid by the
+token and for a GPU that is paid by its time.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from domain.log.events import TokenUsage
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
-from standins.cast import Options
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
 from standins.cosmos.account import account_in
-from standins.cosmos.staging import COSMOS
-from standins.stage import Stage
+from standins.cosmos.provisioning import COSMOS
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 
@@ -40,7 +40,7 @@ AT_ONCE = 100
 WIDE = Budgets(limits={scope: Decimal(100_000) for scope in BudgetScope if scope is not BudgetScope.RESPONSE})
 WORST = Decimal("0.01")
 ANSWER_S = 2.0
-"""How long a turn takes between reserving and settling; turns begin at any time within it."""
+"""The time between reserving and settling; the callers start spread over it."""
 TENANT = "tenant"
 METERED = 20
 PRICE = TimePrice(
@@ -64,10 +64,10 @@ GPU = Backend(
     cold_start=ColdStart(scales_to_zero=True, p50_s=5, p99_s=60, idle_s=600),
 )
 
-type Times = tuple[float, float]
+type ReserveSettleTimes = tuple[float, float]
 
 
-async def turn(ledger: Ledger, caller: int, answer_s: float) -> Times:
+async def turn(ledger: Ledger, caller: int, answer_s: float) -> ReserveSettleTimes:
     """Return the milliseconds of reserving and of settling."""
     owner, response = Owner(tenant=TENANT, subject=f"user:{caller}"), f"resp_{ledger.clock.token()}"
     start = time.perf_counter()
@@ -96,12 +96,12 @@ def attempt_of(owner: Owner, response: str, at: float) -> AttemptRecord:
     )
 
 
-async def one_by_one(ledger: Ledger, caller: int, turns: int, answer_s: float) -> list[Times]:
+async def one_by_one(ledger: Ledger, caller: int, turns: int, answer_s: float) -> list[ReserveSettleTimes]:
     await asyncio.sleep(answer_s * caller / AT_ONCE)
     return [await turn(ledger, caller, answer_s) for _ in range(turns)]
 
 
-async def at_once(ledger: Ledger, turns: int, callers: int, answer_s: float) -> list[Times]:
+async def at_once(ledger: Ledger, turns: int, callers: int, answer_s: float) -> list[ReserveSettleTimes]:
     each = await asyncio.gather(*(one_by_one(ledger, caller, turns // callers, answer_s) for caller in range(callers)))
     return [times for some in each for times in some]
 
@@ -126,7 +126,7 @@ async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
 
 
 async def on_gpu(ledger: Ledger, sessions: GpuSessions, number: int) -> None:
-    """Let a turn take part in a session, from its reservation to its settlement."""
+    """Run a turn's accounting in a GPU session, from its reservation to its settlement."""
     owner, response = Owner(tenant=TENANT, subject=f"user:{number}"), f"resp_{ledger.clock.token()}"
     await ledger.reserve(owner, response, WORST)
     record = attempt_of(owner, response, ledger.clock.now())
@@ -139,10 +139,10 @@ async def on_gpu(ledger: Ledger, sessions: GpuSessions, number: int) -> None:
     await ledger.settle(owner, response)
 
 
-async def units(stage: Stage) -> list[tuple[str, ...]]:
-    """Return the request units of a turn's money, once its counters are there."""
+async def units(cluster: LocalCluster) -> list[tuple[str, ...]]:
+    """Return the request units of a turn's accounting, after its counters exist."""
     clock = SystemClock()
-    account = account_from({**stage.environment(), "GANGLION_COSMOS_KEY": account_in(stage.data).key})
+    account = account_from({**cluster.environment(), "GANGLION_COSMOS_KEY": account_in(cluster.data).key})
     store = CosmosStore(account, clock)
     ledger = Ledger(store, clock, WIDE)
     sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
@@ -166,8 +166,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = asyncio.run(measure(Path(folder), turns))
     print_table(("step of a turn", "turns", "median ms", "p95 ms"), rows)
-    with tempfile.TemporaryDirectory() as folder, Stage(Options(data=Path(folder), store=COSMOS, host=False)) as stage:
-        print_table(("a turn's money", "requests", "units"), asyncio.run(units(stage)))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(ClusterOptions(data=Path(folder), store=COSMOS, host=False)) as cluster,
+    ):
+        print_table(("a turn's money", "requests", "units"), asyncio.run(units(cluster)))
 
 
 if __name__ == "__main__":

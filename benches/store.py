@@ -1,6 +1,6 @@
-"""How many operations a second does the SQLite store do, and how long does each take?
+"""How many operations a second does the SQLite store complete, and how long does each take?
 
-Prints a table; `python -m benches.store [OPERATIONS]`. Times are milliseconds as a caller sees them, waiting included.
+`python -m benches.store [OPERATIONS]` prints a table. Times are milliseconds for the caller, including waiting.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ BODY = {
     "events": [{"e": "text", "i": 1, "t": "three tokens of text "}] * 3,
 }
 
-type Action = Callable[[DocumentKey, int], Awaitable[object]]
+type StoreAction = Callable[[DocumentKey, int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class StoreRow:
     """One line of the table: a name, how many tasks, operations a second, and milliseconds."""
 
     name: str
@@ -47,8 +47,8 @@ def partition(task: int) -> DocumentKey:
     return DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", f"{task:024x}"))
 
 
-def actions(store: SqliteStore) -> dict[str, Action]:
-    """Return what is measured, in an order in which each finds what it needs."""
+def actions(store: SqliteStore) -> dict[str, StoreAction]:
+    """Return the measured operations, in an order in which each finds its documents."""
     return {
         "commit a slot": lambda key, number: store.commit(key, [Create(id=slot(number), body=BODY)]),
         "commit an addition": lambda key, _: store.commit(key, [Add(id=slot(0), amounts={"count": 1})]),
@@ -64,7 +64,7 @@ def slot(number: int) -> str:
     return f"slot_resp_{'0' * 48}_{number:06d}"
 
 
-async def measure(name: str, action: Action, *, tasks: int, operations: int) -> Row:
+async def measure(name: str, action: StoreAction, *, tasks: int, operations: int) -> StoreRow:
     times: list[float] = []
 
     async def work(task: int) -> None:
@@ -77,7 +77,7 @@ async def measure(name: str, action: Action, *, tasks: int, operations: int) -> 
     await asyncio.gather(*(work(task) for task in range(tasks)))
     seconds = time.perf_counter() - start
     times.sort()
-    return Row(
+    return StoreRow(
         name=name,
         tasks=tasks,
         per_s=len(times) / seconds,
@@ -86,7 +86,7 @@ async def measure(name: str, action: Action, *, tasks: int, operations: int) -> 
     )
 
 
-async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[Row]:
+async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[StoreRow]:
     store = SqliteStore(folder / f"{tasks}.db", SystemClock())
     rows = [await measure(name, action, tasks=tasks, operations=operations) for name, action in actions(store).items()]
     kept = await store.list(partition(tasks - 1), prefix="slot_", limit=operations)
@@ -95,9 +95,9 @@ async def measure_all(folder: Path, *, operations: int, tasks: int) -> list[Row]
     return rows
 
 
-def main(operations: int = OPERATIONS) -> list[Row]:
+def main(operations: int = OPERATIONS) -> list[StoreRow]:
     """Measure on a fresh file in the folder for temporary files, print the table and return it."""
-    rows: list[Row] = []
+    rows: list[StoreRow] = []
     with tempfile.TemporaryDirectory() as folder:
         for tasks in TASKS:
             rows += asyncio.run(measure_all(Path(folder), operations=operations, tasks=tasks))

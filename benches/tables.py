@@ -1,4 +1,4 @@
-"""How are figures shown?"""
+"""How are the figures of a benchmark printed?"""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a Markdown table, so that docs/benchmarks.md can hold it as it is."""
+    """Print a Markdown table, in the form that docs/benchmarks.md uses."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     for line in lines:

@@ -1,6 +1,6 @@
-"""How long does it take to know a caller by his access token, warm, and does it ask anybody?
+"""How long does the validation of an access token take with cached keys, and does it fetch keys again?
 
-`python -m benches.tokens [TOKENS]`: microseconds. Every token is another one, as no token is remembered.
+`python -m benches.tokens [TOKENS]`: microseconds. Every token is new, because no validation result is cached.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ CLIENT = "33333333-3333-3333-3333-333333333333"
 AUDIENCE = "44444444-4444-4444-4444-444444444444"
 
 
-class Issuer:
-    """Publishes one key and counts who asks for it."""
+class CountingIssuer:
+    """Publishes one key and counts its fetches."""
 
     def __init__(self, bits: int) -> None:
         self.key = generate_private_key(65_537, bits)
-        self.asked = 0
+        self.fetches = 0
 
     async def keys(self, origin: TokenIssuer) -> KeySet:
-        self.asked += 1
+        self.fetches += 1
         await asyncio.sleep(0)
         shown = RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
         return usable_keys({"keys": [{**shown, "use": "sig", "kid": "one"}]}, origin)
@@ -59,8 +59,8 @@ class Issuer:
 
 
 async def measure(bits: int, tokens: int) -> list[float]:
-    """Return microseconds a token."""
-    clock, issuer = SystemClock(), Issuer(bits)
+    """Return the microseconds of each validation."""
+    clock, issuer = SystemClock(), CountingIssuer(bits)
     expected = AcceptedTokens(audience=AUDIENCE, tenants=frozenset({TENANT}))
     judge = TokenAuthenticator(keys=JwksCache(issuer.keys, clock), expected=expected, clock=clock)
     texts = [issuer.token(number, clock.now()) for number in range(tokens)]
@@ -71,7 +71,7 @@ async def measure(bits: int, tokens: int) -> list[float]:
         owner = await judge.authenticate(text)
         times.append((time.perf_counter() - start) * 1_000_000)
         assert owner.subject == f"user:{OID}"
-    assert issuer.asked == 1
+    assert issuer.fetches == 1
     return times
 
 

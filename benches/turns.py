@@ -1,7 +1,7 @@
-"""How much does a turn take longer through the whole application than straight from the model?
+"""How much time does the whole application add to a turn, compared with a direct call of the model?
 
-`python -m benches.turns [TURNS]`: starts everything on this machine with a model that says when each word left it, and
-asks it in turn directly and through the application. Milliseconds.
+`python -m benches.turns [TURNS]`: starts everything on this machine with a model whose words are their sending times,
+and calls it alternately directly and through the application. Figures in milliseconds.
 """
 
 import asyncio
@@ -15,38 +15,40 @@ from pathlib import Path
 
 import httpx
 
-from benches.model import serving
+from benches.stamping_model import serving
 from benches.tables import percentile, print_table
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 
 TURNS = 30
 QUESTION = "How long does this take?"
 
 
 @dataclass(slots=True, kw_only=True)
-class Seen:
+class TurnTimes:
     """Milliseconds to the first word of each turn, and from model to caller of each word."""
 
     first_ms: list[float] = field(default_factory=list[float])
     word_ms: list[float] = field(default_factory=list[float])
 
 
-async def ask(http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], seen: Seen) -> None:
-    """Make one streaming request and note when its words came."""
-    asked = time.perf_counter()
+async def ask(
+    http: httpx.AsyncClient, url: str, body: dict[str, object], headers: dict[str, str], times: TurnTimes
+) -> None:
+    """Make one streaming request and record when its words arrived."""
+    started = time.perf_counter()
     first = True
     async with http.stream("POST", url, json=body, headers=headers) as response:
         assert response.is_success, await response.aread()
         async for stamps in words(response):
             now = time.time()  # noqa: TID251 - compared with the model's own clock
             if first:
-                seen.first_ms.append((time.perf_counter() - asked) * 1000)
+                times.first_ms.append((time.perf_counter() - started) * 1000)
                 first = False
-            seen.word_ms += [(now - stamp) * 1000 for stamp in stamps]
+            times.word_ms += [(now - stamp) * 1000 for stamp in stamps]
 
 
 async def words(response: httpx.Response) -> AsyncIterator[list[float]]:
-    """Yield the times in each event that brings text, of the API's own stream and of the model's."""
+    """Yield the times in each text event of the API's stream or of the model's."""
     async for line in response.aiter_lines():
         if line.startswith("data: {"):
             text = text_of(httpx.Response(200, content=line[6:]).json())
@@ -67,13 +69,13 @@ def text_of(event: dict[str, object]) -> str:
 async def measure(turns: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with serving() as model:
-            options = Options(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
-            async with Stage(options) as stage, httpx.AsyncClient(timeout=60) as http:
-                await compare(stage, http, model, turns)
+            options = ClusterOptions(data=Path(folder), environment={"GANGLION_SCRIPTED_URL": model})
+            async with LocalCluster(options) as cluster, httpx.AsyncClient(timeout=60) as http:
+                await compare(cluster, http, model, turns)
 
 
-async def compare(stage: Stage, http: httpx.AsyncClient, model: str, turns: int) -> None:
-    straight, through = Seen(), Seen()
+async def compare(cluster: LocalCluster, http: httpx.AsyncClient, model: str, turns: int) -> None:
+    straight, through = TurnTimes(), TurnTimes()
     messages = [{"role": "user", "content": QUESTION}]
     direct_body: dict[str, object] = {"model": "scripted", "messages": messages, "stream": True, "max_tokens": 100}
     body: dict[str, object] = {
@@ -82,14 +84,14 @@ async def compare(stage: Stage, http: httpx.AsyncClient, model: str, turns: int)
         "stream": True,
         "max_output_tokens": 100,
     }
-    headers = {"Authorization": f"Bearer {stage.token()}"}
+    headers = {"Authorization": f"Bearer {cluster.token()}"}
     for _ in range(turns):
         await ask(http, f"{model}/chat/completions", direct_body, {}, straight)
-        await ask(http, f"{stage.base_url}/v1/responses", body, headers, through)
+        await ask(http, f"{cluster.base_url}/v1/responses", body, headers, through)
     report(straight, through)
 
 
-def report(straight: Seen, through: Seen) -> None:
+def report(straight: TurnTimes, through: TurnTimes) -> None:
     rows = [
         ("first word, median", statistics.median(straight.first_ms), statistics.median(through.first_ms)),
         ("first word, p95", percentile(straight.first_ms, 0.95), percentile(through.first_ms, 0.95)),

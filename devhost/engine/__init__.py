@@ -1,1 +1,1 @@
-"""The durable engine: storage, inboxes, timers and work items; it knows no wire protocol."""
+"""How do orchestrations, activities, entities and durable timers run, independent of any wire protocol?"""

@@ -1,4 +1,4 @@
-"""Which entity runs next? Each one batch at a time, in the order in which it was asked."""
+"""Which entity runs now? Each entity runs one batch at a time, and operations in the order of arrival."""
 
 import asyncio
 import json
@@ -7,67 +7,51 @@ from dataclasses import dataclass
 from typing import Any
 
 from devhost.clock import now
-from devhost.engine.database import StorageThread
-from devhost.engine.entity_rows import LARGEST_BATCH, find_entities, next_batch, put_operation, state_of, write_outcome
-from devhost.engine.losses import Losses
-from devhost.engine.model import Batch, BatchOutcome, Entity, Executor, Failed, Limits, RedeliverError
-from devhost.engine.store import Store
+from devhost.engine.model.commands import Failed
+from devhost.engine.model.executor import EngineLimits, Executor, RedeliverError
+from devhost.engine.model.work_items import Entity, EntityBatch, EntityBatchResult
+from devhost.engine.redeliveries import RedeliveryCounter
+from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.entity_rows import MAX_BATCH_OPERATIONS
+from devhost.engine.storage.entity_store import EntityStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntityStore:
-    """What is kept of entities. Every method is one transaction on the storage thread."""
+class EngineHooks:
+    """Functions of the engine: `spawn` starts a task unless the engine stops, `wake` wakes an orchestration."""
 
-    store: Store
-
-    def signal(self, entity: str, name: str, given: str | None) -> None:
-        with self.store.transaction() as database:
-            put_operation(database, entity, name, given, None)
-
-    def state(self, entity: str) -> str | None:
-        return state_of(self.store.database, entity)
-
-    def find(self, prefix: str) -> list[Entity]:
-        return find_entities(self.store.database, prefix)
-
-    def next_batch(self, entity: str, largest: int) -> Batch | None:
-        return next_batch(self.store.database, entity, largest)
-
-    def finish(self, batch: Batch, outcome: BatchOutcome, at: float) -> list[str]:
-        with self.store.transaction() as database:
-            return write_outcome(database, batch, outcome, at)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """The rest of the engine: `begin` runs something unless the engine stops, `wake` tells an orchestration."""
-
-    losses: Losses
-    begin: Callable[[Coroutine[Any, Any, None]], None]
+    redeliveries: RedeliveryCounter
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
     wake: Callable[[str], None]
     stopping: Callable[[], bool]
 
 
-class Entities:
+class EntityScheduler:
     def __init__(
-        self, *, store: EntityStore, storage: StorageThread, executor: Executor, around: Surroundings, limits: Limits
+        self,
+        *,
+        store: EntityStore,
+        storage: StorageThread,
+        executor: Executor,
+        hooks: EngineHooks,
+        limits: EngineLimits,
     ) -> None:
         self.store = store
         self.storage = storage
         self.executor = executor
-        self.around = around
-        self.losses = around.losses
+        self.hooks = hooks
+        self.redeliveries = hooks.redeliveries
         self.slots = asyncio.Semaphore(limits.entities)
-        self.redeliveries = limits.entity_redeliveries
-        self.careful: dict[str, int] = {}
+        self.max_redeliveries = limits.entity_redeliveries
+        self.one_by_one: dict[str, int] = {}
         self.active: set[str] = set()
-        self.woken: set[str] = set()
+        self.pending_wakeups: set[str] = set()
 
-    async def signal(self, entity: str, name: str, given: str | None) -> None:
+    async def signal(self, entity: str, name: str, input_: str | None) -> None:
         """Returns when the operation is recorded."""
 
         async def record() -> None:
-            await self.storage.run(self.store.signal, entity, name, given)
+            await self.storage.run(self.store.signal, entity, name, input_)
             self.wake(entity)
 
         await asyncio.shield(asyncio.ensure_future(record()))
@@ -83,49 +67,49 @@ class Entities:
             self.wake(entity)
 
     def wake(self, entity: str) -> None:
-        self.woken.add(entity)
+        self.pending_wakeups.add(entity)
         if entity not in self.active:
             self.active.add(entity)
-            self.around.begin(self.drive(entity))
+            self.hooks.spawn(self.run_batches(entity))
 
-    async def drive(self, entity: str) -> None:
-        while entity in self.woken and not self.around.stopping():
+    async def run_batches(self, entity: str) -> None:
+        while entity in self.pending_wakeups and not self.hooks.stopping():
             async with self.slots:
-                self.woken.discard(entity)
+                self.pending_wakeups.discard(entity)
                 await self.run_batch(entity)
         self.active.discard(entity)
 
     async def run_batch(self, entity: str) -> None:
-        largest = 1 if entity in self.careful else LARGEST_BATCH
+        largest = 1 if entity in self.one_by_one else MAX_BATCH_OPERATIONS
         batch = await self.storage.run(self.store.next_batch, entity, largest)
         if batch is None:
             return
-        self.woken.add(entity)
-        outcome = await self.outcome(batch)
+        self.pending_wakeups.add(entity)
+        outcome = await self.execute(batch)
         if outcome is None:
             return
         for instance in await self.storage.run(self.store.finish, batch, outcome, now()):
-            self.around.wake(instance)
-        await self.losses.end(entity)
-        self.trust(entity)
+            self.hooks.wake(instance)
+        await self.redeliveries.clear(entity)
+        self.count_single_operation(entity)
 
-    async def outcome(self, batch: Batch) -> BatchOutcome | None:
-        """None when the batch was lost with its worker: then its operations are tried one by one."""
+    async def execute(self, batch: EntityBatch) -> EntityBatchResult | None:
+        """Returns None if the worker died during the batch: its operations are then tried one by one."""
         entity, count = batch.entity, len(batch.operations)
         what = f"operation {batch.operations[0].name} of {entity}" if count == 1 else f"{count} operations of {entity}"
-        reason = self.losses.too_many(entity, self.redeliveries, what) if count == 1 else None
+        reason = self.redeliveries.limit_error(entity, self.max_redeliveries, what) if count == 1 else None
         if reason is not None:
-            return BatchOutcome(state=batch.state, answers=(Failed(reason=json.dumps(reason)),))
+            return EntityBatchResult(state=batch.state, results=(Failed(reason=json.dumps(reason)),))
         try:
-            async with self.losses.apart(entity):
-                return await self.executor.entity(batch)
+            async with self.redeliveries.isolated(entity):
+                return await self.executor.run_entity_batch(batch)
         except RedeliverError:
-            self.careful[entity] = max(count, self.careful.get(entity, 0))
-            await self.losses.count(entity, what)
+            self.one_by_one[entity] = max(count, self.one_by_one.get(entity, 0))
+            await self.redeliveries.record_loss(entity, what)
             return None
 
-    def trust(self, entity: str) -> None:
-        """One operation less of those among which one may be to blame."""
-        left = self.careful.pop(entity, 0) - 1
+    def count_single_operation(self, entity: str) -> None:
+        """Counts down the operations that must still run one by one."""
+        left = self.one_by_one.pop(entity, 0) - 1
         if left > 0:
-            self.careful[entity] = left
+            self.one_by_one[entity] = left

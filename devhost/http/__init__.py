@@ -1,1 +1,1 @@
-"""The public HTTP side of the host."""
+"""How does the host answer HTTP requests?"""

@@ -1,4 +1,4 @@
-"""How is the host itself asked and told?"""
+"""Which endpoints under /admin report on the host and run timer functions?"""
 
 import asyncio
 import os
@@ -7,31 +7,31 @@ from typing import Any
 
 from aiohttp import web
 
-from devhost.catalog import Function
+from devhost.app.catalog import FunctionMetadata
 from devhost.clock import now
-from devhost.http.server import Route
-from devhost.supervisor.messages import Answer, Raised, WorkerLostError
+from devhost.http.server import FunctionRoute
+from devhost.supervisor.messages import FunctionRaised, InvocationResult, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
-from devhost.timers.runner import TimerFunctions, UnknownFunctionError
+from devhost.timers.runner import TimerFunctions, UnknownTimerFunctionError
 
 VERSION = "0.1.0"
 
 
-class Admin:
+class AdminApi:
     def __init__(
         self,
         *,
         supervisor: Supervisor,
         timers: TimerFunctions,
-        routes: Callable[[], list[Route]],
+        routes: Callable[[], list[FunctionRoute]],
         stopping: Callable[[], bool],
-        losses: Mapping[str, int],
+        redeliveries: Mapping[str, int],
     ) -> None:
         self.supervisor = supervisor
         self.routes = routes
         self.timers = timers
         self.stopping = stopping
-        self.losses = losses
+        self.redeliveries = redeliveries
         self.started = now()
 
     def add_to(self, application: web.Application) -> None:
@@ -44,8 +44,8 @@ class Admin:
     async def ping(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         return web.Response()
 
-    def described(self, function: Function, request: web.Request) -> dict[str, Any]:
-        """As the real host does, as far as there is anything to tell here."""
+    def describe(self, function: FunctionMetadata, request: web.Request) -> dict[str, Any]:
+        """Describes a function like the real host, with the fields that apply here."""
         origin = request.url.origin()
         route = next((one for one in self.routes() if one.function.name == function.name), None)
         return {
@@ -59,12 +59,12 @@ class Admin:
 
     async def functions(self, request: web.Request) -> web.Response:
         found = self.timers.catalog().functions.values()
-        return web.json_response([self.described(one, request) for one in found])
+        return web.json_response([self.describe(one, request) for one in found])
 
     async def function(self, request: web.Request) -> web.Response:
         wanted = request.match_info["name"].lower()
         found = next((one for one in self.timers.catalog().functions.values() if one.name.lower() == wanted), None)
-        return web.Response(status=404) if found is None else web.json_response(self.described(found, request))
+        return web.Response(status=404) if found is None else web.json_response(self.describe(found, request))
 
     async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         worker = self.supervisor.process
@@ -77,27 +77,27 @@ class Admin:
                 "processUptime": int((now() - self.started) * 1000),
                 "hostProcessId": os.getpid(),
                 "workerProcessId": worker.pid if worker and up else None,
-                "workerRestarts": self.supervisor.deaths,
-                "redeliveries": dict(self.losses),
+                "workerRestarts": self.supervisor.exits,
+                "redeliveries": dict(self.redeliveries),
             }
         )
 
     async def run(self, request: web.Request) -> web.Response:
-        """202 at once; with ?wait=true after the end, 200 or 500."""
+        """Returns 202 at once; with ?wait=true it returns 200 or 500 when the function has ended."""
         try:
             function = self.timers.find(request.match_info["name"])
-        except UnknownFunctionError:
+        except UnknownTimerFunctionError:
             return web.Response(status=404, text="No timer function of this name exists.")
         running = asyncio.ensure_future(self.timers.run_now(function))
         running.add_done_callback(lambda done: done.cancelled() or done.exception())
         if request.query.get("wait", "").lower() != "true":
             return web.Response(status=202)
-        return await self.outcome(running)
+        return await self.wait_for_result(running)
 
     @staticmethod
-    async def outcome(running: "asyncio.Future[Answer]") -> web.Response:
+    async def wait_for_result(running: "asyncio.Future[InvocationResult]") -> web.Response:
         try:
-            answer = await asyncio.shield(running)
+            result = await asyncio.shield(running)
         except WorkerLostError:
-            return web.Response(status=500, text="The worker ended before the function did.")
-        return web.Response(status=500, text=answer.message) if isinstance(answer, Raised) else web.Response()
+            return web.Response(status=500, text="The worker ended before the function completed.")
+        return web.Response(status=500, text=result.message) if isinstance(result, FunctionRaised) else web.Response()

@@ -1,4 +1,4 @@
-"""How does a request become the value of a classic HTTP trigger, and its answer a response?"""
+"""How is a request converted for a classic HTTP trigger, and its result to a response?"""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,13 +7,13 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from devhost.http.forwarding import BODY_LIMIT, BodyTooLargeError
-from devhost.supervisor.messages import Answer, Raised, Returned
+from devhost.supervisor.messages import FunctionRaised, FunctionReturned, InvocationResult
 
 COOKIE_ATTRIBUTES = (("domain", "Domain"), ("path", "Path"), ("max_age", "Max-Age"), ("same_site", "SameSite"))
 COOKIE_FLAGS = (("secure", "Secure"), ("http_only", "HttpOnly"))
 
 
-def joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+def join_values(pairs: list[tuple[str, str]]) -> dict[str, str]:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
@@ -21,18 +21,18 @@ def joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def http_from_request(request: web.Request, parameters: dict[str, str]) -> dict[str, Any]:
-    """Empty query values are dropped, as the real host does."""
+    """Drops empty query values, like the real host."""
     return {
         "method": request.method,
         "url": str(request.url),
-        "headers": joined([(name.lower(), value) for name, value in request.headers.items()]),
-        "query": joined([(name, value) for name, value in request.query.items() if value]),
+        "headers": join_values([(name.lower(), value) for name, value in request.headers.items()]),
+        "query": join_values([(name, value) for name, value in request.query.items() if value]),
         "params": parameters,
     }
 
 
-async def body_of(request: web.Request) -> bytes:
-    """The real host reads a body only when its length is declared. Raises BodyTooLargeError."""
+async def read_body(request: web.Request) -> bytes:
+    """Like the real host, reads a body only if its length is declared. Raises BodyTooLargeError."""
     length = request.content_length
     if not length:
         return b""
@@ -43,7 +43,7 @@ async def body_of(request: web.Request) -> bytes:
 
 def cookie_text(cookie: dict[str, Any]) -> str:
     parts = [f"{cookie['name']}={cookie['value']}"]
-    parts += [f"{title}={plain(cookie[key])}" for key, title in COOKIE_ATTRIBUTES if cookie[key] is not None]
+    parts += [f"{title}={attribute_text(cookie[key])}" for key, title in COOKIE_ATTRIBUTES if cookie[key] is not None]
     if cookie["expires"] is not None:
         moment = datetime.fromtimestamp(cookie["expires"], UTC)
         parts.append(f"Expires={moment.strftime('%a, %d %b %Y %H:%M:%S GMT')}")
@@ -51,22 +51,22 @@ def cookie_text(cookie: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def plain(value: Any) -> str:
+def attribute_text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def response_from_answer(answer: Answer) -> web.Response:
-    """An exception is a 500 without a body, as the real host answers."""
-    if isinstance(answer, Raised):
+def response_from_result(result: InvocationResult) -> web.Response:
+    """Like the real host, answers an exception with a 500 without a body."""
+    if isinstance(result, FunctionRaised):
         return web.Response(status=500)
-    if answer.type == "http":
-        return response_from_http(answer)
-    return web.Response(status=204) if answer.type == "none" else web.Response(text=answer.body.decode())
+    if result.type == "http":
+        return response_from_http(result)
+    return web.Response(status=204) if result.type == "none" else web.Response(text=result.body.decode())
 
 
-def response_from_http(answer: Returned) -> web.Response:
-    headers = CIMultiDict(answer.header["headers"])
+def response_from_http(result: FunctionReturned) -> web.Response:
+    headers = CIMultiDict(result.header["headers"])
     headers.popall("Content-Length", None)
-    for cookie in answer.header["cookies"]:
+    for cookie in result.header["cookies"]:
         headers.add("Set-Cookie", cookie_text(cookie))
-    return web.Response(status=answer.header["status"], headers=headers, body=answer.body)
+    return web.Response(status=result.header["status"], headers=headers, body=result.body)

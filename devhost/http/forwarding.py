@@ -1,24 +1,16 @@
-"""How does a request reach the app's own HTTP server, and its answer the client, byte for byte?"""
+"""How is a request forwarded to the app's own HTTP server, and its response to the client, unchanged?"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import (
-    ClientError,
-    ClientResponse,
-    ClientSession,
-    ClientTimeout,
-    TCPConnector,
-    TraceConfig,
-    web,
-)
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, TraceConfig, web
 from multidict import CIMultiDict
 from yarl import URL
 
 BODY_LIMIT = 100 * 1024 * 1024
-SMALL = 64 * 1024
+BUFFER_LIMIT = 64 * 1024
 HEADER_LIMIT = 32 * 1024
 KEEP_ALIVE_S = 2.0
 HOP_BY_HOP = frozenset(
@@ -35,18 +27,18 @@ HOP_BY_HOP = frozenset(
         "expect",
     }
 )
-OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+CLIENT_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
 class BodyTooLargeError(Exception):
-    """The request is larger than the host takes."""
+    """The request body exceeds the limit of this host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where a request goes: the app's server and the invocation that waits for it.
+class UpstreamTarget:
+    """The app's server and the invocation that waits for the forwarded request.
 
-    `sent` is called when the app's server surely learns of the request: from then on the function may wait for it.
+    `sent` is called when the request headers have been sent: from then on the function may wait for the request.
     """
 
     uri: str
@@ -55,34 +47,34 @@ class Target:
 
 
 async def on_headers_sent(*signal: Any) -> None:
-    """`signal` is the session, the context and the details of aiohttp."""
+    """`signal` holds aiohttp's session, context and details."""
     signal[1].trace_request_ctx()
 
 
 def upstream_session() -> ClientSession:
-    """Connections are given up before the app's server gives them up, which it does after 5 s."""
+    """Closes idle connections before the app's server does, which closes them after 5 s."""
     tracing = TraceConfig()
     tracing.on_request_headers_sent.append(on_headers_sent)
     return ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
         timeout=ClientTimeout(total=None),
         auto_decompress=False,
-        skip_auto_headers=OF_THE_CLIENT,
+        skip_auto_headers=CLIENT_HEADERS,
         max_line_size=HEADER_LIMIT,
         max_field_size=HEADER_LIMIT,
         trace_configs=[tracing],
     )
 
 
-def kept(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
-    """Without what belongs to one connection only."""
+def end_to_end_headers(headers: "CIMultiDict[str]") -> "CIMultiDict[str]":
+    """Removes the headers that concern one connection only."""
     named = {name.strip().lower() for value in headers.getall("Connection", []) for name in value.split(",")}
     dropped = HOP_BY_HOP | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
 
 
 def request_headers(request: web.Request, invocation: str) -> "CIMultiDict[str]":
-    headers = kept(CIMultiDict(request.headers))
+    headers = end_to_end_headers(CIMultiDict(request.headers))
     headers.popall("Host", None)
     headers["x-ms-invocation-id"] = invocation
     headers["X-Forwarded-Host"] = request.host
@@ -99,28 +91,30 @@ def check_length(request: web.Request) -> None:
 
 
 class Upload:
-    """A request's body on its way; it breaks off where it becomes too large."""
+    """Streams the body of a request, and stops when it exceeds the limit."""
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
-        self.taken = 0
+        self.received = 0
 
     @property
     def is_too_large(self) -> bool:
-        return self.taken > BODY_LIMIT
+        return self.received > BODY_LIMIT
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Begins with nothing: that sends the headers on, which may be all that the app wants to see."""
+        """The empty first chunk sends the headers at once: the app may answer without the body."""
         yield b""
         async for chunk in self.request.content.iter_any():
-            self.taken += len(chunk)
+            self.received += len(chunk)
             if self.is_too_large:
                 raise BodyTooLargeError
             yield chunk
 
 
-async def open_upstream(session: ClientSession, request: web.Request, target: Target, upload: Upload) -> ClientResponse:
-    """Raises ClientError when the app's server breaks before its first byte, or the upload is too large."""
+async def open_upstream(
+    session: ClientSession, request: web.Request, target: UpstreamTarget, upload: Upload
+) -> ClientResponse:
+    """Raises ClientError if the app's server fails before its first byte, or if the upload is too large."""
     return await session.request(
         request.method,
         URL(target.uri + request.raw_path, encoded=True),
@@ -136,16 +130,16 @@ def has_no_body(request: web.Request, upstream: ClientResponse) -> bool:
 
 
 async def relay(request: web.Request, upstream: ClientResponse) -> web.StreamResponse:
-    """The client's answer. A break in the middle aborts the client's connection: never a clean end."""
-    headers = kept(CIMultiDict(upstream.headers))
+    """Sends the response to the client. A failure in the middle aborts the connection instead of ending it cleanly."""
+    headers = end_to_end_headers(CIMultiDict(upstream.headers))
     length = upstream.content_length
-    if has_no_body(request, upstream) or (length is not None and length <= SMALL):
+    if has_no_body(request, upstream) or (length is not None and length <= BUFFER_LIMIT):
         body = await upstream.read()
-        return whole(request, upstream, headers, body)
-    return await stream(request, upstream, headers)
+        return buffered_response(request, upstream, headers, body)
+    return await streamed_response(request, upstream, headers)
 
 
-def whole(
+def buffered_response(
     request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]", body: bytes
 ) -> web.StreamResponse:
     if request.method == "HEAD":
@@ -154,17 +148,19 @@ def whole(
     return web.Response(status=upstream.status, reason=upstream.reason, headers=headers, body=body)
 
 
-async def stream(request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]") -> web.StreamResponse:
-    answer = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
-    await answer.prepare(request)
+async def streamed_response(
+    request: web.Request, upstream: ClientResponse, headers: "CIMultiDict[str]"
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=headers)
+    await response.prepare(request)
     try:
         async for chunk in upstream.content.iter_any():
-            await answer.write(chunk)
+            await response.write(chunk)
     except ClientError:
         abort(request)
         raise
-    await answer.write_eof()
-    return answer
+    await response.write_eof()
+    return response
 
 
 def abort(request: web.Request) -> None:

@@ -1,12 +1,12 @@
-"""Which headers does every answer carry?"""
+"""Which headers of host.json are added to every response?"""
 
 from collections.abc import Mapping
 
 from aiohttp import web
 
 
-def mark_all(headers: Mapping[str, str], application: web.Application) -> None:
-    """What the app itself answers stays as it is."""
+def add_custom_headers(headers: Mapping[str, str], application: web.Application) -> None:
+    """Keeps headers that the app has set itself."""
 
     async def mark(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001 - the shape of a signal
         for name, value in headers.items():

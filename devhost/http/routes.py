@@ -1,6 +1,6 @@
-"""Which function does a path belong to?
+"""Does a path match the route template of a function?
 
-Templates are those of ASP.NET: {name}, {name?}, {name=default}, {*rest}, {name:constraint:constraint(argument)}.
+Templates follow ASP.NET: {name}, {name?}, {name=default}, {*rest}, {name:constraint:constraint(argument)}.
 """
 
 import re
@@ -17,14 +17,14 @@ PARAMETER = re.compile(
 CONSTRAINT = re.compile(r":([^:(]+)(?:\(((?:[^()]|\([^()]*\))*)\))?")
 
 
-class BadRouteError(Exception):
-    """The route template can't be read."""
+class InvalidRouteError(Exception):
+    """The route template is invalid."""
 
 
 type Check = Callable[[str], bool]
 
 
-def converts(convert: Callable[[str], object]) -> Check:
+def converts_with(convert: Callable[[str], object]) -> Check:
     def check(text: str) -> bool:
         try:
             convert(text)
@@ -40,7 +40,7 @@ def boolean(text: str) -> bool:
 
 
 def within(low: str | None, high: str | None) -> Check:
-    """A whole number between the two, each open when None."""
+    """Accepts whole numbers between both limits; None means no limit."""
 
     def check(text: str) -> bool:
         number = re.fullmatch(r"[+-]?\d+", text)
@@ -55,20 +55,20 @@ def length(low: str, high: str) -> Check:
     return lambda text: int(low) <= len(text) <= int(high)
 
 
-PLAIN: Mapping[str, Check] = {
+CONSTRAINTS: Mapping[str, Check] = {
     "int": within(str(-(2**31)), str(2**31 - 1)),
     "long": within(str(-(2**63)), str(2**63 - 1)),
     "bool": boolean,
     "alpha": lambda text: re.fullmatch(r"[A-Za-z]*", text) is not None,
-    "guid": converts(UUID),
-    "float": converts(float),
-    "double": converts(float),
-    "decimal": converts(float),
+    "guid": converts_with(UUID),
+    "float": converts_with(float),
+    "double": converts_with(float),
+    "decimal": converts_with(float),
     "required": bool,
 }
 
 
-def regular(pattern: str) -> Check:
+def matches_regex(pattern: str) -> Check:
     compiled = re.compile(pattern.replace("{{", "{").replace("}}", "}"), re.IGNORECASE)
     return lambda text: compiled.search(text) is not None
 
@@ -78,38 +78,38 @@ def split_range(argument: str) -> tuple[str, str]:
     return low.strip(), high.strip() or low.strip()
 
 
-WITH_ARGUMENT: Mapping[str, Callable[[str], Check]] = {
+CONSTRAINTS_WITH_ARGUMENT: Mapping[str, Callable[[str], Check]] = {
     "min": lambda argument: within(argument, None),
     "max": lambda argument: within(None, argument),
     "range": lambda argument: within(*split_range(argument)),
     "length": lambda argument: length(*split_range(argument)),
     "minlength": lambda argument: length(argument, str(2**31)),
     "maxlength": lambda argument: length("0", argument),
-    "regex": regular,
+    "regex": matches_regex,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class RouteParameter:
     name: str
     checks: tuple[Check, ...] = ()
     default: str | None = None
     optional: bool = False
-    rest: bool = False
+    catch_all: bool = False
 
     @property
-    def may_be_absent(self) -> bool:
-        return self.optional or self.rest or self.default is not None
+    def can_be_absent(self) -> bool:
+        return self.optional or self.catch_all or self.default is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
+class RouteTemplate:
     text: str
     pattern: re.Pattern[str]
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[RouteParameter, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The route values of a raw path without its leading slash, None when it is another route's."""
+        """Returns the route values of a raw path without its leading slash, or None if it does not match."""
         found = self.pattern.fullmatch(path.strip("/"))
         if found is None:
             return None
@@ -126,29 +126,29 @@ class Template:
 
 
 def decoded(text: str) -> str:
-    """Percent-decoded, but for an encoded slash, which is no separator and stays as it came."""
+    """Decodes percent escapes, except for an encoded slash, which is no separator and stays encoded."""
     return "%2F".join(unquote(part) for part in re.split("%2F", text, flags=re.IGNORECASE))
 
 
 def constraint(name: str, argument: str | None) -> Check:
-    if argument is None and name in PLAIN:
-        return PLAIN[name]
-    if argument is not None and name in WITH_ARGUMENT:
-        return WITH_ARGUMENT[name](argument)
-    raise BadRouteError(f"unknown route constraint '{name}'")
+    if argument is None and name in CONSTRAINTS:
+        return CONSTRAINTS[name]
+    if argument is not None and name in CONSTRAINTS_WITH_ARGUMENT:
+        return CONSTRAINTS_WITH_ARGUMENT[name](argument)
+    raise InvalidRouteError(f"unknown route constraint '{name}'")
 
 
-def parameter_from_text(text: str) -> Parameter:
+def parameter_from_text(text: str) -> RouteParameter:
     found = PARAMETER.fullmatch(text)
     if found is None:
-        raise BadRouteError(f"can't read the route parameter '{{{text}}}'")
+        raise InvalidRouteError(f"invalid route parameter '{{{text}}}'")
     checks = tuple(constraint(name.lower(), argument) for name, argument in split_constraints(found["constraints"]))
-    return Parameter(
+    return RouteParameter(
         name=found["name"].strip(),
         checks=checks,
         default=found["default"],
         optional=found["optional"] is not None,
-        rest=bool(found["star"]),
+        catch_all=bool(found["star"]),
     )
 
 
@@ -157,27 +157,27 @@ def split_constraints(text: str) -> list[tuple[str, str | None]]:
 
 
 def segments(text: str) -> list[str]:
-    """The template cut at the slashes that are outside braces."""
+    """Splits the template at the slashes outside braces."""
     return re.findall(r"(?:\{(?:[^{}]|\{\{|\}\})*\}|[^/{])+", text.strip("/"))
 
 
-def template_from_text(text: str) -> Template:
-    """Raises BadRouteError."""
-    parameters: list[Parameter] = []
+def template_from_text(text: str) -> RouteTemplate:
+    """Raises InvalidRouteError."""
+    parameters: list[RouteParameter] = []
     pattern = "".join(segment_pattern(segment, parameters, first=n == 0) for n, segment in enumerate(segments(text)))
-    return Template(text=text, pattern=re.compile(pattern, re.IGNORECASE), parameters=tuple(parameters))
+    return RouteTemplate(text=text, pattern=re.compile(pattern, re.IGNORECASE), parameters=tuple(parameters))
 
 
-def segment_pattern(segment: str, parameters: list[Parameter], *, first: bool) -> str:
+def segment_pattern(segment: str, parameters: list[RouteParameter], *, first: bool) -> str:
     parts: list[str] = []
     for token in TOKEN.finditer(segment):
         if token["literal"] is not None:
             parts.append(re.escape(token["literal"].replace("{{", "{").replace("}}", "}")))
             continue
         parameter = parameter_from_text(token["parameter"])
-        parts.append(f"(?P<p{len(parameters)}>{'.*' if parameter.rest else '[^/]+?'})")
+        parts.append(f"(?P<p{len(parameters)}>{'.*' if parameter.catch_all else '[^/]+?'})")
         parameters.append(parameter)
     slash = "" if first else "/"
     body = "".join(parts)
     alone = len(parts) == 1 and parameters and body.startswith("(?P")
-    return f"(?:{slash}{body})?" if alone and parameters[-1].may_be_absent else f"{slash}{body}"
+    return f"(?:{slash}{body})?" if alone and parameters[-1].can_be_absent else f"{slash}{body}"

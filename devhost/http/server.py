@@ -1,4 +1,4 @@
-"""Who answers a request from outside?"""
+"""How is a request routed to a function of the app?"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,59 +7,59 @@ from uuid import uuid4
 
 from aiohttp import ClientError, ClientResponse, ClientSession, web
 
-from devhost.catalog import Catalog, Function
-from devhost.console import say
-from devhost.http.classic import body_of, http_from_request, response_from_answer
-from devhost.http.forwarding import BodyTooLargeError, Target, Upload, check_length, open_upstream, relay
-from devhost.http.guard import Guard
-from devhost.http.routes import Template, template_from_text
+from devhost.app.catalog import FunctionCatalog, FunctionMetadata
+from devhost.console import log_line
+from devhost.http.authorization import KeyAuthorization
+from devhost.http.classic import http_from_request, read_body, response_from_result
+from devhost.http.forwarding import BodyTooLargeError, Upload, UpstreamTarget, check_length, open_upstream, relay
+from devhost.http.keys import AuthLevel, level_from_text
+from devhost.http.routes import RouteTemplate, template_from_text
 from devhost.http.throttle import Throttle, TooManyRequestsError
-from devhost.keys import Level, level_from_text
 from devhost.supervisor.messages import (
-    Answer,
+    FunctionRaised,
+    FunctionTimeoutError,
     Invocation,
-    Raised,
-    TimedOutError,
-    Trace,
+    InvocationResult,
+    TraceContext,
     WorkerLostError,
     WorkerNotReadyError,
 )
 from devhost.supervisor.process import WorkerProcess
 from devhost.supervisor.supervisor import Supervisor
-from devhost.tracing import next_trace
+from devhost.supervisor.tracing import next_span
 
-PATIENCE_S = 60.0
-UNASKED_S = 2.0
+WORKER_TIMEOUT_S = 60.0
+UNCLAIMED_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An HTTP function and its template; no methods means all."""
+class FunctionRoute:
+    """An HTTP function and its route template; an empty set of methods matches every method."""
 
-    function: Function
-    template: Template
+    function: FunctionMetadata
+    template: RouteTemplate
     methods: frozenset[str] = frozenset()
 
     @property
-    def level(self) -> Level:
+    def level(self) -> AuthLevel:
         return level_from_text(self.function.trigger.get("authLevel"))
 
 
-def routes_of(catalog: Catalog, prefix: str) -> list[Route]:
-    """In the order of the functions' names, which is the order in which they are tried."""
+def routes_of(catalog: FunctionCatalog, prefix: str) -> list[FunctionRoute]:
+    """Routes are matched in the order of the functions' names."""
     return [route_of(function, prefix) for function in catalog.of_type("httpTrigger")]
 
 
-def route_of(function: Function, prefix: str) -> Route:
+def route_of(function: FunctionMetadata, prefix: str) -> FunctionRoute:
     own = str(function.trigger.get("route") or function.name).strip("/")
     methods = function.trigger.get("methods") or ()
     text = f"{prefix.strip('/')}/{own}".strip("/")
-    return Route(
+    return FunctionRoute(
         function=function, template=template_from_text(text), methods=frozenset(str(one).upper() for one in methods)
     )
 
 
-def find_route(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+def find_route(routes: list[FunctionRoute], method: str, path: str) -> tuple[FunctionRoute, dict[str, str]] | None:
     for route in routes:
         if route.methods and method not in route.methods:
             continue
@@ -70,13 +70,13 @@ def find_route(routes: list[Route], method: str, path: str) -> tuple[Route, dict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request to one function, and the worker that is to answer it."""
+class HttpInvocation:
+    """One request, its function, and the worker that runs it."""
 
     request: web.Request
-    function: Function
+    function: FunctionMetadata
     values: dict[str, str]
-    trace: Trace
+    trace: TraceContext
     id: str
     worker: WorkerProcess
 
@@ -84,7 +84,7 @@ class Call:
         return Invocation(
             id=self.id,
             function_id=self.function.id,
-            what=f"function {self.function.name}",
+            description=f"function {self.function.name}",
             type="http",
             trace=self.trace,
             body=body,
@@ -93,30 +93,30 @@ class Call:
 
 
 class FunctionServer:
-    """Answers with the app's functions. `traces` holds the trace of each invocation that is running."""
+    """Serves the app's HTTP functions. `traces` holds the trace of each running invocation."""
 
     def __init__(
         self,
         *,
         supervisor: Supervisor,
-        guard: Guard,
-        routes: Callable[[], list[Route]],
+        authorization: KeyAuthorization,
+        routes: Callable[[], list[FunctionRoute]],
         http: Callable[[], str | None],
         throttle: Throttle,
     ) -> None:
         self.supervisor = supervisor
-        self.guard = guard
+        self.authorization = authorization
         self.routes = routes
         self.http = http
         self.throttle = throttle
         self.traces: dict[str, str] = {}
         self.session: ClientSession | None = None
-        self.running: dict[str, asyncio.Future[Answer]] = {}
+        self.running: dict[str, asyncio.Future[InvocationResult]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            async with self.throttle.turn():
-                return await self.answer(request, await self.supervisor.current(PATIENCE_S))
+            async with self.throttle.admit():
+                return await self.dispatch(request, await self.supervisor.wait_for_worker(WORKER_TIMEOUT_S))
         except TooManyRequestsError:
             return web.Response(status=429)
         except WorkerNotReadyError:
@@ -124,55 +124,57 @@ class FunctionServer:
         except BodyTooLargeError:
             return web.Response(status=413)
 
-    async def answer(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
+    async def dispatch(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
         if found is None:
             return web.Response(status=404)
         route, values = found
-        if not self.guard.admits(request, route.level, route.function.name):
+        if not self.authorization.is_allowed(request, route.level, route.function.name):
             return web.Response(status=401)
         check_length(request)
-        call = Call(
+        call = HttpInvocation(
             request=request,
             function=route.function,
             values=values,
-            trace=next_trace(request.headers.get("traceparent"), request.headers.get("tracestate", "")),
+            trace=next_span(request.headers.get("traceparent"), request.headers.get("tracestate", "")),
             id=str(uuid4()),
             worker=worker,
         )
         self.traces[call.id] = call.trace.parent
         try:
-            return await self.classic(call) if (uri := self.http()) is None else await self.stream(call, uri)
+            return (
+                await self.call_classic(call) if (uri := self.http()) is None else await self.call_streaming(call, uri)
+            )
         finally:
             del self.traces[call.id]
 
-    async def classic(self, call: Call) -> web.Response:
-        body = await body_of(call.request)
+    async def call_classic(self, call: HttpInvocation) -> web.Response:
+        body = await read_body(call.request)
         http = http_from_request(call.request, call.values)
         try:
-            answer = await self.supervisor.invoke(call.invocation(http, body), call.worker)
+            result = await self.supervisor.invoke(call.invocation(http, body), call.worker)
         except WorkerLostError:
-            return web.Response(status=502, text="The worker ended before it answered.")
-        except TimedOutError:
+            return web.Response(status=502, text="The worker ended before it returned a response.")
+        except FunctionTimeoutError:
             return web.Response(status=504)
-        report(call.function, answer)
-        return response_from_answer(answer)
+        log_failure(call.function, result)
+        return response_from_result(result)
 
-    async def stream(self, call: Call, uri: str) -> web.StreamResponse:
-        """The app's own server gets the request as it is; the worker joins it with the invocation by the id."""
+    async def call_streaming(self, call: HttpInvocation, uri: str) -> web.StreamResponse:
+        """Forwards the request to the app's own server; the worker joins it with the invocation by id."""
         assert self.session is not None  # noqa: S101 - opened before the server listens
         upload = Upload(call.request)
-        target = Target(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
+        target = UpstreamTarget(uri=uri, invocation=call.id, sent=lambda: self.invoke_once(call))
         try:
             upstream = await open_upstream(self.session, call.request, target, upload)
-            return await self.relayed(call, upstream)
+            return await self.relay_response(call, upstream)
         except ClientError:
             if upload.is_too_large:
                 raise BodyTooLargeError from None
-            return web.Response(status=502, text="The worker ended before its answer did.")
+            return web.Response(status=502, text="The worker ended before the response was complete.")
 
-    def invoke_once(self, call: Call) -> None:
-        """The client of this request may go away; its function runs to the end."""
+    def invoke_once(self, call: HttpInvocation) -> None:
+        """The function runs to its end even if the client disconnects."""
         if call.worker.trace_of(call.id) is not None:
             return
         http = {"method": call.request.method, "url": "", "headers": {}, "query": {}, "params": call.values}
@@ -180,30 +182,31 @@ class FunctionServer:
         self.running[call.id] = running
         running.add_done_callback(lambda done: self.on_done(call, done))
 
-    def on_done(self, call: Call, done: "asyncio.Future[Answer]") -> None:
+    def on_done(self, call: HttpInvocation, done: "asyncio.Future[InvocationResult]") -> None:
         del self.running[call.id]
         if not done.cancelled() and done.exception() is None:
-            report(call.function, done.result(), trace=False)
+            log_failure(call.function, done.result(), trace=False)
 
-    async def relayed(self, call: Call, upstream: ClientResponse) -> web.StreamResponse:
-        """Closing the upstream connection tells the app's generator that its client has gone."""
-        self.let_go(call)
+    async def relay_response(self, call: HttpInvocation, upstream: ClientResponse) -> web.StreamResponse:
+        """Closing the upstream connection cancels the app's generator when the client disconnects."""
+        self.cancel_unclaimed(call)
         try:
             return await relay(call.request, upstream)
         finally:
             upstream.close()
 
-    def let_go(self, call: Call) -> None:
-        """What the app's server answers without its function would be waited for until `functionTimeout`.
+    def cancel_unclaimed(self, call: HttpInvocation) -> None:
+        """Cancels an invocation that the app's server answered without calling the function.
 
-        It has pages of its own, /docs among them, and knows no path with a line break.
+        The server has pages of its own, such as /docs, and does not match paths with a line break. The invocation
+        would otherwise wait until `functionTimeout`.
         """
         running = self.running.get(call.id)
         if running is not None:
-            asyncio.get_running_loop().call_later(UNASKED_S, running.cancel)
+            asyncio.get_running_loop().call_later(UNCLAIMED_TIMEOUT_S, running.cancel)
 
 
-def report(function: Function, answer: Answer, *, trace: bool = True) -> None:
+def log_failure(function: FunctionMetadata, result: InvocationResult, *, trace: bool = True) -> None:
     """The app's own server prints the traceback of a streaming function itself."""
-    if isinstance(answer, Raised):
-        say(f"function {function.name} failed: {answer.message}" + (f"\n{answer.stack}" if trace else ""))
+    if isinstance(result, FunctionRaised):
+        log_line(f"function {function.name} failed: {result.message}" + (f"\n{result.stack}" if trace else ""))

@@ -1,4 +1,4 @@
-"""How many requests may the app's functions have at once, and how many may wait?"""
+"""How many requests may run at the same time, and how many may wait?"""
 
 import asyncio
 import contextlib
@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 
 
 class TooManyRequestsError(Exception):
-    """As many wait and run as host.json allows."""
+    """The limit of running and waiting requests in host.json is reached."""
 
 
 class Throttle:
-    """None is no limit. `outstanding` counts those that run and those that wait."""
+    """None means no limit. `outstanding` limits running and waiting requests together."""
 
     def __init__(self, *, running: int | None, outstanding: int | None) -> None:
         self.slots = None if running is None else asyncio.Semaphore(running)
@@ -18,7 +18,7 @@ class Throttle:
         self.count = 0
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
+    async def admit(self) -> AsyncGenerator[None]:
         """Raises TooManyRequestsError."""
         if self.outstanding is not None and self.count >= self.outstanding:
             raise TooManyRequestsError

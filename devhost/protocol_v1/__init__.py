@@ -1,1 +1,1 @@
-"""The 1.x out-of-process protocol of Durable Functions, on top of the engine."""
+"""How do the engine and version 1.x of the Durable Functions SDK understand each other?"""

@@ -1,4 +1,4 @@
-"""What did the orchestrator ask for? The SDK's action list, parsed."""
+"""Which actions did the orchestrator request? The SDK's action list, parsed."""
 
 import json
 from collections.abc import Mapping
@@ -7,51 +7,51 @@ from typing import Any
 
 from devhost.protocol_v1.times import parse_time
 
-FOREVER_S = 6.0 * 24 * 3600
+MAX_RETRY_INTERVAL_S = 6.0 * 24 * 3600
 
 
 class UnsupportedActionError(Exception):
-    """The orchestrator asked for something this host does not do."""
+    """The orchestrator requested an action that this host does not support."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """Seconds and a factor; attempts count the first."""
+class RetryOptions:
+    """Intervals in seconds and a back-off factor; `attempts` includes the first one."""
 
     first_s: float
     attempts: int
     factor: float = 1.0
-    longest_s: float = FOREVER_S
+    longest_s: float = MAX_RETRY_INTERVAL_S
 
-    def wait_s(self, failures: int) -> float:
+    def delay_s(self, failures: int) -> float:
         return min(self.longest_s, self.first_s * self.factor ** (failures - 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
+class CallActivity:
     name: str
     input: str
-    retry: Retry | None = None
+    retry: RetryOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
+class CallSubOrchestrator:
     name: str
     input: str | None
     instance: str | None = None
     version: str | None = None
-    retry: Retry | None = None
+    retry: RetryOptions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timer:
+class CreateTimer:
     fire_at: float
     cancelled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskEntity:
-    """`input` is a JSON text of a JSON text, as entities take it. A signal may go out at a later time, `due`."""
+class EntityAction:
+    """`input` is a JSON text within a JSON text, as entities expect it. `due` delays a signal."""
 
     entity: str
     operation: str
@@ -78,39 +78,49 @@ class ContinueAsNew:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnyOf:
+class WhenAny:
     children: tuple["Action", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AllOf:
+class WhenAll:
     children: tuple["Action", ...]
 
 
-type Action = Activity | Child | Timer | AskEntity | CallHttp | WaitForEvent | ContinueAsNew | AnyOf | AllOf
+type Action = (
+    CallActivity
+    | CallSubOrchestrator
+    | CreateTimer
+    | EntityAction
+    | CallHttp
+    | WaitForEvent
+    | ContinueAsNew
+    | WhenAny
+    | WhenAll
+)
 
 type Wire = Mapping[str, Any]
 
 
-def retry_from_wire(wire: Wire) -> Retry | None:
+def retry_from_wire(wire: Wire) -> RetryOptions | None:
     options = wire.get("retryOptions")
     if options is None:
         return None
     longest = options.get("maxRetryIntervalInMilliseconds")
-    return Retry(
+    return RetryOptions(
         first_s=options["firstRetryIntervalInMilliseconds"] / 1000,
         attempts=options["maxNumberOfAttempts"],
         factor=options.get("backoffCoefficient") or 1.0,
-        longest_s=longest / 1000 if longest else FOREVER_S,
+        longest_s=longest / 1000 if longest else MAX_RETRY_INTERVAL_S,
     )
 
 
-def activity(wire: Wire) -> Activity:
-    return Activity(name=wire["functionName"], input=wire["input"], retry=retry_from_wire(wire))
+def activity(wire: Wire) -> CallActivity:
+    return CallActivity(name=wire["functionName"], input=wire["input"], retry=retry_from_wire(wire))
 
 
-def child(wire: Wire) -> Child:
-    return Child(
+def child(wire: Wire) -> CallSubOrchestrator:
+    return CallSubOrchestrator(
         name=wire["functionName"],
         input=wire["input"],
         instance=wire.get("instanceId") or None,
@@ -119,31 +129,31 @@ def child(wire: Wire) -> Child:
     )
 
 
-def timer(wire: Wire) -> Timer:
-    return Timer(fire_at=parse_time(wire["fireAt"]), cancelled=wire["isCanceled"])
+def timer(wire: Wire) -> CreateTimer:
+    return CreateTimer(fire_at=parse_time(wire["fireAt"]), cancelled=wire["isCanceled"])
 
 
 def entity_id(name: str, key: str) -> str:
     return f"@{name.lower()}@{key}"
 
 
-def ask_entity(wire: Wire, *, signal: bool) -> AskEntity:
+def entity_action(wire: Wire, *, signal: bool) -> EntityAction:
     _, name, key = wire["instanceId"].split("@", 2)
-    given = json.dumps(wire["input"])
-    return AskEntity(entity=entity_id(name, key), operation=wire["operation"], input=given, signal=signal)
+    input_ = json.dumps(wire["input"])
+    return EntityAction(entity=entity_id(name, key), operation=wire["operation"], input=input_, signal=signal)
 
 
-def call_entity(wire: Wire) -> AskEntity:
-    return ask_entity(wire, signal=False)
+def call_entity(wire: Wire) -> EntityAction:
+    return entity_action(wire, signal=False)
 
 
-def signal_entity(wire: Wire) -> AskEntity:
-    return ask_entity(wire, signal=True)
+def signal_entity(wire: Wire) -> EntityAction:
+    return entity_action(wire, signal=True)
 
 
-def signal_entity_later(wire: Wire) -> AskEntity:
-    """SDK 1.x for Python does not ask for this, its sisters do."""
-    return replace(ask_entity(wire, signal=True), due=parse_time(wire["fireAt"]))
+def signal_entity_later(wire: Wire) -> EntityAction:
+    """The Python SDK 1.x does not send this action; the SDKs of other languages do."""
+    return replace(entity_action(wire, signal=True), due=parse_time(wire["fireAt"]))
 
 
 def call_http(wire: Wire) -> CallHttp:
@@ -158,12 +168,12 @@ def continue_as_new(wire: Wire) -> ContinueAsNew:
     return ContinueAsNew(input=wire["input"])
 
 
-def any_of(wire: Wire) -> AnyOf:
-    return AnyOf(children=actions_from_wire(wire["compoundActions"]))
+def any_of(wire: Wire) -> WhenAny:
+    return WhenAny(children=actions_from_wire(wire["compoundActions"]))
 
 
-def all_of(wire: Wire) -> AllOf:
-    return AllOf(children=actions_from_wire(wire["compoundActions"]))
+def all_of(wire: Wire) -> WhenAll:
+    return WhenAll(children=actions_from_wire(wire["compoundActions"]))
 
 
 PARSERS = {
@@ -186,7 +196,7 @@ PARSERS = {
 def action_from_wire(wire: Wire) -> Action:
     kind = wire["actionType"]
     if kind not in PARSERS:
-        raise UnsupportedActionError(f"action type {kind} is not known to this host")
+        raise UnsupportedActionError(f"action type {kind} is not supported by this host")
     return PARSERS[kind](wire)
 
 
@@ -194,27 +204,27 @@ def actions_from_wire(wires: list[Wire]) -> tuple[Action, ...]:
     return tuple(action_from_wire(wire) for wire in wires)
 
 
-def can_desynchronise(actions: tuple[Action, ...]) -> str | None:
-    """The name of a retried call that shares a task_any or task_all with others, if there is one.
+def find_desynchronising_call(actions: tuple[Action, ...]) -> str | None:
+    """Returns the name of a retried call that shares a task_any or task_all with others, or None.
 
-    Its retries take their ids late: a compound that ends before them leaves SDK and host with different numbers.
+    Its retries receive their ids late: if the compound ends before them, SDK and host number later tasks differently.
     """
     for action in actions:
-        if not isinstance(action, AnyOf | AllOf):
+        if not isinstance(action, WhenAny | WhenAll):
             continue
         shared = len(action.children) > 1
-        found = retried_below(action) if shared else can_desynchronise(action.children)
+        found = find_retried_call(action) if shared else find_desynchronising_call(action.children)
         if found is not None:
             return found
     return None
 
 
-def retried_below(action: Action) -> str | None:
-    """The SDK wraps a retried call in an all-of of its own."""
+def find_retried_call(action: Action) -> str | None:
+    """The SDK wraps a retried call in a when-all of its own."""
     match action:
-        case Activity() | Child():
+        case CallActivity() | CallSubOrchestrator():
             return action.name if action.retry is not None else None
-        case AnyOf() | AllOf():
-            return next((found for child in action.children if (found := retried_below(child))), None)
+        case WhenAny() | WhenAll():
+            return next((found for child in action.children if (found := find_retried_call(child))), None)
         case _:
             return None

@@ -1,11 +1,11 @@
-"""What does a durable client receive from the host, and which links does it hand out?"""
+"""Which URLs does a durable client receive from the host?"""
 
 import json
 from typing import Any
 
 INVOCATION = "INVOCATIONID"
 WEBHOOKS = "/runtime/webhooks/durabletask"
-LINKS = {
+MANAGEMENT_URLS = {
     "statusQueryGetUri": ("", ""),
     "sendEventPostUri": ("/raiseEvent/{eventName}", ""),
     "terminatePostUri": ("/terminate", "reason={text}&"),
@@ -17,17 +17,17 @@ LINKS = {
 }
 
 
-def links(origin: str, hub: str, code: str, instance: str) -> dict[str, str]:
-    """The management addresses of one instance; `code` is the key that opens them."""
-    query = f"taskHub={hub}&connection=Storage&code={code}"
+def management_urls(origin: str, hub: str, key: str, instance: str) -> dict[str, str]:
+    """The management URLs of one instance; `key` is the key that opens them."""
+    query = f"taskHub={hub}&connection=Storage&code={key}"
     base = f"{origin}{WEBHOOKS}/instances/{instance}"
-    return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in LINKS.items()}
+    return {name: f"{base}{path}?{extra}{query}" for name, (path, extra) in MANAGEMENT_URLS.items()}
 
 
-def client_binding(*, origin: str, rpc: str, hub: str, code: str) -> str:
-    """`origin` is the public address, `rpc` the one that only workers know.
+def client_binding(*, origin: str, rpc: str, hub: str, key: str) -> str:
+    """`origin` is the public origin; `rpc` is the private one that only workers use.
 
-    The worker puts the running invocation's id in the place of INVOCATION: what a client starts joins that trace.
+    The worker replaces INVOCATION by the id of the running invocation: orchestrations that it starts join its trace.
     """
     base = f"{origin}{WEBHOOKS}"
     create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
@@ -35,14 +35,14 @@ def client_binding(*, origin: str, rpc: str, hub: str, code: str) -> str:
         "taskHubName": hub,
         "connectionName": None,
         "creationUrls": {
-            "createNewInstancePostUri": f"{create}?code={code}",
+            "createNewInstancePostUri": f"{create}?code={key}",
             "createAndWaitOnNewInstancePostUri": (
-                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={code}"
+                f"{create}?timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&code={key}"
             ),
         },
-        "managementUrls": {"id": "INSTANCEID", **links(origin, hub, code, "INSTANCEID")},
+        "managementUrls": {"id": "INSTANCEID", **management_urls(origin, hub, key, "INSTANCEID")},
         "baseUrl": base,
-        "requiredQueryStringParameters": f"code={code}",
+        "requiredQueryStringParameters": f"code={key}",
         "rpcBaseUrl": f"{rpc}/durabletask/of/{INVOCATION}/",
         "httpBaseUrl": None,
     }

@@ -1,43 +1,43 @@
-"""What does a turn decide, given what the orchestrator answered?"""
+"""What does an episode decide, based on the orchestrator's result?"""
 
 import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
-from devhost.engine.events import Kind
-from devhost.engine.model import (
+from devhost.encoding import replace_unencodable
+from devhost.engine.model.commands import (
     CallEntity,
     CancelTimer,
-    Command,
     Completed,
     ContinuedAsNew,
-    Decision,
-    Ending,
+    ExecutionOutcome,
     Failed,
+    OrchestratorCommand,
+    OrchestratorDecision,
     RunActivity,
-    Scheduled,
+    SchedulingCommand,
     SignalEntity,
     StartChild,
     StartTimer,
-    Turn,
 )
-from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, can_desynchronise
-from devhost.protocol_v1.determinism import find_complaint, scheduled_before
+from devhost.engine.model.events import HistoryEventKind
+from devhost.engine.model.work_items import Episode
+from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, find_desynchronising_call
+from devhost.protocol_v1.determinism import find_mismatch, scheduled_before
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
 from devhost.protocol_v1.simulation import Simulation
-from devhost.texts import writable
 
-LARGEST_CUSTOM_STATUS = 16 * 1024
-MARKER = "\n\n$OutOfProcData$:"
+MAX_CUSTOM_STATUS_BYTES = 16 * 1024
+STATE_MARKER = "\n\n$OutOfProcData$:"
 
 
 TOO_LARGE = "The size of the JSON-serialized custom status must not exceed 16 KB of UTF-16 text."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """The orchestrator's answer: all actions since its start, and where it stands."""
+class OrchestratorState:
+    """The orchestrator's result: all actions since its start, and its output or error."""
 
     done: bool
     actions: tuple[Action, ...]
@@ -47,52 +47,52 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """Which orchestrators, activities and entities exist: lower-case name to the name as it is written.
+class KnownFunctions:
+    """The names of orchestrators, activities and entities: lower case mapped to the declared spelling.
 
-    `version` is that of orchestrations started without one, `http_wait_s` lies between two polls of an HTTP call.
+    `version` is the default version of orchestrations; `http_poll_interval_s` is the default time between HTTP polls.
     """
 
     orchestrators: Mapping[str, str]
     activities: Mapping[str, str]
     entities: Mapping[str, str] = field(default_factory=dict[str, str])
     version: str | None = None
-    http_wait_s: float = 30.0
+    http_poll_interval_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    decision: Decision
+class DecisionWithWarnings:
+    decision: OrchestratorDecision
     warnings: tuple[str, ...] = ()
 
 
-def state_from_json(text: str) -> State:
+def state_from_json(text: str) -> OrchestratorState:
     """Raises ValueError, KeyError or UnsupportedActionError."""
     wire: dict[str, Any] = json.loads(text)
     custom = wire.get("customStatus")
-    return State(
+    return OrchestratorState(
         done=wire["isDone"],
         actions=actions_from_wire(wire["actions"][0] if wire["actions"] else []),
         output=json.dumps(wire["output"]) if wire.get("output") is not None else None,
         error=wire.get("error"),
-        custom_status=None if custom is None else writable(json.dumps(custom, ensure_ascii=False)),
+        custom_status=None if custom is None else replace_unencodable(json.dumps(custom, ensure_ascii=False)),
     )
 
 
-def state_from_failure(message: str) -> State | None:
-    """The state that travels at the end of an orchestrator's exception; an error text may quote the marker itself."""
-    _, marker, tail = message.rpartition(MARKER)
+def state_from_failure(message: str) -> OrchestratorState | None:
+    """Parses the state after the last marker of an exception message; the error itself may quote the marker."""
+    _, marker, tail = message.rpartition(STATE_MARKER)
     return state_from_json(tail) if marker else None
 
 
 def orchestrator_failed(name: str, error: str) -> Failed:
-    text = writable(error)
+    text = replace_unencodable(error)
     return Failed(
         reason=f"Orchestrator function '{name}' failed: {text}", details=f"Message: {text}, StackTrace: (none)"
     )
 
 
-def unknown(kind: str, article: str, name: str, known: Mapping[str, str]) -> Failed:
+def unknown_function(kind: str, article: str, name: str, known: Mapping[str, str]) -> Failed:
     names = ", ".join(f"'{one}'" for one in sorted(known.values()))
     return Failed(
         reason=f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} function. "
@@ -100,138 +100,159 @@ def unknown(kind: str, article: str, name: str, known: Mapping[str, str]) -> Fai
     )
 
 
-def unknown_orchestrator(name: str, names: Names) -> Failed:
-    return unknown("orchestrator", "an", name, names.orchestrators)
+def unknown_orchestrator(name: str, names: KnownFunctions) -> Failed:
+    return unknown_function("orchestrator", "an", name, names.orchestrators)
 
 
-def refusal(turn: Turn, command: Command, names: Names) -> Failed | None:
-    """A command that could only hang the instance: the host fails it instead, in words."""
+def rejection(episode: Episode, command: OrchestratorCommand, names: KnownFunctions) -> Failed | None:
+    """Returns the failure for a command that would make the instance wait for ever, or None."""
     match command:
         case RunActivity() if command.name != HTTP_ACTIVITY and command.name.lower() not in names.activities:
-            return unknown("activity", "an", command.name, names.activities)
+            return unknown_function("activity", "an", command.name, names.activities)
         case StartChild() if command.name.lower() not in names.orchestrators:
             return unknown_orchestrator(command.name, names)
         case CallEntity() | SignalEntity() if (name := command.entity.split("@")[1]) not in names.entities:
-            return unknown("entity", "an", name, names.entities)
-        case StartChild() if is_own_line(turn, command.instance):
+            return unknown_function("entity", "an", name, names.entities)
+        case StartChild() if is_own_or_parent_id(episode, command.instance):
             return Failed(
                 reason=f"The sub-orchestration '{command.name}' can't have the instance id '{command.instance}': "
                 "it is the id of this instance or of its parent."
             )
-        case _ if not can_be_written(command):
+        case _ if not is_encodable(command):
             return Failed(
-                reason=f"What was asked for with sequence ID {command.id} has half of a surrogate pair in it."
+                reason=f"The action with sequence ID {command.id} contains half of a surrogate pair, "
+                "which can't be stored."
             )
         case _:
             return None
 
 
-def can_be_written(command: Command) -> bool:
-    return all(text == writable(text) for text in astuple(command) if isinstance(text, str))
+def is_encodable(command: OrchestratorCommand) -> bool:
+    return all(text == replace_unencodable(text) for text in astuple(command) if isinstance(text, str))
 
 
-def is_own_line(turn: Turn, instance: str) -> bool:
-    parent = turn.instance.parent
-    return instance.lower() in {turn.instance.id.lower(), parent.instance.lower() if parent else ""}
+def is_own_or_parent_id(episode: Episode, instance: str) -> bool:
+    parent = episode.instance.parent
+    return instance.lower() in {episode.instance.id.lower(), parent.instance.lower() if parent else ""}
 
 
-def cancellations(commands: list[Scheduled], turn: Turn) -> list[Command]:
-    """Timers of earlier turns that are cancelled now: they need not fire."""
-    fired = {event.task for event in (*turn.past, *turn.new) if event.kind is Kind.TIMER_FIRED}
-    created = {event.id for event in turn.past if event.kind is Kind.TIMER_CREATED}
+def cancellations(commands: list[SchedulingCommand], episode: Episode) -> list[OrchestratorCommand]:
+    """Timers of earlier episodes that were cancelled in this one."""
+    fired = {
+        event.task
+        for event in (*episode.past_events, *episode.new_events)
+        if event.kind is HistoryEventKind.TIMER_FIRED
+    }
+    created = {event.id for event in episode.past_events if event.kind is HistoryEventKind.TIMER_CREATED}
     cancelled = {c.id for c in commands if isinstance(c, StartTimer) and c.cancelled}
     return [CancelTimer(id=number) for number in sorted((cancelled & created) - fired)]
 
 
-def ending_of(state: State, simulation: Simulation, name: str) -> Ending | None:
+def execution_outcome(state: OrchestratorState, simulation: Simulation, name: str) -> ExecutionOutcome | None:
     if not simulation.ended:
         return None
     if state.error is not None:
         return orchestrator_failed(name, state.error)
-    if simulation.continued is not None:
-        return ContinuedAsNew(input=json.dumps(simulation.continued.input), carried=tuple(simulation.carried))
+    if simulation.continued_as_new is not None:
+        return ContinuedAsNew(
+            input=json.dumps(simulation.continued_as_new.input), carried_events=tuple(simulation.carried_events)
+        )
     return Completed(output=state.output) if state.done else None
 
 
-def simulate(turn: Turn, state: State, http_wait_s: float = 30.0) -> Simulation:
-    simulation = Simulation(actions=state.actions, execution=turn.instance.execution, http_wait_s=http_wait_s)
-    simulation.feed_all((*turn.past, *turn.new))
+def simulate(episode: Episode, state: OrchestratorState, http_poll_interval_s: float = 30.0) -> Simulation:
+    simulation = Simulation(
+        actions=state.actions, execution=episode.instance.execution, http_poll_interval_s=http_poll_interval_s
+    )
+    simulation.feed_all((*episode.past_events, *episode.new_events))
     return simulation
 
 
-def too_large(custom_status: str | None) -> bool:
-    return custom_status is not None and len(custom_status.encode("utf-16-le")) > LARGEST_CUSTOM_STATUS
+def custom_status_too_large(custom_status: str | None) -> bool:
+    return custom_status is not None and len(custom_status.encode("utf-16-le")) > MAX_CUSTOM_STATUS_BYTES
 
 
-def versioned(command: Scheduled, names: Names) -> Command:
+def with_default_version(command: SchedulingCommand, names: KnownFunctions) -> OrchestratorCommand:
     if isinstance(command, StartChild) and command.version is None:
         return replace(command, version=names.version)
     return command
 
 
-def warnings_of(turn: Turn, state: State, simulation: Simulation) -> tuple[str, ...]:
+def warnings_of(episode: Episode, state: OrchestratorState, simulation: Simulation) -> tuple[str, ...]:
     found: list[str] = []
-    hazard = can_desynchronise(state.actions)
+    hazard = find_desynchronising_call(state.actions)
     if hazard is not None:
         found.append(
-            f"orchestrator '{turn.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
-            "when the compound ends first, SDK and host number later tasks differently and the instance can hang or "
-            "mix up results; retry inside the activity or in a sub-orchestrator"
+            f"orchestrator '{episode.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
+            "if the compound ends first, SDK and host number later tasks differently, and the instance can hang or "
+            "mix up results. Retry inside the activity or in a sub-orchestrator."
         )
     if simulation.polls:
         found.append(
-            f"orchestrator '{turn.instance.name}': the answer to its call_http was 202, so the host asks again, which "
-            "SDK 1.x does not know: it takes the 202 for the result, and numbers later tasks differently"
+            f"orchestrator '{episode.instance.name}': call_http received a 202, and the host polls for the result. "
+            "SDK 1.x does not support polling: it uses the 202 as the result and numbers later tasks differently."
         )
-    if not (state.done or state.error is not None or simulation.waits):
+    if not (state.done or state.error is not None or simulation.is_waiting):
         found.append(
-            f"orchestrator '{turn.instance.name}' ({turn.instance.id}) waits for something this host does not know of "
-            "and will not go on by itself"
+            f"orchestrator '{episode.instance.name}' ({episode.instance.id}) waits for something that this host "
+            "does not know, and cannot continue"
         )
     return tuple(found)
 
 
-def decide(turn: Turn, state: State, names: Names) -> Verdict:
-    """Compares what the orchestrator wants with what it did before, and says what is new.
+def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) -> DecisionWithWarnings:
+    """Compares the requested actions with the history and returns the new commands.
 
-    The SDK knows nothing of being suspended: what it wants meanwhile waits until the instance is resumed.
+    The SDK does not know suspension: commands of a suspended instance wait until it is resumed.
     """
-    simulation = simulate(turn, state, names.http_wait_s)
-    before = scheduled_before(turn.past)
-    complaint = find_complaint(before, simulation.commands)
+    simulation = simulate(episode, state, names.http_poll_interval_s)
+    before = scheduled_before(episode.past_events)
+    complaint = find_mismatch(before, simulation.commands)
     if complaint is not None:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, complaint)))
-    if too_large(state.custom_status):
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, TOO_LARGE)))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, complaint))
+        )
+    if custom_status_too_large(state.custom_status):
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, TOO_LARGE))
+        )
     if simulation.suspended:
-        return Verdict(decision=Decision(custom_status=state.custom_status))
-    fresh = [versioned(command, names) for command in simulation.commands if command.id not in before]
-    refused = next((failed for command in fresh if (failed := refusal(turn, command, names))), None)
-    if refused is not None:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, refused.reason)))
-    decision = Decision(
-        commands=(*fresh, *cancellations(simulation.commands, turn)),
-        ending=ending_of(state, simulation, turn.instance.name),
+        return DecisionWithWarnings(decision=OrchestratorDecision(custom_status=state.custom_status))
+    new_commands = [with_default_version(command, names) for command in simulation.commands if command.id not in before]
+    rejected = next((failed for command in new_commands if (failed := rejection(episode, command, names))), None)
+    if rejected is not None:
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, rejected.reason))
+        )
+    decision = OrchestratorDecision(
+        commands=(*new_commands, *cancellations(simulation.commands, episode)),
+        outcome=execution_outcome(state, simulation, episode.instance.name),
         custom_status=state.custom_status,
     )
-    return Verdict(decision=decision, warnings=warnings_of(turn, state, simulation))
+    return DecisionWithWarnings(decision=decision, warnings=warnings_of(episode, state, simulation))
 
 
-def decide_on_failure(turn: Turn, message: str, stack: str, names: Names) -> Verdict:
-    """An orchestrator that raised: its actions still count, then the instance fails."""
+def decide_on_failure(episode: Episode, message: str, stack: str, names: KnownFunctions) -> DecisionWithWarnings:
+    """The actions of an orchestrator that raised still count; then the instance fails."""
     try:
         state = state_from_failure(message)
     except UnsupportedActionError as error:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error)))
+        )
     if state is None:
         text = f"Result: Failure\nException: {message}\nStack: {stack}"
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
-    return decide(turn, state, names)
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text))
+        )
+    return decide(episode, state, names)
 
 
-def decide_on_answer(turn: Turn, text: str, names: Names) -> Verdict:
+def decide_on_result(episode: Episode, text: str, names: KnownFunctions) -> DecisionWithWarnings:
     try:
         state = state_from_json(text)
     except UnsupportedActionError as error:
-        return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, str(error))))
-    return decide(turn, state, names)
+        return DecisionWithWarnings(
+            decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, str(error)))
+        )
+    return decide(episode, state, names)

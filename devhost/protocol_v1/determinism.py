@@ -1,26 +1,33 @@
-"""Does the orchestrator still schedule what it scheduled before?"""
+"""Does a replay schedule the same tasks as the history?"""
 
-from devhost.engine.events import SCHEDULING, Event, Kind
-from devhost.engine.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
+from devhost.engine.model.commands import (
+    CallEntity,
+    RunActivity,
+    SchedulingCommand,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import SCHEDULING_KINDS, HistoryEvent, HistoryEventKind
 
 KIND_OF = {
-    RunActivity: Kind.ACTIVITY_SCHEDULED,
-    StartChild: Kind.CHILD_CREATED,
-    StartTimer: Kind.TIMER_CREATED,
-    CallEntity: Kind.ENTITY_CALLED,
-    SignalEntity: Kind.ENTITY_SIGNALLED,
+    RunActivity: HistoryEventKind.ACTIVITY_SCHEDULED,
+    StartChild: HistoryEventKind.CHILD_CREATED,
+    StartTimer: HistoryEventKind.TIMER_CREATED,
+    CallEntity: HistoryEventKind.ENTITY_CALLED,
+    SignalEntity: HistoryEventKind.ENTITY_SIGNALLED,
 }
-WAS = {
-    Kind.ACTIVITY_SCHEDULED: "an activity task",
-    Kind.CHILD_CREATED: "a sub-orchestration task",
-    Kind.TIMER_CREATED: "a timer task",
-    Kind.ENTITY_CALLED: "an event send task",
-    Kind.ENTITY_SIGNALLED: "an event send task",
+TASK_NAMES = {
+    HistoryEventKind.ACTIVITY_SCHEDULED: "an activity task",
+    HistoryEventKind.CHILD_CREATED: "a sub-orchestration task",
+    HistoryEventKind.TIMER_CREATED: "a timer task",
+    HistoryEventKind.ENTITY_CALLED: "an event send task",
+    HistoryEventKind.ENTITY_SIGNALLED: "an event send task",
 }
 QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"
 
 
-def name_of(command: Scheduled) -> str | None:
+def name_of(command: SchedulingCommand) -> str | None:
     match command:
         case StartTimer():
             return None
@@ -30,34 +37,34 @@ def name_of(command: Scheduled) -> str | None:
             return command.name
 
 
-def same(command: Scheduled, event: Event) -> bool:
+def matches(command: SchedulingCommand, event: HistoryEvent) -> bool:
     return KIND_OF[type(command)] is event.kind and name_of(command) == event.name
 
 
-def described(kind: Kind, name: str | None) -> str:
-    return f"{WAS[kind]}" if name is None else f"{WAS[kind]} named '{name}'"
+def describe_task(kind: HistoryEventKind, name: str | None) -> str:
+    return f"{TASK_NAMES[kind]}" if name is None else f"{TASK_NAMES[kind]} named '{name}'"
 
 
-def complaint(event: Event, instead: Scheduled | None) -> str:
+def mismatch_message(event: HistoryEvent, instead: SchedulingCommand | None) -> str:
     name = "" if event.name is None else f" and name '{event.name}'"
     before = (
         "Non-Deterministic workflow detected: A previous execution of this orchestration scheduled "
-        f"{WAS[event.kind]} with sequence ID {event.id}{name}"
+        f"{TASK_NAMES[event.kind]} with sequence ID {event.id}{name}"
     )
     if instead is None:
         return f"{before}, but the current replay execution hasn't (yet?) scheduled this task. {QUESTION}"
-    now = described(KIND_OF[type(instead)], name_of(instead))
+    now = describe_task(KIND_OF[type(instead)], name_of(instead))
     return f"{before}, but the current replay execution instead scheduled {now} with this sequence ID. {QUESTION}"
 
 
-def scheduled_before(past: tuple[Event, ...]) -> dict[int, Event]:
-    return {event.id: event for event in past if event.kind in SCHEDULING}
+def scheduled_before(past: tuple[HistoryEvent, ...]) -> dict[int, HistoryEvent]:
+    return {event.id: event for event in past if event.kind in SCHEDULING_KINDS}
 
 
-def find_complaint(before: dict[int, Event], commands: list[Scheduled]) -> str | None:
-    """The first difference between history and this run, in the host's words."""
+def find_mismatch(before: dict[int, HistoryEvent], commands: list[SchedulingCommand]) -> str | None:
+    """Returns the first difference between history and replay in the real host's words, or None."""
     for number, event in sorted(before.items()):
         command = commands[number] if number < len(commands) else None
-        if command is None or not same(command, event):
-            return complaint(event, command)
+        if command is None or not matches(command, event):
+            return mismatch_message(event, command)
     return None

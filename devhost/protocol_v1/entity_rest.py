@@ -1,15 +1,15 @@
-"""How do clients talk to entities over HTTP?"""
+"""Which HTTP endpoints signal, read and list entities?"""
 
 import json
 from typing import Any
 
 from aiohttp import web
 
-from devhost.engine.entities import Entities
-from devhost.engine.model import Entity
+from devhost.engine.entities import EntityScheduler
+from devhost.engine.model.work_items import Entity
 from devhost.protocol_v1.actions import entity_id
-from devhost.protocol_v1.history import parsed
-from devhost.protocol_v1.requests import Handler, RefusedError, json_body
+from devhost.protocol_v1.history import json_or_text
+from devhost.protocol_v1.rest_errors import Handler, RequestRejectedError, json_body
 from devhost.protocol_v1.times import status_time
 
 
@@ -23,19 +23,19 @@ def entity_to_wire(entity: Entity) -> dict[str, Any]:
     return {
         "entityId": {"name": name, "key": key},
         "lastOperationTime": status_time(entity.updated),
-        "state": parsed(entity.state),
+        "state": json_or_text(entity.state),
     }
 
 
 async def operation_input(request: web.Request) -> str | None:
-    """As JSON text; what does not come as JSON is a text."""
+    """Returns the input as JSON text; a body of another content type becomes a JSON string."""
     if request.content_type == "application/json" or not request.body_exists:
         return await json_body(request)
     return json.dumps(await request.text())
 
 
 class EntityApi:
-    def __init__(self, *, entities: Entities) -> None:
+    def __init__(self, *, entities: EntityScheduler) -> None:
         self.entities = entities
 
     def routes(self, prefix: str) -> list[tuple[str, str, Handler]]:
@@ -57,7 +57,7 @@ class EntityApi:
     async def state(self, request: web.Request) -> web.Response:
         state = await self.entities.state(entity_of(request))
         if state is None:
-            raise RefusedError(404, "No entity with this name and key exists.")
+            raise RequestRejectedError(404, "No entity with this name and key exists.")
         return web.Response(text=state, content_type="application/json")
 
     async def signal(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""How does the engine reach the user's orchestrators and activities through the 1.x protocol?"""
+"""How does the engine run the app's orchestrators, activities and entities through the 1.x protocol?"""
 
 import json
 from base64 import b64encode
@@ -6,39 +6,38 @@ from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
-from devhost.catalog import Catalog, Function
-from devhost.console import say
-from devhost.engine.model import (
-    Batch,
-    BatchOutcome,
-    Completed,
-    Decision,
-    Failed,
-    LeaveError,
-    RedeliverError,
-    Turn,
-    Work,
-)
+from devhost.app.catalog import FunctionCatalog, FunctionMetadata
+from devhost.app.versions import MISMATCH, UNVERSIONED, VersionFailureStrategy, VersionSettings
+from devhost.console import log_line
+from devhost.engine.model.commands import Completed, Failed, OrchestratorDecision
+from devhost.engine.model.executor import NotForThisHostError, RedeliverError
+from devhost.engine.model.work_items import ActivityWorkItem, EntityBatch, EntityBatchResult, Episode
 from devhost.protocol_v1.decision import (
-    Names,
-    Verdict,
-    decide_on_answer,
+    DecisionWithWarnings,
+    KnownFunctions,
     decide_on_failure,
+    decide_on_result,
     orchestrator_failed,
-    unknown,
+    unknown_function,
     unknown_orchestrator,
 )
-from devhost.protocol_v1.entities import context_from_batch, failed_batch, outcome_from_text
-from devhost.protocol_v1.history import context_from_turn
+from devhost.protocol_v1.entities import batch_result_from_text, context_from_batch, failed_batch
+from devhost.protocol_v1.history import context_from_episode
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, run_http
-from devhost.supervisor.messages import Answer, Invocation, Raised, Returned, TimedOutError, WorkerLostError
+from devhost.supervisor.messages import (
+    FunctionRaised,
+    FunctionReturned,
+    FunctionTimeoutError,
+    Invocation,
+    InvocationResult,
+    WorkerLostError,
+)
 from devhost.supervisor.supervisor import Supervisor
-from devhost.tracing import next_trace
-from devhost.versions import MISMATCH, UNVERSIONED, OnMismatch, Versions
+from devhost.supervisor.tracing import next_span
 
 
-def names_of(catalog: Catalog, version: str | None) -> Names:
-    return Names(
+def known_functions_of(catalog: FunctionCatalog, version: str | None) -> KnownFunctions:
+    return KnownFunctions(
         version=version,
         orchestrators={key: one.durable_name for key, one in catalog.orchestrators.items()},
         activities={key: one.durable_name for key, one in catalog.activities.items()},
@@ -46,140 +45,152 @@ def names_of(catalog: Catalog, version: str | None) -> Names:
     )
 
 
-def activity_failed(name: str, raised: Raised) -> Failed:
+def activity_failed(name: str, raised: FunctionRaised) -> Failed:
     details = {"Message": raised.message, "StackTrace": raised.stack}
     return Failed(reason=f"Activity function '{name}' failed:  {raised.message}", details=json.dumps(details))
 
 
-def json_text(answer: Returned) -> str | None:
-    """An activity that has an output of another kind too may return a plain text, bytes or a number."""
-    match answer.type:
+def result_to_json(result: FunctionReturned) -> str | None:
+    """An activity that has an output binding of another kind may return plain text, bytes or a number."""
+    match result.type:
         case "string":
-            return json.dumps(answer.text)
+            return json.dumps(result.text)
         case "bytes":
-            return json.dumps(b64encode(answer.body).decode())
+            return json.dumps(b64encode(result.body).decode())
         case _:
-            return answer.text
+            return result.text
 
 
 class WorkerExecutor:
-    """`catalog` is asked anew for each call: the app may have changed with its worker."""
+    """`catalog` is read for each call: the app may have changed when the worker restarted."""
 
     def __init__(
         self,
         *,
         supervisor: Supervisor,
-        catalog: Callable[[], Catalog],
-        versions: Versions = UNVERSIONED,
-        http_wait_s: float = 30.0,
+        catalog: Callable[[], FunctionCatalog],
+        versions: VersionSettings = UNVERSIONED,
+        http_poll_interval_s: float = 30.0,
     ) -> None:
-        self.http_wait_s = http_wait_s
+        self.http_poll_interval_s = http_poll_interval_s
         self.supervisor = supervisor
         self.versions = versions
         self.catalog = catalog
         self.warned: set[str] = set()
 
-    def names(self) -> Names:
-        return replace(names_of(self.catalog(), self.versions.own), http_wait_s=self.http_wait_s)
+    def known_functions(self) -> KnownFunctions:
+        return replace(
+            known_functions_of(self.catalog(), self.versions.default), http_poll_interval_s=self.http_poll_interval_s
+        )
 
-    async def turn(self, turn: Turn) -> Decision:
-        if not self.versions.accepts(turn.instance.version):
-            return self.mismatch(turn)
-        await self.ready()
-        name = turn.instance.name
+    async def run_episode(self, episode: Episode) -> OrchestratorDecision:
+        if not self.versions.accepts(episode.instance.version):
+            return self.on_version_mismatch(episode)
+        await self.wait_for_worker()
+        name = episode.instance.name
         function = self.catalog().orchestrators.get(name.lower())
         if function is None:
-            failed = unknown_orchestrator(name, self.names())
-            return Decision(ending=orchestrator_failed(name, failed.reason))
+            failed = unknown_orchestrator(name, self.known_functions())
+            return OrchestratorDecision(outcome=orchestrator_failed(name, failed.reason))
         try:
-            answer = await self.ask(function, turn)
-        except TimedOutError:
+            result = await self.send_episode(function, episode)
+        except FunctionTimeoutError:
             raise RedeliverError from None
-        verdict = self.judge(turn, answer)
-        for text in verdict.warnings:
+        decided = self.decide(episode, result)
+        for text in decided.warnings:
             self.warn_once(text)
-        return verdict.decision
+        return decided.decision
 
-    def mismatch(self, turn: Turn) -> Decision:
-        """Raises LeaveError unless host.json tells to fail."""
-        own, found = self.versions, turn.instance.version
-        if own.on_mismatch is OnMismatch.FAIL:
-            return Decision(ending=Failed(reason=MISMATCH))
+    def on_version_mismatch(self, episode: Episode) -> OrchestratorDecision:
+        """Raises NotForThisHostError unless host.json says to fail the instance."""
+        own, found = self.versions, episode.instance.version
+        if own.failure is VersionFailureStrategy.FAIL:
+            return OrchestratorDecision(outcome=Failed(reason=MISMATCH))
         self.warn_once(
-            f"orchestrator '{turn.instance.name}' has an instance of version '{found or ''}', which this host leaves "
-            f"as it is: defaultVersion is '{own.own or ''}', versionMatchStrategy {own.match}"
+            f"orchestrator '{episode.instance.name}' has an instance of version '{found or ''}', which this host "
+            f"does not run: defaultVersion is '{own.default or ''}', versionMatchStrategy is {own.match}"
         )
-        raise LeaveError
+        raise NotForThisHostError
 
-    async def ask(self, function: Function, turn: Turn) -> Answer:
-        """What the orchestrator itself says to a turn."""
-        what = f"orchestrator {turn.instance.name} ({turn.instance.id})"
-        return await self.invoke(function, what, context_from_turn(turn), turn.instance.trace)
+    async def send_episode(self, function: FunctionMetadata, episode: Episode) -> InvocationResult:
+        """Sends an episode to the orchestrator and returns its result."""
+        what = f"orchestrator {episode.instance.name} ({episode.instance.id})"
+        return await self.invoke(function, what, context_from_episode(episode), episode.instance.trace)
 
-    def judge(self, turn: Turn, answer: Answer) -> Verdict:
+    def decide(self, episode: Episode, result: InvocationResult) -> DecisionWithWarnings:
         try:
-            if isinstance(answer, Raised):
-                return decide_on_failure(turn, answer.message, answer.stack, self.names())
-            return decide_on_answer(turn, answer.text or "", self.names())
+            if isinstance(result, FunctionRaised):
+                return decide_on_failure(episode, result.message, result.stack, self.known_functions())
+            return decide_on_result(episode, result.text or "", self.known_functions())
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            text = f"The answer of the orchestrator can't be read: {type(error).__name__}: {error}"
-            return Verdict(decision=Decision(ending=orchestrator_failed(turn.instance.name, text)))
+            text = f"The orchestrator's result is invalid: {type(error).__name__}: {error}"
+            return DecisionWithWarnings(
+                decision=OrchestratorDecision(outcome=orchestrator_failed(episode.instance.name, text))
+            )
 
     def warn_once(self, text: str) -> None:
-        """Replay would repeat it with every turn."""
+        """Every replay would repeat the warning."""
         if text not in self.warned:
             self.warned.add(text)
-            say(f"warning: {text}")
+            log_line(f"warning: {text}")
 
-    async def activity(self, work: Work) -> Completed | Failed:
+    async def run_activity(self, work: ActivityWorkItem) -> Completed | Failed:
         if work.name == HTTP_ACTIVITY:
             return await run_http(work.input)
-        await self.ready()
+        await self.wait_for_worker()
         function = self.catalog().activities.get(work.name.lower())
         if function is None:
-            return unknown("activity", "an", work.name, self.names().activities)
+            return unknown_function("activity", "an", work.name, self.known_functions().activities)
         try:
-            answer = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
-        except TimedOutError:
+            result = await self.invoke(function, f"activity {work.name} ({work.instance})", work.input, work.trace)
+        except FunctionTimeoutError:
             text = f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {work.name}"
-            return activity_failed(work.name, Raised(message=text, stack=""))
-        return activity_failed(work.name, answer) if isinstance(answer, Raised) else Completed(output=json_text(answer))
+            return activity_failed(work.name, FunctionRaised(message=text, stack=""))
+        return (
+            activity_failed(work.name, result)
+            if isinstance(result, FunctionRaised)
+            else Completed(output=result_to_json(result))
+        )
 
-    async def entity(self, batch: Batch) -> BatchOutcome:
-        await self.ready()
+    async def run_entity_batch(self, batch: EntityBatch) -> EntityBatchResult:
+        await self.wait_for_worker()
         name = batch.entity.split("@")[1]
         function = self.catalog().entities.get(name)
         if function is None:
-            return self.refuse(batch, unknown("entity", "an", name, self.names().entities).reason)
+            return self.fail_batch(
+                batch, unknown_function("entity", "an", name, self.known_functions().entities).reason
+            )
         try:
-            answer = await self.invoke(function, f"entity {batch.entity}", context_from_batch(batch), None)
-            return self.entity_outcome(batch, answer)
-        except TimedOutError:
-            return self.refuse(batch, f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {name}")
+            result = await self.invoke(function, f"entity {batch.entity}", context_from_batch(batch), None)
+            return self.entity_batch_result(batch, result)
+        except FunctionTimeoutError:
+            return self.fail_batch(
+                batch, f"Timeout value of {self.supervisor.timeout:g} s exceeded by function: {name}"
+            )
 
-    def entity_outcome(self, batch: Batch, answer: Answer) -> BatchOutcome:
-        if isinstance(answer, Raised):
-            return self.refuse(batch, answer.message)
+    def entity_batch_result(self, batch: EntityBatch, result: InvocationResult) -> EntityBatchResult:
+        if isinstance(result, FunctionRaised):
+            return self.fail_batch(batch, result.message)
         try:
-            return outcome_from_text(answer.text or "", batch)
+            return batch_result_from_text(result.text or "", batch)
         except (ValueError, KeyError, TypeError) as error:
-            return self.refuse(batch, f"The answer of the entity can't be read: {type(error).__name__}: {error}")
+            return self.fail_batch(batch, f"The entity's result is invalid: {type(error).__name__}: {error}")
 
     @staticmethod
-    def refuse(batch: Batch, reason: str) -> BatchOutcome:
-        say(f"entity {batch.entity}: {len(batch.operations)} operations failed: {reason}")
+    def fail_batch(batch: EntityBatch, reason: str) -> EntityBatchResult:
+        log_line(f"entity {batch.entity}: {len(batch.operations)} operations failed: {reason}")
         return failed_batch(batch, reason)
 
-    async def ready(self) -> None:
-        await self.supervisor.current(None)
+    async def wait_for_worker(self) -> None:
+        await self.supervisor.wait_for_worker(None)
 
-    async def invoke(self, function: Function, what: str, text: str, trace: str | None) -> Answer:
+    async def invoke(self, function: FunctionMetadata, what: str, text: str, trace: str | None) -> InvocationResult:
         invocation = Invocation(
             id=str(uuid4()),
             function_id=function.id,
-            what=what,
+            description=what,
             type="string",
-            trace=next_trace(trace),
+            trace=next_span(trace),
             body=text.encode(),
         )
         try:

@@ -1,12 +1,13 @@
-"""How does the SDK see an instance and its history?"""
+"""How are an instance and its history written in the SDK's JSON?"""
 
 import json
 from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from devhost.engine.events import Event, Kind, Parent
-from devhost.engine.model import Instance, Status, Turn
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind, ParentInstance
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
+from devhost.engine.model.work_items import Episode
 from devhost.protocol_v1.times import wire_time
 
 type Wire = dict[str, Any]
@@ -17,17 +18,17 @@ TIMER_LIMITS = {
     "maximumShortTimerDuration": "6.00:00:00",
     "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
 }
-ORCHESTRATION_STATUS = {Status.COMPLETED: 1, Status.FAILED: 3, Status.TERMINATED: 5}
+ORCHESTRATION_STATUS = {RuntimeStatus.COMPLETED: 1, RuntimeStatus.FAILED: 3, RuntimeStatus.TERMINATED: 5}
 
 
-def parent_to_wire(parent: Parent | None) -> Wire | None:
+def parent_to_wire(parent: ParentInstance | None) -> Wire | None:
     if parent is None:
         return None
     instance = {"InstanceId": parent.instance, "ExecutionId": parent.execution}
     return {"Name": parent.name, "OrchestrationInstance": instance, "TaskScheduleId": parent.task, "Version": ""}
 
 
-def started(event: Event) -> Wire:
+def started(event: HistoryEvent) -> Wire:
     return {
         "OrchestrationInstance": {"InstanceId": event.instance, "ExecutionId": event.execution},
         "ParentInstance": parent_to_wire(event.parent),
@@ -38,115 +39,118 @@ def started(event: Event) -> Wire:
     }
 
 
-def activity_scheduled(event: Event) -> Wire:
+def activity_scheduled(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Version": "", "Input": json.dumps([event.input])}
 
 
-def child_created(event: Event) -> Wire:
+def child_created(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Version": event.version or "", "InstanceId": event.instance, "Input": event.input}
 
 
-def timer_created(event: Event) -> Wire:
+def timer_created(event: HistoryEvent) -> Wire:
     return {"FireAt": wire_time(event.fire_at or 0.0)}
 
 
-def timer_fired(event: Event) -> Wire:
+def timer_fired(event: HistoryEvent) -> Wire:
     return {"TimerId": event.task, "FireAt": wire_time(event.fire_at or 0.0)}
 
 
-def succeeded(event: Event) -> Wire:
+def succeeded(event: HistoryEvent) -> Wire:
     return {"TaskScheduledId": event.task, "Result": event.result}
 
 
-def failed(event: Event) -> Wire:
+def failed(event: HistoryEvent) -> Wire:
     return {"TaskScheduledId": event.task, "Reason": event.reason, "Details": event.details}
 
 
-def raised(event: Event) -> Wire:
+def raised(event: HistoryEvent) -> Wire:
     return {"Name": event.name, "Input": event.input}
 
 
 def request_id(execution: str | None, task: int) -> str:
-    """By this the SDK finds the task that an answer belongs to."""
+    """The SDK finds the task of an entity's response by this id."""
     return str(uuid5(NAMESPACE_OID, f"{execution}:{task}:entity"))
 
 
-def asked_entity(event: Event) -> Wire:
-    asked = {
+def entity_request(event: HistoryEvent) -> Wire:
+    request = {
         "op": event.name,
-        "signal": event.kind is Kind.ENTITY_SIGNALLED,
+        "signal": event.kind is HistoryEventKind.ENTITY_SIGNALLED,
         "id": request_id(event.execution, event.id),
         "input": event.input,
     }
     name = "op" if event.fire_at is None else f"op@{wire_time(event.fire_at)}"
-    return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(asked)}
+    return {"InstanceId": event.instance, "Name": name, "Input": json.dumps(request)}
 
 
-def entity_answered(event: Event) -> Wire:
-    failed = {"exceptionType": "Error"} if event.kind is Kind.ENTITY_FAILED else {}
+def entity_response(event: HistoryEvent) -> Wire:
+    failed = {"exceptionType": "Error"} if event.kind is HistoryEventKind.ENTITY_FAILED else {}
     name = request_id(event.execution, event.task)
     return {"Name": name, "Input": json.dumps({"result": event.result or "null"} | failed)}
 
 
-def reason(event: Event) -> Wire:
+def reason(event: HistoryEvent) -> Wire:
     return {"Reason": event.reason}
 
 
-def rewound(event: Event) -> Wire:
-    """The SDK knows no event of its own for this."""
+def rewound(event: HistoryEvent) -> Wire:
+    """The SDK has no event type for a rewind."""
     return {"Data": f"Rewound: {event.reason}"}
 
 
-def terminated(event: Event) -> Wire:
+def terminated(event: HistoryEvent) -> Wire:
     return {"Input": event.reason}
 
 
-def completed(event: Event) -> Wire:
-    return {"OrchestrationStatus": ORCHESTRATION_STATUS[Status(event.status or "Completed")], "Result": event.result}
+def completed(event: HistoryEvent) -> Wire:
+    return {
+        "OrchestrationStatus": ORCHESTRATION_STATUS[RuntimeStatus(event.status or "Completed")],
+        "Result": event.result,
+    }
 
 
-def nothing(event: Event) -> Wire:
+def input_only(event: HistoryEvent) -> Wire:
     return {} if event.input is None else {"Input": event.input}
 
 
-WIRE: dict[Kind, tuple[int, str, Callable[[Event], Wire]]] = {
-    Kind.STARTED: (0, "ExecutionStarted", started),
-    Kind.COMPLETED: (1, "ExecutionCompleted", completed),
-    Kind.TERMINATED: (3, "ExecutionTerminated", terminated),
-    Kind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
-    Kind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
-    Kind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
-    Kind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
-    Kind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
-    Kind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
-    Kind.TIMER_CREATED: (10, "TimerCreated", timer_created),
-    Kind.TIMER_FIRED: (11, "TimerFired", timer_fired),
-    Kind.TURN_STARTED: (12, "OrchestratorStarted", nothing),
-    Kind.TURN_COMPLETED: (13, "OrchestratorCompleted", nothing),
-    Kind.EVENT_RAISED: (15, "EventRaised", raised),
-    Kind.ENTITY_CALLED: (14, "EventSent", asked_entity),
-    Kind.ENTITY_SIGNALLED: (14, "EventSent", asked_entity),
-    Kind.ENTITY_COMPLETED: (15, "EventRaised", entity_answered),
-    Kind.ENTITY_FAILED: (15, "EventRaised", entity_answered),
-    Kind.REWOUND: (17, "GenericEvent", rewound),
-    Kind.SUSPENDED: (19, "ExecutionSuspended", reason),
-    Kind.RESUMED: (20, "ExecutionResumed", reason),
+WIRE_FORMATS: dict[HistoryEventKind, tuple[int, str, Callable[[HistoryEvent], Wire]]] = {
+    HistoryEventKind.STARTED: (0, "ExecutionStarted", started),
+    HistoryEventKind.COMPLETED: (1, "ExecutionCompleted", completed),
+    HistoryEventKind.TERMINATED: (3, "ExecutionTerminated", terminated),
+    HistoryEventKind.ACTIVITY_SCHEDULED: (4, "TaskScheduled", activity_scheduled),
+    HistoryEventKind.ACTIVITY_COMPLETED: (5, "TaskCompleted", succeeded),
+    HistoryEventKind.ACTIVITY_FAILED: (6, "TaskFailed", failed),
+    HistoryEventKind.CHILD_CREATED: (7, "SubOrchestrationInstanceCreated", child_created),
+    HistoryEventKind.CHILD_COMPLETED: (8, "SubOrchestrationInstanceCompleted", succeeded),
+    HistoryEventKind.CHILD_FAILED: (9, "SubOrchestrationInstanceFailed", failed),
+    HistoryEventKind.TIMER_CREATED: (10, "TimerCreated", timer_created),
+    HistoryEventKind.TIMER_FIRED: (11, "TimerFired", timer_fired),
+    HistoryEventKind.ORCHESTRATOR_STARTED: (12, "OrchestratorStarted", input_only),
+    HistoryEventKind.ORCHESTRATOR_COMPLETED: (13, "OrchestratorCompleted", input_only),
+    HistoryEventKind.EVENT_RAISED: (15, "EventRaised", raised),
+    HistoryEventKind.ENTITY_CALLED: (14, "EventSent", entity_request),
+    HistoryEventKind.ENTITY_SIGNALLED: (14, "EventSent", entity_request),
+    HistoryEventKind.ENTITY_COMPLETED: (15, "EventRaised", entity_response),
+    HistoryEventKind.ENTITY_FAILED: (15, "EventRaised", entity_response),
+    HistoryEventKind.REWOUND: (17, "GenericEvent", rewound),
+    HistoryEventKind.SUSPENDED: (19, "ExecutionSuspended", reason),
+    HistoryEventKind.RESUMED: (20, "ExecutionResumed", reason),
 }
 
 
-def event_to_wire(event: Event, *, played: bool) -> Wire:
-    number, _, payload = WIRE[event.kind]
+def event_to_wire(event: HistoryEvent, *, played: bool) -> Wire:
+    number, _, payload = WIRE_FORMATS[event.kind]
     head = {
         "EventType": number,
         "EventId": event.id,
-        "IsPlayed": played and event.kind is not Kind.TURN_STARTED,
+        "IsPlayed": played and event.kind is not HistoryEventKind.ORCHESTRATOR_STARTED,
         "Timestamp": wire_time(event.at),
     }
     return head | payload(event)
 
 
-def parsed(text: str | None) -> Any:
-    """The JSON value of a text; a text that is no JSON stands for itself."""
+def json_or_text(text: str | None) -> Any:
+    """Returns the JSON value of a text, or the text itself if it is not JSON."""
     if text is None:
         return None
     try:
@@ -155,16 +159,16 @@ def parsed(text: str | None) -> Any:
         return text
 
 
-def context_from_turn(turn: Turn) -> str:
+def context_from_episode(episode: Episode) -> str:
     """The JSON that the orchestration trigger receives."""
-    instance: Instance = turn.instance
-    history = [event_to_wire(event, played=True) for event in turn.past]
-    history += [event_to_wire(event, played=False) for event in turn.new]
+    instance: OrchestrationInstance = episode.instance
+    history = [event_to_wire(event, played=True) for event in episode.past_events]
+    history += [event_to_wire(event, played=False) for event in episode.new_events]
     context = {
         "history": history,
-        "input": parsed(instance.input),
+        "input": json_or_text(instance.input),
         "instanceId": instance.id,
-        "isReplaying": bool(turn.past),
+        "isReplaying": bool(episode.past_events),
         "parentInstanceId": instance.parent.instance if instance.parent else None,
     }
     return json.dumps(context | UPPER_SCHEMA | TIMER_LIMITS, separators=(",", ":"))

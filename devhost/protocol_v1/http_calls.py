@@ -1,6 +1,6 @@
-"""How is the HTTP request of an orchestrator made, and when is it made again?
+"""How does the host send the HTTP request of call_http, and when does it poll for the result?
 
-The real host runs it as an activity of its own; an answer of 202 with a place to look is polled, with a timer between.
+The real host sends it as an internal activity. A 202 response with a Location is polled, with a timer in between.
 """
 
 import json
@@ -12,59 +12,61 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from multidict import CIMultiDict
 from yarl import URL
 
-from devhost.engine.model import Completed, Failed
+from devhost.engine.model.commands import Completed, Failed
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
-LONGEST_S = 100.0
-LONGEST_WAIT_S = 2.0**31
+REQUEST_TIMEOUT_S = 100.0
+MAX_POLL_DELAY_S = 2.0**31
 ACCEPTED = 202
-OF_THE_CLIENT = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-OF_THE_CONTENT = frozenset(
+CLIENT_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+CONTENT_HEADERS = frozenset(
     {
         *("allow", "content-disposition", "content-encoding", "content-language", "content-length"),
         *("content-location", "content-md5", "content-range", "content-type", "expires", "last-modified"),
     }
 )
-NO_IDENTITY = "call_http with a token source is not supported by this host: there is no managed identity to ask"
+NO_IDENTITY = "call_http with a token source is not supported by this host: it has no managed identity"
 NO_MULTIPART = "Multipart content is not supported with CallHttpAsync."
 
 type Wire = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Poll:
-    """Ask this, so many seconds from now."""
+class HttpPoll:
+    """The next request, and the seconds to wait before it."""
 
     request: str
-    wait_s: float
+    delay_s: float
 
 
 def headers_of(request: Wire) -> "CIMultiDict[str]":
-    given: Mapping[str, str | list[str]] = request.get("headers") or {}
-    pairs = [(name, one) for name, value in given.items() for one in ([value] if isinstance(value, str) else value)]
+    headers: Mapping[str, str | list[str]] = request.get("headers") or {}
+    pairs = [(name, one) for name, value in headers.items() for one in ([value] if isinstance(value, str) else value)]
     return CIMultiDict(pairs)
 
 
-def refusal(request: Wire) -> str | None:
+def rejection(request: Wire) -> str | None:
     if request.get("tokenSource"):
         return NO_IDENTITY
     return NO_MULTIPART if "multipart" in headers_of(request).get("Content-Type", "") else None
 
 
 async def run_http(text: str) -> Completed | Failed:
-    """Makes the request. A status of any kind is a result; only a request that could not be made fails."""
+    """Sends the request. Every status is a result; only a request that could not be sent fails."""
     request: Wire = json.loads(text)
-    refused = refusal(request)
-    if refused is not None:
-        return Failed(reason=refused)
+    rejected = rejection(request)
+    if rejected is not None:
+        return Failed(reason=rejected)
     try:
-        async with ClientSession(timeout=ClientTimeout(total=LONGEST_S), skip_auto_headers=OF_THE_CLIENT) as session:
-            return Completed(output=await answered(session, request))
+        async with ClientSession(
+            timeout=ClientTimeout(total=REQUEST_TIMEOUT_S), skip_auto_headers=CLIENT_HEADERS
+        ) as session:
+            return Completed(output=await send_request(session, request))
     except (ClientError, ValueError, TimeoutError, OSError) as error:
-        return Failed(reason=str(error) or f"no answer within {LONGEST_S:g} s", details=type(error).__name__)
+        return Failed(reason=str(error) or f"no response within {REQUEST_TIMEOUT_S:g} s", details=type(error).__name__)
 
 
-async def answered(session: ClientSession, request: Wire) -> str:
+async def send_request(session: ClientSession, request: Wire) -> str:
     headers, content = headers_of(request), request.get("content")
     if content is None:
         headers.popall("Content-Type", None)
@@ -73,28 +75,37 @@ async def answered(session: ClientSession, request: Wire) -> str:
     data = None if content is None else str(content).encode()
     url = URL(str(request["uri"]))
     async with session.request(str(request["method"]).upper(), url, headers=headers, data=data) as response:
-        return await answer_to_json(response)
+        return await response_to_json(response)
 
 
-async def answer_to_json(response: ClientResponse) -> str:
-    """As the orchestrator gets it: the headers without those of the content, several values as a list."""
-    names = {name: None for name in response.headers if name.lower() not in OF_THE_CONTENT}
+async def response_to_json(response: ClientResponse) -> str:
+    """The JSON that the orchestrator receives: without content headers, repeated headers as a list."""
+    names = {name: None for name in response.headers if name.lower() not in CONTENT_HEADERS}
     found = {name: response.headers.getall(name) for name in names}
     headers = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
     content = await response.text(errors="replace")
     return json.dumps({"statusCode": response.status, "headers": headers, "content": content})
 
 
-def poll_of(request: str, answer: str | None, default_s: float) -> Poll | None:
-    """None when the answer is the last one, or does not say where to look."""
-    found: Wire = json.loads(answer) if answer else {}
+def next_poll(request: str, response_text: str | None, default_interval_s: float) -> HttpPoll | None:
+    """Returns None if the response is the last one or has no absolute Location."""
+    found: Wire = json.loads(response_text) if response_text else {}
     if found.get("statusCode") != ACCEPTED:
         return None
-    headers, asked = headers_of(found), json.loads(request)
-    place, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_s))
-    again = {"method": "GET", "uri": place, "headers": asked.get("headers"), "tokenSource": asked.get("tokenSource")}
+    headers, previous_request = headers_of(found), json.loads(request)
+    location, wait = headers.get("Location", ""), headers.get("Retry-After", str(default_interval_s))
+    next_request = {
+        "method": "GET",
+        "uri": location,
+        "headers": previous_request.get("headers"),
+        "tokenSource": previous_request.get("tokenSource"),
+    }
     try:
-        wait_s, absolute = float(wait), URL(place).absolute
+        wait_s, absolute = float(wait), URL(location).absolute
     except ValueError:
         return None
-    return Poll(request=json.dumps(again), wait_s=wait_s) if absolute and 0.0 <= wait_s <= LONGEST_WAIT_S else None
+    return (
+        HttpPoll(request=json.dumps(next_request), delay_s=wait_s)
+        if absolute and 0.0 <= wait_s <= MAX_POLL_DELAY_S
+        else None
+    )

@@ -1,8 +1,8 @@
-"""Which commands, with which ids, does a list of actions come to, given what has happened so far?
+"""Which commands, with which ids, result from an action list and the events so far?
 
-The host numbers what it schedules in the order in which its own program of the actions runs: top-level actions one
-after the other, a retried call with a timer after each failure (one more, due at once, after the last), compounds
-together. The SDK numbers its tasks the same way, so this order is the protocol.
+The host numbers tasks in the order in which it executes the actions: top-level actions one after another, a retried
+call with a timer after each failure (and one more, due at once, after the last), the parts of a compound together. The
+SDK numbers its tasks in the same way, so this order is part of the protocol.
 """
 
 import json
@@ -11,48 +11,55 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from devhost.engine.events import Event, Kind
-from devhost.engine.model import CallEntity, RunActivity, Scheduled, SignalEntity, StartChild, StartTimer
+from devhost.engine.model.commands import (
+    CallEntity,
+    RunActivity,
+    SchedulingCommand,
+    SignalEntity,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.protocol_v1.actions import (
     Action,
-    Activity,
-    AllOf,
-    AnyOf,
-    AskEntity,
+    CallActivity,
     CallHttp,
-    Child,
+    CallSubOrchestrator,
     ContinueAsNew,
-    Retry,
-    Timer,
+    CreateTimer,
+    EntityAction,
+    RetryOptions,
     WaitForEvent,
+    WhenAll,
+    WhenAny,
 )
-from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, poll_of
+from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, next_poll
 
 COMPLETIONS = {
-    Kind.ACTIVITY_COMPLETED: True,
-    Kind.CHILD_COMPLETED: True,
-    Kind.TIMER_FIRED: True,
-    Kind.ENTITY_COMPLETED: True,
-    Kind.ENTITY_FAILED: False,
-    Kind.ACTIVITY_FAILED: False,
-    Kind.CHILD_FAILED: False,
+    HistoryEventKind.ACTIVITY_COMPLETED: True,
+    HistoryEventKind.CHILD_COMPLETED: True,
+    HistoryEventKind.TIMER_FIRED: True,
+    HistoryEventKind.ENTITY_COMPLETED: True,
+    HistoryEventKind.ENTITY_FAILED: False,
+    HistoryEventKind.ACTIVITY_FAILED: False,
+    HistoryEventKind.CHILD_FAILED: False,
 }
 
 
-class Pending:
-    """Something that a program waits for; what waits goes on inside `resolve`, as .NET's continuations do."""
+class PendingTask:
+    """A task that a program awaits; continuations run inside `resolve`, as in .NET."""
 
     def __init__(self) -> None:
         self.done = False
         self.succeeded = False
         self.value: str | None = None
-        self.waiting: list[Callable[[], None]] = []
+        self.continuations: list[Callable[[], None]] = []
 
     def resolve(self, *, succeeded: bool, value: str | None = None) -> None:
         if self.done:
             return
         self.done, self.succeeded, self.value = True, succeeded, value
-        waiting, self.waiting = self.waiting, []
+        waiting, self.continuations = self.continuations, []
         for go_on in waiting:
             go_on()
 
@@ -60,17 +67,17 @@ class Pending:
         if self.done:
             go_on()
         else:
-            self.waiting.append(go_on)
+            self.continuations.append(go_on)
 
-    def __await__(self) -> Generator["Pending", None, bool]:
+    def __await__(self) -> Generator["PendingTask", None, bool]:
         if not self.done:
             yield self
         return self.succeeded
 
 
-def run(program: Coroutine[Pending, None, bool]) -> Pending:
-    """Runs a program as far as it goes; the rest runs as what it waits for resolves."""
-    ended = Pending()
+def run_program(program: Coroutine[PendingTask, None, bool]) -> PendingTask:
+    """Runs a program until it awaits a pending task; the rest runs when that task resolves."""
+    ended = PendingTask()
 
     def step() -> None:
         try:
@@ -84,170 +91,172 @@ def run(program: Coroutine[Pending, None, bool]) -> Pending:
     return ended
 
 
-def resolved(*, succeeded: bool) -> Pending:
-    pending = Pending()
+def resolved_task(*, succeeded: bool) -> PendingTask:
+    pending = PendingTask()
     pending.resolve(succeeded=succeeded)
     return pending
 
 
 @dataclass(slots=True, kw_only=True)
 class Simulation:
-    """`commands` are in the order of their ids; `open` are those not completed; `carried` came after the end.
+    """`commands` are ordered by id, `open_tasks` are not completed, `carried_events` arrived after the end.
 
-    `polls` counts the HTTP calls that were sent on, each after `http_wait_s` if its answer did not say when.
+    `polls` counts the repeated HTTP calls; `http_poll_interval_s` applies if a response has no Retry-After.
     """
 
     actions: tuple[Action, ...]
     execution: str
-    http_wait_s: float = 30.0
+    http_poll_interval_s: float = 30.0
     now: float = 0.0
     polls: int = 0
-    commands: list[Scheduled] = field(default_factory=list[Scheduled])
-    open: dict[int, Pending] = field(default_factory=dict[int, Pending])
-    waiters: defaultdict[str, list[Pending]] = field(default_factory=lambda: defaultdict(list))
-    early: defaultdict[str, deque[Event]] = field(default_factory=lambda: defaultdict(deque))
-    held: list[Event] = field(default_factory=list[Event])
-    carried: list[Event] = field(default_factory=list[Event])
+    commands: list[SchedulingCommand] = field(default_factory=list[SchedulingCommand])
+    open_tasks: dict[int, PendingTask] = field(default_factory=dict[int, PendingTask])
+    waiters: defaultdict[str, list[PendingTask]] = field(default_factory=lambda: defaultdict(list))
+    early_events: defaultdict[str, deque[HistoryEvent]] = field(default_factory=lambda: defaultdict(deque))
+    held_events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
+    carried_events: list[HistoryEvent] = field(default_factory=list[HistoryEvent])
     suspended: bool = False
-    program: Pending | None = None
-    continued: ContinueAsNew | None = None
+    program: PendingTask | None = None
+    continued_as_new: ContinueAsNew | None = None
 
     @property
     def ended(self) -> bool:
-        """The program is through and nothing that it started is left: a timer nobody cancelled keeps it open."""
-        return self.program is not None and self.program.done and not self.open
+        """True if the program has ended and no task is open: a timer that was not cancelled keeps it running."""
+        return self.program is not None and self.program.done and not self.open_tasks
 
     @property
-    def waits(self) -> bool:
-        """Something that the host knows of can still wake the orchestrator."""
-        return bool(self.open) or any(self.waiters.values()) or self.suspended
+    def is_waiting(self) -> bool:
+        """True if an event that the host knows of can still wake the orchestrator."""
+        return bool(self.open_tasks) or any(self.waiters.values()) or self.suspended
 
-    def feed_all(self, events: Iterable[Event]) -> None:
+    def feed_all(self, events: Iterable[HistoryEvent]) -> None:
         for event in events:
             self.feed(event)
 
-    def feed(self, event: Event) -> None:
-        if event.kind in COMPLETIONS or event.kind is Kind.EVENT_RAISED:
+    def feed(self, event: HistoryEvent) -> None:
+        if event.kind in COMPLETIONS or event.kind is HistoryEventKind.EVENT_RAISED:
             self.receive(event)
             return
         match event.kind:
-            case Kind.TURN_STARTED:
+            case HistoryEventKind.ORCHESTRATOR_STARTED:
                 self.now = event.at
-            case Kind.STARTED:
-                self.program = run(self.in_order())
-            case Kind.SUSPENDED:
+            case HistoryEventKind.STARTED:
+                self.program = run_program(self.run_actions())
+            case HistoryEventKind.SUSPENDED:
                 self.suspended = True
-            case Kind.RESUMED:
+            case HistoryEventKind.RESUMED:
                 self.resume()
             case _:
                 pass
 
-    def receive(self, event: Event) -> None:
-        """A suspended program hears of nothing until it is resumed."""
+    def receive(self, event: HistoryEvent) -> None:
+        """A suspended program receives its events when it is resumed."""
         if self.suspended:
-            self.held.append(event)
-        elif event.kind is Kind.EVENT_RAISED:
+            self.held_events.append(event)
+        elif event.kind is HistoryEventKind.EVENT_RAISED:
             self.on_raised(event)
         else:
             self.on_completion(event)
 
     def resume(self) -> None:
         self.suspended = False
-        held, self.held = self.held, []
+        held, self.held_events = self.held_events, []
         self.feed_all(held)
 
-    def on_completion(self, event: Event) -> None:
-        pending = self.open.pop(event.task, None)
+    def on_completion(self, event: HistoryEvent) -> None:
+        pending = self.open_tasks.pop(event.task, None)
         if pending is not None:
             pending.resolve(succeeded=COMPLETIONS[event.kind], value=event.result)
 
-    def on_raised(self, event: Event) -> None:
-        if self.program is not None and self.program.done and self.continued is not None:
-            self.carried.append(event)
+    def on_raised(self, event: HistoryEvent) -> None:
+        if self.program is not None and self.program.done and self.continued_as_new is not None:
+            self.carried_events.append(event)
             return
         name = (event.name or "").lower()
         if self.waiters[name]:
             self.waiters[name].pop().resolve(succeeded=True)
         else:
-            self.early[name].append(event)
+            self.early_events[name].append(event)
 
-    def schedule(self, make: Callable[[int], Scheduled]) -> Pending:
+    def schedule(self, make: Callable[[int], SchedulingCommand]) -> PendingTask:
         number = len(self.commands)
         command = make(number)
         self.commands.append(command)
         if isinstance(command, StartTimer) and command.cancelled:
-            return resolved(succeeded=False)
+            return resolved_task(succeeded=False)
         if isinstance(command, SignalEntity):
-            return resolved(succeeded=True)
-        pending = self.open[number] = Pending()
+            return resolved_task(succeeded=True)
+        pending = self.open_tasks[number] = PendingTask()
         return pending
 
-    def wait_for(self, name: str) -> Pending:
+    def wait_for(self, name: str) -> PendingTask:
         key = name.lower()
-        if self.early[key]:
-            self.early[key].popleft()
-            return resolved(succeeded=True)
-        pending = Pending()
+        if self.early_events[key]:
+            self.early_events[key].popleft()
+            return resolved_task(succeeded=True)
+        pending = PendingTask()
         self.waiters[key].append(pending)
         return pending
 
-    async def in_order(self) -> bool:
+    async def run_actions(self) -> bool:
         for action in self.actions:
-            await self.begin(action)
+            await self.start_action(action)
         return True
 
-    def begin(self, action: Action) -> Awaitable[bool]:
+    def start_action(self, action: Action) -> Awaitable[bool]:
         match action:
-            case AskEntity():
-                begun = self.schedule(self.entity(action))
-            case Activity() | Child():
-                make = self.activity(action) if isinstance(action, Activity) else self.child(action)
-                begun = self.schedule(make) if action.retry is None else self.retried(action.retry, make)
-            case Timer():
-                begun = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
+            case EntityAction():
+                started_task = self.schedule(self.entity(action))
+            case CallActivity() | CallSubOrchestrator():
+                make = self.activity(action) if isinstance(action, CallActivity) else self.child(action)
+                started_task = (
+                    self.schedule(make) if action.retry is None else self.call_with_retries(action.retry, make)
+                )
+            case CreateTimer():
+                started_task = self.schedule(self.timer(action.fire_at, cancelled=action.cancelled))
             case CallHttp():
-                begun = self.http(action.request)
+                started_task = self.call_http(action.request)
             case WaitForEvent():
-                begun = self.wait_for(action.name)
+                started_task = self.wait_for(action.name)
             case ContinueAsNew():
-                self.continued = action
-                begun = resolved(succeeded=True)
-            case AnyOf() | AllOf():
-                begun = self.together(action)
-        return begun
+                self.continued_as_new = action
+                started_task = resolved_task(succeeded=True)
+            case WhenAny() | WhenAll():
+                started_task = self.start_compound(action)
+        return started_task
 
-    def together(self, action: AnyOf | AllOf) -> Awaitable[bool]:
-        children = [self.start(child) for child in action.children]
-        return self.first_of(children) if isinstance(action, AnyOf) else self.all_of(children)
+    def start_compound(self, action: WhenAny | WhenAll) -> Awaitable[bool]:
+        children = [self.start_pending(child) for child in action.children]
+        return self.when_any(children) if isinstance(action, WhenAny) else self.when_all(children)
 
-    def start(self, action: Action) -> Pending:
-        begun = self.begin(action)
-        return begun if isinstance(begun, Pending) else run(awaiting(begun))
+    def start_pending(self, action: Action) -> PendingTask:
+        started_task = self.start_action(action)
+        return started_task if isinstance(started_task, PendingTask) else run_program(as_coroutine(started_task))
 
-    async def retried(self, retry: Retry, make: Callable[[int], Scheduled]) -> bool:
+    async def call_with_retries(self, retry: RetryOptions, make: Callable[[int], SchedulingCommand]) -> bool:
         for attempt in range(1, retry.attempts + 1):
             if await self.schedule(make):
                 return True
             last = attempt == retry.attempts
-            await self.schedule(self.timer(self.now + (0.0 if last else retry.wait_s(attempt))))
+            await self.schedule(self.timer(self.now + (0.0 if last else retry.delay_s(attempt))))
         return False
 
-    async def http(self, request: str) -> bool:
+    async def call_http(self, request: str) -> bool:
         while True:
-            asked = self.schedule(self.activity(Activity(name=HTTP_ACTIVITY, input=request)))
-            if not await asked:
+            call = self.schedule(self.activity(CallActivity(name=HTTP_ACTIVITY, input=request)))
+            if not await call:
                 return False
-            poll = poll_of(request, asked.value, self.http_wait_s)
+            poll = next_poll(request, call.value, self.http_poll_interval_s)
             if poll is None:
                 return True
             self.polls += 1
-            await self.schedule(self.timer(self.now + poll.wait_s))
+            await self.schedule(self.timer(self.now + poll.delay_s))
             request = poll.request
 
-    def activity(self, action: Activity) -> Callable[[int], Scheduled]:
+    def activity(self, action: CallActivity) -> Callable[[int], SchedulingCommand]:
         return lambda number: RunActivity(id=number, name=action.name, input=action.input)
 
-    def child(self, action: Child) -> Callable[[int], Scheduled]:
+    def child(self, action: CallSubOrchestrator) -> Callable[[int], SchedulingCommand]:
         return lambda number: StartChild(
             id=number,
             name=action.name,
@@ -256,29 +265,29 @@ class Simulation:
             version=action.version,
         )
 
-    def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], Scheduled]:
+    def timer(self, fire_at: float, *, cancelled: bool = False) -> Callable[[int], SchedulingCommand]:
         return lambda number: StartTimer(id=number, fire_at=fire_at, cancelled=cancelled)
 
-    def entity(self, action: AskEntity) -> Callable[[int], Scheduled]:
-        entity, operation, given = action.entity, action.operation, action.input
+    def entity(self, action: EntityAction) -> Callable[[int], SchedulingCommand]:
+        entity, operation, input_ = action.entity, action.operation, action.input
         if action.signal:
             return lambda number: SignalEntity(
-                id=number, entity=entity, operation=operation, input=given, due=action.due
+                id=number, entity=entity, operation=operation, input=input_, due=action.due
             )
-        return lambda number: CallEntity(id=number, entity=entity, operation=operation, input=given)
+        return lambda number: CallEntity(id=number, entity=entity, operation=operation, input=input_)
 
     @staticmethod
-    async def all_of(children: list[Pending]) -> bool:
+    async def when_all(children: list[PendingTask]) -> bool:
         outcomes = [await child for child in children]
         return all(outcomes)
 
     @staticmethod
-    def first_of(children: list[Pending]) -> Pending:
-        first = Pending() if children else resolved(succeeded=True)
+    def when_any(children: list[PendingTask]) -> PendingTask:
+        first = PendingTask() if children else resolved_task(succeeded=True)
         for child in children:
             child.then(lambda: first.resolve(succeeded=True))
         return first
 
 
-async def awaiting(begun: Awaitable[Any]) -> bool:
-    return await begun
+async def as_coroutine(started_task: Awaitable[Any]) -> bool:
+    return await started_task

@@ -1,4 +1,4 @@
-"""How does the protocol write a moment?"""
+"""How does the protocol write and parse timestamps?"""
 
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 @lru_cache(65_536)
 def wire_time(at: float) -> str:
-    """ISO 8601 with seven digits of fraction, as .NET writes it."""
+    """ISO 8601 with seven fractional digits, as .NET writes it."""
     return f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}0Z"
 
 
@@ -15,6 +15,6 @@ def status_time(at: float) -> str:
 
 
 def parse_time(text: str) -> float:
-    """Raises ValueError. Without a zone the time is UTC."""
+    """A time without a zone is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

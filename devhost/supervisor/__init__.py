@@ -1,1 +1,1 @@
-"""The host's side of its worker: start it, ask it, start it again."""
+"""How does the host start its worker process, call functions in it and restart it?"""

@@ -1,4 +1,4 @@
-"""What does the host ask of a worker, and what can come back?"""
+"""Which messages do the host and a worker exchange?"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,8 +7,8 @@ type Binding = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Indexed:
-    """One function as the worker found it."""
+class IndexedFunction:
+    """One function that the worker found in the app."""
 
     name: str
     id: str
@@ -16,15 +16,15 @@ class Indexed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """What a worker says when it has loaded the app. `http` is the address of the app's own server, if it has one."""
+class WorkerReady:
+    """Sent when the worker has loaded the app. `http` is the URL of the app's own HTTP server, if it has one."""
 
-    functions: tuple[Indexed, ...]
+    functions: tuple[IndexedFunction, ...]
     http: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class TraceContext:
     """A W3C trace context."""
 
     parent: str
@@ -33,20 +33,22 @@ class Trace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """`type` is string, json or http; `body` its value as bytes; `http` the request around the body."""
+    """`type` is string, json or http; `body` is the value in bytes; `http` describes the HTTP request."""
 
     id: str
     function_id: str
-    what: str
+    description: str
     type: str
-    trace: Trace
+    trace: TraceContext
     body: bytes = b""
     http: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
-    """The function returned. `type` is none, string, json, bytes, int, double or http, which `header` describes."""
+class FunctionReturned:
+    """The function returned. `type` is none, string, json, bytes, int, double or http; `header` describes an HTTP
+    response.
+    """
 
     type: str
     body: bytes
@@ -58,27 +60,27 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Raised:
-    """The function raised: `message` is "ValueError: boom", `stack` the traceback."""
+class FunctionRaised:
+    """The function raised an exception: `message` is like "ValueError: boom", `stack` is the traceback."""
 
     message: str
     stack: str
 
 
-type Answer = Returned | Raised
+type InvocationResult = FunctionReturned | FunctionRaised
 
 
 class AppFailedToLoadError(Exception):
-    """The worker could not index the app; the text is the app's own traceback."""
+    """The worker could not index the app; the message is the app's own traceback."""
 
 
 class WorkerLostError(Exception):
-    """The worker process ended before it answered."""
+    """The worker process ended before it returned a result."""
 
 
 class WorkerNotReadyError(Exception):
-    """No worker came up in time."""
+    """No worker became ready in time."""
 
 
-class TimedOutError(Exception):
+class FunctionTimeoutError(Exception):
     """The function ran longer than `functionTimeout`."""

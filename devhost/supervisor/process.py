@@ -1,50 +1,50 @@
-"""How does one worker process live: spawned, loaded, asked, ended?"""
+"""How does one worker process start, load the app, run invocations and stop?"""
 
 import asyncio
 import os
 from typing import Any
 
 from devhost.frames import Header, Pipe
-from devhost.supervisor.launching import Launched
+from devhost.supervisor.launcher import LaunchedWorker
 from devhost.supervisor.messages import (
-    Answer,
     AppFailedToLoadError,
-    Indexed,
+    FunctionRaised,
+    FunctionReturned,
+    IndexedFunction,
     Invocation,
-    Raised,
-    Ready,
-    Returned,
+    InvocationResult,
     WorkerLostError,
+    WorkerReady,
 )
 
-STOP_S = 2.0
+STOP_TIMEOUT_S = 2.0
 
 
-def answer_from_frame(header: Header, body: bytes) -> Answer:
+def result_from_frame(header: Header, body: bytes) -> InvocationResult:
     if header["ok"]:
-        return Returned(type=header["type"], body=body, header=header)
-    return Raised(message=header["message"], stack=header["stack"])
+        return FunctionReturned(type=header["type"], body=body, header=header)
+    return FunctionRaised(message=header["message"], stack=header["stack"])
 
 
-def ready_from_frame(header: Header) -> Ready:
+def ready_from_frame(header: Header) -> WorkerReady:
     functions = tuple(
-        Indexed(name=one["name"], id=one["id"], bindings=tuple(one["bindings"])) for one in header["functions"]
+        IndexedFunction(name=one["name"], id=one["id"], bindings=tuple(one["bindings"])) for one in header["functions"]
     )
-    return Ready(functions=functions, http=header["http"])
+    return WorkerReady(functions=functions, http=header["http"])
 
 
 class WorkerProcess:
-    """One life of a worker. `lost` is set when the process is gone, even if a child of it still holds the pipe."""
+    """One worker process. `lost` is set when the process has ended, even if one of its children holds the pipe."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.pipe = Pipe(self.on_frame, self.on_end)
-        self.loaded: asyncio.Future[Ready] = loop.create_future()
+        self.loaded: asyncio.Future[WorkerReady] = loop.create_future()
         self.lost = asyncio.Event()
-        self.waiting: dict[str, tuple[Invocation, asyncio.Future[Answer]]] = {}
-        self.launched: Launched | None = None
+        self.pending: dict[str, tuple[Invocation, asyncio.Future[InvocationResult]]] = {}
+        self.launched: LaunchedWorker | None = None
         self.exit: asyncio.Future[int] | None = None
-        self.cut = False
+        self.lifeline_closed = False
         self.left_running: list[str] = []
 
     @property
@@ -52,40 +52,40 @@ class WorkerProcess:
         return self.launched.process.pid if self.launched else -1
 
     def trace_of(self, invocation: str) -> str | None:
-        waiting = self.waiting.get(invocation)
+        waiting = self.pending.get(invocation)
         return waiting[0].trace.parent if waiting else None
 
-    async def adopt(self, launched: Launched, client: str) -> None:
-        """`client` is the JSON that the durable clients of the app receive."""
+    async def connect(self, launched: LaunchedWorker, client: str) -> None:
+        """`client` is the JSON that the app's durable clients receive."""
         self.launched = launched
         self.exit = asyncio.ensure_future(asyncio.to_thread(launched.process.wait))
         self.exit.add_done_callback(lambda _: self.pipe.close())
         await asyncio.get_running_loop().create_unix_connection(lambda: self.pipe, sock=launched.channel)
         self.pipe.send({"kind": "init", "client": client})
 
-    async def load(self) -> Ready:
-        """Raises AppFailedToLoadError with the app's traceback, WorkerLostError when the process ended instead."""
+    async def wait_until_loaded(self) -> WorkerReady:
+        """Raises AppFailedToLoadError with the app's traceback, or WorkerLostError if the process ended."""
         try:
             return await self.loaded
         finally:
             self.loaded.cancel()
 
-    async def invoke(self, invocation: Invocation) -> Answer:
+    async def invoke(self, invocation: Invocation) -> InvocationResult:
         if self.lost.is_set():
-            raise WorkerLostError(invocation.what)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.waiting[invocation.id] = (invocation, answer)
+            raise WorkerLostError(invocation.description)
+        result: asyncio.Future[InvocationResult] = asyncio.get_running_loop().create_future()
+        self.pending[invocation.id] = (invocation, result)
         self.pipe.send(header_from_invocation(invocation), invocation.body)
         try:
-            return await answer
+            return await result
         finally:
-            self.waiting.pop(invocation.id, None)
+            self.pending.pop(invocation.id, None)
 
     def on_frame(self, header: Header, body: bytes) -> None:
         if header["kind"] == "result":
-            waiting = self.waiting.get(header["id"])
+            waiting = self.pending.get(header["id"])
             if waiting and not waiting[1].done():
-                waiting[1].set_result(answer_from_frame(header, body))
+                waiting[1].set_result(result_from_frame(header, body))
         elif not self.loaded.done():
             self.on_loaded(header)
 
@@ -97,23 +97,23 @@ class WorkerProcess:
 
     def on_end(self) -> None:
         self.lost.set()
-        self.left_running = [invocation.what for invocation, _ in self.waiting.values()]
+        self.left_running = [invocation.description for invocation, _ in self.pending.values()]
         if not self.loaded.done():
             self.loaded.set_exception(WorkerLostError("loading the app"))
-        for invocation, answer in self.waiting.values():
-            if not answer.done():
-                answer.set_exception(WorkerLostError(invocation.what))
+        for invocation, result in self.pending.values():
+            if not result.done():
+                result.set_exception(WorkerLostError(invocation.description))
 
     async def stop(self) -> int:
-        """Ends the process and says how it ended. Closing the lifeline is enough for a worker that still runs."""
+        """Ends the process and returns its exit code. Closing the lifeline stops a worker that still responds."""
         launched, ended = self.launched, self.exit
         if launched is None or ended is None:
             return 0
-        if not self.cut:
-            self.cut = True
+        if not self.lifeline_closed:
+            self.lifeline_closed = True
             os.close(launched.lifeline)
         self.pipe.close()
-        await asyncio.wait({ended}, timeout=STOP_S)
+        await asyncio.wait({ended}, timeout=STOP_TIMEOUT_S)
         if not ended.done():
             launched.process.kill()
         return await ended

@@ -1,4 +1,4 @@
-"""How is there always a worker, and what becomes of those who ask while there is none?"""
+"""How does the host keep a worker process running, and what do callers do while there is none?"""
 
 import asyncio
 from collections import Counter
@@ -6,27 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from devhost.clock import now
-from devhost.console import say, show
-from devhost.supervisor.launching import Command, Launched, launch
+from devhost.console import log_line, write
+from devhost.supervisor.launcher import LaunchedWorker, WorkerCommand, launch_worker
 from devhost.supervisor.messages import (
-    Answer,
     AppFailedToLoadError,
+    FunctionTimeoutError,
     Invocation,
-    Ready,
-    TimedOutError,
+    InvocationResult,
     WorkerLostError,
     WorkerNotReadyError,
+    WorkerReady,
 )
 from devhost.supervisor.process import WorkerProcess
 
-FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 10.0
-SETTLED_S = 10.0
+FIRST_RESTART_DELAY_S = 0.1
+MAX_RESTART_DELAY_S = 10.0
+STABLE_AFTER_S = 10.0
 
 
-def wait_before_restart(quick_deaths: int) -> float:
-    """Seconds before the next start: none after a worker that lived long, then doubling from 0.1 to 10."""
-    return 0.0 if quick_deaths <= 1 else min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (quick_deaths - 2))
+def restart_delay_s(quick_exits: int) -> float:
+    """Seconds until the next start: none after a worker that lived long, otherwise doubling from 0.1 to 10."""
+    return 0.0 if quick_exits <= 1 else min(MAX_RESTART_DELAY_S, FIRST_RESTART_DELAY_S * 2.0 ** (quick_exits - 2))
 
 
 def running_text(running: list[str]) -> str:
@@ -36,106 +36,108 @@ def running_text(running: list[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Who is told: `started` with the pid of each process, `lost` at its end, `ready` when it has loaded the app.
+class WorkerObserver:
+    """Callbacks: `started` with the pid of each process, `ready` when it has loaded the app, `lost` when it ends.
 
-    `ready` may refuse the app with AppFailedToLoadError.
+    `ready` may raise AppFailedToLoadError to reject the app.
     """
 
     started: Callable[[int], None]
-    ready: Callable[[int, Ready], None]
+    ready: Callable[[int, WorkerReady], None]
     lost: Callable[[], None]
 
 
 class Supervisor:
-    """`client` is the JSON that the app's durable clients receive, `timeout` the longest run of a function."""
+    """`client` is the JSON that the app's durable clients receive; `timeout` is the longest run of a function."""
 
-    def __init__(self, *, command: Command, client: str, watch: Watch, timeout: float | None) -> None:
+    def __init__(self, *, command: WorkerCommand, client: str, observer: WorkerObserver, timeout: float | None) -> None:
         self.command = command
         self.client = client
-        self.watch = watch
+        self.observer = observer
         self.timeout = timeout
         self.process: WorkerProcess | None = None
         self.up = asyncio.Event()
-        self.buried = asyncio.Event()
-        self.deaths = 0
+        self.exit_handled = asyncio.Event()
+        self.exits = 0
 
-    async def start(self, launched: Launched) -> Ready:
+    async def start(self, launched: LaunchedWorker) -> WorkerReady:
         """Raises AppFailedToLoadError with the app's own traceback, or WorkerLostError."""
         process = WorkerProcess()
-        await process.adopt(launched, self.client)
+        await process.connect(launched, self.client)
         self.process = process
-        self.watch.started(process.pid)
+        self.observer.started(process.pid)
         try:
-            ready = await process.load()
-            self.watch.ready(process.pid, ready)
+            ready = await process.wait_until_loaded()
+            self.observer.ready(process.pid, ready)
         except (AppFailedToLoadError, WorkerLostError):
             await process.stop()
             raise
-        self.buried.clear()
+        self.exit_handled.clear()
         self.up.set()
         return ready
 
-    async def keep(self) -> None:
-        """Restarts the worker for ever; cancel to end."""
-        quick_deaths = 0
+    async def keep_running(self) -> None:
+        """Restarts the worker until this task is cancelled."""
+        quick_exits = 0
         while True:
-            born = now()
+            started = now()
             if self.process is not None and self.up.is_set():
-                await self.bury(self.process)
-            quick_deaths = 1 if now() - born > SETTLED_S else quick_deaths + 1
-            await asyncio.sleep(wait_before_restart(quick_deaths))
+                await self.handle_exit(self.process)
+            quick_exits = 1 if now() - started > STABLE_AFTER_S else quick_exits + 1
+            await asyncio.sleep(restart_delay_s(quick_exits))
             await self.relaunch()
 
-    async def bury(self, process: WorkerProcess) -> None:
+    async def handle_exit(self, process: WorkerProcess) -> None:
         await process.lost.wait()
         self.up.clear()
-        self.buried.set()
-        self.watch.lost()
-        self.deaths += 1
+        self.exit_handled.set()
+        self.observer.lost()
+        self.exits += 1
         code = await process.stop()
-        how = f"({end_text(code)}) {running_text(process.left_running)}"
-        say(f"worker {process.pid} ended {how}; death {self.deaths}, restarting")
+        how = f"({exit_text(code)}) {running_text(process.left_running)}"
+        log_line(f"worker {process.pid} ended {how}; restart {self.exits}")
 
     async def relaunch(self) -> None:
         try:
-            await self.start(launch(self.command))
+            await self.start(launch_worker(self.command))
         except AppFailedToLoadError as error:
-            say("the app does not load any more; trying again")
-            show(str(error))
+            log_line("the app no longer loads; trying again")
+            write(str(error))
         except WorkerLostError:
-            say("the worker ended while it loaded the app; trying again")
+            log_line("the worker ended while it loaded the app; trying again")
 
-    async def current(self, patience: float | None) -> WorkerProcess:
-        """The worker to ask, after at most `patience` seconds (None: as long as it takes)."""
+    async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
+        """Returns the running worker. Waits up to `timeout_s` seconds; None waits without a limit."""
         while self.process is None or self.process.lost.is_set() or not self.up.is_set():
             try:
-                await asyncio.wait_for(self.came_up(), patience)
+                await asyncio.wait_for(self.wait_until_up(), timeout_s)
             except TimeoutError:
                 raise WorkerNotReadyError from None
         return self.process
 
-    async def came_up(self) -> None:
+    async def wait_until_up(self) -> None:
         if self.process is not None and self.process.lost.is_set():
-            await self.buried.wait()
+            await self.exit_handled.wait()
         await self.up.wait()
 
-    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
-        """Asks `process`, else whichever worker there is or will be.
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
+        """Runs an invocation on `process`, or on the current or next worker.
 
-        Raises WorkerLostError or TimedOutError; what the function raises is an answer.
+        Raises WorkerLostError or FunctionTimeoutError. An exception of the function is a result.
         """
-        process = process or await self.current(None)
+        process = process or await self.wait_for_worker(None)
         try:
             async with asyncio.timeout(self.timeout):
                 return await process.invoke(invocation)
         except TimeoutError:
-            say(f"{invocation.what} ran longer than functionTimeout ({self.timeout:g} s): ending the worker")
+            log_line(
+                f"{invocation.description} ran longer than functionTimeout ({self.timeout:g} s): stopping the worker"
+            )
             await process.stop()
-            raise TimedOutError(invocation.what) from None
+            raise FunctionTimeoutError(invocation.description) from None
 
     def trace_of(self, invocation: str) -> str | None:
-        """The trace of an invocation that runs."""
+        """The trace of a running invocation."""
         return self.process.trace_of(invocation) if self.process else None
 
     async def stop(self) -> None:
@@ -143,5 +145,5 @@ class Supervisor:
             await self.process.stop()
 
 
-def end_text(code: int) -> str:
+def exit_text(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"

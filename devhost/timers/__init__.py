@@ -1,1 +1,1 @@
-"""Timer triggers."""
+"""How do timer triggers run on their schedules?"""

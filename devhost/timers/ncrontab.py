@@ -1,6 +1,7 @@
-"""When does a schedule come round next?
+"""When does a schedule occur next?
 
-NCRONTAB: {second} {minute} {hour} {day} {month} {day of week}; five fields leave the seconds at 0. All must match.
+NCRONTAB: {second} {minute} {hour} {day} {month} {day of week}; with five fields the second is 0. All fields must
+match.
 """
 
 from dataclasses import dataclass
@@ -18,16 +19,16 @@ FIELDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, MONTHS),
     (0, 6, DAYS),
 )
-LONGEST_SEARCH_DAYS = 366 * 8 + 1
+MAX_SEARCH_DAYS = 366 * 8 + 1
 
 
-class BadScheduleError(Exception):
-    """The schedule can't be read, or never comes."""
+class InvalidScheduleError(Exception):
+    """The schedule is invalid or never occurs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """What each field allows; days of the week count from Sunday, 0."""
+class NcrontabSchedule:
+    """The allowed values of each field; days of the week count from Sunday, 0."""
 
     text: str
     seconds: tuple[int, ...]
@@ -37,20 +38,20 @@ class Schedule:
     months: frozenset[int]
     weekdays: frozenset[int]
 
-    def allows(self, day: datetime) -> bool:
+    def allows_day(self, day: datetime) -> bool:
         return day.day in self.days and day.month in self.months and day.isoweekday() % 7 in self.weekdays
 
-    def after(self, at: float) -> float:
-        """The first moment later than `at`, both in seconds since 1970. Raises BadScheduleError when none comes."""
+    def next_after(self, at: float) -> float:
+        """The first occurrence after `at`, both in seconds since 1970. Raises InvalidScheduleError if there is none."""
         earliest = datetime.fromtimestamp(at, UTC).replace(microsecond=0) + timedelta(seconds=1)
         day = earliest.replace(hour=0, minute=0, second=0)
-        for _ in range(LONGEST_SEARCH_DAYS):
-            if self.allows(day):
+        for _ in range(MAX_SEARCH_DAYS):
+            if self.allows_day(day):
                 found = self.first_of_day(day, earliest)
                 if found is not None:
                     return found.timestamp()
             day += timedelta(days=1)
-        raise BadScheduleError(f"the schedule '{self.text}' never comes")
+        raise InvalidScheduleError(f"the schedule '{self.text}' never occurs")
 
     def first_of_day(self, day: datetime, earliest: datetime) -> datetime | None:
         for hour in self.hours:
@@ -70,8 +71,8 @@ def number(text: str, names: dict[str, int]) -> int:
     return names[text.lower()[:3]] if text.lower()[:3] in names else int(text)
 
 
-def span(text: str, low: int, high: int, names: dict[str, int]) -> range:
-    """One part of a field: *, n, n-m, each with /step; n/step runs to the end."""
+def part_values(text: str, low: int, high: int, names: dict[str, int]) -> range:
+    """The values of one part of a field: *, n or n-m, each with an optional /step; n/step runs to the end."""
     body, slash, step = text.partition("/")
     if body == "*":
         first, last = low, high
@@ -85,19 +86,19 @@ def span(text: str, low: int, high: int, names: dict[str, int]) -> range:
 
 
 def field_values(text: str, low: int, high: int, names: dict[str, int]) -> tuple[int, ...]:
-    return tuple(sorted({value for part in text.split(",") for value in span(part, low, high, names)}))
+    return tuple(sorted({value for part in text.split(",") for value in part_values(part, low, high, names)}))
 
 
-def schedule_from_text(text: str) -> Schedule:
-    """Raises BadScheduleError."""
+def schedule_from_text(text: str) -> NcrontabSchedule:
+    """Raises InvalidScheduleError."""
     fields = text.split()
     fields = ["0", *fields] if len(fields) == len(FIELDS) - 1 else fields
     try:
         values = [field_values(one, *limits) for one, limits in zip(fields, FIELDS, strict=True)]
     except ValueError as error:
-        raise BadScheduleError(f"can't read the schedule '{text}': {error}") from None
+        raise InvalidScheduleError(f"invalid schedule '{text}': {error}") from None
     seconds, minutes, hours, days, months, weekdays = values
-    return Schedule(
+    return NcrontabSchedule(
         text=text,
         seconds=seconds,
         minutes=minutes,

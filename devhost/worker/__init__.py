@@ -1,1 +1,1 @@
-"""The worker process: the app, through the real worker library."""
+"""How does the worker process run the app with Microsoft's worker library?"""

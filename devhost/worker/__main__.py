@@ -1,6 +1,6 @@
-"""What runs in the worker process: the app, through the real worker library.
+"""How does the worker process load the app and answer the host?
 
-The app's own folders are found only after this program's modules are loaded and its folder has left the path.
+The app's folders are added to the import path after this program's modules are loaded and its folder is removed.
 """
 
 import asyncio
@@ -17,8 +17,14 @@ from typing import Any
 
 from devhost.frames import Header, Pipe
 from devhost.worker import protos
-from devhost.worker.messages import Bound, answer_from_response, bound_from_bindings, request_from_header, unexpected
-from devhost.worker.stamps import read_stamps_quickly
+from devhost.worker.messages import (
+    BoundFunction,
+    bound_from_bindings,
+    request_from_header,
+    result_from_response,
+    unexpected_error,
+)
+from devhost.worker.timestamps import use_fast_timestamp_reader
 
 UVICORN_START_S = 10.0
 
@@ -27,7 +33,7 @@ class Worker:
     def __init__(self, *, library: Any, app: str, ended: asyncio.Event) -> None:
         self.library = library
         self.pipe = Pipe(self.on_frame, ended.set)
-        self.functions: dict[str, Bound] = {}
+        self.functions: dict[str, BoundFunction] = {}
         self.client = ""
         self.app = app
         self.running: set[asyncio.Task[None]] = set()
@@ -45,26 +51,27 @@ class Worker:
 
     async def load(self) -> None:
         self.library.start_threadpool_executor()
-        asked = SimpleNamespace(capabilities={}, function_app_directory=self.app)
+        init_request = SimpleNamespace(capabilities={}, function_app_directory=self.app)
         request = SimpleNamespace(
-            request=SimpleNamespace(worker_init_request=asked), properties={"host": "127.0.0.1", "protos": protos}
+            request=SimpleNamespace(worker_init_request=init_request),
+            properties={"host": "127.0.0.1", "protos": protos},
         )
-        answer = await self.library.worker_init_request(request)
-        if answer.result.status != protos.StatusResult.Success:
-            failure = answer.result.exception
+        response = await self.library.worker_init_request(request)
+        if response.result.status != protos.StatusResult.Success:
+            failure = response.result.exception
             self.pipe.send({"kind": "failed", "message": failure.message, "stack": failure.stack_trace})
             return
-        await self.announce(answer.capabilities, request)
+        await self.send_functions(response.capabilities, request)
 
-    async def announce(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
-        read_stamps_quickly()
+    async def send_functions(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
+        use_fast_timestamp_reader()
         metadata = await self.library.functions_metadata_request(request)
         found: list[Any] = metadata.function_metadata_results or []
         functions = [self.describe(one) for one in found]
         self.functions = {one["id"]: bound_from_bindings(one["bindings"]) for one in functions}
         uri = capabilities.get("HttpUri")
         if uri:
-            await listening(uri)
+            await wait_until_listening(uri)
             logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
         self.pipe.send({"kind": "ready", "http": uri, "functions": functions})
 
@@ -77,14 +84,14 @@ class Worker:
         try:
             request = request_from_header(header, body, self.functions[header["function"]], self.client)
             response = await self.library.invocation_request(request)
-            answer = answer_from_response(header["id"], response)
+            result = result_from_response(header["id"], response)
         except Exception as error:  # noqa: BLE001 - the entry point of every invocation: the host waits for an answer
-            answer = unexpected(header["id"], error)
-        self.pipe.send(*answer)
+            result = unexpected_error(header["id"], error)
+        self.pipe.send(*result)
 
 
-async def listening(uri: str) -> None:
-    """The app's own HTTP server starts in the background: wait until it accepts."""
+async def wait_until_listening(uri: str) -> None:
+    """The app's own HTTP server starts in the background."""
     host, port = uri.removeprefix("http://").rsplit(":", 1)
     async with asyncio.timeout(UVICORN_START_S):
         while True:
@@ -98,7 +105,7 @@ async def listening(uri: str) -> None:
 
 
 def exit_with_host(lifeline: int) -> None:
-    """Blocks until the host's end of the pipe is gone, then ends the process, whatever the app is doing."""
+    """Blocks until the host's end of the pipe is closed, then ends the process, whatever the app is doing."""
     os.read(lifeline, 1)
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""How does an invocation from the host become what the worker library takes, and its answer what the host takes?"""
+"""How are the host's messages converted to those of the worker library, and back?"""
 
 import traceback
 from dataclasses import dataclass
@@ -10,19 +10,21 @@ from devhost.worker import protos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """One function as the worker needs it: which parameter is the trigger, which are durable clients."""
+class BoundFunction:
+    """The parameter names of a function: its trigger and its durable clients."""
 
     trigger: str
     clients: tuple[str, ...]
 
 
-CLIENTS = frozenset({"durableclient", "orchestrationclient"})
+CLIENT_BINDINGS = frozenset({"durableclient", "orchestrationclient"})
 
 
-def bound_from_bindings(bindings: list[dict[str, Any]]) -> Bound:
+def bound_from_bindings(bindings: list[dict[str, Any]]) -> BoundFunction:
     trigger = next(b["name"] for b in bindings if str(b["type"]).lower().endswith("trigger"))
-    return Bound(trigger=trigger, clients=tuple(b["name"] for b in bindings if str(b["type"]).lower() in CLIENTS))
+    return BoundFunction(
+        trigger=trigger, clients=tuple(b["name"] for b in bindings if str(b["type"]).lower() in CLIENT_BINDINGS)
+    )
 
 
 def http_data(http: dict[str, Any], body: bytes) -> protos.TypedData:
@@ -37,8 +39,8 @@ def trigger_data(header: Header, body: bytes) -> protos.TypedData:
     return protos.TypedData(**{kind: body.decode()})
 
 
-def request_from_header(header: Header, body: bytes, bound: Bound, client: str) -> SimpleNamespace:
-    """The `invocation_request` of the worker library."""
+def request_from_header(header: Header, body: bytes, bound: BoundFunction, client: str) -> SimpleNamespace:
+    """Returns the `invocation_request` of the worker library."""
     inputs = [protos.ParameterBinding(name=bound.trigger, data=trigger_data(header, body))]
     own = client.replace("INVOCATIONID", header["id"]) if bound.clients else ""
     inputs += [protos.ParameterBinding(name=name, data=protos.TypedData(string=own)) for name in bound.clients]
@@ -57,7 +59,7 @@ SAME_SITE = {0: None, 1: "lax", 2: "strict", 3: "none"}
 
 
 def cookie_attribute(value: Any) -> Any:
-    """Nullable wrappers, timestamps and plain values become plain values."""
+    """Converts nullable wrappers and timestamps to plain values."""
     while hasattr(value, "value") or hasattr(value, "seconds"):
         value = value.value if hasattr(value, "value") else value.seconds
     return value
@@ -86,23 +88,23 @@ def value_result(value: Any) -> tuple[Header, bytes]:
     return {"type": value.kind}, data if isinstance(data, bytes) else str(data).encode()
 
 
-def returned(response: Any) -> Any:
-    """A function may return its HTTP answer or set it as an output."""
+def return_value(response: Any) -> Any:
+    """A function may return its HTTP response or set it as an output."""
     outputs: list[Any] = response.output_data or []
     found = next((one.data for one in outputs if one.data is not None and one.data.kind == "http"), None)
     return response.return_value if response.return_value is not None else found
 
 
-def answer_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
-    answer: Header = {"kind": "result", "id": invocation}
+def result_from_response(invocation: str, response: Any) -> tuple[Header, bytes]:
+    result: Header = {"kind": "result", "id": invocation}
     if response.result.status != protos.StatusResult.Success:
         failure = response.result.exception
-        return {**answer, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
-    header, body = value_result(returned(response))
-    return {**answer, "ok": True, **header}, body
+        return {**result, "ok": False, "message": failure.message, "stack": failure.stack_trace}, b""
+    header, body = value_result(return_value(response))
+    return {**result, "ok": True, **header}, body
 
 
-def unexpected(invocation: str, error: Exception) -> tuple[Header, bytes]:
+def unexpected_error(invocation: str, error: Exception) -> tuple[Header, bytes]:
     message = f"{type(error).__name__}: {error}"
     stack = "".join(traceback.format_exception(error))
     return {"kind": "result", "id": invocation, "ok": False, "message": message, "stack": stack}, b""

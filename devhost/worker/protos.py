@@ -1,4 +1,4 @@
-"""Which message types does the worker library expect of its host? The same names as the gRPC ones, without gRPC."""
+"""Which message types does the worker library expect from its host? They have the gRPC names without gRPC."""
 
 from types import SimpleNamespace
 from typing import Any

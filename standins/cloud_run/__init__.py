@@ -1,0 +1,1 @@
+"""How does a GPU service on Cloud Run behave that scales to zero?"""

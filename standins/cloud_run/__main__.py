@@ -1,7 +1,7 @@
 """Which options start a GPU service that scales to zero?
 
-`python -m standins.cloud_run --start 5 --tail 60 -- python -m standins.scripted --rate 50`: the command behind `--`
-starts each instance, and must print the line of a stand-in that is ready.
+`python -m standins.cloud_run --start 5 --tail 60 -- python -m standins.scripted --rate 50`: the command after `--`
+starts each instance. It must print the ready line of a stand-in.
 """
 
 import argparse
@@ -11,64 +11,72 @@ import sys
 from pathlib import Path
 
 from standins.clock import now
-from standins.cloud_run.bill import Bill
-from standins.cloud_run.gate import Gate, Keys
-from standins.cloud_run.launching import Launcher
-from standins.cloud_run.options import KNOBS, Options, add_options, changed
-from standins.cloud_run.pool import Pool
-from standins.cloud_run.service import Service
-from standins.lifeline import end_with_stdin
-from standins.serving import serve
+from standins.cloud_run.instance_bill import InstanceBill
+from standins.cloud_run.instance_pool import InstancePool
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
+from standins.cloud_run.launcher import Launcher
+from standins.cloud_run.options import OPTION_SPECS, CloudRunOptions, add_options, with_changes
+from standins.cloud_run.service import CloudRunService
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
 
 
 def main() -> None:
-    ours, command = split(sys.argv[1:])
+    own, command = split(sys.argv[1:])
     parser = argparse.ArgumentParser(
-        prog="python -m standins.cloud_run", usage="%(prog)s [option ...] -- command", description="a GPU that sleeps"
+        prog="python -m standins.cloud_run",
+        usage="%(prog)s [option ...] -- command",
+        description="a GPU service that scales to zero",
     )
     add_options(parser)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of its bill and its instances' logs")
-    parser.add_argument("--seed", type=int, help="draws the same random starts and tails again")
-    parser.add_argument("--spare", action="store_true", help="start a process beforehand: exact starts in scaled time")
-    parser.add_argument("--no-auth", action="store_true", help="let everybody in")
-    parser.add_argument("--keys", help="where Google's public keys are, for the ID tokens of the callers")
-    parser.add_argument("--audience", help="the audience of their tokens; the address of the service by default")
-    parser.add_argument("--invoker", action="append", default=[], help="the e-mail of who may call; may come again")
-    parser.add_argument("--ahead", type=float, default=0.0, help="seconds that the clock of the service is ahead")
-    given = parser.parse_args(ours)
+    parser.add_argument("--data", type=Path, required=True, help="folder for the bill and the logs of the instances")
+    parser.add_argument("--seed", type=int, help="seed of the random start-up and idle times")
+    parser.add_argument(
+        "--spare", action="store_true", help="start one process in advance, so that scaled start-up times are exact"
+    )
+    parser.add_argument("--no-auth", action="store_true", help="accept every caller")
+    parser.add_argument("--keys", help="URL of Google's public keys, which verify the ID tokens of the callers")
+    parser.add_argument("--audience", help="audience of the ID tokens; by default the address of the service")
+    parser.add_argument(
+        "--invoker", action="append", default=[], help="e-mail address of a permitted caller; repeatable"
+    )
+    parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which the service's clock is ahead")
+    chosen = parser.parse_args(own)
     if not command:
-        parser.error("the command of the model is missing behind --")
-    if not (given.no_auth or given.keys):
-        parser.error("--keys is missing; --no-auth lets everybody in")
+        parser.error("the command of the model is missing; add it after --")
+    if not (chosen.no_auth or chosen.keys):
+        parser.error("--keys is missing; set it, or accept every caller with --no-auth")
     end_with_stdin()
-    asyncio.run(serve(service(parser, given, command).application(), given.port))
+    asyncio.run(serve(service(parser, chosen, command).application(), chosen.port))
 
 
 def split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    border = arguments.index("--") if "--" in arguments else len(arguments)
-    return arguments[:border], arguments[border + 1 :]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
 
 
-def service(parser: argparse.ArgumentParser, given: argparse.Namespace, command: list[str]) -> Service:
-    chosen = {name: value for name, value in vars(given).items() if name in KNOBS}
+def service(parser: argparse.ArgumentParser, chosen: argparse.Namespace, command: list[str]) -> CloudRunService:
+    texts = {name: value for name, value in vars(chosen).items() if name in OPTION_SPECS}
     try:
-        options = changed(Options(), chosen)
+        options = with_changes(CloudRunOptions(), texts)
     except ValueError as problem:
         parser.error(str(problem))
-    pool = Pool(
+    pool = InstancePool(
         options=options,
-        launcher=Launcher(command=command, logs=given.data / "logs", spare=given.spare),
-        bill=Bill(path=given.data / "bill.json"),
+        launcher=Launcher(command=command, logs=chosen.data / "logs", spare=chosen.spare),
+        bill=InstanceBill(path=chosen.data / "bill.json"),
         clock=now,
-        chance=random.Random(given.seed),  # noqa: S311 - it draws delays, not secrets
+        draws=random.Random(chosen.seed),  # noqa: S311 - it draws delays, not secrets
     )
-    gate = (
+    invoker_check = (
         None
-        if given.no_auth
-        else Gate(keys=Keys(given.keys), clock=now, invokers=frozenset(given.invoker), ahead_s=given.ahead)
+        if chosen.no_auth
+        else InvokerCheck(
+            keys=GoogleKeySet(chosen.keys), clock=now, invokers=frozenset(chosen.invoker), ahead_s=chosen.ahead
+        )
     )
-    return Service(pool=pool, gate=gate, audience=given.audience, clock=now)
+    return CloudRunService(pool=pool, invoker_check=invoker_check, audience=chosen.audience, clock=now)
 
 
 if __name__ == "__main__":

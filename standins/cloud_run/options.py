@@ -1,4 +1,4 @@
-"""How does this service start, hold, refuse and bill?"""
+"""How long does this service take to start, how long does it hold requests, and what are its limits?"""
 
 import argparse
 import dataclasses
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 HOLD_STARTS = 3.5
-HOLD_LEAST_S = 10.0
+SHORTEST_HOLD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A number of seconds, drawn anew each time between its ends."""
+class SecondsRange:
+    """A number of seconds, drawn at random from `low` to `high` each time."""
 
     low: float
     high: float
@@ -30,12 +30,12 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Seconds are the service's own: `speed` of them pass in one second of this machine."""
+class CloudRunOptions:
+    """Seconds are in scaled time: `speed` of them pass in one second of this machine."""
 
-    start: Span = Span(low=5, high=5)
+    start: SecondsRange = SecondsRange(low=5, high=5)
     average_start: float | None = None
-    tail: Span = Span(low=600, high=600)
+    tail: SecondsRange = SecondsRange(low=600, high=600)
     timeout: float = 300.0
     concurrency: int = 8
     max_instances: int = 1
@@ -45,31 +45,41 @@ class Options:
 
     @property
     def hold(self) -> float:
-        """How long a request waits for an instance, as Google documents it."""
+        """Gives how long a request waits for an instance, by Google's documented rule."""
         average = self.start.mean if self.average_start is None else self.average_start
-        return max(HOLD_STARTS * average, HOLD_LEAST_S)
+        return max(HOLD_STARTS * average, SHORTEST_HOLD_S)
 
-    def real(self, seconds: float) -> float:
-        """How long this machine waits for so many seconds of the service."""
+    def real_seconds(self, seconds: float) -> float:
+        """Converts seconds of the service to seconds of this machine."""
         return seconds / self.speed
 
-    def wire(self) -> dict[str, Any]:
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**fields, "start": str(self.start), "tail": str(self.tail), "hold": self.hold}
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "start": str(self.start),
+            "average_start": self.average_start,
+            "tail": str(self.tail),
+            "timeout": self.timeout,
+            "concurrency": self.concurrency,
+            "max_instances": self.max_instances,
+            "most_waiting": self.most_waiting,
+            "abandoned_starts": self.abandoned_starts,
+            "speed": self.speed,
+            "hold": self.hold,
+        }
 
 
-def span_from(text: str) -> Span:
+def seconds_range_from(text: str) -> SecondsRange:
     low, _, high = text.partition("-")
-    span = Span(low=seconds_from(low), high=seconds_from(high or low))
-    if span.high < span.low:
-        raise ValueError(f"{text} ends before it begins")
-    return span
+    seconds = SecondsRange(low=seconds_from(low), high=seconds_from(high or low))
+    if seconds.high < seconds.low:
+        raise ValueError(f"the end of the range {text} is below its beginning")
+    return seconds
 
 
 def seconds_from(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{text} is no number of seconds")
+        raise ValueError(f"{text} is not a number of seconds")
     return seconds
 
 
@@ -83,46 +93,55 @@ def count_from(text: str) -> int:
 def speed_from(text: str) -> float:
     speed = seconds_from(text)
     if speed == 0:
-        raise ValueError("time can't stand still")
+        raise ValueError("the speed must be above 0")
     return speed
 
 
-def yes_or_no(text: str) -> bool:
+def flag_from(text: str) -> bool:
     return {"yes": True, "no": False}[text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knob:
+class OptionSpec:
     convert: Callable[[str], Any]
     help: str
 
 
-KNOBS: Mapping[str, Knob] = {
-    "start": Knob(convert=span_from, help="seconds until an instance is ready: 5, or 3-9 drawn for each"),
-    "average_start": Knob(
-        convert=seconds_from, help="what the service takes for its average start; the mean of --start"
+OPTION_SPECS: Mapping[str, OptionSpec] = {
+    "start": OptionSpec(
+        convert=seconds_range_from, help="seconds until an instance is ready: 5, or a random time from a range, 3-9"
     ),
-    "tail": Knob(convert=span_from, help="seconds that an idle instance lives: 600, or 60-600 drawn for each"),
-    "timeout": Knob(convert=seconds_from, help="seconds after which a request is answered 504"),
-    "concurrency": Knob(convert=count_from, help="requests that one instance serves at the same time"),
-    "max_instances": Knob(convert=count_from, help="instances that run at the same time"),
-    "most_waiting": Knob(convert=count_from, help="requests that may wait for an instance before the next gets 500"),
-    "abandoned_starts": Knob(convert=yes_or_no, help="yes or no: a start goes on when its requests were abandoned"),
-    "speed": Knob(convert=speed_from, help="seconds that pass in one: 10 lets a start of 300 s pass in 30 s"),
+    "average_start": OptionSpec(
+        convert=seconds_from, help="average start-up time that the service assumes; by default the mean of --start"
+    ),
+    "tail": OptionSpec(
+        convert=seconds_range_from,
+        help="seconds that an idle instance stays up: 600, or a random time from a range, 60-600",
+    ),
+    "timeout": OptionSpec(convert=seconds_from, help="seconds after which a request is answered 504"),
+    "concurrency": OptionSpec(convert=count_from, help="requests that one instance serves at once"),
+    "max_instances": OptionSpec(convert=count_from, help="instances that run at once"),
+    "most_waiting": OptionSpec(
+        convert=count_from, help="requests that may wait for an instance; the next one gets 500"
+    ),
+    "abandoned_starts": OptionSpec(
+        convert=flag_from, help="yes or no: a start continues after its requests were abandoned"
+    ),
+    "speed": OptionSpec(convert=speed_from, help="time scale: at 10 a start of 300 s takes 30 s"),
 }
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    for name, knob in KNOBS.items():
+    for name, knob in OPTION_SPECS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, help=knob.help)
 
 
-def changed(options: Options, texts: Mapping[str, Any]) -> Options:
-    """Gives the options with some of them changed; raises ValueError that names what can't be."""
+def with_changes(options: CloudRunOptions, texts: Mapping[str, Any]) -> CloudRunOptions:
+    """Gives the options with some of them changed; raises a ValueError that names an invalid option."""
     values: dict[str, Any] = {}
     for name, text in texts.items():
         try:
-            values[name] = KNOBS[name].convert(str(text))
+            values[name] = OPTION_SPECS[name].convert(str(text))
         except (KeyError, ValueError) as problem:
             raise ValueError(f"{name}={text}: {problem}") from problem
     return dataclasses.replace(options, **values)

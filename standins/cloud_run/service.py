@@ -1,30 +1,30 @@
-"""How does a GPU service on Cloud Run answer, from asleep to busy?"""
+"""How does a GPU service on Cloud Run answer a request, from cold to busy?"""
 
 import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from standins.cloud_run.gate import Gate
-from standins.cloud_run.options import changed
-from standins.cloud_run.pages import SERVER_ERROR, UNAVAILABLE, page, rate_exceeded, timed_out
-from standins.cloud_run.pool import Instance, Pool, StartFailed
-from standins.cloud_run.relay import Outlet, new_client, relay, relayed_within
+from standins.cloud_run.error_pages import SERVER_ERROR, UNAVAILABLE, error_response, rate_exceeded, timed_out
+from standins.cloud_run.instance_pool import InstancePool, PoolInstance, StartFailed
+from standins.cloud_run.invoker_check import InvokerCheck
+from standins.cloud_run.options import with_changes
+from standins.cloud_run.proxy import CallerConnection, finished_within, forward, new_client
 
 BODY_LIMIT = 32 * 2**20
 KEPT = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
-    """One request; times are Unix seconds, `waited_s` seconds of the service until an instance took it.
+class ServedRequest:
+    """One request; times are Unix seconds, `waited_s` is the wait for an instance in scaled seconds.
 
-    `how` is done, refused, gave-up, overrun, timed-out, failed or client-closed, and None while it runs.
+    `outcome` is done, refused, gave-up, overrun, timed-out, failed or client-closed, and None while it runs.
     """
 
     number: int
@@ -36,19 +36,41 @@ class Entry:
     waited_s: float | None = None
     ended: float | None = None
     status: int | None = None
-    how: str | None = None
-    why: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "at": self.at,
+            "method": self.method,
+            "path": self.path,
+            "traceparent": self.traceparent,
+            "instance": self.instance,
+            "waited_s": self.waited_s,
+            "ended": self.ended,
+            "status": self.status,
+            "how": self.outcome,
+            "why": self.reason,
+        }
 
 
-class Service:
-    """`gate` None lets everybody in; `audience` None is the address under which the request came."""
+class CloudRunService:
+    """`invoker_check` None accepts every caller; `audience` None is the address that received the request."""
 
-    def __init__(self, *, pool: Pool, gate: Gate | None, audience: str | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        pool: InstancePool,
+        invoker_check: InvokerCheck | None,
+        audience: str | None,
+        clock: Callable[[], float],
+    ) -> None:
         self.pool = pool
-        self.gate = gate
+        self.invoker_check = invoker_check
         self.audience = audience
         self.clock = clock
-        self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self.recorded: deque[ServedRequest] = deque(maxlen=KEPT)
         self.running: set[asyncio.Task[web.StreamResponse]] = set()
         self.client: aiohttp.ClientSession
 
@@ -76,84 +98,92 @@ class Service:
         await self.pool.stop()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        entry = self.enter(request)
+        record = self.record_request(request)
         try:
-            response = await self.answer(request, entry)
+            response = await self.answer(request, record)
         except asyncio.CancelledError:
-            entry.how = "client-closed"
+            record.outcome = "client-closed"
             raise
-        except web.HTTPException as refusal:
-            entry.how, entry.status = "refused", refusal.status
+        except web.HTTPException as error:
+            record.outcome, record.status = "refused", error.status
             raise
         finally:
-            entry.ended = self.clock()
-        entry.status = response.status
-        entry.how = entry.how or "done"
+            record.ended = self.clock()
+        record.status = response.status
+        record.outcome = record.outcome or "done"
         return response
 
-    def enter(self, request: web.Request) -> Entry:
+    def record_request(self, request: web.Request) -> ServedRequest:
         traceparent = request.headers.get("traceparent")
-        number = self.entries[-1].number + 1 if self.entries else 1
-        entry = Entry(number=number, at=self.clock(), method=request.method, path=request.path, traceparent=traceparent)
-        self.entries.append(entry)
-        return entry
+        number = self.recorded[-1].number + 1 if self.recorded else 1
+        record = ServedRequest(
+            number=number, at=self.clock(), method=request.method, path=request.path, traceparent=traceparent
+        )
+        self.recorded.append(record)
+        return record
 
-    async def answer(self, request: web.Request, entry: Entry) -> web.StreamResponse:
+    async def answer(self, request: web.Request, record: ServedRequest) -> web.StreamResponse:
         options, loop = self.pool.options, asyncio.get_running_loop()
-        deadline = loop.time() + options.real(options.timeout)
-        if refused := await self.refusal(request, entry):
-            return refused
+        deadline = loop.time() + options.real_seconds(options.timeout)
+        if rejected := await self.rejection(request, record):
+            return rejected
         body = await request.read()
         if self.pool.is_full:
-            return self.note(entry, "overrun", page(SERVER_ERROR, request.path))
+            return self.with_outcome(record, "overrun", error_response(SERVER_ERROR, request.path))
         try:
-            instance = await self.pool.take(options.real(min(options.hold, options.timeout)))
+            instance = await self.pool.acquire(options.real_seconds(min(options.hold, options.timeout)))
         except TimeoutError:
-            over = options.timeout <= options.hold
-            return self.note(entry, "timed-out", timed_out()) if over else self.note(entry, "gave-up", rate_exceeded())
+            timeout_first = options.timeout <= options.hold
+            return (
+                self.with_outcome(record, "timed-out", timed_out())
+                if timeout_first
+                else self.with_outcome(record, "gave-up", rate_exceeded())
+            )
         except StartFailed:
-            return self.note(entry, "failed", page(UNAVAILABLE, request.path))
-        entry.instance = instance.session.number
-        entry.waited_s = round((self.clock() - entry.at) * options.speed, 3)
-        return await self.exchange(Outlet(request=request), entry, body, instance, deadline - loop.time())
+            return self.with_outcome(record, "failed", error_response(UNAVAILABLE, request.path))
+        record.instance = instance.session.number
+        record.waited_s = round((self.clock() - record.at) * options.speed, 3)
+        return await self.exchange(CallerConnection(request=request), record, body, instance, deadline - loop.time())
 
-    async def refusal(self, request: web.Request, entry: Entry) -> web.Response | None:
-        if self.gate is None:
+    async def rejection(self, request: web.Request, record: ServedRequest) -> web.Response | None:
+        if self.invoker_check is None:
             return None
         header = request.headers.get("X-Serverless-Authorization") or request.headers.get("Authorization")
-        refused = await self.gate.refusal(header, self.audience or own_address(request))
-        if refused is None:
+        rejected = await self.invoker_check.rejection(header, self.audience or own_address(request))
+        if rejected is None:
             return None
-        kind, entry.why = refused
-        return self.note(entry, "refused", page(kind, request.path))
+        kind, record.reason = rejected
+        return self.with_outcome(record, "refused", error_response(kind, request.path))
 
-    def note[T: web.StreamResponse](self, entry: Entry, how: str, response: T) -> T:
-        entry.how = how
+    def with_outcome[T: web.StreamResponse](self, record: ServedRequest, outcome: str, response: T) -> T:
+        record.outcome = outcome
         return response
 
     async def exchange(
-        self, outlet: Outlet, entry: Entry, body: bytes, instance: Instance, left_s: float
+        self, caller: CallerConnection, record: ServedRequest, body: bytes, instance: PoolInstance, left_s: float
     ) -> web.StreamResponse:
-        """Serves by an instance; the time limit ends the answer and not the work of the instance."""
-        task = asyncio.create_task(self.work(outlet, body, instance))
+        """Forwards to an instance; the time limit ends the answer but not the work of the instance."""
+        task = asyncio.create_task(self.forward_and_release(caller, body, instance))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
         try:
-            in_time = await relayed_within(task, left_s)
+            in_time = await finished_within(task, left_s)
         except asyncio.CancelledError:
             task.cancel()
             raise
         if in_time:
             return task.result()
-        outlet.is_open = False
-        if outlet.response is None:
-            return self.note(entry, "timed-out", timed_out())
-        outlet.cut()
-        return self.note(entry, "timed-out", outlet.response)
+        caller.is_open = False
+        if caller.response is None:
+            return self.with_outcome(record, "timed-out", timed_out())
+        caller.abort()
+        return self.with_outcome(record, "timed-out", caller.response)
 
-    async def work(self, outlet: Outlet, body: bytes, instance: Instance) -> web.StreamResponse:
+    async def forward_and_release(
+        self, caller: CallerConnection, body: bytes, instance: PoolInstance
+    ) -> web.StreamResponse:
         try:
-            return await relay(self.client, outlet, body, instance.port or 0)
+            return await forward(self.client, caller, body, instance.port or 0)
         finally:
             self.pool.release(instance)
 
@@ -169,25 +199,25 @@ class Service:
             for one in self.pool.instances
         ]
         waiting = len(self.pool.waiting)
-        return web.json_response({"waiting": waiting, "instances": instances, "options": self.pool.options.wire()})
+        return web.json_response({"waiting": waiting, "instances": instances, "options": self.pool.options.to_json()})
 
     async def bill(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.pool.bill.wire(self.clock()))
+        return web.json_response(self.pool.bill.to_json(self.clock()))
 
     async def requests(self, _request: web.Request) -> web.Response:
-        return web.json_response({"requests": [asdict(entry) for entry in self.entries]})
+        return web.json_response({"requests": [record.to_json() for record in self.recorded]})
 
     async def forget(self, _request: web.Request) -> web.Response:
-        self.entries.clear()
+        self.recorded.clear()
         return web.Response(status=204)
 
     async def change(self, request: web.Request) -> web.Response:
         try:
-            given: dict[str, Any] = json.loads(await request.read())
-            self.pool.options = changed(self.pool.options, given)
+            changes: dict[str, Any] = json.loads(await request.read())
+            self.pool.options = with_changes(self.pool.options, changes)
         except ValueError as problem:
             return web.json_response({"error": str(problem)}, status=400)
-        return web.json_response(self.pool.options.wire())
+        return web.json_response(self.pool.options.to_json())
 
     async def scale_in(self, _request: web.Request) -> web.Response:
         self.pool.scale_in()

@@ -1,0 +1,1 @@
+"""How does an Azure Cosmos DB account run on this machine?"""

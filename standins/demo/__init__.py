@@ -1,0 +1,1 @@
+"""How does the demo show that the whole product works on this machine?"""

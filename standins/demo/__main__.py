@@ -1,6 +1,6 @@
-"""Does the whole of it work on this machine? `python -m standins.demo` shows it, and exits 0 only if it all happened.
+"""Does the whole product work on this machine? `python -m standins.demo` exits 0 only if every check held.
 
-MODEL chooses the real model or the scripted one, COLD the seconds that the GPU takes to start.
+MODEL chooses the real or the scripted model, COLD the start-up time of the GPU in seconds.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from pathlib import Path
 import httpx
 from openai import AsyncOpenAI, OpenAIError
 
-from standins.cast import Options
-from standins.child import StartError
-from standins.demo.bill import environment_in
-from standins.demo.following import DemoError
-from standins.demo.gpu import TAIL_S, Gpu
-from standins.demo.screen import Screen, screen_here
-from standins.demo.signing_in import sign_in
-from standins.demo.story import Story
+from standins.cluster.local_cluster import LocalCluster
+from standins.cluster.process_specs import ClusterOptions
+from standins.demo.costs import environment_in
+from standins.demo.gpu import IDLE_S, GpuMonitor
+from standins.demo.scenario import DemoScenario
+from standins.demo.sign_in import sign_in
+from standins.demo.terminal import TerminalScreen, open_screen
+from standins.demo.turn_stream import DemoError
+from standins.processes.child_process import StartError
 from standins.run import cold_from, model_from
-from standins.stage import Stage
 
 LIMIT_S = 300.0
 START_S = "5"
@@ -33,42 +33,42 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data = Path(tempfile.mkdtemp(prefix="ganglion-demo-"))
     try:
-        play(options_in(data))
+        run(options_in(data))
     except (DemoError, OpenAIError, httpx.HTTPError, StartError, TimeoutError) as problem:
-        sys.exit(f"\ndemo: did not happen: {str(problem) or 'not in time'}\ndemo: the logs are in {data}/logs")
+        sys.exit(f"\ndemo: failed: {str(problem) or 'timed out'}\ndemo: the logs are in {data}/logs")
     except KeyboardInterrupt:
         shutil.rmtree(data)
         sys.exit("\ndemo: stopped")
     shutil.rmtree(data)
 
 
-def options_in(data: Path) -> Options:
-    return Options(
+def options_in(data: Path) -> ClusterOptions:
+    return ClusterOptions(
         data=data,
         model=model_from(os.environ),
         cold=cold_from(os.environ) or START_S,
-        gpu=("--tail", TAIL_S),
+        gpu=("--tail", IDLE_S),
         environment=environment_in(data),
-        say=lambda line: print(f"  {line} ...", flush=True),
+        report=lambda line: print(f"  {line} ...", flush=True),
     )
 
 
-def play(options: Options) -> None:
-    screen = screen_here()
-    screen.title(f"Ganglion on one machine, with the {options.model} model behind a GPU that sleeps")
-    with Stage(options) as stage:
-        screen.line("serving", f"{stage.base_url}/v1; the worker is process {stage.worker_pid}")
-        asyncio.run(tell(stage, screen))
+def run(options: ClusterOptions) -> None:
+    screen = open_screen()
+    screen.title(f"Ganglion on one machine: the {options.model} model on a GPU that scales to zero")
+    with LocalCluster(options) as cluster:
+        screen.field("serving", f"{cluster.base_url}/v1, worker process {cluster.worker_pid}")
+        asyncio.run(run_scenario(cluster, screen))
 
 
-async def tell(stage: Stage, screen: Screen) -> None:
+async def run_scenario(cluster: LocalCluster, screen: TerminalScreen) -> None:
     async with asyncio.timeout(LIMIT_S), httpx.AsyncClient() as http:
-        person = await sign_in(stage, http)
-        screen.line("you are", person.tell())
-        (name,) = stage.models
-        gpu = Gpu(name=name, client=http, url=stage.model_url(name), issuer_url=stage.issuer_url)
-        async with AsyncOpenAI(base_url=f"{stage.base_url}/v1", api_key=person.token) as client:
-            await Story(stage=stage, client=client, gpu=gpu, screen=screen).tell()
+        user = await sign_in(cluster, http)
+        screen.field("user", user.description())
+        (name,) = cluster.models
+        gpu = GpuMonitor(name=name, client=http, url=cluster.model_url(name), issuer_url=cluster.issuer_url)
+        async with AsyncOpenAI(base_url=f"{cluster.base_url}/v1", api_key=user.token) as client:
+            await DemoScenario(cluster=cluster, client=client, gpu=gpu, screen=screen).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""How do Microsoft Entra, a managed identity and Google issue tokens on this machine?"""

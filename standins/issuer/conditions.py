@@ -1,12 +1,12 @@
-"""What goes wrong now, who was granted what, and how long do tokens live?"""
+"""Which faults, grants and token lifetimes does the issuer simulate?"""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from standins.federation import MEMBER
-from standins.narrowing import json_list, json_object
+from standins.issuer.federation import MEMBER
+from standins.json_values import json_list, json_object
 
 HOPS = (
     "discovery",
@@ -24,10 +24,10 @@ HANG, GARBAGE = "hang", "garbage"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """`faults` makes a hop answer with a status, hang, or answer garbage; `ahead` is how wrong its clock goes.
+    """`faults` makes a hop answer with a status, hang, or answer garbage; the clock is `ahead` by so many seconds.
 
-    `managed_identity` and `provider` say whether they exist, `members` who may impersonate the service account.
-    Lifetimes are in seconds.
+    `managed_identity` and `provider` say whether they exist; `members` may impersonate the service account. Lifetimes
+    are in seconds.
     """
 
     faults: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -39,18 +39,27 @@ class Conditions:
     access_lifetime: int = 3600
     id_lifetime: int = 3600
 
-    def wire(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "faults": dict(self.faults),
+            "managed_identity": self.managed_identity,
+            "provider": self.provider,
+            "members": list(self.members),
+            "ahead": self.ahead,
+            "entra_lifetime": self.entra_lifetime,
+            "access_lifetime": self.access_lifetime,
+            "id_lifetime": self.id_lifetime,
+        }
 
 
 def faults_from(value: Any) -> Mapping[str, str]:
-    given = {str(hop): str(fault) for hop, fault in (json_object(value) or {}).items()}
-    for hop, fault in given.items():
+    faults = {str(hop): str(fault) for hop, fault in (json_object(value) or {}).items()}
+    for hop, fault in faults.items():
         if hop not in HOPS:
-            raise ValueError(f"no hop is called {hop}; there are {', '.join(HOPS)}")
+            raise ValueError(f"unknown hop {hop}; choose one of {', '.join(HOPS)}")
         if fault not in {HANG, GARBAGE} and not (fault.isdecimal() and 400 <= int(fault) < 600):  # noqa: PLR2004 - HTTP
-            raise ValueError(f"{fault} is no error status, and neither {HANG} nor {GARBAGE}")
-    return given
+            raise ValueError(f"{fault} must be an HTTP error status, {HANG} or {GARBAGE}")
+    return faults
 
 
 def members_from(value: Any) -> tuple[str, ...]:
@@ -59,7 +68,7 @@ def members_from(value: Any) -> tuple[str, ...]:
 
 def flag_from(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{value} is neither true nor false")
+        raise TypeError(f"{value} must be true or false")
     return value
 
 
@@ -75,10 +84,10 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def changed(conditions: Conditions, given: Mapping[str, Any]) -> Conditions:
-    """Gives the conditions with some of them changed; raises ValueError that names what can't be."""
+def changed(conditions: Conditions, changes: Mapping[str, Any]) -> Conditions:
+    """Gives the conditions with some of them changed; raises a ValueError that names an invalid one."""
     values: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in changes.items():
         try:
             values[name] = READERS[name](value)
         except (KeyError, TypeError, ValueError) as problem:

@@ -1,28 +1,37 @@
-"""How does Microsoft Entra publish itself, sign people and programs in, and serve an app's managed identity?"""
+"""How does Microsoft Entra publish its keys, sign users and apps in, and serve a managed identity?"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from standins.identity import ISSUERS, MANAGED_APP, STRANGERS, TENANTS, Issuer, Version, guid_of, published
-from standins.issuer.world import World
+from standins.issuer.entra_tokens import (
+    ISSUERS,
+    MANAGED_APP,
+    TENANTS,
+    UNTRUSTED_TENANTS,
+    LocalIssuer,
+    TokenVersion,
+    guid_of,
+    published_keys,
+)
+from standins.issuer.issuer_state import IssuerState
 
-KNOWN = {guid_of("tenant", name): name for name in (*TENANTS, *STRANGERS)}
+TENANT_NAMES = {guid_of("tenant", name): name for name in (*TENANTS, *UNTRUSTED_TENANTS)}
 SHARED = ("common", "organizations")
 ANY_TENANT = "{tenantid}"
 MANAGED_CLIENT = guid_of("app", MANAGED_APP)
 
 
-def discovery(version: Version) -> Callable[[World, web.Request], Awaitable[web.Response]]:
-    async def answer(_world: World, request: web.Request) -> web.Response:
+def discovery(version: TokenVersion) -> Callable[[IssuerState, web.Request], Awaitable[web.Response]]:
+    async def answer(_world: IssuerState, request: web.Request) -> web.Response:
         tenant = tenant_in(request)
         return web.json_response(document(version, base_of(request), tenant)) if tenant else no_tenant(request)
 
     return answer
 
 
-def document(version: Version, base: str, tenant: str) -> dict[str, Any]:
+def document(version: TokenVersion, base: str, tenant: str) -> dict[str, Any]:
     shared = tenant in SHARED
     paths = {"1.0": ("common/discovery/keys", "oauth2"), "2.0": (f"{tenant}/discovery/v2.0/keys", "oauth2/v2.0")}
     keys, oauth = paths[version]
@@ -38,84 +47,90 @@ def document(version: Version, base: str, tenant: str) -> dict[str, Any]:
     }
 
 
-def keys(version: Version) -> Callable[[World, web.Request], Awaitable[web.Response]]:
-    async def answer(world: World, request: web.Request) -> web.Response:
+def keys(version: TokenVersion) -> Callable[[IssuerState, web.Request], Awaitable[web.Response]]:
+    async def answer(state: IssuerState, request: web.Request) -> web.Response:
         tenant = tenant_in(request)
         if tenant is None:
             return no_tenant(request)
         issuer = ISSUERS[version].format(tenant=ANY_TENANT if tenant in SHARED else tenant)
-        listed = published((await world.issuer()).key_set)
-        return web.json_response({"keys": [shown(key, issuer) for key in listed]})
+        listed = published_keys((await state.issuer()).key_set)
+        return web.json_response({"keys": [published_key(key, issuer) for key in listed]})
 
     return answer
 
 
-def shown(key: Mapping[str, Any], issuer: str) -> dict[str, Any]:
-    """Gives a key as Entra publishes it: with the issuer that it belongs to, and without an algorithm."""
+def published_key(key: Mapping[str, Any], issuer: str) -> dict[str, Any]:
+    """Gives a key in the form that Entra publishes: with its issuer and without an algorithm."""
     return {name: key[name] for name in ("kty", "use", "kid", "n", "e")} | {"issuer": issuer}
 
 
-async def sign_in(world: World, request: web.Request) -> web.Response:
-    """Signs a user in by name and password, or an app by its id and secret; both are the secret of this issuer."""
-    tenant, form, issuer = tenant_in(request), await request.post(), await world.issuer()
+async def sign_in(state: IssuerState, request: web.Request) -> web.Response:
+    """Signs a user in by password, or an app by its client secret; both are the secret of this issuer."""
+    tenant, form, issuer = tenant_in(request), await request.post(), await state.issuer()
     if tenant is None or tenant in SHARED:
         return no_tenant(request)
-    given = {name: str(value) for name, value in form.items()}
-    grant = GRANTS.get(given.get("grant_type", ""))
+    fields = {name: str(value) for name, value in form.items()}
+    grant = GRANTS.get(fields.get("grant_type", ""))
     if grant is None:
-        return refused("unsupported_grant_type", "AADSTS70003: The app requested an unsupported grant type.")
-    version: Version = "2.0" if "v2.0" in request.path else "1.0"
-    token = grant(given, issuer, tenant, version, world)
+        return oauth_error("unsupported_grant_type", "AADSTS70003: The app requested an unsupported grant type.")
+    version: TokenVersion = "2.0" if "v2.0" in request.path else "1.0"
+    token = grant(fields, issuer, tenant, version, state)
     if token is None:
-        return refused(
+        return oauth_error(
             "invalid_grant", "AADSTS50126: Error validating credentials due to invalid username or password."
         )
-    lifetime = world.conditions.entra_lifetime
+    lifetime = state.conditions.entra_lifetime
     return web.json_response({"token_type": "Bearer", "expires_in": lifetime, "access_token": token})
 
 
-def by_password(given: Mapping[str, str], issuer: Issuer, tenant: str, version: Version, world: World) -> str | None:
-    if given.get("password") != issuer.secret or not given.get("username"):
+def by_password(
+    form: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, state: IssuerState
+) -> str | None:
+    if form.get("password") != issuer.secret or not form.get("username"):
         return None
-    name, lifetime = KNOWN[tenant], world.conditions.entra_lifetime
+    name, lifetime = TENANT_NAMES[tenant], state.conditions.entra_lifetime
     return issuer.user_token(
-        now=world.now(), user=given["username"].split("@")[0], tenant=name, version=version, lifetime_s=lifetime
+        now=state.now(), user=form["username"].split("@")[0], tenant=name, version=version, lifetime_s=lifetime
     )
 
 
-def by_secret(given: Mapping[str, str], issuer: Issuer, tenant: str, version: Version, world: World) -> str | None:
-    if given.get("client_secret") != issuer.secret or not given.get("client_id"):
+def by_secret(
+    form: Mapping[str, str], issuer: LocalIssuer, tenant: str, version: TokenVersion, state: IssuerState
+) -> str | None:
+    if form.get("client_secret") != issuer.secret or not form.get("client_id"):
         return None
-    name, lifetime = KNOWN[tenant], world.conditions.entra_lifetime
-    return issuer.app_token(now=world.now(), app=given["client_id"], tenant=name, version=version, lifetime_s=lifetime)
+    name, lifetime = TENANT_NAMES[tenant], state.conditions.entra_lifetime
+    return issuer.app_token(now=state.now(), app=form["client_id"], tenant=name, version=version, lifetime_s=lifetime)
 
 
 GRANTS = {"password": by_password, "client_credentials": by_secret}
 
 
-async def managed_identity(world: World, request: web.Request) -> web.Response:
-    """Answers as the endpoint does that App Service tells an app in IDENTITY_ENDPOINT and IDENTITY_HEADER."""
-    issuer, asked = await world.issuer(), request.query
+async def managed_identity(state: IssuerState, request: web.Request) -> web.Response:
+    """Answers like the endpoint that App Service names in IDENTITY_ENDPOINT and IDENTITY_HEADER."""
+    issuer, query = await state.issuer(), request.query
     if request.headers.get("X-IDENTITY-HEADER") != issuer.secret:
-        return trouble(403, "The identity header is missing or wrong.")
-    if not world.conditions.managed_identity or asked.get("client_id", MANAGED_CLIENT) != MANAGED_CLIENT:
-        return trouble(400, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId.")
-    resource = asked.get("resource", "")
-    if not resource or asked.get("api-version") != "2019-08-01":
-        return trouble(400, "The request misses its resource, or its api-version 2019-08-01.")
-    lifetime = world.conditions.entra_lifetime
-    token = issuer.identity_token(now=world.now(), resource=resource, lifetime_s=lifetime)
-    given = {"access_token": token, "expires_on": str(int(world.now()) + lifetime), "token_type": "Bearer"}
-    return web.json_response({**given, "resource": resource, "client_id": MANAGED_CLIENT})
+        return identity_error(403, "The identity header is missing or wrong.")
+    if not state.conditions.managed_identity or query.get("client_id", MANAGED_CLIENT) != MANAGED_CLIENT:
+        return identity_error(
+            400, "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId."
+        )
+    resource = query.get("resource", "")
+    if not resource or query.get("api-version") != "2019-08-01":
+        return identity_error(400, "The request needs a resource and the api-version 2019-08-01.")
+    lifetime = state.conditions.entra_lifetime
+    token = issuer.identity_token(now=state.now(), resource=resource, lifetime_s=lifetime)
+    body = {"access_token": token, "expires_on": str(int(state.now()) + lifetime), "token_type": "Bearer"}
+    return web.json_response({**body, "resource": resource, "client_id": MANAGED_CLIENT})
 
 
 def tenant_in(request: web.Request) -> str | None:
-    """Gives the tenant of the path as its GUID, or the name that stands for all tenants."""
+    """Gives the tenant of the path as its GUID, or the name that means all tenants."""
     name = request.match_info["tenant"]
     if name in SHARED:
         return name
     tenant = guid_of("tenant", name)
-    return tenant if tenant in KNOWN else None
+    return tenant if tenant in TENANT_NAMES else None
 
 
 def base_of(request: web.Request) -> str:
@@ -123,12 +138,12 @@ def base_of(request: web.Request) -> str:
 
 
 def no_tenant(request: web.Request) -> web.Response:
-    return refused("invalid_tenant", f"AADSTS90002: Tenant '{request.match_info['tenant']}' not found.")
+    return oauth_error("invalid_tenant", f"AADSTS90002: Tenant '{request.match_info['tenant']}' not found.")
 
 
-def refused(error: str, description: str) -> web.Response:
+def oauth_error(error: str, description: str) -> web.Response:
     return web.json_response({"error": error, "error_description": description}, status=400)
 
 
-def trouble(status: int, message: str) -> web.Response:
+def identity_error(status: int, message: str) -> web.Response:
     return web.json_response({"statusCode": status, "message": message}, status=status)

@@ -1,4 +1,4 @@
-"""How does Google exchange an Entra token, and let its holder act as a service account?"""
+"""How does Google exchange an Entra token and let its holder act as a service account?"""
 
 import json
 from datetime import UTC, datetime
@@ -7,17 +7,17 @@ from typing import Any
 import jwt
 from aiohttp import web
 
-from standins.federation import POOL_PATH, PROVIDER, RESOURCE, SERVICE_ACCOUNT
-from standins.identity import ISSUERS, TENANTS, guid_of, published
+from standins.issuer.entra_tokens import ISSUERS, TENANTS, guid_of, published_keys
+from standins.issuer.federation import POOL_PATH, PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.google_tokens import GoogleKey
-from standins.issuer.world import World
-from standins.narrowing import Json, json_object
+from standins.issuer.issuer_state import IssuerState
+from standins.json_values import Json, json_object
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind of token
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a token type
 SUBJECT_TYPES = ("urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token")
 EXPECTED_ISSUER = ISSUERS["1.0"].format(tenant=guid_of("tenant", TENANTS[0]))
-SIGNATURE_ALONE: Any = {
+SIGNATURE_ONLY: Any = {
     **dict.fromkeys(("verify_aud", "verify_exp", "verify_nbf", "verify_iat"), False),
     "require": ["iss", "aud", "exp", "sub"],
 }
@@ -29,94 +29,94 @@ NO_TOKEN = "Request had invalid authentication credentials. Expected OAuth 2 acc
 LONGEST_S = 3600
 
 
-class Google:
+class GoogleTokenService:
     def __init__(self, key: GoogleKey) -> None:
         self.key = key
 
-    async def keys(self, _world: World, _request: web.Request) -> web.Response:
+    async def keys(self, _world: IssuerState, _request: web.Request) -> web.Response:
         return web.json_response({"keys": [self.key.public]})
 
-    async def exchange(self, world: World, request: web.Request) -> web.Response:
-        """Gives an access token of Google's for an Entra token that the provider trusts."""
+    async def exchange(self, state: IssuerState, request: web.Request) -> web.Response:
+        """Exchanges an Entra token that the provider trusts for an access token of Google."""
         form = {name: str(value) for name, value in (await request.post()).items()}
-        if problem := misuse(form):
-            return refused("invalid_request", problem)
-        if form.get("audience") != PROVIDER or not world.conditions.provider:
-            return refused("invalid_target", NO_PROVIDER)
+        if problem := invalid_parameter(form):
+            return oauth_error("invalid_request", problem)
+        if form.get("audience") != PROVIDER or not state.conditions.provider:
+            return oauth_error("invalid_target", NO_PROVIDER)
         try:
-            subject = await trusted_subject(world, form["subject_token"])
+            subject = await trusted_subject(state, form["subject_token"])
         except jwt.InvalidTokenError as problem:
-            return refused("invalid_grant", str(problem))
-        lifetime = world.conditions.access_lifetime
-        token = self.key.access_token(now=world.now(), subject=subject, lifetime_s=lifetime)
-        given = {"access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer"}
-        return web.json_response({**given, "expires_in": lifetime})
+            return oauth_error("invalid_grant", str(problem))
+        lifetime = state.conditions.access_lifetime
+        token = self.key.access_token(now=state.now(), subject=subject, lifetime_s=lifetime)
+        body = {"access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer"}
+        return web.json_response({**body, "expires_in": lifetime})
 
-    async def allowed_locations(self, world: World, request: web.Request) -> web.Response:
-        if self.bearer(world, request) is None:
+    async def allowed_locations(self, state: IssuerState, request: web.Request) -> web.Response:
+        if self.bearer(state, request) is None:
             return unauthenticated()
         return web.json_response({"locations": ["us-central1"], "encodedLocations": "0x8000"})
 
-    async def access_token(self, world: World, request: web.Request) -> web.Response:
+    async def access_token(self, state: IssuerState, request: web.Request) -> web.Response:
         body = await body_of(request)
-        if refusal := self.refusal(world, request, "getAccessToken"):
-            return refusal
-        asked = str(body.get("lifetime") or f"{LONGEST_S}s").removesuffix("s")
-        if not body.get("scope") or not asked.isdecimal() or not 0 < int(asked) <= LONGEST_S:
-            return failed(400, "INVALID_ARGUMENT", "Request contains an invalid argument.")
-        lifetime = min(int(asked), world.conditions.access_lifetime)
-        token = self.key.access_token(now=world.now(), subject=SERVICE_ACCOUNT, lifetime_s=lifetime)
-        expires = datetime.fromtimestamp(int(world.now()) + lifetime, UTC)
+        if rejected := self.permission_error(state, request, "getAccessToken"):
+            return rejected
+        wanted = str(body.get("lifetime") or f"{LONGEST_S}s").removesuffix("s")
+        if not body.get("scope") or not wanted.isdecimal() or not 0 < int(wanted) <= LONGEST_S:
+            return api_error(400, "INVALID_ARGUMENT", "Request contains an invalid argument.")
+        lifetime = min(int(wanted), state.conditions.access_lifetime)
+        token = self.key.access_token(now=state.now(), subject=SERVICE_ACCOUNT, lifetime_s=lifetime)
+        expires = datetime.fromtimestamp(int(state.now()) + lifetime, UTC)
         return web.json_response({"accessToken": token, "expireTime": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
 
-    async def id_token(self, world: World, request: web.Request) -> web.Response:
+    async def id_token(self, state: IssuerState, request: web.Request) -> web.Response:
         body = await body_of(request)
-        if refusal := self.refusal(world, request, "getOpenIdToken"):
-            return refusal
+        if rejected := self.permission_error(state, request, "getOpenIdToken"):
+            return rejected
         if not body.get("audience"):
-            return failed(400, "INVALID_ARGUMENT", "Request contains an invalid argument.")
+            return api_error(400, "INVALID_ARGUMENT", "Request contains an invalid argument.")
         token = self.key.id_token(
-            now=world.now(),
+            now=state.now(),
             audience=str(body["audience"]),
-            lifetime_s=world.conditions.id_lifetime,
+            lifetime_s=state.conditions.id_lifetime,
             with_email=bool(body.get("includeEmail")),
         )
         return web.json_response({"token": token})
 
-    def refusal(self, world: World, request: web.Request, permission: str) -> web.Response | None:
-        """Refuses who is not known, an account that doesn't exist, and who may not act as it."""
-        subject, account = self.bearer(world, request), request.match_info["account"]
+    def permission_error(self, state: IssuerState, request: web.Request, permission: str) -> web.Response | None:
+        """Rejects an invalid token, an unknown account, and a subject that may not act as the account."""
+        subject, account = self.bearer(state, request), request.match_info["account"]
         if subject is None:
             return unauthenticated()
         if account != SERVICE_ACCOUNT:
-            return failed(404, "NOT_FOUND", f"Not found; Gaia id not found for email {account}")
-        if member_of(subject) not in world.conditions.members:
-            return denied(f"iam.serviceAccounts.{permission}")
+            return api_error(404, "NOT_FOUND", f"Not found; Gaia id not found for email {account}")
+        if member_of(subject) not in state.conditions.members:
+            return permission_denied(f"iam.serviceAccounts.{permission}")
         return None
 
-    def bearer(self, world: World, request: web.Request) -> str | None:
+    def bearer(self, state: IssuerState, request: web.Request) -> str | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return self.key.subject_of(token, world.now()) if scheme.lower() == "bearer" else None
+        return self.key.subject_of(token, state.now()) if scheme.lower() == "bearer" else None
 
 
-def misuse(form: dict[str, str]) -> str | None:
-    wanted = {"grant_type": (EXCHANGE,), "requested_token_type": (ACCESS_TOKEN,), "subject_token_type": SUBJECT_TYPES}
-    for name, values in wanted.items():
+def invalid_parameter(form: dict[str, str]) -> str | None:
+    allowed = {"grant_type": (EXCHANGE,), "requested_token_type": (ACCESS_TOKEN,), "subject_token_type": SUBJECT_TYPES}
+    for name, values in allowed.items():
         if form.get(name) not in values:
             return f"Invalid value for {name}."
     missing = [name for name in ("audience", "scope", "subject_token") if not form.get(name)]
     return f"Missing {', '.join(missing)}." if missing else None
 
 
-async def trusted_subject(world: World, token: str) -> str:
-    """Gives the subject of a token that the provider's tenant signed for it, else raises InvalidTokenError."""
-    listed = published((await world.issuer()).key_set)
+async def trusted_subject(state: IssuerState, token: str) -> str:
+    """Gives the subject of a token that the provider's tenant signed, else raises InvalidTokenError."""
+    listed = published_keys((await state.issuer()).key_set)
     keys = {str(entry["kid"]): jwt.PyJWK(entry) for entry in listed}
     key = keys.get(str(jwt.get_unverified_header(token).get("kid")))
     if key is None:
         raise jwt.InvalidTokenError("The signature of the ID Token can't be verified: no key of its issuer signed it.")
-    claims = jwt.decode(token, key, algorithms=["RS256"], options=SIGNATURE_ALONE)
-    check(claims, world.now())
+    claims = jwt.decode(token, key, algorithms=["RS256"], options=SIGNATURE_ONLY)
+    check(claims, state.now())
     return str(claims["sub"])
 
 
@@ -145,15 +145,15 @@ async def body_of(request: web.Request) -> Json:
         return {}
 
 
-def refused(error: str, description: str) -> web.Response:
+def oauth_error(error: str, description: str) -> web.Response:
     return web.json_response({"error": error, "error_description": description}, status=400)
 
 
 def unauthenticated() -> web.Response:
-    return failed(401, "UNAUTHENTICATED", NO_TOKEN)
+    return api_error(401, "UNAUTHENTICATED", NO_TOKEN)
 
 
-def denied(permission: str) -> web.Response:
+def permission_denied(permission: str) -> web.Response:
     reason = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "IAM_PERMISSION_DENIED",
@@ -161,9 +161,9 @@ def denied(permission: str) -> web.Response:
         "metadata": {"permission": permission},
     }
     message = f"Permission '{permission}' denied on resource (or it may not exist)."
-    return failed(403, "PERMISSION_DENIED", message, [reason])
+    return api_error(403, "PERMISSION_DENIED", message, [reason])
 
 
-def failed(status: int, code: str, message: str, details: list[Json] | None = None) -> web.Response:
+def api_error(status: int, code: str, message: str, details: list[Json] | None = None) -> web.Response:
     error: Json = {"code": status, "message": message, "status": code, **({"details": details} if details else {})}
     return web.json_response({"error": error}, status=status)

@@ -1,4 +1,4 @@
-"""What do Google's tokens say, and who signs them?"""
+"""Which claims do Google's tokens carry, and which key signs them?"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,12 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from standins.federation import ACCOUNT_ID, SERVICE_ACCOUNT
-from standins.identity import new_key, public_key, write_once
+from standins.issuer.entra_tokens import new_key, public_key, write_once
+from standins.issuer.federation import ACCOUNT_ID, SERVICE_ACCOUNT
 
 ISSUER = "https://accounts.google.com"
 OPAQUE = "ya29.d."
-"""What Google's access tokens begin with; here the rest is signed, so that no server must remember it."""
+"""The prefix of Google's access tokens; here the rest is a signed token, so that nothing needs to be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +23,14 @@ class GoogleKey:
 
     def id_token(self, *, now: float, audience: str, lifetime_s: int, with_email: bool) -> str:
         email = {"email": SERVICE_ACCOUNT, "email_verified": True} if with_email else {}
-        who = {"iss": ISSUER, "aud": audience, "azp": ACCOUNT_ID, "sub": ACCOUNT_ID}
-        return self.sign({**who, **email, "iat": int(now), "exp": int(now) + lifetime_s})
+        identity = {"iss": ISSUER, "aud": audience, "azp": ACCOUNT_ID, "sub": ACCOUNT_ID}
+        return self.sign({**identity, **email, "iat": int(now), "exp": int(now) + lifetime_s})
 
     def access_token(self, *, now: float, subject: str, lifetime_s: int) -> str:
         return OPAQUE + self.sign({"sub": subject, "aud": OPAQUE, "exp": int(now) + lifetime_s})
 
     def subject_of(self, token: str, now: float) -> str | None:
-        """Gives whom an access token of ours speaks for, None where it is none or has expired."""
+        """Gives the subject of an access token that this key signed; None for any other or an expired one."""
         options: Any = {"verify_exp": False, "require": ["sub", "exp"]}
         try:
             claims = jwt.decode(

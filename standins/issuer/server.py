@@ -9,18 +9,18 @@ from aiohttp import web
 
 from standins.issuer import entra
 from standins.issuer.conditions import GARBAGE, HANG, changed
-from standins.issuer.google import Google
+from standins.issuer.google import GoogleTokenService
 from standins.issuer.google_tokens import google_key_in
-from standins.issuer.world import World
+from standins.issuer.issuer_state import IssuerState
 
-type Hop = Callable[[World, web.Request], Awaitable[web.Response]]
-type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+type HopHandler = Callable[[IssuerState, web.Request], Awaitable[web.Response]]
+type WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ACCOUNT = "/v1/projects/-/serviceAccounts/{account}"
 
 
 def application(data: Path, clock: Callable[[], float]) -> web.Application:
-    world, google = World(data, clock), Google(google_key_in(data))
+    state, google = IssuerState(data, clock), GoogleTokenService(google_key_in(data))
     app = web.Application()
     for method, path, name, hop in (
         ("GET", "/{tenant}/.well-known/openid-configuration", "discovery", entra.discovery("1.0")),
@@ -37,56 +37,56 @@ def application(data: Path, clock: Callable[[], float]) -> web.Application:
         ("POST", f"{ACCOUNT}:generateIdToken", "id-token", google.id_token),
         ("GET", "/oauth2/v3/certs", "google-keys", google.keys),
     ):
-        app.router.add_route(method, path, watched(world, name, hop))
-    add_admin(app, world)
+        app.router.add_route(method, path, with_faults(state, name, hop))
+    add_admin(app, state)
     return app
 
 
-def watched(world: World, name: str, hop: Hop) -> Handler:
-    """Counts the calls of a hop, and lets it fail where it shall."""
+def with_faults(state: IssuerState, name: str, hop: HopHandler) -> WebHandler:
+    """Counts the calls of a hop and applies its configured fault."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        call = world.enter(name, request.path)
-        fault = world.conditions.faults.get(name)
-        response = await (hop(world, request) if fault is None else fail(fault))
+        call = state.record_call(name, request.path)
+        fault = state.conditions.faults.get(name)
+        response = await (hop(state, request) if fault is None else fault_response(fault))
         call.status = response.status
         return response
 
     return serve
 
 
-async def fail(fault: str) -> web.Response:
+async def fault_response(fault: str) -> web.Response:
     if fault == HANG:
         await asyncio.Event().wait()
     if fault == GARBAGE:
-        return web.Response(text="<html>not what you asked for</html>", content_type="text/html")
+        return web.Response(text="<html>not the expected JSON</html>", content_type="text/html")
     return web.json_response({"error": "temporarily_unavailable"}, status=int(fault))
 
 
-def add_admin(app: web.Application, world: World) -> None:
+def add_admin(app: web.Application, state: IssuerState) -> None:
     async def conditions(_request: web.Request) -> web.Response:
-        return web.json_response(world.conditions.wire())
+        return web.json_response(state.conditions.to_json())
 
     async def change(request: web.Request) -> web.Response:
         try:
-            world.conditions = changed(world.conditions, json.loads(await request.read()))
+            state.conditions = changed(state.conditions, json.loads(await request.read()))
         except ValueError as problem:
             return web.json_response({"error": str(problem)}, status=400)
         return await conditions(request)
 
-    async def turn(request: web.Request) -> web.Response:
-        await {"rotate": world.rotate, "retire": world.retire}[request.match_info["way"]]()
-        return web.json_response({"signs": (await world.issuer()).key_id})
+    async def change_keys(request: web.Request) -> web.Response:
+        await {"rotate": state.rotate, "retire": state.retire}[request.match_info["way"]]()
+        return web.json_response({"signs": (await state.issuer()).key_id})
 
     async def calls(_request: web.Request) -> web.Response:
-        return web.json_response(world.wire())
+        return web.json_response(state.calls_json())
 
     async def forget(_request: web.Request) -> web.Response:
-        world.forget()
+        state.clear_calls()
         return web.Response(status=204)
 
     app.router.add_get("/admin/conditions", conditions)
     app.router.add_patch("/admin/conditions", change)
-    app.router.add_post("/admin/keys/{way:rotate|retire}", turn)
+    app.router.add_post("/admin/keys/{way:rotate|retire}", change_keys)
     app.router.add_get("/admin/calls", calls)
     app.router.add_delete("/admin/calls", forget)

@@ -1,1 +1,1 @@
-"""What stands in for a company's private data on this machine?"""
+"""How does a company's private data answer over HTTP?"""

@@ -1,7 +1,7 @@
-"""How does a company's private data answer? Orders as a service of its own, documents as Azure AI Search.
+"""How does a company's private data answer? Orders like a service of its own, documents like Azure AI Search.
 
 GET /v1/orders?tenant=…&account=… · POST /indexes/documents/docs/search?api-version=2024-07-01 ·
-GET /__requests (all that was asked) · PUT /__faults ({"delay_s", "status", "redirect"}: how to answer from now on)
+GET /__requests (all recorded requests) · PUT /__faults ({"delay_s", "status", "redirect"}: the fault from now on)
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from typing import Any
 
 from aiohttp import web
 
-from standins.identity import guid_of
-from standins.narrowing import Json, json_object
+from standins.issuer.entra_tokens import guid_of
+from standins.json_values import Json, json_object
 from standins.private_data.accounts import documents, orders_of
-from standins.private_data.filters import FilterError, conditions_in
+from standins.private_data.odata_filter import FilterError, conditions_in
 
 VERSION = "2024-07-01"
 WORD = re.compile(r"\w+")
@@ -21,22 +21,22 @@ ADMINISTRATION = "/__"
 
 
 class PrivateData:
-    """The two services, on one port, and what they were asked."""
+    """Both services on one port, with a record of their requests."""
 
     def __init__(self) -> None:
         self.requests: list[Json] = []
         self.faults: Json = {}
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[self.noted])
+        application = web.Application(middlewares=[self.record_request])
         application.router.add_get("/v1/orders", self.orders)
         application.router.add_post("/indexes/{index}/docs/search", self.search)
-        application.router.add_get("/__requests", self.asked)
-        application.router.add_put("/__faults", self.fail)
+        application.router.add_get("/__requests", self.list_requests)
+        application.router.add_put("/__faults", self.set_faults)
         return application
 
     @web.middleware
-    async def noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def record_request(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.path.startswith(ADMINISTRATION):
             return await handler(request)
         body = await request.text()
@@ -51,33 +51,35 @@ class PrivateData:
     async def orders(self, request: web.Request) -> web.Response:
         tenant, account = request.query.get("tenant"), request.query.get("account")
         if not tenant or not account:
-            return web.json_response({"error": "tenant and account are needed"}, status=400)
+            return web.json_response({"error": "tenant and account are required"}, status=400)
         return web.json_response({"orders": orders_of(tenant, account)})
 
     async def search(self, request: web.Request) -> web.Response:
         body = json_object(await request.json()) or {}
         if request.query.get("api-version") != VERSION:
-            return web.json_response({"error": {"code": "", "message": "an api-version is needed"}}, status=400)
+            return web.json_response(
+                {"error": {"code": "", "message": f"the api-version must be {VERSION}"}}, status=400
+            )
         if request.match_info["index"] != "documents":
             return web.json_response({"error": {"code": "", "message": "no such index"}}, status=404)
         try:
-            wanted = conditions_in(str(body.get("filter", "")))
+            conditions = conditions_in(str(body.get("filter", "")))
         except FilterError as error:
             return web.json_response({"error": {"code": "InvalidFilter", "message": str(error)}}, status=400)
-        return web.json_response({"value": found(body, wanted)})
+        return web.json_response({"value": search_results(body, conditions)})
 
-    async def asked(self, _request: web.Request) -> web.Response:
+    async def list_requests(self, _request: web.Request) -> web.Response:
         return web.json_response({"requests": self.requests})
 
-    async def fail(self, request: web.Request) -> web.Response:
+    async def set_faults(self, request: web.Request) -> web.Response:
         self.faults = json_object(await request.json()) or {}
         return web.json_response(self.faults)
 
 
-def found(body: Json, wanted: dict[str, str]) -> list[Json]:
-    """Gives the documents that pass the filter and hold a word of the search, most words first."""
+def search_results(body: Json, conditions: dict[str, str]) -> list[Json]:
+    """Gives the documents that pass the filter and contain a word of the search, most matches first."""
     words = {word.casefold() for word in WORD.findall(str(body.get("search", "*")))}
-    chosen = [name for name in str(body.get("select", "")).split(",") if name]
+    selected = [name for name in str(body.get("select", "")).split(",") if name]
     scored: list[tuple[int, Json]] = []
     for account, each in documents():
         owner = {
@@ -86,8 +88,8 @@ def found(body: Json, wanted: dict[str, str]) -> list[Json]:
         }
         whole = {**each, **owner}
         score = len(words & {word.casefold() for word in WORD.findall(f"{each['title']} {each['text']}")})
-        if all(whole.get(name) == value for name, value in wanted.items()) and (score or not words):
-            shown = {name: whole[name] for name in chosen if name in whole} if chosen else whole
+        if all(whole.get(name) == value for name, value in conditions.items()) and (score or not words):
+            shown = {name: whole[name] for name in selected if name in whole} if selected else whole
             scored.append((score, {"@search.score": float(score), **shown}))
     scored.sort(key=lambda pair: -pair[0])
     return [document for _, document in scored[: int(body.get("top", 50))]]

@@ -1,0 +1,1 @@
+"""How does a language model behave whose answers and failures are scripted in the prompt?"""

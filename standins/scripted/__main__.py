@@ -4,9 +4,9 @@ import argparse
 import asyncio
 
 from standins.clock import now
-from standins.lifeline import end_with_stdin
-from standins.scripted.server import Pace, ScriptedModel
-from standins.serving import serve
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
+from standins.scripted.server import ScriptedModel, TokenPace
 
 
 def main() -> None:
@@ -14,15 +14,15 @@ def main() -> None:
         prog="python -m standins.scripted", description="a scripted OpenAI-compatible model"
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as it can")
+    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
     parser.add_argument("--first-token-s", type=float, default=0.0, help="seconds before the first token")
     parser.add_argument("--no-continue", action="store_true", help="answer 400 to a partial assistant message")
-    parser.add_argument("--length", type=int, help="tokens of an answer without a command; usually up to its limit")
-    given = parser.parse_args()
+    parser.add_argument("--length", type=int, help="tokens of an answer without a command; by default 20 to 40")
+    options = parser.parse_args()
     end_with_stdin()
-    pace = Pace(rate=given.rate, first_token_s=given.first_token_s)
-    model = ScriptedModel(pace=pace, continues=not given.no_continue, clock=now, length=given.length)
-    asyncio.run(serve(model.application(), given.port))
+    pace = TokenPace(rate=options.rate, first_token_s=options.first_token_s)
+    model = ScriptedModel(pace=pace, continues=not options.no_continue, clock=now, length=options.length)
+    asyncio.run(serve(model.application(), options.port))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""What does the scripted model say, and how does it fail?
+"""How does a prompt choose the answer or the fault of the scripted model?
 
-The last user message decides:
+The last user message is the script:
 
     [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n | CALL name]
 
-Without a command the answer is filler. `x2` fails the first two requests of exactly that conversation, then does the
-rest; `@5` lets a failure in mid-stream come after 5 tokens rather than half way. VARY counts to n, then differs each
-time. CALL calls a function of the request; when its result has come, the answer says it.
+Without a command the answer is 20 to 40 words of filler, the same for the same prompt; the word `saga` in the prompt
+makes it as long as the request allows. `x2` fails the first two requests of the same conversation and then runs the
+command; `@5` places a fault in the stream after 5 tokens instead of half way. VARY counts to n and then differs each
+time. CALL calls a function of the request; the answer to its result repeats the result.
 """
 
 import json
@@ -14,12 +15,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from standins.narrowing import Json
-from standins.scripted.asking import Ask, BadRequest
-from standins.scripted.schema import value_of
-from standins.scripted.words import filler, tokens_of
+from standins.json_values import Json
+from standins.scripted.chat_request import BadRequest, ScriptedRequest
+from standins.scripted.schema_values import value_of
+from standins.scripted.words import SENTENCE, filler, tokens_of
 
-USUAL_LENGTH = 60
+SENTENCES = (2, 3, 4)
+SAGA = "saga"
+SAGA_LENGTH = 2000
 VARIATION = 10
 FAILURES = (
     "refuse",
@@ -39,8 +42,8 @@ FAIL = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """`times` is None when every request fails; `after` counts tokens, None when half of them are sent."""
+class ScriptedFailure:
+    """`times` None fails every request; `after` counts tokens, None means half of the answer."""
 
     kind: str
     times: int | None
@@ -48,90 +51,97 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """`tool` is the name of the function called with these pieces as its arguments, else they are text."""
+class ScriptedAnswer:
+    """`tool` names the called function, whose arguments are the pieces; without it they are text."""
 
     pieces: tuple[str, ...]
     finish: str
     tool: str | None = None
 
 
-def failure_in(text: str) -> tuple[Failure | None, str]:
+def failure_in(text: str) -> tuple[ScriptedFailure | None, str]:
     found = FAIL.fullmatch(text.strip())
     if not found:
         return None, text.strip()
     kind, times, after, rest = found["kind"], found["times"], found["after"], found["rest"]
     if kind not in FAILURES:
-        raise BadRequest(f"FAIL {kind} is not known; known are {', '.join(FAILURES)}", "messages")
-    failure = Failure(kind=kind, times=int(times) if times else None, after=int(after) if after else None)
+        raise BadRequest(f"unknown fault FAIL {kind}; choose one of {', '.join(FAILURES)}", "messages")
+    failure = ScriptedFailure(kind=kind, times=int(times) if times else None, after=int(after) if after else None)
     return failure, (rest or "").strip()
 
 
-def answer_to(ask: Ask, command: str, *, take: int) -> Answer:
-    """Gives what is left to say behind the partial answer; `take` counts this conversation's requests from 1."""
+def answer_to(request: ScriptedRequest, command: str, *, attempt: int) -> ScriptedAnswer:
+    """Gives the rest of the answer after the partial one; `attempt` counts this conversation's requests from 1."""
     verb, _, argument = command.partition(" ")
-    tool = ask.tool or (tool_called(ask, argument.strip()) if verb == "CALL" else None)
+    tool = request.tool or (tool_called(request, argument.strip()) if verb == "CALL" else None)
     if tool:
         arguments = json.dumps(value_of(tool.get("parameters", {})))
-        return Answer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(tool["name"]))
-    if ask.schema is not None:
-        return cut(json.dumps(value_of(ask.schema), ensure_ascii=False), ask)
-    return cut(COMMANDS.get(verb, write)(ask, argument.strip(), take), ask)
+        return ScriptedAnswer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(tool["name"]))
+    if request.schema is not None:
+        return cut(json.dumps(value_of(request.schema), ensure_ascii=False), request)
+    return cut(COMMANDS.get(verb, write)(request, argument.strip(), attempt), request)
 
 
-def tool_called(ask: Ask, name: str) -> Json | None:
+def tool_called(request: ScriptedRequest, name: str) -> Json | None:
     """Gives the function of that name, unless the last message is the result of a call."""
-    if ask.messages[-1].role == "tool":
+    if request.messages[-1].role == "tool":
         return None
-    return next((function for function in ask.functions if function.get("name") == name), None)
+    return next((function for function in request.functions if function.get("name") == name), None)
 
 
-def cut(text: str, ask: Ask) -> Answer:
-    said = ask.partial or ""
-    if not text.startswith(said):
-        raise BadRequest("the partial answer is not a beginning of this model's answer", "messages")
-    pieces = tuple(tokens_of(text[len(said) :]))
-    over = ask.limit is not None and len(pieces) > ask.limit
-    return Answer(pieces=pieces[: ask.limit], finish="length" if over else "stop")
+def cut(text: str, request: ScriptedRequest) -> ScriptedAnswer:
+    partial = request.partial or ""
+    if not text.startswith(partial):
+        raise BadRequest("this model's answer does not begin with the partial answer", "messages")
+    pieces = tuple(tokens_of(text[len(partial) :]))
+    is_cut = request.limit is not None and len(pieces) > request.limit
+    return ScriptedAnswer(pieces=pieces[: request.limit], finish="length" if is_cut else "stop")
 
 
-def count(_ask: Ask, argument: str, _take: int) -> str:
+def count(_request: ScriptedRequest, argument: str, _attempt: int) -> str:
     if not argument.isdecimal():
         raise BadRequest("COUNT needs a whole number", "messages")
     return " ".join(str(number) for number in range(1, int(argument) + 1))
 
 
-def echo(_ask: Ask, argument: str, _take: int) -> str:
+def echo(_request: ScriptedRequest, argument: str, _attempt: int) -> str:
     return argument
 
 
-def recall(ask: Ask, _argument: str, _take: int) -> str:
-    return ask.first_text("user")
+def recall(request: ScriptedRequest, _argument: str, _attempt: int) -> str:
+    return request.first_text("user")
 
 
-def fact(ask: Ask, argument: str, _take: int) -> str:
-    """Gives the first line that the user sent before the command and that holds the word."""
-    lines = [line for message in ask.messages[:-1] if message.role == "user" for line in message.text.splitlines()]
+def fact(request: ScriptedRequest, argument: str, _attempt: int) -> str:
+    """Gives the first line of an earlier user message that contains the word."""
+    lines = [line for message in request.messages[:-1] if message.role == "user" for line in message.text.splitlines()]
     return next((line for line in lines if argument.casefold() in line.casefold()), "no such fact")
 
 
-def call(ask: Ask, argument: str, _take: int) -> str:
-    return f"{argument} said: {ask.last_text('tool')}"
+def call(request: ScriptedRequest, argument: str, _attempt: int) -> str:
+    return f"{argument} said: {request.last_text('tool')}"
 
 
-def vary(ask: Ask, argument: str, take: int) -> str:
-    said = ask.partial or f"{count(ask, argument, take)} take {take}"
-    return f"{said} {filler(f'{ask.conversation}/{take}', VARIATION)}"
+def vary(request: ScriptedRequest, argument: str, attempt: int) -> str:
+    start = request.partial or f"{count(request, argument, attempt)} take {attempt}"
+    return f"{start} {filler(f'{request.conversation}/{attempt}', VARIATION)}"
 
 
-def write(ask: Ask, _argument: str, _take: int) -> str:
-    said = len(tokens_of(ask.partial or ""))
-    usual = USUAL_LENGTH if ask.limit is None else said + ask.limit + 1
-    wanted = usual if ask.length is None else ask.length
-    return filler(ask.conversation, max(wanted, said))
+def write(request: ScriptedRequest, _argument: str, _attempt: int) -> str:
+    length = natural_length(request) if request.length is None else request.length
+    return filler(request.conversation, length)
 
 
-COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {
+def natural_length(request: ScriptedRequest) -> int:
+    """Gives the tokens of an answer without a command: whole sentences, or for a saga more than the limit."""
+    if SAGA not in request.last_text("user").casefold():
+        return SENTENCE * SENTENCES[int(request.conversation, 16) % len(SENTENCES)]
+    if request.limit is None:
+        return SAGA_LENGTH
+    return len(tokens_of(request.partial or "")) + request.limit + 1
+
+
+COMMANDS: dict[str, Callable[[ScriptedRequest, str, int], str]] = {
     "COUNT": count,
     "ECHO": echo,
     "RECALL": recall,
@@ -141,7 +151,7 @@ COMMANDS: dict[str, Callable[[Ask, str, int], str]] = {
 }
 
 
-def prompt_tokens(ask: Ask) -> int:
-    """Counts each message as its words and 3 tokens of frame, plus the tools and the partial answer."""
-    texts = [*(message.text for message in ask.messages), ask.tools_text, ask.partial or ""]
-    return 3 * len(ask.messages) + sum(len(tokens_of(text)) for text in texts)
+def prompt_tokens(request: ScriptedRequest) -> int:
+    """Counts the words of each message and 3 tokens more, plus the tools and the partial answer."""
+    texts = [*(message.text for message in request.messages), request.tools_text, request.partial or ""]
+    return 3 * len(request.messages) + sum(len(tokens_of(text)) for text in texts)

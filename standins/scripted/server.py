@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 from aiohttp import ClientConnectionResetError, web
 
-from standins.scripted.asking import Ask, BadRequest, ask_from_body
-from standins.scripted.failing import BEFORE, MIDWAY, Exchange, cut_at
-from standins.scripted.ledger import Entry, Ledger
-from standins.scripted.script import Answer, Failure, answer_to, failure_in
-from standins.scripted.shapes import Frame, Heading, error, frames_of
+from standins.scripted.chat_request import BadRequest, ScriptedRequest, request_from_body
+from standins.scripted.chat_shapes import ChatReply, Frame, error, frames_of
+from standins.scripted.request_log import LoggedRequest, RequestLog
+from standins.scripted.script import ScriptedAnswer, ScriptedFailure, answer_to, failure_in
+from standins.scripted.wire_faults import FAULTS_BEFORE_ANSWER, FAULTS_DURING_ANSWER, Exchange, cut_at
 
 BODY_LIMIT = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """`rate` is in tokens a second, 0 for as fast as it can; `first_token_s` passes before the first token."""
+class TokenPace:
+    """`rate` is in tokens a second, 0 for as fast as possible; the first token comes after `first_token_s`."""
 
     rate: float = 50.0
     first_token_s: float = 0.0
@@ -28,23 +28,25 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class ScriptedTurn:
     """One request being served."""
 
     request: web.Request
-    ask: Ask
-    entry: Entry
-    answer: Answer
-    failure: Failure | None
+    chat: ScriptedRequest
+    entry: LoggedRequest
+    answer: ScriptedAnswer
+    failure: ScriptedFailure | None
 
 
 class ScriptedModel:
-    def __init__(self, *, pace: Pace, continues: bool, clock: Callable[[], float], length: int | None = None) -> None:
+    def __init__(
+        self, *, pace: TokenPace, continues: bool, clock: Callable[[], float], length: int | None = None
+    ) -> None:
         self.length = length
         self.pace = pace
         self.continues = continues
         self.clock = clock
-        self.ledger = Ledger(clock)
+        self.log = RequestLog(clock)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=BODY_LIMIT)
@@ -52,56 +54,58 @@ class ScriptedModel:
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/health", self.health)
         app.router.add_get("/admin/requests", self.requests)
-        app.router.add_delete("/admin/requests", self.forget)
+        app.router.add_delete("/admin/requests", self.clear_requests)
         return app
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         try:
-            ask = replace(ask_from_body(await read_json(request)), length=self.length)
-            self.check_continuation(ask)
-            entry = self.ledger.open(ask, request.headers.get("traceparent"))
-            return await self.guard(self.turn(request, ask, entry))
-        except BadRequest as refusal:
-            return web.json_response(error(400, str(refusal), refusal.param), status=400)
+            chat = replace(request_from_body(await read_json(request)), length=self.length)
+            self.check_continuation(chat)
+            entry = self.log.open(chat, request.headers.get("traceparent"))
+            return await self.close_log_after(self.turn(request, chat, entry))
+        except BadRequest as problem:
+            return web.json_response(error(400, str(problem), problem.param), status=400)
 
-    def check_continuation(self, ask: Ask) -> None:
-        if ask.partial is not None and not self.continues:
+    def check_continuation(self, chat: ScriptedRequest) -> None:
+        if chat.partial is not None and not self.continues:
             raise BadRequest("this model can't continue a partial answer", "messages")
 
-    def turn(self, request: web.Request, ask: Ask, entry: Entry) -> Turn:
+    def turn(self, request: web.Request, chat: ScriptedRequest, entry: LoggedRequest) -> ScriptedTurn:
         try:
-            failure, command = failure_in(ask.last_text("user"))
-            answer = answer_to(ask, command, take=entry.take)
+            failure, command = failure_in(chat.last_text("user"))
+            answer = answer_to(chat, command, attempt=entry.attempt)
         except BadRequest:
-            self.ledger.close(entry, "failed")
+            self.log.close(entry, "failed")
             raise
-        over = failure is not None and failure.times is not None and entry.take > failure.times
-        return Turn(request=request, ask=ask, entry=entry, answer=answer, failure=None if over else failure)
+        is_over = failure is not None and failure.times is not None and entry.attempt > failure.times
+        return ScriptedTurn(
+            request=request, chat=chat, entry=entry, answer=answer, failure=None if is_over else failure
+        )
 
-    async def guard(self, turn: Turn) -> web.StreamResponse:
+    async def close_log_after(self, turn: ScriptedTurn) -> web.StreamResponse:
         try:
-            response = await self.perform(turn)
+            response = await self.respond(turn)
         except (asyncio.CancelledError, ClientConnectionResetError):
-            self.ledger.close(turn.entry, "client-closed")
+            self.log.close(turn.entry, "client-closed")
             raise
-        self.ledger.close(turn.entry, "failed" if turn.failure else "done")
+        self.log.close(turn.entry, "failed" if turn.failure else "done")
         return response
 
-    async def perform(self, turn: Turn) -> web.StreamResponse:
+    async def respond(self, turn: ScriptedTurn) -> web.StreamResponse:
         kind = turn.failure.kind if turn.failure else None
-        if kind in BEFORE:
-            return await BEFORE[kind](turn.request)
+        if kind in FAULTS_BEFORE_ANSWER:
+            return await FAULTS_BEFORE_ANSWER[kind](turn.request)
         response = web.StreamResponse(headers={"Cache-Control": "no-cache"})
-        response.content_type = "text/event-stream" if turn.ask.stream else "application/json"
+        response.content_type = "text/event-stream" if turn.chat.stream else "application/json"
         exchange = self.exchange(turn, response)
-        if kind is not None or turn.ask.stream:
+        if kind is not None or turn.chat.stream:
             await response.prepare(turn.request)
-        await (MIDWAY[kind](exchange) if kind else exchange.play(exchange.frames))
+        await (FAULTS_DURING_ANSWER[kind](exchange) if kind else exchange.play(exchange.frames))
         return response
 
-    def exchange(self, turn: Turn, response: web.StreamResponse) -> Exchange:
-        heading = Heading(id=turn.entry.id, created=int(self.clock()), ask=turn.ask, answer=turn.answer)
-        frames = frames_of(heading)
+    def exchange(self, turn: ScriptedTurn, response: web.StreamResponse) -> Exchange:
+        reply = ChatReply(id=turn.entry.id, created=int(self.clock()), chat=turn.chat, answer=turn.answer)
+        frames = frames_of(reply)
         started = asyncio.get_running_loop().time()
 
         async def play(part: list[Frame]) -> None:
@@ -123,10 +127,10 @@ class ScriptedModel:
         return web.json_response({"status": "ok"})
 
     async def requests(self, _request: web.Request) -> web.Response:
-        return web.json_response({"requests": self.ledger.listing()})
+        return web.json_response({"requests": self.log.listing()})
 
-    async def forget(self, _request: web.Request) -> web.Response:
-        self.ledger.clear()
+    async def clear_requests(self, _request: web.Request) -> web.Response:
+        self.log.clear()
         return web.Response(status=204)
 
 
@@ -134,7 +138,7 @@ async def read_json(request: web.Request) -> object:
     try:
         return json.loads(await request.read())
     except (ValueError, RecursionError) as problem:
-        raise BadRequest(f"the body isn't JSON: {problem}") from problem
+        raise BadRequest(f"the body is not JSON: {problem}") from problem
 
 
 async def sleep_until(due: float) -> None:

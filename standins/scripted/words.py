@@ -1,4 +1,4 @@
-"""What is a token, and which words fill an answer that nobody scripted?"""
+"""What counts as a token, and which words fill an answer without a script?"""
 
 import hashlib
 import re

@@ -18,15 +18,15 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, ColdStart
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from standins.clock import now
-from standins.cloud_run.gate import Gate, Keys
-from standins.federation import SERVICE_ACCOUNT
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
+from standins.issuer.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
 from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import SETTINGS, World, backend
-from tests.standins.cloud_run import Gpu, gpu
+from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 HOLD_S = 0.3
 ELSEWHERE = "from elsewhere"
@@ -54,7 +54,7 @@ class Scene:
 
     world: World[Shifted]
     cloud: Cloud
-    gate: Gate
+    gate: InvokerCheck
     service: Gpu
 
     async def ask(self, *, model: str = "model", meanwhile: Callable[[], Any] | None = None) -> Response:
@@ -63,7 +63,7 @@ class Scene:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.world.run(response))
             if meanwhile:
-                await self.service.becomes(is_waking)
+                await self.service.wait_until(is_waking)
                 await meanwhile()
         return response
 
@@ -80,7 +80,7 @@ class Scene:
 
 
 async def is_waking(service: Gpu) -> bool:
-    return not await service.is_asleep()
+    return not await service.is_cold()
 
 
 @asynccontextmanager
@@ -99,8 +99,10 @@ async def google_side(
     clock = Shifted(ahead_s, leaps=leaps)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(cloud_with(tmp_path, monkeypatch))
-        gate = Gate(keys=Keys(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT}))
-        service = await stack.enter_async_context(gpu(tmp_path, gate=gate, start=start_s))
+        gate = InvokerCheck(
+            keys=GoogleKeySet(f"{cloud.url}/oauth2/v3/certs"), clock=now, invokers=frozenset({SERVICE_ACCOUNT})
+        )
+        service = await stack.enter_async_context(running_gpu(tmp_path, invoker_check=gate, start=start_s))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         url = str(service.client.base_url).rstrip("/")
         credentials = cloud.credentials(clock, **(federation or {}))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from standins.federation import MEMBER
+from standins.issuer.federation import MEMBER
 from tests.activities.google_side import ELSEWHERE, google_side
 
 COUNTED = "1 2 3"
@@ -42,7 +42,7 @@ async def test_a_hop_that_refuses_is_named_with_what_to_grant(
         message = await side.told(await side.ask())
         assert said in message
         assert "Traceback" not in message
-        assert await side.service.is_asleep()
+        assert await side.service.is_cold()
 
 
 async def test_a_service_account_that_may_not_call_the_service_is_told_its_role(
@@ -51,7 +51,7 @@ async def test_a_service_account_that_may_not_call_the_service_is_told_its_role(
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True) as side:
         side.gate.invokers = frozenset()
         assert "grant it roles/run.invoker on the service" in await side.told(await side.ask())
-        assert await side.service.is_asleep()
+        assert await side.service.is_cold()
 
 
 async def test_what_was_refused_and_is_granted_since_costs_the_next_turn_nothing(
@@ -150,4 +150,4 @@ async def test_a_service_whose_clock_is_far_ahead_of_googles_believes_no_token_a
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True) as side:
         side.gate.ahead_s = 3700.0
         assert "status 401" in await side.told(await side.ask())
-        assert await side.service.is_asleep()
+        assert await side.service.is_cold()

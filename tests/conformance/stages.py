@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 
-from standins.child import Child, Plan, python
-from standins.instance import ROOT
-from standins.serving import HOST
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.paths import ROOT
+from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
+from standins.processes.http_server import HOST
 
 FLEET = Path(__file__).parent / "fleet.toml"
 LENGTH = "40"
@@ -16,10 +16,12 @@ READY_S = 60.0
 
 
 @contextmanager
-def judged(folder: Path, **environment: str) -> Generator[Stage]:
+def judged(folder: Path, **environment: str) -> Generator[LocalCluster]:
     """Start a product whose model answers briefly and at once; `environment` is added to its settings."""
-    command = python("standins.scripted", "--rate", "0", "--length", LENGTH)
-    brief = Child(Plan(name="brief", command=command, environment=environ, log=folder / "brief.log", folder=ROOT))
+    command = python_command("standins.scripted", "--rate", "0", "--length", LENGTH)
+    brief = ChildProcess(
+        ProcessSpec(name="brief", command=command, environment=environ, log=folder / "brief.log", folder=ROOT)
+    )
     try:
         port = brief.wait_for(brief.ready_port, READY_S)
         settings = {
@@ -28,7 +30,7 @@ def judged(folder: Path, **environment: str) -> Generator[Stage]:
             "GANGLION_TELEMETRY": "none",
             **environment,
         }
-        with Stage(Options(data=folder / "stage", rate=0, environment=settings)) as stage:
+        with LocalCluster(ClusterOptions(data=folder / "stage", rate=0, environment=settings)) as stage:
             yield stage
     finally:
         brief.stop()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from standins.instance import ROOT
-from standins.ports import free_port
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.paths import ROOT
+from standins.processes.ports import free_port
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
 from tests.conformance.page import write_section
@@ -47,7 +47,7 @@ async def test_a_page_of_another_origin_streams_resumes_and_cancels(tmp_path: Pa
     port = free_port()
     app = app_in(tmp_path / "app", f"http://localhost:{port}")
     quiet = {"GANGLION_TELEMETRY": "none"}
-    with Stage(Options(data=tmp_path / "stage", app=app, rate=60, environment=quiet)) as stage:
+    with LocalCluster(ClusterOptions(data=tmp_path / "stage", app=app, rate=60, environment=quiet)) as stage:
         where = {"CHROMIUM": chromium, "PAGE_PORT": str(port), "MODEL": "scripted"}
         address = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token()}
         judge(TITLE, await found_by(PAGE, where | address), {})

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.conformance.aliases import MODEL, aliased
 from tests.conformance.judges import HOME, PYTHON, SDK, set_up
 from tests.conformance.page import Verdict, section, unexplained, write_section
@@ -43,7 +43,7 @@ def judges() -> None:
     set_up()
 
 
-async def comply(stage: Stage, form: str) -> Verdict:
+async def comply(stage: LocalCluster, form: str) -> Verdict:
     given = ("-u", f"{stage.base_url}/v1", "-k", stage.token(), "-m", MODEL, "--format", form, "--json")
     judge = await asyncio.create_subprocess_exec(
         str(HOME / "venv" / "bin" / "llm-comply"), *given, stdout=asyncio.subprocess.PIPE

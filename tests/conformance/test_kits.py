@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.conformance.aliases import MODEL
 from tests.conformance.installing import javascript_kits, python_kits
 from tests.conformance.judging import judge
@@ -28,7 +28,7 @@ def kits() -> None:
     javascript_kits()
 
 
-async def told(stage: Stage, model: str, **more: str) -> list[Finding]:
+async def told(stage: LocalCluster, model: str, **more: str) -> list[Finding]:
     environment = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token(), "MODEL": model, **more}
     return [finding for program in PROGRAMS for finding in await found_by(program, environment)]
 
@@ -39,6 +39,6 @@ async def test_the_kits_do_what_people_use_them_for_or_say_why_not(tmp_path: Pat
 
 
 async def test_the_kits_work_with_a_real_model(tmp_path: Path) -> None:
-    options = Options(data=tmp_path, model="real", environment={"GANGLION_TELEMETRY": "none"})
-    with Stage(options) as stage:
+    options = ClusterOptions(data=tmp_path, model="real", environment={"GANGLION_TELEMETRY": "none"})
+    with LocalCluster(options) as stage:
         judge("kits, unmodified, with a real model", await told(stage, "auto", CHECKS=BOUNDED), REASONS)

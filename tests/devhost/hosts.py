@@ -1,4 +1,4 @@
-"""How does a test run a host, talk to it, and kill it?"""
+"""How does a test start a host, call it and kill it?"""
 
 import contextlib
 import json
@@ -173,7 +173,7 @@ class Durable:
     def event(self, instance: str, name: str, value: Any) -> httpx.Response:
         return self.http.post(f"{self.base}/instances/{instance}/raiseEvent/{name}", json=value)
 
-    def tell(self, instance: str, verb: str, reason: str = "") -> httpx.Response:
+    def control(self, instance: str, verb: str, reason: str = "") -> httpx.Response:
         return self.http.post(f"{self.base}/instances/{instance}/{verb}", params={"reason": reason})
 
     def history(self, instance: str) -> list[dict[str, Any]]:

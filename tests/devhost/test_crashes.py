@@ -1,4 +1,4 @@
-"""What if the host dies between any two of its commits?"""
+"""What happens if the host dies between any two of its commits?"""
 
 import asyncio
 import contextlib
@@ -9,13 +9,22 @@ from typing import override
 
 import pytest
 
-from devhost.engine.database import StorageThread, connect
+from devhost.engine.background_tasks import BackgroundTasks
 from devhost.engine.engine import Engine
-from devhost.engine.events import Kind
-from devhost.engine.model import Completed, Decision, Limits, RunActivity, Scheduled, StartChild, StartTimer, Turn
-from devhost.engine.store import Store
-from devhost.engine.tasks import Tasks
-from tests.devhost.test_engine import ScriptedExecutor, ended, engine_on, events, start
+from devhost.engine.model.commands import (
+    Completed,
+    OrchestratorDecision,
+    RunActivity,
+    SchedulingCommand,
+    StartChild,
+    StartTimer,
+)
+from devhost.engine.model.events import HistoryEventKind
+from devhost.engine.model.executor import EngineLimits
+from devhost.engine.model.work_items import Episode
+from devhost.engine.storage.database import StorageThread, connect
+from devhost.engine.storage.store import TaskHubStore
+from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engine_on, events, start
 
 COMMITS = 12
 
@@ -24,7 +33,7 @@ class CrashError(Exception):
     """The host is dead from here on."""
 
 
-class MortalStore(Store):
+class CrashingStore(TaskHubStore):
     """Commits so many times, then never again."""
 
     def __init__(self, database: sqlite3.Connection, *, lives: int) -> None:
@@ -41,24 +50,24 @@ class MortalStore(Store):
             yield database
 
 
-def story(turn: Turn) -> Decision:
+def story(episode: Episode) -> OrchestratorDecision:
     """An activity, then a timer and a child together, then another activity."""
-    steps: list[tuple[Scheduled, ...]] = [
+    steps: list[tuple[SchedulingCommand, ...]] = [
         (RunActivity(id=0, name="a", input="1"),),
-        (StartTimer(id=1, fire_at=turn.new[0].at), StartChild(id=2, name="child", instance="c", input="2")),
+        (StartTimer(id=1, fire_at=episode.new_events[0].at), StartChild(id=2, name="child", instance="c", input="2")),
         (RunActivity(id=3, name="a", input="3"),),
     ]
-    completions = (Kind.ACTIVITY_COMPLETED, Kind.TIMER_FIRED, Kind.CHILD_COMPLETED)
-    done = {event.task for kind in completions for event in events(turn, kind)}
-    before = {event.id for event in turn.past}
+    completions = (HistoryEventKind.ACTIVITY_COMPLETED, HistoryEventKind.TIMER_FIRED, HistoryEventKind.CHILD_COMPLETED)
+    done = {event.task for kind in completions for event in events(episode, kind)}
+    before = {event.id for event in episode.past_events}
     for step in steps:
         if not {command.id for command in step} <= done:
-            return Decision(commands=tuple(command for command in step if command.id not in before))
-    return Decision(ending=Completed(output="told"))
+            return OrchestratorDecision(commands=tuple(command for command in step if command.id not in before))
+    return OrchestratorDecision(outcome=Completed(output="told"))
 
 
-def child(turn: Turn) -> Decision:
-    return Decision(ending=Completed(output=turn.instance.input))
+def child(episode: Episode) -> OrchestratorDecision:
+    return OrchestratorDecision(outcome=Completed(output=episode.instance.input))
 
 
 def executor() -> ScriptedExecutor:
@@ -75,11 +84,15 @@ async def live_and_die(path: Path, lives: int) -> None:
         failures.append(error)
         died.set()
 
-    tasks = Tasks(on_failure)
+    tasks = BackgroundTasks(on_failure)
     database = connect(path)
-    store = MortalStore(database, lives=lives)
+    store = CrashingStore(database, lives=lives)
     engine = Engine(
-        store=store, storage=storage, executor=executor(), limits=Limits(turns=2, activities=2), tasks=tasks
+        store=store,
+        storage=storage,
+        executor=executor(),
+        limits=EngineLimits(orchestrators=2, activities=2),
+        tasks=tasks,
     )
     storage.start()
     with contextlib.suppress(CrashError):
@@ -97,10 +110,10 @@ async def live_and_die(path: Path, lives: int) -> None:
 
 
 @pytest.mark.parametrize("lives", range(COMMITS))
-async def test_a_host_that_dies_between_any_two_commits_tells_the_story_to_its_end(tmp_path: Path, lives: int) -> None:
+async def test_a_host_that_dies_between_any_two_commits_completes_the_orchestration(tmp_path: Path, lives: int) -> None:
     path = tmp_path / "hub.db"
     database = connect(path)
-    Store(database).start(start("story"))
+    TaskHubStore(database).start(start("story"))
     database.close()
     await live_and_die(path, lives)
     async with engine_on(path, executor()) as engine:
@@ -110,10 +123,10 @@ async def test_a_host_that_dies_between_any_two_commits_tells_the_story_to_its_e
     assert sorted(event.id for event in history if event.id >= 0) == [0, 1, 2, 3]
 
 
-async def test_a_host_that_dies_at_every_commit_still_gets_there(tmp_path: Path) -> None:
+async def test_a_host_that_dies_at_every_commit_still_completes(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     database = connect(path)
-    Store(database).start(start("story"))
+    TaskHubStore(database).start(start("story"))
     database.close()
     for _ in range(COMMITS):
         await live_and_die(path, 2)

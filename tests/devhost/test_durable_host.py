@@ -1,4 +1,4 @@
-"""Do orchestrations run here as they do on the real host?"""
+"""Do orchestrations behave like on the real host?"""
 
 import contextlib
 import json
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from devhost.engine.events import SCHEDULING
-from devhost.engine.rows import find_instance
-from devhost.engine.store import Store
-from devhost.tool.reaching import File
+from devhost.cli.connection import DatabaseFile
+from devhost.engine.model.events import SCHEDULING_KINDS
+from devhost.engine.storage.rows import find_instance
+from devhost.engine.storage.store import TaskHubStore
 from tests.devhost.hosts import Durable, RunningHost, running, until
 
 
@@ -61,7 +61,7 @@ def test_a_retry_waits_on_a_timer_and_succeeds(durable: Durable) -> None:
     assert kinds(durable, instance)[1:-1] == ["TaskFailed", "TimerCreated", "TimerFired", "TaskCompleted"]
 
 
-def test_after_the_last_attempt_one_more_timer_fires_at_once_and_the_orchestrator_goes_on(durable: Durable) -> None:
+def test_after_the_last_attempt_one_more_timer_fires_at_once_and_the_orchestrator_continues(durable: Durable) -> None:
     instance = durable.start("retried_then_more")
     status = durable.wait(instance)
     assert status["output"] == "after"
@@ -98,7 +98,7 @@ def test_a_cancelled_timer_lets_the_instance_complete(durable: Durable) -> None:
     assert time.monotonic() - began < 0.9
 
 
-def test_a_timer_that_nobody_cancelled_keeps_the_instance_running_until_it_fires(durable: Durable) -> None:
+def test_a_timer_that_is_not_cancelled_keeps_the_instance_running_until_it_fires(durable: Durable) -> None:
     instance = durable.start("leaves_timer", {"cancel": False})
     durable.wait_status(instance, "Running")
     durable.event(instance, "go", 1)
@@ -106,13 +106,13 @@ def test_a_timer_that_nobody_cancelled_keeps_the_instance_running_until_it_fires
     assert kinds(durable, instance).count("TimerFired") == 1
 
 
-def test_an_event_that_comes_before_the_wait_is_kept(durable: Durable) -> None:
+def test_an_event_before_its_wait_is_kept(durable: Durable) -> None:
     instance = durable.start("late_listener")
     durable.event(instance, "Go", "early")
     assert durable.wait(instance)["output"] == "early"
 
 
-def test_of_two_waiters_the_newer_is_served(durable: Durable) -> None:
+def test_of_two_waits_the_newer_receives_the_event(durable: Durable) -> None:
     instance = durable.start("two_waiters")
     durable.wait_custom(instance, "waiting")
     durable.event(instance, "go", 1)
@@ -151,7 +151,7 @@ def test_a_failed_child_is_an_exception_in_its_parent(durable: Durable) -> None:
 def test_a_terminated_child_fails_in_its_parent(durable: Durable) -> None:
     instance = durable.start("named_parent", "terminated-child")
     durable.wait_custom("terminated-child", "waiting")
-    durable.tell("terminated-child", "terminate", "enough")
+    durable.control("terminated-child", "terminate", "enough")
     assert durable.wait("terminated-child")["output"] == "enough"
     assert "enough" in durable.wait(instance)["output"]
 
@@ -162,7 +162,7 @@ def test_a_child_can_not_take_its_parents_id(durable: Durable) -> None:
     assert "can't have the instance id" in status["output"]
 
 
-def test_continue_as_new_keeps_the_instance_and_starts_its_history_over(durable: Durable) -> None:
+def test_continue_as_new_keeps_the_instance_and_restarts_its_history(durable: Durable) -> None:
     instance = durable.start("counts_down", 5)
     status = durable.wait(instance)
     assert status["output"] == "done"
@@ -170,16 +170,16 @@ def test_continue_as_new_keeps_the_instance_and_starts_its_history_over(durable:
     assert kinds(durable, instance) == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
 
 
-def store_of(host: RunningHost) -> Store:
-    return File(path=host.folder / "hub.db").store()
+def store_of(host: RunningHost) -> TaskHubStore:
+    return DatabaseFile(path=host.folder / "hub.db").store()
 
 
 def test_retries_are_numbered_task_timer_task_timer(durable: Durable, host: RunningHost) -> None:
     instance = durable.start("retried_then_more")
     durable.wait(instance)
     with contextlib.closing(store_of(host).database) as database:
-        events = Store(database).history(instance)
-    assert [(e.id, str(e.kind)) for e in events if e.kind in SCHEDULING] == [
+        events = TaskHubStore(database).history(instance)
+    assert [(e.id, str(e.kind)) for e in events if e.kind in SCHEDULING_KINDS] == [
         (0, "activity_scheduled"),
         (1, "timer_created"),
         (2, "activity_scheduled"),
@@ -188,7 +188,7 @@ def test_retries_are_numbered_task_timer_task_timer(durable: Durable, host: Runn
     ]
 
 
-def test_continue_as_new_is_a_new_execution_and_forgets_what_nobody_waited_for(
+def test_continue_as_new_starts_an_execution_and_drops_events_without_a_wait(
     durable: Durable, host: RunningHost
 ) -> None:
     with contextlib.closing(store_of(host).database) as database:
@@ -229,7 +229,7 @@ def test_a_retry_inside_task_any_is_warned_of_by_name(durable: Durable, host: Ru
     assert "orchestrator 'races_retries' calls 'echo' with retry options inside task_any" in host.log
 
 
-def test_a_changed_orchestrator_is_found_out(durable: Durable, notes: Path) -> None:
+def test_a_changed_orchestrator_is_detected(durable: Durable, notes: Path) -> None:
     instance = durable.start("undecided")
     until(lambda: "TaskCompleted" in kinds(durable, instance), "the activity is done")
     (notes / "undecided").write_text("nothing", encoding="utf-8")
@@ -249,41 +249,41 @@ def test_one_trace_runs_from_the_start_to_the_activities_of_children(durable: Du
     assert first.split("-")[2] != second.split("-")[2]
 
 
-def test_a_suspended_instance_gathers_events_until_it_is_resumed(durable: Durable) -> None:
+def test_a_suspended_instance_collects_events_until_it_is_resumed(durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
-    assert durable.tell(instance, "suspend", "hold on").status_code == 202
+    assert durable.control(instance, "suspend", "hold on").status_code == 202
     durable.wait_status(instance, "Suspended")
     durable.event(instance, "go", "kept")
     until(lambda: "EventRaised" in kinds(durable, instance), "the event is in the history")
     assert durable.status(instance)["runtimeStatus"] == "Suspended"
-    durable.tell(instance, "resume", "go on")
+    durable.control(instance, "resume", "go on")
     assert durable.wait(instance)["output"] == "kept"
 
 
 def test_termination_is_immediate_and_its_reason_the_output(durable: Durable) -> None:
     instance = durable.start("waits")
     durable.wait_custom(instance, "waiting")
-    assert durable.tell(instance, "terminate", "no more").status_code == 202
+    assert durable.control(instance, "terminate", "no more").status_code == 202
     status = durable.wait(instance)
     assert (status["runtimeStatus"], status["output"]) == ("Terminated", "no more")
 
 
-def test_an_ended_instance_is_gone_for_events_and_orders(durable: Durable) -> None:
+def test_a_completed_instance_answers_events_and_control_requests_with_410(durable: Durable) -> None:
     instance = durable.start("chain", [])
     durable.wait(instance)
     assert durable.event(instance, "go", 1).status_code == 410
     for verb in ("terminate", "suspend", "resume"):
-        assert durable.tell(instance, verb).status_code == 410
+        assert durable.control(instance, verb).status_code == 410
 
 
 def test_an_unknown_instance_is_not_found(durable: Durable) -> None:
     assert durable.event("nobody", "go", 1).status_code == 404
-    assert durable.tell("nobody", "terminate").status_code == 404
+    assert durable.control("nobody", "terminate").status_code == 404
     assert durable.status("nobody") == {}
 
 
-def test_the_id_of_a_running_instance_is_taken_and_that_of_an_ended_one_free(durable: Durable) -> None:
+def test_the_id_of_a_running_instance_is_taken_and_that_of_a_completed_one_free(durable: Durable) -> None:
     durable.start("waits", instance="reused")
     taken = durable.http.post(f"{durable.base}/orchestrators/chain/reused")
     assert taken.status_code == 409
@@ -303,7 +303,7 @@ def test_only_an_ended_instance_is_purged(durable: Durable) -> None:
     assert durable.http.delete(f"{durable.base}/instances/{instance}").status_code == 404
 
 
-def test_the_client_sees_what_the_host_says(durable: Durable) -> None:
+def test_the_client_receives_the_message_of_the_host(durable: Durable) -> None:
     assert use(durable, "nobody", "get_status")["result"]["status"] is None
     assert use(durable, "nobody", "purge_instance_history")["result"] == 0
     instance = durable.start("chain", ["c"])
@@ -313,7 +313,7 @@ def test_the_client_sees_what_the_host_says(durable: Durable) -> None:
     assert use(durable, instance, "purge_instance_history")["result"] == 1
 
 
-def test_the_client_hears_that_an_id_is_taken(durable: Durable) -> None:
+def test_the_client_is_told_that_an_id_is_taken(durable: Durable) -> None:
     durable.start("waits", instance="taken")
     durable.wait_custom("taken", "waiting")
     answer = durable.http.post("/api/client/chain?id=taken", json=[])

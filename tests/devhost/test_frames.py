@@ -1,4 +1,4 @@
-"""Do messages survive the pipe, however it cuts them?"""
+"""Are messages decoded correctly however the pipe splits them?"""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +24,7 @@ def test_every_message_arrives_once_and_whole(sent: list[tuple[Header, bytes]], 
     assert received == sent
 
 
-def test_the_end_is_told() -> None:
+def test_waiters_are_notified_of_completion() -> None:
     ends: list[bool] = []
     pipe = Pipe(lambda _header, _body: None, lambda: ends.append(True))
     pipe.connection_lost(None)

@@ -1,4 +1,4 @@
-"""Does an app in the words of older programming models run?"""
+"""Does an app run that uses the names of older programming models?"""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ def test_older_bindings_and_plain_results_work_as_on_the_real_host(tmp_path: Pat
         assert answer.status_code == 202, host.log
         found = Durable(http=client).wait(answer.json()["id"])
         assert found["output"] == ["plain text", 1, "AAE=", None]
-        assert "function text has a binding that is not supported here: twilioSms" in host.log
+        assert "function text has a binding that is not supported: twilioSms" in host.log
         assert "orchestrationClient" not in host.log

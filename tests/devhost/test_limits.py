@@ -1,4 +1,4 @@
-"""Does the host keep the limits of host.json?"""
+"""Does the host apply the limits of host.json?"""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ async def test_requests_wait_for_their_turn_and_too_many_are_refused() -> None:
     throttle, released, running = Throttle(running=1, outstanding=2), asyncio.Event(), list[int]()
 
     async def ask(number: int) -> None:
-        async with throttle.turn():
+        async with throttle.admit():
             running.append(number)
             await released.wait()
 
@@ -40,7 +40,7 @@ def most(folder: Path, kind: str) -> int:
     return max(int(line) for line in (folder / kind).read_text(encoding="utf-8").splitlines())
 
 
-def test_as_many_run_at_once_as_host_json_says(host: RunningHost) -> None:
+def test_concurrency_follows_host_json(host: RunningHost) -> None:
     with host.client() as client:
         durable = Durable(http=client)
         instances = [durable.start("many") for _ in range(6)]
@@ -52,9 +52,9 @@ def test_as_many_run_at_once_as_host_json_says(host: RunningHost) -> None:
     }
 
 
-def test_what_runs_longer_than_the_function_timeout_fails_by_name(host: RunningHost) -> None:
+def test_a_function_that_exceeds_the_function_timeout_fails_by_name(host: RunningHost) -> None:
     with host.client() as client:
         output = Durable(http=client).run("asks_in_vain")["output"]
         assert "Timeout value of 2 s exceeded by function: never_ends" in output
         assert client.get("/api/hangs").status_code == 504
-    assert "function hangs ran longer than functionTimeout (2 s): ending the worker" in host.log
+    assert "function hangs ran longer than functionTimeout (2 s): stopping the worker" in host.log

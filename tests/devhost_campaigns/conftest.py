@@ -1,4 +1,4 @@
-"""With which seed do the campaigns draw?"""
+"""Which random seed does each campaign use?"""
 
 import os
 import secrets

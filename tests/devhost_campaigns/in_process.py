@@ -1,4 +1,4 @@
-"""How does the engine reach an app through the real SDK without a process of its own, and badly?"""
+"""How does the engine call an app through the real SDK in one process, with injected faults?"""
 
 import asyncio
 import importlib.util
@@ -12,12 +12,21 @@ from pathlib import Path
 from random import Random
 from typing import Any, override
 
-from devhost.catalog import Catalog, catalog_from_ready
-from devhost.engine.database import StorageThread
-from devhost.supervisor.launching import Command
-from devhost.supervisor.messages import Answer, Indexed, Invocation, Raised, Ready, Returned, Trace, WorkerLostError
+from devhost.app.catalog import FunctionCatalog, catalog_from_worker
+from devhost.engine.storage.database import StorageThread
+from devhost.supervisor.launcher import WorkerCommand
+from devhost.supervisor.messages import (
+    FunctionRaised,
+    FunctionReturned,
+    IndexedFunction,
+    Invocation,
+    InvocationResult,
+    TraceContext,
+    WorkerLostError,
+    WorkerReady,
+)
 from devhost.supervisor.process import WorkerProcess
-from devhost.supervisor.supervisor import Supervisor, Watch
+from devhost.supervisor.supervisor import Supervisor, WorkerObserver
 
 APP = Path(__file__).parent / "apps" / "programs"
 
@@ -26,7 +35,7 @@ APP = Path(__file__).parent / "apps" / "programs"
 class App:
     """The functions of an app as the SDK wraps them, by their id."""
 
-    catalog: Catalog
+    catalog: FunctionCatalog
     functions: Mapping[str, Callable[[Any], Any]]
 
 
@@ -40,56 +49,56 @@ def load(folder: Path = APP) -> App:
     found: list[Any] = module.app.get_functions()
     indexed = tuple(indexed_from_sdk(one) for one in found)
     return App(
-        catalog=catalog_from_ready(Ready(functions=indexed, http=None)),
+        catalog=catalog_from_worker(WorkerReady(functions=indexed, http=None)),
         functions={one.get_function_name(): one.get_user_function() for one in found},
     )
 
 
-def indexed_from_sdk(function: Any) -> Indexed:
+def indexed_from_sdk(function: Any) -> IndexedFunction:
     name = function.get_function_name()
-    return Indexed(name=name, id=name, bindings=tuple(json.loads(text) for text in function.get_raw_bindings()))
+    return IndexedFunction(name=name, id=name, bindings=tuple(json.loads(text) for text in function.get_raw_bindings()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Troubles:
-    """How likely an invocation is lost, before or after it ran, and how long it may take, in seconds."""
+class Faults:
+    """The probability that an invocation is lost, before or after it ran, and its maximum delay in seconds."""
 
     lost: float = 0.05
     longest_s: float = 0.003
 
 
 class InProcessWorker(Supervisor):
-    """Answers as a worker does, late, and sometimes not at all."""
+    """Answers like a worker, with delays and losses."""
 
-    def __init__(self, app: App, random: Random, troubles: Troubles) -> None:
-        watch = Watch(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
-        super().__init__(command=Command(app=APP, environment={}), client="", watch=watch, timeout=None)
+    def __init__(self, app: App, random: Random, troubles: Faults) -> None:
+        watch = WorkerObserver(started=lambda _: None, ready=lambda _, __: None, lost=lambda: None)
+        super().__init__(command=WorkerCommand(app=APP, environment={}), client="", observer=watch, timeout=None)
         self.app = app
         self.random = random
-        self.troubles = troubles
+        self.faults = troubles
 
     @override
-    async def current(self, patience: float | None) -> WorkerProcess:
+    async def wait_for_worker(self, timeout_s: float | None) -> WorkerProcess:
         return WorkerProcess()
 
     @override
-    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> Answer:
-        await self.tarry(invocation)
+    async def invoke(self, invocation: Invocation, process: WorkerProcess | None = None) -> InvocationResult:
+        await self.delay_or_lose(invocation)
         answer = await self.answer(invocation)
-        await self.tarry(invocation)
+        await self.delay_or_lose(invocation)
         return answer
 
-    async def tarry(self, invocation: Invocation) -> None:
-        await asyncio.sleep(self.random.uniform(0, self.troubles.longest_s))
-        if self.random.random() < self.troubles.lost:
-            raise WorkerLostError(invocation.what)
+    async def delay_or_lose(self, invocation: Invocation) -> None:
+        await asyncio.sleep(self.random.uniform(0, self.faults.longest_s))
+        if self.random.random() < self.faults.lost:
+            raise WorkerLostError(invocation.description)
 
-    async def answer(self, invocation: Invocation) -> Answer:
+    async def answer(self, invocation: Invocation) -> InvocationResult:
         function = self.app.functions[invocation.function_id]
         try:
-            return Returned(type="json", body=(await self.run(function, invocation)).encode())
+            return FunctionReturned(type="json", body=(await self.run(function, invocation)).encode())
         except Exception as error:  # noqa: BLE001 - whatever an app raises is an answer
-            return Raised(message=f"{type(error).__name__}: {error}", stack=traceback.format_exc())
+            return FunctionRaised(message=f"{type(error).__name__}: {error}", stack=traceback.format_exc())
 
     async def run(self, function: Callable[[Any], Any], invocation: Invocation) -> str:
         """Activities take values, orchestrators and entities the text of their context."""
@@ -108,4 +117,4 @@ class InlineStorage(StorageThread):
         return step(*args, **kwargs)
 
 
-NO_TRACE = Trace(parent="")
+NO_TRACE = TraceContext(parent="")

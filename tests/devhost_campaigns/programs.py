@@ -85,8 +85,8 @@ class Raise:
 
 
 @dataclass(slots=True, kw_only=True)
-class Plainly:
-    """Runs programs as if nothing ever failed to arrive; `counters` are the entities' states, by key."""
+class ReferenceRun:
+    """Computes the results of programs without faults; `counters` are the entities' states by key."""
 
     counters: dict[str, int] = field(default_factory=dict[str, int])
     status: str | None = None
@@ -148,15 +148,15 @@ FIXED: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def fits(expected: Any, found: Any) -> bool:
+def matches(expected: Any, found: Any) -> bool:
     if isinstance(expected, OneOf):
-        return any(fits(one, found) for one in expected.values)
+        return any(matches(one, found) for one in expected.values)
     if isinstance(expected, list) and isinstance(found, list):
         pairs = zip_longest(cast("list[Any]", expected), cast("list[Any]", found), fillvalue=OneOf(values=[]))
-        return all(fits(one, other) for one, other in pairs)
+        return all(matches(one, other) for one, other in pairs)
     return json.dumps(expected) == json.dumps(found)
 
 
-def told(path: str, program: Program) -> dict[str, Any]:
-    """The input of an orchestration that plays a program."""
+def program_input(path: str, program: Program) -> dict[str, Any]:
+    """The input of an orchestration that runs a program."""
     return {"path": path, "program": program, "round": 0, "results": []}

@@ -1,4 +1,4 @@
-"""What is left after a host died at any one of its commits, before it or after it?"""
+"""Is the database consistent if the host dies before or after any one of its commits?"""
 
 import os
 import sys
@@ -9,20 +9,20 @@ from typing import override
 import pytest
 
 from tests.devhost.hosts import RunningHost, until
-from tests.devhost_campaigns.books import complaints
-from tests.devhost_campaigns.fire import GOLDEN, Callers, Fire
+from tests.devhost_campaigns.consistency import inconsistencies
 from tests.devhost_campaigns.in_process import APP
+from tests.devhost_campaigns.load_and_kills import GOLDEN, Clients, KilledHost
 
 SAMPLE = int(os.environ.get("GANGLION_KILLS", "5"))
 LEAST_COMMITS = 60
 AFTER_THE_LAST = "0-"
 
 
-class MortalHost(RunningHost):
+class CrashingHost(RunningHost):
     @property
     @override
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "tests.devhost_campaigns.mortal_host", *super().command[3:]]
+        return [sys.executable, "-m", "tests.devhost_campaigns.crashing_host", *super().command[3:]]
 
 
 def tell(folder: Path, moment: str) -> int:
@@ -31,8 +31,8 @@ def tell(folder: Path, moment: str) -> int:
     (folder / "notes").mkdir()
     counted = folder / "commits"
     environment = {"NOTES": str(folder / "notes"), "DIES_AT": moment, "COMMITS": str(counted)}
-    mortal = MortalHost(app=APP, folder=folder, environment=environment)
-    callers = Callers(mortal, iter([GOLDEN]))
+    mortal = CrashingHost(app=APP, folder=folder, environment=environment)
+    callers = Clients(mortal, iter([GOLDEN]))
     host = RunningHost(app=APP, folder=folder, environment=environment)
     try:
         mortal.spawn()
@@ -40,9 +40,9 @@ def tell(folder: Path, moment: str) -> int:
         callers.start()
         until(lambda: mortal.ended() or callers.finished(), "the host dies or the program ends")
         mortal.kill()
-        assert complaints(folder / "hub.db") == []
+        assert inconsistencies(folder / "hub.db") == []
         host.start()
-        Fire(host=host, callers=callers, random=Random(0)).settle()  # noqa: S311 - nothing is drawn
+        KilledHost(host=host, clients=callers, random=Random(0)).finish()  # noqa: S311 - nothing is drawn
     finally:
         callers.stopping.set()
         mortal.kill()
@@ -62,7 +62,7 @@ def every_moment(commits: int) -> list[str]:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
-def test_a_host_that_dies_at_some_of_its_commits_tells_the_story_to_its_end(tmp_path: Path, random: Random) -> None:
+def test_a_host_that_dies_at_some_of_its_commits_completes_the_orchestration(tmp_path: Path, random: Random) -> None:
     commits = tell(tmp_path / "whole", AFTER_THE_LAST)
     assert commits >= LEAST_COMMITS
     tell_all(tmp_path, random.sample(every_moment(commits), SAMPLE))
@@ -71,5 +71,5 @@ def test_a_host_that_dies_at_some_of_its_commits_tells_the_story_to_its_end(tmp_
 @pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_host_that_dies_at_any_of_its_commits_tells_the_story_to_its_end(tmp_path: Path) -> None:
+def test_a_host_that_dies_at_any_of_its_commits_completes_the_orchestration(tmp_path: Path) -> None:
     tell_all(tmp_path, every_moment(tell(tmp_path / "whole", AFTER_THE_LAST)))

@@ -1,4 +1,4 @@
-"""What is left after hundreds of `kill -9`s of worker, host or both, at random moments?"""
+"""Is everything complete after hundreds of `kill -9`s of worker, host or both, at random moments?"""
 
 import os
 from itertools import repeat
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.devhost_campaigns.conftest import SEED
-from tests.devhost_campaigns.fire import GOLDEN, lit
+from tests.devhost_campaigns.load_and_kills import GOLDEN, host_under_load
 from tests.devhost_campaigns.programs import Program, programs
 
 KILLS = int(os.environ.get("GANGLION_KILLS", "20"))
@@ -18,14 +18,14 @@ ALL_KILLS = 500
 
 
 def survive(folder: Path, random: Random, kills: int) -> None:
-    fire = lit(folder, repeat(GOLDEN), random)
+    fire = host_under_load(folder, repeat(GOLDEN), random)
     try:
         fire.kill(kills)
-        fire.settle()
+        fire.finish()
     finally:
-        fire.callers.stopping.set()
+        fire.clients.stopping.set()
         fire.host.kill()
-    print(f"{kills} kills {fire.counts}, {len(fire.callers.done)} orchestrations ended once and right")  # noqa: T201 - the figure of the campaign
+    print(f"{kills} kills {fire.counts}, {len(fire.clients.done)} orchestrations ended once and right")  # noqa: T201 - the figure of the campaign
 
 
 @pytest.mark.timeout(600)
@@ -59,10 +59,10 @@ def test_nothing_is_lost_or_doubled_by_five_hundred_kills(tmp_path: Path, random
 def test_random_programs_come_to_the_same_under_kills(
     tmp_path_factory: pytest.TempPathFactory, coming: list[Program], number: int
 ) -> None:
-    fire = lit(tmp_path_factory.mktemp("fire"), iter(coming), Random(number))  # noqa: S311 - a test's seed
+    fire = host_under_load(tmp_path_factory.mktemp("fire"), iter(coming), Random(number))  # noqa: S311 - a test's seed
     try:
         fire.kill(4)
-        fire.settle()
+        fire.finish()
     finally:
-        fire.callers.stopping.set()
+        fire.clients.stopping.set()
         fire.host.kill()

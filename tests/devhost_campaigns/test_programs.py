@@ -1,4 +1,4 @@
-"""Does a random program under fire come to what it comes to when it is run plainly?"""
+"""Does a random program have the same result with and without faults?"""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ import pytest
 from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from devhost.engine.model import Instance, Status
-from tests.devhost_campaigns.books import complaints
+from devhost.engine.model.instances import OrchestrationInstance, RuntimeStatus
 from tests.devhost_campaigns.conftest import SEED
-from tests.devhost_campaigns.crashing import ROOT, Story
+from tests.devhost_campaigns.consistency import inconsistencies
+from tests.devhost_campaigns.crashing_engine import ROOT, CrashScenario
 from tests.devhost_campaigns.in_process import load
-from tests.devhost_campaigns.programs import Plainly, Program, fits, programs
+from tests.devhost_campaigns.programs import Program, ReferenceRun, matches, programs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:azure.functions df_loads:DeprecationWarning"),
@@ -28,18 +28,18 @@ PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 OPTIONS: dict[str, Any] = {"phases": PHASES, "database": None, "print_blob": True}
 
 
-def ends_as(plainly: Plainly, program: Program) -> tuple[Status, Any]:
+def ends_as(plainly: ReferenceRun, program: Program) -> tuple[RuntimeStatus, Any]:
     results = plainly.play(ROOT, program, ROOT)
-    return (Status.FAILED, None) if program["fails"] else (Status.COMPLETED, results)
+    return (RuntimeStatus.FAILED, None) if program["fails"] else (RuntimeStatus.COMPLETED, results)
 
 
 def play(program: Program, number: int, crashes: int) -> None:
-    plainly = Plainly()
+    plainly = ReferenceRun()
     status, results = ends_as(plainly, program)
     with TemporaryDirectory() as folder:
         os.environ["NOTES"] = folder
         path = Path(folder) / "hub.db"
-        story = Story(
+        story = CrashScenario(
             app=load(),
             path=path,
             program=program,
@@ -48,15 +48,15 @@ def play(program: Program, number: int, crashes: int) -> None:
             crashes=crashes,
         )
         found = asyncio.run(story.run())
-        assert complaints(path) == []
+        assert inconsistencies(path) == []
         check(found, plainly, status, results)
 
 
-def check(found: Instance, plainly: Plainly, status: Status, results: Any) -> None:
+def check(found: OrchestrationInstance, plainly: ReferenceRun, status: RuntimeStatus, results: Any) -> None:
     assert found.status is status, found.output
     assert found.custom_status == (None if plainly.status is None else json.dumps(plainly.status))
-    if status is Status.COMPLETED:
-        assert fits(results, json.loads(found.output or "null")), (results, found.output)
+    if status is RuntimeStatus.COMPLETED:
+        assert matches(results, json.loads(found.output or "null")), (results, found.output)
 
 
 STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st.integers(0, 6)}
@@ -67,7 +67,7 @@ STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st
 @seed(int(SEED))
 @settings(max_examples=QUICK, **OPTIONS)
 @given(**STORIES)
-def test_a_program_comes_to_the_same_under_fire(program: Program, number: int, crashes: int) -> None:
+def test_a_program_has_the_same_result_with_failures(program: Program, number: int, crashes: int) -> None:
     play(program, number, crashes)
 
 

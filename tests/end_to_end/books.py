@@ -20,7 +20,7 @@ from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
-from standins.identity import guid_of
+from standins.issuer.entra_tokens import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore

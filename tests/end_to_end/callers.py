@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from openai import AsyncOpenAI
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.waiting import eventually
 
 type Json = dict[str, Any]
@@ -82,7 +82,7 @@ class Reading:
 class Caller:
     """One person or application in front of one stage."""
 
-    stage: Stage
+    stage: LocalCluster
     token: str
     http: httpx.AsyncClient
 
@@ -201,7 +201,7 @@ async def read_into(reading: Reading, answer: httpx.Response, until: int | None 
 
 
 @asynccontextmanager
-async def calling(stage: Stage, token: str | None = None) -> AsyncGenerator[Caller]:
+async def calling(stage: LocalCluster, token: str | None = None) -> AsyncGenerator[Caller]:
     given = token or stage.token()
     headers = {"authorization": f"Bearer {given}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)

@@ -10,8 +10,8 @@ from typing import Any
 
 from clients.storage.port import Container, Create, Delete, DocumentKey
 from domain.fleet.backend_state import BackendState
-from standins.instance import ROOT
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.paths import ROOT
 from state.fleet.backend_state import STATE_ID
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, Json, calling
@@ -43,14 +43,14 @@ def scaled_fleet(folder: Path) -> Path:
     return path
 
 
-def sleeping(folder: Path, **environment: str) -> Options:
+def sleeping(folder: Path, **environment: str) -> ClusterOptions:
     given = {"GANGLION_FLEET": str(scaled_fleet(folder)), "GANGLION_HOLD_S": str(10 / SPEED)}
-    return Options(
+    return ClusterOptions(
         data=folder,
         cold="5",
         gpu=("--speed", SPEED, "--spare"),
         rate=200,
-        awake=True,
+        warm_models=True,
         environment={**HASTY, **UNBOUNDED, **given, **environment},
     )
 
@@ -59,7 +59,7 @@ def sleeping(folder: Path, **environment: str) -> Options:
 class ColdScene:
     """A running product whose GPU sleeps."""
 
-    stage: Stage
+    stage: LocalCluster
     caller: Caller
     books: Books
 
@@ -108,6 +108,6 @@ class ColdScene:
 
 
 @asynccontextmanager
-async def cold_scene(stage: Stage) -> AsyncGenerator[ColdScene]:
+async def cold_scene(stage: LocalCluster) -> AsyncGenerator[ColdScene]:
     async with calling(stage) as caller, books_of(stage.data) as books:
         yield ColdScene(stage=stage, caller=caller, books=books)

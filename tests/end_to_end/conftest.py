@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
 
@@ -32,14 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 class Scene:
     """A running product, a caller in front of it and its books."""
 
-    stage: Stage
+    stage: LocalCluster
     caller: Caller
     books: Books
 
 
-def hasty(folder: Path, *, rate: float = RATE, first_token_s: float = 0.0, **environment: str) -> Options:
+def hasty(folder: Path, *, rate: float = RATE, first_token_s: float = 0.0, **environment: str) -> ClusterOptions:
     """Return the options of a stage with scripted models; `environment` is added to the hasty settings."""
-    return Options(data=folder, rate=rate, first_token_s=first_token_s, environment=HASTY | environment)
+    return ClusterOptions(data=folder, rate=rate, first_token_s=first_token_s, environment=HASTY | environment)
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def random(request: pytest.FixtureRequest) -> Random:
 
 
 @pytest.fixture(scope="session")
-def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Nothing is killed here and no backend fails."""
-    with Stage(hasty(tmp_path_factory.mktemp("shared"))) as stage:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("shared"))) as stage:
         yield stage
 
 
 @pytest.fixture
-async def scene(shared_stage: Stage) -> AsyncIterator[Scene]:
+async def scene(shared_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(shared_stage) as caller, books_of(shared_stage.data) as books:
         yield Scene(stage=shared_stage, caller=caller, books=books)

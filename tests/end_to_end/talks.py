@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from clients.clock import SystemClock
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import PINNED, Json, asking, counted
 from tests.end_to_end.conftest import Scene
@@ -55,7 +55,7 @@ async def long_talk_is_answered(scene: Scene, length: int, *, chain: bool) -> No
 
 
 async def talk_outlives(
-    scene: Scene, kills: Sequence[Callable[[Stage], None]], random: Random, *, length: int = 90
+    scene: Scene, kills: Sequence[Callable[[LocalCluster], None]], random: Random, *, length: int = 90
 ) -> None:
     """Each turn of a conversation is broken by a kill; in the end it holds every turn once, in order, and is free."""
     conversation = await begun(scene)

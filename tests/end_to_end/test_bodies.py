@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from standins.clock import now
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.callers import DURABLE, PINNED
 from tests.end_to_end.conftest import Scene
 
@@ -51,7 +51,7 @@ class Sent:
         return f"{self.method} {self.path} HTTP/1.1\r\n{said}\r\n".encode()
 
 
-async def answer_to(stage: Stage, sent: Sent) -> Answer:
+async def answer_to(stage: LocalCluster, sent: Sent) -> Answer:
     """Send over a socket of its own; a server that answers before it has read everything is read all the same."""
     address = urlsplit(stage.base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -86,7 +86,7 @@ async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     return whole
 
 
-def authorized(stage: Stage, **more: str) -> dict[str, str]:
+def authorized(stage: LocalCluster, **more: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {stage.token()}", "Content-Type": "application/json", **more}
 
 

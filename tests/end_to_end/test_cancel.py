@@ -8,7 +8,7 @@ import pytest
 
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
@@ -22,14 +22,14 @@ LENGTH = 1000
 
 
 @pytest.fixture(scope="module")
-def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Its models think for long before they say a first word."""
-    with Stage(hasty(tmp_path_factory.mktemp("slow"), first_token_s=PREFILL_S)) as stage:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("slow"), first_token_s=PREFILL_S)) as stage:
         yield stage
 
 
 @pytest.fixture
-async def slow(slow_stage: Stage) -> AsyncIterator[Scene]:
+async def slow(slow_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(slow_stage) as caller, books_of(slow_stage.data) as books:
         yield Scene(stage=slow_stage, caller=caller, books=books)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.callers import Reading, asking, counted
 from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
 from tests.end_to_end.test_survival import VICTIMS
@@ -19,13 +19,13 @@ SLACK_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def sleeping_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(sleeping(tmp_path_factory.mktemp("cold"))) as stage:
+def sleeping_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(sleeping(tmp_path_factory.mktemp("cold"))) as stage:
         yield stage
 
 
 @pytest.fixture
-async def cold(sleeping_stage: Stage) -> AsyncIterator[ColdScene]:
+async def cold(sleeping_stage: LocalCluster) -> AsyncIterator[ColdScene]:
     async with cold_scene(sleeping_stage) as scene:
         yield scene
 

@@ -15,7 +15,7 @@ from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from domain.identity.owners import Owner
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.end_to_end.books import ALICE, Books, owner_named
@@ -37,7 +37,7 @@ COSMOS = "cosmos"
 class Service:
     """What is beside the stage's Cosmos DB: its faults and its log of requests."""
 
-    stage: Stage
+    stage: LocalCluster
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         context = ssl.create_default_context(cafile=self.stage.environment()["GANGLION_COSMOS_CA"])
@@ -52,19 +52,19 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def cosmos_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def cosmos_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     local_cosmos()
-    with Stage(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as stage:
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as stage:
         yield stage
 
 
 @pytest.fixture
-def service(cosmos_stage: Stage) -> Service:
+def service(cosmos_stage: LocalCluster) -> Service:
     return Service(stage=cosmos_stage)
 
 
 @pytest.fixture
-async def scene(cosmos_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def scene(cosmos_stage: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """The store signs in as the application does: with a token of the managed identity."""
     settings = cosmos_stage.environment()
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
@@ -78,7 +78,7 @@ async def scene(cosmos_stage: Stage, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     await store.close()
 
 
-def kill_cosmos(stage: Stage) -> None:
+def kill_cosmos(stage: LocalCluster) -> None:
     stage.kill_service(COSMOS)
     stage.restart_service(COSMOS)
 

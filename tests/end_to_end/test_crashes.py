@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from standins import instance
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
+from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -51,7 +51,7 @@ def crashes(steps: Sequence[str]) -> list[object]:
 class CrashingStage:
     """A stage whose worker dies where it is told to."""
 
-    stage: Stage
+    stage: LocalCluster
     deaths: int = 0
 
     @property
@@ -75,10 +75,10 @@ class CrashingStage:
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingStage]:
     app = tmp_path_factory.mktemp("app")
-    publish(instance.ROOT, app)
+    publish(ROOT, app)
     (app / "function_app.py").rename(app / "product.py")
     (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
-    with Stage(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
         yield CrashingStage(stage=stage)
 
 

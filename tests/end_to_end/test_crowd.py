@@ -4,7 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import books_of, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -42,7 +42,7 @@ async def test_callers_who_say_the_same_at_once_get_turns_of_their_own(scene: Sc
 
 
 async def test_two_stages_side_by_side_do_not_mix(scene: Scene, tmp_path: Path) -> None:
-    async with Stage(hasty(tmp_path)) as other, calling(other) as caller, books_of(other.data) as books:
+    async with LocalCluster(hasty(tmp_path)) as other, calling(other) as caller, books_of(other.data) as books:
         bodies = [asking(f"COUNT {30 + number}") for number in range(6)]
         here = asyncio.gather(*(scene.caller.follow(body) for body in bodies))
         there = asyncio.gather(*(caller.follow(body) for body in bodies))

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -24,12 +24,12 @@ VARIES = "VARY 4"
 """Counts to four and goes on differently at each asking: a backend that can't continue shows a second item."""
 
 
-def kill_model(stage: Stage, name: str) -> None:
+def kill_model(stage: LocalCluster, name: str) -> None:
     stage.kill_model(name)
     stage.restart_model(name)
 
 
-VICTIMS: Mapping[str, tuple[Callable[[Stage], None], str, str]] = {
+VICTIMS: Mapping[str, tuple[Callable[[LocalCluster], None], str, str]] = {
     "host": (kill_host, PINNED, f"COUNT {WORDS}"),
     "worker": (kill_worker, PINNED, f"COUNT {WORDS}"),
     "backend": (partial(kill_model, name="scripted"), PINNED, f"COUNT {WORDS}"),
@@ -54,13 +54,13 @@ def moments() -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(hasty(tmp_path_factory.mktemp("every"), rate=WORDS_S)) as stage:
+def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("every"), rate=WORDS_S)) as stage:
         yield stage
 
 
 @pytest.fixture
-async def slow(slow_stage: Stage) -> AsyncIterator[Scene]:
+async def slow(slow_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(slow_stage) as caller, books_of(slow_stage.data) as books:
         await books.forget_beliefs()
         yield Scene(stage=slow_stage, caller=caller, books=books)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from standins import instance
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
+from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -42,21 +42,21 @@ def rarely(often: bool, *values: object) -> object:  # noqa: FBT001 - whether th
 
 
 @pytest.fixture(scope="module")
-def failing_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def failing_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A fleet whose backends have little time for their first words, and less for the next."""
     folder = tmp_path_factory.mktemp("failing")
     fleet = folder / "fleet.toml"
-    text = (instance.ROOT / "fleet.toml").read_text()
+    text = (ROOT / "fleet.toml").read_text()
     for usual, hurried in HURRIED.items():
         text = text.replace(usual, hurried)
     fleet.write_text(text)
     options = hasty(folder, GANGLION_SILENCE_S=str(SILENCE_S), GANGLION_FLEET=str(fleet))
-    with Stage(options) as stage:
+    with LocalCluster(options) as stage:
         yield stage
 
 
 @pytest.fixture
-async def failing(failing_stage: Stage) -> AsyncIterator[Scene]:
+async def failing(failing_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(failing_stage) as caller, books_of(failing_stage.data) as books:
         await books.forget_beliefs()
         yield Scene(stage=failing_stage, caller=caller, books=books)

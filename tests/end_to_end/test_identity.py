@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from standins.federation import MEMBER
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.issuer.federation import MEMBER
 from tests.end_to_end.cold import SPEED, cold_scene
 from tests.end_to_end.conftest import HASTY
 from tests.end_to_end.waiting import eventually
@@ -19,43 +19,43 @@ FEDERATION = {"managed-identity": 1, "sts": 1, "id-token": 1}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    options = Options(data=tmp_path_factory.mktemp("identity"), rate=0, cold="0.5", environment=HASTY)
-    with Stage(options) as stage:
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    options = ClusterOptions(data=tmp_path_factory.mktemp("identity"), rate=0, cold="0.5", environment=HASTY)
+    with LocalCluster(options) as stage:
         yield stage
 
 
-def ask(stage: Stage, token: str | None = None) -> httpx.Response:
+def ask(stage: LocalCluster, token: str | None = None) -> httpx.Response:
     headers = {"authorization": f"Bearer {token or stage.token()}"}
     return httpx.post(f"{stage.base_url}/v1/responses", json=QUESTION, headers=headers, timeout=60)
 
 
-def counts(stage: Stage) -> dict[str, int]:
+def counts(stage: LocalCluster) -> dict[str, int]:
     return httpx.get(f"{stage.issuer_url}/admin/calls").json()["counts"]
 
 
-def setting(stage: Stage, **conditions: Any) -> None:
+def setting(stage: LocalCluster, **conditions: Any) -> None:
     content = json.dumps(conditions)
     httpx.patch(f"{stage.issuer_url}/admin/conditions", content=content).raise_for_status()
 
 
-async def refused_by_sts(stage: Stage) -> bool | None:
+async def refused_by_sts(stage: LocalCluster) -> bool | None:
     return bool((await asyncio.to_thread(counts, stage)).get("sts")) or None
 
 
-async def asleep(stage: Stage) -> None:
+async def asleep(stage: LocalCluster) -> None:
     async with cold_scene(stage) as scene:
         await scene.asleep(start_s=0.5, believed_s=SPEED)
 
 
-def forget(stage: Stage) -> None:
+def forget(stage: LocalCluster) -> None:
     """Start a worker that holds no key and no token, and clear the issuer's counts."""
     worker = stage.kill_worker()
     stage.wait_worker(other_than=worker)
     httpx.delete(f"{stage.issuer_url}/admin/calls").raise_for_status()
 
 
-def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(stage: Stage) -> None:
+def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(stage: LocalCluster) -> None:
     forget(stage)
     for _ in range(4):
         answer = ask(stage)
@@ -65,7 +65,7 @@ def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(stage
     assert (found["discovery"], found["keys"]) == (1, 1)
 
 
-def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stops_nobody(stage: Stage) -> None:
+def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stops_nobody(stage: LocalCluster) -> None:
     forget(stage)
     before = stage.token()
     assert ask(stage, before).status_code == 200
@@ -81,7 +81,7 @@ def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stop
         setting(stage, faults={})
 
 
-def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: Stage) -> None:
+def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: LocalCluster) -> None:
     setting(stage, faults={"discovery": "503"})
     forget(stage)
     refused = ask(stage)
@@ -91,7 +91,7 @@ def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: Stage) -> N
 
 
 @pytest.mark.campaign
-async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: Stage) -> None:
+async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: LocalCluster) -> None:
     setting(stage, members=[])
     await asleep(stage)
     forget(stage)
@@ -105,7 +105,7 @@ async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: St
 
 
 @pytest.mark.campaign
-async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: Stage) -> None:
+async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: LocalCluster) -> None:
     setting(stage, faults={"sts": "503"})
     await asleep(stage)
     forget(stage)

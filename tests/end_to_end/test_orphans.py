@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from domain.log.events import EventKind
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -36,18 +36,18 @@ def exists(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def lonely_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(hasty(tmp_path_factory.mktemp("lonely"), rate=SLOW)) as stage:
+def lonely_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("lonely"), rate=SLOW)) as stage:
         yield stage
 
 
 @pytest.fixture
-async def lonely(lonely_stage: Stage) -> AsyncIterator[Scene]:
+async def lonely(lonely_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(lonely_stage) as caller, books_of(lonely_stage.data) as books:
         yield Scene(stage=lonely_stage, caller=caller, books=books)
 
 
-def second_host(first: Stage, folder: Path) -> Stage:
+def second_host(first: LocalCluster, folder: Path) -> LocalCluster:
     """Return a host with models of its own over a copy of the first one's durable state and over its very store."""
     folder.mkdir()
     with sqlite3.connect(first.data / "hub.db") as source, sqlite3.connect(folder / "hub.db") as copy:
@@ -60,7 +60,7 @@ def second_host(first: Stage, folder: Path) -> Stage:
         if name == "GANGLION_DATA" or name.startswith("GANGLION_TOKEN_")
     }
     options = hasty(folder, rate=FASTER)
-    return Stage(replace(options, environment={**options.environment, **shared}))
+    return LocalCluster(replace(options, environment={**options.environment, **shared}))
 
 
 async def begun(scene: Scene, body: Json, *, events: int) -> Reading:

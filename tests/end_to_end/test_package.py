@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from domain import wire
-from standins import instance
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
+from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -57,7 +57,7 @@ FUNCTIONS = {
 
 
 def test_the_package_holds_the_app_and_nothing_else() -> None:
-    files = list(packaged(instance.ROOT))
+    files = list(packaged(ROOT))
     top = {path.name for path in files if len(path.parts) == 1} - {".funcignore"}
     assert top == NEEDED
     assert {path.parts[0] for path in files if len(path.parts) > 1} == CODE
@@ -144,7 +144,7 @@ def git(folder: Path, *command: str) -> str:
 
 def importable() -> frozenset[str]:
     """Return the distributions that a deployed worker finds: the required, and the worker's own."""
-    return required(instance.ROOT) | {normalised(name) for name in WORKER}
+    return required(ROOT) | {normalised(name) for name in WORKER}
 
 
 def forbidden_modules() -> set[str]:
@@ -170,24 +170,24 @@ if "devhost.worker" in sys.orig_argv:
 
 
 @pytest.fixture(scope="module")
-def published_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def published_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """The package in a folder of its own; its worker finds no module but those that it requires."""
     app, guard = tmp_path_factory.mktemp("package"), tmp_path_factory.mktemp("guard")
-    publish(instance.ROOT, app)
+    publish(ROOT, app)
     (guard / "sitecustomize.py").write_text(GUARD)
     environment = {"PYTHONPATH": str(guard), "FORBIDDEN_MODULES": ",".join(sorted(forbidden_modules()))}
     options = hasty(tmp_path_factory.mktemp("published"))
-    with Stage(replace(options, app=app, environment={**options.environment, **environment})) as stage:
+    with LocalCluster(replace(options, app=app, environment={**options.environment, **environment})) as stage:
         yield stage
 
 
 @pytest.fixture
-async def published(published_stage: Stage) -> AsyncIterator[Scene]:
+async def published(published_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(published_stage) as caller, books_of(published_stage.data) as books:
         yield Scene(stage=published_stage, caller=caller, books=books)
 
 
-def listed_functions(stage: Stage) -> set[str]:
+def listed_functions(stage: LocalCluster) -> set[str]:
     """Return the functions that the host listed when the worker library had loaded the app."""
     listing = stage.log("devhost").partition("Functions:")[2].partition("ready:")[0]
     return {line.strip().partition(":")[0] for line in listing.splitlines() if line.startswith("        ")}

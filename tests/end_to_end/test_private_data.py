@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.callers import Json, asking, calling
 from tests.end_to_end.conftest import Scene
 
@@ -22,7 +22,7 @@ async def asked(scene: Scene, text: str, **more: Any) -> Json:
     return answer.json()
 
 
-async def requests_of(stage: Stage) -> list[Json]:
+async def requests_of(stage: LocalCluster) -> list[Json]:
     async with httpx.AsyncClient() as http:
         return (await http.get(f"{stage.model_url('private-data')}/__requests")).json()["requests"]
 

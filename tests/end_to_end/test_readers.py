@@ -10,7 +10,7 @@ import pytest
 from api.turns.log_stream import HEARTBEAT_S
 from clients.storage.port import Container
 from domain.log.events import ResponseStatus
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import ALICE, FAR, MANY, books_of
 from tests.end_to_end.callers import TERMINAL, Json, Reading, asking, calling, counted, read_into
 from tests.end_to_end.conftest import Scene, hasty
@@ -114,14 +114,14 @@ async def turns_of(scene: Scene, body: Json) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def silent_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def silent_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Its models think for longer than a reader is left without a sign of life."""
-    with Stage(hasty(tmp_path_factory.mktemp("silent"), first_token_s=2.5 * HEARTBEAT_S)) as stage:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("silent"), first_token_s=2.5 * HEARTBEAT_S)) as stage:
         yield stage
 
 
 @pytest.fixture
-async def silent(silent_stage: Stage) -> AsyncIterator[Scene]:
+async def silent(silent_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(silent_stage) as caller, books_of(silent_stage.data) as books:
         yield Scene(stage=silent_stage, caller=caller, books=books)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from standins.instance import ROOT
-from standins.stage import Options, Stage
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from standins.paths import ROOT
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling
 from tests.end_to_end.cold import GPU, SLEEPER, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
@@ -46,10 +46,12 @@ def paid_by_time(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path) -> Iterator[LocalCluster]:
     environment = {**HASTY, **UNBOUNDED, **paid_by_time(tmp_path)}
-    options = Options(data=tmp_path, cold="1", gpu=("--tail", TAIL_S), rate=20, awake=True, environment=environment)
-    with Stage(options) as running:
+    options = ClusterOptions(
+        data=tmp_path, cold="1", gpu=("--tail", TAIL_S), rate=20, warm_models=True, environment=environment
+    )
+    with LocalCluster(options) as running:
         yield running
 
 
@@ -75,7 +77,7 @@ async def gpu_usage(caller: Caller) -> Decimal:
 
 
 @pytest.mark.campaign
-async def test_usage_is_what_the_gpu_service_bills_after_scale_in_and_sweeps(stage: Stage) -> None:
+async def test_usage_is_what_the_gpu_service_bills_after_scale_in_and_sweeps(stage: LocalCluster) -> None:
     async with AsyncExitStack() as stack:
         tokens = [stage.token(), stage.token("bob", "fabrikam"), stage.token("carol")]
         callers = [await stack.enter_async_context(calling(stage, token)) for token in tokens]

@@ -8,7 +8,7 @@ from random import Random
 import httpx
 import pytest
 
-from standins.stage import Stage
+from standins.cluster.local_cluster import LocalCluster
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -23,27 +23,27 @@ FOLLOWED_S = 60
 DELIVERIES = 5
 
 
-def kill_worker(stage: Stage) -> None:
+def kill_worker(stage: LocalCluster) -> None:
     stage.wait_worker(other_than=stage.kill_worker())
 
 
-def kill_host(stage: Stage) -> None:
+def kill_host(stage: LocalCluster) -> None:
     stage.kill_host()
     stage.restart_host()
 
 
-def kill_both(stage: Stage) -> None:
+def kill_both(stage: LocalCluster) -> None:
     stage.kill_worker()
     stage.kill_host()
     stage.restart_host()
 
 
-def kill_model(stage: Stage) -> None:
+def kill_model(stage: LocalCluster) -> None:
     stage.kill_model("scripted")
     stage.restart_model("scripted")
 
 
-VICTIMS: Mapping[str, Callable[[Stage], None]] = {
+VICTIMS: Mapping[str, Callable[[LocalCluster], None]] = {
     "worker": kill_worker,
     "host": kill_host,
     "both": kill_both,
@@ -61,19 +61,21 @@ def rounds(sampled: int, kills: int, *victims: str) -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def mortal_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(hasty(tmp_path_factory.mktemp("mortal"))) as stage:
+def mortal_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("mortal"))) as stage:
         yield stage
 
 
 @pytest.fixture
-async def mortal(mortal_stage: Stage) -> AsyncIterator[Scene]:
+async def mortal(mortal_stage: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(mortal_stage) as caller, books_of(mortal_stage.data) as books:
         await books.forget_beliefs()
         yield Scene(stage=mortal_stage, caller=caller, books=books)
 
 
-async def followed_through(scene: Scene, kill: Callable[[Stage], None], after_s: float, *bodies: Json) -> list[Reading]:
+async def followed_through(
+    scene: Scene, kill: Callable[[LocalCluster], None], after_s: float, *bodies: Json
+) -> list[Reading]:
     """Follow turns to their ends and kill `after_s` seconds after they were sent."""
     async with asyncio.timeout(FOLLOWED_S), asyncio.TaskGroup() as group:
         following = [group.create_task(scene.caller.follow(body)) for body in bodies]

@@ -18,12 +18,12 @@ import pytest
 
 from clients.storage.cosmos.settings import CosmosAccount
 from clients.storage.cosmos.setup import set_up
-from standins.child import Child, Plan, python
-from standins.cosmos.account import Account
-from standins.cosmos.node import SetUpError, find_node, packages
-from standins.identity import Issuer, issuer_in
-from standins.instance import ROOT
-from standins.serving import HOST
+from standins.cosmos.account import AccountFiles
+from standins.cosmos.node import SetUpError, find_node, installed_packages
+from standins.issuer.entra_tokens import LocalIssuer, issuer_in
+from standins.paths import ROOT
+from standins.processes.child_process import ChildProcess, ProcessSpec, python_command
+from standins.processes.http_server import HOST
 
 START_S = 100.0
 
@@ -33,8 +33,8 @@ class LocalCosmos:
     """A server that runs: its address, its key, its CA, and the issuer whose tokens it takes."""
 
     url: str
-    files: Account
-    issuer: Issuer
+    files: AccountFiles
+    issuer: LocalIssuer
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -66,25 +66,27 @@ class LocalCosmos:
         return self.ask("GET", "/__requests")["requests"]
 
 
-def start(folder: Path, port: int = 0) -> tuple[Child, LocalCosmos]:
+def start(folder: Path, port: int = 0) -> tuple[ChildProcess, LocalCosmos]:
     """Start a server over a folder; it ends with `stop`, and with the process of the tests."""
     issuer = issuer_in(folder)
-    command = python("standins.cosmos", "--port", port, "--data", folder, "--keys", issuer.key_set)
+    command = python_command("standins.cosmos", "--port", port, "--data", folder, "--keys", issuer.key_set)
     log = folder / "cosmos.log"
-    child = Child(Plan(name="cosmos", command=command, environment=os.environ, log=log, folder=ROOT))
+    child = ChildProcess(ProcessSpec(name="cosmos", command=command, environment=os.environ, log=log, folder=ROOT))
     try:
         found = child.wait_for(child.ready_port, START_S)
     except BaseException:
         child.stop()
         raise
-    return child, LocalCosmos(url=f"https://{HOST}:{found}", files=Account(folder=folder / "cosmos"), issuer=issuer)
+    return child, LocalCosmos(
+        url=f"https://{HOST}:{found}", files=AccountFiles(folder=folder / "cosmos"), issuer=issuer
+    )
 
 
 @cache
 def shared() -> LocalCosmos | str:
     """Return the server of this run of the tests, or why this machine can't have one."""
     try:
-        packages(find_node())
+        installed_packages(find_node())
     except SetUpError as error:
         return str(error)
     folder = Path(tempfile.mkdtemp(prefix="ganglion-cosmos-"))
@@ -98,7 +100,7 @@ def contract_database() -> CosmosAccount:
     return local_cosmos().new_database()
 
 
-def stop(child: Child, folder: Path) -> None:
+def stop(child: ChildProcess, folder: Path) -> None:
     child.stop()
     shutil.rmtree(folder)
 

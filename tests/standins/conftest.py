@@ -10,8 +10,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from standins.scripted.server import Pace, ScriptedModel
-from standins.serving import HOST
+from standins.processes.http_server import HOST
+from standins.scripted.server import ScriptedModel, TokenPace
 
 type Opener = Callable[..., Awaitable[httpx.AsyncClient]]
 
@@ -32,7 +32,7 @@ async def open_model() -> AsyncIterator[Opener]:
     async with AsyncExitStack() as stack:
 
         async def open_one(*, rate: float = 0, first_token_s: float = 0, continues: bool = True) -> httpx.AsyncClient:
-            pace = Pace(rate=rate, first_token_s=first_token_s)
+            pace = TokenPace(rate=rate, first_token_s=first_token_s)
             model = ScriptedModel(pace=pace, continues=continues, clock=time.monotonic)
             return await stack.enter_async_context(serving(model))
 
@@ -44,7 +44,7 @@ async def model(open_model: Opener) -> httpx.AsyncClient:
     return await open_model()
 
 
-def asking(text: str, partial: str | None = None, **more: Any) -> dict[str, Any]:
+def chat_body(text: str, partial: str | None = None, **more: Any) -> dict[str, Any]:
     """Gives the body of a request whose last user message is `text`, with a partial answer to continue."""
     said = [] if partial is None else [{"role": "assistant", "content": partial}]
     return {"messages": [{"role": "user", "content": text}, *said], **more}
@@ -56,12 +56,12 @@ async def complete(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str,
     return answer.json()
 
 
-async def say(client: httpx.AsyncClient, text: str, partial: str | None = None, **more: Any) -> str:
-    body = await complete(client, asking(text, partial, **more))
+async def answer_text(client: httpx.AsyncClient, text: str, partial: str | None = None, **more: Any) -> str:
+    body = await complete(client, chat_body(text, partial, **more))
     return body["choices"][0]["message"]["content"]
 
 
-async def ended(client: httpx.AsyncClient, deadline_s: float = 5) -> dict[str, Any]:
+async def last_ended_request(client: httpx.AsyncClient, deadline_s: float = 5) -> dict[str, Any]:
     """Waits until the last request has ended, and gives what the model recorded of it."""
     until = time.monotonic() + deadline_s
     while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Does the real model behave as its callers rely on?"""
+"""Does the real model behave in the way that its callers rely on?"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.standins.conftest import asking
-from tests.standins.processes import started
+from tests.standins.conftest import chat_body
+from tests.standins.programs import started_program
 from tests.standins.sse import bodies_of, text_of
 
 NO_REUSE = httpx.Limits(max_keepalive_connections=0)
@@ -17,14 +17,14 @@ QUESTION = "What is the capital of France?"
 @pytest.fixture(scope="module")
 def llama() -> Iterator[httpx.Client]:
     with (
-        started("standins.llama", "--context", "512", "--slots", "2") as (_, port),
+        started_program("standins.llama", "--context", "512", "--slots", "2") as (_, port),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, limits=NO_REUSE) as client,
     ):
         yield client
 
 
 def complete(client: httpx.Client, text: str, partial: str | None = None, **more: Any) -> dict[str, Any]:
-    body = asking(text, partial, temperature=0, max_tokens=12, **more)
+    body = chat_body(text, partial, temperature=0, max_tokens=12, **more)
     return client.post("/v1/chat/completions", json=body).raise_for_status().json()
 
 
@@ -35,7 +35,7 @@ def test_it_serves_one_model_and_is_healthy(llama: httpx.Client) -> None:
 
 def test_a_stream_carries_text_a_finish_and_usage(llama: httpx.Client) -> None:
     more: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
-    body = asking(QUESTION, temperature=0, max_tokens=12, **more)
+    body = chat_body(QUESTION, temperature=0, max_tokens=12, **more)
     bodies = bodies_of(llama.post("/v1/chat/completions", json=body).text)
     assert len(text_of(bodies)) > 0
     assert bodies[-2]["choices"][0]["finish_reason"] == "length"
@@ -43,13 +43,13 @@ def test_a_stream_carries_text_a_finish_and_usage(llama: httpx.Client) -> None:
     assert bodies[-1]["usage"]["prompt_tokens"] > 10
 
 
-def test_temperature_zero_answers_the_same_each_time(llama: httpx.Client) -> None:
+def test_temperature_zero_gives_the_same_answer_each_time(llama: httpx.Client) -> None:
     answers = [complete(llama, QUESTION)["choices"][0]["message"]["content"] for _ in range(3)]
     assert len(set(answers)) == 1
 
 
-def test_a_stream_goes_on_behind_a_partial_answer(llama: httpx.Client) -> None:
-    body = asking(QUESTION, "The capital of", temperature=0, max_tokens=12, stream=True)
+def test_a_stream_continues_a_partial_answer(llama: httpx.Client) -> None:
+    body = chat_body(QUESTION, "The capital of", temperature=0, max_tokens=12, stream=True)
     answer = llama.post("/v1/chat/completions", json=body)
     assert text_of(bodies_of(answer.text)).startswith(" France is Paris")
 
@@ -59,8 +59,8 @@ def test_without_a_stream_the_partial_answer_is_repeated(llama: httpx.Client) ->
     assert text.startswith("The capital of France is Paris")
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_the_sizes(llama: httpx.Client) -> None:
-    answer = llama.post("/v1/chat/completions", json=asking("word " * 600))
+def test_a_prompt_that_is_too_long_is_rejected_with_the_sizes(llama: httpx.Client) -> None:
+    answer = llama.post("/v1/chat/completions", json=chat_body("word " * 600))
     error = answer.json()["error"]
     assert answer.status_code == 400
     assert error["type"] == "exceed_context_size_error"

@@ -13,10 +13,10 @@ import httpx
 import jwt
 import pytest
 
-from standins import instance
-from standins.identity import guid_of
-from standins.ports import free_port
-from tests.standins.processes import ROOT, lives, wait_until
+from standins.cluster import run_record
+from standins.issuer.entra_tokens import guid_of
+from standins.processes.ports import free_port
+from tests.standins.programs import ROOT, is_running, wait_until
 
 LAST_SETTING = "GANGLION_SCRIPTED_AFRESH_URL"
 
@@ -66,14 +66,16 @@ def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dic
 def recorded(data: Path, *, pid: int) -> Generator[int]:
     """Gives the port of an instance that a process has on record."""
     port = free_port()
-    record = instance.Instance(port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None)
-    instance.write(record)
+    record = run_record.RunRecord(
+        port=port, data=data, model="scripted", pid=pid, services={}, host_pid=None, state=None
+    )
+    run_record.write(record)
     yield port
-    instance.forget(port)
+    run_record.forget(port)
 
 
 def service_pids(port: int) -> list[int]:
-    record = instance.running(port)
+    record = run_record.running(port)
     assert record is not None
     return [service["pid"] for service in record["services"].values()]
 
@@ -85,11 +87,11 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
         pids = service_pids(port)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
-    assert not any(map(lives, pids))
-    assert instance.running(port) is None
+    assert not any(map(is_running, pids))
+    assert run_record.running(port) is None
 
 
-def test_it_serves_the_product_and_says_how_to_use_it(tmp_path: Path) -> None:
+def test_it_serves_the_product_and_prints_how_to_use_it(tmp_path: Path) -> None:
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-m", "standins.run"],
@@ -117,11 +119,11 @@ def test_its_children_end_when_it_is_killed(tmp_path: Path) -> None:
     with running(port, tmp_path) as (process, _):
         pids = service_pids(port)
         process.kill()
-        wait_until(lambda: not any(map(lives, pids)))
-    instance.forget(port)
+        wait_until(lambda: not any(map(is_running, pids)))
+    run_record.forget(port)
 
 
-def test_token_prints_the_token_of_the_chosen_person_alone(tmp_path: Path) -> None:
+def test_token_prints_only_the_token_of_the_chosen_user(tmp_path: Path) -> None:
     with recorded(tmp_path, pid=os.getpid()) as port:
         alice = run("standins.token", port=port, data=tmp_path)
         bob = run("standins.token", port=port, data=tmp_path, TOKEN_USER="bob", TOKEN_TENANT="fabrikam")
@@ -135,22 +137,22 @@ def test_token_prints_the_token_of_the_chosen_person_alone(tmp_path: Path) -> No
     assert (claims[1]["tid"], claims[2]["idtyp"]) == (guid_of("tenant", "fabrikam"), "app")
 
 
-def test_token_says_what_to_do_when_nothing_runs(tmp_path: Path) -> None:
+def test_token_explains_what_to_do_when_no_cluster_runs(tmp_path: Path) -> None:
     done = run("standins.token", port=free_port(), data=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert "make run" in done.stderr
 
 
-def test_the_record_of_an_instance_that_was_killed_does_not_count(tmp_path: Path) -> None:
+def test_the_record_of_a_killed_cluster_is_ignored(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/true"]) as ended:
         ended.wait()
     with recorded(tmp_path, pid=ended.pid) as port:
         done = run("standins.token", port=port, data=tmp_path)
     assert done.returncode == 1
-    assert "nothing runs" in done.stderr
+    assert "no cluster runs" in done.stderr
 
 
-def test_a_port_in_use_ends_it_with_one_plain_line(tmp_path: Path) -> None:
+def test_a_port_in_use_ends_it_with_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -161,7 +163,7 @@ def test_a_port_in_use_ends_it_with_one_plain_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("MODEL", "imaginary"), ("STORE", "paper"), ("PORT", "harbour")])
-def test_a_setting_that_is_not_known_is_named(tmp_path: Path, name: str, value: str) -> None:
+def test_an_unknown_setting_is_named_in_the_error(tmp_path: Path, name: str, value: str) -> None:
     done = run("standins.run", port=free_port(), data=tmp_path, **{name: value})
     assert done.returncode == 1
     assert f"{name}={value}" in done.stderr

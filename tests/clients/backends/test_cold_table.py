@@ -22,15 +22,15 @@ from domain.fleet.failure_classes import Diagnosis, FailureClass, diagnose
 from domain.fleet.retry_policy import Failover, GiveUp, RetryLater, retry_decision
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
-from standins.child import python
 from standins.clock import now
-from standins.cloud_run.gate import Gate, Keys
+from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
+from standins.processes.child_process import python_command
 from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
 from tests.domain.fleets import SHIPPED_PRICES, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
-from tests.standins.cloud_run import SCRIPTED, Gpu, gpu
+from tests.standins.cloud_run.harness import SCRIPTED, Gpu, running_gpu
 
 TEXT = shipped_text("fleet.toml")
 SYSTEMS: Mapping[str, Any] = tomllib.loads(TEXT)["systems"]
@@ -162,12 +162,12 @@ class Scene:
     said: str
     options: Mapping[str, Any]
     command: tuple[str, ...] = tuple(SCRIPTED)
-    gate: Gate | None = None
+    gate: InvokerCheck | None = None
     crowd: int = 0
     text: str | None = None
 
 
-CLOSED = Gate(keys=Keys("http://127.0.0.1:1/certs"), clock=now)
+CLOSED = InvokerCheck(keys=GoogleKeySet("http://127.0.0.1:1/certs"), clock=now)
 SCENES = {
     "gives up": Scene(posture=FailureClass.COLD, said="no instance took the request", options={"average_start": 1}),
     "is overrun": Scene(
@@ -177,7 +177,7 @@ SCENES = {
         posture=FailureClass.COLD,
         said="found no instance ready",
         options={},
-        command=tuple(python("standins.scripted", "--no-such-option")),
+        command=tuple(python_command("standins.scripted", "--no-such-option")),
     ),
     "times out": Scene(posture=FailureClass.INDETERMINATE, said="timed out", options={"timeout": 5}),
     "knows nobody": Scene(posture=FailureClass.BROKEN, said="roles/run.invoker", options={}, gate=CLOSED),
@@ -200,7 +200,7 @@ SCENES = {
 async def test_the_gpu_service_s_own_answers_mean_what_they_are(tmp_path: Path, scene: Scene) -> None:
     options: dict[str, Any] = {"start": 1000, "speed": 50, **scene.options}
     async with (
-        gpu(tmp_path, command=list(scene.command), gate=scene.gate, **options) as service,
+        running_gpu(tmp_path, command=list(scene.command), invoker_check=scene.gate, **options) as service,
         waiting(service, scene.crowd),
     ):
         found = await diagnosed(backend_of("cloud-run", f"{str(service.client.base_url).rstrip('/')}/v1"), scene.text)
@@ -216,7 +216,7 @@ async def waiting(service: Gpu, crowd: int) -> AsyncGenerator[None]:
     async def stand(one: Gpu) -> bool:
         return (await one.admin("state"))["waiting"] == crowd
 
-    await service.becomes(stand)
+    await service.wait_until(stand)
     try:
         yield
     finally:

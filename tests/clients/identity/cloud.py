@@ -15,8 +15,8 @@ from clients.clock import Clock, SystemClock
 from clients.identity.backend_credentials import BackendCredentials
 from domain.identity.federation import Federation, provider_name
 from standins.clock import now
-from standins.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
-from standins.identity import issuer_in
+from standins.issuer.entra_tokens import issuer_in
+from standins.issuer.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.server import application
 
 

@@ -13,7 +13,7 @@ from clients.backends.port import BackendError
 from clients.identity.backend_credentials import BackendCredentials
 from domain.fleet.catalog import Auth, AuthKind, Backend
 from domain.fleet.failure_classes import FailureKind
-from standins.federation import MEMBER, SERVICE_ACCOUNT
+from standins.issuer.federation import MEMBER, SERVICE_ACCOUNT
 from tests.clients.backends.model_server import backend_at
 from tests.clients.identity.cloud import Cloud, cloud_with
 

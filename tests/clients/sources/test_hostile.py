@@ -24,7 +24,7 @@ from clients.sources.sqlite_search import search, statement_of
 from domain.identity.owners import Owner
 from domain.sources.catalog import CallerClaim, FetchedRows, Source, SourceKind, SourceQuery, query_for
 from domain.sources.prompt_context import context_text
-from standins.private_data.filters import conditions_in
+from standins.private_data.odata_filter import conditions_in
 from standins.private_data.server import PrivateData
 from tests.clients.sources.test_reader import MINE, read
 from tests.fakes.clocks import FakeClock

@@ -17,7 +17,7 @@ from clients.sources.port import SourceError
 from clients.sources.reader import SourceReader
 from domain.identity.owners import Owner
 from domain.sources.catalog import CallerClaim, FetchedRows, Source, SourceKind, SourceQuery, Sources
-from standins.identity import guid_of
+from standins.issuer.entra_tokens import guid_of
 from standins.private_data.server import PrivateData
 from tests.fakes.clocks import FakeClock
 

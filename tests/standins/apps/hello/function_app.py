@@ -1,4 +1,4 @@
-"""Which process answers, and with which settings? A small app for the tests of the stage."""
+"""Which process answers, and with which settings? A small app for the tests of the local cluster."""
 
 import json
 import os

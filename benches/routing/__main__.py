@@ -1,0 +1,6 @@
+"""What does the choice of a backend cost? `python -m benches.routing [REQUESTS]` measures it."""
+
+from benches.routing.comparison import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How late do words arrive when many streams run at the same time?"""

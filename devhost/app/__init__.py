@@ -1,0 +1,1 @@
+"""What does the app declare: functions, settings, versions and a warm-up?"""

@@ -1,0 +1,1 @@
+"""How does a developer inspect and control orchestrations from the command line?"""

@@ -1,0 +1,1 @@
+"""Which values does the engine store and exchange with user code?"""

@@ -1,0 +1,1 @@
+"""What happens from the start command to a host that is ready?"""

@@ -1,1 +1,0 @@
-"""The command line that looks at instances and tells them what to do."""

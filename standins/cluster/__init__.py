@@ -1,0 +1,1 @@
+"""How are the stand-ins, the models and the Functions host started together, and stopped?"""

@@ -1,0 +1,267 @@
+"""How are the stand-ins, the models and the Functions host started on this machine, and stopped?
+
+A LocalCluster runs them as child processes. It is a context manager, sync and async:
+
+    with LocalCluster(ClusterOptions(data=folder, model="scripted", rate=0)) as cluster:
+        httpx.get(f"{cluster.base_url}/v1/models", headers={"Authorization": f"Bearer {cluster.token()}"})
+"""
+
+import asyncio
+import contextlib
+import os
+from typing import Any, Self
+
+from standins.clock import now
+from standins.cluster import run_record
+from standins.cluster.process_specs import IDENTITY, PRIVATE_DATA, ClusterOptions, model_commands, service_commands
+from standins.cosmos import provisioning
+from standins.issuer import entra_tokens, federation
+from standins.paths import ROOT
+from standins.processes.child_process import ChildProcess, ProcessSpec, StartError, kill_pid, python_command, read_json
+from standins.processes.http_server import HOST
+from standins.processes.ports import free_port, is_free
+
+READY_S = 60.0
+
+
+class PortInUseError(Exception):
+    """Another process listens on the port that was asked for."""
+
+
+class LocalCluster:
+    def __init__(self, options: ClusterOptions) -> None:
+        self.options = options
+        self.port = options.port or free_port()
+        self.data = (options.data or ROOT / ".run" / str(self.port)).absolute()
+        self.state = self.data / "devhost.json"
+        self.services: dict[str, ChildProcess] = {}
+        self.models: dict[str, ChildProcess] = {}
+        self.ports: dict[str, int] = {}
+        self.host: ChildProcess | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def issuer(self) -> entra_tokens.LocalIssuer:
+        return entra_tokens.issuer_in(self.data)
+
+    def token(self, user: str = "alice", tenant: str = "contoso") -> str:
+        return self.issuer.user_token(now=now(), user=user, tenant=tenant)
+
+    def app_token(self, app: str = "batch", tenant: str = "contoso") -> str:
+        return self.issuer.app_token(now=now(), app=app, tenant=tenant)
+
+    def model_url(self, name: str) -> str:
+        return f"http://{HOST}:{self.ports[name]}"
+
+    @property
+    def issuer_url(self) -> str:
+        return self.model_url(IDENTITY)
+
+    def log(self, name: str) -> str:
+        """Reads the log of a child process: "devhost", a service or a model."""
+        return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def start(self) -> Self:
+        if not is_free(self.port):
+            raise PortInUseError(f"port {self.port} is in use; choose another one, for example PORT={self.port + 1}")
+        self.data.mkdir(parents=True, exist_ok=True)
+        try:
+            self.start_services()
+            self.start_all(self.models, self.model_commands())
+            if self.options.host:
+                self.start_host()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def start_services(self) -> None:
+        cosmos = self.options.store == provisioning.COSMOS
+        if cosmos:
+            self.options.report("preparing the local Cosmos DB")
+            provisioning.prepare()
+        self.start_all(self.services, service_commands(self.options, self.data))
+        if cosmos:
+            provisioning.create_containers(self.data, self.ports[provisioning.COSMOS])
+
+    def store_settings(self) -> dict[str, str]:
+        if self.options.store == provisioning.COSMOS:
+            return provisioning.settings(self.data, self.ports[provisioning.COSMOS])
+        return {"GANGLION_STORE": self.options.store}
+
+    def model_commands(self) -> dict[str, list[str]]:
+        return model_commands(self.options, self.data, self.issuer_url)
+
+    def start_all(self, children: dict[str, ChildProcess], commands: dict[str, list[str]]) -> None:
+        for name, command in commands.items():
+            children[name] = self.start_child(name, command)
+        for name, child in children.items():
+            self.options.report(f"waiting for {name}")
+            self.ports[name] = child.wait_for(child.ready_port, READY_S)
+        self.write_record()
+
+    def start_child(self, name: str, command: list[str]) -> ChildProcess:
+        log = self.data / "logs" / f"{name}.log"
+        return ChildProcess(ProcessSpec(name=name, command=command, environment=os.environ, log=log, folder=ROOT))
+
+    def start_host(self) -> None:
+        self.state.unlink(missing_ok=True)
+        arguments = [
+            "--app",
+            self.options.app,
+            "--port",
+            self.port,
+            "--db",
+            self.data / "hub.db",
+            "--state",
+            self.state,
+        ]
+        environment = {**os.environ, **self.environment(), **self.options.environment}
+        log = self.data / "logs" / "devhost.log"
+        command = python_command("standins.processes.parent_watch", "devhost", "start", *arguments)
+        self.options.report("waiting for the Functions host")
+        self.host = ChildProcess(
+            ProcessSpec(name="devhost", command=command, environment=environment, log=log, folder=ROOT)
+        )
+        self.host.wait_for(self.ready_worker, READY_S)
+        self.write_record()
+
+    def environment(self) -> dict[str, str]:
+        """Gives the settings with which the app finds the processes of this cluster."""
+        urls = {f"GANGLION_{variable_name(name)}_URL": f"{self.model_url(name)}/v1" for name in self.models}
+        tenants = [entra_tokens.guid_of("tenant", name) for name in entra_tokens.TENANTS]
+        return {
+            **self.store_settings(),
+            "GANGLION_DATA": str(self.data),
+            "GANGLION_TOKEN_AUTHORITY": self.issuer_url,
+            "GANGLION_TOKEN_AUDIENCE": entra_tokens.AUDIENCE,
+            "GANGLION_TOKEN_TENANTS": ",".join(tenants),
+            "GANGLION_TELEMETRY": os.environ.get("GANGLION_TELEMETRY") or "console",
+            "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
+            "IDENTITY_HEADER": self.issuer.secret,
+            "GANGLION_PRIVATE_DATA_URL": self.model_url(PRIVATE_DATA),
+            "GANGLION_SOURCES_LOOPBACK": "true",
+            "GANGLION_GOOGLE_STS_URL": self.issuer_url,
+            "GANGLION_GOOGLE_IAM_URL": self.issuer_url,
+            "GANGLION_GOOGLE_PROVIDER": federation.PROVIDER,
+            "GANGLION_GOOGLE_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
+            "GANGLION_GOOGLE_SERVICE_ACCOUNT": federation.SERVICE_ACCOUNT,
+            **urls,
+        }
+
+    def write_record(self) -> None:
+        started = {**self.services, **self.models}.items()
+        services = {name: run_record.ServiceRecord(port=self.ports[name], pid=child.pid) for name, child in started}
+        run_record.write(
+            run_record.RunRecord(
+                port=self.port,
+                data=self.data,
+                model=self.options.model,
+                pid=os.getpid(),
+                services=services,
+                host_pid=self.host.pid if self.host else None,
+                state=self.state if self.host else None,
+            )
+        )
+
+    def stop(self) -> None:
+        """Stops all child processes in reverse order."""
+        if self.host:
+            self.host.stop()
+        for child in (*reversed(self.models.values()), *reversed(self.services.values())):
+            child.stop()
+        run_record.forget(self.port)
+
+    def host_state(self) -> dict[str, Any]:
+        return read_json(self.state) or {}
+
+    def ready_worker(self, other_than: int | None = None) -> int | None:
+        """Gives the pid of the serving worker; ignores the state file of a host or worker that no longer runs."""
+        state = self.host_state()
+        is_current = self.host is not None and state.get("host_pid") == self.host.pid
+        worker = int(state.get("worker_pid") or 0)
+        serves = is_current and state.get("ready") and worker not in {0, other_than}
+        return worker if serves and run_record.is_alive(worker) else None
+
+    @property
+    def worker_pid(self) -> int:
+        worker = self.ready_worker()
+        if worker is None:
+            raise StartError("the Functions host has no running worker")
+        return worker
+
+    def kill_worker(self) -> int:
+        """Kills the worker with SIGKILL, like a crash, and gives its pid; the host starts another one."""
+        worker = self.worker_pid
+        kill_pid(worker)
+        return worker
+
+    def wait_worker(self, other_than: int | None = None, seconds: float = READY_S) -> int:
+        """Waits for a serving worker other than `other_than`, and gives its pid."""
+        return self.running_host().wait_for(lambda: self.ready_worker(other_than), seconds)
+
+    def kill_host(self) -> None:
+        self.running_host().kill()
+
+    def kill_host_and_worker(self) -> None:
+        """Kills host and worker with SIGKILL, the host first so that it starts no other worker."""
+        worker = self.worker_pid
+        self.kill_host()
+        with contextlib.suppress(ProcessLookupError):
+            kill_pid(worker)
+
+    def restart_host(self) -> None:
+        """Starts the host again on the same port and data, after kill_host or a clean stop."""
+        if self.host:
+            self.host.stop()
+        self.start_host()
+
+    def running_host(self) -> ChildProcess:
+        if self.host is None:
+            raise StartError("this cluster runs without a Functions host")
+        return self.host
+
+    def kill_model(self, name: str) -> None:
+        self.models[name].kill()
+
+    def restart_model(self, name: str) -> None:
+        """Starts a model again on the same port, so that no other process needs a new address."""
+        self.restart(name, self.models, self.model_commands())
+
+    def kill_service(self, name: str) -> None:
+        self.services[name].kill()
+
+    def restart_service(self, name: str) -> None:
+        """Starts a cloud's stand-in again on the same port."""
+        self.restart(name, self.services, service_commands(self.options, self.data))
+
+    def restart(self, name: str, children: dict[str, ChildProcess], commands: dict[str, list[str]]) -> None:
+        children[name].stop()
+        children[name] = self.start_child(name, on_port(commands[name], self.ports[name]))
+        children[name].wait_for(children[name].ready_port, READY_S)
+        self.write_record()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(self, *_error: object) -> None:
+        await asyncio.to_thread(self.stop)
+
+
+def variable_name(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def on_port(command: list[str], port: int) -> list[str]:
+    """Adds the port to the stand-in's own options, before the `--` that begins the command of its model."""
+    end = command.index("--") if "--" in command else len(command)
+    return [*command[:end], "--port", str(port), *command[end:]]

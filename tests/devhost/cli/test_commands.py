@@ -1,0 +1,165 @@
+"""What do the commands print and change, with and without a running host?"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devhost.cli.tables import instances_table, table
+from tests.devhost.hosts import APPS, REPOSITORY, Durable, RunningHost, running
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    folder = tmp_path_factory.mktemp("tool")
+    with running("durable", folder, NOTES=str(folder)) as host:
+        yield host
+
+
+@pytest.fixture
+def durable(host: RunningHost) -> Iterator[Durable]:
+    with host.client() as client:
+        yield Durable(http=client)
+
+
+def devhost(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "devhost", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own program
+
+
+def output_of(host: RunningHost, *arguments: str) -> str:
+    ended = devhost(*arguments, "--db", str(host.folder / "hub.db"))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_instances_are_listed_as_a_table_and_as_json(host: RunningHost, durable: Durable) -> None:
+    durable.run("chain", ["a"], instance="listed-1")
+    durable.run("uncaught", instance="listed-2")
+    lines = output_of(host, "instances", "--prefix", "listed-").splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["INSTANCE", "NAME", "STATUS"],
+        ["listed-1", "chain", "Completed"],
+        ["listed-2", "uncaught", "Failed"],
+    ]
+    found = json.loads(output_of(host, "instances", "--prefix", "listed-", "--status", "Failed", "--json"))
+    assert [one["instanceId"] for one in found] == ["listed-2"]
+
+
+def test_one_instance_and_its_history_are_shown(host: RunningHost, durable: Durable) -> None:
+    durable.run("chain", ["shown"], instance="shown")
+    assert 'output           ["shown"]' in output_of(host, "show", "shown")
+    history = output_of(host, "history", "shown")
+    assert [line.split()[1] for line in history.splitlines()] == [
+        "EVENT",
+        "ExecutionStarted",
+        "TaskCompleted",
+        "ExecutionCompleted",
+    ]
+
+
+def test_an_instance_is_suspended_resumed_sent_an_event_and_terminated(host: RunningHost, durable: Durable) -> None:
+    instance = durable.start("waits")
+    durable.wait_custom(instance, "waiting")
+    output_of(host, "suspend", instance)
+    durable.wait_status(instance, "Suspended")
+    output_of(host, "resume", instance)
+    durable.wait_status(instance, "Running")
+    output_of(host, "raise-event", instance, "go", '{"x": 1}')
+    assert durable.wait(instance)["output"] == {"x": 1}
+    other = durable.start("waits")
+    output_of(host, "terminate", other, "enough of it")
+    assert durable.wait(other)["output"] == "enough of it"
+
+
+def test_an_instance_is_restarted_and_purged(host: RunningHost, durable: Durable) -> None:
+    durable.run("chain", [1], instance="restarted")
+    assert output_of(host, "restart", "restarted", "--same-id") == "started restarted\n"
+    durable.wait("restarted")
+    assert output_of(host, "purge", "restarted") == "1 removed\n"
+    assert durable.status("restarted") == {}
+    assert output_of(host, "purge", "--before", "2001-01-01") == "0 removed\n"
+
+
+def test_a_rejected_request_is_reported_with_exit_code_1(host: RunningHost, durable: Durable) -> None:
+    durable.run("chain", [], instance="over")
+    database = ["--db", str(host.folder / "hub.db")]
+    assert devhost("show", "nobody", *database).stderr == "devhost: No instance with this id exists.\n"
+    ended = devhost("terminate", "over", *database)
+    assert (ended.returncode, ended.stderr) == (1, "devhost: the instance has ended\n")
+
+
+def test_without_a_host_the_file_is_read_only(tmp_path: Path) -> None:
+    with running("durable", tmp_path, NOTES=str(tmp_path)) as host:
+        with host.client() as client:
+            Durable(http=client).run("chain", ["kept"], instance="kept")
+        live = output_of(host, "history", "kept", "--json")
+    assert json.loads(output_of(host, "history", "kept", "--json")) == json.loads(live)
+    assert "Completed" in output_of(host, "instances")
+    refused = devhost("terminate", "kept", "--db", str(tmp_path / "hub.db"))
+    assert refused.returncode == 1
+    assert "without a host the file is read-only" in refused.stderr
+    assert "not found" in devhost("instances", "--db", str(tmp_path / "other.db")).stderr
+
+
+def replayed(recording: Path, app: Path) -> subprocess.CompletedProcess[str]:
+    return devhost("replay", str(recording), "--app", str(app))
+
+
+@pytest.mark.parametrize("name", ["chain", "uncaught", "waits", "retried_then_more"])
+def test_a_recorded_history_agrees_with_the_code_that_wrote_it(
+    host: RunningHost, durable: Durable, tmp_path: Path, name: str
+) -> None:
+    instance = durable.start(name, ["a"])
+    if name == "waits":
+        durable.wait_custom(instance, "waiting")
+    else:
+        durable.wait(instance)
+    recording = tmp_path / "recording.json"
+    recording.write_text(output_of(host, "history", instance, "--full"), encoding="utf-8")
+    ended = replayed(recording, APPS / "durable")
+    assert "The code agrees with" in ended.stdout, ended.stdout + ended.stderr
+    assert ended.returncode == 0
+
+
+def changed_app(folder: Path, old: str, new: str) -> Path:
+    source = (APPS / "durable" / "function_app.py").read_text(encoding="utf-8")
+    assert old in source
+    folder.mkdir()
+    (folder / "function_app.py").write_text(source.replace(old, new), encoding="utf-8")
+    return folder
+
+
+def test_changed_code_is_reported_with_its_first_difference(
+    host: RunningHost, durable: Durable, tmp_path: Path
+) -> None:
+    durable.run("uncaught", instance="recorded")
+    recording = tmp_path / "recording.json"
+    recording.write_text(output_of(host, "history", "recorded", "--full"), encoding="utf-8")
+    other = changed_app(tmp_path / "other", 'call_activity("boom", "u")', 'call_activity("echo", "u")')
+    ended = replayed(recording, other)
+    assert ended.returncode == 1
+    assert "Non-Deterministic workflow detected" in ended.stdout
+    gone = changed_app(tmp_path / "gone", "def uncaught(", "def caught_now(")
+    assert "The app no longer has an orchestrator 'uncaught'." in replayed(recording, gone).stdout
+
+
+def test_a_file_that_is_not_a_recording_is_named(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.json"
+    recording.write_text("[]", encoding="utf-8")
+    ended = replayed(recording, APPS / "durable")
+    assert ended.returncode == 1
+    assert f"devhost: {recording} is not a recording of `devhost history ID --full`" in ended.stderr
+
+
+def test_colours_are_for_terminals_only() -> None:
+    found = [{"instanceId": "i", "name": "n", "runtimeStatus": "Failed"}]
+    assert "\x1b[31mFailed" in instances_table(found, colour=True)
+    assert "\x1b" not in instances_table(found, colour=False)
+
+
+def test_long_values_are_cut_to_one_line() -> None:
+    assert table(["T"], [["x\ny" * 100]], colour=False).splitlines()[1].endswith("…")
