@@ -1,1 +1,1 @@
-"""How does an HTTP request become a turn, and a turn an HTTP answer?"""
+"""How does an HTTP request become a turn, and a turn an HTTP response?"""

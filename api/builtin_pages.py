@@ -1,19 +1,19 @@
-"""Who answers a request that the worker's web server knows by itself? Nobody but our functions.
+"""How are the pages removed that the worker's web framework serves by itself?
 
-FastAPI, on which the worker serves HTTP, has pages of its own (/docs, /redoc) and a document of its own at
-/openapi.json, which stand in front of every function.
+The worker serves HTTP with FastAPI. Its own pages at /docs and /redoc and its document at /openapi.json take precedence
+over every function.
 """
 
 from azurefunctions.extensions.http.fastapi import WebApp
 
-usual = WebApp.__init__
+original_init = WebApp.__init__
 
 
-def bare(self: WebApp) -> None:
-    usual(self)
+def init_without_pages(self: WebApp) -> None:
+    original_init(self)
     self.web_app = type(self.web_app)(openapi_url=None, docs_url=None, redoc_url=None)
 
 
 def remove_builtin_pages() -> None:
-    """Make the worker build a web server without pages; to be called when the app is indexed, before it serves."""
-    WebApp.__init__ = bare
+    """Make the worker build a web server without built-in pages; call this before the worker starts to serve."""
+    WebApp.__init__ = init_without_pages

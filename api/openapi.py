@@ -1,4 +1,4 @@
-"""What is served, as an OpenAPI document? Made from the table of routes, so that it names neither more nor less."""
+"""How is the API described as an OpenAPI document? It is generated from the table of routes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,21 +15,21 @@ type Json = dict[str, Any]
 VERSION = "3.1.0"
 PARAMETER = re.compile(r"\{(\w+)\}")
 
-REFUSALS: Mapping[str, str] = {
-    "400": "The request is wrong; param names the field",
-    "401": "No token, or none that is believed",
-    "403": "The token lacks the scope or role",
-    "404": "No such object of the caller's",
-    "409": "Something else is under way, or a key came with another body",
-    "413": "The body is too large",
-    "429": "Too many turns, or no cover in a budget",
-    "500": "Ours to mend",
-    "503": "A part did not answer; try again",
+ERRORS: Mapping[str, str] = {
+    "400": "The request is invalid; param names the field",
+    "401": "The access token is missing or invalid",
+    "403": "The token lacks the required scope or role",
+    "404": "The caller has no such object",
+    "409": "A conflicting operation is in progress, or the idempotency key was used with another body",
+    "413": "The request body is too large",
+    "429": "Too many turns, or a budget is exhausted",
+    "500": "Server error",
+    "503": "A dependency is unavailable; retry the request",
 }
 
 
-class Served(Protocol):
-    """What the document needs of a route."""
+class DocumentedRoute(Protocol):
+    """The properties of a route that the document describes."""
 
     @property
     def name(self) -> str: ...
@@ -43,71 +43,72 @@ class Served(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenApiOperation:
-    """What a function does: schemas by their names; `streams` says that it may answer with events."""
+    """What a route does, with the names of its schemas; `streams` is true where it may return server-sent events."""
 
     summary: str
-    answer: str = "Object"
+    result: str = "Object"
     body: str | None = None
     query: tuple[str, ...] = ()
     streams: bool = False
-    open: bool = False
+    public: bool = False
 
 
 PAGE = ("limit", "after", "order")
 
 OPERATIONS: Mapping[str, OpenApiOperation] = {
     "http_responses_create": OpenApiOperation(
-        summary="Ask for a turn", answer="Response", body="CreateResponse", streams=True
+        summary="Create a response", result="Response", body="CreateResponse", streams=True
     ),
     "http_responses_retrieve": OpenApiOperation(
-        summary="Read a response, or follow it", answer="Response", query=("stream", "starting_after"), streams=True
+        summary="Retrieve or stream a response", result="Response", query=("stream", "starting_after"), streams=True
     ),
-    "http_responses_cancel": OpenApiOperation(summary="Cancel a background response", answer="Response"),
-    "http_responses_delete": OpenApiOperation(summary="Delete a response", answer="Deleted"),
-    "http_responses_items": OpenApiOperation(summary="List what a response was given", answer="List", query=PAGE),
-    "http_responses_route": OpenApiOperation(summary="Tell where a turn went, why, and what it cost"),
+    "http_responses_cancel": OpenApiOperation(summary="Cancel a background response", result="Response"),
+    "http_responses_delete": OpenApiOperation(summary="Delete a response", result="Deleted"),
+    "http_responses_items": OpenApiOperation(summary="List the input items of a response", result="List", query=PAGE),
+    "http_responses_route": OpenApiOperation(summary="Report the routes and the cost of a turn"),
     "http_responses_compact": OpenApiOperation(
-        summary="Sum up a conversation", answer="Compaction", body="CreateCompaction"
+        summary="Summarize a conversation", result="Compaction", body="CreateCompaction"
     ),
     "http_responses_count": OpenApiOperation(
-        summary="Count the tokens of a request", answer="InputTokens", body="CountTokens"
+        summary="Count the input tokens of a request", result="InputTokens", body="CountTokens"
     ),
     "http_conversations_create": OpenApiOperation(
-        summary="Make a conversation", answer="Conversation", body="CreateConversation"
+        summary="Create a conversation", result="Conversation", body="CreateConversation"
     ),
-    "http_conversations_retrieve": OpenApiOperation(summary="Read a conversation", answer="Conversation"),
+    "http_conversations_retrieve": OpenApiOperation(summary="Retrieve a conversation", result="Conversation"),
     "http_conversations_update": OpenApiOperation(
-        summary="Change a conversation's metadata", answer="Conversation", body="ChangeMetadata"
+        summary="Update the metadata of a conversation", result="Conversation", body="ChangeMetadata"
     ),
-    "http_conversations_delete": OpenApiOperation(summary="Delete a conversation", answer="Deleted"),
-    "http_items_list": OpenApiOperation(summary="List a conversation's items", answer="List", query=PAGE),
-    "http_items_create": OpenApiOperation(summary="Add items to a conversation", answer="List", body="AddItems"),
-    "http_items_retrieve": OpenApiOperation(summary="Read an item", answer="Item"),
-    "http_items_delete": OpenApiOperation(summary="Delete an item", answer="Conversation"),
+    "http_conversations_delete": OpenApiOperation(summary="Delete a conversation", result="Deleted"),
+    "http_items_list": OpenApiOperation(summary="List the items of a conversation", result="List", query=PAGE),
+    "http_items_create": OpenApiOperation(summary="Add items to a conversation", result="List", body="AddItems"),
+    "http_items_retrieve": OpenApiOperation(summary="Retrieve an item", result="Item"),
+    "http_items_delete": OpenApiOperation(summary="Delete an item", result="Conversation"),
     "http_chat_create": OpenApiOperation(
-        summary="Ask for a chat completion", answer="ChatCompletion", body="CreateChat", streams=True
+        summary="Create a chat completion", result="ChatCompletion", body="CreateChat", streams=True
     ),
-    "http_chat_list": OpenApiOperation(summary="List stored chat completions", answer="List", query=PAGE),
-    "http_chat_retrieve": OpenApiOperation(summary="Read a stored chat completion", answer="ChatCompletion"),
+    "http_chat_list": OpenApiOperation(summary="List stored chat completions", result="List", query=PAGE),
+    "http_chat_retrieve": OpenApiOperation(summary="Retrieve a stored chat completion", result="ChatCompletion"),
     "http_chat_update": OpenApiOperation(
-        summary="Change a stored chat's metadata", answer="ChatCompletion", body="ChangeMetadata"
+        summary="Update the metadata of a stored chat completion", result="ChatCompletion", body="ChangeMetadata"
     ),
-    "http_chat_delete": OpenApiOperation(summary="Delete a stored chat completion", answer="Deleted"),
-    "http_chat_messages": OpenApiOperation(summary="List what a chat was given", answer="List", query=PAGE),
-    "http_owners_delete": OpenApiOperation(summary="Forget all that an owner has said", answer="Deleted"),
+    "http_chat_delete": OpenApiOperation(summary="Delete a stored chat completion", result="Deleted"),
+    "http_chat_messages": OpenApiOperation(
+        summary="List the messages of a stored chat completion", result="List", query=PAGE
+    ),
+    "http_owners_delete": OpenApiOperation(summary="Delete all data of an owner", result="Deleted"),
     "http_usage_list": OpenApiOperation(
-        summary="Tell what was used and what it cost", answer="List", query=(*PAGE, "from", "to", "group_by")
+        summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by")
     ),
-    "http_models_list": OpenApiOperation(summary="List the models", answer="Models"),
-    "http_models_retrieve": OpenApiOperation(summary="Read a model", answer="Model"),
-    "http_models_delete": OpenApiOperation(summary="Learn that a model can't be deleted here", answer="Deleted"),
-    "http_healthz": OpenApiOperation(summary="Tell whether this instance is alive", open=True),
-    "http_readyz": OpenApiOperation(summary="Tell whether it could serve a turn", open=True),
-    "http_openapi": OpenApiOperation(summary="This document", open=True),
+    "http_models_list": OpenApiOperation(summary="List the models", result="Models"),
+    "http_models_retrieve": OpenApiOperation(summary="Retrieve a model", result="Model"),
+    "http_models_delete": OpenApiOperation(summary="Not supported: models cannot be deleted", result="Deleted"),
+    "http_healthz": OpenApiOperation(summary="Check whether this instance is alive", public=True),
+    "http_readyz": OpenApiOperation(summary="Check whether this instance is ready to serve turns", public=True),
+    "http_openapi": OpenApiOperation(summary="This document", public=True),
 }
 
-EMPTY = ("CreateConversation",)
-"""Bodies that may be left out."""
+OPTIONAL_BODIES = ("CreateConversation",)
 
 QUERIES: Mapping[str, Json] = {
     "limit": {"type": "integer", "minimum": 0, "maximum": 100, "default": 20},
@@ -122,25 +123,29 @@ QUERIES: Mapping[str, Json] = {
 
 
 class OpenApi:
-    """The HTTP function that shows the document."""
+    """The HTTP function that returns the document."""
 
-    def __init__(self, served: Sequence[Served]) -> None:
-        self.served = served
+    def __init__(self, routes: Sequence[DocumentedRoute]) -> None:
+        self.routes = routes
 
-    async def show(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
+    async def retrieve(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
         """`GET /openapi.json`"""
-        return json_answer(document(self.served))
+        return json_answer(document(self.routes))
 
 
-def document(served: Sequence[Served]) -> Json:
+def document(routes: Sequence[DocumentedRoute]) -> Json:
     paths: dict[str, Json] = {}
-    for route in served:
-        shown = paths.setdefault(f"/{route.template}", {})
+    for route in routes:
+        operations = paths.setdefault(f"/{route.template}", {})
         for method in route.methods:
-            shown[method.lower()] = operation_of(route, method)
+            operations[method.lower()] = operation_of(route, method)
     return {
         "openapi": VERSION,
-        "info": {"title": "Ganglion", "version": "1", "description": "Turns, conversations and chats that survive."},
+        "info": {
+            "title": "Ganglion",
+            "version": "1",
+            "description": "Durable responses, conversations and chat completions over a fleet of models.",
+        },
         "paths": paths,
         "security": [{"token": []}],
         "components": {
@@ -150,38 +155,41 @@ def document(served: Sequence[Served]) -> Json:
     }
 
 
-def operation_of(route: Served, method: str) -> Json:
-    told = OPERATIONS[route.name]
+def operation_of(route: DocumentedRoute, method: str) -> Json:
+    operation = OPERATIONS[route.name]
     names = PARAMETER.findall(route.template)
-    shown: Json = {
+    described: Json = {
         "operationId": route.name if len(route.methods) == 1 else f"{route.name}_{method.lower()}",
-        "summary": told.summary,
+        "summary": operation.summary,
         "parameters": [
             *(
                 parameter(name, "path", {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"})
                 for name in names
             ),
-            *(parameter(name, "query", QUERIES[name]) for name in told.query),
+            *(parameter(name, "query", QUERIES[name]) for name in operation.query),
         ],
-        "responses": answers(told),
+        "responses": responses_of(operation),
     }
-    if told.body:
-        shown["requestBody"] = {"required": told.body not in EMPTY, "content": content(told.body)}
-    return shown | ({"security": []} if told.open else {})
+    if operation.body:
+        described["requestBody"] = {
+            "required": operation.body not in OPTIONAL_BODIES,
+            "content": content(operation.body),
+        }
+    return described | ({"security": []} if operation.public else {})
 
 
 def parameter(name: str, place: str, schema: Json) -> Json:
     return {"name": name, "in": place, "required": place == "path", "schema": schema}
 
 
-def answers(told: OpenApiOperation) -> Json:
-    good: Json = {"description": "Done", "content": content(told.answer)}
-    if told.streams:
-        good["content"] |= {"text/event-stream": {}}
-    refused = {status: {"description": text, "content": content(ERROR)} for status, text in REFUSALS.items()}
-    if told.open:
-        return {"200": good, "500": refused["500"], "503": {"description": "Not ready", "content": content("Object")}}
-    return {"200": good, **refused}
+def responses_of(operation: OpenApiOperation) -> Json:
+    success: Json = {"description": "Success", "content": content(operation.result)}
+    if operation.streams:
+        success["content"] |= {"text/event-stream": {}}
+    errors = {status: {"description": text, "content": content(ERROR)} for status, text in ERRORS.items()}
+    if operation.public:
+        return {"200": success, "500": errors["500"], "503": {"description": "Not ready", "content": content("Object")}}
+    return {"200": success, **errors}
 
 
 def content(name: str) -> Json:

@@ -1,4 +1,4 @@
-"""Which shapes does the OpenAPI document name?"""
+"""Which schemas does the OpenAPI document define?"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -34,9 +34,9 @@ def constant(value: str) -> Json:
     return {"type": "string", "const": value}
 
 
-TEXT: Json = {"type": "string"}
-WHOLE: Json = {"type": "integer"}
-SWITCH: Json = {"type": "boolean"}
+STRING: Json = {"type": "string"}
+INTEGER: Json = {"type": "integer"}
+BOOLEAN: Json = {"type": "boolean"}
 ANY_OBJECT: Json = {"type": "object"}
 
 RESPONSE_KEYS = (
@@ -46,47 +46,47 @@ RESPONSE_KEYS = (
     "safety_identifier prompt_cache_key"
 )
 
-ANSWERS: Mapping[str, Json] = {
+RESULTS: Mapping[str, Json] = {
     "Object": ANY_OBJECT,
     ERROR: object_with(
         ("error",),
         error=object_with(
             ("message", "type", "param", "code"),
-            message=TEXT,
-            type=TEXT,
-            param=or_null(TEXT),
-            code=or_null(TEXT),
+            message=STRING,
+            type=STRING,
+            param=or_null(STRING),
+            code=or_null(STRING),
         ),
     ),
-    "Response": object_with(tuple(RESPONSE_KEYS.split()), id=TEXT, object=constant("response"), status=TEXT),
+    "Response": object_with(tuple(RESPONSE_KEYS.split()), id=STRING, object=constant("response"), status=STRING),
     "Compaction": object_with(
-        ("id", "object", "created_at", "output", "usage"), id=TEXT, object=constant("response.compaction")
+        ("id", "object", "created_at", "output", "usage"), id=STRING, object=constant("response.compaction")
     ),
     "InputTokens": object_with(
-        ("object", "input_tokens"), object=constant("response.input_tokens"), input_tokens=WHOLE
+        ("object", "input_tokens"), object=constant("response.input_tokens"), input_tokens=INTEGER
     ),
-    "Deleted": object_with(("id", "object", "deleted"), id=TEXT, object=TEXT, deleted=SWITCH),
+    "Deleted": object_with(("id", "object", "deleted"), id=STRING, object=STRING, deleted=BOOLEAN),
     "List": object_with(
         ("object", "data", "has_more", "first_id", "last_id"),
         object=constant("list"),
         data={"type": "array", "items": ANY_OBJECT},
-        has_more=SWITCH,
-        first_id=TEXT,
-        last_id=TEXT,
+        has_more=BOOLEAN,
+        first_id=STRING,
+        last_id=STRING,
     ),
-    "Item": object_with(("type", "id"), type=TEXT, id=TEXT),
+    "Item": object_with(("type", "id"), type=STRING, id=STRING),
     "Conversation": object_with(
         ("id", "object", "created_at", "metadata"),
-        id=TEXT,
+        id=STRING,
         object=constant("conversation"),
-        created_at=WHOLE,
+        created_at=INTEGER,
         metadata=reference("Metadata"),
     ),
     "ChatCompletion": object_with(
-        ("id", "object", "created", "model", "choices", "usage"), id=TEXT, object=constant("chat.completion")
+        ("id", "object", "created", "model", "choices", "usage"), id=STRING, object=constant("chat.completion")
     ),
     "Models": object_with(("object", "data"), object=constant("list"), data={"type": "array", "items": ANY_OBJECT}),
-    "Model": object_with(("id", "object", "created", "owned_by"), id=TEXT, object=constant("model")),
+    "Model": object_with(("id", "object", "created", "owned_by"), id=STRING, object=constant("model")),
 }
 
 REQUESTS: Mapping[str, type[RequestPart]] = {
@@ -100,7 +100,7 @@ REQUESTS: Mapping[str, type[RequestPart]] = {
 
 
 class RequestSchema(GenerateJsonSchema):
-    """Leaves out titles: they only repeat the fields' names."""
+    """Omits titles, which only repeat the names of the fields."""
 
     @override
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -109,16 +109,16 @@ class RequestSchema(GenerateJsonSchema):
 
 @cache
 def schemas() -> Mapping[str, Json]:
-    """Return every schema of the document by its name; those of requests come from the models that read them."""
+    """Return every schema of the document by its name; request schemas are generated from the request models."""
     requests: dict[str, Json] = {}
     parts: dict[str, Json] = {}
     for name, model in REQUESTS.items():
         requests[name] = model.model_json_schema(ref_template=REFERENCE, schema_generator=RequestSchema)
         parts |= requests[name].pop("$defs", {})
-    return {**ANSWERS, **parts, **requests, "CreateCompaction": compaction(requests["CreateResponse"])}
+    return {**RESULTS, **parts, **requests, "CreateCompaction": compaction_schema(requests["CreateResponse"])}
 
 
-def compaction(response: Json) -> Json:
-    """Return the schema of a request to compact: that of a response, without what it has no use for."""
+def compaction_schema(response: Json) -> Json:
+    """Return the schema of a compaction request: that of a response request without the unused fields."""
     used = {name: schema for name, schema in response["properties"].items() if name not in UNUSED_FIELDS}
     return object_with(("model",), **{**used, "model": reference("ModelName")})

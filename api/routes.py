@@ -104,7 +104,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
 def routes(functions: HttpFunctions) -> tuple[HttpRoute, ...]:
     """Return every HTTP function with its error responses, the description and the catch-all included."""
     known = [route_of(row, functions.clock) for row in table(functions)]
-    known.append(route_of(Row("openapi", "GET", "openapi.json", OpenApi(known).show), functions.clock))
+    known.append(route_of(Row("openapi", "GET", "openapi.json", OpenApi(known).retrieve), functions.clock))
     methods: dict[str, tuple[str, ...]] = {}
     for each in known:
         methods[each.template] = (*methods.get(each.template, ()), *each.methods)

@@ -11,7 +11,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
 from api.parsing.field_rules import ignored_header
-from api.parsing.input_items import packed
+from api.parsing.input_items import compressed
 from api.parsing.responses_request import TurnRequest, request_from_openai
 from api.rendering.response import Json, openai_from_usage
 from api.turns.turn_gateway import TurnGateway
@@ -64,7 +64,7 @@ def compaction_request(body: dict[str, Any]) -> TurnRequest:
 def compacted(turn: domain_turns.Response, log: Transcript) -> Json:
     summary = "".join(item.text for item in kept_items(log))
     usage = log.ending.usage if log.ending else None
-    item = {"id": turn.id.replace("resp_", "cmp_"), "type": "compaction", "encrypted_content": packed(summary)}
+    item = {"id": turn.id.replace("resp_", "cmp_"), "type": "compaction", "encrypted_content": compressed(summary)}
     return {
         "id": turn.id,
         "object": "response.compaction",

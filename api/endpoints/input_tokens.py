@@ -10,7 +10,7 @@ from api.parsing.responses_request import request_from_openai
 from api.turns.turn_gateway import TurnGateway
 
 COUNTED_FIELDS: Mapping[str, FieldRule] = {
-    name: IGNORED if rule.treatment is FieldTreatment.REFUSED else rule for name, rule in RESPONSE_FIELDS.items()
+    name: IGNORED if rule.treatment is FieldTreatment.REJECTED else rule for name, rule in RESPONSE_FIELDS.items()
 }
 """Fields that affect only the answer are ignored here: they do not change the input."""
 

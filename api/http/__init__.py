@@ -1,1 +1,1 @@
-"""What do all HTTP functions share: authentication, JSON bodies, pages and errors?"""
+"""What do all HTTP functions share: authentication, JSON bodies, pagination and errors?"""

@@ -1,4 +1,4 @@
-"""Who is calling?"""
+"""Which owner does a request authenticate as?"""
 
 import logging
 import re
@@ -16,44 +16,44 @@ PRINCIPAL = "x-ms-client-principal"
 
 
 class Authenticator(Protocol):
-    """Knows owners by their access tokens, and by what a platform in front of us says of them."""
+    """Authenticates callers by access tokens, or by the principal that the platform has authenticated."""
 
     @property
     def behind_platform(self) -> bool:
-        """Whether App Service Authentication stands in front: only then its headers are nobody else's."""
+        """Whether App Service Authentication is enabled: only then can callers not set its headers themselves."""
         ...
 
     async def authenticate(self, token: str) -> Owner:
-        """Return whose token it is; raises Unauthenticated, Forbidden and Unavailable."""
+        """Return the owner of an access token; raises Unauthenticated, Forbidden and Unavailable."""
         ...
 
     def owner_of_principal(self, principal: str) -> Owner:
-        """Return whom the platform has signed in; raises Unauthenticated and Forbidden."""
+        """Return the owner of the platform's principal; raises Unauthenticated and Forbidden."""
         ...
 
 
 def bearer_token(request: Request) -> str:
-    """Return the access token that a request carries."""
+    """Return the access token of a request; raises Unauthenticated where there is not exactly one."""
     values = request.headers.getlist("authorization")
-    found = BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
-    if found is None:
-        raise Unauthenticated("Send an access token in one header 'Authorization: Bearer …'.")
-    return found["token"]
+    match = BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
+    if match is None:
+        raise Unauthenticated("Missing access token. Send it in one header 'Authorization: Bearer …'.")
+    return match["token"]
 
 
 async def owner_of(request: Request, authenticator: Authenticator) -> Owner:
-    """Return who calls; raises what `Authenticator.authenticate` raises, and logs why."""
+    """Return the caller; raises what `Authenticator.authenticate` raises, and logs the reason."""
     try:
         principals = request.headers.getlist(PRINCIPAL) if authenticator.behind_platform else []
         if principals:
-            return authenticator.owner_of_principal(only(principals))
+            return authenticator.owner_of_principal(single(principals))
         return await authenticator.authenticate(bearer_token(request))
-    except (Unauthenticated, Forbidden) as refusal:
-        logger.warning("A caller was refused (%s): %s", type(refusal).__name__, refusal)
+    except (Unauthenticated, Forbidden) as error:
+        logger.warning("A request was rejected (%s): %s", type(error).__name__, error)
         raise
 
 
-def only(principals: list[str]) -> str:
+def single(principals: list[str]) -> str:
     if len(principals) > 1:
-        raise Unauthenticated("The platform names more than one caller.")
+        raise Unauthenticated(f"More than one header '{PRINCIPAL}'; expected one.")
     return principals[0]

@@ -1,7 +1,7 @@
-"""What does a caller see when something goes wrong?
+"""Which HTTP response does each error become?
 
-Every error has OpenAI's shape, and every answer its `x-request-id`. What the official SDKs would repeat in vain says
-`x-should-retry: false`; what they may repeat says when.
+Every error has OpenAI's shape and every response an `x-request-id`. Errors that the official SDKs would retry in vain
+have the header `x-should-retry: false`; errors that may be retried say after how many seconds.
 """
 
 import json
@@ -38,13 +38,13 @@ logger = logging.getLogger("ganglion.api")
 NO_RETRY: Headers = {"x-should-retry": "false"}
 CHALLENGE: Headers = {"www-authenticate": 'Bearer error="invalid_token"'}
 EXPOSED = "x-request-id, x-should-retry, retry-after, x-ganglion-ignored"
-"""What a page of another origin may read of the headers, where the platform lets that origin call."""
-UNEXPECTED = "The server had an error while it handled the request."
+"""The headers that a page of another origin may read, where the platform allows that origin."""
+UNEXPECTED = "The server had an error while processing the request."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorResponse:
-    """How an error is shown; `code` is used where the error has none of its own."""
+    """The status, type and headers of an error; `code` is used where the error has none of its own."""
 
     status: int
     type: str = "invalid_request_error"
@@ -68,42 +68,42 @@ CODES: Mapping[str, ErrorResponse] = {
     "conversation_locked": ErrorResponse(status=409, headers=NO_RETRY),
     "item_not_found": ErrorResponse(status=404),
 }
-"""Codes of a wrong request that have a status of their own."""
+"""The codes of invalid requests that have a status of their own."""
 
 SERVER_ERROR = ErrorResponse(status=500, type="server_error", code="server_error")
 
 
 def json_answer(body: Mapping[str, Any], *, status: int = 200, headers: Headers | None = None) -> Response:
-    """Return an answer in JSON; ASCII alone, so that text of any backend can be said."""
+    """Return a response in JSON; ASCII only, because a backend's text may have lone surrogates."""
     content = json.dumps(body, separators=(",", ":"))
     return Response(content, status_code=status, media_type="application/json", headers=dict(headers or {}))
 
 
 def error_answer(
-    posture: ErrorResponse, message: str, *, field: str | None = None, code: str | None = None
+    template: ErrorResponse, message: str, *, field: str | None = None, code: str | None = None
 ) -> Response:
-    error = {"message": message, "type": posture.type, "param": field, "code": code or posture.code}
-    return json_answer({"error": error}, status=posture.status, headers=posture.headers)
+    error = {"message": message, "type": template.type, "param": field, "code": code or template.code}
+    return json_answer({"error": error}, status=template.status, headers=template.headers)
 
 
 def response_to(error: GanglionError) -> Response:
-    """Return the answer that an error of ours becomes."""
-    posture = next((shown for kind, shown in ERROR_RESPONSES if isinstance(error, kind)), SERVER_ERROR)
+    """Return the HTTP response of an error."""
+    template = next((each for kind, each in ERROR_RESPONSES if isinstance(error, kind)), SERVER_ERROR)
     if isinstance(error, Invalid):
-        return error_answer(CODES.get(error.code or "", posture), str(error), field=error.field, code=error.code)
-    if posture is SERVER_ERROR:
-        return error_answer(posture, UNEXPECTED)
-    answer = error_answer(posture, str(error))
+        return error_answer(CODES.get(error.code or "", template), str(error), field=error.field, code=error.code)
+    if template is SERVER_ERROR:
+        return error_answer(template, UNEXPECTED)
+    response = error_answer(template, str(error))
     if isinstance(error, Retryable):
-        answer.headers["retry-after"] = str(max(1, math.ceil(error.delay_s)))
-    return answer
+        response.headers["retry-after"] = str(max(1, math.ceil(error.delay_s)))
+    return response
 
 
 def with_error_responses(handler: Handler, *, name: str, clock: Clock) -> Handler:
-    """Wrap the function `name`, an entry point: whatever it raises becomes an answer that tells no secrets."""
+    """Wrap the HTTP function `name`: every exception becomes an error response that reveals no secrets."""
 
     @wraps(handler)
-    async def answer(req: Request, *args: Any, **kwargs: Any) -> Response:
+    async def handle(req: Request, *args: Any, **kwargs: Any) -> Response:
         request_id = f"req_{clock.token()}"
         parent = req.headers.get("traceparent", "")
         with span(name, traceparent=parent, kind=SpanKind.SERVER, http__request__method=req.method) as opened:
@@ -119,10 +119,10 @@ def with_error_responses(handler: Handler, *, name: str, clock: Clock) -> Handle
             opened.set_attribute("http.response.status_code", response.status_code)
         return response
 
-    return answer
+    return handle
 
 
 def log_unexpected(error: Exception, name: str, request_id: str) -> None:
-    """Log where it happened, and never what an exception says: that may be a caller's text."""
+    """Log where the exception was raised, but not its message: that may contain a caller's text."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     logger.error("%s of %s failed: %s\n%s", request_id, name, type(error).__name__, frames)

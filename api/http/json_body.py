@@ -1,7 +1,7 @@
-"""What JSON object did the caller send?
+"""Which JSON object is the body of a request?
 
-Stricter than `json`: what two readers could understand in two ways is refused, and every refusal says what was expected
-and, where it is known, where.
+It is stricter than `json`: it rejects bodies that two parsers could read differently. Every error says what is wrong
+and, where it is known, in which field.
 """
 
 import json
@@ -15,15 +15,16 @@ from starlette.requests import ClientDisconnect
 from domain.errors import Invalid
 
 DEPTH_LIMIT = 64
-BANNED = frozenset({"__class__", "__module__", "__data__"})
-"""Names that a hook of the durable SDK decodes into objects: nothing that says them is let in."""
+PATH_LIMIT = 200
+RESERVED_NAMES = frozenset({"__class__", "__module__", "__data__"})
+"""Names that the durable SDK's JSON decoder turns into Python objects; a body must not contain them."""
 
 type Pairs = list[tuple[str, "Raw"]]
 type Raw = str | float | bool | list["Raw"] | RawObject | RawConstant | None
 
 
 class RawObject:
-    """An object as it was written: names may stand twice."""
+    """An object as it was written; a name may occur more than once."""
 
     __slots__ = ("pairs",)
 
@@ -32,7 +33,7 @@ class RawObject:
 
 
 class RawConstant:
-    """A word that is a number to some readers: NaN, Infinity, -Infinity."""
+    """A constant that JSON does not have: NaN, Infinity, -Infinity."""
 
     __slots__ = ("name",)
 
@@ -41,7 +42,7 @@ class RawConstant:
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
-    """Read at most `limit` bytes; raises Invalid as soon as there are, or are said to be, more."""
+    """Read at most `limit` bytes; raises Invalid as soon as the body or its declared length exceeds the limit."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:12]) > limit:
         raise too_large(limit)
@@ -52,7 +53,7 @@ async def read_body(request: Request, *, limit: int) -> bytes:
             if len(body) > limit:
                 raise too_large(limit)
     except ClientDisconnect:
-        raise Invalid("The request's body did not arrive whole.", code="invalid_json") from None
+        raise Invalid("The request's body is incomplete: the connection was closed.", code="invalid_json") from None
     return bytes(body)
 
 
@@ -61,12 +62,12 @@ def too_large(limit: int) -> Invalid:
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """Return the JSON object that a body is; raises Invalid."""
+    """Return the JSON object of a body; raises Invalid."""
     if not raw.strip():
-        raise Invalid("The request's body is empty; a JSON object was expected.", code="invalid_json")
+        raise Invalid("The request's body is empty: expected a JSON object.", code="invalid_json")
     value = parsed(raw)
     if not isinstance(value, RawObject):
-        raise Invalid("The request's body is no JSON object.", code="invalid_json")
+        raise Invalid("The request's body is not a JSON object.", code="invalid_json")
     return object_of(value.pairs, "", 1)
 
 
@@ -80,7 +81,7 @@ def parsed(raw: bytes) -> Raw:
     except json.JSONDecodeError as error:
         problem = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError:
-        problem = "has a number of too many digits"
+        problem = "has a number with too many digits"
     raise Invalid(f"The request's body {problem}.", code="invalid_json")
 
 
@@ -93,7 +94,7 @@ def value_of(raw: Raw, path: str, depth: int) -> Any:
         case str():
             return text_of(raw, path)
         case RawConstant():
-            raise invalid_json(path, f"{raw.name} is no JSON number")
+            raise invalid_json(path, f"{raw.name} is not a JSON number")
         case float() if not isfinite(raw):
             raise invalid_json(path, "the number is too large")
         case _:
@@ -106,8 +107,8 @@ def object_of(pairs: Pairs, path: str, depth: int) -> dict[str, Any]:
     for name, raw in pairs:
         where = joined(path, text_of(name, path))
         if name in members:
-            raise invalid_json(where, "the name stands twice in its object")
-        if name in BANNED:
+            raise invalid_json(where, "duplicate name in the object")
+        if name in RESERVED_NAMES:
             raise invalid_json(where, "the name is reserved")
         members[name] = value_of(raw, where, depth)
     return members
@@ -124,12 +125,12 @@ def check_depth(path: str, depth: int) -> None:
 
 
 def text_of(text: str, path: str) -> str:
-    """Return the text; a lone surrogate, which no UTF-8 can say, is refused."""
+    """Return the text; raises Invalid for a lone surrogate, which UTF-8 cannot encode."""
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise invalid_json(path, "the text has half of a surrogate pair") from None
+            raise invalid_json(path, "the text contains a lone surrogate") from None
     return text
 
 
@@ -146,12 +147,11 @@ def path_of(steps: Iterable[str | int]) -> str:
 
 
 def invalid_json(path: str, problem: str) -> Invalid:
-    shown = shortened(path)
-    return Invalid(f"Invalid '{shown}': {problem}.", field=shown or None, code="invalid_value")
+    field = shortened(path)
+    return Invalid(f"Invalid '{field}': {problem}.", field=field or None, code="invalid_value")
 
 
 def shortened(path: str) -> str:
-    """Return a path fit for a message: names come from the caller and may be of any length."""
-    longest = 200
-    printable = "".join(sign if sign.isprintable() else "?" for sign in path)
-    return printable if len(printable) <= longest else printable[:longest] + "…"
+    """Return a path for an error message: printable and short, because the caller chooses its names."""
+    printable = "".join(character if character.isprintable() else "?" for character in path)
+    return printable if len(printable) <= PATH_LIMIT else printable[:PATH_LIMIT] + "…"

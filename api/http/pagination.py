@@ -1,4 +1,4 @@
-"""Which page of a list does the caller want, and how is it shown?"""
+"""Which page of a list does the caller request, and how is a page returned?"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,45 +11,44 @@ from domain.errors import Invalid
 
 type Order = Literal["asc", "desc"]
 
-LARGEST_PAGE = 100
-DEFAULT_PAGE = 20
+LIMIT = 100
+DEFAULT_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """Up to `limit` entries that follow the entry `after` (empty: from the beginning) in the order."""
+    """Up to `limit` entries after the entry `after` in the order; from the first entry where `after` is empty."""
 
-    limit: int = DEFAULT_PAGE
+    limit: int = DEFAULT_LIMIT
     after: str = ""
     order: Order = "desc"
 
 
 def read_page_request(request: Request, *, default_order: Order = "desc") -> PageRequest:
-    """Read `limit`, `after` and `order` of a request for a list; raises Invalid."""
-    given = request.query_params
-    limit = given.get("limit", str(DEFAULT_PAGE))
-    if not (
-        limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LARGEST_PAGE)) and int(limit) <= LARGEST_PAGE
-    ):
-        raise Invalid(f"Invalid 'limit': expected 0 to {LARGEST_PAGE}.", field="limit", code="invalid_value")
-    order = given.get("order", default_order)
+    """Read the query parameters `limit`, `after` and `order`; raises Invalid."""
+    query = request.query_params
+    limit = query.get("limit", str(DEFAULT_LIMIT))
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LIMIT)) and int(limit) <= LIMIT):
+        raise Invalid(f"Invalid 'limit': expected 0 to {LIMIT}.", field="limit", code="invalid_value")
+    order = query.get("order", default_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")
-    return PageRequest(limit=int(limit), after=given.get("after", ""), order=order)
+    return PageRequest(limit=int(limit), after=query.get("after", ""), order=order)
 
 
-def page_of[T](entries: Sequence[T], wanted: PageRequest, name: Callable[[T], str]) -> tuple[Sequence[T], bool]:
-    """Return the wanted entries of a whole list (oldest first), and whether others follow.
+def page_of[T](entries: Sequence[T], page: PageRequest, id_of: Callable[[T], str]) -> tuple[Sequence[T], bool]:
+    """Return the requested page of a complete list (oldest first), and whether more entries follow.
 
-    Raises Invalid where `after` is none of them.
+    Raises Invalid where `after` is not in the list.
     """
-    ordered = list(entries) if wanted.order == "asc" else list(reversed(entries))
-    if wanted.after:
-        names = [name(each) for each in ordered]
-        if wanted.after not in names:
-            raise Invalid(f"Nothing here has the id '{wanted.after}'.", field="after", code="item_not_found")
-        ordered = ordered[names.index(wanted.after) + 1 :]
-    return ordered[: wanted.limit], len(ordered) > wanted.limit
+    ordered = list(entries) if page.order == "asc" else list(reversed(entries))
+    if page.after:
+        names = [id_of(each) for each in ordered]
+        if page.after not in names:
+            message = f"Invalid 'after': the list has no entry with id '{page.after}'."
+            raise Invalid(message, field="after", code="item_not_found")
+        ordered = ordered[names.index(page.after) + 1 :]
+    return ordered[: page.limit], len(ordered) > page.limit
 
 
 def list_object(data: Sequence[Json], *, more: bool) -> Json:
@@ -57,12 +56,12 @@ def list_object(data: Sequence[Json], *, more: bool) -> Json:
         "object": "list",
         "data": list(data),
         "has_more": more,
-        "first_id": shown_id(data[:1]),
-        "last_id": shown_id(data[-1:]),
+        "first_id": edge_id(data[:1]),
+        "last_id": edge_id(data[-1:]),
     }
 
 
-def shown_id(data: Sequence[Json]) -> str:
-    """Return the id of the only entry: a string even where there is none, as strict clients expect."""
-    found: Any = data[0]["id"] if data else ""
-    return str(found)
+def edge_id(data: Sequence[Json]) -> str:
+    """Return the id of a list of at most one entry; strict clients expect a string even where it is empty."""
+    identifier: Any = data[0]["id"] if data else ""
+    return str(identifier)

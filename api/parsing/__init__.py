@@ -1,1 +1,1 @@
-"""How does an OpenAI request become a request of ours, and which field is wrong?"""
+"""How does an OpenAI request become a turn request, and which of its fields is wrong?"""

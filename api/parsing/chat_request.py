@@ -1,4 +1,4 @@
-"""What turn does a caller of Chat Completions ask for?"""
+"""Which turn does `POST /v1/chat/completions` request?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,11 +76,11 @@ CHAT_FIELDS: Mapping[str, FieldRule] = {
     "web_search_options": rejected_unless(),
 }
 
-SHAPING = (*ABILITIES, "function_call", "functions", "logprobs", "top_logprobs", "web_search_options")
-"""What shapes the words of an answer: where none may be said there is nothing to shape."""
+ANSWER_FIELDS = (*ABILITIES, "function_call", "functions", "logprobs", "top_logprobs", "web_search_options")
+"""The fields that affect only the content of an answer."""
 
-WORDLESS_FIELDS: Mapping[str, FieldRule] = {**CHAT_FIELDS, **dict.fromkeys(SHAPING, IGNORED)}
-"""How the fields of a request are treated that asks for 0 tokens: its answer is empty, whatever they say."""
+EMPTY_ANSWER_FIELDS: Mapping[str, FieldRule] = {**CHAT_FIELDS, **dict.fromkeys(ANSWER_FIELDS, IGNORED)}
+"""The rules for a request with a limit of 0 tokens: its answer is empty, so fields that affect it are ignored."""
 
 
 def as_parts(content: Any) -> Any:
@@ -102,12 +102,12 @@ class ChatImage(RequestPart):
     image_url: ChatUrl
 
 
-def mark(part: Any) -> str:
+def tag_of(part: Any) -> str:
     kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     return IMAGE if kind == "image_url" else TEXT
 
 
-type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(mark)]
+type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(tag_of)]
 type ChatContent = Annotated[
     list[AnyPart], BeforeValidator(as_parts, json_schema_input_type=str | list[dict[str, Any]])
 ]
@@ -132,11 +132,11 @@ class ChatMessage(RequestPart):
 
     @property
     def text(self) -> str:
-        return self.seen[0]
+        return self.text_and_images[0]
 
     @property
-    def seen(self) -> tuple[str, tuple[ImageInput, ...]]:
-        """The text, and the images where they stand in it."""
+    def text_and_images(self) -> tuple[str, tuple[ImageInput, ...]]:
+        """The text, and the images with their positions in the text."""
         text = ""
         images: list[ImageInput] = []
         for part in self.content or ():
@@ -162,7 +162,7 @@ class StreamOptions(RequestPart):
 
 
 class ChatRequest(RequestPart):
-    """The body of `POST /v1/chat/completions`: the fields that are honoured."""
+    """The honoured fields in the body of `POST /v1/chat/completions`."""
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
     model: ModelName = AUTO
@@ -188,15 +188,15 @@ class ChatRequest(RequestPart):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the backend is to be told as it is, without what says nothing."""
-        given = {name: getattr(self, name) for name in ABILITIES}
-        given["logit_bias"] = {token: bias for token, bias in (self.logit_bias or {}).items() if bias}
-        return {name: value for name, value in given.items() if value or (value == 0 and name == "seed")}
+        """The parameters to pass to the backend unchanged, without those that have no effect."""
+        values = {name: getattr(self, name) for name in ABILITIES}
+        values["logit_bias"] = {token: bias for token, bias in (self.logit_bias or {}).items() if bias}
+        return {name: value for name, value in values.items() if value or (value == 0 and name == "seed")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTurnRequest:
-    """A turn, and whether its stream tells the usage."""
+    """A requested turn, and whether its stream includes the usage."""
 
     turn: TurnRequest
     include_usage: bool
@@ -206,7 +206,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
     """Read the body of `POST /v1/chat/completions`; raises Invalid naming the first field that is wrong."""
     request = validated(ChatRequest, body)
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
-    ignored = ignored_fields(body, WORDLESS_FIELDS if limit == 0 else CHAT_FIELDS)
+    ignored = ignored_fields(body, EMPTY_ANSWER_FIELDS if limit == 0 else CHAT_FIELDS)
     metadata = request.metadata or {}
     turn = TurnRequest(
         model=request.model,
@@ -219,7 +219,7 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
             max_output_tokens=limit,
             parameters={} if limit == 0 else request.parameters,
         ),
-        tool_config=form_of(request),
+        tool_config=tool_config_of(request),
         model_named=bool(body.get("model")),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
@@ -230,15 +230,15 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
     )
 
 
-def form_of(request: ChatRequest) -> ToolConfig:
-    wanted = read_format(request.response_format, ("response_format",), CHAT)
+def tool_config_of(request: ChatRequest) -> ToolConfig:
+    output_format = read_format(request.response_format, ("response_format",), CHAT)
     parallel = request.parallel_tool_calls is not False
-    form = ToolConfig(functions=read_functions(request.tools, CHAT), parallel=parallel, format=wanted)
-    return read_choice(request.tool_choice, form, CHAT)
+    config = ToolConfig(functions=read_functions(request.tools, CHAT), parallel=parallel, format=output_format)
+    return read_choice(request.tool_choice, config, CHAT)
 
 
 def items_of(message: ChatMessage, index: int) -> tuple[InputItem, ...]:
-    """Return the items of one message: its text, then the functions that it calls."""
+    """Return the items of one message: its text, then its function calls."""
     if message.role == "tool":
         return (tool_output(message, index),)
     calls = tuple(
@@ -250,7 +250,7 @@ def items_of(message: ChatMessage, index: int) -> tuple[InputItem, ...]:
         raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
     if message.content is None:
         return calls
-    text, images = message.seen
+    text, images = message.text_and_images
     return (Item(id="", role=Role(message.role), text=text, images=images), *calls)
 
 

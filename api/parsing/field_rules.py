@@ -1,7 +1,7 @@
-"""Which fields of a request do we honour, which do we pass over, and which do we refuse?
+"""Which fields of a request are honoured, which are ignored, and which are rejected?
 
-What would change the answer and can't be honoured is refused by its name. What can't change it is passed over and named
-in the header `x-ganglion-ignored`, and so is a field that nobody knows. docs/api.md shows this table.
+A field that would change the answer and is not supported is rejected by its name. A field that can't change the answer
+is ignored and named in the header `x-ganglion-ignored`, like an unknown field. docs/api.md has the same table.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.errors import Invalid
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+HEADER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 NAMED_LIMIT = 20
 
 
@@ -23,20 +23,20 @@ def never(_value: Any) -> bool:
 class FieldTreatment(StrEnum):
     HONOURED = "honoured"
     IGNORED = "ignored"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     GROUP = "group"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
-    """How a field is treated. A refused field may say what is so anyway: null or one of `neutral`.
+    """How a field is treated. A rejected field may be null or have one of the `neutral` values, the defaults.
 
-    `harmless` tells of a value that it can't change the answer: it is passed over.
+    `is_harmless` returns whether a value can't change the answer: the field is then ignored.
     """
 
     treatment: FieldTreatment
     neutral: tuple[Any, ...] = ()
-    harmless: Callable[[Any], bool] = never
+    is_harmless: Callable[[Any], bool] = never
 
 
 HONOURED = FieldRule(treatment=FieldTreatment.HONOURED)
@@ -44,12 +44,12 @@ IGNORED = FieldRule(treatment=FieldTreatment.IGNORED)
 GROUP = FieldRule(treatment=FieldTreatment.GROUP)
 
 
-def rejected_unless(*neutral: Any, harmless: Callable[[Any], bool] = never) -> FieldRule:
-    return FieldRule(treatment=FieldTreatment.REFUSED, neutral=neutral, harmless=harmless)
+def rejected_unless(*neutral: Any, is_harmless: Callable[[Any], bool] = never) -> FieldRule:
+    return FieldRule(treatment=FieldTreatment.REJECTED, neutral=neutral, is_harmless=is_harmless)
 
 
 def only_scores(moderation: Any) -> bool:
-    """Tell whether a moderation is to judge and never to block; judgements are given by nobody here."""
+    """Return whether a moderation only asks for scores and never blocks; scores are not supported."""
     match moderation:
         case {"policy": {"input": {"mode": "score"}, "output": {"mode": "score"}}}:
             return True
@@ -57,7 +57,7 @@ def only_scores(moderation: Any) -> bool:
             return False
 
 
-MODERATION = rejected_unless(harmless=only_scores)
+MODERATION = rejected_unless(is_harmless=only_scores)
 
 
 RESPONSE_FIELDS: Mapping[str, FieldRule] = {
@@ -103,12 +103,12 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
 
 
 def ignored_fields(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> tuple[str, ...]:
-    """Return the names of the fields that are passed over; raises Invalid for the first that is refused."""
+    """Return the names of the ignored fields; raises Invalid for the first rejected field."""
     return tuple(name for name, value in flattened(body, rules) if is_ignored(name, value, rules.get(name, IGNORED)))
 
 
 def flattened(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> Iterator[tuple[str, Any]]:
-    """Give each field with its value; the members of a group by their dotted names."""
+    """Yield each field with its value; the members of a group have dotted names."""
     for name, value in body.items():
         if rules.get(name) != GROUP or value is None:
             yield name, value
@@ -119,26 +119,26 @@ def flattened(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> Iterat
 
 
 def is_ignored(name: str, value: Any, rule: FieldRule) -> bool:
-    if rule.treatment is FieldTreatment.REFUSED and not is_neutral(value, rule.neutral):
-        if rule.harmless(value):
+    if rule.treatment is FieldTreatment.REJECTED and not is_neutral(value, rule.neutral):
+        if rule.is_harmless(value):
             return True
         raise unsupported(name)
     return rule.treatment is FieldTreatment.IGNORED and value not in (None, [], {})
 
 
 def unsupported(name: str) -> Invalid:
-    message = f"Unsupported parameter: '{name}' can't be honoured here."
+    message = f"Unsupported parameter: '{name}' is not supported."
     return Invalid(message, field=name, code="unsupported_parameter")
 
 
 def is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
-    """Tell whether a value says what is so anyway; false is no 0 here."""
-    return value is None or any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
+    """Return whether a value is null or a default; unlike in Python, false does not equal 0."""
+    return value is None or any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in neutral)
 
 
 def ignored_header(names: tuple[str, ...]) -> dict[str, str]:
-    """Return the header that names ignored fields; a name that no header can carry is counted only."""
-    shown = [name for name in sorted(names) if NAME.fullmatch(name)][:NAMED_LIMIT]
-    rest = len(names) - len(shown)
-    parts = [*shown, f"and {rest} more"] if rest else shown
+    """Return the header that names ignored fields; a name that a header can't carry is only counted."""
+    named = [name for name in sorted(names) if HEADER_NAME.fullmatch(name)][:NAMED_LIMIT]
+    others = len(names) - len(named)
+    parts = [*named, f"and {others} more"] if others else named
     return {"x-ganglion-ignored": ", ".join(parts)} if parts else {}

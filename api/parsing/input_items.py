@@ -1,4 +1,4 @@
-"""What did the caller add to the conversation?"""
+"""Which items does the caller add to the conversation?"""
 
 import base64
 import zlib
@@ -17,7 +17,7 @@ ITEMS_LIMIT = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemReference:
-    """Stands for an item that is stored already; `index` is its place in the input."""
+    """A reference to a stored item; `index` is its place in the input."""
 
     id: str
     index: int
@@ -45,26 +45,26 @@ class ImagePart(RequestPart):
     detail: Literal["auto", "low", "high"] | None = None
 
 
-def mark(part: Any) -> str:
+def tag_of(part: Any) -> str:
     kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     return IMAGE if kind == "input_image" else TEXT
 
 
 TEXT, IMAGE = "[text]", "[image]"
 
-type AnyPart = Annotated[Annotated[TextPart, Tag(TEXT)] | Annotated[ImagePart, Tag(IMAGE)], Discriminator(mark)]
+type AnyPart = Annotated[Annotated[TextPart, Tag(TEXT)] | Annotated[ImagePart, Tag(IMAGE)], Discriminator(tag_of)]
 type Content = Annotated[list[TextPart], BeforeValidator(as_parts)]
-type Seen = Annotated[list[AnyPart], BeforeValidator(as_parts)]
+type VisualContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
 
 
 class MessageInput(RequestPart):
     role: Literal["user", "assistant", "system", "developer"]
-    content: Seen
+    content: VisualContent
     status: Literal["in_progress", "completed", "incomplete"] | None = None
 
     def item(self) -> Item:
         status = ItemStatus.INCOMPLETE if self.status == "incomplete" else ItemStatus.COMPLETED
-        text, images = seen_in(self.content)
+        text, images = text_and_images(self.content)
         return Item(id="", role=Role(self.role), text=text, status=status, images=images)
 
 
@@ -99,7 +99,7 @@ class CompactionInput(RequestPart):
     encrypted_content: str
 
     def item(self) -> Item:
-        return Item(id="", role=Role.USER, text=SUMMARY + unpacked(self.encrypted_content))
+        return Item(id="", role=Role.USER, text=SUMMARY_HEADING + decompressed(self.encrypted_content))
 
 
 class ReferenceInput(RequestPart):
@@ -119,27 +119,27 @@ SHAPES: Mapping[str, Shape] = {
 REFERENCE = "item_reference"
 
 
-SUMMARY = "What was said before, summed up:\n"
-UNPACKED_LIMIT = 1_000_000
+SUMMARY_HEADING = "What was said before, summed up:\n"
+SUMMARY_LIMIT = 1_000_000
 
 
-def packed(text: str) -> str:
+def compressed(text: str) -> str:
     return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
-def unpacked(content: str) -> str:
-    """Return the text of a compaction; raises Invalid where it is none of ours."""
+def decompressed(content: str) -> str:
+    """Return the summary of a compaction item; raises Invalid where this service did not issue it."""
     try:
-        opened = zlib.decompressobj()
-        text = opened.decompress(base64.b64decode(content, validate=True), UNPACKED_LIMIT).decode()
+        decompressor = zlib.decompressobj()
+        text = decompressor.decompress(base64.b64decode(content, validate=True), SUMMARY_LIMIT).decode()
     except (ValueError, zlib.error):
-        message = "Invalid 'encrypted_content': no compaction of ours."
+        message = "Invalid 'encrypted_content': this compaction item was not issued by this service."
         raise Invalid(message, field="encrypted_content", code="invalid_value") from None
     return text
 
 
-def seen_in(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[ImageInput, ...]]:
-    """Return the text of parts, and their images where they stand in it."""
+def text_and_images(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[ImageInput, ...]]:
+    """Return the text of the parts, and their images with their positions in the text."""
     text = ""
     images: list[ImageInput] = []
     for part in parts:
@@ -164,7 +164,7 @@ def read_input(value: Any) -> tuple[InputItem, ...]:
 
 
 def read_items(elements: list[Any], field: str, *, most: int) -> tuple[InputItem, ...]:
-    """Read 1 to `most` items that stand in a field."""
+    """Read 1 to `most` items of a field."""
     if not 1 <= len(elements) <= most:
         message = f"Invalid '{field}': expected 1 to {most} items, but got {len(elements)}."
         raise Invalid(message, field=field, code="invalid_value")
@@ -185,16 +185,16 @@ def read_item(value: Any, field: str, index: int) -> InputItem:
     return validated(shape, value, field, index).item()
 
 
-type Guess = Callable[[Mapping[str, Any]], bool]
+type Matches = Callable[[Mapping[str, Any]], bool]
 
-GUESSES: Mapping[str, Guess] = {
+UNTYPED_KINDS: Mapping[str, Matches] = {
     "message": lambda item: "role" in item,
     REFERENCE: lambda item: set(item) <= {"id", "type"} and "id" in item,
 }
-"""What an item without a type is taken for."""
+"""How the type of an item without `type` is inferred."""
 
 
 def kind_of(item: Mapping[str, Any]) -> object:
     if item.get("type") is not None:
         return item["type"]
-    return next((kind for kind, guess in GUESSES.items() if guess(item)), "message")
+    return next((kind for kind, matches in UNTYPED_KINDS.items() if matches(item)), "message")

@@ -1,4 +1,4 @@
-"""What turn does the caller ask for?"""
+"""Which turn does `POST /v1/responses` request?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"
 type Verbosity = Literal["low", "medium", "high"]
 
 PATHS: Mapping[str, str] = {"reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
-"""Where in `POST /v1/responses` a parameter stands that Chat Completions calls otherwise."""
+"""The fields of `POST /v1/responses` for parameters that Chat Completions names differently."""
 
 
 def as_object(value: Any) -> Any:
@@ -55,7 +55,7 @@ class ConversationInput(RequestPart):
     id: ConversationId
 
 
-type ConversationGiven = Annotated[
+type ConversationReference = Annotated[
     ConversationInput, BeforeValidator(as_object, json_schema_input_type=ConversationId | ConversationInput)
 ]
 
@@ -70,7 +70,7 @@ class ReasoningOptions(RequestPart):
 
 
 class ResponseRequest(RequestPart):
-    """The body of `POST /v1/responses`: the fields that are honoured."""
+    """The honoured fields in the body of `POST /v1/responses`."""
 
     input: SkipValidation[str | ItemList | None] = None
     tools: ToolListField = None
@@ -84,7 +84,7 @@ class ResponseRequest(RequestPart):
     model: ModelName | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, StringConstraints(max_length=200)] | None = None
-    conversation: ConversationGiven | None = None
+    conversation: ConversationReference | None = None
     stream: bool | None = None
     background: bool | None = None
     store: bool | None = None
@@ -96,9 +96,10 @@ class ResponseRequest(RequestPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """A turn as it was asked for; `deadline_s` counts from now, `ignored` names the fields that were passed over.
+    """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
-    `paths` tells where in the request the parameters stand that are called otherwise there.
+    `truncates` is true where the oldest turns may be left out. `paths` maps parameters to the fields of the request
+    that have another name.
     """
 
     model: str
@@ -120,10 +121,9 @@ class TurnRequest:
 
     @property
     def parameters(self) -> Mapping[str, Capability]:
-        """The parameters that a model must take, by their places in the request, and the ability that each needs."""
-        return {
-            self.paths.get(name, name): need for name, need in needed_capabilities(self.sampling.parameters).items()
-        }
+        """The capability that each parameter needs, by the field of the request."""
+        needed = needed_capabilities(self.sampling.parameters)
+        return {self.paths.get(name, name): capability for name, capability in needed.items()}
 
     @property
     def needs(self) -> frozenset[Capability]:
@@ -146,7 +146,7 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         conversation=conversation_of(request),
         instructions=request.instructions,
         sampling=sampling_of(request),
-        tool_config=form_of(request),
+        tool_config=tool_config_of(request),
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
@@ -157,13 +157,13 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
 
 def conversation_of(request: ResponseRequest) -> str | None:
     if request.conversation and request.previous_response_id:
-        message = "'previous_response_id' and 'conversation' exclude each other."
+        message = "'previous_response_id' and 'conversation' are mutually exclusive: send only one of them."
         raise Invalid(message, field="conversation", code="mutually_exclusive_parameters")
     return request.conversation.id if request.conversation else None
 
 
 def sampling_of(request: ResponseRequest) -> Sampling:
-    given = {
+    values = {
         "frequency_penalty": request.frequency_penalty,
         "presence_penalty": request.presence_penalty,
         "reasoning_effort": request.reasoning.effort if request.reasoning else None,
@@ -173,15 +173,15 @@ def sampling_of(request: ResponseRequest) -> Sampling:
         temperature=request.temperature,
         top_p=request.top_p,
         max_output_tokens=request.max_output_tokens,
-        parameters={name: value for name, value in given.items() if value},
+        parameters={name: value for name, value in values.items() if value},
     )
 
 
-def form_of(request: ResponseRequest) -> ToolConfig:
+def tool_config_of(request: ResponseRequest) -> ToolConfig:
     functions = read_functions(request.tools, RESPONSES)
-    wanted = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
-    form = ToolConfig(functions=functions, parallel=request.parallel_tool_calls is not False, format=wanted)
-    return read_choice(request.tool_choice, form, RESPONSES)
+    output_format = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
+    config = ToolConfig(functions=functions, parallel=request.parallel_tool_calls is not False, format=output_format)
+    return read_choice(request.tool_choice, config, RESPONSES)
 
 
 def deadline_of(metadata: Mapping[str, str]) -> float | None:

@@ -1,1 +1,1 @@
-"""How does a response of ours become an OpenAI object or a stream of its events?"""
+"""How does a turn become an OpenAI object or a stream of its events?"""

@@ -1,6 +1,6 @@
-"""How does a turn look to a caller of Chat Completions?
+"""How does a turn become a chat completion or a stream of its chunks?
 
-It is the same turn as a response has, folded from the same log, in the shapes of the older API.
+The turn and its log are the same as those of a response.
 """
 
 import json
@@ -18,12 +18,15 @@ PREFIX = "chatcmpl-"
 FINISHES: Mapping[ResponseStatus, str] = {ResponseStatus.COMPLETED: "stop", ResponseStatus.INCOMPLETE: "length"}
 
 FILTERED = "content_filter"
-"""Why an answer is incomplete that its backend's filter cut off; both APIs call it so."""
+"""The reason where the backend's content filter cut off the answer; both APIs use the same word."""
 
 CANCELLED = "The turn was cancelled."
-"""How a chat ends that was deleted while it ran: half an answer must not look like a whole one."""
+"""The error of a chat that was deleted while it ran: half an answer must not look complete."""
 
-BEGUN_AFRESH = "The answer was broken off and differs now; ask again, or use the Responses API, which can tell."
+RESTARTED = (
+    "The answer was interrupted and restarted with a different text. Send the request again, or use the Responses API, "
+    "whose streams can replace text."
+)
 
 
 def chat_id(response: Response) -> str:
@@ -31,12 +34,12 @@ def chat_id(response: Response) -> str:
 
 
 def response_id_of(identifier: str) -> str:
-    """Return the id of the response that a chat completion's id stands for."""
+    """Return the id of the response of a chat completion."""
     return "resp_" + identifier.removeprefix(PREFIX)
 
 
 def chat_from_response(response: Response, transcript: Transcript) -> Json:
-    """Return the chat completion of a turn that has ended."""
+    """Return the chat completion of an ended turn."""
     usage = transcript.ending.usage if transcript.ending else None
     return {
         "id": chat_id(response),
@@ -68,10 +71,10 @@ def tool_call(item: Item) -> Json:
 
 
 def finish_reason(transcript: Transcript) -> str:
-    called = any(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items)
-    filtered = transcript.ending is not None and transcript.ending.code == FILTERED
-    finish = FILTERED if filtered else FINISHES.get(transcript.status, "stop")
-    return "tool_calls" if called and finish == "stop" else finish
+    has_calls = any(item.kind is ItemKind.FUNCTION_CALL for item in transcript.items)
+    is_filtered = transcript.ending is not None and transcript.ending.code == FILTERED
+    finish = FILTERED if is_filtered else FINISHES.get(transcript.status, "stop")
+    return "tool_calls" if has_calls and finish == "stop" else finish
 
 
 def usage_of(usage: TokenUsage) -> Json:
@@ -100,9 +103,9 @@ def choice(delta: Json, finish: str | None = None) -> Json:
 
 
 def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, include_usage: bool) -> Iterator[Json]:
-    """Give the chunks of one event of the log; `transcript` is the log up to and with it.
+    """Yield the chunks of one log event; `transcript` is the log including the event.
 
-    Where the turn fails, or its answer is begun afresh after a break, the stream ends in an error.
+    Where the turn fails, or its answer restarts after an interruption, the stream ends with an error.
     """
     match event.kind:
         case EventKind.CREATED:
@@ -110,9 +113,9 @@ def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, 
         case EventKind.TEXT:
             yield chunk(response, [choice({"content": event.text})])
         case EventKind.ITEM_ADDED if event.head and event.head.kind is ItemKind.FUNCTION_CALL:
-            yield chunk(response, [choice({"tool_calls": [opened_call(transcript, event)]})])
-        case EventKind.ITEM_ADDED if is_afresh(transcript):
-            yield {"error": {"message": BEGUN_AFRESH, "type": "server_error", "param": None, "code": "begun_afresh"}}
+            yield chunk(response, [choice({"tool_calls": [added_call(transcript, event)]})])
+        case EventKind.ITEM_ADDED if is_restarted(transcript):
+            yield {"error": {"message": RESTARTED, "type": "server_error", "param": None, "code": "begun_afresh"}}
         case EventKind.ARGUMENTS:
             part = {"index": call_index(transcript, event), "function": {"arguments": event.text}}
             yield chunk(response, [choice({"tool_calls": [part]})])
@@ -122,11 +125,11 @@ def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, 
             return
 
 
-def is_afresh(transcript: Transcript) -> bool:
+def is_restarted(transcript: Transcript) -> bool:
     return sum(item.kind is ItemKind.MESSAGE for item in transcript.items) > 1
 
 
-def opened_call(transcript: Transcript, event: LogEvent) -> Json:
+def added_call(transcript: Transcript, event: LogEvent) -> Json:
     item = transcript.items[event.output]
     function = {"name": item.name, "arguments": ""}
     return {"index": call_index(transcript, event), "id": item.call_id, "type": "function", "function": function}
@@ -152,8 +155,8 @@ def ending_chunks(response: Response, transcript: Transcript, *, include_usage: 
 
 
 def chat_frames(response: Response, transcript: Transcript, slot: Slot, *, include_usage: bool) -> Iterator[bytes]:
-    """Give the bytes of a slot's chunks; `transcript` is the log up to the slot. Nothing follows an error."""
-    for event in () if is_afresh(transcript) else slot.events:
+    """Yield the bytes of a slot's chunks; `transcript` is the log before the slot. Nothing follows an error."""
+    for event in () if is_restarted(transcript) else slot.events:
         transcript = after_event(transcript, event)
         for body in chat_chunks(response, transcript, event, include_usage=include_usage):
             yield f"data: {json.dumps(body, separators=(',', ':'))}\n\n".encode()

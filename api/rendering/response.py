@@ -1,13 +1,14 @@
-"""How does a response look to a caller?
+"""How does a turn become an OpenAI response object?
 
-Everything that changes in a turn's life is taken from its log, so that a stream, a poll and the final object agree. The
-strict clients know closed sets of codes: an ending outside them is given the nearest, its own name stays in `metadata`.
+Everything that changes while a turn runs is read from its log, so that a stream, a poll and the final object agree.
+Strict clients accept only the codes of the specification: another code is replaced by the nearest of them and returned
+in `metadata`.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from api.rendering.tools import shown_form, shown_text
+from api.rendering.tools import openai_from_text_options, openai_from_tool_config
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
 from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript, kept_items
@@ -23,25 +24,25 @@ WARNING_KEY = "ganglion_budget"
 METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
-NOT_OFFERED: Mapping[str, Any] = {
+UNSUPPORTED_FIELDS: Mapping[str, Any] = {
     "top_logprobs": 0,
     "max_tool_calls": None,
     "service_tier": "default",
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
-"""What every response says of the fields that no request can set yet."""
+"""The values of the fields that no request can set."""
 
 
 def openai_from_response(response: Response, transcript: Transcript) -> Json:
-    """Return the response object as its log has it so far."""
+    """Return the response object for the log so far."""
     ending = transcript.ending
     return {
         "id": response.id,
         "object": "response",
         "created_at": int(response.created_at),
         "completed_at": int(ending.at) if ending and ending.status is ResponseStatus.COMPLETED else None,
-        "status": shown_status(response, transcript),
+        "status": visible_status(response, transcript),
         "incomplete_details": incomplete_details(ending),
         "model": response.model,
         "previous_response_id": response.previous,
@@ -56,15 +57,15 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "truncation": "auto" if response.truncates else "disabled",
         "store": response.store,
         "background": response.background,
-        "metadata": shown_metadata(response, ending),
-        **shown_form(response.tool_config),
-        "text": shown_text(response.tool_config.format, response.sampling.parameters.get("verbosity")),
-        **shown_parameters(response.sampling.parameters),
-        **NOT_OFFERED,
+        "metadata": metadata_of(response, ending),
+        **openai_from_tool_config(response.tool_config),
+        "text": openai_from_text_options(response.tool_config.format, response.sampling.parameters.get("verbosity")),
+        **parameters_of(response.sampling.parameters),
+        **UNSUPPORTED_FIELDS,
     }
 
 
-def shown_parameters(parameters: Mapping[str, Any]) -> Json:
+def parameters_of(parameters: Mapping[str, Any]) -> Json:
     effort = parameters.get("reasoning_effort")
     return {
         "frequency_penalty": parameters.get("frequency_penalty", 0.0),
@@ -73,10 +74,10 @@ def shown_parameters(parameters: Mapping[str, Any]) -> Json:
     }
 
 
-def shown_status(response: Response, transcript: Transcript) -> str:
-    """Return the status; only a background response is ever shown as queued, as clients expect."""
-    waiting = transcript.status is ResponseStatus.QUEUED and not response.background
-    return (ResponseStatus.IN_PROGRESS if waiting else transcript.status).value
+def visible_status(response: Response, transcript: Transcript) -> str:
+    """Return the status; clients expect the status queued for background responses only."""
+    is_waiting = transcript.status is ResponseStatus.QUEUED and not response.background
+    return (ResponseStatus.IN_PROGRESS if is_waiting else transcript.status).value
 
 
 def incomplete_details(ending: Ending | None) -> Json | None:
@@ -92,8 +93,8 @@ def error_of(ending: Ending | None) -> Json | None:
     return {"code": code, "message": ending.message or FAILED_MESSAGE}
 
 
-def shown_metadata(response: Response, ending: Ending | None) -> Json:
-    """Return the caller's metadata, and beside it, while there is room, what we have to say."""
+def metadata_of(response: Response, ending: Ending | None) -> Json:
+    """Return the caller's metadata and, as far as the limit allows, the service's own notes."""
     notes = dict(ending.notes) if ending else {}
     if response.left_out:
         notes[LEFT_OUT_KEY] = f"the oldest {response.left_out} turns"
@@ -102,8 +103,8 @@ def shown_metadata(response: Response, ending: Ending | None) -> Json:
     if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
         notes[ENDING_KEY] = ending.code
     room = max(METADATA_LIMIT - len(response.metadata), 0)
-    ours = sorted(notes.items(), key=lambda note: note[0] != ENDING_KEY)[:room]
-    return {**response.metadata, **dict(ours)}
+    own = sorted(notes.items(), key=lambda note: note[0] != ENDING_KEY)[:room]
+    return {**response.metadata, **dict(own)}
 
 
 def openai_from_usage(usage: TokenUsage) -> Json:
@@ -125,8 +126,8 @@ def summary_part(text: str) -> Json:
 
 
 def message(item: Item) -> Json:
-    said = [text_part(item.text)] if item.role is Role.ASSISTANT else [input_part(each) for each in item.parts()]
-    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else said
+    parts = [text_part(item.text)] if item.role is Role.ASSISTANT else [input_part(each) for each in item.parts()]
+    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else parts
     return {
         "type": "message",
         "id": item.id,
@@ -136,10 +137,10 @@ def message(item: Item) -> Json:
     }
 
 
-def input_part(given: str | ImageInput) -> Json:
-    if isinstance(given, str):
-        return {"type": "input_text", "text": given}
-    return {"type": "input_image", "image_url": given.url, "detail": given.detail, "file_id": None}
+def input_part(part: str | ImageInput) -> Json:
+    if isinstance(part, str):
+        return {"type": "input_text", "text": part}
+    return {"type": "input_image", "image_url": part.url, "detail": part.detail, "file_id": None}
 
 
 def function_call(item: Item) -> Json:

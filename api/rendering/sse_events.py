@@ -1,7 +1,7 @@
-"""Which stream event does an event of the log become?
+"""Which server-sent event does an event of the log become?
 
-One event of the log is one event of the stream, under the same number, so that a resumed stream is the rest of the
-first one, byte for byte.
+One event of the log is one event of the stream, with the same number: a resumed stream continues the first one byte for
+byte.
 """
 
 import json
@@ -16,7 +16,7 @@ from domain.turns.response import Response
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
-type Shape = Callable[[Response, Transcript, LogEvent], Json]
+type Render = Callable[[Response, Transcript, LogEvent], Json]
 
 
 def snapshot(response: Response, transcript: Transcript, _event: LogEvent) -> Json:
@@ -84,7 +84,7 @@ def summary_part_done(_response: Response, transcript: Transcript, event: LogEve
     return summary_place(transcript, event) | {"part": summary_part(text_at(transcript, event))}
 
 
-EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
+EVENTS: Mapping[EventKind, tuple[str, Render]] = {
     EventKind.CREATED: ("response.created", snapshot),
     EventKind.QUEUED: ("response.queued", snapshot),
     EventKind.STARTED: ("response.in_progress", snapshot),
@@ -98,13 +98,13 @@ EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
     EventKind.ITEM_DONE: ("response.output_item.done", whole_item),
 }
 
-REASONING_EVENTS: Mapping[EventKind, tuple[str, Shape]] = {
+REASONING_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
     EventKind.PART_ADDED: ("response.reasoning_summary_part.added", summary_added),
     EventKind.TEXT: ("response.reasoning_summary_text.delta", summary_delta),
     EventKind.TEXT_DONE: ("response.reasoning_summary_text.done", summary_text_done),
     EventKind.PART_DONE: ("response.reasoning_summary_part.done", summary_part_done),
 }
-"""What differs where the item is reasoning."""
+"""The events that differ where the item is reasoning."""
 
 ENDINGS: Mapping[ResponseStatus, str] = {
     ResponseStatus.COMPLETED: "response.completed",
@@ -112,16 +112,16 @@ ENDINGS: Mapping[ResponseStatus, str] = {
     ResponseStatus.FAILED: "response.failed",
     ResponseStatus.CANCELLED: "response.failed",
 }
-"""No client knows an event for a cancelled response: it is a failed one whose object says cancelled."""
+"""OpenAI has no event for a cancelled response: it is sent as failed, and its object has the status cancelled."""
 
 
 def openai_from_event(response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    """Return the stream event of a log's event; `transcript` is the log up to and with it."""
-    name, shape = shape_of(transcript, event)
-    return {"type": name, "sequence_number": transcript.next_sequence - 1} | shape(response, transcript, event)
+    """Return the stream event of a log event; `transcript` is the log including the event."""
+    name, render = renderer_of(transcript, event)
+    return {"type": name, "sequence_number": transcript.next_sequence - 1} | render(response, transcript, event)
 
 
-def shape_of(transcript: Transcript, event: LogEvent) -> tuple[str, Shape]:
+def renderer_of(transcript: Transcript, event: LogEvent) -> tuple[str, Render]:
     if event.kind is EventKind.ENDED:
         return ENDINGS[transcript.status], snapshot
     reasoning = event.kind in REASONING_EVENTS and is_reasoning(transcript.items[event.output])
@@ -133,7 +133,7 @@ def is_reasoning(item: Item) -> bool:
 
 
 def frames(response: Response, transcript: Transcript, slot: Slot, *, after: int) -> Iterator[bytes]:
-    """Give the bytes of a slot's events numbered above `after`; `transcript` is the log up to the slot."""
+    """Yield the bytes of a slot's events numbered above `after`; `transcript` is the log before the slot."""
     for event in slot.events:
         transcript = after_event(transcript, event)
         if transcript.next_sequence - 1 > after:
@@ -141,6 +141,6 @@ def frames(response: Response, transcript: Transcript, slot: Slot, *, after: int
 
 
 def frame(body: Json) -> bytes:
-    """Return one server-sent event. ASCII alone: some clients end a line at U+2028 or U+0085."""
+    """Return one server-sent event. ASCII only: some clients end a line at U+2028 or U+0085."""
     text = json.dumps(body, separators=(",", ":"))
     return f"event: {body['type']}\ndata: {text}\n\n".encode()

@@ -1,4 +1,4 @@
-"""How do the functions and the form of answer that were asked for look to a caller?"""
+"""How are tools, tool choice and output format returned to a caller?"""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, T
 type Json = dict[str, Any]
 
 
-def shown_form(form: ToolConfig) -> Json:
-    """Return the members of a response object that tell its form."""
+def openai_from_tool_config(config: ToolConfig) -> Json:
+    """Return the members of a response object that describe its tools."""
     return {
-        "tools": [shown_function(each) for each in form.functions],
-        "tool_choice": shown_choice(form),
-        "parallel_tool_calls": form.parallel,
+        "tools": [openai_from_function(each) for each in config.functions],
+        "tool_choice": openai_from_choice(config),
+        "parallel_tool_calls": config.parallel,
     }
 
 
-def shown_text(wanted: OutputFormat, verbosity: str | None) -> Json:
-    return {"format": shown_format(wanted)} | ({"verbosity": verbosity} if verbosity else {})
+def openai_from_text_options(output_format: OutputFormat, verbosity: str | None) -> Json:
+    return {"format": openai_from_format(output_format)} | ({"verbosity": verbosity} if verbosity else {})
 
 
-def shown_function(function: FunctionTool) -> Json:
+def openai_from_function(function: FunctionTool) -> Json:
     return {
         "type": "function",
         "name": function.name,
@@ -30,18 +30,18 @@ def shown_function(function: FunctionTool) -> Json:
     }
 
 
-def shown_choice(form: ToolConfig) -> str | Json:
-    if form.single:
-        return {"type": "function", "name": form.only[0]}
-    if form.only:
-        allowed = [{"type": "function", "name": name} for name in form.only]
-        return {"type": "allowed_tools", "mode": form.tool_choice.value, "tools": allowed}
-    return form.tool_choice.value
+def openai_from_choice(config: ToolConfig) -> str | Json:
+    if config.single:
+        return {"type": "function", "name": config.only[0]}
+    if config.only:
+        allowed = [{"type": "function", "name": name} for name in config.only]
+        return {"type": "allowed_tools", "mode": config.tool_choice.value, "tools": allowed}
+    return config.tool_choice.value
 
 
-def shown_format(wanted: OutputFormat) -> Json:
-    if wanted.kind is not OutputFormatKind.JSON_SCHEMA:
-        return {"type": wanted.kind.value}
-    shown: Json = {"type": "json_schema", "name": wanted.name, "schema": dict(wanted.schema or {})}
-    described = {"description": wanted.description} if wanted.description is not None else {}
-    return shown | described | {"strict": bool(wanted.strict)}
+def openai_from_format(output_format: OutputFormat) -> Json:
+    if output_format.kind is not OutputFormatKind.JSON_SCHEMA:
+        return {"type": output_format.kind.value}
+    rendered: Json = {"type": "json_schema", "name": output_format.name, "schema": dict(output_format.schema or {})}
+    description = {"description": output_format.description} if output_format.description is not None else {}
+    return rendered | description | {"strict": bool(output_format.strict)}

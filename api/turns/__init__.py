@@ -1,1 +1,1 @@
-"""How is a turn admitted, started, streamed and awaited for a caller?"""
+"""How does a caller's turn get admitted, started, streamed and awaited?"""

@@ -24,13 +24,12 @@ TOO_LONG = (
 class AdmissionPlan:
     """A turn as it will be admitted; nothing is written yet.
 
-    `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of the
-    conversation in a `room` of so many tokens, `worst_cost` is in dollars.
+    `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
+    history and its input, `worst_cost` is in dollars.
     """
 
     items: tuple[Item, ...]
     sources: tuple[str, ...]
-    room: int
     model_input: ModelInput
     tool_config: ToolConfig
     worst_cost: Decimal
@@ -58,7 +57,6 @@ class AdmissionPlanner:
         return AdmissionPlan(
             items=items,
             sources=sources,
-            room=room,
             model_input=model_input,
             tool_config=tool_config,
             worst_cost=cost,

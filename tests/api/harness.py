@@ -1,4 +1,4 @@
-"""Which API do its tests talk to? The real functions over real turns in memory, without a host."""
+"""How do tests call the API? The real HTTP functions run over real turns in memory, without a host."""
 
 import asyncio
 import json
@@ -39,13 +39,13 @@ NAMESAKES = {
     "double": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject),
     "far": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=STRANGER.subject),
 }
-"""Who has the same object ids in another tenant."""
+"""Callers with the same object ids in another tenant."""
 
 ANSWER = "four and twenty blackbirds"
 
 
 class FakeAuthenticator:
-    """Knows a token for each caller: his name."""
+    """Accepts one token for each caller: the caller's name."""
 
     behind_platform = False
 
@@ -63,7 +63,7 @@ class FakeAuthenticator:
 
 
 class RunningOrchestrations(FakeOrchestrations):
-    """Runs what is started, in tasks of its own, unless it is told to hold."""
+    """Runs started orchestrations in tasks, unless `hold` is true."""
 
     world: World
 
@@ -118,7 +118,7 @@ class Api:
         return await self.http.post("/v1/responses", json=body, headers=sent)
 
     async def stored(self) -> set[str]:
-        """Return the kinds of what the store holds."""
+        """Return the kinds of all stored documents."""
         store = self.world.store
         assert isinstance(store, MemoryStore)
         return {row.document.body["kind"] for rows in store.partitions.values() for row in rows.values()}
@@ -132,7 +132,7 @@ def api(
     authenticator: Authenticator | None = None,
     **changes: Any,
 ) -> Api:
-    """Return an API whose backends, main and spare, answer as told; `changes` are of the settings."""
+    """Return an API whose backends, main and spare, answer as scripted; `changes` are changed settings."""
     at = clock or FakeClock()
     fakes = answers or (FakeBackend(says(ANSWER)),)
     backends = {name: (backend(name), fake) for name, fake in zip(("main", "spare"), fakes, strict=False)}
@@ -150,7 +150,7 @@ def api(
 
 
 def events_of(stream: str) -> list[dict[str, Any]]:
-    """Return the events of a whole stream, and make sure that each is framed as it must be."""
+    """Return the events of a complete stream; each of them must be framed correctly."""
     blocks = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
     assert blocks[-1] == "data: [DONE]"
     bodies: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Which bodies does a caller send by mistake, or to find one of ours? Drawn from good ones, and from nothing."""
+"""Which malformed bodies may a caller send? They are made from valid bodies and from random JSON."""
 
 import json
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ CHAT: Json = {
 }
 GREETING: Json = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 
-GOOD: Mapping[str, tuple[Json, ...]] = {
+VALID_BODIES: Mapping[str, tuple[Json, ...]] = {
     "/v1/responses": (RESPONSE, PLAIN),
     "/v1/responses/compact": ({"model": "auto", "input": [MESSAGE], "instructions": "x"}, PLAIN),
     "/v1/responses/input_tokens": (RESPONSE, PLAIN),
@@ -68,7 +68,7 @@ GOOD: Mapping[str, tuple[Json, ...]] = {
     "/v1/conversations/{conversation}": ({"metadata": {"a": "b"}},),
     "/v1/conversations/{conversation}/items": ({"items": [MESSAGE, CALL, OUTPUT]},),
 }
-"""What each path takes, before anything is done to it."""
+"""Valid bodies for each path."""
 
 JUNK: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2**31, 2**63, 2**200, -(2**64), 0.5, -1e308, 5e-324),
@@ -80,20 +80,20 @@ JUNK: tuple[Any, ...] = (
 PIECES = (b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b"\xff", b"\x00", b"\\ud800", b"NaN", b"1e999", b"//")
 
 
-def drawn(random: Random, good: tuple[Json, ...]) -> bytes:
-    """Return a body: a good one changed a few times, as JSON or also in its bytes, or any JSON at all."""
+def random_body(random: Random, valid: tuple[Json, ...]) -> bytes:
+    """Return a valid body with a few mutations, of its JSON or of its bytes, or any JSON."""
     if random.random() < 0.1:
-        return json.dumps(anything(random, 4)).encode()
-    body: Any = json.loads(json.dumps(random.choice(good)))
+        return json.dumps(random_json(random, 4)).encode()
+    body: Any = json.loads(json.dumps(random.choice(valid)))
     for _ in range(random.randrange(4)):
-        body = changed(random, body)
-    written = json.dumps(body, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")
-    return garbled(random, written) if random.random() < 0.15 else written
+        body = mutated(random, body)
+    encoded = json.dumps(body, ensure_ascii=random.random() < 0.5).encode("utf-8", "surrogatepass")
+    return mutated_bytes(random, encoded) if random.random() < 0.15 else encoded
 
 
-def changed(random: Random, body: Any) -> Any:
-    """Put something else in one place, take it away, or give it twice."""
-    path = random.choice(list(places(body)))
+def mutated(random: Random, body: Any) -> Any:
+    """Replace, delete or duplicate the value in one place."""
+    path = random.choice(list(paths_in(body)))
     if not path:
         return random.choice((body, body, body, junk(random)))
     parent: Any = body
@@ -107,7 +107,7 @@ def changed(random: Random, body: Any) -> Any:
         case 1:
             parent[random.choice(("extra", "type", "role", "__class__"))] = junk(random)
         case 2:
-            parent[path[-1]] = anything(random, 3)
+            parent[path[-1]] = random_json(random, 3)
         case _:
             parent[path[-1]] = junk(random)
     return body
@@ -117,32 +117,32 @@ def junk(random: Random) -> Any:
     return deepcopy(random.choice(JUNK))
 
 
-def places(value: Any, path: Path = ()) -> list[Path]:
+def paths_in(value: Any, path: Path = ()) -> list[Path]:
     found = [path]
     if isinstance(value, dict):
         for name, inner in cast("Json", value).items():
-            found += places(inner, (*path, name))
+            found += paths_in(inner, (*path, name))
     elif isinstance(value, list):
         for index, inner in enumerate(cast("list[Any]", value)[:8]):
-            found += places(inner, (*path, index))
+            found += paths_in(inner, (*path, index))
     return found
 
 
-def anything(random: Random, depth: int) -> Any:
+def random_json(random: Random, depth: int) -> Any:
     if depth == 0 or random.random() < 0.4:
         return junk(random)
     if random.random() < 0.5:
-        return [anything(random, depth - 1) for _ in range(random.randrange(4))]
+        return [random_json(random, depth - 1) for _ in range(random.randrange(4))]
     names = ("type", "role", "content", "text", "id", "input", "name", "x")
-    return {random.choice(names): anything(random, depth - 1) for _ in range(random.randrange(4))}
+    return {random.choice(names): random_json(random, depth - 1) for _ in range(random.randrange(4))}
 
 
-def garbled(random: Random, written: bytes) -> bytes:
-    at = random.randrange(len(written) + 1)
+def mutated_bytes(random: Random, encoded: bytes) -> bytes:
+    at = random.randrange(len(encoded) + 1)
     match random.randrange(3):
         case 0:
-            return written[:at]
+            return encoded[:at]
         case 1:
-            return written[:at] + random.choice(PIECES) + written[at:]
+            return encoded[:at] + random.choice(PIECES) + encoded[at:]
         case _:
-            return written[:at] + random.choice(PIECES) + written[at + 1 :]
+            return encoded[:at] + random.choice(PIECES) + encoded[at + 1 :]

@@ -15,7 +15,7 @@ async def served(one: Api) -> AsyncGenerator[str]:
     server = uvicorn.Server(uvicorn.Config(one.app(), host="127.0.0.1", port=0, log_level="critical", lifespan="off"))
     running = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells in no other way
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

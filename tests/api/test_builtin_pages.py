@@ -1,4 +1,4 @@
-"""Does the worker's web server answer nothing by itself?"""
+"""Are the built-in pages of the worker's web framework removed?"""
 
 import httpx
 from azurefunctions.extensions.http.fastapi import Request, Response, WebApp

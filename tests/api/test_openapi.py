@@ -1,4 +1,4 @@
-"""Does the OpenAPI document name all that is served, and nothing else?"""
+"""Does the OpenAPI document describe every route and nothing else?"""
 
 import json
 import re
@@ -14,7 +14,7 @@ from api.routes import CATCH_ALL, routes
 from tests.api.harness import api
 
 
-async def shown() -> dict[str, Any]:
+async def document() -> dict[str, Any]:
     answer = await api().http.get("/openapi.json", headers={"authorization": ""})
     assert answer.status_code == 200
     return answer.json()
@@ -22,7 +22,7 @@ async def shown() -> dict[str, Any]:
 
 async def test_every_route_is_described_and_no_other() -> None:
     served = {route.name: route for route in routes(api().world.app.http) if route.template != CATCH_ALL}
-    paths = (await shown())["paths"]
+    paths = (await document())["paths"]
     named = {operation["operationId"] for path in paths.values() for operation in path.values()}
     assert {name.removesuffix("_get") for name in named} >= {
         route.name for route in served.values() if len(route.methods) == 1
@@ -31,42 +31,42 @@ async def test_every_route_is_described_and_no_other() -> None:
     assert set(OPERATIONS) == set(served)
 
 
-async def test_every_reference_is_there_and_every_parameter_of_a_path_is_named() -> None:
-    document = await shown()
-    for path, operations in document["paths"].items():
+async def test_every_reference_is_defined_and_every_path_parameter_is_described() -> None:
+    described = await document()
+    for path, operations in described["paths"].items():
         for operation in operations.values():
             for answer in operation["responses"].values():
                 name = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-                assert name in document["components"]["schemas"]
+                assert name in described["components"]["schemas"]
             names = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
             assert all(f"{{{name}}}" in path for name in names)
 
 
 @pytest.mark.parametrize(("name", "rules"), [("CreateResponse", RESPONSE_FIELDS), ("CreateChat", CHAT_FIELDS)])
-async def test_every_field_that_is_honoured_is_described(name: str, rules: Mapping[str, FieldRule]) -> None:
-    properties = (await shown())["components"]["schemas"][name]["properties"]
+async def test_every_honoured_field_is_described(name: str, rules: Mapping[str, FieldRule]) -> None:
+    properties = (await document())["components"]["schemas"][name]["properties"]
     honoured = {field.partition(".")[0] for field, rule in rules.items() if rule.treatment is FieldTreatment.HONOURED}
     assert honoured
     assert honoured <= set(properties)
 
 
-async def test_every_schema_that_a_schema_refers_to_is_there() -> None:
-    schemas = (await shown())["components"]["schemas"]
+async def test_every_schema_that_a_schema_refers_to_is_defined() -> None:
+    schemas = (await document())["components"]["schemas"]
     named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schemas)))
     assert named
     assert named <= set(schemas)
 
 
 async def test_a_field_with_a_short_form_is_described_with_both() -> None:
-    schemas = (await shown())["components"]["schemas"]
+    schemas = (await document())["components"]["schemas"]
     kinds = {kind.get("type") for kind in schemas["CreateResponse"]["properties"]["input"]["anyOf"]}
     assert "string" in kinds
-    for name in ("ConversationGiven", "Stops", "ChatContent"):
+    for name in ("ConversationReference", "Stops", "ChatContent"):
         assert len(schemas[name]["anyOf"]) == 2
 
 
-async def test_a_compaction_needs_a_model_and_describes_no_field_that_it_has_no_use_for() -> None:
-    schema = (await shown())["components"]["schemas"]["CreateCompaction"]
+async def test_a_compaction_requires_a_model_and_describes_no_unused_field() -> None:
+    schema = (await document())["components"]["schemas"]["CreateCompaction"]
     assert schema["required"] == ["model"]
     assert {"input", "reasoning"} <= set(schema["properties"])
     assert not {"tools", "stream"} & set(schema["properties"])

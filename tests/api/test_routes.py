@@ -1,4 +1,4 @@
-"""Does every request reach its function, on the host too?"""
+"""Does every request reach its HTTP function, also on the host?"""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "allow"), UNKNOWN)
-async def test_an_unknown_request_is_told_so(method: str, path: str, status: int, allow: str | None) -> None:
+async def test_an_unknown_request_gets_404_or_405(method: str, path: str, status: int, allow: str | None) -> None:
     answer = await api().http.request(method, path, follow_redirects=True)
     assert answer.status_code == status
     assert answer.headers["x-request-id"]
@@ -55,7 +55,7 @@ def test_a_parameter_is_one_segment(value: str) -> None:
     assert not pattern.fullmatch(f"/v1/responses/{value}/x/route")
 
 
-async def test_the_models_are_the_fleets() -> None:
+async def test_the_models_are_those_of_the_fleet() -> None:
     one = api()
     listed = (await one.http.get("/v1/models")).json()
     assert [model["id"] for model in listed["data"]] == ["auto", "model", "model@main"]
@@ -65,7 +65,7 @@ async def test_the_models_are_the_fleets() -> None:
     assert (missing.status_code, missing.json()["error"]["message"]) == (404, "The model 'gpt-9' does not exist.")
 
 
-async def test_no_caller_deletes_a_model_and_is_told_so() -> None:
+async def test_a_model_is_not_deleted_and_the_answer_says_so() -> None:
     one = api()
     kept = await one.http.delete("/v1/models/model@main")
     assert (kept.status_code, kept.json()) == (200, {"id": "model@main", "object": "model", "deleted": False})
@@ -74,14 +74,14 @@ async def test_no_caller_deletes_a_model_and_is_told_so() -> None:
     assert (await one.http.get("/v1/models/model")).status_code == 200
 
 
-async def test_every_listed_model_can_be_asked_for() -> None:
+async def test_every_listed_model_can_be_chosen() -> None:
     one = api()
     for name in ("auto", "model", "model@main"):
         body = (await one.create({"input": "hi", "model": name})).json()
         assert (body["status"], body["model"]) == ("completed", name)
 
 
-async def test_an_instance_that_can_serve_says_so_without_a_token() -> None:
+async def test_a_ready_instance_reports_it_without_a_token() -> None:
     one = api()
     one.http.headers.pop("authorization")
     assert (await one.http.get("/healthz")).json() == {"status": "ok"}
@@ -89,7 +89,7 @@ async def test_an_instance_that_can_serve_says_so_without_a_token() -> None:
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
 
 
-async def test_an_instance_without_its_store_is_alive_and_not_ready() -> None:
+async def test_an_instance_without_its_store_is_alive_but_not_ready() -> None:
     one = api()
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at={0: Fault.UNAVAILABLE}))
     one = api(store=broken)
@@ -118,7 +118,7 @@ def registered() -> Iterator[tuple[HttpRoute, Any]]:
 
 
 DIRECTIONS = SimpleNamespace(BindingInfo=SimpleNamespace(undefined=0, out=1, inout=2))
-"""What the worker asks of its wire's library when it loads a function."""
+"""The constants of the worker's protocol library that it reads when it loads a function."""
 
 
 def test_the_hosts_worker_loads_every_function() -> None:

@@ -1,4 +1,4 @@
-"""Does the unmodified official SDK do all that it can do with a response?"""
+"""Do all operations of the unmodified official SDK on responses work?"""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 
 @contextlib.asynccontextmanager
 async def sdk(one: Api, **options: Any) -> AsyncGenerator[AsyncOpenAI]:
-    """Open the SDK on the API; it refuses what is not of its own types."""
+    """Open the SDK on the API; it rejects answers that do not match its types."""
     async with served(one) as url:
         client = AsyncOpenAI(
             base_url=f"{url}/v1", api_key="mine", timeout=20, _strict_response_validation=True, **options
@@ -60,7 +60,7 @@ async def test_a_background_response_is_polled_to_its_end() -> None:
     assert (made.status, made.output_text) == ("completed", ANSWER)
 
 
-async def test_a_stream_that_was_left_is_taken_up_where_it_was() -> None:
+async def test_an_abandoned_stream_can_be_resumed_where_it_stopped() -> None:
     async with sdk(api(FakeBackend(says("one two three four")))) as client:
         stream = await client.responses.create(model="auto", input="hi", background=True, stream=True)
         seen = [await anext(stream) for _ in range(4)]
@@ -88,7 +88,7 @@ async def test_a_response_is_cancelled() -> None:
     assert last.response.status == "cancelled"
 
 
-async def test_a_conversation_goes_on() -> None:
+async def test_a_conversation_continues() -> None:
     fake = FakeBackend(says("hello Ada"), says("Ada"))
     async with sdk(api(fake)) as client:
         first = await client.responses.create(model="auto", input="I am Ada")
@@ -107,7 +107,7 @@ async def test_the_models_are_listed() -> None:
         assert (await client.models.retrieve("model@main")).id == "model@main"
 
 
-async def test_the_sdks_own_retry_finds_the_turn_it_began() -> None:
+async def test_the_sdks_own_retry_finds_the_turn_it_created() -> None:
     one = api()
     assert isinstance(one.world.store, MemoryStore)
     for number in (1, 3):
@@ -119,7 +119,7 @@ async def test_the_sdks_own_retry_finds_the_turn_it_began() -> None:
         assert broken.orchestrations.started == [made.id]
 
 
-async def test_errors_are_the_sdks_own() -> None:
+async def test_errors_become_the_sdks_exceptions() -> None:
     async with sdk(api()) as client:
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve("resp_1")

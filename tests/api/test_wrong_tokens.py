@@ -1,4 +1,4 @@
-"""Is every wrong token refused with its reason in the log, and does it leave nothing behind?"""
+"""Is every invalid token rejected with the reason in the log, and is nothing stored?"""
 
 import base64
 import hmac
@@ -27,12 +27,12 @@ from tests.domain.identity.test_platform_principal import entries, principal
 from tests.fakes.clocks import FakeClock
 
 WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
-SIGNS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 BODY = {"input": "hi", "background": True}
 
 
-class Door:
-    """An API in front of which a real issuer's tokens are asked for."""
+class Gate:
+    """An API that authenticates the tokens of an issuer."""
 
     def __init__(self, issuer: FakeIssuer, *, behind_platform: bool = False) -> None:
         self.issuer = issuer
@@ -46,17 +46,17 @@ class Door:
         self.api: Api = api(clock=self.clock, authenticator=self.authenticator)
         self.api.orchestrations.hold = True
 
-    async def knock(self, headers: Mapping[str, str]) -> httpx.Response:
+    async def post(self, headers: Mapping[str, str]) -> httpx.Response:
         transport = httpx.ASGITransport(self.api.app())
         async with httpx.AsyncClient(transport=transport, base_url="http://ganglion") as http:
             return await http.post("/v1/responses", json=BODY, headers=dict(headers))
 
 
 @asynccontextmanager
-async def door(*, behind_platform: bool = False) -> AsyncGenerator[Door]:
+async def gate(*, behind_platform: bool = False) -> AsyncGenerator[Gate]:
     keys = [public(KEY), public(WEAK, kid="weak")]
     async with issuing(FakeIssuer(keys=keys)) as issuer:
-        yield Door(issuer, behind_platform=behind_platform)
+        yield Gate(issuer, behind_platform=behind_platform)
 
 
 def signed(claims: Mapping[str, Any] = USER, key: Any = KEY, **headers: Any) -> str:
@@ -80,16 +80,16 @@ def with_the_public_key_as_secret() -> str:
 
 
 def by_a_weak_key() -> str:
-    """Sign by hand, as no library likes to."""
+    """Sign by hand, because libraries reject weak keys."""
     header = encoded(json.dumps({"alg": "RS256", "kid": "weak"}).encode())
     parts = f"{header}.{encoded(json.dumps(dict(USER)).encode())}"
     return f"{parts}.{encoded(WEAK.sign(parts.encode(), PKCS1v15(), SHA256()))}"
 
 
 def with_other_bits_at_the_end() -> str:
-    """Spell the same signature otherwise: its last two bits count for nothing."""
+    """Encode the same signature differently: the last two bits of base64url are padding."""
     token = signed()
-    return token[:-1] + SIGNS[SIGNS.index(token[-1]) + 1]
+    return token[:-1] + BASE64URL[BASE64URL.index(token[-1]) + 1]
 
 
 def encoded(raw: bytes) -> str:
@@ -101,7 +101,7 @@ def without(name: str, claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[str, int, str]] = {
-    "no token": ("", 401, "Send an access token"),
+    "no token": ("", 401, "Missing access token"),
     "no JSON Web Token": ("abc", 401, "not a JSON Web Token"),
     "algorithm none": (unsigned(), 401, "not a JSON Web Token"),
     "HS256 with the public key": (with_the_public_key_as_secret(), 401, "not signed with RS256"),
@@ -113,14 +113,14 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "another issuer": (altered(iss="https://evil.example/v2.0"), 401, "issuer"),
     "another tenant": (altered(tid=OTHER, iss=USER["iss"].replace(TENANT, OTHER)), 401, "tenant"),
     "another version": (altered(ver="3.0"), 401, "version"),
-    "version 1 in the clothes of 2": (signed({**OLD_USER, "ver": "2.0"}), 401, "issuer"),
+    "version 1 claimed to be 2": (signed({**OLD_USER, "ver": "2.0"}), 401, "issuer"),
     "expired": (altered(exp=NOW - 61), 401, "expired"),
     "not yet valid": (altered(nbf=NOW + 61), 401, "not valid yet"),
     "no key named": (signed(kid=None), 401, "does not name its key"),
     "an unknown key": (signed(kid="two"), 401, "not signed by a key"),
     "a key of 1,024 bits": (by_a_weak_key(), 401, "not signed by a key"),
     "padded": (signed() + "=", 401, "not a JSON Web Token"),
-    "padded within": (signed().replace(".", "=.", 1), 401, "Send an access token"),
+    "padded within": (signed().replace(".", "=.", 1), 401, "Missing access token"),
     "other bits at the end": (with_other_bits_at_the_end(), 401, "base64url"),
     "an application without roles": (signed(without("roles", APPLICATION)), 403, "role"),
     "a user without scope": (altered(scp=None), 403, "scope"),
@@ -129,12 +129,12 @@ WRONG: dict[str, tuple[str, int, str]] = {
 
 
 @pytest.mark.parametrize(("token", "status", "reason"), WRONG.values(), ids=WRONG)
-async def test_a_wrong_token_is_refused_with_its_reason_and_leaves_nothing(
+async def test_an_invalid_token_is_rejected_with_its_reason_and_nothing_is_stored(
     token: str, status: int, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with door() as one:
+    async with gate() as one:
         with caplog.at_level(logging.WARNING, "ganglion.api"):
-            answer = await one.knock({"authorization": f"Bearer {token}"})
+            answer = await one.post({"authorization": f"Bearer {token}"})
         assert answer.status_code == status
         assert await one.api.stored() == set()
         assert one.api.orchestrations.started == []
@@ -146,9 +146,9 @@ RIGHT = {"a user": USER, "a user, version 1": OLD_USER, "an application": APPLIC
 
 
 @pytest.mark.parametrize("claims", RIGHT.values(), ids=RIGHT)
-async def test_a_right_token_opens(claims: Mapping[str, Any]) -> None:
-    async with door() as one:
-        assert (await one.knock({"authorization": f"Bearer {signed(claims)}"})).status_code == 200
+async def test_a_valid_token_is_accepted(claims: Mapping[str, Any]) -> None:
+    async with gate() as one:
+        assert (await one.post({"authorization": f"Bearer {signed(claims)}"})).status_code == 200
 
 
 SPOOFED = {
@@ -160,38 +160,38 @@ SPOOFED = {
 }
 
 
-async def test_spoofed_headers_of_the_platform_open_nothing() -> None:
-    async with door() as one:
-        assert (await one.knock(SPOOFED)).status_code == 401
+async def test_spoofed_platform_headers_are_rejected() -> None:
+    async with gate() as one:
+        assert (await one.post(SPOOFED)).status_code == 401
         assert await one.api.stored() == set()
         assert not one.issuer.asked
 
 
-async def test_the_platforms_own_headers_open_where_it_is_there_and_what_they_say_is_right() -> None:
-    async with door(behind_platform=True) as one:
-        assert (await one.knock(SPOOFED)).status_code == 200
+async def test_valid_platform_headers_are_accepted_behind_the_platform() -> None:
+    async with gate(behind_platform=True) as one:
+        assert (await one.post(SPOOFED)).status_code == 200
         forged = principal(entries({**USER, "aud": CLIENT}))
-        assert (await one.knock({**SPOOFED, "x-ms-client-principal": forged})).status_code == 401
+        assert (await one.post({**SPOOFED, "x-ms-client-principal": forged})).status_code == 401
         unscoped = principal(entries(without("scp", USER)))
-        assert (await one.knock({**SPOOFED, "x-ms-client-principal": unscoped})).status_code == 403
+        assert (await one.post({**SPOOFED, "x-ms-client-principal": unscoped})).status_code == 403
 
 
-async def test_an_issuer_that_is_down_is_503_and_says_when() -> None:
-    async with door() as one:
+async def test_an_unavailable_issuer_is_503_with_retry_after() -> None:
+    async with gate() as one:
         one.issuer.broken = 500
-        answer = await one.knock({"authorization": f"Bearer {signed()}"})
+        answer = await one.post({"authorization": f"Bearer {signed()}"})
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert json.loads(answer.text)["error"]["code"] == "unavailable"
         assert await one.api.stored() == set()
 
 
-async def test_unknown_keys_ask_the_issuer_once_in_five_minutes() -> None:
-    async with door() as one:
-        assert (await one.knock({"authorization": f"Bearer {signed()}"})).status_code == 200
+async def test_unknown_keys_query_the_issuer_once_in_five_minutes() -> None:
+    async with gate() as one:
+        assert (await one.post({"authorization": f"Bearer {signed()}"})).status_code == 200
         one.issuer.asked.clear()
         for number in range(200):
-            assert (await one.knock({"authorization": f"Bearer {signed(kid=f'k{number}')}"})).status_code == 401
+            assert (await one.post({"authorization": f"Bearer {signed(kid=f'k{number}')}"})).status_code == 401
         assert one.issuer.asked == {"discovery": 1, "keys": 1}
         one.clock.advance(UNKNOWN_S)
-        await one.knock({"authorization": f"Bearer {signed(kid='one more')}"})
+        await one.post({"authorization": f"Bearer {signed(kid='one more')}"})
         assert one.issuer.asked["keys"] == 2

@@ -180,15 +180,15 @@ async def test_nothing_of_anothers_is_there_and_nobody_looks_beside_his_own(
     scene: Scene, service: Service, stranger: tuple[str, str]
 ) -> None:
     http, token = scene.caller.http, scene.stage.token(*stranger)
-    mine = await Person(name="mine", token=scene.caller.token, http=http).belongings()
+    mine = await Person(name="mine", token=scene.caller.token, http=http).create_data()
     other = Person(name="strange", token=token, http=http)
-    theirs = await other.belongings()
+    theirs = await other.create_data()
     for name in ("response_id", "later response", "response of the conversation"):
         await scene.books.settled(scene.caller, mine[name])
     await asyncio.to_thread(service.ask, "DELETE", "/__requests")
     for probe in probes(mine, theirs):
-        assert await probe.ask(http, token) == await probe.twin(mine).ask(http, token), probe
-    read = json.dumps(await other.everything(theirs))
+        assert await probe.send(http, token) == await probe.twin(mine).send(http, token), probe
+    read = json.dumps(await other.read_all(theirs))
     assert SECRETS["mine"] not in read
     asked = await asyncio.to_thread(service.requests)
     assert [each for each in asked if not within(each, owner_named(*stranger))] == []

@@ -7,7 +7,7 @@ from random import Random
 import httpx
 import pytest
 
-from tests.api.mutations import GOOD, drawn
+from tests.api.mutations import VALID_BODIES, random_body
 from tests.end_to_end.callers import Caller
 from tests.end_to_end.conftest import Scene
 
@@ -24,9 +24,9 @@ async def tried(caller: Caller, path: str, body: bytes) -> httpx.Response:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("path", GOOD)
+@pytest.mark.parametrize("path", VALID_BODIES)
 async def test_no_body_breaks_the_product(scene: Scene, random: Random, path: str) -> None:
-    bodies = [drawn(random, GOOD[path]) for _ in range(BODIES)]
+    bodies = [random_body(random, VALID_BODIES[path]) for _ in range(BODIES)]
     room = asyncio.Semaphore(ABREAST)
 
     async def judged(body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Is everything of another's as unknown as what nobody has, at every endpoint, and does nobody look beside his own?"""
+"""Does every endpoint treat another owner's objects as unknown, and read only the caller's partitions?"""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,15 +16,15 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
 from tests.isolation.people import OWNERS, SECRETS, Person
-from tests.isolation.probes import BODIES, REFUSED, Ids, parameters, probes, served
+from tests.isolation.probes import BODIES, REJECTED, Ids, parameters, probes, served
 from tests.isolation.watching import WatchedStore, is_own, watched_api
 
 type MakeStore = Callable[[Clock], DocumentStore]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Town:
-    """One product with four people: two owners in each of two tenants, who share names across tenants."""
+class Deployment:
+    """One deployment with four callers: two owners in each of two tenants, with equal ids in both."""
 
     api: Api
     watched: WatchedStore
@@ -45,57 +45,59 @@ def make_store(request: pytest.FixtureRequest) -> MakeStore:
 
 
 @pytest.fixture
-async def town(make_store: MakeStore) -> AsyncIterator[Town]:
+async def deployment(make_store: MakeStore) -> AsyncIterator[Deployment]:
     clock = FakeClock()
     one, watched = watched_api(make_store(clock), clock)
     people = {name: Person(name=name, token=name, http=one.http) for name in SECRETS}
-    ids = {name: await person.belongings() for name, person in people.items()}
+    ids = {name: await person.create_data() for name, person in people.items()}
     await one.orchestrations.ended()
-    yield Town(api=one, watched=watched, people=people, ids=ids)
+    yield Deployment(api=one, watched=watched, people=people, ids=ids)
     await watched.close()
 
 
 @pytest.mark.parametrize("stranger", ["strange", "double", "far"])
-async def test_nothing_of_anothers_is_there(town: Town, stranger: str) -> None:
-    mine, theirs = town.ids[stranger], town.ids["mine"]
-    before = await town.people["mine"].everything(theirs)
-    http = town.api.http
+async def test_another_owners_objects_are_not_found(deployment: Deployment, stranger: str) -> None:
+    mine, theirs = deployment.ids[stranger], deployment.ids["mine"]
+    before = await deployment.people["mine"].read_all(theirs)
+    http = deployment.api.http
     for probe in probes(theirs, mine):
-        status, body = await probe.ask(http, stranger)
-        assert (status, body) == await probe.twin(theirs).ask(http, stranger), probe
-        assert status in REFUSED, probe
+        status, body = await probe.send(http, stranger)
+        assert (status, body) == await probe.twin(theirs).send(http, stranger), probe
+        assert status in REJECTED, probe
         assert status == 404 or probe.of.startswith("body="), probe
         assert SECRETS["mine"] not in json.dumps(body), probe
-    await town.api.orchestrations.ended()
-    assert await town.people["mine"].everything(theirs) == before
+    await deployment.api.orchestrations.ended()
+    assert await deployment.people["mine"].read_all(theirs) == before
 
 
-async def test_whoever_reads_all_that_is_his_reads_nothing_of_anybody_elses(town: Town) -> None:
-    for name, person in town.people.items():
-        read = json.dumps(await person.everything(town.ids[name]))
+async def test_an_owner_who_reads_everything_reads_only_his_own_data(deployment: Deployment) -> None:
+    for name, person in deployment.people.items():
+        read = json.dumps(await person.read_all(deployment.ids[name]))
         assert [secret for secret in SECRETS.values() if secret in read] == [SECRETS[name]]
 
 
-async def test_no_request_touches_a_partition_that_is_not_its_owners(town: Town) -> None:
-    for name, person in town.people.items():
-        town.watched.touched.clear()
-        await tried(town, name)
-        await person.belongings()
-        await town.api.orchestrations.ended()
-        beside = [
-            key for key in town.watched.touched if key is None or not is_own(key.container, key.parts, OWNERS[name])
+async def test_no_request_touches_another_owners_partition(deployment: Deployment) -> None:
+    for name, person in deployment.people.items():
+        deployment.watched.touched.clear()
+        await probe_next_owner(deployment, name)
+        await person.create_data()
+        await deployment.api.orchestrations.ended()
+        foreign = [
+            key
+            for key in deployment.watched.touched
+            if key is None or not is_own(key.container, key.parts, OWNERS[name])
         ]
-        assert town.watched.touched
-        assert beside == []
+        assert deployment.watched.touched
+        assert foreign == []
 
 
-async def tried(town: Town, name: str) -> None:
-    """Let somebody try what is the next person's, and read his own."""
+async def probe_next_owner(deployment: Deployment, name: str) -> None:
+    """Let a caller probe the next owner's objects and read the own data."""
     names = list(SECRETS)
     victim = names[(names.index(name) + 1) % len(names)]
-    for probe in probes(town.ids[victim], town.ids[name]):
-        await probe.ask(town.api.http, name)
-    await town.people[name].everything(town.ids[name])
+    for probe in probes(deployment.ids[victim], deployment.ids[name]):
+        await probe.send(deployment.api.http, name)
+    await deployment.people[name].read_all(deployment.ids[name])
 
 
 @pytest.fixture
@@ -104,36 +106,36 @@ def cosmos() -> LocalCosmos:
     return local_cosmos()
 
 
-async def test_cosmos_sees_the_whole_key_of_the_owner_with_every_request(cosmos: LocalCosmos) -> None:
+async def test_every_cosmos_request_has_the_owners_full_partition_key(cosmos: LocalCosmos) -> None:
     clock = FakeClock()
     store = CosmosStore(cosmos.emptied(), clock)
     one = api(store=store, clock=clock)
     people = {name: Person(name=name, token=name, http=one.http) for name in ("mine", "double")}
-    ids = {name: await person.belongings() for name, person in people.items()}
+    ids = {name: await person.create_data() for name, person in people.items()}
     await one.orchestrations.ended()
     cosmos.ask("DELETE", "/__requests")
     for probe in probes(ids["mine"], ids["double"]):
-        await probe.ask(one.http, "double")
-    await people["double"].everything(ids["double"])
-    await people["double"].belongings()
+        await probe.send(one.http, "double")
+    await people["double"].read_all(ids["double"])
+    await people["double"].create_data()
     await one.orchestrations.ended()
-    asked = [each for each in cosmos.requests() if "/docs" in each["path"]]
+    requests = [each for each in cosmos.requests() if "/docs" in each["path"]]
     await store.close()
-    assert len(asked) > 100
-    assert [each for each in asked if not whole_key(each)] == []
+    assert len(requests) > 100
+    assert [each for each in requests if not has_own_key(each)] == []
 
 
-def whole_key(asked: Mapping[str, Any]) -> bool:
-    """Tell whether a request stood under one whole partition key, and that one the caller's."""
-    container, key = asked["path"].split("/")[4], json.loads(asked.get("key") or "[]")
-    return not asked["across"] and is_own(container, key, OWNERS["double"]) and bool(key)
+def has_own_key(request: Mapping[str, Any]) -> bool:
+    """Return whether a request had one full partition key, the caller's."""
+    container, key = request["path"].split("/")[4], json.loads(request.get("key") or "[]")
+    return not request["across"] and is_own(container, key, OWNERS["double"]) and bool(key)
 
 
-def test_every_function_and_every_parameter_of_a_path_is_tried() -> None:
-    made = list(probes(EXAMPLE, EXAMPLE))
+def test_every_route_and_every_path_parameter_is_probed() -> None:
+    probed = list(probes(EXAMPLE, EXAMPLE))
     with_parameters = {route.name for route in served() if parameters(route)}
     takes_more = {route.name for route in served() if "POST" in route.methods and BODIES[route.name]("x")}
-    assert {probe.route for probe in made} >= with_parameters | takes_more
+    assert {probe.route for probe in probed} >= with_parameters | takes_more
     assert {name for route in served() for name in parameters(route)} <= set(EXAMPLE)
     assert {Container.TURNS, Container.MONEY, Container.FLEET} == set(Container)
 

@@ -1,4 +1,4 @@
-"""Does everybody find exactly what is his, whatever several owners do in whatever order?"""
+"""Does every owner find exactly his own objects after any sequence of operations of several owners?"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -23,15 +23,15 @@ people = st.sampled_from(list(OWNERS))
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
-    """Something that was made: of whom, and by which id."""
+class OwnedObject:
+    """An object, its kind, its id and its owner."""
 
     kind: str
     id: str
-    of: str
+    owner: str
 
 
-WAYS: dict[str, tuple[tuple[str, str], ...]] = {
+OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "response": (
         ("GET", "/v1/responses/{}"),
         ("GET", "/v1/responses/{}/route"),
@@ -53,7 +53,7 @@ WAYS: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 class Histories(RuleBasedStateMachine):
-    """A town in which several owners do what they like, and what should be there after it."""
+    """A deployment in which several owners act, and the objects that should exist."""
 
     responses = Bundle("responses")
     conversations = Bundle("conversations")
@@ -64,97 +64,97 @@ class Histories(RuleBasedStateMachine):
         clock = FakeClock()
         self.loop = asyncio.new_event_loop()
         self.api, self.watched = watched_api(MemoryStore(clock), clock)
-        self.there: set[Thing] = set()
-        self.asker = ""
+        self.existing: set[OwnedObject] = set()
+        self.caller = ""
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
 
-    async def told(self, asker: str, probe: Probe) -> tuple[int, Any, Json]:
-        """Return the status, the body without its ids, and the body; what was started has ended."""
-        headers = {"authorization": f"Bearer {asker}"}
+    async def send(self, caller: str, probe: Probe) -> tuple[int, Any, Json]:
+        """Return the status, the body without ids, and the body, after all started turns have ended."""
+        headers = {"authorization": f"Bearer {caller}"}
         answer = await self.api.http.request(probe.method, probe.path, json=probe.body, headers=headers)
         await self.api.orchestrations.ended()
-        self.asker = asker
+        self.caller = caller
         for name, secret in SECRETS.items():
-            assert name == asker or secret not in answer.text
-        return *probe.shown(answer), answer.json()
+            assert name == caller or secret not in answer.text
+        return *probe.outcome(answer), answer.json()
 
-    def ask(self, asker: str, thing: Thing, probe: Probe) -> Json | None:
-        """Ask for a thing; where it is not the asker's any more, or never was, it is as unknown as nobody's."""
-        status, body, whole = self.run(self.told(asker, probe))
-        if thing.of == asker and thing in self.there:
+    def request(self, caller: str, owned: OwnedObject, probe: Probe) -> Json | None:
+        """Request an object; where the caller does not own it (any more), the answer is that of an unknown id."""
+        status, body, whole = self.run(self.send(caller, probe))
+        if owned.owner == caller and owned in self.existing:
             assert status != 404, probe
             return whole if status == 200 else None
-        nobodys = self.run(self.told(asker, probe.twin({"": thing.id})))
-        assert (status, body) == nobodys[:2], probe
+        unknown = self.run(self.send(caller, probe.twin({"": owned.id})))
+        assert (status, body) == unknown[:2], probe
         assert status in {400, 404}, probe
         return None
 
-    def made(self, asker: str, path: str, body: Json) -> Json:
-        status, _, whole = self.run(self.told(asker, Probe(route="", method="POST", path=path, body=body)))
+    def create(self, caller: str, path: str, body: Json) -> Json:
+        status, _, whole = self.run(self.send(caller, Probe(route="", method="POST", path=path, body=body)))
         assert status == 200, whole
         return whole
 
-    def keep(self, kind: str, whole: Json, of: str) -> Thing:
-        thing = Thing(kind, whole["id"], of)
-        self.there.add(thing)
-        return thing
+    def keep(self, kind: str, whole: Json, of: str) -> OwnedObject:
+        owned = OwnedObject(kind, whole["id"], of)
+        self.existing.add(owned)
+        return owned
 
-    @rule(target=responses, asker=people)
-    def ask_afresh(self, asker: str) -> Thing:
-        return self.keep("response", self.made(asker, "/v1/responses", {"input": SECRETS[asker]}), asker)
+    @rule(target=responses, caller=people)
+    def create_response(self, caller: str) -> OwnedObject:
+        return self.keep("response", self.create(caller, "/v1/responses", {"input": SECRETS[caller]}), caller)
 
-    @rule(target=conversations, asker=people)
-    def begin_a_conversation(self, asker: str) -> Thing:
-        body: Json = {"items": [{"role": "user", "content": SECRETS[asker]}]}
-        return self.keep("conversation", self.made(asker, "/v1/conversations", body), asker)
+    @rule(target=conversations, caller=people)
+    def create_conversation(self, caller: str) -> OwnedObject:
+        body: Json = {"items": [{"role": "user", "content": SECRETS[caller]}]}
+        return self.keep("conversation", self.create(caller, "/v1/conversations", body), caller)
 
-    @rule(target=chats, asker=people)
-    def chat(self, asker: str) -> Thing:
-        said = [{"role": "user", "content": SECRETS[asker]}]
+    @rule(target=chats, caller=people)
+    def chat(self, caller: str) -> OwnedObject:
+        said = [{"role": "user", "content": SECRETS[caller]}]
         body: Json = {"model": "auto", "store": True, "messages": said}
-        return self.keep("chat", self.made(asker, "/v1/chat/completions", body), asker)
+        return self.keep("chat", self.create(caller, "/v1/chat/completions", body), caller)
 
-    @rule(target=responses, asker=people, before=responses)
-    def go_on(self, asker: str, before: Thing) -> Any:
-        return self.answered(asker, before, {"input": SECRETS[asker], "previous_response_id": before.id})
+    @rule(target=responses, caller=people, previous=responses)
+    def continue_response(self, caller: str, previous: OwnedObject) -> Any:
+        return self.create_turn(caller, previous, {"input": SECRETS[caller], "previous_response_id": previous.id})
 
-    @rule(target=responses, asker=people, talk=conversations)
-    def say_more(self, asker: str, talk: Thing) -> Any:
-        return self.answered(asker, talk, {"input": SECRETS[asker], "conversation": talk.id})
+    @rule(target=responses, caller=people, conversation=conversations)
+    def continue_conversation(self, caller: str, conversation: OwnedObject) -> Any:
+        return self.create_turn(caller, conversation, {"input": SECRETS[caller], "conversation": conversation.id})
 
-    def answered(self, asker: str, thing: Thing, body: Json) -> Any:
-        whole = self.ask(asker, thing, Probe(route="", method="POST", path="/v1/responses", body=body))
-        return self.keep("response", whole, asker) if whole else cast("Any", multiple())
+    def create_turn(self, caller: str, owned: OwnedObject, body: Json) -> Any:
+        whole = self.request(caller, owned, Probe(route="", method="POST", path="/v1/responses", body=body))
+        return self.keep("response", whole, caller) if whole else cast("Any", multiple())
 
-    @rule(asker=people, thing=st.one_of(responses, conversations, chats), data=st.data())
-    def use(self, asker: str, thing: Thing, data: st.DataObject) -> None:
-        method, path = data.draw(st.sampled_from(WAYS[thing.kind]))
-        whole = self.ask(asker, thing, Probe(route="", method=method, path=path.format(thing.id)))
+    @rule(caller=people, owned=st.one_of(responses, conversations, chats), data=st.data())
+    def use(self, caller: str, owned: OwnedObject, data: st.DataObject) -> None:
+        method, path = data.draw(st.sampled_from(OPERATIONS[owned.kind]))
+        whole = self.request(caller, owned, Probe(route="", method=method, path=path.format(owned.id)))
         if method == "DELETE" and whole:
-            self.there -= {each for each in self.there if goes_with(each, thing)}
+            self.existing -= {each for each in self.existing if is_deleted_with(each, owned)}
 
-    @rule(asker=people, before=responses)
-    def refer(self, asker: str, before: Thing) -> None:
-        item = before.id.replace("resp_", "msg_")
+    @rule(caller=people, previous=responses)
+    def reference_item(self, caller: str, previous: OwnedObject) -> None:
+        item = previous.id.replace("resp_", "msg_")
         body: Json = {"input": reference(item)}
-        status, *_ = self.run(self.told(asker, Probe(route="", method="POST", path="/v1/responses", body=body)))
+        status, *_ = self.run(self.send(caller, Probe(route="", method="POST", path="/v1/responses", body=body)))
         assert status == 404
 
-    @rule(asker=people)
-    def list_chats(self, asker: str) -> None:
+    @rule(caller=people)
+    def list_chats(self, caller: str) -> None:
         probe = Probe(route="", method="GET", path="/v1/chat/completions?limit=100")
-        *_, whole = self.run(self.told(asker, probe))
+        *_, whole = self.run(self.send(caller, probe))
         assert {each["id"] for each in whole["data"]} == {
-            each.id for each in self.there if each.kind == "chat" and each.of == asker
+            each.id for each in self.existing if each.kind == "chat" and each.owner == caller
         }
 
     @invariant()
-    def nobody_looks_beside_his_own(self) -> None:
+    def only_own_partitions_are_touched(self) -> None:
         for key in self.watched.touched:
             assert key is not None
-            assert is_own(key.container, key.parts, OWNERS[self.asker])
+            assert is_own(key.container, key.parts, OWNERS[self.caller])
         self.watched.touched.clear()
 
     def teardown(self) -> None:
@@ -162,19 +162,19 @@ class Histories(RuleBasedStateMachine):
         self.loop.close()
 
 
-def goes_with(each: Thing, deleted: Thing) -> bool:
-    """Tell whether a deletion takes this: a conversation goes with all of its thread."""
+def is_deleted_with(each: OwnedObject, deleted: OwnedObject) -> bool:
+    """Return whether a deletion deletes this too: a conversation is deleted with all of its thread."""
     same_thread = thread_of(each.id) == thread_of(deleted.id) and each.kind != "chat"
-    return each == deleted or (deleted.kind == "conversation" and each.of == deleted.of and same_thread)
+    return each == deleted or (deleted.kind == "conversation" and each.owner == deleted.owner and same_thread)
 
 
 EFFORTS = ["normal", pytest.param("long", marks=[pytest.mark.campaign, pytest.mark.long, pytest.mark.timeout(900)])]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)
-def test_everybody_finds_what_is_his_and_nothing_else(effort: str) -> None:
+def test_every_owner_finds_his_own_objects_and_no_others(effort: str) -> None:
     make: Callable[[], RuleBasedStateMachine] = Histories
-    unhurried = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
+    suppressed = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
     run_state_machine_as_test(
         make,
         settings=settings(
@@ -182,6 +182,6 @@ def test_everybody_finds_what_is_his_and_nothing_else(effort: str) -> None:
             stateful_step_count=25,
             deadline=None,
             database=None,
-            suppress_health_check=unhurried,
+            suppress_health_check=suppressed,
         ),
     )

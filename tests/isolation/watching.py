@@ -1,4 +1,4 @@
-"""Which partitions does a caller touch?"""
+"""Which partitions does a request touch?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from tests.fakes.clocks import FakeClock
 
 @dataclass(slots=True, kw_only=True)
 class WatchedStore:
-    """A store that notes the key of every call; a question across partitions has none."""
+    """A store that records the key of every call; a query across partitions has none."""
 
     inner: DocumentStore
     touched: list[DocumentKey | None] = field(default_factory=list[DocumentKey | None])
@@ -41,18 +41,18 @@ class WatchedStore:
 
 
 def watched_api(inner: DocumentStore, clock: FakeClock) -> tuple[Api, WatchedStore]:
-    """Return an API over a store that is watched.
+    """Return an API over a watched store.
 
-    The limits of a tenant ask beside it: whether turns have ended, of all of the tenant's owners.
+    The rate limiter bypasses it: it reads whether turns of all owners of the tenant have ended.
     """
     watched = WatchedStore(inner=inner)
-    made = api(store=watched, clock=clock)
-    made.limits.turns = TurnStore(inner, clock)
-    return made, watched
+    watching = api(store=watched, clock=clock)
+    watching.limits.turns = TurnStore(inner, clock)
+    return watching, watched
 
 
 def is_own(container: str, parts: Sequence[Any], owner: Owner) -> bool:
-    """Tell whether a partition is one that this owner's requests may touch: a backend's is everybody's."""
+    """Return whether this owner's requests may touch a partition; those of backends are shared."""
     if container == Container.TURNS:
         return list(parts[:2]) == [owner.tenant, owner.subject] and len(parts) == 3
     return container == Container.FLEET or list(parts) == [owner.tenant]

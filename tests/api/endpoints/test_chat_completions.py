@@ -1,4 +1,4 @@
-"""Does Chat Completions answer as the official SDK expects, by the same turns?"""
+"""Do chat completions work with the official SDK?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,22 +16,24 @@ from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, breaks, refuses, says
 from tests.fakes.worlds import backend
 
-ASKED: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
+MESSAGES: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
 
 
 async def test_a_chat_is_answered() -> None:
     async with sdk(api()) as client:
-        made = await client.chat.completions.create(model="auto", messages=ASKED, user="me")
+        made = await client.chat.completions.create(model="auto", messages=MESSAGES, user="me")
     assert made.choices[0].message.content == ANSWER
     assert made.choices[0].finish_reason == "stop"
     assert made.usage
     assert made.usage.completion_tokens == 4
 
 
-async def test_a_chat_is_streamed_and_tells_its_usage_when_it_is_asked_to() -> None:
+async def test_a_chat_is_streamed_with_its_usage_on_request() -> None:
     async with sdk(api()) as client:
         options: Any = {"include_usage": True}
-        stream = await client.chat.completions.create(model="auto", messages=ASKED, stream=True, stream_options=options)
+        stream = await client.chat.completions.create(
+            model="auto", messages=MESSAGES, stream=True, stream_options=options
+        )
         chunks = [chunk async for chunk in stream]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == ANSWER
     assert chunks[0].choices[0].delta.role == "assistant"
@@ -41,23 +43,23 @@ async def test_a_chat_is_streamed_and_tells_its_usage_when_it_is_asked_to() -> N
     assert chunks[-1].usage.completion_tokens == 4
 
 
-async def test_a_chat_without_that_wish_tells_no_usage() -> None:
+async def test_a_streamed_chat_has_no_usage_by_default() -> None:
     async with sdk(api()) as client:
-        stream = await client.chat.completions.create(model="auto", messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
         chunks = [chunk async for chunk in stream]
     assert all(chunk.choices for chunk in chunks)
 
 
-async def test_a_chat_cut_at_its_limit_says_length() -> None:
+async def test_a_chat_cut_at_its_limit_finishes_with_length() -> None:
     async with sdk(api(FakeBackend(says("one two", reason="length")))) as client:
-        made = await client.chat.completions.create(model="auto", messages=ASKED, max_completion_tokens=2)
+        made = await client.chat.completions.create(model="auto", messages=MESSAGES, max_completion_tokens=2)
     assert made.choices[0].finish_reason == "length"
 
 
-async def test_a_chat_that_a_filter_cuts_off_says_so_in_both_apis() -> None:
+async def test_a_content_filter_is_reported_by_both_apis() -> None:
     one = api(FakeBackend(says("one two", reason="content_filter"), says("three", reason="content_filter")))
     async with sdk(one) as client:
-        made = await client.chat.completions.create(model="auto", messages=ASKED)
+        made = await client.chat.completions.create(model="auto", messages=MESSAGES)
         assert (made.choices[0].finish_reason, made.choices[0].message.content) == ("content_filter", "one two")
         response = await client.responses.create(model="auto", input="hi")
     assert response.status == "incomplete"
@@ -66,7 +68,7 @@ async def test_a_chat_that_a_filter_cuts_off_says_so_in_both_apis() -> None:
     assert response.output_text == "three"
 
 
-SHAPED: dict[str, Any] = {
+ANSWER_FIELDS: dict[str, Any] = {
     "frequency_penalty": -2,
     "function_call": "none",
     "functions": [{"name": "name"}],
@@ -77,46 +79,46 @@ SHAPED: dict[str, Any] = {
 }
 
 
-async def test_a_chat_of_no_tokens_is_empty_asks_no_backend_and_has_nothing_to_shape() -> None:
+async def test_a_chat_of_zero_tokens_is_empty_and_calls_no_backend() -> None:
     backend = FakeBackend(says("never"))
     one = api(backend)
     answer = await one.http.post(
-        "/v1/chat/completions", json={"messages": ASKED, "max_completion_tokens": 0, "store": True, **SHAPED}
+        "/v1/chat/completions", json={"messages": MESSAGES, "max_completion_tokens": 0, "store": True, **ANSWER_FIELDS}
     )
     [choice] = answer.json()["choices"]
     assert (choice["message"]["content"], choice["finish_reason"], choice["logprobs"]) == ("", "length", None)
-    assert answer.headers["x-ganglion-ignored"] == ", ".join(sorted(SHAPED))
+    assert answer.headers["x-ganglion-ignored"] == ", ".join(sorted(ANSWER_FIELDS))
     assert backend.calls == []
     kept = (await one.http.get(f"/v1/chat/completions/{answer.json()['id']}")).json()
     assert kept["choices"] == answer.json()["choices"]
 
 
-async def test_a_chat_goes_on_where_its_backend_broke_off() -> None:
+async def test_a_chat_continues_where_its_backend_was_interrupted() -> None:
     async with sdk(api(FakeBackend(breaks("one two"), says(" three")))) as client:
-        stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model="model@main", messages=MESSAGES, stream=True)
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
     assert text == "one two three"
 
 
-async def test_a_stream_whose_answer_begins_afresh_ends_in_an_error_and_never_in_a_wrong_text() -> None:
+async def test_a_stream_whose_answer_restarts_ends_with_an_error() -> None:
     one = api(FakeBackend(breaks("one two"), says("another answer")))
     plain = backend("main", ContinuationMode.NO)
     one.world.fleet.backends["main"] = plain  # type: ignore[index]
     async with sdk(one) as client:
-        stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
-        with pytest.raises(openai.APIError, match="broken off"):
+        stream = await client.chat.completions.create(model="model@main", messages=MESSAGES, stream=True)
+        with pytest.raises(openai.APIError, match="interrupted"):
             _ = [chunk async for chunk in stream]
 
 
-async def test_a_failed_turn_is_an_error_of_the_server() -> None:
+async def test_a_failed_turn_is_an_http_error() -> None:
     async with sdk(api(FakeBackend(refuses(400))), max_retries=0) as client:
         with pytest.raises(openai.BadRequestError):
-            await client.chat.completions.create(model="auto", messages=ASKED)
+            await client.chat.completions.create(model="auto", messages=MESSAGES)
 
 
-async def test_a_stream_of_a_failed_turn_ends_in_an_error() -> None:
+async def test_a_stream_of_a_failed_turn_ends_with_an_error() -> None:
     async with sdk(api(FakeBackend(breaks("", FailureKind.WRONG_CONTENT_TYPE))), max_retries=0) as client:
-        stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
+        stream = await client.chat.completions.create(model="model@main", messages=MESSAGES, stream=True)
         with pytest.raises(openai.APIError):
             _ = [chunk async for chunk in stream]
 
@@ -143,26 +145,26 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].image_url"),
-    ({"messages": ASKED, "n": 2}, "n"),
-    ({"messages": ASKED, "logprobs": True}, "logprobs"),
-    ({"messages": ASKED, "tools": [{}]}, "tools[0].type"),
-    ({"messages": ASKED, "web_search_options": {}}, "web_search_options"),
-    ({"messages": ASKED, "modalities": ["text", "audio"]}, "modalities"),
-    ({"messages": ASKED, "moderation": {"model": "m", "policy": {"input": {"mode": "block"}}}}, "moderation"),
-    ({"messages": ASKED, "max_tokens": 0, "n": 2}, "n"),
-    ({"messages": ASKED, "max_tokens": 0, "logprobs": True, "max_completion_tokens": 5}, "logprobs"),
-    ({"messages": ASKED, "temperature": 3}, "temperature"),
+    ({"messages": MESSAGES, "n": 2}, "n"),
+    ({"messages": MESSAGES, "logprobs": True}, "logprobs"),
+    ({"messages": MESSAGES, "tools": [{}]}, "tools[0].type"),
+    ({"messages": MESSAGES, "web_search_options": {}}, "web_search_options"),
+    ({"messages": MESSAGES, "modalities": ["text", "audio"]}, "modalities"),
+    ({"messages": MESSAGES, "moderation": {"model": "m", "policy": {"input": {"mode": "block"}}}}, "moderation"),
+    ({"messages": MESSAGES, "max_tokens": 0, "n": 2}, "n"),
+    ({"messages": MESSAGES, "max_tokens": 0, "logprobs": True, "max_completion_tokens": 5}, "logprobs"),
+    ({"messages": MESSAGES, "temperature": 3}, "temperature"),
 ]
 
 
 @pytest.mark.parametrize(("body", "field"), WRONG)
-def test_what_is_wrong_is_named(body: Mapping[str, Any], field: str) -> None:
+def test_an_invalid_field_is_named(body: Mapping[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
         request_from_chat(body)
     assert caught.value.field == field
 
 
-def test_what_is_so_anyway_is_accepted() -> None:
+def test_a_default_value_is_accepted() -> None:
     neutral: dict[str, Any] = {
         "n": 1,
         "logprobs": False,
@@ -170,10 +172,10 @@ def test_what_is_so_anyway_is_accepted() -> None:
         "response_format": {"type": "text"},
         "stop": None,
     }
-    assert request_from_chat({"messages": ASKED, **neutral}).turn.ignored == ()
+    assert request_from_chat({"messages": MESSAGES, **neutral}).turn.ignored == ()
 
 
-def test_what_can_not_change_an_answer_is_passed_over_and_named() -> None:
+def test_a_field_that_cannot_change_the_answer_is_ignored_and_named() -> None:
     scores = {"model": "m", "policy": {"input": {"mode": "score"}, "output": {"mode": "score"}}}
     harmless: dict[str, Any] = {
         "audio": {"format": "wav", "voice": "alloy"},
@@ -181,5 +183,5 @@ def test_what_can_not_change_an_answer_is_passed_over_and_named() -> None:
         "prediction": {"type": "content", "content": "x"},
         "stream_options": {"include_obfuscation": True},
     }
-    ignored = request_from_chat({"messages": ASKED, **harmless}).turn.ignored
+    ignored = request_from_chat({"messages": MESSAGES, **harmless}).turn.ignored
     assert set(ignored) == {"audio", "moderation", "prediction", "stream_options.include_obfuscation"}

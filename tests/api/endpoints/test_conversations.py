@@ -1,4 +1,4 @@
-"""Does the unmodified official SDK do all that it can do with a conversation?"""
+"""Do all operations of the official SDK on conversations work?"""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.fakes.backends import FakeBackend, says
 HELLO: Any = {"type": "message", "role": "user", "content": "I am Ada"}
 
 
-async def test_a_conversation_is_made_read_changed_and_deleted() -> None:
+async def test_a_conversation_is_created_read_changed_and_deleted() -> None:
     async with sdk(api()) as client:
         made = await client.conversations.create(metadata={"topic": "sky"}, items=[HELLO])
         assert await client.conversations.retrieve(made.id) == made
@@ -23,7 +23,7 @@ async def test_a_conversation_is_made_read_changed_and_deleted() -> None:
             await client.conversations.retrieve(made.id)
 
 
-async def test_turns_of_a_conversation_read_and_fill_it() -> None:
+async def test_turns_read_and_extend_their_conversation() -> None:
     fake = FakeBackend(says("hello Ada"), says("Ada"))
     async with sdk(api(fake)) as client:
         made = await client.conversations.create(items=[HELLO])
@@ -53,7 +53,7 @@ async def test_items_are_listed_in_pages_read_and_deleted() -> None:
             await client.conversations.items.retrieve(name, conversation_id=made.id)
 
 
-async def test_another_owners_conversation_is_not_there() -> None:
+async def test_another_owners_conversation_is_not_found() -> None:
     async with sdk(api()) as client:
         made = await client.conversations.create(items=[HELLO])
         strange = client.with_options(api_key="strange")
@@ -73,7 +73,7 @@ async def test_another_owners_conversation_is_not_there() -> None:
         ("after=msg_1", "after"),
     ],
 )
-async def test_a_wrong_wish_for_a_page_is_named(query: str, field: str) -> None:
+async def test_an_invalid_page_parameter_is_named(query: str, field: str) -> None:
     one = api()
     made = (await one.http.post("/v1/conversations", json={"items": [HELLO]})).json()
     answer = await one.http.get(f"/v1/conversations/{made['id']}/items?{query}")
@@ -87,7 +87,7 @@ async def test_no_more_than_twenty_items_are_added_at_once() -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "items")
 
 
-async def test_what_a_response_was_given_is_listed_and_what_it_said_is_deleted() -> None:
+async def test_input_items_are_listed_and_a_response_is_deleted() -> None:
     async with sdk(api()) as client:
         made = await client.responses.create(model="auto", input=[HELLO, {"role": "user", "content": "hi"}])
         items: Any = [item async for item in client.responses.input_items.list(made.id, order="asc", limit=1)]
@@ -97,19 +97,19 @@ async def test_what_a_response_was_given_is_listed_and_what_it_said_is_deleted()
             await client.responses.retrieve(made.id)
 
 
-async def test_tokens_are_counted_with_all_that_would_be_read() -> None:
+async def test_tokens_are_counted_with_the_whole_history() -> None:
     async with sdk(api()) as client:
         alone = await client.responses.input_tokens.count(model="auto", input="hi")
         first = await client.responses.create(model="auto", input="I am Ada and I have a lot to tell")
-        behind = await client.responses.input_tokens.count(model="auto", input="hi", previous_response_id=first.id)
+        continued = await client.responses.input_tokens.count(model="auto", input="hi", previous_response_id=first.id)
         talk = await client.conversations.create(items=[HELLO])
         both = await client.responses.input_tokens.count(
             input="hi", previous_response_id=first.id, conversation=talk.id, reasoning={"effort": "high"}
         )
-    assert alone.input_tokens < behind.input_tokens < both.input_tokens
+    assert alone.input_tokens < continued.input_tokens < both.input_tokens
 
 
-async def test_a_conversation_is_compacted_and_goes_on_from_its_summary() -> None:
+async def test_a_conversation_is_compacted_and_continues_from_its_summary() -> None:
     fake = FakeBackend(says(ANSWER), says("Ada asked for a song"), says("yes"))
     async with sdk(api(fake)) as client:
         first = await client.responses.create(model="auto", input="I am Ada; sing")
@@ -121,22 +121,22 @@ async def test_a_conversation_is_compacted_and_goes_on_from_its_summary() -> Non
     assert "Ada asked for a song" in fake.calls[2].items[0].text
 
 
-async def test_a_compaction_that_is_none_of_ours_is_refused() -> None:
+async def test_a_compaction_item_of_another_service_is_rejected() -> None:
     given = [{"type": "compaction", "encrypted_content": "gibberish"}]
     answer = await api().create({"model": "auto", "input": given})
     assert answer.status_code == 400
 
 
-async def test_a_compaction_needs_a_model() -> None:
+async def test_a_compaction_requires_a_model() -> None:
     one = api()
     answer = await one.http.post("/v1/responses/compact", json={"input": "x"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
 
 
-async def test_where_nothing_may_be_left_out_what_does_not_fit_is_refused() -> None:
+async def test_a_conversation_that_does_not_fit_is_rejected_without_truncation() -> None:
     one = api(FakeBackend(says("word " * 500)))
     first = (await one.create({"input": "word " * 1200, "model": "auto"})).json()
     long = {"input": "word " * 1200, "model": "auto", "previous_response_id": first["id"]}
-    refused = await one.create({**long, "truncation": "disabled"})
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
+    rejected = await one.create({**long, "truncation": "disabled"})
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (400, "context_length_exceeded")
     assert (await one.create(long)).json()["status"] == "completed"

@@ -1,4 +1,4 @@
-"""Can an owner have all that he said forgotten, and an application that may others, and nobody else anybody?"""
+"""Can owners erase their own data, and only an application with the role that of others?"""
 
 from dataclasses import replace
 from typing import Any
@@ -19,19 +19,19 @@ async def erase(one: Api, name: str, caller: str = "mine") -> httpx.Response:
     return await one.http.delete(f"/v1/owners/{name}", headers={"authorization": f"Bearer {caller}"})
 
 
-async def said(one: Api, **headers: str) -> str:
+async def create_response(one: Api, **headers: str) -> str:
     answer = await one.create({"input": "hi", "model": "model"}, **headers)
     assert answer.status_code == 200
     return answer.json()["id"]
 
 
-async def test_who_has_himself_forgotten_finds_nothing_any_more() -> None:
+async def test_an_erased_owner_finds_none_of_his_data() -> None:
     one = api()
-    response = await said(one)
+    response = await create_response(one)
     talk: dict[str, Any] = (await one.http.post("/v1/conversations", json={})).json()
     chat = {"model": "auto", "store": True, "messages": [{"role": "user", "content": "hi"}]}
     assert (await one.http.post("/v1/chat/completions", json=chat)).status_code == 200
-    theirs = await said(one, authorization="Bearer strange")
+    theirs = await create_response(one, authorization="Bearer strange")
     one.world.clock.advance(1)
     for _ in range(2):
         answer = await erase(one, "me")
@@ -43,7 +43,7 @@ async def test_who_has_himself_forgotten_finds_nothing_any_more() -> None:
     assert kept.status_code == 200
 
 
-async def test_what_still_runs_is_cancelled_and_woken() -> None:
+async def test_a_running_turn_is_cancelled_and_its_orchestration_signalled() -> None:
     one = api()
     one.orchestrations.hold = True
     running = (await one.create({"input": "hi", "model": "model", "background": True})).json()["id"]
@@ -52,9 +52,9 @@ async def test_what_still_runs_is_cancelled_and_woken() -> None:
     assert one.orchestrations.woken == [running]
 
 
-async def test_the_account_of_what_it_cost_stays() -> None:
+async def test_usage_rows_are_kept() -> None:
     one = api()
-    await said(one)
+    await create_response(one)
     before = (await one.http.get("/v1/usage")).json()
     one.world.clock.advance(1)
     await erase(one, "me")
@@ -62,12 +62,12 @@ async def test_the_account_of_what_it_cost_stays() -> None:
     assert before["data"]
 
 
-async def test_an_application_that_may_has_others_of_its_tenant_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_application_with_the_role_erases_owners_of_its_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     far = replace(ERASER, tenant="99999999-9999-9999-9999-999999999999")
     more = {"eraser": ERASER, "far-eraser": far, "person": replace(OWNER, roles=ERASER.roles)}
     monkeypatch.setattr(harness, "CALLERS", {**CALLERS, **more})
     one = api()
-    response = await said(one)
+    response = await create_response(one)
     one.world.clock.advance(1)
     for caller, status in (("strange", 404), ("reader", 404), ("person", 404), ("far-eraser", 200)):
         assert (await erase(one, MINE, caller)).status_code == status
@@ -79,16 +79,16 @@ async def test_an_application_that_may_has_others_of_its_tenant_forgotten(monkey
 @pytest.mark.parametrize(
     "name", ["mine", "user_", "user_22222222", f"{MINE}x", "User_22222222-2222-2222-2222-222222222222"]
 )
-async def test_a_name_that_is_none_is_not_found(name: str) -> None:
+async def test_an_invalid_owner_id_is_not_found(name: str) -> None:
     assert (await erase(api(), name)).status_code == 404
 
 
-async def test_the_digits_of_a_name_may_be_written_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As some tools of the platform show an id, which a token has small."""
+async def test_an_owner_id_may_be_in_upper_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tools of the platform print ids in upper case; tokens have them in lower case."""
     lettered = replace(OWNER, subject="user:abcdefab-cdef-abcd-efab-cdefabcdefab")
     monkeypatch.setattr(harness, "CALLERS", {**CALLERS, "eraser": ERASER, "lettered": lettered})
     one = api()
-    response = await said(one, authorization="Bearer lettered")
+    response = await create_response(one, authorization="Bearer lettered")
     one.world.clock.advance(1)
     assert (await erase(one, "user_ABCDEFAB-CDEF-ABCD-EFAB-CDEFABCDEFAB", "eraser")).status_code == 200
     mine = {"authorization": "Bearer lettered"}

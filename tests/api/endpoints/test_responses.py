@@ -1,4 +1,4 @@
-"""Do the functions of responses answer as the official SDKs expect?"""
+"""Do the endpoints of responses return what the official SDKs expect?"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ def background(**fields: Any) -> dict[str, Any]:
     return {**BODY, "background": True, **fields}
 
 
-async def held(**fields: Any) -> tuple[Api, str]:
-    """Return an API and the id of a background response that is admitted there and does not begin."""
+async def queued_response(**fields: Any) -> tuple[Api, str]:
+    """Return an API and the id of an admitted background response that does not start."""
     one = api()
     one.orchestrations.hold = True
     created = await one.create(background(**fields))
@@ -54,7 +54,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("raw", "status", "param"), BAD_BODIES.values(), ids=BAD_BODIES)
-async def test_a_bad_body_is_refused_and_leaves_nothing(raw: bytes, status: int, param: str | None) -> None:
+async def test_an_invalid_body_is_rejected_and_nothing_is_stored(raw: bytes, status: int, param: str | None) -> None:
     one = api()
     answer = await one.http.post("/v1/responses", content=raw)
     assert answer.status_code == status
@@ -64,29 +64,29 @@ async def test_a_bad_body_is_refused_and_leaves_nothing(raw: bytes, status: int,
 
 
 async def test_a_body_without_a_length_is_cut_off_at_the_limit() -> None:
-    taken = 0
+    sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
-        nonlocal taken
-        while taken < 1000:
-            taken += 1
+        nonlocal sent
+        while sent < 1000:
+            sent += 1
             await asyncio.sleep(0)
             yield b"x" * 1024
 
     answer = await api(body_limit=4096).http.post("/v1/responses", content=endless())
     assert answer.status_code == 413
-    assert taken == 5
+    assert sent == 5
     assert error_of(answer)["code"] == "request_too_large"
     assert answer.headers["x-should-retry"] == "false"
 
 
-async def test_a_body_of_just_the_limit_is_taken() -> None:
+async def test_a_body_of_exactly_the_limit_is_accepted() -> None:
     body = b'{"input": "hi"}'
     for room, status in ((len(body), 200), (len(body) - 1, 413)):
         assert (await api(body_limit=room).http.post("/v1/responses", content=body)).status_code == status
 
 
-async def test_a_turn_that_fits_no_backend_is_refused_with_the_reason_of_each() -> None:
+async def test_a_turn_that_fits_no_backend_is_rejected_with_each_backends_reason() -> None:
     one = api(FakeBackend(says("a")), FakeBackend(says("b")))
     answer = await one.create({**BODY, "input": "word " * 30_000})
     error = error_of(answer)
@@ -106,7 +106,7 @@ async def test_a_synchronous_call_is_answered_when_the_turn_has_ended() -> None:
     assert answer.headers["x-request-id"].startswith("req_")
 
 
-async def test_a_synchronous_call_that_lasts_too_long_is_answered_as_it_stands() -> None:
+async def test_a_synchronous_call_that_takes_too_long_returns_the_response_so_far() -> None:
     one = api(sync_wait_s=200)
     one.orchestrations.hold = True
     call = asyncio.create_task(one.create(BODY))
@@ -116,7 +116,7 @@ async def test_a_synchronous_call_that_lasts_too_long_is_answered_as_it_stands()
     assert (answer.status_code, answer.json()["status"]) == (200, "in_progress")
 
 
-async def test_a_turn_that_fails_is_told_in_its_object() -> None:
+async def test_a_failed_turn_has_its_error_in_the_response() -> None:
     one = api(FakeBackend(refuses(400)))
     body = (await one.create(BODY)).json()
     assert body["status"] == "failed"
@@ -125,7 +125,7 @@ async def test_a_turn_that_fails_is_told_in_its_object() -> None:
 
 
 async def test_a_background_call_is_answered_at_once_and_can_be_polled() -> None:
-    one, name = await held()
+    one, name = await queued_response()
     first = (await one.http.get(f"/v1/responses/{name}")).json()
     assert (first["status"], first["background"], first["output"]) == ("queued", True, [])
     await one.world.run(await one.world.turns.read(OWNER, name))
@@ -133,7 +133,7 @@ async def test_a_background_call_is_answered_at_once_and_can_be_polled() -> None
     assert (last["status"], last["output"][0]["content"][0]["text"]) == ("completed", ANSWER)
 
 
-async def test_a_poll_while_a_turn_runs_shows_what_there_is() -> None:
+async def test_a_poll_of_a_running_turn_returns_the_text_so_far() -> None:
     gate = asyncio.Event()
     begin, end = says("one two")[:1], says("one two")[1:]
     one = api(FakeBackend([*begin, gate, *end]))
@@ -150,7 +150,7 @@ async def test_a_poll_while_a_turn_runs_shows_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("in_background", [True, False])
-async def test_a_stream_ends_with_the_object_that_a_poll_shows(in_background: bool) -> None:  # noqa: FBT001 - parametrized
+async def test_a_stream_ends_with_the_object_that_a_poll_returns(in_background: bool) -> None:  # noqa: FBT001 - parametrized
     one = api()
     stream = await one.create({**BODY, "stream": True, "background": in_background})
     assert stream.headers["content-type"].startswith("text/event-stream")
@@ -163,7 +163,7 @@ async def test_a_stream_ends_with_the_object_that_a_poll_shows(in_background: bo
     assert final["status"] == "completed"
 
 
-async def test_a_stream_resumed_anywhere_is_the_rest_byte_for_byte() -> None:
+async def test_a_stream_resumed_anywhere_continues_byte_for_byte() -> None:
     one = api(FakeBackend(says("one two three four five")))
     whole = (await one.create(background(stream=True))).text
     blocks = whole.removeprefix(": keep-alive\n\n").split("\n\n")
@@ -177,7 +177,7 @@ async def test_a_stream_resumed_anywhere_is_the_rest_byte_for_byte() -> None:
         assert rest.text == ": keep-alive\n\n" + "\n\n".join(blocks[number + 1 :])
 
 
-async def test_a_stream_resumed_beyond_its_end_just_ends() -> None:
+async def test_a_stream_resumed_after_its_end_is_empty() -> None:
     one = api()
     name = (await one.create(BODY)).json()["id"]
     rest = await one.http.get(f"/v1/responses/{name}?stream=true&starting_after=999")
@@ -196,15 +196,15 @@ async def test_a_stream_resumed_beyond_its_end_just_ends() -> None:
         ("stream=perhaps", "stream"),
     ],
 )
-async def test_a_bad_number_or_switch_is_named(query: str, param: str) -> None:
-    one, name = await held()
+async def test_an_invalid_query_parameter_is_named(query: str, param: str) -> None:
+    one, name = await queued_response()
     answer = await one.http.get(f"/v1/responses/{name}?{query}")
     assert (answer.status_code, error_of(answer)["param"]) == (400, param)
 
 
 @pytest.mark.parametrize("path", ["", "?stream=true", "/route"])
-async def test_what_is_not_the_callers_is_not_found(path: str) -> None:
-    one, name = await held()
+async def test_a_response_of_another_owner_is_not_found(path: str) -> None:
+    one, name = await queued_response()
     for identifier, token in ((name, "strange"), ("resp_1", "mine"), ("resp_" + "0" * 48, "mine"), ("%2e%2e", "mine")):
         answer = await one.http.get(f"/v1/responses/{identifier}{path}", headers={"authorization": f"Bearer {token}"})
         assert answer.status_code == 404
@@ -215,8 +215,8 @@ async def cancelled(one: Api, name: str, **headers: str) -> httpx.Response:
     return await one.http.post(f"/v1/responses/{name}/cancel", headers=headers)
 
 
-async def test_a_cancelled_response_says_so_at_once_and_for_ever() -> None:
-    one, name = await held()
+async def test_a_cancelled_response_stays_cancelled() -> None:
+    one, name = await queued_response()
     first = await cancelled(one, name)
     assert (first.status_code, first.json()["status"]) == (200, "cancelled")
     assert one.orchestrations.woken == [name]
@@ -225,7 +225,7 @@ async def test_a_cancelled_response_says_so_at_once_and_for_ever() -> None:
     assert (await one.http.get(f"/v1/responses/{name}")).json() == first.json()
 
 
-async def test_a_response_that_is_cancelled_while_it_runs_says_nothing_more() -> None:
+async def test_a_response_cancelled_while_it_runs_gets_no_more_text() -> None:
     gate = asyncio.Event()
     one = api(FakeBackend([*says("one two")[:1], gate, *says("one two")[1:]]))
     name = (await one.create(background())).json()["id"]
@@ -250,7 +250,7 @@ async def test_only_a_background_response_can_be_cancelled() -> None:
 
 
 async def test_a_completed_response_cannot_be_cancelled() -> None:
-    one, name = await held()
+    one, name = await queued_response()
     await one.world.run(await one.world.turns.read(OWNER, name))
     answer = await cancelled(one, name)
     assert (answer.status_code, error_of(answer)["code"]) == (400, "not_cancellable")
@@ -258,8 +258,8 @@ async def test_a_completed_response_cannot_be_cancelled() -> None:
     assert one.orchestrations.woken == []
 
 
-async def test_nobody_else_can_cancel_a_response() -> None:
-    one, name = await held()
+async def test_another_owner_cannot_cancel_a_response() -> None:
+    one, name = await queued_response()
     assert (await cancelled(one, name, authorization="Bearer strange")).status_code == 404
     assert (await one.world.turns.read(OWNER, name)).status is ResponseStatus.QUEUED
 
@@ -278,7 +278,7 @@ CALLS = [
 @pytest.mark.parametrize(
     "token", [None, "", "Bearer", "Bearer ", "Basic bWluZQ==", "Bearer mine extra", "Bearer other"]
 )
-async def test_without_a_good_token_nothing_is_told(method: str, path: str, token: str | None) -> None:
+async def test_a_request_without_a_valid_token_is_rejected(method: str, path: str, token: str | None) -> None:
     one = api()
     one.http.headers.pop("authorization")
     headers = {} if token is None else {"authorization": token}
@@ -289,31 +289,31 @@ async def test_without_a_good_token_nothing_is_told(method: str, path: str, toke
     assert await one.stored() == set()
 
 
-async def test_two_tokens_are_no_token() -> None:
+async def test_two_tokens_are_rejected() -> None:
     one = api()
     headers = [("authorization", "Bearer mine"), ("authorization", "Bearer strange")]
     one.http.headers.pop("authorization")
     assert (await one.http.get("/v1/models", headers=headers)).status_code == 401
 
 
-async def test_headers_of_the_platform_identify_nobody() -> None:
+async def test_platform_headers_are_not_trusted_without_the_platform() -> None:
     one = api()
     one.http.headers.pop("authorization")
     headers = {"x-ms-client-principal-id": OWNER.subject, "x-ms-client-principal": "e30="}
     assert (await one.http.get("/v1/models", headers=headers)).status_code == 401
 
 
-async def test_a_model_may_have_to_be_named() -> None:
+async def test_the_model_can_be_made_required() -> None:
     one = api(model_required=True)
-    refused = await one.create({"input": "hi"})
-    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "model")
+    rejected = await one.create({"input": "hi"})
+    assert (rejected.status_code, rejected.json()["error"]["param"]) == (400, "model")
     assert (await one.create({"input": "hi", "model": "auto"})).status_code == 200
     chat = await one.http.post("/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]})
     assert chat.status_code == 400
 
 
 @pytest.mark.parametrize(("asked", "shown"), [({}, "auto"), ({"truncation": "disabled"}, "disabled")])
-async def test_a_response_says_whether_it_may_leave_out_the_oldest_turns(asked: dict[str, str], shown: str) -> None:
+async def test_a_response_returns_its_truncation(asked: dict[str, str], shown: str) -> None:
     one = api()
     made = (await one.create({"input": "hi", **asked})).json()
     assert made["truncation"] == shown

@@ -1,4 +1,4 @@
-"""Is a turn accounted for: where it went and why, when, and at what cost?"""
+"""Does the report of a turn have its routes, attempts, times and costs?"""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from tests.fakes.backends import FakeBackend, refuses, says
 BODY = {"input": "hi", "model": "model", "background": True}
 
 
-async def test_a_finished_turn_is_accounted_for() -> None:
+async def test_a_finished_turn_has_a_complete_report() -> None:
     one = api(FakeBackend(says("one two")))
     name = (await one.create(BODY)).json()["id"]
     await one.orchestrations.ended()
@@ -41,7 +41,7 @@ async def test_a_finished_turn_is_accounted_for() -> None:
     ]
 
 
-async def test_a_turn_that_went_elsewhere_shows_both_routes_and_both_attempts() -> None:
+async def test_a_turn_with_a_failover_reports_both_routes_and_both_attempts() -> None:
     one = api(FakeBackend(refuses(500)), FakeBackend(says("one two")))
     name = (await one.create(BODY)).json()["id"]
     await one.orchestrations.ended()
@@ -49,14 +49,14 @@ async def test_a_turn_that_went_elsewhere_shows_both_routes_and_both_attempts() 
     assert [route["number"] for route in body["routes"]] == list(range(1, len(body["routes"]) + 1))
     assert {attempt["backend"] for attempt in body["attempts"]} == {"main", "spare"}
     assert body["route"]["backend"] == "spare"
-    assert any(refusal["backend"] == "main" and refusal["reason"] for refusal in body["route"]["refused"])
+    assert any(rejection["backend"] == "main" and rejection["reason"] for rejection in body["route"]["refused"])
     times = [moment["at"] for moment in body["timeline"]]
     assert times == sorted(times)
     total = sum(Decimal(attempt["cost_usd"]) for attempt in body["attempts"])
     assert Decimal(body["cost_usd"]) == total
 
 
-async def test_a_turn_that_has_not_begun_has_only_been_admitted() -> None:
+async def test_a_queued_turn_has_only_been_admitted() -> None:
     one = api()
     one.orchestrations.hold = True
     name = (await one.create(BODY)).json()["id"]

@@ -1,4 +1,4 @@
-"""Does the unmodified official SDK find the chat completions that it asked to store?"""
+"""Do all operations of the official SDK on stored chat completions work?"""
 
 from typing import Any
 
@@ -8,36 +8,36 @@ import pytest
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
 
-ASKED: list[Any] = [{"role": "user", "content": "hi"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 
 
 async def test_a_stored_chat_is_read_changed_and_deleted() -> None:
     async with sdk(api()) as client:
-        made = await client.chat.completions.create(model="auto", messages=ASKED, store=True)
+        made = await client.chat.completions.create(model="auto", messages=MESSAGES, store=True)
         found = await client.chat.completions.retrieve(made.id)
         assert found == made
         changed = await client.chat.completions.update(made.id, metadata={"topic": "sky"})
         assert changed.choices == made.choices
-        messages: Any = await api_messages(client, made.id)
+        messages: Any = await messages_of(client, made.id)
         assert [message["content"] for message in messages] == ["hi"]
         assert (await client.chat.completions.delete(made.id)).deleted
         with pytest.raises(openai.NotFoundError):
             await client.chat.completions.retrieve(made.id)
 
 
-async def api_messages(client: openai.AsyncOpenAI, identifier: str) -> Any:
-    """Read messages without the SDK's types, which know the assistant's alone."""
+async def messages_of(client: openai.AsyncOpenAI, identifier: str) -> Any:
+    """Read messages without the SDK's types, which have the role assistant only."""
     answer = await client.chat.completions.messages.with_raw_response.list(identifier)
     return answer.http_response.json()["data"]
 
 
-async def test_stored_chats_are_listed_in_pages_and_by_what_they_have() -> None:
+async def test_stored_chats_are_listed_in_pages_and_filtered() -> None:
     async with sdk(api()) as client:
         for number in range(3):
             await client.chat.completions.create(
-                model="auto", messages=ASKED, store=True, metadata={"number": str(number)}
+                model="auto", messages=MESSAGES, store=True, metadata={"number": str(number)}
             )
-        await client.chat.completions.create(model="auto", messages=ASKED)
+        await client.chat.completions.create(model="auto", messages=MESSAGES)
         page = await client.chat.completions.list(limit=2)
         assert page.has_more
         assert len([each async for each in client.chat.completions.list(limit=2)]) == 3
@@ -47,10 +47,10 @@ async def test_stored_chats_are_listed_in_pages_and_by_what_they_have() -> None:
         assert (await client.chat.completions.list(model="other")).data == []
 
 
-async def test_what_was_not_stored_and_what_is_anothers_is_not_there() -> None:
+async def test_unstored_chats_and_those_of_another_owner_are_not_found() -> None:
     async with sdk(api()) as client:
-        unstored = await client.chat.completions.create(model="auto", messages=ASKED)
-        stored = await client.chat.completions.create(model="auto", messages=ASKED, store=True)
+        unstored = await client.chat.completions.create(model="auto", messages=MESSAGES)
+        stored = await client.chat.completions.create(model="auto", messages=MESSAGES, store=True)
         for caller, name in ((client, unstored.id), (client.with_options(api_key="strange"), stored.id)):
             with pytest.raises(openai.NotFoundError, match="Chat completion"):
                 await caller.chat.completions.retrieve(name)

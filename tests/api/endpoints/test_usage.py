@@ -1,4 +1,4 @@
-"""Does usage tell each caller of its own turns, and only an application that may read it of its tenant's?"""
+"""Does each caller see its own usage, and an application with the role that of its tenant?"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,10 +13,10 @@ from tests.fakes.worlds import OWNER
 DAY_S = 86_400
 
 
-async def answered(one: Api, caller: str = "mine", **body: Any) -> str:
-    """Let a turn be answered; each takes 7 tokens in, 2 out and 0.000011 dollars."""
-    asked = {"input": "hi", "model": "model", **body}
-    answer = await one.create(asked, authorization=f"Bearer {caller}")
+async def create_turn(one: Api, caller: str = "mine", **body: Any) -> str:
+    """Create a turn and wait for its end; each has 7 input tokens, 2 output tokens and costs 0.000011 dollars."""
+    request = {"input": "hi", "model": "model", **body}
+    answer = await one.create(request, authorization=f"Bearer {caller}")
     await one.orchestrations.ended()
     return answer.json()["id"]
 
@@ -27,14 +27,14 @@ async def usage(one: Api, caller: str = "mine", **query: str) -> Mapping[str, An
     return answer.json()
 
 
-def speaking(*answers: int) -> FakeBackend:
+def answering(*answers: int) -> FakeBackend:
     return FakeBackend(*(says("one two") for _ in range(sum(answers) or 1)))
 
 
 async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
-    one = api(speaking(2))
-    await answered(one)
-    await answered(one)
+    one = api(answering(2))
+    await create_turn(one)
+    await create_turn(one)
     body = await usage(one)
     (day,) = body["data"]
     assert day == {
@@ -52,11 +52,11 @@ async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
     }
 
 
-async def test_each_sees_his_own_and_a_reading_application_sees_its_tenant() -> None:
-    one = api(speaking(3))
-    await answered(one)
-    await answered(one, "strange")
-    await answered(one, "strange")
+async def test_callers_see_their_own_usage_and_an_application_with_the_role_sees_its_tenant() -> None:
+    one = api(answering(3))
+    await create_turn(one)
+    await create_turn(one, "strange")
+    await create_turn(one, "strange")
     seen = {
         caller: [(each["owner"], each["attempts"]) for each in (await usage(one, caller, group_by="owner"))["data"]]
         for caller in CALLERS
@@ -71,11 +71,11 @@ async def test_each_sees_his_own_and_a_reading_application_sees_its_tenant() -> 
     }
 
 
-async def test_usage_is_told_by_conversation_model_backend_and_day() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), speaking(2))
-    await answered(one)
+async def test_usage_is_grouped_by_conversation_model_backend_and_day() -> None:
+    one = api(FakeBackend(refuses(500), says("one two")), answering(2))
+    await create_turn(one)
     one.world.clock.advance(DAY_S)
-    await answered(one)
+    await create_turn(one)
     by = await usage(one, group_by="day,backend,model")
     assert [(each["day"], each["backend"], each["model"], each["attempts"]) for each in by["data"]] == [
         ("2027-01-15", "main", "model", 1),
@@ -85,10 +85,10 @@ async def test_usage_is_told_by_conversation_model_backend_and_day() -> None:
     assert [each["conversation"] for each in (await usage(one, group_by="conversation"))["data"]] == [""]
 
 
-async def test_days_outside_of_the_question_are_left_out_and_pages_follow_each_other() -> None:
-    one = api(speaking(4))
+async def test_days_outside_the_query_are_left_out_and_pages_follow_each_other() -> None:
+    one = api(answering(4))
     for _ in range(4):
-        await answered(one)
+        await create_turn(one)
         one.world.clock.advance(DAY_S)
     for caller in ("mine", "reader"):
         body = await usage(one, caller, **{"from": "2027-01-16", "to": "2027-01-17"})
@@ -99,9 +99,9 @@ async def test_days_outside_of_the_question_are_left_out_and_pages_follow_each_o
     assert (first["has_more"], second["has_more"]) == (True, False)
 
 
-async def test_usage_is_the_sum_of_what_the_turns_report() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), speaking(1))
-    names = [await answered(one), await answered(one)]
+async def test_usage_is_the_sum_of_the_turns_reports() -> None:
+    one = api(FakeBackend(refuses(500), says("one two")), answering(1))
+    names = [await create_turn(one), await create_turn(one)]
     reports = [(await one.http.get(f"/v1/responses/{name}/route")).json()["cost_usd"] for name in names]
     (day,) = (await usage(one))["data"]
     assert Decimal(day["cost_usd"]) == sum(map(Decimal, reports), Decimal(0)) > 0
@@ -121,6 +121,6 @@ async def test_usage_is_the_sum_of_what_the_turns_report() -> None:
         ({"limit": "-1"}, "limit"),
     ],
 )
-async def test_what_is_wrong_with_a_question_is_named(query: Mapping[str, str], field: str) -> None:
+async def test_an_invalid_query_parameter_is_named(query: Mapping[str, str], field: str) -> None:
     answer = await api().http.get("/v1/usage", params=dict(query))
     assert (answer.status_code, answer.json()["error"]["param"]) == (404 if field == "after" else 400, field)

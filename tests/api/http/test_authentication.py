@@ -1,4 +1,4 @@
-"""Is a caller known by his token alone, and by the platform's word only where the platform is there?"""
+"""Is a caller authenticated by the token, and by platform headers only behind the platform?"""
 
 import logging
 
@@ -13,8 +13,8 @@ from tests.fakes.worlds import OWNER
 BY_PLATFORM = Owner(tenant=OWNER.tenant, subject="user:platform")
 
 
-class Judge:
-    """Knows one token and one caller of the platform; `error` is what comes of everything else."""
+class FakeAuthenticator:
+    """Accepts one token and one principal; everything else raises `error`."""
 
     def __init__(self, *, behind_platform: bool, error: GanglionError | None = None) -> None:
         self.behind_platform = behind_platform
@@ -41,28 +41,28 @@ PRINCIPAL = ("x-ms-client-principal", "me")
 ID = ("x-ms-client-principal-id", "me")
 FORGED = ("x-ms-client-principal", "somebody")
 
-BELIEVED = {
+ACCEPTED = {
     "a token": (False, [TOKEN], OWNER),
     "a token, the platform's header ignored": (False, [TOKEN, PRINCIPAL], OWNER),
     "the platform": (True, [PRINCIPAL], BY_PLATFORM),
     "the platform, whatever the token": (True, [PRINCIPAL, ("authorization", "Bearer other")], BY_PLATFORM),
-    "a token where the platform says nothing": (True, [TOKEN], OWNER),
+    "a token without platform headers": (True, [TOKEN], OWNER),
     "a token in another spelling": (False, [("authorization", "bearer  mine ")], OWNER),
 }
 
 
-@pytest.mark.parametrize(("platform", "headers", "owner"), BELIEVED.values(), ids=BELIEVED)
-async def test_a_caller_is_known(platform: bool, headers: list[tuple[str, str]], owner: Owner) -> None:  # noqa: FBT001 - a table
-    assert await owner_of(request(*headers), Judge(behind_platform=platform)) == owner
+@pytest.mark.parametrize(("platform", "headers", "owner"), ACCEPTED.values(), ids=ACCEPTED)
+async def test_a_valid_caller_is_authenticated(platform: bool, headers: list[tuple[str, str]], owner: Owner) -> None:  # noqa: FBT001 - a table
+    assert await owner_of(request(*headers), FakeAuthenticator(behind_platform=platform)) == owner
 
 
-REFUSED: dict[str, tuple[bool, list[tuple[str, str]]]] = {
+REJECTED: dict[str, tuple[bool, list[tuple[str, str]]]] = {
     "nothing": (False, []),
     "the platform's header without the platform": (False, [PRINCIPAL]),
     "the platform's other headers": (False, [ID]),
     "an id from the platform without its principal": (True, [ID]),
     "two principals": (True, [PRINCIPAL, PRINCIPAL]),
-    "a principal that is not believed, and a good token": (True, [FORGED, TOKEN]),
+    "an invalid principal and a valid token": (True, [FORGED, TOKEN]),
     "two tokens": (False, [TOKEN, TOKEN]),
     "a password": (False, [("authorization", "Basic bWU6bWU=")]),
     "no token": (False, [("authorization", "Bearer ")]),
@@ -70,17 +70,19 @@ REFUSED: dict[str, tuple[bool, list[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize(("platform", "headers"), REFUSED.values(), ids=REFUSED)
-async def test_a_stranger_is_refused(platform: bool, headers: list[tuple[str, str]]) -> None:  # noqa: FBT001 - a table
+@pytest.mark.parametrize(("platform", "headers"), REJECTED.values(), ids=REJECTED)
+async def test_an_invalid_caller_is_rejected(platform: bool, headers: list[tuple[str, str]]) -> None:  # noqa: FBT001 - a table
     with pytest.raises(Unauthenticated):
-        await owner_of(request(*headers), Judge(behind_platform=platform))
+        await owner_of(request(*headers), FakeAuthenticator(behind_platform=platform))
 
 
 @pytest.mark.parametrize("error", [Unauthenticated("It has expired."), Forbidden("It lacks the scope.")])
-async def test_why_a_caller_was_refused_is_logged_and_his_token_is_not(
+async def test_the_reason_of_a_rejection_is_logged_and_the_token_is_not(
     error: GanglionError, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING), pytest.raises(type(error)):
-        await owner_of(request(("authorization", "Bearer s3cret")), Judge(behind_platform=False, error=error))
+        await owner_of(
+            request(("authorization", "Bearer s3cret")), FakeAuthenticator(behind_platform=False, error=error)
+        )
     assert str(error) in caplog.text
     assert "s3cret" not in caplog.text

@@ -1,4 +1,4 @@
-"""Does every error become an answer that a client can act on, and that tells no secrets?"""
+"""Does every error become a response that a client can act on and that reveals no secrets?"""
 
 import inspect
 import json
@@ -53,12 +53,12 @@ def request() -> Request:
     return Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
 
 
-async def test_a_page_of_another_origin_may_read_what_a_client_decides_by() -> None:
-    readable = (await answer_to(Conflict("taken"))).headers["access-control-expose-headers"].split(", ")
+async def test_a_page_of_another_origin_may_read_the_headers_for_retries() -> None:
+    readable = (await response_for(Conflict("taken"))).headers["access-control-expose-headers"].split(", ")
     assert {"x-request-id", "x-should-retry", "retry-after"} <= set(readable)
 
 
-async def answer_to(error: Exception) -> Response:
+async def response_for(error: Exception) -> Response:
     async def handler(req: Request) -> Response:
         raise error
 
@@ -77,32 +77,34 @@ def error_of(answer: Response) -> dict[str, Any]:
 async def test_an_error_has_its_status_shape_and_headers(
     error: GanglionError, status: int, kind: str, code: str | None, headers: dict[str, str]
 ) -> None:
-    answer = await answer_to(error)
-    said = error_of(answer)
-    assert (answer.status_code, said["type"], said["code"], said["message"]) == (status, kind, code, "m")
-    assert said["param"] == getattr(error, "field", None)
+    answer = await response_for(error)
+    body = error_of(answer)
+    assert (answer.status_code, body["type"], body["code"], body["message"]) == (status, kind, code, "m")
+    assert body["param"] == getattr(error, "field", None)
     assert headers.items() <= dict(answer.headers).items()
 
 
 @pytest.mark.parametrize(
     "error", [ValueError(SECRET), KeyError(SECRET), ConfigurationError((SECRET,)), Terminal(SECRET), OSError(SECRET)]
 )
-async def test_what_nobody_expected_is_500_and_secret(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_exception_is_500_and_its_message_stays_secret(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
-        answer = await answer_to(error)
+        answer = await response_for(error)
     assert (answer.status_code, error_of(answer)["message"]) == (500, UNEXPECTED)
     assert SECRET not in caplog.text
 
 
-async def test_what_nobody_expected_is_logged_with_its_request_and_place(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_unexpected_exception_is_logged_with_request_id_and_location(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        answer = await answer_to(ValueError(SECRET))
+        answer = await response_for(ValueError(SECRET))
     assert answer.headers["x-request-id"] in caplog.text
     assert "ValueError" in caplog.text
     assert "test_errors.py" in caplog.text
 
 
-async def test_a_guarded_function_looks_to_the_host_as_it_did() -> None:
+async def test_a_wrapped_handler_keeps_its_signature() -> None:
     class Handlers:
         async def create(self, req: Request, client: Any) -> Response:
             return Response(str(client))

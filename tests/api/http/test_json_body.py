@@ -1,4 +1,4 @@
-"""Which bytes are a JSON object to us, and what do we say of the others?"""
+"""Which bodies are accepted as JSON objects, and which error does every other body get?"""
 
 import json
 from typing import Any
@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.json_body import BANNED, DEPTH_LIMIT, path_of, read_object
+from api.http.json_body import DEPTH_LIMIT, RESERVED_NAMES, path_of, read_object
 from domain.errors import Invalid
 
-REFUSED: dict[str, tuple[bytes, str | None, str]] = {
+REJECTED: dict[str, tuple[bytes, str | None, str]] = {
     "empty": (b"", None, "empty"),
     "white space": (b" \r\n", None, "empty"),
     "not JSON": (b"hello", None, "not JSON: Expecting value at line 1, column 1"),
     "two values": (b"{} {}", None, "not JSON: Extra data"),
-    "an array": (b"[]", None, "no JSON object"),
-    "a text": (b'"a"', None, "no JSON object"),
-    "null": (b"null", None, "no JSON object"),
-    "NaN alone": (b"NaN", None, "no JSON object"),
+    "an array": (b"[]", None, "not a JSON object"),
+    "a text": (b'"a"', None, "not a JSON object"),
+    "null": (b"null", None, "not a JSON object"),
+    "NaN alone": (b"NaN", None, "not a JSON object"),
     "not UTF-8": (b'{"a": "\xff"}', None, "not UTF-8 at byte 7"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), None, "not UTF-8"),
     "a byte order mark": (b'\xef\xbb\xbf{"a": 1}', None, "not JSON"),
@@ -27,11 +27,11 @@ REFUSED: dict[str, tuple[bytes, str | None, str]] = {
     "arrays 100,000 deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "nested deeper"),
     "a number of many digits": (b'{"a": ' + b"9" * 5000 + b"}", None, "too many digits"),
     "one level too deep": (b'{"a":' + b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT + b"}", "a" + "[0]" * 63, "nested"),
-    "NaN": (b'{"a": {"b": [1, NaN]}}', "a.b[1]", "NaN is no JSON number"),
-    "Infinity": (b'{"a": -Infinity}', "a", "-Infinity is no JSON number"),
+    "NaN": (b'{"a": {"b": [1, NaN]}}', "a.b[1]", "NaN is not a JSON number"),
+    "Infinity": (b'{"a": -Infinity}', "a", "-Infinity is not a JSON number"),
     "a number beyond a double": (b'{"a": 1e999}', "a", "too large"),
-    "a name twice": (b'{"a": {"b": 1, "b": 1}}', "a.b", "twice"),
-    "a name twice, spelled differently": (b'{"a": 1, "\\u0061": 1}', "a", "twice"),
+    "a name twice": (b'{"a": {"b": 1, "b": 1}}', "a.b", "duplicate name"),
+    "a name twice, spelled differently": (b'{"a": 1, "\\u0061": 1}', "a", "duplicate name"),
     "a class": (b'{"a": [{"__class__": "x"}]}', "a[0].__class__", "reserved"),
     "a module": (b'{"__module__": "x"}', "__module__", "reserved"),
     "data": (b'{"a": {"__data__": {}}}', "a.__data__", "reserved"),
@@ -40,15 +40,15 @@ REFUSED: dict[str, tuple[bytes, str | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("raw", "field", "said"), REFUSED.values(), ids=REFUSED)
-def test_a_body_that_is_no_plain_object_is_refused_with_its_place(raw: bytes, field: str | None, said: str) -> None:
+@pytest.mark.parametrize(("raw", "field", "message"), REJECTED.values(), ids=REJECTED)
+def test_an_invalid_body_is_rejected_with_its_field(raw: bytes, field: str | None, message: str) -> None:
     with pytest.raises(Invalid) as caught:
         read_object(raw)
     assert caught.value.field == field
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_the_deepest_body_that_is_allowed_is_read() -> None:
+def test_the_deepest_allowed_body_is_read() -> None:
     raw = b'{"a":' + b"[" * (DEPTH_LIMIT - 1) + b"]" * (DEPTH_LIMIT - 1) + b"}"
     assert read_object(raw) == json.loads(raw)
 
@@ -59,7 +59,7 @@ def test_a_long_name_is_shortened_and_made_printable() -> None:
     assert caught.value.field == "?" + "x" * 199 + "…"
 
 
-NAMES = st.text().filter(lambda name: name not in BANNED)
+NAMES = st.text().filter(lambda name: name not in RESERVED_NAMES)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
@@ -68,21 +68,21 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(NAMES, JSON, max_size=4), st.booleans())
-def test_every_plain_object_is_read_as_it_is(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
+def test_every_valid_object_is_read_unchanged(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
     assert read_object(json.dumps(value, ensure_ascii=escaped).encode()) == value
 
 
 @given(
     st.binary() | st.text().map(str.encode) | st.lists(st.sampled_from('{}[]",:1a\\ud8e-')).map("".join).map(str.encode)
 )
-def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
+def test_any_bytes_are_read_as_an_object_or_rejected(raw: bytes) -> None:
     try:
         assert isinstance(read_object(raw), dict)
     except Invalid as error:
-        said = str(error)
+        message = str(error)
     else:
         return
-    assert said.endswith(".")
+    assert message.endswith(".")
 
 
 def test_a_path_is_written_as_the_api_writes_it() -> None:

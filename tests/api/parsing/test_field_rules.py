@@ -1,4 +1,4 @@
-"""Is every field of a request honoured, named as ignored, or refused by its name?"""
+"""Is every field of a request honoured, reported as ignored, or rejected by its name?"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, FieldTreatment, 
 from api.parsing.responses_request import ResponseRequest
 from domain.errors import Invalid
 
-REFUSED: list[tuple[str, Any]] = [
+REJECTED: list[tuple[str, Any]] = [
     ("prompt", {"id": "pmpt_1"}),
     ("top_logprobs", 3),
     ("top_logprobs", False),
@@ -40,19 +40,19 @@ def nested(name: str, value: Any) -> dict[str, Any]:
     return {group: {member: value}} if member else {group: value}
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_what_would_change_the_answer_is_refused_by_name(name: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "value"), REJECTED)
+def test_a_field_that_would_change_the_answer_is_rejected_by_name(name: str, value: Any) -> None:
     with pytest.raises(Invalid) as caught:
         ignored_fields({"input": "hi", **nested(name, value)}, RESPONSE_FIELDS)
     assert (caught.value.field, caught.value.code) == (name, "unsupported_parameter")
 
 
 @pytest.mark.parametrize("body", NEUTRAL)
-def test_what_is_so_anyway_is_accepted_in_silence(body: dict[str, Any]) -> None:
+def test_a_default_value_is_accepted_silently(body: dict[str, Any]) -> None:
     assert ignored_fields({"input": "hi", **body}, RESPONSE_FIELDS) == ()
 
 
-def test_what_cannot_change_the_answer_is_passed_over_and_named() -> None:
+def test_a_field_that_cannot_change_the_answer_is_ignored_and_named() -> None:
     body = {"input": "hi", "user": "me", "service_tier": "flex", "reasoning": {"summary": "auto"}, "novelty": 1}
     assert ignored_fields(body, RESPONSE_FIELDS) == ("user", "service_tier", "reasoning.summary", "novelty")
 
@@ -64,14 +64,14 @@ def test_a_group_is_an_object(name: str) -> None:
     assert (caught.value.field, caught.value.code) == (name, "invalid_type")
 
 
-def test_what_is_read_is_what_is_honoured() -> None:
+def test_the_fields_that_are_read_are_the_honoured_fields() -> None:
     honoured = {
         name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment is FieldTreatment.HONOURED
     }
     assert set(ResponseRequest.model_fields) == honoured
 
 
-def test_every_field_of_the_official_sdk_has_a_rule_unless_it_belongs_to_what_is_not_offered() -> None:
+def test_every_field_of_the_official_sdk_has_a_rule_except_those_of_unsupported_features() -> None:
     known = {name.partition(".")[0] for name in RESPONSE_FIELDS}
     assert set(get_type_hints(ResponseCreateParamsBase)) - known == {"access_programs", "background_options", "image"}
 
@@ -85,7 +85,7 @@ def test_every_field_of_the_official_sdk_has_a_rule_unless_it_belongs_to_what_is
         (("é",), {"x-ganglion-ignored": "and 1 more"}),
     ],
 )
-def test_the_header_names_what_a_header_can_say(names: tuple[str, ...], header: dict[str, str]) -> None:
+def test_the_header_lists_the_names_that_a_header_can_carry(names: tuple[str, ...], header: dict[str, str]) -> None:
     assert ignored_header(names) == header
 
 

@@ -1,4 +1,4 @@
-"""Is a parameter told to a model that takes it, shown again, and refused by its name where none does?"""
+"""Is a parameter passed to a model that supports it, and rejected by name where no model does?"""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ RESPONSES: list[tuple[str, Any, str, Any]] = [
     ("reasoning_effort", "high", "reasoning", {"effort": "high", "summary": None}),
     ("verbosity", "low", "text", {"format": {"type": "text"}, "verbosity": "low"}),
 ]
-ASKED: list[Any] = [{"role": "user", "content": "hi"}]
+MESSAGES: list[Any] = [{"role": "user", "content": "hi"}]
 CHATS: list[tuple[str, Any]] = [
     ("frequency_penalty", 0.5),
     ("presence_penalty", -2),
@@ -36,18 +36,20 @@ def body_with(field: str, value: Any) -> dict[str, Any]:
     return {"input": "hi", field: members.get(field, value)}
 
 
-@pytest.mark.parametrize(("name", "value", "field", "shown"), RESPONSES)
-async def test_a_response_has_it_told_to_a_model_that_takes_it(name: str, value: Any, field: str, shown: Any) -> None:
+@pytest.mark.parametrize(("name", "value", "field", "returned"), RESPONSES)
+async def test_a_response_passes_the_parameter_to_a_model_that_supports_it(
+    name: str, value: Any, field: str, returned: Any
+) -> None:
     fake = FakeBackend(says("hello"))
     answer = await able(fake, ABILITIES[name]).create(body_with(field, value))
-    assert (answer.status_code, answer.json()[field]) == (200, shown)
+    assert (answer.status_code, answer.json()[field]) == (200, returned)
     [call] = fake.calls
     assert request_body(backend("main"), call)[name] == value
 
 
-@pytest.mark.parametrize(("name", "value", "field", "_shown"), RESPONSES)
-async def test_a_response_is_refused_by_name_where_no_model_takes_it(
-    name: str, value: Any, field: str, _shown: Any
+@pytest.mark.parametrize(("name", "value", "field", "_returned"), RESPONSES)
+async def test_a_response_is_rejected_by_name_where_no_model_supports_the_parameter(
+    name: str, value: Any, field: str, _returned: Any
 ) -> None:
     answer = await api().create(body_with(field, value))
     error = answer.json()["error"]
@@ -56,26 +58,26 @@ async def test_a_response_is_refused_by_name_where_no_model_takes_it(
 
 
 @pytest.mark.parametrize(("name", "value"), CHATS)
-async def test_a_chat_has_it_told_to_a_model_that_takes_it(name: str, value: Any) -> None:
+async def test_a_chat_passes_the_parameter_to_a_model_that_supports_it(name: str, value: Any) -> None:
     fake = FakeBackend(says("hello"))
     one = able(fake, ABILITIES[name])
-    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+    answer = await one.http.post("/v1/chat/completions", json={"messages": MESSAGES, name: value})
     assert answer.status_code == 200
     [call] = fake.calls
     assert request_body(backend("main"), call)[name] == value
 
 
 @pytest.mark.parametrize(("name", "value"), CHATS)
-async def test_a_chat_is_refused_by_name_where_no_model_takes_it(name: str, value: Any) -> None:
-    answer = await api().http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+async def test_a_chat_is_rejected_by_name_where_no_model_supports_the_parameter(name: str, value: Any) -> None:
+    answer = await api().http.post("/v1/chat/completions", json={"messages": MESSAGES, name: value})
     error = answer.json()["error"]
     assert (answer.status_code, error["param"], error["code"]) == (400, name, "unsupported_parameter")
 
 
-async def test_of_two_parameters_the_one_is_named_that_no_model_takes() -> None:
+async def test_of_two_parameters_the_unsupported_one_is_named() -> None:
     fake = FakeBackend(says("hello"))
     one = able(fake, Capability.STOP)
-    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, "seed": 1, "stop": "x"})
+    answer = await one.http.post("/v1/chat/completions", json={"messages": MESSAGES, "seed": 1, "stop": "x"})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "seed")
     assert fake.calls == []
 
@@ -83,11 +85,11 @@ async def test_of_two_parameters_the_one_is_named_that_no_model_takes() -> None:
 async def test_a_single_stop_is_a_list_of_one() -> None:
     fake = FakeBackend(says("hello"))
     one = able(fake, Capability.STOP)
-    await one.http.post("/v1/chat/completions", json={"messages": ASKED, "stop": "x"})
+    await one.http.post("/v1/chat/completions", json={"messages": MESSAGES, "stop": "x"})
     assert fake.calls[0].sampling.parameters == {"stop": ["x"]}
 
 
-SILENT: dict[str, Any] = {
+NEUTRAL_VALUES: dict[str, Any] = {
     "frequency_penalty": 0,
     "presence_penalty": 0.0,
     "logit_bias": {"42": 0},
@@ -97,11 +99,11 @@ SILENT: dict[str, Any] = {
 }
 
 
-async def test_what_says_nothing_needs_no_model_that_takes_it() -> None:
+async def test_a_neutral_value_needs_no_model_that_supports_it() -> None:
     fake = FakeBackend(says("hello"))
-    answer = await api(fake).http.post("/v1/chat/completions", json={"messages": ASKED, **SILENT})
+    answer = await api(fake).http.post("/v1/chat/completions", json={"messages": MESSAGES, **NEUTRAL_VALUES})
     assert answer.status_code == 200
-    assert request_body(backend("main"), fake.calls[0]).keys().isdisjoint(SILENT)
+    assert request_body(backend("main"), fake.calls[0]).keys().isdisjoint(NEUTRAL_VALUES)
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -120,10 +122,10 @@ WRONG: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("name", "value", "field"), WRONG)
 async def test_a_wrong_value_is_named(name: str, value: Any, field: str) -> None:
     one = able(FakeBackend(says("hello")), *ABILITIES.values())
-    answer = await one.http.post("/v1/chat/completions", json={"messages": ASKED, name: value})
+    answer = await one.http.post("/v1/chat/completions", json={"messages": MESSAGES, name: value})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)
 
 
-def test_a_model_that_reasons_is_told_not_to() -> None:
+def test_reasoning_is_disabled_explicitly_for_a_model_that_reasons() -> None:
     assert needed_capabilities(NEUTRAL) == {}
     assert supported_parameters(NEUTRAL, frozenset({Capability.REASONING})) == {"reasoning_effort": "none"}

@@ -1,4 +1,4 @@
-"""Is every request read as its caller meant it, or refused at the field that is wrong?"""
+"""Is every request parsed correctly, or rejected with the field that is wrong?"""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ INPUTS: dict[str, tuple[Any, tuple[InputItem, ...]]] = {
         [{"role": role, "content": "x"} for role in ("system", "developer", "user", "assistant")],
         tuple(Item(id="", role=role, text="x") for role in (Role.SYSTEM, Role.DEVELOPER, Role.USER, Role.ASSISTANT)),
     ),
-    "an answer of ours sent back": (
+    "an output item sent back as input": (
         [
             {
                 "type": "message",
@@ -150,12 +150,12 @@ WRONG_METADATA: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "items"), INPUTS.values(), ids=INPUTS)
-def test_input_is_read_as_it_was_meant(value: Any, items: tuple[InputItem, ...]) -> None:
+def test_input_is_parsed_into_items(value: Any, items: tuple[InputItem, ...]) -> None:
     assert read_input(value) == items
 
 
 @pytest.mark.parametrize(("value", "field"), WRONG_INPUTS.values(), ids=WRONG_INPUTS)
-def test_wrong_input_is_refused_at_its_place(value: Any, field: str) -> None:
+def test_invalid_input_is_rejected_with_its_field(value: Any, field: str) -> None:
     with pytest.raises(Invalid) as caught:
         read_input(value)
     assert caught.value.field == field
@@ -163,7 +163,7 @@ def test_wrong_input_is_refused_at_its_place(value: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "value", "code"), WRONG_FIELDS)
-def test_a_wrong_field_is_named(name: str, value: Any, code: str) -> None:
+def test_an_invalid_field_is_named(name: str, value: Any, code: str) -> None:
     with pytest.raises(Invalid) as caught:
         request_from_openai({"input": "hi", name: value})
     assert (caught.value.field, caught.value.code) == (name, code)
@@ -171,23 +171,23 @@ def test_a_wrong_field_is_named(name: str, value: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), WRONG_METADATA)
-def test_wrong_metadata_is_refused_by_its_key(key: str, value: Any) -> None:
+def test_invalid_metadata_is_rejected_by_its_key(key: str, value: Any) -> None:
     with pytest.raises(Invalid) as caught:
         request_from_openai({"input": "hi", "metadata": {key: value}})
     assert caught.value.field == f"metadata.{key}"
 
 
-def test_a_turn_without_input_goes_on_from_what_is_there() -> None:
+def test_a_turn_without_input_continues_the_previous_one() -> None:
     assert request_from_openai({"previous_response_id": "resp_1"}).input_items == ()
 
 
-def test_what_is_absent_and_what_is_null_mean_the_same() -> None:
+def test_absent_and_null_mean_the_same() -> None:
     names = ("model", "instructions", "stream", "background", "store", "temperature", "top_p", "metadata")
     assert request_from_openai({"input": "hi", **dict.fromkeys(names)}) == request_from_openai({"input": "hi"})
 
 
 def test_every_field_is_honoured() -> None:
-    asked = request_from_openai(
+    request = request_from_openai(
         {
             "input": "hi",
             "model": "small@here",
@@ -203,11 +203,11 @@ def test_every_field_is_honoured() -> None:
             "user": "me",
         }
     )
-    assert (asked.model, asked.instructions, asked.previous) == ("small@here", "be brief", "resp_1")
-    assert (asked.stream, asked.background, asked.store) == (True, True, False)
-    assert asked.sampling == Sampling(temperature=0, top_p=0.5, max_output_tokens=7)
-    assert (asked.metadata, asked.deadline_s) == ({"deadline_ms": "1500", "a": ""}, 1.5)
-    assert asked.ignored == ("user",)
+    assert (request.model, request.instructions, request.previous) == ("small@here", "be brief", "resp_1")
+    assert (request.stream, request.background, request.store) == (True, True, False)
+    assert request.sampling == Sampling(temperature=0, top_p=0.5, max_output_tokens=7)
+    assert (request.metadata, request.deadline_s) == ({"deadline_ms": "1500", "a": ""}, 1.5)
+    assert request.ignored == ("user",)
 
 
 WORDS = (
@@ -223,13 +223,13 @@ FIELDS = st.sampled_from([name for name in RESPONSE_FIELDS if "." not in name])
 
 
 @given(st.dictionaries(FIELDS | st.text(), JSON, max_size=6), st.none() | st.just("hi") | JSON)
-def test_any_object_is_a_request_or_refused_with_a_reason(body: dict[str, Any], text: Any) -> None:
+def test_any_object_is_parsed_or_rejected_with_a_message_and_code(body: dict[str, Any], text: Any) -> None:
     try:
-        asked = request_from_openai({**body, "input": text})
+        request = request_from_openai({**body, "input": text})
     except Invalid as error:
-        said, code = str(error), error.code
+        message, code = str(error), error.code
     else:
-        assert isinstance(asked, TurnRequest)
+        assert isinstance(request, TurnRequest)
         return
-    assert said
+    assert message
     assert code

@@ -1,4 +1,4 @@
-"""Does a model call functions for the unmodified official SDK, whether it knows how or is held to a schema?"""
+"""Do function calls work with the official SDK, with native tools and with a JSON schema?"""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ NATIVE = [
 
 
 def able(fake: FakeBackend, *abilities: Capability) -> Api:
-    """Return an API whose model can do these things."""
+    """Return an API whose model has these capabilities."""
     one = api(fake)
     model = replace(one.world.fleet.models["model"], capabilities=frozenset(abilities))
     one.world.fleet.models["model"] = model  # type: ignore[index]
@@ -61,19 +61,19 @@ async def test_a_function_is_called_and_its_arguments_are_one_delta(fresh: Calla
     assert last.response.tools[0].to_dict()["name"] == "weather"
 
 
-async def test_a_model_held_to_a_schema_may_answer() -> None:
+async def test_a_model_with_a_schema_may_answer_with_text() -> None:
     async with sdk(by_schema(says('{"answer": "no idea"}'))) as client:
         made = await client.responses.create(model="auto", input="hi", tools=[WEATHER])
     assert made.output_text == "no idea"
 
 
-async def test_a_broken_call_is_asked_for_again_and_shown_once() -> None:
+async def test_an_interrupted_call_is_requested_again_and_returned_once() -> None:
     async with sdk(by_schema(breaks(CALLS[:10]), says(CALLS))) as client:
         made = await client.responses.create(model="model@main", input="hi", tools=[WEATHER])
     assert [item.type for item in made.output] == ["function_call"]
 
 
-async def test_what_is_not_of_the_form_fails_the_turn() -> None:
+async def test_an_answer_that_violates_the_schema_fails_the_turn() -> None:
     async with sdk(by_schema(says("I shall not"))) as client:
         made = await client.responses.create(model="auto", input="hi", tools=[WEATHER])
     assert made.status == "failed"
@@ -86,14 +86,14 @@ async def test_a_call_cut_at_its_limit_is_incomplete() -> None:
     assert made.output_text == ""
 
 
-async def test_text_before_a_call_stays() -> None:
+async def test_text_before_a_call_is_kept() -> None:
     async with sdk(native([TextPiece(text="let me see"), *NATIVE])) as client:
         made = await client.responses.create(model="auto", input="hi", tools=[WEATHER])
     assert [item.type for item in made.output] == ["message", "function_call"]
     assert made.output_text == "let me see"
 
 
-async def test_an_output_is_given_back_to_the_model() -> None:
+async def test_a_function_output_is_sent_to_the_model() -> None:
     one = native(NATIVE, says("sunny"))
     async with sdk(one) as client:
         first = await client.responses.create(model="auto", input="weather?", tools=[WEATHER])
@@ -108,7 +108,7 @@ async def test_an_output_is_given_back_to_the_model() -> None:
     assert kinds == [ItemKind.MESSAGE, ItemKind.FUNCTION_CALL, ItemKind.FUNCTION_OUTPUT]
 
 
-async def test_tools_are_refused_where_no_model_can_be_held_to_anything() -> None:
+async def test_tools_are_rejected_where_no_model_supports_them() -> None:
     async with sdk(api()) as client:
         with pytest.raises(openai.BadRequestError, match="needs tools"):
             await client.responses.create(model="auto", input="hi", tools=[WEATHER])
@@ -117,20 +117,22 @@ async def test_tools_are_refused_where_no_model_can_be_held_to_anything() -> Non
 
 
 async def test_a_chat_calls_functions() -> None:
-    asked: Any = [{"role": "user", "content": "weather?"}]
+    messages: Any = [{"role": "user", "content": "weather?"}]
     async with sdk(by_schema(says(CALLS))) as client:
         made = await client.chat.completions.create(
-            model="auto", messages=asked, tools=[CHAT_WEATHER], tool_choice="required"
+            model="auto", messages=messages, tools=[CHAT_WEATHER], tool_choice="required"
         )
-        stream = await client.chat.completions.create(model="auto", messages=asked, tools=[CHAT_WEATHER], stream=True)
+        stream = await client.chat.completions.create(
+            model="auto", messages=messages, tools=[CHAT_WEATHER], stream=True
+        )
         chunks = [chunk async for chunk in stream]
     assert made.choices[0].finish_reason == "tool_calls"
     assert made.choices[0].message.tool_calls
     assert made.choices[0].message.content is None
-    told = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
-    assert told[0].function
-    assert told[0].function.name == "weather"
-    assert "".join(call.function.arguments or "" for call in told if call.function) == ARGUMENTS
+    deltas = [call for chunk in chunks for call in chunk.choices[0].delta.tool_calls or ()]
+    assert deltas[0].function
+    assert deltas[0].function.name == "weather"
+    assert "".join(call.function.arguments or "" for call in deltas if call.function) == ARGUMENTS
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -150,6 +152,6 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), WRONG)
-async def test_what_is_wrong_with_functions_and_forms_is_named(body: dict[str, Any], field: str) -> None:
+async def test_an_invalid_field_of_tools_or_format_is_named(body: dict[str, Any], field: str) -> None:
     answer = await api().create({"model": "auto", "input": "hi", **body})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, field)

@@ -1,4 +1,4 @@
-"""Does a response look as every strict client expects, however it stands?"""
+"""Does a response object match the specification in every state of its turn?"""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ LOGS = {
     ),
     "out of time": ended(ResponseStatus.INCOMPLETE, "deadline_exceeded"),
     "failed": ended(ResponseStatus.FAILED, "server_error", "No backend could."),
-    "failed in our own words": ended(ResponseStatus.FAILED, "no_backend_feasible", "No backend could."),
+    "failed with a code of our own": ended(ResponseStatus.FAILED, "no_backend_feasible", "No backend could."),
     "cancelled": ended(ResponseStatus.CANCELLED),
 }
 
@@ -64,7 +64,7 @@ def test_every_state_has_the_keys_and_types_of_the_specification(log: Transcript
     assert read.output_text == "".join(item.text for item in log.items if item.kind is ItemKind.MESSAGE)
 
 
-def test_a_completed_response_says_when_and_what_it_took() -> None:
+def test_a_completed_response_has_its_time_and_usage() -> None:
     body = openai_from_response(RESPONSE, LOGS["completed"])
     assert (body["status"], body["created_at"], body["completed_at"]) == ("completed", 1_800_000_000, 1_800_000_009)
     assert body["usage"] == {
@@ -90,7 +90,7 @@ ENDINGS: dict[str, Json] = {
         "error": {"code": "server_error", "message": "No backend could."},
         "metadata": {"a": "b"},
     },
-    "failed in our own words": {
+    "failed with a code of our own": {
         "error": {"code": "server_error", "message": "No backend could."},
         "metadata": {"a": "b", ENDING_KEY: "no_backend_feasible"},
     },
@@ -99,7 +99,7 @@ ENDINGS: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("name", ENDINGS)
-def test_an_ending_is_told_in_the_words_that_strict_clients_know(name: str) -> None:
+def test_an_ending_uses_the_codes_of_the_specification(name: str) -> None:
     body = openai_from_response(RESPONSE, LOGS[name])
     assert {key: body[key] for key in ENDINGS[name]} == ENDINGS[name]
     assert body["completed_at"] is None
@@ -110,7 +110,7 @@ def test_only_a_background_response_is_shown_as_queued() -> None:
     assert openai_from_response(RESPONSE, Transcript())["status"] == "in_progress"
 
 
-def test_what_was_asked_is_echoed_and_never_null_where_it_must_not_be() -> None:
+def test_request_fields_are_returned_with_their_defaults() -> None:
     asked = replace(
         RESPONSE,
         instructions="be brief",
@@ -125,7 +125,7 @@ def test_what_was_asked_is_echoed_and_never_null_where_it_must_not_be() -> None:
     assert (plain["temperature"], plain["top_p"], plain["max_output_tokens"]) == (1.0, 1.0, None)
 
 
-def test_of_an_answer_begun_afresh_only_the_last_is_shown() -> None:
-    given_up = replace(MESSAGE, id=f"msg_{THREAD}{'d' * 24}", status=ItemStatus.INCOMPLETE)
-    body = openai_from_response(RESPONSE, ended(ResponseStatus.COMPLETED, "", "", given_up, MESSAGE))
+def test_only_the_last_item_of_a_restarted_answer_is_returned() -> None:
+    abandoned = replace(MESSAGE, id=f"msg_{THREAD}{'d' * 24}", status=ItemStatus.INCOMPLETE)
+    body = openai_from_response(RESPONSE, ended(ResponseStatus.COMPLETED, "", "", abandoned, MESSAGE))
     assert [item["id"] for item in body["output"]] == [MESSAGE.id]

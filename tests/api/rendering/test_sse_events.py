@@ -1,4 +1,4 @@
-"""Does a log become the stream that the official SDKs read, whatever happened in it?"""
+"""Does every log become a stream that the official SDKs can read?"""
 
 from dataclasses import dataclass, replace
 
@@ -52,7 +52,7 @@ def streamed(*events: LogEvent, background: bool = False) -> list[Json]:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A log and the names of the events that it becomes."""
+    """A log and the names of its stream events."""
 
     events: list[LogEvent]
     names: list[str]
@@ -127,7 +127,7 @@ STREAMS: dict[str, Stream] = {
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_a_stream_has_the_events_of_the_api_in_their_order(stream: Stream) -> None:
+def test_a_stream_has_the_events_of_the_api_in_order(stream: Stream) -> None:
     bodies = stream.bodies()
     assert [body["type"] for body in bodies] == stream.names
     assert [body["sequence_number"] for body in bodies] == list(range(len(stream.names)))
@@ -147,7 +147,7 @@ def model_of(name: str) -> type[BaseModel]:
     return getattr(specified, f"Response{''.join(word.capitalize() for word in words)}StreamingEvent")
 
 
-def test_deltas_add_up_to_what_the_end_says() -> None:
+def test_deltas_add_up_to_the_final_text() -> None:
     bodies = STREAMS["text"].bodies()
     text = "".join(body["delta"] for body in bodies if body["type"] == "response.output_text.delta")
     done = next(body for body in bodies if body["type"] == "response.output_text.done")
@@ -156,7 +156,7 @@ def test_deltas_add_up_to_what_the_end_says() -> None:
     assert {body["item_id"] for body in bodies if "item_id" in body} == {final["id"]}
 
 
-def test_arguments_add_up_to_what_the_end_says() -> None:
+def test_argument_deltas_add_up_to_the_final_arguments() -> None:
     bodies = STREAMS["a function call"].bodies()
     done = next(body for body in bodies if body["type"] == "response.function_call_arguments.done")
     assert (done["arguments"], done["name"]) == ('{"a":1}', "f")
@@ -164,7 +164,7 @@ def test_arguments_add_up_to_what_the_end_says() -> None:
     assert bodies[-1]["response"]["output"][0]["arguments"] == '{"a":1}'
 
 
-def test_a_cancelled_stream_ends_as_failed_with_an_object_that_says_cancelled() -> None:
+def test_a_cancelled_stream_ends_as_failed_with_a_cancelled_response() -> None:
     last = STREAMS["cancelled before it began"].bodies()[-1]
     assert (last["type"], last["response"]["status"]) == ("response.failed", "cancelled")
 
@@ -174,10 +174,10 @@ def test_a_background_response_is_shown_as_queued_until_it_begins() -> None:
     assert [body["response"]["status"] for body in bodies] == ["queued", "queued", "in_progress", "completed"]
 
 
-def test_an_answer_begun_afresh_stands_at_an_index_of_its_own() -> None:
-    given_up = item(ItemKind.MESSAGE, "on", status=ItemStatus.INCOMPLETE)
+def test_a_restarted_answer_has_an_index_of_its_own() -> None:
+    abandoned = item(ItemKind.MESSAGE, "on", status=ItemStatus.INCOMPLETE)
     again = item(ItemKind.MESSAGE, "two", index=1)
-    bodies = streamed(CREATED, STARTED, *given_up, *again, ended(ResponseStatus.COMPLETED))
+    bodies = streamed(CREATED, STARTED, *abandoned, *again, ended(ResponseStatus.COMPLETED))
     done = [body for body in bodies if body["type"] == "response.output_item.done"]
     assert [(body["output_index"], body["item"]["status"]) for body in done] == [(0, "incomplete"), (1, "completed")]
     assert [one["id"] for one in bodies[-1]["response"]["output"]] == ["msg_1"]
@@ -200,7 +200,7 @@ def slot(number: int, first: int, events: tuple[LogEvent, ...]) -> Slot:
 
 
 @given(st.text(st.characters()))
-def test_a_frame_is_two_lines_to_every_reader(text: str) -> None:
+def test_a_frame_has_two_lines_for_every_parser(text: str) -> None:
     raw = frame({"type": "x", "text": text + "\u2028\u0085\r\n\ud800"})
     assert raw.isascii()
     assert len(raw.decode().splitlines()) == 3

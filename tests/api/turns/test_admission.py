@@ -1,4 +1,4 @@
-"""Does a request become exactly one turn, whatever breaks and however often it is sent?"""
+"""Does a request become exactly one turn, even if a step fails or it is sent repeatedly?"""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,11 +20,11 @@ from tests.fakes.worlds import OWNER
 
 BODY = {"input": "hi", "model": "model"}
 CALLS = 6
-"""Calls of the store in the admission of a first turn: claim and limits (read, write) side by side, reserve, admit."""
+"""The store calls of a first admission: claim and limits (read and write, in parallel), reserve, admit."""
 
 
 def held(store: MemoryStore, *, faults: Faults | None = None) -> Api:
-    """Return the API as one process sees it; what it starts is remembered and not run."""
+    """Return the API of one process; started orchestrations are recorded and not run."""
     one = api(store=FlakyStore(store, Random(0), faults), clock=clock_of(store))  # noqa: S311 - a test must repeat
     one.orchestrations.hold = True
     return one
@@ -44,31 +44,31 @@ def responses(store: MemoryStore) -> list[Response]:
     return [Response.from_document(one.id, one.body) for one in documents(store, "response")]
 
 
-async def ask(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+async def send(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
     return await one.create({**(body or BODY), "background": True}, **headers)
 
 
-async def again(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
-    """Ask as the official SDKs do when they try again."""
-    return await ask(one, body, x_stainless_retry_count="1", **headers)
+async def retry(one: Api, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    """Send a request as the official SDKs do when they retry."""
+    return await send(one, body, x_stainless_retry_count="1", **headers)
 
 
-async def test_admission_takes_four_rounds_of_the_store_and_one_look_at_the_log() -> None:
+async def test_admission_takes_four_round_trips_to_the_store_and_one_poll_of_the_log() -> None:
     one = held(MemoryStore(FakeClock()))
-    assert (await ask(one)).status_code == 200
+    assert (await send(one)).status_code == 200
     store = one.world.store
     assert isinstance(store, FlakyStore)
-    side_by_side = ["read", "read", "commit", "commit"]
-    assert [call.name for call in store.calls] == [*side_by_side, "commit", "commit", "list"]
+    parallel = ["read", "read", "commit", "commit"]
+    assert [call.name for call in store.calls] == [*parallel, "commit", "commit", "list"]
 
 
 @pytest.mark.parametrize("number", range(CALLS))
 @pytest.mark.parametrize("fault", list(Fault))
-async def test_a_break_at_any_step_and_a_retry_leave_one_turn(number: int, fault: Fault) -> None:
+async def test_a_failure_at_any_step_and_a_retry_create_one_turn(number: int, fault: Fault) -> None:
     store = MemoryStore(FakeClock())
     broken = held(store, faults=Faults(at={number: fault}))
     try:
-        first = await ask(broken, x_stainless_retry_count="0")
+        first = await send(broken, x_stainless_retry_count="0")
         assert first.status_code == 503
         assert first.headers["retry-after"] == "1"
     except CrashError:
@@ -76,7 +76,7 @@ async def test_a_break_at_any_step_and_a_retry_leave_one_turn(number: int, fault
     started = broken.orchestrations.started
     assert started == []
     fresh = held(store)
-    retried = await again(fresh)
+    retried = await retry(fresh)
     assert retried.status_code == 200
     turn = retried.json()["id"]
     assert [response.id for response in responses(store)] == [turn]
@@ -85,36 +85,36 @@ async def test_a_break_at_any_step_and_a_retry_leave_one_turn(number: int, fault
     assert len(list(documents(store, "item"))) == 1
 
 
-async def test_a_break_before_the_start_is_mended_by_a_retry() -> None:
+async def test_a_retry_starts_a_turn_that_was_not_started() -> None:
     store = MemoryStore(FakeClock())
     broken = held(store, faults=Faults(at={CALLS: Fault.CRASH_BEFORE}))
     with pytest.raises(CrashError):
-        await ask(broken)
+        await send(broken)
     fresh = held(store)
-    retried = await again(fresh)
+    retried = await retry(fresh)
     assert [response.id for response in responses(store)] == [retried.json()["id"]] == fresh.orchestrations.started
 
 
 async def test_a_new_request_with_the_same_body_is_a_new_turn() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
-    first, second = await ask(one), await ask(one)
+    first, second = await send(one), await send(one)
     assert first.json()["id"] != second.json()["id"]
-    third = await again(one)
+    third = await retry(one)
     assert third.json()["id"] == second.json()["id"]
 
 
-async def test_a_retry_of_another_body_is_a_new_turn() -> None:
+async def test_a_retry_with_another_body_is_a_new_turn() -> None:
     one = held(MemoryStore(FakeClock()))
-    first = await ask(one)
-    other = await again(one, {**BODY, "input": "ho"})
+    first = await send(one)
+    other = await retry(one, {**BODY, "input": "ho"})
     assert first.json()["id"] != other.json()["id"]
 
 
-async def test_a_retry_by_somebody_else_is_a_new_turn() -> None:
+async def test_a_retry_by_another_owner_is_a_new_turn() -> None:
     one = held(MemoryStore(FakeClock()))
-    first = await ask(one)
-    other = await again(one, authorization="Bearer strange")
+    first = await send(one)
+    other = await retry(one, authorization="Bearer strange")
     assert other.status_code == 200
     assert first.json()["id"] != other.json()["id"]
 
@@ -122,40 +122,40 @@ async def test_a_retry_by_somebody_else_is_a_new_turn() -> None:
 async def test_a_retry_ten_minutes_later_is_a_new_turn() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
-    first = await ask(one)
+    first = await send(one)
     clock_of(store).advance(601)
-    assert (await again(one)).json()["id"] != first.json()["id"]
+    assert (await retry(one)).json()["id"] != first.json()["id"]
 
 
-async def test_a_key_names_one_turn_however_its_body_is_written() -> None:
+async def test_an_idempotency_key_names_one_turn_for_equal_bodies() -> None:
     one = held(MemoryStore(FakeClock()))
-    first = await ask(one, idempotency_key="mine")
+    first = await send(one, idempotency_key="mine")
     body = '{ "background": true, "model": "model", "input": "\\u0068i" }'
     second = await one.http.post("/v1/responses", content=body, headers={"idempotency-key": "mine"})
-    other = await ask(one, idempotency_key="another")
+    other = await send(one, idempotency_key="another")
     assert first.json()["id"] == second.json()["id"] != other.json()["id"]
 
 
-async def test_a_key_used_with_another_body_is_refused_for_good() -> None:
+async def test_an_idempotency_key_with_another_body_is_rejected() -> None:
     one = held(MemoryStore(FakeClock()))
-    await ask(one, idempotency_key="mine")
-    other = await ask(one, {**BODY, "input": "ho"}, idempotency_key="mine")
+    await send(one, idempotency_key="mine")
+    other = await send(one, {**BODY, "input": "ho"}, idempotency_key="mine")
     assert (other.status_code, other.headers["x-should-retry"]) == (409, "false")
     assert len(one.orchestrations.started) == 1
 
 
 @pytest.mark.parametrize("key", ["", "x" * 257])
-async def test_a_key_has_a_length(key: str) -> None:
+async def test_the_length_of_an_idempotency_key_is_limited(key: str) -> None:
     one = held(MemoryStore(FakeClock()))
-    assert (await ask(one, idempotency_key=key)).status_code == 400
+    assert (await send(one, idempotency_key=key)).status_code == 400
 
 
-async def test_a_repeat_of_a_turn_that_has_begun_starts_nothing() -> None:
+async def test_a_repeat_of_a_running_turn_starts_nothing() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
-    first = (await ask(one)).json()
+    first = (await send(one)).json()
     await TurnStore(store, clock_of(store)).begin(OWNER, first["id"], execution="e")
-    second = (await again(one)).json()
+    second = (await retry(one)).json()
     assert (second["id"], second["status"]) == (first["id"], "in_progress")
     assert one.orchestrations.started == [first["id"]]
 
@@ -169,9 +169,9 @@ async def test_a_repeated_stream_is_the_same_stream() -> None:
     assert len(one.orchestrations.started) == 1
 
 
-async def test_the_worst_case_is_reserved_before_the_turn_begins() -> None:
+async def test_the_worst_cost_is_reserved_before_the_turn_starts() -> None:
     one = held(MemoryStore(FakeClock()))
-    found = (await ask(one, {**BODY, "max_output_tokens": 100})).json()
+    found = (await send(one, {**BODY, "max_output_tokens": 100})).json()
     reservation = await one.world.ledger.reservation(OWNER, found["id"])
     assert reservation
     assert reservation.status is ReservationStatus.OPEN
@@ -181,7 +181,7 @@ async def test_the_worst_case_is_reserved_before_the_turn_begins() -> None:
 async def test_a_turn_belongs_to_the_trace_of_its_request() -> None:
     one = held(MemoryStore(FakeClock()))
     trace = "0af7651916cd43dd8448eb211c80319c"
-    body = (await ask(one, traceparent=f"00-{trace}-b7ad6b7169203331-01")).json()
+    body = (await send(one, traceparent=f"00-{trace}-b7ad6b7169203331-01")).json()
     stored = await one.world.turns.read(OWNER, body["id"])
     assert stored.traceparent.split("-")[1] == trace
 
@@ -190,7 +190,7 @@ async def test_a_conversation_reserves_for_its_history() -> None:
     one = api()
     first = (await one.create({**BODY, "input": "x" * 1000, "max_output_tokens": 20})).json()
     one.orchestrations.hold = True
-    second = await ask(one, {"previous_response_id": first["id"], "input": "y", "max_output_tokens": 20})
+    second = await send(one, {"previous_response_id": first["id"], "input": "y", "max_output_tokens": 20})
     alone = await one.world.ledger.reservation(OWNER, first["id"])
     longer = await one.world.ledger.reservation(OWNER, second.json()["id"])
     assert alone
@@ -198,7 +198,7 @@ async def test_a_conversation_reserves_for_its_history() -> None:
     assert longer.amount > alone.amount
 
 
-async def test_a_turn_goes_on_in_the_thread_of_its_predecessor() -> None:
+async def test_a_turn_belongs_to_the_thread_of_its_predecessor() -> None:
     one = api()
     first = await one.create(BODY)
     second = await one.create({**BODY, "previous_response_id": first.json()["id"]})
@@ -206,7 +206,7 @@ async def test_a_turn_goes_on_in_the_thread_of_its_predecessor() -> None:
     assert second.json()["id"][5:29] == first.json()["id"][5:29]
 
 
-async def test_a_turn_cannot_go_on_from_what_is_not_there() -> None:
+async def test_a_turn_cannot_continue_an_unknown_response() -> None:
     one = api()
     theirs = await one.create(BODY, authorization="Bearer strange")
     ours = (await one.create(BODY)).json()
@@ -217,17 +217,17 @@ async def test_a_turn_cannot_go_on_from_what_is_not_there() -> None:
         assert answer.json()["error"]["code"] == "previous_response_not_found"
 
 
-async def test_a_turn_cannot_go_on_from_one_that_runs() -> None:
+async def test_a_turn_cannot_continue_a_running_one() -> None:
     one = held(MemoryStore(FakeClock()))
-    first = (await ask(one)).json()
-    answer = await ask(one, {**BODY, "previous_response_id": first["id"]})
+    first = (await send(one)).json()
+    answer = await send(one, {**BODY, "previous_response_id": first["id"]})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
     assert answer.json()["error"]["code"] == "conversation_locked"
     await TurnStore(one.world.store, one.world.clock).finish(OWNER, first["id"], status=ResponseStatus.CANCELLED)
-    assert (await ask(one, {**BODY, "previous_response_id": first["id"]})).status_code == 200
+    assert (await send(one, {**BODY, "previous_response_id": first["id"]})).status_code == 200
 
 
-async def test_an_item_can_be_referred_to_and_is_copied() -> None:
+async def test_a_referenced_item_is_copied() -> None:
     one = api()
     first = (await one.create({**BODY, "input": "I am Ada"})).json()
     answer = first["output"][0]
@@ -238,7 +238,7 @@ async def test_an_item_can_be_referred_to_and_is_copied() -> None:
     assert len({item.id for item in items} | {answer["id"]}) == 3
 
 
-async def test_what_is_stored_and_no_item_can_not_be_referred_to() -> None:
+async def test_only_items_can_be_referenced() -> None:
     one = api()
     response = (await one.create(BODY)).json()["id"]
     talk = (await one.http.post("/v1/conversations", json={})).json()["id"]
@@ -249,7 +249,7 @@ async def test_what_is_stored_and_no_item_can_not_be_referred_to() -> None:
 
 
 @pytest.mark.parametrize("identifier", ["msg_1", "msg_" + "0" * 48, "x", "../a"])
-async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
+async def test_an_unknown_reference_is_named(identifier: str) -> None:
     one = api()
     answer = await one.create({**BODY, "input": [{"role": "user", "content": "x"}, {"id": identifier}]})
     assert answer.status_code == 404
@@ -257,21 +257,21 @@ async def test_an_item_that_is_not_there_is_named(identifier: str) -> None:
     assert "response" not in await one.stored()
 
 
-async def test_a_budget_without_room_stops_a_turn_before_it_is_recorded_and_sdks_do_not_repeat_it() -> None:
+async def test_an_exhausted_budget_rejects_a_turn_and_sdks_do_not_retry() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
     one.world.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.OWNER_DAY: Decimal("0.0001")})
-    refused = await ask(one)
-    assert (refused.status_code, refused.headers["x-should-retry"]) == (429, "false")
-    error = refused.json()["error"]
+    rejected = await send(one)
+    assert (rejected.status_code, rejected.headers["x-should-retry"]) == (429, "false")
+    error = rejected.json()["error"]
     assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
     assert error["message"] == "Your budget for the day has no room for this turn."
     assert responses(store) == []
 
 
-async def test_a_budget_that_is_nearly_used_up_is_told_beside_the_metadata() -> None:
+async def test_a_nearly_used_budget_is_reported_in_the_metadata() -> None:
     one = held(MemoryStore(FakeClock()))
     one.world.ledger.budget_counters.budgets = Budgets(
         limits={BudgetScope.OWNER_DAY: Decimal(1)}, warn_share=Decimal("0.000001")
     )
-    assert (await ask(one)).json()["metadata"]["ganglion_budget"] == "Your budget for the day is nearly used up."
+    assert (await send(one)).json()["metadata"]["ganglion_budget"] == "Your budget for the day is nearly used up."

@@ -1,4 +1,4 @@
-"""Does a stream come as it is written, over a real socket, and break off instead of ending falsely?"""
+"""Does a stream follow its log over a real socket, and abort rather than end cleanly too early?"""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import Fault, Faults, FlakyStore
 from tests.fakes.worlds import OWNER
 
-everything = partial(frames, after=-1)
+whole_log = partial(frames, after=-1)
 BODY = {"input": "hi", "model": "model", "background": True}
 
 
@@ -39,7 +39,7 @@ async def opened(one: Api, method: str, path: str, **request: Any) -> AsyncGener
         yield stream
 
 
-async def held(one: Api) -> Response:
+async def queued(one: Api) -> Response:
     one.orchestrations.hold = True
     created = await one.create(BODY)
     return await one.world.turns.read(OWNER, created.json()["id"])
@@ -64,9 +64,9 @@ async def test_events_arrive_while_the_turn_runs() -> None:
     assert [body["type"] for body in events_of(seen.decode())][-1] == "response.completed"
 
 
-async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() -> None:
+async def test_a_stream_over_its_maximum_duration_is_aborted() -> None:
     one = api(stream_s=10)
-    turn = await held(one)
+    turn = await queued(one)
     seen = b""
 
     async def read(stream: httpx.Response) -> None:
@@ -82,9 +82,9 @@ async def test_a_stream_that_lasts_too_long_is_aborted_and_never_ends_cleanly() 
     assert DONE not in seen
 
 
-async def test_a_reader_that_goes_away_is_forgotten() -> None:
+async def test_a_disconnected_reader_is_unsubscribed() -> None:
     one = api()
-    turn = await held(one)
+    turn = await queued(one)
     watching = one.world.turns.notifications.subscriptions
     async with served(one) as url, httpx.AsyncClient(headers=one.http.headers) as http:
         async with http.stream("GET", f"{url}/v1/responses/{turn.id}?stream=true") as stream:
@@ -95,9 +95,9 @@ async def test_a_reader_that_goes_away_is_forgotten() -> None:
     assert not watching
 
 
-async def test_silence_is_filled_with_comments() -> None:
+async def test_an_idle_stream_sends_keep_alive_comments() -> None:
     one = api()
-    stream = log_stream(one).stream(await held(one), partial(frames, after=1))
+    stream = log_stream(one).stream(await queued(one), partial(frames, after=1))
     parts = [await anext(stream)]
     for _ in range(3):
         one.world.clock.advance(HEARTBEAT_S)
@@ -105,38 +105,38 @@ async def test_silence_is_filled_with_comments() -> None:
     assert parts == [KEEP_ALIVE] * 4
 
 
-async def test_a_stream_past_its_time_says_how_to_go_on() -> None:
+async def test_an_expired_stream_says_how_to_resume() -> None:
     one = api()
-    stream = log_stream(one, stream_s=1).stream(await held(one), partial(frames, after=1))
+    stream = log_stream(one, stream_s=1).stream(await queued(one), partial(frames, after=1))
     assert await anext(stream) == KEEP_ALIVE
     one.world.clock.advance(2)
     with pytest.raises(Unavailable, match="starting_after"):
         await anext(stream)
 
 
-async def test_a_store_that_does_not_answer_delays_a_stream_and_breaks_nothing() -> None:
+async def test_an_unavailable_store_only_delays_a_stream() -> None:
     one = api()
-    turn = await held(one)
+    turn = await queued(one)
     await one.world.run(turn)
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
-    patient = log_stream(one, TurnStore(broken, one.world.clock))
-    seen = b"".join([part async for part in patient.stream(turn, everything)])
-    assert seen == b"".join([part async for part in log_stream(one).stream(turn, everything)])
+    retrying = log_stream(one, TurnStore(broken, one.world.clock))
+    seen = b"".join([part async for part in retrying.stream(turn, whole_log)])
+    assert seen == b"".join([part async for part in log_stream(one).stream(turn, whole_log)])
     assert len(broken.calls) == 4
 
 
-def looks(one: Api) -> tuple[FlakyStore, LogStream]:
-    """Return a reader in another process than the writer's, and the store that counts how often it looks."""
+def remote_stream(one: Api) -> tuple[FlakyStore, LogStream]:
+    """Return a log stream of another process than the writer's, and the store that counts its polls."""
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
     return counted, log_stream(one, TurnStore(counted, one.world.clock))
 
 
-async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_store_once() -> None:
+async def test_a_reader_in_the_writers_process_reads_the_store_once() -> None:
     one = api(FakeBackend(says("one two three four five")))
-    turn = await held(one)
+    turn = await queued(one)
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
     one.world.turns.store = counted
-    stream = log_stream(one).stream(turn, everything)
+    stream = log_stream(one).stream(turn, whole_log)
     seen = [await anext(stream), await anext(stream)]
     assert len(counted.calls) == 1
     one.world.turns.store = one.world.store
@@ -144,25 +144,25 @@ async def test_a_reader_beside_its_writer_takes_what_is_written_and_asks_the_sto
     one.world.turns.store = counted
     seen += [part async for part in stream]
     assert len(counted.calls) == 1
-    assert b"".join(seen) == b"".join([part async for part in log_stream(one).stream(turn, everything)])
+    assert b"".join(seen) == b"".join([part async for part in log_stream(one).stream(turn, whole_log)])
 
 
-async def test_a_reader_of_another_process_reads_the_same_by_looking() -> None:
+async def test_a_reader_in_another_process_reads_the_same_by_polling() -> None:
     one = api(FakeBackend(says("one two three")))
-    turn = await held(one)
-    counted, far = looks(one)
-    reading = asyncio.create_task(collected(far, turn))
+    turn = await queued(one)
+    counted, remote = remote_stream(one)
+    reading = asyncio.create_task(collected(remote, turn))
     await asyncio.sleep(0)
     assert len(counted.calls) == 1
     await one.world.run(turn)
     assert await asyncio.wait_for(reading, 10) == await collected(log_stream(one), turn)
 
 
-async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
+async def test_a_late_reader_reads_all_following_slots_at_once() -> None:
     one = api(FakeBackend(says(" ".join(["word"] * 60))))
-    turn = await held(one)
-    counted, far = looks(one)
-    stream = far.stream(turn, everything)
+    turn = await queued(one)
+    counted, remote = remote_stream(one)
+    stream = remote.stream(turn, whole_log)
     seen = [await anext(stream), await anext(stream)]
     await one.world.run(turn)
     one.world.clock.advance(5)
@@ -172,33 +172,33 @@ async def test_a_reader_that_is_late_reads_all_that_follows_at_once() -> None:
     assert len(counted.calls) - before == 1
 
 
-async def test_a_reader_that_takes_nothing_holds_nobody_up_and_little_is_kept_for_it() -> None:
+async def test_a_stalled_reader_blocks_no_other_and_buffers_few_slots() -> None:
     gates = [asyncio.Event() for _ in range(2 * KEPT)]
     script = [act for gate in gates for act in (gate, TextPiece(text=" word"))]
     one = api(FakeBackend([*script, AnswerEnd(reason="stop", usage=None)]))
-    turn = await held(one)
-    stuck = log_stream(one).stream(turn, everything)
-    seen = [await anext(stuck), await anext(stuck)]
-    brisk = asyncio.create_task(collected(log_stream(one), turn))
+    turn = await queued(one)
+    stalled = log_stream(one).stream(turn, whole_log)
+    seen = [await anext(stalled), await anext(stalled)]
+    fast = asyncio.create_task(collected(log_stream(one), turn))
     running = asyncio.create_task(one.world.run(turn))
     for number, gate in enumerate(gates):
         gate.set()
         while (await one.world.log(turn)).pieces <= number:
             await one.world.turns.wait_for_slot(turn.id, within_s=1)
     await running
-    whole = await asyncio.wait_for(brisk, 10)
-    [told] = one.world.turns.notifications.subscriptions[turn.id]
-    assert len(told.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
-    seen += [part async for part in stuck]
+    whole = await asyncio.wait_for(fast, 10)
+    [subscription] = one.world.turns.notifications.subscriptions[turn.id]
+    assert len(subscription.slots) <= KEPT < len(await one.world.turns.slots(OWNER, turn.id))
+    seen += [part async for part in stalled]
     assert b"".join(seen) == whole
 
 
-async def test_a_reader_elsewhere_of_what_is_deleted_meanwhile_finds_nothing() -> None:
+async def test_a_reader_in_another_process_notices_a_deleted_response() -> None:
     one = api(FakeBackend(says("one two three")))
-    turn = await held(one)
+    turn = await queued(one)
     await one.world.turns.begin(OWNER, turn.id, execution="first")
-    _, far = looks(one)
-    stream = far.stream(turn, everything)
+    _, remote = remote_stream(one)
+    stream = remote.stream(turn, whole_log)
     assert [await anext(stream), await anext(stream)]
     assert (await one.http.delete(f"/v1/responses/{turn.id}")).status_code == 200
     with pytest.raises(NotFound):
@@ -210,15 +210,15 @@ async def collected_on(stream: AsyncIterator[bytes]) -> bytes:
 
 
 async def collected(reader: LogStream, turn: Response) -> bytes:
-    return b"".join([part async for part in reader.stream(turn, everything)])
+    return b"".join([part async for part in reader.stream(turn, whole_log)])
 
 
 async def test_every_reader_of_a_turn_reads_the_same() -> None:
     one = api(FakeBackend(says("one two three")))
-    turn = await held(one)
+    turn = await queued(one)
 
     async def read() -> bytes:
-        return b"".join([part async for part in log_stream(one).stream(turn, everything)])
+        return b"".join([part async for part in log_stream(one).stream(turn, whole_log)])
 
     readers = [asyncio.create_task(read()) for _ in range(10)]
     await one.world.run(turn)

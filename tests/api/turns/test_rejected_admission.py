@@ -1,4 +1,4 @@
-"""Does a request that is refused leave nothing behind, and does who comes second get the response of the first?"""
+"""Does a rejected request store nothing, and do racing deliveries get one response?"""
 
 import asyncio
 from random import Random
@@ -15,33 +15,33 @@ from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
 
-NOBODYS = "0" * 24
+UNKNOWN_TOKEN = "0" * 24
 KEY = {"idempotency_key": "k"}
-REFUSED: dict[str, dict[str, Any]] = {
-    "predecessor": {"input": "hi", "previous_response_id": f"resp_{NOBODYS}{NOBODYS}"},
-    "conversation": {"input": "hi", "conversation": f"conv_{NOBODYS}"},
-    "item": {"input": [{"type": "item_reference", "id": f"msg_{NOBODYS}{NOBODYS}"}]},
+REJECTED: dict[str, dict[str, Any]] = {
+    "predecessor": {"input": "hi", "previous_response_id": f"resp_{UNKNOWN_TOKEN}{UNKNOWN_TOKEN}"},
+    "conversation": {"input": "hi", "conversation": f"conv_{UNKNOWN_TOKEN}"},
+    "item": {"input": [{"type": "item_reference", "id": f"msg_{UNKNOWN_TOKEN}{UNKNOWN_TOKEN}"}]},
     "length": {"input": "word " * 9000, "truncation": "disabled"},
     "source": {"input": "hi", "metadata": {"sources": "payroll"}},
 }
 
 
-def left(store: MemoryStore) -> list[str]:
+def stored_kinds(store: MemoryStore) -> list[str]:
     return [name for kind in ("claim", "thread", "reservation") for name in [kind] if list(documents(store, kind))]
 
 
 @pytest.mark.parametrize("headers", [{}, KEY, {"x_stainless_retry_count": "1"}])
-@pytest.mark.parametrize("wrong", REFUSED)
-async def test_a_refused_request_leaves_nothing(wrong: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("wrong", REJECTED)
+async def test_a_rejected_request_stores_nothing(wrong: str, headers: dict[str, str]) -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
     for _ in range(2):
-        answer = await one.create({"model": "model", **REFUSED[wrong]}, **headers)
+        answer = await one.create({"model": "model", **REJECTED[wrong]}, **headers)
         assert answer.status_code in {400, 404}
-        assert left(store) == []
+        assert stored_kinds(store) == []
 
 
-async def test_a_turn_that_finds_its_conversation_taken_leaves_nothing() -> None:
+async def test_a_turn_in_a_locked_conversation_stores_nothing() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
     talk = (await one.http.post("/v1/conversations")).json()["id"]
@@ -52,7 +52,7 @@ async def test_a_turn_that_finds_its_conversation_taken_leaves_nothing() -> None
     assert [claim.body["response"] for claim in documents(store, "claim")] == claims == [first.json()["id"]]
 
 
-async def test_a_turn_for_which_there_is_no_room_leaves_nothing() -> None:
+async def test_a_rate_limited_turn_stores_nothing() -> None:
     store = MemoryStore(FakeClock())
     one = limited(store)
     assert (await one.create({"input": "hi", "background": True})).status_code == 200
@@ -72,10 +72,10 @@ def limited(store: MemoryStore) -> Api:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("within", ["nothing", "a conversation", "a chain"])
-async def test_deliveries_that_race_get_one_response(within: str, seed: int) -> None:
+async def test_racing_deliveries_get_one_response(within: str, seed: int) -> None:
     store = MemoryStore(FakeClock())
     one, other = held(store), held(store)
-    body = {"model": "model", "input": "hi", "background": True, **await before(one, within)}
+    body = {"model": "model", "input": "hi", "background": True, **await parent_of(one, within)}
     random = Random(seed)  # noqa: S311 - a test's seed
 
     async def deliver(to: Api) -> Any:
@@ -91,7 +91,7 @@ async def test_deliveries_that_race_get_one_response(within: str, seed: int) -> 
     assert thread_id(thread_of(made) or "") in threads(store)
 
 
-async def before(one: Api, within: str) -> dict[str, str]:
+async def parent_of(one: Api, within: str) -> dict[str, str]:
     if within == "a conversation":
         return {"conversation": (await one.http.post("/v1/conversations")).json()["id"]}
     if within == "a chain":
@@ -106,16 +106,16 @@ def threads(store: MemoryStore) -> set[str]:
     return {note.id for note in documents(store, "thread")}
 
 
-async def test_an_exhausted_delivery_does_not_take_the_claim_of_one_that_goes_on() -> None:
+async def test_a_rejected_delivery_keeps_the_claim_of_another_delivery() -> None:
     store = MemoryStore(FakeClock())
     claims = held(store).world.turns.idempotency
-    mine = f"resp_{NOBODYS}{NOBODYS}"
+    mine = f"resp_{UNKNOWN_TOKEN}{UNKNOWN_TOKEN}"
     for repeat in (False, True):
         claimed = await claims.record(OWNER, key="k", body_hash="h", response_id=mine, repeat=repeat, new_thread=True)
         assert claimed == mine
     assert await claims.add_holder(OWNER, key="k", response_id=mine)
     await claims.remove_holder(OWNER, key="k", response_id=mine, new_thread=True)
-    assert left(store) == ["claim", "thread"]
+    assert stored_kinds(store) == ["claim", "thread"]
     await claims.remove_holder(OWNER, key="k", response_id=mine, new_thread=True)
-    assert left(store) == []
+    assert stored_kinds(store) == []
     assert not await claims.add_holder(OWNER, key="k", response_id=mine)

@@ -1,4 +1,4 @@
-"""Are the functions that answer requests about a turn on its bill, with what the store charges them?"""
+"""Does the bill of a turn include the function executions and store charges of its requests?"""
 
 import asyncio
 from decimal import Decimal
@@ -40,7 +40,7 @@ async def bill(one: Api, name: str) -> tuple[Decimal, Decimal]:
     return Decimal(report["bill"]["functions_usd"]), Decimal(report["bill"]["store_usd"])
 
 
-async def test_a_request_that_asks_and_each_that_follows_is_an_execution_of_its_length() -> None:
+async def test_requests_that_create_or_stream_a_turn_are_billed_by_duration() -> None:
     one = paid()
     name = (await one.create(BODY)).json()["id"]
     await one.orchestrations.ended()
@@ -57,7 +57,7 @@ async def test_a_request_that_asks_and_each_that_follows_is_an_execution_of_its_
     assert Decimal(day["cost_usd"]) == again + more + Decimal(day["backends_usd"])
 
 
-async def test_a_look_at_a_turn_is_not_on_its_bill() -> None:
+async def test_a_poll_of_a_turn_is_not_billed() -> None:
     one = paid()
     name = (await one.create({**BODY, "background": True})).json()["id"]
     await one.orchestrations.ended()
@@ -66,7 +66,7 @@ async def test_a_look_at_a_turn_is_not_on_its_bill() -> None:
     assert await bill(one, name) == before
 
 
-async def test_what_has_no_price_is_never_written() -> None:
+async def test_costs_without_a_price_are_not_written() -> None:
     one = api(FakeBackend(says("one two")))
     name = (await one.create(BODY)).json()["id"]
     await one.orchestrations.ended()
