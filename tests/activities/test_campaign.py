@@ -159,8 +159,8 @@ class Story:
         if not self.running:
             self.spawn(self.execute())
 
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
-        raise AssertionError(f"no endpoint is registered, and {announcement.endpoint} is to be told")
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
+        raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} has a delivery")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)

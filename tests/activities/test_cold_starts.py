@@ -93,7 +93,7 @@ def test_fifty_turns_outlive_the_process_that_serves_them(start_s: float) -> Non
 
 def test_a_start_is_learned_though_the_fleet_s_file_is_far_off() -> None:
     async def story() -> None:
-        gpu = SleepingGpu(start_s=lambda: 5.0, tail_s=60)
+        gpu = SleepingGpu(start_s=lambda: 5.0, idle_s=60)
         plant = plant_with(gpu, replace(cold_of(60.0, 300.0), idle_s=60))
         waits: list[float] = []
         for _ in range(8):
@@ -113,7 +113,7 @@ def test_a_start_is_learned_though_the_fleet_s_file_is_far_off() -> None:
 def test_starts_of_any_length_are_caught_within_steps_between_the_quantiles() -> None:
     async def story() -> None:
         random = Random(7)  # noqa: S311 - a test's seed
-        gpu = SleepingGpu(start_s=lambda: random.uniform(20, 90), tail_s=60)
+        gpu = SleepingGpu(start_s=lambda: random.uniform(20, 90), idle_s=60)
         plant = plant_with(gpu, replace(cold_of(40.0, 90.0), idle_s=60))
         late: list[float] = []
         for _ in range(30):

@@ -13,7 +13,7 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
-from tests.fakes.backends import FakeBackend, breaks, refuses, says
+from tests.fakes.backends import FakeBackend, interrupted, rejects, says
 from tests.fakes.worlds import backend
 
 ASKED: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
@@ -92,14 +92,14 @@ async def test_a_chat_of_no_tokens_is_empty_asks_no_backend_and_has_nothing_to_s
 
 
 async def test_a_chat_goes_on_where_its_backend_broke_off() -> None:
-    async with sdk(api(FakeBackend(breaks("one two"), says(" three")))) as client:
+    async with sdk(api(FakeBackend(interrupted("one two"), says(" three")))) as client:
         stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
     assert text == "one two three"
 
 
 async def test_a_stream_whose_answer_begins_afresh_ends_in_an_error_and_never_in_a_wrong_text() -> None:
-    one = api(FakeBackend(breaks("one two"), says("another answer")))
+    one = api(FakeBackend(interrupted("one two"), says("another answer")))
     plain = backend("main", ContinuationMode.NO)
     one.world.fleet.backends["main"] = plain  # type: ignore[index]
     async with sdk(one) as client:
@@ -109,13 +109,13 @@ async def test_a_stream_whose_answer_begins_afresh_ends_in_an_error_and_never_in
 
 
 async def test_a_failed_turn_is_an_error_of_the_server() -> None:
-    async with sdk(api(FakeBackend(refuses(400))), max_retries=0) as client:
+    async with sdk(api(FakeBackend(rejects(400))), max_retries=0) as client:
         with pytest.raises(openai.BadRequestError):
             await client.chat.completions.create(model="auto", messages=ASKED)
 
 
 async def test_a_stream_of_a_failed_turn_ends_in_an_error() -> None:
-    async with sdk(api(FakeBackend(breaks("", FailureKind.WRONG_CONTENT_TYPE))), max_retries=0) as client:
+    async with sdk(api(FakeBackend(interrupted("", FailureKind.WRONG_CONTENT_TYPE))), max_retries=0) as client:
         stream = await client.chat.completions.create(model="model@main", messages=ASKED, stream=True)
         with pytest.raises(openai.APIError):
             _ = [chunk async for chunk in stream]

@@ -49,7 +49,7 @@ async def test_what_still_runs_is_cancelled_and_woken() -> None:
     running = (await one.create({"input": "hi", "model": "model", "background": True})).json()["id"]
     one.world.clock.advance(1)
     assert (await erase(one, "me")).status_code == 200
-    assert one.orchestrations.woken == [running]
+    assert one.orchestrations.cancelled == [running]
 
 
 async def test_the_account_of_what_it_cost_stays() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.harness import CALLERS, STRANGER, Api, api
-from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.worlds import OWNER
 
 DAY_S = 86_400
@@ -72,7 +72,7 @@ async def test_each_sees_his_own_and_a_reading_application_sees_its_tenant() -> 
 
 
 async def test_usage_is_told_by_conversation_model_backend_and_day() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), speaking(2))
+    one = api(FakeBackend(rejects(500), says("one two")), speaking(2))
     await answered(one)
     one.world.clock.advance(DAY_S)
     await answered(one)
@@ -100,7 +100,7 @@ async def test_days_outside_of_the_question_are_left_out_and_pages_follow_each_o
 
 
 async def test_usage_is_the_sum_of_what_the_turns_report() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), speaking(1))
+    one = api(FakeBackend(rejects(500), says("one two")), speaking(1))
     names = [await answered(one), await answered(one)]
     reports = [(await one.http.get(f"/v1/responses/{name}/route")).json()["cost_usd"] for name in names]
     (day,) = (await usage(one))["data"]
