@@ -32,7 +32,7 @@ from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from settings import ROOT
-from tests.activities.cold_starts import Plant, cold_of, in_no_time, sleeping
+from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
@@ -205,8 +205,8 @@ def cold_turn(name: str, gpu: SleepingGpu, start_s: float) -> None:
     """Run a turn on a GPU of this name that sleeps; it may fail."""
 
     async def story() -> None:
-        plant = Plant(backends={name: (sleeping(cold_of(start_s), name=name), gpu)})
-        await plant.play([await plant.world.admit("hello")])
+        cluster = Cluster(backends={name: (cold_gpu(cold_of(start_s), name=name), gpu)})
+        await cluster.run([await cluster.world.admit("hello")])
 
     in_no_time(story())
 

@@ -19,13 +19,13 @@ from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
+from tests.activities.cold_starts import cold_gpu, cold_of, in_no_time, kill
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
-GPU = sleeping(cold_of(60.0))
-HELD = sleeping(cold_of(60.0, abandoned_starts=False))
+GPU = cold_gpu(cold_of(60.0))
+HELD = cold_gpu(cold_of(60.0, abandoned_starts=False))
 FORBIDDEN = Failure(kind=FailureKind.STATUS, status=403)
 
 
@@ -128,7 +128,7 @@ def test_a_repeated_step_warms_up_again_as_its_first_run_may_have_died() -> None
         scene = Scene(cold)
         first = asyncio.ensure_future(scene.warm_up("one"))
         await asyncio.sleep(0.5)
-        await killed([*scene.warmer.background_tasks])
+        await kill([*scene.warmer.background_tasks])
         assert await first
         assert await scene.warm_up("one")
         assert cold.probes == 2
@@ -149,7 +149,7 @@ def test_a_request_that_must_be_held_is_held_after_the_step_has_ended() -> None:
         assert cold.open == 1
         state = await scene.state()
         assert state.is_starting(scene.clock.now())
-        await killed([*scene.warmer.background_tasks])
+        await kill([*scene.warmer.background_tasks])
         await asyncio.sleep(SILENCE_S)
         assert not (await scene.state()).is_starting(scene.clock.now())
 
