@@ -28,7 +28,7 @@ class Orchestrations(Protocol):
         """Start the turn; one that runs already is left alone. Raises Unavailable."""
         ...
 
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
         """Have an endpoint told; one that is being told already is left alone. Raises Unavailable."""
         ...
 
@@ -61,9 +61,9 @@ class DurableOrchestrations:
         given: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
         await self.begin(wire.RESPOND, response.id, given)
 
-    async def start_delivery(self, announcement: WebhookDelivery) -> None:
-        instance = f"announce_{announcement.response}_{announcement.endpoint}"
-        await self.begin(wire.DELIVERY_ORCHESTRATION, instance, delivery_wire(announcement))
+    async def start_delivery(self, delivery: WebhookDelivery) -> None:
+        instance = f"announce_{delivery.response}_{delivery.endpoint}"
+        await self.begin(wire.DELIVERY_ORCHESTRATION, instance, delivery_wire(delivery))
 
     async def begin(self, orchestration: str, instance: str, given: Any) -> None:
         try:
@@ -103,11 +103,11 @@ def turn_wire(response: Response) -> wire.TurnWire:
     }
 
 
-def delivery_wire(announcement: WebhookDelivery) -> wire.DeliverWebhookWire:
+def delivery_wire(delivery: WebhookDelivery) -> wire.DeliverWebhookWire:
     return {
-        "tenant": announcement.owner.tenant,
-        "subject": announcement.owner.subject,
-        "response": announcement.response,
+        "tenant": delivery.owner.tenant,
+        "subject": delivery.owner.subject,
+        "response": delivery.response,
         "traceparent": "",
-        "endpoint": announcement.endpoint,
+        "endpoint": delivery.endpoint,
     }
