@@ -11,6 +11,12 @@ from domain.money.costing import BackendWork, attempt_cost, line_of
 from domain.money.ledger_records import AttemptRecord, AttemptStatus
 from domain.money.prices import Price
 
+CLOSE_S = 0.01
+"""Seconds until a backend notices a closed connection: about one round trip. It generates tokens until then."""
+
+LEAST_MARGIN, MARGIN_SHARE = 16, 0.02
+"""The margin for those tokens is at most the larger of so many, and this share of the tokens that arrived."""
+
 RUN_LOST = "the run was lost before it recorded an outcome"
 
 
@@ -33,6 +39,7 @@ class AttemptMeter:
         self.first_token_at: float | None = None
         self.last_piece_at: float | None = None
         self.pieces = 0
+        self.margin = 0
         self.usage: TokenUsage | None = None
 
     def start_call(self) -> None:
@@ -46,6 +53,22 @@ class AttemptMeter:
         if text_pieces and self.first_token_at is None:
             self.first_token_at = self.clock.now()
         self.pieces += text_pieces
+
+    def count_untaken(self, pieces: Sequence[TextPiece | AnswerEnd], *, was_cut: bool) -> None:
+        """Count what arrived after the last take. `was_cut`: the backend was still sending when the call was closed."""
+        self.count(pieces)
+        end = next((piece for piece in pieces if isinstance(piece, AnswerEnd)), None)
+        if end:
+            self.usage = end.usage
+        elif was_cut:
+            self.margin = self.tokens_in_flight()
+
+    def tokens_in_flight(self) -> int:
+        """Estimate the tokens that the backend generates until it notices that the connection is closed."""
+        if self.first_token_at is None or self.last_piece_at is None or self.last_piece_at <= self.first_token_at:
+            return 0
+        tokens_per_s = (self.pieces - 1) / (self.last_piece_at - self.first_token_at)
+        return min(round(tokens_per_s * CLOSE_S), max(LEAST_MARGIN, int(self.pieces * MARGIN_SHARE)))
 
     @property
     def first_token_s(self) -> float | None:
@@ -74,7 +97,7 @@ class AttemptMeter:
     @property
     def usage_or_estimate(self) -> TokenUsage:
         """The tokens of this run: the backend's counts where it gave them, else an estimate."""
-        return self.usage or estimated_usage(self.record, self.pieces)
+        return self.usage or estimated_usage(self.record, self.pieces + self.margin)
 
     def close_record(self, result: str, reason: str) -> AttemptRecord:
         """Return the record, closed now and charged for the tokens of all runs."""

@@ -102,16 +102,24 @@ class AttemptRun:
         await self.client.authenticate()
         self.meter.start_call()
         async with StreamReader(self.client, call, self.clock) as stream:
-            while (left_s := self.ends_at - self.clock.now()) > 0:
-                pieces = await stream.take(within_s=min(POLL_S, left_s, self.hold_left_s(stream)))
-                self.meter.count(pieces)
-                await self.check_opened(stream)
-                await self.answer.write(pieces)
-                if end := answer_end(pieces):
-                    return await self.finish_answer(end)
-                if pieces:
-                    await stream.wait_for_end(within_s=self.pace.flush_s)
-        return await self.stop_at_limit()
+            try:
+                end = await self.write_pieces(stream)
+            finally:
+                self.meter.count_untaken(await stream.stop(), was_cut=stream.was_cut)
+        return await (self.finish_answer(end) if end else self.stop_at_limit())
+
+    async def write_pieces(self, stream: StreamReader) -> AnswerEnd | None:
+        """Write the pieces into the log as they arrive; return the answer's end, or None where the time is up."""
+        while (left_s := self.ends_at - self.clock.now()) > 0:
+            pieces = await stream.take(within_s=min(POLL_S, left_s, self.hold_left_s(stream)))
+            self.meter.count(pieces)
+            await self.check_opened(stream)
+            await self.answer.write(pieces)
+            if end := answer_end(pieces):
+                return end
+            if pieces:
+                await stream.wait_for_end(within_s=self.pace.flush_s)
+        return None
 
     async def backend_call(self) -> BackendCall:
         task, response, partial = self.task, self.task.response, self.answer.partial

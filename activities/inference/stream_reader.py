@@ -7,18 +7,22 @@ from typing import Self
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential
 
-from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError, TextPiece
+from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError, TextPiece, WithdrawableStream
 from clients.clock import Clock
 from domain.fleet.failure_classes import FailureKind
 
 MAX_CONNECT_ATTEMPTS = 4
 MAX_CONNECT_S = 2.0
 
+WITHDRAW_S = 0.25
+"""How long a withdrawn stream may take to end; after that its connection is cut."""
+
 
 class StreamReader:
     """Reads a backend's stream in a task of its own. Leaving the context closes the connection.
 
-    `opened_at` is when the backend accepted the request; None until then.
+    `opened_at` is when the backend accepted the request; None until then. `was_cut` tells, after `stop`, whether the
+    backend was still sending.
     """
 
     def __init__(self, backend: BackendClient, call: BackendCall, clock: Clock) -> None:
@@ -26,6 +30,8 @@ class StreamReader:
         self.call = call
         self.clock = clock
         self.opened_at: float | None = None
+        self.stream: AsyncIterator[TextPiece | AnswerEnd] | None = None
+        self.was_cut = False
         self.pieces: list[TextPiece | AnswerEnd] = []
         self.has_news = asyncio.Event()
 
@@ -36,15 +42,33 @@ class StreamReader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> Sequence[TextPiece | AnswerEnd]:
+        """End the stream and close its connection. Return the pieces that had arrived and were not taken.
+
+        The request is withdrawn first, so that what the backend had sent by then is read too.
+        """
+        if self.is_open and isinstance(self.stream, WithdrawableStream):
+            self.stream.withdraw()
+            await asyncio.wait((self.task,), timeout=WITHDRAW_S)
+        self.was_cut = self.is_open
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
+        untaken, self.pieces = self.pieces, []
+        return untaken
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the backend may still send."""
+        return not self.task.done()
 
     async def read(self) -> None:
         try:
             async for attempt in self.connection_attempts():
                 with attempt:
                     async with self.backend.stream(self.call) as stream:
-                        self.opened_at = self.clock.now()
+                        self.opened_at, self.stream = self.clock.now(), stream
                         self.has_news.set()
                         await self.read_pieces(stream)
         finally:

@@ -5,6 +5,7 @@ in `domain.fleet.failure_classes`.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
@@ -66,7 +67,7 @@ class OpenAIBackend:
         try:
             await raise_for_failure(response, self.silence_s)
             async with aclosing(self.pieces(response, until)) as pieces:
-                yield pieces
+                yield ChatStream(pieces, response)
         finally:
             await response.aclose()
 
@@ -130,6 +131,25 @@ class OpenAIBackend:
                     until = asyncio.get_running_loop().time() + self.silence_s
             if chunk is None:
                 return
+
+
+class ChatStream(AsyncIterator[TextPiece | AnswerEnd]):
+    """The pieces of one answer, whose request can be withdrawn."""
+
+    def __init__(self, pieces: AsyncIterator[TextPiece | AnswerEnd], response: httpx.Response) -> None:
+        self.pieces = pieces
+        self.response = response
+
+    async def __anext__(self) -> TextPiece | AnswerEnd:
+        return await anext(self.pieces)
+
+    def withdraw(self) -> None:
+        """Shut down the sending half of the connection: the server sees that its caller has left, and stops."""
+        network: Any = self.response.extensions.get("network_stream")
+        connection = network.get_extra_info("socket") if network else None
+        if connection:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
 
 
 async def read_to_end(chunks: AsyncIterator[bytes]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from domain.content.items import Item
 from domain.content.tools import FunctionCall, ToolConfig
@@ -58,13 +58,23 @@ class BackendError(GanglionError):
         self.failure = failure
 
 
+@runtime_checkable
+class WithdrawableStream(Protocol):
+    """A stream whose request can be withdrawn before its end."""
+
+    def withdraw(self) -> None:
+        """Tell the backend to stop. The stream then ends after what the backend had sent by then."""
+        ...
+
+
 class BackendClient(Protocol):
     """Talks to one backend."""
 
     def stream(self, call: BackendCall) -> AbstractAsyncContextManager[AsyncIterator[TextPiece | AnswerEnd]]:
-        """Open the answer's stream; it ends with an End. Leaving the context closes the connection at once.
+        """Open the answer's stream, a `WithdrawableStream` where the wire allows. It ends with an AnswerEnd.
 
-        The context is entered when the backend has let the request in. Raises BackendError.
+        The context is entered when the backend has accepted the request; leaving it closes the connection at once.
+        Raises BackendError.
         """
         ...
 

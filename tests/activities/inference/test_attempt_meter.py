@@ -3,6 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from activities.inference.attempt_meter import AttemptMeter, close_record, close_record_from_log, slots_of_attempt
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
@@ -164,3 +166,36 @@ def test_an_attempts_slots_follow_the_previous_outcome_even_at_the_same_time() -
     ]
     assert slots_of_attempt(replace(attempt(clock), number=2), slots) == slots[3:]
     assert slots_of_attempt(attempt(clock), slots) == slots[1:]
+
+
+def test_what_arrived_after_the_last_take_is_charged() -> None:
+    meter = measured(FakeClock())
+    meter.count_untaken([WORD, WORD], was_cut=False)
+    assert meter.close_record("ended", "").usage == TokenUsage(output_tokens=5)
+
+
+def test_a_final_usage_after_the_last_take_is_what_counts() -> None:
+    meter = measured(FakeClock())
+    meter.count_untaken([WORD, AnswerEnd(reason="stop", usage=USAGE)], was_cut=True)
+    assert meter.close_record("ended", "").usage == USAGE
+
+
+@pytest.mark.parametrize(("pieces", "margin"), [(3, 0), (1001, 10), (2001, 20), (10_001, 100)])
+def test_a_cut_call_is_charged_for_the_tokens_that_are_under_way(pieces: int, margin: int) -> None:
+    clock = FakeClock()
+    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=())
+    meter.count([WORD])
+    clock.advance(1)
+    meter.count([WORD] * (pieces - 1))
+    meter.count_untaken([], was_cut=True)
+    assert meter.close_record("ended", "").usage == TokenUsage(output_tokens=pieces + margin)
+
+
+def test_the_margin_of_a_cut_call_is_small_beside_what_arrived() -> None:
+    clock = FakeClock()
+    meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=())
+    meter.count([WORD])
+    clock.advance(0.01)
+    meter.count([WORD] * 999)
+    meter.count_untaken([], was_cut=True)
+    assert meter.margin == 20

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -120,3 +120,75 @@ async def test_a_request_that_was_sent_is_not_sent_again() -> None:
             with pytest.raises(BackendError):
                 await all_pieces(reader)
         assert len(backend.calls) == 1
+
+
+class Withdrawn(FakeBackend):
+    """Says three words, and the rest only when the request is withdrawn, if ever."""
+
+    def __init__(self, rest: Sequence[str], *, ends: bool) -> None:
+        super().__init__(says("one two three")[:3])
+        self.rest = [TextPiece(text=word) for word in rest]
+        self.ends = ends
+        self.withdrawn = asyncio.Event()
+
+    @asynccontextmanager
+    async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
+        async with super().stream(call) as pieces:
+            yield WithdrawnStream(self, pieces)
+
+
+class WithdrawnStream(AsyncIterator[TextPiece | AnswerEnd]):
+    def __init__(self, backend: Withdrawn, pieces: AsyncIterator[TextPiece | AnswerEnd]) -> None:
+        self.backend = backend
+        self.pieces = pieces
+
+    async def __anext__(self) -> TextPiece | AnswerEnd:
+        if piece := await anext(self.pieces, None):
+            return piece
+        await self.backend.withdrawn.wait()
+        if self.backend.rest:
+            return self.backend.rest.pop(0)
+        if not self.backend.ends:
+            await asyncio.Event().wait()
+        raise StopAsyncIteration
+
+    def withdraw(self) -> None:
+        self.backend.withdrawn.set()
+
+
+async def test_a_stream_that_is_stopped_gives_what_was_not_taken() -> None:
+    async with reader_of(FakeBackend(says("one two three"))) as reader:
+        await reader.wait_for_end(within_s=LONG_S)
+        assert await reader.stop() == says("one two three")
+        assert not reader.was_cut
+        assert await reader.stop() == []
+
+
+async def test_a_stream_that_still_speaks_when_it_is_stopped_was_cut() -> None:
+    backend = FakeBackend([*says("one two")[:2], asyncio.Event()])
+    async with reader_of(backend) as reader:
+        await reader.take(within_s=LONG_S)
+        await reader.stop()
+        assert reader.was_cut
+    assert backend.open == 0
+
+
+async def test_a_withdrawn_stream_is_read_to_what_the_backend_had_sent() -> None:
+    backend = Withdrawn(["four", "five"], ends=True)
+    async with reader_of(backend) as reader:
+        taken = [*await reader.take(within_s=LONG_S)]
+        assert [*taken, *await reader.stop()] == [
+            *says("one two three")[:3],
+            TextPiece(text="four"),
+            TextPiece(text="five"),
+        ]
+        assert not reader.was_cut
+
+
+async def test_a_withdrawn_stream_that_does_not_end_is_cut_all_the_same() -> None:
+    backend = Withdrawn([], ends=False)
+    async with reader_of(backend) as reader:
+        await reader.take(within_s=LONG_S)
+        await reader.stop()
+        assert reader.was_cut
+    assert backend.open == 0

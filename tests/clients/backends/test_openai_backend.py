@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import AnswerEnd, BackendError, TextPiece
+from clients.backends.port import AnswerEnd, BackendError, TextPiece, WithdrawableStream
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 from domain.log.events import TokenUsage
@@ -387,3 +388,20 @@ async def test_a_backend_is_asked_to_go_on_in_its_own_way(continues: Continuatio
     assert first == {**second, **more, "messages": [*SAID, {"role": "assistant", "content": "four and"}]}
     assert second["messages"] == SAID
     assert "temperature" not in second
+
+
+async def test_a_withdrawn_request_still_gives_what_the_server_had_sent() -> None:
+    words = [frame(f"{number} ") for number in range(50)]
+    async with serving(ModelServer(acts=[*words, HANG])) as server, httpx.AsyncClient(trust_env=False) as http:
+        client = OpenAIBackend(backend_at(server.url), http, silence_s=5)
+        async with client.stream(call()) as pieces:
+            first = await anext(pieces)
+            await asyncio.sleep(0.1)
+            assert isinstance(pieces, WithdrawableStream)
+            pieces.withdraw()
+            rest = list[TextPiece | AnswerEnd]()
+            with suppress(BackendError):
+                while True:
+                    rest.append(await anext(pieces))
+            await asyncio.wait_for(server.gone.wait(), timeout=5)
+    assert [first, *rest] == [TextPiece(text=f"{number} ") for number in range(50)]
