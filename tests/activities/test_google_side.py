@@ -39,9 +39,9 @@ async def test_the_hop_that_rejects_a_request_is_named_with_what_to_grant(
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True, **scene) as side:
         await side.cloud.set(**conditions)
-        message = await side.error_of(await side.ask())
-        assert said in message
-        assert "Traceback" not in message
+        error = await side.error_of(await side.ask())
+        assert message in error
+        assert "Traceback" not in error
         assert await side.service.is_cold()
 
 
