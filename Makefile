@@ -56,11 +56,11 @@ unused: setup
 	@$(python) -m vulture
 
 conform: setup
-	@GANGLION_KILLS=$${GANGLION_KILLS:-5} $(python) -m pytest -m "campaign and not long"
+	@TEST_KILLS=$${TEST_KILLS:-5} $(python) -m pytest -m "campaign and not long"
 
 campaign: setup
-	@GANGLION_EXAMPLES=exploring $(python) -m pytest -m campaign
-	@GANGLION_EXAMPLES=exploring $(python) -m pytest
+	@TEST_EXAMPLES=exploring $(python) -m pytest -m campaign
+	@TEST_EXAMPLES=exploring $(python) -m pytest
 
 bench: setup
 	@$(python) -m benches

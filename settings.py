@@ -1,4 +1,4 @@
-"""What does the environment say? Read once, and everything that is wrong is named at once."""
+"""Which settings do the environment variables hold? They are read once, and one error lists every problem."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ from urllib.parse import urlsplit
 from domain.errors import ConfigurationError
 from domain.identity.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
 from domain.money.budgets import Budgets, BudgetScope
+from domain.network_names import LOOPBACK
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
-MOST_DOLLARS = 1_000_000
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_DOLLARS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Durations are seconds, sizes bytes. docs/operations.md lists every setting with its variable."""
+    """Durations are seconds, sizes are bytes. docs/operations.md lists every setting with its variable.
+
+    `variables` is the whole environment; `names` are the variables that hold settings.
+    """
 
     store: str
     data: Path
@@ -33,7 +36,7 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
-    identity: str | None
+    identity_client_id: str | None
     federation: Federation
     telemetry: str
     limits: RateLimits
@@ -55,27 +58,30 @@ class Settings:
     on_azure: bool
     behind_platform: bool
     variables: Mapping[str, str]
+    names: frozenset[str]
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read the settings from the environment's variables; raises ConfigurationError naming every problem."""
+    """Read the settings from the environment variables. Raises ConfigurationError that lists every problem."""
     reader = EnvironmentReader(environment)
     store = reader.choice("STORE", ("sqlite", "cosmos"), default="sqlite")
     on_azure = bool(environment.get("WEBSITE_INSTANCE_ID"))
     settings = Settings(
         store=store,
         data=reader.value("DATA", default=".run/7071", convert=Path),
-        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=file),
-        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=file),
-        sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=file),
+        fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=existing_file),
+        prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=existing_file),
+        sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=existing_file),
         sources_loopback=reader.choice("SOURCES_LOOPBACK", ("false", "true"), default="false") == "true",
-        webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=file),
+        webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=existing_file),
         webhooks_loopback=reader.choice("WEBHOOKS_LOOPBACK", ("false", "true"), default="false") == "true",
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
-        token_authority=reader.value("TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=origin),
+        token_authority=reader.value(
+            "TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=address_origin
+        ),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
-        token_tenants=reader.value("TOKEN_TENANTS", convert=names),
-        identity=reader.optional("IDENTITY_CLIENT_ID", convert=str),
+        token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
+        identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
         limits=RateLimits(
@@ -83,105 +89,120 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
         ),
         budgets=read_budgets(reader),
-        budget_file=reader.optional("BUDGETS", convert=file),
-        body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_int),
+        budget_file=reader.optional("BUDGETS", convert=existing_file),
+        body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
         model_required=reader.choice("MODEL_REQUIRED", ("false", "true"), default="false") == "true",
-        flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive),
-        silence_s=reader.value("SILENCE_S", default="60", convert=positive),
-        default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_int),
-        deadline_s=reader.value("DEADLINE_S", default="1800", convert=positive),
-        handover_s=reader.value("HANDOVER_S", default="480", convert=positive),
-        hold_s=reader.value("HOLD_S", default="10", convert=positive),
-        sync_wait_s=reader.value("SYNC_WAIT_S", default="200", convert=positive),
-        stream_s=reader.value("STREAM_S", default="1500", convert=positive),
-        sweep_unbegun_s=reader.value("SWEEP_UNBEGUN_S", default="30", convert=positive),
-        sweep_silent_s=reader.value("SWEEP_SILENT_S", default="900", convert=positive),
-        sweep_unsettled_s=reader.value("SWEEP_UNSETTLED_S", default="60", convert=positive),
+        flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
+        silence_s=reader.value("SILENCE_S", default="60", convert=positive_number),
+        default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_whole_number),
+        deadline_s=reader.value("DEADLINE_S", default="1800", convert=positive_number),
+        handover_s=reader.value("HANDOVER_S", default="480", convert=positive_number),
+        hold_s=reader.value("HOLD_S", default="10", convert=positive_number),
+        sync_wait_s=reader.value("SYNC_WAIT_S", default="200", convert=positive_number),
+        stream_s=reader.value("STREAM_S", default="1500", convert=positive_number),
+        sweep_unbegun_s=reader.value("SWEEP_UNBEGUN_S", default="30", convert=positive_number),
+        sweep_silent_s=reader.value("SWEEP_SILENT_S", default="900", convert=positive_number),
+        sweep_unsettled_s=reader.value("SWEEP_UNSETTLED_S", default="60", convert=positive_number),
         on_azure=on_azure,
         behind_platform=on_azure and environment.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
         variables=dict(environment),
+        names=frozenset(reader.names),
     )
     reject_two_key_sources(reader)
     if on_azure:
         reject_local_on_azure(reader, settings)
-    reader.finish()
+    reader.raise_problems()
     return settings
 
 
 def reject_two_key_sources(reader: "EnvironmentReader") -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
-    reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY")
+    reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY, not both")
 
 
 def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> None:
-    """Note what one machine may do and Azure may not."""
-    reader.reject(settings.store == "sqlite", "STORE", "sqlite is for one machine; on Azure set it to cosmos")
-    reader.reject(settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is refused on Azure")
-    reader.reject(settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "on Azure nobody here is told anything")
-    reader.reject(settings.sources_loopback, "SOURCES_LOOPBACK", "on Azure no source lies here")
+    """Reject settings that are only allowed on one machine, not on Azure."""
+    reader.reject(settings.store == "sqlite", "STORE", "sqlite works on one machine only; set it to cosmos on Azure")
+    reader.reject(
+        settings.token_keys is not None, "TOKEN_KEYS", "a local signing key is not allowed on Azure; remove it"
+    )
+    reader.reject(
+        settings.webhooks_loopback, "WEBHOOKS_LOOPBACK", "loopback webhooks are not allowed on Azure; remove it"
+    )
+    reader.reject(settings.sources_loopback, "SOURCES_LOOPBACK", "loopback sources are not allowed on Azure; remove it")
     addresses = {
         "TOKEN_AUTHORITY": settings.token_authority,
         "GOOGLE_STS_URL": settings.federation.sts_url,
         "GOOGLE_IAM_URL": settings.federation.iam_url,
     }
     for name, address in addresses.items():
-        reader.reject(not address.startswith("https:"), name, "on Azure nothing goes without TLS")
+        reader.reject(not address.startswith("https:"), name, "expected an https address: TLS is required on Azure")
 
 
 class EnvironmentReader:
-    """Reads variables and collects what is wrong with them, instead of stopping at the first."""
+    """Reads variables and collects every problem, instead of stopping at the first one."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
+        self.names: set[str] = set()
         self.problems: list[str] = []
 
+    def text(self, name: str) -> str | None:
+        """Return the variable's text, None if it is not set or empty."""
+        self.names.add(PREFIX + name)
+        return self.environment.get(PREFIX + name) or None
+
     def value[T](self, name: str, *, convert: Callable[[str], T], default: str | None = None) -> T:
-        text = self.environment.get(PREFIX + name) or default
+        text = self.text(name) or default
         if text is None:
             self.problems.append(f"{PREFIX}{name} is not set")
             return convert("1")
         try:
             return convert(text)
         except ValueError as error:
-            self.problems.append(f"{PREFIX}{name} is {text!r}: {error}")
+            self.report(name, error, text)
             return convert(default or "1")
 
     def optional[T](self, name: str, *, convert: Callable[[str], T]) -> T | None:
-        text = self.environment.get(PREFIX + name)
+        text = self.text(name)
         try:
             return convert(text) if text else None
         except ValueError as error:
-            self.problems.append(f"{PREFIX}{name} is {text!r}: {error}")
+            self.report(name, error, text)
             return None
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
-        text = self.environment.get(PREFIX + name) or default
-        self.reject(text not in allowed, name, f"{text!r} is none of {', '.join(allowed)}")
+        text = self.text(name) or default
+        if text not in allowed:
+            self.report(name, f"expected one of {', '.join(allowed)}", text)
         return text
 
-    def reject(self, wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - reads as the sentence it is
-        if wrong:
+    def report(self, name: str, expected: object, text: str | None) -> None:
+        self.problems.append(f"{PREFIX}{name}: {expected}, found {text!r}")
+
+    def reject(self, is_wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - the condition comes first
+        if is_wrong:
             self.problems.append(f"{PREFIX}{name}: {problem}")
 
-    def finish(self) -> None:
+    def raise_problems(self) -> None:
         if self.problems:
             raise ConfigurationError(tuple(self.problems))
 
 
-def read_limit(reader: EnvironmentReader, whose: str, *, per_minute: int, burst: int, running: int) -> RateLimit:
+def read_limit(reader: EnvironmentReader, scope: str, *, per_minute: int, burst: int, running: int) -> RateLimit:
     return RateLimit(
-        per_minute=reader.value(f"{whose}_TURNS_PER_MINUTE", default=str(per_minute), convert=positive),
-        burst=reader.value(f"{whose}_BURST", default=str(burst), convert=positive_int),
-        running=reader.value(f"{whose}_RUNNING", default=str(running), convert=positive_int),
+        per_minute=reader.value(f"{scope}_TURNS_PER_MINUTE", default=str(per_minute), convert=positive_number),
+        burst=reader.value(f"{scope}_BURST", default=str(burst), convert=positive_whole_number),
+        running=reader.value(f"{scope}_RUNNING", default=str(running), convert=positive_whole_number),
     )
 
 
 def read_budgets(reader: EnvironmentReader) -> Budgets:
-    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollars) for scope in BudgetScope}
+    limits = {scope: reader.optional(f"BUDGET_{scope.name}", convert=dollar_amount) for scope in BudgetScope}
     return Budgets(
         limits={scope: limit for scope, limit in limits.items() if limit is not None},
-        warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollars),
-        forecast=reader.optional("FORECAST_TENANT_DAY", convert=dollars),
+        warn_share=reader.value("BUDGET_WARN_SHARE", default="0.8", convert=dollar_amount),
+        forecast=reader.optional("FORECAST_TENANT_DAY", convert=dollar_amount),
     )
 
 
@@ -190,34 +211,41 @@ def read_federation(reader: EnvironmentReader) -> Federation:
         provider=reader.optional("GOOGLE_PROVIDER", convert=provider_name),
         scope=reader.optional("GOOGLE_SUBJECT_SCOPE", convert=str),
         service_account=reader.optional("GOOGLE_SERVICE_ACCOUNT", convert=service_account_name),
-        sts_url=reader.value("GOOGLE_STS_URL", default=STS_URL, convert=origin),
-        iam_url=reader.value("GOOGLE_IAM_URL", default=IAM_URL, convert=origin),
+        sts_url=reader.value("GOOGLE_STS_URL", default=STS_URL, convert=address_origin),
+        iam_url=reader.value("GOOGLE_IAM_URL", default=IAM_URL, convert=address_origin),
     )
 
 
-def dollars(text: str) -> Decimal:
+def dollar_amount(text: str) -> Decimal:
+    problem = f"expected a number above 0, at most {MAX_DOLLARS}"
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise ValueError("expected a decimal number") from None
-    if not (amount.is_finite() and 0 < amount <= MOST_DOLLARS):
-        raise ValueError(f"expected a number above 0, at most {MOST_DOLLARS}")
+        raise ValueError(problem) from None
+    if not (amount.is_finite() and 0 < amount <= MAX_DOLLARS):
+        raise ValueError(problem)
     return amount
 
 
-def positive(text: str) -> float:
-    number = float(text)
+def positive_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
         raise ValueError("expected a number above 0")
     return number
 
 
-def positive_int(text: str) -> int:
-    return int(positive(str(int(text))))
+def positive_whole_number(text: str) -> int:
+    try:
+        return int(positive_number(str(int(text))))
+    except ValueError:
+        raise ValueError("expected a whole number above 0") from None
 
 
-def origin(text: str) -> str:
-    """Return an address without a path. Without TLS it lies on this machine: nobody can listen there."""
+def address_origin(text: str) -> str:
+    """Return an address without a path. Plain http is only accepted for this machine: nobody can listen in there."""
     parts = urlsplit(text.rstrip("/"))
     safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
     if not (safe and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and "@" not in text):
@@ -225,16 +253,16 @@ def origin(text: str) -> str:
     return text.rstrip("/")
 
 
-def names(text: str) -> frozenset[str]:
-    """Split a list at its commas; white space around a name doesn't count. An empty list would let nobody in."""
+def name_set(text: str) -> frozenset[str]:
+    """Split a list at its commas and strip the names. An empty list is an error: it would reject every caller."""
     found = frozenset(name.strip() for name in text.split(",") if name.strip())
     if not found:
         raise ValueError("expected at least one name")
     return found
 
 
-def file(text: str) -> Path:
+def existing_file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
-        raise ValueError("there is no such file")
+        raise ValueError("expected an existing file")
     return path

@@ -43,4 +43,4 @@ class Anticipate:
 
     async def largest_size(self, response: Response) -> wire.SizeWire:
         size = size_of(response, await self.turns.history(response))
-        return with_added_tokens(size, MAX_RETRIEVED_TOKENS if response.sources else 0)
+        return with_added_tokens(size, MAX_RETRIEVED_TOKENS if response.options.sources else 0)

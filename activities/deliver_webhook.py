@@ -64,7 +64,7 @@ class DeliverWebhook:
     ) -> wire.WebhookTriedWire:
         receipt = await self.sender.send(endpoint, delivery)
         tries.add(1, {"ganglion.webhook": endpoint.name, "ganglion.webhook.verdict": receipt.result.value})
-        if receipt.result is DeliveryResult.LATER:
+        if receipt.result is DeliveryResult.RETRY_LATER:
             return await self.postpone(found, delivery, receipt)
         if receipt.result is DeliveryResult.GONE:
             log.error("webhook %s answered that it is gone; it gets no more deliveries", endpoint.name)

@@ -171,5 +171,5 @@ def inferred(outcome: AttemptOutcome) -> wire.InferredWire:
         "code": outcome.code,
         "message": outcome.message,
         "delay_s": outcome.delay_s,
-        "posture": outcome.posture,
+        "posture": outcome.failure_class,
     }

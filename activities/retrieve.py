@@ -17,13 +17,13 @@ class Retrieve:
 
     async def text(self, response: Response) -> str:
         """Return the text for the model; empty where the turn has no sources or they have no data."""
-        if not response.sources:
+        if not response.options.sources:
             return ""
         recorded = await self.turns.retrieved_context.text(response)
         if recorded is not None:
             return recorded
         items = await self.turns.items(response.owner, response.input_items)
-        fetched = await self.reader.read(response.sources, response.owner, last_user_text(items))
+        fetched = await self.reader.read(response.options.sources, response.owner, last_user_text(items))
         return await self.turns.retrieved_context.record(response, fetched)
 
 

@@ -48,13 +48,11 @@ class RouteTurn:
         backend_states: BackendStates,
         decider: RouteDecider,
         warmer: BackendWarmer,
-        hold_s: float,
     ) -> None:
         self.turns = turns
         self.backend_states = backend_states
         self.decider = decider
         self.warmer = warmer
-        self.hold_s = hold_s
 
     async def route(self, request: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_from_wire(request)
@@ -103,7 +101,7 @@ class RouteTurn:
             response=response.id,
             input_tokens=request["size"]["likely"],
             admitted_at=response.created_at,
-            hold_s=self.hold_s,
+            hold_s=self.decider.attempt_limits.hold_s,
         )
         decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
         for _ in range(MAX_PROBE_TRIES):

@@ -18,6 +18,7 @@ from clients.storage.sqlite.store import SqliteStore
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.turns.rate_limits import RateLimit, RateLimits
+from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
 
@@ -49,7 +50,7 @@ async def at_once(step: AdmissionStep, turns: int) -> list[float]:
 async def measure(folder: Path, turns: int) -> list[tuple[str, ...]]:
     clock = SystemClock()
     store = SqliteStore(folder / "app.db", clock)
-    known = TurnStore(store, clock)
+    known = TurnStore(store, clock, WebhookEndpoints())
     limits = RateLimiter(store=store, turns=known, clock=clock, limits=RateLimits(owner=WIDE, tenant=WIDE))
 
     async def claim(response: str) -> None:

@@ -1,4 +1,4 @@
-"""What time is it, and what can't be guessed?"""
+"""What time is it, and where do tokens and random numbers come from?"""
 
 import asyncio
 import secrets
@@ -7,9 +7,9 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since the epoch, waiting, fresh tokens (24 hexadecimal digits) and random fractions (0 to 1).
+    """Seconds since the epoch, waiting, new tokens (24 hexadecimal digits) and random fractions (0 to 1).
 
-    A token is its time in milliseconds and as many random digits, so that what is made later has a greater one.
+    A token is the time in milliseconds, followed by as many random digits: a later token sorts after an earlier one.
     """
 
     def now(self) -> float: ...
@@ -22,10 +22,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock and the real randomness."""
+    """The system's clock and its secure random numbers."""
 
     def now(self) -> float:
-        return time.time()  # noqa: TID251 - the one place that reads the clock
+        return time.time()  # noqa: TID251 - the only place that reads the clock
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

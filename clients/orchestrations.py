@@ -1,10 +1,10 @@
-"""How is a turn's orchestration started, woken and looked at?"""
+"""How does the product start a turn's orchestration, signal it and check whether it runs?"""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from clients.clock import Clock, SystemClock
+from clients.clock import Clock
 from domain import wire
 from domain.errors import Unavailable
 from domain.turns.response import Response
@@ -12,7 +12,7 @@ from domain.turns.webhook_events import WebhookDelivery
 
 
 class DurableClient(Protocol):
-    """What we use of `DurableOrchestrationClient`; its own types are incomplete."""
+    """The methods of `DurableOrchestrationClient` that the product uses; the SDK's own types are incomplete."""
 
     async def start_new(self, orchestration_function_name: str, instance_id: str, client_input: Any) -> str: ...
 
@@ -22,76 +22,76 @@ class DurableClient(Protocol):
 
 
 class Orchestrations(Protocol):
-    """The orchestrations of turns; an instance's id is its response's."""
+    """The orchestrations of turns and of webhook deliveries. A turn's instance id is its response's id."""
 
     async def start(self, response: Response) -> None:
-        """Start the turn; one that runs already is left alone. Raises Unavailable."""
+        """Start the turn's orchestration, unless it runs already. Raises Unavailable."""
         ...
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
-        """Have an endpoint told; one that is being told already is left alone. Raises Unavailable."""
+        """Start the orchestration that delivers a webhook, unless it runs already. Raises Unavailable."""
         ...
 
     async def signal_cancelled(self, response_id: str) -> None:
-        """Tell a waiting orchestration that its response has ended.
+        """Signal a waiting orchestration that its response has ended.
 
-        Where none runs or the host doesn't answer nothing happens: it sees the ending when its wait is over.
+        The signal is an optimisation. It is dropped if no orchestration runs or the host does not answer: the
+        orchestration reads the response's status when its wait is over.
         """
         ...
 
-    async def alive(self, response_id: str) -> bool:
-        """Tell whether an orchestration of the response is pending or running. Raises Unavailable."""
+    async def is_running(self, instance_id: str) -> bool:
+        """Return whether the instance is pending, running or suspended. Raises Unavailable."""
         ...
 
 
 type OpenOrchestrations = Callable[[DurableClient], Orchestrations]
 
-ALIVE = frozenset({"Pending", "Running", "ContinuedAsNew", "Suspended"})
+RUNNING_STATUSES = frozenset({"Pending", "Running", "ContinuedAsNew", "Suspended"})
 
 
 class DurableOrchestrations:
-    """The durable client of one invocation."""
+    """Uses the durable client that the host passes to one invocation."""
 
-    def __init__(self, client: DurableClient, clock: Clock | None = None) -> None:
+    def __init__(self, client: DurableClient, clock: Clock) -> None:
         self.client = client
-        self.clock = clock or SystemClock()
+        self.clock = clock
 
     async def start(self, response: Response) -> None:
-        """Start the turn under a name of this start alone, which stays the same however often the host repeats it."""
-        given: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
-        await self.begin(wire.RESPOND, response.id, given)
+        """Start the turn with a token of this start alone. The token stays the same when the host repeats the start."""
+        request: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
+        await self.start_instance(wire.RESPOND, response.id, request)
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
-        instance = f"announce_{delivery.response}_{delivery.endpoint}"
-        await self.begin(wire.DELIVERY_ORCHESTRATION, instance, delivery_wire(delivery))
+        instance_id = f"announce_{delivery.response}_{delivery.endpoint}"
+        await self.start_instance(wire.DELIVERY_ORCHESTRATION, instance_id, delivery_wire(delivery))
 
-    async def begin(self, orchestration: str, instance: str, given: Any) -> None:
+    async def start_instance(self, orchestration: str, instance_id: str, request: Any) -> None:
         try:
-            await self.client.start_new(orchestration, instance, given)
-        except Exception as error:  # the SDK raises plain Exceptions, also where the instance runs already
-            if not await self.is_alive(instance):
-                raise Unavailable(f"{orchestration} could not be started: {type(error).__name__}") from error
+            await self.client.start_new(orchestration, instance_id, request)
+        except Exception as error:  # the SDK raises plain Exceptions, also if the instance runs already
+            if not await self.is_running(instance_id):
+                raise Unavailable(
+                    f"The orchestration {orchestration} could not be started: {type(error).__name__}"
+                ) from error
 
     async def signal_cancelled(self, response_id: str) -> None:
         with suppress(Unavailable):
-            if await self.alive(response_id):
-                await answered(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
+            if await self.is_running(response_id):
+                await translate_errors(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
 
-    async def alive(self, response_id: str) -> bool:
-        return await self.is_alive(response_id)
-
-    async def is_alive(self, instance: str) -> bool:
-        status = await answered(self.client.get_status(instance))
-        running = getattr(status, "runtime_status", None)
-        return getattr(running, "value", None) in ALIVE
+    async def is_running(self, instance_id: str) -> bool:
+        status = await translate_errors(self.client.get_status(instance_id))
+        runtime_status = getattr(status, "runtime_status", None)
+        return getattr(runtime_status, "value", None) in RUNNING_STATUSES
 
 
-async def answered[T](call: Awaitable[T]) -> T:
-    """Return what the host says; raises Unavailable where it doesn't, for which the SDK has no type."""
+async def translate_errors[T](call: Awaitable[T]) -> T:
+    """Return the call's result. Raises Unavailable if it fails: the SDK has no error type of its own."""
     try:
         return await call
     except Exception as error:
-        raise Unavailable(f"the host of orchestrations did not answer: {type(error).__name__}") from error
+        raise Unavailable(f"The orchestration host did not answer: {type(error).__name__}") from error
 
 
 def turn_wire(response: Response) -> wire.TurnWire:

@@ -1,13 +1,13 @@
-"""How do many that want the same thing at once share one effort?"""
+"""How do concurrent callers share one run of an action?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 
 class SingleFlight[T]:
-    """Runs an action once at a time: whoever asks meanwhile waits for the same run and shares how it ends.
+    """Runs an action once at a time. Callers during a run wait for it and share its result or error.
 
-    The run goes on where those who wait for it give up.
+    The run continues if its callers are cancelled.
     """
 
     def __init__(self, action: Callable[[], Awaitable[T]]) -> None:
@@ -15,10 +15,10 @@ class SingleFlight[T]:
         self.running: asyncio.Task[T] | None = None
 
     def start(self) -> asyncio.Task[T]:
-        """Start a run, unless one is under way, and return it without waiting for it."""
+        """Start a run, unless one is active, and return it without waiting for it."""
         if self.running is None:
             self.running = asyncio.ensure_future(self.run())
-            self.running.add_done_callback(self.ended)
+            self.running.add_done_callback(self.finish)
         return self.running
 
     async def result(self) -> T:
@@ -27,7 +27,7 @@ class SingleFlight[T]:
     async def run(self) -> T:
         return await self.action()
 
-    def ended(self, run: asyncio.Task[T]) -> None:
+    def finish(self, run: asyncio.Task[T]) -> None:
         self.running = None
         if not run.cancelled():
-            run.exception()  # a run that nobody waits for fails in silence
+            run.exception()  # avoids a warning for a failed run without waiting callers

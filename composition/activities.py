@@ -62,12 +62,13 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
         fleet=configuration.fleet,
         clock=ports.clock,
         default_output_tokens=settings.default_output_tokens,
+        attempt_limits=configuration.attempt_limits,
     )
     return Activities(
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
-        route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer, hold_s=settings.hold_s),
+        route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state),
         finish=Finish(turns),
         settle=Settle(state.ledger, configuration.overheads),

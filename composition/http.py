@@ -67,6 +67,7 @@ def compose_gateway(configuration: Configuration, ports: Ports, state: State) ->
         default_output_tokens=settings.default_output_tokens,
         sources=configuration.sources,
         model_required=settings.model_required,
+        attempt_limits=configuration.attempt_limits,
     )
     return TurnGateway(
         authenticator=ports.authenticator,

@@ -14,6 +14,7 @@ from domain.fleet.catalog import Fleet
 from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
+from domain.routing.estimates import AttemptLimits
 from domain.sources.catalog import Sources
 from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings
@@ -30,6 +31,11 @@ class Configuration:
     budgets: Budgets = field(default_factory=Budgets)
     sources: Sources = field(default_factory=Sources)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
+
+    @property
+    def attempt_limits(self) -> AttemptLimits:
+        """Return the limits that the router plans with and that the attempts keep."""
+        return AttemptLimits(hold_s=self.settings.hold_s, handover_s=self.settings.handover_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
-"""Which files and which services does a deployed application use? The settings say."""
+"""Which files and services does a deployed application use? The settings select them."""
 
+import logging
 from collections.abc import Mapping
 
 import httpx
@@ -19,6 +20,7 @@ from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
+from composition.setting_names import names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import overheads_from_toml, prices_from_toml
@@ -28,14 +30,19 @@ from domain.errors import ConfigurationError
 from domain.fleet.catalog import Fleet
 from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
-from settings import Settings
+from settings import ROOT, Settings
 
-MOST_KEPT_ALIVE = 100
-"""Connections to backends that stay open while nothing is sent."""
+logger = logging.getLogger("ganglion.configuration")
+
+MAX_IDLE_CONNECTIONS = 100
+"""Connections to backends that stay open between requests."""
+
+SHIPPED_FILES = ("fleet.toml", "sources.toml", "webhooks.toml")
 
 
 def read_configuration(settings: Settings) -> Configuration:
     """Read the operator's files. Raises ConfigurationError that names every mistake of the first wrong file."""
+    check_setting_names(settings)
     price_file = settings.prices.read_text(encoding="utf-8")
     prices = prices_from_toml(price_file)
     fleet = fleet_from_toml(settings.fleet.read_text(encoding="utf-8"), settings.variables, prices)
@@ -57,8 +64,23 @@ def read_configuration(settings: Settings) -> Configuration:
     )
 
 
+def check_setting_names(settings: Settings) -> None:
+    """Raise ConfigurationError for variables that nothing reads; log a warning for unknown settings of the host.
+
+    Variables of the shipped files count too, so that an operator's own fleet file may use fewer of them.
+    """
+    own = (settings.fleet, settings.sources, settings.webhooks)
+    shipped = (path for path in (ROOT / name for name in SHIPPED_FILES) if path.is_file())
+    mentioned = names_in(path.read_text(encoding="utf-8") for path in (*own, *shipped))
+    problems = tuple(unknown_settings(settings.variables, settings.names | mentioned))
+    if problems:
+        raise ConfigurationError(problems)
+    for warning in unknown_host_settings(settings.variables):
+        logger.warning("%s", warning)
+
+
 def read_budgets(settings: Settings) -> Budgets:
-    """Return the budgets of all tenants; a file of its own holds those of single tenants."""
+    """Return the budgets of all tenants; the file of budgets, if there is one, holds those of single tenants."""
     if settings.budget_file is None:
         return settings.budgets
     return budgets_from_toml(settings.budget_file.read_text(encoding="utf-8"), settings.budgets)
@@ -78,10 +100,10 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
         ),
         backends=backend_clients(configuration.fleet, settings, clock),
         source_reader=build_reader(
-            configuration.sources, clock, loopback=settings.sources_loopback, identity=settings.identity
+            configuration.sources, clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id
         ),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
-        open_orchestrations=DurableOrchestrations,
+        open_orchestrations=lambda client: DurableOrchestrations(client, clock),
     )
 
 
@@ -100,10 +122,10 @@ def signing_keys(settings: Settings, clock: Clock) -> SigningKeys:
 
 
 def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, BackendClient]:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=MOST_KEPT_ALIVE)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
     http = httpx.AsyncClient(limits=limits, trust_env=False)
     credentials = BackendCredentials(
-        federation=settings.federation, variables=settings.variables, clock=clock, client_id=settings.identity
+        federation=settings.federation, variables=settings.variables, clock=clock, client_id=settings.identity_client_id
     )
     return {
         name: OpenAIBackend(backend, http, silence_s=settings.silence_s, credentials=credentials)

@@ -1,18 +1,18 @@
-"""What can go wrong, and may it be tried again?"""
+"""Which errors does the product raise, and which of them may be retried?"""
 
 from typing import Self
 
 
 class GanglionError(Exception):
-    """The root of every error that the product raises on purpose. Its message is safe to show."""
+    """The root of every error that the product raises on purpose. Its message is safe to show to callers."""
 
 
 class Terminal(GanglionError):
-    """Trying again can't help."""
+    """A retry cannot help."""
 
 
 class Retryable(GanglionError):
-    """Trying again may help, not before `delay_s` seconds have passed."""
+    """A retry may help after `delay_s` seconds."""
 
     def __init__(self, message: str, *, delay_s: float = 0.0) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class Retryable(GanglionError):
 
 
 class ConfigurationError(Terminal):
-    """Settings or files of configuration are wrong; every problem is named at once."""
+    """Settings or configuration files are wrong; the message lists every problem."""
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("; ".join(problems))
@@ -28,7 +28,7 @@ class ConfigurationError(Terminal):
 
 
 class Invalid(Terminal):
-    """A request is wrong: `field` says where (None: the whole), `code` is one of the API's codes."""
+    """A request is invalid: `field` is the JSON field (None: the whole request), `code` is an error code of the API."""
 
     def __init__(self, message: str, *, field: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -37,28 +37,28 @@ class Invalid(Terminal):
 
 
 class Unauthenticated(Terminal):
-    """No identity: the token is missing, malformed, expired or not from an issuer we know."""
+    """The caller has no identity: the token is missing, malformed, expired or from an unknown issuer."""
 
 
 class Forbidden(Terminal):
-    """The identity is known, and may not do this."""
+    """The caller is known but has no permission for the operation."""
 
 
 class NotFound(Terminal):
-    """No such object under the caller's own partition."""
+    """The caller's own partition has no such object."""
 
     @classmethod
     def by_id(cls, kind: str, identifier: str) -> Self:
-        """Return the error for an id that names no object of a kind: one text for all of them."""
+        """Return the error for an unknown id; every not-found message has the same form."""
         return cls(f"{kind} with id '{identifier}' not found.")
 
 
 class NoResponse(NotFound):
-    """The response itself is not there; where its turn runs it was deleted meanwhile."""
+    """The response does not exist, or was deleted while its turn was running."""
 
 
 class Conflict(Terminal):
-    """Somebody else was first: the document `identifier` exists, is gone, or its version has changed."""
+    """A concurrent write won: the document `identifier` exists already, was deleted, or has another version."""
 
     def __init__(self, message: str, *, identifier: str = "") -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class Conflict(Terminal):
 
 
 class Exhausted(Terminal):
-    """A counter of the document `identifier` would pass its limit (a budget without cover)."""
+    """A counter of the document `identifier` would exceed its limit, such as a budget."""
 
     def __init__(self, message: str, *, identifier: str = "") -> None:
         super().__init__(message)
@@ -74,12 +74,12 @@ class Exhausted(Terminal):
 
 
 class RateLimited(Retryable):
-    """A limit of turns in a minute, or of running turns, is reached."""
+    """The limit of turns per minute, or of running turns, is reached."""
 
 
 class Unavailable(Retryable):
-    """A part we depend on did not answer."""
+    """A dependency did not answer."""
 
 
 class UnknownOutcome(Retryable):
-    """A write was sent and its answer was lost: read back by id before trying again."""
+    """A write was sent and its result is unknown: read the document by id before a retry."""

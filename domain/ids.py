@@ -1,7 +1,7 @@
-"""What do ids look like, and which partition does an id alone name?
+"""What is the format of ids, and which partition does an id identify?
 
 A thread is 24 hexadecimal digits. A conversation's id is `conv_<thread>`; the id of a response or an item is its
-prefix, its thread and 24 more digits, so that every id names the partition of its thread.
+prefix, its thread and 24 more digits, so that every id contains the partition of its thread.
 """
 
 import re
@@ -24,18 +24,18 @@ def conversation_id(thread: str) -> str:
 
 
 def thread_of(identifier: str) -> str | None:
-    """Return the thread that an id names, or None where it is no id of ours."""
+    """Return the thread that an id contains, or None where the format is wrong."""
     found = MEMBER.fullmatch(identifier) or CONVERSATION.fullmatch(identifier)
     return found["thread"] if found else None
 
 
-def is_response(identifier: str) -> bool:
+def is_response_id(identifier: str) -> bool:
     return identifier.startswith("resp_") and MEMBER.fullmatch(identifier) is not None
 
 
 def own_token(identifier: str) -> str:
-    """Return the part of a member's id that is its own; raises ValueError where it is no id of ours."""
+    """Return the last 24 digits of a response's or item's id; raises ValueError where the format is wrong."""
     found = MEMBER.fullmatch(identifier)
     if not found:
-        raise ValueError(f"{identifier!r} is no id of a response or an item")
+        raise ValueError(f"{identifier!r} is not the id of a response or an item")
     return found["own"]

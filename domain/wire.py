@@ -1,6 +1,7 @@
-"""What crosses the durable boundary? Names and shapes, which only grow: a changed shape is a new name.
+"""What do orchestrations and activities exchange? Stored histories contain these names and shapes.
 
-Ids and small scalars only; no content of a caller is ever in it. Each shape is what one activity takes or gives.
+A shape may only gain optional fields; any other change needs a new name. Shapes contain ids and small scalars, never
+the caller's content. Each shape is the input or the output of one activity or orchestration.
 """
 
 from typing import Any, Final, Literal, NotRequired, TypedDict
@@ -11,7 +12,7 @@ RESPOND: Final = "respond"
 """The orchestration of one turn."""
 
 DELIVERY_ORCHESTRATION: Final = "announce"
-"""The orchestration that tells one endpoint of the end of one turn."""
+"""The orchestration that delivers the end of one turn to one webhook endpoint."""
 
 BEGIN: Final = "begin"
 RECALL: Final = "recall"
@@ -24,19 +25,19 @@ SETTLE: Final = "settle"
 DELIVER_WEBHOOK: Final = "notify"
 
 NEVER_RAISING: Final = (TRY_RECALL, ANTICIPATE)
-"""The steps that run beside each other before the first route. They never fail: each gives a `TriedWire`."""
+"""The steps that run in parallel before the first route. They never fail: each returns a `TriedWire`."""
 
 ONE_BY_ONE: Final = "1.0"
-"""The version of orchestrations that recall before the route and gather nothing."""
+"""The version of orchestrations that run recall before the route and nothing in parallel."""
 
 CANCELLED_EVENT: Final = "cancelled"
 """The external event that wakes an orchestration whose response was cancelled."""
 
 
 class TurnWire(TypedDict):
-    """Names one turn; `traceparent` is the W3C trace context of the request that asked for it.
+    """Identifies one turn; `traceparent` is the W3C trace context of the request that created it.
 
-    `start` names the start of its orchestration: whatever of it the host forgets and does again is the same start.
+    `start` identifies the start of its orchestration; it stays the same when the host repeats the start.
     """
 
     tenant: str
@@ -47,19 +48,19 @@ class TurnWire(TypedDict):
 
 
 class BeginWire(TurnWire):
-    """`execution` names one run of the orchestration."""
+    """`execution` identifies one run of the orchestration."""
 
     execution: str
 
 
 class BegunWire(TypedDict):
-    """Whether it is this execution's turn."""
+    """`mine`: the turn belongs to this execution."""
 
     mine: bool
 
 
 class SizeWire(TypedDict):
-    """A conversation's size in tokens, as `domain.fleet.token_estimates.Tokens`, and its bytes."""
+    """A conversation's size in tokens, as in `domain.fleet.token_estimates.TokenEstimate`, and in bytes."""
 
     expected: int
     likely: int
@@ -68,28 +69,28 @@ class SizeWire(TypedDict):
 
 
 class RecalledWire(TypedDict):
-    """How big the conversation is that the model is to read."""
+    """The size of the input that the model reads."""
 
     size: SizeWire
     messages: int
 
 
 class AnticipatedWire(TypedDict):
-    """Which sleeping backend the turn, or those after it, will want; and whether this turn has woken it."""
+    """The cold backend that this turn or later turns need; `woken`: this turn has started its warm-up."""
 
     backend: str | None
     woken: bool
 
 
 class TriedWire(TypedDict):
-    """What a step gives that runs beside others: its value, or None and why there is none."""
+    """The result of a step that runs in parallel: its value, or None and the problem."""
 
     value: Any
     problem: str
 
 
 class RouteWire(TurnWire):
-    """`number` counts routes from 1; `excluded` tells why a backend is out of this turn, by its name."""
+    """`number` counts routes from 1; `excluded` maps the names of excluded backends to reasons."""
 
     number: int
     size: SizeWire
@@ -97,11 +98,11 @@ class RouteWire(TurnWire):
 
 
 class RoutedWire(TypedDict):
-    """The chosen backend and why. Where it is None, `delay_s` above 0 tells when to ask again.
+    """The chosen backend and the reason. Where it is None, `delay_s` above 0 is the delay before the next route.
 
-    `worst_cost` is a decimal string of dollars; `output_tokens` is how much the backend may write. `cold` tells that it
-    is not believed to be up; it may hold the request for `hold_s` before it lets it in, and work on it for `limit_s`.
-    `input_tokens` is what the turn's prompt is estimated at.
+    `worst_cost` is a decimal string of dollars; `output_tokens` is the output limit. `cold`: the backend is
+    probably not running. It may hold the request for `hold_s` before it accepts it, and process it for `limit_s`.
+    `input_tokens` is the estimated size of the prompt.
     """
 
     backend: str | None
@@ -117,9 +118,9 @@ class RoutedWire(TypedDict):
 
 
 class InferWire(TurnWire):
-    """One attempt: `attempt` counts from 1 in the turn, `retries` the failures in a row before it at this backend.
+    """One attempt: `attempt` counts from 1 in the turn; `retries` counts consecutive failures at this backend.
 
-    `failures` counts all failures at this backend by their posture; the rest as in `RoutedWire`.
+    `failures` counts all failures at this backend by failure class; other fields are those of `RoutedWire`.
     """
 
     attempt: int
@@ -139,14 +140,14 @@ FAILOVER: Final = "elsewhere"
 """The result of an attempt after which the turn tries another backend."""
 
 type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]
-"""done: answered. handover: go on in a new attempt. wait: try again after `delay_s`. elsewhere: try another backend.
-failed: give up with `code`. ended: somebody else ended the response."""
+"""done: answered. handover: continue in a new attempt. wait: retry after `delay_s`. elsewhere: try another backend.
+failed: end with `code`. ended: another process ended the response."""
 
 
 class InferredWire(TypedDict):
-    """What an attempt came to. `code` is an error's code (failed) or why the answer is incomplete (done).
+    """The result of an attempt. `code` is the error code (failed) or the reason of an incomplete answer (done).
 
-    `posture` is what a failure says of the backend.
+    `posture` is the failure class.
     """
 
     result: InferResult
@@ -157,7 +158,7 @@ class InferredWire(TypedDict):
 
 
 class FinishWire(TurnWire):
-    """The status that the turn is to end with; `code` and `message` as in `log.Ending`."""
+    """The requested final status of the turn; `code` and `message` are those of `domain.log.events.Ending`."""
 
     status: Literal["completed", "incomplete", "failed", "cancelled"]
     code: str
@@ -165,20 +166,20 @@ class FinishWire(TurnWire):
 
 
 class FinishedWire(TypedDict):
-    """The status that the turn did end with, or `deleted`."""
+    """The actual final status of the turn, or `deleted`."""
 
     status: str
 
 
 class StepSpentWire(TypedDict):
-    """What one step has spent: request units of the store, and seconds. Every step's result may have it as `spent`."""
+    """What one step used: request units of the store, and seconds. A step's result may have it as `spent`."""
 
     units: float
     seconds: float
 
 
 class SpentWire(StepSpentWire):
-    """What the steps of a turn have spent together; the seconds are those that are billed."""
+    """The resources that all steps of a turn used; the seconds are billed seconds."""
 
     executions: int
 
@@ -188,7 +189,7 @@ class SettleWire(TurnWire):
 
 
 class SettledWire(TypedDict):
-    """What the turn cost, a decimal string of dollars."""
+    """The cost of the turn, a decimal string of dollars."""
 
     cost: str
 
@@ -201,23 +202,23 @@ class RespondedWire(TypedDict):
 
 
 class DeliverWebhookWire(TurnWire):
-    """Names the endpoint that is to be told of the end of the turn."""
+    """Names the endpoint that gets the webhook."""
 
     endpoint: str
 
 
 class WebhookTriedWire(TypedDict):
-    """What a try came to; `delay_s` above 0 tells when to try again."""
+    """The result of one try; `delay_s` above 0 is the delay before the next try."""
 
     delay_s: float
     outcome: str
 
 
 class WebhookDeliveredWire(TypedDict):
-    """The output of the orchestration that tells an endpoint."""
+    """The output of the webhook delivery orchestration."""
 
     outcome: str
 
 
-def owner_from_wire(given: TurnWire) -> Owner:
-    return Owner(tenant=given["tenant"], subject=given["subject"])
+def owner_from_wire(turn: TurnWire) -> Owner:
+    return Owner(tenant=turn["tenant"], subject=turn["subject"])

@@ -13,7 +13,7 @@ from clients.single_flight import SingleFlight
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import Conflict, NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
-from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, decide
+from domain.turns.rate_limits import RateLimitRejection, RateLimits, RateLimitUsage, RunningTurn, admit_turn
 from state.turns.responses import TurnStore
 
 DOCUMENT = "limits"
@@ -58,7 +58,7 @@ class TenantLimiter:
 
     def refusal(self, subject: str) -> RateLimitRejection | None:
         """Return why a turn can't begin as far as is known here: others only ever take more from the buckets."""
-        verdict = decide(self.known, self.limits, subject=subject, response="", now=self.clock.now())
+        verdict = admit_turn(self.known, self.limits, subject=subject, response="", now=self.clock.now())
         return verdict if isinstance(verdict, RateLimitRejection) and not verdict.rule.counts_running else None
 
     async def enter(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
@@ -122,7 +122,7 @@ class TenantLimiter:
 
     def decide(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         now = self.clock.now()
-        return decide(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
+        return admit_turn(self.usage, self.limits, subject=request.subject, response=request.response, now=now)
 
     @property
     def may_ask(self) -> bool:
@@ -145,7 +145,7 @@ class TenantLimiter:
             return self.clock.now() >= begun.since + ADMISSION_S
         except Retryable:
             return False
-        return response.status.terminal
+        return response.status.is_terminal
 
 
 def set_decisions(

@@ -86,13 +86,13 @@ class WebhookOutbox:
 
     async def is_gone(self, tenant: str, endpoint: WebhookEndpoint) -> bool:
         """Tell whether an endpoint, as it is registered now, has said that it is gone."""
-        return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.mark}") is not None
+        return await self.store.read(registry_key(tenant), f"gone_{endpoint.name}_{endpoint.fingerprint}") is not None
 
     async def mark_gone(self, tenant: str, endpoint: WebhookEndpoint) -> None:
         body = {"kind": "endpoint", "v": 1, "status": "gone", "at": self.clock.now(), "name": endpoint.name}
         try:
             await self.store.commit(
-                registry_key(tenant), (Create(id=f"gone_{endpoint.name}_{endpoint.mark}", body=body),)
+                registry_key(tenant), (Create(id=f"gone_{endpoint.name}_{endpoint.fingerprint}", body=body),)
             )
         except Conflict:
             return

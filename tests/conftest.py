@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.register_profile("exploring", parent=settings.get_profile("repeatable"), derandomize=False)
-settings.load_profile(os.environ.get("GANGLION_EXAMPLES", "repeatable"))
+settings.load_profile(os.environ.get("TEST_EXAMPLES", "repeatable"))
 
 FOLDER = Path(__file__).parent
 WITH_PROCESSES = frozenset({"conformance", "devhost", "devhost_campaigns", "end_to_end", "standins"})

@@ -1,4 +1,4 @@
-"""Is the environment read once, is everything that is wrong named at once, and does the handbook say the same?"""
+"""Are settings read once, are all problems reported at once, and does docs/operations.md list the same settings?"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,15 +13,15 @@ from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
 from settings import PREFIX, ROOT, Settings, read_settings
 
-HANDBOOK = ROOT / "docs" / "operations.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 ROW = re.compile(r"^\| `(?P<name>GANGLION_[A-Z0-9_]+)` \| (?P<default>[^|]*) \|", re.MULTILINE)
-LEAST = {
+REQUIRED_ONLY = {
     "GANGLION_TOKEN_AUDIENCE": "api://ganglion",
     "GANGLION_TOKEN_TENANTS": "t1",
     "GANGLION_COSMOS_URL": "https://account.documents.azure.com",
 }
-NEEDED = {"GANGLION_TOKEN_AUDIENCE", "GANGLION_TOKEN_TENANTS"}
-AZURE = {**LEAST, "WEBSITE_INSTANCE_ID": "1", "GANGLION_STORE": "cosmos"}
+REQUIRED_ALWAYS = {"GANGLION_TOKEN_AUDIENCE", "GANGLION_TOKEN_TENANTS"}
+AZURE = {**REQUIRED_ONLY, "WEBSITE_INSTANCE_ID": "1", "GANGLION_STORE": "cosmos"}
 NUMBERS = re.compile(r"_(S|LIMIT|TOKENS|BURST|RUNNING|MINUTE)$")
 EXAMPLES = {
     "GANGLION_COSMOS_KEY": "key",
@@ -38,30 +38,30 @@ EXAMPLES = {
 }
 
 
-class Asked(Mapping[str, str]):
-    """An environment that remembers which of our variables it was asked for."""
+class RecordingEnvironment(Mapping[str, str]):
+    """An environment that records which of the product's variables are read."""
 
-    def __init__(self, held: Mapping[str, str]) -> None:
-        self.held = held
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_by_name = values
         self.names: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
         if name.startswith(PREFIX):
             self.names.add(name)
-        return self.held[name]
+        return self.values_by_name[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.held)
+        return iter(self.values_by_name)
 
     def __len__(self) -> int:
-        return len(self.held)
+        return len(self.values_by_name)
 
 
 def variables() -> set[str]:
-    asked = Asked(LEAST)
-    read_settings(asked)
-    account_from(asked)
-    return asked.names
+    environment = RecordingEnvironment(REQUIRED_ONLY)
+    read_settings(environment)
+    account_from(environment)
+    return environment.names
 
 
 def problems(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -70,54 +70,62 @@ def problems(environment: Mapping[str, str]) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def named(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that the problems begin with, in their order."""
+def named_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that the problems name, in order."""
     return [re.split(r"[: ]", problem)[0] for problem in problems(environment)]
 
 
-def handbook() -> Mapping[str, str]:
-    """Return the defaults of the handbook's table by variable; one that stands in backticks is a value."""
-    rows = ROW.finditer(HANDBOOK.read_text(encoding="utf-8"))
+def documented_defaults() -> Mapping[str, str]:
+    """Return the defaults in the table of docs/operations.md by variable; a default in backticks is a value."""
+    rows = ROW.finditer(OPERATIONS.read_text(encoding="utf-8"))
     return {row["name"]: row["default"].strip() for row in rows}
 
 
-def told(environment: Mapping[str, str]) -> Mapping[str, object]:
-    """Return the settings that the variables make, files by their place."""
+def effective_settings(environment: Mapping[str, str]) -> Mapping[str, object]:
+    """Return the settings that the variables result in, with absolute paths."""
     settings = read_settings(environment)
     values = {name: getattr(settings, name) for name in Settings.__slots__ if name != "variables"}
     values["account"] = account_from(environment)
     return {name: value.resolve() if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def test_little_is_needed_to_start() -> None:
-    settings = read_settings(LEAST)
+def test_two_settings_are_enough_to_start() -> None:
+    settings = read_settings(REQUIRED_ONLY)
     assert (settings.store, settings.on_azure, settings.token_keys) == ("sqlite", False, None)
     assert settings.token_tenants == {"t1"}
     assert settings.fleet == ROOT / "fleet.toml"
-    assert settings.variables == LEAST
+    assert settings.variables == REQUIRED_ONLY
 
 
-def test_what_is_needed_is_named_all_at_once() -> None:
+def test_all_missing_settings_are_reported_at_once() -> None:
     assert problems({}) == ("GANGLION_TOKEN_AUDIENCE is not set", "GANGLION_TOKEN_TENANTS is not set")
 
 
-def test_a_variable_that_is_empty_is_not_set() -> None:
-    assert read_settings({**LEAST, **dict.fromkeys(variables() - LEAST.keys(), "")}).store == "sqlite"
-    assert set(named(dict.fromkeys(variables(), ""))) == NEEDED
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert read_settings({**REQUIRED_ONLY, **dict.fromkeys(variables() - REQUIRED_ONLY.keys(), "")}).store == "sqlite"
+    assert set(named_variables(dict.fromkeys(variables(), ""))) == REQUIRED_ALWAYS
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "nan", "inf", "much", "1e999", "1,5"])
-def test_a_number_that_is_none_is_named_with_its_value(wrong: str) -> None:
+def test_a_wrong_number_is_reported_with_what_was_expected_and_found(wrong: str) -> None:
     numbers = {name for name in variables() if NUMBERS.search(name)}
-    found = problems({**LEAST, **dict.fromkeys(numbers, wrong)})
+    found = problems({**REQUIRED_ONLY, **dict.fromkeys(numbers, wrong)})
     assert len(numbers) >= 12
-    assert {problem.split(" ")[0] for problem in found} == numbers
-    assert all(repr(wrong) in problem for problem in found)
+    assert {problem.split(":")[0] for problem in found} == numbers
+    wording = re.compile(rf"GANGLION_\w+: expected a (whole )?number above 0, found {re.escape(repr(wrong))}")
+    assert [problem for problem in found if not wording.fullmatch(problem)] == []
 
 
 def test_whole_numbers_are_whole() -> None:
     whole = {f"{PREFIX}{name}": "1.5" for name in ("BODY_LIMIT", "DEFAULT_OUTPUT_TOKENS")}
-    assert named({**LEAST, **whole}) == sorted(whole)
+    assert named_variables({**REQUIRED_ONLY, **whole}) == sorted(whole)
+
+
+def test_a_text_instead_of_a_number_is_reported_in_our_own_words() -> None:
+    (problem,) = problems({**REQUIRED_ONLY, "GANGLION_BODY_LIMIT": "many"})
+    assert problem == "GANGLION_BODY_LIMIT: expected a whole number above 0, found 'many'"
+    (problem,) = problems({**REQUIRED_ONLY, "GANGLION_BUDGET_OWNER_DAY": "much"})
+    assert problem == "GANGLION_BUDGET_OWNER_DAY: expected a number above 0, at most 1000000, found 'much'"
 
 
 MISTAKES = {
@@ -134,65 +142,69 @@ MISTAKES = {
 }
 
 
-def test_mistakes_of_every_kind_are_named_at_once() -> None:
-    environment = {**LEAST, **MISTAKES}
+def test_mistakes_of_every_kind_are_reported_at_once() -> None:
+    environment = {**REQUIRED_ONLY, **MISTAKES}
     del environment["GANGLION_TOKEN_AUDIENCE"]
-    assert set(named(environment)) == {*MISTAKES, "GANGLION_TOKEN_AUDIENCE"}
+    assert set(named_variables(environment)) == {*MISTAKES, "GANGLION_TOKEN_AUDIENCE"}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_named_by_itself(name: str) -> None:
-    assert named({**LEAST, name: MISTAKES[name]}) == [name]
+def test_each_mistake_alone_is_reported_alone(name: str) -> None:
+    assert named_variables({**REQUIRED_ONLY, name: MISTAKES[name]}) == [name]
 
 
 def test_a_key_in_a_file_and_keys_of_an_issuer_exclude_each_other() -> None:
     both = {"GANGLION_TOKEN_KEYS": "keys.json", "GANGLION_TOKEN_AUTHORITY": "https://login.example"}
-    assert named({**LEAST, **both}) == ["GANGLION_TOKEN_KEYS"]
+    assert named_variables({**REQUIRED_ONLY, **both}) == ["GANGLION_TOKEN_KEYS"]
 
 
-def test_what_is_for_one_machine_is_refused_on_azure() -> None:
+def test_settings_for_one_machine_are_rejected_on_azure() -> None:
     local = {"GANGLION_STORE": "sqlite", "GANGLION_TOKEN_KEYS": "keys.json"}
-    assert named({**AZURE, **local}) == ["GANGLION_STORE", "GANGLION_TOKEN_KEYS"]
-    assert "GANGLION_STORE" in named({**LEAST, "WEBSITE_INSTANCE_ID": "1"})
-    assert read_settings({**LEAST, "GANGLION_TOKEN_KEYS": "keys.json"}).token_keys == Path("keys.json")
+    assert named_variables({**AZURE, **local}) == ["GANGLION_STORE", "GANGLION_TOKEN_KEYS"]
+    assert "GANGLION_STORE" in named_variables({**REQUIRED_ONLY, "WEBSITE_INSTANCE_ID": "1"})
+    assert read_settings({**REQUIRED_ONLY, "GANGLION_TOKEN_KEYS": "keys.json"}).token_keys == Path("keys.json")
 
 
-def test_nothing_goes_without_tls_on_azure() -> None:
-    addresses = {name for name in variables() if name.endswith(("_URL", "_AUTHORITY"))} - LEAST.keys()
+def test_addresses_without_tls_are_rejected_on_azure() -> None:
+    addresses = {name for name in variables() if name.endswith(("_URL", "_AUTHORITY"))} - REQUIRED_ONLY.keys()
     plain = dict.fromkeys(addresses, "http://127.0.0.1:1")
-    read_settings({**LEAST, **plain})
-    assert set(named({**AZURE, **plain})) == addresses
+    read_settings({**REQUIRED_ONLY, **plain})
+    assert set(named_variables({**AZURE, **plain})) == addresses
 
 
 @pytest.mark.parametrize("evidence", [{}, {"WEBSITE_AUTH_ENABLED": "false"}, {"WEBSITE_AUTH_ENABLED": ""}])
-def test_the_platform_is_believed_only_where_it_says_that_it_authenticates(evidence: Mapping[str, str]) -> None:
+def test_platform_headers_are_trusted_only_if_the_platform_authenticates(evidence: Mapping[str, str]) -> None:
     assert not read_settings({**AZURE, **evidence}).behind_platform
     assert read_settings({**AZURE, "WEBSITE_AUTH_ENABLED": "True"}).behind_platform
-    assert not read_settings({**LEAST, "WEBSITE_AUTH_ENABLED": "True"}).behind_platform
+    assert not read_settings({**REQUIRED_ONLY, "WEBSITE_AUTH_ENABLED": "True"}).behind_platform
 
 
-def test_text_goes_out_faster_where_a_write_costs_nothing() -> None:
-    assert read_settings(LEAST).flush_s == 0.05
-    assert read_settings({**LEAST, "GANGLION_STORE": "cosmos"}).flush_s == 0.25
+def test_text_is_flushed_more_often_to_sqlite() -> None:
+    assert read_settings(REQUIRED_ONLY).flush_s == 0.05
+    assert read_settings({**REQUIRED_ONLY, "GANGLION_STORE": "cosmos"}).flush_s == 0.25
 
 
 @given(st.lists(st.text("abc-", min_size=1), min_size=1), st.text(" ", max_size=3))
-def test_a_list_is_its_names_whatever_space_is_around_them(names: list[str], space: str) -> None:
+def test_white_space_around_the_names_of_a_list_is_ignored(names: list[str], space: str) -> None:
     text = f",{space}".join(f"{name}{space}" for name in names)
-    assert read_settings({**LEAST, "GANGLION_TOKEN_TENANTS": text}).token_tenants == set(names)
+    assert read_settings({**REQUIRED_ONLY, "GANGLION_TOKEN_TENANTS": text}).token_tenants == set(names)
 
 
-def test_the_handbook_lists_every_variable_and_no_other() -> None:
-    assert set(handbook()) == variables()
+def test_the_documentation_lists_every_variable_and_no_other() -> None:
+    assert set(documented_defaults()) == variables()
 
 
 @pytest.mark.parametrize("name", sorted(variables()))
-def test_the_handbook_tells_each_default(name: str) -> None:
-    default = handbook()[name]
-    assert (name in LEAST) == default.startswith("required")
-    assert default == "none" or name in LEAST or told({**LEAST, name: default.strip("`")}) == told(LEAST)
+def test_the_documentation_shows_each_default(name: str) -> None:
+    default = documented_defaults()[name]
+    assert (name in REQUIRED_ONLY) == default.startswith("required")
+    assert (
+        default == "none"
+        or name in REQUIRED_ONLY
+        or effective_settings({**REQUIRED_ONLY, name: default.strip("`")}) == effective_settings(REQUIRED_ONLY)
+    )
 
 
-@pytest.mark.parametrize("name", sorted(name for name, default in handbook().items() if default == "none"))
-def test_what_has_no_default_changes_something_when_it_is_set(name: str) -> None:
-    assert told({**LEAST, name: EXAMPLES[name]}) != told(LEAST)
+@pytest.mark.parametrize("name", sorted(name for name, default in documented_defaults().items() if default == "none"))
+def test_a_setting_without_a_default_has_an_effect_when_it_is_set(name: str) -> None:
+    assert effective_settings({**REQUIRED_ONLY, name: EXAMPLES[name]}) != effective_settings(REQUIRED_ONLY)

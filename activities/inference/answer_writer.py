@@ -34,7 +34,7 @@ class AnswerWriter:
     @property
     def partial(self) -> str:
         """The text that the backend has to continue; empty where it has to begin."""
-        return self.resumed.shown if not self.resumed.matching else ""
+        return self.resumed.shown if not self.resumed.is_matching else ""
 
     async def write(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
         """Write the new text of these pieces as one slot. Raises Superseded.
@@ -78,7 +78,7 @@ class AnswerWriter:
         log, text = self.with_text(self.writer.log, delta)
         log, remaining_text = self.with_text(log, at_end(self.resumed))
         has_only_calls = bool(answer.calls) and not log.items
-        closing = () if has_only_calls else ending_events(log, item_id=self.new_id("msg"), whole=is_complete)
+        closing = () if has_only_calls else ending_events(log, item_id=self.new_id("msg"), is_complete=is_complete)
         calls = self.call_events(with_events(log, closing), answer.calls)
         await self.writer.write((*text, *remaining_text, *closing, *calls), outcome=outcome)
 

@@ -91,7 +91,9 @@ def used_no_instance(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOut
     """
     if meter.record.deliveries > 1:
         return False
-    is_rejected = task.is_cold and outcome.posture in REJECTED_REQUEST and meter.opened_at is None and not meter.pieces
+    is_rejected = (
+        task.is_cold and outcome.failure_class in REJECTED_REQUEST and meter.opened_at is None and not meter.pieces
+    )
     return is_rejected or not meter.is_called
 
 

@@ -125,15 +125,15 @@ class AttemptRun:
         task, response, partial = self.task, self.task.response, self.answer.partial
         history = await self.turns.history(response)
         private_data = await self.turns.retrieved_context.text_or_missing(response)
-        parameters = supported_parameters(response.sampling.parameters, task.capabilities)
+        parameters = supported_parameters(response.options.sampling.parameters, task.capabilities)
         return BackendCall(
-            instructions=response.instructions,
+            instructions=response.options.instructions,
             items=with_private_data(history, private_data),
-            sampling=replace(response.sampling, parameters=parameters),
+            sampling=replace(response.options.sampling, parameters=parameters),
             max_output_tokens=task.output_tokens - (self.writer.log.pieces if partial else 0),
             partial=partial,
             traceparent=current_traceparent() or response.traceparent,
-            form=response.tool_config,
+            form=response.options.tool_config,
             by_schema=task.calls_tools_by_schema,
         )
 
@@ -207,7 +207,7 @@ class AttemptRun:
         )
         if isinstance(decision, RetryLater):
             count_wait(task.backend, decision.delay_s, reason=diagnosis.failure_class)
-        outcome = replace(outcome_of(task, decision), posture=diagnosis.failure_class)
+        outcome = replace(outcome_of(task, decision), failure_class=diagnosis.failure_class)
         await self.writer.write((), outcome=outcome)
         return outcome
 

@@ -43,8 +43,8 @@ class AttemptTask:
     @property
     def schema_tools(self) -> ToolConfig | None:
         """The tools whose calls the answer encodes as JSON; None where the answer is plain."""
-        tools = self.response.tool_config
-        return tools if tools.callable and self.calls_tools_by_schema else None
+        tools = self.response.options.tool_config
+        return tools if tools.callable_functions and self.calls_tools_by_schema else None
 
     def record(self, *, at: float) -> AttemptRecord:
         """Return the record of the attempt that begins at `at`, in seconds since the epoch."""
@@ -57,6 +57,6 @@ class AttemptTask:
             reserved=self.worst_cost,
             started_at=at,
             model=self.backend.model,
-            conversation=self.response.conversation or "",
+            conversation=self.response.history.conversation or "",
             prompt_tokens=self.input_tokens,
         )

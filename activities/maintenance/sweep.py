@@ -92,7 +92,7 @@ class Sweep:
         """Fail a response whose log has not grown for long and whose orchestration is gone."""
         transcript = await self.turns.transcript(response.owner, response.id)
         is_silent = transcript.last_at < self.clock.now() - self.delays.silent_s
-        if is_silent and not await orchestrations.alive(response.id):
+        if is_silent and not await orchestrations.is_running(response.id):
             await self.turns.finish(
                 response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=TURN_LOST
             )
@@ -104,21 +104,21 @@ class Sweep:
         """
         response_id = reservation.response
         try:
-            has_ended = (await self.turns.read(owner, response_id)).status.terminal
+            has_ended = (await self.turns.read(owner, response_id)).status.is_terminal
         except NotFound:
             has_ended = True
             if not await self.ledger.attempts(owner, response_id):
                 await self.ledger.release(owner.tenant, response_id)
                 return
-        if has_ended and not await orchestrations.alive(response_id):
+        if has_ended and not await orchestrations.is_running(response_id):
             await self.ledger.settle(owner, response_id)
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
         try:
-            has_ended = (await self.turns.read(owner, attempt.response)).status.terminal
+            has_ended = (await self.turns.read(owner, attempt.response)).status.is_terminal
         except NotFound:
             has_ended = True
-        if has_ended and not await orchestrations.alive(attempt.response):
+        if has_ended and not await orchestrations.is_running(attempt.response):
             await self.ledger.close_lost(owner, (attempt,))
 
 

@@ -11,7 +11,7 @@ from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import RouteDecision, route
 from domain.turns.response import Response
@@ -42,12 +42,14 @@ class RouteDecider:
         fleet: Fleet,
         clock: Clock,
         default_output_tokens: int,
+        attempt_limits: AttemptLimits,
     ) -> None:
         self.backend_states = backend_states
         self.rental_spend = rental_spend
         self.fleet = fleet
         self.clock = clock
         self.default_output_tokens = default_output_tokens
+        self.attempt_limits = attempt_limits
 
     @property
     def scaling_backends(self) -> tuple[Backend, ...]:
@@ -84,7 +86,7 @@ class RouteDecider:
                     await self.rental_spend.add(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
-        requested = response.sampling.max_output_tokens
+        requested = response.options.sampling.max_output_tokens
         limit = self.default_output_tokens if requested is None else requested
         return Demand(
             model=response.model,
@@ -94,9 +96,10 @@ class RouteDecider:
             request_bytes=size["bytes"],
             output_tokens=limit,
             expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
-            tier=response.metadata.get("tier"),
+            tier=response.options.metadata.get("tier"),
             deadline_s=response.deadline_at - now,
             excluded=excluded,
-            needs=response.needs,
+            needs=response.required_capabilities,
             admitted_at=response.created_at,
+            attempt_limits=self.attempt_limits,
         )

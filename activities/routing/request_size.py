@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from domain import wire
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of
-from domain.fleet.token_estimates import tokens_in_request
-from domain.sources.prompt_context import BYTES_A_TOKEN
+from domain.content.schema_tool_calls import tool_config_texts
+from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
 from domain.turns.response import Response
 
 
 def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
-    texts = [response.instructions or "", *texts_of(response.tool_config), *(item.text for item in items)]
+    texts = [
+        response.options.instructions or "",
+        *tool_config_texts(response.options.tool_config),
+        *(item.text for item in items),
+    ]
     tokens = tokens_in_request(texts)
     return {
         "expected": tokens.expected,
@@ -27,5 +30,5 @@ def with_added_tokens(size: wire.SizeWire, added: int) -> wire.SizeWire:
         "expected": size["expected"] + added,
         "likely": size["likely"] + added,
         "ceiling": size["ceiling"] + added,
-        "bytes": size["bytes"] + added * BYTES_A_TOKEN,
+        "bytes": size["bytes"] + added * BYTES_PER_TOKEN,
     }

@@ -57,9 +57,9 @@ class BackendWarmer:
         uses; where no budget covers that, nothing is sent.
         """
         state = await self.backend_states.claim_warm_up(backend, response_id)
-        if state is None or state.waking is None:
+        if state is None or state.warm_up is None:
             return False
-        held_until = state.waking.until if state.must_hold_request(backend) else None
+        held_until = state.warm_up.until if state.must_hold_request(backend) else None
         authentication = self.start_task(self.authenticate(backend, response_id))
         charge = self.start_task(self.charge(backend, response_id, owner, state, authentication))
         hold = self.start_task(self.hold_request(backend, response_id, owner, charge, held_until=held_until))

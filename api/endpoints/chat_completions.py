@@ -41,7 +41,7 @@ class ChatCompletions:
         owner, body = await self.gateway.read_request(req)
         chat = request_from_chat(body)
         turn = await self.gateway.admit(req, owner, chat.turn, content=body, client=client)
-        if turn.store:
+        if turn.options.store:
             await self.chats.add(turn)
         headers = ignored_header(chat.turn.ignored)
         if chat.turn.stream:

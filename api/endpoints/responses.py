@@ -57,7 +57,7 @@ class Responses:
         """`POST /v1/responses/{response_id}/cancel`"""
         owner = await self.gateway.owner(req)
         turn = await self.turns.read(owner, req.path_params["response_id"])
-        if not turn.background:
+        if not turn.options.background:
             raise Invalid("Cannot cancel a synchronous response.", field="response_id", code="not_cancellable")
         ended = await self.turns.finish(owner, turn.id, status=ResponseStatus.CANCELLED)
         if ended.status is not ResponseStatus.CANCELLED:

@@ -37,7 +37,7 @@ class RouteReports:
         records = await self.ledger.records(owner, turn.id)
         attempts = tuple(each for each in records if each.number)
         reservation = await self.ledger.reservation(owner, turn.id)
-        sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.sources else None
+        sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.options.sources else None
         budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
         body = report(turn, routes, attempts, bill_of(records, reservation), sources or ())
         return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
@@ -104,14 +104,14 @@ def dollars(amount: Decimal) -> str:
 def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[AttemptRecord]) -> Iterator[Moment]:
     """Yield the steps of a turn in the order of their kinds."""
     yield "admitted", turn.created_at
-    yield "begun", turn.begun_at
+    yield "begun", turn.progress.begun_at
     for each in routes:
         yield "routed" if each["number"] else "anticipated", each["at"]
     for attempt in attempts:
         yield f"attempt {attempt.number} started", attempt.started_at
         yield f"attempt {attempt.number} first token", attempt.first_token_at
         yield f"attempt {attempt.number} ended", attempt.ended_at
-    yield "finished", turn.ended_at
+    yield "finished", turn.progress.ended_at
 
 
 def timeline(steps: Iterable[Moment]) -> list[Json]:

@@ -118,7 +118,7 @@ def matches(turn: Turn, request: Request) -> bool:
     """Return whether a turn has the model and the metadata by which a request filters the list."""
     query = request.query_params
     metadata = {name[9:-1]: value for name, value in query.items() if name.startswith("metadata[")}
-    return query.get("model", turn.model) == turn.model and metadata.items() <= dict(turn.metadata).items()
+    return query.get("model", turn.model) == turn.model and metadata.items() <= dict(turn.options.metadata).items()
 
 
 def stored_message(item: Item) -> Json:

@@ -55,7 +55,7 @@ def chat_from_response(response: Response, transcript: Transcript) -> Json:
             }
         ],
         "usage": usage_of(usage or TokenUsage()),
-        "metadata": dict(response.metadata),
+        "metadata": dict(response.options.metadata),
     }
 
 
@@ -112,7 +112,7 @@ def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, 
             yield chunk(response, [choice({"role": "assistant", "content": "", "refusal": None})])
         case EventKind.TEXT:
             yield chunk(response, [choice({"content": event.text})])
-        case EventKind.ITEM_ADDED if event.head and event.head.kind is ItemKind.FUNCTION_CALL:
+        case EventKind.ITEM_ADDED if event.header and event.header.kind is ItemKind.FUNCTION_CALL:
             yield chunk(response, [choice({"tool_calls": [added_call(transcript, event)]})])
         case EventKind.ITEM_ADDED if is_restarted(transcript):
             yield {"error": {"message": RESTARTED, "type": "server_error", "param": None, "code": "begun_afresh"}}

@@ -45,22 +45,24 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "status": visible_status(response, transcript),
         "incomplete_details": incomplete_details(ending),
         "model": response.model,
-        "previous_response_id": response.previous,
-        **({"conversation": {"id": response.conversation}} if response.conversation else {}),
-        "instructions": response.instructions,
+        "previous_response_id": response.history.previous,
+        **({"conversation": {"id": response.history.conversation}} if response.history.conversation else {}),
+        "instructions": response.options.instructions,
         "output": [openai_from_item(item) for item in kept_items(transcript)],
         "error": error_of(ending),
-        "top_p": 1.0 if response.sampling.top_p is None else response.sampling.top_p,
-        "temperature": 1.0 if response.sampling.temperature is None else response.sampling.temperature,
+        "top_p": 1.0 if response.options.sampling.top_p is None else response.options.sampling.top_p,
+        "temperature": 1.0 if response.options.sampling.temperature is None else response.options.sampling.temperature,
         "usage": openai_from_usage(ending.usage) if ending and ending.usage else None,
-        "max_output_tokens": response.sampling.max_output_tokens,
-        "truncation": "auto" if response.truncates else "disabled",
-        "store": response.store,
-        "background": response.background,
+        "max_output_tokens": response.options.sampling.max_output_tokens,
+        "truncation": "auto" if response.history.truncates else "disabled",
+        "store": response.options.store,
+        "background": response.options.background,
         "metadata": metadata_of(response, ending),
-        **openai_from_tool_config(response.tool_config),
-        "text": openai_from_text_options(response.tool_config.format, response.sampling.parameters.get("verbosity")),
-        **parameters_of(response.sampling.parameters),
+        **openai_from_tool_config(response.options.tool_config),
+        "text": openai_from_text_options(
+            response.options.tool_config.format, response.options.sampling.parameters.get("verbosity")
+        ),
+        **parameters_of(response.options.sampling.parameters),
         **UNSUPPORTED_FIELDS,
     }
 
@@ -76,7 +78,7 @@ def parameters_of(parameters: Mapping[str, Any]) -> Json:
 
 def visible_status(response: Response, transcript: Transcript) -> str:
     """Return the status; clients expect the status queued for background responses only."""
-    is_waiting = transcript.status is ResponseStatus.QUEUED and not response.background
+    is_waiting = transcript.status is ResponseStatus.QUEUED and not response.options.background
     return (ResponseStatus.IN_PROGRESS if is_waiting else transcript.status).value
 
 
@@ -96,15 +98,15 @@ def error_of(ending: Ending | None) -> Json | None:
 def metadata_of(response: Response, ending: Ending | None) -> Json:
     """Return the caller's metadata and, as far as the limit allows, the service's own notes."""
     notes = dict(ending.notes) if ending else {}
-    if response.left_out:
-        notes[LEFT_OUT_KEY] = f"the oldest {response.left_out} turns"
+    if response.history.left_out:
+        notes[LEFT_OUT_KEY] = f"the oldest {response.history.left_out} turns"
     if response.warning:
         notes[WARNING_KEY] = response.warning
     if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
         notes[ENDING_KEY] = ending.code
-    room = max(METADATA_LIMIT - len(response.metadata), 0)
+    room = max(METADATA_LIMIT - len(response.options.metadata), 0)
     own = sorted(notes.items(), key=lambda note: note[0] != ENDING_KEY)[:room]
-    return {**response.metadata, **dict(own)}
+    return {**response.options.metadata, **dict(own)}
 
 
 def openai_from_usage(usage: TokenUsage) -> Json:

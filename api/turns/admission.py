@@ -13,9 +13,9 @@ from clients.clock import Clock
 from clients.orchestrations import Orchestrations
 from domain.errors import Terminal
 from domain.identity.owners import Owner
-from domain.ids import is_response, member_id, thread_of
+from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.money.ledger import Ledger
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
@@ -56,7 +56,7 @@ class Admission:
 
     def new_claim(self, owner: Owner, request: TurnRequest, delivery: RequestDelivery) -> ClaimedRequest:
         """Return a claim for a new response in the thread of the response or conversation that it continues."""
-        if request.previous and not is_response(request.previous):
+        if request.previous and not is_response_id(request.previous):
             raise previous_not_found(request.previous)
         parent = request.previous or request.conversation
         thread = thread_of(parent or "") or self.clock.token()
@@ -85,29 +85,33 @@ class Admission:
         return Response(
             id=claimed.response_id,
             owner=claimed.owner,
-            model=request.model,
             created_at=now,
             deadline_at=now + (request.deadline_s or self.deadline_s),
-            background=request.background,
-            store=request.store,
-            previous=request.previous,
-            conversation=request.conversation,
-            instructions=request.instructions,
-            sampling=request.sampling,
-            tool_config=plan.tool_config,
-            truncates=request.truncates,
-            metadata=request.metadata,
             input_items=tuple(item.id for item in plan.items),
             traceparent=current_traceparent(),
-            reads_before=plan.model_input.reads_before,
-            left_out=plan.model_input.left_out,
-            history_index=plan.model_input.history_index,
             warning=warning,
-            sources=plan.sources,
+            options=ResponseOptions(
+                model=request.model,
+                background=request.background,
+                store=request.store,
+                instructions=request.instructions,
+                sampling=request.sampling,
+                tool_config=plan.tool_config,
+                metadata=request.metadata,
+                sources=plan.sources,
+            ),
+            history=ResponseHistory(
+                previous=request.previous,
+                conversation=request.conversation,
+                truncates=request.truncates,
+                reads_before=plan.model_input.reads_before,
+                left_out=plan.model_input.left_out,
+                index=plan.model_input.history_index,
+            ),
         )
 
 
 def opening_events(response: Response) -> tuple[LogEvent, ...]:
     """Return the events of slot 0: callers see a background response as queued."""
     created = LogEvent(kind=EventKind.CREATED)
-    return (created, LogEvent(kind=EventKind.QUEUED)) if response.background else (created,)
+    return (created, LogEvent(kind=EventKind.QUEUED)) if response.options.background else (created,)

@@ -10,7 +10,7 @@ from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
 from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
 from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.turns.conversations import ConversationStore, locked_error
 from state.turns.history import MANY, present
 from state.turns.responses import TurnStore
@@ -102,13 +102,9 @@ class HistoryLoader:
         if conversation.running:
             raise locked_error(conversation)
         entries, lasting = conversation.next_entry, conversation.lasting
-        return replace(
-            placeholder(owner),
-            id=identifier,
-            conversation=identifier,
-            reads_before=entries,
-            history_index=None if lasting is None else HistoryIndex(depth=entries, lasting=lasting),
-        )
+        index = None if lasting is None else HistoryIndex(depth=entries, lasting=lasting)
+        history = ResponseHistory(conversation=identifier, reads_before=entries, index=index)
+        return placeholder(owner, identifier, history)
 
     async def after_previous(self, owner: Owner, identifier: str) -> Response:
         """Return a placeholder turn after a response, from which the history is read back."""
@@ -116,19 +112,20 @@ class HistoryLoader:
             previous = await self.turns.read(owner, identifier)
         except NotFound:
             raise previous_not_found(identifier) from None
-        if not previous.status.terminal:
+        if not previous.status.is_terminal:
             message = f"Response with id '{identifier}' is still running; continue it after it has ended."
             raise Invalid(message, field="previous_response_id", code="conversation_locked")
-        return replace(placeholder(owner), id=identifier, previous=identifier, history_index=index_after(previous))
+        history = ResponseHistory(previous=identifier, index=index_after(previous))
+        return placeholder(owner, identifier, history)
 
     async def read_back(
         self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: int | None
     ) -> HistoryWindow:
         """Read turns, the newest first, until one does not fit."""
-        history, index = self.turns.history_reader, start.history_index
+        history, index = self.turns.history_reader, start.history.index
         names = index.lasting if index else ()
         (lasting,) = present((names,), await history.existing_items(start.owner, names))
-        window = HistoryWindow(reads_before=start.reads_before, index=index)
+        window = HistoryWindow(reads_before=start.history.reads_before, index=index)
         read, size = set[str](), tokens_in_request([request.instructions or "", *(item.text for item in items)]).likely
         async for block in history.earlier_turns(start, most=BLOCK if index and room is not None else MANY):
             found = await history.existing_items(start.owner, [name for turn in block for name in turn])
@@ -146,16 +143,23 @@ class HistoryLoader:
 
 def index_after(previous: Response) -> HistoryIndex | None:
     """Return the history index of a turn that continues another, without its own input."""
-    index = previous.history_index
+    index = previous.history.index
     if index is None:
         return None
-    begins = bool(previous.conversation) or index.begins_block()
+    begins = bool(previous.history.conversation) or index.begins_block()
     return replace(index, depth=index.depth + 1, anchor=previous.id if begins else index.anchor)
 
 
-def placeholder(owner: Owner) -> Response:
+def placeholder(owner: Owner, identifier: str, history: ResponseHistory) -> Response:
     """Return a turn that does not exist yet, as the start from which a history is read back."""
-    return Response(id="", owner=owner, model="", created_at=0.0, deadline_at=0.0)
+    return Response(
+        id=identifier,
+        owner=owner,
+        created_at=0.0,
+        deadline_at=0.0,
+        options=ResponseOptions(model=""),
+        history=history,
+    )
 
 
 def previous_not_found(response_id: str) -> Invalid:

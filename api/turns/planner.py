@@ -7,16 +7,15 @@ from decimal import Decimal
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
 from domain.content.items import Item
-from domain.content.schema_tool_calls import texts_of as tool_texts
+from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
 from domain.fleet.catalog import Backend, Fleet, Model
-from domain.fleet.token_estimates import tokens_in_request
+from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
 from domain.identity.owners import Owner
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.filters import ModelChoice
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
 from domain.sources.catalog import Sources
-from domain.sources.prompt_context import BYTES_A_TOKEN
 
 TIER = "tier"
 MARKER_TOKENS = 200
@@ -40,6 +39,7 @@ class Planner:
     default_output_tokens: int
     sources: Sources
     model_required: bool
+    attempt_limits: AttemptLimits
 
     def check_model_choice(self, request: TurnRequest) -> None:
         """Raise Invalid where the caller names an unknown model, backend or tier."""
@@ -61,7 +61,7 @@ class Planner:
     def sources_of(self, owner: Owner, request: TurnRequest) -> tuple[str, ...]:
         """Return the names of the private data that the turn reads; raises Invalid for a source the owner lacks."""
         try:
-            return self.sources.chosen(owner, request.metadata.get(SOURCES))
+            return self.sources.selected(owner, request.metadata.get(SOURCES))
         except KeyError as unknown:
             path = f"metadata.{SOURCES}"
             raise Invalid(f"Invalid '{path}': no source {unknown}.", field=path, code="source_not_found") from None
@@ -103,9 +103,10 @@ class Planner:
             tier=request.metadata.get(TIER),
             input_tokens=tokens.likely + private,
             expected_input_tokens=tokens.expected + private,
-            ceiling_input_tokens=tokens.ceiling + private * BYTES_A_TOKEN,
+            ceiling_input_tokens=tokens.ceiling + private * BYTES_PER_TOKEN,
             output_tokens=self.output_tokens(request),
             needs=request.needs,
+            attempt_limits=self.attempt_limits,
         )
 
 

@@ -57,4 +57,6 @@ class TurnGateway:
 
         The log of a background turn is returned at once.
         """
-        return await self.log_stream.wait_until_ended(turn, within_s=0.0 if turn.background else self.sync_wait_s)
+        return await self.log_stream.wait_until_ended(
+            turn, within_s=0.0 if turn.options.background else self.sync_wait_s
+        )

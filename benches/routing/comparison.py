@@ -12,6 +12,7 @@ from random import Random
 from benches.routing.optimum import Terms, optimum
 from benches.routing.policies import (
     API,
+    ATTEMPT_LIMITS,
     GPU,
     AlwaysOne,
     FastestOfLate,
@@ -126,7 +127,7 @@ def decide() -> None:
         name: replace(initial_state(backend), decode_tokens_s=50 + number / 3)
         for number, (name, backend) in enumerate(many.items())
     }
-    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800)
+    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800, attempt_limits=ATTEMPT_LIMITS)
     took: list[float] = []
     for number in range(DECISIONS):
         began = time.perf_counter()

@@ -11,12 +11,13 @@ from benches.routing.traffic import TrafficRequest
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import WarmUp, lease_s
-from domain.routing.estimates import Demand, Readiness
+from domain.routing.estimates import AttemptLimits, Demand, Readiness
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import route
 
 EXPECTED_ANSWER = 211
 API, GPU = "api", "gpu"
+ATTEMPT_LIMITS = AttemptLimits(hold_s=10, handover_s=480)
 
 
 @dataclass(slots=True)
@@ -115,6 +116,7 @@ class ProductRouting:
             output_tokens=1024,
             expected_output_tokens=EXPECTED_ANSWER,
             deadline_s=self.deadline_s,
+            attempt_limits=ATTEMPT_LIMITS,
         )
         decision = route(demand, self.fleet, beliefs, request.at, spent={GPU: spent})
         if decision.warm_up:
@@ -139,7 +141,7 @@ def believed(gpu: Backend, machine: Machine, at: float) -> BackendState:
             return replace(belief, warm_until=machine.gone)
         case Readiness.STARTING:
             until = machine.started + lease_s(belief.cold_p99_s)
-            return replace(belief, waking=WarmUp(by="", since=machine.started, cold_at=machine.started, until=until))
+            return replace(belief, warm_up=WarmUp(by="", since=machine.started, cold_at=machine.started, until=until))
 
 
 type PolicyFactory = Callable[[], RoutingPolicy]

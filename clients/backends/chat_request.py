@@ -5,7 +5,7 @@ from typing import Any
 
 from clients.backends.port import BackendCall
 from domain.content.items import ImageInput, Item, ItemKind, Role
-from domain.content.schema_tool_calls import instructions_of, schema_of
+from domain.content.schema_tool_calls import output_schema, tool_instructions
 from domain.content.tools import ANYTHING, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 
@@ -16,9 +16,9 @@ type Message = dict[str, Any]
 
 def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the Chat Completions request of a call."""
-    by_schema = call.by_schema and bool(call.form.callable)
+    by_schema = call.by_schema and bool(call.form.callable_functions)
     messages = list(told_messages(call.items) if call.by_schema else native_messages(call.items))
-    instructions = [call.instructions or "", instructions_of(call.form) if by_schema else ""]
+    instructions = [call.instructions or "", tool_instructions(call.form) if by_schema else ""]
     if told := "\n\n".join(each for each in instructions if each):
         messages.insert(0, {"role": "system", "content": told})
     if not messages:
@@ -102,12 +102,12 @@ def told_messages(items: Iterable[Item]) -> Iterator[Message]:
 
 
 def by_schema_fields(form: ToolConfig) -> dict[str, Any]:
-    wanted = {"name": "answer", "schema": schema_of(form), "strict": True}
+    wanted = {"name": "answer", "schema": output_schema(form), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": wanted}}
 
 
 def native_fields(form: ToolConfig) -> dict[str, Any]:
-    functions = form.callable
+    functions = form.callable_functions
     fields: dict[str, Any] = {"tools": [tool(each) for each in functions]} if functions else {}
     if functions and form.tool_choice is ToolChoice.REQUIRED:
         single = {"type": "function", "function": {"name": functions[0].name}}

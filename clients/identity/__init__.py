@@ -1,1 +1,1 @@
-"""Who is the caller, and how does the app prove its own identity?"""
+"""How are callers authenticated, and how does the app authenticate to other services?"""

@@ -1,4 +1,4 @@
-"""Is an access token genuine, and whose is it?"""
+"""Is an access token valid, and who is its owner?"""
 
 from clients.clock import Clock
 from clients.identity.signing_keys import SigningKeys, is_signed
@@ -9,9 +9,9 @@ from domain.identity.platform_principal import claims_from_principal
 
 
 class TokenAuthenticator:
-    """Accepts tokens that an issuer of an allowed tenant has signed; nothing else, and no token twice by memory.
+    """Accepts tokens that the issuer of an allowed tenant has signed. No result is cached.
 
-    `behind_platform`: everything that reaches us has passed App Service Authentication, which is then believed.
+    `behind_platform`: App Service Authentication checks every request first, so its principal header is trusted.
     """
 
     def __init__(
@@ -23,17 +23,17 @@ class TokenAuthenticator:
         self.behind_platform = behind_platform
 
     async def authenticate(self, token: str) -> Owner:
-        """Return whose token it is.
+        """Return the owner of a token.
 
-        Raises Unauthenticated (not genuine, not for us, not now), Forbidden (lacks the permission) and Unavailable
-        (nobody can say which keys count).
+        Raises Unauthenticated (wrong signature, audience, tenant or time), Forbidden (missing permission) and
+        Unavailable (the signing keys cannot be fetched).
         """
         parts = read_token(token)
         key = await self.keys.find(issuer_of(parts.claims, self.expected), parts.key_id)
         if key is None or not is_signed(parts.signed, parts.signature, key):
-            raise Unauthenticated("The access token is not signed by a key that we know.")
+            raise Unauthenticated("The access token is not signed by a known key of its issuer.")
         return owner_from_claims(parts.claims, self.expected, now=self.clock.now())
 
     def owner_of_principal(self, principal: str) -> Owner:
-        """Return whom the platform has signed in, held to the same rules as a token; raises as `authenticate`."""
+        """Return the owner that the platform signed in, by the rules for tokens. Raises like `authenticate`."""
         return owner_from_claims(claims_from_principal(principal), self.expected, now=self.clock.now())

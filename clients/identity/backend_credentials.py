@@ -1,4 +1,4 @@
-"""Which credential does each backend want, and what must be configured for it?"""
+"""Which credentials does each backend need, and which settings do they need?"""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -17,15 +17,15 @@ FEDERATED = (AuthKind.GOOGLE_ID_TOKEN, AuthKind.GOOGLE_ACCESS_TOKEN)
 PRINTABLE = range(33, 127)
 ENTRA_MODULE = "clients.identity.entra"
 GOOGLE_MODULE = "clients.identity.google"
-"""The first is imported with the second."""
+"""The Google module imports the Entra module."""
 
 type Fetch = Callable[[], BearerToken]
 
 
 class BackendCredentials:
-    """Holds one token for each thing that is proved, whichever backends ask for it.
+    """Caches one token for each auth configuration; backends with the same configuration share it.
 
-    `variables` is the environment, which holds static tokens; `client_id` picks one of several managed identities.
+    `variables` is the environment, which contains static tokens; `client_id` selects a user-assigned identity.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class BackendCredentials:
         return found
 
     def fetch(self, auth: Auth) -> BearerToken:
-        """Get a new token. Blocks; raises BackendError. The SDKs are imported late: see `warm_up`."""
-        from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - slow to import and starts no app
+        """Fetch a new token. Blocks; raises BackendError. The SDKs are imported late: see `warm_up`."""
+        from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - slow to import and not needed at start
 
         identity = ManagedIdentity(client_id=self.client_id)
         if auth.kind is AuthKind.ENTRA:
@@ -75,9 +75,9 @@ class BackendCredentials:
 
 
 def warm_up(fleet: Fleet) -> Thread | None:
-    """Import the SDKs that a fleet's tokens come from beside the start of the app, so that no first wake waits for it.
+    """Import the SDKs for a fleet's tokens in the background, so that the first warm-up does not wait for the import.
 
-    None where the fleet wants no such token. What can't be imported is told by the first token that is asked for.
+    Return None if the fleet needs no such token. A failed import is reported by the first request for a token.
     """
     kinds = {backend.auth.kind for backend in fleet.backends.values()}
     module = GOOGLE_MODULE if kinds & {*FEDERATED} else ENTRA_MODULE if AuthKind.ENTRA in kinds else None
@@ -93,17 +93,17 @@ def bearer(token: str) -> Mapping[str, str]:
 
 
 def credential_problems(fleet: Fleet, federation: Federation, variables: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what must be configured before the backends of a fleet can be called, and what must not be there."""
+    """Return the missing settings of a fleet's credentials, and the settings that are not allowed."""
     found = [problem for each in fleet.backends.values() for problem in backend_problems(each, federation, variables)]
-    if holds_a_key(variables.get(KEY_VARIABLE)):
-        found.append(f"{KEY_VARIABLE} names a file that holds a secret; Ganglion uses no keys, remove it")
+    if contains_secret(variables.get(KEY_VARIABLE)):
+        found.append(f"{KEY_VARIABLE}: the file contains a secret, and keys are not allowed; remove the variable")
     return tuple(found)
 
 
 def backend_problems(backend: Backend, federation: Federation, variables: Mapping[str, str]) -> Iterator[str]:
     auth, where = backend.auth, f"backends.{backend.name}.auth"
     if auth.kind is AuthKind.STATIC_BEARER and not is_token(variables.get(auth.setting or "")):
-        yield f"{where}: the variable {auth.setting} holds no token"
+        yield f"{where}: the variable {auth.setting} contains no token; set it"
     if auth.kind in FEDERATED:
         needs = {
             "GANGLION_GOOGLE_PROVIDER": federation.provider,
@@ -117,8 +117,8 @@ def is_token(text: str | None) -> bool:
     return bool(text) and all(ord(sign) in PRINTABLE for sign in text or "")
 
 
-def holds_a_key(path: str | None) -> bool:
-    """Tell whether a file of Google's holds a secret; a configuration of federation holds none."""
+def contains_secret(path: str | None) -> bool:
+    """Return whether a Google credentials file contains a secret; a federation configuration contains none."""
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
     except OSError:

@@ -1,7 +1,7 @@
-"""What does an issuer publish of itself, and is it what we pin?
+"""Which signing keys does an issuer publish, by OpenID Connect Discovery?
 
-OpenID Connect Discovery as Microsoft Entra serves it: a document for each tenant and version, which names the issuer
-and where its JSON Web Key Set is. Both must be those that we expect, so that no answer can move us to another's keys.
+Microsoft Entra serves one document for each tenant and token version. It names the issuer and the address of the JSON
+Web Key Set. Both must match the expected authority, so that no answer can redirect the app to foreign keys.
 """
 
 import asyncio
@@ -22,28 +22,28 @@ DOCUMENTS = {
     "2.0": "{authority}/{tenant}/v2.0/.well-known/openid-configuration",
 }
 TIMEOUT_S = 8.0
-"""For both documents together."""
+"""For both requests together."""
 
 SIZE_LIMIT = 524_288
 RETRY_S = 5.0
 
 
 class IssuerDiscovery:
-    """Asks the issuers under one authority, an origin without a path. It is asked seldom: nothing stays open."""
+    """Fetches the keys of issuers under one authority, an origin without a path. It keeps no connection."""
 
     def __init__(self, authority: str = AUTHORITY) -> None:
         self.authority = authority
 
     async def keys(self, origin: TokenIssuer) -> KeySet:
-        """Return the keys that the issuer signs with; raises Unavailable where it doesn't say, or says odd things."""
+        """Return the issuer's signing keys. Raises Unavailable if it does not answer or the answer is not usable."""
         try:
             async with asyncio.timeout(TIMEOUT_S), httpx.AsyncClient(trust_env=False) as http:
                 address = await self.key_address(http, origin)
                 keys = usable_keys(await document(http, address), origin)
         except TimeoutError:
-            raise unavailable("does not answer in time") from None
+            raise unavailable("did not answer in time") from None
         if not keys:
-            raise unavailable("publishes no usable key")
+            raise unavailable("published no usable key")
         return keys
 
     async def key_address(self, http: httpx.AsyncClient, origin: TokenIssuer) -> str:
@@ -51,7 +51,7 @@ class IssuerDiscovery:
         published = await document(http, address)
         keys = published.get("jwks_uri")
         if published.get("issuer") != origin.issuer or not self.is_ours(keys):
-            raise unavailable("names another issuer, or keys at another place")
+            raise unavailable("published another issuer or a key address outside the authority")
         return cast("str", keys)
 
     def is_ours(self, address: object) -> bool:
@@ -68,20 +68,20 @@ async def document(http: httpx.AsyncClient, address: str) -> Mapping[str, Any]:
     except (httpx.HTTPError, ValueError, RecursionError):
         read = None
     if not isinstance(read, dict):
-        raise unavailable("does not answer as it should")
+        raise unavailable("returned an unusable answer")
     return cast("dict[str, Any]", read)
 
 
 async def body(http: httpx.AsyncClient, address: str) -> bytes:
-    """Return a whole answer. Redirects are not followed: no answer moves us elsewhere."""
+    """Return the whole body of an answer. Redirects are not followed."""
     async with http.stream("GET", address) as response:
         if not response.is_success:
-            raise unavailable("does not answer as it should")
+            raise unavailable("returned an unusable answer")
         read = bytearray()
         async for chunk in response.aiter_bytes():
             read += chunk
             if len(read) > SIZE_LIMIT:
-                raise unavailable("answers at too great a length")
+                raise unavailable("returned an answer that is too long")
         return bytes(read)
 
 

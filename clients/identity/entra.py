@@ -1,6 +1,6 @@
-"""How does the app's managed identity get a token of Microsoft Entra?
+"""How does the app's managed identity get a token from Microsoft Entra?
 
-The SDK's own retries are off: patience belongs to the turn. Import this module late, it takes its time.
+The SDK's own retries are off: the turn's retry policy decides. Import this module late: the import is slow.
 """
 
 from typing import Any
@@ -13,21 +13,21 @@ from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unrea
 
 CONNECT_S = 4.0
 ANSWER_S = 8.0
-ODD = (AzureError, ValueError, KeyError, TypeError, AttributeError, OSError)
-"""What azure-identity and MSAL raise for a refusal, no answer, or an answer that is not what it should be."""
+TOKEN_ERRORS = (AzureError, ValueError, KeyError, TypeError, AttributeError, OSError)
+"""The errors of azure-identity and MSAL for a rejection, no answer or a malformed answer."""
 
 
 class ManagedIdentity:
-    """Gets tokens for the identity that the platform gave the app; `client_id` picks one of several."""
+    """Fetches tokens for the app's managed identity; `client_id` selects a user-assigned one."""
 
     def __init__(self, *, client_id: str | None = None) -> None:
         self.client_id = client_id
 
     def token(self, scope: str) -> BearerToken:
-        """Return a token for a scope, as `api://…/.default`. Blocks; raises BackendError."""
+        """Return a token for a scope like `api://…/.default`. Blocks; raises BackendError."""
         statuses: list[int] = []
 
-        def note(response: PipelineResponse[Any, Any]) -> None:
+        def record_status(response: PipelineResponse[Any, Any]) -> None:
             statuses.append(response.http_response.status_code)
 
         with ManagedIdentityCredential(
@@ -35,11 +35,11 @@ class ManagedIdentity:
             retry_total=0,
             connection_timeout=CONNECT_S,
             read_timeout=ANSWER_S,
-            raw_response_hook=note,
+            raw_response_hook=record_status,
         ) as credential:
             try:
                 found = credential.get_token(scope)
-            except ODD as error:
+            except TOKEN_ERRORS as error:
                 raise failure(statuses) from error
         return BearerToken(token=found.token, expires_at=found.expires_on)
 

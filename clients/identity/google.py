@@ -1,7 +1,7 @@
-"""How does an Entra token become one of Google's, without a key?
+"""How is an Entra token exchanged for a Google token, without a key?
 
-google-auth exchanges and impersonates; requests go through `Transport`, which knows whom it asked last, so that a
-failure can name the hop. Import this module late, it takes its time.
+google-auth exchanges the token and impersonates the service account. `RecordingTransport` sends its requests and
+records the last hop, so that an error can name it. Import this module late: the import is slow.
 """
 
 import json
@@ -26,10 +26,10 @@ PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105 - the name of a type, no secret
 TIMEOUT_S = 8.0
 SUMMARY_CHARACTERS = 500
-"""What a hop says is logged up to here, and never shown to a caller: it holds names of the project."""
+"""The length of a hop's answer in the log. Callers never see the answer: it contains names of the project."""
 
-ODD = (GoogleAuthError, httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError)
-"""What google-auth raises for a refusal, no answer, or an answer that is not what it should be."""
+TOKEN_ERRORS = (GoogleAuthError, httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError)
+"""The errors of google-auth for a rejection, no answer or a malformed answer."""
 
 
 class AuthResponse(Response):
@@ -50,7 +50,7 @@ class AuthResponse(Response):
 
 
 class RecordingTransport(Request):
-    """Carries the requests of one exchange and remembers whom it asked last, and the answer."""
+    """Sends the requests of one exchange and records the last hop and its answer."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.http = http
@@ -76,7 +76,7 @@ class RecordingTransport(Request):
         return self.last
 
     def failure(self) -> Exception:
-        """Return what went wrong with the last request."""
+        """Return the error for the last request."""
         if self.last is None:
             return hop_unreachable(self.hop, "no answer")
         status = self.last.status
@@ -85,12 +85,12 @@ class RecordingTransport(Request):
 
 
 def seconds(moment: datetime) -> float:
-    """Return a time of google-auth's, UTC that doesn't say so, in seconds since the epoch."""
+    """Return seconds since the epoch for a time of google-auth, which is UTC without a time zone."""
     return moment.replace(tzinfo=UTC).timestamp()
 
 
 def expiry_of(token: str) -> float:
-    """Return when an ID token that Google has just sent us expires."""
+    """Return the expiry time of an ID token that was just received from Google, in seconds since the epoch."""
     claims: Any = jwt.decode(token, verify=False)  # pyright: ignore[reportUnknownMemberType] - it has no types
     return float(claims["exp"])
 
@@ -111,7 +111,7 @@ class EntraSupplier(identity_pool.SubjectTokenSupplier):
 
 
 class GoogleTokens:
-    """Gets tokens of service accounts. Each is a whole exchange: nothing is shared, nothing is kept."""
+    """Fetches tokens of service accounts. Each call is a complete exchange; nothing is cached."""
 
     def __init__(self, federation: Federation, identity: ManagedIdentity) -> None:
         self.federation = federation
@@ -126,7 +126,7 @@ class GoogleTokens:
             try:
                 account.refresh(transport)
                 return BearerToken(token=account.token, expires_at=seconds(account.expiry))
-            except ODD as error:
+            except TOKEN_ERRORS as error:
                 raise transport.failure() from error
 
     def id_token(self, audience: str, service_account: str) -> BearerToken:
@@ -138,7 +138,7 @@ class GoogleTokens:
                 federated.refresh(transport)
                 token = self.impersonated_id(transport, federated, audience, service_account)
                 return BearerToken(token=token, expires_at=expiry_of(token))
-            except ODD as error:
+            except TOKEN_ERRORS as error:
                 raise transport.failure() from error
 
     def federated(self, **choices: Any) -> Any:
@@ -154,7 +154,7 @@ class GoogleTokens:
     def impersonated_id(
         self, transport: RecordingTransport, federated: Any, audience: str, service_account: str
     ) -> str:
-        """Return an ID token. google-auth's own class for it knows Google's public address alone."""
+        """Return an ID token. google-auth's own class for it only supports Google's public address."""
         headers = {"content-type": "application/json"}
         federated.apply(headers)
         body = json.dumps({"audience": audience, "includeEmail": True}).encode()

@@ -1,7 +1,7 @@
-"""With which keys does an issuer on the network sign today?
+"""Which signing keys does an issuer use now, and when are they fetched again?
 
-Keys are fetched when they are first asked for, and then behind the requests: once an hour, and at most once in five
-minutes because a token names a key that nobody knows. Through an outage of the issuer the last good keys count on.
+The first request fetches the keys. Later they are refreshed in the background once an hour, and at most once in five
+minutes if a token names an unknown key. During an outage of the issuer the last good keys stay valid.
 """
 
 from collections.abc import Awaitable, Callable
@@ -17,23 +17,23 @@ REFRESH_S = 3600.0
 UNKNOWN_S = 300.0
 RETRY_S = 5.0
 KEPT_S = 86_400.0
-"""So long keys count that can't be asked for again. No token of theirs lives longer."""
+"""How long keys stay valid if they cannot be refreshed. No token lives longer."""
 
-DOWN = "The issuer of access tokens can't be asked for its keys."
+DOWN = "The signing keys of the token issuer cannot be fetched now. Retry later."
 
 type Fetch = Callable[[TokenIssuer], Awaitable[KeySet]]
 
 
 class RefreshAction(StrEnum):
     USE = "use the key"
-    REFRESH = "use the key and fetch behind it"
-    FETCH = "fetch and look again"
+    REFRESH = "use the key and refresh in the background"
+    FETCH = "fetch, then look up the key again"
     REFUSE = "there is no such key"
-    DOWN = "nobody can say"
+    DOWN = "the issuer is unavailable"
 
 
 class IssuerKeys:
-    """The keys of one issuer. `find` fetches at most once at a time, whoever asks."""
+    """The keys of one issuer. All concurrent calls of `find` share one fetch."""
 
     def __init__(self, origin: TokenIssuer, fetch: Fetch, clock: Clock) -> None:
         self.origin = origin
@@ -47,7 +47,7 @@ class IssuerKeys:
         self.flight = SingleFlight(self.refresh)
 
     async def find(self, key_id: str) -> SigningKey | None:
-        """Return the key of an id, None where there is none; raises Unavailable where nobody can say."""
+        """Return the key with an id, None if there is none. Raises Unavailable if the keys cannot be fetched."""
         match self.refresh_action(key_id):
             case RefreshAction.FETCH:
                 await self.fetched(key_id)
@@ -60,19 +60,19 @@ class IssuerKeys:
         return self.keys.get(key_id)
 
     def refresh_action(self, key_id: str) -> RefreshAction:
-        """Decide what a token that names this key calls for."""
+        """Decide what to do for a token that names this key."""
         now = self.clock.now()
-        rested, fetching = now >= self.tried_at + RETRY_S, self.flight.running is not None
+        may_retry, is_fetching = now >= self.tried_at + RETRY_S, self.flight.running is not None
         if now >= self.fetched_at + KEPT_S:
-            return RefreshAction.FETCH if rested or fetching else RefreshAction.DOWN
+            return RefreshAction.FETCH if may_retry or is_fetching else RefreshAction.DOWN
         if key_id in self.keys:
-            return RefreshAction.REFRESH if rested and now >= self.fetched_at + REFRESH_S else RefreshAction.USE
-        if fetching or now >= self.unknown_at + UNKNOWN_S:
+            return RefreshAction.REFRESH if may_retry and now >= self.fetched_at + REFRESH_S else RefreshAction.USE
+        if is_fetching or now >= self.unknown_at + UNKNOWN_S:
             return RefreshAction.FETCH
         return RefreshAction.DOWN if self.failed else RefreshAction.REFUSE
 
     async def fetched(self, key_id: str) -> None:
-        """Fetch; an id that is unknown even then causes no other fetch for a while."""
+        """Fetch the keys. If the id is still unknown, it causes no other fetch for five minutes."""
         cold = not self.keys
         if not cold:
             self.unknown_at = self.clock.now()
@@ -97,7 +97,7 @@ class IssuerKeys:
 
 
 class JwksCache:
-    """The keys of every issuer, each by itself. Only issuers of allowed tenants are ever asked about."""
+    """The keys of every issuer, cached separately. Only issuers of allowed tenants are looked up."""
 
     def __init__(self, fetch: Fetch, clock: Clock) -> None:
         self.fetch = fetch

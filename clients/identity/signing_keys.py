@@ -1,4 +1,4 @@
-"""With which keys may an access token be signed?"""
+"""Which keys may sign an access token?"""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from domain.errors import Unauthenticated, Unavailable
-from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decoded
+from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decode_base64url
 
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)
@@ -18,7 +18,7 @@ KEYS_IN_MEMORY = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """The public half of an RSA key, as a JSON Web Key spells modulus and exponent."""
+    """The public half of an RSA key: modulus and exponent in the encoding of a JSON Web Key."""
 
     n: str
     e: str
@@ -28,17 +28,17 @@ type KeySet = Mapping[str, SigningKey]
 
 
 class SigningKeys(Protocol):
-    """Knows the keys of every issuer whose tokens count."""
+    """Finds the signing keys of every accepted issuer."""
 
     async def find(self, origin: TokenIssuer, key_id: str) -> SigningKey | None:
-        """Return the key, or None where the issuer has none of that id; raises Unavailable where nobody can say."""
+        """Return the key, None if the issuer has no key with that id. Raises Unavailable if the keys are unknown."""
         ...
 
 
 def usable_keys(document: object, origin: TokenIssuer | None = None) -> KeySet:
-    """Return the public keys of a JSON Web Key Set by their ids; a key that is weak, ambiguous or not for it is out.
+    """Return the public keys of a JSON Web Key Set by id, without keys that are weak, ambiguous or for other purposes.
 
-    With an origin, so is a key that names another issuer as its own.
+    With an origin, keys that name another issuer are left out too.
     """
     listed = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
     entries = cast("list[Any]", listed) if isinstance(listed, list) else []
@@ -66,19 +66,19 @@ def is_strong(key: Mapping[str, str]) -> bool:
 
 
 def belongs(key: Mapping[str, Any], origin: TokenIssuer) -> bool:
-    """Tell whether a key is the tenant's: Entra names a key's issuer in a set that several tenants share."""
+    """Return whether a key belongs to the tenant: a set that tenants share names the issuer of each key."""
     issuer = key.get("issuer")
     own = {template.format(tid=origin.tenant) for template in ISSUERS.values()}
     return issuer is None or (isinstance(issuer, str) and issuer.replace("{tenantid}", origin.tenant) in own)
 
 
 def number(text: str) -> int:
-    return int.from_bytes(decoded(text))
+    return int.from_bytes(decode_base64url(text))
 
 
 def is_signed(signed: bytes, signature: bytes, key: SigningKey) -> bool:
-    """Tell whether a signature (RS256) is the key's."""
-    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - cryptography is slow to import and starts no app
+    """Return whether the key made this signature (RS256)."""
+    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415 - cryptography is slow to import and not needed at start
 
     return RSAAlgorithm(RSAAlgorithm.SHA256).verify(signed, public_key(key), signature)
 
@@ -95,21 +95,21 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seen: tuple[int, int, int] | None = None
+        self.file_version: tuple[int, int, int] | None = None
         self.keys: KeySet = {}
 
     async def find(self, origin: TokenIssuer, key_id: str) -> SigningKey | None:  # noqa: ARG002 - one file signs for all
         return self.current().get(key_id)
 
     def current(self) -> KeySet:
-        """Return the keys as the file has them now; raises Unavailable where it can't be read."""
+        """Return the keys that the file contains now. Raises Unavailable if it cannot be read."""
         try:
             stat = self.path.stat()
             version = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            if version != self.seen:
+            if version != self.file_version:
                 self.keys = usable_keys(json.loads(self.path.read_bytes()))
-                self.seen = version
+                self.file_version = version
         except (OSError, ValueError, RecursionError):
-            self.seen = None
-            raise Unavailable("The signing keys can't be read.", delay_s=1.0) from None
+            self.file_version = None
+            raise Unavailable("The file with the signing keys cannot be read. Retry later.", delay_s=1.0) from None
         return self.keys

@@ -1,4 +1,4 @@
-"""When is a token that we hold still good, and who fetches the next one?"""
+"""How long is a cached token used, and when is the next one fetched?"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from clients.clock import Clock
 from clients.single_flight import SingleFlight
 
 EARLY_S = 600.0
-"""A token is renewed between half of this and this before it expires, or that part of a short life's second half."""
+"""A token is renewed this long to half as long before its expiry; a short-lived token, in its second half."""
 
 LAST_S = 120.0
-"""What is left of a token when it is no more used: clocks differ, and a call takes its time."""
+"""A token is not used in this last part of its life: clocks differ, and a call takes time."""
 
 RETRY_S = 5.0
 YOUNG_S = 30.0
-"""A token younger than this was not rejected for its age: another would be as well."""
+"""A token younger than this was not rejected because of its age; a new one would be rejected too."""
 
 
 class CachedCredential:
-    """One token, renewed early behind the calls, by one call at a time, in a thread of its own."""
+    """Caches one token and renews it early in the background, in a thread, with one request at a time."""
 
     def __init__(self, fetch: Callable[[], BearerToken], clock: Clock) -> None:
         self.fetch = fetch
         self.clock = clock
-        self.held: BearerToken | None = None
+        self.cached: BearerToken | None = None
         self.fetched_at = 0.0
         self.renew_at = 0.0
         self.last_at = 0.0
@@ -34,12 +34,12 @@ class CachedCredential:
         self.flight = SingleFlight(self.renew)
 
     async def token(self) -> str:
-        """Return a token that is good for a while; raises BackendError."""
+        """Return a token that is valid for the next minutes. Raises BackendError."""
         now = self.clock.now()
-        if self.held and now < self.last_at:
+        if self.cached and now < self.last_at:
             if now >= max(self.renew_at, self.retry_at):
                 self.flight.start()
-            return self.held.token
+            return self.cached.token
         if self.failure and now < self.retry_at and not self.flight.running:
             raise BackendError(self.failure.failure)
         return (await self.flight.result()).token
@@ -51,18 +51,18 @@ class CachedCredential:
             self.failure = failure
             self.retry_at = self.clock.now() + RETRY_S
             raise
-        self.hold(fetched)
+        self.store(fetched)
         return fetched
 
-    def hold(self, fetched: BearerToken) -> None:
+    def store(self, fetched: BearerToken) -> None:
         now = self.clock.now()
         life_s = max(fetched.expires_at - now, 0.0)
         early_s = min(EARLY_S, life_s / 2) * (1 + self.clock.fraction()) / 2
-        self.held, self.failure, self.fetched_at = fetched, None, now
+        self.cached, self.failure, self.fetched_at = fetched, None, now
         self.renew_at = fetched.expires_at - early_s
         self.last_at = fetched.expires_at - min(LAST_S, life_s / 10)
 
     def rejected(self) -> None:
-        """Hold the token no more, unless it is so young that its age can't be why."""
+        """Drop the cached token, unless it is so new that its age cannot be the reason."""
         if self.clock.now() >= self.fetched_at + YOUNG_S:
-            self.held = None
+            self.cached = None

@@ -1,4 +1,4 @@
-"""How do we ask Azure AI Search?
+"""How are documents of Azure AI Search read?
 
 POST {service}/indexes('{index}')/docs/search.post.search is its OData name; the REST reference gives it as
 POST {service}/indexes/{index}/docs/search?api-version=2024-07-01
@@ -7,7 +7,7 @@ POST {service}/indexes/{index}/docs/search?api-version=2024-07-01
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from clients.sources.egress import PinnedClient, bearer
+from clients.sources.egress import PinnedClient, authorization_headers
 from clients.sources.port import Row, SourceError, SourceTokens, rows_in
 from domain.sources.catalog import Source, SourceQuery
 
@@ -16,48 +16,48 @@ DELIMITER = "|"
 
 
 class AiSearch:
-    """Reads the documents of an index that the caller's claims let through, best first."""
+    """Reads the documents of an index that match the caller's claims, best match first."""
 
-    def __init__(self, caller: PinnedClient, tokens: SourceTokens) -> None:
-        self.caller = caller
+    def __init__(self, client: PinnedClient, tokens: SourceTokens) -> None:
+        self.client = client
         self.tokens = tokens
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
-        body = search_body(source, ask)
-        headers = await bearer(self.tokens, source.scope)
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Row]:
+        body = search_body(source, query)
+        headers = await authorization_headers(self.tokens, source.scope)
         path = f"/indexes/{source.target[0]}/docs/search"
-        query = (("api-version", VERSION),)
-        data = await self.caller.call(source, "POST", path, query=query, body=body, headers=headers)
+        version = (("api-version", VERSION),)
+        data = await self.client.call(source, "POST", path, query=version, body=body, headers=headers)
         return [{name: row[name] for name in row if not name.startswith("@")} for row in rows_in(data, ("value",))]
 
 
-def search_body(source: Source, ask: SourceQuery) -> Mapping[str, object]:
-    """Return the search; keywords are words alone, so that the simple syntax has no operator to read in them."""
+def search_body(source: Source, query: SourceQuery) -> Mapping[str, object]:
+    """Return the request body. Keywords are letters and digits, so they contain no operator of the query syntax."""
     body: dict[str, object] = {
-        "search": " ".join(ask.keywords) or "*",
+        "search": " ".join(query.keywords) or "*",
         "queryType": "simple",
         "searchMode": "any",
         "top": source.max_rows + 1,
-        "filter": " and ".join(conditions(ask)),
+        "filter": " and ".join(conditions(query)),
     }
     return body | ({"select": ",".join(source.fields)} if source.fields else {})
 
 
-def conditions(ask: SourceQuery) -> Iterator[str]:
-    """Yield the conditions of the filter: a claim of one value must be the field's, of several among the field's."""
-    for name, value in ask.parameters.items():
+def conditions(query: SourceQuery) -> Iterator[str]:
+    """Yield the filter's conditions: the field equals a single claim, or contains one of several values."""
+    for name, value in query.parameters.items():
         if isinstance(value, str):
             yield f"{name} eq {literal(value)}"
         else:
-            yield f"{name}/any(each: search.in(each, {among(value)}, '{DELIMITER}'))"
+            yield f"{name}/any(each: search.in(each, {joined_literal(value)}, '{DELIMITER}'))"
 
 
 def literal(text: str) -> str:
-    """Return a string of OData: a quote in it is doubled."""
+    """Return an OData string literal; quotes in it are doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def among(values: Sequence[str]) -> str:
+def joined_literal(values: Sequence[str]) -> str:
     if any(DELIMITER in value for value in values):
-        raise SourceError("a claim of the caller can't be filtered by")
+        raise SourceError(f"a claim of the caller contains '{DELIMITER}', which the filter cannot express")
     return literal(DELIMITER.join(values))

@@ -1,7 +1,7 @@
-"""How do we call a host that must lie in its networks, and nowhere else?
+"""How is a host called only at an address that the egress policy allows?
 
-The name is resolved once, every address that it has is judged, and the connection goes to the address that was judged:
-a name that changes its address in between changes nothing.
+The host name is resolved once and every address is checked. The connection goes to the checked address itself, so a
+name that changes its address in between (DNS rebinding) has no effect.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from clients.sources.port import ANSWER_LIMIT, SourceError, SourceTokens
+from clients.sources.port import MAX_ANSWER_BYTES, SourceError, SourceTokens
 from domain.sources.catalog import Source
 from domain.sources.egress_policy import rejection_reason
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
-ODD = (httpx.HTTPError, httpx.InvalidURL, OSError)
-ACCEPTED: Mapping[str, str] = {"accept": "application/json", "accept-encoding": "identity"}
-"""A packed answer could be far bigger than what comes over the wire."""
+REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError)
+REQUEST_HEADERS: Mapping[str, str] = {"accept": "application/json", "accept-encoding": "identity"}
+"""Compressed answers are not accepted: one could expand far beyond the limit."""
 
 PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
@@ -33,7 +33,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedAddress:
-    """Where a source is: its own host and port, and the address that was judged."""
+    """A host and port, and the checked address of the host."""
 
     scheme: str
     host: str
@@ -52,7 +52,7 @@ class PinnedAddress:
 
 
 class PinnedClient:
-    """Calls sources over HTTP. `loopback`: the settings let sources lie on this machine."""
+    """Calls hosts over HTTP. `loopback` allows addresses of this machine."""
 
     def __init__(self, http: httpx.AsyncClient, *, loopback: bool, resolve: Resolve = resolve) -> None:
         self.http = http
@@ -60,21 +60,21 @@ class PinnedClient:
         self.resolve = resolve
 
     async def pin(self, source: Source) -> PinnedAddress:
-        """Resolve a source's host and judge all its addresses; raises SourceError."""
+        """Resolve a source's host and check all its addresses. Raises SourceError."""
         parts = urlsplit(source.address)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         try:
             addresses = await self.resolve(host, port)
         except (OSError, UnicodeError):
-            raise SourceError("its host has no address") from None
+            raise SourceError("its host name cannot be resolved") from None
         for address in addresses:
             problem = rejection_reason(
                 address, private=source.private, networks=source.networks, loopback=self.loopback
             )
             if problem:
-                raise SourceError(f"its host is refused: {problem}")
+                raise SourceError(f"its host is not allowed: {problem}")
         if not addresses:
-            raise SourceError("its host has no address")
+            raise SourceError("its host name cannot be resolved")
         return PinnedAddress(scheme=parts.scheme, host=host, port=port, address=addresses[0])
 
     async def call(
@@ -87,38 +87,41 @@ class PinnedClient:
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Return the body of a successful answer. A redirect is no success; nothing of our caller's is sent on."""
+        """Return the body of a successful answer. A redirect is an error. No header of our caller is forwarded.
+
+        Raises SourceError.
+        """
         pin = await self.pin(source)
         request = httpx.Request(
             method,
             f"{pin.origin}{path}",
             params=list(query) or None,
             json=body,
-            headers={**ACCEPTED, **(headers or {}), "host": pin.authority},
+            headers={**REQUEST_HEADERS, **(headers or {}), "host": pin.authority},
             extensions={"sni_hostname": pin.host, "timeout": httpx.Timeout(source.deadline_s).as_dict()},
         )
         try:
             response = await self.http.send(request, stream=True, follow_redirects=False)
             try:
-                return await answer(response)
+                return await read_body(response)
             finally:
                 await response.aclose()
-        except ODD as error:
-            raise SourceError(f"it can't be reached ({type(error).__name__})") from None
+        except REQUEST_ERRORS as error:
+            raise SourceError(f"it cannot be reached ({type(error).__name__})") from None
 
 
-async def answer(response: httpx.Response) -> bytes:
+async def read_body(response: httpx.Response) -> bytes:
     if not response.is_success:
         raise SourceError(f"it answered with status {response.status_code}")
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise SourceError("its answer is packed, and nobody asked for that")
+        raise SourceError("its answer is compressed, which is not supported")
     data = bytearray()
     async for chunk in response.aiter_raw():
         data += chunk
-        if len(data) > ANSWER_LIMIT:
-            raise SourceError(f"its answer has more than {ANSWER_LIMIT} bytes")
+        if len(data) > MAX_ANSWER_BYTES:
+            raise SourceError(f"its answer has more than {MAX_ANSWER_BYTES} bytes")
     return bytes(data)
 
 
-async def bearer(tokens: SourceTokens, scope: str) -> dict[str, str]:
+async def authorization_headers(tokens: SourceTokens, scope: str) -> dict[str, str]:
     return {"authorization": f"Bearer {await tokens.token(scope)}"} if scope else {}

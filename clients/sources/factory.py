@@ -1,4 +1,4 @@
-"""Which connector reads which kind of source?"""
+"""Which connector reads each kind of source?"""
 
 import httpx
 
@@ -15,27 +15,27 @@ from domain.sources.catalog import Source, SourceKind, Sources
 
 
 def build_reader(
-    sources: Sources, clock: Clock, *, loopback: bool, identity: str | None, account_of: AccountOf | None = None
+    sources: Sources, clock: Clock, *, loopback: bool, client_id: str | None, account_of: AccountOf | None = None
 ) -> SourceReader:
-    """Return the reader of all sources; nothing is opened before its first use.
+    """Return the reader of all sources. Nothing is opened before its first use.
 
-    `identity` is the client id of a user-assigned managed identity. No connection is kept for a source, so that each
-    goes to an address that was judged for it.
+    `client_id` names a user-assigned managed identity. Connections are not reused, so that each one goes to an address
+    that was checked for it.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    caller = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
-    tokens = IdentityTokens(clock, client_id=identity)
+    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
+    tokens = IdentityTokens(clock, client_id=client_id)
 
-    def managed(source: Source) -> CosmosAccount:
-        return CosmosAccount(url=source.address, database=source.target[0], client_id=identity or "")
+    def managed_account(source: Source) -> CosmosAccount:
+        return CosmosAccount(url=source.address, database=source.target[0], client_id=client_id or "")
 
     return SourceReader(
         sources,
         {
-            SourceKind.HTTP: HttpJson(caller, tokens),
-            SourceKind.COSMOS: CosmosQuery(caller, account_of or managed, clock),
+            SourceKind.HTTP: HttpJson(client, tokens),
+            SourceKind.COSMOS: CosmosQuery(client, account_of or managed_account, clock),
             SourceKind.SQLITE_SEARCH: SqliteSearch(),
-            SourceKind.AI_SEARCH: AiSearch(caller, tokens),
+            SourceKind.AI_SEARCH: AiSearch(client, tokens),
         },
         clock,
     )

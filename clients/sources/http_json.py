@@ -1,31 +1,33 @@
-"""How do we ask a service of our own that answers in JSON?
+"""How are rows read from an HTTP service that answers in JSON?
 
-GET address/path?name=value: the names and what they stand for are the configuration's.
+GET address/path?name=value. The configuration defines the names and which claim each value is.
 """
 
 from collections.abc import Iterator, Sequence
 
-from clients.sources.egress import PinnedClient, bearer
+from clients.sources.egress import PinnedClient, authorization_headers
 from clients.sources.port import Row, SourceTokens, rows_in
 from domain.sources.catalog import Source, SourceQuery
 
 
 class HttpJson:
-    """Reads the rows of one GET."""
+    """Reads the rows of one GET request."""
 
-    def __init__(self, caller: PinnedClient, tokens: SourceTokens) -> None:
-        self.caller = caller
+    def __init__(self, client: PinnedClient, tokens: SourceTokens) -> None:
+        self.client = client
         self.tokens = tokens
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
-        headers = await bearer(self.tokens, source.scope)
-        data = await self.caller.call(source, "GET", source.path, query=tuple(pairs(source, ask)), headers=headers)
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Row]:
+        headers = await authorization_headers(self.tokens, source.scope)
+        data = await self.client.call(
+            source, "GET", source.path, query=tuple(query_parameters(source, query)), headers=headers
+        )
         return rows_in(data, source.rows)
 
 
-def pairs(source: Source, ask: SourceQuery) -> Iterator[tuple[str, str]]:
-    for name, value in ask.parameters.items():
+def query_parameters(source: Source, query: SourceQuery) -> Iterator[tuple[str, str]]:
+    for name, value in query.parameters.items():
         for each in (value,) if isinstance(value, str) else value:
             yield name, each
     if source.keywords:
-        yield source.keywords_as, " ".join(ask.keywords)
+        yield source.keywords_as, " ".join(query.keywords)

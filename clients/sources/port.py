@@ -1,4 +1,4 @@
-"""What must a source of private data be able to do?"""
+"""Which interface does every connector to private data provide, and how are its rows read?"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,43 +8,37 @@ from domain.sources.catalog import Source, SourceQuery
 
 type Row = Mapping[str, Any]
 
-ANSWER_LIMIT = 1_000_000
-"""Bytes of a source's answer."""
+MAX_ANSWER_BYTES = 1_000_000
 
 
 class SourceError(Exception):
-    """A source gave no rows. The message may be shown: it holds nothing of the answer."""
+    """A source returned no rows. The message is safe to show to callers: it contains nothing of the answer."""
 
 
 class SourceConnector(Protocol):
     """Reads one kind of source."""
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Row]:
-        """Return rows, at most a few more than the source's `max_rows`. Raises SourceError."""
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Row]:
+        """Return rows: one more than `max_rows` where there are more. Raises SourceError."""
         ...
 
 
 class SourceTokens(Protocol):
-    """Proves who we are to a source."""
+    """Provides access tokens for sources."""
 
     async def token(self, scope: str) -> str:
-        """Return a bearer token for a scope; raises SourceError."""
+        """Return a bearer token for a scope. Raises SourceError."""
         ...
 
 
 def rows_in(data: bytes, path: Sequence[str]) -> Sequence[Row]:
-    """Return the objects that an answer in JSON lists under a path of names; raises SourceError."""
+    """Return the objects in the list at a path of names in a JSON answer. Raises SourceError."""
     try:
         found: Any = json.loads(data)
     except (ValueError, RecursionError):
-        raise SourceError("its answer is no JSON") from None
+        raise SourceError("its answer is not JSON") from None
     for name in path:
         found = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
     if not isinstance(found, list):
-        raise SourceError("its answer holds no list of rows")
+        raise SourceError("its answer has no list of rows at the configured path")
     return [cast("Row", row) for row in cast("list[Any]", found) if isinstance(row, dict)]
-
-
-def with_fields(rows: Sequence[Row], fields: Sequence[str]) -> Sequence[Row]:
-    """Return rows with their chosen fields alone; without a choice, as they are."""
-    return [{name: row[name] for name in fields if name in row} for row in rows] if fields else rows

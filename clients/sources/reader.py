@@ -1,4 +1,4 @@
-"""How are several sources read at once, so that one that fails or dawdles spoils nothing?"""
+"""How are several sources read in parallel, so that a slow or failing one does not affect the others?"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,11 @@ from clients.clock import Clock
 from clients.sources.port import SourceConnector, SourceError
 from domain.identity.owners import Owner
 from domain.sources.catalog import FetchedRows, Source, SourceKind, Sources, query_for
-from domain.sources.prompt_context import fitted
+from domain.sources.prompt_context import rows_within_limits
 
 
 class SourceReader:
-    """Reads sources by their names, each within its own deadline and its own budget of tokens."""
+    """Reads sources by name, each within its own deadline and token budget."""
 
     def __init__(self, sources: Sources, connectors: Mapping[SourceKind, SourceConnector], clock: Clock) -> None:
         self.sources = sources
@@ -19,13 +19,13 @@ class SourceReader:
         self.clock = clock
 
     async def read(self, names: Sequence[str], owner: Owner, text: str) -> tuple[FetchedRows, ...]:
-        """Return what each source gave; of `text`, only declared keywords reach a query."""
-        return tuple(await asyncio.gather(*(self.one(name, owner, text) for name in names)))
+        """Return the rows or the problem of each source. Only keywords from `text` reach a query, never the text."""
+        return tuple(await asyncio.gather(*(self.read_one(name, owner, text) for name in names)))
 
-    async def one(self, name: str, owner: Owner, text: str) -> FetchedRows:
+    async def read_one(self, name: str, owner: Owner, text: str) -> FetchedRows:
         started = self.clock.now()
         try:
-            fetched = await self.fetched(name, owner, text)
+            fetched = await self.fetch(name, owner, text)
         except SourceError as error:
             return FetchedRows(source=name, problem=str(error), seconds=self.clock.now() - started)
         except TimeoutError:
@@ -34,22 +34,22 @@ class SourceReader:
             source=name, rows=fetched.rows, left_out=fetched.left_out, seconds=self.clock.now() - started
         )
 
-    async def fetched(self, name: str, owner: Owner, text: str) -> FetchedRows:
-        source = self.open_source(name, owner)
-        ask = query_for(source, owner, text)
-        if isinstance(ask, str):
-            raise SourceError(ask)
+    async def fetch(self, name: str, owner: Owner, text: str) -> FetchedRows:
+        source = self.permitted_source(name, owner)
+        query = query_for(source, owner, text)
+        if isinstance(query, str):
+            raise SourceError(query)
         async with asyncio.timeout(source.deadline_s):
-            rows = await self.connectors[source.kind].rows(source, ask)
+            rows = await self.connectors[source.kind].rows(source, query)
         try:
-            kept = fitted(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
+            kept = rows_within_limits(name, rows, max_rows=source.max_rows, max_tokens=source.max_tokens)
         except RecursionError:
-            raise SourceError("its rows are nested too deep") from None
+            raise SourceError("its rows are nested too deeply") from None
         return FetchedRows(source=name, rows=kept, left_out=len(rows) - len(kept))
 
-    def open_source(self, name: str, owner: Owner) -> Source:
-        """Return a source; it may have left the configuration since the turn was admitted."""
+    def permitted_source(self, name: str, owner: Owner) -> Source:
+        """Return a source that the owner may use. It may have been removed since the turn was admitted."""
         source = self.sources.known.get(name)
-        if source is None or not source.open_to(owner):
-            raise SourceError("there is no such source any more")
+        if source is None or not source.is_open_to(owner):
+            raise SourceError("it is no longer configured for this caller")
         return source

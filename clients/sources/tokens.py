@@ -1,4 +1,4 @@
-"""How does the app prove to a source who it is? By tokens of its managed identity."""
+"""How does the app authenticate to a source? By tokens of its managed identity."""
 
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendError
@@ -8,22 +8,22 @@ from clients.sources.port import SourceError
 
 
 class IdentityTokens:
-    """One cached token a scope; `client_id` names a user-assigned identity."""
+    """Caches one token per scope; `client_id` names a user-assigned identity."""
 
     def __init__(self, clock: Clock, *, client_id: str | None = None) -> None:
         self.clock = clock
         self.client_id = client_id
-        self.held: dict[str, CachedCredential] = {}
+        self.credentials: dict[str, CachedCredential] = {}
 
     async def token(self, scope: str) -> str:
-        if scope not in self.held:
-            self.held[scope] = CachedCredential(lambda: self.fetch(scope), self.clock)
+        if scope not in self.credentials:
+            self.credentials[scope] = CachedCredential(lambda: self.fetch(scope), self.clock)
         try:
-            return await self.held[scope].token()
+            return await self.credentials[scope].token()
         except BackendError as error:
-            raise SourceError(f"there is no token for it: {error.failure.body}") from None
+            raise SourceError(f"no access token for it: {error.failure.body}") from None
 
     def fetch(self, scope: str) -> BearerToken:
-        from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - azure-identity takes its time to import
+        from clients.identity.entra import ManagedIdentity  # noqa: PLC0415 - azure-identity is slow to import
 
         return ManagedIdentity(client_id=self.client_id).token(scope)

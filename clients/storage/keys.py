@@ -3,7 +3,7 @@
 from clients.storage.port import Container, DocumentKey
 from domain.errors import NotFound
 from domain.identity.owners import Owner
-from domain.ids import is_response, own_token, thread_of
+from domain.ids import is_response_id, own_token, thread_of
 
 OWNER_INDEX = "book"
 """The partition that lists an owner's threads; no thread has its name."""
@@ -67,7 +67,7 @@ def expiry_id(identifier: str) -> str:
 def response_key(owner: Owner, response_id: str) -> DocumentKey:
     """Return the partition that a response's id names; raises NotFound where it is no id of ours."""
     thread = thread_of(response_id)
-    if thread is None or not is_response(response_id):
+    if thread is None or not is_response_id(response_id):
         raise NotFound.by_id("Response", response_id)
     return turns_key(owner, thread)
 

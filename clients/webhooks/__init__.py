@@ -1,1 +1,1 @@
-"""How is a webhook sent, and to which addresses?"""
+"""How is a webhook delivered, and to which addresses?"""

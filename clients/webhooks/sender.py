@@ -1,65 +1,63 @@
-"""How is an endpoint told something, and what did it make of it?"""
+"""How is a webhook delivered to an endpoint, and which result does the answer mean?"""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from clients.clock import Clock
-from clients.sources.egress import ODD, PinnedAddress, PinnedClient
+from clients.sources.egress import REQUEST_ERRORS, PinnedAddress, PinnedClient
 from clients.sources.port import SourceError
 from domain.sources.catalog import Source, SourceKind
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint
 
 DEADLINE_S: Final = 20.0
-GONE: Final = 410
 
 
 class DeliveryResult(StrEnum):
-    """What an endpoint made of a message: it has it; it wants no more, ever; or it may want it later."""
+    """Delivered; the endpoint is gone for good; or the delivery is retried later."""
 
-    TAKEN = "taken"
+    DELIVERED = "taken"
     GONE = "gone"
-    LATER = "later"
+    RETRY_LATER = "later"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReceipt:
-    """A verdict, and why: nothing of what the endpoint said is in it."""
+    """The result of a delivery and its reason, without any content of the answer."""
 
     result: DeliveryResult
     reason: str = ""
 
 
 class WebhookSender:
-    """Posts to endpoints, each at an address that was judged for this one call. A redirect is a refusal."""
+    """Posts to endpoints, each at an address that is checked for this one call. A redirect counts as a failure."""
 
-    def __init__(self, caller: PinnedClient, clock: Clock, *, deadline_s: float = DEADLINE_S) -> None:
-        self.caller = caller
+    def __init__(self, client: PinnedClient, clock: Clock, *, deadline_s: float = DEADLINE_S) -> None:
+        self.client = client
         self.clock = clock
         self.deadline_s = deadline_s
 
-    async def send(self, endpoint: WebhookEndpoint, announcement: WebhookDelivery) -> DeliveryReceipt:
-        """Tell an endpoint once, within the deadline."""
+    async def send(self, endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> DeliveryReceipt:
+        """Try one delivery, within the deadline."""
         try:
             async with asyncio.timeout(self.deadline_s):
-                pin = await self.caller.pin(place_of(endpoint))
-                headers = announcement.headers(endpoint.secrets, now=self.clock.now())
-                return receipt_of(await self.status(endpoint, pin, headers, announcement.body))
+                pin = await self.client.pin(source_of(endpoint))
+                headers = delivery.headers(endpoint.secrets, now=self.clock.now())
+                return receipt_of(await self.post(endpoint, pin, headers, delivery.body))
         except SourceError as error:
-            return later(str(error))
+            return retry_later(str(error))
         except TimeoutError:
-            return later("it did not answer in time")
-        except ODD as error:
-            return later(f"it can't be reached ({type(error).__name__})")
+            return retry_later("it did not answer in time")
+        except REQUEST_ERRORS as error:
+            return retry_later(f"it cannot be reached ({type(error).__name__})")
 
-    async def status(
-        self, endpoint: WebhookEndpoint, pin: PinnedAddress, headers: Mapping[str, str], body: bytes
-    ) -> int:
+    async def post(self, endpoint: WebhookEndpoint, pin: PinnedAddress, headers: Mapping[str, str], body: bytes) -> int:
         parts = urlsplit(endpoint.url)
         request = httpx.Request(
             "POST",
@@ -68,31 +66,31 @@ class WebhookSender:
             headers={**headers, "host": pin.authority},
             extensions={"sni_hostname": pin.host, "timeout": httpx.Timeout(self.deadline_s).as_dict()},
         )
-        response = await self.caller.http.send(request, stream=True, follow_redirects=False)
+        response = await self.client.http.send(request, stream=True, follow_redirects=False)
         await response.aclose()
         return response.status_code
 
 
 def build_sender(clock: Clock, *, loopback: bool) -> WebhookSender:
-    """Return a sender that keeps no connection."""
+    """Return a sender that does not reuse connections."""
     limits = httpx.Limits(max_keepalive_connections=0)
     return WebhookSender(PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback), clock)
 
 
-def place_of(endpoint: WebhookEndpoint) -> Source:
-    """Return where an endpoint is, as the networking of sources asks for it: never in a private network."""
+def source_of(endpoint: WebhookEndpoint) -> Source:
+    """Return an endpoint's address as a source, for the egress check: private networks are not allowed."""
     parts = urlsplit(endpoint.url)
     return Source(name=endpoint.name, kind=SourceKind.HTTP, address=f"{parts.scheme}://{parts.netloc}", private=False)
 
 
 def receipt_of(status: int) -> DeliveryReceipt:
-    if 200 <= status < 300:  # noqa: PLR2004 - the class of what went well
-        return DeliveryReceipt(result=DeliveryResult.TAKEN)
+    if 200 <= status < 300:  # noqa: PLR2004 - the success statuses of HTTP
+        return DeliveryReceipt(result=DeliveryResult.DELIVERED)
     return DeliveryReceipt(
-        result=DeliveryResult.GONE if status == GONE else DeliveryResult.LATER,
+        result=DeliveryResult.GONE if status == HTTPStatus.GONE else DeliveryResult.RETRY_LATER,
         reason=f"it answered with status {status}",
     )
 
 
-def later(reason: str) -> DeliveryReceipt:
-    return DeliveryReceipt(result=DeliveryResult.LATER, reason=reason)
+def retry_later(reason: str) -> DeliveryReceipt:
+    return DeliveryReceipt(result=DeliveryResult.RETRY_LATER, reason=reason)

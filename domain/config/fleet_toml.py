@@ -11,6 +11,8 @@ from domain.config.toml_table import TomlTable, document, plain_table
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     AUTO,
+    MAX_TIER,
+    MIN_TIER,
     Adapter,
     Auth,
     AuthKind,
@@ -27,10 +29,9 @@ from domain.fleet.catalog import (
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.identity.federation import service_account_name
 from domain.money.prices import Price, PriceSource, TokenPrice
+from domain.network_names import LOOPBACK
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-TIERS: Final = (1, 5)
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 HIGHEST_STATUS: Final = 599
 UNPRICED: Final = TokenPrice(
@@ -100,7 +101,7 @@ def read_model(name: str, table: TomlTable) -> Model:
     model = Model(
         name=name,
         context_tokens=table.whole("context_tokens"),
-        tier=table.within("tier", *TIERS),
+        tier=table.within("tier", MIN_TIER, MAX_TIER),
         capabilities=frozenset(table.choices("capabilities", Capability)),
         weights_gb=table.optional("weights_gb", table.above_zero),
         layers=table.optional("layers", table.whole),
@@ -119,7 +120,7 @@ def read_signatures(table: TomlTable) -> tuple[FailureSignature, ...]:
 
 def read_signature(table: TomlTable) -> FailureSignature:
     row = FailureSignature(
-        failure_class=table.choice("posture", FailureClass),
+        failure_class=table.choice(table.key_of("failure_class", "posture"), FailureClass),
         statuses=table.wholes("statuses"),
         kinds=table.choices("kinds", FailureKind),
         body=table.optional("body", table.text),
@@ -281,9 +282,9 @@ def read_cold(table: TomlTable) -> ColdStart:
         scales_to_zero=table.flag("scales_to_zero", default=False),
         p50_s=table.number("p50_s", 0.0),
         p99_s=table.number("p99_s", 0.0),
-        warm_up_hold_s=table.number("wake_hold_s", 2.0),
+        warm_up_hold_s=table.number(table.key_of("warm_up_hold_s", "wake_hold_s"), 2.0),
         abandoned_starts=table.flag("abandoned_starts", default=True),
-        idle_s=table.number("tail_s", 0.0),
+        idle_s=table.number(table.key_of("idle_s", "tail_s"), 0.0),
     )
     if cold.p99_s < cold.p50_s:
         table.report("p99_s", "no less than p50_s")

@@ -88,7 +88,7 @@ def time_price(name: str, kind: PriceKind, table: TomlTable) -> TimePrice:
         per_s=UNIT_SECONDS[kind],
         granularity_ms=table.whole("granularity_ms"),
         minimum_s=table.number("minimum_s", default=0.0),
-        idle_s=table.number("tail_s", default=0.0),
+        idle_s=table.number(table.key_of("idle_s", "tail_s"), default=0.0),
         bills_cold=table.flag("bills_cold", default=True),
     )
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
+from domain.network_names import LOOPBACK
 from domain.sources.catalog import CallerClaim, Source, SourceKind, Sources
 from domain.sources.egress_policy import METADATA_NAMES, PRIVATE, Network
 
@@ -16,7 +17,6 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 FILE_KINDS: Final = (SourceKind.SQLITE_SEARCH,)
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 TARGETS: Final = {SourceKind.COSMOS: 2, SourceKind.SQLITE_SEARCH: 1, SourceKind.AI_SEARCH: 1, SourceKind.HTTP: 0}
 KEYWORDS_LIMIT: Final = 16
 

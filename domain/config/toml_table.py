@@ -47,6 +47,19 @@ class TomlTable:
     def name_of(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
+    def key_of(self, key: str, former: str) -> str:
+        """Return which of its two names a renamed field has in the file. A field that has both is a problem."""
+        self.known.add(key)
+        if former not in self.values:
+            return key
+        self.known.add(former)
+        if key in self.values:
+            self.problems.append(
+                f"{self.name_of(key)}: expected either {key} or its former name {former}, found both; remove {former}"
+            )
+            return key
+        return former
+
     def optional[T](self, key: str, read: Callable[[str], T]) -> T | None:
         self.known.add(key)
         return read(key) if key in self.values else None

@@ -10,13 +10,13 @@ from urllib.parse import SplitResult, urlsplit
 from domain.config.toml_table import TomlTable, document
 from domain.errors import ConfigurationError
 from domain.log.events import ResponseStatus
+from domain.network_names import LOOPBACK
 from domain.sources.egress_policy import METADATA_NAMES
 from domain.turns.webhook_events import EVENTS, WebhookEndpoint, WebhookEndpoints
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 LABEL_BYTES: Final = range(1, 64)
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 ALL: Final = "*"
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = range(24, 65)

@@ -1,4 +1,4 @@
-"""What is a conversation made of?"""
+"""What are the items of a conversation, and how are they stored?"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class ItemStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
-    """An image that stands in a message behind the first `at` characters of its text; `url` may be a data URL."""
+    """An image in a message. It follows the first `at` characters of the text; `url` may be a data URL."""
 
     url: str
     detail: str = "auto"
@@ -39,8 +39,8 @@ class ImageInput:
 class Item:
     """One message, function call, function output or reasoning.
 
-    `text` is the message's text, the call's JSON arguments or the function's output; `name` and `call_id` belong to
-    function calls and outputs alone, `images` to messages.
+    `text` is the message's text, the call's JSON arguments or the function's output; Only function calls and
+    outputs have a `name` and a `call_id`; only messages have `images`.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Item:
     images: tuple[ImageInput, ...] = ()
 
     def parts(self) -> Iterator[str | ImageInput]:
-        """Give the texts and the images of a message in their order."""
+        """Yield the texts and the images of a message in their order."""
         start = 0
         for image in self.images:
             if self.text[start : image.at]:

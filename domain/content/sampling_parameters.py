@@ -1,6 +1,6 @@
-"""Which parameters does a backend take as they are, and what must its model be able to do for that?
+"""Which sampling parameters are passed to a backend unchanged, and which capability does each one need?
 
-They have the names and values of Chat Completions, which every backend speaks.
+Their names and values are those of the Chat Completions API, which every backend implements.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ ABILITIES: Final[Mapping[str, Capability]] = {
 }
 
 NEUTRAL: Final[Mapping[str, Any]] = {"reasoning_effort": "none", "verbosity": "medium"}
-"""What a model does that knows nothing of a parameter."""
+"""The value that equals the behaviour of a model that does not know the parameter."""
 
 
 def needed_capabilities(parameters: Mapping[str, Any]) -> Mapping[str, Capability]:
-    """Return the parameters that not every model does as they say, and the ability that each needs."""
+    """Return the parameters that only some models support, and the capability that each one needs."""
     return {name: ABILITIES[name] for name, value in parameters.items() if value != NEUTRAL.get(name)}
 
 
 def supported_parameters(parameters: Mapping[str, Any], abilities: frozenset[Capability]) -> dict[str, Any]:
-    """Return the parameters that a model with these abilities is to be told."""
+    """Return the parameters that a model with these capabilities supports."""
     return {name: value for name, value in parameters.items() if ABILITIES[name] in abilities}

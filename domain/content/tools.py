@@ -1,4 +1,4 @@
-"""Which functions may the model call, and in which form must it answer?"""
+"""Which functions may the model call, and which output format must it use?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from domain.fleet.catalog import Capability
 
 ANYTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
-"""The parameters of a function that names none."""
+"""The JSON schema for a function without declared parameters."""
 
 
 class ToolChoice(StrEnum):
@@ -52,7 +52,7 @@ class FunctionTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFormat:
-    """The form of a text: any, any JSON object, or JSON that a schema allows."""
+    """The required output: any text, any JSON object, or JSON that matches a schema."""
 
     kind: OutputFormatKind = OutputFormatKind.TEXT
     name: str = ""
@@ -82,8 +82,8 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolConfig:
-    """What an answer may be. `only` names the functions that may be called (empty: all of them); `single` says that
-    the caller named just one, to be called; `images` counts what the model is to see.
+    """Which outputs are allowed. `only` names the functions that may be called (empty: all of them). `single` is true
+    where the caller requires a call of one named function. `images` is the number of images in the input.
     """
 
     functions: tuple[FunctionTool, ...] = ()
@@ -95,16 +95,16 @@ class ToolConfig:
     images: int = 0
 
     @property
-    def callable(self) -> tuple[FunctionTool, ...]:
-        """The functions that the model may call now."""
+    def callable_functions(self) -> tuple[FunctionTool, ...]:
+        """The functions that the model may call in this turn."""
         if self.tool_choice is ToolChoice.NONE:
             return ()
         return tuple(each for each in self.functions if not self.only or each.name in self.only)
 
     @property
     def needs(self) -> frozenset[Capability]:
-        """What a model must be able to do."""
-        calls = {Capability.TOOLS} if self.callable else set[Capability]()
+        """The capabilities that the model must have."""
+        calls = {Capability.TOOLS} if self.callable_functions else set[Capability]()
         formed = {Capability.JSON_SCHEMA} if self.format.kind is not OutputFormatKind.TEXT else set[Capability]()
         seen = {Capability.VISION} if self.images else set[Capability]()
         return frozenset(calls | formed | seen)
@@ -135,7 +135,7 @@ class ToolConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionCall:
-    """One call that the model asks for; `arguments` is JSON."""
+    """One function call of the model; `arguments` is JSON."""
 
     name: str
     arguments: str

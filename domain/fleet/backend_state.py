@@ -1,6 +1,6 @@
-"""What do we believe of a backend?
+"""What has been learned about a backend: its speed, its readiness, its failures and its queue?
 
-Beliefs start from the fleet's file and live in the store. Times are seconds since the epoch.
+The initial state comes from the fleet file; the store keeps every later state. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from domain.fleet.cold_start import FailedWarmUp, WarmUp, remaining_start_s
 VERSION: Final = 1
 
 CIRCUIT_ERRORS: Final = 3
-"""After so many errors in a row a circuit opens."""
+"""The circuit of a backend opens after this many errors in a row."""
 
 NO_ATTEMPTS: Final[Mapping[str, float]] = MappingProxyType({})
 NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
@@ -22,12 +22,15 @@ NO_QUEUE_PLACES: Final[Mapping[str, tuple[float, float]]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendState:
-    """`in_flight` maps each running attempt to when it must have ended, so that one that died is not counted for ever.
+    """The learned state of one backend.
 
-    `errors` counts failures since the last success; `probe_by` may try whether it is over, until `probe_until`. A
-    backend that never scales to zero has no `warm_until`. `waking` is a start under way, `lost_wakes` counts those that
-    came to nothing, `failed_wake` is the last that did not get through to it. `service_s` is how long it works on a
-    request. `tickets` maps each turn that waits for room to when it was admitted and how long its place is kept.
+    `in_flight` maps each running attempt to the time by which it must have ended; later it no longer counts, so an
+    attempt that died is not counted for ever. `errors` counts the failures since the last success. While a backend is
+    in doubt, `probe_by` is the turn that may try it, until `probe_until`. A backend that never scales to zero has no
+    `warm_until`. `warm_up` is a start under way, `lost_warm_ups` counts the warm-ups that started nothing, and
+    `failed_warm_up` is the last one that the backend rejected or that could not be sent. `service_s` is the average
+    time of a request. `queue_places` maps each queued turn to the time of its admission and to the time until which
+    its place is kept.
     """
 
     backend: str
@@ -43,11 +46,11 @@ class BackendState:
     circuit_open_until: float | None = None
     probe_by: str = ""
     probe_until: float | None = None
-    waking: WarmUp | None = None
-    lost_wakes: int = 0
-    failed_wake: FailedWarmUp | None = None
+    warm_up: WarmUp | None = None
+    lost_warm_ups: int = 0
+    failed_warm_up: FailedWarmUp | None = None
     service_s: float | None = None
-    tickets: Mapping[str, tuple[float, float]] = NO_QUEUE_PLACES
+    queue_places: Mapping[str, tuple[float, float]] = NO_QUEUE_PLACES
 
     def running(self, now: float) -> int:
         return sum(until > now for until in self.in_flight.values()) if self.in_flight else 0
@@ -56,38 +59,35 @@ class BackendState:
         return self.warm_until is not None and self.warm_until > now
 
     def is_starting(self, now: float) -> bool:
-        return self.waking is not None and self.waking.under_way(now) and not self.is_warm(now)
+        return self.warm_up is not None and self.warm_up.under_way(now) and not self.is_warm(now)
 
     @property
     def is_failing(self) -> bool:
-        """Tell whether anything was seen of it that may be a reason to leave it alone."""
-        return self.errors > 0 or self.cooldown_until is not None or self.failed_wake is not None
+        """Return whether a failure was seen that may keep turns away from this backend."""
+        return self.errors > 0 or self.cooldown_until is not None or self.failed_warm_up is not None
 
     @property
     def is_uncertain(self) -> bool:
-        """Tell whether its circuit is, or was, open and nothing has been seen of it since."""
+        """Return whether the circuit is open, or was open and no attempt has succeeded since."""
         return self.errors >= CIRCUIT_ERRORS
 
     def probed(self, now: float) -> bool:
         return self.is_uncertain and self.probe_until is not None and self.probe_until > now
 
     def remaining_start_s(self, now: float) -> tuple[float, float]:
-        """Return the seconds until it is up, as expected and where it is slow.
-
-        Those of a start under way, else of one that begins now.
-        """
-        elapsed_s = now - self.waking.since if self.waking and self.waking.under_way(now) else 0.0
+        """Return the expected and the slow remaining seconds of the start under way, or of a start that begins now."""
+        elapsed_s = now - self.warm_up.since if self.warm_up and self.warm_up.under_way(now) else 0.0
         expected_s = remaining_start_s(elapsed_s, p50_s=self.cold_p50_s, p99_s=self.cold_p99_s)
         return expected_s, max(expected_s, self.cold_p99_s - elapsed_s)
 
     def must_hold_request(self, backend: Backend) -> bool:
-        """Tell whether a start ends with the request that caused it: as configured, or as a lost wake has shown."""
-        return not backend.cold_start.abandoned_starts or self.lost_wakes > 0
+        """Return whether a start is lost when its request is dropped: as configured, or after a lost warm-up."""
+        return not backend.cold_start.abandoned_starts or self.lost_warm_ups > 0
 
     def queued_before(self, response: str, admitted_at: float, now: float) -> int:
-        """Count the turns that wait for room and were admitted before this one."""
+        """Return how many queued turns were admitted before this one."""
         mine = (admitted_at, response)
-        return sum(until > now and (at, name) < mine for name, (at, until) in self.tickets.items())
+        return sum(until > now and (at, name) < mine for name, (at, until) in self.queue_places.items())
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -105,11 +105,11 @@ class BackendState:
             "circuit_open_until": self.circuit_open_until,
             "probe_by": self.probe_by,
             "probe_until": self.probe_until,
-            "waking": self.waking.to_document() if self.waking else None,
-            "lost_wakes": self.lost_wakes,
-            "failed_wake": self.failed_wake.to_document() if self.failed_wake else None,
+            "waking": self.warm_up.to_document() if self.warm_up else None,
+            "lost_wakes": self.lost_warm_ups,
+            "failed_wake": self.failed_warm_up.to_document() if self.failed_warm_up else None,
             "service_s": self.service_s,
-            "tickets": {name: list(ticket) for name, ticket in self.tickets.items()},
+            "tickets": {name: list(ticket) for name, ticket in self.queue_places.items()},
         }
 
     @classmethod
@@ -128,11 +128,11 @@ class BackendState:
             circuit_open_until=body.get("circuit_open_until"),
             probe_by=body.get("probe_by", ""),
             probe_until=body.get("probe_until"),
-            waking=WarmUp.from_document(body["waking"]) if body.get("waking") else None,
-            lost_wakes=body.get("lost_wakes", 0),
-            failed_wake=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
+            warm_up=WarmUp.from_document(body["waking"]) if body.get("waking") else None,
+            lost_warm_ups=body.get("lost_wakes", 0),
+            failed_warm_up=FailedWarmUp.from_document(body["failed_wake"]) if body.get("failed_wake") else None,
             service_s=body.get("service_s"),
-            tickets={name: (at, until) for name, (at, until) in body.get("tickets", {}).items()},
+            queue_places={name: (at, until) for name, (at, until) in body.get("tickets", {}).items()},
         )
 
 

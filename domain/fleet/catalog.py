@@ -11,6 +11,10 @@ from domain.money.prices import Price
 AUTO: Final = "auto"
 """The model name that lets the router choose."""
 
+MIN_TIER: Final = 1
+MAX_TIER: Final = 5
+"""The lowest and the highest quality tier of a model."""
+
 
 class Capability(StrEnum):
     TOOLS = "tools"
@@ -95,9 +99,9 @@ class BackendLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """How a backend starts: quantiles of a cold start, how long a wake is held, how long it stays warm when idle.
+    """How a backend starts: quantiles of a cold start, how long a warm-up is held, how long it stays warm when idle.
 
-    `abandoned_starts` tells whether a start goes on when the request that caused it is dropped.
+    `abandoned_starts` tells whether a start continues after the request that caused it is dropped.
     """
 
     scales_to_zero: bool = False
@@ -110,7 +114,7 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Tokens a second of one request: what is believed until attempts have been seen."""
+    """Tokens a second of one request: the initial speed until attempts have been measured."""
 
     prefill_tokens_s: float
     decode_tokens_s: float

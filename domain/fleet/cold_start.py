@@ -1,31 +1,32 @@
-"""How long does the start of a backend still take, and whose wake is it?"""
+"""How long does the start of a backend still take, and which request started it?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 LEASE: Final = 1.5
-"""A wake that shows nothing after so many times the 99th percentile of a start counts as lost."""
+"""A warm-up without a result counts as lost after this many times the 99th percentile of a start."""
 
 LEAST_LEASE_S: Final = 10.0
 
 SILENCE_S: Final = 15.0
-"""Who holds a wake on and has not said so for so long is taken for dead."""
+"""A process that holds a warm-up request and has not renewed it for this long counts as dead."""
 
 STEPS: Final = 8
 LEAST_STEP_S: Final = 1.0
-"""Behind the median a start is looked for in so many steps up to the 99th percentile, none shorter than this."""
+"""After the median a start is checked in this many steps up to the 99th percentile, none shorter than this."""
 
 AT_ONCE_S: Final = 0.5
-"""A backend that takes a request within this time was up before it came."""
+"""A backend that accepts a request within this time was up before the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmUp:
     """A start under way; times are seconds since the epoch.
 
-    `by` is who sent the request that started it. `cold_at` is when it was last seen not to be up, `until` when the wake
-    counts as lost. `held_until` is None where the request was dropped; else whoever holds it on says so again before.
+    `by` is the turn or attempt whose request started it. `cold_at` is when the backend was last seen not to be up;
+    after `until` the warm-up counts as lost. `held_until` is None if the request was dropped; otherwise the process
+    that holds the request renews it before that time.
     """
 
     by: str
@@ -59,10 +60,10 @@ class WarmUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedWarmUp:
-    """A wake that started nothing: it was refused, or could not be sent. Times are seconds since the epoch.
+    """A warm-up that started nothing: it was rejected or could not be sent. Times are seconds since the epoch.
 
-    `tries` counts those in a row; the next may be tried at `again_at`. `final`: so many have failed that turns which
-    waited for this one are told the `reason`.
+    `tries` counts the failures in a row; the next warm-up may be sent at `again_at`. If it is `final`, the turns that
+    waited for this warm-up fail with its `reason`.
     """
 
     at: float
@@ -75,7 +76,7 @@ class FailedWarmUp:
         return now < self.again_at
 
     def ends_turn(self, admitted_at: float) -> bool:
-        """Tell whether it is the answer to a turn of that time; one that came later waits, and has it tried again."""
+        """Return whether a turn admitted at that time fails with it; a later turn waits for the next warm-up."""
         return self.final and admitted_at <= self.at
 
     def to_document(self) -> dict[str, Any]:
@@ -103,21 +104,21 @@ def lease_s(p99_s: float) -> float:
 
 
 def remaining_start_s(elapsed_s: float, *, p50_s: float, p99_s: float) -> float:
-    """Return the seconds until the start is next looked for: at its median, then step by step beyond."""
+    """Return the seconds until the start is checked next: at its median, then step by step after it."""
     if elapsed_s < p50_s:
         return p50_s - elapsed_s
     step_s = max((p99_s - p50_s) / STEPS, LEAST_STEP_S)
     return step_s - (elapsed_s - p50_s) % step_s
 
 
-def observed_start_s(wake: WarmUp, *, asked_at: float, opened_at: float) -> float:
-    """Return how long a start took that a request was let in after.
+def observed_start_s(warm_up: WarmUp, *, asked_at: float, opened_at: float) -> float:
+    """Return how long a start took, from the first request that was accepted after it.
 
-    That is exact where the request was held until it was up; one that is let in at once only tells that it was up
-    before, and the middle between the last sight of it cold and now is taken: so that next time it is looked for
-    earlier.
+    The time is exact if the backend held the request until it was up. A request that is accepted at once only shows
+    that the backend was up before; the start then counts to the middle between the last time it was seen cold and
+    now, so that the next start is checked earlier.
     """
-    latest = opened_at - wake.since
+    latest = opened_at - warm_up.since
     if opened_at - asked_at > AT_ONCE_S:
         return latest
-    return (wake.cold_at - wake.since + latest) / 2
+    return (warm_up.cold_at - warm_up.since + latest) / 2

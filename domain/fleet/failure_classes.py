@@ -52,7 +52,7 @@ class FailureKind(StrEnum):
 
 
 CREDENTIAL_KINDS: Final = (FailureKind.CREDENTIALS_REFUSED, FailureKind.CREDENTIALS_UNREACHABLE)
-"""The backend was never asked: what it would have to be told could not be had."""
+"""The backend was never called: no credentials could be obtained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +202,7 @@ def number_in(text: str) -> float | None:
 
 
 def seconds_until(date: str, *, now: float | None) -> float | None:
-    """Return the seconds until a date in any of HTTP's three forms, all of which are UTC, said or not."""
+    """Return the seconds until a date in any of HTTP's three forms, all of which are UTC, even without a time zone."""
     if now is None:
         return None
     try:

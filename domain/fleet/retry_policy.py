@@ -1,4 +1,4 @@
-"""An attempt failed: wait, go elsewhere, or give up?"""
+"""What follows a failed attempt: a retry, another backend, or the end of the turn?"""
 
 import math
 from dataclasses import dataclass
@@ -41,10 +41,10 @@ type RetryDecision = RetryLater | Failover | GiveUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How a posture is met: waits of `first_s`, growing by `factor` to `cap_s`, until `tries` attempts have failed.
+    """How a failure class is retried: delays of `first_s`, growing by `factor` to `cap_s`, until `tries` have failed.
 
-    Where another backend can answer, the turn moves there after `leave_after` failures or when a wait would pass
-    `patience_s`. `moves`: neither repeating nor moving helps where it is false.
+    If another backend can serve the turn, the turn moves there after `failover_after` failures or if a delay would
+    exceed `max_wait_s`. Without `fails_over`, neither a retry nor another backend helps.
     """
 
     code: str
@@ -76,10 +76,7 @@ WARM_UP_POLICIES: Final = {
     FailureClass.BROKEN: RetryPolicy(code="server_error", tries=3, first_s=1.0, factor=2.0, cap_s=15.0),
     FailureClass.INDETERMINATE: RetryPolicy(code="server_error", tries=6, first_s=2.0, factor=2.0, cap_s=15.0),
 }
-"""How a wake is met that started nothing: a refusal is soon told, what can't be asked is waited for a while."""
-
-MOST_ATTEMPTS: Final = sum(policy.tries for policy in POLICIES.values())
-"""Whatever happens, a turn makes no more attempts than this at one backend."""
+"""How a failed warm-up is retried: a rejection ends the turns soon, an unreachable service is retried for longer."""
 
 
 def retry_decision(
@@ -93,7 +90,7 @@ def retry_decision(
 ) -> RetryDecision:
     """Decide what follows a failed attempt.
 
-    `attempts` counts the failures of this posture at this backend, this one included: forty answers of a cold start
+    `attempts` counts the failures of this class at this backend, this one included: forty answers of a cold start
     don't use up the patience for one broken connection after it. `elapsed_s` and `deadline_s` run from the turn's
     start; `random`, from 0 to 1, spreads the waits. A wait ends `LAST_MOMENT_S` before the deadline at the latest.
     """

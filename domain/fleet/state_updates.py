@@ -1,6 +1,6 @@
-"""What does an attempt, or a wake, teach us of a backend?
+"""How does an attempt or a warm-up change the state of a backend?
 
-A lesson is a function from what was believed to what is believed then. Times are seconds since the epoch.
+A state update is a function from the previous state to the next. Times are seconds since the epoch.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ LEARNING: Final = 0.2
 """The weight of a new measurement of speed: about the last ten attempts count."""
 
 LEAP: Final = 4.0
-"""A measurement moves a speed as if it were at most this many times faster or slower than believed."""
+"""A measurement counts as at most this many times faster or slower than the learned speed."""
 
 LEAST_INPUT: Final = 256
 LEAST_OUTPUT: Final = 16
@@ -54,28 +54,28 @@ class Observation:
     cold_s: float | None = None
 
 
-def after_start(belief: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
-    """Count an attempt as running until it ends or `until` has passed; its turn's place in the queue is given up.
+def after_start(state: BackendState, *, attempt: str, until: float, now: float, response: str = "") -> BackendState:
+    """Count an attempt as running until it ends or `until` has passed; its turn leaves the queue.
 
-    Saying it twice counts it once.
+    A repeated update counts once.
     """
-    alive = {name: end for name, end in belief.in_flight.items() if end > now}
-    tickets = {name: ticket for name, ticket in belief.tickets.items() if name != response}
-    return replace(belief, in_flight={**alive, attempt: until}, tickets=tickets)
+    alive = {name: end for name, end in state.in_flight.items() if end > now}
+    queue_places = {name: ticket for name, ticket in state.queue_places.items() if name != response}
+    return replace(state, in_flight={**alive, attempt: until}, queue_places=queue_places)
 
 
-def after_success(belief: BackendState, seen: Observation, backend: Backend) -> BackendState:
-    """Learn from an answer: how fast, how long it stays warm. Errors are forgiven."""
+def after_success(state: BackendState, seen: Observation, backend: Backend) -> BackendState:
+    """Learn the speed and the warm time from an answer, and reset the errors."""
     prefill_s = seen.first_token_at - seen.started_at - (seen.cold_s or 0.0)
     read_tokens = seen.input_tokens - seen.cached_tokens
     return replace(
-        belief,
-        in_flight=without(belief.in_flight, seen.attempt),
-        prefill_tokens_s=learned_speed(belief.prefill_tokens_s, read_tokens, prefill_s, least=LEAST_INPUT),
+        state,
+        in_flight=without(state.in_flight, seen.attempt),
+        prefill_tokens_s=learned_speed(state.prefill_tokens_s, read_tokens, prefill_s, least=LEAST_INPUT),
         decode_tokens_s=learned_speed(
-            belief.decode_tokens_s, seen.output_tokens - 1, seen.ended_at - seen.first_token_at, least=LEAST_OUTPUT
+            state.decode_tokens_s, seen.output_tokens - 1, seen.ended_at - seen.first_token_at, least=LEAST_OUTPUT
         ),
-        warm_until=later(belief.warm_until, seen.ended_at + backend.cold_start.idle_s)
+        warm_until=later(state.warm_until, seen.ended_at + backend.cold_start.idle_s)
         if backend.cold_start.scales_to_zero
         else None,
         errors=0,
@@ -83,141 +83,139 @@ def after_success(belief: BackendState, seen: Observation, backend: Backend) -> 
         circuit_open_until=None,
         probe_by="",
         probe_until=None,
-        waking=None,
-        failed_wake=None,
-        service_s=learned_service_time(belief.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
+        warm_up=None,
+        failed_warm_up=None,
+        service_s=learned_service_time(state.service_s, seen.ended_at - seen.started_at - (seen.cold_s or 0.0)),
     )
 
 
 def after_failure(
-    belief: BackendState, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
+    state: BackendState, diagnosis: Diagnosis, backend: Backend, *, attempt: str, asked_at: float, now: float
 ) -> BackendState:
-    """Learn from a failure by its posture. A request that is wrong or too big teaches nothing about the backend."""
-    ended = replace(belief, in_flight=without(belief.in_flight, attempt))
+    """Learn from a failure by its class. A request that is wrong or too big says nothing about the backend."""
+    ended = replace(state, in_flight=without(state.in_flight, attempt))
     match diagnosis.failure_class:
         case FailureClass.COLD:
             return after_cold(ended, backend, attempt=attempt, asked_at=asked_at, now=now)
         case FailureClass.THROTTLED:
             delay_s = THROTTLE_S if diagnosis.delay_s is None else diagnosis.delay_s
             until = now + min(delay_s, LONGEST_THROTTLE_S)
-            return replace(ended, cooldown_until=later(belief.cooldown_until, until), probe_until=None)
+            return replace(ended, cooldown_until=later(state.cooldown_until, until), probe_until=None)
         case FailureClass.BROKEN | FailureClass.INDETERMINATE:
-            errors = belief.errors + 1
+            errors = state.errors + 1
             opened = replace(ended, errors=errors, circuit_open_until=circuit_until(errors, now), probe_until=None)
-            in_vain = belief.waking is not None and belief.waking.by == attempt
-            return replace(opened, waking=None) if in_vain else opened
+            in_vain = state.warm_up is not None and state.warm_up.by == attempt
+            return replace(opened, warm_up=None) if in_vain else opened
         case FailureClass.CLIENT | FailureClass.UNFIT:
             return replace(ended, probe_until=None)
 
 
-def after_cold(belief: BackendState, backend: Backend, *, attempt: str, asked_at: float, now: float) -> BackendState:
-    """Learn that it is not up: where nobody has, this request has woken it. One that is full since is up."""
+def after_cold(state: BackendState, backend: Backend, *, attempt: str, asked_at: float, now: float) -> BackendState:
+    """Learn that it is not up: without a warm-up under way, this request started it. A full backend is up."""
     if not backend.cold_start.scales_to_zero:
-        return belief
-    if belief.warm_until is not None and belief.warm_until - backend.cold_start.idle_s >= asked_at:
-        return belief
-    cold = replace(belief, warm_until=None, failed_wake=None)
-    if belief.waking and belief.waking.under_way(now):
-        return replace(cold, waking=replace(belief.waking, cold_at=now))
-    if belief.must_hold_request(backend):
+        return state
+    if state.warm_until is not None and state.warm_until - backend.cold_start.idle_s >= asked_at:
+        return state
+    cold = replace(state, warm_until=None, failed_warm_up=None)
+    if state.warm_up and state.warm_up.under_way(now):
+        return replace(cold, warm_up=replace(state.warm_up, cold_at=now))
+    if state.must_hold_request(backend):
         return cold
     return replace(
-        cold, waking=WarmUp(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(belief.cold_p99_s))
+        cold, warm_up=WarmUp(by=attempt, since=asked_at, cold_at=now, until=asked_at + lease_s(state.cold_p99_s))
     )
 
 
-def after_opening(belief: BackendState, backend: Backend, *, asked_at: float, opened_at: float) -> BackendState:
-    """Learn that a request was let in: it is up, and its start, where one was under way, took so long."""
-    warm_until = later(belief.warm_until, opened_at + backend.cold_start.idle_s)
-    up = replace(belief, warm_until=warm_until, waking=None, failed_wake=None)
-    took_s = start_seen(belief, asked_at=asked_at, opened_at=opened_at)
-    if belief.waking is None or took_s is None:
+def after_opening(state: BackendState, backend: Backend, *, asked_at: float, opened_at: float) -> BackendState:
+    """Learn that a request was accepted: the backend is up, and this is how long a start under way took."""
+    warm_until = later(state.warm_until, opened_at + backend.cold_start.idle_s)
+    up = replace(state, warm_until=warm_until, warm_up=None, failed_warm_up=None)
+    took_s = start_seen(state, asked_at=asked_at, opened_at=opened_at)
+    if state.warm_up is None or took_s is None:
         return up
-    lost = belief.lost_wakes if belief.waking.held_until else 0
-    return replace(after_cold_start(up, took_s, backend), lost_wakes=lost)
+    lost = state.lost_warm_ups if state.warm_up.held_until else 0
+    return replace(after_cold_start(up, took_s, backend), lost_warm_ups=lost)
 
 
-def start_seen(belief: BackendState, *, asked_at: float, opened_at: float) -> float | None:
-    """Return how long the start took that a request tells which was let in now; None where none was under way."""
-    if belief.waking is None or belief.is_warm(opened_at):
+def start_seen(state: BackendState, *, asked_at: float, opened_at: float) -> float | None:
+    """Return how long the start took, from a request accepted now; None if no start was under way."""
+    if state.warm_up is None or state.is_warm(opened_at):
         return None
-    return observed_start_s(belief.waking, asked_at=asked_at, opened_at=opened_at)
+    return observed_start_s(state.warm_up, asked_at=asked_at, opened_at=opened_at)
 
 
-def after_warm_up(belief: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
-    """Let `by` wake it; None where it is up or somebody else's wake is under way. A repeated wake is the same one."""
-    if belief.is_warm(now):
+def after_warm_up(state: BackendState, backend: Backend, *, by: str, now: float) -> BackendState | None:
+    """Record the warm-up of `by`; None if it is up or another warm-up is under way. A repeated one is the same one."""
+    if state.is_warm(now):
         return None
-    if belief.waking and belief.waking.under_way(now):
-        return belief if belief.waking.by == by else None
-    until = now + backend.cold_start.warm_up_hold_s + lease_s(belief.cold_p99_s)
-    lost = belief.lost_wakes + (belief.waking is not None)
-    held_until = now + SILENCE_S if belief.must_hold_request(backend) else None
+    if state.warm_up and state.warm_up.under_way(now):
+        return state if state.warm_up.by == by else None
+    until = now + backend.cold_start.warm_up_hold_s + lease_s(state.cold_p99_s)
+    lost = state.lost_warm_ups + (state.warm_up is not None)
+    held_until = now + SILENCE_S if state.must_hold_request(backend) else None
     woken = WarmUp(by=by, since=now, cold_at=now, until=until, held_until=held_until)
-    return replace(belief, waking=woken, lost_wakes=lost)
+    return replace(state, warm_up=woken, lost_warm_ups=lost)
 
 
-def after_sending(belief: BackendState, *, by: str, now: float) -> BackendState:
-    """Learn that a wake is sent only now, as its proof took long: the start begins with it."""
-    waking = belief.waking
-    if waking is None or waking.by != by:
-        return belief
-    return replace(belief, waking=replace(waking, since=now, cold_at=now, until=waking.until + now - waking.since))
+def after_sending(state: BackendState, *, by: str, now: float) -> BackendState:
+    """Learn that a warm-up was sent late because authentication took long: the start begins now."""
+    warm_up = state.warm_up
+    if warm_up is None or warm_up.by != by:
+        return state
+    return replace(state, warm_up=replace(warm_up, since=now, cold_at=now, until=warm_up.until + now - warm_up.since))
 
 
-def after_hold(belief: BackendState, *, by: str, now: float, held_until: float | None) -> BackendState:
-    """Learn that a wake was held and it is still not up; `held_until` is set where it is held on."""
-    if belief.waking is None or belief.waking.by != by:
-        return belief
-    return replace(belief, waking=replace(belief.waking, cold_at=now, held_until=held_until), failed_wake=None)
+def after_hold(state: BackendState, *, by: str, now: float, held_until: float | None) -> BackendState:
+    """Learn that a held warm-up found it still not up; `held_until` is set if it is held further."""
+    if state.warm_up is None or state.warm_up.by != by:
+        return state
+    return replace(state, warm_up=replace(state.warm_up, cold_at=now, held_until=held_until), failed_warm_up=None)
 
 
-def after_failed_warm_up(belief: BackendState, diagnosis: Diagnosis, *, by: str, now: float) -> BackendState:
-    """Learn that a wake was refused, or could not be sent: nothing starts. Somebody else's, meanwhile, goes on."""
-    if belief.waking is None or belief.waking.by != by:
-        return belief
-    tries = 1 + (belief.failed_wake.tries if belief.failed_wake else 0)
+def after_failed_warm_up(state: BackendState, diagnosis: Diagnosis, *, by: str, now: float) -> BackendState:
+    """Learn that a warm-up was rejected or not sent: nothing starts. The warm-up of another turn stays."""
+    if state.warm_up is None or state.warm_up.by != by:
+        return state
+    tries = 1 + (state.failed_warm_up.tries if state.failed_warm_up else 0)
     policy = WARM_UP_POLICIES[diagnosis.failure_class]
     pause_s = min(retry_delay(policy, diagnosis, attempts=tries, random=1.0), policy.cap_s)
     failed = FailedWarmUp(
         at=now, again_at=now + pause_s, tries=tries, final=tries >= policy.tries, reason=diagnosis.reason
     )
-    return replace(belief, waking=None, failed_wake=failed)
+    return replace(state, warm_up=None, failed_warm_up=failed)
 
 
-def after_queueing(
-    belief: BackendState, response: str, *, admitted_at: float, until: float, now: float
-) -> BackendState:
-    """Keep a turn's place among those that wait for room."""
-    kept = {name: ticket for name, ticket in belief.tickets.items() if ticket[1] > now}
-    return replace(belief, tickets={**kept, response: (admitted_at, until)})
+def after_queueing(state: BackendState, response: str, *, admitted_at: float, until: float, now: float) -> BackendState:
+    """Keep a turn's place in the queue."""
+    kept = {name: ticket for name, ticket in state.queue_places.items() if ticket[1] > now}
+    return replace(state, queue_places={**kept, response: (admitted_at, until)})
 
 
-def after_probe(belief: BackendState, *, by: str, now: float) -> BackendState | None:
-    """Let `by` try whether the trouble is over; None where somebody else is at it."""
-    if belief.probed(now) and belief.probe_by != by:
+def after_probe(state: BackendState, *, by: str, now: float) -> BackendState | None:
+    """Let `by` try a backend in doubt; None if another turn is trying it."""
+    if state.probed(now) and state.probe_by != by:
         return None
-    return replace(belief, probe_by=by, probe_until=now + PROBE_S)
+    return replace(state, probe_by=by, probe_until=now + PROBE_S)
 
 
-def after_cold_start(belief: BackendState, cold_s: float, backend: Backend) -> BackendState:
-    """Add a measured cold start to the remembered ones, whose quantiles are then believed."""
-    samples = (*belief.cold_samples, max(0.0, cold_s))[-COLD_SAMPLES:]
+def after_cold_start(state: BackendState, cold_s: float, backend: Backend) -> BackendState:
+    """Add a measured cold start to the samples and take the quantiles from them."""
+    samples = (*state.cold_samples, max(0.0, cold_s))[-COLD_SAMPLES:]
     ordered = sorted(samples)
     longest = ordered[-1] if len(ordered) >= ENOUGH_COLD_SAMPLES else max(ordered[-1], backend.cold_start.p99_s)
-    return replace(belief, cold_samples=samples, cold_p50_s=ordered[(len(ordered) - 1) // 2], cold_p99_s=longest)
+    return replace(state, cold_samples=samples, cold_p50_s=ordered[(len(ordered) - 1) // 2], cold_p99_s=longest)
 
 
-def learned_speed(believed: float, tokens: int, seconds: float, *, least: int) -> float:
-    """Move a believed speed, in tokens a second, towards a measured one."""
+def learned_speed(learned: float, tokens: int, seconds: float, *, least: int) -> float:
+    """Move the learned speed, in tokens a second, towards a measured one."""
     if tokens < least or seconds <= 0:
-        return believed
-    measured = min(max(tokens / seconds, believed / LEAP), believed * LEAP)
-    return believed + LEARNING * (measured - believed)
+        return learned
+    measured = min(max(tokens / seconds, learned / LEAP), learned * LEAP)
+    return learned + LEARNING * (measured - learned)
 
 
-def learned_service_time(believed: float | None, seconds: float) -> float:
-    return round(seconds if believed is None else believed + LEARNING * (seconds - believed), 3)
+def learned_service_time(learned: float | None, seconds: float) -> float:
+    return round(seconds if learned is None else learned + LEARNING * (seconds - learned), 3)
 
 
 def circuit_until(errors: int, now: float) -> float | None:

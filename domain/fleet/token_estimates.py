@@ -32,6 +32,9 @@ LIKELY_FACTOR: Final = 1.5
 """Of 400 text files of a Debian system (code, documentation, data) 99 % have at most 1.48 times the expected tokens;
 German prose has 1.48, random letters and base64, the worst case, have 1.8 to 2.6."""
 
+BYTES_PER_TOKEN: Final = 4
+"""The bytes that each token of private data is reserved with: rows never have more bytes than this for a token."""
+
 MESSAGE_TOKENS: Final = 8
 """What a chat template adds to a message: 5 in ChatML and Llama 3 (markers, role, line ends); the rest is margin."""
 

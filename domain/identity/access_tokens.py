@@ -1,8 +1,8 @@
-"""Whose access token is it, and may its bearer call us?
+"""Is an access token valid for this application, and which owner does it identify?
 
 The rules are those of Microsoft Entra access tokens, versions 1.0 and 2.0
-(https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference). A signature is checked elsewhere;
-nothing here may be believed before that.
+(https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference). The signature is checked
+elsewhere; claims must not be trusted before that.
 """
 
 import base64
@@ -32,7 +32,7 @@ AUDIENCES = {"1.0": ("{audience}", "api://{audience}"), "2.0": ("{audience}",)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedTokens:
-    """What makes a token one for us: our application's id, and the tenants that may call."""
+    """Which tokens this application accepts: its own application id, and the tenants that may call it."""
 
     audience: str
     tenants: frozenset[str]
@@ -40,7 +40,7 @@ class AcceptedTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenIssuer:
-    """Who issued a token: a tenant's issuer of one version. Each has keys of its own."""
+    """The issuer of a tenant for one token version. Each issuer has its own keys."""
 
     tenant: str
     version: str
@@ -52,7 +52,7 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedToken:
-    """The parts of a token's text: `signed` is what its signature covers."""
+    """The parts of a token; `signed` are the bytes that the signature covers."""
 
     key_id: str
     claims: Claims
@@ -61,7 +61,7 @@ class ParsedToken:
 
 
 def read_token(text: str) -> ParsedToken:
-    """Take a token's text apart; raises Unauthenticated for anything but a JSON Web Token signed with RS256."""
+    """Parse a token; raises Unauthenticated for anything but a JSON Web Token signed with RS256."""
     found = COMPACT.fullmatch(text) if len(text) <= TOKEN_LIMIT else None
     if found is None:
         raise Unauthenticated("The access token is not a JSON Web Token.")
@@ -69,58 +69,60 @@ def read_token(text: str) -> ParsedToken:
         key_id=key_id_of(read_section(found["header"])),
         claims=read_section(found["claims"]),
         signed=text[: found.end("claims")].encode("ascii"),
-        signature=decoded(found["signature"]),
+        signature=decode_base64url(found["signature"]),
     )
 
 
 def key_id_of(header: Claims) -> str:
-    """Return the id of the key; where else a header says that keys are to be found (jku, jwk, x5u) is not read."""
+    """Return the key's id. Other key locations in the header (jku, jwk, x5u) are ignored."""
     key_id = header.get("kid")
     if header.get("alg") != ALGORITHM:
         raise Unauthenticated(f"The access token is not signed with {ALGORITHM}.")
     if "crit" in header or header.get("typ", "JWT") not in ("JWT", "at+jwt"):
-        raise Unauthenticated("The access token's header asks for what we do not support.")
+        raise Unauthenticated("The access token's header has an unsupported type or a critical extension.")
     if not isinstance(key_id, str) or not key_id:
-        raise Unauthenticated("The access token does not name its key.")
+        raise Unauthenticated("The access token's header has no key id (kid).")
     return key_id
 
 
 def read_section(text: str) -> Claims:
     try:
-        section = json.loads(decoded(text).decode(), object_pairs_hook=unique, parse_constant=reject_constant)
+        section = json.loads(
+            decode_base64url(text).decode(), object_pairs_hook=reject_duplicates, parse_constant=reject_constant
+        )
     except (ValueError, RecursionError):
-        raise Unauthenticated("The access token's content is not JSON.") from None
+        raise Unauthenticated("The access token's content is not valid JSON.") from None
     if not isinstance(section, dict):
-        raise Unauthenticated("The access token's content is not an object.")
+        raise Unauthenticated("The access token's content is not a JSON object.")
     return cast("dict[str, Any]", section)
 
 
-def decoded(text: str) -> bytes:
-    """Decode base64url without padding; another spelling of the same bytes is refused."""
+def decode_base64url(text: str) -> bytes:
+    """Decode base64url without padding; a non-canonical encoding of the same bytes is rejected."""
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
-        raise Unauthenticated("The access token is not base64url.") from None
+        raise Unauthenticated("The access token is not encoded as base64url.") from None
     if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode():
-        raise Unauthenticated("The access token is not base64url.")
+        raise Unauthenticated("The access token is not encoded as base64url.")
     return raw
 
 
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     section = dict(pairs)
     if len(section) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a JSON object has a duplicate name")
     return section
 
 
 def reject_constant(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def issuer_of(claims: Claims, expected: AcceptedTokens) -> TokenIssuer:
-    """Return whose keys must have signed a token with these claims, of which nothing is believed yet.
+    """Return the issuer whose keys must have signed a token with these unverified claims.
 
-    Raises Unauthenticated where that is no issuer of a tenant that may call: nobody else's keys are ever fetched.
+    Raises Unauthenticated for the issuer of any other tenant, so that its keys are never fetched.
     """
     for check in (check_version, check_tenant, check_issuer):
         problem = check(claims, expected, 0.0)
@@ -130,29 +132,29 @@ def issuer_of(claims: Claims, expected: AcceptedTokens) -> TokenIssuer:
 
 
 def owner_from_claims(claims: Claims, expected: AcceptedTokens, *, now: float) -> Owner:
-    """Return the owner that a token speaks for.
+    """Return the owner that a token identifies.
 
-    Raises Unauthenticated where the token is not for us, not from a tenant of ours or not valid at `now` (seconds since
-    the epoch), and Forbidden where it is all that and lacks the permission.
+    Raises Unauthenticated where the token is for another application, from another tenant or not valid at `now`
+    (seconds since the epoch). Raises Forbidden where a valid token lacks the scope or the role.
     """
     for check in CHECKS:
         problem = check(claims, expected, now)
         if problem:
             raise Unauthenticated(problem)
-    return application(claims) if claims.get("idtyp") == "app" else user(claims)
+    return application_owner(claims) if claims.get("idtyp") == "app" else user_owner(claims)
 
 
-def application(claims: Claims) -> Owner:
+def application_owner(claims: Claims) -> Owner:
     roles = claims.get("roles")
     if not isinstance(roles, list) or ROLE not in roles:
-        raise Forbidden(f"The application needs the role {ROLE}.")
+        raise Forbidden(f"The application needs the role {ROLE}. Ask an administrator to assign it.")
     return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}", roles=roles_of(claims))
 
 
-def user(claims: Claims) -> Owner:
+def user_owner(claims: Claims) -> Owner:
     scopes = claims.get("scp")
     if not isinstance(scopes, str) or SCOPE not in scopes.split(" "):
-        raise Forbidden(f"The access token needs the scope {SCOPE}.")
+        raise Forbidden(f"The access token needs the scope {SCOPE}. Request a token with this scope.")
     return Owner(tenant=claims["tid"], subject=f"user:{claims['oid']}", roles=roles_of(claims))
 
 
@@ -174,49 +176,57 @@ def is_guid(value: object) -> bool:
 def check_expiry(claims: Claims, _expected: AcceptedTokens, now: float) -> str:
     expires = claims.get("exp")
     if not is_time(expires):
-        return "The access token does not say when it expires."
-    return "" if now < cast("float", expires) + SKEW_S else "The access token has expired."
+        return "The access token's exp claim is missing or not a number."
+    return "" if now < cast("float", expires) + SKEW_S else "The access token has expired. Request a new one."
 
 
 def check_start(claims: Claims, _expected: AcceptedTokens, now: float) -> str:
     starts = [claims[name] for name in ("nbf", "iat") if name in claims]
     if not all(is_time(start) for start in starts):
-        return "The access token does not say when it begins."
-    return "" if all(now >= start - SKEW_S for start in starts) else "The access token is not valid yet."
+        return "The access token's nbf or iat claim is not a number."
+    return (
+        ""
+        if all(now >= start - SKEW_S for start in starts)
+        else "The access token is not valid yet (nbf or iat claim)."
+    )
 
 
 def check_version(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     version = claims.get("ver")
     known = isinstance(version, str) and version in ISSUERS
-    return "" if known else "The access token is of no version that we know."
+    return "" if known else "The access token's version is not supported (ver claim; expected 1.0 or 2.0)."
 
 
 def check_tenant(claims: Claims, expected: AcceptedTokens, _now: float) -> str:
     tenant = claims.get("tid")
     allowed = is_guid(tenant) and tenant in expected.tenants
-    return "" if allowed else "The access token is not from a tenant that may call."
+    return "" if allowed else "The access token's tenant may not call this service (tid claim)."
 
 
 def check_issuer(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     issuer = ISSUERS[claims["ver"]].format(tid=claims["tid"])
-    return "" if claims.get("iss") == issuer else "The access token is not from its tenant's issuer."
+    return (
+        ""
+        if claims.get("iss") == issuer
+        else "The access token's issuer does not match its tenant and version (iss claim)."
+    )
 
 
 def check_audience(claims: Claims, expected: AcceptedTokens, _now: float) -> str:
     allowed = [template.format(audience=expected.audience) for template in AUDIENCES[claims["ver"]]]
-    return "" if claims.get("aud") in allowed else "The access token is for another application."
+    return "" if claims.get("aud") in allowed else "The access token is for another application (aud claim)."
 
 
 def check_identity(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
     named = is_guid(claims.get("oid")) and is_guid(claims.get(CLIENTS[claims["ver"]]))
-    return "" if named else "The access token does not say who calls."
+    return "" if named else "The access token does not identify the caller (oid and azp or appid claims)."
 
 
 def check_kind(claims: Claims, _expected: AcceptedTokens, _now: float) -> str:
-    """A token of an application carries no scope; a token of a user does."""
+    """A token of an application has no scope; a token of a user has one."""
     kind = claims.get("idtyp", "user")
     clear = kind == "user" or (kind == "app" and "scp" not in claims)
-    return "" if clear else "The access token is neither a user's nor an application's."
+    return "" if clear else "The access token is neither a user's nor an application's (idtyp and scp claims)."
 
 
 type Check = Callable[[Claims, AcceptedTokens, float], str]
@@ -231,4 +241,4 @@ CHECKS: tuple[Check, ...] = (
     check_identity,
     check_kind,
 )
-"""In this order: later ones rely on what earlier ones made sure of. Each returns what is wrong, or an empty text."""
+"""The order matters: later checks rely on earlier ones. Each check returns the problem, or an empty text."""

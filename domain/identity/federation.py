@@ -1,7 +1,7 @@
-"""As whom do we stand before Google, where no key of Google's is ours?
+"""How does the app authenticate to Google without a Google key?
 
 Workload identity federation: a token of the app's Azure managed identity is exchanged at Google's Security Token
-Service for a federated one, with which a service account is impersonated.
+Service for a federated token, which impersonates a service account.
 """
 
 import re
@@ -18,8 +18,8 @@ SERVICE_ACCOUNT: Final = re.compile(r"[a-z0-9-]{1,63}@[a-z0-9.:-]+\.gserviceacco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Federation:
-    """`provider` is `projects/N/locations/global/workloadIdentityPools/P/providers/X`; `scope` is that of the Entra
-    token that it accepts, `api://…/.default`; `service_account` is impersonated where a backend names no other.
+    """`provider` is `projects/N/locations/global/workloadIdentityPools/P/providers/X`; `scope` is the scope
+    of the Entra token, `api://…/.default`; `service_account` is impersonated unless a backend names another.
     """
 
     provider: str | None = None
@@ -34,7 +34,7 @@ class Federation:
 
 
 def provider_name(text: str) -> str:
-    """Return the name of a provider, less `//iam.googleapis.com/` before it; raises ValueError where it is none."""
+    """Return a provider's name without the prefix `//iam.googleapis.com/`; raises ValueError where it is malformed."""
     text = text.removeprefix("//iam.googleapis.com/")
     if not PROVIDER.fullmatch(text):
         raise ValueError("expected projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER")
@@ -42,7 +42,7 @@ def provider_name(text: str) -> str:
 
 
 def service_account_name(text: str) -> str:
-    """Return the e-mail address of a service account; raises ValueError where it is none."""
+    """Return the e-mail address of a service account; raises ValueError where it is malformed."""
     if not SERVICE_ACCOUNT.fullmatch(text):
         raise ValueError("expected NAME@PROJECT.iam.gserviceaccount.com")
     return text

@@ -1,14 +1,14 @@
-"""Whose is it?"""
+"""Who owns responses, conversations and budgets?"""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Objects belong to the owner; budgets to tenant and owner.
+    """A user or an application of a tenant. Stored objects belong to one owner; budgets to a tenant or an owner.
 
     `tenant` is the tid of the token; `subject` is `user:<oid>` for people and `app:<appid>` for applications.
-    `roles` are what the token grants at this time; they are no part of who the owner is.
+    `roles` are those of the current token; they are not part of the owner's identity.
     """
 
     tenant: str

@@ -1,8 +1,8 @@
-"""What does a platform that has signed its caller in say of him?
+"""Which claims does App Service Authentication pass on about a signed-in caller?
 
 Azure App Service Authentication puts the claims of the token that it has validated into `X-MS-CLIENT-PRINCIPAL`:
-base64 of JSON, `{"auth_typ": "aad", "claims": [{"typ": …, "val": …}]}`. Some names of claims are the long ones of
-WS-Federation (https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities).
+base64 of JSON, `{"auth_typ": "aad", "claims": [{"typ": …, "val": …}]}`. Some claims have their long
+WS-Federation names (https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities).
 """
 
 import base64
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from domain.errors import Unauthenticated
-from domain.identity.access_tokens import Claims, reject_constant, unique
+from domain.identity.access_tokens import Claims, reject_constant, reject_duplicates
 
 PRINCIPAL_LIMIT: Final = 16_384
 PROVIDER: Final = "aad"
@@ -32,7 +32,7 @@ LONG_NAMES: Final[Mapping[str, str]] = {
 
 
 def claims_from_principal(text: str) -> Claims:
-    """Return the claims that decide whose call it is, as a token has them; raises Unauthenticated for anything odd."""
+    """Return the claims that identify the caller, named as in a token; raises Unauthenticated for malformed input."""
     principal = read_principal(text)
     if principal.get("auth_typ") != PROVIDER:
         raise Unauthenticated("The platform did not sign the caller in with Microsoft Entra.")
@@ -41,9 +41,9 @@ def claims_from_principal(text: str) -> Claims:
         if name in LISTS:
             claims.setdefault(name, []).append(value)
         elif name in claims:
-            raise Unauthenticated(f"The platform names the claim {name} twice.")
+            raise Unauthenticated(f"The platform principal has the claim {name} twice.")
         else:
-            claims[name] = seconds(name, value) if name in TIMES else value
+            claims[name] = time_in_seconds(name, value) if name in TIMES else value
     return claims
 
 
@@ -51,18 +51,18 @@ def read_principal(text: str) -> Mapping[str, Any]:
     whole = len(text) <= PRINCIPAL_LIMIT and len(text) % 4 == 0 and BASE64.fullmatch(text)
     try:
         raw = base64.b64decode(text, validate=True) if whole else b""
-        principal = json.loads(raw.decode(), object_pairs_hook=unique, parse_constant=reject_constant)
+        principal = json.loads(raw.decode(), object_pairs_hook=reject_duplicates, parse_constant=reject_constant)
     except (ValueError, RecursionError):
-        raise Unauthenticated("What the platform says of the caller is not base64 of JSON.") from None
+        raise Unauthenticated("The X-MS-CLIENT-PRINCIPAL header is not base64-encoded JSON.") from None
     if not isinstance(principal, dict):
-        raise Unauthenticated("What the platform says of the caller is not an object.")
+        raise Unauthenticated("The X-MS-CLIENT-PRINCIPAL header is not a JSON object.")
     return cast("dict[str, Any]", principal)
 
 
 def named_claims(listed: object) -> Iterator[tuple[str, str]]:
-    """Yield the claims that we know, under their short names."""
+    """Yield the known claims under their short names."""
     if not isinstance(listed, list):
-        raise Unauthenticated("The platform lists no claims of the caller.")
+        raise Unauthenticated("The platform principal has no list of claims.")
     for entry in cast("list[Any]", listed):
         match entry:
             case {"typ": str(typ), "val": str(value)}:
@@ -70,10 +70,10 @@ def named_claims(listed: object) -> Iterator[tuple[str, str]]:
                 if name in TEXTS | TIMES | LISTS:
                     yield name, value
             case _:
-                raise Unauthenticated("The platform names a claim without a value.")
+                raise Unauthenticated("The platform principal has a claim without a text value.")
 
 
-def seconds(name: str, value: str) -> int:
+def time_in_seconds(name: str, value: str) -> int:
     if not SECONDS.fullmatch(value):
-        raise Unauthenticated(f"The platform gives no time for the claim {name}.")
+        raise Unauthenticated(f"The platform principal's claim {name} is not a time in seconds.")
     return int(value)

@@ -1,4 +1,4 @@
-"""Which events show an answer's text and calls?"""
+"""Which log events represent an answer's text and function calls?"""
 
 from domain.content.items import ItemKind, ItemStatus
 from domain.content.tools import FunctionCall
@@ -7,24 +7,24 @@ from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, closing_events
 
 
-def text_events(log: Transcript, fresh: TextDelta, *, item_id: str) -> tuple[LogEvent, ...]:
-    """Return the events that add a text to the open item, or to a new one with the given id where none is open.
+def text_events(log: Transcript, delta: TextDelta, *, item_id: str) -> tuple[LogEvent, ...]:
+    """Return the events that add a text to the open item, or to a new item with this id where no item is open.
 
-    A text that begins afresh gives up the open item first.
+    A delta that starts a new item closes the open item as incomplete first.
     """
-    given_up = closing_events(log, ItemStatus.INCOMPLETE) if fresh.starts_new_item else ()
-    if not fresh.text and not given_up:
+    given_up = closing_events(log, ItemStatus.INCOMPLETE) if delta.starts_new_item else ()
+    if not delta.text and not given_up:
         return ()
     index = len(log.items)
     if log.open_item and not given_up:
-        return (LogEvent(kind=EventKind.TEXT, output=index - 1, text=fresh.text),)
+        return (LogEvent(kind=EventKind.TEXT, output=index - 1, text=delta.text),)
     opening = opening_events(index, item_id)
-    return (*given_up, *opening, *text_event(index, fresh.text))
+    return (*given_up, *opening, *text_event(index, delta.text))
 
 
 def opening_events(index: int, item_id: str) -> tuple[LogEvent, ...]:
     return (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=item_id)),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=item_id)),
         LogEvent(kind=EventKind.PART_ADDED, output=index),
     )
 
@@ -33,9 +33,9 @@ def text_event(index: int, text: str) -> tuple[LogEvent, ...]:
     return (LogEvent(kind=EventKind.TEXT, output=index, text=text),) if text else ()
 
 
-def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[LogEvent, ...]:
-    """Return the events that close the answer; one without any text is an empty item."""
-    status = ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE
+def ending_events(log: Transcript, *, item_id: str, is_complete: bool) -> tuple[LogEvent, ...]:
+    """Return the events that close the answer. An answer without text becomes an empty item."""
+    status = ItemStatus.COMPLETED if is_complete else ItemStatus.INCOMPLETE
     if log.open_item:
         return closing_events(log, status)
     index = len(log.items)
@@ -48,10 +48,10 @@ def ending_events(log: Transcript, *, item_id: str, whole: bool) -> tuple[LogEve
 
 
 def call_events(index: int, call: FunctionCall, *, item_id: str, call_id: str) -> tuple[LogEvent, ...]:
-    """Return the events of a whole function call; `call_id` is used where the backend gave none."""
-    head = ItemHeader(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
+    """Return the events of a complete function call; `call_id` is used where the backend sent none."""
+    header = ItemHeader(id=item_id, kind=ItemKind.FUNCTION_CALL, name=call.name, call_id=call.call_id or call_id)
     return (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=head),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=header),
         LogEvent(kind=EventKind.ARGUMENTS, output=index, text=call.arguments),
         LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index),
         LogEvent(kind=EventKind.ITEM_DONE, output=index, status=ItemStatus.COMPLETED),

@@ -1,8 +1,8 @@
-"""What happened in a turn, in which order, and who may write next?
+"""Which events does the log of a response contain, and how are they numbered and stored?
 
-A log is a chain of slots. Slot k is created once and holds a run of events, numbered on from the slot before; a slot
-without events is a fence, by which a writer takes over. Events match the stream's events one to one, so that a number
-means the same to every reader in every release.
+A log is a chain of slots. Slot k is created exactly once and holds consecutive events; their numbers continue those of
+slot k-1. A slot without events is a fence: a new writer creates it to take the log over. Each log event corresponds to
+one event of the public stream, so that a sequence number has the same meaning for every reader in every release.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class EventKind(StrEnum):
 
 
 class ResponseStatus(StrEnum):
-    """A response's life; the last four are terminal."""
+    """The states of a response; the last four are terminal."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
@@ -39,7 +39,7 @@ class ResponseStatus(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def terminal(self) -> bool:
+    def is_terminal(self) -> bool:
         return self not in (ResponseStatus.QUEUED, ResponseStatus.IN_PROGRESS)
 
 
@@ -72,7 +72,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a turn ended. `code` is an error's code (failed) or the reason why it is incomplete; else empty.
+    """How a turn ended. `code` is the error code (failed) or the reason (incomplete); otherwise it is empty.
 
     `at` is in seconds since the epoch; `notes` are shown in the response's metadata.
     """
@@ -103,7 +103,7 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemHeader:
-    """What an item is, said when it opens."""
+    """The fields of an item that are known when it opens."""
 
     id: str
     kind: ItemKind = ItemKind.MESSAGE
@@ -113,12 +113,12 @@ class ItemHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
-    """One event: `output` is the item's index, `text` a delta, `head` opens an item, `status` closes it."""
+    """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it."""
 
     kind: EventKind
     output: int = 0
     text: str = ""
-    head: ItemHeader | None = None
+    header: ItemHeader | None = None
     status: ItemStatus | None = None
     ending: Ending | None = None
 
@@ -128,8 +128,8 @@ class LogEvent:
             body["i"] = self.output
         if self.text:
             body["t"] = self.text
-        if self.head:
-            body["h"] = [self.head.id, self.head.kind.value, self.head.name, self.head.call_id]
+        if self.header:
+            body["h"] = [self.header.id, self.header.kind.value, self.header.name, self.header.call_id]
         if self.status:
             body["s"] = self.status.value
         if self.ending:
@@ -142,22 +142,22 @@ class LogEvent:
             kind=EventKind(body["e"]),
             output=body.get("i", 0),
             text=body.get("t", ""),
-            head=head_from_document(body["h"]) if "h" in body else None,
+            header=header_from_document(body["h"]) if "h" in body else None,
             status=ItemStatus(body["s"]) if "s" in body else None,
             ending=Ending.from_document(body["end"]) if "end" in body else None,
         )
 
 
-def head_from_document(fields: list[str]) -> ItemHeader:
+def header_from_document(fields: list[str]) -> ItemHeader:
     return ItemHeader(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptOutcome:
-    """What an attempt came to, written into its last slot so that a repeat of its activity finds it.
+    """The result of an attempt. It is stored in the attempt's last slot, where a repeated activity finds it.
 
-    `result` is one of `wire.InferredWire`'s results; the rest is as there. `usage` is the whole turn's, `counted` what
-    the run took that came to it.
+    `result`, `code`, `message`, `delay_s` and `posture` have the meaning of `wire.InferredWire`. `usage` is that of the
+    whole turn; `counted` is that of the run that produced this outcome.
     """
 
     attempt: int
@@ -166,14 +166,14 @@ class AttemptOutcome:
     message: str = ""
     delay_s: float = 0.0
     usage: TokenUsage | None = None
-    posture: str = ""
+    failure_class: str = ""
     counted: TokenUsage | None = None
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
         return {
             "counted": self.counted.to_document() if self.counted else None,
-            "posture": self.posture,
+            "posture": self.failure_class,
             "attempt": self.attempt,
             "result": self.result,
             "code": self.code,
@@ -191,20 +191,20 @@ class AttemptOutcome:
             message=body["message"],
             delay_s=body["delay_s"],
             usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
-            posture=body.get("posture", ""),
+            failure_class=body.get("posture", ""),
             counted=TokenUsage.from_document(body["counted"]) if body.get("counted") else None,
         )
 
 
 EMPTIED_BY: Final = "deleted"
-"""The writer of the slots that stand in for those of a deleted response: taken, and without what they held."""
+"""The writer of the empty slots that replace the slots of a deleted response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A run of events by one writer; `first` is the sequence number of the first event, `at` seconds since the epoch.
+    """Consecutive events by one writer; `first` is the sequence number of the first, `at` is seconds since the epoch.
 
-    `pieces` counts the backend's chunks that its text is of, about one token each.
+    `pieces` counts the backend's chunks that make up its text, about one token each.
     """
 
     number: int

@@ -1,7 +1,7 @@
-"""How does an answer go on that was broken off after part of it was shown?
+"""How does a stream continue after an attempt failed in the middle of an answer?
 
-Where a backend can't go on from a partial answer it is asked again. What matches the text already shown is dropped; at
-the first difference the shown item is given up and the new answer stands in an item of its own.
+A backend that cannot continue a partial answer generates it again from the start. Text that repeats the shown text
+is dropped. At the first difference, the shown item is closed as incomplete and the new answer starts a new item.
 """
 
 from dataclasses import dataclass, replace
@@ -9,37 +9,37 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumedText:
-    """`shown` is the text that readers have seen; `matched` how much of it the new answer has repeated so far."""
+    """`shown` is the text that readers have seen; the new answer has repeated its first `matched` characters."""
 
     shown: str
     matched: int = 0
 
     @property
-    def matching(self) -> bool:
+    def is_matching(self) -> bool:
         return self.matched < len(self.shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
-    """`text` is new. `afresh`: it belongs into a new item, because the answer differs from what was shown."""
+    """New text. `starts_new_item` is true where the answer differs from the shown text."""
 
     text: str
     starts_new_item: bool = False
 
 
 def continue_text(shown: str) -> ResumedText:
-    """The backend goes on from `shown`: all it says is new."""
+    """Start with a backend that continues `shown`: all of its text is new."""
     return ResumedText(shown=shown, matched=len(shown))
 
 
 def repeat_text(shown: str) -> ResumedText:
-    """The backend begins from the start: what was shown is dropped while it matches."""
+    """Start with a backend that repeats the answer: text that matches `shown` is dropped."""
     return ResumedText(shown=shown)
 
 
 def after_text(before: ResumedText, text: str) -> tuple[ResumedText, TextDelta]:
-    """Take the next text of the backend; say what of it is new."""
-    if not before.matching:
+    """Apply the next text of the backend; return the new state and the part that is new."""
+    if not before.is_matching:
         return before, TextDelta(text=text)
     rest = before.shown[before.matched :]
     if rest.startswith(text):
@@ -50,7 +50,7 @@ def after_text(before: ResumedText, text: str) -> tuple[ResumedText, TextDelta]:
 
 
 def at_end(before: ResumedText) -> TextDelta:
-    """The answer ended. One that stops short of what was shown is another answer."""
-    if before.matching:
+    """Return the last delta. An answer that ends before the shown text does is a different answer."""
+    if before.is_matching:
         return TextDelta(text=before.shown[: before.matched], starts_new_item=True)
     return TextDelta(text="")

@@ -1,4 +1,4 @@
-"""What does the log add up to so far?"""
+"""What is the state of a response after the events of its log so far?"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, Respo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """The fold of a log: every view of a response is made from it. `pieces` are of the last item alone."""
+    """The state that results from a log. Every view of a response derives from it; `pieces` is of the last item."""
 
     status: ResponseStatus = ResponseStatus.QUEUED
     items: tuple[Item, ...] = ()
@@ -17,7 +17,6 @@ class Transcript:
     next_slot: int = 0
     next_sequence: int = 0
     writer: str = ""
-    fences: int = 0
     pieces: int = 0
     outcome: AttemptOutcome | None = None
     last_at: float = 0.0
@@ -30,38 +29,38 @@ class Transcript:
 
 
 def after_event(transcript: Transcript, event: LogEvent) -> Transcript:
-    """Add one event. Its number is counted; what it says is applied."""
+    """Apply one event and count its sequence number."""
     counted = replace(transcript, next_sequence=transcript.next_sequence + 1)
     match event.kind:
         case EventKind.STARTED:
             return replace(counted, status=ResponseStatus.IN_PROGRESS)
-        case EventKind.ITEM_ADDED if event.head:
-            return replace(counted, items=(*counted.items, opened(event)))
+        case EventKind.ITEM_ADDED if event.header:
+            return replace(counted, items=(*counted.items, opened_item(event)))
         case EventKind.TEXT | EventKind.ARGUMENTS:
-            return with_last(counted, text=counted.items[-1].text + event.text)
+            return with_last_item(counted, text=counted.items[-1].text + event.text)
         case EventKind.ITEM_DONE:
-            return with_last(counted, status=event.status or ItemStatus.COMPLETED)
+            return with_last_item(counted, status=event.status or ItemStatus.COMPLETED)
         case EventKind.ENDED if event.ending:
             return replace(counted, status=event.ending.status, ending=event.ending)
         case _:
             return counted
 
 
-def opened(event: LogEvent) -> Item:
-    head = event.head
-    if head is None:
-        raise ValueError("an item opens with a head")
-    return Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
+def opened_item(event: LogEvent) -> Item:
+    header = event.header
+    if header is None:
+        raise ValueError("an item_added event needs a header")
+    return Item(id=header.id, kind=header.kind, name=header.name, call_id=header.call_id, status=ItemStatus.IN_PROGRESS)
 
 
-def with_last(transcript: Transcript, *, text: str | None = None, status: ItemStatus | None = None) -> Transcript:
+def with_last_item(transcript: Transcript, *, text: str | None = None, status: ItemStatus | None = None) -> Transcript:
     last = transcript.items[-1]
     changed = replace(last, text=last.text if text is None else text, status=status or last.status)
     return replace(transcript, items=(*transcript.items[:-1], changed))
 
 
 def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
-    """Add a whole slot; raises ValueError where it does not follow."""
+    """Apply a slot; raises ValueError where it does not follow the last slot."""
     if (slot.number, slot.first) != (transcript.next_slot, transcript.next_sequence):
         raise ValueError(f"slot {slot.number} does not follow slot {transcript.next_slot - 1}")
     for event in slot.events:
@@ -70,7 +69,6 @@ def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
         transcript,
         next_slot=slot.number + 1,
         writer=slot.writer,
-        fences=transcript.fences + (not slot.events and slot.outcome is None),
         pieces=slot.pieces + (0 if opens_item(slot.events) else transcript.pieces),
         outcome=slot.outcome or transcript.outcome,
         last_at=slot.at,
@@ -82,7 +80,7 @@ def opens_item(events: Iterable[LogEvent]) -> bool:
 
 
 def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcript:
-    """Fold slots, in order, onto `start` (default: the empty log)."""
+    """Apply slots in order to `start` (default: the empty log)."""
     transcript = start or Transcript()
     for slot in slots:
         transcript = after_slot(transcript, slot)
@@ -90,7 +88,7 @@ def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcri
 
 
 def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[LogEvent, ...]:
-    """Return the events that close the item which is still open, if one is."""
+    """Return the events that close the open item, if there is one."""
     item = transcript.open_item
     if item is None:
         return ()
@@ -102,7 +100,7 @@ def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[LogEvent
 
 
 def kept_items(transcript: Transcript) -> tuple[Item, ...]:
-    """Return the items that the conversation keeps: of several messages (an answer begun afresh), only the last."""
+    """Return the items that the conversation keeps. Where an answer was restarted, only its last message is kept."""
     messages = [item for item in transcript.items if item.kind is ItemKind.MESSAGE]
     dropped = {item.id for item in messages[:-1]}
     return tuple(item for item in transcript.items if item.id not in dropped)

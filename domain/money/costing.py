@@ -4,7 +4,6 @@ Every amount is exact before it is rounded, once, half to even, to whole nano-do
 the microsecond, so that 0.1 s is one step of 100 ms, not two.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
@@ -41,7 +40,7 @@ class BackendWork:
 
 
 def attempt_cost(price: Price, work: BackendWork) -> Decimal:
-    """Return what one attempt costs by itself: its tokens or its busy time. Start and tail are the session's."""
+    """Return what one attempt costs by itself: tokens or busy time. Start and idle time belong to its session."""
     if isinstance(price, TokenPrice):
         cached = min(max(0, work.cached_tokens), work.input_tokens)
         return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)
@@ -70,33 +69,12 @@ def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: floa
     return rounded(amount * (steps * step) / (per_s * MICROSECONDS))
 
 
-def session_cost(price: TimePrice, *, cold_s: float, busy: Iterable[tuple[float, float]]) -> Decimal:
-    """Return what a machine's life costs, from its wake to the end of its last tail.
-
-    Rate x (cold + union of the busy spans, each with its tail). Where spans overlap or touch, that is cold + union of
-    busy + one tail; idle time between two requests of one session is billed too, as the machine lives through it. So a
-    session costs what its first request costs and the marginal costs of the others.
-    """
-    cold = cold_s if price.bills_cold else 0.0
-    alive = union_s((start, end + price.idle_s) for start, end in busy)
-    return time_cost(price, max(cold + alive, price.minimum_s))
-
-
 def marginal_cost(price: TimePrice, *, end: float, expiry: float) -> Decimal:
     """Return what one more request on a warm machine costs: rate x max(0, end + tail - expiry).
 
     `end` is when the request ends, `expiry` when the machine would have gone without it.
     """
     return time_cost(price, max(0.0, end + price.idle_s - expiry))
-
-
-def union_s(spans: Iterable[tuple[float, float]]) -> float:
-    """Return the seconds that at least one span covers. A span that ends before it starts covers none."""
-    covered, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        covered += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return covered
 
 
 def rounded(dollars: Decimal) -> Decimal:

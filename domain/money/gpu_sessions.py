@@ -1,8 +1,9 @@
 """What does the life of a GPU cost, and who pays for which part of it?
 
-A session lasts from the request that woke the machine to the end of its last tail. Each instant of it is paid in equal
-parts by those whose requests run in it; where none runs, by those in whose tail it lies. A wake has no request: it
-pays from the start to the end of the tail behind it, where nobody runs. Times are seconds since the epoch.
+A session lasts from the request that started the machine to the end of its last idle period. The attempts that run at
+an instant pay for it in equal parts; while none runs, the attempts in whose idle period it is pay. A warm-up has no
+request: it pays from the start to the end of the idle period after it, while nothing runs. Times are seconds since the
+epoch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from domain.money.ledger_records import nanos
 from domain.money.prices import TimePrice
 
 RECENT: Final = 50
-"""So many of the last ends are remembered, to say who shares a tail."""
+"""The number of last ends that are kept, to know which attempts share an idle period."""
 
 NOBODY: Final[Mapping[str, Any]] = MappingProxyType({})
 

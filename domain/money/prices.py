@@ -15,7 +15,7 @@ class PriceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceSource:
-    """Where a price comes from: who said so, on which day (ISO 8601), for which region."""
+    """Where a price comes from: its source, its date (ISO 8601) and its region."""
 
     source: str
     date: str
@@ -51,7 +51,7 @@ class PriceComponent:
 class TimePrice:
     """Dollars for a machine's time: `amount`, the sum of its components, for every `per_s` seconds (1 or 3,600).
 
-    Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `tail_s` is the idle time that is
+    Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `idle_s` is the idle time that is
     billed after the last request; `bills_cold` tells whether the start is billed.
     """
 

@@ -1,4 +1,4 @@
-"""What would this turn take of that backend: how long, how much money, at worst how much?"""
+"""How long would this turn take on a backend, what would it cost, and what is the worst case of both?"""
 
 import math
 from collections.abc import Mapping
@@ -16,26 +16,32 @@ from domain.money.prices import Price, TimePrice, TokenPrice
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy
 
 DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
-"""Dollars that a second of a caller's waiting is worth: about what a second of an L4's GPU costs."""
+"""The value of one second of a caller's waiting time in dollars: about the price of one second of an L4 GPU."""
 
 LATENESS: Final = Decimal(10)
-"""A second past the deadline weighs as much as so many seconds before it."""
+"""A second past the deadline weighs as much as this many seconds before it."""
 
 THOUSANDTH: Final = Decimal("0.001")
 
 SLOW: Final = 2.0
-"""The worst case of an attempt is so many times as slow as believed."""
+"""The worst case of an attempt is this many times slower than the learned speed."""
 
 LEAST_WORST_S: Final = 30.0
-"""A machine that is busy with others' work is slower than believed: an attempt may run for so long in any case."""
-
-HOLD_S: Final = 10.0
-"""The last seconds of a start, at most so many, are waited for inside an attempt."""
-
-ATTEMPT_S: Final = 480.0
-"""An attempt hands over to the next after this time; where the backend can't continue, its answer must fit in it."""
+"""A machine that is busy with other work is slower than its learned speed: every attempt may run for this long."""
 
 NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLimits:
+    """How long one attempt may take, in seconds, as the settings say.
+
+    A backend that is starting may hold the request for `hold_s`. After `handover_s` the attempt hands over to the next
+    one; an answer of a backend that can't continue must fit into this time.
+    """
+
+    hold_s: float
+    handover_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Demand:
 
     input_tokens: int
     output_tokens: int
+    attempt_limits: AttemptLimits
     model: str = AUTO
     expected_input_tokens: int | None = None
     expected_output_tokens: int | None = None
@@ -80,10 +87,11 @@ class Readiness(StrEnum):
 
 
 class RoutingOption(NamedTuple):
-    """One backend with what is known and believed of it, at one time.
+    """One backend with its configuration and its state at one time.
 
-    `rest_s` is the expected time until it is up, where it is woken at once if nobody has; `slow_rest_s` that of a slow
-    start. `spent` is what went to others lately for turns that it could have taken, in dollars.
+    `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now;
+    `slow_remaining_start_s` is that of a slow start. `rental_spend` is the recent cost, in dollars, of turns that other
+    backends served and this one could have served.
     """
 
     backend: Backend
@@ -97,8 +105,8 @@ class RoutingOption(NamedTuple):
     rental_spend: Decimal = NOTHING
 
     def waiting(self) -> int:
-        """Count the turns that a new one would queue behind."""
-        return self.backend_state.running(self.now) + len(self.backend_state.tickets)
+        """Return the number of turns that run or wait before a new one."""
+        return self.backend_state.running(self.now) + len(self.backend_state.queue_places)
 
     @property
     def window(self) -> int:
@@ -134,7 +142,7 @@ def estimate(option: RoutingOption, demand: Demand) -> Estimate:
     limits = option.backend.limits
     queue_s = busy_s * (option.waiting() // limits.concurrency)
     seconds = option.remaining_start_s + queue_s + busy_s
-    longest_hold_s = 0.0 if option.readiness is Readiness.UP else HOLD_S
+    longest_hold_s = 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
     worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
     worst_s = min(limits.request_timeout_s, worst_s)
     if isinstance(option.price, TokenPrice):
@@ -156,7 +164,7 @@ def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
 
 
 def session_cost(option: RoutingOption) -> Decimal:
-    """Return what a session costs without its work: its start and its tail."""
+    """Return what a GPU session costs without its work: its start and its idle period."""
     if isinstance(option.price, TokenPrice):
         return NOTHING
     price, cold_s = option.price, option.backend_state.cold_p50_s
@@ -166,27 +174,31 @@ def session_cost(option: RoutingOption) -> Decimal:
 
 @lru_cache(maxsize=256)
 def idle_cost(amount: Decimal, per_s: int, granularity_ms: int, idle_s: float) -> Decimal:
-    """Return what a machine without work costs: the same for every turn, so it is worked out once."""
+    """Return what a machine without work costs: it is the same for every turn, so it is cached."""
     return rate_cost(amount, per_s=per_s, granularity_ms=granularity_ms, seconds=idle_s)
 
 
 def writable(option: RoutingOption, demand: Demand) -> int:
-    """Return how many tokens the backend may write in this turn."""
+    """Return how many tokens the backend may write in this turn.
+
+    Of a start, an attempt waits for the last `hold_s` seconds at most; the turn waits for the others without one.
+    """
     if option.backend.continues is not ContinuationMode.NO:
         return demand.output_tokens
-    attempt_s = min(ATTEMPT_S, option.backend.limits.request_timeout_s)
-    left_s = attempt_s - option.remaining_start_s - option.work_s(demand.input_tokens, 0)
+    attempt_s = min(demand.attempt_limits.handover_s, option.backend.limits.request_timeout_s)
+    held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
+    left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)
     return min(demand.output_tokens, int(max(0.0, left_s) * option.backend_state.decode_tokens_s / SLOW))
 
 
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
-    """Return what the turn would add to the machine's bill, and what that pays for."""
+    """Return what the turn is expected to add to the machine's bill, and what that pays for."""
     if not option.backend.cold_start.scales_to_zero:
         return time_cost(price, busy_s), "its busy time"
     if option.readiness is Readiness.COLD:
-        return warm_up_cost(price, option.backend_state.cold_p50_s, busy_s), "its start, busy time and tail"
+        return warm_up_cost(price, option.backend_state.cold_p50_s, busy_s), "its start, busy time and idle period"
     end = option.now + seconds
-    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its longer stay"
+    return marginal_cost(price, end=end, expiry=expiry(option, price)), "its additional warm time"
 
 
 def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: float) -> Decimal:
@@ -200,7 +212,7 @@ def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: 
 
 
 def expiry(option: RoutingOption, price: TimePrice) -> float:
-    """Return when the machine would be gone without this turn, in seconds since the epoch."""
+    """Return when the machine would scale to zero without this turn, in seconds since the epoch."""
     if option.readiness is Readiness.UP and option.backend_state.warm_until is not None:
         return option.backend_state.warm_until
     return option.now + option.remaining_start_s + price.idle_s

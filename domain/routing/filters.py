@@ -1,4 +1,4 @@
-"""Why can't that backend take this turn?"""
+"""Why can't a backend serve this turn?"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from domain.fleet.token_estimates import fits, memory_gb, usable_gb
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
 
 LATE: Final = "deadline"
-"""The code of what takes too long."""
+"""The code of a backend that takes too long."""
 
 WARM_UP_FAILED: Final = "wake"
-"""The code of what sleeps and could not be woken."""
+"""The code of a cold backend whose last warm-up failed."""
 
 LOOK_AGAIN_S: Final = 2.0
-"""How long a turn waits for what another one finds out."""
+"""How long a turn waits while another turn tries the backend, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """The one reason why a backend is out. `code` names the filter; `retry_in_s` tells when it may be in again."""
+    """The first filter that failed. `code` names it; `retry_in_s` says when the backend may be eligible again."""
 
     backend: str
     code: str
@@ -29,62 +29,64 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelChoice:
-    """What the caller's words came to: the model and the backend that were pinned, the least quality tier."""
+    """The choice of the caller: the pinned model, the pinned backend, and the lowest quality tier."""
 
     model: str | None
     backend: str | None
     tier: int
 
 
-def by_pin(option: RoutingOption, wish: ModelChoice) -> str | None:
-    if wish.model not in {None, option.model.name}:
-        return f"the caller asks for {wish.model}, it serves {option.model.name}"
-    if wish.backend not in {None, option.backend.name}:
-        return f"the caller asks for the backend {wish.backend}"
+def by_pin(option: RoutingOption, choice: ModelChoice) -> str | None:
+    if choice.model not in {None, option.model.name}:
+        return f"the caller requested the model {choice.model}; this backend serves {option.model.name}"
+    if choice.backend not in {None, option.backend.name}:
+        return f"the caller requested the backend {choice.backend}"
     return None
 
 
-def by_tier(option: RoutingOption, wish: ModelChoice) -> str | None:
-    if option.model.tier < wish.tier:
-        return f"needs quality tier {wish.tier}, {option.model.name} is of tier {option.model.tier}"
+def by_tier(option: RoutingOption, choice: ModelChoice) -> str | None:
+    if option.model.tier < choice.tier:
+        return f"the turn needs quality tier {choice.tier}; {option.model.name} has tier {option.model.tier}"
     return None
 
 
 def by_exclusion(option: RoutingOption, demand: Demand) -> str | None:
     why = demand.excluded.get(option.backend.name)
-    return None if why is None else f"left out of this turn: {why}"
+    return None if why is None else f"excluded from this turn: {why}"
 
 
 def by_capability(option: RoutingOption, demand: Demand) -> str | None:
     missing = demand.needs - option.model.abilities
-    return f"needs {', '.join(sorted(missing))}, which {option.model.name} can't do" if missing else None
+    return (
+        f"the turn needs {', '.join(sorted(missing))}, which {option.model.name} does not support" if missing else None
+    )
 
 
 def by_residency(option: RoutingOption, demand: Demand) -> str | None:
     if not demand.residencies or option.backend.residency in demand.residencies:
         return None
     allowed = " or ".join(sorted(demand.residencies))
-    return f"data must stay in {allowed}, it is in {option.backend.residency or 'no known place'}"
+    return f"data must stay in {allowed}; this backend is in {option.backend.residency or 'an unknown region'}"
 
 
 def by_payload(option: RoutingOption, demand: Demand) -> str | None:
     limit = option.backend.limits.request_bytes
     if limit is None or demand.request_bytes <= limit:
         return None
-    return f"the request has {demand.request_bytes:,} bytes, it takes {limit:,}"
+    return f"the request has {demand.request_bytes:,} bytes; this backend accepts {limit:,}"
 
 
 def by_window(option: RoutingOption, demand: Demand) -> str | None:
     if demand.window_tokens <= option.window:
         return None
-    return f"needs {demand.window_tokens:,} tokens, its window is {option.window:,}"
+    return f"the turn needs {demand.window_tokens:,} tokens; the context window has {option.window:,}"
 
 
 def by_output(option: RoutingOption, demand: Demand) -> str | None:
     limit = option.backend.limits.max_output_tokens
     if demand.output_tokens <= limit:
         return None
-    return f"the answer may have {demand.output_tokens:,} tokens, it writes {limit:,} at most"
+    return f"the answer may have {demand.output_tokens:,} tokens; this backend writes at most {limit:,}"
 
 
 def by_memory(option: RoutingOption, demand: Demand) -> str | None:
@@ -92,7 +94,7 @@ def by_memory(option: RoutingOption, demand: Demand) -> str | None:
     if fits(option.model, limits, demand.window_tokens):
         return None
     need = memory_gb(option.model, demand.window_tokens, value_bytes=limits.kv_value_bytes) or 0.0
-    return f"needs {need:.1f} GB of GPU memory, {usable_gb(limits) or 0.0:.1f} GB are usable"
+    return f"the turn needs {need:.1f} GB of GPU memory; {usable_gb(limits) or 0.0:.1f} GB are usable"
 
 
 def by_circuit(option: RoutingOption) -> float | None:
@@ -108,31 +110,31 @@ def by_cooldown(option: RoutingOption) -> float | None:
 
 
 def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
-    """Refuse what sleeps on, as its last wake failed: for a while, or for good where that is the turn's answer."""
-    failed = option.backend_state.failed_wake
+    """Reject a cold backend after a failed warm-up: for a while, or finally for turns that waited."""
+    failed = option.backend_state.failed_warm_up
     if failed is None or option.readiness is not Readiness.COLD or not failed.blocks(option.now):
         return None
     again_s = None if failed.ends_turn(demand.admitted_at) else round(failed.again_at - option.now, 3)
-    reason = f"it sleeps and could not be woken: {failed.reason}"
+    reason = f"it is cold and its last warm-up failed: {failed.reason}"
     return Rejection(backend=option.backend.name, code=WARM_UP_FAILED, reason=reason, retry_in_s=again_s)
 
 
 def by_time(found: Estimate, demand: Demand) -> str | None:
     if demand.deadline_s is None or found.seconds <= demand.deadline_s:
         return None
-    return f"needs about {found.seconds:,.1f} s, {max(0.0, demand.deadline_s):,.1f} s are left"
+    return f"the turn takes an estimated {found.seconds:,.1f} s; {max(0.0, demand.deadline_s):,.1f} s are left"
 
 
 def by_budget(found: Estimate, demand: Demand) -> str | None:
     if demand.budget is None or found.worst_cost <= demand.budget:
         return None
-    return f"may cost up to ${found.worst_cost:.6f}, ${demand.budget:.6f} are left"
+    return f"the turn may cost up to ${found.worst_cost:.6f}; ${demand.budget:.6f} are left"
 
 
 def by_room(found: Estimate, demand: Demand) -> str | None:
     if found.output_tokens > 0 or demand.output_tokens <= 0:
         return None
-    return "can't continue a long answer and has no time to write one in a single attempt"
+    return "this backend can't continue an answer, and a single attempt leaves no time to write one"
 
 
 MODEL_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]] = (
@@ -151,9 +153,9 @@ DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | N
 )
 
 PAUSE_FILTERS: Final[tuple[tuple[str, str, Callable[[RoutingOption], float | None]], ...]] = (
-    ("circuit", "it failed {errors} times in a row; left alone for {left:.1f} s more", by_circuit),
-    ("probe", "it failed {errors} times in a row and is being tried", by_probe),
-    ("cooldown", "it asked not to be called for {left:.1f} s more", by_cooldown),
+    ("circuit", "it failed {errors} times in a row; no requests for another {left:.1f} s", by_circuit),
+    ("probe", "it failed {errors} times in a row; another turn is trying it", by_probe),
+    ("cooldown", "it is throttled for another {left:.1f} s", by_cooldown),
 )
 
 ESTIMATE_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]] = (
@@ -164,19 +166,19 @@ ESTIMATE_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None
 
 
 class Filters(NamedTuple):
-    """What a turn asks for, and the checks that it may fail by: one that it asks nothing of fails nobody."""
+    """The demand of a turn and the filters that apply to it. A filter without a demand is left out."""
 
     model_choice: ModelChoice
     demand: Demand
-    wishes: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
+    choice_filters: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
     demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
     estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
 
 
-def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
+def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
     asked: Mapping[str, object] = {
-        "pin": wish.model or wish.backend,
-        "tier": wish.tier > 1,
+        "pin": choice.model or choice.backend,
+        "tier": choice.tier > 1,
         "excluded": demand.excluded,
         "capability": demand.needs,
         "residency": demand.residencies,
@@ -185,18 +187,18 @@ def filters_for(demand: Demand, wish: ModelChoice) -> Filters:
         "budget": demand.budget is not None,
     }
     return Filters(
-        model_choice=wish,
+        model_choice=choice,
         demand=demand,
-        wishes=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
+        choice_filters=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
         demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
         estimates=tuple(row for row in ESTIMATE_FILTERS if asked.get(row[0], True)),
     )
 
 
 def rejection_before_estimate(option: RoutingOption, filters: Filters) -> Rejection | None:
-    """Return the first reason that is known without an estimate."""
-    for code, check_wish in filters.wishes:
-        if reason := check_wish(option, filters.model_choice):
+    """Return the first rejection that is known without an estimate."""
+    for code, check_choice in filters.choice_filters:
+        if reason := check_choice(option, filters.model_choice):
             return Rejection(backend=option.backend.name, code=code, reason=reason)
     for code, check_demand in filters.demands:
         if reason := check_demand(option, filters.demand):
@@ -205,7 +207,7 @@ def rejection_before_estimate(option: RoutingOption, filters: Filters) -> Reject
 
 
 def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
-    """Return why a backend that could take the turn is left alone for now."""
+    """Return why a backend that could serve the turn gets no requests for now."""
     if refusal := by_warm_up(option, demand):
         return refusal
     for code, text, pause in PAUSE_FILTERS:
@@ -216,7 +218,7 @@ def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
 
 
 def rejection_after_estimate(option: RoutingOption, found: Estimate, filters: Filters) -> Rejection | None:
-    """Return the first reason that the estimate gives."""
+    """Return the first rejection that follows from the estimate."""
     for code, check in filters.estimates:
         if reason := check(found, filters.demand):
             return Rejection(backend=option.backend.name, code=code, reason=reason)

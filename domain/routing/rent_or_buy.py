@@ -1,8 +1,9 @@
-"""Is waking a sleeping GPU worth its price, and keeping one that is awake? Rent or buy.
+"""Is it worth its price to warm up a cold GPU, or to keep a warm one? Rent or buy.
 
-Per-token APIs are the rent, a session of the GPU (start, work, tail) is bought. Buying when the rent of the last window
-reaches the price of a session costs at most about twice what a clairvoyant would pay, whatever the traffic does. What
-the GPU has taken counts at what it would have cost elsewhere, so that the same rule lets it go when traffic dies away.
+The alternatives, such as per-token APIs, are rented; a GPU session (start, work, idle period) is bought. Buying when
+the rental spend of the last window reaches the price of a session costs at most about twice the optimum, for any
+traffic. Turns that the GPU served count with what they would have cost at the alternative, so the same rule releases
+the GPU when traffic ends.
 """
 
 from decimal import Decimal
@@ -11,16 +12,16 @@ from typing import Final, NamedTuple
 from domain.fleet.catalog import Backend
 
 BETA: Final = Decimal(1)
-"""A session is bought at so many times its price in rent."""
+"""A session is bought when the rental spend reaches this many times its price."""
 
 NOTHING: Final = Decimal(0)
 
 
 class RentOrBuy(NamedTuple):
-    """Whether a session is worth its `price`; amounts are dollars. `pays`: rent has paid for it.
+    """Whether a GPU session is worth its `price`; amounts are dollars. `pays`: the rental spend has reached the price.
 
-    `spent` is what turns of the last `window_s` seconds cost elsewhere, or would have, that this backend could take.
-    `scheduled` is what the steps that are already to be done would cost elsewhere; None where nothing else can do them.
+    `spent` is what the turns of the last `window_s` seconds that this backend can serve cost at the alternative, or
+    would have cost. `scheduled` is the cost of this turn at the alternative; None if no other backend can serve it.
     """
 
     price: Decimal
@@ -36,13 +37,15 @@ class RentOrBuy(NamedTuple):
     @property
     def reason(self) -> str:
         if self.scheduled is None:
-            return "nothing that is awake can take the turn"
+            return "no warm backend can serve this turn"
         if self.scheduled >= self.price:
-            return f"what is to be done now pays for it: ${self.scheduled:.6f} of ${self.price:.6f}"
-        sums = f"${self.spent:.6f} of rent in the last {self.window_s:,.0f} s and ${self.scheduled:.6f} now"
+            return f"this turn alone pays for a session: ${self.scheduled:.6f} of ${self.price:.6f}"
+        sums = (
+            f"${self.spent:.6f} spent on alternatives in the last {self.window_s:,.0f} s and ${self.scheduled:.6f} now"
+        )
         if self.pays:
-            return f"it pays: {sums} reach ${self.price:.6f}"
-        return f"it does not pay yet: {sums} of ${self.price:.6f}"
+            return f"a session pays off: {sums} reach its price of ${self.price:.6f}"
+        return f"a session does not pay off yet: {sums} are below its price of ${self.price:.6f}"
 
 
 def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, window_s: float) -> RentOrBuy:
@@ -53,5 +56,5 @@ def rent_or_buy(*, session: Decimal, spent: Decimal, scheduled: Decimal | None, 
 
 
 def window_s(backend: Backend) -> float:
-    """Return how far back rent counts: as long as a session without work lasts."""
+    """Return for how many seconds rental spend counts: as long as a session without work lasts."""
     return backend.cold_start.idle_s + backend.cold_start.p50_s

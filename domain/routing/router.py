@@ -1,4 +1,4 @@
-"""Which backend takes this turn, and why that one? Filter, score, pick."""
+"""Which backend serves this turn, and why? Filter, score, pick."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.fleet.backend_state import BackendState, initial_state
-from domain.fleet.catalog import AUTO, Backend, Fleet
+from domain.fleet.catalog import AUTO, MAX_TIER, MIN_TIER, Backend, Fleet
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, estimate, score_terms, session_cost
 from domain.routing.filters import (
     LATE,
@@ -21,8 +21,13 @@ from domain.routing.filters import (
 )
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, window_s
 
-TIERS: Final = {"economy": 1, "standard": 2, "premium": 3, **{str(tier): tier for tier in range(1, 6)}}
-"""The least quality of a model that a caller may ask for, by name or by number."""
+TIERS: Final = {
+    "economy": 1,
+    "standard": 2,
+    "premium": 3,
+    **{str(tier): tier for tier in range(MIN_TIER, MAX_TIER + 1)},
+}
+"""The lowest quality tier that a caller may request, by name or by number."""
 
 NO_RENTAL_SPEND: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
@@ -38,17 +43,17 @@ class RouteProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownModel:
-    """The caller names something that is not there."""
+    """The caller named a model, backend or tier that does not exist."""
 
     problem: RouteProblem
     reason: str
 
 
 class Candidate(NamedTuple):
-    """A backend that could take the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
+    """A backend that can serve the turn. The score, in dollars, is the sum of its terms: the lowest is picked.
 
-    `rest_s` of the seconds that are expected pass until it is up; `session` is whether a session of it is worth its
-    price.
+    `remaining_start_s` is the part of the expected seconds until the backend is up; `session` says whether a GPU
+    session of this backend is worth its price.
     """
 
     backend: str
@@ -89,9 +94,8 @@ class Candidate(NamedTuple):
 
     @property
     def reason(self) -> str:
-        return (
-            f"is {self.readiness}: about {round(self.seconds, 3):,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
-        )
+        seconds = round(self.seconds, 3)
+        return f"is {self.readiness}: estimated {seconds:,.1f} s and ${self.cost:.6f} for {self.found.why_cost}"
 
     @property
     def is_cold_for_nothing(self) -> bool:
@@ -99,24 +103,24 @@ class Candidate(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        """Tell whether it is picked only where no other can take the turn."""
+        """Return whether this backend is picked only if no other can serve the turn."""
         return self.found.late_s > 0 or self.is_cold_for_nothing
 
     @property
     def why_last(self) -> str | None:
         if self.late_s:
-            return f"a slow start would be {self.late_s:,.1f} s too late"
+            return f"a slow start would exceed the deadline by {self.late_s:,.1f} s"
         return self.session.reason if self.session and self.is_cold_for_nothing else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteDecision:
-    """The decision. Candidates stand best first, refused backends by name.
+    """The decision. Candidates are ordered best first, rejected backends by name.
 
-    `retry_in_s` is set where nothing is feasible now and something may be then. `wakes` is the sleeping backend to be
-    woken, for this turn or (where it is not the chosen one) for those after it; `why_wake` tells why. `sleepers` are
-    those that sleep and could have taken the turn if they did not. `rent` is what the turn would cost at the cheapest
-    backend that never sleeps; None where there is none.
+    `retry_in_s` is set if no backend is feasible now and one may be feasible then. `warm_up` is the cold backend to
+    warm up, for this turn or (if it is not the chosen one) for later turns; `warm_up_reason` says why.
+    `cold_candidates` are the cold backends that could have served the turn if they were warm. `rental_spend` is the
+    cost of the turn at the cheapest backend that never scales to zero; None if there is none.
     """
 
     backend: str | None
@@ -142,17 +146,17 @@ class RouteDecision:
 def route(
     demand: Demand,
     fleet: Fleet,
-    beliefs: Mapping[str, BackendState],
+    states: Mapping[str, BackendState],
     now: float,
     *,
     spent: Mapping[str, Decimal] = NO_RENTAL_SPEND,
 ) -> RouteDecision:
-    """Decide. A backend without a belief is believed to be as the fleet's file says; `spent` as in `Option`."""
-    wish = read_model_choice(demand.model, demand.tier, fleet)
-    if isinstance(wish, UnknownModel):
-        return RouteDecision(backend=None, reason=wish.reason, problem=wish.problem)
-    filters = filters_for(demand, wish)
-    judged = [judge(option, filters) for option in options(fleet, beliefs, now, spent=spent)]
+    """Decide. A backend without a state has its initial state; `spent` is the rental spend of each backend."""
+    choice = read_model_choice(demand.model, demand.tier, fleet)
+    if isinstance(choice, UnknownModel):
+        return RouteDecision(backend=None, reason=choice.reason, problem=choice.problem)
+    filters = filters_for(demand, choice)
+    judged = [judge(option, filters) for option in options(fleet, states, now, spent=spent)]
     able = [(each.option, each.found) for each in judged if each.found and not each.rejection]
     rent = min((found.cost for option, found in able if not option.backend.cold_start.scales_to_zero), default=None)
     awake = min((found.cost for option, found in able if option.readiness is not Readiness.COLD), default=None)
@@ -169,26 +173,27 @@ def route(
 
 
 def read_model_choice(model: str, tier: str | None, fleet: Fleet) -> ModelChoice | UnknownModel:
-    """Return what the caller pins: `auto`, a model, or model@backend, and the least quality tier."""
+    """Return the parsed choice of the caller: `auto`, a model or model@backend, and the lowest quality tier."""
     name, _, backend = model.partition("@")
     least = 1 if tier is None else TIERS.get(tier)
     served = [each.name for each in fleet.served_models()]
     if name != AUTO and name not in served:
-        reason = f"the model {name!r} does not exist{suggestion(name, fleet)}; there are {', '.join([AUTO, *served])}"
+        names = ", ".join([AUTO, *served])
+        reason = f"the model {name!r} does not exist{suggestion(name, fleet)}; available models: {names}"
         return UnknownModel(problem=RouteProblem.MODEL_NOT_FOUND, reason=reason)
     if "@" in model and not serves(fleet, backend, name):
         reason = f"no backend {backend!r} serves the model {name!r}"
         return UnknownModel(problem=RouteProblem.BACKEND_NOT_FOUND, reason=reason)
     if least is None:
-        reason = f"the tier {tier!r} does not exist; there are {', '.join(TIERS)}"
+        reason = f"the tier {tier!r} does not exist; available tiers: {', '.join(TIERS)}"
         return UnknownModel(problem=RouteProblem.TIER_UNKNOWN, reason=reason)
     return ModelChoice(model=None if name == AUTO else name, backend=backend or None, tier=least)
 
 
 def suggestion(model: str, fleet: Fleet) -> str:
-    """Say which variables would bring a model of the file into service."""
+    """Return which settings are missing for the backends of a model in the fleet file, in words."""
     variables = sorted({each.variable for each in fleet.unconfigured if each.model == model})
-    return f" here (its backends want {', '.join(variables)})" if variables else ""
+    return f" here (its backends need {', '.join(variables)})" if variables else ""
 
 
 def serves(fleet: Fleet, backend: str, model: str) -> bool:
@@ -198,28 +203,28 @@ def serves(fleet: Fleet, backend: str, model: str) -> bool:
 
 def options(
     fleet: Fleet,
-    beliefs: Mapping[str, BackendState],
+    states: Mapping[str, BackendState],
     now: float,
     *,
     spent: Mapping[str, Decimal],
 ) -> Iterable[RoutingOption]:
     for name, backend in fleet.backends.items():
-        belief = beliefs.get(name) or initial_state(backend)
-        state = readiness_of(backend, belief, now)
-        rest_s, slow_rest_s = (0.0, 0.0) if state is Readiness.UP else belief.remaining_start_s(now)
+        state = states.get(name) or initial_state(backend)
+        readiness = readiness_of(backend, state, now)
+        rest_s, slow_rest_s = (0.0, 0.0) if readiness is Readiness.UP else state.remaining_start_s(now)
         model = fleet.models[backend.model]
         rent = spent.get(name, NOTHING)
-        yield RoutingOption(backend, model, backend.price, belief, now, state, rest_s, slow_rest_s, rent)
+        yield RoutingOption(backend, model, backend.price, state, now, readiness, rest_s, slow_rest_s, rent)
 
 
-def readiness_of(backend: Backend, belief: BackendState, now: float) -> Readiness:
-    if not backend.cold_start.scales_to_zero or belief.is_warm(now):
+def readiness_of(backend: Backend, state: BackendState, now: float) -> Readiness:
+    if not backend.cold_start.scales_to_zero or state.is_warm(now):
         return Readiness.UP
-    return Readiness.STARTING if belief.is_starting(now) else Readiness.COLD
+    return Readiness.STARTING if state.is_starting(now) else Readiness.COLD
 
 
 class JudgedOption(NamedTuple):
-    """An option with what it would take, or why it is out; with both where it is out for the time that it takes."""
+    """An option with its estimate or its rejection; with both if it takes too long."""
 
     option: RoutingOption
     found: Estimate | None
@@ -241,7 +246,7 @@ def rank(found: Candidate) -> tuple[bool, Decimal, str]:
 
 
 def candidate(option: RoutingOption, found: Estimate, demand: Demand, rent: Decimal | None) -> Candidate:
-    """Score a backend; `rent` is what the turn would cost at the cheapest that is awake, None where none is."""
+    """Score a backend; `rent` is the cost of the turn at the cheapest alternative, None if there is none."""
     verdict = rental_decision(option, rent)
     terms = score_terms(found, option, demand, verdict)
     score = sum(terms.values(), NOTHING)
@@ -249,7 +254,7 @@ def candidate(option: RoutingOption, found: Estimate, demand: Demand, rent: Deci
 
 
 def rent_or_buy_for(option: RoutingOption, rent: Decimal | None, awake: Decimal | None) -> Decimal | None:
-    """Return what the turn would cost elsewhere: to a sleeping backend all others are elsewhere that are awake."""
+    """Return the cost of the turn at the cheapest alternative. For a cold backend, every warm one is an alternative."""
     return awake if option.readiness is Readiness.COLD else rent
 
 
@@ -265,21 +270,25 @@ def pick(candidates: tuple[Candidate, ...], refused: tuple[Rejection, ...]) -> R
         waits = [refusal.retry_in_s for refusal in refused if refusal.retry_in_s is not None]
         return RouteDecision(
             backend=None,
-            reason="no backend can take this turn",
+            reason="no backend can serve this turn",
             problem=RouteProblem.NONE_FEASIBLE,
             rejected=refused,
             retry_in_s=min(waits, default=None),
         )
     best = candidates[0]
-    against = f"the best of {len(candidates)} by cost and waiting" if len(candidates) > 1 else "the only one that can"
+    against = (
+        f"the best of {len(candidates)} by cost and waiting time"
+        if len(candidates) > 1
+        else "the only eligible backend"
+    )
     reason = f"{best.backend} {best.reason}; {against}"
     return RouteDecision(backend=best.backend, reason=reason, candidates=candidates, rejected=refused)
 
 
 def with_warm_up(decision: RouteDecision, asleep: Sequence[Candidate], rent: Decimal | None) -> RouteDecision:
-    """Add which backend is to be woken: the chosen one if it sleeps, else one that pays for the turns to come.
+    """Add the backend to warm up: the chosen one if it is cold, else one whose session pays off for later turns.
 
-    `asleep` are those that could take the turn, were it not for their start.
+    `asleep` are the cold backends that can serve the turn, apart from the time of their start.
     """
     sleepers = tuple(sorted(each.backend for each in asleep))
     wakes, why = warm_up_target(decision, asleep)
@@ -289,7 +298,7 @@ def with_warm_up(decision: RouteDecision, asleep: Sequence[Candidate], rent: Dec
 def warm_up_target(decision: RouteDecision, asleep: Sequence[Candidate]) -> tuple[str | None, str]:
     chosen = decision.chosen
     if chosen and chosen.session and chosen.readiness is Readiness.COLD:
-        why = chosen.session.reason if chosen.session.warms_up else f"it is the best; {chosen.session.reason}"
+        why = chosen.session.reason if chosen.session.warms_up else f"it has the lowest score; {chosen.session.reason}"
         return chosen.backend, why
     if any(each.readiness is Readiness.STARTING for each in decision.candidates):
         return None, ""

@@ -1,7 +1,7 @@
-"""What is a source of private data, and what may be asked of it?
+"""What is a source of private data, and which query does a turn send to it?
 
-A query is fixed by configuration. All that a request adds to it are the claims that the source declares and, where it
-says so, keywords of the last user item.
+Configuration fixes the query. A request adds only the caller's claims that the source declares and, where the source
+allows it, keywords of the last user item.
 """
 
 import re
@@ -15,7 +15,7 @@ from domain.sources.egress_policy import Network
 
 WORD: Final = re.compile(r"[^\W_]{3,40}")
 TEXT_LIMIT: Final = 20_000
-"""Characters of the last user item that keywords are looked for in: its end, where a question stands."""
+"""Keywords are taken from this many characters at the end of the last user item, where a question usually is."""
 
 
 class SourceKind(StrEnum):
@@ -26,7 +26,7 @@ class SourceKind(StrEnum):
 
 
 class CallerClaim(StrEnum):
-    """What a token says of its caller: `oid` of a person, `appid` of an application."""
+    """A claim about the caller: people have an `oid`, applications have an `appid`."""
 
     TID = "tid"
     OID = "oid"
@@ -38,11 +38,11 @@ class CallerClaim(StrEnum):
 class Source:
     """One connector to private data.
 
-    `address` is scheme, host and port; `path` is fixed below it (http), or the file (sqlite_search). `target` is the
+    `address` is scheme, host and port; `path` is that of the URL (http) or the file (sqlite_search). `target` is the
     database and container (cosmos), the table (sqlite_search) or the index (azure_ai_search). `query` is the text of a
     Cosmos DB query. `parameters` maps the query's names to claims. `keywords` is how many words of the last user item
-    may be searched for under the name `keywords_as`; 0: none. `rows` is where the rows stand in an HTTP answer. `scope`
-    is what a token is asked for; without it none is sent. `tenants` are those that may use it; empty: all.
+    are sent under the name `keywords_as`; 0: none. `rows` is the path of the rows in an HTTP answer. `scope` is the
+    scope of the access token; where it is empty, no token is sent. `tenants` may use the source; empty: all tenants.
     """
 
     name: str
@@ -65,29 +65,29 @@ class Source:
     max_rows: int = 20
     max_tokens: int = 1000
 
-    def open_to(self, owner: Owner) -> bool:
+    def is_open_to(self, owner: Owner) -> bool:
         return not self.tenants or owner.tenant in self.tenants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """All sources by name, and which a tenant's turns read that name none; `*` stands for every other tenant."""
+    """All sources by name, and each tenant's default sources; `*` stands for all other tenants."""
 
     known: Mapping[str, Source] = field(default_factory=dict[str, Source])
     defaults: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     unconfigured: frozenset[str] = frozenset()
 
-    def chosen(self, owner: Owner, asked: str | None) -> tuple[str, ...]:
-        """Return the names of the sources of a turn; `asked` names them with commas, an empty text none.
+    def selected(self, owner: Owner, requested: str | None) -> tuple[str, ...]:
+        """Return the names of a turn's sources. `requested` lists names with commas; an empty text selects no source.
 
-        Raises KeyError with the first name that is none of the owner's sources.
+        Raises KeyError with the first name that is not a source of the owner.
         """
-        if asked is None:
+        if requested is None:
             names = self.defaults.get(owner.tenant, self.defaults.get("*", ()))
-            return tuple(name for name in names if name in self.known and self.known[name].open_to(owner))
-        names = tuple(dict.fromkeys(name.strip() for name in asked.split(",") if name.strip()))
+            return tuple(name for name in names if name in self.known and self.known[name].is_open_to(owner))
+        names = tuple(dict.fromkeys(name.strip() for name in requested.split(",") if name.strip()))
         for name in names:
-            if name not in self.known or not self.known[name].open_to(owner):
+            if name not in self.known or not self.known[name].is_open_to(owner):
                 raise KeyError(name)
         return names
 
@@ -98,7 +98,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceQuery:
-    """What a source is asked: its claims' values by the query's names, and the keywords."""
+    """The variable parts of a query: the values of claims by parameter name, and the keywords."""
 
     parameters: Mapping[str, str | tuple[str, ...]]
     partition: tuple[str, ...] = ()
@@ -106,14 +106,14 @@ class SourceQuery:
 
 
 def query_for(source: Source, owner: Owner, text: str) -> SourceQuery | str:
-    """Return what to ask a source for this owner; a text tells why it can't be asked for him.
+    """Return the query to a source for this owner, or a text that explains why the source cannot be queried.
 
-    `text` is the last user item's: nothing of it but the declared number of keywords gets any further.
+    `text` is the last user item. Only the declared number of keywords leaves this function.
     """
     claims = claims_of(owner)
     missing = [claim for claim in (*source.parameters.values(), *source.partition) if claim not in claims]
     if missing:
-        return f"the caller has no claim {missing[0]}"
+        return f"the access token has no {missing[0]} claim, which the source requires"
     return SourceQuery(
         parameters={name: claims[claim] for name, claim in source.parameters.items()},
         partition=tuple(str(claims[claim]) for claim in source.partition),
@@ -129,7 +129,7 @@ def claims_of(owner: Owner) -> Mapping[CallerClaim, str | tuple[str, ...]]:
 
 
 def keywords_in(text: str, most: int) -> tuple[str, ...]:
-    """Return up to `most` different words of three letters or digits or more, the longest first: they tell the most."""
+    """Return up to `most` different words of at least three letters or digits, the longest (most specific) first."""
     words = dict.fromkeys(word.casefold() for word in WORD.findall(text[-TEXT_LIMIT:]))
     kept = (word for word in words if WORD.fullmatch(word))
     return tuple(sorted(kept, key=lambda word: -len(word))[:most])
@@ -137,7 +137,7 @@ def keywords_in(text: str, most: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedRows:
-    """What a source gave: its rows, or the problem; `left_out` rows had no room."""
+    """The result of a query: rows, or a problem; `left_out` counts rows that exceeded the limits."""
 
     source: str
     rows: tuple[Mapping[str, Any], ...] = ()
@@ -146,7 +146,7 @@ class FetchedRows:
     seconds: float = 0.0
 
     def to_document(self) -> dict[str, Any]:
-        """Return the account of it, without its content: of each row no more than its id."""
+        """Return a report without content: each row is reduced to its id."""
         return {
             "source": self.source,
             "rows": len(self.rows),
@@ -163,5 +163,5 @@ def row_id(row: Mapping[str, Any]) -> str:
 
 
 def whole_text(text: str) -> str:
-    """Return a text without halves of surrogate pairs, which no UTF-8 can say."""
+    """Return a text without lone surrogates, which UTF-8 cannot encode."""
     return text.encode(errors="replace").decode()

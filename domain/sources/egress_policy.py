@@ -1,7 +1,7 @@
-"""May a source be reached at this address?
+"""May the product connect to this address?
 
-An IPv6 address that carries an IPv4 one (mapped, compatible, 6to4, NAT64) is judged by the one it carries: that is
-where it ends up.
+An IPv6 address that embeds an IPv4 address (mapped, compatible, 6to4, NAT64) is checked as the embedded address: the
+connection ends there.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,12 +14,12 @@ type Network = IPv4Network | IPv6Network
 PRIVATE: Final[tuple[Network, ...]] = tuple(
     ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 )
-"""What a private source's own list of networks may lie in, and is, where it names none."""
+"""The private networks. They limit a private source's own list, and are its default."""
 
 METADATA: Final = frozenset(
     ip_address(text) for text in ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
 )
-"""Metadata and host services of clouds that lie outside the link-local networks."""
+"""Metadata and host services of clouds outside the link-local networks."""
 
 METADATA_NAMES: Final = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "metadata.azure.internal", "instance-data"}
@@ -33,40 +33,38 @@ TEREDO: Final = ip_network("2001::/32")
 
 
 def rejection_reason(text: str, *, private: bool, networks: Iterable[Network], loopback: bool) -> str | None:
-    """Return why an address may not be connected to, or None where it may.
+    """Return why connecting to an address is not allowed, or None where it is allowed.
 
-    `private`: the source was declared to lie in private networks, `networks` (default: all of them). `loopback`: the
-    settings of this machine let sources lie on it.
+    `private`: the source is declared as private; it must be in one of `networks` (empty: any private network).
+    `loopback`: the settings allow sources on this machine.
     """
     try:
-        address = carried(ip_address(text))
+        address = embedded_address(ip_address(text))
     except ValueError:
-        return "it is no address"
-    for reason, is_so in NEVER:
+        return "it is not a valid IP address"
+    for reason, is_so in FORBIDDEN:
         if is_so(address):
             return reason
     if address.is_loopback:
-        return None if loopback else "it is this machine itself"
-    return beyond(address, private=private, networks=tuple(networks) or PRIVATE)
+        return None if loopback else "it is a loopback address of this machine"
+    return network_problem(address, private=private, networks=tuple(networks) or PRIVATE)
 
 
-def beyond(address: Address, *, private: bool, networks: tuple[Network, ...]) -> str | None:
+def network_problem(address: Address, *, private: bool, networks: tuple[Network, ...]) -> str | None:
     if private:
         inside = any(address in network for network in networks)
         return (
-            None
-            if inside and within_private(address)
-            else "the source is private, and the address is not in its networks"
+            None if inside and is_private(address) else "the source is private, but the address is not in its networks"
         )
-    return None if address.is_global else "the source is public, and the address is not"
+    return None if address.is_global else "the source is public, but the address is not"
 
 
-def within_private(address: Address) -> bool:
+def is_private(address: Address) -> bool:
     return any(address in network for network in PRIVATE)
 
 
-def carried(address: Address) -> Address:
-    """Return the IPv4 address in an IPv6 address, else the address itself, without its zone."""
+def embedded_address(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address embeds, else the address itself without its zone."""
     if isinstance(address, IPv4Address):
         return address
     bits = int(address)
@@ -77,12 +75,12 @@ def carried(address: Address) -> Address:
     return IPv4Address(low) if embeds else IPv6Address(bits)
 
 
-NEVER: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
-    ("it is link-local, where metadata services are", lambda address: address.is_link_local),
-    ("it is a metadata service of a cloud", lambda address: address in METADATA),
+FORBIDDEN: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
+    ("it is link-local, like cloud metadata services", lambda address: address.is_link_local),
+    ("it is a cloud metadata service", lambda address: address in METADATA),
     ("it is a multicast address", lambda address: address.is_multicast),
-    ("it is no address of a host", lambda address: address.is_unspecified or address == BROADCAST),
-    ("it is a tunnel", lambda address: address in TEREDO),
+    ("it is not the address of a host", lambda address: address.is_unspecified or address == BROADCAST),
+    ("it is a Teredo tunnel", lambda address: address in TEREDO),
 )
 
 BROADCAST: Final = IPv4Address("255.255.255.255")

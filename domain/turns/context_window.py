@@ -1,7 +1,7 @@
-"""Which of the conversation's turns does the model still read, where not all of them fit?
+"""Which turns of a conversation does the model read, where not all of them fit into its context window?
 
-The oldest turns are left out first, whole; what the system and the developer said in them stays. A function's output
-whose call is left out goes with it, for no model takes the one without the other.
+The oldest turns are left out first, as a whole, except for their system and developer messages. A function's output is
+left out together with its call, because models reject an output without its call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ LASTING = (Role.SYSTEM, Role.DEVELOPER)
 type Turn = tuple[Item, ...]
 
 
-def turns_to_leave_out(past: Sequence[Turn], given: Turn, *, instructions: str, room: int) -> int:
-    """Return how many of the oldest turns to leave out so that the rest has at most `room` tokens, by likely size.
+def turns_to_leave_out(past: Sequence[Turn], new_input: Turn, *, instructions: str, room: int) -> int:
+    """Return how many of the oldest turns to leave out so that the others have at most `room` likely tokens.
 
-    `given` is the new turn's input, which always stays: where it alone is too much, all the past is left out.
+    `new_input` is always kept: where it alone exceeds the room, all earlier turns are left out.
     """
-    asked = [instructions, *(item.text for item in given)]
-    size = tokens_in_request(asked).likely + sum(map(lasting_size, past))
+    texts = [instructions, *(item.text for item in new_input)]
+    size = tokens_in_request(texts).likely + sum(map(lasting_size, past))
     for kept, turn in enumerate(reversed(past)):
         size += size_of(turn) - lasting_size(turn)
         if size > room:
@@ -40,15 +40,15 @@ def is_lasting(item: Item) -> bool:
     return item.kind is ItemKind.MESSAGE and item.role in LASTING
 
 
-def items_read(past: Sequence[Turn], given: Turn, *, left_out: int) -> Turn:
-    """Return what the model reads: what lasts of the turns that are left out, the other turns, the new input."""
+def items_read(past: Sequence[Turn], new_input: Turn, *, left_out: int) -> Turn:
+    """Return the model's input: lasting items of the turns that are left out, the other turns, and the new input."""
     lasting = (item for turn in past[:left_out] for item in turn if is_lasting(item))
-    kept = [*lasting, *(item for turn in past[left_out:] for item in turn), *given]
+    kept = [*lasting, *(item for turn in past[left_out:] for item in turn), *new_input]
     return tuple(with_calls(kept)) if left_out else tuple(kept)
 
 
 def with_calls(items: Sequence[Item]) -> Iterator[Item]:
-    """Yield items without the outputs of functions whose call is not among them."""
+    """Yield the items, except function outputs whose call is missing."""
     called = {item.call_id for item in items if item.kind is ItemKind.FUNCTION_CALL}
     for item in items:
         if item.kind is not ItemKind.FUNCTION_OUTPUT or item.call_id in called:

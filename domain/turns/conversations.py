@@ -1,7 +1,7 @@
-"""What is a conversation beside its items, and whose turn is it?
+"""What is a conversation, and which response may run in it now?
 
-A conversation's items stand in entries, numbered from 0: each is what one turn, or one request that added items, put
-into it. Entries are never changed; an item that is deleted stays named in its entry.
+A conversation's items are listed in entries, numbered from 0. One turn, or one request that adds items, writes one
+entry. Entries never change: the id of a deleted item stays in its entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """`running` is the one response that may be under way; `next_entry` numbers what is added next.
+    """`running` is the response that holds the conversation's lock; `next_entry` is the number of the next entry.
 
-    `created_at` is in seconds since the epoch. `lasting` are the ids of what the system and the developer have said; a
-    conversation of a release that kept none has None.
+    `created_at` is in seconds since the epoch. `lasting` are the ids of the system and developer messages; it is None
+    for a conversation of a release that stored none.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Conversation:
     running: str | None = None
     lasting: tuple[str, ...] | None = ()
 
-    def changed(self, metadata: Mapping[str, str]) -> "Conversation":
+    def with_metadata(self, metadata: Mapping[str, str]) -> "Conversation":
         return replace(self, metadata=metadata)
 
     def locked(self, response_id: str) -> "Conversation":
@@ -47,10 +47,10 @@ class Conversation:
     def released(self) -> "Conversation":
         return replace(self, running=None)
 
-    def grown(self, lasting: tuple[str, ...] | None) -> "Conversation":
-        """Return it with one more entry, in which these items last."""
-        known = None if self.lasting is None or lasting is None else self.lasting + lasting
-        return replace(self, next_entry=self.next_entry + 1, lasting=known)
+    def with_new_entry(self, lasting: tuple[str, ...] | None) -> "Conversation":
+        """Return the conversation with one more entry, whose lasting items are these."""
+        all_lasting = None if self.lasting is None or lasting is None else self.lasting + lasting
+        return replace(self, next_entry=self.next_entry + 1, lasting=all_lasting)
 
     def to_document(self) -> dict[str, Any]:
         return {
@@ -80,7 +80,7 @@ class Conversation:
 
 
 def after_cursor(identifiers: Sequence[str], *, after: str, order: Order) -> Sequence[str] | None:
-    """Return the ids that follow the cursor (empty: all of them), in that order; None where no id is the cursor."""
+    """Return the ids after the cursor (empty: all ids) in this order; None where the cursor is not among them."""
     ordered = identifiers if order == "asc" else identifiers[::-1]
     if not after:
         return ordered

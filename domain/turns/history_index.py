@@ -1,7 +1,7 @@
-"""How does a turn find those before it that its model still reads, without reading all of them?
+"""How does a turn find the earlier turns that its model reads, without reading the whole conversation?
 
-Ids begin with the time at which they were made, so that turns that follow each other lie together. A chain is cut into
-blocks of so many turns, and each turn knows where the block of its predecessor begins.
+Ids start with their creation time, so consecutive turns are neighbours in the store. A chain of turns is divided into
+blocks, and each turn stores the id of the response that begins the block of its predecessor.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ BLOCK: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryIndex:
-    """`depth` is the number of turns before; `anchor` the response that begins the block of the predecessor.
+    """`depth` is the number of earlier turns; `anchor` is the response that begins the predecessor's block.
 
-    `lasting` are the ids of what the system and the developer have said so far, this turn's input included: it is read
-    however old it is.
+    `lasting` are the ids of all system and developer messages up to this turn's input. The model reads them however old
+    they are.
     """
 
     depth: int

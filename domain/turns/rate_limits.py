@@ -1,8 +1,8 @@
 """May this owner begin another turn now, and if not, when?
 
-Owner and tenant each have a token bucket and a number of turns that may run at once. The last fifth of what is the
-tenant's is kept for owners who had less than their equal share of late, so that nobody is starved by a neighbour: with
-k owners that is one token every k / rate seconds, and a k-th of the running turns.
+Owners and tenants each have a token bucket and a maximum of running turns. The last fifth of a tenant's tokens and
+running turns is reserved for owners who recently used less than an equal share, so that no owner starves another. With
+k owners, an equal share is one token every k / rate seconds and a k-th of the running turns.
 """
 
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-KEPT_SHARE: Final = 5
-"""One part in so many of the tenant's is kept for owners below their share."""
+RESERVED_SHARE: Final = 5
+"""The tenant keeps 1/5 of its tokens and running turns for owners below their equal share."""
 
 RUNNING_DELAY_S: Final = 2.0
-"""Nobody knows when a running turn ends; a caller may ask again after this."""
+"""The end of a running turn cannot be predicted; a caller may retry after this delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Turns that may begin in a minute on average, in one burst, and run at once."""
+    """How many turns may begin per minute on average and in one burst, and how many may run at once."""
 
     per_minute: float
     burst: int
@@ -43,7 +43,7 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenBucket:
-    """What was left when a token was last taken, in seconds since the epoch."""
+    """The tokens that were left after the last one was taken at `at` (seconds since the epoch)."""
 
     tokens: float
     at: float
@@ -57,7 +57,7 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningTurn:
-    """Whose turn runs, and since when."""
+    """The owner of a running turn, and its start in seconds since the epoch."""
 
     subject: str
     since: float
@@ -65,9 +65,9 @@ class RunningTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitUsage:
-    """What a tenant's owners use of their limits. An owner that is not there has a full bucket.
+    """How much of their limits the owners of a tenant use. An owner without an entry has a full bucket.
 
-    `running` may name turns that have ended: who needs room finds out.
+    `running` may contain turns that have ended; they are removed when a new turn needs the room.
     """
 
     tenant: TokenBucket | None = None
@@ -103,12 +103,12 @@ def bucket_from(pair: tuple[float, float]) -> TokenBucket:
 
 
 class RateLimitRule(StrEnum):
-    """Which limit was reached, in words for the caller."""
+    """Which limit was reached; the value is the message for the caller."""
 
-    OWNER_RATE = "You begin more turns than you may in a minute."
-    TENANT_RATE = "Your organisation begins more turns than it may in a minute."
-    OWNER_RUNNING = "You have as many turns running as you may."
-    TENANT_RUNNING = "Your organisation has as many turns running as it may."
+    OWNER_RATE = "You have reached your limit of new turns per minute. Retry after the given delay."
+    TENANT_RATE = "Your organisation has reached its limit of new turns per minute. Retry after the given delay."
+    OWNER_RUNNING = "You have reached your limit of running turns. Wait until one of them ends, then retry."
+    TENANT_RUNNING = "Your organisation has reached its limit of running turns. Retry after the given delay."
 
     @property
     def counts_running(self) -> bool:
@@ -117,60 +117,62 @@ class RateLimitRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitRejection:
-    """`delay_s` is when it is worth asking again."""
+    """The limit that was reached; a retry may succeed after `delay_s` seconds."""
 
     rule: RateLimitRule
     delay_s: float
 
 
-def decide(
+def admit_turn(
     usage: RateLimitUsage, limits: RateLimits, *, subject: str, response: str, now: float
 ) -> RateLimitUsage | RateLimitRejection:
-    """Return the usage with one more turn, or why not. Safe to repeat: a turn that counts already counts once."""
+    """Return the usage with one more turn, or the rejection. Idempotent: a turn is counted once."""
     if response in usage.running:
         return usage
     owner = usage.owners.get(subject) or TokenBucket(tokens=limits.owner.burst, at=0.0)
     tenant = usage.tenant or TokenBucket(tokens=limits.tenant.burst, at=now)
     delays = {
-        RateLimitRule.OWNER_RATE: until(1, owner, limits.owner, now),
-        RateLimitRule.TENANT_RATE: until_tenant(usage, tenant, subject, limits, now),
+        RateLimitRule.OWNER_RATE: seconds_until(1, owner, limits.owner, now),
+        RateLimitRule.TENANT_RATE: seconds_until_tenant(usage, tenant, subject, limits, now),
         RateLimitRule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
-        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_full(usage, subject, limits.tenant),
+        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_tenant_full(usage, subject, limits.tenant),
     }
     for rule, delay_s in delays.items():
         if delay_s > 0:
             return RateLimitRejection(rule=rule, delay_s=delay_s)
     return RateLimitUsage(
         tenant=tenant.taken(limits.tenant, now),
-        owners={**active(usage, limits, now), subject: owner.taken(limits.owner, now)},
+        owners={**active_owners(usage, limits, now), subject: owner.taken(limits.owner, now)},
         running={**usage.running, response: RunningTurn(subject=subject, since=round(now, 3))},
     )
 
 
-def active(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:
-    """Return the buckets of owners who have begun a turn of late; others' are full again."""
+def active_owners(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:
+    """Return the buckets of owners with a recent turn; all other buckets are full again."""
     window_s = max(limits.owner.window_s, limits.tenant.window_s)
     return {subject: bucket for subject, bucket in usage.owners.items() if now - bucket.at < window_s}
 
 
-def until(tokens: float, bucket: TokenBucket, limit: RateLimit, now: float) -> float:
-    """Return the seconds until a bucket holds so many tokens."""
+def seconds_until(tokens: float, bucket: TokenBucket, limit: RateLimit, now: float) -> float:
+    """Return the seconds until a bucket holds this many tokens."""
     return max((tokens - bucket.level(limit, now)) / limit.rate, 0.0)
 
 
-def until_tenant(usage: RateLimitUsage, tenant: TokenBucket, subject: str, limits: RateLimits, now: float) -> float:
-    """Return the seconds until the tenant has a token for this owner: a spare one, or the next of his share."""
-    kept = limits.tenant.burst // KEPT_SHARE
-    spare_s = until(1 + kept, tenant, limits.tenant, now)
-    owners = active(usage, limits, now)
+def seconds_until_tenant(
+    usage: RateLimitUsage, tenant: TokenBucket, subject: str, limits: RateLimits, now: float
+) -> float:
+    """Return the seconds until the tenant has an unreserved token, or the next one of this owner's share."""
+    reserved = limits.tenant.burst // RESERVED_SHARE
+    spare_s = seconds_until(1 + reserved, tenant, limits.tenant, now)
+    owners = active_owners(usage, limits, now)
     share_s = len(owners.keys() | {subject}) / limits.tenant.rate
     due_s = max(owners[subject].at + share_s - now, 0.0) if subject in owners else 0.0
-    return min(spare_s, max(due_s, until(1, tenant, limits.tenant, now)))
+    return min(spare_s, max(due_s, seconds_until(1, tenant, limits.tenant, now)))
 
 
-def is_full(usage: RateLimitUsage, subject: str, limit: RateLimit) -> bool:
+def is_tenant_full(usage: RateLimitUsage, subject: str, limit: RateLimit) -> bool:
     """Tell whether the tenant's turns leave no room for this owner."""
     owners = {turn.subject for turn in usage.running.values()} | {subject}
     below_share = usage.running_of(subject) < limit.running / len(owners)
-    kept = 0 if below_share else limit.running // KEPT_SHARE
-    return len(usage.running) >= limit.running - kept
+    reserved = 0 if below_share else limit.running // RESERVED_SHARE
+    return len(usage.running) >= limit.running - reserved

@@ -1,4 +1,4 @@
-"""What is a response, before and beside its log?"""
+"""What is a response: what was asked for, which history it reads, and how far it has come?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,9 @@ from domain.turns.history_index import HistoryIndex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the model is to choose its words; None leaves it to the backend.
+    """How the model chooses its output. None leaves the value to the backend.
 
-    `parameters` are those that a backend takes as they are, as `domain.content.sampling_parameters` has them.
+    `parameters` are the ones that are passed to a backend unchanged; see `domain.content.sampling_parameters`.
     """
 
     temperature: float | None = None
@@ -25,136 +25,209 @@ class Sampling:
     max_output_tokens: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_output_tokens": self.max_output_tokens,
+            "parameters": dict(self.parameters),
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            temperature=body["temperature"],
+            top_p=body["top_p"],
+            max_output_tokens=body["max_output_tokens"],
+            parameters=body.get("parameters", {}),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseOptions:
+    """What the caller asked for. `sources` names the private data that the turn reads."""
+
+    model: str
+    background: bool = False
+    store: bool = True
+    instructions: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    tool_config: ToolConfig = field(default_factory=ToolConfig)
+    sources: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "background": self.background,
+            "store": self.store,
+            "instructions": self.instructions,
+            **self.sampling.to_document(),
+            "form": self.tool_config.to_document(),
+            "sources": list(self.sources),
+            "metadata": dict(self.metadata),
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            model=body["model"],
+            background=body["background"],
+            store=body["store"],
+            instructions=body["instructions"],
+            sampling=Sampling.from_document(body),
+            tool_config=ToolConfig.from_document(body["form"]) if body.get("form") else ToolConfig(),
+            sources=tuple(body.get("sources", ())),
+            metadata=body["metadata"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseHistory:
+    """Which earlier turns the model reads.
+
+    `previous` is the id of the response that this one continues. The turn reads the entries of its conversation that
+    are numbered below `reads_before`. It leaves out the oldest `left_out` turns, which is allowed where it `truncates`.
+    `index` finds the earlier turns; it is None for a turn of a release that stored no index.
+    """
+
+    previous: str | None = None
+    conversation: str | None = None
+    reads_before: int = 0
+    left_out: int = 0
+    truncates: bool = True
+    index: HistoryIndex | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "previous": self.previous,
+            "conversation": self.conversation,
+            "reads_before": self.reads_before,
+            "left_out": self.left_out,
+            "truncates": self.truncates,
+            "track": self.index.to_document() if self.index else None,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            previous=body["previous"],
+            conversation=body["conversation"],
+            reads_before=body.get("reads_before", 0),
+            left_out=body.get("left_out", 0),
+            truncates=body.get("truncates", True),
+            index=HistoryIndex.from_document(body["track"]) if body.get("track") else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseProgress:
+    """How far the turn has come. `execution` names the one run of the orchestration that works on it."""
+
+    status: ResponseStatus = ResponseStatus.QUEUED
+    execution: str | None = None
+    begun_at: float | None = None
+    ended_at: float | None = None
+    output_items: tuple[str, ...] = ()
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "status": self.status.value,
+            "execution": self.execution,
+            "begun_at": self.begun_at,
+            "ended_at": self.ended_at,
+            "output_items": list(self.output_items),
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            status=ResponseStatus(body["status"]),
+            execution=body["execution"],
+            begun_at=body["begun_at"],
+            ended_at=body["ended_at"],
+            output_items=tuple(body["output_items"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One turn as it was asked for, and where it stands. Times are seconds since the epoch.
+    """One turn. Times are seconds since the epoch; `input_items` are ids.
 
-    `previous` is the response that it goes on from; `execution` names the one run of the orchestration whose turn it
-    is; `input_items` and `output_items` are ids; `traceparent` is the W3C context of the request that asked for it. Of
-    its conversation it reads the entries numbered below `reads_before`; of all past turns it leaves out the oldest
-    `left_out`, which it may do where it `truncates`. `sources` names the private data that it reads; `form` is what its
-    answer may be. `track` leads to the turns before it; a turn of a release that kept none has None.
+    `traceparent` is the W3C trace context of the request that created the response. `warning` is shown to the caller.
     """
 
     id: str
     owner: Owner
-    model: str
     created_at: float
     deadline_at: float
-    status: ResponseStatus = ResponseStatus.QUEUED
-    background: bool = False
-    store: bool = True
-    previous: str | None = None
-    conversation: str | None = None
-    instructions: str | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: ResponseOptions
     input_items: tuple[str, ...] = ()
-    output_items: tuple[str, ...] = ()
-    execution: str | None = None
-    begun_at: float | None = None
-    ended_at: float | None = None
+    history: ResponseHistory = field(default_factory=ResponseHistory)
+    progress: ResponseProgress = field(default_factory=ResponseProgress)
     traceparent: str = ""
-    reads_before: int = 0
-    left_out: int = 0
-    truncates: bool = True
-    history_index: HistoryIndex | None = None
     warning: str = ""
-    sources: tuple[str, ...] = ()
-    tool_config: ToolConfig = field(default_factory=ToolConfig)
+
+    @property
+    def model(self) -> str:
+        return self.options.model
+
+    @property
+    def status(self) -> ResponseStatus:
+        return self.progress.status
 
     @property
     def thread(self) -> str:
         thread = thread_of(self.id)
         if thread is None:
-            raise ValueError(f"{self.id!r} is no id of a response")
+            raise ValueError(f"{self.id!r} is not the id of a response")
         return thread
 
     @property
-    def needs(self) -> frozenset[Capability]:
-        """What a model must be able to do."""
-        return self.tool_config.needs | frozenset(needed_capabilities(self.sampling.parameters).values())
+    def required_capabilities(self) -> frozenset[Capability]:
+        """The capabilities that the model must have."""
+        options = self.options
+        return options.tool_config.needs | frozenset(needed_capabilities(options.sampling.parameters).values())
 
     @property
     def token(self) -> str:
         return own_token(self.id)
 
     def begun(self, *, execution: str, at: float) -> "Response":
-        return replace(self, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)
+        begun = replace(self.progress, status=ResponseStatus.IN_PROGRESS, execution=execution, begun_at=at)
+        return replace(self, progress=begun)
 
     def ended(self, *, status: ResponseStatus, at: float, output_items: tuple[str, ...]) -> "Response":
-        return replace(self, status=status, ended_at=at, output_items=output_items)
+        return replace(self, progress=replace(self.progress, status=status, ended_at=at, output_items=output_items))
 
     def to_document(self) -> dict[str, Any]:
         return {
             "kind": "response",
             "v": 1,
-            "status": self.status.value,
             "at": self.created_at,
+            "deadline_at": self.deadline_at,
             "tenant": self.owner.tenant,
             "subject": self.owner.subject,
-            "model": self.model,
-            "deadline_at": self.deadline_at,
-            "background": self.background,
-            "store": self.store,
-            "previous": self.previous,
-            "conversation": self.conversation,
-            "instructions": self.instructions,
-            "temperature": self.sampling.temperature,
-            "top_p": self.sampling.top_p,
-            "max_output_tokens": self.sampling.max_output_tokens,
-            "parameters": dict(self.sampling.parameters),
-            "metadata": dict(self.metadata),
-            "input_items": list(self.input_items),
-            "output_items": list(self.output_items),
-            "execution": self.execution,
-            "begun_at": self.begun_at,
-            "ended_at": self.ended_at,
-            "traceparent": self.traceparent,
-            "reads_before": self.reads_before,
-            "left_out": self.left_out,
-            "truncates": self.truncates,
-            "track": self.history_index.to_document() if self.history_index else None,
-            "warning": self.warning,
-            "sources": list(self.sources),
-            "form": self.tool_config.to_document(),
             "roles": list(self.owner.roles),
+            "input_items": list(self.input_items),
+            **self.options.to_document(),
+            **self.history.to_document(),
+            **self.progress.to_document(),
+            "traceparent": self.traceparent,
+            "warning": self.warning,
         }
 
     @classmethod
     def from_document(cls, identifier: str, body: Mapping[str, Any]) -> Self:
-        sampling = Sampling(
-            temperature=body["temperature"],
-            top_p=body["top_p"],
-            max_output_tokens=body["max_output_tokens"],
-            parameters=body.get("parameters", {}),
-        )
         return cls(
             id=identifier,
             owner=Owner(tenant=body["tenant"], subject=body["subject"], roles=tuple(body.get("roles", ()))),
-            model=body["model"],
             created_at=body["at"],
             deadline_at=body["deadline_at"],
-            status=ResponseStatus(body["status"]),
-            background=body["background"],
-            store=body["store"],
-            previous=body["previous"],
-            conversation=body["conversation"],
-            instructions=body["instructions"],
-            sampling=sampling,
-            metadata=body["metadata"],
+            options=ResponseOptions.from_document(body),
             input_items=tuple(body["input_items"]),
-            output_items=tuple(body["output_items"]),
-            execution=body["execution"],
-            begun_at=body["begun_at"],
-            ended_at=body["ended_at"],
+            history=ResponseHistory.from_document(body),
+            progress=ResponseProgress.from_document(body),
             traceparent=body["traceparent"],
-            reads_before=body.get("reads_before", 0),
-            left_out=body.get("left_out", 0),
-            truncates=body.get("truncates", True),
-            history_index=HistoryIndex.from_document(body["track"]) if body.get("track") else None,
             warning=body.get("warning", ""),
-            sources=tuple(body.get("sources", ())),
-            tool_config=ToolConfig.from_document(body["form"]) if body.get("form") else ToolConfig(),
         )

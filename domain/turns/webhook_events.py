@@ -1,7 +1,7 @@
-"""Who is told that a turn has ended, and how does he know that it is us who tells him?
+"""Which webhook endpoints get an event when a turn ends, and how is the event signed and retried?
 
-The form is that of Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks), the events are those of
-the OpenAI API: the receivers that its SDKs come with take them.
+Messages follow Standard Webhooks (https://github.com/standard-webhooks/standard-webhooks). Events are those of the
+OpenAI API, so that the webhook receivers in its SDKs accept them.
 """
 
 import base64
@@ -18,23 +18,23 @@ from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 
 EVENTS: Final[Mapping[str, ResponseStatus]] = {
-    f"response.{status}": status for status in ResponseStatus if status.terminal
+    f"response.{status}": status for status in ResponseStatus if status.is_terminal
 }
-"""The types of events, and the ending that each tells of."""
+"""The event types, and the final status that each one reports."""
 
 DELAYS_S: Final = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-"""Seconds between tries, as Standard Webhooks proposes them: ten tries in three days."""
+"""Seconds between tries, as Standard Webhooks recommends: ten tries in three days."""
 
-SPREAD: Final = 0.1
-"""Which part of a delay is left to chance, so that what failed together does not come again together."""
+JITTER: Final = 0.1
+"""The random share of a delay, so that messages that failed together are not retried together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """A registered address: `tenants` are those whose turns it is told of (empty: all), `events` their endings.
+    """A registered receiver. It gets the events of the turns of `tenants` (empty: all) that end with one of `events`.
 
-    `secrets` sign each message, all of them: a receiver that knows one believes it. `revision` is raised by an operator
-    to have an endpoint called again that had said to be gone.
+    Each message has one signature for each of `secrets`; a receiver needs to know one of them. An operator raises
+    `revision` to enable an endpoint again after it answered 410 Gone.
     """
 
     name: str
@@ -47,24 +47,24 @@ class WebhookEndpoint:
 
     def wants(self, ended: Response) -> bool:
         theirs = not self.tenants or ended.owner.tenant in self.tenants
-        return theirs and ended.status in self.events and (ended.background or not self.background)
+        return theirs and ended.status in self.events and (ended.options.background or not self.background)
 
     @property
-    def mark(self) -> str:
-        """Return what tells this registration from others of the same name."""
+    def fingerprint(self) -> str:
+        """A hash that identifies this registration among others of the same name."""
         return hashlib.sha256(f"{self.revision} {self.url}".encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoints:
-    """All endpoints by their names. `loopback`: the settings let them lie on this machine."""
+    """All endpoints by name. `loopback`: the settings allow endpoints on this machine."""
 
     known: Mapping[str, WebhookEndpoint] = field(default_factory=dict[str, WebhookEndpoint])
     loopback: bool = False
 
     def deliveries(self, ended: Response) -> tuple["WebhookDelivery", ...]:
-        """Return what is to be told of a turn that has ended, one for each endpoint."""
-        at = ended.ended_at or 0.0
+        """Return the deliveries for a turn that has ended, one for each endpoint that wants it."""
+        at = ended.progress.ended_at or 0.0
         return tuple(
             WebhookDelivery(
                 owner=ended.owner, response=ended.id, status=ended.status, at=at, endpoint=each.name, due_at=at
@@ -76,9 +76,9 @@ class WebhookEndpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDelivery:
-    """What one endpoint is to be told, until it has taken it: that the response ended so `at`.
+    """One message to one endpoint: the response ended with `status` at `at`.
 
-    `tries` have failed; the next is due at `due_at`. Times are seconds since the epoch.
+    `tries` counts failed tries; the next try is due at `due_at`. Times are seconds since the epoch.
     """
 
     owner: Owner
@@ -91,22 +91,22 @@ class WebhookDelivery:
 
     @property
     def id(self) -> str:
-        """Return the message's id, the same for each try and each endpoint."""
+        """The message's id, which is the same for each try and each endpoint."""
         return f"evt_{thread_of(self.response)}{own_token(self.response)}"
 
     @property
     def body(self) -> bytes:
-        told: dict[str, Any] = {
+        event: dict[str, Any] = {
             "id": self.id,
             "object": "event",
             "created_at": int(self.at),
             "type": f"response.{self.status}",
             "data": {"id": self.response},
         }
-        return json.dumps(told, separators=(",", ":")).encode()
+        return json.dumps(event, separators=(",", ":")).encode()
 
     def headers(self, secrets: Sequence[bytes], *, now: float) -> dict[str, str]:
-        """Return what a receiver judges the body by; a message is signed anew for each try."""
+        """Return the headers of one try, with a new timestamp and signature."""
         stamp = str(int(now))
         signed = f"{self.id}.{stamp}.".encode() + self.body
         signatures = (hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets)
@@ -119,14 +119,14 @@ class WebhookDelivery:
         }
 
     def next_delay_s(self) -> float | None:
-        """Return how long after a failed try the next may come; None after the last.
+        """Return the delay between a failed try and the next; None after the last try.
 
-        Each message has a delay of its own, the same in every process that asks.
+        The delay is derived from the message, so that every process computes the same one.
         """
         if self.tries >= len(DELAYS_S):
             return None
         drawn = hashlib.sha256(f"{self.id} {self.endpoint} {self.tries}".encode()).digest()[0] / 255
-        return DELAYS_S[self.tries] * (1 + SPREAD * drawn)
+        return DELAYS_S[self.tries] * (1 + JITTER * drawn)
 
     def to_document(self) -> dict[str, Any]:
         return {

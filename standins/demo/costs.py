@@ -20,7 +20,7 @@ LINES: Mapping[str, str] = {
     "store": "store requests",
     "functions": "function executions",
 }
-CONFIGURED_IDLE = "tail_s = 600"
+CONFIGURED_IDLE = "idle_s = 600"
 
 
 def environment_in(folder: Path) -> Mapping[str, str]:
@@ -33,7 +33,7 @@ def environment_in(folder: Path) -> Mapping[str, str]:
         text = (ROOT / name).read_text(encoding="utf-8")
         for section in sections:
             before, mark, after = text.partition(section)
-            text = before + mark + after.replace(CONFIGURED_IDLE, f"tail_s = {IDLE_S}", 1)
+            text = before + mark + after.replace(CONFIGURED_IDLE, f"idle_s = {IDLE_S}", 1)
         (folder / name).write_text(text, encoding="utf-8")
         variables[variable] = str(folder / name)
     return variables

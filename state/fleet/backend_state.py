@@ -116,7 +116,7 @@ class BackendStates:
         """Learn that a wake was never sent."""
         await self.update(
             backend,
-            lambda belief: replace(belief, waking=None) if belief.waking and belief.waking.by == by else belief,
+            lambda belief: replace(belief, warm_up=None) if belief.warm_up and belief.warm_up.by == by else belief,
         )
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:

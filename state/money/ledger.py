@@ -42,10 +42,10 @@ def money_key(tenant: str) -> DocumentKey:
 class Ledger:
     """Reserves before, records during and settles after a turn."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, budgets: Budgets | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, budgets: Budgets) -> None:
         self.store = store
         self.clock = clock
-        self.budget_counters = BudgetCounters(store, clock, budgets or Budgets())
+        self.budget_counters = BudgetCounters(store, clock, budgets)
 
     async def reserve(self, owner: Owner, response_id: str, amount: Decimal) -> str:
         """Record the worst case of a turn's cost, in dollars, and that it is owed until the turn is settled.
@@ -198,7 +198,7 @@ class Ledger:
         """Add what the store and the functions cost to answer a request about a turn; for what has a reservation."""
         counts = overhead_counts(overhead)
         if any(counts.values()):
-            row = overhead_row(response.owner.subject, response.created_at, response.conversation or "")
+            row = overhead_row(response.owner.subject, response.created_at, response.history.conversation or "")
             await self.budget_counters.add_counts(
                 money_key(response.owner.tenant), reservation_id(response.id), row, counts
             )

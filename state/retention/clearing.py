@@ -76,7 +76,7 @@ class Clearing:
         """Clear a thread, whatever runs in it; returns the responses that were cancelled for it."""
         key = turns_key(owner, thread)
         documents = await list_all(self.store, key, prefix="resp_")
-        running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.terminal]
+        running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.is_terminal]
         for response_id in running:
             with contextlib.suppress(NotFound):
                 await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)

@@ -18,7 +18,7 @@ from clients.storage.paging import create_missing, write_batches
 from clients.storage.port import SWEEP_LIMIT, Container, Delete, Document, DocumentStore
 from domain.errors import Conflict, GanglionError, NotFound
 from domain.identity.owners import Owner
-from domain.ids import is_response
+from domain.ids import is_response_id
 from domain.log.events import ResponseStatus
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
@@ -55,8 +55,8 @@ class Retention:
 
     async def clear_response(self, ended: Response) -> None:
         key = response_key(ended.owner, ended.id)
-        kept = set(ended.input_items + ended.output_items) if belongs_to_conversation(ended) else set[str]()
-        items = [name for name in (*ended.input_items, *ended.output_items) if name not in kept]
+        kept = set(ended.input_items + ended.progress.output_items) if belongs_to_conversation(ended) else set[str]()
+        items = [name for name in (*ended.input_items, *ended.progress.output_items) if name not in kept]
         await write_batches(self.store, key, [Delete(id=name) for name in items])
         for prefix in (retrieved_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
             await self.clearing.clear_prefix(key, prefix)
@@ -105,7 +105,7 @@ class Retention:
         if identifier == EVERYTHING:
             await self.erasure.resume(owner, within_s=ROUND_S)
             return
-        if not is_response(identifier):
+        if not is_response_id(identifier):
             await self.clearing.clear_thread(conversation_key(owner, identifier))
             return
         try:

@@ -19,11 +19,11 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
     """
     found = await conversation_of(store, response)
     if found is None:
-        if response.conversation:
-            raise NotFound.by_id("Conversation", response.conversation)
+        if response.history.conversation:
+            raise NotFound.by_id("Conversation", response.history.conversation)
         return ()
     conversation = Conversation.from_document(found.id, found.body)
-    if conversation.running or conversation.next_entry != response.reads_before:
+    if conversation.running or conversation.next_entry != response.history.reads_before:
         raise locked_error(conversation)
     return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
 
@@ -35,11 +35,11 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
         return ()
     conversation = Conversation.from_document(found.id, found.body)
     released = conversation.released()
-    if not belongs_to_conversation(ended) or ended.ended_at is None:
+    if not belongs_to_conversation(ended) or ended.progress.ended_at is None:
         return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)
-    entry = entry_document([*ended.input_items, *ended.output_items], at=ended.ended_at)
+    entry = entry_document([*ended.input_items, *ended.progress.output_items], at=ended.progress.ended_at)
     return (
-        Replace(id=found.id, body=released.grown(lasting_of(ended)).to_document(), etag=found.etag),
+        Replace(id=found.id, body=released.with_new_entry(lasting_of(ended)).to_document(), etag=found.etag),
         Create(id=entry_id(conversation.next_entry), body=entry),
     )
 
@@ -47,18 +47,20 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
 def lasting_of(ended: Response) -> tuple[str, ...] | None:
     """Return which items of a turn's own input last; None where a release before did not say."""
     return (
-        tuple(name for name in ended.history_index.lasting if name in ended.input_items)
-        if ended.history_index
+        tuple(name for name in ended.history.index.lasting if name in ended.input_items)
+        if ended.history.index
         else None
     )
 
 
 def belongs_to_conversation(ended: Response) -> bool:
     """Tell whether the items of a turn that has ended are its conversation's from now on."""
-    return bool(ended.conversation) and ended.store and ended.status in KEPT
+    return bool(ended.history.conversation) and ended.options.store and ended.status in KEPT
 
 
 async def conversation_of(store: DocumentStore, response: Response) -> Document | None:
-    if response.conversation is None:
+    if response.history.conversation is None:
         return None
-    return await store.read(conversation_key(response.owner, response.conversation), response.conversation)
+    return await store.read(
+        conversation_key(response.owner, response.history.conversation), response.history.conversation
+    )

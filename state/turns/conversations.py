@@ -65,7 +65,7 @@ class ConversationStore:
         """Replace the metadata, whatever a turn does to the conversation meanwhile."""
         while True:
             found = await self.document(owner, identifier)
-            changed = Conversation.from_document(identifier, found.body).changed(metadata)
+            changed = Conversation.from_document(identifier, found.body).with_metadata(metadata)
             if await self.replace(found, changed, ()):
                 return changed
 
@@ -140,7 +140,7 @@ class ConversationStore:
             return (), conversation
         body = entry_document([item.id for item in items], at=self.clock.now())
         entry = Create(id=entry_id(conversation.next_entry), body=body)
-        return (entry, *(create_operation(item) for item in items)), conversation.grown(lasting_in(items))
+        return (entry, *(create_operation(item) for item in items)), conversation.with_new_entry(lasting_in(items))
 
 
 def entry_document(identifiers: Sequence[str], *, at: float) -> dict[str, object]:

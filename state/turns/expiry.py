@@ -15,9 +15,9 @@ DUE = "due"
 
 
 def expiry_operations(ended: Response) -> tuple[Operation, ...]:
-    if ended.store or ended.ended_at is None:
+    if ended.options.store or ended.progress.ended_at is None:
         return ()
-    return (expiry_operation(ended.owner, ended.id, at=ended.ended_at + UNSTORED_S),)
+    return (expiry_operation(ended.owner, ended.id, at=ended.progress.ended_at + UNSTORED_S),)
 
 
 def expiry_operation(owner: Owner, identifier: str, *, at: float) -> Create:

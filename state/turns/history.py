@@ -81,10 +81,13 @@ class HistoryReader:
 
     async def read(self, response: Response) -> tuple[Item, ...]:
         """Return what the model is to read: the past turns that fit, and this one's input."""
-        if response.history_index is None:
-            past, left_out = await self.all_turns(response), response.left_out
+        if response.history.index is None:
+            past, left_out = await self.all_turns(response), response.history.left_out
         else:
-            past, left_out = await self.recent_turns(response, response.history_index), int(response.left_out > 0)
+            past, left_out = (
+                await self.recent_turns(response, response.history.index),
+                int(response.history.left_out > 0),
+            )
         found = await self.existing_items(
             response.owner, [*response.input_items, *(name for turn in past for name in turn)]
         )
@@ -99,22 +102,22 @@ class HistoryReader:
 
     async def recent_turns(self, response: Response, track: HistoryIndex) -> Sequence[Names]:
         """Return the turns that are not left out, and before them, as one, what lasts of the others."""
-        count = track.depth - response.left_out
+        count = track.depth - response.history.left_out
         kept: Sequence[Names] = ()
         async for block in self.earlier_turns(response, most=count):
             kept = [*block, *kept][-count:] if count else []
             if len(kept) >= count:
                 break
-        if not response.left_out:
+        if not response.history.left_out:
             return kept
         there = {*response.input_items, *(name for turn in kept for name in turn)}
         return [tuple(name for name in track.lasting if name not in there), *kept]
 
     async def earlier_turns(self, response: Response, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
         """Yield the turns before a response: the newest block first, each block oldest first."""
-        if response.conversation:
-            key = conversation_key(response.owner, response.conversation)
-            async for entries in self.entry_blocks(key, response.reads_before, most=most):
+        if response.history.conversation:
+            key = conversation_key(response.owner, response.history.conversation)
+            async for entries in self.entry_blocks(key, response.history.reads_before, most=most):
                 yield entries
             return
         known: dict[str, Response] = {}
@@ -123,18 +126,18 @@ class HistoryReader:
             block: list[Names] = []
             last = turn
             while turn and len(block) < BLOCK:
-                block.insert(0, (*turn.input_items, *turn.output_items))
-                last, turn = turn, None if turn.conversation else await self.predecessor(turn, known)
+                block.insert(0, (*turn.input_items, *turn.progress.output_items))
+                last, turn = turn, None if turn.history.conversation else await self.predecessor(turn, known)
             yield block
-            if last.conversation:
+            if last.history.conversation:
                 async for older in self.entry_blocks(
-                    conversation_key(last.owner, last.conversation), last.reads_before
+                    conversation_key(last.owner, last.history.conversation), last.history.reads_before
                 ):
                     yield older
 
     async def predecessor(self, response: Response, known: dict[str, Response]) -> Response | None:
         """Return the response that one goes on from; what lies around it is known from then on."""
-        previous = response.previous
+        previous = response.history.previous
         if previous is None:
             return None
         if previous not in known:
@@ -158,9 +161,9 @@ class HistoryReader:
 
 def block_range(response: Response, previous: str) -> tuple[str, str]:
     """Return between which ids the block of a predecessor lies; the whole thread where there is no track."""
-    if response.history_index is None:
+    if response.history.index is None:
         return "", ""
-    first, last = sorted((response.history_index.anchor, previous))
+    first, last = sorted((response.history.index.anchor, previous))
     return first[:-1], last + LAST
 
 

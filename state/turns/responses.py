@@ -29,7 +29,7 @@ from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
-from domain.sources.prompt_context import notes_of
+from domain.sources.prompt_context import source_metadata
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.completion import completion_operations
@@ -48,10 +48,10 @@ ADMISSION_TRIES = 5
 class TurnStore:
     """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints | None = None) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints) -> None:
         self.store = store
         self.clock = clock
-        self.endpoints = endpoints or WebhookEndpoints()
+        self.endpoints = endpoints
         self.notifications = LogNotifications()
         self.idempotency = IdempotencyRecords(store, clock)
         self.history_reader = HistoryReader(store)
@@ -81,7 +81,7 @@ class TurnStore:
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
         for _ in range(ADMISSION_TRIES):
-            there = await self.existing(response) if response.conversation else None
+            there = await self.existing(response) if response.history.conversation else None
             if there:
                 return there
             head: list[Operation] = [
@@ -171,7 +171,7 @@ class TurnStore:
         found = await self.document(owner, response_id)
         response = Response.from_document(response_id, found.body)
         if response.status is not ResponseStatus.QUEUED:
-            return response.status is ResponseStatus.IN_PROGRESS and response.execution == execution
+            return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution
         now = self.clock.now()
         log = await self.transcript(owner, response_id)
         slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
@@ -198,12 +198,12 @@ class TurnStore:
         while True:
             found = await self.document(owner, response_id)
             response = Response.from_document(response_id, found.body)
-            if response.status.terminal:
+            if response.status.is_terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
             notes = (
-                notes_of(await self.retrieved_context.source_reports(owner, response_id) or ())
-                if response.sources
+                source_metadata(await self.retrieved_context.source_reports(owner, response_id) or ())
+                if response.options.sources
                 else {}
             )
             ending = Ending(

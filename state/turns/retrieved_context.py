@@ -55,10 +55,10 @@ class RetrievedContext:
 
     async def text_or_missing(self, response: Response) -> str:
         """Return the text by which the turn goes; where nobody came to one, that its sources were not read."""
-        if not response.sources:
+        if not response.options.sources:
             return ""
         text = await self.text(response)
         if text is not None:
             return text
-        lost = [FetchedRows(source=name, problem="it could not be read in time") for name in response.sources]
+        lost = [FetchedRows(source=name, problem="it could not be read in time") for name in response.options.sources]
         return await self.record(response, lost)

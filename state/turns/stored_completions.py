@@ -54,7 +54,8 @@ class StoredCompletions:
         await self.read(owner, response_id)
         while True:
             found = await self.turns.document(owner, response_id)
-            changed = replace(Response.from_document(response_id, found.body), metadata=metadata)
+            before = Response.from_document(response_id, found.body)
+            changed = replace(before, options=replace(before.options, metadata=metadata))
             operation = Replace(id=response_id, body=changed.to_document(), etag=found.etag)
             try:
                 await self.store.commit(response_key(owner, response_id), (operation,))

@@ -22,9 +22,10 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items, read_log
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import WebhookDelivery
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import LoopClock, in_no_time
@@ -169,7 +170,7 @@ class Story:
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
-    async def alive(self, response_id: str) -> bool:
+    async def is_running(self, instance_id: str) -> bool:
         """Return the truth, or the answer of a host that has lost its state."""
         await asyncio.sleep(0)
         return self.running > 0 and (self.is_calm or self.random.random() < 0.6)
@@ -184,7 +185,7 @@ class Story:
 
     async def read(self) -> None:
         """Read the log now and then until it has ended."""
-        turns = TurnStore(self.store, self.clock)
+        turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         ended = False
         while not ended:
             slots = await turns.slots(OWNER, self.response.id)
@@ -246,7 +247,7 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
 async def check(seed: int) -> Story:
     """Run a story and check its guarantees."""
     story = await play(seed)
-    turns, ledger = TurnStore(story.store, story.clock), Ledger(story.store, story.clock)
+    turns, ledger = TurnStore(story.store, story.clock, WebhookEndpoints()), Ledger(story.store, story.clock, Budgets())
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
     kinds = [event.kind for event in events]
@@ -265,7 +266,7 @@ async def check(seed: int) -> Story:
     response, kept = await turns.read(OWNER, story.response.id), kept_items(log)
     assert response.status is log.status
     assert len(kept) <= 1
-    assert await turns.items(OWNER, response.output_items) == kept
+    assert await turns.items(OWNER, response.progress.output_items) == kept
     assert response.status is not ResponseStatus.COMPLETED or [item.text in TEXTS for item in kept] == [True]
     reservation = await ledger.reservation(OWNER, story.response.id)
     assert reservation is not None

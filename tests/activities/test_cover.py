@@ -47,7 +47,7 @@ async def test_a_turn_that_no_budget_covers_any_more_fails_with_the_reason_and_m
     script = FakeBackend(says("never"))
     one = world(script, TENANT_DAY="0.01")
     response = await one.admit("hello")
-    rich = Ledger(one.store, one.clock)
+    rich = Ledger(one.store, one.clock, Budgets())
     other = await one.admit("another")
     await rich.open_attempt(OWNER, attempt_of(other.id, one.clock.now()))
     await one.run(response)

@@ -25,7 +25,7 @@ from domain import wire
 from domain.errors import GanglionError, Unavailable
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
-from domain.turns.webhook_events import DELAYS_S, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from domain.turns.webhook_events import DELAYS_S, JITTER, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from orchestrators.deliver_webhook import deliver_webhook
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
@@ -39,7 +39,8 @@ from tests.fakes.worlds import OWNER, THREAD, World, backend
 MAIN = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
 SECOND = WebhookEndpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
 TAKEN, GONE, LATER = (
-    DeliveryReceipt(result=verdict) for verdict in (DeliveryResult.TAKEN, DeliveryResult.GONE, DeliveryResult.LATER)
+    DeliveryReceipt(result=verdict)
+    for verdict in (DeliveryResult.DELIVERED, DeliveryResult.GONE, DeliveryResult.RETRY_LATER)
 )
 
 
@@ -145,7 +146,7 @@ async def test_a_delivery_that_is_not_accepted_is_retried_after_the_planned_dela
         later - earlier for earlier, later in zip(deliveries.sender.times, deliveries.sender.times[1:], strict=False)
     ]
     for waited, planned in zip(waits, DELAYS_S[:3], strict=True):
-        assert planned <= waited <= planned * (1 + SPREAD) + 1
+        assert planned <= waited <= planned * (1 + JITTER) + 1
     assert set(deliveries.sender.ids) == {delivery.id}
     assert await deliveries.open() == ()
 
@@ -295,7 +296,7 @@ async def test_an_end_is_delivered_whichever_code_ends_the_turn(
     assert await deliveries.run(delivery) == {"outcome": "taken"}
 
 
-@pytest.mark.parametrize("status", [each for each in ResponseStatus if each.terminal])
+@pytest.mark.parametrize("status", [each for each in ResponseStatus if each.is_terminal])
 async def test_an_endpoint_gets_only_the_endings_that_it_wants(status: ResponseStatus) -> None:
     deliveries = Deliveries(endpoints=(replace(MAIN, events=frozenset({ResponseStatus.FAILED})),))
     await deliveries.ended(status)

@@ -16,7 +16,8 @@ from domain.errors import GanglionError
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent
 from domain.sources.catalog import CallerClaim, Source, SourceKind, SourceQuery, Sources
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
@@ -32,8 +33,8 @@ class ChangingSource:
         self.queries: list[SourceQuery] = []
         self.fails = False
 
-    async def rows(self, source: Source, ask: SourceQuery) -> Sequence[Mapping[str, Any]]:
-        self.queries.append(ask)
+    async def rows(self, source: Source, query: SourceQuery) -> Sequence[Mapping[str, Any]]:
+        self.queries.append(query)
         if self.fails:
             raise SourceError("it is down")
         return [{"id": f"{source.name}-{len(self.queries)}"}]
@@ -44,11 +45,10 @@ async def admit(turns: TurnStore, clock: FakeClock, *, sources: tuple[str, ...] 
     response = Response(
         id=member_id("resp", thread=THREAD, token=clock.token()),
         owner=OWNER,
-        model="model",
         created_at=clock.now(),
         deadline_at=clock.now() + 600,
         input_items=(item.id,),
-        sources=sources,
+        options=ResponseOptions(model="model", sources=sources),
     )
     await turns.admit(response, (item,), (LogEvent(kind=EventKind.CREATED),))
     return response
@@ -62,22 +62,22 @@ def reader_of(connector: ChangingSource, clock: FakeClock) -> SourceReader:
 async def test_the_text_that_was_recorded_first_is_read_ever_after(seed: int) -> None:
     clock, connector = FakeClock(), ChangingSource()
     store = MemoryStore(clock)
-    response = await admit(TurnStore(store, clock), clock)
+    response = await admit(TurnStore(store, clock, WebhookEndpoints()), clock)
     texts: set[str] = set()
     for life in range(12):
-        turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock)  # noqa: S311 - a test's seed
+        turns = TurnStore(FlakyStore(store, Random(seed * 20 + life), Faults(rate=0.3)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
         try:
             texts.add(await Retrieve(turns, reader_of(connector, clock)).text(response))
             texts.add(await turns.retrieved_context.text_or_missing(response))
         except (CrashError, GanglionError):
             continue
-    texts.add(await TurnStore(store, clock).retrieved_context.text_or_missing(response))
+    texts.add(await TurnStore(store, clock, WebhookEndpoints()).retrieved_context.text_or_missing(response))
     assert len(texts) == 1
 
 
 async def test_recall_measures_the_private_data_too() -> None:
     clock, connector = FakeClock(), ChangingSource()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     response = await admit(turns, clock)
     recall = Recall(turns, Retrieve(turns, reader_of(connector, clock)))
     recalled = await recall.recall(turn_wire(response))
@@ -89,7 +89,7 @@ async def test_recall_measures_the_private_data_too() -> None:
 async def test_a_turn_whose_source_fails_never_reads_it_again() -> None:
     clock, connector = FakeClock(), ChangingSource()
     connector.fails = True
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     response = await admit(turns, clock)
     assert await Retrieve(turns, reader_of(connector, clock)).text(response) == ""
     connector.fails = False
@@ -101,7 +101,7 @@ async def test_a_turn_whose_source_fails_never_reads_it_again() -> None:
 
 async def test_a_turn_without_sources_queries_none() -> None:
     clock, connector = FakeClock(), ChangingSource()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     response = await admit(turns, clock, sources=())
     assert await Retrieve(turns, reader_of(connector, clock)).text(response) == ""
     assert connector.queries == []

@@ -11,7 +11,7 @@ import pytest
 from activities.maintenance.sweep import GpuSessionCloser
 from clients.storage.port import DocumentStore
 from domain.identity.owners import Owner
-from domain.money.budgets import HELD, TAKEN
+from domain.money.budgets import HELD, TAKEN, Budgets
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
 from domain.money.usage import COST
 from domain.turns.response import Response
@@ -119,7 +119,7 @@ class History:
         return GpuSessionCloser(
             GpuSessionBilling(
                 store=store,
-                ledger=Ledger(store, world.clock),
+                ledger=Ledger(store, world.clock, Budgets()),
                 fleet=world.fleet,
                 prices={GPU.name: GPU},
                 clock=world.clock,

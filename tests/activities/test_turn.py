@@ -81,7 +81,7 @@ async def test_a_second_answer_that_differs_opens_an_item_of_its_own() -> None:
         ("one three four", ItemStatus.COMPLETED),
     ]
     ended = await one.turns.read(OWNER, response.id)
-    assert ended.output_items == (log.items[1].id,)
+    assert ended.progress.output_items == (log.items[1].id,)
 
 
 async def test_a_turn_fails_over_from_a_broken_backend() -> None:

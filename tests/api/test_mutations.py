@@ -12,7 +12,7 @@ from tests.api.harness import Api, api
 from tests.api.mutations import VALID_BODIES, random_body
 from tests.fakes.stores import MemoryStore
 
-SEED = os.environ.get("GANGLION_SEED") or str(secrets.randbelow(10**9))
+SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 SAMPLED, ALL = 40, 250
 """The number of bodies for each path."""
 
@@ -52,5 +52,5 @@ async def test_no_body_causes_a_server_error_and_a_rejected_body_stores_nothing(
         try:
             await send(path, body)
         except Exception as error:
-            error.add_note(f"GANGLION_SEED={SEED}: body {number} of {path} is {body!r}")
+            error.add_note(f"TEST_SEED={SEED}: body {number} of {path} is {body!r}")
             raise

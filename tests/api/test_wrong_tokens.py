@@ -116,7 +116,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "version 1 claimed to be 2": (signed({**OLD_USER, "ver": "2.0"}), 401, "issuer"),
     "expired": (altered(exp=NOW - 61), 401, "expired"),
     "not yet valid": (altered(nbf=NOW + 61), 401, "not valid yet"),
-    "no key named": (signed(kid=None), 401, "does not name its key"),
+    "no key named": (signed(kid=None), 401, "has no key id (kid)"),
     "an unknown key": (signed(kid="two"), 401, "not signed by a key"),
     "a key of 1,024 bits": (by_a_weak_key(), 401, "not signed by a key"),
     "padded": (signed() + "=", 401, "not a JSON Web Token"),

@@ -26,7 +26,8 @@ from domain.log.answer_events import ending_events, text_events
 from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import after_slot, kept_items, read_log
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
@@ -36,7 +37,7 @@ OWNER = Owner(tenant="tenant", subject="user:1")
 THREAD = "a" * 24
 RESPONSE = member_id("resp", thread=THREAD, token="b" * 24)
 TRIES = 4
-ENDINGS = [status for status in ResponseStatus if status.terminal]
+ENDINGS = [status for status in ResponseStatus if status.is_terminal]
 NORMAL = range(500)
 CHUNK = 1000
 CHUNKS = 20
@@ -60,7 +61,7 @@ class Race:
         """Return turns as another process sees them."""
         faults = Faults(rate=self.random.choice([0, 0.02, 0.2]), pause=self.random.choice([0, 2, 10]))
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a history must repeat
-        return TurnStore(FlakyStore(self.store, chance, faults), self.clock)
+        return TurnStore(FlakyStore(self.store, chance, faults), self.clock, WebhookEndpoints())
 
     async def idle(self) -> None:
         for _ in range(self.random.choice([0, 0, 1, 5, 20, 60])):
@@ -71,7 +72,12 @@ async def admit(race: Race, turns: TurnStore) -> None:
     item = Item(id=member_id("msg", thread=THREAD, token="c" * 24), role=Role.USER, text="hello")
     now = 1_800_000_000.0
     response = Response(
-        id=RESPONSE, owner=OWNER, model="m", created_at=now, deadline_at=now + 1, input_items=(item.id,)
+        id=RESPONSE,
+        owner=OWNER,
+        created_at=now,
+        deadline_at=now + 1,
+        input_items=(item.id,),
+        options=ResponseOptions(model="m"),
     )
     await turns.admit(response, [item], (LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED)))
 
@@ -95,7 +101,7 @@ async def attempt(race: Race, turns: TurnStore) -> None:
         await race.idle()
     if race.random.random() < 0.5:
         outcome = AttemptOutcome(attempt=1, result="done")
-        await write(race, writer, ending_events(writer.log, item_id=new_item(race), whole=True), outcome)
+        await write(race, writer, ending_events(writer.log, item_id=new_item(race), is_complete=True), outcome)
 
 
 async def write(
@@ -144,7 +150,7 @@ async def live(race: Race, actor: Actor) -> None:
 async def history(race: Race) -> None:
     """Admit, race, and at last let a sweeper end what nobody has ended."""
     await asyncio.gather(live(race, admit), live(race, admit))
-    clean = TurnStore(race.store, race.clock)
+    clean = TurnStore(race.store, race.clock, WebhookEndpoints())
     await admit(race, clean)
     actors = [*[begin] * race.random.randint(1, 2), *[attempt] * race.random.randint(1, 5)]
     actors += [finish] * race.random.randint(0, 3)
@@ -153,7 +159,7 @@ async def history(race: Race) -> None:
 
 
 async def judge(race: Race) -> None:
-    turns = TurnStore(race.store, race.clock)
+    turns = TurnStore(race.store, race.clock, WebhookEndpoints())
     slots = await turns.slots(OWNER, RESPONSE)
     log = read_log(slots)
     events = [event for slot in slots for event in slot.events]
@@ -168,9 +174,9 @@ async def judge(race: Race) -> None:
     kept = kept_items(log)
     assert response.status is log.status
     assert set(race.endings) == {response.status}
-    assert response.output_items == tuple(item.id for item in kept)
-    assert await turns.items(OWNER, response.output_items) == kept
-    assert race.begun <= {response.execution}
+    assert response.progress.output_items == tuple(item.id for item in kept)
+    assert await turns.items(OWNER, response.progress.output_items) == kept
+    assert race.begun <= {response.progress.execution}
 
 
 def run(seed: int, writer: type[LogWriter] = LogWriter, make: MakeStore = MemoryStore) -> Race:

@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-SEED = os.environ.get("GANGLION_SEED") or str(secrets.randbelow(10**9))
+SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"devhost campaigns: GANGLION_SEED={SEED}")
+    terminalreporter.write_line(f"devhost campaigns: TEST_SEED={SEED}")
 
 
 @pytest.fixture

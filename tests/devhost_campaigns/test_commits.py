@@ -13,7 +13,7 @@ from tests.devhost_campaigns.consistency import inconsistencies
 from tests.devhost_campaigns.in_process import APP
 from tests.devhost_campaigns.load_and_kills import GOLDEN, Clients, KilledHost
 
-SAMPLE = int(os.environ.get("GANGLION_KILLS", "5"))
+SAMPLE = int(os.environ.get("TEST_KILLS", "5"))
 LEAST_COMMITS = 60
 AFTER_THE_LAST = "0-"
 

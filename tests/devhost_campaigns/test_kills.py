@@ -13,7 +13,7 @@ from tests.devhost_campaigns.conftest import SEED
 from tests.devhost_campaigns.load_and_kills import GOLDEN, host_under_load
 from tests.devhost_campaigns.programs import Program, programs
 
-KILLS = int(os.environ.get("GANGLION_KILLS", "20"))
+KILLS = int(os.environ.get("TEST_KILLS", "20"))
 ALL_KILLS = 500
 
 

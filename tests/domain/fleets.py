@@ -7,6 +7,7 @@ from pathlib import Path
 from domain.config.prices_toml import prices_from_toml
 from domain.fleet.catalog import Backend, BackendLimits, Capability, ColdStart, ContinuationMode, Fleet, Model, Speed
 from domain.money.prices import Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
+from domain.routing.estimates import AttemptLimits
 
 ORIGIN = PriceSource(source="a test", date="2026-11-22", region="nowhere")
 
@@ -85,6 +86,8 @@ def backend(
         residency=residency,
     )
 
+
+ATTEMPT_LIMITS = AttemptLimits(hold_s=10, handover_s=480)
 
 SERVERLESS = ColdStart(scales_to_zero=True, p50_s=60, p99_s=120, idle_s=600)
 

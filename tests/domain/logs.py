@@ -1,4 +1,4 @@
-"""Which logs, responses and records of money can there be?"""
+"""How do tests generate logs, responses and ledger records?"""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from domain.log.transcript import Transcript, after_event, closing_events
 from domain.money.costing import BillLine
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
-from domain.turns.response import Response, Sampling
+from domain.turns.response import Response, ResponseHistory, ResponseOptions, ResponseProgress, Sampling
 
 tokens = st.text("0123456789abcdef", min_size=24, max_size=24)
 texts = st.text(max_size=20)
@@ -24,7 +24,7 @@ numbers = st.integers(0, 2**53)
 moments = st.floats(0, 1e10)
 amounts = st.decimals(0, 9_000_000, allow_nan=False, allow_infinity=False, places=12)
 nano_amounts = st.decimals(0, 9_000, allow_nan=False, allow_infinity=False, places=9)
-terminal = st.sampled_from([status for status in ResponseStatus if status.terminal])
+terminal = st.sampled_from([status for status in ResponseStatus if status.is_terminal])
 usages = st.builds(
     TokenUsage, input_tokens=numbers, cached_tokens=numbers, output_tokens=numbers, reasoning_tokens=numbers
 )
@@ -35,7 +35,7 @@ events = st.builds(
     kind=st.sampled_from(EventKind),
     output=numbers,
     text=texts,
-    head=st.none() | heads,
+    header=st.none() | heads,
     status=st.none() | st.sampled_from(ItemStatus),
     ending=st.none() | endings,
 )
@@ -73,28 +73,33 @@ responses = st.builds(
     Response,
     id=response_ids,
     owner=st.builds(Owner, tenant=texts, subject=texts),
-    model=texts,
     created_at=moments,
     deadline_at=moments,
-    status=st.sampled_from(ResponseStatus),
-    background=st.booleans(),
-    store=st.booleans(),
-    previous=st.none() | response_ids,
-    conversation=st.none() | texts,
-    instructions=st.none() | texts,
-    sampling=st.builds(
-        Sampling,
-        temperature=st.none() | st.floats(0, 2),
-        top_p=st.none() | st.floats(0, 1),
-        max_output_tokens=st.none() | numbers,
-    ),
-    metadata=st.dictionaries(texts, texts, max_size=3),
     input_items=st.lists(texts, max_size=3).map(tuple),
-    output_items=st.lists(texts, max_size=3).map(tuple),
-    execution=st.none() | texts,
-    begun_at=st.none() | moments,
-    ended_at=st.none() | moments,
     traceparent=texts,
+    options=st.builds(
+        ResponseOptions,
+        model=texts,
+        background=st.booleans(),
+        store=st.booleans(),
+        instructions=st.none() | texts,
+        sampling=st.builds(
+            Sampling,
+            temperature=st.none() | st.floats(0, 2),
+            top_p=st.none() | st.floats(0, 1),
+            max_output_tokens=st.none() | numbers,
+        ),
+        metadata=st.dictionaries(texts, texts, max_size=3),
+    ),
+    progress=st.builds(
+        ResponseProgress,
+        status=st.sampled_from(ResponseStatus),
+        output_items=st.lists(texts, max_size=3).map(tuple),
+        execution=st.none() | texts,
+        begun_at=st.none() | moments,
+        ended_at=st.none() | moments,
+    ),
+    history=st.builds(ResponseHistory, previous=st.none() | response_ids, conversation=st.none() | texts),
 )
 reservations = st.builds(
     Reservation,
@@ -129,26 +134,29 @@ attempts = st.builds(
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[LogEvent, ...]:
-    """Return what a turn may say, in an order that makes sense, up to a moment that may be any."""
-    said = [LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED), LogEvent(kind=EventKind.STARTED)]
-    log = folded(said)
+def event_sequences(draw: st.DrawFn, *, ended: bool | None = None) -> tuple[LogEvent, ...]:
+    """Return the events of a turn in a valid order, up to any point of the turn."""
+    log_events = [LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED), LogEvent(kind=EventKind.STARTED)]
+    log = transcript_of(log_events)
     for kind in draw(st.lists(st.sampled_from([ItemKind.MESSAGE, ItemKind.FUNCTION_CALL]), max_size=4)):
         closed = draw(st.booleans())
         if log.open_item:
-            said += closing_events(log, draw(st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])))
-        said += item_events(len(log.items), kind, draw(st.lists(texts, max_size=4)))
-        log = folded(said)
-        said += closing_events(log, ItemStatus.COMPLETED) if closed else ()
-        log = folded(said)
+            log_events += closing_events(log, draw(st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])))
+        log_events += item_events(len(log.items), kind, draw(st.lists(texts, max_size=4)))
+        log = transcript_of(log_events)
+        log_events += closing_events(log, ItemStatus.COMPLETED) if closed else ()
+        log = transcript_of(log_events)
     if draw(st.booleans()) if ended is None else ended:
-        said += (*closing_events(log, ItemStatus.INCOMPLETE), LogEvent(kind=EventKind.ENDED, ending=draw(endings)))
-    return tuple(said)
+        log_events += (
+            *closing_events(log, ItemStatus.INCOMPLETE),
+            LogEvent(kind=EventKind.ENDED, ending=draw(endings)),
+        )
+    return tuple(log_events)
 
 
-def folded(said: Sequence[LogEvent]) -> Transcript:
+def transcript_of(log_events: Sequence[LogEvent]) -> Transcript:
     log = Transcript()
-    for event in said:
+    for event in log_events:
         log = after_event(log, event)
     return log
 
@@ -156,25 +164,25 @@ def folded(said: Sequence[LogEvent]) -> Transcript:
 def item_events(index: int, kind: ItemKind, deltas: Sequence[str]) -> list[LogEvent]:
     call = kind is ItemKind.FUNCTION_CALL
     opening = LogEvent(
-        kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
+        kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=f"item{index}", kind=kind, name="f" * call)
     )
-    said = EventKind.ARGUMENTS if call else EventKind.TEXT
+    delta_kind = EventKind.ARGUMENTS if call else EventKind.TEXT
     part = [] if call else [LogEvent(kind=EventKind.PART_ADDED, output=index)]
-    return [opening, *part, *(LogEvent(kind=said, output=index, text=delta) for delta in deltas)]
+    return [opening, *part, *(LogEvent(kind=delta_kind, output=index, text=delta) for delta in deltas)]
 
 
 @st.composite
-def split(draw: st.DrawFn, said: Sequence[LogEvent]) -> tuple[Slot, ...]:
+def split(draw: st.DrawFn, log_events: Sequence[LogEvent]) -> tuple[Slot, ...]:
     """Return slots, fences among them, that hold these events in this order."""
-    cuts = sorted(draw(st.lists(st.integers(0, len(said)), max_size=8)))
-    bounds = [0, *cuts, len(said)]
+    cuts = sorted(draw(st.lists(st.integers(0, len(log_events)), max_size=8)))
+    bounds = [0, *cuts, len(log_events)]
     return tuple(
         Slot(
             number=number,
             writer=draw(st.sampled_from("abc")),
             first=start,
             at=float(number),
-            events=tuple(said[start:end]),
+            events=tuple(log_events[start:end]),
             pieces=end - start,
         )
         for number, (start, end) in enumerate(pairwise(bounds))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import Prefix, conversation_id, is_response, member_id, own_token, thread_of
+from domain.ids import Prefix, conversation_id, is_response_id, member_id, own_token, thread_of
 from tests.domain.logs import tokens
 
 THREAD, OWN = "0123456789abcdef01234567", "f" * 24
@@ -36,25 +36,25 @@ STRANGERS = [
 def test_a_members_id_names_its_thread_and_itself(prefix: Prefix, thread: str, token: str) -> None:
     identifier = member_id(prefix, thread=thread, token=token)
     assert (thread_of(identifier), own_token(identifier)) == (thread, token)
-    assert is_response(identifier) is (prefix == "resp")
+    assert is_response_id(identifier) is (prefix == "resp")
 
 
 @given(tokens)
 def test_a_conversations_id_names_its_thread_and_is_no_response(thread: str) -> None:
     assert thread_of(conversation_id(thread)) == thread
-    assert not is_response(conversation_id(thread))
+    assert not is_response_id(conversation_id(thread))
 
 
 @given(tokens)
 def test_a_conversation_has_no_token_of_its_own(thread: str) -> None:
-    with pytest.raises(ValueError, match="is no id of a response or an item"):
+    with pytest.raises(ValueError, match="is not the id of a response or an item"):
         own_token(conversation_id(thread))
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_stranger_names_nothing(stranger: str) -> None:
-    assert (thread_of(stranger), is_response(stranger)) == (None, False)
-    with pytest.raises(ValueError, match="is no id of a response or an item"):
+    assert (thread_of(stranger), is_response_id(stranger)) == (None, False)
+    with pytest.raises(ValueError, match="is not the id of a response or an item"):
         own_token(stranger)
 
 

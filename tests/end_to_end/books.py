@@ -18,8 +18,10 @@ from domain.fleet.backend_state import BackendState
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from standins.issuer.entra_tokens import guid_of
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
@@ -51,7 +53,7 @@ class Books:
     async def left_open(self, response_id: str, owner: Owner = ALICE) -> list[str]:
         """Name everything of a turn that is not closed."""
         response = await self.turns.read(owner, response_id)
-        found = [] if response.status.terminal else [f"the response is {response.status.value}"]
+        found = [] if response.status.is_terminal else [f"the response is {response.status.value}"]
         held = await self.ledger.reservation(owner, response_id)
         if held is None or held.status is not ReservationStatus.SETTLED:
             found.append(f"the reservation is {held.status.value if held else 'missing'}")
@@ -66,11 +68,10 @@ class Books:
         response = Response(
             id=member_id("resp", thread=thread, token=clock.token()),
             owner=owner,
-            model=body["model"],
-            instructions=body["instructions"],
             created_at=clock.now(),
             deadline_at=clock.now() + 600,
             input_items=(asked.id,),
+            options=ResponseOptions(model=body["model"], instructions=body["instructions"]),
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
         await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))
@@ -176,6 +177,8 @@ async def books_of(data: Path) -> AsyncGenerator[Books]:
     clock = SystemClock()
     store = SqliteStore(data / "app.db", clock)
     try:
-        yield Books(store=store, turns=TurnStore(store, clock), ledger=Ledger(store, clock))
+        yield Books(
+            store=store, turns=TurnStore(store, clock, WebhookEndpoints()), ledger=Ledger(store, clock, Budgets())
+        )
     finally:
         await store.close()

@@ -34,8 +34,8 @@ def scaled_fleet(folder: Path) -> Path:
     """Write a fleet whose times are those of the scaled service, and return where it is."""
     text = (ROOT / "fleet.toml").read_text(encoding="utf-8")
     before, mark, after = text.partition(f"[backends.{GPU}]")
-    times = {"p50_s = 5": "p50_s = 0.5", "p99_s = 60": "p99_s = 6", "wake_hold_s = 2": "wake_hold_s = 0.2"}
-    for as_shipped, scaled in {**times, "tail_s = 600": "tail_s = 60"}.items():
+    times = {"p50_s = 5": "p50_s = 0.5", "p99_s = 60": "p99_s = 6", "warm_up_hold_s = 2": "warm_up_hold_s = 0.2"}
+    for as_shipped, scaled in {**times, "idle_s = 600": "idle_s = 60"}.items():
         assert as_shipped in after
         after = after.replace(as_shipped, scaled, 1)
     path = folder / "fleet.toml"
@@ -82,7 +82,7 @@ class ColdScene:
         seeded = BackendState(
             backend=GPU, cold_p50_s=start_s, cold_p99_s=start_s, prefill_tokens_s=20000, decode_tokens_s=200
         )
-        body = {"kind": "belief", **replace(seeded, lost_wakes=1 if must_hold else 0).to_document()}
+        body = {"kind": "belief", **replace(seeded, lost_warm_ups=1 if must_hold else 0).to_document()}
         key = DocumentKey(container=Container.FLEET, parts=(GPU,))
         await self.books.store.commit(key, (Delete(id=STATE_ID),))
         await self.books.store.commit(key, (Create(id=STATE_ID, body=body),))

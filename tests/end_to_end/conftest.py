@@ -13,7 +13,7 @@ from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.end_to_end.books import Books, books_of
 from tests.end_to_end.callers import Caller, calling
 
-SEED = os.environ.get("GANGLION_SEED") or str(secrets.randbelow(10**9))
+SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 RATE = 100.0
 
 HASTY = {
@@ -25,7 +25,7 @@ HASTY = {
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"end to end: GANGLION_SEED={SEED}")
+    terminalreporter.write_line(f"end to end: TEST_SEED={SEED}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

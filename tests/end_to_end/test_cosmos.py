@@ -15,6 +15,8 @@ from clients.clock import SystemClock
 from clients.storage.cosmos.settings import account_from
 from clients.storage.cosmos.store import CosmosStore
 from domain.identity.owners import Owner
+from domain.money.budgets import Budgets
+from domain.turns.webhook_events import WebhookEndpoints
 from standins.cluster.local_cluster import LocalCluster
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
@@ -71,7 +73,11 @@ async def scene(cosmos_stage: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, settings[name])
     clock = SystemClock()
     store = CosmosStore(account_from(settings), clock)
-    books = Books(store=cast("Any", store), turns=TurnStore(store, clock), ledger=Ledger(store, clock))
+    books = Books(
+        store=cast("Any", store),
+        turns=TurnStore(store, clock, WebhookEndpoints()),
+        ledger=Ledger(store, clock, Budgets()),
+    )
     async with calling(cosmos_stage) as caller:
         await books.forget_beliefs()
         yield Scene(stage=cosmos_stage, caller=caller, books=books)

@@ -9,7 +9,7 @@ from tests.end_to_end.books import books_of, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
 
-CROWD = int(os.environ.get("GANGLION_CROWD", "30"))
+CROWD = int(os.environ.get("TEST_CROWD", "30"))
 CALLERS = (("alice", "contoso"), ("bob", "contoso"), ("alice", "fabrikam"))
 
 

@@ -158,7 +158,7 @@ async def test_a_deadline_ends_a_turn_whose_backend_never_answers(failing: Scene
     reading = await followed(failing, body, within_s=8)
     assert_failed(reading, codes)
     message = reading.response["error"]["message"]
-    assert any(reason in message for reason in ("deadline", "in a row", "asked not to be called", "are left")), message
+    assert any(reason in message for reason in ("deadline", "in a row", "is throttled", "are left")), message
     await failing.books.settled(failing.caller, reading.id)
 
 

@@ -11,7 +11,7 @@ from tests.api.mutations import VALID_BODIES, random_body
 from tests.end_to_end.callers import Caller
 from tests.end_to_end.conftest import Scene
 
-BODIES = 3 * int(os.environ.get("GANGLION_KILLS", "20"))
+BODIES = 3 * int(os.environ.get("TEST_KILLS", "20"))
 """Bodies for each path."""
 
 ABREAST = 4

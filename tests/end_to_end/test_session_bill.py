@@ -24,7 +24,7 @@ PRICE = f"""
 [prices.stand-in-gpu]
 kind = "per_second"
 granularity_ms = 100
-tail_s = {TAIL_S}
+idle_s = {TAIL_S}
 source = "made up"
 date = 2026-11-22
 region = "laptop"
@@ -37,7 +37,7 @@ def paid_by_time(folder: Path) -> dict[str, str]:
     fleet, prices = folder / "fleet.toml", folder / "prices.toml"
     prices.write_text((ROOT / "prices.toml").read_text(encoding="utf-8") + PRICE, encoding="utf-8")
     before, mark, after = (ROOT / "fleet.toml").read_text(encoding="utf-8").partition(f"[backends.{GPU}]")
-    times = {"p50_s = 5": "p50_s = 1", "p99_s = 60": "p99_s = 10", "tail_s = 600": f"tail_s = {TAIL_S}"}
+    times = {"p50_s = 5": "p50_s = 1", "p99_s = 60": "p99_s = 10", "idle_s = 600": f"idle_s = {TAIL_S}"}
     for shipped, ours in {**times, 'price = "scripted"': 'price = "stand-in-gpu"'}.items():
         assert shipped in after
         after = after.replace(shipped, ours, 1)

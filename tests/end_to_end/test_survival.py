@@ -15,8 +15,8 @@ from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.talks import talk_outlives
 from tests.end_to_end.waiting import eventually
 
-SAMPLED = int(os.environ.get("GANGLION_KILLS_SAMPLED", "3"))
-KILLS = int(os.environ.get("GANGLION_KILLS", "20"))
+SAMPLED = int(os.environ.get("TEST_KILLS_SAMPLED", "3"))
+KILLS = int(os.environ.get("TEST_KILLS", "20"))
 LONGEST_S = 1.7
 LENGTH = 140
 FOLLOWED_S = 60

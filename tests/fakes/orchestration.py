@@ -185,6 +185,6 @@ class FakeOrchestrations:
         await asyncio.sleep(0)
         self.cancelled.append(response_id)
 
-    async def alive(self, response_id: str) -> bool:
+    async def is_running(self, instance_id: str) -> bool:
         await asyncio.sleep(0)
-        return response_id in self.running
+        return instance_id in self.running

@@ -29,7 +29,7 @@ from domain.log.transcript import Transcript
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import PriceSource, TokenPrice
 from domain.sources.catalog import Sources
-from domain.turns.response import Response, Sampling
+from domain.turns.response import Response, ResponseHistory, ResponseOptions, Sampling
 from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings, read_settings
 from state.money.ledger import Ledger
@@ -164,13 +164,12 @@ class World[C: Clock = FakeClock]:
         response = Response(
             id=member_id("resp", thread=THREAD, token=self.clock.token()),
             owner=owner,
-            model=model,
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + deadline_s,
-            previous=previous,
             input_items=(asked.id,),
-            sampling=Sampling(max_output_tokens=max_output_tokens),
             traceparent=traceparent,
+            options=ResponseOptions(model=model, sampling=Sampling(max_output_tokens=max_output_tokens)),
+            history=ResponseHistory(previous=previous),
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))
         await self.turns.admit(response, (asked,), (LogEvent(kind=EventKind.CREATED),))

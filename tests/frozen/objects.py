@@ -14,7 +14,7 @@ from domain.routing.rent_or_buy import RentOrBuy
 from domain.routing.router import Candidate, RouteDecision, RouteProblem
 from domain.sources.catalog import FetchedRows
 from domain.turns.history_index import HistoryIndex
-from domain.turns.response import Response, Sampling
+from domain.turns.response import Response, ResponseHistory, ResponseOptions, ResponseProgress, Sampling
 
 NOW = 1_800_000_000.0
 OWNER = Owner(tenant="tenant-1", subject="user:alice", roles=("Analyst", "Reader"))
@@ -52,30 +52,36 @@ TOOLS = ToolConfig(
 RESPONSE = Response(
     id=RESPONSE_ID,
     owner=OWNER,
-    model="small@gpu-l4",
     created_at=NOW,
     deadline_at=NOW + 600,
-    status=ResponseStatus.COMPLETED,
-    background=True,
-    store=False,
-    previous=PREVIOUS_ID,
-    conversation=CONVERSATION_ID,
-    instructions="Answer briefly.",
-    sampling=Sampling(temperature=0.5, top_p=0.9, max_output_tokens=256, parameters={"seed": 7, "stop": ["END"]}),
-    metadata={"ticket": "42"},
     input_items=(MESSAGE_ID, OUTPUT_ID),
-    output_items=(REASONING_ID, CALL_ID),
-    execution="execution-1",
-    begun_at=NOW + 1,
-    ended_at=NOW + 30,
     traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    reads_before=3,
-    left_out=2,
-    truncates=False,
-    history_index=HistoryIndex(depth=5, anchor=PREVIOUS_ID, lasting=(MESSAGE_ID,)),
     warning="Your budget for the day is nearly used up.",
-    sources=("orders", "wiki"),
-    tool_config=TOOLS,
+    options=ResponseOptions(
+        model="small@gpu-l4",
+        background=True,
+        store=False,
+        instructions="Answer briefly.",
+        sampling=Sampling(temperature=0.5, top_p=0.9, max_output_tokens=256, parameters={"seed": 7, "stop": ["END"]}),
+        metadata={"ticket": "42"},
+        sources=("orders", "wiki"),
+        tool_config=TOOLS,
+    ),
+    progress=ResponseProgress(
+        status=ResponseStatus.COMPLETED,
+        output_items=(REASONING_ID, CALL_ID),
+        execution="execution-1",
+        begun_at=NOW + 1,
+        ended_at=NOW + 30,
+    ),
+    history=ResponseHistory(
+        previous=PREVIOUS_ID,
+        conversation=CONVERSATION_ID,
+        reads_before=3,
+        left_out=2,
+        truncates=False,
+        index=HistoryIndex(depth=5, anchor=PREVIOUS_ID, lasting=(MESSAGE_ID,)),
+    ),
 )
 USAGE = TokenUsage(input_tokens=100, cached_tokens=40, output_tokens=20, reasoning_tokens=5)
 ATTEMPT = AttemptRecord(

@@ -10,6 +10,7 @@ from clients.storage.sqlite.store import SqliteStore
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
 from domain.fleet.cold_start import FailedWarmUp, WarmUp
+from domain.money.budgets import Budgets
 from domain.money.costing import BillLine
 from domain.money.gpu_sessions import GpuSession, SessionSpan
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
@@ -48,11 +49,11 @@ STATE = BackendState(
     circuit_open_until=NOW + 6,
     probe_by=RESPONSE_ID,
     probe_until=NOW + 7,
-    waking=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
-    lost_wakes=2,
-    failed_wake=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
+    warm_up=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
+    lost_warm_ups=2,
+    failed_warm_up=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
     service_s=3.5,
-    tickets={RESPONSE_ID: (NOW, NOW + 30)},
+    queue_places={RESPONSE_ID: (NOW, NOW + 30)},
 )
 SESSION = GpuSession(
     id="s-1",
@@ -83,7 +84,7 @@ SPAN = SessionSpan(
 def billing(store: SqliteStore, clock: FakeClock) -> GpuSessionBilling:
     return GpuSessionBilling(
         store=store,
-        ledger=Ledger(store, clock),
+        ledger=Ledger(store, clock, Budgets()),
         fleet=Fleet(models={}, backends={BACKEND.name: BACKEND}),
         prices={PRICE.name: PRICE},
         clock=clock,
@@ -130,7 +131,7 @@ async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore,
 
 async def test_a_session_that_is_open_is_found(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.FLEET, "session_open", "span")
-    sessions = GpuSessions(store=store, ledger=Ledger(store, clock), clock=clock)
+    sessions = GpuSessions(store=store, ledger=Ledger(store, clock, Budgets()), clock=clock)
     entry = await sessions.entry_of(BACKEND, ATTEMPT.id)
     assert (await sessions.current(BACKEND)).session == SESSION
     assert entry is not None

@@ -75,7 +75,7 @@ def test_the_use_of_rate_limits_is_read_and_written_as_it_was() -> None:
 
 async def test_the_ledger_finds_the_records_of_a_turn(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.MONEY, "attempt", "reservation")
-    ledger = Ledger(store, clock)
+    ledger = Ledger(store, clock, Budgets())
     assert await ledger.records(OWNER, RESPONSE_ID) == (ATTEMPT,)
     assert await ledger.reservation(OWNER, RESPONSE_ID) == RESERVATION
 
@@ -85,7 +85,7 @@ async def test_the_sweep_finds_records_that_are_open(store: SqliteStore, clock: 
         document = frozen(Container.MONEY, name)
         body = {**document.body, "status": "open"}
         await store.commit(document.key, (Create(id=document.id, body=body),))
-    ledger = Ledger(store, clock)
+    ledger = Ledger(store, clock, Budgets())
     assert [each.id for _, each in await ledger.open_attempts(before=NOW + 60)] == [ATTEMPT.id]
     assert [each.id for _, each in await ledger.open_reservations(before=NOW + 60)] == [RESERVATION.id]
 

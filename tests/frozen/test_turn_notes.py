@@ -8,7 +8,7 @@ from clients.storage.port import Container, Create
 from clients.storage.sqlite.store import SqliteStore
 from domain.errors import Conflict
 from domain.sources.prompt_context import context_text
-from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.retention.deletion import Retention
 from state.retention.erasure import SETTLED_S, Erasure
 from state.turns.conversations import ConversationStore, entry_document
@@ -76,13 +76,13 @@ async def test_an_erasure_that_was_ordered_is_carried_out(store: SqliteStore, cl
     names = ("thread", "chat", "claim", "expiry_erasure", "response", "item_message", "route", "sources", "rows")
     await insert(store, Container.TURNS, *names)
     clock.advance(SETTLED_S + 1)
-    assert await Retention(store, TurnStore(store, clock), clock).clear_due() == 1
+    assert await Retention(store, TurnStore(store, clock, WebhookEndpoints()), clock).clear_due() == 1
     assert not await list_all(store, turns_key(OWNER, THREAD), prefix="")
     assert not await list_all(store, owner_index_key(OWNER), prefix="")
 
 
 async def test_an_order_of_an_erasure_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    retention = Retention(store, TurnStore(store, clock), clock)
+    retention = Retention(store, TurnStore(store, clock, WebhookEndpoints()), clock)
     await Erasure(store, retention.clearing, clock).record_request(OWNER)
     document = frozen(Container.TURNS, "expiry_erasure")
     assert await stored(store, document) == document.body
@@ -92,7 +92,7 @@ async def test_an_order_of_an_erasure_is_written_as_it_was(store: SqliteStore, c
 async def test_what_is_due_is_cleared(name: str, store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, name, "response", "route", "sources", "rows", "slot")
     clock.advance(3600)
-    assert await Retention(store, TurnStore(store, clock), clock).clear_due() == 1
+    assert await Retention(store, TurnStore(store, clock, WebhookEndpoints()), clock).clear_due() == 1
     assert await stored(store, frozen(Container.TURNS, name)) is None
     left = await list_all(store, turns_key(OWNER, THREAD), prefix="")
     assert {document.body["kind"] for document in left} == {"slot"}
@@ -111,7 +111,7 @@ def test_notes_of_what_expires_are_written_as_they_were() -> None:
 
 async def test_a_stored_completion_is_found_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     document = frozen(Container.TURNS, "chat")
-    completions = StoredCompletions(store, TurnStore(store, clock))
+    completions = StoredCompletions(store, TurnStore(store, clock, WebhookEndpoints()))
     await completions.add(RESPONSE)
     assert await stored(store, document) == document.body
     await insert(store, Container.TURNS, "response")
@@ -121,7 +121,9 @@ async def test_a_stored_completion_is_found_and_written_as_it_was(store: SqliteS
 
 async def test_names_of_stored_completions_are_read(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, "chat")
-    assert await StoredCompletions(store, TurnStore(store, clock)).response_ids(OWNER) == [RESPONSE_ID]
+    assert await StoredCompletions(store, TurnStore(store, clock, WebhookEndpoints())).response_ids(OWNER) == [
+        RESPONSE_ID
+    ]
 
 
 async def test_a_webhook_that_is_due_is_found_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
@@ -170,7 +172,7 @@ async def test_retrieved_rows_are_written_as_they_were(store: SqliteStore, clock
 async def test_a_recorded_route_is_kept_when_its_step_runs_again(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, "route")
     body = frozen(Container.TURNS, "route").body
-    turns = TurnStore(store, clock)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     assert await turns.record_route(OWNER, RESPONSE_ID, number=2, route={}, routed={}) == body["routed"]
     assert [as_json(route) for route in await turns.routes(OWNER, RESPONSE_ID)] == [body]
 
@@ -178,5 +180,7 @@ async def test_a_recorded_route_is_kept_when_its_step_runs_again(store: SqliteSt
 async def test_a_route_is_recorded_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     document = frozen(Container.TURNS, "route")
     body = document.body
-    await TurnStore(store, clock).record_route(OWNER, RESPONSE_ID, number=2, route=body["route"], routed=body["routed"])
+    await TurnStore(store, clock, WebhookEndpoints()).record_route(
+        OWNER, RESPONSE_ID, number=2, route=body["route"], routed=body["routed"]
+    )
     assert await stored(store, document) == body

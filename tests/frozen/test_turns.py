@@ -22,7 +22,7 @@ from domain.log.events import (
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
-from domain.turns.webhook_events import WebhookDelivery
+from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.frozen.documents import as_json, frozen, insert
@@ -81,7 +81,7 @@ EVENTS = (
     LogEvent(
         kind=EventKind.ITEM_ADDED,
         output=1,
-        head=ItemHeader(id=CALL_ID, kind=ItemKind.FUNCTION_CALL, name="find", call_id="call_1"),
+        header=ItemHeader(id=CALL_ID, kind=ItemKind.FUNCTION_CALL, name="find", call_id="call_1"),
     ),
     LogEvent(kind=EventKind.PART_ADDED, output=1),
     LogEvent(kind=EventKind.TEXT, output=1, text="Hel"),
@@ -106,7 +106,7 @@ SLOT = Slot(
         message="Busy.",
         delay_s=1.5,
         usage=USAGE,
-        posture="overloaded",
+        failure_class="overloaded",
         counted=TokenUsage(input_tokens=1, cached_tokens=2, output_tokens=3, reasoning_tokens=4),
     ),
 )
@@ -200,7 +200,7 @@ def test_a_route_is_read_and_written_as_it_was() -> None:
 
 async def test_a_turn_is_found_by_its_id_with_its_log_and_its_items(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, "response", "slot", *ITEMS)
-    turns = TurnStore(store, clock)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     assert await turns.read(OWNER, RESPONSE_ID) == RESPONSE
     assert tuple(await turns.slots(OWNER, RESPONSE_ID)) == (SLOT,)
     assert await turns.items(OWNER, [item.id for item in ITEMS.values()]) == tuple(ITEMS.values())
@@ -208,12 +208,12 @@ async def test_a_turn_is_found_by_its_id_with_its_log_and_its_items(store: Sqlit
 
 async def test_the_sweep_finds_a_turn_by_its_status(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, "response")
-    turns = TurnStore(store, clock)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     assert await turns.unfinished(ResponseStatus.COMPLETED, before=NOW + 1) == (RESPONSE,)
 
 
 async def test_a_reader_of_an_emptied_slot_learns_who_wrote_it(store: SqliteStore, clock: FakeClock) -> None:
     await insert(store, Container.TURNS, "slot_emptied")
-    slots = await TurnStore(store, clock).slots(OWNER, f"resp_{'a' * 24}{9:024x}")
+    slots = await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, f"resp_{'a' * 24}{9:024x}")
     assert [slot.writer for slot in slots] == [EMPTIED_BY]
     assert replace(slots[0], at=0.0) == Slot(number=1, writer=EMPTIED_BY, first=7, at=0.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.identity.owners import Owner
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
@@ -47,7 +48,7 @@ def watched_api(inner: DocumentStore, clock: FakeClock) -> tuple[Api, WatchedSto
     """
     watched = WatchedStore(inner=inner)
     watching = api(store=watched, clock=clock)
-    watching.limits.turns = TurnStore(inner, clock)
+    watching.limits.turns = TurnStore(inner, clock, WebhookEndpoints())
     return watching, watched
 
 

@@ -15,7 +15,8 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -30,7 +31,7 @@ LIMITS = RateLimits(
 
 
 def instance(store: DocumentStore, clock: FakeClock, limits: RateLimits = LIMITS) -> RateLimiter:
-    return RateLimiter(store=store, turns=TurnStore(store, clock), clock=clock, limits=limits)
+    return RateLimiter(store=store, turns=TurnStore(store, clock, WebhookEndpoints()), clock=clock, limits=limits)
 
 
 def ids(clock: FakeClock, count: int) -> list[str]:
@@ -38,12 +39,18 @@ def ids(clock: FakeClock, count: int) -> list[str]:
 
 
 async def record(store: DocumentStore, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
-    response = Response(id=identifier, owner=owner, model="m", created_at=clock.now(), deadline_at=clock.now() + 600)
-    await TurnStore(store, clock).admit(response, (), (LogEvent(kind=EventKind.CREATED),))
+    response = Response(
+        id=identifier,
+        owner=owner,
+        created_at=clock.now(),
+        deadline_at=clock.now() + 600,
+        options=ResponseOptions(model="m"),
+    )
+    await TurnStore(store, clock, WebhookEndpoints()).admit(response, (), (LogEvent(kind=EventKind.CREATED),))
 
 
 async def end(store: DocumentStore, clock: FakeClock, identifier: str, owner: Owner = OWNER) -> None:
-    await TurnStore(store, clock).finish(owner, identifier, status=ResponseStatus.CANCELLED)
+    await TurnStore(store, clock, WebhookEndpoints()).finish(owner, identifier, status=ResponseStatus.CANCELLED)
 
 
 async def enter_all(limits: RateLimiter, identifiers: Sequence[str], owner: Owner = OWNER) -> list[str]:

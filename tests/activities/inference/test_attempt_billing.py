@@ -39,7 +39,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
-        self.ledger = Ledger(self.store, self.clock)
+        self.ledger = Ledger(self.store, self.clock, Budgets())
         self.sessions = GpuSessions(store=self.store, ledger=self.ledger, clock=self.clock)
         self.billing = AttemptBilling(self.ledger, self.sessions)
 
@@ -63,7 +63,7 @@ class Scene:
     async def reject(self, task: AttemptTask, opened: OpenedAttempt) -> None:
         meter = AttemptMeter(self.clock, price=PRICE, record=opened.record, earlier=())
         meter.is_called = True
-        outcome = AttemptOutcome(attempt=1, result=FAILOVER, posture=FailureClass.BROKEN)
+        outcome = AttemptOutcome(attempt=1, result=FAILOVER, failure_class=FailureClass.BROKEN)
         await self.billing.close(task, opened, meter, outcome)
 
 

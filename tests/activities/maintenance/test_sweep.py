@@ -42,9 +42,9 @@ class Host(FakeOrchestrations):
         self.raise_failure(response.id)
         await self.world.run(response, execution=len(self.started))
 
-    async def alive(self, response_id: str) -> bool:
-        self.raise_failure(response_id)
-        return await super().alive(response_id)
+    async def is_running(self, instance_id: str) -> bool:
+        self.raise_failure(instance_id)
+        return await super().is_running(instance_id)
 
     def raise_failure(self, response_id: str) -> None:
         if response_id in self.failures:

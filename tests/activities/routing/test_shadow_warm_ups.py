@@ -45,7 +45,7 @@ def test_a_single_turn_warms_nothing_up() -> None:
         assert await backends_of(cluster, response.id) == ["api"]
         (route,) = await cluster.world.turns.routes(OWNER, response.id)
         (cold_candidate,) = [each for each in route["route"]["candidates"] if each["backend"] == "gpu"]
-        assert "it does not pay yet" in cold_candidate["last"]
+        assert "a session does not pay off yet" in cold_candidate["last"]
 
     in_no_time(story())
 
@@ -66,7 +66,7 @@ def test_rental_spend_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None
         routes = await cluster.world.turns.routes(OWNER, second.id)
         assert routes[0]["number"] == 0
         assert routes[0]["route"]["wakes"] == "gpu"
-        assert "it pays" in routes[0]["route"]["why_wake"]
+        assert "a session pays off" in routes[0]["route"]["why_wake"]
 
     in_no_time(story())
 

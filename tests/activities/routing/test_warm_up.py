@@ -15,6 +15,7 @@ from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
@@ -69,7 +70,7 @@ class Scene:
         self.gpu = gpu
         self.store = MemoryStore(self.clock)
         self.backend_states = BackendStates(self.store, self.clock)
-        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock), clock=self.clock)
+        sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock, Budgets()), clock=self.clock)
         self.warmer = BackendWarmer(
             backend_states=self.backend_states, sessions=sessions, clients={"gpu": cold}, clock=self.clock
         )
@@ -92,8 +93,8 @@ def test_a_warm_up_request_is_held_for_a_while_and_dropped(expected_s: float, *,
         assert (cold.probes, cold.open) == (1, 0)
         state = await scene.state()
         assert state.is_starting(scene.clock.now())
-        assert state.waking
-        assert state.waking.cold_at - state.waking.since == pytest.approx(2.0)
+        assert state.warm_up
+        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -133,8 +134,8 @@ def test_a_repeated_step_warms_up_again_as_its_first_run_may_have_died() -> None
         assert await scene.warm_up("one")
         assert cold.probes == 2
         state = await scene.state()
-        assert state.waking
-        assert state.waking.since - scene.clock.now() == pytest.approx(-2.5)
+        assert state.warm_up
+        assert state.warm_up.since - scene.clock.now() == pytest.approx(-2.5)
 
     in_no_time(story())
 
@@ -172,8 +173,8 @@ def test_a_service_that_rejects_a_warm_up_is_not_starting_and_the_state_has_the_
         assert await scene.warm_up()
         state = await scene.state()
         assert not state.is_starting(scene.clock.now())
-        assert state.failed_wake
-        assert "status 403" in state.failed_wake.reason
+        assert state.failed_warm_up
+        assert "status 403" in state.failed_warm_up.reason
 
     in_no_time(story())
 
@@ -190,8 +191,8 @@ def test_a_warm_up_that_cannot_authenticate_is_not_sent_and_the_state_has_the_re
         assert asyncio.get_running_loop().time() == 0
         state = await scene.state()
         assert (cold.probes, state.is_starting(scene.clock.now())) == (0, False)
-        assert state.failed_wake
-        assert "grant it a role" in state.failed_wake.reason
+        assert state.failed_warm_up
+        assert "grant it a role" in state.failed_warm_up.reason
 
     in_no_time(story())
     assert "gpu could not be warmed up: the hop said no; grant it a role" in caplog.text
@@ -208,11 +209,11 @@ def test_the_hold_begins_when_the_request_is_sent_however_long_authentication_ta
         assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
         await asyncio.sleep(authentication_s + 1)
         state = await scene.state()
-        assert state.waking
-        assert state.waking.since - scene.clock.now() == pytest.approx(
+        assert state.warm_up
+        assert state.warm_up.since - scene.clock.now() == pytest.approx(
             authentication_s - asyncio.get_running_loop().time()
         )
-        assert state.waking.cold_at - state.waking.since == pytest.approx(2.0)
+        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -226,7 +227,7 @@ def test_after_a_warm_up_without_effect_the_next_request_is_held() -> None:
         assert await scene.warm_up("two")
         await asyncio.sleep(10)
         assert (cold.probes, cold.open) == (2, 1)
-        assert replace(await scene.state(), waking=None).must_hold_request(GPU)
+        assert replace(await scene.state(), warm_up=None).must_hold_request(GPU)
 
     in_no_time(story())
 
@@ -241,7 +242,7 @@ def test_a_warm_up_whose_charge_failed_is_not_sent_and_costs_nothing(at: int, fa
         scene.warmer.sessions = paying(scene, flaky)
         await scene.warm_up("resp_a")
         session = (await paying(scene, scene.store).current(GPU)).session
-        records = await Ledger(scene.store, scene.clock).records(OWNER, "resp_a")
+        records = await Ledger(scene.store, scene.clock, Budgets()).records(OWNER, "resp_a")
         costs = [(each.status, each.cost) for each in records]
         assert session if cold.probes else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
 
@@ -249,5 +250,5 @@ def test_a_warm_up_whose_charge_failed_is_not_sent_and_costs_nothing(at: int, fa
 
 
 def paying(scene: Scene, store: DocumentStore) -> GpuSessions:
-    ledger = Ledger(store, scene.clock)
+    ledger = Ledger(store, scene.clock, Budgets())
     return GpuSessions(store=store, ledger=ledger, clock=scene.clock)

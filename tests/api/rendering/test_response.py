@@ -11,17 +11,16 @@ from api.rendering.response import ENDING_KEY, Json, openai_from_response
 from domain.content.items import Item, ItemKind, ItemStatus
 from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript
-from domain.turns.response import Response, Sampling
+from domain.turns.response import Response, ResponseHistory, ResponseOptions, Sampling
 from tests.fakes.worlds import OWNER
 
 THREAD, OWN = "a" * 24, "b" * 24
 RESPONSE = Response(
     id=f"resp_{THREAD}{OWN}",
     owner=OWNER,
-    model="auto",
     created_at=1_800_000_000.75,
     deadline_at=1_800_001_800.0,
-    metadata={"a": "b"},
+    options=ResponseOptions(model="auto", metadata={"a": "b"}),
 )
 MESSAGE = Item(id=f"msg_{THREAD}{OWN}", text="hello")
 CALL = Item(id=f"fc_{THREAD}{OWN}", kind=ItemKind.FUNCTION_CALL, text="{}", name="f", call_id="call_1")
@@ -55,7 +54,7 @@ LOGS = {
 @pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
 @pytest.mark.parametrize("background", [True, False])
 def test_every_state_has_the_keys_and_types_of_the_specification(log: Transcript, background: bool) -> None:  # noqa: FBT001 - parametrized
-    body = openai_from_response(replace(RESPONSE, background=background), log)
+    body = openai_from_response(replace(RESPONSE, options=replace(RESPONSE.options, background=background)), log)
     assert set(body) == REQUIRED
     assert len(REQUIRED) == 31
     assert ResponseResource.model_validate(body).id == RESPONSE.id
@@ -106,21 +105,33 @@ def test_an_ending_uses_the_codes_of_the_specification(name: str) -> None:
 
 
 def test_only_a_background_response_is_shown_as_queued() -> None:
-    assert openai_from_response(replace(RESPONSE, background=True), Transcript())["status"] == "queued"
+    assert (
+        openai_from_response(replace(RESPONSE, options=replace(RESPONSE.options, background=True)), Transcript())[
+            "status"
+        ]
+        == "queued"
+    )
     assert openai_from_response(RESPONSE, Transcript())["status"] == "in_progress"
 
 
 def test_request_fields_are_returned_with_their_defaults() -> None:
     asked = replace(
         RESPONSE,
-        instructions="be brief",
-        previous=f"resp_{THREAD}{'c' * 24}",
-        sampling=Sampling(temperature=0.0, top_p=0.5, max_output_tokens=9),
-        store=False,
+        options=replace(
+            RESPONSE.options,
+            instructions="be brief",
+            sampling=Sampling(temperature=0.0, top_p=0.5, max_output_tokens=9),
+            store=False,
+        ),
+        history=ResponseHistory(previous=f"resp_{THREAD}{'c' * 24}"),
     )
     body = openai_from_response(asked, Transcript())
     assert (body["temperature"], body["top_p"], body["max_output_tokens"]) == (0.0, 0.5, 9)
-    assert (body["instructions"], body["previous_response_id"], body["store"]) == ("be brief", asked.previous, False)
+    assert (body["instructions"], body["previous_response_id"], body["store"]) == (
+        "be brief",
+        asked.history.previous,
+        False,
+    )
     plain = openai_from_response(RESPONSE, Transcript())
     assert (plain["temperature"], plain["top_p"], plain["max_output_tokens"]) == (1.0, 1.0, None)
 

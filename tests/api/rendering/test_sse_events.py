@@ -16,7 +16,7 @@ from domain.log.events import Ending, EventKind, ItemHeader, LogEvent, ResponseS
 from domain.log.transcript import Transcript, after_event
 from tests.api.rendering.test_response import RESPONSE
 
-BACKGROUND = replace(RESPONSE, background=True)
+BACKGROUND = replace(RESPONSE, options=replace(RESPONSE.options, background=True))
 CREATED, QUEUED = LogEvent(kind=EventKind.CREATED), LogEvent(kind=EventKind.QUEUED)
 STARTED = LogEvent(kind=EventKind.STARTED)
 
@@ -25,7 +25,7 @@ def item(kind: ItemKind, *texts: str, index: int = 0, status: ItemStatus = ItemS
     """Return the events of one item, from its opening to its end."""
     prefix = {ItemKind.MESSAGE: "msg", ItemKind.FUNCTION_CALL: "fc", ItemKind.REASONING: "rs"}[kind]
     head = ItemHeader(id=f"{prefix}_{index}", kind=kind, name="f", call_id="call_1")
-    opened = LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=head)
+    opened = LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=head)
     done = LogEvent(kind=EventKind.ITEM_DONE, output=index, status=status)
     if kind is ItemKind.FUNCTION_CALL:
         deltas = [LogEvent(kind=EventKind.ARGUMENTS, output=index, text=text) for text in texts]

@@ -12,6 +12,7 @@ from domain.log.events import ResponseStatus
 from domain.money.budgets import Budgets, BudgetScope
 from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.api.harness import Api, api
 from tests.fakes.clocks import FakeClock
@@ -154,7 +155,7 @@ async def test_a_repeat_of_a_running_turn_starts_nothing() -> None:
     store = MemoryStore(FakeClock())
     one = held(store)
     first = (await send(one)).json()
-    await TurnStore(store, clock_of(store)).begin(OWNER, first["id"], execution="e")
+    await TurnStore(store, clock_of(store), WebhookEndpoints()).begin(OWNER, first["id"], execution="e")
     second = (await retry(one)).json()
     assert (second["id"], second["status"]) == (first["id"], "in_progress")
     assert one.orchestrations.started == [first["id"]]
@@ -223,7 +224,9 @@ async def test_a_turn_cannot_continue_a_running_one() -> None:
     answer = await send(one, {**BODY, "previous_response_id": first["id"]})
     assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
     assert answer.json()["error"]["code"] == "conversation_locked"
-    await TurnStore(one.world.store, one.world.clock).finish(OWNER, first["id"], status=ResponseStatus.CANCELLED)
+    await TurnStore(one.world.store, one.world.clock, WebhookEndpoints()).finish(
+        OWNER, first["id"], status=ResponseStatus.CANCELLED
+    )
     assert (await send(one, {**BODY, "previous_response_id": first["id"]})).status_code == 200
 
 

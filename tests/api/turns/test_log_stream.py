@@ -16,6 +16,7 @@ from clients.backends.port import AnswerEnd, TextPiece
 from domain.errors import NotFound, Unavailable
 from domain.money.overheads import OverheadPrices
 from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.log_notifications import KEPT
 from state.turns.responses import TurnStore
 from tests.api.harness import Api, api, events_of
@@ -119,7 +120,7 @@ async def test_an_unavailable_store_only_delays_a_stream() -> None:
     turn = await queued(one)
     await one.world.run(turn)
     broken = FlakyStore(one.world.store, one.world.clock.random, Faults(at=dict.fromkeys(range(3), Fault.UNAVAILABLE)))
-    retrying = log_stream(one, TurnStore(broken, one.world.clock))
+    retrying = log_stream(one, TurnStore(broken, one.world.clock, WebhookEndpoints()))
     seen = b"".join([part async for part in retrying.stream(turn, whole_log)])
     assert seen == b"".join([part async for part in log_stream(one).stream(turn, whole_log)])
     assert len(broken.calls) == 4
@@ -128,7 +129,7 @@ async def test_an_unavailable_store_only_delays_a_stream() -> None:
 def remote_stream(one: Api) -> tuple[FlakyStore, LogStream]:
     """Return a log stream of another process than the writer's, and the store that counts its polls."""
     counted = FlakyStore(one.world.store, one.world.clock.random, Faults())
-    return counted, log_stream(one, TurnStore(counted, one.world.clock))
+    return counted, log_stream(one, TurnStore(counted, one.world.clock, WebhookEndpoints()))
 
 
 async def test_a_reader_in_the_writers_process_reads_the_store_once() -> None:

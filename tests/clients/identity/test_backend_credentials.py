@@ -54,8 +54,8 @@ async def test_a_static_token_comes_from_its_variable() -> None:
 PROBLEMS: dict[str, tuple[Auth, Federation, dict[str, str], list[str]]] = {
     "none": (Auth(), Federation(), {}, []),
     "static": (STATIC, Federation(), {"TOKEN": "abc"}, []),
-    "static, not set": (STATIC, Federation(), {}, ["TOKEN holds no token"]),
-    "static, with a line end": (STATIC, Federation(), {"TOKEN": "abc\n"}, ["TOKEN holds no token"]),
+    "static, not set": (STATIC, Federation(), {}, ["TOKEN contains no token"]),
+    "static, with a line end": (STATIC, Federation(), {"TOKEN": "abc\n"}, ["TOKEN contains no token"]),
     "entra": (Auth(kind=AuthKind.ENTRA, scope="s"), Federation(), {}, []),
     "google": (GOOGLE, WHOLE, {}, []),
     "google, an account of its own": (

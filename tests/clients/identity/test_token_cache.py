@@ -148,10 +148,10 @@ async def test_no_expired_token_is_ever_given(life_s: float, steps: list[float])
     for seconds in steps:
         clock.advance(seconds)
         token = await one.token()
-        assert one.held is not None
-        assert token in {f"token {issuer.fetches}", f"token {issuer.fetches - 1}", one.held.token}
+        assert one.cached is not None
+        assert token in {f"token {issuer.fetches}", f"token {issuer.fetches - 1}", one.cached.token}
         await landed(one)
-        assert clock.now() < one.held.expires_at
+        assert clock.now() < one.cached.expires_at
 
 
 @pytest.mark.parametrize("life_s", [1200.0, LIFE_S])
@@ -162,8 +162,8 @@ async def test_no_token_is_given_that_a_clock_two_minutes_ahead_takes_for_expire
         clock.advance(life_s / 90)
         await one.token()
         await landed(one)
-        assert one.held
-        assert clock.now() + 120 <= one.held.expires_at
+        assert one.cached
+        assert clock.now() + 120 <= one.cached.expires_at
 
 
 def test_a_credential_is_not_told_by_accident() -> None:

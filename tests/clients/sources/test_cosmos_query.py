@@ -64,7 +64,7 @@ async def test_a_query_gives_the_callers_rows_alone(account: CosmosAccount, case
 
 
 async def test_what_the_account_refuses_is_a_problem_without_its_words(account: CosmosAccount, cases: Source) -> None:
-    with pytest.raises(SourceError, match="can't be queried"):
+    with pytest.raises(SourceError, match="the query failed"):
         await rows(replace(cases, target=(account.database, "nowhere")), account, OWNER)
     with pytest.raises(SourceError, match="this machine"):
         await rows(cases, account, OWNER, loopback=False)

@@ -8,7 +8,8 @@ from clients.storage.port import Container as Place
 from domain.content.items import Item, ItemStatus
 from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -27,17 +28,17 @@ def response(*items: Item) -> Response:
     return Response(
         id=member_id("resp", thread=THREAD, token="f" * 24),
         owner=OWNER,
-        model="model",
         created_at=1.0,
         deadline_at=9.0,
         input_items=tuple(each.id for each in items),
+        options=ResponseOptions(model="model"),
     )
 
 
 @pytest.mark.parametrize(("count", "size"), [(3, 700_000), (10, 400_000), (250, 10_000), (1, 999_000)])
 async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size: int) -> None:
     clock = FakeClock()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     items = [item(number, "x" * size) for number in range(count)]
     one = response(*items)
     await turns.admit(one, items, CREATED)
@@ -46,20 +47,20 @@ async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size:
 
 async def test_a_turn_ends_however_much_was_said() -> None:
     clock = FakeClock()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     one = response()
     await turns.admit(one, (), CREATED)
     await turns.begin(OWNER, one.id, execution="run")
     head = ItemHeader(id=member_id("msg", thread=THREAD, token="1" * 24))
     slots = [
-        (LogEvent(kind=EventKind.ITEM_ADDED, head=head),),
+        (LogEvent(kind=EventKind.ITEM_ADDED, header=head),),
         *(((LogEvent(kind=EventKind.TEXT, text="é" * 400_000),)) for _ in range(4)),
     ]
     for number, events in enumerate(slots, start=2):
         slot = Slot(number=number, writer="run", first=number, at=1.0, events=events)
         assert await turns.append(OWNER, one.id, slot)
     ended = await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
-    (kept,) = await turns.items(OWNER, ended.output_items)
+    (kept,) = await turns.items(OWNER, ended.progress.output_items)
     assert kept.status is ItemStatus.INCOMPLETE
     assert 0.9 * LONGEST_TEXT < len(kept.text.encode()) <= LONGEST_TEXT
 

@@ -31,7 +31,7 @@ context_tokens = 8192
 tier = 1
 
 [systems.vllm]
-signatures = [{ posture = "cold", kinds = ["refused"], note = "loading" }]
+signatures = [{ failure_class = "cold", kinds = ["refused"], note = "loading" }]
 
 [backends.one]
 model = "small"
@@ -66,7 +66,7 @@ def test_a_minimal_backend_gets_the_defaults() -> None:
 
 
 def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
-    own = 'signatures = [{ posture = "throttled", statuses = [400], body = "busy", delay_s = 3, note = "busy" }]'
+    own = 'signatures = [{ failure_class = "throttled", statuses = [400], body = "busy", delay_s = 3, note = "busy" }]'
     rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES, PRICES).backends["one"].signatures
     assert [row.note for row in rows] == ["busy", "loading"]
     assert rows[0].delay_s == 3
@@ -167,10 +167,10 @@ def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
             "backends.one.limits: expected a table, found nothing",
         ),
         (
-            'posture = "cold"',
-            'posture = "icy"',
+            'failure_class = "cold"',
+            'failure_class = "icy"',
             (
-                "systems.vllm.signatures[0].posture: "
+                "systems.vllm.signatures[0].failure_class: "
                 "expected one of cold, throttled, broken, indeterminate, unfit, client, found 'icy'"
             ),
         ),
@@ -278,7 +278,34 @@ def test_the_handbook_names_every_filter_and_every_field() -> None:
         for name, *_ in (*MODEL_FILTERS, *DEMAND_FILTERS, (WARM_UP_FAILED,), *PAUSE_FILTERS, *ESTIMATE_FILTERS)
     }
     shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth)
-    words = {"failure_class": "posture", "warm_up_hold_s": "wake_hold_s", "idle_s": "tail_s"}
-    names = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
-    fields = {words.get(name, name) for name in names}
+    fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
     assert {word for word in codes | fields if word not in handbook} == set()
+
+
+FORMER_NAMES = {"failure_class": "posture", "warm_up_hold_s": "wake_hold_s", "idle_s": "tail_s"}
+WITH_COLD_START = GOOD + "cold = { scales_to_zero = true, p50_s = 5, p99_s = 60, warm_up_hold_s = 3, idle_s = 600 }\n"
+
+
+def test_a_file_with_the_former_names_of_fields_reads_the_same() -> None:
+    former = WITH_COLD_START
+    for name, old in FORMER_NAMES.items():
+        former = former.replace(f"{name} =", f"{old} =")
+    assert former != WITH_COLD_START
+    assert fleet_from_toml(former, VARIABLES, PRICES) == fleet_from_toml(WITH_COLD_START, VARIABLES, PRICES)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path"),
+    [
+        ("failure_class", '"cold"', "systems.vllm.signatures[0]"),
+        ("warm_up_hold_s", "3", "backends.one.cold"),
+        ("idle_s", "600", "backends.one.cold"),
+    ],
+)
+def test_a_field_with_both_its_names_is_a_problem(name: str, text: str, path: str) -> None:
+    former = FORMER_NAMES[name]
+    both = WITH_COLD_START.replace(f"{name} = {text}", f"{name} = {text}, {former} = {text}")
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(both, VARIABLES, PRICES)
+    (problem,) = caught.value.problems
+    assert problem == f"{path}.{name}: expected either {name} or its former name {former}, found both; remove {former}"

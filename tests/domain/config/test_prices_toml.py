@@ -87,3 +87,17 @@ def test_the_shipped_prices_come_to_the_known_rates_of_an_hour() -> None:
     assert round(small.amount * 3600, 3) == Decimal("1.421")
     assert round(large.amount * 3600, 3) == Decimal("3.187")
     assert all(price.origin.source and price.origin.date for price in prices.values())
+
+
+@pytest.mark.parametrize("name", ["idle_s", "tail_s"])
+def test_the_billed_idle_time_is_read_under_its_name_and_its_former_name(name: str) -> None:
+    price = prices_from_toml(OWNED.replace("granularity_ms", f"{name} = 600\ngranularity_ms"))["own"]
+    assert isinstance(price, TimePrice)
+    assert price.idle_s == 600
+
+
+def test_a_price_with_both_names_of_the_idle_time_is_a_problem() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        prices_from_toml(OWNED.replace("granularity_ms", "idle_s = 600\ntail_s = 600\ngranularity_ms"))
+    (problem,) = caught.value.problems
+    assert problem == "prices.own.idle_s: expected either idle_s or its former name tail_s, found both; remove tail_s"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.content.schema_tool_calls import instructions_of, parsed_answer, schema_of, texts_of
+from domain.content.schema_tool_calls import output_schema, parsed_answer, tool_config_texts, tool_instructions
 from domain.content.tools import FunctionCall, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.fleet.catalog import Capability
 from tests.domain.content.schemas import allows
@@ -39,13 +39,13 @@ ALLOWED: list[tuple[ToolConfig, Any, bool]] = [
 
 @pytest.mark.parametrize(("form", "answer", "allowed"), ALLOWED)
 def test_the_schema_allows_what_the_form_allows(form: ToolConfig, answer: Any, allowed: bool) -> None:  # noqa: FBT001 - a table's column
-    schema = schema_of(form)
+    schema = output_schema(form)
     assert allows(schema, answer) is allowed
 
 
 def test_definitions_of_two_functions_do_not_meet() -> None:
     other = FunctionTool(name="run", parameters={"$ref": "#/$defs/Node", "$defs": {"Node": {"type": "object"}}})
-    schema = schema_of(ToolConfig(functions=(WALK, other)))
+    schema = output_schema(ToolConfig(functions=(WALK, other)))
     assert set(schema["$defs"]) == {"f0_Node", "f1_Node"}
     assert allows(schema, {"calls": [{"name": "walk", "arguments": {"next": {"next": {}}}}]})
 
@@ -53,8 +53,8 @@ def test_definitions_of_two_functions_do_not_meet() -> None:
 def test_an_answer_beside_functions_may_have_a_schema_of_its_own() -> None:
     wanted = OutputFormat(kind=OutputFormatKind.JSON_SCHEMA, name="n", schema={"type": "object", "required": ["n"]})
     form = ToolConfig(functions=(ADD,), format=wanted)
-    assert allows(schema_of(form), {"answer": {"n": 1}})
-    assert not allows(schema_of(form), {"answer": {}})
+    assert allows(output_schema(form), {"answer": {"n": 1}})
+    assert not allows(output_schema(form), {"answer": {}})
     said = parsed_answer('{"answer": {"n": 1}}', form)
     assert said
     assert json.loads(said.text) == {"n": 1}
@@ -81,10 +81,10 @@ def test_an_answer_where_a_call_is_required_is_nothing() -> None:
 
 
 def test_the_instructions_tell_every_function_that_may_be_called() -> None:
-    told = instructions_of(ToolConfig(functions=(ADD, WALK), only=("add",)))
+    told = tool_instructions(ToolConfig(functions=(ADD, WALK), only=("add",)))
     assert '"add"' in told
     assert '"walk"' not in told
-    assert texts_of(ToolConfig()) == ()
+    assert tool_config_texts(ToolConfig()) == ()
 
 
 def test_a_form_says_what_it_needs() -> None:

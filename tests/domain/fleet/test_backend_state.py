@@ -134,8 +134,8 @@ def test_a_cold_answer_ends_the_warmth_and_begins_a_start() -> None:
     cold = failed(warm, FailureClass.COLD)
     assert (cold.warm_until, cold.errors) == (None, 0)
     assert cold.is_starting(NOW)
-    assert cold.waking
-    assert (cold.waking.by, cold.waking.since, cold.waking.cold_at) == ("attempt_1", NOW - 1, NOW)
+    assert cold.warm_up
+    assert (cold.warm_up.by, cold.warm_up.since, cold.warm_up.cold_at) == ("attempt_1", NOW - 1, NOW)
 
 
 def test_a_backend_that_answered_another_meanwhile_is_full_and_not_cold() -> None:

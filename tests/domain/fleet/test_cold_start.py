@@ -81,8 +81,8 @@ def test_a_wake_that_came_to_nothing_is_counted_and_the_next_is_held() -> None:
     again = after_warm_up(woken, GPU, by="two", now=NOW + GPU.cold_start.warm_up_hold_s + lease_s(120))
     assert again
     assert again.must_hold_request(GPU)
-    assert again.waking
-    assert again.waking.by == "two"
+    assert again.warm_up
+    assert again.warm_up.by == "two"
 
 
 def test_a_start_is_learned_when_the_first_request_is_let_in() -> None:
@@ -90,7 +90,7 @@ def test_a_start_is_learned_when_the_first_request_is_let_in() -> None:
     assert woken
     held = after_hold(woken, by="one", now=NOW + 2, held_until=None)
     up = after_opening(held, GPU, asked_at=NOW + 20, opened_at=NOW + 25)
-    assert (up.cold_samples, up.cold_p50_s, up.waking) == ((25.0,), 25.0, None)
+    assert (up.cold_samples, up.cold_p50_s, up.warm_up) == ((25.0,), 25.0, None)
     assert up.warm_until == NOW + 25 + 600
     later = after_opening(up, GPU, asked_at=NOW + 26, opened_at=NOW + 27)
     assert later.cold_samples == (25.0,)
@@ -134,6 +134,6 @@ def test_one_turn_probes_a_backend_in_doubt() -> None:
 
 @pytest.mark.parametrize(("by", "late_s", "since_s"), [("one", 25.0, 25.0), ("two", 25.0, 0.0)])
 def test_a_start_begins_when_its_wake_is_sent(by: str, late_s: float, since_s: float) -> None:
-    belief = after_sending(replace(initial_state(GPU), waking=wake()), by=by, now=NOW + late_s)
-    assert belief.waking
-    assert (belief.waking.since - NOW, belief.waking.until - NOW) == (since_s, 180 + since_s)
+    belief = after_sending(replace(initial_state(GPU), warm_up=wake()), by=by, now=NOW + late_s)
+    assert belief.warm_up
+    assert (belief.warm_up.since - NOW, belief.warm_up.until - NOW) == (since_s, 180 + since_s)

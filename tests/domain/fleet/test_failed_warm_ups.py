@@ -12,7 +12,7 @@ from domain.fleet.retry_policy import WARM_UP_POLICIES
 from domain.fleet.state_updates import Observation, after_failed_warm_up, after_opening, after_success, after_warm_up
 from domain.routing.estimates import Demand
 from domain.routing.router import RouteDecision, route
-from tests.domain.fleets import SERVERLESS, backend, fleet
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet
 
 NOW = 1_000_000.0
 GPU = backend("gpu", cold=SERVERLESS)
@@ -37,13 +37,13 @@ def failed_times(times: int, posture: FailureClass) -> BackendState:
 def decided(
     belief: BackendState, *, now: float = NOW, admitted_at: float = NOW - 1, others: bool = False
 ) -> RouteDecision:
-    demand = Demand(input_tokens=500, output_tokens=500, admitted_at=admitted_at)
+    demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500, admitted_at=admitted_at)
     return route(demand, fleet(GPU, *((API,) if others else ())), {"gpu": belief}, now)
 
 
 def failed_of(belief: BackendState) -> FailedWarmUp:
-    assert belief.failed_wake
-    return belief.failed_wake
+    assert belief.failed_warm_up
+    return belief.failed_warm_up
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_has_failed_often_enough_is_the_answer_to_turns_that_waited_for_it(
     told = decided(belief)
     assert (told.backend, told.retry_in_s) == (None, None)
     (refused,) = told.rejected
-    assert (refused.code, refused.reason) == ("wake", f"it sleeps and could not be woken: {WHY}")
+    assert (refused.code, refused.reason) == ("wake", f"it is cold and its last warm-up failed: {WHY}")
 
 
 def test_a_turn_that_comes_later_has_it_tried_once_more() -> None:
@@ -98,9 +98,9 @@ def test_others_take_the_turn_meanwhile() -> None:
 
 def test_a_failure_is_forgotten_when_the_backend_is_seen_to_be_up() -> None:
     belief = failed_times(2, FailureClass.BROKEN)
-    assert after_opening(belief, GPU, asked_at=NOW, opened_at=NOW + 1).failed_wake is None
+    assert after_opening(belief, GPU, asked_at=NOW, opened_at=NOW + 1).failed_warm_up is None
     seen = Observation(attempt="a", started_at=NOW, first_token_at=NOW, ended_at=NOW, input_tokens=1, output_tokens=1)
-    assert after_success(belief, seen, GPU).failed_wake is None
+    assert after_success(belief, seen, GPU).failed_warm_up is None
 
 
 def test_a_start_under_way_and_a_backend_that_is_up_are_not_refused_for_an_older_failure() -> None:

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 from domain.fleet.failure_classes import Diagnosis, FailureClass
 from domain.fleet.retry_policy import (
     LAST_MOMENT_S,
-    MOST_ATTEMPTS,
+    POLICIES,
     Failover,
     GiveUp,
     RetryDecision,
     RetryLater,
     retry_decision,
 )
+
+MOST_ATTEMPTS = sum(policy.tries for policy in POLICIES.values())
+"""No turn makes more attempts than this at one backend."""
 
 
 def step(posture: FailureClass, delay_s: float | None = None, **changes: Any) -> RetryDecision:

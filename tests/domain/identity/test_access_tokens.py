@@ -1,4 +1,4 @@
-"""Which access tokens are believed, once their signature is?"""
+"""Which access tokens are accepted after their signature was verified?"""
 
 import base64
 import json
@@ -108,13 +108,13 @@ def test_a_good_token_names_its_owner(claims: Claims, subject: str) -> None:
 
 
 @pytest.mark.parametrize("changes", UNAUTHENTICATED.values(), ids=UNAUTHENTICATED)
-def test_a_token_that_breaks_one_rule_is_not_believed(changes: Claims) -> None:
+def test_a_token_that_breaks_one_rule_is_rejected(changes: Claims) -> None:
     with pytest.raises(Unauthenticated):
         owner_from_claims({**USER, **changes}, EXPECTED, now=NOW)
 
 
 @pytest.mark.parametrize("name", ["exp", "ver", "tid", "iss", "aud", "oid", "azp"])
-def test_a_token_that_lacks_a_claim_is_not_believed(name: str) -> None:
+def test_a_token_that_lacks_a_claim_is_rejected(name: str) -> None:
     with pytest.raises(Unauthenticated):
         owner_from_claims({key: value for key, value in USER.items() if key != name}, EXPECTED, now=NOW)
 
@@ -138,7 +138,7 @@ VALUES = st.recursive(
 
 
 @given(st.sampled_from([USER, OLD_USER, APPLICATION]), st.dictionaries(st.sampled_from([*USER, "idtyp"]), VALUES))
-def test_whatever_claims_say_only_our_errors_come_out(base: Claims, changes: Claims) -> None:
+def test_any_claims_cause_only_declared_errors(base: Claims, changes: Claims) -> None:
     try:
         owner = owner_from_claims({**base, **changes}, EXPECTED, now=NOW)
     except (Unauthenticated, Forbidden):
@@ -156,14 +156,14 @@ def token(header: Any = None, claims: Any = None, signature: str = "c2ln") -> st
     return f"{section(header or {'alg': 'RS256', 'kid': 'one'})}.{section(claims or {'a': 1})}.{signature}"
 
 
-def test_a_token_is_taken_apart() -> None:
+def test_a_token_is_parsed() -> None:
     text = token()
     found = read_token(text)
     assert (found.key_id, found.claims, found.signature) == ("one", {"a": 1}, b"sig")
     assert found.signed == text.rpartition(".")[0].encode()
 
 
-def test_where_a_header_says_that_keys_are_found_is_not_read() -> None:
+def test_key_locations_in_a_header_are_ignored() -> None:
     header: Claims = {
         "alg": "RS256",
         "kid": "one",
@@ -208,12 +208,12 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_token_is_not_believed(text: str) -> None:
+def test_a_malformed_token_is_rejected(text: str) -> None:
     with pytest.raises(Unauthenticated):
         read_token(text)
 
 
 @given(st.text() | st.lists(st.text("aA0-_.=+/ \x00é"), min_size=3, max_size=3).map(".".join))
-def test_a_text_made_at_random_is_not_believed(text: str) -> None:
+def test_a_text_made_at_random_is_rejected(text: str) -> None:
     with pytest.raises(Unauthenticated):
         read_token(text)

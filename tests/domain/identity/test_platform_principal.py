@@ -1,4 +1,4 @@
-"""Is what the platform says of a caller held to the rules of a token?"""
+"""Do the rules of access tokens apply to the claims of a platform principal?"""
 
 import base64
 import json
@@ -46,12 +46,12 @@ OWNERS = {
 
 @pytest.mark.parametrize("long", [True, False])
 @pytest.mark.parametrize(("claims", "subject"), OWNERS.values(), ids=OWNERS)
-def test_a_caller_whom_the_platform_signed_in_is_the_owner_of_his_token(claims: Any, subject: str, long: bool) -> None:  # noqa: FBT001 - a table
+def test_a_signed_in_caller_is_the_owner_of_the_token(claims: Any, subject: str, long: bool) -> None:  # noqa: FBT001 - a table
     found = claims_from_principal(principal(entries(claims, long=long)))
     assert owner_from_claims(found, EXPECTED, now=NOW) == Owner(tenant=TENANT, subject=subject)
 
 
-REFUSED = {
+REJECTED = {
     "expired": ({**USER, "exp": NOW - 61}, Unauthenticated),
     "another audience": ({**USER, "aud": CLIENT}, Unauthenticated),
     "another tenant": ({**USER, "tid": CLIENT}, Unauthenticated),
@@ -61,7 +61,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("claims", "error"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("claims", "error"), REJECTED.values(), ids=REJECTED)
 def test_the_rules_of_tokens_hold(claims: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         owner_from_claims(claims_from_principal(principal(entries(claims))), EXPECTED, now=NOW)
@@ -69,7 +69,7 @@ def test_the_rules_of_tokens_hold(claims: Any, error: type[Exception]) -> None:
 
 GOOD = entries(USER)
 
-ODD = {
+MALFORMED = {
     "empty": "",
     "no base64": "{}",
     "without its padding": principal(GOOD).rstrip("=") + "=" if principal(GOOD).endswith("==") else "abc",
@@ -96,18 +96,18 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
-def test_what_is_odd_is_not_believed(text: str) -> None:
+@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_principal_is_rejected(text: str) -> None:
     with pytest.raises(Unauthenticated):
         claims_from_principal(text)
 
 
-def test_what_else_the_platform_says_counts_for_nothing() -> None:
+def test_other_claims_are_ignored() -> None:
     more = [{"typ": "email", "val": "a@b.c"}, {"typ": "name", "val": "A"}, {"typ": "groups", "val": "g"}]
     assert claims_from_principal(principal([*GOOD, *more])) == claims_from_principal(principal(GOOD))
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.b64encode(raw).decode()))
-def test_a_text_made_at_random_is_not_believed(text: str) -> None:
+def test_a_text_made_at_random_is_rejected(text: str) -> None:
     with pytest.raises(Unauthenticated):
         claims_from_principal(text)

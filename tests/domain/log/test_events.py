@@ -52,7 +52,7 @@ def test_a_slot_is_stored_under_names_that_stay() -> None:
     )
     events = (
         LogEvent(
-            kind=EventKind.ITEM_ADDED, head=ItemHeader(id="fc_1", kind=ItemKind.FUNCTION_CALL, name="f", call_id="c")
+            kind=EventKind.ITEM_ADDED, header=ItemHeader(id="fc_1", kind=ItemKind.FUNCTION_CALL, name="f", call_id="c")
         ),
         LogEvent(kind=EventKind.ITEM_DONE, status=ItemStatus.INCOMPLETE),
         LogEvent(kind=EventKind.ENDED, ending=ending),
@@ -95,4 +95,4 @@ def test_a_slot_is_stored_under_names_that_stay() -> None:
     ],
 )
 def test_the_last_four_of_a_lifes_statuses_are_terminal(status: ResponseStatus, *, terminal: bool) -> None:
-    assert status.terminal is terminal
+    assert status.is_terminal is terminal

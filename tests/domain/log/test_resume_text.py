@@ -1,4 +1,4 @@
-"""Is what readers have seen never said again, wherever an answer that is asked for anew is cut?"""
+"""Is what readers have seen never deltas again, wherever an answer that is asked for anew is cut?"""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from domain.log.resume_text import ResumedText, TextDelta, after_text, at_end, c
 letters = st.text("ab", max_size=8)
 
 
-def told(state: ResumedText, chunks: Sequence[str]) -> list[TextDelta]:
-    """Return what is new of an answer that comes in chunks, its end included."""
-    said: list[TextDelta] = []
+def deltas_of(state: ResumedText, chunks: Sequence[str]) -> list[TextDelta]:
+    """Return the deltas of an answer that arrives in chunks, its end included."""
+    deltas: list[TextDelta] = []
     for chunk in chunks:
-        state, fresh = after_text(state, chunk)
-        said.append(fresh)
-    return [*said, at_end(state)]
+        state, delta = after_text(state, chunk)
+        deltas.append(delta)
+    return [*deltas, at_end(state)]
 
 
-def seen(shown: str, said: Sequence[TextDelta]) -> list[str]:
-    """Return the texts of the items that a reader sees, who had seen one item with `shown`."""
+def item_texts(shown: str, deltas: Sequence[TextDelta]) -> list[str]:
+    """Return the item texts that a reader sees after one item with `shown`."""
     items = [shown]
-    for fresh in said:
-        items = [*items, fresh.text] if fresh.starts_new_item else [*items[:-1], items[-1] + fresh.text]
+    for delta in deltas:
+        items = [*items, delta.text] if delta.starts_new_item else [*items[:-1], items[-1] + delta.text]
     return items
 
 
@@ -35,20 +35,18 @@ def cut(draw: st.DrawFn, text: str) -> list[str]:
 
 
 @given(shown=letters, rest=letters, data=st.data())
-def test_an_answer_that_goes_on_is_added(shown: str, rest: str, data: st.DataObject) -> None:
-    assert seen(shown, told(continue_text(shown), data.draw(cut(rest)))) == [shown + rest]
+def test_a_continued_answer_is_appended(shown: str, rest: str, data: st.DataObject) -> None:
+    assert item_texts(shown, deltas_of(continue_text(shown), data.draw(cut(rest)))) == [shown + rest]
 
 
 @given(shown=letters, rest=letters, data=st.data())
-def test_an_answer_that_repeats_what_was_shown_adds_what_is_new_alone(
-    shown: str, rest: str, data: st.DataObject
-) -> None:
-    assert seen(shown, told(repeat_text(shown), data.draw(cut(shown + rest)))) == [shown + rest]
+def test_a_repeated_answer_adds_only_its_new_text(shown: str, rest: str, data: st.DataObject) -> None:
+    assert item_texts(shown, deltas_of(repeat_text(shown), data.draw(cut(shown + rest)))) == [shown + rest]
 
 
 @given(shown=letters, again=letters, data=st.data())
-def test_an_answer_that_differs_stands_whole_in_an_item_of_its_own(shown: str, again: str, data: st.DataObject) -> None:
-    items = seen(shown, told(repeat_text(shown), data.draw(cut(again))))
+def test_a_different_answer_gets_an_item_of_its_own(shown: str, again: str, data: st.DataObject) -> None:
+    items = item_texts(shown, deltas_of(repeat_text(shown), data.draw(cut(again))))
     assert items == ([again] if again.startswith(shown) else [shown, again])
 
 
@@ -57,11 +55,11 @@ def test_nothing_is_shown_while_it_repeats_and_an_item_is_given_up_once(
     shown: str, again: str, data: st.DataObject
 ) -> None:
     chunks = data.draw(cut(again))
-    said = told(repeat_text(shown), chunks)
-    for count, fresh in enumerate(said[:-1], 1):
+    deltas = deltas_of(repeat_text(shown), chunks)
+    for count, delta in enumerate(deltas[:-1], 1):
         repeats = shown.startswith("".join(chunks[:count]))
-        assert not repeats or fresh == TextDelta(text="")
-    assert sum(fresh.starts_new_item for fresh in said) <= 1
+        assert not repeats or delta == TextDelta(text="")
+    assert sum(delta.starts_new_item for delta in deltas) <= 1
 
 
 @pytest.mark.parametrize(
@@ -85,4 +83,4 @@ def test_nothing_is_shown_while_it_repeats_and_an_item_is_given_up_once(
     ],
 )
 def test_what_is_new_of_an_answer(shown: str, chunks: list[str], expected: list[TextDelta]) -> None:
-    assert told(repeat_text(shown), chunks) == expected
+    assert deltas_of(repeat_text(shown), chunks) == expected

@@ -1,4 +1,4 @@
-"""Does a log add up to the same, however it was cut into slots?"""
+"""Do the same events give the same transcript, however they are divided into slots?"""
 
 from dataclasses import replace
 
@@ -14,60 +14,62 @@ from domain.log.transcript import (
     after_slot,
     closing_events,
     kept_items,
-    opened,
+    opened_item,
     opens_item,
     read_log,
 )
 from tests.domain import logs
-from tests.domain.logs import folded, split, stories
+from tests.domain.logs import event_sequences, split, transcript_of
 
 statuses = st.sampled_from([ItemStatus.COMPLETED, ItemStatus.INCOMPLETE])
 
 
-@given(stories(), st.data())
-def test_the_same_events_in_any_slots_give_the_same_transcript(said: tuple[LogEvent, ...], data: st.DataObject) -> None:
-    whole, cut = folded(said), read_log(data.draw(split(said)))
+@given(event_sequences(), st.data())
+def test_the_same_events_in_any_slots_give_the_same_transcript(
+    log_events: tuple[LogEvent, ...], data: st.DataObject
+) -> None:
+    whole, cut = transcript_of(log_events), read_log(data.draw(split(log_events)))
     assert (cut.status, cut.items, cut.ending, cut.next_sequence) == (
         whole.status,
         whole.items,
         whole.ending,
-        len(said),
+        len(log_events),
     )
 
 
-@given(stories(), st.data())
-def test_a_log_that_is_read_in_two_goes_is_the_log_that_is_read_in_one(
-    said: tuple[LogEvent, ...], data: st.DataObject
-) -> None:
-    slots = data.draw(split(said))
+@given(event_sequences(), st.data())
+def test_a_log_may_be_read_in_two_parts(log_events: tuple[LogEvent, ...], data: st.DataObject) -> None:
+    slots = data.draw(split(log_events))
     middle = data.draw(st.integers(0, len(slots)))
     assert read_log(slots[middle:], read_log(slots[:middle])) == read_log(slots)
 
 
-@given(stories(), st.data())
-def test_a_transcript_counts_slots_fences_and_the_pieces_of_its_last_item(
-    said: tuple[LogEvent, ...], data: st.DataObject
+@given(event_sequences(), st.data())
+def test_a_transcript_counts_slots_and_the_pieces_of_its_last_item(
+    log_events: tuple[LogEvent, ...], data: st.DataObject
 ) -> None:
-    slots = data.draw(split(said))
+    slots = data.draw(split(log_events))
     log = read_log(slots)
     opening = [number for number, slot in enumerate(slots) if opens_item(slot.events)]
     pieces = sum(slot.pieces for slot in slots[max(opening, default=0) :])
-    assert (log.next_slot, log.pieces, log.fences) == (len(slots), pieces, sum(not slot.events for slot in slots))
+    assert (log.next_slot, log.pieces) == (len(slots), pieces)
     assert (log.writer, log.last_at) == (slots[-1].writer, slots[-1].at)
 
 
-@given(stories(), st.data())
-def test_the_text_of_an_item_is_its_deltas_one_after_the_other(said: tuple[LogEvent, ...], data: st.DataObject) -> None:
-    deltas = [""] * len(folded(said).items)
-    for event in said:
+@given(event_sequences(), st.data())
+def test_the_text_of_an_item_is_the_concatenation_of_its_deltas(
+    log_events: tuple[LogEvent, ...], data: st.DataObject
+) -> None:
+    deltas = [""] * len(transcript_of(log_events).items)
+    for event in log_events:
         if event.kind in (EventKind.TEXT, EventKind.ARGUMENTS):
             deltas[event.output] += event.text
-    assert [item.text for item in read_log(data.draw(split(said))).items] == deltas
+    assert [item.text for item in read_log(data.draw(split(log_events))).items] == deltas
 
 
-@given(stories(), st.integers(-3, 3), st.integers(-3, 3))
-def test_a_slot_that_does_not_follow_is_refused(said: tuple[LogEvent, ...], number: int, first: int) -> None:
-    log = replace(folded(said), next_slot=5)
+@given(event_sequences(), st.integers(-3, 3), st.integers(-3, 3))
+def test_a_slot_out_of_order_is_rejected(log_events: tuple[LogEvent, ...], number: int, first: int) -> None:
+    log = replace(transcript_of(log_events), next_slot=5)
     slot = Slot(number=5 + number, writer="w", first=log.next_sequence + first, at=0)
     if (number, first) == (0, 0):
         assert after_slot(log, slot).next_slot == 6
@@ -76,9 +78,9 @@ def test_a_slot_that_does_not_follow_is_refused(said: tuple[LogEvent, ...], numb
             after_slot(log, slot)
 
 
-@given(stories(), statuses)
-def test_closing_events_leave_no_item_open(said: tuple[LogEvent, ...], status: ItemStatus) -> None:
-    log = folded(said)
+@given(event_sequences(), statuses)
+def test_closing_events_leave_no_item_open(log_events: tuple[LogEvent, ...], status: ItemStatus) -> None:
+    log = transcript_of(log_events)
     closing = closing_events(log, status)
     closed = log
     for event in closing:
@@ -91,34 +93,34 @@ def test_closing_events_leave_no_item_open(said: tuple[LogEvent, ...], status: I
     assert closed.items[-1:] == ((replace(log.open_item, status=status),) if log.open_item else log.items[-1:])
 
 
-@given(stories())
-def test_the_events_that_close_an_item_mirror_those_that_open_it(said: tuple[LogEvent, ...]) -> None:
-    item = folded(said).open_item
+@given(event_sequences())
+def test_the_events_that_close_an_item_mirror_those_that_open_it(log_events: tuple[LogEvent, ...]) -> None:
+    item = transcript_of(log_events).open_item
     if item:
-        kinds = [event.kind for event in closing_events(folded(said), ItemStatus.COMPLETED)]
+        kinds = [event.kind for event in closing_events(transcript_of(log_events), ItemStatus.COMPLETED)]
         call = [EventKind.ARGUMENTS_DONE, EventKind.ITEM_DONE]
         message = [EventKind.TEXT_DONE, EventKind.PART_DONE, EventKind.ITEM_DONE]
         assert kinds == (call if item.kind is ItemKind.FUNCTION_CALL else message)
 
 
-@given(stories(ended=True))
-def test_a_log_that_ended_has_its_endings_status_and_nothing_open(said: tuple[LogEvent, ...]) -> None:
-    log = folded(said)
-    assert log.ending == said[-1].ending
+@given(event_sequences(ended=True))
+def test_a_log_that_ended_has_its_endings_status_and_nothing_open(log_events: tuple[LogEvent, ...]) -> None:
+    log = transcript_of(log_events)
+    assert log.ending == log_events[-1].ending
     assert log.ending is not None
     assert log.status is log.ending.status
     assert log.open_item is None
 
 
-@given(stories(ended=False))
-def test_a_log_without_an_ending_is_in_progress(said: tuple[LogEvent, ...]) -> None:
-    assert (folded(said).status, folded(said).ending) == (ResponseStatus.IN_PROGRESS, None)
-    assert folded(said[:2]).status is ResponseStatus.QUEUED
+@given(event_sequences(ended=False))
+def test_a_log_without_an_ending_is_in_progress(log_events: tuple[LogEvent, ...]) -> None:
+    assert (transcript_of(log_events).status, transcript_of(log_events).ending) == (ResponseStatus.IN_PROGRESS, None)
+    assert transcript_of(log_events[:2]).status is ResponseStatus.QUEUED
 
 
-@given(stories())
-def test_of_several_messages_only_the_last_is_kept(said: tuple[LogEvent, ...]) -> None:
-    log = folded(said)
+@given(event_sequences())
+def test_of_several_messages_only_the_last_is_kept(log_events: tuple[LogEvent, ...]) -> None:
+    log = transcript_of(log_events)
     kept = kept_items(log)
     messages = [item for item in log.items if item.kind is ItemKind.MESSAGE]
     others = [item for item in log.items if item.kind is not ItemKind.MESSAGE]
@@ -129,33 +131,32 @@ def test_of_several_messages_only_the_last_is_kept(said: tuple[LogEvent, ...]) -
 
 
 @given(st.lists(st.none() | logs.outcomes, min_size=1, max_size=5))
-def test_the_last_outcome_stands_and_is_no_fence(outcomes: list[AttemptOutcome | None]) -> None:
+def test_a_transcript_keeps_the_last_outcome(outcomes: list[AttemptOutcome | None]) -> None:
     slots = [Slot(number=n, writer="w", first=0, at=0, outcome=outcome) for n, outcome in enumerate(outcomes)]
     given_outcomes = [outcome for outcome in outcomes if outcome]
     log = read_log(slots)
     assert log.outcome == (given_outcomes[-1] if given_outcomes else None)
-    assert log.fences == len(outcomes) - len(given_outcomes)
 
 
 @given(st.lists(logs.slots, max_size=3))
-def test_slots_that_do_not_start_at_the_beginning_are_refused(slots: list[Slot]) -> None:
+def test_slots_that_do_not_start_at_the_beginning_are_rejected(slots: list[Slot]) -> None:
     if slots and (slots[0].number, slots[0].first) != (0, 0):
         with pytest.raises(ValueError, match="does not follow slot -1"):
             read_log(slots)
 
 
-def test_an_empty_log_says_nothing() -> None:
+def test_an_empty_log_gives_an_empty_transcript() -> None:
     assert read_log([]) == Transcript()
     assert Transcript().open_item is None
     assert kept_items(Transcript()) == ()
 
 
 @given(logs.heads)
-def test_an_item_opens_as_its_head_says(head: logs.ItemHeader) -> None:
-    item = opened(LogEvent(kind=EventKind.ITEM_ADDED, head=head))
+def test_an_opened_item_has_the_fields_of_its_header(head: logs.ItemHeader) -> None:
+    item = opened_item(LogEvent(kind=EventKind.ITEM_ADDED, header=head))
     assert item == Item(id=head.id, kind=head.kind, name=head.name, call_id=head.call_id, status=ItemStatus.IN_PROGRESS)
 
 
-def test_an_item_without_a_head_does_not_open() -> None:
-    with pytest.raises(ValueError, match="opens with a head"):
-        opened(LogEvent(kind=EventKind.ITEM_ADDED))
+def test_an_item_needs_a_header() -> None:
+    with pytest.raises(ValueError, match="needs a header"):
+        opened_item(LogEvent(kind=EventKind.ITEM_ADDED))

@@ -13,12 +13,11 @@ from domain.money.costing import (
     attempt_cost,
     marginal_cost,
     rounded,
-    session_cost,
     time_cost,
-    union_s,
 )
 from domain.money.prices import PriceKind, TimePrice
 from tests.domain.fleets import API, GPU
+from tests.domain.money.session_costs import session_cost, union_s
 
 PER_SECOND = Decimal("0.0003947")
 

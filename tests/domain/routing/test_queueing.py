@@ -21,7 +21,7 @@ from domain.routing.queueing import (
     wait_for,
 )
 from domain.routing.router import route
-from tests.domain.fleets import SERVERLESS, backend, fleet
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet
 
 NOW = 1_000_000.0
 GPU = backend("gpu", cold=SERVERLESS)
@@ -40,7 +40,7 @@ def up() -> BackendState:
 
 
 def planned(belief: BackendState, gpu: Backend = GPU) -> QueueWait | None:
-    demand = Demand(input_tokens=500, output_tokens=500)
+    demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(gpu), {"gpu": belief}, NOW).candidates
     return wait_for(found, belief, gpu, TURN, now=NOW)
 
@@ -78,7 +78,7 @@ def test_a_start_that_ends_with_its_holder_is_looked_at_now_and_then() -> None:
 
 def test_a_backend_that_never_sleeps_is_never_waited_for() -> None:
     steady = backend("steady")
-    demand = Demand(input_tokens=500, output_tokens=500)
+    demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (found,) = route(demand, fleet(steady), {}, NOW).candidates
     assert wait_for(found, crowd(initial_state(steady), running=9, before=9), steady, TURN, now=NOW) is None
     assert hold_for(found, initial_state(steady), steady, TURN) is None
@@ -98,11 +98,11 @@ def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
     assert found
     assert found.delay_s == 6.0
     assert found.kept_until == NOW + 6.0 + KEEP_S
-    assert "4 turns before this one" in found.reason
+    assert "4 turns queued before this one" in found.reason
 
 
 def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None:
-    demand = Demand(input_tokens=500, output_tokens=500)
+    demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
     (cold,) = route(demand, fleet(GPU), {}, NOW).candidates
     assert hold_for(cold, initial_state(GPU), GPU, TURN) == 10
     (warm,) = route(demand, fleet(GPU), {"gpu": up()}, NOW).candidates

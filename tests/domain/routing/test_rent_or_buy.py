@@ -12,7 +12,7 @@ from domain.fleet.state_updates import after_warm_up
 from domain.routing.estimates import Demand, Readiness
 from domain.routing.rent_or_buy import BETA, rent_or_buy, window_s
 from domain.routing.router import RouteDecision, route
-from tests.domain.fleets import SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
@@ -32,7 +32,13 @@ def decide(
     idle_s: float | None = None,
 ) -> RouteDecision:
     known = {each.name: each for each in (API, GPU, OTHER)}
-    demand = Demand(input_tokens=500, output_tokens=500, expected_output_tokens=50, deadline_s=deadline_s)
+    demand = Demand(
+        attempt_limits=ATTEMPT_LIMITS,
+        input_tokens=500,
+        output_tokens=500,
+        expected_output_tokens=50,
+        deadline_s=deadline_s,
+    )
     belief = initial_state(GPU)
     if starting:
         belief = after_warm_up(belief, GPU, by="another", now=NOW - 50) or belief
@@ -44,11 +50,11 @@ def decide(
 @pytest.mark.parametrize(
     ("spent", "scheduled", "wake", "pays", "reason"),
     [
-        ("0", None, True, False, "nothing that is awake can take the turn"),
-        ("0", "0.01", False, False, "it does not pay yet"),
-        ("0.24", "0.01", False, False, "it does not pay yet"),
-        ("0.25", "0.01", True, True, "it pays"),
-        ("0", "0.26", True, True, "what is to be done now pays for it"),
+        ("0", None, True, False, "no warm backend can serve this turn"),
+        ("0", "0.01", False, False, "a session does not pay off yet"),
+        ("0.24", "0.01", False, False, "a session does not pay off yet"),
+        ("0.25", "0.01", True, True, "a session pays off"),
+        ("0", "0.26", True, True, "this turn alone pays for a session"),
     ],
 )
 def test_rent_is_paid_until_it_reaches_the_price(
@@ -80,7 +86,7 @@ def test_a_sleeper_that_does_not_pay_yet_comes_last_and_is_not_woken() -> None:
     found = decide("api", "gpu", spent=SESSION - Decimal("0.01"))
     assert (found.backend, found.warm_up, found.cold_candidates) == ("api", None, ("gpu",))
     assert found.candidates[1].why_last
-    assert "it does not pay yet" in found.candidates[1].why_last
+    assert "a session does not pay off yet" in found.candidates[1].why_last
 
 
 def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time() -> None:
@@ -88,7 +94,7 @@ def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time
     assert (found.backend, found.warm_up) == ("gpu", "gpu")
     assert found.candidates[0].terms["investment"] == -found.candidates[0].cost
     assert found.candidates[0].terms["patience"] < 0
-    assert "it pays" in found.warm_up_reason
+    assert "a session pays off" in found.warm_up_reason
 
 
 def test_a_machine_that_is_up_is_kept_while_it_pays_and_let_go_when_it_does_not() -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, Capability, ContinuationMode, Fleet, UnconfiguredBackend
 from domain.money.costing import BackendWork, attempt_cost
-from domain.routing.estimates import Demand
+from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
-from tests.domain.fleets import SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
 
@@ -26,11 +26,23 @@ NARROW = backend("narrow", bounds=limits(context_tokens=2048))
 DEAR = backend("dear", decode_tokens_s=25)
 API = backend("api", model="large", price="api", bounds=limits(context_tokens=131072, max_output_tokens=32768))
 GPU = backend("gpu", cold=SERVERLESS)
+COLD_AFRESH = backend(
+    "cold-afresh",
+    model="large",
+    cold=SERVERLESS,
+    bounds=limits(context_tokens=100_000, max_output_tokens=50_000),
+    continues=ContinuationMode.NO,
+)
 
 
 def demand(**changes: Any) -> Demand:
-    told: dict[str, Any] = {"input_tokens": 500, "output_tokens": 500, **changes}
-    return Demand(**told)
+    fields: dict[str, Any] = {
+        "input_tokens": 500,
+        "output_tokens": 500,
+        "attempt_limits": ATTEMPT_LIMITS,
+        **changes,
+    }
+    return Demand(**fields)
 
 
 def decide(*backends: Backend, beliefs: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
@@ -41,7 +53,7 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
     found = decide(DEAR, STEADY)
     assert found.backend == "steady"
     assert found.reason == (
-        "steady is up: about 10.5 s and $0.004144 for its busy time; the best of 2 by cost and waiting"
+        "steady is up: estimated 10.5 s and $0.004144 for its busy time; the best of 2 by cost and waiting time"
     )
     assert [each.backend for each in found.candidates] == ["steady", "dear"]
     assert found.has_alternative
@@ -51,37 +63,37 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("other", "changes", "code", "reason"),
     [
-        (NARROW, {"input_tokens": 2620}, "window", "needs 3,120 tokens, its window is 2,048"),
-        (STEADY, {"model": "large"}, "pin", "the caller asks for large, it serves small"),
-        (STEADY, {"model": "auto@api"}, "pin", "the caller asks for the backend api"),
-        (STEADY, {"tier": "premium"}, "tier", "needs quality tier 3, small is of tier 1"),
-        (STEADY, {"excluded": {"steady": "it broke"}}, "excluded", "left out of this turn: it broke"),
+        (NARROW, {"input_tokens": 2620}, "window", "the turn needs 3,120 tokens; the context window has 2,048"),
+        (STEADY, {"model": "large"}, "pin", "the caller requested the model large; this backend serves small"),
+        (STEADY, {"model": "auto@api"}, "pin", "the caller requested the backend api"),
+        (STEADY, {"tier": "premium"}, "tier", "the turn needs quality tier 3; small has tier 1"),
+        (STEADY, {"excluded": {"steady": "it broke"}}, "excluded", "excluded from this turn: it broke"),
         (
             STEADY,
             {"needs": frozenset({Capability.VISION, Capability.TOOLS})},
             "capability",
-            "needs vision, which small can't do",
+            "the turn needs vision, which small does not support",
         ),
         (
             backend("eu", bounds=limits(max_output_tokens=400)),
             {},
             "output",
-            "the answer may have 500 tokens, it writes 400 at most",
+            "the answer may have 500 tokens; this backend writes at most 400",
         ),
         (
             backend("tiny", bounds=limits(request_bytes=1000)),
             {"request_bytes": 4096},
             "payload",
-            "the request has 4,096 bytes, it takes 1,000",
+            "the request has 4,096 bytes; this backend accepts 1,000",
         ),
         (
             backend("tight", bounds=limits(gpu_memory_gb=6)),
             {},
             "memory",
-            "needs 5.6 GB of GPU memory, 5.4 GB are usable",
+            "the turn needs 5.6 GB of GPU memory; 5.4 GB are usable",
         ),
-        (GPU, {"deadline_s": 30.0}, "deadline", "needs about 70.5 s, 30.0 s are left"),
-        (STEADY, {"budget": Decimal("0.004")}, "budget", "may cost up to $0.011841, $0.004000 are left"),
+        (GPU, {"deadline_s": 30.0}, "deadline", "the turn takes an estimated 70.5 s; 30.0 s are left"),
+        (STEADY, {"budget": Decimal("0.004")}, "budget", "the turn may cost up to $0.011841; $0.004000 are left"),
     ],
 )
 def test_a_refused_backend_hears_its_one_reason(
@@ -97,8 +109,8 @@ def test_data_that_must_stay_somewhere_stays_there() -> None:
     found = decide(backend("eu", residency="eu"), backend("us", residency="us"), API, residencies=frozenset({"eu"}))
     assert found.backend == "eu"
     assert [each.reason for each in found.rejected] == [
-        "data must stay in eu, it is in no known place",
-        "data must stay in eu, it is in us",
+        "data must stay in eu; this backend is in an unknown region",
+        "data must stay in eu; this backend is in us",
     ]
 
 
@@ -110,8 +122,8 @@ def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -
     found = decide(STEADY, DEAR, beliefs=beliefs)
     assert (found.backend, found.problem) == (None, RouteProblem.NONE_FEASIBLE)
     assert [each.reason for each in found.rejected] == [
-        "it asked not to be called for 12.0 s more",
-        "it failed 3 times in a row; left alone for 4.5 s more",
+        "it is throttled for another 12.0 s",
+        "it failed 3 times in a row; no requests for another 4.5 s",
     ]
     assert found.retry_in_s == 4.5
     later = route(demand(), fleet(STEADY, DEAR), beliefs, NOW + 5)
@@ -131,13 +143,13 @@ def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
         (
             {"model": "gigantic"},
             RouteProblem.MODEL_NOT_FOUND,
-            "the model 'gigantic' does not exist; there are auto, small",
+            "the model 'gigantic' does not exist; available models: auto, small",
         ),
-        ({"model": ""}, RouteProblem.MODEL_NOT_FOUND, "the model '' does not exist; there are auto, small"),
+        ({"model": ""}, RouteProblem.MODEL_NOT_FOUND, "the model '' does not exist; available models: auto, small"),
         (
             {"model": "large"},
             RouteProblem.MODEL_NOT_FOUND,
-            "the model 'large' does not exist here (its backends want GANGLION_API_URL); there are auto, small",
+            "the model 'large' does not exist here (its backends need GANGLION_API_URL); available models: auto, small",
         ),
         (
             {"model": "small@nowhere"},
@@ -148,7 +160,7 @@ def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
         (
             {"tier": "gold"},
             RouteProblem.TIER_UNKNOWN,
-            "the tier 'gold' does not exist; there are economy, standard, premium, 1, 2, 3, 4, 5",
+            "the tier 'gold' does not exist; available tiers: economy, standard, premium, 1, 2, 3, 4, 5",
         ),
     ],
 )
@@ -174,7 +186,7 @@ def test_a_cold_backend_is_charged_its_start_and_tail_and_a_warm_one_its_longer_
     warm = {"gpu": replace(initial_state(GPU), warm_until=NOW + 590)}
     (kept,) = decide(GPU, beliefs=warm).candidates
     assert (kept.seconds, kept.cost) == (10.5, Decimal("0.008091350"))
-    assert kept.reason == "is up: about 10.5 s and $0.008091 for its longer stay"
+    assert kept.reason == "is up: estimated 10.5 s and $0.008091 for its additional warm time"
 
 
 def test_what_is_expected_gives_the_score_and_what_is_possible_the_reservation() -> None:
@@ -215,9 +227,29 @@ def test_a_backend_that_can_t_continue_writes_no_more_than_one_attempt_holds() -
     assert found == {"afresh": 11_987, "going-on": 50_000}
 
 
-def test_a_backend_that_starts_longer_than_an_attempt_lasts_and_can_t_continue_is_out() -> None:
-    glacial = backend("glacial", cold=replace(SERVERLESS, p50_s=500, p99_s=600), continues=ContinuationMode.NO)
-    assert decide(glacial).rejected[0].code == "room"
+@pytest.mark.parametrize(
+    ("limits", "output_tokens"),
+    [
+        (AttemptLimits(hold_s=10, handover_s=480), 11_737),
+        (AttemptLimits(hold_s=10, handover_s=20), 237),
+        (AttemptLimits(hold_s=120, handover_s=480), 10_487),
+    ],
+)
+def test_a_backend_that_can_t_continue_writes_what_fits_in_an_attempt_after_the_longest_hold(
+    limits: AttemptLimits, output_tokens: int
+) -> None:
+    (found,) = decide(COLD_AFRESH, output_tokens=15_000, attempt_limits=limits).candidates
+    assert found.output_tokens == output_tokens
+
+
+def test_a_backend_that_can_t_continue_and_may_hold_a_request_for_a_whole_attempt_is_out() -> None:
+    assert decide(COLD_AFRESH, attempt_limits=AttemptLimits(hold_s=60, handover_s=60)).rejected[0].code == "room"
+
+
+@pytest.mark.parametrize("hold_s", [10, 120])
+def test_the_worst_case_of_an_attempt_contains_the_longest_hold(hold_s: float) -> None:
+    (cold,) = decide(GPU, attempt_limits=AttemptLimits(hold_s=hold_s, handover_s=480)).candidates
+    assert cold.worst_s == 30.0 + hold_s
 
 
 models = st.sampled_from(["small", "large"])
@@ -265,6 +297,9 @@ def beliefs_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, BackendState]:
 demands = st.builds(
     Demand,
     model=st.sampled_from(["auto", "auto", "small", "large", "auto@a", "none"]),
+    attempt_limits=st.builds(
+        AttemptLimits, hold_s=st.floats(min_value=1, max_value=120), handover_s=st.floats(min_value=1, max_value=600)
+    ),
     input_tokens=st.integers(0, 9000),
     output_tokens=st.integers(1, 5000),
     expected_output_tokens=st.none() | st.integers(1, 500),
@@ -362,7 +397,7 @@ def test_a_route_reads_well_as_json() -> None:
         {
             "backend": "narrow",
             "code": "window",
-            "reason": "needs 3,500 tokens, its window is 2,048",
+            "reason": "the turn needs 3,500 tokens; the context window has 2,048",
             "retry_in_s": None,
         }
     ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clients.sources.ai_search import search_body
 from clients.sources.cosmos_query import parameters_of
-from clients.sources.http_json import pairs
+from clients.sources.http_json import query_parameters
 from clients.sources.sqlite_search import statement_of
 from domain.fleet.token_estimates import tokens_in
 from domain.identity.access_tokens import roles_of
@@ -26,7 +26,7 @@ from domain.sources.catalog import (
     keywords_in,
     query_for,
 )
-from domain.sources.prompt_context import context_text, fitted, notes_of
+from domain.sources.prompt_context import context_text, rows_within_limits, source_metadata
 
 OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))
 TOKEN = "f" * 24
@@ -51,7 +51,12 @@ def asked(source: Source, text: str, owner: Owner = OWNER) -> SourceQuery:
 def queries(source: Source, ask: SourceQuery) -> str:
     """Return all that any kind of source would be sent."""
     return json.dumps(
-        [tuple(pairs(source, ask)), search_body(source, ask), parameters_of(source, ask), statement_of(source, ask)]
+        [
+            tuple(query_parameters(source, ask)),
+            search_body(source, ask),
+            parameters_of(source, ask),
+            statement_of(source, ask),
+        ]
     )
 
 
@@ -98,7 +103,7 @@ def test_roles_are_filtered_by_as_a_list() -> None:
 
 def test_an_application_is_no_person_to_a_source() -> None:
     application = Owner(tenant="t-1", subject="app:o-1")
-    assert query_for(SOURCE, application, "") == "the caller has no claim oid"
+    assert query_for(SOURCE, application, "") == "the access token has no oid claim, which the source requires"
 
 
 SOURCES = Sources(
@@ -121,13 +126,13 @@ SOURCES = Sources(
     ],
 )
 def test_a_turn_reads_what_it_names_else_what_its_tenant_does(asked_for: str | None, chosen: tuple[str, ...]) -> None:
-    assert SOURCES.chosen(OWNER, asked_for) == chosen
+    assert SOURCES.selected(OWNER, asked_for) == chosen
 
 
 @pytest.mark.parametrize("name", ["theirs", "nobody's", "orders;ours", "*"])
 def test_anothers_source_is_as_unknown_as_one_that_is_not_there(name: str) -> None:
     with pytest.raises(KeyError):
-        SOURCES.chosen(OWNER, f"orders,{name}")
+        SOURCES.selected(OWNER, f"orders,{name}")
     assert SOURCES.max_tokens(("orders", "ours")) == 500
 
 
@@ -143,7 +148,7 @@ def test_no_row_can_close_the_marking_or_begin_a_line(given_rows: list[Mapping[s
 
 @given(rows, st.integers(1, 200), st.integers(1, 5))
 def test_rows_never_pass_their_budget(given_rows: list[Mapping[str, Any]], most: int, number: int) -> None:
-    kept = fitted("s", given_rows, max_rows=number, max_tokens=most)
+    kept = rows_within_limits("s", given_rows, max_rows=number, max_tokens=most)
     text = "\n".join(f"s: {json.dumps(row, ensure_ascii=False, sort_keys=True)}" for row in kept)
     assert len(kept) <= number
     assert tokens_in(text).likely <= most
@@ -155,7 +160,7 @@ def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> Non
         FetchedRows(source="a", rows=({"id": "1"}, {"id": 2}), left_out=3),
         FetchedRows(source="b", problem="it is down"),
     ]
-    assert notes_of([each.to_document() for each in fetched]) == {
+    assert source_metadata([each.to_document() for each in fetched]) == {
         "ganglion_sources": "a: 2 rows (1, 2), 3 left out",
         "ganglion_source_problems": "b: it is down",
     }
@@ -165,7 +170,7 @@ def test_a_source_that_failed_is_told_and_the_model_reads_nothing_of_it() -> Non
 
 @given(st.lists(st.builds(FetchedRows, source=texts, rows=rows.map(tuple), problem=texts), max_size=20))
 def test_what_is_told_of_sources_fits_the_metadata(fetched: list[FetchedRows]) -> None:
-    notes = notes_of([each.to_document() for each in fetched])
+    notes = source_metadata([each.to_document() for each in fetched])
     assert all(len(key) <= 64 and len(value) <= 512 for key, value in notes.items())
 
 

@@ -16,7 +16,7 @@ from domain.turns.rate_limits import (
     RateLimits,
     RateLimitUsage,
     RunningTurn,
-    decide,
+    admit_turn,
 )
 
 NOW = 1_800_000_000.0
@@ -26,27 +26,27 @@ LIMITS = RateLimits(
 WIDE = RateLimit(per_minute=6000, burst=1000, running=1000)
 
 
-def enter(
+def try_admit(
     usage: RateLimitUsage, subject: str, number: int, *, now: float = NOW, limits: RateLimits = LIMITS
 ) -> RateLimitUsage | RateLimitRejection:
-    return decide(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
+    return admit_turn(usage, limits, subject=subject, response=f"resp_{subject}_{number}", now=now)
 
 
-def entered(turns: Mapping[str, int], *, limits: RateLimits, now: float = NOW) -> RateLimitUsage:
+def usage_after(turns: Mapping[str, int], *, limits: RateLimits, now: float = NOW) -> RateLimitUsage:
     """Return the usage when every owner has begun so many turns at once."""
     usage = RateLimitUsage()
     for subject, count in turns.items():
         for number in range(count):
-            verdict = enter(usage, subject, number, now=now, limits=limits)
+            verdict = try_admit(usage, subject, number, now=now, limits=limits)
             assert isinstance(verdict, RateLimitUsage), verdict
             usage = verdict
     return usage
 
 
-def refusal(
+def rejection(
     usage: RateLimitUsage, subject: str, *, now: float = NOW, limits: RateLimits = LIMITS
 ) -> RateLimitRejection:
-    verdict = enter(usage, subject, 999, now=now, limits=limits)
+    verdict = try_admit(usage, subject, 999, now=now, limits=limits)
     assert isinstance(verdict, RateLimitRejection)
     return verdict
 
@@ -58,71 +58,71 @@ def idle(usage: RateLimitUsage) -> RateLimitUsage:
 
 def test_an_owner_may_begin_a_burst_and_then_one_turn_at_a_time() -> None:
     limits = replace(LIMITS, owner=replace(LIMITS.owner, running=100), tenant=WIDE)
-    usage = entered({"a": 5}, limits=limits)
-    refused = refusal(usage, "a", limits=limits)
-    assert (refused.rule, refused.delay_s) == (RateLimitRule.OWNER_RATE, pytest.approx(1.0))
-    assert isinstance(enter(usage, "a", 5, now=NOW + refused.delay_s, limits=limits), RateLimitUsage)
-    assert isinstance(enter(usage, "b", 0, limits=limits), RateLimitUsage)
+    usage = usage_after({"a": 5}, limits=limits)
+    rejected = rejection(usage, "a", limits=limits)
+    assert (rejected.rule, rejected.delay_s) == (RateLimitRule.OWNER_RATE, pytest.approx(1.0))
+    assert isinstance(try_admit(usage, "a", 5, now=NOW + rejected.delay_s, limits=limits), RateLimitUsage)
+    assert isinstance(try_admit(usage, "b", 0, limits=limits), RateLimitUsage)
 
 
 def test_an_owner_may_have_so_many_turns_running() -> None:
-    usage = entered({"a": 3}, limits=LIMITS)
-    assert refusal(usage, "a").rule is RateLimitRule.OWNER_RUNNING
-    assert refusal(usage, "a").delay_s > 0
+    usage = usage_after({"a": 3}, limits=LIMITS)
+    assert rejection(usage, "a").rule is RateLimitRule.OWNER_RUNNING
+    assert rejection(usage, "a").delay_s > 0
     ended = usage.without(frozenset({"resp_a_1"}))
-    assert isinstance(enter(ended, "a", 3), RateLimitUsage)
+    assert isinstance(try_admit(ended, "a", 3), RateLimitUsage)
 
 
 def test_a_tenant_may_begin_so_many_turns() -> None:
     limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
-    usage = entered({f"owner {number}": 1 for number in range(20)}, limits=limits)
-    refused = refusal(usage, "one more", limits=limits)
-    assert (refused.rule, refused.delay_s) == (RateLimitRule.TENANT_RATE, pytest.approx(0.5))
+    usage = usage_after({f"owner {number}": 1 for number in range(20)}, limits=limits)
+    rejected = rejection(usage, "one more", limits=limits)
+    assert (rejected.rule, rejected.delay_s) == (RateLimitRule.TENANT_RATE, pytest.approx(0.5))
 
 
 def test_a_tenant_may_have_so_many_turns_running() -> None:
     limits = replace(LIMITS, tenant=replace(LIMITS.tenant, burst=1000))
-    usage = entered({f"owner {number}": 1 for number in range(10)}, limits=limits)
-    assert refusal(usage, "one more", limits=limits).rule is RateLimitRule.TENANT_RUNNING
+    usage = usage_after({f"owner {number}": 1 for number in range(10)}, limits=limits)
+    assert rejection(usage, "one more", limits=limits).rule is RateLimitRule.TENANT_RUNNING
 
 
 def test_a_lone_owner_leaves_a_fifth_to_others() -> None:
     limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, running=1000))
-    usage = entered({"greedy": 16}, limits=limits)
-    assert refusal(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RATE
-    assert isinstance(enter(usage, "polite", 0, limits=limits), RateLimitUsage)
+    usage = usage_after({"greedy": 16}, limits=limits)
+    assert rejection(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RATE
+    assert isinstance(try_admit(usage, "polite", 0, limits=limits), RateLimitUsage)
 
 
 def test_an_owner_with_more_than_an_equal_share_of_running_turns_leaves_the_last_fifth() -> None:
     limits = RateLimits(owner=WIDE, tenant=replace(LIMITS.tenant, burst=1000))
-    usage = entered({"polite": 1, "greedy": 7}, limits=limits)
-    assert refusal(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RUNNING
-    assert isinstance(enter(usage, "polite", 1, limits=limits), RateLimitUsage)
-    assert isinstance(enter(usage, "new", 0, limits=limits), RateLimitUsage)
+    usage = usage_after({"polite": 1, "greedy": 7}, limits=limits)
+    assert rejection(usage, "greedy", limits=limits).rule is RateLimitRule.TENANT_RUNNING
+    assert isinstance(try_admit(usage, "polite", 1, limits=limits), RateLimitUsage)
+    assert isinstance(try_admit(usage, "new", 0, limits=limits), RateLimitUsage)
 
 
 def test_a_turn_that_counts_already_counts_once() -> None:
-    usage = entered({"a": 3}, limits=LIMITS)
-    assert enter(usage, "a", 2) == usage
+    usage = usage_after({"a": 3}, limits=LIMITS)
+    assert try_admit(usage, "a", 2) == usage
 
 
 def test_owners_who_are_long_silent_are_forgotten() -> None:
-    usage = idle(entered({"a": 1, "b": 1}, limits=LIMITS))
-    later = enter(usage, "c", 0, now=NOW + 3600)
+    usage = idle(usage_after({"a": 1, "b": 1}, limits=LIMITS))
+    later = try_admit(usage, "c", 0, now=NOW + 3600)
     assert isinstance(later, RateLimitUsage)
     assert later.owners.keys() == {"c"}
 
 
 def test_a_clock_that_is_behind_takes_nothing_back() -> None:
-    usage = entered({"a": 1}, limits=LIMITS)
-    verdict = enter(usage, "a", 1, now=NOW - 100)
+    usage = usage_after({"a": 1}, limits=LIMITS)
+    verdict = try_admit(usage, "a", 1, now=NOW - 100)
     assert isinstance(verdict, RateLimitUsage)
     assert verdict.owners["a"].tokens == 3
     assert verdict.owners["a"].at == NOW
 
 
 def test_usage_is_stored_as_it_is() -> None:
-    usage = entered({"a": 2, "b": 1}, limits=LIMITS)
+    usage = usage_after({"a": 2, "b": 1}, limits=LIMITS)
     assert RateLimitUsage.from_document(usage.to_document()) == usage
     assert RateLimitUsage.from_document(RateLimitUsage().to_document()) == RateLimitUsage()
 
@@ -132,18 +132,18 @@ STEPS = st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc"), st.booleans(
 
 @settings(deadline=None)
 @given(STEPS)
-def test_no_limit_is_ever_passed_and_a_refusal_says_when(steps: list[tuple[float, str, bool]]) -> None:
+def test_no_limit_is_ever_exceeded_and_a_rejection_gives_its_delay(steps: list[tuple[float, str, bool]]) -> None:
     """Each step: seconds pass, an owner asks, and perhaps the oldest turn ends."""
     usage, now, begun = RateLimitUsage(), NOW, list[tuple[float, str]]()
     for number, (seconds, subject, ends) in enumerate(steps):
         now += seconds
         if ends and usage.running:
             usage = usage.without(frozenset({next(iter(usage.running))}))
-        verdict = enter(usage, subject, number, now=now)
+        verdict = try_admit(usage, subject, number, now=now)
         if isinstance(verdict, RateLimitRejection):
             assert verdict.delay_s > 0
             free = replace(usage, running={}) if verdict.rule.counts_running else usage
-            assert isinstance(enter(free, subject, number, now=now + verdict.delay_s + 0.001), RateLimitUsage)
+            assert isinstance(try_admit(free, subject, number, now=now + verdict.delay_s + 0.001), RateLimitUsage)
             continue
         usage = verdict
         begun.append((now, subject))
@@ -158,7 +158,7 @@ def test_no_limit_is_ever_passed_and_a_refusal_says_when(steps: list[tuple[float
                 assert len(since) <= limit.burst + (now - first) * limit.rate + 0.01
 
 
-def asked_for(seconds: float, every_s: Mapping[str, float], limits: RateLimits) -> Counter[str]:
+def turns_begun(seconds: float, every_s: Mapping[str, float], limits: RateLimits) -> Counter[str]:
     """Return how many turns each owner begins who asks so often, and ends each at once."""
     queue = [(NOW + period * (1 + index / 7), subject) for index, (subject, period) in enumerate(every_s.items())]
     heapq.heapify(queue)
@@ -166,7 +166,7 @@ def asked_for(seconds: float, every_s: Mapping[str, float], limits: RateLimits) 
     while queue[0][0] < NOW + seconds:
         now, subject = heapq.heappop(queue)
         heapq.heappush(queue, (now + every_s[subject], subject))
-        verdict = enter(usage, subject, number := number + 1, now=now, limits=limits)
+        verdict = try_admit(usage, subject, number := number + 1, now=now, limits=limits)
         if isinstance(verdict, RateLimitUsage):
             usage = idle(verdict)
             begun[subject] += 1
@@ -179,23 +179,23 @@ TIGHT = RateLimits(
 
 
 def test_greedy_owners_do_not_starve_a_polite_one() -> None:
-    begun = asked_for(120, {"greedy": 0.01, "greedy too": 0.01, "greedier": 0.002, "polite": 1.0}, TIGHT)
+    begun = turns_begun(120, {"greedy": 0.01, "greedy too": 0.01, "greedier": 0.002, "polite": 1.0}, TIGHT)
     assert begun["polite"] >= 118
     assert sum(begun.values()) <= 50 + 120 * 10 + 1
 
 
 def test_owners_who_are_all_greedy_get_equal_shares() -> None:
-    begun = asked_for(120, {"a": 0.002, "b": 0.011, "c": 0.029, "d": 0.05}, TIGHT)
+    begun = turns_begun(120, {"a": 0.002, "b": 0.011, "c": 0.029, "d": 0.05}, TIGHT)
     assert min(begun.values()) > 0.8 * max(begun.values())
     assert sum(begun.values()) >= 0.95 * 120 * 10
 
 
 def test_what_others_leave_is_an_owners_to_use() -> None:
-    begun = asked_for(120, {"busy": 0.01, "seldom": 10.0}, TIGHT)
+    begun = turns_begun(120, {"busy": 0.01, "seldom": 10.0}, TIGHT)
     assert begun["busy"] >= 0.95 * 120 * TIGHT.owner.rate
     assert begun["seldom"] == 11
 
 
 def test_a_turn_is_remembered_with_its_owner_and_its_time() -> None:
-    usage = entered({"a": 1}, limits=LIMITS)
+    usage = usage_after({"a": 1}, limits=LIMITS)
     assert usage.running == {"resp_a_0": RunningTurn(subject="a", since=NOW)}

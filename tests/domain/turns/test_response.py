@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseOptions
 from tests.domain import logs
 from tests.domain.logs import through_json
 
@@ -47,7 +47,13 @@ def test_a_response_that_ended_names_its_output_and_changes_nothing_else(
 
 
 def response(identifier: str) -> Response:
-    return Response(id=identifier, owner=Owner(tenant="t", subject="s"), model="m", created_at=0, deadline_at=1)
+    return Response(
+        id=identifier,
+        owner=Owner(tenant="t", subject="s"),
+        created_at=0,
+        deadline_at=1,
+        options=ResponseOptions(model="m"),
+    )
 
 
 def test_a_response_knows_its_thread_and_its_own_token() -> None:
@@ -57,12 +63,17 @@ def test_a_response_knows_its_thread_and_its_own_token() -> None:
 
 @pytest.mark.parametrize("identifier", ["", "resp_1", f"resp_{THREAD}"])
 def test_a_response_with_a_foreign_id_has_no_thread(identifier: str) -> None:
-    with pytest.raises(ValueError, match="is no id of a response"):
+    with pytest.raises(ValueError, match="is not the id of a response"):
         _ = response(identifier).thread
-    with pytest.raises(ValueError, match="is no id of a response"):
+    with pytest.raises(ValueError, match="is not the id of a response"):
         _ = response(identifier).token
 
 
 def test_a_new_response_is_queued_in_the_foreground_and_stored() -> None:
     one = response(f"resp_{THREAD}{OWN}")
-    assert (one.status, one.background, one.store, one.execution) == (ResponseStatus.QUEUED, False, True, None)
+    assert (one.status, one.options.background, one.options.store, one.progress.execution) == (
+        ResponseStatus.QUEUED,
+        False,
+        True,
+        None,
+    )

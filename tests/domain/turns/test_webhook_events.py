@@ -1,4 +1,4 @@
-"""Is whoever is registered told of the right endings, in words that the official SDK believes?"""
+"""Do endpoints get the events that they want, and does the official SDK accept the signatures?"""
 
 import base64
 import json
@@ -9,8 +9,8 @@ from openai import InvalidWebhookSignatureError, OpenAI
 
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
-from domain.turns.response import Response
-from domain.turns.webhook_events import DELAYS_S, EVENTS, SPREAD, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
+from domain.turns.response import Response, ResponseOptions, ResponseProgress
+from domain.turns.webhook_events import DELAYS_S, EVENTS, JITTER, WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 
 NEW, OLD, FOREIGN = b"n" * 32, b"o" * 24, b"f" * 32
 NOW = 1_800_000_000.0
@@ -19,17 +19,16 @@ ENDPOINT = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(
 ENDED = Response(
     id=f"resp_{'a' * 24}{'b' * 24}",
     owner=OWNER,
-    model="model",
     created_at=NOW - 9,
     deadline_at=NOW,
-    status=ResponseStatus.COMPLETED,
-    ended_at=NOW - 1,
+    options=ResponseOptions(model="model"),
+    progress=ResponseProgress(status=ResponseStatus.COMPLETED, ended_at=NOW - 1),
 )
 
 
-def announced(ended: Response = ENDED) -> WebhookDelivery:
-    [announcement] = WebhookEndpoints(known={"main": ENDPOINT}).deliveries(ended)
-    return announcement
+def delivery_of(ended: Response = ENDED) -> WebhookDelivery:
+    [delivery] = WebhookEndpoints(known={"main": ENDPOINT}).deliveries(ended)
+    return delivery
 
 
 def written(secret: bytes) -> str:
@@ -37,36 +36,36 @@ def written(secret: bytes) -> str:
 
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))
-def test_the_official_sdk_believes_each_event_and_knows_its_type(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_official_sdk_accepts_each_event_and_knows_its_type(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    announcement = announced(replace(ENDED, status=EVENTS[kind]))
-    headers = announcement.headers((NEW,), now=NOW)
+    delivery = delivery_of(replace(ENDED, progress=replace(ENDED.progress, status=EVENTS[kind])))
+    headers = delivery.headers((NEW,), now=NOW)
     client = OpenAI(api_key="none", webhook_secret=written(NEW))
-    event = client.webhooks.unwrap(announcement.body, headers)
+    event = client.webhooks.unwrap(delivery.body, headers)
     assert event.type == kind
-    assert (event.id, event.created_at, event.object) == (announcement.id, int(NOW - 1), "event")
-    assert json.loads(announcement.body)["data"] == {"id": ENDED.id}
+    assert (event.id, event.created_at, event.object) == (delivery.id, int(NOW - 1), "event")
+    assert json.loads(delivery.body)["data"] == {"id": ENDED.id}
 
 
 @pytest.mark.parametrize("known", [NEW, OLD])
-def test_while_a_secret_is_changed_whoever_knows_one_of_both_believes(
+def test_while_a_secret_is_changed_a_receiver_that_knows_either_accepts(
     known: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    headers = announced().headers((NEW, OLD), now=NOW)
+    headers = delivery_of().headers((NEW, OLD), now=NOW)
     assert headers["webhook-signature"].count("v1,") == 2
-    OpenAI(api_key="none").webhooks.verify_signature(announced().body, headers, secret=written(known))
+    OpenAI(api_key="none").webhooks.verify_signature(delivery_of().body, headers, secret=written(known))
 
 
-def test_whoever_knows_another_secret_does_not_believe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receiver_with_another_secret_rejects_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    headers = announced().headers((NEW, OLD), now=NOW)
+    headers = delivery_of().headers((NEW, OLD), now=NOW)
     with pytest.raises(InvalidWebhookSignatureError):
-        OpenAI(api_key="none").webhooks.verify_signature(announced().body, headers, secret=written(FOREIGN))
+        OpenAI(api_key="none").webhooks.verify_signature(delivery_of().body, headers, secret=written(FOREIGN))
 
 
 def test_a_later_try_has_the_same_id_and_body_and_a_time_and_signature_of_its_own() -> None:
-    first, later = (announced().headers((NEW,), now=now) for now in (NOW, NOW + 5))
+    first, later = (delivery_of().headers((NEW,), now=now) for now in (NOW, NOW + 5))
     assert first["webhook-id"] == later["webhook-id"]
     assert first["webhook-timestamp"] != later["webhook-timestamp"]
     assert first["webhook-signature"] != later["webhook-signature"]
@@ -83,27 +82,27 @@ def test_a_later_try_has_the_same_id_and_body_and_a_time_and_signature_of_its_ow
         ({"background": True}, False),
     ],
 )
-def test_an_endpoint_is_told_of_its_tenants_turns_that_end_as_it_wants(
+def test_an_endpoint_gets_the_events_of_its_tenants_and_of_the_endings_it_wants(
     changes: dict[str, object], *, wanted: bool
 ) -> None:
     assert replace(ENDPOINT, **changes).wants(ENDED) is wanted
 
 
-def test_an_endpoint_for_background_turns_is_told_of_those() -> None:
-    assert replace(ENDPOINT, background=True).wants(replace(ENDED, background=True))
+def test_an_endpoint_for_background_turns_gets_their_events() -> None:
+    assert replace(ENDPOINT, background=True).wants(replace(ENDED, options=replace(ENDED.options, background=True)))
 
 
-def test_tries_follow_each_other_ever_more_slowly_and_come_to_an_end() -> None:
-    delays = [replace(announced(), tries=tries).next_delay_s() for tries in range(len(DELAYS_S) + 1)]
+def test_delays_between_tries_grow_and_the_tries_end() -> None:
+    delays = [replace(delivery_of(), tries=tries).next_delay_s() for tries in range(len(DELAYS_S) + 1)]
     assert delays.pop() is None
     for delay, planned in zip(delays, DELAYS_S, strict=True):
         assert delay is not None
-        assert planned <= delay <= planned * (1 + SPREAD)
+        assert planned <= delay <= planned * (1 + JITTER)
 
 
-def test_an_announcement_is_stored_whole() -> None:
-    announcement = replace(announced(), tries=3, due_at=NOW + 7)
-    assert WebhookDelivery.from_document(announcement.to_document()) == announcement
+def test_a_delivery_is_stored_whole() -> None:
+    delivery = replace(delivery_of(), tries=3, due_at=NOW + 7)
+    assert WebhookDelivery.from_document(delivery.to_document()) == delivery
 
 
 def test_a_secret_is_in_no_text_of_an_endpoint() -> None:
@@ -111,6 +110,8 @@ def test_a_secret_is_in_no_text_of_an_endpoint() -> None:
 
 
 def test_a_raised_revision_or_another_address_is_another_registration() -> None:
-    marks = {each.mark for each in (ENDPOINT, replace(ENDPOINT, revision=2), replace(ENDPOINT, url="https://x/"))}
+    marks = {
+        each.fingerprint for each in (ENDPOINT, replace(ENDPOINT, revision=2), replace(ENDPOINT, url="https://x/"))
+    }
     assert len(marks) == 3
-    assert replace(ENDPOINT, secrets=(OLD,)).mark == ENDPOINT.mark
+    assert replace(ENDPOINT, secrets=(OLD,)).fingerprint == ENDPOINT.fingerprint

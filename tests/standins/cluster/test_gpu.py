@@ -17,7 +17,7 @@ tier = 1
 
 [systems.cloud-run]
 signatures = [
-    { posture = "cold", statuses = [429], body = "Rate exceeded", note = "an instance is starting" },
+    { failure_class = "cold", statuses = [429], body = "Rate exceeded", note = "an instance is starting" },
 ]
 
 [backends.scripted-gpu]
@@ -27,7 +27,7 @@ url = "%GANGLION_SCRIPTED_GPU_URL%"
 price = "scripted"
 auth = { kind = "google_id_token" }
 limits = { context_tokens = 32768, max_output_tokens = 1024, concurrency = 8, request_timeout_s = 600 }
-cold = { scales_to_zero = true, p50_s = 1, p99_s = 20, wake_hold_s = 2, tail_s = 60 }
+cold = { scales_to_zero = true, p50_s = 1, p99_s = 20, warm_up_hold_s = 2, idle_s = 60 }
 speed = { prefill_tokens_s = 20000, decode_tokens_s = 50 }
 """
 

@@ -159,9 +159,9 @@ def test_fleet_and_prices_of_the_demo_have_the_idle_time_of_its_gpu(tmp_path: Pa
     given = environment_in(tmp_path)
     fleet, prices = (tomllib.loads(Path(given[name]).read_text()) for name in ("GANGLION_FLEET", "GANGLION_PRICES"))
     assert (
-        fleet["backends"]["laptop-gpu"]["cold"]["tail_s"] == fleet["backends"]["scripted-gpu"]["cold"]["tail_s"] == 10
+        fleet["backends"]["laptop-gpu"]["cold"]["idle_s"] == fleet["backends"]["scripted-gpu"]["cold"]["idle_s"] == 10
     )
-    assert prices["prices"]["cloud-run-l4"]["tail_s"] == 10
+    assert prices["prices"]["cloud-run-l4"]["idle_s"] == 10
 
 
 def test_the_demo_succeeds_with_the_scripted_model(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from domain.errors import Conflict, Retryable
 from domain.identity.owners import Owner
+from domain.money.budgets import Budgets
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
 from state.money.ledger import Ledger, money_key
@@ -35,7 +36,7 @@ def store(clock: FakeClock) -> MemoryStore:
 
 @pytest.fixture
 def ledger(store: MemoryStore, clock: FakeClock) -> Ledger:
-    return Ledger(store, clock)
+    return Ledger(store, clock, Budgets())
 
 
 def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01") -> AttemptRecord:
@@ -195,7 +196,7 @@ async def persistently(step: Callable[[], Awaitable[object]]) -> None:
 @pytest.mark.parametrize("seed", range(40))
 async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: FakeClock, seed: int) -> None:
     flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
-    ledger = Ledger(flaky, clock)
+    ledger = Ledger(flaky, clock, Budgets())
     opened: list[AttemptRecord] = []
 
     async def open_one() -> None:
@@ -206,7 +207,7 @@ async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: Fake
     await persistently(lambda: ledger.close_attempt(OWNER, closed(opened[-1], "0.003")))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE))
-    sure = Ledger(store, clock)
+    sure = Ledger(store, clock, Budgets())
     assert (await held(sure)).cost == Decimal("0.003")
     assert len(await sure.attempts(OWNER, RESPONSE)) == 1
 
@@ -216,11 +217,14 @@ async def test_what_store_and_functions_cost_is_counted_once_beside_every_backen
     store: MemoryStore, clock: FakeClock, seed: int
 ) -> None:
     flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
-    ledger, overhead = Ledger(flaky, clock), OverheadCost(store=Decimal("0.001"), functions=Decimal("0.0002"))
+    ledger, overhead = (
+        Ledger(flaky, clock, Budgets()),
+        OverheadCost(store=Decimal("0.001"), functions=Decimal("0.0002")),
+    )
     await persistently(lambda: ledger.reserve(OWNER, RESPONSE, HELD))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
     await persistently(lambda: ledger.settle(OWNER, RESPONSE, overhead))
-    assert (await held(Ledger(store, clock))).overhead == overhead
+    assert (await held(Ledger(store, clock, Budgets()))).overhead == overhead
     (row,) = await UsageRows(store).of_owner(OWNER, first="2027-01-15", last="2027-01-15")
     assert (row.counts["store"], row.counts["functions"], row.counts["attempts"]) == (1_000_000, 200_000, 0)
     assert (row.place["backend"], row.place["model"]) == ("", "")

@@ -14,7 +14,8 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.sources.catalog import FetchedRows
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.turns.conversations import ConversationStore
 from state.turns.expiry import UNSTORED_S
@@ -34,7 +35,7 @@ class Archive:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = TurnStore(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         self.conversations = ConversationStore(self.store, self.clock)
         self.retention = Retention(self.store, self.turns, self.clock)
 
@@ -49,14 +50,11 @@ class Archive:
         response = Response(
             id=member_id("resp", thread=thread, token=self.clock.token()),
             owner=owner,
-            model="model",
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + 900,
-            store=store,
-            instructions=SECRET,
-            conversation=conversation or None,
             input_items=(item.id,),
-            sources=("s",),
+            options=ResponseOptions(model="model", store=store, instructions=SECRET, sources=("s",)),
+            history=ResponseHistory(conversation=conversation or None),
         )
         await self.turns.record_request(
             owner, key=f"k{response.token}", body_hash="h", response_id=response.id, repeat=False, new_thread=True
@@ -66,7 +64,7 @@ class Archive:
         await self.turns.retrieved_context.record(response, (FetchedRows(source="s", rows=({"text": SECRET},)),))
         await self.turns.record_route(owner, response.id, number=1, route={"reason": SECRET}, routed={})
         head = ItemHeader(id=member_id("msg", thread=thread, token=self.clock.token()))
-        events = (LogEvent(kind=EventKind.ITEM_ADDED, head=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
+        events = (LogEvent(kind=EventKind.ITEM_ADDED, header=head), LogEvent(kind=EventKind.TEXT, text=SECRET))
         await self.turns.append(owner, response.id, Slot(number=2, writer="run", first=2, at=1.0, events=events))
         return response.id
 
@@ -108,7 +106,7 @@ async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archiv
 async def test_who_deletes_a_response_beside_others_is_not_told_of_them(archive: Archive, seed: int) -> None:
     response_id = await archive.turn()
     store = HesitantStore(archive.store, Random(seed))  # noqa: S311 - a test's seed
-    retention = Retention(store, TurnStore(store, archive.clock), archive.clock)
+    retention = Retention(store, TurnStore(store, archive.clock, WebhookEndpoints()), archive.clock)
     deleted = await asyncio.gather(*(retention.delete_response(OWNER, response_id) for _ in range(3)))
     assert [(each.id, each.status) for each in deleted] == [(response_id, ResponseStatus.CANCELLED)] * 3
     assert archive.left() == []
@@ -213,7 +211,7 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
     for life in range(30):
         rate = 0.25 if life < 20 else 0.0
         flaky = FlakyStore(archive.store, Random(seed * 50 + life), Faults(rate=rate))  # noqa: S311 - a test's seed
-        retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
+        retention = Retention(flaky, TurnStore(flaky, archive.clock, WebhookEndpoints()), archive.clock)
         archive.clock.advance(1)
         try:
             await retention.delete_conversation(OWNER, conversation.id)
@@ -230,5 +228,6 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
 
 async def test_a_response_that_asks_nothing_of_sources_costs_no_look_for_them(archive: Archive) -> None:
     response_id = await archive.turn()
-    plain = replace(await archive.turns.read(OWNER, response_id), sources=())
+    with_sources = await archive.turns.read(OWNER, response_id)
+    plain = replace(with_sources, options=replace(with_sources.options, sources=()))
     assert await archive.turns.retrieved_context.text_or_missing(plain) == ""

@@ -10,6 +10,7 @@ from clients.storage.keys import owner_index_key
 from clients.storage.port import Document, DocumentKey
 from domain.errors import GanglionError
 from domain.identity.owners import Owner
+from domain.turns.webhook_events import WebhookEndpoints
 from state.retention.deletion import Retention
 from state.retention.erasure import REQUEST_ID, ROUND_S, SETTLED_S
 from state.turns.responses import TurnStore
@@ -92,7 +93,7 @@ async def test_an_order_that_dies_anywhere_is_followed_to_its_end(seed: int) -> 
     for life in range(40):
         rate = 0.2 if life < 30 else 0.0
         flaky = FlakyStore(archive.store, Random(seed * 50 + life), Faults(rate=rate))  # noqa: S311 - a test's seed
-        retention = Retention(flaky, TurnStore(flaky, archive.clock), archive.clock)
+        retention = Retention(flaky, TurnStore(flaky, archive.clock, WebhookEndpoints()), archive.clock)
         archive.clock.advance(60)
         try:
             await (retention.clear_due() if ordered else retention.erasure.record_request(OWNER))

@@ -10,7 +10,7 @@ from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.history_index import HistoryIndex, lasting_in
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import OWNER
@@ -46,12 +46,13 @@ class Talk:
         start = await self.following()
         thread = thread_of(self.conversation or (self.last.id if self.last else "")) or self.clock.token()
         said = tuple(replace(item, id=member_id("msg", thread=thread, token=self.clock.token())) for item in items)
-        track = start.history_index
+        before = start.history.index
+        index = replace(before, lasting=before.lasting + lasting_in(said)) if before else None
         response = replace(
             start,
             id=member_id("resp", thread=thread, token=self.clock.token()),
             input_items=tuple(item.id for item in said),
-            history_index=replace(track, lasting=track.lasting + lasting_in(said)) if track else None,
+            history=replace(start.history, index=index),
         )
         await self.turns.admit(response, said, (LogEvent(kind=EventKind.CREATED),))
         self.last = await self.turns.finish(self.owner, response.id, status=ResponseStatus.COMPLETED)
@@ -59,10 +60,19 @@ class Talk:
 
     async def following(self) -> Response:
         now = self.clock.now()
-        bare = Response(id="", owner=self.owner, model="model", created_at=now, deadline_at=now + 900)
+        bare = Response(
+            id="",
+            owner=self.owner,
+            created_at=now,
+            deadline_at=now + 900,
+            options=ResponseOptions(model="model"),
+        )
         if not self.conversation:
-            track = index_after(self.last) if self.last else HistoryIndex(depth=0)
-            return replace(bare, previous=self.last.id if self.last else None, history_index=track)
+            index = index_after(self.last) if self.last else HistoryIndex(depth=0)
+            previous = self.last.id if self.last else None
+            return replace(bare, history=ResponseHistory(previous=previous, index=index))
         found = await self.turns.conversations.read(self.owner, self.conversation)
-        track = HistoryIndex(depth=found.next_entry, lasting=found.lasting or ())
-        return replace(bare, conversation=self.conversation, reads_before=found.next_entry, history_index=track)
+        index = HistoryIndex(depth=found.next_entry, lasting=found.lasting or ())
+        entries = found.next_entry
+        history = ResponseHistory(conversation=self.conversation, reads_before=entries, index=index)
+        return replace(bare, history=history)

@@ -13,7 +13,8 @@ from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
 from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
 from domain.turns.conversations import Conversation
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -30,7 +31,7 @@ class Place:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
-        self.turns = TurnStore(self.store, self.clock)
+        self.turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         self.conversations = ConversationStore(self.store, self.clock)
 
     async def conversation(self, *texts: str) -> Conversation:
@@ -44,13 +45,11 @@ class Place:
         response = Response(
             id=member_id("resp", thread=thread, token=self.clock.token()),
             owner=OWNER,
-            model="model",
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + 600,
-            conversation=conversation.id,
             input_items=(item.id,),
-            reads_before=now.next_entry,
-            store=store,
+            options=ResponseOptions(model="model", store=store),
+            history=ResponseHistory(conversation=conversation.id, reads_before=now.next_entry),
         )
         return response, item
 
@@ -66,7 +65,7 @@ class Place:
         await self.turns.begin(OWNER, response.id, execution="run")
         head = ItemHeader(id=member_id("msg", thread=response.thread, token=self.clock.token()))
         events = (
-            LogEvent(kind=EventKind.ITEM_ADDED, head=head),
+            LogEvent(kind=EventKind.ITEM_ADDED, header=head),
             LogEvent(kind=EventKind.PART_ADDED),
             LogEvent(kind=EventKind.TEXT, text=answer),
         )
@@ -241,7 +240,7 @@ async def test_crashes_and_lost_answers_leave_the_conversation_free_and_each_tur
     response, item = await place.asked(conversation, "asked")
     for life in range(60):
         faults = Faults(rate=0.2 if life < 50 else 0.0)
-        turns = TurnStore(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock)  # noqa: S311 - a seed
+        turns = TurnStore(FlakyStore(place.store, Random(seed * 100 + life), faults), place.clock, WebhookEndpoints())  # noqa: S311 - a seed
         try:
             await turns.admit(response, (item,), CREATED)
             await turns.begin(OWNER, response.id, execution="run")

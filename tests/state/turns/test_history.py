@@ -16,6 +16,7 @@ from domain.content.items import Item, Role
 from domain.fleet.token_estimates import TokenEstimate, tokens_in
 from domain.turns.context_window import Turn, items_read, turns_to_leave_out
 from domain.turns.response import Response
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -39,7 +40,7 @@ class Told:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311 - a test's seed
         self.clock = RisingClock(seed=seed) if seed % 3 else FakeClock(seed=seed)
-        self.turns = TurnStore(MemoryStore(self.clock), self.clock)
+        self.turns = TurnStore(MemoryStore(self.clock), self.clock, WebhookEndpoints())
         self.loader = HistoryLoader(self.turns, self.turns.conversations)
 
     async def talk(self) -> tuple[Talk, list[Turn]]:
@@ -54,7 +55,7 @@ class Told:
                 await self.branch(talk)
         if talk.conversation and talk.last and self.random.random() < 0.5:
             talk.conversation = ""
-            said = said[: talk.last.reads_before + 1]
+            said = said[: talk.last.history.reads_before + 1]
             said += [await self.say(talk) for _ in range(self.random.randint(1, 9))]
         return talk, said
 
@@ -113,11 +114,11 @@ async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed
 
 async def read_by_a_turn(told: Told, talk: Talk, past: HistoryWindow, left_out: int) -> Turn:
     """Return what a turn's model would read before its own input, were it admitted with this past."""
+    bare = await talk.following()
     response = replace(
-        await talk.following(),
+        bare,
         id=talk.last.id if talk.last else "",
-        history_index=past.index_with(()),
-        left_out=left_out,
+        history=replace(bare.history, index=past.index_with(()), left_out=left_out),
     )
     if not response.id and not talk.conversation:
         return ()
@@ -157,7 +158,7 @@ def forget_tracks(turns: TurnStore) -> None:
 async def test_however_long_a_talk_is_a_turn_of_it_reads_as_little(kind: str) -> None:
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
-    turns = TurnStore(store, clock)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     talk = Talk(turns=turns, clock=clock)
     if kind == "conversation":
         talk.conversation = (await turns.conversations.create(OWNER, metadata={})).id
@@ -182,17 +183,17 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
     """A developer's word at the beginning, and a few now and then, are read beside the last turns."""
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
-    turns = TurnStore(store, clock)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     talk = Talk(turns=turns, clock=clock)
     reads: list[int] = []
     for _ in range(3):
         await talk.say([Item(id="", role=Role.DEVELOPER, text="be brief")])
         await talk.grow(200)
         asked = await talk.following()
-        track = asked.history_index
+        track = asked.history.index
         assert track
         store.touched.clear()
-        asked = replace(asked, id=latest(talk), left_out=track.depth - 10)
+        asked = replace(asked, id=latest(talk), history=replace(asked.history, left_out=track.depth - 10))
         read = await turns.history(asked)
         assert [item.role for item in read] == [Role.DEVELOPER] * len(track.lasting) + [Role.USER] * 10
         reads.append(len(store.touched))
@@ -203,7 +204,7 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
 async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a past of many small turns would hold up all others for as long as it is measured."""
     clock = RisingClock()
-    turns = TurnStore(MemoryStore(clock), clock)
+    turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     talk = Talk(turns=turns, clock=clock)
     await talk.grow(90)
     measured: list[str] = []

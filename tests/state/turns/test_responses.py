@@ -15,7 +15,8 @@ from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items
-from domain.turns.response import Response
+from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.idempotency import KEPT_S
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
@@ -41,7 +42,7 @@ def store(clock: FakeClock) -> MemoryStore:
 
 @pytest.fixture
 def turns(store: MemoryStore, clock: FakeClock) -> TurnStore:
-    return TurnStore(store, clock)
+    return TurnStore(store, clock, WebhookEndpoints())
 
 
 def token(number: int) -> str:
@@ -56,11 +57,11 @@ def response(number: int = 1, *, items: Sequence[Item] = (), previous: str | Non
     return Response(
         id=member_id("resp", thread=THREAD, token=token(number)),
         owner=OWNER,
-        model="model",
         created_at=1000.0 + number,
         deadline_at=9000.0,
-        previous=previous,
         input_items=tuple(item.id for item in items),
+        options=ResponseOptions(model="model"),
+        history=ResponseHistory(previous=previous),
     )
 
 
@@ -76,7 +77,7 @@ async def say(turns: TurnStore, one: Response, text: str, *, item: int) -> None:
     log = await turns.transcript(OWNER, one.id)
     index = len(log.items)
     events = (
-        LogEvent(kind=EventKind.ITEM_ADDED, output=index, head=ItemHeader(id=message(item).id)),
+        LogEvent(kind=EventKind.ITEM_ADDED, output=index, header=ItemHeader(id=message(item).id)),
         LogEvent(kind=EventKind.PART_ADDED, output=index),
         LogEvent(kind=EventKind.TEXT, output=index, text=text),
     )
@@ -102,7 +103,8 @@ async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: TurnStor
     room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
     ended, refused = 0, set[str | None]()
     for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
-        one = replace(bare, id=response(number).id, instructions="x" * (room - left))
+        options = replace(bare.options, instructions="x" * (room - left))
+        one = replace(bare, id=response(number).id, options=options)
         try:
             await turns.admit(one, (), CREATED)
         except Invalid as refusal:
@@ -120,7 +122,7 @@ async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(tu
     assert sum(begun) == 1
     log = await turns.transcript(OWNER, one.id)
     assert (log.status, log.next_slot) == (ResponseStatus.IN_PROGRESS, 2)
-    assert (await turns.read(OWNER, one.id)).execution == str(begun.index(True))
+    assert (await turns.read(OWNER, one.id)).progress.execution == str(begun.index(True))
 
 
 async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: TurnStore) -> None:
@@ -133,8 +135,8 @@ async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
 
     async def begin(execution: str) -> bool:
         for _ in range(40):
@@ -145,7 +147,7 @@ async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, cloc
         raise TimeoutError(execution)
 
     assert sum(await asyncio.gather(*(begin(name) for name in "abc"))) == 1
-    log = await TurnStore(store, clock).transcript(OWNER, one.id)
+    log = await TurnStore(store, clock, WebhookEndpoints()).transcript(OWNER, one.id)
     assert log.next_slot == 2
 
 
@@ -171,7 +173,7 @@ async def test_of_all_who_end_a_response_at_once_one_decides(turns: TurnStore, o
     slots = await turns.slots(OWNER, one.id)
     events = [event for slot in slots for event in slot.events]
     assert [event.kind for event in events].count(EventKind.ENDED) == 1
-    (item,) = await turns.items(OWNER, told[0].output_items)
+    (item,) = await turns.items(OWNER, told[0].progress.output_items)
     whole = standing is ResponseStatus.COMPLETED
     assert (item.text, item.status) == ("four and", ItemStatus.COMPLETED if whole else ItemStatus.INCOMPLETE)
     assert (item,) == kept_items(await turns.transcript(OWNER, one.id))
@@ -229,20 +231,22 @@ async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: TurnSt
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore, clock: FakeClock, seed: int) -> None:
-    one = await admitted(TurnStore(store, clock))
-    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock)  # noqa: S311 - a test's seed
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
+    flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.3, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
     heard = asyncio.create_task(flaky.wait_for_slot(one.id, within_s=30))
     for number in range(1, 6):
         assert await flaky.append(OWNER, one.id, Slot(number=number, writer="infer:1", first=1, at=1.0))
     await asyncio.wait_for(heard, 1)
-    assert len(await TurnStore(store, clock).slots(OWNER, one.id)) == 6
+    assert len(await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, one.id)) == 6
 
 
 async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: MemoryStore, clock: FakeClock) -> None:
-    one = await admitted(TurnStore(store, clock))
+    one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
-        await TurnStore(dead, clock).append(OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0))
+        await TurnStore(dead, clock, WebhookEndpoints()).append(
+            OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0)
+        )
     assert len(dead.calls) == 6
 
 
@@ -309,8 +313,8 @@ async def test_items_without_their_response_count_for_nothing(
     one = response(items=items)
     dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
     with pytest.raises(CrashError):
-        await TurnStore(dying, clock).admit(one, items, CREATED)
-    turns = TurnStore(store, clock)
+        await TurnStore(dying, clock, WebhookEndpoints()).admit(one, items, CREATED)
+    turns = TurnStore(store, clock, WebhookEndpoints())
     await turns.admit(one, items, CREATED)
     assert await turns.history(one) == tuple(items)
 
