@@ -111,7 +111,7 @@ async def test_one_trace_reaches_from_the_request_through_every_step_to_the_back
     assert {trace.format_trace_id(span.context.trace_id) for span in found.values() if span.context} == {TRACE}
     assert {parent_id(found[name]) for name in STEPS} == {SPAN}
     assert parent_id(chat) == span_id(found["infer"])
-    assert model.seen[0]["traceparent"] == f"00-{TRACE}-{span_id(chat)}-01"
+    assert model.request_headers[0]["traceparent"] == f"00-{TRACE}-{span_id(chat)}-01"
 
 
 async def test_a_call_is_told_in_the_words_of_the_conventions(

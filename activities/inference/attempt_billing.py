@@ -15,7 +15,8 @@ from domain.fleet.failure_classes import FailureClass
 from domain.log.events import AttemptOutcome, Slot
 from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price
-from state.money.gpu_sessions import GpuSessions, SessionEntry
+from domain.money.session_transitions import SessionEntry
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
 
 REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})

@@ -133,7 +133,7 @@ class AttemptRun:
             max_output_tokens=task.output_tokens - (self.writer.log.pieces if partial else 0),
             partial=partial,
             traceparent=current_traceparent() or response.traceparent,
-            form=response.options.tool_config,
+            tools=response.options.tool_config,
             by_schema=task.calls_tools_by_schema,
         )
 

@@ -54,7 +54,7 @@ def write_counts() -> None:
         time.sleep(WRITE_EVERY_S)
 
 
-def drop_notification(self: LogNotifications, name: str, slot: Slot) -> None:
+def drop_notification(self: LogNotifications, response_id: str, slot: Slot) -> None:
     """Drop the notification."""
 
 

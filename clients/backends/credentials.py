@@ -1,4 +1,4 @@
-"""What must proving who we are be able to do?"""
+"""Which interface provides the credentials of backend calls, and which failures may it report?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,41 +11,41 @@ from domain.fleet.failure_classes import Failure, FailureKind
 
 
 class Credentials(Protocol):
-    """Proves who we are to backends."""
+    """Provides the credentials for calls to backends."""
 
     async def header(self, backend: Backend) -> Mapping[str, str]:
-        """Return the headers that a call to the backend must carry. A warm call asks nobody.
+        """Return the authentication headers of a call to the backend, from a cache where possible.
 
-        Raises BackendError: CREDENTIALS_REFUSED where somebody must grant something first, CREDENTIALS_UNREACHABLE
-        where it may work later. The failure's body says who refused, and what to grant.
+        Raises BackendError: CREDENTIALS_REFUSED where a permission is missing, CREDENTIALS_UNREACHABLE where a retry
+        may succeed. The failure's body names the service that rejected the request and the permission to grant.
         """
         ...
 
     def rejected(self, backend: Backend) -> None:
-        """Forget what the backend did not accept, so that the next call brings something new."""
+        """Drop cached credentials that the backend rejected, so that the next call fetches new ones."""
         ...
 
 
 class NoCredentials:
-    """Proves nothing."""
+    """Sends no credentials."""
 
     async def header(self, backend: Backend) -> Mapping[str, str]:  # noqa: ARG002 - the port's own argument
         return {}
 
     def rejected(self, backend: Backend) -> None:
-        """Nothing is held that could be forgotten."""
+        """Do nothing: there are no cached credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BearerToken:
-    """A bearer token and when it expires, in seconds since the epoch."""
+    """A bearer token and the time when it expires, in seconds since the epoch."""
 
     token: str = field(repr=False)
     expires_at: float
 
 
 class Hop(StrEnum):
-    """Who is asked on the way to a token."""
+    """A service that takes part in obtaining a token."""
 
     IDENTITY = "the managed identity endpoint"
     STS = "Google STS"
@@ -53,31 +53,31 @@ class Hop(StrEnum):
 
 
 ADVICE = {
-    Hop.IDENTITY: "assign a managed identity to the app, and let it have tokens for the resource that is asked for",
-    Hop.STS: "let the workload identity provider accept the issuer, the audience and the subject of the Entra token",
+    Hop.IDENTITY: "assign a managed identity to the app, and allow it to obtain tokens for the requested resource",
+    Hop.STS: "configure the workload identity provider to accept the issuer, audience and subject of the Entra token",
     Hop.IAM: "grant roles/iam.workloadIdentityUser on the service account to the managed identity's principal",
 }
-WHAT = {
+REQUESTED = {
     Hop.IDENTITY: "a token",
     Hop.STS: "the Entra token",
     Hop.IAM: "to impersonate the service account",
 }
 
-REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}
-"""Statuses that say no; others say not now."""
+REJECTION_STATUSES = frozenset(range(400, 500)) - {408, 425, 429}
+"""Statuses that reject the request for good; after any other status a retry may succeed."""
 
 
 def hop_denied(hop: Hop, status: int) -> BackendError:
-    """Return the failure where a hop gave no token: a no, or an answer that may be another one later."""
-    if status in REFUSALS:
+    """Return the failure for a hop that answered with an error status: a rejection, or one that may pass."""
+    if status in REJECTION_STATUSES:
         return BackendError(Failure(kind=FailureKind.CREDENTIALS_REFUSED, body=hop_failed(hop, status)))
     return hop_unreachable(hop, f"status {status}")
 
 
 def hop_failed(hop: Hop, status: int) -> str:
-    return f"{hop} refused {WHAT[hop]} (status {status}); {ADVICE[hop]}"
+    return f"{hop} refused {REQUESTED[hop]} (status {status}); {ADVICE[hop]}"
 
 
-def hop_unreachable(hop: Hop, how: str) -> BackendError:
-    """Return the failure where a hop did not answer as it should."""
-    return BackendError(Failure(kind=FailureKind.CREDENTIALS_UNREACHABLE, body=f"{hop} can't be asked ({how})"))
+def hop_unreachable(hop: Hop, detail: str) -> BackendError:
+    """Return the failure for a hop that did not answer, or whose answer was unusable."""
+    return BackendError(Failure(kind=FailureKind.CREDENTIALS_UNREACHABLE, body=f"{hop} is not available ({detail})"))

@@ -1,7 +1,7 @@
 """How do we stream an answer from a server that speaks OpenAI's Chat Completions?
 
-Retries belong to the orchestration, so none happen here. A failure is reported as it was seen; what it means is decided
-in `domain.fleet.failure_classes`.
+Retries belong to the orchestration, so none happen here. A failure is reported as it was observed;
+`domain.fleet.failure_classes` decides what it means.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ DONE = b"[DONE]"
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 NO_MODEL_LIST = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-"""A server that answers so is up, and has no list of its models."""
+"""Statuses of a server that is up but has no list of models."""
 
 LAST_CHUNK_S = 0.05
-"""How long the end of the body is waited for after its last frame: then the connection serves another call."""
+"""How long to wait for the end of the body after the last frame. Only then can another call use the connection."""
 
 TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
     (httpx.ConnectTimeout, FailureKind.CONNECT_TIMEOUT),
@@ -43,7 +43,10 @@ TRANSPORT_FAILURES: tuple[tuple[type[Exception], FailureKind], ...] = (
 
 
 class OpenAIBackend:
-    """One backend. Its first words may take all of its request's time; `silence_s` bounds the pauses after them."""
+    """A client of one backend.
+
+    The first text may take the whole request timeout; `silence_s` limits each pause after it.
+    """
 
     def __init__(
         self,
@@ -62,11 +65,11 @@ class OpenAIBackend:
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         body = request_body(self.backend, call)
         headers = {"accept": "text/event-stream"} | ({"traceparent": call.traceparent} if call.traceparent else {})
-        until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
-        response = await self.send("POST", "chat/completions", until, headers=headers, json=body)
+        deadline = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
+        response = await self.send("POST", "chat/completions", deadline, headers=headers, json=body)
         try:
             await raise_for_failure(response, self.silence_s)
-            async with aclosing(self.pieces(response, until)) as pieces:
+            async with aclosing(self.pieces(response, deadline)) as pieces:
                 yield ChatStream(pieces, response)
         finally:
             await response.aclose()
@@ -75,9 +78,9 @@ class OpenAIBackend:
         await self.credentials.header(self.backend)
 
     async def probe(self) -> None:
-        """Ask which models there are; whatever the server itself says to that, it is up."""
-        until = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
-        response = await self.send("GET", "models", until)
+        """Request the list of models. A server without such a list counts as up, too."""
+        deadline = asyncio.get_running_loop().time() + self.backend.limits.request_timeout_s
+        response = await self.send("GET", "models", deadline)
         try:
             if not response.is_success and response.status_code not in NO_MODEL_LIST:
                 raise BackendError(await failure_of(response, self.silence_s))
@@ -85,14 +88,19 @@ class OpenAIBackend:
             await response.aclose()
 
     async def send(
-        self, method: str, path: str, until: float, *, headers: Mapping[str, str] = NO_HEADERS, json: Any = None
+        self, method: str, path: str, deadline: float, *, headers: Mapping[str, str] = NO_HEADERS, json: Any = None
     ) -> httpx.Response:
-        """Return the beginning of the answer; `until` is in the event loop's time. Raises BackendError."""
-        proof = await self.credentials.header(self.backend)
+        """Return the response once its headers have arrived. Raises BackendError.
+
+        `deadline` is in the event loop's time.
+        """
+        credentials = await self.credentials.header(self.backend)
         url = f"{self.backend.url}/{path}"
-        request = self.http.build_request(method, url, json=json, headers={**proof, **headers}, timeout=timeouts())
+        request = self.http.build_request(
+            method, url, json=json, headers={**credentials, **headers}, timeout=timeouts()
+        )
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 response = await self.http.send(request, stream=True)
         except (httpx.HTTPError, TimeoutError) as error:
             raise BackendError(transport_failure(error, text_received=False)) from error
@@ -100,35 +108,37 @@ class OpenAIBackend:
             self.credentials.rejected(self.backend)
         return response
 
-    async def pieces(self, response: httpx.Response, until: float) -> AsyncGenerator[TextPiece | AnswerEnd]:
-        """Yield the answer's pieces; raises BackendError where it does not come to its end.
+    async def pieces(self, response: httpx.Response, deadline: float) -> AsyncGenerator[TextPiece | AnswerEnd]:
+        """Yield the answer's pieces. Raises BackendError where the answer does not complete.
 
-        `until` is when the first words must have come, in the event loop's time.
+        `deadline` is when the first text must have arrived, in the event loop's time.
         """
-        answer = ChatStreamParser()
+        answer = ChatStreamParser(self.backend.finish_reasons)
         try:
-            async with aclosing(self.frames(response, answer, until)) as frames:
+            async with aclosing(self.frames(response, answer, deadline)) as frames:
                 async for frame in frames:
                     if text := answer.read(frame):
                         yield TextPiece(text=text)
         except (httpx.HTTPError, TimeoutError) as error:
-            if not answer.whole:
+            if not answer.has_finish_reason:
                 raise BackendError(transport_failure(error, text_received=answer.text_received)) from error
         yield answer.end()
 
-    async def frames(self, response: httpx.Response, answer: ChatStreamParser, until: float) -> AsyncGenerator[bytes]:
-        """Yield the stream's frames. Comments and empty lines don't count as a sign of life."""
-        chunks, lines = response.aiter_bytes(), SseDecoder()
+    async def frames(
+        self, response: httpx.Response, answer: ChatStreamParser, deadline: float
+    ) -> AsyncGenerator[bytes]:
+        """Yield the stream's frames. Comments, empty lines and frames without text do not extend the deadline."""
+        chunks, decoder = response.aiter_bytes(), SseDecoder()
         while True:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 chunk = await anext(chunks, None)
-            for frame in frames_in(lines, chunk, answer):
+            for frame in frames_in(decoder, chunk, answer):
                 if frame == DONE:
                     await read_to_end(chunks)
                     return
                 yield frame
                 if answer.text_received:
-                    until = asyncio.get_running_loop().time() + self.silence_s
+                    deadline = asyncio.get_running_loop().time() + self.silence_s
             if chunk is None:
                 return
 
@@ -159,45 +169,45 @@ async def read_to_end(chunks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def frames_in(lines: SseDecoder, chunk: bytes | None, answer: ChatStreamParser) -> list[bytes]:
-    """Return the frames that a chunk, or (None) the end of the body, completes."""
+def frames_in(decoder: SseDecoder, chunk: bytes | None, answer: ChatStreamParser) -> list[bytes]:
+    """Return the frames that a chunk completes; None stands for the end of the body."""
     try:
-        return lines.end() if chunk is None else lines.feed(chunk)
+        return decoder.end() if chunk is None else decoder.feed(chunk)
     except ValueError as error:
         raise answer.malformed(chunk or b"") from error
 
 
 def timeouts() -> httpx.Timeout:
-    """Bound the connecting alone; how long an answer may take is the backend's to say."""
+    """Return timeouts that limit connecting only; the backend's own limits apply to the answer."""
     return httpx.Timeout(None, connect=CONNECT_S)
 
 
-async def raise_for_failure(response: httpx.Response, patience_s: float) -> None:
-    """Raise BackendError where the answer is no stream of events."""
+async def raise_for_failure(response: httpx.Response, wait_s: float) -> None:
+    """Raise BackendError where the response is not an event stream."""
     if response.is_success and "text/event-stream" in response.headers.get("content-type", "").lower():
         return
-    raise BackendError(await failure_of(response, patience_s))
+    raise BackendError(await failure_of(response, wait_s))
 
 
-async def failure_of(response: httpx.Response, patience_s: float) -> Failure:
+async def failure_of(response: httpx.Response, wait_s: float) -> Failure:
     return Failure(
         kind=FailureKind.WRONG_CONTENT_TYPE if response.is_success else FailureKind.STATUS,
         status=response.status_code,
         headers=dict(response.headers),
-        body=await first_characters(response, patience_s),
+        body=await body_beginning(response, wait_s),
     )
 
 
-async def first_characters(response: httpx.Response, patience_s: float) -> str:
-    """Return the beginning of a body; what doesn't come in time is not waited for."""
-    read = bytearray()
+async def body_beginning(response: httpx.Response, wait_s: float) -> str:
+    """Return the beginning of a body, or as much of it as arrives within `wait_s` seconds."""
+    beginning = bytearray()
     with suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(patience_s):
+        async with asyncio.timeout(wait_s):
             async for chunk in response.aiter_bytes():
-                read += chunk
-                if len(read) >= BODY_CHARACTERS:
+                beginning += chunk
+                if len(beginning) >= BODY_CHARACTERS:
                     break
-    return read[:BODY_CHARACTERS].decode(errors="replace")
+    return beginning[:BODY_CHARACTERS].decode(errors="replace")
 
 
 def transport_failure(error: Exception, *, text_received: bool) -> Failure:

@@ -1,4 +1,4 @@
-"""What must a backend be able to do?"""
+"""Which interface does a backend client implement?"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,10 +15,10 @@ from domain.turns.response import Sampling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendCall:
-    """One request to a model. `partial` is the part of the answer that was shown already, to go on from.
+    """One request to a model. `partial` is the text of the answer that readers already have, to be continued.
 
-    `max_output_tokens` bounds what is still to come; `traceparent` is the W3C context to send along. `by_schema` says
-    that the model knows no functions and is held to a schema instead, as `domain.content.schema_tool_calls` has it.
+    `max_output_tokens` limits the rest of the answer; `traceparent` is the W3C trace context to send. `by_schema` means
+    that the model cannot call functions: its answer follows the JSON schema of `domain.content.schema_tool_calls`.
     """
 
     instructions: str | None
@@ -27,22 +27,23 @@ class BackendCall:
     max_output_tokens: int
     partial: str = ""
     traceparent: str = ""
-    form: ToolConfig = field(default_factory=ToolConfig)
+    tools: ToolConfig = field(default_factory=ToolConfig)
     by_schema: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPiece:
-    """The next words of the answer: one chunk of the backend, about one token."""
+    """The next text of the answer: one chunk of the backend, about one token."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerEnd:
-    """The answer is whole (`stop`), or was cut at its limit (`length`) or by a filter; usage where the backend counts.
+    """How an answer ended: complete (`stop`), cut at its token limit (`length`) or cut by a filter.
 
-    `calls` are the functions that the model wants to have called, told whole.
+    `usage` is None where the backend does not count tokens. `calls` are the function calls of the model; their
+    arguments are complete JSON.
     """
 
     reason: Literal["stop", "length", "content_filter"]
@@ -51,7 +52,7 @@ class AnswerEnd:
 
 
 class BackendError(GanglionError):
-    """The backend did not answer to the end; `failure` holds what was seen."""
+    """The backend did not complete its answer; `failure` describes what was observed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"the backend failed: {failure.kind} {failure.status or ''}".strip())
@@ -68,10 +69,10 @@ class WithdrawableStream(Protocol):
 
 
 class BackendClient(Protocol):
-    """Talks to one backend."""
+    """A client of one backend."""
 
     def stream(self, call: BackendCall) -> AbstractAsyncContextManager[AsyncIterator[TextPiece | AnswerEnd]]:
-        """Open the answer's stream, a `WithdrawableStream` where the wire allows. It ends with an AnswerEnd.
+        """Open the stream of an answer, a `WithdrawableStream` where the wire allows. Its last piece is an AnswerEnd.
 
         The context is entered when the backend has accepted the request; leaving it closes the connection at once.
         Raises BackendError.
@@ -79,9 +80,9 @@ class BackendClient(Protocol):
         ...
 
     async def authenticate(self) -> None:
-        """Have at hand what the next request proves who we are with. Raises BackendError."""
+        """Fetch and cache the credentials for the next request. Raises BackendError."""
         ...
 
     async def probe(self) -> None:
-        """Send the lightest of requests and return when the backend has answered it. Raises BackendError."""
+        """Send a minimal request and return when the backend has answered it. Raises BackendError."""
         ...

@@ -1,4 +1,4 @@
-"""Which frames does a stream of server-sent events hold?"""
+"""Which frames does a stream of server-sent events contain?"""
 
 import re
 
@@ -8,21 +8,22 @@ FRAME_LIMIT = 1_000_000
 
 
 class SseDecoder:
-    """Cuts a body, as it comes, at CR and LF alone: what else Unicode takes for the end of a line, a model may write.
+    """Splits a body that arrives in chunks into its frames.
 
-    Every line of data is one frame, as servers of Chat Completions send them.
+    Lines end at CR and LF only, because a model may write the other line separators of Unicode. Each `data:` line is
+    one frame, as Chat Completions servers send it.
     """
 
     def __init__(self) -> None:
-        self.rest = b""
+        self.incomplete_line = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the frames that this chunk completes; raises ValueError for a line of more than a million bytes."""
-        *lines, self.rest = LINE_END.split(self.rest + chunk)
-        if len(self.rest) > FRAME_LIMIT:
-            raise ValueError(f"a line has more than {FRAME_LIMIT} bytes")
+        """Return the frames that this chunk completes. Raises ValueError for a line longer than FRAME_LIMIT."""
+        *lines, self.incomplete_line = LINE_END.split(self.incomplete_line + chunk)
+        if len(self.incomplete_line) > FRAME_LIMIT:
+            raise ValueError(f"a line of the event stream is longer than {FRAME_LIMIT} bytes")
         return [line[len(FIELD) :].strip() for line in lines if line.startswith(FIELD)]
 
     def end(self) -> list[bytes]:
-        """Return the frame that the end of the body left without its line's end."""
+        """Return the last frame if the body ended without a line end after it."""
         return self.feed(b"\n")

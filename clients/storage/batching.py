@@ -1,4 +1,4 @@
-"""What fits into one commit, and what is written before it?"""
+"""Which operations fit into one commit, and which are written before it?"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -9,13 +9,13 @@ from domain.content.items import Item, ItemStatus
 from domain.errors import Invalid
 
 MARGIN = 1000
-"""Bytes left of a batch for what an adapter adds to it."""
+"""Bytes of a batch that are left free for the fields that an adapter adds."""
 
-ENDING_ROOM = 200_000
-"""Bytes of a batch that the beginning of a turn leaves to its end, which repeats it and says more."""
+COMPLETION_MARGIN = 200_000
+"""Bytes that the first commit of a turn leaves free for its last commit, which writes the same documents with more."""
 
-LONGEST_TEXT = BYTES_LIMIT // 2
-"""Bytes of JSON of one item's text; what is longer is cut, for no store would take it. The log has all of it."""
+MAX_TEXT_BYTES = BYTES_LIMIT // 2
+"""Bytes of JSON of one item's text. A longer text is cut, because no store accepts it; the log has all of it."""
 
 
 def create_operation(item: Item) -> Create:
@@ -24,11 +24,11 @@ def create_operation(item: Item) -> Create:
 
 
 def storable(item: Item) -> Item:
-    """Return an item that one commit has room for; a text that is cut makes it incomplete."""
+    """Return an item that fits into one commit; an item whose text is cut becomes incomplete."""
     size = len(encoded(item.id, {"text": item.text}))
-    if size <= LONGEST_TEXT:
+    if size <= MAX_TEXT_BYTES:
         return item
-    kept = item.text[: len(item.text) * LONGEST_TEXT // size]
+    kept = item.text[: len(item.text) * MAX_TEXT_BYTES // size]
     return storable(replace(item, text=kept, status=ItemStatus.INCOMPLETE))
 
 
@@ -38,7 +38,7 @@ def size_of(operation: Operation) -> int:
 
 
 def split_to_fit(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Sequence[Create], Sequence[Create]]:
-    """Return what of the rest must be written before, and what the commit of the head has room for: the last of it."""
+    """Return the part of the rest that must be written before, and the last part, which fits into the head's commit."""
     count = OPERATIONS_LIMIT - len(head)
     room = BYTES_LIMIT - MARGIN - sum(map(size_of, head))
     start = len(rest)
@@ -48,13 +48,13 @@ def split_to_fit(head: Sequence[Operation], rest: Sequence[Create]) -> tuple[Seq
 
 
 def check_size(head: Sequence[Operation]) -> None:
-    """Raise Invalid where the commit that ends a turn may have no room after this one, which begins it."""
-    if sum(map(size_of, head)) > BYTES_LIMIT - ENDING_ROOM:
-        raise Invalid("The turn is too large to be kept.", code="request_too_large")
+    """Raise Invalid where the first commit of a turn is so large that its last commit may exceed the limit."""
+    if sum(map(size_of, head)) > BYTES_LIMIT - COMPLETION_MARGIN:
+        raise Invalid("The request is too large to be stored; send a shorter input.", code="request_too_large")
 
 
 def batches(operations: Sequence[Operation]) -> Iterator[Sequence[Operation]]:
-    """Yield the operations in runs that one commit each has room for."""
+    """Yield the operations in batches that each fit into one commit."""
     batch: list[Operation] = []
     size = MARGIN
     for operation in operations:

@@ -1,4 +1,4 @@
-"""Under which key does each document of a turn live?"""
+"""Which partition key and id has each document of a turn?"""
 
 from clients.storage.port import Container, DocumentKey
 from domain.errors import NotFound
@@ -6,7 +6,7 @@ from domain.identity.owners import Owner
 from domain.ids import is_response_id, own_token, thread_of
 
 OWNER_INDEX = "book"
-"""The partition that lists an owner's threads; no thread has its name."""
+"""The partition that lists an owner's threads; no thread has this name."""
 
 DELIVERIES = "announcement_"
 ENTRIES = "entry_"
@@ -43,12 +43,12 @@ def retrieved_prefix(response_id: str) -> str:
 
 
 def sources_id(response_id: str) -> str:
-    """Return the id of the document that tells which private data a response read."""
+    """Return the id of the document that lists the private data that a response read."""
     return f"{retrieved_prefix(response_id)}sources"
 
 
 def rows_id(response_id: str) -> str:
-    """Return the id of the document that holds the private data itself."""
+    """Return the id of the document with the private data itself."""
     return f"{retrieved_prefix(response_id)}rows"
 
 
@@ -65,7 +65,7 @@ def expiry_id(identifier: str) -> str:
 
 
 def response_key(owner: Owner, response_id: str) -> DocumentKey:
-    """Return the partition that a response's id names; raises NotFound where it is no id of ours."""
+    """Return the partition that is part of a response's id; raises NotFound for other ids."""
     thread = thread_of(response_id)
     if thread is None or not is_response_id(response_id):
         raise NotFound.by_id("Response", response_id)
@@ -73,7 +73,7 @@ def response_key(owner: Owner, response_id: str) -> DocumentKey:
 
 
 def conversation_key(owner: Owner, conversation_id: str) -> DocumentKey:
-    """Return the partition that a conversation's id names; raises NotFound where it is no id of ours."""
+    """Return the partition that is part of a conversation's id; raises NotFound for other ids."""
     thread = thread_of(conversation_id)
     if thread is None or not conversation_id.startswith("conv_"):
         raise NotFound.by_id("Conversation", conversation_id)

@@ -1,11 +1,11 @@
-"""How is more of a partition read or written than one call of the store takes?"""
+"""How is more of a partition read or written than one call of the store allows?"""
 
 import asyncio
 from collections.abc import Sequence
 
 from clients.storage.batching import batches
+from clients.storage.compare_and_swap import create_once
 from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation
-from domain.errors import Conflict
 
 PAGE = 1000
 
@@ -13,9 +13,9 @@ PAGE = 1000
 async def list_all(
     store: DocumentStore, key: DocumentKey, *, prefix: str, after: str = "", before: str = "", size: int = PAGE
 ) -> Sequence[Document]:
-    """Return all documents whose id starts with `prefix` and lies between `after` and (where given) `before`.
+    """Return all documents whose id starts with `prefix` and is between `after` and `before`, if they are given.
 
-    So many of them as `size` are read at a time.
+    `size` documents are read at a time.
     """
     documents: list[Document] = []
     while True:
@@ -27,20 +27,17 @@ async def list_all(
 
 
 async def read_many(store: DocumentStore, key: DocumentKey, identifiers: Sequence[str]) -> Sequence[Document | None]:
-    """Read documents by their ids, at once."""
+    """Read documents by their ids, in parallel."""
     return await asyncio.gather(*(store.read(key, identifier) for identifier in identifiers))
 
 
 async def create_missing(store: DocumentStore, key: DocumentKey, operations: Sequence[Create]) -> None:
-    """Create what is not there yet; safe to repeat."""
+    """Create the documents that do not exist yet, one by one. Safe to repeat."""
     for operation in operations:
-        try:
-            await store.commit(key, (operation,))
-        except Conflict:
-            continue
+        await create_once(store, key, operation)
 
 
 async def write_batches(store: DocumentStore, key: DocumentKey, operations: Sequence[Operation]) -> None:
-    """Write in as many commits as it takes: for what is safe to leave half done and to repeat."""
+    """Write in as many commits as needed; for changes that may stay incomplete and are safe to repeat."""
     for batch in batches(operations):
         await store.commit(key, batch)

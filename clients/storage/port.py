@@ -1,7 +1,7 @@
 """What must a store be able to do?
 
-One partition is the unit of every atomic step: a commit names one full key, at most 100 operations and 2 MB, as a
-batch of Azure Cosmos DB does. Every operation names its full key except `find`, which the sweeper alone uses.
+A commit is atomic within one partition. It has at most 100 operations and 2 MB, like a transactional batch of Azure
+Cosmos DB. Every call has a full partition key except `find`, which only sweeps use.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ OPERATIONS_LIMIT = 100
 BYTES_LIMIT = 2_000_000
 
 SWEEP_LIMIT = 1000
-"""How much of one kind a sweep looks at: long turns that are well must not hide what was left behind."""
+"""Documents of one kind that a sweep reads: many long turns that are well must not hide one that was left behind."""
 
 
 class Container(StrEnum):
@@ -89,14 +89,14 @@ type Operation = Create | Replace | Delete | Add
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDocument:
-    """What `find` found, and where."""
+    """A document that `find` returned, with its partition key."""
 
     key: DocumentKey
     document: Document
 
 
 class DocumentStore(Protocol):
-    """Documents under partition keys. Raises Unavailable, and UnknownOutcome for a write whose answer was lost."""
+    """Documents under partition keys. Raises Unavailable, and UnknownOutcome for a write whose reply was lost."""
 
     async def read(self, key: DocumentKey, identifier: str) -> Document | None: ...
 

@@ -1,10 +1,10 @@
-"""What did the store charge for what is being done now, in request units?
+"""How many request units did the store charge for the current work?
 
     with metered() as charge:
         ...
     charge.units
 
-Tasks started inside count too. An adapter that costs nothing by the operation charges nothing.
+Tasks that are started inside count too. An adapter without request units charges nothing.
 """
 
 from collections.abc import Generator
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class RequestCharge:
-    """`units` are request units of Azure Cosmos DB, `requests` the answers that charged them."""
+    """`units` are request units of Azure Cosmos DB, `requests` the replies that charged them."""
 
     units: float = 0.0
     requests: int = 0
@@ -30,7 +30,7 @@ current: ContextVar[RequestCharge | None] = ContextVar("charge", default=None)
 
 @contextmanager
 def metered() -> Generator[RequestCharge]:
-    """Sum what is charged inside; what encloses it counts it as well."""
+    """Sum the charges inside; an enclosing `metered` counts them too."""
     outer, charge = current.get(), RequestCharge()
     token = current.set(charge)
     try:
@@ -42,7 +42,7 @@ def metered() -> Generator[RequestCharge]:
 
 
 def add_charge(units: float) -> None:
-    """Record the charge of one answered request."""
+    """Add the charge of one request."""
     charge = current.get()
     if charge:
         charge.add(RequestCharge(units=units, requests=1))

@@ -1,6 +1,6 @@
-r"""May these operations be stored, and as which bytes?
+r"""Are these operations valid, and as which bytes are they stored?
 
-The rules that Azure Cosmos DB sets are kept by every adapter, so that what works on one works on all: ids of printable
+Every adapter enforces the limits of Azure Cosmos DB, so that code which works on one works on all: ids of printable
 ASCII without / \ ? #, at most 255 characters; batches of 1 to 100 operations and 2 MB; at most ten counters an Add;
 bodies nested at most 128 deep.
 """
@@ -34,17 +34,21 @@ PARTS = {Container.TURNS: 3, Container.MONEY: 1, Container.FLEET: 1}
 def check_key(key: DocumentKey) -> None:
     """Raise ValueError where a key is not the full key of its container."""
     if len(key.parts) != PARTS[key.container] or not all(key.parts):
-        raise ValueError(f"{key.parts!r} is no full key of {key.container}")
+        raise ValueError(
+            f"{key.parts!r} is not a full partition key of {key.container}: expected {PARTS[key.container]} parts"
+        )
 
 
 def check_identifier(identifier: str) -> None:
     if not (IDENTIFIER.fullmatch(identifier) and identifier.isascii() and identifier.isprintable()):
-        raise Invalid(f"{identifier!a} can't be the id of a document")
+        raise Invalid(
+            f"{identifier!a} is not a valid document id: expected 1 to 255 printable ASCII characters without / \\ ? #"
+        )
 
 
 def check_range(prefix: str, after: str) -> None:
     if not (prefix + after).isascii():
-        raise Invalid(f"ids are ASCII; {prefix + after!a} is not")
+        raise Invalid(f"document ids are ASCII, but {prefix + after!a} is not")
 
 
 def encoded(identifier: str, body: Body) -> bytes:
@@ -52,7 +56,7 @@ def encoded(identifier: str, body: Body) -> bytes:
     try:
         data = json.dumps(dict(body), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"document {identifier!r} can't be written as JSON in UTF-8: {type(error).__name__}") from error
+        raise Invalid(f"document {identifier!r} cannot be written as JSON in UTF-8: {type(error).__name__}") from error
     if data.count(b"[") + data.count(b"{") > NESTING_LIMIT and depth(data) > NESTING_LIMIT:
         raise Invalid(f"document {identifier!r} is nested more than {NESTING_LIMIT} deep")
     return data
@@ -69,7 +73,7 @@ def decoded(data: bytes) -> dict[str, Any]:
 
 
 def payload(operation: Operation) -> bytes:
-    """Return what an operation brings with it."""
+    """Return the stored bytes of an operation's body."""
     check_identifier(operation.id)
     match operation:
         case Create() | Replace():
@@ -81,7 +85,7 @@ def payload(operation: Operation) -> bytes:
 
 
 def payloads(key: DocumentKey, operations: Sequence[Operation]) -> list[bytes]:
-    """Return the bytes of every operation; raises Invalid where the batch passes a limit."""
+    """Return the bytes of every operation; raises Invalid where the batch exceeds a limit."""
     check_key(key)
     if not 1 <= len(operations) <= OPERATIONS_LIMIT:
         raise Invalid(f"a batch has 1 to {OPERATIONS_LIMIT} operations, not {len(operations)}")
@@ -93,17 +97,17 @@ def payloads(key: DocumentKey, operations: Sequence[Operation]) -> list[bytes]:
 
 
 def incremented(body: Body, operation: Add) -> dict[str, Any]:
-    """Return a body with its counters raised; raises Exhausted where a sum would pass its limit."""
+    """Return a body with its counters increased; raises Exhausted where a sum would exceed its limit."""
     counters = operation.amounts.keys() | operation.at_most.keys()
     sums = {name: counter(body, name, operation.id) + operation.amounts.get(name, 0) for name in counters}
-    passed = sorted(name for name, limit in operation.at_most.items() if sums[name] > limit)
-    if passed:
-        raise Exhausted(f"{operation.id!r} has no room in {', '.join(passed)}", identifier=operation.id)
+    exceeded = sorted(name for name, limit in operation.at_most.items() if sums[name] > limit)
+    if exceeded:
+        raise Exhausted(f"{operation.id!r} has reached its limit in {', '.join(exceeded)}", identifier=operation.id)
     return {**body, **{name: sums[name] for name in operation.amounts}}
 
 
 def counter(body: Body, name: str, identifier: str) -> int:
     value = body.get(name, 0)
     if type(value) is not int:
-        raise Invalid(f"field {name!r} of {identifier!r} is no counter")
+        raise Invalid(f"field {name!r} of {identifier!r} is not a counter: expected a whole number")
     return value

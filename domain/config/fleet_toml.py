@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
+from domain.config.systems_toml import SystemRules, read_signature, read_system
 from domain.config.toml_table import TomlTable, document, plain_table
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
@@ -26,14 +27,12 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
-from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
 from domain.identity.federation import service_account_name
 from domain.money.prices import Price, PriceSource, TokenPrice
 from domain.network_names import LOOPBACK
 
 VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
-HIGHEST_STATUS: Final = 599
 UNPRICED: Final = TokenPrice(
     name="",
     origin=PriceSource(source="", date="", region=""),
@@ -56,7 +55,7 @@ class Definitions:
     """What a backend may refer to by name."""
 
     models: Mapping[str, Model]
-    systems: Mapping[str, tuple[FailureSignature, ...]]
+    systems: Mapping[str, SystemRules]
     prices: Mapping[str, Price]
     variables: Mapping[str, str]
 
@@ -70,7 +69,7 @@ def fleet_from_toml(text: str, variables: Mapping[str, str], prices: Mapping[str
     top = document(text, "fleet")
     known = Definitions(
         models={name: read_model(name, table) for name, table in top.tables("models")},
-        systems={name: read_signatures(table) for name, table in top.tables("systems")},
+        systems={name: read_system(table) for name, table in top.tables("systems")},
         prices=prices,
         variables=variables,
     )
@@ -112,43 +111,11 @@ def read_model(name: str, table: TomlTable) -> Model:
     return model
 
 
-def read_signatures(table: TomlTable) -> tuple[FailureSignature, ...]:
-    rows = tuple(read_signature(row) for row in table.rows("signatures"))
-    table.close()
-    return rows
-
-
-def read_signature(table: TomlTable) -> FailureSignature:
-    row = FailureSignature(
-        failure_class=table.choice(table.key_of("failure_class", "posture"), FailureClass),
-        statuses=table.wholes("statuses"),
-        kinds=table.choices("kinds", FailureKind),
-        body=table.optional("body", table.text),
-        body_pattern=table.optional("body_pattern", table.text),
-        headers=table.texts("headers"),
-        delay_s=table.optional("delay_s", table.number),
-        note=table.text("note"),
-    )
-    if not (row.statuses or row.kinds):
-        table.problems.append(f"{table.path}: expected statuses or kinds, found neither")
-    if any(status > HIGHEST_STATUS for status in row.statuses):
-        table.report("statuses", "HTTP statuses")
-    check_pattern(row.body_pattern, table)
-    table.close()
-    return row
-
-
-def check_pattern(pattern: str | None, table: TomlTable) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error:
-        table.report("body_pattern", "a regular expression")
-
-
 def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
     check_name(name, table)
     url = read_url(table, known.variables)
     system = member(table, "system", known.systems)
+    rules = known.systems.get(system, SystemRules())
     model = member(table, "model", known.models)
     backend = Backend(
         name=name,
@@ -165,7 +132,8 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         continues=table.choice("continues", ContinuationMode, ContinuationMode.NO),
         region=table.optional("region", table.text),
         residency=table.optional("residency", table.text),
-        signatures=(*(read_signature(row) for row in table.rows("signatures")), *known.systems.get(system, ())),
+        signatures=(*(read_signature(row) for row in table.rows("signatures")), *rules.signatures),
+        finish_reasons=rules.finish_reasons,
     )
     table.close()
     return backend

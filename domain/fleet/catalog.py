@@ -51,6 +51,16 @@ class ContinuationMode(StrEnum):
     NO = "no"
 
 
+class FinishReason(StrEnum):
+    """Why an answer of Chat Completions ended well. Every other reason is a failure."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    FUNCTION_CALL = "function_call"
+    CONTENT_FILTER = "content_filter"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """`tier` ranks quality from 1 to 5. The shape (gigabytes of weights as deployed, layers, heads) may be unknown."""
@@ -122,7 +132,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """One deployment of one model on one system. `signatures` are its own rows, then those of its system."""
+    """One deployment of one model on one system. `signatures` are its own rows, then those of its system.
+
+    `finish_reasons` maps its system's own finish reasons to those of Chat Completions.
+    """
 
     name: str
     model: str
@@ -139,6 +152,7 @@ class Backend:
     region: str | None = None
     residency: str | None = None
     signatures: tuple[FailureSignature, ...] = ()
+    finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

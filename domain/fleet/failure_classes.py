@@ -45,6 +45,8 @@ class FailureKind(StrEnum):
     BAD_FRAME = "bad_frame"
     WRONG_CONTENT_TYPE = "wrong_content_type"
     TRUNCATED = "truncated"
+    FINISH_REASON = "finish_reason"
+    """It ended the answer for a reason that is not a good end, like `abort`; the body is that reason."""
     HELD = "held"
     """It took the request and let it wait; we dropped it."""
     CREDENTIALS_REFUSED = "credentials_refused"
@@ -123,6 +125,7 @@ DEFAULTS: Final = (
     kind_row(FailureClass.BROKEN, FailureKind.REFUSED, "nothing listens there"),
     kind_row(FailureClass.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
     kind_row(FailureClass.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
+    kind_row(FailureClass.BROKEN, FailureKind.FINISH_REASON, "it ended the answer without completing it"),
     kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
     FailureSignature(
@@ -172,7 +175,11 @@ def subject_of(failure: Failure) -> str:
     """Return what was seen. Where no backend was asked, the body is our own word for why."""
     if failure.kind in CREDENTIAL_KINDS and failure.body:
         return failure.body
-    what = f"status {failure.status}" if failure.kind is FailureKind.STATUS else failure.kind.value.replace("_", " ")
+    what = failure.kind.value.replace("_", " ")
+    if failure.kind is FailureKind.STATUS:
+        what = f"status {failure.status}"
+    if failure.kind is FailureKind.FINISH_REASON and failure.body:
+        what = f"finish reason '{failure.body}'"
     return f"{what} in mid-answer" if failure.text_received else what
 
 

@@ -50,7 +50,9 @@ class ScriptedRequest:
         return next((message.text for message in self.messages if message.role == role), "")
 
     def last_text(self, role: str) -> str:
-        return next((message.text for message in reversed(self.messages) if message.role == role), "")
+        """The last text of a role; an empty message after it carries no command."""
+        texts = (message.text for message in reversed(self.messages) if message.role == role)
+        return next(filter(None, texts), "")
 
 
 def request_from_body(value: Any) -> ScriptedRequest:

@@ -1,14 +1,14 @@
-"""What was spent elsewhere, lately, on turns that a sleeping backend could have taken?
+"""How much was recently spent on other backends for turns that a cold backend could have taken?
 
-Counted in tenths of the window, one document each beside the backend's belief: adding to one takes no turn with others.
+The window has ten parts. Each part is one counter document beside the backend's state, so adding needs no
+compare-and-swap.
 """
 
-from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import commit_if_unchanged, create_once
 from clients.storage.port import Add, Create, DocumentStore
-from domain.errors import Conflict
 from domain.fleet.catalog import Backend
 from domain.money.ledger_records import NANOS, nanos
 from state.fleet.backend_state import backend_key
@@ -19,7 +19,7 @@ PREFIX = "rent_"
 
 
 class RentalSpend:
-    """Amounts are dollars, windows seconds. What can't be counted is lost; it decides on a wake and on no bill."""
+    """Amounts are dollars, windows seconds. An amount that cannot be stored is lost: it decides warm-ups, no bill."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
@@ -27,21 +27,19 @@ class RentalSpend:
 
     async def add(self, backend: Backend, amount: Decimal, *, window_s: float) -> None:
         identifier = part_id(self.clock.now(), window_s)
-        adding = Add(id=identifier, amounts={AMOUNT: nanos(amount)})
+        addition = Add(id=identifier, amounts={AMOUNT: nanos(amount)})
         key = backend_key(backend)
-        try:
-            await self.store.commit(key, (adding,))
-        except Conflict:
+        if not await commit_if_unchanged(self.store, key, (addition,)):
             body = {"kind": "rent", "v": 1, AMOUNT: 0}
             expires_at = self.clock.now() + 2 * window_s
-            with suppress(Conflict):
-                await self.store.commit(key, (Create(id=identifier, body=body, expires_at=expires_at),))
-            await self.store.commit(key, (adding,))
+            await create_once(self.store, key, Create(id=identifier, body=body, expires_at=expires_at))
+            await self.store.commit(key, (addition,))
 
     async def total(self, backend: Backend, *, window_s: float) -> Decimal:
+        """Return the dollars that were added within the last `window_s` seconds."""
         before = part_id(self.clock.now() - window_s, window_s)
-        found = await self.store.list(backend_key(backend), prefix=PREFIX, after=before)
-        return sum((Decimal(int(part.body[AMOUNT])) for part in found), Decimal(0)) / NANOS
+        parts = await self.store.list(backend_key(backend), prefix=PREFIX, after=before)
+        return sum((Decimal(int(part.body[AMOUNT])) for part in parts), Decimal(0)) / NANOS
 
 
 def part_id(at: float, window_s: float) -> str:

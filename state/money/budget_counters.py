@@ -1,16 +1,16 @@
-"""How do an attempt's record, the budgets that it counts in and its row of usage change in one batch?
+"""How do an attempt's record, its budget counters and its usage row change in one batch?
 
-A batch whose counter is not there yet creates it and is tried again; all else that a batch refuses is for the caller.
+A batch whose counter does not exist yet creates the counter and runs again. Every other conflict is the caller's.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from decimal import Decimal
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import create_once
 from clients.storage.paging import read_many
-from clients.storage.port import Add, Body, Container, Create, DocumentKey, DocumentStore, Replace
+from clients.storage.port import Add, Container, Create, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict, Exhausted
 from domain.identity.owners import Owner
 from domain.money.budgets import (
@@ -50,30 +50,30 @@ class BudgetCounters:
         return counters_of(self.budgets.of(tenant), subject=subject, response=response, at=at)
 
     def counter_ids(self, tenant: str, attempt: AttemptRecord) -> tuple[str, ...]:
-        """Return the ids of the counters that a new attempt counts in."""
+        """Return the ids of the counters to which a new attempt is added."""
         return tuple(self.counters(tenant, subject=attempt.subject, response=attempt.response, at=attempt.started_at))
 
     async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
-        """Return a warning where a budget is nearly used up, else nothing; raises Exhausted where one has no room.
+        """Return a warning where a budget is nearly used up, else ""; raises Exhausted where a budget has no room.
 
-        Nothing is held: between here and the turn's attempts others may take what is there.
+        Nothing is reserved: other turns may use the budget before the attempts of this turn do.
         """
-        standing = await self.limited_counters(owner, response)
-        limited, taken = [each for each, _ in standing], {each.id: amount for each, amount in standing}
-        refused = refusal(limited, taken, amount)
-        if refused:
-            raise exhausted(refused)
-        near = warning(self.budgets.of(owner.tenant), limited, taken, amount)
-        return f"{near.value} {NEARLY}" if near else ""
+        counters = await self.limited_counters(owner, response)
+        limited, taken = [each for each, _ in counters], {each.id: amount for each, amount in counters}
+        exceeded = refusal(limited, taken, amount)
+        if exceeded:
+            raise exhausted(exceeded)
+        nearly = warning(self.budgets.of(owner.tenant), limited, taken, amount)
+        return f"{nearly.value} {NEARLY}" if nearly else ""
 
     async def amount_taken(self, tenant: str, counter: str) -> int:
         found = await self.store.read(DocumentKey(container=Container.MONEY, parts=(tenant,)), counter)
         return found.body[TAKEN] if found else 0
 
     async def day_to_report(self, tenant: str) -> str:
-        """Return the day on which a tenant spends far more than was forecast, where nobody was told yet; else nothing.
+        """Return the counter of today where a tenant spends far more than forecast and no report was made; else "".
 
-        Whoever is given it tells, then notes that with `alarmed`: a crash between the two may tell twice.
+        The caller reports it, then calls `record_report`: a crash between the two may report twice.
         """
         counter = tenant_day(self.budgets, self.clock.now())
         forecast = self.budgets.of(tenant).forecast or await self.learned_forecast(tenant, counter)
@@ -86,7 +86,7 @@ class BudgetCounters:
         return counter
 
     async def learned_forecast(self, tenant: str, today: str) -> Decimal | None:
-        """Return the forecast that the last days make; a process looks once a day for each tenant."""
+        """Return a forecast from the spend of the last days; a process computes it once a day for each tenant."""
         if self.forecasts.get(tenant, ("", None))[0] != today:
             now, key = self.clock.now(), DocumentKey(container=Container.MONEY, parts=(tenant,))
             names = [tenant_day(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
@@ -96,12 +96,13 @@ class BudgetCounters:
 
     async def record_report(self, tenant: str, counter: str) -> None:
         body = {"kind": "alarm", "v": 1, "at": self.clock.now()}
-        await self.begin(DocumentKey(container=Container.MONEY, parts=(tenant,)), report_id(counter), body)
+        key = DocumentKey(container=Container.MONEY, parts=(tenant,))
+        await create_once(self.store, key, Create(id=report_id(counter), body=body))
 
     async def write_within_limits(
         self, key: DocumentKey, write: Create | Replace, *, before: AttemptRecord | None, after: AttemptRecord
     ) -> None:
-        """Write the record of an attempt that opens; raises Exhausted where a budget has no room for what it holds."""
+        """Write the record of an attempt that opens; raises Exhausted where a budget cannot cover its reservation."""
         counters = self.counters(key.parts[0], subject=after.subject, response=after.response, at=after.started_at)
         limits = {each.id: each.limit for each in counters.values() if each.limit is not None}
         try:
@@ -118,7 +119,7 @@ class BudgetCounters:
         after: AttemptRecord,
         limits: Mapping[str, int] | None = None,
     ) -> None:
-        """Write an attempt's record and count what changes by it. Raises Conflict where the record is another."""
+        """Write an attempt's record and the changes of its counters. Raises Conflict where the record has changed."""
         amounts, known, row = moved(before, after), limits or {}, row_of(after)
         adds = [Add(id=name, amounts=amounts, at_most=limit_of(known.get(name))) for name in after.counters]
         await self.commit_with_counts(key, write, adds, row, newly_used(before, after))
@@ -131,7 +132,10 @@ class BudgetCounters:
         row: UsageRow,
         used: Mapping[str, int],
     ) -> None:
-        """Write a document, and in its batch add to counters and to a row of usage; Conflict is the document's."""
+        """Write a document and add to counters and a usage row in one batch.
+
+        Raises Conflict for the document alone: a conflict of a counter means that it does not exist yet, once for each.
+        """
         changes = [each for each in (*adds, Add(id=row.id, amounts=used)) if any(each.amounts.values())]
         missing = {change.id: new_counter(self.clock.now()) for change in changes} | {row.id: row.to_document()}
         while True:
@@ -140,23 +144,18 @@ class BudgetCounters:
             except Conflict as error:
                 if error.identifier not in missing:
                     raise
-                await self.begin(key, error.identifier, missing.pop(error.identifier))
+                await create_once(self.store, key, Create(id=error.identifier, body=missing.pop(error.identifier)))
 
     async def add_counts(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:
-        """Add the same to a document and to a row of usage; Conflict says that there is no such document."""
+        """Add the same amounts to a document and to a usage row; raises Conflict where the document does not exist."""
         await self.commit_with_counts(key, Add(id=document, amounts=used), (), row, used)
 
     async def limited_counters(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, int]]:
-        """Return every budget that has a limit, with what is taken of it, in nano-dollars."""
+        """Return every counter that has a limit, with the nano-dollars taken of it."""
         counters = self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
         limited = [each for each in counters.values() if each.limit is not None]
         taken = await asyncio.gather(*(self.amount_taken(owner.tenant, each.id) for each in limited))
         return list(zip(limited, taken, strict=True))
-
-    async def begin(self, key: DocumentKey, counter: str, body: Body) -> None:
-        """Create a counter; where another was first, theirs counts."""
-        with suppress(Conflict):
-            await self.store.commit(key, (Create(id=counter, body=body),))
 
 
 def report_id(counter: str) -> str:

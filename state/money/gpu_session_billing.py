@@ -1,10 +1,11 @@
-"""How is a session that is over closed, and what its members pay posted to their tenants?"""
+"""How is a finished GPU session closed, and how is each member's share posted to its tenant?"""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import commit_if_unchanged
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import (
     OPERATIONS_LIMIT,
@@ -19,7 +20,6 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from domain.errors import Conflict
 from domain.fleet.catalog import Backend, Fleet
 from domain.identity.owners import Owner
 from domain.money.gpu_sessions import GpuSession, SessionSpan, shares, total
@@ -32,23 +32,25 @@ from state.money.ledger import Ledger, money_key
 
 CLOSED = "closed"
 KEPT_S = 400 * 86_400
-"""A closed session is kept for as long as its days can be asked for."""
+"""How long a closed session is kept: as long as usage reports reach back."""
 
 KIND = "session"
 
 REVIEW_S = 900
+"""How often an open session is reviewed."""
+
 MAX_REVIEWED = 20_000
-"""So often a session that goes on is reviewed, while so many have taken part in it."""
+"""A session with more members is no longer reviewed."""
 
 MANY = 500
-"""What more than so many pay is worked out in a thread: it takes seconds, and requests wait for the event loop."""
+"""The shares of more members are computed in a thread: that takes seconds, and would block the event loop."""
 
 MAX_REMOVED = OPERATIONS_LIMIT - 2
-"""A batch takes so many beside the session itself."""
+"""How many spans one commit can remove beside the session itself."""
 
 
 class GpuSessionBilling:
-    """The sweep's part of sessions. Every step is safe to repeat, and to be done twice at once."""
+    """Closes and bills sessions for the sweep. Every step is safe to repeat, and to run twice at once."""
 
     def __init__(
         self, *, store: DocumentStore, ledger: Ledger, fleet: Fleet, prices: Mapping[str, Price], clock: Clock
@@ -61,7 +63,7 @@ class GpuSessionBilling:
         self.reviewed_at: dict[str, float] = {}
 
     async def finished_sessions(self) -> Sequence[FoundDocument]:
-        """Return the sessions, of all backends, that are open and would be over but for what never left."""
+        """Return the open sessions of all backends that are over, apart from attempts whose end was not recorded."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now, limit=SWEEP_LIMIT)
         return [each for each in found if self.is_finished(GpuSession.from_document(each.document.body), now)]
@@ -71,13 +73,13 @@ class GpuSessionBilling:
         return price is not None and replace(session, running={}).over(price.idle_s, now)
 
     async def sessions_to_review(self) -> Sequence[FoundDocument]:
-        """Return the sessions, of all backends, that have not been looked at for a while."""
+        """Return the open sessions of all backends that were not reviewed for `REVIEW_S` seconds."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now - REVIEW_S, limit=SWEEP_LIMIT)
         return [each for each in found if self.reviewed_at.get(each.document.body["id"], 0.0) <= now - REVIEW_S]
 
     async def review(self, found: FoundDocument) -> None:
-        """Give back what members of a session that goes on were charged too much, as far as that is known already."""
+        """Lower the provisional charges of an open session's members, as far as their shares are known already."""
         session, now = GpuSession.from_document(found.document.body), self.clock.now()
         self.reviewed_at[session.id] = now
         price = self.price(session)
@@ -96,27 +98,25 @@ class GpuSessionBilling:
         return await self.store.find(Container.FLEET, kind=KIND, status=CLOSING, before=now, limit=SWEEP_LIMIT)
 
     async def close(self, found: FoundDocument) -> None:
-        """Put a copy that nobody changes in the place of a session that is over; whoever enters begins another one.
+        """Replace a finished session by a copy that nothing changes; the next request begins another session.
 
-        An attempt that never left and whose record is closed is not waited for: it pays what was held for it. Where
-        there are more of those than a batch takes, the next sweep goes on.
+        An attempt whose record is closed although it never left is removed: it pays its reserved amount. Where one
+        commit cannot remove them all, the next sweep continues.
         """
         session = GpuSession.from_document(found.document.body)
         gone = [name for name, tenant in session.running.items() if await self.is_attempt_closed(tenant, name)]
         if len(gone) < len(session.running):
             return
-        removed = [Delete(id=span_id(session.id, name)) for name in gone[:MAX_REMOVED]]
-        try:
-            await self.store.commit(found.key, (*removal_operations(found, session, gone[:MAX_REMOVED]), *removed))
-        except Conflict:
-            return
+        spans = [Delete(id=span_id(session.id, name)) for name in gone[:MAX_REMOVED]]
+        changes = removal_operations(found, session, gone[:MAX_REMOVED])
+        await commit_if_unchanged(self.store, found.key, (*changes, *spans))
 
     async def is_attempt_closed(self, tenant: str, record: str) -> bool:
         found = await self.store.read(money_key(tenant), record)
         return found is None or AttemptRecord.from_document(found.body).status is not AttemptStatus.OPEN
 
     async def post(self, found: FoundDocument) -> None:
-        """Post what each member of a closed session pays, then forget its spans."""
+        """Post each member's final share of a closed session, then delete the spans."""
         session = GpuSession.from_document(found.document.body)
         price = self.price(session)
         if price is None:
@@ -132,30 +132,27 @@ class GpuSessionBilling:
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
         backend = self.fleet.backends.get(session.backend)
-        wake = self.ledger.warm_up_record(owner, span.response, backend) if span.wake and backend else None
-        await self.ledger.post_share(owner, span.record, share_name(session.backend, session.id), share, wake)
+        record = self.ledger.warm_up_record(owner, span.response, backend) if span.wake and backend else None
+        await self.ledger.post_share(owner, span.record, share_name(session.backend, session.id), share, record)
 
     async def mark_closed(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> None:
         now = self.clock.now()
         body = {**session.to_document(CLOSED), "nanos": total(session, price), "closed_at": now}
         finished = Replace(id=document.id, body=body, etag=document.etag, expires_at=now + KEPT_S)
-        try:
-            await self.store.commit(key, (finished,))
-        except Conflict:
-            return
+        await commit_if_unchanged(self.store, key, (finished,))
 
     def price(self, session: GpuSession) -> TimePrice | None:
         price = self.prices.get(session.price)
         return price if isinstance(price, TimePrice) else None
 
     async def closed_sessions(self, backend: Backend) -> Sequence[GpuSession]:
-        """Return the sessions of a backend that are over, posted or not."""
+        """Return the closed sessions of a backend, whether their shares are posted or not."""
         documents = await list_all(self.store, backend_key(backend), prefix=closed_id(""))
         return [GpuSession.from_document(each.body) for each in documents]
 
 
 def removal_operations(found: FoundDocument, session: GpuSession, gone: Sequence[str]) -> Sequence[Operation]:
-    """Write a session without some who never left; closed, where nobody else is in it."""
+    """Return what removes members that never left; it also closes the session where no member is left in it."""
     for name in gone:
         session = session.without(name)
     left = replace(session, members=session.members - len(gone))
@@ -166,5 +163,5 @@ def removal_operations(found: FoundDocument, session: GpuSession, gone: Sequence
 
 
 async def computed[T](spans: Sequence[SessionSpan], work: Callable[[], T]) -> T:
-    """Do a work on spans, beside the event loop where they are many."""
+    """Compute on spans, in a thread where they are many."""
     return await asyncio.to_thread(work) if len(spans) > MANY else work()

@@ -1,26 +1,40 @@
-"""Which life of a GPU does a request take part in, and how is its end found and paid?
+"""How is the current GPU session of a backend stored, and changed by many requests at once?
 
-The session of a backend is one document beside its belief, and a span for each attempt and wake that takes part; both
-change in one batch, under compare-and-swap. When it is over a copy that nobody changes any more takes its place, and
-what each member pays is posted to its tenant: each step is safe to repeat, and a crash leaves the rest to the sweep.
+The session is one document beside the backend's state; each attempt or warm-up that takes part has a span. Both change
+in one batch, under compare-and-swap, as `domain.money.session_transitions` decides. A session that is over is copied
+under another id, where nothing changes it any more, and `gpu_session_billing` posts what each member pays. Every step
+is safe to repeat; after a crash the sweep completes it.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
-from domain.errors import Conflict, Exhausted
+from domain.errors import Exhausted
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
-from domain.money.gpu_sessions import GpuSession, Nanos, SessionSpan
+from domain.money.gpu_sessions import GpuSession, SessionSpan
 from domain.money.ledger_records import AttemptRecord, SessionShare
 from domain.money.prices import TimePrice
-from domain.money.provisional_charges import dollars, provisional, provisional_warm_up
+from domain.money.provisional_charges import dollars
+from domain.money.session_transitions import (
+    EntryTerms,
+    SessionEntry,
+    SessionTransition,
+    WarmUpCharge,
+    entered,
+    given_up,
+    left,
+    warm_up_removed,
+    warmed_up,
+)
 from state.fleet.backend_state import backend_key
 from state.money.ledger import Ledger
 
@@ -28,33 +42,28 @@ log = logging.getLogger(__name__)
 
 SESSION_ID = "session"
 OPEN, CLOSING = "open", "closing"
-PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionEntry:
-    """One run of an attempt in a session; `worst` is what it may be charged, in dollars."""
+class StoredSession:
+    """The current session of a backend, if there is one, with the etag of its document."""
 
-    session: str
-    record: str
-    run: int
-    worst: Decimal
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurrentSession:
-    """A backend's session as it stands, if there is one."""
-
-    session: GpuSession | None
+    session: GpuSession | None = None
     etag: str = ""
 
+    def with_id(self, session_id: str) -> GpuSession | None:
+        """Return the session where it is still the one of this id."""
+        return self.session if self.session and self.session.id == session_id else None
+
     def write(self, session: GpuSession) -> Operation:
+        if not session.members:
+            return Delete(id=SESSION_ID, etag=self.etag)
         body = session.to_document(OPEN)
         return Replace(id=SESSION_ID, body=body, etag=self.etag) if self.etag else Create(id=SESSION_ID, body=body)
 
 
 class GpuSessions:
-    """The sessions of backends that scale to zero and are paid by their time; others have none."""
+    """The current sessions of the backends that scale to zero and are paid by time; other backends have none."""
 
     def __init__(self, *, store: DocumentStore, ledger: Ledger, clock: Clock) -> None:
         self.store = store
@@ -72,72 +81,41 @@ class GpuSessions:
     ) -> SessionEntry | None:
         """Take part from now on, before the record is opened; None where the backend has no sessions.
 
-        The attempt may run for so many seconds. A redelivery counts as another run of it.
+        The attempt may run for `limit_s` seconds. A redelivery counts as another run of it.
         """
         price = self.price(backend)
         if price is None:
             return None
+        start = backend.cold_start
+        terms = EntryTerms(price=price, start_s=start.p99_s, limit_s=limit_s)
 
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], SessionEntry]:
-            now = self.clock.now()
-            session, closing = self.session_at(backend, price, current, now, cold_s=backend.cold_start.p50_s)
-            found = await self.store.read(backend_key(backend), span_id(session.id, attempt.id))
-            span = begun(owner, attempt, found, now)
-            entered = session.entered(span.record, span.tenant, again=found is not None)
-            worst = worst_of(session, backend, price, now=now, limit_s=limit_s)
-            entry = SessionEntry(session=session.id, record=span.record, run=span.run, worst=worst)
-            return (current.write(entered), spanning(session.id, span, found), *closing), entry
+        def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[SessionEntry]:
+            return entered(session, span, member=new_span(owner, attempt, now), terms=terms, now=now)
 
-        return await self.swap(backend, decided)
+        return await self.join(backend, price, attempt.id, decide, cold_s=start.p50_s)
 
     async def leave(
         self, backend: Backend, entry: SessionEntry, *, ended: float, opened_at: float | None = None
     ) -> Mapping[str, SessionShare]:
-        """Take part no more; return what the run is charged till the session is closed, by the session's name.
+        """Take part no more; return what the run is charged until the session is closed, by the name of the share.
 
-        Nothing is returned where another run has followed this one, or the session went on without it.
+        Nothing is returned where a later run has replaced this one, or the session continued without it.
         """
         price = self.price(backend)
-
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], Nanos | None]:
-            found = await self.store.read(backend_key(backend), span_id(entry.session, entry.record))
-            span = SessionSpan.from_document(found.body) if found else None
-            if found is None or span is None or price is None or span.run != entry.run:
-                return (), None
-            session = current.session
-            if span.ended is not None or session is None or session.id != entry.session:
-                return (), span.held or None
-            seen = session.seen_ready(opened_at or span.began) if opened_at or not session.ready_at else session
-            held = provisional(seen, price, began=span.began, ended=ended)
-            after = replace(span, ended=ended, held=held)
-            return (current.write(seen.left(span.record, ended)), spanning(session.id, after, found)), held
-
-        held = await self.swap(backend, decided)
-        return {} if held is None else {share_name(backend.name, entry.session): SessionShare(lines=dollars(held))}
+        if price is None:
+            return {}
+        decide = partial(left, run=entry.run, price=price, ended=ended, opened_at=opened_at)
+        amounts = await self.change(backend, entry.session, entry.record, decide)
+        return (
+            {} if amounts is None else {share_name(backend.name, entry.session): SessionShare(lines=dollars(amounts))}
+        )
 
     async def give_up(self, backend: Backend, entry: SessionEntry) -> None:
-        """Take part no more and pay nothing: the machine was never asked, or refused at its door."""
-
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], None]:
-            key, name = backend_key(backend), span_id(entry.session, entry.record)
-            found = await self.store.read(key, name)
-            session = current.session
-            if found is None or SessionSpan.from_document(found.body).run != entry.run:
-                return (), None
-            if session is None or session.id != entry.session or entry.record not in session.running:
-                return (), None
-            return (self.smaller(current, session, entry.record), Delete(id=name, etag=found.etag)), None
-
-        await self.swap(backend, decided)
-
-    def smaller(self, current: CurrentSession, session: GpuSession, record: str) -> Operation:
-        """Write a session without one of its members; without any it has never been."""
-        waker = "" if session.waker == record else session.waker
-        left = replace(session.without(record), members=session.members - 1, waker=waker)
-        return current.write(left) if left.members else Delete(id=SESSION_ID, etag=current.etag)
+        """Take part no more and pay nothing: the request was never sent, or the backend rejected it at once."""
+        await self.change(backend, entry.session, entry.record, partial(given_up, run=entry.run))
 
     async def entry_of(self, backend: Backend, record: str) -> SessionEntry | None:
-        """Return the last run of an attempt, if it took part in the session of now."""
+        """Return the last run of an attempt, if it takes part in the current session."""
         session = (await self.current(backend)).session
         if session is None:
             return None
@@ -148,143 +126,150 @@ class GpuSessions:
         return SessionEntry(session=session.id, record=record, run=run, worst=Decimal(0))
 
     async def warm_up(self, backend: Backend, owner: Owner, response_id: str, *, cold_s: float, worst_s: float) -> bool:
-        """Take part with a wake that is sent now, and charge who sends it; False where no budget covers it.
+        """Take part with a warm-up that is sent now, and charge its sender; False where no budget covers it.
 
-        A start takes so many seconds as expected, and at worst. Where the session of now is not over the wake is a
-        request of no length in it: its machine is still there, or counts as if it were.
+        A start takes `cold_s` seconds as expected, and `worst_s` at worst.
         """
         price = self.price(backend)
         if price is None:
             return True
-        wake = self.ledger.warm_up_record(owner, response_id, backend)
+        record = self.ledger.warm_up_record(owner, response_id, backend)
 
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], tuple[str, Nanos] | None]:
-            now = self.clock.now()
-            there, closing = self.session_at(backend, price, current, now, cold_s=cold_s)
-            found = await self.store.read(backend_key(backend), span_id(there.id, wake.id))
-            if found or there.running:
-                return (), (there.id, SessionSpan.from_document(found.body).held) if found else None
-            span = begun(owner, wake, None, now)
-            if there.members:
-                held = provisional(there, price, began=now, ended=now)
-                after, span = there.left(span.record, now), replace(span, ended=now, held=held)
-            else:
-                held = provisional_warm_up(price, worst_s)
-                after, span = replace(there, waker=wake.id), replace(span, wake=True, held=held)
-            after = replace(after, members=after.members + 1)
-            return (current.write(after), spanning(there.id, span, None), *closing), (there.id, held)
+        def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[WarmUpCharge | None]:
+            member = new_span(owner, record, now)
+            return warmed_up(session, span, member=member, price=price, worst_s=worst_s, now=now)
 
-        part = await self.swap(backend, decided)
-        return part is None or await self.is_covered(backend, owner, response_id, *part)
+        charge = await self.join(backend, price, record.id, decide, cold_s=cold_s)
+        return charge is None or await self.is_covered(backend, owner, response_id, charge)
 
-    async def is_covered(self, backend: Backend, owner: Owner, response_id: str, session: str, held: Nanos) -> bool:
-        share = SessionShare(lines=dollars(held))
+    async def is_covered(self, backend: Backend, owner: Owner, response_id: str, charge: WarmUpCharge) -> bool:
+        share = SessionShare(lines=dollars(charge.amounts))
+        name = share_name(backend.name, charge.session)
         try:
-            await self.ledger.reserve_warm_up(owner, response_id, backend, share_name(backend.name, session), share)
+            await self.ledger.reserve_warm_up(owner, response_id, backend, name, share)
         except Exhausted as error:
-            log.warning("%s is not woken: %s", backend.name, error)
-            await self.remove_warm_up(backend, session, self.ledger.warm_up_record(owner, response_id, backend).id)
+            log.warning("no warm-up of %s: %s", backend.name, error)
+            record = self.ledger.warm_up_record(owner, response_id, backend)
+            await self.change(backend, charge.session, record.id, warm_up_removed)
             return False
         return True
 
     async def cancel_warm_up(self, backend: Backend, owner: Owner, response_id: str) -> None:
-        """Charge nothing for a wake that the backend refused, or that was not sent: no machine lived for it."""
+        """Charge nothing for a warm-up that the backend rejected, or that was not sent: it started no machine."""
         session = (await self.current(backend)).session
-        wake = self.ledger.warm_up_record(owner, response_id, backend)
-        if self.price(backend) is None or session is None or session.waker != wake.id:
+        record = self.ledger.warm_up_record(owner, response_id, backend)
+        if self.price(backend) is None or session is None or session.waker != record.id:
             return
-        await self.ledger.post_share(
-            owner, wake.id, share_name(backend.name, session.id), SessionShare(lines={}, final=True)
-        )
-        await self.remove_warm_up(backend, session.id, wake.id)
-
-    async def remove_warm_up(self, backend: Backend, session: str, record: str) -> None:
-        """Let a wake that was never sent be none."""
-
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], None]:
-            there = current.session
-            if there is None or there.id != session:
-                return (), None
-            return (self.smaller(current, there, record), Delete(id=span_id(session, record))), None
-
-        await self.swap(backend, decided)
+        nothing = SessionShare(lines={}, final=True)
+        await self.ledger.post_share(owner, record.id, share_name(backend.name, session.id), nothing)
+        await self.change(backend, session.id, record.id, warm_up_removed)
 
     async def record_ready(self, backend: Backend, at: float) -> None:
-        """Note that the machine was seen to let a request in."""
+        """Record that the machine accepted a request."""
 
-        async def decided(current: CurrentSession) -> tuple[Sequence[Operation], None]:
-            session = current.session
-            return ((current.write(session.touched(at)),) if session else ()), None
+        async def step() -> None:
+            current = await self.current(backend)
+            if current.session:
+                await self.store.commit(backend_key(backend), (current.write(current.session.touched(at)),))
 
         if self.price(backend):
-            await self.swap(backend, decided)
+            await self.swap(backend, step)
 
-    def session_at(
-        self, backend: Backend, price: TimePrice, current: CurrentSession, now: float, *, cold_s: float
-    ) -> tuple[GpuSession, Sequence[Operation]]:
-        """Return the session that a request of now takes part in, and what closes the one before it."""
-        there = current.session
-        if there and not there.over(price.idle_s, now):
-            return there, ()
-        return self.fresh(backend, now, cold_s=cold_s), self.closed(there) if there else ()
+    async def join[T](
+        self,
+        backend: Backend,
+        price: TimePrice,
+        record: str,
+        decide: Callable[[GpuSession, SessionSpan | None, float], SessionTransition[T]],
+        *,
+        cold_s: float,
+    ) -> T:
+        """Change the session that a request of now takes part in: the current one, or a new one where that is over."""
 
-    def fresh(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
+        async def step() -> T:
+            current, now = await self.current(backend), self.clock.now()
+            session = current.session
+            closing: Sequence[Operation] = ()
+            if session is None or session.over(price.idle_s, now):
+                closing = (closing_copy(session),) if session else ()
+                session = self.new_session(backend, now, cold_s=cold_s)
+            found = await self.store.read(backend_key(backend), span_id(session.id, record))
+            transition = decide(session, span_of(found), now)
+            await self.commit(backend, operations_of(transition, current, span_id(session.id, record), found), closing)
+            return transition.result
+
+        return await self.swap(backend, step)
+
+    async def change[T](
+        self,
+        backend: Backend,
+        session_id: str,
+        record: str,
+        decide: Callable[[GpuSession | None, SessionSpan | None], SessionTransition[T]],
+    ) -> T:
+        """Change a session that a member has entered; `decide` gets no session where it is the current one no more."""
+
+        async def step() -> T:
+            current = await self.current(backend)
+            found = await self.store.read(backend_key(backend), span_id(session_id, record))
+            transition = decide(current.with_id(session_id), span_of(found))
+            await self.commit(backend, operations_of(transition, current, span_id(session_id, record), found))
+            return transition.result
+
+        return await self.swap(backend, step)
+
+    def new_session(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
         name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
         return GpuSession(id=name, backend=backend.name, price=backend.price.name, started=now, ends=now, cold_s=cold_s)
 
-    def closed(self, session: GpuSession) -> Sequence[Operation]:
-        """Keep a session as it was; what its members pay is posted later."""
-        return (Create(id=closed_id(session.id), body=session.to_document(CLOSING)),)
-
-    async def swap[T](
-        self, backend: Backend, decide: Callable[[CurrentSession], Awaitable[tuple[Sequence[Operation], T]]]
-    ) -> T:
-        """Do what is decided on the session as it stands, anew while others change it."""
+    async def swap[T](self, backend: Backend, step: Callable[[], Awaitable[T]]) -> T:
+        """Run a step under compare-and-swap; within one process, steps of one backend wait for each other."""
         async with self.locks[backend.name]:
-            while True:
-                operations, result = await decide(await self.current(backend))
-                if not operations:
-                    return result
-                try:
-                    await self.store.commit(backend_key(backend), operations)
-                except Conflict:
-                    await self.clock.sleep(self.clock.fraction() * PAUSE_S)
-                else:
-                    return result
+            return await compare_and_swap(self.clock, step)
 
-    async def current(self, backend: Backend) -> CurrentSession:
+    async def commit(self, backend: Backend, changes: Sequence[Operation], closing: Sequence[Operation] = ()) -> None:
+        if changes:
+            await self.store.commit(backend_key(backend), (*changes, *closing))
+
+    async def current(self, backend: Backend) -> StoredSession:
         found = await self.store.read(backend_key(backend), SESSION_ID)
         return (
-            CurrentSession(session=GpuSession.from_document(found.body), etag=found.etag)
-            if found
-            else CurrentSession(session=None)
+            StoredSession(session=GpuSession.from_document(found.body), etag=found.etag) if found else StoredSession()
         )
 
 
-def worst_of(session: GpuSession, backend: Backend, price: TimePrice, *, now: float, limit_s: float) -> Decimal:
-    """Return the most that a request of now may be charged when it leaves, in dollars."""
-    slow = replace(session, cold_s=max(session.cold_s, backend.cold_start.p99_s))
-    part = provisional(slow, price, began=now, ended=max(now, slow.ready) + limit_s)
-    return sum(dollars(part).values(), Decimal(0))
+def operations_of[T](
+    transition: SessionTransition[T], current: StoredSession, span: str, found: Document | None
+) -> Sequence[Operation]:
+    """Return what writes a transition; `span` is the id of the member's span, `found` its stored document."""
+    operations: list[Operation] = []
+    if transition.session:
+        operations.append(current.write(transition.session))
+    if transition.span:
+        body = transition.span.to_document()
+        operations.append(Replace(id=span, body=body, etag=found.etag) if found else Create(id=span, body=body))
+    if transition.removes_span and found:
+        operations.append(Delete(id=span, etag=found.etag))
+    return operations
 
 
-def begun(owner: Owner, attempt: AttemptRecord, found: Document | None, now: float) -> SessionSpan:
-    """Return the span of an attempt that runs from now on; one that runs again began when it first did."""
-    if found:
-        before = SessionSpan.from_document(found.body)
-        return replace(before, ended=None, run=before.run + 1)
+def new_span(owner: Owner, attempt: AttemptRecord, now: float) -> SessionSpan:
     return SessionSpan(
         record=attempt.id, tenant=owner.tenant, subject=owner.subject, response=attempt.response, began=now, run=1
     )
 
 
-def spanning(session: str, span: SessionSpan, found: Document | None) -> Operation:
-    name, body = span_id(session, span.record), span.to_document()
-    return Replace(id=name, body=body, etag=found.etag) if found else Create(id=name, body=body)
+def span_of(found: Document | None) -> SessionSpan | None:
+    return SessionSpan.from_document(found.body) if found else None
+
+
+def closing_copy(session: GpuSession) -> Create:
+    """Return the copy of a session that is over; what its members pay is posted later."""
+    return Create(id=closed_id(session.id), body=session.to_document(CLOSING))
 
 
 def share_name(backend: str, session: str) -> str:
-    """Return the name under which records have their share of a session."""
+    """Return the name under which records keep their share of a session."""
     return f"{backend}/{session}"
 
 

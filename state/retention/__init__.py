@@ -1,1 +1,1 @@
-"""How are turns and whole owners deleted?"""
+"""How are turns, conversations and owners deleted?"""

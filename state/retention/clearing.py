@@ -1,16 +1,18 @@
-"""How is a thread cleared, and how are documents, so that a writer that is still at it stops?
+"""How are documents cleared while a writer may still add to them?
 
-Slots are emptied and stay for a day: the writer finds them taken, instead of writing where nobody would clear.
+Log slots are emptied and stay for a day. A writer that is still active finds its next slot taken and stops; otherwise
+it would write documents that nothing clears any more.
 """
 
 import contextlib
 from collections.abc import Iterator, Sequence
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import turns_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, Operation, Replace
-from domain.errors import Conflict, NotFound
+from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import EMPTIED_BY, ResponseStatus, Slot
 from domain.turns.response import Response
@@ -20,7 +22,6 @@ from state.webhook_outbox import is_delivery
 
 EMPTIED_S = 86_400
 SLOTS = "slot_"
-NOTES = (EXPIRY,)
 
 
 class Clearing:
@@ -32,29 +33,23 @@ class Clearing:
         self.clock = clock
 
     async def clear_thread(self, key: DocumentKey) -> None:
-        """Clear all of a thread, what notes it last; what is still to be told of its turns goes when it is told."""
-        while True:
-            try:
-                await self.clear_once(key)
-            except Conflict:
-                continue
-            return
+        """Clear a thread, and its expiry documents last. Webhook deliveries stay until they are delivered."""
+        await compare_and_swap(self.clock, lambda: self.clear_once(key))
 
     async def clear_once(self, key: DocumentKey) -> None:
-        """Clear what is there; raises Conflict where somebody else does or still writes, who is then further."""
+        """Clear the documents of now; raises Conflict where another process writes or clears at the same time."""
         documents = [each for each in await list_all(self.store, key, prefix="") if not is_delivery(each)]
-        notes = [document for document in documents if document.body.get("kind") in NOTES]
-        await self.clear(key, [document for document in documents if document not in notes])
-        await self.clear(key, notes)
+        expiries = [document for document in documents if document.body.get("kind") == EXPIRY]
+        await self.clear(key, [document for document in documents if document not in expiries])
+        await self.clear(key, expiries)
 
     async def clear_prefix(self, key: DocumentKey, prefix: str) -> None:
-        """Clear what has a prefix, whoever else is at it."""
-        while True:
-            try:
-                await self.clear(key, await list_all(self.store, key, prefix=prefix))
-            except Conflict:
-                continue
-            return
+        """Clear the documents whose id has a prefix."""
+
+        async def step() -> None:
+            await self.clear(key, await list_all(self.store, key, prefix=prefix))
+
+        await compare_and_swap(self.clock, step)
 
     async def clear(self, key: DocumentKey, documents: Sequence[Document]) -> None:
         await write_batches(self.store, key, list(self.clear_operations(documents)))
@@ -68,12 +63,12 @@ class Clearing:
 
     def emptied_slot(self, document: Document) -> Replace:
         slot = Slot.from_document(document.body)
-        bare = Slot(number=slot.number, writer=EMPTIED_BY, first=slot.first, at=self.clock.now())
-        forgotten_at = self.clock.now() + EMPTIED_S
-        return Replace(id=document.id, body=bare.to_document(), etag=document.etag, expires_at=forgotten_at)
+        empty = Slot(number=slot.number, writer=EMPTIED_BY, first=slot.first, at=self.clock.now())
+        expires_at = self.clock.now() + EMPTIED_S
+        return Replace(id=document.id, body=empty.to_document(), etag=document.etag, expires_at=expires_at)
 
     async def erase_thread(self, owner: Owner, thread: str) -> Sequence[str]:
-        """Clear a thread, whatever runs in it; returns the responses that were cancelled for it."""
+        """Cancel what runs in a thread and clear it; return the ids of the cancelled responses."""
         key = turns_key(owner, thread)
         documents = await list_all(self.store, key, prefix="resp_")
         running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.is_terminal]

@@ -1,11 +1,13 @@
-"""How is what was said forgotten?
+"""How are responses, conversations and owners deleted?
 
-First a note is left of what is to be cleared; then it is cleared, here or, if that is cut short, by the timer.
+A deletion first stores an expiry document that names what is to be cleared, then clears it. If the process dies in
+between, the timer finds the expiry document and completes the deletion.
 """
 
 import logging
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import (
     conversation_key,
     expiry_id,
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Deletes responses, conversations and owners, and clears what is due. Every step is safe to repeat."""
+    """Deletes responses, conversations and owners, and clears what has expired. Every step is safe to repeat."""
 
     def __init__(self, store: DocumentStore, turns: TurnStore, clock: Clock) -> None:
         self.store = store
@@ -42,9 +44,9 @@ class Retention:
         self.erasure = Erasure(store, self.clearing, clock)
 
     async def delete_response(self, owner: Owner, response_id: str) -> Response:
-        """Delete a response, its log and the items that are no conversation's; cancels it first.
+        """Cancel a response and delete it with its log and the items that belong to no conversation.
 
-        Returns it as it ended; raises NotFound.
+        Returns the ended response; raises NotFound.
         """
         ended = await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
         await create_missing(
@@ -63,34 +65,33 @@ class Retention:
         await write_batches(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
     async def delete_conversation(self, owner: Owner, identifier: str) -> str | None:
-        """Delete a conversation with its items and responses; returns the response that was cancelled for it, if any.
+        """Delete a conversation with its items and responses; return the id of the response that was cancelled, if any.
 
         Raises NotFound.
         """
-        cancelled: str | None = None
-        while True:
+        cancelled: list[str] = []
+
+        async def step() -> None:
             found = await self.turns.conversations.document(owner, identifier)
             running = Conversation.from_document(identifier, found.body).running
             if running:
                 await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED)
-                cancelled = running
-            elif await self.mark_for_clearing(owner, found):
-                await self.clearing.clear_thread(conversation_key(owner, identifier))
-                return cancelled
+                cancelled.append(running)
+                raise Conflict("the conversation has changed: its response was cancelled", identifier=identifier)
+            await self.mark_for_clearing(owner, found)
 
-    async def mark_for_clearing(self, owner: Owner, conversation: Document) -> bool:
-        """Delete the conversation's own document and note what is to be cleared; False where it has changed."""
-        note = expiry_operation(owner, conversation.id, at=self.clock.now())
-        try:
-            await self.store.commit(
-                conversation_key(owner, conversation.id), (Delete(id=conversation.id, etag=conversation.etag), note)
-            )
-        except Conflict:
-            return False
-        return True
+        await compare_and_swap(self.clock, step)
+        await self.clearing.clear_thread(conversation_key(owner, identifier))
+        return cancelled[-1] if cancelled else None
+
+    async def mark_for_clearing(self, owner: Owner, conversation: Document) -> None:
+        """Delete the conversation's own document and store what is to be cleared; raises Conflict."""
+        delete = Delete(id=conversation.id, etag=conversation.etag)
+        expiry = expiry_operation(owner, conversation.id, at=self.clock.now())
+        await self.store.commit(conversation_key(owner, conversation.id), (delete, expiry))
 
     async def clear_due(self) -> int:
-        """Clear what is due, of all owners: the timer's question. Returns how many notes it followed."""
+        """Clear what has expired, of all owners, for the timer; return how many expiry documents it processed."""
         now = self.clock.now()
         due = await self.store.find(Container.TURNS, kind=EXPIRY, status=DUE, before=now, limit=SWEEP_LIMIT)
         for found in due:
@@ -98,7 +99,7 @@ class Retention:
             try:
                 await self.clear_marked(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
             except GanglionError as error:
-                log.warning("could not clear %s, which is due: %s", body["of"], error)
+                log.warning("clearing the expired %s failed: %s", body["of"], error)
         return len(due)
 
     async def clear_marked(self, owner: Owner, identifier: str) -> None:

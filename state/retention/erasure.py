@@ -1,18 +1,18 @@
-"""How is all that an owner ever said forgotten, also what comes while that is done?
+"""How is everything of an owner erased, including what is written while the erasure runs?
 
-The order is noted in his book before anything goes. All that began before it is cleared at once, and once more when no
-request of that time can still be writing; only then the notes of his threads go, by which it is found. What dies on the
-way is taken up by the timer. What the owner begins after the order stays.
+The erasure request is stored in the owner's index first. Every thread that began before it is cleared at once, and
+cleared again when no request of that time can still be writing. Only then the index entries of the threads are deleted,
+by which the threads are found. The timer completes an interrupted erasure. Threads that begin after the request stay.
 """
 
 import math
 from collections.abc import Sequence
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap
 from clients.storage.keys import THREADS, expiry_id, owner_index_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Replace
-from domain.errors import Conflict
 from domain.identity.owners import Owner
 from state.retention.clearing import Clearing
 from state.turns.expiry import expiry_operation
@@ -22,14 +22,14 @@ REQUEST_ID = expiry_id(EVERYTHING)
 SINCE = "since"
 
 SETTLED_S = 900.0
-"""After so long no request that was under way can still write."""
+"""No request that was being processed can still write after this time."""
 
 ROUND_S = 30.0
-"""So long the timer follows one order at a time: all that else was left behind waits meanwhile."""
+"""How long the timer works on one erasure at a time, so that other expired documents are not delayed for long."""
 
 
 class Erasure:
-    """Erases owners. Every step is safe to repeat, and to do twice at once."""
+    """Erases owners. Every step is safe to repeat, and to run twice at once."""
 
     def __init__(self, store: DocumentStore, clearing: Clearing, clock: Clock) -> None:
         self.store = store
@@ -37,33 +37,32 @@ class Erasure:
         self.clock = clock
 
     async def erase(self, owner: Owner) -> tuple[str, ...]:
-        """Forget what an owner has said until now; returns the responses that were cancelled for it.
+        """Erase everything of an owner until now; return the ids of the responses that were cancelled.
 
-        What remains are amounts: what his turns cost, without content, in the books of his tenant.
+        The costs of the turns stay in the tenant's ledger, without content.
         """
         await self.record_request(owner)
         return await self.resume(owner)
 
     async def record_request(self, owner: Owner) -> None:
-        """Note what is to be done, or that it is to be done anew from now on."""
-        note = expiry_operation(owner, EVERYTHING, at=self.clock.now())
-        body = {**note.body, SINCE: self.clock.now()}
-        while True:
+        """Store the erasure request; a repeated request covers everything until now."""
+        expiry = expiry_operation(owner, EVERYTHING, at=self.clock.now())
+        body = {**expiry.body, SINCE: self.clock.now()}
+
+        async def step() -> None:
             found = await self.store.read(owner_index_key(owner), REQUEST_ID)
-            try:
-                await self.store.commit(owner_index_key(owner), (write_operation(body, found),))
-            except Conflict:
-                continue
-            return
+            await self.store.commit(owner_index_key(owner), (write_operation(body, found),))
+
+        await compare_and_swap(self.clock, step)
 
     async def resume(self, owner: Owner, *, within_s: float = math.inf) -> tuple[str, ...]:
-        """Do what is noted, up to where it can be done by now; what takes longer than `within_s` is left over."""
-        note = await self.store.read(owner_index_key(owner), REQUEST_ID)
-        if note is None:
+        """Continue a stored erasure as far as possible now, for `within_s` seconds; return the cancelled responses."""
+        request = await self.store.read(owner_index_key(owner), REQUEST_ID)
+        if request is None:
             return ()
         until = self.clock.now() + within_s
-        settled = self.clock.now() >= note.body[SINCE] + SETTLED_S
-        before = [each for each in await self.index_entries(owner) if each.body["at"] <= note.body[SINCE]]
+        settled = self.clock.now() >= request.body[SINCE] + SETTLED_S
+        before = [each for each in await self.index_entries(owner) if each.body["at"] <= request.body[SINCE]]
         cancelled: list[str] = []
         for thread in (each for each in before if each.id.startswith(THREADS)):
             if self.clock.now() >= until:
@@ -73,21 +72,18 @@ class Erasure:
                 await self.store.commit(owner_index_key(owner), (Delete(id=thread.id),))
         rest = [Delete(id=each.id) for each in before if not each.id.startswith(THREADS)]
         await write_batches(self.store, owner_index_key(owner), rest)
-        await self.finish(owner, note, settled=settled)
+        await self.finish(owner, request, settled=settled)
         return tuple(cancelled)
 
     async def index_entries(self, owner: Owner) -> Sequence[Document]:
-        """Return all that stands in an owner's book beside the order."""
+        """Return the documents of an owner's index beside the erasure request."""
         return [each for each in await list_all(self.store, owner_index_key(owner), prefix="") if each.id != REQUEST_ID]
 
-    async def finish(self, owner: Owner, note: Document, *, settled: bool) -> None:
-        """Take the order away, or put it off; where it was given anew meanwhile, it stands."""
-        later = {**note.body, "at": note.body[SINCE] + SETTLED_S}
-        done = Delete(id=REQUEST_ID, etag=note.etag) if settled else write_operation(later, note)
-        try:
-            await self.store.commit(owner_index_key(owner), (done,))
-        except Conflict:
-            return
+    async def finish(self, owner: Owner, request: Document, *, settled: bool) -> None:
+        """Delete the request, or postpone it for the second round; a request that was repeated meanwhile stays."""
+        later = {**request.body, "at": request.body[SINCE] + SETTLED_S}
+        done = Delete(id=REQUEST_ID, etag=request.etag) if settled else write_operation(later, request)
+        await commit_if_unchanged(self.store, owner_index_key(owner), (done,))
 
 
 def write_operation(body: Body, found: Document | None) -> Create | Replace:

@@ -1,4 +1,4 @@
-"""How does a turn take its conversation, and how does it give it back?"""
+"""How does a turn lock its conversation, and what does it write there when it ends?"""
 
 from clients.storage.keys import conversation_key, entry_id
 from clients.storage.port import Create, Document, DocumentStore, Operation, Replace
@@ -9,13 +9,14 @@ from domain.turns.response import Response
 from state.turns.conversations import entry_document, locked_error
 
 KEPT = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
-"""The endings after which a turn belongs to its conversation."""
+"""A turn that ended with one of these statuses belongs to its conversation."""
 
 
 async def lock_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:
     """Return what locks the response's conversation, to be committed with the response.
 
-    Raises Invalid (conversation_locked) where a response has it, or has had it since this one's past was read.
+    Raises Invalid (conversation_locked) where another response has the lock, or had it after this response's history
+    was read; raises NotFound where the conversation does not exist.
     """
     found = await conversation_of(store, response)
     if found is None:
@@ -29,7 +30,7 @@ async def lock_operations(store: DocumentStore, response: Response) -> tuple[Ope
 
 
 async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Operation, ...]:
-    """Return what unlocks the conversation and, where the turn came to an answer that is kept, adds its items."""
+    """Return what unlocks the conversation of a turn that has ended; a turn that is kept adds its items there."""
     found = await conversation_of(store, ended)
     if found is None or found.body["running"] != ended.id:
         return ()
@@ -39,22 +40,20 @@ async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Oper
         return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)
     entry = entry_document([*ended.input_items, *ended.progress.output_items], at=ended.progress.ended_at)
     return (
-        Replace(id=found.id, body=released.with_new_entry(lasting_of(ended)).to_document(), etag=found.etag),
+        Replace(id=found.id, body=released.with_new_entry(lasting_items(ended)).to_document(), etag=found.etag),
         Create(id=entry_id(conversation.next_entry), body=entry),
     )
 
 
-def lasting_of(ended: Response) -> tuple[str, ...] | None:
-    """Return which items of a turn's own input last; None where a release before did not say."""
-    return (
-        tuple(name for name in ended.history.index.lasting if name in ended.input_items)
-        if ended.history.index
-        else None
-    )
+def lasting_items(ended: Response) -> tuple[str, ...] | None:
+    """Return the ids of a turn's own input items that every later turn reads; None for turns without this record."""
+    if ended.history.index is None:
+        return None
+    return tuple(name for name in ended.history.index.lasting if name in ended.input_items)
 
 
 def belongs_to_conversation(ended: Response) -> bool:
-    """Tell whether the items of a turn that has ended are its conversation's from now on."""
+    """Return whether the items of a turn that has ended belong to its conversation."""
     return bool(ended.history.conversation) and ended.options.store and ended.status in KEPT
 
 

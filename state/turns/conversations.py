@@ -1,7 +1,7 @@
-"""Where does a conversation live, and who may change it at the same time?
+"""How are conversations and their items stored and changed?
 
-Its document, its entries and its items share the partition of its thread with its responses, so that a turn takes the
-conversation when it is admitted and gives it back when it ends, each in one commit with all else that it writes.
+The document, the entries and the items of a conversation share the partition of its thread with the responses. A turn
+therefore locks the conversation in the commit that admits the turn, and unlocks it in the commit that ends the turn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from clients.clock import Clock
 from clients.storage.batching import create_operation
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import conversation_key, entry_id
 from clients.storage.paging import read_many
 from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
 from domain.content.items import Item
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Invalid, NotFound
 from domain.identity.owners import Owner
 from domain.ids import conversation_id, member_id, thread_of
 from domain.turns.conversations import PREFIXES, Conversation, Order, after_cursor
@@ -22,36 +23,36 @@ from state.turns.history import entries_between
 from state.turns.owner_threads import register_thread
 
 SPARE = 20
-"""Documents read beyond a page, so that a few deleted items cost no second round."""
+"""Documents that are read beyond a page, so that a few deleted items cost no second round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemPage:
-    """Items in the order that was asked for; `more` says that others follow."""
+    """Items in the requested order; `more` is set where others follow."""
 
     items: tuple[Item, ...]
     more: bool
 
 
 class ConversationStore:
-    """The store of conversations. Safe to use from many instances at once; `Retention` deletes them."""
+    """Stores conversations. Safe to use from many instances at once; `Retention` deletes them."""
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
         self.store = store
         self.clock = clock
 
     async def create(self, owner: Owner, *, metadata: Mapping[str, str], items: Sequence[Item] = ()) -> Conversation:
-        """Record a new conversation with its first items; their ids are given here."""
+        """Store a new conversation with its first items, and assign the ids of the items."""
         thread = self.clock.token()
-        fresh = Conversation(id=conversation_id(thread), owner=owner, created_at=self.clock.now(), metadata=metadata)
-        operations, grown = self.entry_operations(fresh, self.with_ids(thread, items))
-        await register_thread(self.store, owner, thread, at=fresh.created_at)
-        key = conversation_key(owner, fresh.id)
-        await self.store.commit(key, (Create(id=fresh.id, body=grown.to_document()), *operations))
+        new = Conversation(id=conversation_id(thread), owner=owner, created_at=self.clock.now(), metadata=metadata)
+        operations, grown = self.entry_operations(new, self.with_ids(thread, items))
+        await register_thread(self.store, owner, thread, at=new.created_at)
+        key = conversation_key(owner, new.id)
+        await self.store.commit(key, (Create(id=new.id, body=grown.to_document()), *operations))
         return grown
 
     async def read(self, owner: Owner, identifier: str) -> Conversation:
-        """Return a conversation; raises NotFound, also for another owner's."""
+        """Return a conversation; raises NotFound, also for the conversation of another owner."""
         document = await self.document(owner, identifier)
         return Conversation.from_document(identifier, document.body)
 
@@ -62,26 +63,32 @@ class ConversationStore:
         return found
 
     async def update_metadata(self, owner: Owner, identifier: str, *, metadata: Mapping[str, str]) -> Conversation:
-        """Replace the metadata, whatever a turn does to the conversation meanwhile."""
-        while True:
+        """Replace the metadata; a turn may change the conversation at the same time."""
+
+        async def step() -> Conversation:
             found = await self.document(owner, identifier)
             changed = Conversation.from_document(identifier, found.body).with_metadata(metadata)
-            if await self.replace(found, changed, ()):
-                return changed
+            await self.replace(found, changed, ())
+            return changed
+
+        return await compare_and_swap(self.clock, step)
 
     async def add(self, owner: Owner, identifier: str, items: Sequence[Item]) -> tuple[Item, ...]:
-        """Add items at the end and return them with their ids. A turn that is under way doesn't read them."""
-        named = self.with_ids(thread_of(identifier) or "", items)
-        while True:
+        """Add items at the end and return them with their ids. A turn that is already running does not read them."""
+        added = self.with_ids(thread_of(identifier) or "", items)
+
+        async def step() -> tuple[Item, ...]:
             found = await self.document(owner, identifier)
-            operations, grown = self.entry_operations(Conversation.from_document(identifier, found.body), named)
-            if await self.replace(found, grown, operations):
-                return named
+            operations, grown = self.entry_operations(Conversation.from_document(identifier, found.body), added)
+            await self.replace(found, grown, operations)
+            return added
+
+        return await compare_and_swap(self.clock, step)
 
     async def items(
         self, owner: Owner, identifier: str, *, after: str = "", limit: int = 20, order: Order = "desc"
     ) -> ItemPage:
-        """Return up to `limit` items that follow the item `after`; raises Invalid where that is none of them."""
+        """Return up to `limit` items that follow the item `after`; raises Invalid where `after` is not in it."""
         conversation = await self.read(owner, identifier)
         key = conversation_key(owner, identifier)
         entries = await entries_between(self.store, key, 0, conversation.next_entry)
@@ -107,25 +114,24 @@ class ConversationStore:
         return Item.from_document(found.id, found.body)
 
     async def delete_item(self, owner: Owner, identifier: str, item_id: str) -> Conversation:
-        """Delete one item; refused while a turn is under way that may be reading it."""
+        """Delete one item; raises Invalid while a turn is running, which may be reading it."""
         await self.item(owner, identifier, item_id)
-        while True:
+
+        async def step() -> Conversation:
             found = await self.document(owner, identifier)
             conversation = Conversation.from_document(identifier, found.body)
             if conversation.running:
                 raise locked_error(conversation)
-            if await self.replace(found, conversation, (Delete(id=item_id),)):
-                return conversation
+            await self.replace(found, conversation, (Delete(id=item_id),))
+            return conversation
 
-    async def replace(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> bool:
-        """Write the conversation and what goes with it; False where somebody else has changed it."""
+        return await compare_and_swap(self.clock, step)
+
+    async def replace(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> None:
+        """Commit a changed conversation with other operations; raises Conflict where it was changed meanwhile."""
         key = conversation_key(changed.owner, changed.id)
         head = Replace(id=changed.id, body=changed.to_document(), etag=found.etag)
-        try:
-            await self.store.commit(key, (head, *operations))
-        except Conflict:
-            return False
-        return True
+        await self.store.commit(key, (head, *operations))
 
     def with_ids(self, thread: str, items: Sequence[Item]) -> tuple[Item, ...]:
         return tuple(
@@ -135,7 +141,7 @@ class ConversationStore:
     def entry_operations(
         self, conversation: Conversation, items: Sequence[Item]
     ) -> tuple[Sequence[Operation], Conversation]:
-        """Return what adds items to a conversation, and the conversation with them."""
+        """Return what adds items to a conversation, and the conversation that has them."""
         if not items:
             return (), conversation
         body = entry_document([item.id for item in items], at=self.clock.now())

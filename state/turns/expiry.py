@@ -1,4 +1,4 @@
-"""When does the content of a turn go?"""
+"""When is the content of a turn deleted without a request?"""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from domain.identity.owners import Owner
 from domain.turns.response import Response
 
 UNSTORED_S = 600
-"""How long a response with `store: false` can still be read after its end."""
+"""A response with `store: false` can be read for this long after its end."""
 
 EXPIRY = "expiry"
 DUE = "due"
@@ -21,7 +21,7 @@ def expiry_operations(ended: Response) -> tuple[Operation, ...]:
 
 
 def expiry_operation(owner: Owner, identifier: str, *, at: float) -> Create:
-    """Return the note by which what `identifier` names, a response or a conversation, is found when its time is up."""
+    """Return what creates the expiry document of a response or conversation: the timer clears it after `at`."""
     body: dict[str, Any] = {
         "kind": EXPIRY,
         "v": 1,

@@ -1,6 +1,6 @@
-"""What was said before a turn, and what does its model read of it?
+"""Which earlier turns does the model of a turn read, and how are their items found?
 
-However long it was, no more is read than what the model reads, and at most a block of turns before.
+However long a conversation is, only the turns that the model reads are fetched, and at most one block before them.
 """
 
 from bisect import bisect_right
@@ -22,19 +22,19 @@ type Names = tuple[str, ...]
 """The ids of one turn's items."""
 
 FEW = 4
-"""So many items are read one by one, more as a range."""
+"""Up to this many items are read one by one, more of them as a range."""
 
 MANY = 1000
 
 KINDS = frozenset(PREFIXES.values())
-"""What the ids of items begin with; other ids have a thread too."""
+"""The prefixes of item ids; ids with other prefixes contain a thread too."""
 
 LAST = "~"
-"""Comes after all that an id can go on with."""
+"""Sorts after every continuation of an id."""
 
 
 class HistoryReader:
-    """Reads items in the order in which they were said."""
+    """Reads the items of a turn and of the turns before it, in their order."""
 
     def __init__(self, store: DocumentStore) -> None:
         self.store = store
@@ -59,7 +59,7 @@ class HistoryReader:
         return found
 
     async def items_in(self, key: DocumentKey, wanted: Sequence[str]) -> dict[str, Item]:
-        """Return items of one kind: what was made at one time lies together."""
+        """Return items of one kind; items that were created together have neighbouring ids."""
         if len(wanted) <= FEW:
             documents = [each for each in await read_many(self.store, key, wanted) if each]
         else:
@@ -67,7 +67,7 @@ class HistoryReader:
         return {each.id: Item.from_document(each.id, each.body) for each in documents}
 
     async def documents_in(self, key: DocumentKey, wanted: Sequence[str]) -> Sequence[Document]:
-        """Return documents of one kind, page by page, without what lies far between one and the next."""
+        """Return documents of one kind, page by page; a gap between wanted ids that exceeds a page is skipped."""
         prefix, size = f"{wanted[0].partition('_')[0]}_", 2 * len(wanted)
         names, documents, start, last = set(wanted), list[Document](), 0, ""
         while start < len(wanted):
@@ -80,7 +80,7 @@ class HistoryReader:
         return documents
 
     async def read(self, response: Response) -> tuple[Item, ...]:
-        """Return what the model is to read: the past turns that fit, and this one's input."""
+        """Return what the model reads: the earlier turns that fit its context window, and this turn's input."""
         if response.history.index is None:
             past, left_out = await self.all_turns(response), response.history.left_out
         else:
@@ -100,9 +100,9 @@ class HistoryReader:
             past[:0] = block
         return past
 
-    async def recent_turns(self, response: Response, track: HistoryIndex) -> Sequence[Names]:
-        """Return the turns that are not left out, and before them, as one, what lasts of the others."""
-        count = track.depth - response.history.left_out
+    async def recent_turns(self, response: Response, index: HistoryIndex) -> Sequence[Names]:
+        """Return the turns that are not left out, preceded by one entry with the lasting items of the others."""
+        count = index.depth - response.history.left_out
         kept: Sequence[Names] = ()
         async for block in self.earlier_turns(response, most=count):
             kept = [*block, *kept][-count:] if count else []
@@ -110,8 +110,8 @@ class HistoryReader:
                 break
         if not response.history.left_out:
             return kept
-        there = {*response.input_items, *(name for turn in kept for name in turn)}
-        return [tuple(name for name in track.lasting if name not in there), *kept]
+        already_read = {*response.input_items, *(name for turn in kept for name in turn)}
+        return [tuple(name for name in index.lasting if name not in already_read), *kept]
 
     async def earlier_turns(self, response: Response, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:
         """Yield the turns before a response: the newest block first, each block oldest first."""
@@ -136,7 +136,7 @@ class HistoryReader:
                     yield older
 
     async def predecessor(self, response: Response, known: dict[str, Response]) -> Response | None:
-        """Return the response that one goes on from; what lies around it is known from then on."""
+        """Return the response before one; the block of responses around it is read with it and added to `known`."""
         previous = response.history.previous
         if previous is None:
             return None
@@ -160,7 +160,7 @@ class HistoryReader:
 
 
 def block_range(response: Response, previous: str) -> tuple[str, str]:
-    """Return between which ids the block of a predecessor lies; the whole thread where there is no track."""
+    """Return between which ids the block of a predecessor is; the whole thread where there is no index."""
     if response.history.index is None:
         return "", ""
     first, last = sorted((response.history.index.anchor, previous))
@@ -168,7 +168,7 @@ def block_range(response: Response, previous: str) -> tuple[str, str]:
 
 
 async def entries_between(store: DocumentStore, key: DocumentKey, start: int, end: int) -> Sequence[Names]:
-    """Return the ids that the entries from one number to below another put into a conversation, in their order."""
+    """Return the item ids of the entries numbered `start` to `end` - 1 of a conversation, in their order."""
     after = entry_id(start - 1) if start else ""
     size = min(end - start + 1, MANY)
     documents = await list_all(store, key, prefix=ENTRIES, after=after, before=entry_id(end), size=size)

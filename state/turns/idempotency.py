@@ -1,6 +1,7 @@
-"""Which response did a request become, if it is sent again?"""
+"""Which response did an earlier request with the same Idempotency-Key create?"""
 
 from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import owner_index_key, thread_id
 from clients.storage.port import Body, Create, Delete, Document, DocumentStore, Operation, Replace
 from domain.errors import Conflict
@@ -12,10 +13,10 @@ HOLDERS = "holders"
 
 
 class IdempotencyRecords:
-    """Remembers requests for ten minutes, in the owner's book; a new thread is noted there in the same commit.
+    """Remembers requests for ten minutes, in the owner's index. A new thread is registered in the same commit.
 
-    A claim counts its holders, who may still make its response: the last who is refused takes it away, and the note of
-    the thread with it.
+    A record counts its holders: the requests that may still create its response. The last holder that is rejected
+    deletes the record, and the registration of the thread with it.
     """
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
@@ -25,57 +26,60 @@ class IdempotencyRecords:
     async def record(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool
     ) -> str:
-        identifier = record_id(key)
+        """Return the recorded response where `repeat`, else record `response_id`; raises Conflict for another body."""
         thread = thread_of(response_id) if new_thread else None
-        while True:
-            found = await self.store.read(owner_index_key(owner), identifier)
+
+        async def step() -> Document | None:
+            nonlocal thread
+            found = await self.store.read(owner_index_key(owner), record_id(key))
             if found and repeat:
-                return existing_response(found, key, body_hash)
+                return found
             body = {**self.body(response_id), "body_hash": body_hash}
+            operations = (self.write_operation(record_id(key), body, found), *self.thread_operations(thread))
             try:
-                await self.store.commit(
-                    owner_index_key(owner),
-                    (self.write_operation(identifier, body, found), *self.thread_operations(thread)),
-                )
+                await self.store.commit(owner_index_key(owner), operations)
             except Conflict as conflict:
-                thread = None if thread and conflict.identifier == thread_id(thread) else thread
-            else:
-                return response_id
+                if thread and conflict.identifier == thread_id(thread):  # it is registered: the next try leaves it out
+                    thread = None
+                raise
+            return None
+
+        existing = await compare_and_swap(self.clock, step)
+        return existing_response(existing, key, body_hash) if existing else response_id
 
     def body(self, response_id: str) -> Body:
         return {"kind": "claim", "v": 1, "at": self.clock.now(), "response": response_id, HOLDERS: 1}
 
     async def add_holder(self, owner: Owner, *, key: str, response_id: str) -> bool:
-        """Become one more holder of a claim that a repeat has found; False where it is another's now, or gone."""
+        """Count a repeat as a holder of the record that it found; False where the record has changed or is gone."""
         return await self.change_holders(owner, key=key, response_id=response_id, by=1)
 
     async def remove_holder(self, owner: Owner, *, key: str, response_id: str, new_thread: bool) -> None:
-        """Leave a claim whose request was refused; the last holder takes it away."""
+        """Count a rejected request out; the last holder deletes the record."""
         thread = thread_of(response_id) if new_thread else None
         await self.change_holders(owner, key=key, response_id=response_id, by=-1, thread=thread)
 
     async def change_holders(
         self, owner: Owner, *, key: str, response_id: str, by: int, thread: str | None = None
     ) -> bool:
-        while True:
+        async def step() -> bool:
             found = await self.store.read(owner_index_key(owner), record_id(key))
             if found is None or found.body["response"] != response_id:
                 return False
-            held = found.body.get(HOLDERS, 1) + by
-            operations = (self.holders_operation(found, held),) if held else (*self.delete_operations(found, thread),)
-            try:
-                await self.store.commit(owner_index_key(owner), operations)
-            except Conflict:
-                continue
+            holders = found.body.get(HOLDERS, 1) + by
+            operations = (self.holders_operation(found, holders),) if holders else self.delete_operations(found, thread)
+            await self.store.commit(owner_index_key(owner), operations)
             return True
+
+        return await compare_and_swap(self.clock, step)
 
     def holders_operation(self, found: Document, holders: int) -> Replace:
         body = {**found.body, HOLDERS: holders}
         return Replace(id=found.id, body=body, etag=found.etag, expires_at=found.body["at"] + KEPT_S)
 
     def delete_operations(self, found: Document, thread: str | None) -> tuple[Operation, ...]:
-        note = (Delete(id=thread_id(thread)),) if thread else ()
-        return (Delete(id=found.id, etag=found.etag), *note)
+        registration = (Delete(id=thread_id(thread)),) if thread else ()
+        return (Delete(id=found.id, etag=found.etag), *registration)
 
     def write_operation(self, identifier: str, body: Body, found: Document | None) -> Operation:
         expires_at = self.clock.now() + KEPT_S

@@ -1,4 +1,4 @@
-"""How does a reader in this process learn of a write at once? Elsewhere it polls; a notice only makes it sooner."""
+"""How does a reader in the process of the writer get new log slots at once? Readers elsewhere poll the store."""
 
 import asyncio
 from collections import defaultdict
@@ -8,25 +8,25 @@ from contextlib import contextmanager, suppress
 from domain.log.events import Slot
 
 KEPT = 32
-"""So many slots are kept for a reader that is slow to take them; what is more it finds in the store."""
+"""How many slots are kept for a slow reader; it reads the others from the store."""
 
 
 class LogSubscription:
-    """What one reader of one log has been told and has not taken yet."""
+    """The slots that one reader of one log has received and not taken yet."""
 
     def __init__(self) -> None:
         self.slots: dict[int, Slot] = {}
-        self.news = asyncio.Event()
+        self.received = asyncio.Event()
 
     def add(self, slot: Slot) -> None:
         if len(self.slots) == KEPT:
             self.slots.clear()
         self.slots[slot.number] = slot
-        self.news.set()
+        self.received.set()
 
     def take(self, number: int) -> Sequence[Slot]:
-        """Return the slots numbered on from `number`, as far as they were told without a gap."""
-        self.news.clear()
+        """Return the received slots from `number` on, up to the first gap."""
+        self.received.clear()
         run: list[Slot] = []
         while slot := self.slots.pop(number + len(run), None):
             run.append(slot)
@@ -34,30 +34,30 @@ class LogSubscription:
         return run
 
     async def wait(self, *, within_s: float) -> None:
-        """Return when something was told since the last taking, or after `within_s` seconds."""
+        """Return when a slot was received since the last `take`, or after `within_s` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self.news.wait()
+                await self.received.wait()
 
 
 class LogNotifications:
-    """Hands what was written to those who watch a name. A missed notice costs a poll, never an answer."""
+    """Passes new slots to the subscriptions of their response. A lost notification costs one poll, never an event."""
 
     def __init__(self) -> None:
         self.subscriptions: defaultdict[str, set[LogSubscription]] = defaultdict(set)
 
-    def notify(self, name: str, slot: Slot) -> None:
-        for told in self.subscriptions.get(name, ()):
-            told.add(slot)
+    def notify(self, response_id: str, slot: Slot) -> None:
+        for subscription in self.subscriptions.get(response_id, ()):
+            subscription.add(slot)
 
     @contextmanager
-    def subscribe(self, name: str) -> Generator[LogSubscription]:
-        """Collect what is written under a name until the context is left."""
-        told = LogSubscription()
-        self.subscriptions[name].add(told)
+    def subscribe(self, response_id: str) -> Generator[LogSubscription]:
+        """Collect the slots of a response until the context is left."""
+        subscription = LogSubscription()
+        self.subscriptions[response_id].add(subscription)
         try:
-            yield told
+            yield subscription
         finally:
-            self.subscriptions[name].discard(told)
-            if not self.subscriptions[name]:
-                del self.subscriptions[name]
+            self.subscriptions[response_id].discard(subscription)
+            if not self.subscriptions[response_id]:
+                del self.subscriptions[response_id]

@@ -1,15 +1,12 @@
-"""Which threads does an owner have? Kept so that all that belongs to an owner can be found and erased."""
+"""Which threads does an owner have? The index makes everything of an owner findable, so that it can be erased."""
 
+from clients.storage.compare_and_swap import create_once
 from clients.storage.keys import owner_index_key, thread_id
 from clients.storage.port import Create, DocumentStore
-from domain.errors import Conflict
 from domain.identity.owners import Owner
 
 
 async def register_thread(store: DocumentStore, owner: Owner, thread: str, *, at: float) -> None:
-    """Note a thread before anything is written to it; safe to repeat."""
+    """Add a thread to the owner's index before anything is written to the thread. Safe to repeat."""
     body = {"kind": "thread", "v": 1, "at": at}
-    try:
-        await store.commit(owner_index_key(owner), (Create(id=thread_id(thread), body=body),))
-    except Conflict:
-        return
+    await create_once(store, owner_index_key(owner), Create(id=thread_id(thread), body=body))

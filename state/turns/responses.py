@@ -1,4 +1,4 @@
-"""Where do responses, their items and their logs live, and how does each step stay atomic?
+"""How are responses, their items and their logs stored, and each step of a turn committed atomically?
 
 Everything of one thread shares the partition [tenant, subject, thread]: the response `resp_…`, its items, the slots
 `slot_<response>_<number>` of its log and its routes `route_<response>_<number>`.
@@ -10,6 +10,7 @@ from typing import Any
 
 from clients.clock import Clock
 from clients.storage.batching import check_size, create_operation, split_to_fit
+from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap, create_once
 from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
 from clients.storage.paging import create_missing, list_all
 from clients.storage.port import (
@@ -32,21 +33,18 @@ from domain.log.transcript import Transcript, closing_events, kept_items, read_l
 from domain.sources.prompt_context import source_metadata
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
-from state.turns.completion import completion_operations
-from state.turns.conversation_lock import lock_operations
+from state.turns.conversation_lock import lock_operations, unlock_operations
 from state.turns.conversations import ConversationStore
+from state.turns.expiry import expiry_operations
 from state.turns.history import HistoryReader
 from state.turns.idempotency import IdempotencyRecords
 from state.turns.log_notifications import LogNotifications, LogSubscription
 from state.turns.retrieved_context import RetrievedContext
 from state.webhook_outbox import delivery_operations
 
-ADMISSION_TRIES = 5
-"""How often a conversation is taken anew that somebody changes at the same time."""
-
 
 class TurnStore:
-    """The store of turns. Safe to use from many instances at once. The `endpoints` are told of endings."""
+    """Stores turns. Safe to use from many instances at once. The end of a turn is delivered to the `endpoints`."""
 
     def __init__(self, store: DocumentStore, clock: Clock, endpoints: WebhookEndpoints) -> None:
         self.store = store
@@ -61,29 +59,30 @@ class TurnStore:
     async def record_request(
         self, owner: Owner, *, key: str, body_hash: str, response_id: str, repeat: bool, new_thread: bool = True
     ) -> str:
-        """Record which response a request became, for ten minutes; return the response to go on with.
+        """Record for ten minutes which response a request creates; return the id of the response to continue with.
 
-        That is the recorded one where `repeat` and one is recorded, else `response_id`. Raises Conflict where a
-        repeat's key is recorded with another body.
+        This is the recorded one where `repeat` is set and one is recorded, else `response_id`. Raises Conflict where
+        the key of a repeat is recorded with another body.
         """
         return await self.idempotency.record(
             owner, key=key, body_hash=body_hash, response_id=response_id, repeat=repeat, new_thread=new_thread
         )
 
     async def admit(self, response: Response, items: Sequence[Item], events: tuple[LogEvent, ...]) -> Response:
-        """Record the response, its input and slot 0 of its log, and take its conversation. Safe to repeat.
+        """Store the response, its input and slot 0 of its log, and lock its conversation. Safe to repeat.
 
-        Returns the response as it stands, which is another delivery's where that was quicker.
+        Returns the stored response, which is another delivery's where that was faster.
 
         Raises Invalid where another response has the conversation (conversation_locked) or where the turn is too
-        large to be ended in one commit (request_too_large), and NotFound where there is no such conversation.
+        large to be ended in one commit (request_too_large), and NotFound where the conversation does not exist.
         """
         key = response_key(response.owner, response.id)
         slot = Slot(number=0, writer=f"admission:{response.id}", first=0, at=response.created_at, events=events)
-        for _ in range(ADMISSION_TRIES):
-            there = await self.existing(response) if response.history.conversation else None
-            if there:
-                return there
+
+        async def step() -> Response:
+            existing = await self.existing(response) if response.history.conversation else None
+            if existing:
+                return existing
             head: list[Operation] = [
                 Create(id=response.id, body=response.to_document()),
                 Create(id=slot_id(response.id, 0), body=slot.to_document()),
@@ -92,27 +91,25 @@ class TurnStore:
             check_size(head)
             if await self.commit_with_items(key, head, items):
                 return response
-            there = await self.existing(response)
-            if there:
-                return there
-        raise Conflict(f"Response with id '{response.id}' can't be admitted now; try again.", identifier=response.id)
+            existing = await self.existing(response)
+            if existing is None:
+                raise Conflict("the conversation has changed", identifier=response.history.conversation or response.id)
+            return existing
+
+        return await compare_and_swap(self.clock, step)
 
     async def existing(self, response: Response) -> Response | None:
         found = await self.store.read(response_key(response.owner, response.id), response.id)
         return Response.from_document(response.id, found.body) if found else None
 
     async def commit_with_items(self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]) -> bool:
-        """Commit a head with its items, those without room in it before it; they count only when it names them.
+        """Commit a head with its items; items without room in this commit are created before it.
 
-        False: somebody else was there first.
+        Items count only when a committed head names them. Returns False where another writer was first.
         """
         early, late = split_to_fit(head, [create_operation(item) for item in items])
         await create_missing(self.store, key, early)
-        try:
-            await self.store.commit(key, (*head, *late))
-        except Conflict:
-            return False
-        return True
+        return await commit_if_unchanged(self.store, key, (*head, *late))
 
     async def read(self, owner: Owner, response_id: str) -> Response:
         document = await self.document(owner, response_id)
@@ -132,12 +129,12 @@ class TurnStore:
         return tuple(Slot.from_document(document.body) for document in documents)
 
     async def next_slot(self, owner: Owner, response_id: str, *, after: int) -> Sequence[Slot]:
-        """Return the one slot that follows `after`, or none: the cheapest look at a log that somebody writes."""
+        """Return the one slot that follows `after`, or none: the cheapest way to poll a log."""
         document = await self.store.read(response_key(owner, response_id), slot_id(response_id, after + 1))
         return (Slot.from_document(document.body),) if document else ()
 
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
-        """Read what was written after `since` (default: everything) and fold it; raises NoResponse."""
+        """Return the transcript of all slots, or add the new ones to `since`; raises NoResponse."""
         start = since or Transcript()
         slots = await self.slots(owner, response_id, after=start.next_slot - 1)
         if any(slot.writer == EMPTIED_BY for slot in slots):
@@ -146,90 +143,97 @@ class TurnStore:
 
     async def wait_for_slot(self, response_id: str, *, within_s: float) -> None:
         """Return when this process wrote a slot of the response, or after `within_s` seconds."""
-        with self.subscribe(response_id) as told:
-            await told.wait(within_s=within_s)
+        with self.subscribe(response_id) as subscription:
+            await subscription.wait(within_s=within_s)
 
     def subscribe(self, response_id: str) -> AbstractContextManager[LogSubscription]:
         """Collect the slots of the response that this process writes, until the context is left."""
         return self.notifications.subscribe(response_id)
 
     async def append(self, owner: Owner, response_id: str, slot: Slot) -> bool:
-        """Create the slot. False: the slot is another writer's, and ours must stop."""
+        """Create the slot. Return False where another writer has it: the caller must stop writing."""
         key = response_key(owner, response_id)
         identifier = slot_id(response_id, slot.number)
-        try:
-            await with_retries(self.clock, self.store.commit, key, (Create(id=identifier, body=slot.to_document()),))
-        except Conflict:
-            there = await with_retries(self.clock, self.store.read, key, identifier)
-            if there is None or there.body["writer"] != slot.writer:
+        create = Create(id=identifier, body=slot.to_document())
+        if not await with_retries(self.clock, create_once, self.store, key, create):
+            stored = await with_retries(self.clock, self.store.read, key, identifier)
+            if stored is None or stored.body["writer"] != slot.writer:
                 return False
         self.notifications.notify(response_id, slot)
         return True
 
     async def begin(self, owner: Owner, response_id: str, *, execution: str) -> bool:
-        """Make the response's turn this execution's; False where it is, or was, another's or has ended."""
-        found = await self.document(owner, response_id)
-        response = Response.from_document(response_id, found.body)
-        if response.status is not ResponseStatus.QUEUED:
-            return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution
-        now = self.clock.now()
-        log = await self.transcript(owner, response_id)
-        slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
-        begun = response.begun(execution=execution, at=now)
-        operations = (
-            Replace(id=response_id, body=begun.to_document(), etag=found.etag),
-            Create(id=slot_id(response_id, slot.number), body=slot.to_document()),
-        )
-        try:
+        """Assign the response to this execution; False where another execution has it, or it has ended."""
+
+        async def step() -> tuple[bool, Slot | None]:
+            found = await self.document(owner, response_id)
+            response = Response.from_document(response_id, found.body)
+            if response.status is not ResponseStatus.QUEUED:
+                return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution, None
+            now = self.clock.now()
+            log = await self.transcript(owner, response_id)
+            slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
+            begun = response.begun(execution=execution, at=now)
+            operations = (
+                Replace(id=response_id, body=begun.to_document(), etag=found.etag),
+                Create(id=slot_id(response_id, slot.number), body=slot.to_document()),
+            )
             await self.store.commit(response_key(owner, response_id), operations)
-        except Conflict:
-            return await self.begin(owner, response_id, execution=execution)
-        self.notifications.notify(response_id, slot)
-        return True
+            return True, slot
+
+        is_assigned, slot = await compare_and_swap(self.clock, step)
+        if slot:
+            self.notifications.notify(response_id, slot)
+        return is_assigned
 
     async def finish(
         self, owner: Owner, response_id: str, *, status: ResponseStatus, code: str = "", message: str = ""
     ) -> Response:
         """End the response, once: the last slot, the response and its output in one commit.
 
-        Returns the response as it stands, which may be how somebody else ended it.
+        Returns the stored response, which another caller may have ended in another way.
         """
         log = Transcript()
-        while True:
+
+        async def step() -> Response:
+            nonlocal log
             found = await self.document(owner, response_id)
             response = Response.from_document(response_id, found.body)
             if response.status.is_terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
-            notes = (
-                source_metadata(await self.retrieved_context.source_reports(owner, response_id) or ())
-                if response.options.sources
-                else {}
+            reports = (
+                await self.retrieved_context.source_reports(owner, response_id) if response.options.sources else None
             )
             ending = Ending(
-                status=status, at=self.clock.now(), code=code, message=message, usage=usage_of(log), notes=notes
+                status=status,
+                at=self.clock.now(),
+                code=code,
+                message=message,
+                usage=usage_of(log),
+                notes=source_metadata(reports or ()),
             )
-            finished = await self.commit_ending(found, response, log, ending)
-            if finished:
-                return finished
+            return await self.commit_ending(found, response, log, ending)
 
-    async def commit_ending(
-        self, found: Document, response: Response, log: Transcript, ending: Ending
-    ) -> Response | None:
+        return await compare_and_swap(self.clock, step)
+
+    async def commit_ending(self, found: Document, response: Response, log: Transcript, ending: Ending) -> Response:
+        """Commit the last slot and all that ends with the turn; raises Conflict where the log or response changed."""
         key = response_key(response.owner, response.id)
-        whole = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
-        events = (*closing_events(log, whole), LogEvent(kind=EventKind.ENDED, ending=ending))
+        item_status = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
+        events = (*closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
         items = kept_items(read_log((slot,), log))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
         head: list[Operation] = [
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
             Replace(id=response.id, body=ended.to_document(), etag=found.etag),
-            *await completion_operations(self.store, ended),
+            *await unlock_operations(self.store, ended),
+            *expiry_operations(ended),
             *delivery_operations(self.endpoints, ended),
         ]
         if not await self.commit_with_items(key, head, items):
-            return None
+            raise Conflict("the response, its log or its conversation has changed", identifier=response.id)
         self.notifications.notify(response.id, slot)
         return ended
 
@@ -238,22 +242,20 @@ class TurnStore:
         return await self.history_reader.items(owner, identifiers)
 
     async def history(self, response: Response) -> tuple[Item, ...]:
-        """Return the conversation that the model is to read: the turns before this one that fit, and its input."""
+        """Return what the model reads: the earlier turns that fit its context window, and this turn's input."""
         return await self.history_reader.read(response)
 
     async def record_route(
         self, owner: Owner, response_id: str, *, number: int, route: Mapping[str, Any], routed: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Record a route and what the step gives on, once; return what is given on by the one that is recorded."""
+        """Record a route and its result for the orchestration, once; return the result of the recorded route."""
         key = response_key(owner, response_id)
         identifier = f"{route_prefix(response_id)}{number:03d}"
         body = {"kind": "route", "v": 1, "at": self.clock.now(), "number": number, "route": route, "routed": routed}
-        try:
-            await self.store.commit(key, (Create(id=identifier, body=body),))
-        except Conflict:
-            there = await self.store.read(key, identifier)
-            return there.body["routed"] if there else routed
-        return routed
+        if await create_once(self.store, key, Create(id=identifier, body=body)):
+            return routed
+        stored = await self.store.read(key, identifier)
+        return stored.body["routed"] if stored else routed
 
     async def routes(self, owner: Owner, response_id: str) -> Sequence[Mapping[str, Any]]:
         """Return the recorded routes: `at` (seconds since the epoch), `number` and the `route` itself."""
@@ -261,7 +263,7 @@ class TurnStore:
         return tuple(document.body for document in documents)
 
     async def unfinished(self, status: ResponseStatus, *, before: float) -> Sequence[Response]:
-        """Return responses of all owners in a status that were admitted before a time: the sweeper's question."""
+        """Return the responses of all owners with a status that were admitted before a time, for the sweep."""
         found = await self.store.find(
             Container.TURNS, kind="response", status=status.value, before=before, limit=SWEEP_LIMIT
         )
@@ -281,7 +283,7 @@ def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[LogEvent
 
 
 def usage_of(log: Transcript) -> TokenUsage | None:
-    """Return the tokens as the backend counted them, else (it never said) the pieces that were shown."""
+    """Return the tokens that the backend counted; without its count, the number of pieces in the log."""
     if log.outcome and log.outcome.usage:
         return log.outcome.usage
     return TokenUsage(output_tokens=log.pieces) if log.pieces else None

@@ -1,15 +1,16 @@
-"""Which turns did an owner ask to keep as chat completions?
+"""Which turns did an owner store as chat completions?
 
-A note of each stands in the owner's own partition, in the order of their times, beside the list of his threads.
+Each has an entry in the owner's index, beside the threads; the ids of the entries sort by time.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
+from clients.storage.compare_and_swap import compare_and_swap
 from clients.storage.keys import owner_index_key, response_key
 from clients.storage.paging import create_missing, list_all
 from clients.storage.port import Create, Delete, DocumentStore, Replace
-from domain.errors import Conflict, NotFound
+from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
@@ -18,31 +19,31 @@ CHATS = "chat_"
 
 
 class StoredCompletions:
-    """The store of chats. Safe to use from many instances at once."""
+    """The index of stored chat completions. Safe to use from many instances at once."""
 
     def __init__(self, store: DocumentStore, turns: TurnStore) -> None:
         self.store = store
         self.turns = turns
 
     async def add(self, turn: Response) -> None:
-        """Keep a turn as a chat; safe to repeat."""
+        """Add a turn to the index. Safe to repeat."""
         body = {"kind": "chat", "v": 1, "at": turn.created_at, "response": turn.id}
         await create_missing(self.store, owner_index_key(turn.owner), (Create(id=completion_id(turn), body=body),))
 
     async def read(self, owner: Owner, response_id: str) -> Response:
-        """Return a turn that is kept as a chat; raises NotFound."""
+        """Return the turn of a stored chat completion; raises NotFound."""
         turn = await self.turns.read(owner, response_id)
         if await self.store.read(owner_index_key(owner), completion_id(turn)) is None:
             raise NotFound.by_id("Response", response_id)
         return turn
 
     async def response_ids(self, owner: Owner) -> Sequence[str]:
-        """Return the ids of all kept turns, oldest first."""
-        notes = await list_all(self.store, owner_index_key(owner), prefix=CHATS)
-        return [str(note.body["response"]) for note in notes]
+        """Return the ids of all stored chat completions, oldest first."""
+        entries = await list_all(self.store, owner_index_key(owner), prefix=CHATS)
+        return [str(entry.body["response"]) for entry in entries]
 
     async def responses(self, owner: Owner, names: Sequence[str]) -> AsyncIterator[Response]:
-        """Give the turns that are still there, in the order of their names."""
+        """Yield the turns that still exist, in the order of their ids."""
         for name in names:
             try:
                 yield await self.turns.read(owner, name)
@@ -50,18 +51,18 @@ class StoredCompletions:
                 continue
 
     async def update_metadata(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
-        """Replace the metadata of a kept turn."""
+        """Replace the metadata of a stored chat completion."""
         await self.read(owner, response_id)
-        while True:
+
+        async def step() -> Response:
             found = await self.turns.document(owner, response_id)
             before = Response.from_document(response_id, found.body)
             changed = replace(before, options=replace(before.options, metadata=metadata))
             operation = Replace(id=response_id, body=changed.to_document(), etag=found.etag)
-            try:
-                await self.store.commit(response_key(owner, response_id), (operation,))
-            except Conflict:
-                continue
+            await self.store.commit(response_key(owner, response_id), (operation,))
             return changed
+
+        return await compare_and_swap(self.turns.clock, step)
 
     async def delete(self, turn: Response) -> None:
         await self.store.commit(owner_index_key(turn.owner), (Delete(id=completion_id(turn)),))

@@ -12,7 +12,7 @@ COUNTED = "1 2 3"
 
 REJECTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no managed identity": ({}, {"managed_identity": False}, "assign a managed identity to the app"),
-    "no provider": ({}, {"provider": False}, "Google STS refused the Entra token (status 400); let the workload"),
+    "no provider": ({}, {"provider": False}, "Google STS refused the Entra token (status 400); configure the workload"),
     "STS refuses the audience": (
         {"federation": {"scope": "api://another/.default"}},
         {},

@@ -124,13 +124,13 @@ async def spent(store: DocumentStore) -> Decimal:
     return sum((AttemptRecord.from_document(each.body).cost or Decimal(0) for each in found), Decimal(0))
 
 
-async def test_a_budget_for_three_tenths_lets_exactly_these_hold_of_it(
+async def test_a_budget_for_three_tenths_covers_exactly_three_tenths(
     store: DocumentStore, clock: FakeClock, wanted: int
 ) -> None:
-    await assert_exactly_three_tenths_hold(store, clock, wanted)
+    await assert_exactly_three_tenths_are_covered(store, clock, wanted)
 
 
-async def assert_exactly_three_tenths_hold(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
+async def assert_exactly_three_tenths_are_covered(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
     watched = Watched(store, limit)
     ledger = Ledger(watched, clock, Budgets(limits={BudgetScope.TENANT_DAY: limit}))
@@ -157,13 +157,13 @@ def processes(store: DocumentStore, wanted: int, clock: FakeClock, budgets: Budg
         yield Ledger(flaky, clock, budgets), range(process, wanted, PROCESSES)
 
 
-async def test_whoever_dies_no_budget_is_passed_and_nothing_stays_held_after_the_sweeps(
+async def test_crashes_exceed_no_budget_and_leave_no_reservation_after_the_sweeps(
     store: DocumentStore, clock: FakeClock, wanted: int
 ) -> None:
-    await assert_no_budget_is_passed(store, clock, wanted)
+    await assert_no_budget_is_exceeded(store, clock, wanted)
 
 
-async def assert_no_budget_is_passed(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
+async def assert_no_budget_is_exceeded(store: DocumentStore, clock: FakeClock, wanted: int) -> None:
     limit = WORST * wanted * 3 / 10
     budgets = Budgets(limits={BudgetScope.TENANT_DAY: limit, BudgetScope.RESPONSE: WORST * 5})
     watched = Watched(store, limit)
@@ -196,12 +196,14 @@ THE_CROWD = 1000
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("make_store", ["cosmos"], indirect=True)
-@pytest.mark.parametrize("judge", [assert_exactly_three_tenths_hold, assert_no_budget_is_passed])
-async def test_a_thousand_on_cosmos_pass_no_budget(store: DocumentStore, clock: FakeClock, judge: Judge) -> None:
+@pytest.mark.parametrize("judge", [assert_exactly_three_tenths_are_covered, assert_no_budget_is_exceeded])
+async def test_a_thousand_attempts_on_cosmos_exceed_no_budget(
+    store: DocumentStore, clock: FakeClock, judge: Judge
+) -> None:
     await judge(store, clock, THE_CROWD)
 
 
-async def test_a_check_holds_nothing_and_warns_before_it_refuses(store: DocumentStore, clock: FakeClock) -> None:
+async def test_a_check_reserves_nothing_and_warns_before_it_rejects(store: DocumentStore, clock: FakeClock) -> None:
     book = BudgetCounters(store, clock, Budgets(limits={BudgetScope.OWNER_MONTH: Decimal(1)}))
     ledger = Ledger(store, clock, book.budgets)
     owner = owner_of(0)

@@ -105,7 +105,7 @@ async def test_a_body_is_the_readers_own(store: DocumentStore) -> None:
 
 
 @pytest.mark.parametrize("body", UNSPEAKABLE, ids=range(len(UNSPEAKABLE)))
-async def test_what_json_cannot_say_is_refused_and_nothing_is_stored(
+async def test_a_body_that_is_no_json_is_rejected_and_nothing_is_stored(
     store: DocumentStore, body: dict[str, Any]
 ) -> None:
     await refused(store, Invalid, Create(id="before", body={}), Create(id="one", body=body))
@@ -132,7 +132,7 @@ async def test_every_write_changes_the_etag_and_a_read_does_not(store: DocumentS
 
 
 @pytest.mark.parametrize("etag", ["", "0", "-1", "none", "1e400", "é"])
-async def test_an_etag_of_another_world_matches_nothing(store: DocumentStore, etag: str) -> None:
+async def test_a_malformed_etag_matches_nothing(store: DocumentStore, etag: str) -> None:
     await create(store, "one")
     assert await refused(store, Conflict, Replace(id="one", body={}, etag=etag)) == "one"
     assert await refused(store, Conflict, Delete(id="one", etag=etag)) == "one"
@@ -146,7 +146,7 @@ async def test_a_replacement_needs_the_current_etag(store: DocumentStore) -> Non
     assert (await there(store, "one")).body == {"n": 2}
 
 
-async def test_what_is_gone_is_not_replaced(store: DocumentStore) -> None:
+async def test_a_deleted_document_is_not_replaced(store: DocumentStore) -> None:
     await create(store, "one")
     etag = (await there(store, "one")).etag
     await store.commit(KEY, [Delete(id="one", etag=etag)])
@@ -285,7 +285,7 @@ async def test_an_addition_has_at_most_ten_counters(store: DocumentStore) -> Non
 
 
 @pytest.mark.parametrize("identifier", ["", "a/b", "a\\b", "a?b", "a#b", "é", "a\x00", "a\nb", "a" * 256, "\ud800"])
-async def test_an_id_that_not_every_store_takes_is_refused(store: DocumentStore, identifier: str) -> None:
+async def test_an_id_that_not_every_store_accepts_is_rejected(store: DocumentStore, identifier: str) -> None:
     for operation in (Create(id=identifier, body={}), Delete(id=identifier), Add(id=identifier, amounts={})):
         await refused(store, Invalid, operation)
     with pytest.raises(Invalid):
@@ -293,17 +293,17 @@ async def test_an_id_that_not_every_store_takes_is_refused(store: DocumentStore,
 
 
 @pytest.mark.parametrize("parts", [(), ("tenant",), ("tenant", "user:1"), ("tenant", "", "a"), ("t", "u", "a", "b")])
-async def test_half_a_key_is_a_mistake_of_the_caller(store: DocumentStore, parts: tuple[str, ...]) -> None:
+async def test_an_incomplete_key_is_a_programming_error(store: DocumentStore, parts: tuple[str, ...]) -> None:
     key = DocumentKey(container=Container.TURNS, parts=parts)
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.commit(key, [Create(id="one", body={})])
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.read(key, "one")
-    with pytest.raises(ValueError, match="no full key"):
+    with pytest.raises(ValueError, match="not a full partition key"):
         await store.list(key, prefix="")
 
 
-async def test_of_many_who_compare_and_swap_exactly_one_wins(stores: tuple[DocumentStore, DocumentStore]) -> None:
+async def test_one_of_many_replacements_with_one_etag_succeeds(stores: tuple[DocumentStore, DocumentStore]) -> None:
     await create(stores[0], "one")
     etag = (await there(stores[0], "one")).etag
     tries = [Replace(id="one", body={"winner": number}, etag=etag) for number in range(100)]
@@ -312,14 +312,14 @@ async def test_of_many_who_compare_and_swap_exactly_one_wins(stores: tuple[Docum
     assert (await there(stores[1], "one")).body == {"winner": won.index(True)}
 
 
-async def test_of_many_who_create_an_id_exactly_one_wins(stores: tuple[DocumentStore, DocumentStore]) -> None:
+async def test_one_of_many_creations_of_an_id_succeeds(stores: tuple[DocumentStore, DocumentStore]) -> None:
     tries = [Create(id="one", body={"winner": number}) for number in range(100)]
     won = await asyncio.gather(*(succeeded(stores[number % 2], one) for number, one in enumerate(tries)))
     assert won.count(True) == 1
     assert (await there(stores[1], "one")).body == {"winner": won.index(True)}
 
 
-async def test_what_one_store_wrote_another_reads_at_once(
+async def test_a_write_of_one_store_is_read_by_another_at_once(
     stores: tuple[DocumentStore, DocumentStore], clock: FakeClock
 ) -> None:
     writer, reader = stores

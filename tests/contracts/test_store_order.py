@@ -51,7 +51,7 @@ async def test_a_list_has_the_ids_with_the_prefix_and_not_their_neighbours(store
 
 @pytest.mark.parametrize("after", ["", "a", "a0", "a10", "a1z", "a_0", "a~~", "~", "~~", " "])
 @pytest.mark.parametrize("prefix", ["", "a", "a_", "a1"])
-async def test_a_list_goes_on_after_an_id_whether_it_exists_or_not(
+async def test_a_list_continues_after_an_id_whether_it_exists_or_not(
     store: DocumentStore, prefix: str, after: str
 ) -> None:
     await fill(store, KEY, IDS)
@@ -68,7 +68,7 @@ async def test_pages_of_a_list_add_up_to_the_whole(store: DocumentStore, limit: 
     assert pages == (IDS if limit > 0 else [])
 
 
-async def test_a_list_has_a_thousand_documents_unless_told_otherwise(store: DocumentStore) -> None:
+async def test_a_list_has_a_thousand_documents_by_default(store: DocumentStore) -> None:
     names = [f"slot_{number:04d}" for number in range(1100)]
     for start in range(0, 1100, 100):
         await store.commit(KEY, [Create(id=name, body={}) for name in names[start : start + 100]])
@@ -83,7 +83,7 @@ async def test_a_list_has_bodies_and_the_etags_that_a_read_has(store: DocumentSt
 
 
 @pytest.mark.parametrize(("prefix", "after"), [("é", ""), ("", "é"), ("\ud800", "")])
-async def test_a_list_by_what_is_no_id_is_refused(store: DocumentStore, prefix: str, after: str) -> None:
+async def test_a_list_by_an_invalid_prefix_is_rejected(store: DocumentStore, prefix: str, after: str) -> None:
     with pytest.raises(Invalid):
         await store.list(KEY, prefix=prefix, after=after)
 
@@ -112,7 +112,7 @@ async def test_find_looks_into_every_partition_of_one_container(store: DocumentS
     assert isinstance(money[0].document, Document)
 
 
-async def test_find_goes_by_kind_status_and_age_oldest_first(store: DocumentStore) -> None:
+async def test_find_selects_by_kind_status_and_age_oldest_first(store: DocumentStore) -> None:
     for name, at in {"c": 3, "a": 1.5, "e": 5.0, "b": 2, "d": 4.999}.items():
         await fill(store, KEY, [name], kind="response", status="queued", at=at)
     await fill(store, KEY, ["x"], kind="response", status="ended", at=1)
@@ -124,7 +124,7 @@ async def test_find_goes_by_kind_status_and_age_oldest_first(store: DocumentStor
 
 
 @pytest.mark.parametrize("fields", [{}, {"at": "1"}, {"at": None}, {"at": True}, {"status": 1}, {"kind": ["response"]}])
-async def test_find_leaves_out_what_lacks_its_fields(store: DocumentStore, fields: dict[str, Any]) -> None:
+async def test_find_leaves_out_documents_without_its_fields(store: DocumentStore, fields: dict[str, Any]) -> None:
     whole: dict[str, Any] = {"kind": "response", "status": "queued", "at": 1}
     await fill(store, KEY, ["one"], **(whole | fields if fields else {"kind": "response", "status": "queued"}))
     assert await found(store) == []
@@ -145,7 +145,7 @@ async def test_find_sees_a_document_as_it_is_now(store: DocumentStore) -> None:
     assert await found(store, status="ended") == []
 
 
-async def test_a_document_is_there_until_the_moment_it_expires(store: DocumentStore, clock: FakeClock) -> None:
+async def test_a_document_exists_until_it_expires(store: DocumentStore, clock: FakeClock) -> None:
     body = {"kind": "response", "status": "queued", "at": 1}
     await store.commit(KEY, [Create(id="one", body=body, expires_at=clock.now() + 10), Create(id="two", body={})])
     clock.advance(9.999)
@@ -154,7 +154,7 @@ async def test_a_document_is_there_until_the_moment_it_expires(store: DocumentSt
     assert (await ids(store), await found(store), await store.read(KEY, "one")) == (["two"], [], None)
 
 
-async def test_what_has_expired_is_gone_for_every_write(store: DocumentStore, clock: FakeClock) -> None:
+async def test_an_expired_document_is_absent_for_every_write(store: DocumentStore, clock: FakeClock) -> None:
     await store.commit(KEY, [Create(id="one", body={"n": 1}, expires_at=clock.now() + 10)])
     there = await store.read(KEY, "one")
     assert there is not None
@@ -170,9 +170,7 @@ async def test_what_has_expired_is_gone_for_every_write(store: DocumentStore, cl
     assert (again.body, again.etag != there.etag) == ({"n": 2}, True)
 
 
-async def test_a_replacement_says_anew_when_it_expires_and_an_addition_does_not(
-    store: DocumentStore, clock: FakeClock
-) -> None:
+async def test_a_replacement_sets_a_new_expiry_and_an_addition_does_not(store: DocumentStore, clock: FakeClock) -> None:
     soon = clock.now() + 10
     await store.commit(KEY, [Create(id=name, body={}, expires_at=soon) for name in ("added", "kept", "later")])
     for name, expires_at in {"kept": None, "later": soon + 10}.items():
@@ -187,7 +185,7 @@ async def test_a_replacement_says_anew_when_it_expires_and_an_addition_does_not(
     assert await ids(store) == ["kept"]
 
 
-async def test_a_document_may_be_born_expired(store: DocumentStore, clock: FakeClock) -> None:
+async def test_a_document_may_be_written_expired(store: DocumentStore, clock: FakeClock) -> None:
     for _ in range(3):
         await store.commit(KEY, [Create(id="one", body={}, expires_at=clock.now())])
         assert await ids(store) == []

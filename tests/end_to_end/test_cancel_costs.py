@@ -1,6 +1,6 @@
 """Does a cancelled turn pay for all that its model wrote, and for hardly more?
 
-The model's own count of written tokens is the reference. `GANGLION_CANCELS` sets the number of cancels at each speed.
+The model's own count of written tokens is the reference. `TEST_CANCELS` sets the number of cancels at each speed.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.end_to_end.callers import asking, calling
 from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.test_cancel import begun, closed
 
-CANCELS = int(os.environ.get("GANGLION_CANCELS", "6"))
+CANCELS = int(os.environ.get("TEST_CANCELS", "6"))
 LENGTH, LIMIT = 9000, 12_000
 LONGEST_S = 1.5
 MARGIN_TOKENS, MARGIN_SHARE = 16, 0.02

@@ -17,7 +17,7 @@ from domain.log.events import EventKind, LogEvent, ResponseStatus
 from domain.turns.rate_limits import RateLimit, RateLimits, RateLimitUsage
 from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
-from state.rate_limits import ADMISSION_S, ASK_AGAIN_S, DOCUMENT, MANY, RateLimiter
+from state.rate_limits import ADMISSION_S, CHECK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -92,12 +92,12 @@ async def test_running_turns_are_counted_by_their_responses() -> None:
     assert caught.value.delay_s > 0
     await limits.enter(NEIGHBOUR, one_more)
     await end(store, clock, running[2])
-    clock.advance(ASK_AGAIN_S)
+    clock.advance(CHECK_AGAIN_S)
     await limits.enter(OWNER, another)
     assert running[2] not in (await usage(store)).running
 
 
-async def test_a_full_owner_does_not_make_every_request_ask_all_turns() -> None:
+async def test_an_owner_at_the_limit_does_not_cause_a_check_on_every_request() -> None:
     clock = FakeClock()
     store = FlakyStore(MemoryStore(clock), Random(0))  # noqa: S311 - a test must repeat
     limits = instance(store, clock)
@@ -110,7 +110,7 @@ async def test_a_full_owner_does_not_make_every_request_ask_all_turns() -> None:
     assert len(store.calls) - before <= 4 + len(running)
 
 
-async def test_a_turn_that_never_came_to_be_counts_for_a_minute() -> None:
+async def test_a_turn_that_was_never_created_counts_for_a_minute() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     limits = instance(store, clock)
@@ -121,7 +121,7 @@ async def test_a_turn_that_never_came_to_be_counts_for_a_minute() -> None:
     assert len(await enter_all(limits, ids(clock, 1))) == 1
 
 
-async def test_a_turn_that_was_refused_later_counts_no_more_until_it_is_asked_for_again() -> None:
+async def test_a_turn_that_was_rejected_later_counts_no_more_until_it_is_repeated() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     limits = instance(store, clock)
@@ -137,7 +137,7 @@ async def test_a_turn_that_was_refused_later_counts_no_more_until_it_is_asked_fo
     assert set((await usage(store)).running) == set(running)
 
 
-async def test_ended_turns_are_cleared_away_behind_the_requests() -> None:
+async def test_ended_turns_are_removed_in_the_background() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     limits = instance(
@@ -149,7 +149,7 @@ async def test_ended_turns_are_cleared_away_behind_the_requests() -> None:
         await limits.enter(OWNER, each)
         await record(store, clock, each)
         await end(store, clock, each)
-        await limits.limiter(OWNER).asking.result()
+        await limits.limiter(OWNER).running_check.result()
     assert len((await usage(store)).running) <= MANY + 2
 
 
@@ -190,7 +190,7 @@ async def test_instances_that_race_stay_within_the_limits(kind: str, tmp_path: P
     await store.close()
 
 
-async def test_what_is_known_to_be_refused_asks_nobody() -> None:
+async def test_a_known_rejection_reads_nothing() -> None:
     clock = FakeClock()
     store = FlakyStore(MemoryStore(clock), Random(0))  # noqa: S311 - a test must repeat
     limits = instance(store, clock, replace(LIMITS, owner=RateLimit(per_minute=60, burst=2, running=100)))
@@ -208,7 +208,7 @@ async def test_what_is_known_to_be_refused_asks_nobody() -> None:
 
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER])
 @pytest.mark.parametrize("number", [0, 1])
-async def test_a_store_that_fails_lets_nobody_in_and_a_repeat_counts_once(fault: Fault, number: int) -> None:
+async def test_a_store_that_fails_admits_no_turn_and_a_repeat_counts_once(fault: Fault, number: int) -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     limits = instance(FlakyStore(store, Random(0), Faults(at={number: fault})), clock)  # noqa: S311 - a test must repeat
@@ -233,7 +233,7 @@ async def test_a_process_that_dies_in_admission_costs_no_more_than_a_minute() ->
     assert len(await enter_all(limits, ids(clock, 1))) == 1
 
 
-async def test_a_caller_who_gives_up_blocks_nobody() -> None:
+async def test_a_cancelled_caller_blocks_no_other() -> None:
     clock = FakeClock()
     store = MemoryStore(clock)
     limits = instance(store, clock)

@@ -1,1 +1,1 @@
-"""How does Azure Cosmos DB keep documents?"""
+"""How are documents stored in Azure Cosmos DB?"""

@@ -1,8 +1,8 @@
-"""How is the account reached, and with which identity?
+"""How does the client connect to the account, and with which identity?
 
-Retries have one owner, the store: the SDK repeats nothing. Left to itself it would repeat 429 nine times for up to half
-a minute, and a write whose connection broke, although it may have been done. Endpoint discovery is off with them; the
-account's own name follows its write region.
+Retries have one owner, the store: the SDK's retries are off. By default the SDK repeats 429 nine times for up to half a
+minute, and a write whose connection broke, although it may have been done. Endpoint discovery is off too; the account's
+own host name follows its write region.
 """
 
 import ssl
@@ -30,7 +30,7 @@ CHARGE_HEADER = "x-ms-request-charge"
 
 
 class LocalToken:
-    """One token, given by the settings; it is not renewed."""
+    """The token of the settings; it is not renewed."""
 
     def __init__(self, token: str, expires_on: int) -> None:
         self.token = token
@@ -48,20 +48,20 @@ class LocalToken:
 
 
 class LocalTransport(AioHttpTransport):
-    """Verifies the server by a CA of one's own; the SDK verifies nothing at all on a loopback address."""
+    """Verifies the server with the CA of the settings; the SDK does not verify a loopback address at all."""
 
     def __init__(self, authority: Path) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - azure-core's own annotations are partial
         self.context = ssl.create_default_context(cafile=str(authority))
 
     async def send(self, request: Any, **config: Any) -> Any:
-        ours = {"connection_verify": True, "connection_cert": None, "ssl": self.context}
-        return cast("Any", await super().send(request, **(config | ours)))  # pyright: ignore[reportUnknownMemberType] - as above
+        verified = {"connection_verify": True, "connection_cert": None, "ssl": self.context}
+        return cast("Any", await super().send(request, **(config | verified)))  # pyright: ignore[reportUnknownMemberType] - as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosmosConnection:
-    """A client and what it signs in with; closing the one leaves the other open, so both are closed here."""
+    """A client and its credential; closing the client leaves the credential open, so both are closed here."""
 
     client: CosmosClient
     credential: Any
@@ -82,9 +82,9 @@ async def connected(account: CosmosAccount, *, now: float, strong: bool = True) 
 
 
 async def connect(account: CosmosAccount, *, now: float, strong: bool = True) -> CosmosConnection:
-    """Reach the account and sign in; raises AzureError, Terminal for a weak account, and leaves nothing open.
+    """Connect and sign in; raises AzureError, or Terminal for an account with weak consistency; leaves nothing open.
 
-    `strong`: what is written must be found by others at once.
+    `strong` requires that every client can read a write at once.
     """
     credential = credential_of(account, now)
     connection = CosmosConnection(client=client_of(account, credential), credential=credential)
@@ -102,7 +102,7 @@ async def check_consistency(client: CosmosClient) -> None:
     account: Any = await client.client_connection.GetDatabaseAccount()
     level = account.ConsistencyPolicy["defaultConsistencyLevel"]
     if level not in CONSISTENCIES:
-        raise Terminal(f"the account's consistency is {level}; the store needs {' or '.join(CONSISTENCIES)}")
+        raise Terminal(f"the account's default consistency is {level}; set it to {' or '.join(CONSISTENCIES)}")
 
 
 def client_of(account: CosmosAccount, credential: Any) -> CosmosClient:

@@ -1,8 +1,8 @@
 """Which containers does the store have in Azure Cosmos DB, and how are they indexed?
 
-Only what `find` looks for is indexed, and the keys: a write pays for every indexed path. `id` and `_ts` always are. The
-account keeps strong consistency, which a client can weaken and never strengthen: a writer that was refused a slot reads
-whose it is, and must see it.
+Only the keys and the fields of `find` are indexed, because a write pays for every indexed path; `id` and `_ts` always
+are. The account has strong consistency, which a client can weaken but not strengthen: a writer whose slot was rejected
+reads the slot of the other writer, and must see it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LEVELS: dict[Container, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerDefinition:
-    """`default_ttl` -1: documents stay, but for those that say their own time to live (seconds)."""
+    """`default_ttl` -1: documents stay, unless they have a time to live of their own (seconds)."""
 
     container: Container
     paths: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""What does an answer of Azure Cosmos DB, or its absence, mean to the store?
+"""What does a failed request to Azure Cosmos DB mean for the store?
 
-409, 412 and 404 are answers about documents, for the store to read. Every other failure becomes an error here, in one
-table: not done (it may be tried again), unknown (it may have been done), or terminal.
+404, 409 and 412 are about documents, and the store handles them. One table turns every other status into an error: not
+done (the request may be repeated), unknown (it may have been done), or terminal.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpRespons
 
 from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
 
-ABOUT_DOCUMENTS = frozenset({404, 409, 412})
 CONTAINER_MISSING = 1003
 DELAY_HEADER = "x-ms-retry-after-ms"
 MS = 1000
@@ -22,13 +21,13 @@ NOT_SET_UP = "the store is not set up: python -m clients.storage.cosmos.setup cr
 
 
 class RequestFate(StrEnum):
-    """What became of a request that failed."""
+    """What happened to a request that failed."""
 
-    DOCUMENT = "the answer is about a document"
-    NOT_DONE = "not done, may be tried again"
-    UNKNOWN = "perhaps done"
+    DOCUMENT = "about a document"
+    NOT_DONE = "not done, may be repeated"
+    UNKNOWN = "may have been done"
     TOO_LARGE = "too large"
-    REJECTED = "refused for good"
+    REJECTED = "rejected"
     NOT_SET_UP = "the database or the container is missing"
 
 
@@ -44,7 +43,7 @@ FATES: dict[int, RequestFate] = {
     429: RequestFate.NOT_DONE,
     449: RequestFate.NOT_DONE,
 }
-# A status with a substatus of its own meaning: a lagging replica, a missing container, a region that writes no more.
+# A status whose substatus changes its meaning: a lagging replica, a missing container, a region that lost its writes.
 SPECIAL: dict[tuple[int, int], RequestFate] = {
     (404, 1002): RequestFate.NOT_DONE,
     (404, CONTAINER_MISSING): RequestFate.NOT_SET_UP,
@@ -56,7 +55,7 @@ SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosmosFailure:
-    """What the service said to a request it did not do: `step` is the operation's place in the batch."""
+    """The reply to a failed request; `step` is the index of the failed operation in the batch."""
 
     status: int
     substatus: int
@@ -75,57 +74,65 @@ class CosmosFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRejection:
-    """What a document refused: `step` is the operation's place in the batch, `status` 404, 409 or 412."""
+    """The operation that a document's state rejected: its index in the batch, and the status 404, 409 or 412."""
 
     step: int
     status: int
 
 
 ERRORS: dict[RequestFate, Callable[[CosmosFailure], GanglionError]] = {
-    RequestFate.NOT_DONE: lambda said: Unavailable(f"the store is busy (status {said.status})", delay_s=said.delay_s),
-    RequestFate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
-    RequestFate.NOT_SET_UP: lambda _: Terminal(
-        "the store is not set up: python -m clients.storage.cosmos.setup creates what is missing"
+    RequestFate.NOT_DONE: lambda failure: Unavailable(
+        f"the store is busy (status {failure.status})", delay_s=failure.delay_s
     ),
+    RequestFate.TOO_LARGE: lambda _: Invalid("a document is too large for the store"),
+    RequestFate.NOT_SET_UP: lambda _: Terminal(NOT_SET_UP),
 }
 
 
 def failure_of(error: Any) -> CosmosFailure | None:
-    """Return the answer that an error of the SDK carries; None where there was none."""
+    """Return the reply that an error of the SDK carries; None where there was no reply."""
     if not isinstance(error, CosmosHttpResponseError | CosmosBatchOperationError):
         return None
-    told = cast("Any", error)
-    headers = cast("dict[str, str]", told.headers or {})
+    reply = cast("Any", error)
+    headers = cast("dict[str, str]", reply.headers or {})
     text = headers.get(DELAY_HEADER) or "0"
     return CosmosFailure(
-        status=told.status_code or SERVER_ERROR,
-        substatus=told.sub_status or 0,
-        step=getattr(told, "error_index", 0) or 0,
+        status=reply.status_code or SERVER_ERROR,
+        substatus=reply.sub_status or 0,
+        step=getattr(reply, "error_index", 0) or 0,
         delay_s=int(text) / MS if text.isdecimal() else 0.0,
     )
 
 
 def rejection_of(error: AzureError) -> DocumentRejection | None:
-    """Return what a document refused; None where the failure is another."""
-    said = failure_of(error)
-    return DocumentRejection(step=said.step, status=said.status) if said and said.fate is RequestFate.DOCUMENT else None
+    """Return what the state of a document rejected; None for every other failure."""
+    failure = failure_of(error)
+    return (
+        DocumentRejection(step=failure.step, status=failure.status)
+        if failure and failure.fate is RequestFate.DOCUMENT
+        else None
+    )
 
 
 def error_of(error: AzureError, *, write: bool) -> GanglionError:
-    """Return the port's error for a request that was not answered with an answer about documents."""
+    """Return the port's error for a failure that is not about a document."""
     if isinstance(error, ClientAuthenticationError):
-        return Unavailable("the store could not be asked: no token was to be had")
+        return Unavailable("the store cannot be reached: no access token was issued")
     if isinstance(error, ServiceRequestError) and never_sent(error):
-        return Unavailable("the store can't be reached")
-    said = failure_of(error)
-    if said is None or said.fate is RequestFate.UNKNOWN:
-        return UnknownOutcome("the store's answer was lost") if write else Unavailable("the store did not answer")
-    make = ERRORS.get(said.fate)
-    return make(said) if make else Terminal(f"the store refused a request with status {said.status}")
+        return Unavailable("the store cannot be reached")
+    failure = failure_of(error)
+    if failure is None or failure.fate is RequestFate.UNKNOWN:
+        return (
+            UnknownOutcome("the store's reply to a write was lost")
+            if write
+            else Unavailable("the store did not answer")
+        )
+    make = ERRORS.get(failure.fate)
+    return make(failure) if make else Terminal(f"the store rejected a request with status {failure.status}")
 
 
 def never_sent(error: ServiceRequestError) -> bool:
-    """Say whether no connection was had; azure-core calls every failure of a connection an error of the request."""
+    """Return whether no connection was made; azure-core reports every connection failure as an error of the request."""
     if isinstance(error, ServiceRequestTimeoutError):
         return True
     return any(each.__name__ == "ClientConnectorError" for each in type(error.inner_exception).__mro__)

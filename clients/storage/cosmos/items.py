@@ -1,7 +1,7 @@
-"""How does a document of the port lie in Azure Cosmos DB, and how is an operation said there?
+"""How are documents and operations of the port expressed in Azure Cosmos DB?
 
 An item is {id, the levels of its key, v, body, expires_at?, ttl?}: the body is nested, so that its fields may have any
-name. Cosmos DB reckons `ttl` from the last write and forgets late; `expires_at` is what every reader goes by.
+name. Cosmos DB counts `ttl` from the last write and deletes late; readers use `expires_at`.
 """
 
 import math
@@ -46,7 +46,7 @@ AND (NOT IS_DEFINED(c.expires_at) OR c.expires_at > @now) ORDER BY c.body.kind, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosmosOperation:
-    """One operation as Cosmos DB takes it: for the batch's operation at `origin`."""
+    """One operation of Cosmos DB; `origin` is the index of the port's operation that it belongs to."""
 
     origin: int
     name: str
@@ -55,7 +55,7 @@ class CosmosOperation:
 
 
 def levels(key: DocumentKey) -> dict[str, str]:
-    """Return the key as fields of an item: printable ASCII, whatever a part holds."""
+    """Return the key as fields of an item; other characters than printable ASCII are percent-encoded."""
     parts = [quote(part, safe=SAFE, errors="surrogatepass") for part in key.parts]
     return dict(zip(LEVELS[key.container], parts, strict=True))
 
@@ -73,7 +73,7 @@ def item_of(key: DocumentKey, operation: Create | Replace, now: float) -> dict[s
 
 
 def ttl(seconds: float) -> int:
-    """Return a time to live that ends after `seconds` have passed, even if the clocks differ a little."""
+    """Return a time to live that ends after `seconds`, also where the clocks differ a little."""
     return int(min(math.ceil(max(seconds, 0)) + LATE_S, LONGEST_TTL_S))
 
 
@@ -94,17 +94,17 @@ def found_document(container: Container, item: Item) -> FoundDocument:
 
 
 def etag_condition(etag: str, now: float) -> str:
-    """Return the version to ask for; one that matches nothing where the etag is none of ours or has expired."""
-    given = ETAG.fullmatch(etag)
-    if not given or (given["expires_at"] and float(given["expires_at"]) <= now):
+    """Return the etag for the condition; one that matches nothing where the etag is malformed or has expired."""
+    parts = ETAG.fullmatch(etag)
+    if not parts or (parts["expires_at"] and float(parts["expires_at"]) <= now):
         return NO_ETAG
-    return given["etag"]
+    return parts["etag"]
 
 
 def batch_operations(
     key: DocumentKey, operations: Sequence[Operation], *, absent: frozenset[int], now: float
 ) -> list[CosmosOperation]:
-    """Say a batch in Cosmos DB's words; `absent` are the deletions whose document is known not to be there."""
+    """Return the operations of Cosmos DB for a batch; `absent` are the deletions whose document does not exist."""
     return [
         CosmosOperation(origin=origin, name=name, args=args, options=options)
         for origin, operation in enumerate(operations)
@@ -116,7 +116,10 @@ type OperationCall = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
 def cosmos_operations(key: DocumentKey, operation: Operation, *, absent: bool, now: float) -> list[OperationCall]:
-    """Say one operation. What is born expired is not left there; a creation proves that nothing is."""
+    """Return the calls for one operation. A document that is written expired is deleted again.
+
+    For the deletion of an absent document, a creation proves that it still does not exist.
+    """
     match operation:
         case Create():
             create: OperationCall = ("create", (item_of(key, operation, now),), {})
@@ -146,7 +149,7 @@ def increments(operation: Add) -> list[dict[str, Any]]:
 
 
 def predicate(operation: Add, now: float) -> str:
-    """Return the condition of an addition: counters are whole numbers, sums stay within their limits."""
+    """Return the condition of an addition: counters are whole numbers, and sums stay within their limits."""
     terms = [f"(NOT IS_DEFINED(c.expires_at) OR c.expires_at > {now:.6f})"]
     for name in sorted(operation.amounts.keys() | operation.at_most.keys()):
         terms.append(f"(NOT IS_DEFINED(c.body.{name}) OR c.body.{name} % 1 = 0)")
@@ -156,13 +159,13 @@ def predicate(operation: Add, now: float) -> str:
 
 
 def limit_condition(name: str, most: int) -> str:
-    """Return the condition that a counter, 0 where it is absent, is at most `most`."""
+    """Return the condition that a counter, which counts as 0 where it is absent, is at most `most`."""
     limit = f"c.body.{name} <= {most}"
     return f"(NOT IS_DEFINED(c.body.{name}) OR {limit})" if most >= 0 else limit
 
 
 def check_numbers(operations: Sequence[Operation]) -> None:
-    """Raise Invalid for whole numbers that a double can't hold, and for counters that a path can't name."""
+    """Raise Invalid for whole numbers that a double cannot hold, and for counters that a path cannot name."""
     for operation in operations:
         match operation:
             case Create() | Replace():
@@ -171,7 +174,7 @@ def check_numbers(operations: Sequence[Operation]) -> None:
                 names = operation.amounts.keys() | operation.at_most.keys()
                 odd = [name for name in names if not COUNTER.fullmatch(name)]
                 if odd:
-                    raise Invalid(f"{odd[0]!a} can't be the name of a counter")
+                    raise Invalid(f"{odd[0]!a} is not a valid counter name: expected letters, digits and _")
             case Delete():
                 continue
 
@@ -179,7 +182,7 @@ def check_numbers(operations: Sequence[Operation]) -> None:
 def check_body(identifier: str, value: Any) -> None:
     match value:
         case int() if abs(value) > EXACT:
-            raise Invalid(f"document {identifier!r} holds {value}, which is not exact as a double")
+            raise Invalid(f"document {identifier!r} contains {value}, which a double cannot represent exactly")
         case dict() | list() | tuple():
             for each in cast("Any", value.values() if isinstance(value, dict) else value):
                 check_body(identifier, each)
@@ -188,7 +191,7 @@ def check_body(identifier: str, value: Any) -> None:
 
 
 def body_before(item: Item | None, before: Sequence[Operation], identifier: str, now: float) -> Body | None:
-    """Return a document's body as it is for an operation of a batch, after the operations `before` it."""
+    """Return a document's body as an operation of a batch finds it, after the operations `before` it."""
     body: Body | None = None if item is None else item["body"]
     for operation in before:
         if operation.id != identifier:
@@ -204,7 +207,7 @@ def body_before(item: Item | None, before: Sequence[Operation], identifier: str,
 
 
 def check_addition(item: Item | None, before: Sequence[Operation], operation: Add, now: float) -> None:
-    """Raise what an addition is refused for; return where it would be done now."""
+    """Raise the reason why an addition is rejected; return where it would succeed now."""
     body = body_before(item, before, operation.id, now)
     if body is None:
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)

@@ -1,4 +1,4 @@
-"""Which Cosmos DB account is the store's, and how does the application sign in? The environment's variables say."""
+"""Which Cosmos DB account do the environment variables name, and how does the application sign in?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ LOCAL = ("KEY", "TOKEN", "CA")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CosmosAccount:
-    """Where the data is. `key`, `token` and `authority` (a CA's certificate) are for one machine, never for Azure.
+    """The account. `key`, `token` and `authority` (a CA certificate) are for local use, never for Azure.
 
     Without a key or a token, the application's managed identity signs in; `client_id` names a user-assigned one.
     """
@@ -28,24 +28,27 @@ class CosmosAccount:
 
 
 def account_from(variables: Mapping[str, str]) -> CosmosAccount:
-    """Read the account from GANGLION_COSMOS_URL and its kin; raises ConfigurationError naming every problem."""
-    given = {name: variables.get(PREFIX + name, "") for name in ("URL", "DATABASE", *LOCAL)}
+    """Read the account from the GANGLION_COSMOS_ variables; raises ConfigurationError with every problem."""
+    values = {name: variables.get(PREFIX + name, "") for name in ("URL", "DATABASE", *LOCAL)}
     problems = (
-        [f"{PREFIX}URL: expected https://account.documents.azure.com[:port]"] if not is_address(given["URL"]) else []
+        [f"{PREFIX}URL: expected https://account.documents.azure.com[:port]"] if not is_address(values["URL"]) else []
     )
-    if given["KEY"] and given["TOKEN"]:
+    if values["KEY"] and values["TOKEN"]:
         problems.append(f"{PREFIX}KEY: set either this or {PREFIX}TOKEN")
     if variables.get("WEBSITE_INSTANCE_ID"):
-        refused = [name for name in LOCAL if given[name]]
-        problems += [f"{PREFIX}{name}: is for one machine; on Azure the managed identity signs in" for name in refused]
+        local = [name for name in LOCAL if values[name]]
+        problems += [
+            f"{PREFIX}{name}: is for local use only; remove it: on Azure the managed identity signs in"
+            for name in local
+        ]
     if problems:
         raise ConfigurationError(tuple(problems))
     return CosmosAccount(
-        url=given["URL"],
-        database=given["DATABASE"] or DATABASE,
-        key=given["KEY"],
-        token=given["TOKEN"],
-        authority=Path(given["CA"]) if given["CA"] else None,
+        url=values["URL"],
+        database=values["DATABASE"] or DATABASE,
+        key=values["KEY"],
+        token=values["TOKEN"],
+        authority=Path(values["CA"]) if values["CA"] else None,
         client_id=variables.get("GANGLION_IDENTITY_CLIENT_ID", ""),
     )
 

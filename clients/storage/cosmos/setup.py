@@ -1,7 +1,7 @@
-"""How do the database and its containers come to be? `python -m clients.storage.cosmos.setup`, safe to repeat.
+"""How are the database and its containers created? `python -m clients.storage.cosmos.setup`, safe to repeat.
 
-Reads the GANGLION_COSMOS_ variables that the application reads. An identity that may only work on data can't create a
-database: on Azure the infrastructure does, from the definitions that `--print` writes as JSON.
+It reads the same GANGLION_COSMOS_ variables as the application. An identity with access to data alone cannot create a
+database: on Azure the infrastructure creates it, from the definitions that `--print` writes as JSON.
 """
 
 import argparse
@@ -37,8 +37,8 @@ async def ensure(database: Any, wanted: ContainerDefinition) -> None:
     key = partition_key(wanted)
     policies = {"indexing_policy": wanted.indexing, "default_ttl": wanted.default_ttl}
     container = await database.create_container_if_not_exists(wanted.container.value, key, **policies)
-    there = await container.read()
-    if there.get("indexingPolicy") != wanted.indexing or there.get("defaultTtl") != wanted.default_ttl:
+    found = await container.read()
+    if found.get("indexingPolicy") != wanted.indexing or found.get("defaultTtl") != wanted.default_ttl:
         await database.replace_container(container, key, **policies)
 
 

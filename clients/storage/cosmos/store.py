@@ -1,8 +1,8 @@
-"""How are documents kept in Azure Cosmos DB?
+"""How are documents read and written in Azure Cosmos DB?
 
-A creation or an addition by itself is a point operation, any other commit a transactional batch: one request each. A
-batch even of one, because below the SDK aiohttp repeats a PUT or a DELETE whose connection closed, done or not. What a
-document refused is looked into only then: an expired one is cleared away and counts as gone.
+A single creation or addition is a point operation, every other commit a transactional batch: one request each. Even a
+single replacement or deletion is a batch, because below the SDK aiohttp repeats a PUT or DELETE whose connection broke,
+done or not. Only after a rejection is the document read: an expired one is deleted and counts as absent.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ POINTS = ("create", "patch")
 
 
 class CosmosStore:
-    """The store over one database. Its client starts at first use and ends with `close`."""
+    """The store in one database. Its client starts at first use and ends with `close`."""
 
     def __init__(self, account: CosmosAccount, clock: Clock) -> None:
         self.account = account
@@ -63,8 +63,8 @@ class CosmosStore:
     async def list(self, key: DocumentKey, *, prefix: str, after: str = "", limit: int = PAGE) -> Sequence[Document]:
         check_key(key)
         check_range(prefix, after)
-        given = {"prefix": prefix, "after": after, "now": self.clock.now()}
-        items = await self.query(key.container, LIST, given, limit, partition_key=partition(key))
+        parameters = {"prefix": prefix, "after": after, "now": self.clock.now()}
+        items = await self.query(key.container, LIST, parameters, limit, partition_key=partition(key))
         return [document_of(item) for item in items]
 
     async def commit(self, key: DocumentKey, operations: Sequence[Operation]) -> None:
@@ -73,20 +73,20 @@ class CosmosStore:
         absent: frozenset[int] = frozenset()
         for _ in range(MAX_ROUNDS):
             batch = batch_operations(key, operations, absent=absent, now=self.clock.now())
-            refused = await self.send(key, batch)
-            if refused is None:
+            rejection = await self.send(key, batch)
+            if rejection is None:
                 return
-            absent = await self.after_rejection(key, operations, batch[refused.step].origin, refused.status, absent)
-        raise Unavailable("the documents kept changing")
+            absent = await self.after_rejection(key, operations, batch[rejection.step].origin, rejection.status, absent)
+        raise Unavailable("the documents of a commit kept changing; try again")
 
     async def find(
         self, container: Container, *, kind: str, status: str, before: float, limit: int = 100
     ) -> Sequence[FoundDocument]:
-        given = {"kind": kind, "status": status, "before": before, "now": self.clock.now()}
-        return [found_document(container, item) for item in await self.query(container, FIND, given, limit)]
+        parameters = {"kind": kind, "status": status, "before": before, "now": self.clock.now()}
+        return [found_document(container, item) for item in await self.query(container, FIND, parameters, limit)]
 
     async def close(self) -> None:
-        """Close the connections; every call after is Unavailable."""
+        """Close the connections; every later call raises Unavailable."""
         self.closed = True
         async with self.opening:
             connection, self.connection = self.connection, None
@@ -102,7 +102,7 @@ class CosmosStore:
             return self.containers[container]
 
     async def open_container(self, container: Container) -> ContainerProxy:
-        """Return the container, once it was seen: later a 404 is about a document."""
+        """Return the container after reading it once: a later 404 is about a document."""
         connection = self.connection = self.connection or await self.open_connection()
         proxy = connection.client.get_database_client(self.account.database).get_container_client(container.value)
         try:
@@ -112,9 +112,9 @@ class CosmosStore:
         return proxy
 
     async def open_connection(self) -> CosmosConnection:
-        """Reach the account; whoever waited behind a try that failed is told so at once."""
+        """Connect to the account; callers that waited for a failed try get its result at once."""
         if self.clock.now() < self.open_at:
-            raise Unavailable("the store can't be reached")
+            raise Unavailable("the store cannot be reached")
         try:
             return await connect(self.account, now=self.clock.now())
         except AzureError:
@@ -130,13 +130,13 @@ class CosmosStore:
         return None if isinstance(item, DocumentRejection) else item
 
     async def query(
-        self, container: Container, text: str, given: dict[str, Any], limit: int, **where: Any
+        self, container: Container, text: str, values: dict[str, Any], limit: int, **where: Any
     ) -> Sequence[Item]:
-        """Return at most `limit` items, page by page; whole or not at all."""
+        """Return at most `limit` items, read page by page; a failure returns none of them."""
 
         async def pages() -> Sequence[Item]:
             proxy: Any = await self.container(container)
-            parameters = [{"name": f"@{name}", "value": value} for name, value in given.items()]
+            parameters = [{"name": f"@{name}", "value": value} for name, value in values.items()]
             found = proxy.query_items(text, parameters=parameters, max_item_count=min(limit, PAGE), **where)
             return await take(found, limit)
 
@@ -155,15 +155,15 @@ class CosmosStore:
         return await self.send_with_retries(write, write=True)
 
     async def send_with_retries[T](self, request: Callable[[], Awaitable[T]], *, write: bool) -> T | DocumentRejection:
-        """Ask; what surely was not done, and any read, is asked again for as long as a caller can wait."""
+        """Send a request; a read, or a write that was certainly not done, is repeated for `RETRY_WITHIN_S` seconds."""
         started, pause_s = self.clock.now(), FIRST_PAUSE_S
         while True:
             try:
                 return await request()
             except AzureError as error:
-                refused = rejection_of(error)
-                if refused:
-                    return refused
+                rejection = rejection_of(error)
+                if rejection:
+                    return rejection
                 problem = error_of(error, write=write)
                 delay_s = max(problem.delay_s, pause_s) if isinstance(problem, Unavailable) else RETRY_WITHIN_S
                 if self.clock.now() - started + delay_s >= RETRY_WITHIN_S:
@@ -174,7 +174,7 @@ class CosmosStore:
     async def after_rejection(
         self, key: DocumentKey, operations: Sequence[Operation], origin: int, status: int, absent: frozenset[int]
     ) -> frozenset[int]:
-        """Return which deletions find nothing, for another round; raises what the operation is refused for."""
+        """Return the deletions whose document is absent, for the next round; raises the reason of a rejection."""
         operation = operations[origin]
         if isinstance(operation, Delete) and status in (NOT_FOUND, EXISTS):
             return absent | {origin} if status == NOT_FOUND else absent - {origin}
@@ -188,19 +188,19 @@ class CosmosStore:
         raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
 
     async def delete_expired(self, key: DocumentKey, item: Item) -> None:
-        """Delete what has expired, if it is still that."""
+        """Delete an expired item, unless it was written again."""
         step = CosmosOperation(origin=0, name="delete", args=(item["id"],), options={"if_match_etag": item["_etag"]})
         await self.send(key, (step,))
 
 
 def partition(key: DocumentKey) -> str | Sequence[str]:
-    """Return the full partition key as the SDK takes it: a list where it has several levels."""
+    """Return the full partition key for the SDK: a list where it has several levels."""
     values = list(levels(key).values())
     return values if len(values) > 1 else values[0]
 
 
 async def take(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
-    """Return the first items, without asking for a page that nobody wants."""
+    """Return the first items, without requesting a page more than needed."""
     found: list[Item] = []
     async for item in items:
         found.append(item)
@@ -210,7 +210,7 @@ async def take(items: AsyncIterable[Item], limit: int) -> Sequence[Item]:
 
 
 async def send_point_operation(container: ContainerProxy, key: DocumentKey, step: CosmosOperation) -> None:
-    """Do one operation as a request of its own."""
+    """Send one operation as a request of its own."""
     if step.name == "create":
         await container.create_item(*step.args)
     else:

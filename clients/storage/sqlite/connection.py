@@ -1,4 +1,4 @@
-"""How is the file opened, and what do its failures mean?"""
+"""How is the SQLite file opened, and which errors of the port do its failures become?"""
 
 import sqlite3
 import time
@@ -16,15 +16,15 @@ FAILURES = {
     sqlite3.SQLITE_LOCKED: "the store is busy with another process",
     sqlite3.SQLITE_FULL: "the disk of the store is full",
     sqlite3.SQLITE_IOERR: "the disk of the store failed",
-    sqlite3.SQLITE_CANTOPEN: "the file of the store can't be opened",
-    sqlite3.SQLITE_READONLY: "the file of the store can't be written",
+    sqlite3.SQLITE_CANTOPEN: "the file of the store cannot be opened",
+    sqlite3.SQLITE_READONLY: "the file of the store cannot be written",
     sqlite3.SQLITE_PROTOCOL: "the store is busy with another process",
     sqlite3.SQLITE_SCHEMA: "another process changed the store",
 }
 
 
 def open_connection(path: Path) -> sqlite3.Connection:
-    """Return a connection of the calling thread; makes the file, for its user alone, where there is none."""
+    """Return a connection for the calling thread; a new file is readable by its user alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(mode=0o600)
@@ -47,7 +47,7 @@ def prepare(connection: sqlite3.Connection) -> None:
 
 
 def enable_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; where two processes do it at once, SQLite refuses one without waiting."""
+    """Switch to the write-ahead log; where two processes do it at once, SQLite rejects one without waiting."""
     for delay_s in (*SWITCH_DELAYS_S, None):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -61,7 +61,7 @@ def enable_write_ahead_log(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """All of the block or nothing. A disk that fails in the last step leaves the outcome unknown."""
+    """Commit all of the block or nothing. A disk that fails during the commit leaves the outcome unknown."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -87,7 +87,7 @@ def primary_code(error: sqlite3.Error) -> int:
 
 @contextmanager
 def translated_errors() -> Generator[None]:
-    """Raise what went wrong with the file as the port's errors."""
+    """Raise failures of the file as errors of the port."""
     try:
         yield
     except sqlite3.Error as error:

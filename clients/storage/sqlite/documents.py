@@ -1,4 +1,4 @@
-"""How do documents live in one SQLite table?
+"""How are documents stored in one SQLite table?
 
 Every function works on a connection of the calling thread and sees no document that has expired at `now`. The columns
 kind, status and at repeat fields of the body for `find`; rows come as (id, body, etag).
@@ -57,7 +57,7 @@ WHERE container = :container AND partition = :partition AND id = :id AND etag = 
 AND (expires_at IS NULL OR expires_at > :now)"""
 DELETE = """DELETE FROM documents
 WHERE container = :container AND partition = :partition AND id = :id AND (:etag IS NULL OR etag = :etag)"""
-RESERVE = "UPDATE writes SET last = last + :many RETURNING last"
+RESERVE = "UPDATE writes SET last = last + :count RETURNING last"
 FORGET = """DELETE FROM documents WHERE (container, partition, id) IN
 (SELECT container, partition, id FROM documents WHERE expires_at <= :now LIMIT :limit)"""
 
@@ -99,7 +99,7 @@ def find(connection: sqlite3.Connection, container: Container, values: Values) -
 
 
 def write(connection: sqlite3.Connection, where: Values, operation: Operation, data: bytes) -> None:
-    """Do one operation of an open transaction; raises Conflict and Exhausted. What is written gets the etag `next`."""
+    """Run one operation in an open transaction; raises Conflict and Exhausted. The document gets the etag `next`."""
     values = where | {"id": operation.id}
     match operation:
         case Create():
@@ -115,7 +115,7 @@ def write(connection: sqlite3.Connection, where: Values, operation: Operation, d
 
 
 def etag_number(etag: str | None) -> int | None:
-    """Return an etag as the column holds it; one that is not ours matches no document."""
+    """Return an etag as the column stores it; a malformed one matches no document."""
     if etag is None:
         return None
     return int(etag) if etag.isdecimal() else -1
@@ -129,7 +129,7 @@ def put(
 
 
 def columns(body: Body) -> Values:
-    """Return the fields by which a document is found; an odd one is not found."""
+    """Return the fields that `find` uses; a field of another type than expected is not indexed."""
     return {
         "kind": text_or_none(body.get("kind")),
         "status": text_or_none(body.get("status")),
@@ -145,10 +145,10 @@ def number_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def reserve_etags(connection: sqlite3.Connection, many: int) -> range:
-    """Return so many etags that no document has had."""
-    last: int = connection.execute(RESERVE, {"many": many}).fetchone()[0]
-    return range(last - many + 1, last + 1)
+def reserve_etags(connection: sqlite3.Connection, count: int) -> range:
+    """Return `count` etags that no document has had."""
+    last: int = connection.execute(RESERVE, {"count": count}).fetchone()[0]
+    return range(last - count + 1, last + 1)
 
 
 def delete(connection: sqlite3.Connection, values: Values) -> bool:
@@ -159,12 +159,12 @@ def add(connection: sqlite3.Connection, values: Values, operation: Add) -> bool:
     found = read(connection, values)
     if found is None:
         return False
-    there, expires_at = found
-    raised = Replace(id=there.id, body=incremented(there.body, operation), etag=there.etag, expires_at=expires_at)
-    write(connection, values, raised, encoded(raised.id, raised.body))
+    stored, expires_at = found
+    change = Replace(id=stored.id, body=incremented(stored.body, operation), etag=stored.etag, expires_at=expires_at)
+    write(connection, values, change, encoded(change.id, change.body))
     return True
 
 
 def delete_expired(connection: sqlite3.Connection, now: float, limit: int) -> int:
-    """Delete documents that have expired, at most `limit` of them; returns how many."""
+    """Delete at most `limit` documents that have expired; return how many were deleted."""
     return connection.execute(FORGET, {"now": now, "limit": limit}).rowcount

@@ -1,4 +1,4 @@
-"""How is blocking work done on one thread, in its order, without a wake-up of either side for every piece?"""
+"""How is blocking work run on one thread, in order, with one thread switch for many calls?"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingCall:
-    """A piece of work and who waits for it."""
+    """A call and the future of its caller."""
 
     action: Callable[[], Any]
     result: asyncio.Future[Any]
@@ -17,7 +17,7 @@ class PendingCall:
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """What an errand brought, or what it raised."""
+    """The result of a call, or the error that it raised."""
 
     call: PendingCall
     result: Any = None
@@ -25,7 +25,7 @@ class FinishedCall:
 
 
 class BatchingExecutor:
-    """Sends out together what was asked for while the thread was busy. The thread starts at first use."""
+    """Runs the calls that arrive while the thread is busy as one batch. The thread starts at first use."""
 
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -33,23 +33,23 @@ class BatchingExecutor:
         self.busy = False
 
     async def submit[T](self, action: Callable[[], T]) -> T:
-        """Do work on the thread and return what it brings. What nobody waits for any more may be left out."""
+        """Run an action on the thread and return its result. A call that was cancelled may not run."""
         loop = asyncio.get_running_loop()
-        errand = PendingCall(action, loop.create_future())
-        self.waiting.append(errand)
+        call = PendingCall(action, loop.create_future())
+        self.waiting.append(call)
         if not self.busy:
             self.flush(loop)
-        return await errand.result
+        return await call.result
 
     def flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        errands = [errand for errand in self.waiting if not errand.result.done()]
+        calls = [call for call in self.waiting if not call.result.done()]
         self.waiting.clear()
-        if errands:
-            self.thread.submit(self.run, errands, loop)
-        self.busy = bool(errands)
+        if calls:
+            self.thread.submit(self.run, calls, loop)
+        self.busy = bool(calls)
 
-    def run(self, errands: Sequence[PendingCall], loop: asyncio.AbstractEventLoop) -> None:
-        done = [run_one(errand) for errand in errands]
+    def run(self, calls: Sequence[PendingCall], loop: asyncio.AbstractEventLoop) -> None:
+        done = [run_one(call) for call in calls]
         loop.call_soon_threadsafe(self.deliver, done, loop)
 
     def deliver(self, done: Sequence[FinishedCall], loop: asyncio.AbstractEventLoop) -> None:
@@ -58,15 +58,15 @@ class BatchingExecutor:
         self.flush(loop)
 
     def close(self) -> None:
-        """Take no more work; the thread ends behind what it has."""
+        """Accept no more calls; the thread ends after those that it has."""
         self.thread.shutdown(wait=False)
 
 
-def run_one(errand: PendingCall) -> FinishedCall:
+def run_one(call: PendingCall) -> FinishedCall:
     try:
-        return FinishedCall(errand, result=errand.action())
-    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
-        return FinishedCall(errand, error=error)
+        return FinishedCall(call, result=call.action())
+    except BaseException as error:  # noqa: BLE001 - the caller gets every error
+        return FinishedCall(call, error=error)
 
 
 def set_result(done: FinishedCall) -> None:

@@ -1,7 +1,7 @@
-"""How are documents kept in one file on this machine?
+"""How are documents stored in one SQLite file?
 
-Several processes may hold the file, so nothing is cached. A commit is in the file when it returns and outlives the
-process; what a loss of power may take is the last commits, whole ones (synchronous=NORMAL).
+Several processes may use the file, so nothing is cached. A commit is in the file when it returns and survives the
+process; a loss of power may undo the last commits, each as a whole (synchronous=NORMAL).
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ FORGET_LIMIT = 200
 
 
 class SqliteStore:
-    """The store over one file. Its thread and its connection start at first use and end with `close`."""
+    """The store in one file. Its thread and its connection start at first use and end with `close`."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
@@ -55,7 +55,7 @@ class SqliteStore:
         return await self.on_thread(lambda connection: sqlite_documents.find(connection, container, values))
 
     async def close(self) -> None:
-        """Close the file, after the calls before; every call after is Unavailable."""
+        """Close the file after the earlier calls; every later call raises Unavailable."""
         if not self.closed:
             self.closed = True
             await self.executor.submit(self.disconnect)
@@ -70,7 +70,7 @@ class SqliteStore:
         return await self.executor.submit(partial(self.connected, action))
 
     def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Act on the connection; one that failed is dropped, and the next call opens another."""
+        """Run an action on the connection; after a failure the next call opens a new one."""
         try:
             with translated_errors():
                 self.connection = self.connection or open_connection(self.path)

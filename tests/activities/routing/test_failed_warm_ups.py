@@ -17,7 +17,7 @@ from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import backend
 
 GRANT = "Google IAM Credentials refused to impersonate the service account (status 403); grant a role"
-AWAY = "Google STS can't be asked (status 503)"
+AWAY = "Google STS is not available (status 503)"
 REFUSED = Failure(kind=FailureKind.CREDENTIALS_REFUSED, body=GRANT)
 UNREACHABLE = Failure(kind=FailureKind.CREDENTIALS_UNREACHABLE, body=AWAY)
 INVALID_TOKEN = Failure(kind=FailureKind.STATUS, status=401)

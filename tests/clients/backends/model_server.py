@@ -1,22 +1,24 @@
-"""How does a model's server behave on the wire when a test says what it sends?"""
+"""Which bytes, pauses and failures does a model server send in a test?"""
 
 import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import httpx
+import pytest
 from aiohttp import web
 
 from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import AnswerEnd, BackendCall, TextPiece
+from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.content.items import Item, Role
 from domain.fleet.catalog import Backend, BackendLimits, ContinuationMode, Speed
+from domain.fleet.failure_classes import Failure
 from domain.money.prices import PriceSource, TokenPrice
 from domain.turns.response import Sampling
 
@@ -29,41 +31,41 @@ type Act = bytes | float | object
 
 @dataclass(slots=True)
 class ModelServer:
-    """Plays `acts` after its headers: bytes to send, seconds to wait, RESET or HANG; `before` is played before them."""
+    """Performs `acts` after its headers, and `before` ahead of them: bytes to send, seconds to wait, RESET or HANG."""
 
     acts: Sequence[Act] = ()
     before: Sequence[Act] = ()
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    seen: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
-    ports: list[int] = field(default_factory=list[int])
-    came: asyncio.Event = field(default_factory=asyncio.Event)
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    request_headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    client_ports: list[int] = field(default_factory=list[int])
+    request_received: asyncio.Event = field(default_factory=asyncio.Event)
+    client_closed: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self.exchange(request)
         except (asyncio.CancelledError, ConnectionError):
-            self.gone.set()
+            self.client_closed.set()
             raise
 
     async def exchange(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
-        self.came.set()
-        self.seen.append(dict(request.headers))
-        self.ports.append(request.transport.get_extra_info("peername")[1] if request.transport else 0)
+        self.request_received.set()
+        self.request_headers.append(dict(request.headers))
+        self.client_ports.append(request.transport.get_extra_info("peername")[1] if request.transport else 0)
         response = web.StreamResponse(status=self.status, headers=self.headers)
         for act in self.before:
-            await play(act, request, response)
+            await perform(act, request, response)
         await response.prepare(request)
         for act in self.acts:
-            await play(act, request, response)
+            await perform(act, request, response)
         return response
 
 
-async def play(act: Act, request: web.Request, response: web.StreamResponse) -> None:
+async def perform(act: Act, request: web.Request, response: web.StreamResponse) -> None:
     if isinstance(act, bytes):
         await response.write(act)
     elif isinstance(act, float):
@@ -137,21 +139,55 @@ def call(partial: str = "", **sampling: float) -> BackendCall:
     )
 
 
-async def asked(
-    backend: Backend, given: BackendCall | None = None, *, silence_s: float = 5.0
+async def answer_of(
+    backend: Backend, request: BackendCall | None = None, *, silence_s: float = 5.0
 ) -> list[TextPiece | AnswerEnd]:
-    """Return all that a backend answers."""
+    """Return all pieces that a backend answers over a socket."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await heard(OpenAIBackend(backend, http, silence_s=silence_s), given or call())
+        return await all_pieces(OpenAIBackend(backend, http, silence_s=silence_s), request or call())
 
 
-async def heard(client: OpenAIBackend, given: BackendCall) -> list[TextPiece | AnswerEnd]:
-    async with client.stream(given) as pieces:
+async def all_pieces(client: OpenAIBackend, request: BackendCall) -> list[TextPiece | AnswerEnd]:
+    async with client.stream(request) as pieces:
         return [piece async for piece in pieces]
 
 
+class ChunkedBody(httpx.AsyncByteStream):
+    """A body that arrives in the given chunks."""
+
+    def __init__(self, chunks: Sequence[bytes]) -> None:
+        self.chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+async def parsed(*chunks: bytes, backend: Backend | None = None) -> list[TextPiece | AnswerEnd]:
+    """Return the pieces of a body that arrives in these chunks, without a socket."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=ChunkedBody(chunks))
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        client = OpenAIBackend(backend or backend_at("http://model/v1"), http, silence_s=5)
+        return await all_pieces(client, call())
+
+
+async def failure_in(*chunks: bytes) -> Failure:
+    """Return the failure that a body in these chunks leads to."""
+    with pytest.raises(BackendError) as caught:
+        await parsed(*chunks)
+    return caught.value.failure
+
+
+def end_of(pieces: Sequence[TextPiece | AnswerEnd]) -> AnswerEnd:
+    assert isinstance(pieces[-1], AnswerEnd)
+    return pieces[-1]
+
+
 def frame(text: str | None = None, *, reason: str | None = None, **more: Any) -> bytes:
-    """Return one frame as vLLM and llama.cpp send it, with what is not ASCII as it is."""
+    """Return one frame as vLLM and llama.cpp send it, with characters beyond ASCII unescaped."""
     body = {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}], **more}
     return line(body)
 
@@ -160,8 +196,13 @@ def line(body: Any) -> bytes:
     return b"data: " + json.dumps(body, ensure_ascii=False).encode() + b"\n\n"
 
 
-def usage(asked_tokens: int = 7, said_tokens: int = 2) -> bytes:
-    return line({"choices": [], "usage": {"prompt_tokens": asked_tokens, "completion_tokens": said_tokens}})
+def usage(input_tokens: int = 7, output_tokens: int = 2) -> bytes:
+    return line({"choices": [], "usage": {"prompt_tokens": input_tokens, "completion_tokens": output_tokens}})
+
+
+def calls_frame(*parts: dict[str, Any], reason: str | None = None) -> bytes:
+    """Return one frame with these parts of tool calls."""
+    return line({"choices": [{"index": 0, "delta": {"tool_calls": list(parts)}, "finish_reason": reason}]})
 
 
 DONE = b"data: [DONE]\n\n"

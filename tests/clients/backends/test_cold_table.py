@@ -1,4 +1,4 @@
-"""Does each answer that a backend may give over the wire mean what the cold table says, and name its delay?"""
+"""Is each failure that a backend sends over the wire classified as its signatures say, with its delay?"""
 
 import asyncio
 import time
@@ -17,6 +17,7 @@ from aiohttp import web
 from clients.backends.openai_backend import OpenAIBackend
 from clients.backends.port import BackendError
 from domain.config.fleet_toml import fleet_from_toml
+from domain.content.items import Item
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Diagnosis, FailureClass, diagnose
 from domain.fleet.retry_policy import Failover, GiveUp, RetryLater, retry_decision
@@ -25,7 +26,7 @@ from domain.turns.response import Response
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.child_process import python_command
-from tests.clients.backends.model_server import DONE, backend_at, call, frame, heard, usage
+from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, end_of, frame, parsed, usage
 from tests.domain.fleets import SHIPPED_PRICES, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
@@ -53,22 +54,21 @@ def backend_of(system: str, url: str) -> Backend:
 
 
 async def diagnosed(backend: Backend, text: str | None = None, *, at: float | None = None) -> Diagnosis:
-    """Ask for a text, or knock, and return what the failure means."""
+    """Request a text, or probe, and return the diagnosis of the failure."""
     async with httpx.AsyncClient(trust_env=False) as http:
         client = OpenAIBackend(backend, http, silence_s=5)
         with pytest.raises(BackendError) as caught:
-            await (client.probe() if text is None else heard(client, replace(call(), items=asking(text))))
+            await (client.probe() if text is None else all_pieces(client, replace(call(), items=(user_message(text),))))
     return diagnose(caught.value.failure, backend.signatures, now=now() if at is None else at)
 
 
-def asking(text: str) -> Any:
-    given = call().items[-1]
-    return (replace(given, text=text),)
+def user_message(text: str) -> Item:
+    return replace(call().items[-1], text=text)
 
 
 @asynccontextmanager
-async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[str]:
-    """Serve one answer to whatever is asked."""
+async def server_answering(status: int, body: str = "", **headers: str) -> AsyncGenerator[str]:
+    """Serve one answer to every request."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, body=body.encode(), headers=headers)
@@ -92,104 +92,179 @@ async def serving_all(answer: Callable[[web.Request], Awaitable[web.Response]]) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An answer of a system, None where nothing listens; `place` is where its row stands among the system's."""
+    """A failure of a system and its class; `status` is None where nothing listens.
+
+    `place` is the position of the matching row among the system's signatures, -1 where none matches.
+    """
 
     system: str
     place: int
-    posture: FailureClass
+    failure_class: FailureClass
     status: int | None = None
     body: str = ""
     headers: Mapping[str, str] | None = None
 
 
 ROWS = (
-    Row(system="cloud-run", place=0, posture=FailureClass.COLD, status=429, body="Rate exceeded.", headers=PAGE),
-    Row(system="cloud-run", place=1, posture=FailureClass.COLD, status=500, body="<h1>Server Error</h1>", headers=PAGE),
-    Row(system="cloud-run", place=1, posture=FailureClass.COLD, status=503, body="Service Unavailable", headers=PAGE),
-    Row(system="cloud-run", place=2, posture=FailureClass.INDETERMINATE, status=504, body="upstream request timeout"),
-    Row(system="cloud-run", place=3, posture=FailureClass.BROKEN, status=401, headers=PAGE),
-    Row(system="cloud-run", place=4, posture=FailureClass.BROKEN, status=403, headers=PAGE),
-    Row(system="vertex", place=0, posture=FailureClass.COLD, status=429, body="Model is not yet ready for inference."),
-    Row(system="hf-endpoints", place=0, posture=FailureClass.COLD, status=503, body="503 Service Unavailable"),
-    Row(system="hf-endpoints", place=0, posture=FailureClass.COLD, status=502),
+    Row(system="cloud-run", place=0, failure_class=FailureClass.COLD, status=429, body="Rate exceeded.", headers=PAGE),
     Row(
-        system="llama.cpp", place=0, posture=FailureClass.COLD, status=503, body='{"error":{"message":"Loading model"}}'
+        system="cloud-run",
+        place=1,
+        failure_class=FailureClass.COLD,
+        status=500,
+        body="<h1>Server Error</h1>",
+        headers=PAGE,
     ),
-    Row(system="vllm", place=0, posture=FailureClass.COLD),
+    Row(
+        system="cloud-run",
+        place=1,
+        failure_class=FailureClass.COLD,
+        status=503,
+        body="Service Unavailable",
+        headers=PAGE,
+    ),
+    Row(
+        system="cloud-run",
+        place=2,
+        failure_class=FailureClass.INDETERMINATE,
+        status=504,
+        body="upstream request timeout",
+    ),
+    Row(system="cloud-run", place=3, failure_class=FailureClass.BROKEN, status=401, headers=PAGE),
+    Row(system="cloud-run", place=4, failure_class=FailureClass.BROKEN, status=403, headers=PAGE),
+    Row(
+        system="vertex",
+        place=0,
+        failure_class=FailureClass.COLD,
+        status=429,
+        body="Model is not yet ready for inference.",
+    ),
+    Row(system="hf-endpoints", place=0, failure_class=FailureClass.COLD, status=503, body="503 Service Unavailable"),
+    Row(system="hf-endpoints", place=0, failure_class=FailureClass.COLD, status=502),
+    Row(
+        system="llama.cpp",
+        place=0,
+        failure_class=FailureClass.COLD,
+        status=503,
+        body='{"error":{"message":"Loading model"}}',
+    ),
+    Row(system="vllm", place=0, failure_class=FailureClass.COLD),
 )
 
 LOOKALIKES = (
-    Row(system="cloud-run", place=-1, posture=FailureClass.THROTTLED, status=429, body='{"error":{}}', headers=JSON),
-    Row(system="cloud-run", place=-1, posture=FailureClass.BROKEN, status=500, body='{"error":{}}', headers=JSON),
-    Row(system="cloud-run", place=-1, posture=FailureClass.BROKEN),
-    Row(system="vertex", place=-1, posture=FailureClass.THROTTLED, status=429, body="Quota exceeded", headers=JSON),
-    Row(system="llama.cpp", place=-1, posture=FailureClass.BROKEN, status=503, body='{"error":{"message":"no slot"}}'),
-    Row(system="vllm", place=-1, posture=FailureClass.BROKEN, status=503, body="engine dead"),
-    Row(system="azure-openai", place=-1, posture=FailureClass.THROTTLED, status=429, headers={"retry-after-ms": "9"}),
-    Row(system="azure-openai", place=-1, posture=FailureClass.CLIENT, status=400, body='{"error":{"code":"content"}}'),
+    Row(
+        system="cloud-run",
+        place=-1,
+        failure_class=FailureClass.THROTTLED,
+        status=429,
+        body='{"error":{}}',
+        headers=JSON,
+    ),
+    Row(system="cloud-run", place=-1, failure_class=FailureClass.BROKEN, status=500, body='{"error":{}}', headers=JSON),
+    Row(system="cloud-run", place=-1, failure_class=FailureClass.BROKEN),
+    Row(
+        system="vertex", place=-1, failure_class=FailureClass.THROTTLED, status=429, body="Quota exceeded", headers=JSON
+    ),
+    Row(
+        system="llama.cpp",
+        place=-1,
+        failure_class=FailureClass.BROKEN,
+        status=503,
+        body='{"error":{"message":"no slot"}}',
+    ),
+    Row(system="vllm", place=-1, failure_class=FailureClass.BROKEN, status=503, body="engine dead"),
+    Row(
+        system="azure-openai",
+        place=-1,
+        failure_class=FailureClass.THROTTLED,
+        status=429,
+        headers={"retry-after-ms": "9"},
+    ),
+    Row(
+        system="azure-openai",
+        place=-1,
+        failure_class=FailureClass.CLIENT,
+        status=400,
+        body='{"error":{"code":"content"}}',
+    ),
 )
 
 
-def name_of(row: Row) -> str:
-    return f"{row.system} {row.status or 'refused'} {row.posture}"
+def row_name(row: Row) -> str:
+    return f"{row.system} {row.status or 'refused'} {row.failure_class}"
 
 
-@pytest.mark.parametrize("asked", [None, "hello"], ids=["knocked", "asked"])
-@pytest.mark.parametrize("row", [*ROWS, *LOOKALIKES], ids=name_of)
-async def test_an_answer_means_what_its_row_says(row: Row, asked: str | None) -> None:
+@pytest.mark.parametrize("text", [None, "hello"], ids=["probe", "request"])
+@pytest.mark.parametrize("row", [*ROWS, *LOOKALIKES], ids=row_name)
+async def test_a_failure_is_classified_by_its_row(row: Row, text: str | None) -> None:
     if row.status is None:
-        found = await diagnosed(backend_of(row.system, "http://127.0.0.1:1/v1"), asked)
+        found = await diagnosed(backend_of(row.system, "http://127.0.0.1:1/v1"), text)
     else:
-        async with door(row.status, row.body, **(row.headers or {})) as url:
-            found = await diagnosed(backend_of(row.system, url), asked)
-    assert found.failure_class is row.posture
+        async with server_answering(row.status, row.body, **(row.headers or {})) as url:
+            found = await diagnosed(backend_of(row.system, url), text)
+    assert found.failure_class is row.failure_class
     notes = [each["note"] for each in SYSTEMS[row.system].get("signatures", ())]
     assert [note in found.reason for note in notes] == [place == row.place for place in range(len(notes))]
 
 
-def test_no_row_of_the_shipped_file_goes_untried() -> None:
+def test_every_row_of_the_shipped_file_is_tested() -> None:
     shipped = {
         (system, place) for system, table in SYSTEMS.items() for place in range(len(table.get("signatures", ())))
     }
     assert {(row.system, row.place) for row in ROWS} == shipped
 
 
+@pytest.mark.parametrize("reason", ["eos_token", "stop_sequence"])
+async def test_the_finish_reasons_of_text_generation_inference_end_an_answer_well(reason: str) -> None:
+    backend = backend_of("hf-endpoints", "http://model/v1")
+    assert end_of(await parsed(frame("a", reason=reason), DONE, backend=backend)).reason == "stop"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """How the GPU service is set up, in time that passes fifty times as fast, and what that leads to."""
+    """How the GPU service is configured, at fifty times the speed of real time, and the failure that follows."""
 
-    posture: FailureClass
-    said: str
+    failure_class: FailureClass
+    reason_part: str
     options: Mapping[str, Any]
     command: tuple[str, ...] = tuple(SCRIPTED)
-    gate: InvokerCheck | None = None
-    crowd: int = 0
+    invoker_check: InvokerCheck | None = None
+    queued: int = 0
     text: str | None = None
 
 
-CLOSED = InvokerCheck(keys=GoogleKeySet("http://127.0.0.1:1/certs"), clock=now)
+REJECT_ALL = InvokerCheck(keys=GoogleKeySet("http://127.0.0.1:1/certs"), clock=now)
 SCENES = {
-    "gives up": Scene(posture=FailureClass.COLD, said="no instance took the request", options={"average_start": 1}),
-    "is overrun": Scene(
-        posture=FailureClass.COLD, said="found no instance ready", options={"most_waiting": 1}, crowd=1
+    "start too slow": Scene(
+        failure_class=FailureClass.COLD, reason_part="no instance took the request", options={"average_start": 1}
     ),
-    "does not start": Scene(
-        posture=FailureClass.COLD,
-        said="found no instance ready",
+    "queue full": Scene(
+        failure_class=FailureClass.COLD, reason_part="found no instance ready", options={"most_waiting": 1}, queued=1
+    ),
+    "start fails": Scene(
+        failure_class=FailureClass.COLD,
+        reason_part="found no instance ready",
         options={},
         command=tuple(python_command("standins.scripted", "--no-such-option")),
     ),
-    "times out": Scene(posture=FailureClass.INDETERMINATE, said="timed out", options={"timeout": 5}),
-    "knows nobody": Scene(posture=FailureClass.BROKEN, said="roles/run.invoker", options={}, gate=CLOSED),
-    "is throttled within": Scene(
-        posture=FailureClass.THROTTLED, said="quota", options={"start": 0, "speed": 1}, text="FAIL 429"
+    "request times out": Scene(
+        failure_class=FailureClass.INDETERMINATE, reason_part="timed out", options={"timeout": 5}
     ),
-    "breaks within": Scene(
-        posture=FailureClass.BROKEN, said="an error of its own", options={"start": 0, "speed": 1}, text="FAIL 500"
+    "caller not allowed": Scene(
+        failure_class=FailureClass.BROKEN, reason_part="roles/run.invoker", options={}, invoker_check=REJECT_ALL
     ),
-    "breaks off": Scene(
-        posture=FailureClass.INDETERMINATE,
-        said="connection broke",
+    "model throttles": Scene(
+        failure_class=FailureClass.THROTTLED, reason_part="quota", options={"start": 0, "speed": 1}, text="FAIL 429"
+    ),
+    "model fails": Scene(
+        failure_class=FailureClass.BROKEN,
+        reason_part="an error of its own",
+        options={"start": 0, "speed": 1},
+        text="FAIL 500",
+    ),
+    "connection resets": Scene(
+        failure_class=FailureClass.INDETERMINATE,
+        reason_part="connection broke",
         options={"start": 0, "speed": 1},
         text="FAIL reset",
     ),
@@ -197,26 +272,26 @@ SCENES = {
 
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
-async def test_the_gpu_service_s_own_answers_mean_what_they_are(tmp_path: Path, scene: Scene) -> None:
+async def test_the_failures_of_the_gpu_service_are_classified(tmp_path: Path, scene: Scene) -> None:
     options: dict[str, Any] = {"start": 1000, "speed": 50, **scene.options}
     async with (
-        running_gpu(tmp_path, command=list(scene.command), invoker_check=scene.gate, **options) as service,
-        waiting(service, scene.crowd),
+        running_gpu(tmp_path, command=list(scene.command), invoker_check=scene.invoker_check, **options) as service,
+        queued_requests(service, scene.queued),
     ):
         found = await diagnosed(backend_of("cloud-run", f"{str(service.client.base_url).rstrip('/')}/v1"), scene.text)
-    assert found.failure_class is scene.posture
-    assert scene.said in found.reason
+    assert found.failure_class is scene.failure_class
+    assert scene.reason_part in found.reason
 
 
 @asynccontextmanager
-async def waiting(service: Gpu, crowd: int) -> AsyncGenerator[None]:
-    """Let so many others stand in line before the service."""
-    others = [asyncio.create_task(service.ask()) for _ in range(crowd)]
+async def queued_requests(service: Gpu, queued: int) -> AsyncGenerator[None]:
+    """Queue this many other requests at the service."""
+    others = [asyncio.create_task(service.ask()) for _ in range(queued)]
 
-    async def stand(one: Gpu) -> bool:
-        return (await one.admin("state"))["waiting"] == crowd
+    async def is_queued(one: Gpu) -> bool:
+        return (await one.admin("state"))["waiting"] == queued
 
-    await service.wait_until(stand)
+    await service.wait_until(is_queued)
     try:
         yield
     finally:
@@ -226,8 +301,8 @@ async def waiting(service: Gpu, crowd: int) -> AsyncGenerator[None]:
 
 
 @pytest.fixture
-def far_west(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Let this machine's own time be none of HTTP's."""
+def pacific_time_zone(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Set this machine's time zone to one that HTTP dates do not use."""
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     time.tzset()
     yield
@@ -237,7 +312,7 @@ def far_west(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 NOON = 1795348800.0
 HALF_PAST = "Sun, 22 Nov 2026 12:00:30 GMT"
-SPELLINGS: dict[str, tuple[dict[str, str], float | None]] = {
+RETRY_AFTER: dict[str, tuple[dict[str, str], float | None]] = {
     "seconds": ({"Retry-After": "12"}, 12.0),
     "none to wait": ({"Retry-After": "0"}, 0.0),
     "a fraction": ({"Retry-After": "1.5"}, 1.5),
@@ -259,10 +334,10 @@ SPELLINGS: dict[str, tuple[dict[str, str], float | None]] = {
 }
 
 
-@pytest.mark.usefixtures("far_west")
-@pytest.mark.parametrize(("headers", "delay_s"), SPELLINGS.values(), ids=SPELLINGS)
-async def test_retry_after_is_honoured_in_all_its_spellings(headers: dict[str, str], delay_s: float | None) -> None:
-    async with door(429, "slow down", **headers) as url:
+@pytest.mark.usefixtures("pacific_time_zone")
+@pytest.mark.parametrize(("headers", "delay_s"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+async def test_every_form_of_retry_after_is_honoured(headers: dict[str, str], delay_s: float | None) -> None:
+    async with server_answering(429, "slow down", **headers) as url:
         found = await diagnosed(backend_of("azure-openai", url), "hello", at=NOON)
     assert (found.failure_class, found.delay_s) == (FailureClass.THROTTLED, delay_s)
     for deadline_s in (20.0, 100_000.0):
@@ -281,16 +356,16 @@ async def test_retry_after_is_honoured_in_all_its_spellings(headers: dict[str, s
     ("headers", "waits_s"),
     [({"Retry-After": "12"}, 24.0), ({"Retry-After": "Fri, 15 Jan 2027 08:00:30 GMT"}, 30.0), ({}, 1.0)],
 )
-async def test_a_turn_waits_as_long_as_it_is_asked_to_and_is_answered(headers: dict[str, str], waits_s: float) -> None:
-    async with turning_away(2, headers) as (world, response):
+async def test_a_turn_waits_for_the_requested_delay_and_completes(headers: dict[str, str], waits_s: float) -> None:
+    async with throttled(2, headers) as (world, response):
         await world.run(response)
         log = await world.log(response)
     assert (log.status, log.items[0].text) == (ResponseStatus.COMPLETED, "one")
     assert world.clock.now() - START >= waits_s
 
 
-async def test_a_turn_that_is_asked_to_wait_beyond_its_deadline_says_so_at_once() -> None:
-    async with turning_away(2, {"Retry-After": "31536000"}) as (world, response):
+async def test_a_turn_fails_at_once_when_the_requested_delay_passes_its_deadline() -> None:
+    async with throttled(2, {"Retry-After": "31536000"}) as (world, response):
         await world.run(response)
         log = await world.log(response)
     assert log.ending
@@ -300,8 +375,8 @@ async def test_a_turn_that_is_asked_to_wait_beyond_its_deadline_says_so_at_once(
 
 
 @asynccontextmanager
-async def turning_away(times: int, headers: dict[str, str]) -> AsyncGenerator[tuple[World, Response]]:
-    """Serve a model that answers 429 so many times; give a turn that wants it, in the time of a fake clock."""
+async def throttled(times: int, headers: dict[str, str]) -> AsyncGenerator[tuple[World, Response]]:
+    """Serve a model that answers 429 this many times first; give a turn that uses it, on a fake clock."""
     left = [429] * times
 
     async def answer(_: web.Request) -> web.Response:

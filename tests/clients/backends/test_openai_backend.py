@@ -1,8 +1,8 @@
-"""Is an OpenAI-compatible answer read right however its bytes come, and is every failure told as it was seen?"""
+"""Is an OpenAI-compatible answer parsed correctly however its bytes arrive, and is every failure reported?"""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,12 +21,13 @@ from tests.clients.backends.model_server import (
     HANG,
     RESET,
     ModelServer,
-    asked,
+    all_pieces,
+    answer_of,
     backend_at,
     call,
     frame,
-    heard,
     line,
+    parsed,
     serving,
     text_of,
     usage,
@@ -42,59 +43,38 @@ WHOLE = [
 ]
 
 
-class Chunks(httpx.AsyncByteStream):
-    """A body in the chunks in which it is given."""
-
-    def __init__(self, chunks: Sequence[bytes]) -> None:
-        self.chunks = chunks
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
-            yield chunk
-
-
-async def read(*chunks: bytes) -> list[TextPiece | AnswerEnd]:
-    """Return what is understood of a body that comes in these chunks."""
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Chunks(chunks))
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        return await heard(OpenAIBackend(backend_at("http://model/v1"), http, silence_s=5), call())
-
-
 async def failure(*acts: bytes | float | object, silence_s: float = 5.0, **server: Any) -> Failure:
-    """Return how an exchange with a server that acts so fails."""
+    """Return the failure of an exchange with a server that performs these acts."""
     request_timeout_s = server.pop("request_timeout_s", 5.0)
     async with serving(ModelServer(acts, **server)) as model:
         with pytest.raises(BackendError) as caught:
-            await asked(backend_at(model.url, request_timeout_s=request_timeout_s), silence_s=silence_s)
+            await answer_of(backend_at(model.url, request_timeout_s=request_timeout_s), silence_s=silence_s)
     return caught.value.failure
 
 
-async def test_an_answer_comes_over_a_socket_with_its_usage() -> None:
+async def test_an_answer_arrives_over_a_socket_with_its_usage() -> None:
     async with serving(ModelServer(SHORT)) as model:
-        assert await asked(backend_at(model.url)) == WHOLE
+        assert await answer_of(backend_at(model.url)) == WHOLE
 
 
-async def test_an_answer_that_drips_byte_by_byte_is_the_same_answer() -> None:
+async def test_an_answer_that_arrives_byte_by_byte_is_the_same_answer() -> None:
     async with serving(ModelServer([ANSWER[at : at + 1] for at in range(len(ANSWER))])) as model:
-        pieces = await asked(backend_at(model.url))
+        pieces = await answer_of(backend_at(model.url))
     assert text_of(pieces) == f"{WORDS} two"
     assert pieces[-1] == AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=7, output_tokens=2))
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
-async def test_an_answer_may_be_cut_at_any_byte_whatever_ends_its_lines(ending: bytes) -> None:
+async def test_an_answer_may_be_split_at_any_byte_with_any_line_ending(ending: bytes) -> None:
     whole = ANSWER.replace(b"\n", ending)
-    expected = await read(ANSWER)
+    expected = await parsed(ANSWER)
     for cut in range(len(whole)):
-        assert await read(whole[:cut], whole[cut:]) == expected
+        assert await parsed(whole[:cut], whole[cut:]) == expected
 
 
-async def test_lines_end_where_the_stream_says_and_not_where_unicode_does() -> None:
+async def test_lines_end_at_cr_and_lf_and_not_at_unicode_line_separators() -> None:
     for mark in "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029":
-        assert text_of(await read(frame(f"a{mark}b", reason="stop"), DONE)) == f"a{mark}b"
+        assert text_of(await parsed(frame(f"a{mark}b", reason="stop"), DONE)) == f"a{mark}b"
 
 
 @pytest.mark.parametrize(
@@ -107,9 +87,9 @@ async def test_lines_end_where_the_stream_says_and_not_where_unicode_does() -> N
         ([r'"a\ud83d"'], "a"),
     ],
 )
-async def test_a_character_told_in_halves_is_written_whole_or_not_at_all(frames: list[str], text: str) -> None:
-    sent = [b'data: {"choices":[{"delta":{"content":%s}}]}\n\n' % said.encode() for said in frames]
-    assert text_of(await read(*sent, frame(reason="stop"), DONE)) == text
+async def test_a_character_split_over_two_frames_is_written_whole_or_replaced(frames: list[str], text: str) -> None:
+    sent = [b'data: {"choices":[{"delta":{"content":%s}}]}\n\n' % content.encode() for content in frames]
+    assert text_of(await parsed(*sent, frame(reason="stop"), DONE)) == text
 
 
 @pytest.mark.parametrize(
@@ -125,7 +105,7 @@ async def test_a_character_told_in_halves_is_written_whole_or_not_at_all(frames:
 async def test_an_answer_is_whole_without_its_last_frame_with_other_fields_and_with_something_after_it(
     body: bytes,
 ) -> None:
-    assert await read(body) == await read(ANSWER)
+    assert await parsed(body) == await parsed(ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -142,28 +122,28 @@ async def test_an_answer_is_whole_without_its_last_frame_with_other_fields_and_w
         ),
     ],
 )
-async def test_usage_is_what_the_backend_counts_wherever_it_stands(counted: Any, expected: TokenUsage | None) -> None:
-    after = await read(frame("a"), frame(reason="stop"), line({"choices": [], "usage": counted}), DONE)
-    within = await read(frame("a", usage=counted), frame(reason="stop", usage=None), DONE)
+async def test_usage_is_what_the_backend_counts_in_any_frame(counted: Any, expected: TokenUsage | None) -> None:
+    after = await parsed(frame("a"), frame(reason="stop"), line({"choices": [], "usage": counted}), DONE)
+    within = await parsed(frame("a", usage=counted), frame(reason="stop", usage=None), DONE)
     assert after[-1] == within[-1] == AnswerEnd(reason="stop", usage=expected)
 
 
-async def test_frames_without_text_say_nothing() -> None:
+async def test_frames_without_text_yield_no_piece() -> None:
     frames = [frame(None), line({"choices": [{"delta": {"role": "assistant"}}]}), line({"choices": [{}]}), line({})]
-    assert text_of(await read(*frames, frame("a", reason="length"), DONE)) == "a"
+    assert text_of(await parsed(*frames, frame("a", reason="length"), DONE)) == "a"
 
 
 @pytest.mark.parametrize(
     ("reason", "end"),
     [("stop", "stop"), ("length", "length"), ("content_filter", "content_filter"), ("tool_calls", "stop")],
 )
-async def test_only_a_limit_cuts_an_answer(reason: str, end: str) -> None:
-    pieces = await read(frame("a", reason=reason), DONE)
+async def test_only_a_limit_or_a_filter_cuts_an_answer(reason: str, end: str) -> None:
+    pieces = await parsed(frame("a", reason=reason), DONE)
     assert isinstance(pieces[-1], AnswerEnd)
     assert pieces[-1].reason == end
 
 
-GARBLED = [
+MALFORMED = [
     b"data: {\n\n",
     b'data: {"choices":[{"delta":{"content":["a"]}}]}\n\n',
     b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":{"stop":1}}]}\n\n',
@@ -177,10 +157,10 @@ GARBLED = [
 ]
 
 
-@pytest.mark.parametrize("bad", GARBLED, ids=range(len(GARBLED)))
-async def test_a_garbled_frame_is_told_with_its_beginning(bad: bytes) -> None:
+@pytest.mark.parametrize("bad", MALFORMED, ids=range(len(MALFORMED)))
+async def test_a_malformed_frame_is_reported_with_its_beginning(bad: bytes) -> None:
     with pytest.raises(BackendError) as caught:
-        await read(frame("a"), bad)
+        await parsed(frame("a"), bad)
     assert caught.value.failure.kind is FailureKind.BAD_FRAME
     assert caught.value.failure.text_received
     assert caught.value.failure.body.strip("\n")[:4] in bad.decode(errors="replace")
@@ -190,7 +170,7 @@ async def test_a_garbled_frame_is_told_with_its_beginning(bad: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", DONE, frame("a"), frame("a") + DONE, b": nothing\n\n"])
 async def test_an_answer_that_stops_without_a_reason_is_truncated(body: bytes) -> None:
     with pytest.raises(BackendError) as caught:
-        await read(body)
+        await parsed(body)
     assert caught.value.failure.kind is FailureKind.TRUNCATED
     assert caught.value.failure.text_received == (b"content" in body)
 
@@ -215,7 +195,7 @@ async def test_an_answer_that_stops_without_a_reason_is_truncated(body: bytes) -
         max_size=8,
     )
 )
-async def test_whatever_a_server_sends_the_answer_is_text_or_a_backend_error(pieces: list[bytes]) -> None:
+async def test_any_bytes_of_a_server_lead_to_text_or_a_backend_error(pieces: list[bytes]) -> None:
     ending = await ending_of(pieces)
     if isinstance(ending, Failure):
         assert ending.kind in (FailureKind.BAD_FRAME, FailureKind.TRUNCATED)
@@ -224,9 +204,9 @@ async def test_whatever_a_server_sends_the_answer_is_text_or_a_backend_error(pie
 
 
 async def ending_of(chunks: Sequence[bytes]) -> AnswerEnd | Failure:
-    """Return how an answer ends whose text can be written, as all text must."""
+    """Return how an answer ends, after a check that its text can be encoded."""
     try:
-        pieces = await read(*chunks)
+        pieces = await parsed(*chunks)
     except BackendError as error:
         return error.failure
     assert isinstance(pieces[-1], AnswerEnd)
@@ -234,7 +214,7 @@ async def ending_of(chunks: Sequence[bytes]) -> AnswerEnd | Failure:
     return pieces[-1]
 
 
-async def test_a_refusal_is_told_with_its_status_headers_and_the_beginning_of_its_body() -> None:
+async def test_an_error_status_is_reported_with_its_headers_and_the_beginning_of_its_body() -> None:
     found = await failure(
         b'{"error":"busy"}' + b" " * 3_000_000 + b"end",
         status=429,
@@ -247,19 +227,19 @@ async def test_a_refusal_is_told_with_its_status_headers_and_the_beginning_of_it
     assert len(found.body) == BODY_CHARACTERS
 
 
-async def test_the_body_of_a_refusal_is_not_waited_for() -> None:
+async def test_the_body_of_an_error_is_not_awaited_longer_than_a_silence() -> None:
     found = await failure(b"beginn", HANG, silence_s=0.1, status=503, headers={"content-type": "text/plain"})
     assert (found.status, found.body) == (503, "beginn")
 
 
-async def test_an_answer_that_is_no_stream_of_events_is_told_as_such() -> None:
+async def test_an_answer_that_is_not_an_event_stream_is_a_wrong_content_type() -> None:
     found = await failure(b"<!doctype html>", headers={"content-type": "text/html"})
     assert (found.kind, found.body) == (FailureKind.WRONG_CONTENT_TYPE, "<!doctype html>")
 
 
-async def test_the_type_of_the_content_is_read_without_its_case_and_parameters() -> None:
+async def test_the_content_type_is_compared_without_case_and_parameters() -> None:
     async with serving(ModelServer(SHORT, headers={"content-type": "Text/Event-Stream; charset=latin-1"})) as model:
-        assert await asked(backend_at(model.url)) == WHOLE
+        assert await answer_of(backend_at(model.url)) == WHOLE
 
 
 SILENCES: list[tuple[list[Any], dict[str, Any], bool]] = [
@@ -274,7 +254,7 @@ SILENCES: list[tuple[list[Any], dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("acts", "bounds", "text"), SILENCES, ids=range(len(SILENCES)))
-async def test_silence_ends_an_attempt_and_what_says_nothing_is_silence(
+async def test_silence_ends_an_attempt_and_frames_without_text_count_as_silence(
     acts: list[Any],
     bounds: dict[str, Any],
     text: bool,  # noqa: FBT001 - a column of the table
@@ -285,24 +265,24 @@ async def test_silence_ends_an_attempt_and_what_says_nothing_is_silence(
     assert time.monotonic() - begun < 0.9
 
 
-async def test_an_answer_slower_than_its_request_may_take_goes_on_while_it_speaks() -> None:
+async def test_an_answer_may_take_longer_than_the_request_timeout_while_text_arrives() -> None:
     acts = [*[frame("a"), 0.06] * 8, frame("b", reason="stop"), DONE]
     async with serving(ModelServer(acts)) as model:
-        pieces = await asked(backend_at(model.url, request_timeout_s=0.2), silence_s=0.2)
+        pieces = await answer_of(backend_at(model.url, request_timeout_s=0.2), silence_s=0.2)
     assert text_of(pieces) == "aaaaaaaab"
 
 
 @pytest.mark.parametrize("after", [[HANG], [RESET]], ids=["hangs", "resets"])
-async def test_an_answer_whose_reason_to_end_is_told_is_whole_whatever_follows(after: list[object]) -> None:
+async def test_an_answer_with_a_finish_reason_is_complete_whatever_follows(after: list[object]) -> None:
     async with serving(ModelServer([frame("a", reason="stop"), 0.05, *after])) as model:
-        pieces = await asked(backend_at(model.url), silence_s=0.2)
+        pieces = await answer_of(backend_at(model.url), silence_s=0.2)
     assert pieces == [TextPiece(text="a"), AnswerEnd(reason="stop", usage=None)]
 
 
 @pytest.mark.parametrize(
     ("acts", "before", "text"), [([], [RESET], False), ([RESET], [], False), ([frame("a"), 0.05, RESET], [], True)]
 )
-async def test_a_connection_that_breaks_is_told_as_a_reset(
+async def test_a_broken_connection_is_a_reset(
     acts: list[Any],
     before: list[Any],
     text: bool,  # noqa: FBT001 - a column of the table
@@ -310,11 +290,11 @@ async def test_a_connection_that_breaks_is_told_as_a_reset(
     assert await failure(*acts, before=before) == Failure(kind=FailureKind.RESET, text_received=text)
 
 
-async def test_nobody_listening_is_told_as_refused() -> None:
+async def test_a_port_without_a_listener_is_refused() -> None:
     async with serving(ModelServer()) as model:
         url = model.url
     with pytest.raises(BackendError) as caught:
-        await asked(backend_at(url))
+        await answer_of(backend_at(url))
     assert caught.value.failure == Failure(kind=FailureKind.REFUSED)
 
 
@@ -324,30 +304,30 @@ async def test_leaving_the_stream_closes_the_connection_at_once() -> None:
         async with client.stream(call()) as pieces:
             assert await anext(pieces) == TextPiece(text="a")
         left = time.monotonic()
-        await asyncio.wait_for(model.gone.wait(), 1)
+        await asyncio.wait_for(model.client_closed.wait(), 1)
         assert time.monotonic() - left < 0.5
 
 
-@pytest.mark.parametrize("before", [[HANG], []], ids=["before its headers", "before its first words"])
-async def test_a_call_that_is_given_up_closes_the_connection_at_once(before: list[object]) -> None:
+@pytest.mark.parametrize("before", [[HANG], []], ids=["before its headers", "before its first text"])
+async def test_a_cancelled_call_closes_the_connection_at_once(before: list[object]) -> None:
     async with serving(ModelServer([HANG], before=before)) as model:
-        asking = asyncio.create_task(asked(backend_at(model.url)))
-        await asyncio.wait_for(model.came.wait(), 5)
-        asking.cancel()
-        await asyncio.wait_for(model.gone.wait(), 1)
-        await asyncio.wait((asking,))
-        assert asking.cancelled()
+        request = asyncio.create_task(answer_of(backend_at(model.url)))
+        await asyncio.wait_for(model.request_received.wait(), 5)
+        request.cancel()
+        await asyncio.wait_for(model.client_closed.wait(), 1)
+        await asyncio.wait((request,))
+        assert request.cancelled()
 
 
-async def test_calls_that_end_share_one_connection() -> None:
+async def test_consecutive_calls_share_one_connection() -> None:
     async with serving(ModelServer(SHORT)) as model, httpx.AsyncClient(trust_env=False) as http:
         client = OpenAIBackend(backend_at(model.url), http, silence_s=5)
         for _ in range(3):
-            assert await heard(client, call()) == WHOLE
-    assert len(set(model.ports)) == 1
+            assert await all_pieces(client, call()) == WHOLE
+    assert len(set(model.client_ports)) == 1
 
 
-SAID: list[dict[str, Any]] = [
+MESSAGES: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "hello"},
     {"role": "assistant", "content": "hi"},
@@ -356,13 +336,13 @@ SAID: list[dict[str, Any]] = [
 ]
 
 
-async def test_a_request_says_who_said_what_and_how_much_may_be_said() -> None:
+async def test_a_request_carries_the_conversation_and_the_limit() -> None:
     async with serving(ModelServer(SHORT)) as model:
-        await asked(backend_at(model.url), call(temperature=0.5, top_p=0.9))
+        await answer_of(backend_at(model.url), call(temperature=0.5, top_p=0.9))
     assert model.requests == [
         {
             "model": "served",
-            "messages": SAID,
+            "messages": MESSAGES,
             "stream": True,
             "stream_options": {"include_usage": True},
             "max_tokens": 32,
@@ -370,7 +350,7 @@ async def test_a_request_says_who_said_what_and_how_much_may_be_said() -> None:
             "top_p": 0.9,
         }
     ]
-    assert model.seen[0]["traceparent"] == call().traceparent
+    assert model.request_headers[0]["traceparent"] == call().traceparent
 
 
 @pytest.mark.parametrize(
@@ -380,13 +360,15 @@ async def test_a_request_says_who_said_what_and_how_much_may_be_said() -> None:
         (ContinuationMode.CONTINUE_FINAL_MESSAGE, {"continue_final_message": True, "add_generation_prompt": False}),
     ],
 )
-async def test_a_backend_is_asked_to_go_on_in_its_own_way(continues: ContinuationMode, more: dict[str, bool]) -> None:
+async def test_each_backend_continues_a_partial_answer_in_its_own_way(
+    continues: ContinuationMode, more: dict[str, bool]
+) -> None:
     async with serving(ModelServer(SHORT)) as model:
-        await asked(backend_at(model.url, continues=continues), call("four and"))
-        await asked(backend_at(model.url, continues=continues), call())
+        await answer_of(backend_at(model.url, continues=continues), call("four and"))
+        await answer_of(backend_at(model.url, continues=continues), call())
     (first, second) = model.requests
-    assert first == {**second, **more, "messages": [*SAID, {"role": "assistant", "content": "four and"}]}
-    assert second["messages"] == SAID
+    assert first == {**second, **more, "messages": [*MESSAGES, {"role": "assistant", "content": "four and"}]}
+    assert second["messages"] == MESSAGES
     assert "temperature" not in second
 
 
@@ -403,5 +385,5 @@ async def test_a_withdrawn_request_still_gives_what_the_server_had_sent() -> Non
             with suppress(BackendError):
                 while True:
                     rest.append(await anext(pieces))
-            await asyncio.wait_for(server.gone.wait(), timeout=5)
+            await asyncio.wait_for(server.client_closed.wait(), timeout=5)
     assert [first, *rest] == [TextPiece(text=f"{number} ") for number in range(50)]

@@ -1,4 +1,4 @@
-"""Does a knock tell whether a server is up, by whatever it answers?"""
+"""Does a probe detect from any answer whether a server is up?"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ GOOGLE = {"server": "Google Frontend", "content-type": "text/plain"}
 
 
 @asynccontextmanager
-async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[OpenAIBackend]:
+async def server_answering(status: int, body: str = "", **headers: str) -> AsyncGenerator[OpenAIBackend]:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, text=body, headers=headers)
 
@@ -35,20 +35,20 @@ async def door(status: int, body: str = "", **headers: str) -> AsyncGenerator[Op
 
 @pytest.mark.parametrize("status", [200, 404, 405])
 async def test_a_server_that_answers_is_up(status: int) -> None:
-    async with door(status, "{}") as backend:
+    async with server_answering(status, "{}") as backend:
         await backend.probe()
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503, 504])
-async def test_an_answer_that_is_not_the_server_s_own_is_told_as_it_was_seen(status: int) -> None:
-    async with door(status, "Rate exceeded.", **GOOGLE) as backend:
+async def test_any_other_answer_is_reported_as_it_was_observed(status: int) -> None:
+    async with server_answering(status, "Rate exceeded.", **GOOGLE) as backend:
         with pytest.raises(BackendError) as caught:
             await backend.probe()
     failure = caught.value.failure
     assert (failure.kind, failure.status, failure.body) == (FailureKind.STATUS, status, "Rate exceeded.")
 
 
-async def test_a_server_that_is_not_there_is_told_so() -> None:
+async def test_a_port_without_a_listener_is_refused() -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(BackendError) as caught:
             await OpenAIBackend(backend_at("http://127.0.0.1:1/v1"), http, silence_s=5).probe()

@@ -18,7 +18,7 @@ from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
 from domain.fleet.failure_classes import FailureClass, diagnose
 from domain.fleet.retry_policy import Failover, RetryLater, retry_decision
 from domain.identity.federation import Federation, provider_name, service_account_name
-from tests.clients.backends.model_server import DONE, ModelServer, backend_at, call, frame, heard, serving
+from tests.clients.backends.model_server import DONE, ModelServer, all_pieces, backend_at, call, frame, serving
 
 WHOLE = Federation(
     provider="projects/1/locations/global/workloadIdentityPools/pool/providers/entra",
@@ -158,14 +158,14 @@ class Recording:
 async def asked(server: ModelServer, credentials: Recording) -> None:
     one = backend_at(server.url)
     async with httpx.AsyncClient() as http:
-        await heard(OpenAIBackend(one, http, silence_s=5, credentials=credentials), call())
+        await all_pieces(OpenAIBackend(one, http, silence_s=5, credentials=credentials), call())
 
 
 async def test_a_call_carries_its_credential() -> None:
     recording = Recording()
     async with serving(ModelServer([frame("one", reason="stop"), DONE])) as server:
         await asked(server, recording)
-    assert server.seen[0]["Authorization"].startswith("Bearer for ")
+    assert server.request_headers[0]["Authorization"].startswith("Bearer for ")
     assert recording.rejections == 0
 
 

@@ -87,14 +87,14 @@ FAILURES: dict[str, tuple[Auth, dict[str, Any], FailureKind, str]] = {
     "no identity, for Entra": (ENTRA_AUTH, {"managed_identity": False}, NO, "assign a managed identity"),
     "identity endpoint fails": (ENTRA_AUTH, {"faults": {"managed-identity": "500"}}, LATER, "managed identity"),
     "identity endpoint babbles": (ID_AUTH, {"faults": {"managed-identity": "garbage"}}, LATER, "managed identity"),
-    "no provider": (ID_AUTH, {"provider": False}, NO, "Google STS refused the Entra token (status 400); let the"),
-    "STS is busy": (ID_AUTH, {"faults": {"sts": "429"}}, LATER, "Google STS can't be asked (status 429)"),
-    "STS fails": (ACCESS_AUTH, {"faults": {"sts": "503"}}, LATER, "Google STS can't be asked (status 503)"),
+    "no provider": (ID_AUTH, {"provider": False}, NO, "Google STS refused the Entra token (status 400); configure"),
+    "STS is busy": (ID_AUTH, {"faults": {"sts": "429"}}, LATER, "Google STS is not available (status 429)"),
+    "STS fails": (ACCESS_AUTH, {"faults": {"sts": "503"}}, LATER, "Google STS is not available (status 503)"),
     "STS babbles": (ID_AUTH, {"faults": {"sts": "garbage"}}, LATER, "Google STS"),
     "Entra token expired": (ID_AUTH, {"entra_lifetime": -1}, NO, "Google STS refused the Entra token"),
     "not granted": (ID_AUTH, {"members": []}, NO, "grant roles/iam.workloadIdentityUser"),
     "not granted, access token": (ACCESS_AUTH, {"members": []}, NO, "Google IAM Credentials refused to impersonate"),
-    "IAM fails": (ID_AUTH, {"faults": {"id-token": "500"}}, LATER, "Google IAM Credentials can't be asked"),
+    "IAM fails": (ID_AUTH, {"faults": {"id-token": "500"}}, LATER, "Google IAM Credentials is not available"),
     "IAM fails, access token": (ACCESS_AUTH, {"faults": {"access-token": "500"}}, LATER, "Google IAM Credentials"),
     "IAM babbles": (ID_AUTH, {"faults": {"id-token": "garbage"}}, LATER, "Google IAM Credentials"),
     "IAM babbles, access token": (ACCESS_AUTH, {"faults": {"access-token": "garbage"}}, LATER, "Google IAM"),
@@ -119,8 +119,8 @@ async def test_a_failure_names_the_hop_and_what_to_grant(
         ({"scope": "api://another/.default"}, "Google STS refused"),
         ({"provider": "projects/1/locations/global/workloadIdentityPools/none/providers/none"}, "Google STS refused"),
         ({"service_account": "another@ganglion-demo.iam.gserviceaccount.com"}, "Google IAM Credentials refused"),
-        ({"sts_url": "http://127.0.0.1:1"}, "Google STS can't be asked (no answer)"),
-        ({"iam_url": "http://127.0.0.1:1"}, "Google IAM Credentials can't be asked (no answer)"),
+        ({"sts_url": "http://127.0.0.1:1"}, "Google STS is not available (no answer)"),
+        ({"iam_url": "http://127.0.0.1:1"}, "Google IAM Credentials is not available (no answer)"),
     ],
 )
 async def test_what_is_configured_wrong_is_told_by_the_hop_that_finds_it(
@@ -135,7 +135,7 @@ async def test_an_identity_endpoint_that_is_not_there_is_told(cloud: Cloud, monk
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
     with pytest.raises(BackendError, match="unreachable") as caught:
         await token(cloud.credentials(), ID_AUTH)
-    assert "the managed identity endpoint can't be asked (no answer)" in caught.value.failure.body
+    assert "the managed identity endpoint is not available (no answer)" in caught.value.failure.body
 
 
 async def test_what_was_refused_is_had_when_it_is_granted(cloud: Cloud) -> None:

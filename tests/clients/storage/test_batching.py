@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.storage.batching import LONGEST_TEXT, batches, create_operation, split_to_fit, storable
+from clients.storage.batching import MAX_TEXT_BYTES, batches, create_operation, split_to_fit, storable
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Delete, DocumentKey
 from clients.storage.port import Container as Place
 from domain.content.items import Item, ItemStatus
@@ -45,7 +45,7 @@ async def test_items_of_many_bytes_are_admitted_and_read_again(count: int, size:
     assert await turns.history(one) == tuple(items)
 
 
-async def test_a_turn_ends_however_much_was_said() -> None:
+async def test_a_turn_of_any_length_can_end() -> None:
     clock = FakeClock()
     turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())
     one = response()
@@ -62,11 +62,11 @@ async def test_a_turn_ends_however_much_was_said() -> None:
     ended = await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
     (kept,) = await turns.items(OWNER, ended.progress.output_items)
     assert kept.status is ItemStatus.INCOMPLETE
-    assert 0.9 * LONGEST_TEXT < len(kept.text.encode()) <= LONGEST_TEXT
+    assert 0.9 * MAX_TEXT_BYTES < len(kept.text.encode()) <= MAX_TEXT_BYTES
 
 
 @pytest.mark.parametrize("text", ["é" * 900_000, '"' * 900_000, "\x00" * 900_000, "🙂" * 400_000])
-def test_a_text_of_any_signs_is_cut_to_what_a_store_takes(text: str) -> None:
+def test_a_text_of_any_characters_is_cut_to_the_limit(text: str) -> None:
     kept = storable(item(1, text))
     assert kept.text
     assert text.startswith(kept.text)

@@ -14,6 +14,7 @@ from domain.fleet.catalog import (
     Capability,
     ColdStart,
     ContinuationMode,
+    FinishReason,
     Model,
     Speed,
     UnconfiguredBackend,
@@ -70,6 +71,26 @@ def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
     rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES, PRICES).backends["one"].signatures
     assert [row.note for row in rows] == ["busy", "loading"]
     assert rows[0].delay_s == 3
+
+
+def test_a_system_maps_its_own_finish_reasons_for_each_of_its_backends() -> None:
+    own = 'finish_reasons = { eos_token = "stop", "max tokens" = "length" }'
+    one = fleet_from_toml(GOOD.replace("[systems.vllm]", f"[systems.vllm]\n{own}"), VARIABLES, PRICES).backends["one"]
+    assert one.finish_reasons == {"eos_token": FinishReason.STOP, "max tokens": FinishReason.LENGTH}
+    assert fleet_from_toml(GOOD, VARIABLES, PRICES).backends["one"].finish_reasons == {}
+
+
+@pytest.mark.parametrize("value", ['"abort"', "1", '""'])
+def test_a_finish_reason_can_only_mean_one_that_ends_an_answer_well(value: str) -> None:
+    text = GOOD.replace("[systems.vllm]", f"[systems.vllm]\nfinish_reasons = {{ eos_token = {value} }}")
+    expected = "systems.vllm.finish_reasons.eos_token: expected one of stop, length, tool_calls, function_call"
+    (problem,) = problems_of(text)
+    assert problem.startswith(expected)
+
+
+def test_finish_reasons_are_a_table() -> None:
+    text = GOOD.replace("[systems.vllm]", '[systems.vllm]\nfinish_reasons = ["eos_token"]')
+    assert problems_of(text) == ("systems.vllm.finish_reasons: expected a table, found ['eos_token']",)
 
 
 @pytest.mark.parametrize("variables", [{}, {"HOST_OF_ONE": ""}])

@@ -49,6 +49,7 @@ def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, po
         (FailureKind.REFUSED, FailureClass.BROKEN),
         (FailureKind.CONNECT_TIMEOUT, FailureClass.BROKEN),
         (FailureKind.WRONG_CONTENT_TYPE, FailureClass.BROKEN),
+        (FailureKind.FINISH_REASON, FailureClass.BROKEN),
         (FailureKind.RESET, FailureClass.INDETERMINATE),
         (FailureKind.READ_TIMEOUT, FailureClass.INDETERMINATE),
         (FailureKind.BAD_FRAME, FailureClass.INDETERMINATE),

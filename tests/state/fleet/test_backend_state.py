@@ -25,12 +25,12 @@ def seen(attempt: str) -> Observation:
     )
 
 
-async def test_what_nobody_has_learned_is_what_the_fleet_says() -> None:
+async def test_a_backend_without_a_document_has_its_initial_state() -> None:
     clock = FakeClock()
     assert await BackendStates(MemoryStore(clock), clock).read({"main": MAIN}) == {"main": initial_state(MAIN)}
 
 
-async def test_each_backend_is_believed_by_itself() -> None:
+async def test_each_backend_has_a_state_of_its_own() -> None:
     clock = FakeClock()
     beliefs, other = BackendStates(MemoryStore(clock), clock), backend("other")
     await beliefs.record_failure(MAIN, BROKEN, "attempt_1")
@@ -51,7 +51,7 @@ async def test_an_attempt_is_in_flight_from_its_start_to_its_end() -> None:
     assert believed.prefill_tokens_s > MAIN.speed.prefill_tokens_s
 
 
-async def test_instances_that_learn_at_once_lose_no_lesson() -> None:
+async def test_parallel_updates_of_many_instances_are_all_kept() -> None:
     """In real time: what keeps them out of each other's way is that their pauses differ."""
     clock = SystemClock()
     store = MemoryStore(clock)
@@ -66,7 +66,7 @@ async def test_instances_that_learn_at_once_lose_no_lesson() -> None:
 
 
 @pytest.mark.parametrize("number", range(20))
-async def test_a_lost_answer_may_teach_a_lesson_twice_and_never_less_than_once(number: int) -> None:
+async def test_an_update_whose_reply_is_lost_is_applied_once_or_twice(number: int) -> None:
     clock = FakeClock()
     lost = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
     flaky = FlakyStore(MemoryStore(clock), Random(number), Faults(rate=0.3, kinds=lost))  # noqa: S311 - a test's seed
@@ -75,7 +75,7 @@ async def test_a_lost_answer_may_teach_a_lesson_twice_and_never_less_than_once(n
     assert 1 <= believed.errors <= TRIES
 
 
-async def test_a_store_that_never_answers_costs_the_lesson_and_not_the_turn() -> None:
+async def test_a_store_that_never_answers_loses_the_update_and_not_the_turn() -> None:
     clock = FakeClock()
     faults = Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,))
     flaky = FlakyStore(MemoryStore(clock), Random(0), faults)  # noqa: S311 - a test's seed

@@ -17,12 +17,12 @@ GPU = backend("gpu")
 WINDOW_S = 600.0
 
 
-async def test_nothing_was_paid_before_anything_was_paid() -> None:
+async def test_rental_spend_begins_at_zero() -> None:
     clock = FakeClock()
     assert await RentalSpend(MemoryStore(clock), clock).total(GPU, window_s=WINDOW_S) == 0
 
 
-async def test_rent_adds_up_within_the_window_and_is_forgotten_behind_it() -> None:
+async def test_rental_spend_adds_up_within_the_window_and_expires_after_it() -> None:
     clock = FakeClock()
     rent = RentalSpend(MemoryStore(clock), clock)
     for _ in range(6):
@@ -35,14 +35,14 @@ async def test_rent_adds_up_within_the_window_and_is_forgotten_behind_it() -> No
     assert await rent.total(GPU, window_s=WINDOW_S) == 0
 
 
-async def test_each_backend_has_rent_of_its_own() -> None:
+async def test_each_backend_has_rental_spend_of_its_own() -> None:
     clock = FakeClock()
     rent = RentalSpend(MemoryStore(clock), clock)
     await rent.add(GPU, Decimal(1), window_s=WINDOW_S)
     assert await rent.total(backend("other"), window_s=WINDOW_S) == 0
 
 
-async def test_many_that_pay_at_once_lose_nothing_and_leave_few_documents() -> None:
+async def test_parallel_additions_are_all_counted_in_few_documents() -> None:
     clock = SystemClock()
     store = MemoryStore(clock)
     payers = [RentalSpend(store, clock) for _ in range(50)]
@@ -51,7 +51,7 @@ async def test_many_that_pay_at_once_lose_nothing_and_leave_few_documents() -> N
     assert sum(len(rows) for rows in store.partitions.values()) <= PARTS
 
 
-async def test_a_store_that_does_not_answer_is_told_and_counts_nothing() -> None:
+async def test_a_store_that_does_not_answer_raises_and_counts_nothing() -> None:
     clock = FakeClock()
     flaky = FlakyStore(MemoryStore(clock), Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Retryable):

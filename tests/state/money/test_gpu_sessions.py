@@ -17,8 +17,9 @@ from domain.identity.owners import Owner
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.gpu_sessions import GpuSession, SessionSpan, total
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.session_transitions import SessionEntry
 from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
-from state.money.gpu_sessions import GpuSessions, SessionEntry
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger, money_key
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
@@ -196,7 +197,7 @@ async def test_a_fault_at_any_call_of_the_store_loses_no_money_and_counts_none_t
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * Decimal(str(EXPECTED_S)))
 
 
-async def test_the_story_has_fewer_calls_than_are_tried() -> None:
+async def test_the_story_has_fewer_calls_than_faults_are_placed() -> None:
     assert 0 < await told(House(), CALLS * 10, Fault.UNAVAILABLE) < CALLS
 
 
@@ -207,7 +208,7 @@ async def test_backends_without_sessions_have_none(process: Process) -> None:
     assert await process.records(ANNE) == []
 
 
-async def test_a_wake_holds_start_and_tail_until_somebody_shares_them(process: Process) -> None:
+async def test_a_warm_up_is_charged_start_and_idle_period_until_a_request_shares_them(process: Process) -> None:
     assert await process.wake(ANNE, 0.0)
     (wake,) = await process.records(ANNE)
     assert (wake.status, wake.number) == (AttemptStatus.PROVISIONAL, 0)
@@ -220,7 +221,7 @@ async def test_a_wake_holds_start_and_tail_until_somebody_shares_them(process: P
     assert used.lines == {"gpu": PRICE.amount * 10, "cold": 0, "tail": PRICE.amount * 305}
 
 
-async def test_a_wake_that_no_budget_covers_begins_no_session() -> None:
+async def test_a_warm_up_that_no_budget_covers_begins_no_session() -> None:
     process = House(budgets=Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.01")})).process()
     assert not await process.wake(ANNE, 0.0)
     assert await process.records(ANNE) == []
@@ -228,7 +229,7 @@ async def test_a_wake_that_no_budget_covers_begins_no_session() -> None:
     assert await process.bills.closed_sessions(GPU) == []
 
 
-async def test_a_machine_that_went_before_its_time_counts_as_if_it_had_stayed(process: Process) -> None:
+async def test_a_machine_that_stopped_early_is_paid_as_if_it_had_stayed(process: Process) -> None:
     await process.attempt("resp_a", ANNE, 0.0, 20.0)
     assert await process.wake(BEN, 100.0)
     await process.ready(130.0)
@@ -237,14 +238,14 @@ async def test_a_machine_that_went_before_its_time_counts_as_if_it_had_stayed(pr
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * (130 + 600))
 
 
-async def test_a_repeated_wake_is_one(process: Process) -> None:
+async def test_a_repeated_warm_up_counts_once(process: Process) -> None:
     for _ in range(3):
         assert await process.wake(ANNE, 0.0)
     await process.sweep(5000.0)
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * (10 + 600))
 
 
-async def test_who_was_refused_at_the_door_was_never_there(process: Process) -> None:
+async def test_an_attempt_that_was_rejected_at_once_leaves_no_session(process: Process) -> None:
     entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     await process.sessions.give_up(GPU, entry)
     await process.sweep(5000.0)
@@ -265,7 +266,7 @@ async def test_an_attempt_under_way_keeps_its_session_open_until_its_end_is_know
     assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, record.reserved)
 
 
-async def test_a_run_that_another_has_followed_takes_nothing_of_the_session(process: Process) -> None:
+async def test_a_run_that_a_later_run_replaced_pays_nothing_of_the_session(process: Process) -> None:
     first = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     second = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     assert await process.sessions.leave(GPU, first, ended=START + 50) == {}
@@ -274,7 +275,7 @@ async def test_a_run_that_another_has_followed_takes_nothing_of_the_session(proc
     assert len(shares) == 1
 
 
-async def test_who_enters_when_a_session_is_over_begins_another(process: Process) -> None:
+async def test_a_request_after_the_end_of_a_session_begins_another(process: Process) -> None:
     await process.attempt("resp_a", ANNE, 0.0, 20.0)
     await process.attempt("resp_b", BEN, 621.0, 640.0)
     await process.sweep(5000.0)
@@ -282,7 +283,7 @@ async def test_who_enters_when_a_session_is_over_begins_another(process: Process
     assert [session.started - START for session in closed] == [0.0, 621.0]
 
 
-async def test_what_a_run_holds_is_never_less_than_what_it_is_charged() -> None:
+async def test_a_run_is_never_charged_more_than_it_reserved() -> None:
     house = House()
     process = house.process()
     for number in range(30):
@@ -291,7 +292,7 @@ async def test_what_a_run_holds_is_never_less_than_what_it_is_charged() -> None:
         assert all(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
 
 
-async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(process: Process) -> None:
+async def test_a_review_lowers_provisional_charges_that_are_too_high(process: Process) -> None:
     for number in range(40):
         await process.attempt(f"resp_{number:02d}", ANNE, number * 50.0, number * 50.0 + 20)
     charged = [each.cost or Decimal(0) for each in await process.records(ANNE)]
@@ -308,7 +309,7 @@ async def test_a_session_that_goes_on_gives_back_what_was_charged_too_much(proce
     assert sum(reviewed) < whole * 2
 
 
-async def test_a_late_hold_of_a_full_budget_takes_no_part(process: Process) -> None:
+async def test_an_attempt_without_budget_takes_no_part(process: Process) -> None:
     house = House(budgets=Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.001")}))
     with pytest.raises(Exhausted):
         await house.process().enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
@@ -325,7 +326,7 @@ async def test_a_session_closes_however_many_attempts_never_left_it(process: Pro
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * 620)
 
 
-async def test_a_review_writes_nothing_that_stands_there_already(process: Process) -> None:
+async def test_a_review_writes_no_unchanged_record(process: Process) -> None:
     for number in range(20):
         await process.attempt(f"resp_{number:02d}", ANNE, number * 100.0, number * 100.0 + 20)
     await process.sweep(2000.0)
@@ -336,7 +337,7 @@ async def test_a_review_writes_nothing_that_stands_there_already(process: Proces
     assert [each.etag for each in before] == [each.etag for each in after]
 
 
-async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it_had_left(process: Process) -> None:
+async def test_a_lost_attempt_pays_its_whole_reservation_although_an_earlier_run_left(process: Process) -> None:
     first = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     (opened,) = await process.records(ANNE)
     process.house.clock.set(START + 20)
@@ -352,7 +353,7 @@ async def test_an_attempt_that_is_lost_keeps_all_that_it_held_though_a_run_of_it
     assert await process.left() == 0
 
 
-async def test_what_many_pay_is_worked_out_beside_the_event_loop() -> None:
+async def test_shares_of_many_members_are_computed_in_a_thread() -> None:
     few, many = [SessionSpan(record="a", tenant="t", subject="s", response="r", began=0.0)], MANY + 1
     assert await computed(few, get_ident) == get_ident()
     assert await computed(few * many, get_ident) != get_ident()

@@ -61,22 +61,20 @@ async def held(ledger: Ledger) -> Reservation:
     return found
 
 
-async def test_what_is_held_twice_is_held_once(ledger: Ledger) -> None:
+async def test_a_repeated_reservation_counts_once(ledger: Ledger) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.reserve(OWNER, RESPONSE, Decimal(9))
     assert (await held(ledger)).amount == HELD
 
 
-async def test_nothing_is_held_for_a_response_that_nobody_asked_for(ledger: Ledger) -> None:
+async def test_an_unknown_response_has_no_reservation(ledger: Ledger) -> None:
     assert await ledger.reservation(OWNER, RESPONSE) is None
     await ledger.release(OWNER.tenant, RESPONSE)
     assert await ledger.settle(OWNER, RESPONSE) == 0
     assert await ledger.reservation(OWNER, RESPONSE) is None
 
 
-async def test_a_request_that_is_retried_after_its_reservation_was_released_holds_it_again(
-    ledger: Ledger, clock: FakeClock
-) -> None:
+async def test_a_retried_request_opens_its_released_reservation_again(ledger: Ledger, clock: FakeClock) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.release(OWNER.tenant, RESPONSE)
     clock.advance(90)
@@ -86,7 +84,7 @@ async def test_a_request_that_is_retried_after_its_reservation_was_released_hold
     )
 
 
-async def test_a_reservation_that_is_settled_is_never_held_or_released_again(ledger: Ledger) -> None:
+async def test_a_settled_reservation_is_never_reopened_or_released(ledger: Ledger) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
     assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
@@ -96,7 +94,7 @@ async def test_a_reservation_that_is_settled_is_never_held_or_released_again(led
     assert await held(ledger) == settled
 
 
-async def test_the_first_settlement_stands(ledger: Ledger, clock: FakeClock) -> None:
+async def test_the_first_settlement_stays(ledger: Ledger, clock: FakeClock) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
     await ledger.settle(OWNER, RESPONSE)
@@ -126,14 +124,14 @@ async def test_a_turn_costs_its_attempts_and_one_that_never_closed_its_reservati
     assert (lost.status, lost.cost, lost.result) == (AttemptStatus.CLOSED, Decimal("0.007"), "lost")
 
 
-async def test_a_delivery_again_keeps_the_first_start_and_counts_itself(ledger: Ledger) -> None:
+async def test_a_redelivery_keeps_the_first_start_and_is_counted(ledger: Ledger) -> None:
     await ledger.open_attempt(OWNER, attempt())
     again = await ledger.open_attempt(OWNER, replace(attempt(), started_at=9000.0))
     assert (again.started_at, again.deliveries, again.status) == (1001.0, 2, AttemptStatus.OPEN)
     assert await ledger.attempts(OWNER, RESPONSE) == (again,)
 
 
-async def test_a_run_that_another_has_followed_closes_nothing(ledger: Ledger) -> None:
+async def test_a_run_that_a_later_run_replaced_closes_nothing(ledger: Ledger) -> None:
     first = await ledger.open_attempt(OWNER, attempt())
     second = await ledger.open_attempt(OWNER, attempt())
     await ledger.close_attempt(OWNER, closed(first, "0.001", "ended"))
@@ -155,21 +153,19 @@ async def test_deliveries_at_once_are_all_counted(ledger: Ledger) -> None:
     assert record.deliveries == 12
 
 
-async def test_all_who_settle_at_once_are_told_the_same(ledger: Ledger) -> None:
+async def test_parallel_settlements_return_the_same_cost(ledger: Ledger) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.open_attempt(OWNER, attempt())
     costs = await asyncio.gather(*(ledger.settle(OWNER, RESPONSE) for _ in range(8)))
     assert set(costs) == {Decimal("0.01")}
 
 
-async def test_an_attempt_that_vanishes_while_it_is_opened_again_is_a_conflict(ledger: Ledger) -> None:
+async def test_an_attempt_that_is_deleted_while_it_is_reopened_is_a_conflict(ledger: Ledger) -> None:
     with pytest.raises(Conflict):
         await ledger.reopen(money_key(OWNER.tenant), attempt())
 
 
-async def test_what_is_open_since_long_is_found_over_all_tenants_with_its_owner(
-    ledger: Ledger, clock: FakeClock
-) -> None:
+async def test_old_open_records_of_all_tenants_are_found_with_their_owner(ledger: Ledger, clock: FakeClock) -> None:
     owners = [Owner(tenant=tenant, subject=subject) for tenant in ("a", "b") for subject in ("user:1", "app:2")]
     for number, owner in enumerate(owners):
         await ledger.reserve(owner, f"resp_{number}", HELD)
@@ -213,9 +209,7 @@ async def test_lost_answers_count_no_money_twice(store: MemoryStore, clock: Fake
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_what_store_and_functions_cost_is_counted_once_beside_every_backend(
-    store: MemoryStore, clock: FakeClock, seed: int
-) -> None:
+async def test_overhead_is_counted_once_beside_every_backend(store: MemoryStore, clock: FakeClock, seed: int) -> None:
     flaky = FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST))  # noqa: S311 - a test's seed
     ledger, overhead = (
         Ledger(flaky, clock, Budgets()),

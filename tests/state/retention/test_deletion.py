@@ -92,7 +92,7 @@ async def test_a_deleted_response_is_cancelled_first_and_nothing_of_it_is_left(a
         await archive.retention.delete_response(OWNER, response_id)
 
 
-async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archive) -> None:
+async def test_a_writer_that_is_still_active_finds_its_slot_taken(archive: Archive) -> None:
     response_id = await archive.turn()
     await archive.retention.delete_response(OWNER, response_id)
     event = LogEvent(kind=EventKind.TEXT, text=SECRET)
@@ -103,7 +103,7 @@ async def test_a_writer_that_is_still_at_it_finds_its_slot_taken(archive: Archiv
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_who_deletes_a_response_beside_others_is_not_told_of_them(archive: Archive, seed: int) -> None:
+async def test_parallel_deletions_of_a_response_all_succeed(archive: Archive, seed: int) -> None:
     response_id = await archive.turn()
     store = HesitantStore(archive.store, Random(seed))  # noqa: S311 - a test's seed
     retention = Retention(store, TurnStore(store, archive.clock, WebhookEndpoints()), archive.clock)
@@ -129,7 +129,7 @@ async def test_another_owners_response_is_not_found_and_stays(archive: Archive) 
     assert archive.left()
 
 
-async def test_what_is_not_to_be_stored_goes_ten_minutes_after_the_end(archive: Archive) -> None:
+async def test_an_unstored_response_is_deleted_ten_minutes_after_its_end(archive: Archive) -> None:
     response_id = await archive.turn(store=False)
     await archive.ended(response_id)
     archive.clock.advance(UNSTORED_S - 1)
@@ -149,7 +149,7 @@ async def test_many_turns_that_end_in_a_minute_are_cleared_in_one(archive: Archi
     assert archive.left() == []
 
 
-async def test_what_is_stored_stays(archive: Archive) -> None:
+async def test_a_stored_response_stays(archive: Archive) -> None:
     response_id = await archive.turn()
     await archive.ended(response_id)
     archive.clock.advance(10 * 86_400)
@@ -157,7 +157,7 @@ async def test_what_is_stored_stays(archive: Archive) -> None:
     assert (await archive.turns.read(OWNER, response_id)).status is ResponseStatus.COMPLETED
 
 
-async def test_the_private_data_itself_goes_soon_after_the_deadline(archive: Archive) -> None:
+async def test_retrieved_rows_expire_soon_after_the_deadline(archive: Archive) -> None:
     response_id = await archive.turn()
     await archive.ended(response_id)
     archive.clock.advance(900 + 3601)
@@ -187,7 +187,7 @@ async def test_the_items_of_a_deleted_response_stay_in_their_conversation(archiv
     assert [item.text for item in page.items] == [SECRET, SECRET]
 
 
-async def test_one_call_erases_an_owner_and_nobody_else(archive: Archive) -> None:
+async def test_one_call_erases_one_owner_alone(archive: Archive) -> None:
     running = await archive.turn()
     await archive.ended(await archive.turn())
     await archive.conversations.create(OWNER, metadata={"about": SECRET})
@@ -226,7 +226,7 @@ async def test_a_deletion_that_is_cut_short_is_finished_by_the_next(seed: int) -
         await archive.turns.read(OWNER, response_id)
 
 
-async def test_a_response_that_asks_nothing_of_sources_costs_no_look_for_them(archive: Archive) -> None:
+async def test_a_response_without_sources_costs_no_read_of_them(archive: Archive) -> None:
     response_id = await archive.turn()
     with_sources = await archive.turns.read(OWNER, response_id)
     plain = replace(with_sources, options=replace(with_sources.options, sources=()))

@@ -35,7 +35,7 @@ def archive() -> Archive:
     return Archive()
 
 
-async def test_everything_goes_at_once_and_the_book_a_while_later(archive: Archive) -> None:
+async def test_threads_are_cleared_at_once_and_the_index_later(archive: Archive) -> None:
     await archive.ended(await archive.turn())
     await archive.conversations.create(OWNER, metadata={})
     archive.clock.advance(1)
@@ -48,7 +48,7 @@ async def test_everything_goes_at_once_and_the_book_a_while_later(archive: Archi
     assert await archive.turns.read(STRANGER, theirs)
 
 
-async def test_what_begins_after_the_order_stays(archive: Archive) -> None:
+async def test_a_thread_that_begins_after_the_request_stays(archive: Archive) -> None:
     await archive.turn()
     archive.clock.advance(1)
     await archive.retention.erasure.erase(OWNER)
@@ -58,7 +58,7 @@ async def test_what_begins_after_the_order_stays(archive: Archive) -> None:
     assert await archive.turns.read(OWNER, fresh)
 
 
-async def test_a_request_that_was_under_way_leaves_nothing_either(archive: Archive) -> None:
+async def test_a_request_that_was_in_progress_leaves_nothing(archive: Archive) -> None:
     """It had claimed its thread before the order, and writes its response behind it."""
     thread = archive.clock.token()
     claimed = f"resp_{thread}{archive.clock.token()}"
@@ -71,7 +71,7 @@ async def test_a_request_that_was_under_way_leaves_nothing_either(archive: Archi
     assert archive.left() == []
 
 
-async def test_who_orders_again_has_all_until_then_forgotten(archive: Archive) -> None:
+async def test_a_repeated_request_erases_everything_until_then(archive: Archive) -> None:
     for _ in range(3):
         await archive.turn()
         archive.clock.advance(1)
@@ -83,7 +83,7 @@ async def test_who_orders_again_has_all_until_then_forgotten(archive: Archive) -
 
 
 @pytest.mark.parametrize("seed", range(100))
-async def test_an_order_that_dies_anywhere_is_followed_to_its_end(seed: int) -> None:
+async def test_an_erasure_that_dies_anywhere_is_completed(seed: int) -> None:
     archive = Archive()
     await archive.ended(await archive.turn())
     await archive.turn()
@@ -104,7 +104,7 @@ async def test_an_order_that_dies_anywhere_is_followed_to_its_end(seed: int) -> 
     assert (archive.left(), threads_left(archive, OWNER)) == ([], [])
 
 
-async def test_many_who_do_it_at_once_do_it_once(archive: Archive) -> None:
+async def test_parallel_erasures_erase_once(archive: Archive) -> None:
     running = [await archive.turn() for _ in range(5)]
     archive.clock.advance(1)
     cancelled = await asyncio.gather(*(archive.retention.erasure.erase(OWNER) for _ in range(4)))

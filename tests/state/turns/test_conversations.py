@@ -114,7 +114,7 @@ async def test_a_conversation_is_read_changed_and_another_owners_is_not_found(pl
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 100])
-async def test_pages_of_any_size_give_every_item_once_in_order(place: Place, order: str, limit: int) -> None:
+async def test_pages_of_any_size_return_every_item_once_in_order(place: Place, order: str, limit: int) -> None:
     conversation = await place.conversation("1", "2", "3")
     await place.conversations.add(OWNER, conversation.id, [said("4"), said("5")])
     await place.answered(conversation, "6", "7")
@@ -163,7 +163,7 @@ async def test_a_turn_without_an_answer_leaves_the_conversation_as_it_was(place:
     assert await place.texts(conversation) == ["before", "again", "whole"]
 
 
-async def test_of_many_turns_at_once_one_has_the_conversation(place: Place) -> None:
+async def test_one_of_many_parallel_turns_locks_the_conversation(place: Place) -> None:
     conversation = await place.conversation("before")
     turns = [await place.asked(conversation, f"turn {number}") for number in range(10)]
     outcomes = await asyncio.gather(
@@ -176,7 +176,7 @@ async def test_of_many_turns_at_once_one_has_the_conversation(place: Place) -> N
     assert (await place.conversations.read(OWNER, conversation.id)).running == admitted[0].id
 
 
-async def test_an_admission_that_is_repeated_is_not_kept_out_by_itself(place: Place) -> None:
+async def test_a_repeated_admission_is_not_rejected_by_its_own_lock(place: Place) -> None:
     conversation = await place.conversation()
     response, item = await place.asked(conversation, "asked")
     await place.turns.admit(response, (item,), CREATED)
@@ -185,7 +185,7 @@ async def test_an_admission_that_is_repeated_is_not_kept_out_by_itself(place: Pl
         await place.admitted(conversation, "another")
 
 
-async def test_a_turn_that_read_an_older_past_is_kept_out(place: Place) -> None:
+async def test_a_turn_that_read_an_outdated_history_is_rejected(place: Place) -> None:
     conversation = await place.conversation()
     response, item = await place.asked(conversation, "asked")
     await place.answered(conversation, "first", "one")
@@ -193,7 +193,7 @@ async def test_a_turn_that_read_an_older_past_is_kept_out(place: Place) -> None:
         await place.turns.admit(response, (item,), CREATED)
 
 
-async def test_a_turn_in_no_conversation_of_the_owners_is_not_admitted(place: Place) -> None:
+async def test_a_turn_in_another_owners_conversation_is_not_admitted(place: Place) -> None:
     conversation = await place.conversation()
     response, item = await place.asked(conversation, "asked")
     stranger = replace(response, owner=STRANGER)
@@ -212,7 +212,7 @@ async def test_no_item_is_deleted_while_a_turn_may_be_reading_it(place: Place) -
     assert caught.value.code == "conversation_locked"
 
 
-async def test_everybody_who_adds_at_once_is_heard(place: Place) -> None:
+async def test_parallel_additions_are_all_kept(place: Place) -> None:
     conversation = await place.conversation()
     response = await place.admitted(conversation, "turn")
     adding = (place.conversations.add(OWNER, conversation.id, [said(str(number))]) for number in range(8))

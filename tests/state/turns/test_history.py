@@ -98,7 +98,7 @@ ASKED = request_from_openai({"input": "and now?"})
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.usefixtures("small_blocks")
-async def test_whatever_was_said_the_model_reads_what_it_would_of_the_whole(seed: int) -> None:
+async def test_the_model_reads_the_same_as_from_the_whole_history(seed: int) -> None:
     told = Told(seed)
     talk, said = await told.talk()
     said = await told.forget_some(talk, said)
@@ -130,7 +130,7 @@ def with_id(response: Response, talk: Talk) -> Response:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_a_talk_that_a_release_before_began_is_read_whole(seed: int) -> None:
+async def test_a_conversation_of_an_earlier_release_is_read_whole(seed: int) -> None:
     """Its documents have no track, and its ids no order."""
     told = Told(seed * 3)
     talk, said = await told.talk()
@@ -155,7 +155,7 @@ def forget_tracks(turns: TurnStore) -> None:
 
 
 @pytest.mark.parametrize("kind", ["conversation", "chain"])
-async def test_however_long_a_talk_is_a_turn_of_it_reads_as_little(kind: str) -> None:
+async def test_a_turn_reads_as_little_of_a_long_conversation_as_of_a_short_one(kind: str) -> None:
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
     turns = TurnStore(store, clock, WebhookEndpoints())
@@ -179,7 +179,7 @@ def latest(talk: Talk) -> str:
     return talk.last.id
 
 
-async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> None:
+async def test_lasting_items_are_read_without_the_turns_between() -> None:
     """A developer's word at the beginning, and a few now and then, are read beside the last turns."""
     clock = RisingClock()
     store = WatchedStore(inner=MemoryStore(clock))
@@ -201,7 +201,7 @@ async def test_what_lasts_from_long_ago_is_read_without_what_lies_between() -> N
 
 
 @pytest.mark.usefixtures("small_blocks")
-async def test_what_may_have_room_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_turn_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a past of many small turns would hold up all others for as long as it is measured."""
     clock = RisingClock()
     turns = TurnStore(MemoryStore(clock), clock, WebhookEndpoints())

@@ -10,7 +10,7 @@ def slot(number: int) -> Slot:
     return Slot(number=number, writer="infer:1", first=number, at=1.0)
 
 
-async def test_all_who_watch_a_name_are_told_and_nobody_else() -> None:
+async def test_all_subscribers_of_a_response_get_its_slots_alone() -> None:
     notices = LogNotifications()
     with notices.subscribe("a") as one, notices.subscribe("a") as two, notices.subscribe("b") as other:
         notices.notify("a", slot(3))
@@ -20,14 +20,14 @@ async def test_all_who_watch_a_name_are_told_and_nobody_else() -> None:
     assert notices.subscriptions == {}
 
 
-async def test_a_wait_without_a_notice_ends_in_its_time() -> None:
+async def test_a_wait_without_a_slot_ends_in_time() -> None:
     notices = LogNotifications()
     with notices.subscribe("a") as told:
         await told.wait(within_s=0.05)
         assert told.take(0) == []
 
 
-async def test_what_is_told_between_two_looks_is_not_missed() -> None:
+async def test_a_slot_between_two_reads_is_not_missed() -> None:
     notices = LogNotifications()
     with notices.subscribe("a") as told:
         notices.notify("a", slot(0))
@@ -36,7 +36,7 @@ async def test_what_is_told_between_two_looks_is_not_missed() -> None:
         assert told.take(0) == [slot(0), slot(1)]
 
 
-async def test_what_was_read_elsewhere_is_dropped_and_what_follows_a_gap_is_kept() -> None:
+async def test_slots_that_were_read_elsewhere_are_dropped_and_those_after_a_gap_are_kept() -> None:
     notices = LogNotifications()
     with notices.subscribe("a") as told:
         for number in (3, 4, 6):
@@ -54,7 +54,7 @@ async def test_a_reader_that_takes_nothing_keeps_a_bounded_number_of_slots() -> 
         assert told.take(0) == []
 
 
-async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
+async def test_a_reader_that_unsubscribes_leaves_nothing() -> None:
     notices = LogNotifications()
 
     async def read() -> None:
@@ -69,7 +69,7 @@ async def test_a_reader_that_goes_away_leaves_nothing_behind() -> None:
     assert notices.subscriptions == {}
 
 
-def test_a_notice_that_nobody_watches_for_leaves_nothing_behind() -> None:
+def test_a_slot_without_subscribers_leaves_nothing() -> None:
     notices = LogNotifications()
     notices.notify("a", slot(0))
     assert notices.subscriptions == {}

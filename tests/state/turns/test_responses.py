@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
-from clients.storage.batching import ENDING_ROOM, size_of
+from clients.storage.batching import COMPLETION_MARGIN, size_of
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create
+from clients.storage.retry import WRITE_TRIES
 from domain.content.items import Item, ItemStatus, Role
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.identity.owners import Owner
@@ -97,12 +98,12 @@ async def texts(turns: TurnStore, one: Response) -> list[str]:
     return [item.text for item in await turns.history(one)]
 
 
-async def test_what_is_admitted_can_be_ended_however_large_it_is(turns: TurnStore) -> None:
+async def test_every_admitted_turn_can_be_ended_whatever_its_size(turns: TurnStore) -> None:
     """Its end repeats the most of its beginning, and says more."""
     bare = response(items=[message(each) for each in range(512)])
     room = BYTES_LIMIT - size_of(Create(id=bare.id, body=bare.to_document())) - 300
     ended, refused = 0, set[str | None]()
-    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, ENDING_ROOM - 300, ENDING_ROOM + 100), 1):
+    for number, left in enumerate((0, 50, 100, 200, 400, 30_000, COMPLETION_MARGIN - 300, COMPLETION_MARGIN + 100), 1):
         options = replace(bare.options, instructions="x" * (room - left))
         one = replace(bare, id=response(number).id, options=options)
         try:
@@ -125,7 +126,7 @@ async def test_a_response_begins_for_one_of_all_executions_that_start_at_once(tu
     assert (await turns.read(OWNER, one.id)).progress.execution == str(begun.index(True))
 
 
-async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_ends(turns: TurnStore) -> None:
+async def test_a_repeated_begin_returns_the_same_until_the_response_ends(turns: TurnStore) -> None:
     one = await admitted(turns)
     assert [await turns.begin(OWNER, one.id, execution=name) for name in "aaba"] == [True, True, False, True]
     await turns.finish(OWNER, one.id, status=ResponseStatus.COMPLETED)
@@ -134,7 +135,7 @@ async def test_an_execution_that_asks_again_is_told_the_same_until_the_response_
 
 
 @pytest.mark.parametrize("seed", range(30))
-async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
+async def test_begins_whose_replies_are_lost_begin_once(store: MemoryStore, clock: FakeClock, seed: int) -> None:
     one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
     flaky = TurnStore(FlakyStore(store, Random(seed), Faults(rate=0.4, kinds=LOST)), clock, WebhookEndpoints())  # noqa: S311 - a test's seed
 
@@ -151,7 +152,7 @@ async def test_begins_whose_answers_are_lost_begin_once(store: MemoryStore, cloc
     assert log.next_slot == 2
 
 
-async def test_a_response_that_is_cancelled_while_it_begins_has_one_story(turns: TurnStore) -> None:
+async def test_a_response_that_is_cancelled_while_it_begins_has_one_log(turns: TurnStore) -> None:
     one = await admitted(turns)
     mine, ended = await asyncio.gather(
         turns.begin(OWNER, one.id, execution="a"), turns.finish(OWNER, one.id, status=ResponseStatus.CANCELLED)
@@ -162,7 +163,7 @@ async def test_a_response_that_is_cancelled_while_it_begins_has_one_story(turns:
 
 
 @pytest.mark.parametrize("order", range(6))
-async def test_of_all_who_end_a_response_at_once_one_decides(turns: TurnStore, order: int) -> None:
+async def test_one_of_many_parallel_endings_decides(turns: TurnStore, order: int) -> None:
     one = await admitted(turns)
     await turns.begin(OWNER, one.id, execution="a")
     await say(turns, one, "four and", item=1)
@@ -179,7 +180,7 @@ async def test_of_all_who_end_a_response_at_once_one_decides(turns: TurnStore, o
     assert (item,) == kept_items(await turns.transcript(OWNER, one.id))
 
 
-async def test_an_ending_holds_all_that_was_written_before_it(turns: TurnStore) -> None:
+async def test_an_ending_includes_everything_written_before_it(turns: TurnStore) -> None:
     one = await admitted(turns)
 
     async def write() -> int:
@@ -208,7 +209,7 @@ async def test_nothing_is_written_after_an_ending(turns: TurnStore) -> None:
     assert not await turns.append(OWNER, one.id, late)
 
 
-async def test_an_ending_tells_the_tokens_that_were_counted_else_the_pieces_that_were_shown(turns: TurnStore) -> None:
+async def test_an_ending_has_the_counted_tokens_else_the_number_of_pieces(turns: TurnStore) -> None:
     counted, shown, silent = [await admitted(turns, number) for number in (1, 2, 3)]
     usage = TokenUsage(input_tokens=7, output_tokens=2)
     outcome = AttemptOutcome(attempt=1, result="done", usage=usage)
@@ -221,7 +222,7 @@ async def test_an_ending_tells_the_tokens_that_were_counted_else_the_pieces_that
         assert ending.usage == expected
 
 
-async def test_a_slot_is_its_writers_however_often_the_writer_asks(turns: TurnStore) -> None:
+async def test_a_slot_stays_its_writers_when_the_write_is_repeated(turns: TurnStore) -> None:
     one = await admitted(turns)
     mine, other = (Slot(number=1, writer=name, first=1, at=1.0) for name in ("infer:1", "infer:2"))
     assert await turns.append(OWNER, one.id, mine)
@@ -240,17 +241,19 @@ async def test_a_writer_whose_answers_are_lost_loses_no_slot(store: MemoryStore,
     assert len(await TurnStore(store, clock, WebhookEndpoints()).slots(OWNER, one.id)) == 6
 
 
-async def test_a_store_that_never_answers_is_told_after_a_few_tries(store: MemoryStore, clock: FakeClock) -> None:
+async def test_a_store_that_never_answers_is_unavailable_after_a_few_tries(
+    store: MemoryStore, clock: FakeClock
+) -> None:
     one = await admitted(TurnStore(store, clock, WebhookEndpoints()))
     dead = FlakyStore(store, Random(0), Faults(rate=1.0, kinds=(Fault.UNAVAILABLE,)))  # noqa: S311 - a test's seed
     with pytest.raises(Unavailable):
         await TurnStore(dead, clock, WebhookEndpoints()).append(
             OWNER, one.id, Slot(number=1, writer="infer:1", first=1, at=1.0)
         )
-    assert len(dead.calls) == 6
+    assert len(dead.calls) == WRITE_TRIES
 
 
-async def test_a_request_that_is_repeated_goes_on_with_its_response(turns: TurnStore) -> None:
+async def test_a_repeated_request_continues_with_its_response(turns: TurnStore) -> None:
     first = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     again = await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=True)
     assert (first, again) == ("resp_1", "resp_1")
@@ -262,13 +265,15 @@ async def test_a_key_that_is_repeated_with_another_body_is_a_conflict(turns: Tur
         await turns.record_request(OWNER, key="k", body_hash="other", response_id="resp_2", repeat=True)
 
 
-async def test_a_request_that_is_no_repeat_takes_its_key_anew(turns: TurnStore) -> None:
+async def test_a_request_that_is_no_repeat_replaces_the_record_of_its_key(turns: TurnStore) -> None:
     await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=False)
     assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_2", repeat=False) == "resp_2"
     assert await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_3", repeat=True) == "resp_2"
 
 
-async def test_a_claim_is_its_owners_and_is_forgotten_after_ten_minutes(turns: TurnStore, clock: FakeClock) -> None:
+async def test_an_idempotency_record_is_its_owners_and_expires_after_ten_minutes(
+    turns: TurnStore, clock: FakeClock
+) -> None:
     await turns.record_request(OWNER, key="k", body_hash="h", response_id="resp_1", repeat=True)
     assert await turns.record_request(STRANGER, key="k", body_hash="x", response_id="resp_2", repeat=True) == "resp_2"
     clock.advance(KEPT_S - 1)
@@ -347,7 +352,7 @@ async def test_an_item_that_is_missing_is_named(turns: TurnStore, missing: str) 
         await turns.items(OWNER, (item.id, missing))
 
 
-async def test_what_is_anothers_is_not_found(turns: TurnStore) -> None:
+async def test_another_owners_response_is_not_found(turns: TurnStore) -> None:
     item = message(1)
     one = response(items=(item,))
     await turns.admit(one, (item,), CREATED)
@@ -363,16 +368,14 @@ async def test_what_is_anothers_is_not_found(turns: TurnStore) -> None:
 
 
 @pytest.mark.parametrize("identifier", ["", "resp_1", "nonsense", message(1).id, f"conv_{THREAD}", "../etc/passwd"])
-async def test_what_is_no_id_of_a_response_is_not_found(turns: TurnStore, identifier: str) -> None:
+async def test_an_invalid_response_id_is_not_found(turns: TurnStore, identifier: str) -> None:
     with pytest.raises(NotFound):
         await turns.read(OWNER, identifier)
     with pytest.raises(NotFound):
         await turns.slots(OWNER, identifier)
 
 
-async def test_a_log_is_read_on_from_any_slot_however_long_it_is(
-    turns: TurnStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_log_of_any_length_is_read_from_any_slot(turns: TurnStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clients.storage.paging.PAGE", 20)
     one = await admitted(turns)
     last = 2 * 20 + 1
@@ -393,7 +396,7 @@ async def test_logs_of_one_thread_are_kept_apart(turns: TurnStore) -> None:
     assert len(await turns.slots(OWNER, second.id)) == 1
 
 
-async def test_of_two_routes_with_one_number_the_first_stands(turns: TurnStore) -> None:
+async def test_the_first_of_two_routes_with_one_number_stays(turns: TurnStore) -> None:
     one = await admitted(turns)
     first = await turns.record_route(OWNER, one.id, number=1, route={"a": 1}, routed={"backend": "small"})
     again = await turns.record_route(OWNER, one.id, number=1, route={"a": 2}, routed={"backend": "large"})
@@ -405,7 +408,7 @@ async def test_of_two_routes_with_one_number_the_first_stands(turns: TurnStore) 
     ]
 
 
-async def test_what_is_unfinished_is_found_by_status_and_age(turns: TurnStore) -> None:
+async def test_unfinished_responses_are_found_by_status_and_age(turns: TurnStore) -> None:
     old, young, running = [await admitted(turns, number) for number in (1, 50, 2)]
     await turns.begin(OWNER, running.id, execution="a")
     assert [one.id for one in await turns.unfinished(ResponseStatus.QUEUED, before=1040.0)] == [old.id]

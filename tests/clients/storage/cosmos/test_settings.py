@@ -33,7 +33,7 @@ def test_an_address_is_enough_and_the_managed_identity_signs_in() -> None:
     assert account == CosmosAccount(url=URL, database="ganglion")
 
 
-def test_everything_else_may_be_chosen_on_one_machine() -> None:
+def test_key_token_and_ca_may_be_set_for_local_use() -> None:
     given = {"URL": URL, "DATABASE": "d", "KEY": "k", "CA": "/ca.pem"}
     identity = {"GANGLION_IDENTITY_CLIENT_ID": "c"}
     account = account_from({f"GANGLION_COSMOS_{name}": value for name, value in given.items()} | identity)
@@ -43,11 +43,11 @@ def test_everything_else_may_be_chosen_on_one_machine() -> None:
 @pytest.mark.parametrize(
     "url", ["", "http://account", "account.documents.azure.com", "https://", "https://user:word@host"]
 )
-def test_what_is_no_address_is_named(url: str) -> None:
+def test_an_invalid_address_is_reported(url: str) -> None:
     assert problems(URL=url) == ("GANGLION_COSMOS_URL: expected https://account.documents.azure.com[:port]",)
 
 
-def test_secrets_for_one_machine_are_refused_on_azure_and_all_named_at_once() -> None:
+def test_local_secrets_are_rejected_on_azure_and_all_named_at_once() -> None:
     told = problems(URL="", KEY="k", CA="/ca.pem", azure="1")
     assert [each.partition(":")[0] for each in told] == [f"GANGLION_COSMOS_{name}" for name in ("URL", "KEY", "CA")]
     assert problems(URL=URL, KEY="k", TOKEN="t") == ("GANGLION_COSMOS_KEY: set either this or GANGLION_COSMOS_TOKEN",)
@@ -84,12 +84,12 @@ def test_the_definitions_are_printed_for_the_infrastructure() -> None:
     assert json.loads(printed.stdout) == [as_resource(each) for each in DEFINITIONS]
 
 
-def test_set_up_says_plainly_what_is_missing() -> None:
+def test_setup_names_a_missing_setting() -> None:
     done = run("-m", "clients.storage.cosmos.setup")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cosmos_setup: GANGLION_COSMOS_URL: expected https://account.documents.azure.com[:port]\n"
 
 
-def test_whoever_keeps_the_store_in_a_file_does_not_import_the_sdk() -> None:
+def test_the_sqlite_store_does_not_import_the_sdk() -> None:
     done = run("-c", "import clients.storage.cosmos.settings, sys; sys.exit('azure.cosmos' in sys.modules)")
     assert done.returncode == 0, done.stderr

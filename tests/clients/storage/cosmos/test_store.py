@@ -74,7 +74,7 @@ NOT_DONE = [{"status": 429, "retryAfterMs": 20}, {"status": 449}, {"status": 410
 
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("fault", NOT_DONE, ids=lambda fault: str(fault["status"]))
-async def test_what_was_not_done_is_done_again(scene: Scene, fault: dict[str, Any], write: str) -> None:
+async def test_a_request_that_was_not_done_is_repeated(scene: Scene, fault: dict[str, Any], write: str) -> None:
     await scene.ids()
     scene.go_wrong(fault | {"times": 2})
     await scene.store.commit(KEY, WRITES[write])
@@ -86,7 +86,7 @@ async def test_what_was_not_done_is_done_again(scene: Scene, fault: dict[str, An
     assert len(scene.clock.slept) == 2
 
 
-async def test_the_stores_own_delay_is_kept_and_a_long_one_is_the_callers(scene: Scene) -> None:
+async def test_the_servers_delay_is_respected_and_a_long_one_is_left_to_the_caller(scene: Scene) -> None:
     await scene.ids()
     scene.go_wrong({"status": 429, "retryAfterMs": 200}, {"status": 429, "retryAfterMs": 7500})
     with pytest.raises(Unavailable) as failure:
@@ -135,7 +135,7 @@ async def test_a_write_whose_connection_breaks_may_have_been_done_and_is_not_rep
 @pytest.mark.parametrize(
     "fault", [{"status": 503}, {"status": 408}, {"when": "lost"}, {"status": 404, "substatus": 1002}]
 )
-async def test_a_read_is_asked_again(scene: Scene, fault: dict[str, Any]) -> None:
+async def test_a_failed_read_is_repeated(scene: Scene, fault: dict[str, Any]) -> None:
     await scene.store.commit(KEY, [NEW])
     scene.go_wrong(fault)
     assert (await scene.store.read(KEY, "one") or NEW).body == {"n": 1}
@@ -147,7 +147,7 @@ async def test_a_read_is_asked_again(scene: Scene, fault: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("write", LATER)
-async def test_a_change_whose_answer_is_lost_is_made_once(scene: Scene, write: str) -> None:
+async def test_a_write_whose_reply_is_lost_is_done_once(scene: Scene, write: str) -> None:
     await scene.store.commit(KEY, [NEW])
     there = await scene.store.read(KEY, "one")
     assert there is not None
@@ -164,7 +164,7 @@ async def test_a_change_whose_answer_is_lost_is_made_once(scene: Scene, write: s
 
 
 @pytest.mark.parametrize(("status", "error"), [(400, Terminal), (401, Terminal), (403, Terminal), (413, Invalid)])
-async def test_what_is_refused_for_good_is_terminal(scene: Scene, status: int, error: type[GanglionError]) -> None:
+async def test_a_rejected_request_is_terminal(scene: Scene, status: int, error: type[GanglionError]) -> None:
     await scene.ids()
     scene.go_wrong({"status": status})
     with pytest.raises(error):
@@ -172,7 +172,7 @@ async def test_what_is_refused_for_good_is_terminal(scene: Scene, status: int, e
     assert scene.clock.slept == []
 
 
-async def test_a_conflict_that_the_server_makes_up_is_a_conflict(scene: Scene) -> None:
+async def test_a_conflict_without_a_cause_is_a_conflict(scene: Scene) -> None:
     await scene.store.commit(KEY, [NEW])
     there = await scene.store.read(KEY, "one")
     assert there is not None
@@ -182,7 +182,7 @@ async def test_a_conflict_that_the_server_makes_up_is_a_conflict(scene: Scene) -
     assert failure.value.identifier == "one"
 
 
-async def test_a_database_that_is_missing_is_said_plainly() -> None:
+async def test_a_missing_database_is_reported_with_the_setup_command() -> None:
     account = replace(local_cosmos().account(), database="nowhere")
     store = CosmosStore(account, FakeClock())
     asked = [store.read(KEY, "one"), store.list(KEY, prefix=""), store.commit(KEY, PAIR), store.commit(KEY, [NEW])]
@@ -192,13 +192,13 @@ async def test_a_database_that_is_missing_is_said_plainly() -> None:
     await store.close()
 
 
-async def test_an_account_whose_reads_may_be_old_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_account_with_weak_consistency_is_rejected(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clients.storage.cosmos.account.CONSISTENCIES", ("Stronger",))
-    with pytest.raises(Terminal, match="the account's consistency is Strong; the store needs Stronger"):
+    with pytest.raises(Terminal, match="the account's default consistency is Strong; set it to Stronger"):
         await scene.store.read(KEY, "one")
 
 
-async def test_an_account_that_cannot_be_reached_is_unavailable_to_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_account_is_unavailable_to_all_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_COSMOS_HEALTH_CHECK_MAX_RETRIES", "0")
     account = replace(local_cosmos().account(), url="https://127.0.0.1:9")
     store = CosmosStore(account, FakeClock())
@@ -243,7 +243,7 @@ async def test_one_operation_is_one_request_and_so_is_a_batch(scene: Scene) -> N
     assert len(scene.asked()) == before + 4
 
 
-async def test_what_is_charged_is_summed_for_whoever_asks(scene: Scene) -> None:
+async def test_request_units_are_summed_for_each_meter(scene: Scene) -> None:
     await scene.ids()
     with metered() as turn:
         with metered() as write:
@@ -259,7 +259,7 @@ async def test_what_is_charged_is_summed_for_whoever_asks(scene: Scene) -> None:
     assert turn.requests == 6
 
 
-async def test_documents_say_how_long_the_server_keeps_them(scene: Scene) -> None:
+async def test_documents_carry_their_time_to_live(scene: Scene) -> None:
     soon = scene.clock.now() + 30.5
     await scene.store.commit(KEY, [Create(id="soon", body={}, expires_at=soon), Create(id="kept", body={})])
     async with connected(scene.account, now=0) as client:
@@ -272,14 +272,14 @@ async def test_documents_say_how_long_the_server_keeps_them(scene: Scene) -> Non
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**30])
-async def test_a_whole_number_that_a_double_cannot_hold_is_refused(scene: Scene, number: int) -> None:
-    with pytest.raises(Invalid, match="not exact"):
+async def test_a_whole_number_that_a_double_cannot_hold_is_rejected(scene: Scene, number: int) -> None:
+    with pytest.raises(Invalid, match="cannot represent exactly"):
         await scene.store.commit(KEY, [Create(id="one", body={"deep": [{"n": number}]})])
     assert await scene.ids() == []
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", "", "1a", "a b", 'a"', "é"])
-async def test_a_counter_that_a_path_cannot_name_is_refused(scene: Scene, name: str) -> None:
+async def test_a_counter_that_a_path_cannot_name_is_rejected(scene: Scene, name: str) -> None:
     await scene.store.commit(KEY, [NEW])
     with pytest.raises(Invalid, match="counter"):
         await scene.store.commit(KEY, [Add(id="one", amounts={name: 1})])

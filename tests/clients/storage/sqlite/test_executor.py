@@ -8,7 +8,7 @@ import pytest
 from clients.storage.sqlite.executor import BatchingExecutor
 
 
-async def test_work_is_done_in_its_order_on_one_thread_beside_the_loop() -> None:
+async def test_calls_run_in_order_on_one_thread() -> None:
     errands, order = BatchingExecutor("one"), list[int]()
     threads: set[int] = set()
 
@@ -24,7 +24,7 @@ async def test_work_is_done_in_its_order_on_one_thread_beside_the_loop() -> None
     errands.close()
 
 
-async def test_what_fails_is_told_to_who_asked_for_it_and_to_nobody_else() -> None:
+async def test_an_error_is_raised_to_its_caller_alone() -> None:
     errands = BatchingExecutor("one")
     asked = (errands.submit(lambda: 1 // 0), errands.submit(lambda: "fine"), errands.submit(lambda: int("x")))
     first, second, third = await asyncio.gather(*asked, return_exceptions=True)
@@ -34,7 +34,7 @@ async def test_what_fails_is_told_to_who_asked_for_it_and_to_nobody_else() -> No
     errands.close()
 
 
-async def test_what_comes_while_the_thread_is_busy_goes_together_and_without_who_gave_up() -> None:
+async def test_calls_that_arrive_while_the_thread_is_busy_run_as_one_batch_without_cancelled_ones() -> None:
     errands, gate, done = BatchingExecutor("one"), threading.Event(), list[str]()
     first = asyncio.create_task(errands.submit(gate.wait))
     await asyncio.sleep(0)
@@ -50,7 +50,7 @@ async def test_what_comes_while_the_thread_is_busy_goes_together_and_without_who
     errands.close()
 
 
-async def test_work_that_nobody_waits_for_any_more_holds_nothing_up() -> None:
+async def test_a_cancelled_call_blocks_no_other() -> None:
     errands, gate = BatchingExecutor("one"), threading.Event()
     running = asyncio.create_task(errands.submit(gate.wait))
     await asyncio.sleep(0)
@@ -61,7 +61,7 @@ async def test_work_that_nobody_waits_for_any_more_holds_nothing_up() -> None:
     errands.close()
 
 
-async def test_after_the_shutting_work_is_refused() -> None:
+async def test_a_closed_executor_rejects_calls() -> None:
     errands = BatchingExecutor("one")
     assert await errands.submit(lambda: 1) == 1
     errands.close()

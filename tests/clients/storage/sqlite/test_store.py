@@ -107,7 +107,7 @@ async def test_a_store_that_was_never_used_closes(path: Path, clock: FakeClock) 
     assert not path.parent.exists()
 
 
-async def test_closing_waits_for_what_was_asked_before(path: Path, clock: FakeClock) -> None:
+async def test_closing_waits_for_earlier_calls(path: Path, clock: FakeClock) -> None:
     first, second = SqliteStore(path, clock), SqliteStore(path, clock)
     writes = [asyncio.create_task(first.commit(KEY, [Create(id=f"n{number}", body={})])) for number in range(50)]
     await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_waiting_for_a_lock_does_not_stop_the_event_loop(store: SqliteStor
     assert await store.read(KEY, "two") is not None
 
 
-async def test_a_caller_who_gives_up_leaves_whole_batches(store: SqliteStore) -> None:
+async def test_a_cancelled_commit_is_whole_or_absent(store: SqliteStore) -> None:
     batches = [[Create(id=f"{half}{number:03d}", body={}) for half in "ab"] for number in range(100)]
     writes = [asyncio.create_task(store.commit(KEY, batch)) for batch in batches]
     await asyncio.sleep(0)
@@ -152,7 +152,7 @@ async def test_a_caller_who_gives_up_leaves_whole_batches(store: SqliteStore) ->
     assert {f"a{number:03d}" for number in range(1, 100, 2)} <= set(found)
 
 
-async def test_a_full_disk_is_unavailable_and_said_so_plainly(store: SqliteStore) -> None:
+async def test_a_full_disk_is_unavailable_and_named(store: SqliteStore) -> None:
     await store.commit(KEY, [Create(id="one", body={})])
     await store.on_thread(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchall())
     big = Create(id="big", body={"text": "x" * 100_000})
@@ -178,7 +178,7 @@ async def test_a_disk_that_fails_in_the_last_step_leaves_the_outcome_unknown(sto
 async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: FakeClock) -> None:
     path.parent.write_text("a file where the folder should be")
     store = SqliteStore(path, clock)
-    with pytest.raises(Unavailable, match="can't be opened"):
+    with pytest.raises(Unavailable, match="cannot be opened"):
         await store.read(KEY, "one")
     path.parent.unlink()
     assert await store.read(KEY, "one") is None
@@ -219,7 +219,7 @@ async def test_expired_documents_are_deleted_now_and_then(store: SqliteStore, pa
     assert count_rows(path) == 4
 
 
-async def test_every_question_is_answered_by_an_index(store: SqliteStore) -> None:
+async def test_every_query_uses_an_index(store: SqliteStore) -> None:
     values: dict[str, Any] = dict.fromkeys(
         ("container", "partition", "id", "now", "first", "end", "after", "limit", "kind", "status", "before"), "1"
     )
@@ -260,7 +260,7 @@ async def test_processes_that_start_together_on_no_file_all_write(path: Path, st
 
 
 @pytest.mark.parametrize("lines", [1, 7, 40])
-async def test_what_a_killed_process_was_told_is_there_and_its_successor_goes_on(
+async def test_a_killed_process_loses_no_finished_commit_and_its_successor_continues(
     path: Path, store: SqliteStore, lines: int
 ) -> None:
     writer = await run_writer(path, "w", 1_000_000)

@@ -1,0 +1,87 @@
+"""Does a request make every backend begin a new answer, and does it replay calls as servers accept them?"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from clients.backends.chat_request import request_body
+from domain.content.items import ImageInput, Item, ItemKind, Role
+from domain.fleet.catalog import ContinuationMode
+from standins.clock import now
+from standins.scripted.server import ScriptedModel, TokenPace
+from tests.clients.backends.model_server import answer_of, backend_at, call, text_of
+
+QUESTION = Item(id="1", role=Role.USER, text="ECHO a")
+ANSWER = Item(id="2", role=Role.ASSISTANT, text="b")
+REASONING = Item(id="3", kind=ItemKind.REASONING, text="thinking")
+CALL = Item(id="4", kind=ItemKind.FUNCTION_CALL, name="one", call_id="c", text="")
+IMAGE = replace(ANSWER, images=(ImageInput(url="data:image/png;base64,AAAA"),))
+NEW_ANSWER = {"role": "user", "content": ""}
+
+TRAILING: dict[str, tuple[Item, ...]] = {
+    "one message": (QUESTION, ANSWER),
+    "two messages": (QUESTION, ANSWER, replace(ANSWER, text="c")),
+    "an empty message": (QUESTION, replace(ANSWER, text="")),
+    "a message alone": (ANSWER,),
+    "a message and reasoning": (QUESTION, ANSWER, REASONING),
+    "a message with an image": (QUESTION, IMAGE),
+    "a call without a result": (QUESTION, CALL),
+}
+
+
+def messages_for(items: tuple[Item, ...], continues: ContinuationMode, **more: Any) -> list[dict[str, Any]]:
+    body = request_body(backend_at("http://model/v1", continues=continues), replace(call(), items=items, **more))
+    return body["messages"]
+
+
+@pytest.mark.parametrize("by_schema", [False, True])
+@pytest.mark.parametrize("continues", ContinuationMode)
+@pytest.mark.parametrize("items", TRAILING.values(), ids=TRAILING)
+def test_an_empty_user_message_follows_a_trailing_assistant_message(
+    items: tuple[Item, ...],
+    continues: ContinuationMode,
+    by_schema: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    *earlier, last = messages_for(items, continues, by_schema=by_schema)
+    assert last == NEW_ANSWER
+    assert earlier[-1]["role"] == "assistant"
+
+
+@pytest.mark.parametrize("continues", ContinuationMode)
+def test_a_conversation_that_ends_with_the_user_stays_as_it_is(continues: ContinuationMode) -> None:
+    messages = messages_for((QUESTION, ANSWER, QUESTION), continues)
+    assert [each["role"] for each in messages] == ["system", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("continues", [ContinuationMode.ASSISTANT_PREFILL, ContinuationMode.CONTINUE_FINAL_MESSAGE])
+def test_a_partial_answer_is_the_only_assistant_message_that_is_continued(continues: ContinuationMode) -> None:
+    *_, caller, separator, partial = messages_for((QUESTION, ANSWER), continues, partial="a ne")
+    assert (caller["content"], separator, partial) == ("b", NEW_ANSWER, {"role": "assistant", "content": "a ne"})
+
+
+@pytest.mark.parametrize("continues", [True, False], ids=["continues", "cannot continue"])
+@pytest.mark.parametrize("items", [(QUESTION, ANSWER), (QUESTION, replace(ANSWER, text="a, and"))])
+async def test_a_server_that_continues_trailing_messages_gives_a_new_answer(
+    items: tuple[Item, ...],
+    continues: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    runner = web.AppRunner(ScriptedModel(pace=TokenPace(rate=0), continues=continues, clock=now).application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        backend = backend_at(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        assert text_of(await answer_of(backend, replace(call(), items=items))) == "a"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(("arguments", "replayed"), [("", "{}"), (" ", "{}"), ('{"x":1}', '{"x":1}')])
+def test_a_call_is_replayed_with_arguments_that_are_json(arguments: str, replayed: str) -> None:
+    output = Item(id="5", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="done", call_id="c")
+    items = (QUESTION, replace(CALL, text=arguments), output)
+    (native,) = messages_for(items, ContinuationMode.NO)[2]["tool_calls"]
+    assert native["function"] == {"name": "one", "arguments": replayed}
+    as_text = messages_for(items, ContinuationMode.NO, by_schema=True)[2]["content"]
+    assert as_text == f'{{"calls": [{{"name": "one", "arguments": {replayed}}}]}}'
