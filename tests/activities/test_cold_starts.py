@@ -151,7 +151,7 @@ def test_a_turn_whose_deadline_is_before_the_start_fails_with_the_reason() -> No
         log = await cluster.world.log(response)
         assert log.status is ResponseStatus.FAILED
         assert log.ending
-        assert "needs about" in log.ending.message
+        assert "the turn takes an estimated" in log.ending.message
         assert "20.0 s are left" in log.ending.message
         assert gpu.arrivals == []
 
