@@ -13,9 +13,10 @@ endif
 export TOKEN_TENANT := $(TENANT)
 export TOKEN_APP := $(APP)
 python := .venv/bin/python
-source := function_app.py settings.py telemetry.py composition api orchestrators activities state clients domain devhost standins benches tests
+source := function_app.py settings.py telemetry.py composition api orchestrators activities state clients domain devhost standins benches scripts tests
+fast := $(addprefix tests/,domain api activities state clients orchestrators frozen isolation contracts)
 
-.PHONY: setup demo run parts token test check format lint types layers unused conform campaign bench lock
+.PHONY: setup demo run parts token fast test check format lint types layers unused conform campaign bench lock
 
 setup:
 	@scripts/setup.sh
@@ -32,6 +33,9 @@ parts: setup
 token: setup
 	@$(python) -m standins.token
 
+fast: setup
+	@$(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)
+
 test: setup
 	@$(python) -m pytest
 
@@ -44,6 +48,7 @@ format: setup
 lint: setup
 	@$(python) -m ruff format --check $(source)
 	@$(python) -m ruff check $(source)
+	@$(python) -m scripts.phrases
 
 types: setup
 	@$(python) -m pyright
@@ -56,7 +61,7 @@ unused: setup
 	@$(python) -m vulture
 
 conform: setup
-	@TEST_KILLS=$${TEST_KILLS:-5} $(python) -m pytest -m "campaign and not long"
+	@TEST_KILLS=$${TEST_KILLS:-5} $(python) -m pytest -m "campaign and not long" --fail-on-flaky
 
 campaign: setup
 	@TEST_EXAMPLES=exploring $(python) -m pytest -m campaign

@@ -15,7 +15,32 @@ WITH_PROCESSES = frozenset({"conformance", "devhost", "devhost_campaigns", "end_
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that starts processes shares the clock with them: it gets one more try, which the summary names."""
+    """A test that starts processes shares the clock with them: it is slow, and it gets one more try."""
     for item in items:
-        if item.path.relative_to(FOLDER).parts[0] in WITH_PROCESSES:
+        starts_processes = item.path.relative_to(FOLDER).parts[0] in WITH_PROCESSES
+        if starts_processes:
             item.add_marker(pytest.mark.flaky(reruns=1))
+        if starts_processes or needs_cosmos(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def needs_cosmos(item: pytest.Item) -> bool:
+    """Return whether the test is the one for Cosmos DB among those for each adapter."""
+    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and "cosmos" in item.callspec.params.values()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print each test that ran again, with the reason; `--fail-on-flaky` makes the run fail for it."""
+    reports: list[pytest.TestReport] = terminalreporter.stats.get("rerun", [])
+    if not reports:
+        return
+    verdict = "each counts as a failure" if config.getoption("fail_on_flaky") else "reported only"
+    terminalreporter.section(f"tests that ran again: {verdict}")
+    for report in reports:
+        terminalreporter.write_line(f"{report.nodeid} ({report.when}): {reason_of(report)}")
+
+
+def reason_of(report: pytest.TestReport) -> str:
+    """Return the first line of the error, as the last traceback ends with it."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longreprtext).strip().partition("\n")[0]

@@ -15,6 +15,7 @@ from domain import wire
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
 from settings import ROOT, read_settings
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.orchestrators.durable_host import EventType
 from tests.orchestrators.record import HISTORIES
@@ -64,7 +65,7 @@ def recorded_names() -> set[str]:
 def test_every_step_that_was_ever_asked_for_has_its_function(functions: Mapping[str, list[dict[str, Any]]]) -> None:
     activities = triggers(functions, "activityTrigger")
     assert recorded_names() | {*wire.NEVER_RAISING} <= activities.keys()
-    assert all(one["activity"] == name for name, one in activities.items())
+    assert every(one["activity"] == name for name, one in activities.items())
 
 
 def test_one_orchestration_answers_turns_and_one_tells_of_them(
@@ -107,7 +108,7 @@ def test_what_no_function_answers_comes_last_in_the_hosts_order(
     http = triggers(functions, "httpTrigger")
     assert max(http) == "zz_unknown"
     assert http["zz_unknown"]["route"] == "{*path}"
-    assert all(str(one["authLevel"]).lower().endswith("anonymous") for one in http.values())
+    assert every(str(one["authLevel"]).lower().endswith("anonymous") for one in http.values())
 
 
 def test_nothing_is_opened_before_it_is_asked_for(tmp_path: Path) -> None:

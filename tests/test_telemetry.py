@@ -33,6 +33,7 @@ from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from settings import ROOT
 from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
+from tests.checks import every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
 from tests.fakes.backends import Act, FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
@@ -148,7 +149,7 @@ async def test_a_call_is_told_in_the_words_of_the_conventions(
 async def test_a_call_that_fails_says_how(spans: InMemorySpanExporter, script: list[Act], kind: str) -> None:
     await traced_turn(world_of(backend("main"), FakeBackend(script, rejects(400))))
     calls = [span for span in spans.get_finished_spans() if span.name == "chat model"]
-    assert all(call.status.status_code is StatusCode.ERROR for call in calls)
+    assert every(call.status.status_code is StatusCode.ERROR for call in calls)
     assert (calls[0].attributes or {})["error.type"] == kind
 
 
@@ -309,4 +310,4 @@ async def test_what_callers_and_models_say_is_in_no_span_log_metric_error_or_mes
     await again.run(response)
     told += [span.to_json() for span in spans.get_finished_spans()]
     told += [caplog.text, str(measured.get_metrics_data()), repr(turn_wire(response))]
-    assert all(secret not in each for each in told)
+    assert every(secret not in each for each in told)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from domain.content.capabilities import Capability
 from domain.content.tools import ToolConfig
-from domain.fleet.catalog import Backend, Capability, ContinuationMode
+from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.ledger_records import AttemptRecord
 from domain.turns.response import Response

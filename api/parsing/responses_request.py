@@ -18,10 +18,10 @@ from api.parsing.tools import (
     read_format,
     read_functions,
 )
+from domain.content.capabilities import Capability
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
-from domain.fleet.catalog import Capability
 from domain.turns.response import Sampling
 
 AUTO = "auto"

@@ -129,7 +129,7 @@ def is_own_machine(address: str, on_azure: bool) -> bool:  # noqa: FBT001 - as a
 WRONG_ADDRESSES: Final[tuple[tuple[str, Callable[[str, bool], bool]], ...]] = (
     ("expected http(s)://host[:port] alone, without user, path, query or fragment", is_no_origin),
     ("a metadata service is no source", is_metadata),
-    ("on Azure no source lies on this machine", is_own_machine),
+    ("a loopback address is not allowed on Azure", is_own_machine),
 )
 
 

@@ -6,7 +6,7 @@ Their names and values are those of the Chat Completions API, which every backen
 from collections.abc import Mapping
 from typing import Any, Final
 
-from domain.fleet.catalog import Capability
+from domain.content.capabilities import Capability
 
 ABILITIES: Final[Mapping[str, Capability]] = {
     "frequency_penalty": Capability.FREQUENCY_PENALTY,

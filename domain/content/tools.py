@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from domain.fleet.catalog import Capability
+from domain.content.capabilities import Capability
 
 ANYTHING: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 """The JSON schema for a function without declared parameters."""

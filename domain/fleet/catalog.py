@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from domain.content.capabilities import Capability
 from domain.fleet.failure_classes import FailureSignature
 from domain.money.prices import Price
 
@@ -14,19 +15,6 @@ AUTO: Final = "auto"
 MIN_TIER: Final = 1
 MAX_TIER: Final = 5
 """The lowest and the highest quality tier of a model."""
-
-
-class Capability(StrEnum):
-    TOOLS = "tools"
-    JSON_SCHEMA = "json_schema"
-    VISION = "vision"
-    REASONING = "reasoning"
-    FREQUENCY_PENALTY = "frequency_penalty"
-    LOGIT_BIAS = "logit_bias"
-    PRESENCE_PENALTY = "presence_penalty"
-    SEED = "seed"
-    STOP = "stop"
-    VERBOSITY = "verbosity"
 
 
 class Adapter(StrEnum):

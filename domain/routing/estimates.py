@@ -9,8 +9,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
-from domain.fleet.catalog import AUTO, Backend, Capability, ContinuationMode, Model
+from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
 from domain.money.costing import marginal_cost, rate_cost, time_cost, token_cost
 from domain.money.prices import Price, TimePrice, TokenPrice
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy

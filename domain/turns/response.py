@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from domain.content.capabilities import Capability
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
-from domain.fleet.catalog import Capability
 from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
 from domain.log.events import ResponseStatus

@@ -33,6 +33,8 @@ from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
 """What a backend may answer. They begin alike, so that a mixture of them is possible."""
 

@@ -8,7 +8,10 @@ import pytest
 
 from domain.log.events import ResponseStatus
 from tests.activities.cold_starts import cluster_with, cold_of, in_no_time
+from tests.checks import every
 from tests.fakes.gpus import SleepingGpu
+
+pytestmark = pytest.mark.slow
 
 STARTS = [1.0, 5.0, 30.0, 120.0, 300.0]
 
@@ -181,7 +184,7 @@ def test_an_answer_that_takes_longer_than_its_reservation_continues_in_further_a
         await cluster.assert_answered([response])
         attempts = await cluster.world.ledger.attempts(response.owner, response.id)
         assert len(attempts) > 1
-        assert all(each.cost is not None and each.cost <= each.reserved for each in attempts)
+        assert every(each.cost is not None and each.cost <= each.reserved for each in attempts)
 
     in_no_time(story())
 

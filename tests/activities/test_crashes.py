@@ -10,11 +10,14 @@ from domain.content.items import ItemStatus
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from domain.turns.response import Response
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import Run
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
+
+pytestmark = pytest.mark.slow
 
 WORDS = "one two three four"
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
@@ -80,8 +83,7 @@ async def assert_complete(turn: RestartedTurn) -> None:
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED
     attempts = await world.ledger.attempts(OWNER, turn.response.id)
-    assert attempts
-    assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert every(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
 
 
 async def store_calls_without_faults() -> int:

@@ -8,6 +8,8 @@ import pytest
 from standins.issuer.federation import MEMBER
 from tests.activities.google_side import OTHER_ANSWER, google_side
 
+pytestmark = pytest.mark.slow
+
 COUNTED = "1 2 3"
 
 REJECTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {

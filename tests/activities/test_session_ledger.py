@@ -23,6 +23,8 @@ from tests.domain.fleets import GPU
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore
 
+pytestmark = pytest.mark.slow
+
 STEP_NANOS = nanos(GPU.amount) // 10
 TENANTS = [Owner(tenant=f"tenant{number}", subject="user:1") for number in range(3)]
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.UNAVAILABLE)

@@ -12,6 +12,8 @@ from tests.api.harness import Api, api
 from tests.api.mutations import VALID_BODIES, random_body
 from tests.fakes.stores import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 SEED = os.environ.get("TEST_SEED") or str(secrets.randbelow(10**9))
 SAMPLED, ALL = 40, 250
 """The number of bodies for each path."""

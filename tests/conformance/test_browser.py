@@ -47,7 +47,7 @@ async def test_a_page_of_another_origin_streams_resumes_and_cancels(tmp_path: Pa
     port = free_port()
     app = app_in(tmp_path / "app", f"http://localhost:{port}")
     quiet = {"GANGLION_TELEMETRY": "none"}
-    with LocalCluster(ClusterOptions(data=tmp_path / "stage", app=app, rate=60, environment=quiet)) as stage:
+    with LocalCluster(ClusterOptions(data=tmp_path / "cluster", app=app, rate=60, environment=quiet)) as cluster:
         where = {"CHROMIUM": chromium, "PAGE_PORT": str(port), "MODEL": "scripted"}
-        address = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token()}
+        address = {"OPENAI_BASE_URL": f"{cluster.base_url}/v1", "OPENAI_API_KEY": cluster.token()}
         judge(TITLE, await found_by(PAGE, where | address), {})

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
+from tests.conformance.clusters import FLEET
 from tests.conformance.examples import LANGUAGES, Example, beginnings, examples, printed_by
 from tests.conformance.installing import javascript_kits
-from tests.conformance.stages import FLEET
 
 BRIEF = "40"
 WORDS = r"(\w+ ){5}"
@@ -37,10 +37,12 @@ SHOWN: Mapping[str, str] = {
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     javascript_kits()
     settings = {"GANGLION_TELEMETRY": "none", "GANGLION_FLEET": str(FLEET), "GANGLION_DEFAULT_OUTPUT_TOKENS": BRIEF}
-    with LocalCluster(ClusterOptions(data=tmp_path_factory.mktemp("stage"), rate=200, environment=settings)) as started:
+    with LocalCluster(
+        ClusterOptions(data=tmp_path_factory.mktemp("cluster"), rate=200, environment=settings)
+    ) as started:
         yield started
 
 
@@ -57,6 +59,8 @@ def test_each_part_of_the_page_has_an_example_in_each_language() -> None:
 @pytest.mark.campaign
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("example", examples(), ids=name_of)
-async def test_an_example_of_the_page_runs_as_it_stands(example: Example, stage: LocalCluster, tmp_path: Path) -> None:
-    printed = await printed_by(example, stage.port, tmp_path)
+async def test_an_example_of_the_page_runs_as_it_stands(
+    example: Example, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    printed = await printed_by(example, cluster.port, tmp_path)
     assert re.search(SHOWN[example.title], printed, re.MULTILINE), printed[-3000:]

@@ -12,9 +12,9 @@ import pytest
 
 from standins.cluster.local_cluster import LocalCluster
 from tests.conformance.aliases import MODEL, aliased
+from tests.conformance.clusters import product_under_test
 from tests.conformance.judges import HOME, PYTHON, SDK, set_up
 from tests.conformance.page import Verdict, section, unexplained, write_section
-from tests.conformance.stages import judged
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1100)]
 
@@ -43,8 +43,8 @@ def judges() -> None:
     set_up()
 
 
-async def comply(stage: LocalCluster, form: str) -> Verdict:
-    given = ("-u", f"{stage.base_url}/v1", "-k", stage.token(), "-m", MODEL, "--format", form, "--json")
+async def comply(cluster: LocalCluster, form: str) -> Verdict:
+    given = ("-u", f"{cluster.base_url}/v1", "-k", cluster.token(), "-m", MODEL, "--format", form, "--json")
     judge = await asyncio.create_subprocess_exec(
         str(HOME / "venv" / "bin" / "llm-comply"), *given, stdout=asyncio.subprocess.PIPE
     )
@@ -60,8 +60,8 @@ async def comply(stage: LocalCluster, form: str) -> Verdict:
 
 @pytest.mark.parametrize("form", ["open-responses", "openai-chat"])
 async def test_the_specifications_own_tests_pass_or_say_why_not(form: str, tmp_path: Path) -> None:
-    with judged(tmp_path, GANGLION_MODEL_REQUIRED="true") as stage:
-        found = await comply(stage, form)
+    with product_under_test(tmp_path, GANGLION_MODEL_REQUIRED="true") as cluster:
+        found = await comply(cluster, form)
     write_section(section(found, COMPLY_REASONS))
     assert found.total == {"open-responses": 13, "openai-chat": 9}[form]
     assert unexplained(found, COMPLY_REASONS) == []
@@ -69,8 +69,8 @@ async def test_the_specifications_own_tests_pass_or_say_why_not(form: str, tmp_p
 
 async def test_the_official_sdks_own_tests_pass_or_say_why_not(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    with judged(tmp_path) as stage:
-        async with aliased(stage.base_url, stage.token()) as url:
+    with product_under_test(tmp_path) as cluster:
+        async with aliased(cluster.base_url, cluster.token()) as url:
             await run_sdk_tests(url, report)
     found = verdict_in(report)
     write_section(section(found, SDK_REASONS))

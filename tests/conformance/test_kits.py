@@ -7,10 +7,10 @@ import pytest
 
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.conformance.aliases import MODEL
+from tests.conformance.clusters import product_under_test
 from tests.conformance.installing import javascript_kits, python_kits
 from tests.conformance.judging import judge
 from tests.conformance.programs import PROGRAMS, Finding, found_by
-from tests.conformance.stages import judged
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1500)]
 
@@ -28,17 +28,22 @@ def kits() -> None:
     javascript_kits()
 
 
-async def told(stage: LocalCluster, model: str, **more: str) -> list[Finding]:
-    environment = {"OPENAI_BASE_URL": f"{stage.base_url}/v1", "OPENAI_API_KEY": stage.token(), "MODEL": model, **more}
+async def told(cluster: LocalCluster, model: str, **more: str) -> list[Finding]:
+    environment = {
+        "OPENAI_BASE_URL": f"{cluster.base_url}/v1",
+        "OPENAI_API_KEY": cluster.token(),
+        "MODEL": model,
+        **more,
+    }
     return [finding for program in PROGRAMS for finding in await found_by(program, environment)]
 
 
 async def test_the_kits_do_what_people_use_them_for_or_say_why_not(tmp_path: Path) -> None:
-    with judged(tmp_path, GANGLION_MODEL_REQUIRED="true") as stage:
-        judge("kits, unmodified", await told(stage, MODEL), REASONS)
+    with product_under_test(tmp_path, GANGLION_MODEL_REQUIRED="true") as cluster:
+        judge("kits, unmodified", await told(cluster, MODEL), REASONS)
 
 
 async def test_the_kits_work_with_a_real_model(tmp_path: Path) -> None:
     options = ClusterOptions(data=tmp_path, model="real", environment={"GANGLION_TELEMETRY": "none"})
-    with LocalCluster(options) as stage:
-        judge("kits, unmodified, with a real model", await told(stage, "auto", CHECKS=BOUNDED), REASONS)
+    with LocalCluster(options) as cluster:
+        judge("kits, unmodified, with a real model", await told(cluster, "auto", CHECKS=BOUNDED), REASONS)

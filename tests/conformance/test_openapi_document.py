@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.clusters import product_under_test
 from tests.conformance.judges import HOME, set_up
 from tests.conformance.page import write_section
-from tests.conformance.stages import judged
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
 
@@ -23,16 +23,16 @@ EXAMPLES = "10"
 async def test_no_answer_is_other_than_the_document_says(tmp_path: Path) -> None:
     set_up()
     seed = secrets.randbelow(10**9)
-    with judged(tmp_path) as stage:
+    with product_under_test(tmp_path) as cluster:
         given = (
-            *("--header", f"Authorization: Bearer {stage.token()}"),
+            *("--header", f"Authorization: Bearer {cluster.token()}"),
             *("--exclude-checks", ",".join(LEFT_OUT)),
             *("--max-examples", EXAMPLES, "--seed", str(seed), "--continue-on-failure", "--no-color"),
         )
         judge = await asyncio.create_subprocess_exec(
             str(HOME / "venv" / "bin" / "schemathesis"),
             "run",
-            f"{stage.base_url}/openapi.json",
+            f"{cluster.base_url}/openapi.json",
             *given,
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Does a budget hold on every store, however many want of it at once and whoever dies in the middle?"""
+"""Is no budget exceeded on any store, also with parallel attempts and crashes?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -19,6 +19,8 @@ from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import Fault, Faults, FlakyStore
+
+pytestmark = pytest.mark.slow
 
 TENANT = "tenant"
 WORST = Decimal("0.01")

@@ -1,4 +1,4 @@
-"""Does a log stay whole when its writers race, stall, die, come back and end it all at once?
+"""Does a log stay complete and ordered when its writers race, stall, crash, resume and end it at the same time?
 
 Every seed is one history of processes that share a store: calls fail, crash and stall by chance.
 """
@@ -32,6 +32,8 @@ from state.turns.responses import TurnStore
 from tests.contracts.conftest import MakeStore
 from tests.fakes.clocks import FakeClock, InstantLoop
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
+
+pytestmark = pytest.mark.slow
 
 OWNER = Owner(tenant="tenant", subject="user:1")
 THREAD = "a" * 24

@@ -1,4 +1,4 @@
-"""Does every store agree with a dictionary, whatever is done to it?"""
+"""Does every store behave like a dictionary under random operations?"""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,6 +16,8 @@ from clients.storage.port import Add, Container, Create, Delete, DocumentKey, Do
 from domain.errors import Conflict, Exhausted, GanglionError
 from tests.contracts.conftest import ADAPTERS
 from tests.fakes.clocks import FakeClock
+
+pytestmark = pytest.mark.slow
 
 IDS = ("a", "a_", "a_1", "a_10", "a_2", "a`", "b")
 STALE = "stale"

@@ -1,4 +1,4 @@
-"""Does every store list and find in order, keep partitions apart and forget on time?"""
+"""Does every store list and find in order, separate partitions and expire documents in time?"""
 
 from typing import Any
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from domain.config.prices_toml import prices_from_toml
-from domain.fleet.catalog import Backend, BackendLimits, Capability, ColdStart, ContinuationMode, Fleet, Model, Speed
+from domain.content.capabilities import Capability
+from domain.fleet.catalog import Backend, BackendLimits, ColdStart, ContinuationMode, Fleet, Model, Speed
 from domain.money.prices import Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
 from domain.routing.estimates import AttemptLimits
 

@@ -44,7 +44,7 @@ ALICE = owner_named()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """The store of a stage, beside the running product."""
+    """The store of a cluster, beside the running product."""
 
     store: SqliteStore
     turns: TurnStore
@@ -159,6 +159,7 @@ class Books:
     async def assert_log(self, response_id: str, text: str, owner: Owner = ALICE) -> None:
         """One chain of slots without a gap, one begin and one end, the end last, the text exact, no mixed writers."""
         slots = await self.turns.slots(owner, response_id)
+        assert slots
         assert [slot.number for slot in slots] == list(range(len(slots)))
         assert all(after.first == before.next_sequence for before, after in pairwise(slots))
         kinds = [event.kind for slot in slots for event in slot.events]

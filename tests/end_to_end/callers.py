@@ -80,9 +80,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """One person or application in front of one stage."""
+    """One person or application in front of one cluster."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
     token: str
     http: httpx.AsyncClient
 
@@ -181,12 +181,12 @@ class Caller:
 
     async def model_calls(self, body: Json, model: str = "scripted") -> list[Json]:
         """Return what a scripted model recorded of the calls for one turn."""
-        answer = await self.http.get(f"{self.stage.model_url(model)}/admin/requests")
+        answer = await self.http.get(f"{self.cluster.model_url(model)}/admin/requests")
         given = [{"role": "system", "content": body["instructions"]}]
         return [entry for entry in answer.json()["requests"] if entry["messages"][:1] == given]
 
     def sdk(self, **options: Any) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=f"{self.stage.base_url}/v1", api_key=self.token, **options)
+        return AsyncOpenAI(base_url=f"{self.cluster.base_url}/v1", api_key=self.token, **options)
 
 
 async def read_into(reading: Reading, answer: httpx.Response, until: int | None = None) -> None:
@@ -201,11 +201,11 @@ async def read_into(reading: Reading, answer: httpx.Response, until: int | None 
 
 
 @asynccontextmanager
-async def calling(stage: LocalCluster, token: str | None = None) -> AsyncGenerator[Caller]:
-    given = token or stage.token()
+async def calling(cluster: LocalCluster, token: str | None = None) -> AsyncGenerator[Caller]:
+    given = token or cluster.token()
     headers = {"authorization": f"Bearer {given}"}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        base_url=stage.base_url, headers=headers, timeout=60, trust_env=False, limits=limits
+        base_url=cluster.base_url, headers=headers, timeout=60, trust_env=False, limits=limits
     ) as http:
-        yield Caller(stage=stage, token=given, http=http)
+        yield Caller(cluster=cluster, token=given, http=http)

@@ -59,12 +59,12 @@ def sleeping(folder: Path, **environment: str) -> ClusterOptions:
 class ColdScene:
     """A running product whose GPU sleeps."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
     caller: Caller
     books: Books
 
     async def admin(self, method: str, path: str, given: Json | None = None) -> Any:
-        answer = await self.caller.http.request(method, f"{self.stage.model_url(GPU)}/admin/{path}", json=given)
+        answer = await self.caller.http.request(method, f"{self.cluster.model_url(GPU)}/admin/{path}", json=given)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
@@ -108,6 +108,6 @@ class ColdScene:
 
 
 @asynccontextmanager
-async def cold_scene(stage: LocalCluster) -> AsyncGenerator[ColdScene]:
-    async with calling(stage) as caller, books_of(stage.data) as books:
-        yield ColdScene(stage=stage, caller=caller, books=books)
+async def cold_scene(cluster: LocalCluster) -> AsyncGenerator[ColdScene]:
+    async with calling(cluster) as caller, books_of(cluster.data) as books:
+        yield ColdScene(cluster=cluster, caller=caller, books=books)

@@ -32,13 +32,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 class Scene:
     """A running product, a caller in front of it and its books."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
     caller: Caller
     books: Books
 
 
 def hasty(folder: Path, *, rate: float = RATE, first_token_s: float = 0.0, **environment: str) -> ClusterOptions:
-    """Return the options of a stage with scripted models; `environment` is added to the hasty settings."""
+    """Return the options of a cluster with scripted models; `environment` is added to the hasty settings."""
     return ClusterOptions(data=folder, rate=rate, first_token_s=first_token_s, environment=HASTY | environment)
 
 
@@ -49,13 +49,13 @@ def random(request: pytest.FixtureRequest) -> Random:
 
 
 @pytest.fixture(scope="session")
-def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Nothing is killed here and no backend fails."""
-    with LocalCluster(hasty(tmp_path_factory.mktemp("shared"))) as stage:
-        yield stage
+    with LocalCluster(hasty(tmp_path_factory.mktemp("shared"))) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def scene(shared_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(shared_stage) as caller, books_of(shared_stage.data) as books:
-        yield Scene(stage=shared_stage, caller=caller, books=books)
+async def scene(shared_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(shared_cluster) as caller, books_of(shared_cluster.data) as books:
+        yield Scene(cluster=shared_cluster, caller=caller, books=books)

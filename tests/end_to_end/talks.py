@@ -65,7 +65,7 @@ async def talk_outlives(
         async with asyncio.timeout(FOLLOWED_S), asyncio.TaskGroup() as group:
             following = group.create_task(scene.caller.follow(body))
             await asyncio.sleep(random.uniform(0, LONGEST_S))
-            await asyncio.to_thread(kill, scene.stage)
+            await asyncio.to_thread(kill, scene.cluster)
         reading = following.result()
         await scene.books.assert_exact(reading, counted(length + number))
         await scene.books.settled(scene.caller, reading.id)

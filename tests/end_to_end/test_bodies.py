@@ -51,9 +51,9 @@ class Sent:
         return f"{self.method} {self.path} HTTP/1.1\r\n{said}\r\n".encode()
 
 
-async def answer_to(stage: LocalCluster, sent: Sent) -> Answer:
+async def answer_to(cluster: LocalCluster, sent: Sent) -> Answer:
     """Send over a socket of its own; a server that answers before it has read everything is read all the same."""
-    address = urlsplit(stage.base_url)
+    address = urlsplit(cluster.base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         async with asyncio.timeout(ANSWERED_S):
@@ -86,14 +86,14 @@ async def read_chunks(reader: asyncio.StreamReader) -> bytes:
     return whole
 
 
-def authorized(stage: LocalCluster, **more: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {stage.token()}", "Content-Type": "application/json", **more}
+def authorized(cluster: LocalCluster, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {cluster.token()}", "Content-Type": "application/json", **more}
 
 
 async def traces(scene: Scene) -> tuple[int, int, int]:
     """Count what a request can leave behind: writes, orchestrations, calls of the model."""
     listed = await scene.caller.http.get(f"{DURABLE}/instances")
-    asked = await scene.caller.http.get(f"{scene.stage.model_url('scripted')}/admin/requests")
+    asked = await scene.caller.http.get(f"{scene.cluster.model_url('scripted')}/admin/requests")
     return await scene.books.writes(), len(listed.json()), len(asked.json()["requests"])
 
 
@@ -101,7 +101,7 @@ async def refused(scene: Scene, sent: Sent) -> Answer:
     """Send, and assert that the answer is an error in the API's shape that left nothing behind."""
     await scene.books.quiet(scene.caller)
     before = await traces(scene)
-    answer = await answer_to(scene.stage, sent)
+    answer = await answer_to(scene.cluster, sent)
     assert 400 <= answer.status < 500, answer
     assert answer.headers["x-request-id"]
     assert answer.error["type"] == "invalid_request_error"
@@ -177,19 +177,19 @@ BODIES: Mapping[str, tuple[bytes, int, str | None, str]] = {
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_body_that_is_no_request_is_refused_and_leaves_nothing(scene: Scene, name: str) -> None:
     body, status, field, code = BODIES[name]
-    answer = await refused(scene, Sent(body=body, headers=authorized(scene.stage)))
+    answer = await refused(scene, Sent(body=body, headers=authorized(scene.cluster)))
     assert (answer.status, answer.error["param"], answer.error["code"]) == (status, field, code)
 
 
 async def test_a_body_that_is_said_to_be_large_is_refused_after_its_first_byte(scene: Scene) -> None:
-    headers = authorized(scene.stage, **{"Content-Length": str(MANY)})
+    headers = authorized(scene.cluster, **{"Content-Length": str(MANY)})
     answer = await refused(scene, Sent(body=b"{", headers=headers, framed=False))
     assert answer.status == 413
 
 
 async def test_a_large_body_in_chunks_is_refused_as_soon_as_it_is_too_large(scene: Scene) -> None:
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    headers = authorized(scene.stage, **{"Transfer-Encoding": "chunked"})
+    headers = authorized(scene.cluster, **{"Transfer-Encoding": "chunked"})
     answer = await refused(scene, Sent(body=chunk * 160 + b"0\r\n\r\n", headers=headers, framed=False))
     assert answer.status == 413
 
@@ -213,7 +213,7 @@ async def test_a_request_without_a_token_is_refused_before_its_body_is_read(scen
 
 @pytest.mark.parametrize("claim", ["aud", "iss", "tid", "exp", "oid"])
 async def test_a_token_that_lacks_a_claim_is_refused(scene: Scene, claim: str) -> None:
-    token = scene.stage.issuer.user_token(now=now(), claims={claim: None})
+    token = scene.cluster.issuer.user_token(now=now(), claims={claim: None})
     answer = await refused(scene, Sent(body=member('"input": "x"'), headers={"Authorization": f"Bearer {token}"}))
     assert answer.status == 401
     assert answer.error["code"] == "invalid_api_key"
@@ -221,7 +221,7 @@ async def test_a_token_that_lacks_a_claim_is_refused(scene: Scene, claim: str) -
 
 
 async def test_a_token_that_lacks_the_permission_is_forbidden(scene: Scene) -> None:
-    token = scene.stage.issuer.user_token(now=now(), claims={"scp": "profile"})
+    token = scene.cluster.issuer.user_token(now=now(), claims={"scp": "profile"})
     answer = await refused(scene, Sent(body=member('"input": "x"'), headers={"Authorization": f"Bearer {token}"}))
     assert answer.status == 403
 
@@ -242,5 +242,5 @@ async def test_a_token_that_lacks_the_permission_is_forbidden(scene: Scene) -> N
     ],
 )
 async def test_a_wrong_address_is_refused_in_the_same_shape(scene: Scene, method: str, path: str, status: int) -> None:
-    answer = await refused(scene, Sent(body=b"", headers=authorized(scene.stage), method=method, path=path))
+    answer = await refused(scene, Sent(body=b"", headers=authorized(scene.cluster), method=method, path=path))
     assert answer.status == status

@@ -9,6 +9,7 @@ import pytest
 from domain.log.events import EventKind, ResponseStatus
 from domain.money.ledger_records import AttemptStatus, ReservationStatus
 from standins.cluster.local_cluster import LocalCluster
+from tests.checks import every
 from tests.end_to_end.books import ALICE, books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Caller, Json, Reading, asking, calling
 from tests.end_to_end.conftest import Scene, hasty
@@ -22,16 +23,16 @@ LENGTH = 1000
 
 
 @pytest.fixture(scope="module")
-def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def slow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Its models think for long before they say a first word."""
-    with LocalCluster(hasty(tmp_path_factory.mktemp("slow"), first_token_s=PREFILL_S)) as stage:
-        yield stage
+    with LocalCluster(hasty(tmp_path_factory.mktemp("slow"), first_token_s=PREFILL_S)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def slow(slow_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(slow_stage) as caller, books_of(slow_stage.data) as books:
-        yield Scene(stage=slow_stage, caller=caller, books=books)
+async def slow(slow_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(slow_cluster) as caller, books_of(slow_cluster.data) as books:
+        yield Scene(cluster=slow_cluster, caller=caller, books=books)
 
 
 async def begun(caller: Caller, body: Json, *, events: int) -> Reading:
@@ -168,7 +169,7 @@ async def test_a_cancel_during_a_durable_wait_wakes_the_orchestration(slow: Scen
     ended = await slow.caller.orchestration_ended(response_id, within_s=WOKEN_S)
     assert ended["output"]["status"] == "cancelled"
     calls = await slow.caller.model_calls(body)
-    assert all(call["started"] <= at for call in calls)
+    assert every(call["started"] <= at for call in calls)
     await assert_over(slow, response_id)
     assert len(await slow.caller.model_calls(body)) == len(calls)
 
@@ -189,8 +190,8 @@ async def test_a_turn_that_is_cancelled_while_its_worker_is_down_leaves_nothing_
     await called(slow.caller, body)
     response_id = reading.id
     await slow.books.turns.finish(ALICE, response_id, status=ResponseStatus.CANCELLED)
-    old = slow.stage.kill_worker()
-    await asyncio.to_thread(slow.stage.wait_worker, old)
+    old = slow.cluster.kill_worker()
+    await asyncio.to_thread(slow.cluster.wait_worker, old)
     await assert_over(slow, response_id)
 
 
@@ -237,7 +238,7 @@ async def test_a_background_turn_that_nobody_reads_is_cancelled_all_the_same(sce
 
 
 async def test_a_cancel_while_private_data_is_fetched_asks_no_model(scene: Scene) -> None:
-    faults = f"{scene.stage.model_url('private-data')}/__faults"
+    faults = f"{scene.cluster.model_url('private-data')}/__faults"
     body = asking(f"COUNT {LENGTH}", metadata={"sources": "orders"})
     async with httpx.AsyncClient() as http:
         (await http.put(faults, json={"delay_s": 3})).raise_for_status()

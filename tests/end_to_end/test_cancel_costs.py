@@ -47,7 +47,7 @@ async def cancelled_after(scene: Scene, seconds: float, body: dict[str, object])
 async def test_cancelled_turns_pay_for_what_the_model_wrote(tmp_path: Path, random: Random, rate: int) -> None:
     with LocalCluster(hasty(tmp_path, rate=rate)) as cluster:
         async with calling(cluster) as caller, books_of(cluster.data) as books:
-            scene = Scene(stage=cluster, caller=caller, books=books)
+            scene = Scene(cluster=cluster, caller=caller, books=books)
             found = [
                 await cancelled_after(
                     scene, random.uniform(0.05, LONGEST_S), asking(f"COUNT {LENGTH + number}", max_output_tokens=LIMIT)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from standins.cluster.local_cluster import LocalCluster
+from tests.checks import every
 from tests.end_to_end.callers import Reading, asking, counted
 from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
 from tests.end_to_end.test_survival import VICTIMS
@@ -19,14 +20,14 @@ SLACK_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def sleeping_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(sleeping(tmp_path_factory.mktemp("cold"))) as stage:
-        yield stage
+def sleeping_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(sleeping(tmp_path_factory.mktemp("cold"))) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def cold(sleeping_stage: LocalCluster) -> AsyncIterator[ColdScene]:
-    async with cold_scene(sleeping_stage) as scene:
+async def cold(sleeping_cluster: LocalCluster) -> AsyncIterator[ColdScene]:
+    async with cold_scene(sleeping_cluster) as scene:
         yield scene
 
 
@@ -71,7 +72,7 @@ async def test_a_wait_survives_the_death_of_anything(
     async with asyncio.TaskGroup() as group:
         following = group.create_task(cold.caller.follow(asking("COUNT 20", SLEEPER)))
         await asyncio.sleep(start_s / SPEED / 2)
-        await asyncio.to_thread(VICTIMS[victim], cold.stage)
+        await asyncio.to_thread(VICTIMS[victim], cold.cluster)
     reading = following.result()
     await cold.books.assert_exact(reading, counted(20))
     sessions = await cold.sessions(known)
@@ -109,10 +110,11 @@ async def test_a_turn_that_is_cancelled_while_its_gpu_starts_never_asks_it(cold:
     assert reading.types[-1] == "response.failed"
     await cold.books.settled(cold.caller, reading.id)
     await eventually(lambda: in_state(cold, "ready"), within_s=30, what="a GPU that is up")
-    asked = [entry for entry in await cold.requests() if entry["path"].endswith("chat/completions")]
-    assert all(entry["status"] != 200 for entry in asked)
+    requests = await cold.requests()
+    assert requests
+    assert not [entry for entry in requests if entry["path"].endswith("chat/completions") and entry["status"] == 200]
     report = await cold.caller.report(reading.id)
-    assert all("first token" not in moment["step"] for moment in report["timeline"])
+    assert every("first token" not in moment["step"] for moment in report["timeline"])
 
 
 async def in_state(cold: ColdScene, state: str) -> bool | None:

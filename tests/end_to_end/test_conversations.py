@@ -43,7 +43,7 @@ async def test_a_conversation_that_is_not_there_and_two_pasts_at_once_are_refuse
 
 
 async def test_who_has_himself_forgotten_is_forgotten_and_what_he_runs_ends(scene: Scene) -> None:
-    async with calling(scene.stage, scene.stage.token("dave")) as dave:
+    async with calling(scene.cluster, scene.cluster.token("dave")) as dave:
         talk = (await dave.http.post("/v1/conversations", json={"metadata": {"of": "dave"}})).json()["id"]
         said = (await dave.create(asking("ECHO a secret", conversation=talk))).json()["id"]
         running = (await dave.create(asking("COUNT 2000", background=True))).json()["id"]

@@ -20,6 +20,7 @@ from domain.turns.webhook_events import WebhookEndpoints
 from standins.cluster.local_cluster import LocalCluster
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.end_to_end.books import ALICE, Books, owner_named
 from tests.end_to_end.callers import AFRESH, PINNED, Json, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -37,13 +38,13 @@ COSMOS = "cosmos"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What is beside the stage's Cosmos DB: its faults and its log of requests."""
+    """What is beside the cluster's Cosmos DB: its faults and its log of requests."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        context = ssl.create_default_context(cafile=self.stage.environment()["GANGLION_COSMOS_CA"])
-        url = f"https://127.0.0.1:{self.stage.ports[COSMOS]}{path}"
+        context = ssl.create_default_context(cafile=self.cluster.environment()["GANGLION_COSMOS_CA"])
+        url = f"https://127.0.0.1:{self.cluster.ports[COSMOS]}{path}"
         return httpx.request(method, url, json=body, verify=context).json()
 
     def plan(self, *faults: Json) -> None:
@@ -54,21 +55,21 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def cosmos_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def cosmos_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     local_cosmos()
-    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as stage:
-        yield stage
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def service(cosmos_stage: LocalCluster) -> Service:
-    return Service(stage=cosmos_stage)
+def service(cosmos_cluster: LocalCluster) -> Service:
+    return Service(cluster=cosmos_cluster)
 
 
 @pytest.fixture
-async def scene(cosmos_stage: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def scene(cosmos_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """The store signs in as the application does: with a token of the managed identity."""
-    settings = cosmos_stage.environment()
+    settings = cosmos_cluster.environment()
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, settings[name])
     clock = SystemClock()
@@ -78,15 +79,15 @@ async def scene(cosmos_stage: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> 
         turns=TurnStore(store, clock, WebhookEndpoints()),
         ledger=Ledger(store, clock, Budgets()),
     )
-    async with calling(cosmos_stage) as caller:
+    async with calling(cosmos_cluster) as caller:
         await books.forget_beliefs()
-        yield Scene(stage=cosmos_stage, caller=caller, books=books)
+        yield Scene(cluster=cosmos_cluster, caller=caller, books=books)
     await store.close()
 
 
-def kill_cosmos(stage: LocalCluster) -> None:
-    stage.kill_service(COSMOS)
-    stage.restart_service(COSMOS)
+def kill_cosmos(cluster: LocalCluster) -> None:
+    cluster.kill_service(COSMOS)
+    cluster.restart_service(COSMOS)
 
 
 def sampled(every: Iterable[str], *normal: str) -> list[object]:
@@ -165,7 +166,7 @@ async def test_the_application_signs_in_without_a_key_and_asks_within_one_partit
     assert {each["auth"] for each in asked} == {"aad"}
     keyless = [each for each in asked if not each.get("key")]
     assert {each["path"].split("/")[4] for each in keyless} <= {"turns", "money", "fleet"}
-    assert all("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
+    assert every("c.body.status = @status" in each.get("query", "c.body.status = @status") for each in keyless)
 
 
 def within(asked: Json, whose: Owner) -> bool:
@@ -185,7 +186,7 @@ def within(asked: Json, whose: Owner) -> bool:
 async def test_nothing_of_anothers_is_there_and_nobody_looks_beside_his_own(
     scene: Scene, service: Service, stranger: tuple[str, str]
 ) -> None:
-    http, token = scene.caller.http, scene.stage.token(*stranger)
+    http, token = scene.caller.http, scene.cluster.token(*stranger)
     mine = await Person(name="mine", token=scene.caller.token, http=http).create_data()
     other = Person(name="strange", token=token, http=http)
     theirs = await other.create_data()

@@ -48,21 +48,21 @@ def crashes(steps: Sequence[str]) -> list[object]:
 
 
 @dataclass(slots=True, kw_only=True)
-class CrashingStage:
-    """A stage whose worker dies where it is told to."""
+class CrashingCluster:
+    """A cluster whose worker dies where it is told to."""
 
-    stage: LocalCluster
+    cluster: LocalCluster
     deaths: int = 0
 
     @property
     def order(self) -> Path:
-        return self.stage.data / "crash.json"
+        return self.cluster.data / "crash.json"
 
     async def crash_at(self, step: str, when: str) -> None:
         self.deaths += 1
         if self.deaths > DEATHS_OF_A_HOST:
             self.deaths = 1
-            await asyncio.to_thread(self.stage.restart_host)
+            await asyncio.to_thread(self.cluster.restart_host)
         self.order.write_text(json.dumps([step, when]))
 
     async def crashed(self) -> None:
@@ -73,20 +73,20 @@ class CrashingStage:
 
 
 @pytest.fixture(scope="module")
-def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingStage]:
+def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingCluster]:
     app = tmp_path_factory.mktemp("app")
     publish(ROOT, app)
     (app / "function_app.py").rename(app / "product.py")
     (app / "function_app.py").write_bytes(Path(__file__).with_name("crashing.py").read_bytes())
-    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as stage:
-        yield CrashingStage(stage=stage)
+    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("crashing")), app=app)) as cluster:
+        yield CrashingCluster(cluster=cluster)
 
 
 @pytest.fixture
-async def scene(crashing: CrashingStage) -> AsyncIterator[Scene]:
-    async with calling(crashing.stage) as caller, books_of(crashing.stage.data) as books:
+async def scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
+    async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
         await books.forget_beliefs()
-        yield Scene(stage=crashing.stage, caller=caller, books=books)
+        yield Scene(cluster=crashing.cluster, caller=caller, books=books)
 
 
 async def calls(scene: Scene, body: Json) -> int:
@@ -95,7 +95,7 @@ async def calls(scene: Scene, body: Json) -> int:
 
 @pytest.mark.parametrize(("step", "when"), crashes((*ADMISSION, *TURN)))
 async def test_a_caller_that_repeats_itself_gets_one_whole_turn(
-    scene: Scene, crashing: CrashingStage, step: str, when: str
+    scene: Scene, crashing: CrashingCluster, step: str, when: str
 ) -> None:
     body = asking(f"COUNT {LENGTH}")
     await crashing.crash_at(step, when)
@@ -111,7 +111,7 @@ async def test_a_caller_that_repeats_itself_gets_one_whole_turn(
 
 @pytest.mark.parametrize(("step", "when"), crashes(ADMISSION))
 async def test_a_caller_that_never_comes_back_leaves_nothing_behind(
-    scene: Scene, crashing: CrashingStage, step: str, when: str
+    scene: Scene, crashing: CrashingCluster, step: str, when: str
 ) -> None:
     body = asking(f"COUNT {LENGTH}", background=True)
     await crashing.crash_at(step, when)

@@ -1,4 +1,4 @@
-"""Do many turns at once, and many stages side by side, keep out of each other's way?"""
+"""Do many turns at once, and many clusters side by side, keep out of each other's way?"""
 
 import asyncio
 import os
@@ -28,10 +28,10 @@ async def test_a_crowd_of_streams_is_answered_exactly(scene: Scene) -> None:
 
 async def test_callers_who_say_the_same_at_once_get_turns_of_their_own(scene: Scene) -> None:
     body = asking("COUNT 25")
-    tokens = [scene.stage.token(user, tenant) for user, tenant in CALLERS]
+    tokens = [scene.cluster.token(user, tenant) for user, tenant in CALLERS]
 
     async def ask(token: str) -> str:
-        async with calling(scene.stage, token) as caller:
+        async with calling(scene.cluster, token) as caller:
             return (await caller.follow(body)).id
 
     found = await asyncio.gather(*(ask(token) for token in tokens for _ in range(2)))

@@ -24,9 +24,9 @@ VARIES = "VARY 4"
 """Counts to four and goes on differently at each asking: a backend that can't continue shows a second item."""
 
 
-def kill_model(stage: LocalCluster, name: str) -> None:
-    stage.kill_model(name)
-    stage.restart_model(name)
+def kill_model(cluster: LocalCluster, name: str) -> None:
+    cluster.kill_model(name)
+    cluster.restart_model(name)
 
 
 VICTIMS: Mapping[str, tuple[Callable[[LocalCluster], None], str, str]] = {
@@ -54,16 +54,16 @@ def moments() -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(hasty(tmp_path_factory.mktemp("every"), rate=WORDS_S)) as stage:
-        yield stage
+def slow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("every"), rate=WORDS_S)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def slow(slow_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(slow_stage) as caller, books_of(slow_stage.data) as books:
+async def slow(slow_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(slow_cluster) as caller, books_of(slow_cluster.data) as books:
         await books.forget_beliefs()
-        yield Scene(stage=slow_stage, caller=caller, books=books)
+        yield Scene(cluster=slow_cluster, caller=caller, books=books)
 
 
 @pytest.mark.parametrize(("victim", "index"), list(moments()))
@@ -75,7 +75,7 @@ async def test_every_view_of_a_stream_is_the_same_after_a_kill_behind_one_of_its
     reading = Reading(body={**asking(command, model), "stream": True})
     async with asyncio.timeout(FOLLOWED_S):
         await slow.caller.follow_on(reading, until=at + 1)
-        await asyncio.to_thread(kill, slow.stage)
+        await asyncio.to_thread(kill, slow.cluster)
         await slow.caller.follow_on(reading)
     assert_one_stream(reading)
     points = (0, at, *(random.randrange(len(reading.events)) for _ in range(3)))

@@ -9,6 +9,7 @@ import pytest
 
 from standins.cluster.local_cluster import LocalCluster
 from standins.paths import ROOT
+from tests.checks import every
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import AFRESH, PINNED, Json, Reading, asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
@@ -42,7 +43,7 @@ def rarely(often: bool, *values: object) -> object:  # noqa: FBT001 - whether th
 
 
 @pytest.fixture(scope="module")
-def failing_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def failing_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A fleet whose backends have little time for their first words, and less for the next."""
     folder = tmp_path_factory.mktemp("failing")
     fleet = folder / "fleet.toml"
@@ -51,15 +52,15 @@ def failing_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClu
         text = text.replace(usual, hurried)
     fleet.write_text(text)
     options = hasty(folder, GANGLION_SILENCE_S=str(SILENCE_S), GANGLION_FLEET=str(fleet))
-    with LocalCluster(options) as stage:
-        yield stage
+    with LocalCluster(options) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def failing(failing_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(failing_stage) as caller, books_of(failing_stage.data) as books:
+async def failing(failing_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(failing_cluster) as caller, books_of(failing_cluster.data) as books:
         await books.forget_beliefs()
-        yield Scene(stage=failing_stage, caller=caller, books=books)
+        yield Scene(cluster=failing_cluster, caller=caller, books=books)
 
 
 async def followed(scene: Scene, body: Json, *, within_s: float = 40) -> Reading:
@@ -79,7 +80,7 @@ def assert_failed(reading: Reading, codes: set[str], *reasons: str) -> None:
     assert reading.numbers == list(range(len(reading.events)))
     error = reading.response["error"]
     assert error["code"] in codes
-    assert all(reason in error["message"] for reason in reasons), error
+    assert every(reason in error["message"] for reason in reasons), error
     said = str(reading.events)
     assert not any(word in said for word in ("Traceback", 'File "', ".py", "httpx", "Exception"))
 
@@ -169,14 +170,14 @@ async def test_a_failed_turn_is_told_to_every_kind_of_caller_alike(failing: Scen
     assert answer.json()["status"] == "failed"
     assert await failing.caller.poll(answer.json()["id"]) == answer.json()
     report = await failing.caller.report(answer.json()["id"])
-    assert all("protocol" in attempt["reason"] for attempt in report["attempts"])
+    assert every("protocol" in attempt["reason"] for attempt in report["attempts"])
 
 
 async def test_a_model_that_falls_silent_in_mid_stream_is_given_up_and_asked_again(failing: Scene) -> None:
     body = asking(f"COUNT {3 * LENGTH}")
     reading = Reading(body={**body, "stream": True})
     await failing.caller.follow_on(reading, until=12)
-    model = failing.stage.models["scripted"].pid
+    model = failing.cluster.models["scripted"].pid
     os.kill(model, signal.SIGSTOP)
     try:
         await asyncio.sleep(SILENCE_S + 1)
@@ -194,10 +195,10 @@ async def test_a_model_that_dies_hands_its_turn_to_the_other(failing: Scene) -> 
     body = asking(f"COUNT {3 * LENGTH}", EITHER)
     reading = Reading(body={**body, "stream": True})
     await failing.caller.follow_on(reading, until=12)
-    [first] = [name for name in failing.stage.models if await failing.caller.model_calls(body, name)]
-    await asyncio.to_thread(failing.stage.kill_model, first)
+    [first] = [name for name in failing.cluster.models if await failing.caller.model_calls(body, name)]
+    await asyncio.to_thread(failing.cluster.kill_model, first)
     async with asyncio.timeout(40):
         await failing.caller.follow_on(reading)
-    await asyncio.to_thread(failing.stage.restart_model, first)
+    await asyncio.to_thread(failing.cluster.restart_model, first)
     await failing.books.assert_exact(reading, counted(3 * LENGTH))
     await failing.books.settled(failing.caller, reading.id)

@@ -19,101 +19,101 @@ FEDERATION = {"managed-identity": 1, "sts": 1, "id-token": 1}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     options = ClusterOptions(data=tmp_path_factory.mktemp("identity"), rate=0, cold="0.5", environment=HASTY)
-    with LocalCluster(options) as stage:
-        yield stage
+    with LocalCluster(options) as cluster:
+        yield cluster
 
 
-def ask(stage: LocalCluster, token: str | None = None) -> httpx.Response:
-    headers = {"authorization": f"Bearer {token or stage.token()}"}
-    return httpx.post(f"{stage.base_url}/v1/responses", json=QUESTION, headers=headers, timeout=60)
+def ask(cluster: LocalCluster, token: str | None = None) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token or cluster.token()}"}
+    return httpx.post(f"{cluster.base_url}/v1/responses", json=QUESTION, headers=headers, timeout=60)
 
 
-def counts(stage: LocalCluster) -> dict[str, int]:
-    return httpx.get(f"{stage.issuer_url}/admin/calls").json()["counts"]
+def counts(cluster: LocalCluster) -> dict[str, int]:
+    return httpx.get(f"{cluster.issuer_url}/admin/calls").json()["counts"]
 
 
-def setting(stage: LocalCluster, **conditions: Any) -> None:
+def setting(cluster: LocalCluster, **conditions: Any) -> None:
     content = json.dumps(conditions)
-    httpx.patch(f"{stage.issuer_url}/admin/conditions", content=content).raise_for_status()
+    httpx.patch(f"{cluster.issuer_url}/admin/conditions", content=content).raise_for_status()
 
 
-async def refused_by_sts(stage: LocalCluster) -> bool | None:
-    return bool((await asyncio.to_thread(counts, stage)).get("sts")) or None
+async def refused_by_sts(cluster: LocalCluster) -> bool | None:
+    return bool((await asyncio.to_thread(counts, cluster)).get("sts")) or None
 
 
-async def asleep(stage: LocalCluster) -> None:
-    async with cold_scene(stage) as scene:
+async def asleep(cluster: LocalCluster) -> None:
+    async with cold_scene(cluster) as scene:
         await scene.asleep(start_s=0.5, believed_s=SPEED)
 
 
-def forget(stage: LocalCluster) -> None:
+def forget(cluster: LocalCluster) -> None:
     """Start a worker that holds no key and no token, and clear the issuer's counts."""
-    worker = stage.kill_worker()
-    stage.wait_worker(other_than=worker)
-    httpx.delete(f"{stage.issuer_url}/admin/calls").raise_for_status()
+    worker = cluster.kill_worker()
+    cluster.wait_worker(other_than=worker)
+    httpx.delete(f"{cluster.issuer_url}/admin/calls").raise_for_status()
 
 
-def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(stage: LocalCluster) -> None:
-    forget(stage)
+def test_a_turn_on_a_sleeping_gpu_passes_every_hop_once_and_warm_ones_none(cluster: LocalCluster) -> None:
+    forget(cluster)
     for _ in range(4):
-        answer = ask(stage)
+        answer = ask(cluster)
         assert (answer.status_code, answer.json()["status"]) == (200, "completed"), answer.text
-    found = counts(stage)
+    found = counts(cluster)
     assert {hop: found[hop] for hop in FEDERATION} == FEDERATION
     assert (found["discovery"], found["keys"]) == (1, 1)
 
 
-def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stops_nobody(stage: LocalCluster) -> None:
-    forget(stage)
-    before = stage.token()
-    assert ask(stage, before).status_code == 200
-    httpx.post(f"{stage.issuer_url}/admin/keys/rotate").raise_for_status()
-    after = stage.token()
+def test_a_key_that_was_rotated_is_known_at_once_and_an_issuer_that_is_down_stops_nobody(cluster: LocalCluster) -> None:
+    forget(cluster)
+    before = cluster.token()
+    assert ask(cluster, before).status_code == 200
+    httpx.post(f"{cluster.issuer_url}/admin/keys/rotate").raise_for_status()
+    after = cluster.token()
     assert after.partition(".")[0] != before.partition(".")[0]
-    assert ask(stage, after).status_code == 200
-    setting(stage, faults={"discovery": "503", "keys": "503"})
+    assert ask(cluster, after).status_code == 200
+    setting(cluster, faults={"discovery": "503", "keys": "503"})
     try:
-        assert [ask(stage, token).status_code for token in (before, after)] == [200, 200]
-        assert counts(stage)["keys"] == 2
+        assert [ask(cluster, token).status_code for token in (before, after)] == [200, 200]
+        assert counts(cluster)["keys"] == 2
     finally:
-        setting(stage, faults={})
+        setting(cluster, faults={})
 
 
-def test_an_issuer_that_is_down_at_first_is_503_and_then_well(stage: LocalCluster) -> None:
-    setting(stage, faults={"discovery": "503"})
-    forget(stage)
-    refused = ask(stage)
-    setting(stage, faults={})
+def test_an_issuer_that_is_down_at_first_is_503_and_then_well(cluster: LocalCluster) -> None:
+    setting(cluster, faults={"discovery": "503"})
+    forget(cluster)
+    refused = ask(cluster)
+    setting(cluster, faults={})
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) >= 1
 
 
 @pytest.mark.campaign
-async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(stage: LocalCluster) -> None:
-    setting(stage, members=[])
-    await asleep(stage)
-    forget(stage)
+async def test_a_role_that_is_missing_ends_the_turn_with_what_to_grant(cluster: LocalCluster) -> None:
+    setting(cluster, members=[])
+    await asleep(cluster)
+    forget(cluster)
     try:
-        ended = (await asyncio.to_thread(ask, stage)).json()
+        ended = (await asyncio.to_thread(ask, cluster)).json()
     finally:
-        setting(stage, members=[MEMBER])
+        setting(cluster, members=[MEMBER])
     assert ended["status"] == "failed"
     assert "grant roles/iam.workloadIdentityUser" in ended["error"]["message"]
     assert "Traceback" not in json.dumps(ended)
 
 
 @pytest.mark.campaign
-async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(stage: LocalCluster) -> None:
-    setting(stage, faults={"sts": "503"})
-    await asleep(stage)
-    forget(stage)
-    headers = {"authorization": f"Bearer {stage.token()}"}
-    url = f"{stage.base_url}/v1/responses"
+async def test_an_sts_that_fails_for_a_moment_costs_a_wait_and_no_turn(cluster: LocalCluster) -> None:
+    setting(cluster, faults={"sts": "503"})
+    await asleep(cluster)
+    forget(cluster)
+    headers = {"authorization": f"Bearer {cluster.token()}"}
+    url = f"{cluster.base_url}/v1/responses"
     async with httpx.AsyncClient(headers=headers, timeout=60) as http:
         turn = (await http.post(url, json={**QUESTION, "background": True})).json()
-        await eventually(lambda: refused_by_sts(stage), within_s=20, what="the STS is asked")
-        setting(stage, faults={})
+        await eventually(lambda: refused_by_sts(cluster), within_s=20, what="the STS is asked")
+        setting(cluster, faults={})
         told = await http.get(f"{url}/{turn['id']}?stream=true")
     assert "response.completed" in told.text

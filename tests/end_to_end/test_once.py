@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 from clients.orchestrations import turn_wire
+from tests.checks import every
 from tests.end_to_end.books import ALICE
 from tests.end_to_end.callers import Json, asking, counted
 from tests.end_to_end.conftest import Scene
@@ -74,7 +75,7 @@ async def test_one_request_sent_many_times_under_one_key_becomes_one_turn(scene:
     sent = (scene.caller.create(body, **{"idempotency-key": key}) for _ in range(5))
     answers = [answer.json() for answer in await asyncio.gather(*sent)]
     assert {answer["id"] for answer in answers} == {answers[0]["id"]}
-    assert all(answer["output"] == answers[0]["output"] for answer in answers)
+    assert every(answer["output"] == answers[0]["output"] for answer in answers)
     assert len(await scene.caller.model_calls(body)) == 1
     await scene.books.settled(scene.caller, answers[0]["id"])
     other = await scene.caller.create(asking("COUNT 41"), **{"idempotency-key": key})

@@ -36,15 +36,15 @@ def exists(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def lonely_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(hasty(tmp_path_factory.mktemp("lonely"), rate=SLOW)) as stage:
-        yield stage
+def lonely_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("lonely"), rate=SLOW)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def lonely(lonely_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(lonely_stage) as caller, books_of(lonely_stage.data) as books:
-        yield Scene(stage=lonely_stage, caller=caller, books=books)
+async def lonely(lonely_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(lonely_cluster) as caller, books_of(lonely_cluster.data) as books:
+        yield Scene(cluster=lonely_cluster, caller=caller, books=books)
 
 
 def second_host(first: LocalCluster, folder: Path) -> LocalCluster:
@@ -83,11 +83,11 @@ async def test_an_orphan_that_still_streams_stops_at_the_first_slot_of_its_succe
 ) -> None:
     body = asking(f"COUNT {LONG}", model)
     reading = await begun(lonely, body, events=12)
-    host = lonely.stage.host_state()["host_pid"]
+    host = lonely.cluster.host_state()["host_pid"]
     os.kill(host, signal.SIGSTOP)
     with ExitStack() as stack:
         stack.callback(os.kill, host, signal.SIGCONT)
-        second = await asyncio.to_thread(stack.enter_context, second_host(lonely.stage, tmp_path / "second"))
+        second = await asyncio.to_thread(stack.enter_context, second_host(lonely.cluster, tmp_path / "second"))
         call = await closed_call(lonely, body, backend)
         assert call["how"] == "client-closed"
         assert call["tokens"] < LONG
@@ -106,10 +106,10 @@ async def test_an_orphan_that_still_streams_stops_at_the_first_slot_of_its_succe
 
 async def test_a_worker_that_was_stopped_ends_when_it_wakes_without_its_host(lonely: Scene) -> None:
     reading = await begun(lonely, asking(f"COUNT {LENGTH}"), events=12)
-    orphan = lonely.stage.worker_pid
+    orphan = lonely.cluster.worker_pid
     os.kill(orphan, signal.SIGSTOP)
-    lonely.stage.kill_host()
-    await asyncio.to_thread(lonely.stage.restart_host)
+    lonely.cluster.kill_host()
+    await asyncio.to_thread(lonely.cluster.restart_host)
     os.kill(orphan, signal.SIGCONT)
     async with asyncio.timeout(FOLLOWED_S):
         await lonely.caller.follow_on(reading)
@@ -124,7 +124,7 @@ async def test_a_worker_that_was_stopped_ends_when_it_wakes_without_its_host(lon
 
 async def test_a_worker_that_was_only_stopped_goes_on_where_it_was(lonely: Scene) -> None:
     reading = await begun(lonely, asking(f"COUNT {LENGTH}"), events=12)
-    worker = lonely.stage.worker_pid
+    worker = lonely.cluster.worker_pid
     os.kill(worker, signal.SIGSTOP)
     await asyncio.sleep(1)
     os.kill(worker, signal.SIGCONT)

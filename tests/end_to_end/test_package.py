@@ -170,32 +170,32 @@ if "devhost.worker" in sys.orig_argv:
 
 
 @pytest.fixture(scope="module")
-def published_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def published_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """The package in a folder of its own; its worker finds no module but those that it requires."""
     app, guard = tmp_path_factory.mktemp("package"), tmp_path_factory.mktemp("guard")
     publish(ROOT, app)
     (guard / "sitecustomize.py").write_text(GUARD)
     environment = {"PYTHONPATH": str(guard), "FORBIDDEN_MODULES": ",".join(sorted(forbidden_modules()))}
     options = hasty(tmp_path_factory.mktemp("published"))
-    with LocalCluster(replace(options, app=app, environment={**options.environment, **environment})) as stage:
-        yield stage
+    with LocalCluster(replace(options, app=app, environment={**options.environment, **environment})) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def published(published_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(published_stage) as caller, books_of(published_stage.data) as books:
-        yield Scene(stage=published_stage, caller=caller, books=books)
+async def published(published_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(published_cluster) as caller, books_of(published_cluster.data) as books:
+        yield Scene(cluster=published_cluster, caller=caller, books=books)
 
 
-def listed_functions(stage: LocalCluster) -> set[str]:
+def listed_functions(cluster: LocalCluster) -> set[str]:
     """Return the functions that the host listed when the worker library had loaded the app."""
-    listing = stage.log("devhost").partition("Functions:")[2].partition("ready:")[0]
+    listing = cluster.log("devhost").partition("Functions:")[2].partition("ready:")[0]
     return {line.strip().partition(":")[0] for line in listing.splitlines() if line.startswith("        ")}
 
 
 async def test_every_function_loads_through_the_worker_library(published: Scene) -> None:
-    assert listed_functions(published.stage) >= FUNCTIONS
-    assert "not supported" not in published.stage.log("devhost")
+    assert listed_functions(published.cluster) >= FUNCTIONS
+    assert "not supported" not in published.cluster.log("devhost")
 
 
 async def test_the_package_answers_by_itself(published: Scene) -> None:
@@ -210,7 +210,7 @@ async def test_the_package_answers_by_itself(published: Scene) -> None:
 
 
 async def test_the_package_survives_its_worker_too(published: Scene) -> None:
-    old = published.stage.kill_worker()
+    old = published.cluster.kill_worker()
     reading = await published.caller.follow(asking("COUNT 20"))
-    assert published.stage.worker_pid != old
+    assert published.cluster.worker_pid != old
     await published.books.assert_exact(reading, counted(20))

@@ -22,9 +22,9 @@ async def asked(scene: Scene, text: str, **more: Any) -> Json:
     return answer.json()
 
 
-async def requests_of(stage: LocalCluster) -> list[Json]:
+async def requests_of(cluster: LocalCluster) -> list[Json]:
     async with httpx.AsyncClient() as http:
-        return (await http.get(f"{stage.model_url('private-data')}/__requests")).json()["requests"]
+        return (await http.get(f"{cluster.model_url('private-data')}/__requests")).json()["requests"]
 
 
 async def test_a_question_that_only_the_private_data_can_answer_is_answered(scene: Scene) -> None:
@@ -37,7 +37,7 @@ async def test_a_question_that_only_the_private_data_can_answer_is_answered(scen
 
 
 async def test_everybody_reads_his_own_rows_alone(scene: Scene) -> None:
-    async with calling(scene.stage, scene.stage.token("bob")) as bob:
+    async with calling(scene.cluster, scene.cluster.token("bob")) as bob:
         answer = (await bob.create(asking("FACT telescope", metadata=BOTH))).json()
         assert text_of(answer) == "no such fact"
         assert answer["metadata"]["ganglion_sources"].startswith("orders: 1 row (B-2001)")
@@ -59,11 +59,11 @@ async def test_a_source_that_is_not_there_is_refused_by_its_name(scene: Scene) -
 async def test_nothing_of_a_request_but_words_reaches_the_private_data(scene: Scene) -> None:
     answer = await asked(scene, "ECHO ' or tenant ne 'x zebracrossing", instructions="instructionsecret")
     text_of(answer)
-    sent = "".join(str(request) for request in await requests_of(scene.stage))
+    sent = "".join(str(request) for request in await requests_of(scene.cluster))
     assert "zebracrossing" in sent
     assert "instructionsecret" not in sent
     assert "ne 'x" not in sent
-    assert scene.stage.token() not in sent
+    assert scene.cluster.token() not in sent
 
 
 async def test_a_document_that_gives_orders_stays_a_line_of_data(scene: Scene) -> None:
@@ -73,7 +73,7 @@ async def test_a_document_that_gives_orders_stays_a_line_of_data(scene: Scene) -
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"redirect": "http://169.254.169.254/"}])
 async def test_a_source_that_fails_does_not_fail_the_turn(scene: Scene, fault: Json) -> None:
-    admin = f"{scene.stage.model_url('private-data')}/__faults"
+    admin = f"{scene.cluster.model_url('private-data')}/__faults"
     async with httpx.AsyncClient() as http:
         await http.put(admin, json=fault)
         try:

@@ -114,16 +114,16 @@ async def turns_of(scene: Scene, body: Json) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def silent_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def silent_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """Its models think for longer than a reader is left without a sign of life."""
-    with LocalCluster(hasty(tmp_path_factory.mktemp("silent"), first_token_s=2.5 * HEARTBEAT_S)) as stage:
-        yield stage
+    with LocalCluster(hasty(tmp_path_factory.mktemp("silent"), first_token_s=2.5 * HEARTBEAT_S)) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def silent(silent_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(silent_stage) as caller, books_of(silent_stage.data) as books:
-        yield Scene(stage=silent_stage, caller=caller, books=books)
+async def silent(silent_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(silent_cluster) as caller, books_of(silent_cluster.data) as books:
+        yield Scene(cluster=silent_cluster, caller=caller, books=books)
 
 
 @pytest.mark.campaign

@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response, ResponseStreamEvent
 
 from standins.clock import now
+from tests.checks import every
 from tests.end_to_end.callers import AFRESH, PINNED, counted
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.waiting import eventually
@@ -142,7 +143,7 @@ async def test_many_readers_of_one_response_see_the_same(sdk: AsyncOpenAI) -> No
 
     first, *others = await asyncio.gather(*(read() for _ in range(8)))
     assert joined(first) == counted(60)
-    assert all(other == first for other in others)
+    assert every(other == first for other in others)
 
 
 async def test_a_background_response_is_cancelled(sdk: AsyncOpenAI) -> None:
@@ -173,7 +174,7 @@ async def test_an_answer_cut_by_its_limit_is_incomplete(sdk: AsyncOpenAI) -> Non
 async def test_nobody_else_finds_a_response(scene: Scene, sdk: AsyncOpenAI, user: str, tenant: str) -> None:
     mine = await sdk.responses.create(model=PINNED, input=f"COUNT {LONG}", background=True)
     async with AsyncOpenAI(
-        base_url=f"{scene.stage.base_url}/v1", api_key=scene.stage.token(user=user, tenant=tenant), max_retries=0
+        base_url=f"{scene.cluster.base_url}/v1", api_key=scene.cluster.token(user=user, tenant=tenant), max_retries=0
     ) as other:
         with pytest.raises(openai.NotFoundError, match=f"Response with id '{mine.id}' not found."):
             await other.responses.retrieve(mine.id)
@@ -189,7 +190,7 @@ async def test_nobody_else_finds_a_response(scene: Scene, sdk: AsyncOpenAI, user
 
 
 async def test_an_application_is_an_owner_of_its_own(scene: Scene, sdk: AsyncOpenAI) -> None:
-    async with AsyncOpenAI(base_url=f"{scene.stage.base_url}/v1", api_key=scene.stage.app_token()) as batch:
+    async with AsyncOpenAI(base_url=f"{scene.cluster.base_url}/v1", api_key=scene.cluster.app_token()) as batch:
         own = await batch.responses.create(model=PINNED, input="COUNT 3")
         assert own.output_text == counted(3)
         with pytest.raises(openai.NotFoundError):
@@ -255,16 +256,16 @@ async def test_an_unknown_response_and_an_unknown_route_are_not_found(sdk: Async
 
 @pytest.mark.parametrize("flaw", ["malformed", "forged", "expired", "for others", "of a strange tenant"])
 async def test_a_token_that_is_not_good_is_refused(scene: Scene, flaw: str) -> None:
-    stage = scene.stage
+    cluster = scene.cluster
     tokens = {
         "malformed": "sk-123",
-        "forged": stage.token()[:-8] + "AAAAAAAA",
-        "expired": stage.issuer.user_token(now=now() - 90_000),
-        "for others": stage.issuer.user_token(now=now(), claims={"aud": "https://graph.microsoft.com"}),
-        "of a strange tenant": stage.token(tenant="nowhere"),
+        "forged": cluster.token()[:-8] + "AAAAAAAA",
+        "expired": cluster.issuer.user_token(now=now() - 90_000),
+        "for others": cluster.issuer.user_token(now=now(), claims={"aud": "https://graph.microsoft.com"}),
+        "of a strange tenant": cluster.token(tenant="nowhere"),
     }
     before = await scene.books.unfinished()
-    async with AsyncOpenAI(base_url=f"{stage.base_url}/v1", api_key=tokens[flaw], max_retries=0) as stranger:
+    async with AsyncOpenAI(base_url=f"{cluster.base_url}/v1", api_key=tokens[flaw], max_retries=0) as stranger:
         with pytest.raises(openai.AuthenticationError) as refused:
             await stranger.responses.create(model=PINNED, input="COUNT 1")
     assert refused.value.code == "invalid_api_key"
@@ -272,8 +273,8 @@ async def test_a_token_that_is_not_good_is_refused(scene: Scene, flaw: str) -> N
 
 
 async def test_a_token_signed_by_no_key_at_all_is_refused(scene: Scene) -> None:
-    claims = jwt.decode(scene.stage.token(), options={"verify_signature": False})
+    claims = jwt.decode(scene.cluster.token(), options={"verify_signature": False})
     unsigned = jwt.encode(claims, key="", algorithm="none")
-    async with AsyncOpenAI(base_url=f"{scene.stage.base_url}/v1", api_key=unsigned, max_retries=0) as stranger:
+    async with AsyncOpenAI(base_url=f"{scene.cluster.base_url}/v1", api_key=unsigned, max_retries=0) as stranger:
         with pytest.raises(openai.AuthenticationError):
             await stranger.models.list()

@@ -46,7 +46,7 @@ def paid_by_time(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[LocalCluster]:
+def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
     environment = {**HASTY, **UNBOUNDED, **paid_by_time(tmp_path)}
     options = ClusterOptions(
         data=tmp_path, cold="1", gpu=("--tail", TAIL_S), rate=20, warm_models=True, environment=environment
@@ -56,11 +56,11 @@ def stage(tmp_path: Path) -> Iterator[LocalCluster]:
 
 
 async def sessions(caller: Caller) -> list[Json]:
-    return (await caller.http.get(f"{caller.stage.model_url(GPU)}/admin/bill")).json()["sessions"]
+    return (await caller.http.get(f"{caller.cluster.model_url(GPU)}/admin/bill")).json()["sessions"]
 
 
 async def asleep(caller: Caller) -> bool | None:
-    state = await caller.http.get(f"{caller.stage.model_url(GPU)}/admin/state")
+    state = await caller.http.get(f"{caller.cluster.model_url(GPU)}/admin/state")
     return True if not state.json()["instances"] else None
 
 
@@ -77,16 +77,16 @@ async def gpu_usage(caller: Caller) -> Decimal:
 
 
 @pytest.mark.campaign
-async def test_usage_is_what_the_gpu_service_bills_after_scale_in_and_sweeps(stage: LocalCluster) -> None:
+async def test_usage_is_what_the_gpu_service_bills_after_scale_in_and_sweeps(cluster: LocalCluster) -> None:
     async with AsyncExitStack() as stack:
-        tokens = [stage.token(), stage.token("bob", "fabrikam"), stage.token("carol")]
-        callers = [await stack.enter_async_context(calling(stage, token)) for token in tokens]
+        tokens = [cluster.token(), cluster.token("bob", "fabrikam"), cluster.token("carol")]
+        callers = [await stack.enter_async_context(calling(cluster, token)) for token in tokens]
         readings = [asyncio.create_task(caller.follow(asking("COUNT 60", SLEEPER))) for caller in callers[:2]]
         await asyncio.gather(*readings)
         await eventually(lambda: asleep(callers[0]), within_s=120, what="the GPU scales in")
         last = Reading(body={**asking("COUNT 100", SLEEPER), "stream": True})
         await callers[2].follow_on(last, until=30)
-        stage.kill_worker()
+        cluster.kill_worker()
         await callers[2].follow_on(last)
         ids = [reading.result().id for reading in readings] + [last.id]
         await eventually(lambda: asleep(callers[0]), within_s=120, what="the GPU scales in again")

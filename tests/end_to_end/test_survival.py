@@ -23,24 +23,24 @@ FOLLOWED_S = 60
 DELIVERIES = 5
 
 
-def kill_worker(stage: LocalCluster) -> None:
-    stage.wait_worker(other_than=stage.kill_worker())
+def kill_worker(cluster: LocalCluster) -> None:
+    cluster.wait_worker(other_than=cluster.kill_worker())
 
 
-def kill_host(stage: LocalCluster) -> None:
-    stage.kill_host()
-    stage.restart_host()
+def kill_host(cluster: LocalCluster) -> None:
+    cluster.kill_host()
+    cluster.restart_host()
 
 
-def kill_both(stage: LocalCluster) -> None:
-    stage.kill_worker()
-    stage.kill_host()
-    stage.restart_host()
+def kill_both(cluster: LocalCluster) -> None:
+    cluster.kill_worker()
+    cluster.kill_host()
+    cluster.restart_host()
 
 
-def kill_model(stage: LocalCluster) -> None:
-    stage.kill_model("scripted")
-    stage.restart_model("scripted")
+def kill_model(cluster: LocalCluster) -> None:
+    cluster.kill_model("scripted")
+    cluster.restart_model("scripted")
 
 
 VICTIMS: Mapping[str, Callable[[LocalCluster], None]] = {
@@ -61,16 +61,16 @@ def rounds(sampled: int, kills: int, *victims: str) -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def mortal_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(hasty(tmp_path_factory.mktemp("mortal"))) as stage:
-        yield stage
+def mortal_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(hasty(tmp_path_factory.mktemp("mortal"))) as cluster:
+        yield cluster
 
 
 @pytest.fixture
-async def mortal(mortal_stage: LocalCluster) -> AsyncIterator[Scene]:
-    async with calling(mortal_stage) as caller, books_of(mortal_stage.data) as books:
+async def mortal(mortal_cluster: LocalCluster) -> AsyncIterator[Scene]:
+    async with calling(mortal_cluster) as caller, books_of(mortal_cluster.data) as books:
         await books.forget_beliefs()
-        yield Scene(stage=mortal_stage, caller=caller, books=books)
+        yield Scene(cluster=mortal_cluster, caller=caller, books=books)
 
 
 async def followed_through(
@@ -80,7 +80,7 @@ async def followed_through(
     async with asyncio.timeout(FOLLOWED_S), asyncio.TaskGroup() as group:
         following = [group.create_task(scene.caller.follow(body)) for body in bodies]
         await asyncio.sleep(after_s)
-        await asyncio.to_thread(kill, scene.stage)
+        await asyncio.to_thread(kill, scene.cluster)
     return [task.result() for task in following]
 
 
@@ -116,7 +116,7 @@ async def test_a_turn_whose_worker_dies_again_and_again_is_given_up(mortal: Scen
     reading = Reading(body={**body, "stream": True})
     for _ in range(DELIVERIES):
         await mortal.caller.follow_on(reading, until=len(reading.events) + 5)
-        await asyncio.to_thread(kill_worker, mortal.stage)
+        await asyncio.to_thread(kill_worker, mortal.cluster)
     await mortal.caller.follow_on(reading)
     assert reading.numbers == list(range(len(reading.events)))
     assert reading.types[-1] == "response.failed"
@@ -132,7 +132,7 @@ async def test_a_cancel_right_before_or_after_a_kill_ends_the_turn_and_its_bill(
 ) -> None:
     reading = Reading(body={**asking("COUNT 1000"), "stream": True, "background": True})
     await mortal.caller.follow_on(reading, until=random.randint(1, 12))
-    killing = asyncio.ensure_future(asyncio.to_thread(VICTIMS[victim], mortal.stage))
+    killing = asyncio.ensure_future(asyncio.to_thread(VICTIMS[victim], mortal.cluster))
     await asyncio.sleep(random.uniform(0, 0.02))
     await eventually(lambda: cancelled(mortal, reading.id), within_s=FOLLOWED_S, what="a cancel that arrives")
     await killing
@@ -163,7 +163,7 @@ async def test_a_create_without_a_stream_is_answered_by_the_repeats_of_the_sdk(
             sdk.responses.create(model=asked["model"], input=asked["input"], instructions=asked["instructions"])
         )
         await asyncio.sleep(random.uniform(0, LONGEST_S))
-        await asyncio.to_thread(VICTIMS[victim], mortal.stage)
+        await asyncio.to_thread(VICTIMS[victim], mortal.cluster)
         response = await creating
     assert response.output_text == counted(LENGTH)
     assert await mortal.books.responses(asked) == [response.id]

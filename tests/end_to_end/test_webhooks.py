@@ -54,7 +54,7 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-async def told_stage(receiver: Receiver, tmp_path: Path) -> AsyncIterator[LocalCluster]:
+async def told_cluster(receiver: Receiver, tmp_path: Path) -> AsyncIterator[LocalCluster]:
     application = web.Application()
     application.router.add_post("/hooks", receiver.take)
     async with TestServer(application) as server:
@@ -65,13 +65,13 @@ async def told_stage(receiver: Receiver, tmp_path: Path) -> AsyncIterator[LocalC
             GANGLION_WEBHOOKS_LOOPBACK="true",
             GANGLION_SYNC_WAIT_S="1",
         )
-        async with LocalCluster(options) as stage:
-            yield stage
+        async with LocalCluster(options) as cluster:
+            yield cluster
 
 
 @pytest.fixture
-async def caller(told_stage: LocalCluster) -> AsyncIterator[Caller]:
-    async with calling(told_stage) as caller:
+async def caller(told_cluster: LocalCluster) -> AsyncIterator[Caller]:
+    async with calling(told_cluster) as caller:
         yield caller
 
 
@@ -116,15 +116,15 @@ async def test_each_end_is_told_once_and_one_that_was_refused_again(receiver: Re
 
 @pytest.mark.campaign
 async def test_every_end_is_told_though_host_and_worker_are_killed(
-    receiver: Receiver, told_stage: LocalCluster, caller: Caller, random: Random
+    receiver: Receiver, told_cluster: LocalCluster, caller: Caller, random: Random
 ) -> None:
     receiver.refusals = 3
     names: list[str] = []
     for _ in range(KILLS):
         asking_for = [asyncio.create_task(told_turn(caller, length=random.randrange(1, 60))) for _ in range(TURNS)]
         await asyncio.sleep(random.uniform(0.2, 1.5))
-        await asyncio.to_thread(told_stage.kill_host_and_worker)
-        await asyncio.to_thread(told_stage.restart_host)
+        await asyncio.to_thread(told_cluster.kill_host_and_worker)
+        await asyncio.to_thread(told_cluster.restart_host)
         names += await asyncio.gather(*asking_for)
     await caller.sweep()
     for name in names:

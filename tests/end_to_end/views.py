@@ -34,6 +34,7 @@ async def assert_equals_log(books: Books, reading: Reading) -> list[str]:
     Returns the texts of the items.
     """
     slots = await books.turns.slots(ALICE, reading.id)
+    assert slots
     assert [slot.number for slot in slots] == list(range(len(slots)))
     assert all(after.first == before.next_sequence for before, after in pairwise(slots))
     log = await books.turns.transcript(ALICE, reading.id)

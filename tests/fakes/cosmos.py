@@ -1,4 +1,4 @@
-"""Where is a Cosmos DB for a test? One local server for all tests of a run, a database for each."""
+"""Which Cosmos DB do tests use? One local server for a test run, with a database for each test."""
 
 import asyncio
 import atexit
@@ -30,7 +30,7 @@ START_S = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalCosmos:
-    """A server that runs: its address, its key, its CA, and the issuer whose tokens it takes."""
+    """A running server: its address, key and CA, and the issuer whose tokens it accepts."""
 
     url: str
     files: AccountFiles
@@ -49,14 +49,14 @@ class LocalCosmos:
         return account
 
     def emptied(self) -> CosmosAccount:
-        """Return a database that the tests share, with nothing in it; nothing was asked before."""
+        """Return the database that the tests share, emptied, with an empty request log."""
         account = contract_database()
         self.ask("DELETE", f"/__documents/{account.database}")
         self.ask("DELETE", "/__requests")
         return account
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask what is beside the service: /__faults and /__requests."""
+        """Call the control routes of the server: /__faults and /__requests."""
         return httpx.request(method, self.url + path, json=body, verify=self.context).json()
 
     def plan_faults(self, *faults: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class LocalCosmos:
 
 
 def start(folder: Path, port: int = 0) -> tuple[ChildProcess, LocalCosmos]:
-    """Start a server over a folder; it ends with `stop`, and with the process of the tests."""
+    """Start a server over a folder; it ends with `stop`, or with the test process."""
     issuer = issuer_in(folder)
     command = python_command("standins.cosmos", "--port", port, "--data", folder, "--keys", issuer.key_set)
     log = folder / "cosmos.log"
@@ -84,7 +84,7 @@ def start(folder: Path, port: int = 0) -> tuple[ChildProcess, LocalCosmos]:
 
 @cache
 def shared() -> LocalCosmos | str:
-    """Return the server of this run of the tests, or why this machine can't have one."""
+    """Return the server of this test run, or the reason why it cannot start here."""
     try:
         installed_packages(find_node())
     except SetUpError as error:
@@ -106,7 +106,7 @@ def stop(child: ChildProcess, folder: Path) -> None:
 
 
 def local_cosmos() -> LocalCosmos:
-    """Return the server; skips the test where the machine can't have one."""
+    """Return the server; skips the test where it cannot start."""
     server = shared()
     if isinstance(server, str):
         pytest.skip(f"no local Cosmos DB: {server}")

@@ -1,4 +1,4 @@
-"""How does a store behave when it is small, and when it fails at the worst moment?"""
+"""Which stores do tests use: one in memory, and one whose calls fail or crash as planned?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from domain.errors import Conflict, Unavailable, UnknownOutcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A document as it lies in memory."""
+    """A document in memory."""
 
     id: str
     data: bytes
@@ -46,7 +46,7 @@ type Rows = dict[str, Row]
 
 
 class MemoryStore:
-    """The port over dictionaries. Every call gives way to other tasks once, then acts in one go."""
+    """The port over dictionaries. Every call lets other tasks run once, then acts without interruption."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -92,14 +92,14 @@ class MemoryStore:
         await asyncio.sleep(0)
 
     def rows(self, key: DocumentKey) -> Rows:
-        """Return a copy of what is there and has not expired."""
+        """Return a copy of the documents that have not expired."""
         now = self.clock.now()
         return {name: row for name, row in self.partitions.get(key, {}).items() if row.live(now)}
 
     def apply(self, rows: Rows, operation: Operation, data: bytes) -> None:
         row = rows.get(operation.id)
         row = row if row and row.live(self.clock.now()) else None
-        if refused(operation, row):
+        if is_rejected(operation, row):
             raise Conflict(f"{operation.id!r} is not as expected", identifier=operation.id)
         match operation:
             case Create() | Replace():
@@ -118,7 +118,7 @@ def sums(row: Row, operation: Add) -> bytes:
     return encoded(row.id, incremented(decoded(row.data), operation))
 
 
-def refused(operation: Operation, row: Row | None) -> bool:
+def is_rejected(operation: Operation, row: Row | None) -> bool:
     match operation:
         case Create():
             return row is not None
@@ -137,7 +137,7 @@ def matches(body: Mapping[str, Any], kind: str, status: str, before: float) -> b
 
 
 class CrashError(BaseException):
-    """The process died here: no `except Exception` sees it."""
+    """The process died here: `except Exception` does not catch it."""
 
 
 class Fault(StrEnum):
@@ -153,7 +153,7 @@ BEFORE = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.CRASH_BEFORE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of the store: its number from 0, what it was, and what befell it."""
+    """One call of the store: its number from 0, its name and documents, and its fault."""
 
     number: int
     name: str
@@ -163,9 +163,9 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """What shall go wrong: at chosen calls (`at`, by number), and at any call with the chance `rate`.
+    """Which calls fail: chosen calls (`at`, by number), and every call with the probability `rate`.
 
-    Before and after it acts, every call lets other tasks go first up to `pause` times.
+    Before and after it acts, every call lets other tasks run up to `pause` times.
     """
 
     at: Mapping[int, Fault] = field(default_factory=dict[int, Fault])
@@ -175,10 +175,10 @@ class Faults:
 
 
 class FlakyStore:
-    """A store as one process sees it: calls fail by plan or by chance, and after a crash all of them do.
+    """A store as one process sees it: calls fail as planned or at random, and all of them after a crash.
 
-    The same seed, plan and calls fail the same way; `calls` tells what happened. The next life of a process is another
-    FlakyStore over the same store. A lost answer of a read is Unavailable.
+    The same seed, plan and calls fail in the same way; `calls` records them. A restarted process is another FlakyStore
+    over the same store. A lost reply of a read is Unavailable.
     """
 
     def __init__(self, store: DocumentStore, random: Random, faults: Faults | None = None) -> None:
@@ -211,7 +211,7 @@ class FlakyStore:
         await self.store.close()
 
     def drawn(self) -> Fault | None:
-        """Choose what befalls the next call. Draws the same amount of chance, whatever it chooses."""
+        """Choose the fault of the next call, with the same number of random draws each time."""
         chance, kind = self.random.random(), self.random.choice(self.faults.kinds)
         return self.faults.at.get(len(self.calls), kind if chance < self.faults.rate else None)
 
@@ -235,11 +235,11 @@ class FlakyStore:
         return result
 
     async def pause(self, call: Call) -> None:
-        """Give way to others for as long as chance will; the process may have died meanwhile."""
+        """Let other tasks run a random number of times; the process may crash meanwhile."""
         for _ in range(self.random.randint(0, self.faults.pause) if self.faults.pause else 0):
             await asyncio.sleep(0)
         if self.crashed:
-            raise CrashError(f"{call.name} {call.about} was under way when the process died")
+            raise CrashError(f"{call.name} {call.about} was in progress when the process died")
 
     def error(self, call: Call) -> BaseException:
         message = f"call {call.number}, {call.name} {call.about}: {call.fault}"

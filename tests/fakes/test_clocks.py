@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.checks import every
 from tests.fakes.clocks import START, FakeClock, InstantLoop
 
 
@@ -29,7 +30,7 @@ def test_tokens_and_fractions_follow_from_the_seed() -> None:
     assert tokens == [second.token() for _ in range(100)]
     assert first.fraction() == second.fraction()
     assert len({*tokens, other.token()}) == 101
-    assert all(len(token) == 24 and set(token) <= set("0123456789abcdef") for token in tokens)
+    assert every(len(token) == 24 and set(token) <= set("0123456789abcdef") for token in tokens)
 
 
 def test_timers_of_an_instant_loop_fire_in_their_order_and_cost_no_time() -> None:

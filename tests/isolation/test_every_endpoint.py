@@ -19,6 +19,8 @@ from tests.isolation.people import OWNERS, SECRETS, Person
 from tests.isolation.probes import BODIES, REJECTED, Ids, parameters, probes, served
 from tests.isolation.watching import WatchedStore, is_own, watched_api
 
+pytestmark = pytest.mark.slow
+
 type MakeStore = Callable[[Clock], DocumentStore]
 
 

@@ -17,6 +17,8 @@ from tests.isolation.people import OWNERS, SECRETS
 from tests.isolation.probes import Json, Probe, reference
 from tests.isolation.watching import is_own, watched_api
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = {"normal": 25, "long": 400}
 
 people = st.sampled_from(list(OWNERS))

@@ -1,4 +1,4 @@
-"""Do many requests on many instances stay within the limits, at the price of one document?"""
+"""Do many requests on many instances stay within the rate limits, with one document for each tenant?"""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.rate_limits import ADMISSION_S, CHECK_AGAIN_S, DOCUMENT, MANY, RateLimiter
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -56,7 +57,7 @@ async def end(store: DocumentStore, clock: FakeClock, identifier: str, owner: Ow
 async def enter_all(limits: RateLimiter, identifiers: Sequence[str], owner: Owner = OWNER) -> list[str]:
     """Return those that were let in."""
     outcomes = await asyncio.gather(*(limits.enter(owner, each) for each in identifiers), return_exceptions=True)
-    assert all(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes), outcomes
+    assert every(outcome is None or isinstance(outcome, RateLimited) for outcome in outcomes), outcomes
     return [each for each, outcome in zip(identifiers, outcomes, strict=True) if outcome is None]
 
 
@@ -182,7 +183,7 @@ async def test_instances_that_race_stay_within_the_limits(kind: str, tmp_path: P
     outcomes = await asyncio.gather(*(one.enter(owner, each) for owner, one, each in wishes), return_exceptions=True)
     running = (await usage(store)).running
     admitted = {each for (_, _, each), outcome in zip(wishes, outcomes, strict=True) if outcome is None}
-    assert all(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
+    assert every(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
     assert admitted <= running.keys()
     assert len(running) == LIMITS.tenant.running
     assert max(sum(turn.subject == owner.subject for turn in running.values()) for owner in owners) <= 5

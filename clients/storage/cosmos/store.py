@@ -149,8 +149,8 @@ class CosmosStore:
             if len(batch) == 1 and batch[0].name in POINTS:
                 await send_point_operation(container, key, batch[0])
             else:
-                said = [(step.name, step.args, step.options) for step in batch]
-                await container.execute_item_batch(said, partition_key=partition(key))
+                calls = [(step.name, step.args, step.options) for step in batch]
+                await container.execute_item_batch(calls, partition_key=partition(key))
 
         return await self.send_with_retries(write, write=True)
 

@@ -12,6 +12,7 @@ from domain.money.budgets import Budgets, BudgetScope
 from domain.turns.response import Response
 from state.money.ledger import Ledger
 from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import backend
@@ -105,7 +106,7 @@ def test_fifty_waiting_turns_all_get_the_reason_with_few_authentications() -> No
         cluster = cluster_of(60.0, until_s=10_000, failure=REFUSED)
         responses = [await cluster.world.admit(f"{number}") for number in range(50)]
         await cluster.run(responses)
-        assert all([GRANT in await error_of(cluster, response) for response in responses])
+        assert every([GRANT in await error_of(cluster, response) for response in responses])
         (_, gpu) = cluster.backends["gpu"]
         assert isinstance(gpu, SleepingGpu)
         assert gpu.authentications <= 10

@@ -10,6 +10,7 @@ from domain.money.ledger_records import turn_cost
 from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import RentalSpend
 from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, backend
@@ -141,8 +142,7 @@ def test_the_ledger_has_the_cost_of_each_attempt() -> None:
         await cluster.run([response])
         attempts = await cluster.world.ledger.attempts(OWNER, response.id)
         assert gpu.lives
-        assert attempts
-        assert all(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
+        assert every(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
         assert turn_cost(attempts) > 0
 
     in_no_time(story())

@@ -13,6 +13,7 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
+from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, rejects, says
 from tests.fakes.worlds import backend
 
@@ -47,7 +48,7 @@ async def test_a_streamed_chat_has_no_usage_by_default() -> None:
     async with sdk(api()) as client:
         stream = await client.chat.completions.create(model="auto", messages=MESSAGES, stream=True)
         chunks = [chunk async for chunk in stream]
-    assert all(chunk.choices for chunk in chunks)
+    assert every(chunk.choices for chunk in chunks)
 
 
 async def test_a_chat_cut_at_its_limit_finishes_with_length() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from clients.backends.chat_request import native_messages
 from clients.backends.port import BackendCall
+from domain.content.capabilities import Capability
 from domain.content.items import ImageInput, Item
-from domain.fleet.catalog import Capability
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says

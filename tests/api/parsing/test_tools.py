@@ -9,9 +9,9 @@ import openai
 import pytest
 
 from clients.backends.port import AnswerEnd, TextPiece
+from domain.content.capabilities import Capability
 from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall
-from domain.fleet.catalog import Capability
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, interrupted, says

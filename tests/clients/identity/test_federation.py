@@ -17,6 +17,8 @@ from standins.issuer.federation import MEMBER, SERVICE_ACCOUNT
 from tests.clients.backends.model_server import backend_at
 from tests.clients.identity.cloud import Cloud, cloud_with
 
+pytestmark = pytest.mark.slow
+
 SERVICE = "https://gpu.example"
 ID_AUTH = Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=SERVICE)
 ACCESS_AUTH = Auth(kind=AuthKind.GOOGLE_ACCESS_TOKEN, scope="https://www.googleapis.com/auth/cloud-platform")

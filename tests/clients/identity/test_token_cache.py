@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 from clients.backends.port import BackendError
 from clients.identity.token_cache import EARLY_S, LAST_S, RETRY_S, YOUNG_S, CachedCredential
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 
 LIFE_S = 3600.0
@@ -101,7 +102,7 @@ async def test_a_failure_is_shared_for_a_moment_and_then_tried_again() -> None:
     for _ in range(10):
         with pytest.raises(BackendError, match="credentials_refused"):
             await one.token()
-    assert all(isinstance(failure, BackendError) for failure in failures)
+    assert every(isinstance(failure, BackendError) for failure in failures)
     assert issuer.fetches == 1
     issuer.failure = None
     clock.advance(RETRY_S)

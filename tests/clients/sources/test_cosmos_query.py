@@ -17,6 +17,8 @@ from tests.clients.sources.test_hostile import CLAIMS
 from tests.fakes.clocks import FakeClock
 from tests.fakes.cosmos import local_cosmos
 
+pytestmark = pytest.mark.slow
+
 OWNER = Owner(tenant="t-1", subject="user:o-1")
 CASES = Source(
     name="cases",

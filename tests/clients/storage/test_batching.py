@@ -1,4 +1,4 @@
-"""Does whatever must be written fit into commits, by number and by bytes?"""
+"""Do all writes fit into commits, by number of operations and by bytes?"""
 
 import pytest
 
@@ -11,6 +11,7 @@ from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, S
 from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER
@@ -76,8 +77,8 @@ def test_every_operation_is_written_once_in_batches_within_the_limits() -> None:
     operations = [create_operation(item(number, "x" * (number % 7) * 50_000)) for number in range(300)]
     found = list(batches([*operations, Delete(id="d")]))
     assert [each for batch in found for each in batch] == [*operations, Delete(id="d")]
-    assert all(len(batch) <= OPERATIONS_LIMIT for batch in found)
-    assert all(sum(len(str(o.body)) for o in batch if isinstance(o, Create)) <= BYTES_LIMIT for batch in found)
+    assert every(len(batch) <= OPERATIONS_LIMIT for batch in found)
+    assert every(sum(len(str(o.body)) for o in batch if isinstance(o, Create)) <= BYTES_LIMIT for batch in found)
     assert list(batches([])) == []
 
 

@@ -7,6 +7,7 @@ import pytest
 from domain.config.prices_toml import prices_from_toml
 from domain.errors import ConfigurationError
 from domain.money.prices import PriceKind, TimePrice, TokenPrice
+from tests.checks import every
 from tests.domain.fleets import shipped_text
 
 ORIGIN = 'source = "a list"\ndate = 2026-11-22\nregion = "eu"\n'
@@ -86,7 +87,7 @@ def test_the_shipped_prices_come_to_the_known_rates_of_an_hour() -> None:
     assert isinstance(large, TimePrice)
     assert round(small.amount * 3600, 3) == Decimal("1.421")
     assert round(large.amount * 3600, 3) == Decimal("3.187")
-    assert all(price.origin.source and price.origin.date for price in prices.values())
+    assert every(price.origin.source and price.origin.date for price in prices.values())
 
 
 @pytest.mark.parametrize("name", ["idle_s", "tail_s"])

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from domain.content.capabilities import Capability
 from domain.content.schema_tool_calls import output_schema, parsed_answer, tool_config_texts, tool_instructions
 from domain.content.tools import FunctionCall, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.fleet.catalog import Capability
 from tests.domain.content.schemas import allows
 
 ADD = FunctionTool(

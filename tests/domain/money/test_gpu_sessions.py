@@ -15,6 +15,7 @@ from domain.money.gpu_sessions import GpuSession, SessionSpan, allotted, shares,
 from domain.money.ledger_records import NANOS
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
 from domain.money.provisional_charges import provisional, provisional_warm_up, reviewed, shared_idle_s
+from tests.checks import every
 from tests.domain.logs import through_json
 
 START = 1_800_000_000.0
@@ -89,7 +90,7 @@ def test_the_members_pay_exactly_what_the_session_cost(
     paid = shares(over, spans, price)
     assert set(paid) == {each.record for each in spans}
     assert sum(amount for part in paid.values() for amount in part.values()) == total(over, price)
-    assert all(amount >= 0 for part in paid.values() for amount in part.values())
+    assert every(amount >= 0 for part in paid.values() for amount in part.values())
 
 
 @given(requests=histories, price=prices, cold_s=st.sampled_from([0.0, 3.0, 25.5]), wake=st.booleans())

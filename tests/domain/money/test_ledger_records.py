@@ -16,6 +16,7 @@ from domain.money.ledger_records import (
     nanos,
     turn_cost,
 )
+from tests.checks import every
 from tests.domain import logs
 from tests.domain.logs import through_json, total
 
@@ -69,10 +70,10 @@ def test_a_turn_costs_what_its_attempts_cost_and_an_open_one_its_reservation(att
     assert turn_cost(tuple(attempts)) == turn_cost(tuple(closed)) == total([one.cost or Decimal(0) for one in closed])
 
 
-@given(logs.attempts, st.lists(st.integers(1, 999), unique=True))
+@given(logs.attempts, st.lists(st.integers(1, 999), min_size=1, unique=True))
 def test_ids_of_attempts_sort_by_number_under_their_responses_prefix(
     attempt: AttemptRecord, numbers: list[int]
 ) -> None:
     ids = [replace(attempt, number=number).id for number in sorted(numbers)]
     assert ids == sorted(ids)
-    assert all(one.startswith(attempt_prefix(attempt.response)) for one in ids)
+    assert every(one.startswith(attempt_prefix(attempt.response)) for one in ids)

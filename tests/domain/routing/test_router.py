@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState, initial_state
-from domain.fleet.catalog import Backend, Capability, ContinuationMode, Fleet, UnconfiguredBackend
+from domain.fleet.catalog import Backend, ContinuationMode, Fleet, UnconfiguredBackend
 from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.route_record import route_from_document, route_to_document

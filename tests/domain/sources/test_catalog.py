@@ -27,6 +27,7 @@ from domain.sources.catalog import (
     query_for,
 )
 from domain.sources.prompt_context import context_text, rows_within_limits, source_metadata
+from tests.checks import every
 
 OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))
 TOKEN = "f" * 24
@@ -142,7 +143,7 @@ def test_no_row_can_close_the_marking_or_begin_a_line(given_rows: list[Mapping[s
     lines = text.splitlines()
     assert lines[-1] == f"[end of private data {TOKEN}]"
     assert text.count(TOKEN) == 3
-    assert all(line.startswith("s: ") for line in lines[1:-1])
+    assert every(line.startswith("s: ") for line in lines[1:-1])
     assert len(lines) == 2 + max(len(given_rows), 1)
 
 

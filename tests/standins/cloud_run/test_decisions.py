@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from standins.cloud_run.instance_bill import InstanceBill, billed_seconds
 from standins.cloud_run.options import CloudRunOptions, SecondsRange, seconds_range_from, with_changes
 from standins.cloud_run.scaling import needed_instances, to_start, to_withdraw
+from tests.checks import every
 
 
 @pytest.mark.parametrize(("text", "span"), [("5", SecondsRange(low=5, high=5)), ("3-9", SecondsRange(low=3, high=9))])
@@ -21,7 +22,7 @@ def test_a_range_of_seconds_is_one_number_or_two(text: str, span: SecondsRange) 
 def test_a_random_start_is_within_its_range_and_drawn_for_each_start() -> None:
     source = random.Random(1)  # noqa: S311 - it draws delays
     drawn = [SecondsRange(low=3, high=9).draw(source) for _ in range(50)]
-    assert all(3 <= seconds <= 9 for seconds in drawn)
+    assert every(3 <= seconds <= 9 for seconds in drawn)
     assert len(set(drawn)) == 50
 
 

@@ -16,6 +16,7 @@ from jwt.algorithms import RSAAlgorithm
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.http_server import HOST
+from tests.checks import every
 from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 CALLER = "caller@project.iam.gserviceaccount.com"
@@ -105,7 +106,7 @@ async def test_every_other_token_is_rejected_and_starts_no_instance(tmp_path: Pa
         assert await service.is_cold()
         assert await service.sessions() == []
         reasons = [entry["why"] for entry in (await service.admin("requests"))["requests"]]
-    assert all(reasons)
+    assert every(reasons)
     assert reasons[1] == "other@example.com does not hold roles/run.invoker"
 
 

@@ -15,6 +15,7 @@ from standins.cluster import run_record
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.processes.child_process import StartError
 from standins.processes.ports import free_port
+from tests.checks import every
 from tests.standins.programs import ROOT, is_running, wait_until
 
 APP = ROOT / "tests" / "standins" / "apps" / "hello"
@@ -76,7 +77,7 @@ def test_no_process_is_left_of_a_cluster_that_stopped(tmp_path: Path) -> None:
     with LocalCluster(ClusterOptions(data=tmp_path, app=APP)) as cluster:
         assert cluster.host is not None
         pids = [cluster.host.pid, cluster.worker_pid, *(child.pid for child in cluster.models.values())]
-        assert all(map(is_running, pids))
+        assert every(map(is_running, pids))
     wait_until(lambda: not any(map(is_running, pids)))
 
 

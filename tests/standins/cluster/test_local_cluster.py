@@ -11,6 +11,7 @@ import pytest
 from standins.cluster import run_record
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster, PortInUseError
 from standins.issuer.entra_tokens import TENANTS, guid_of
+from tests.checks import every
 from tests.standins.conftest import chat_body
 from tests.standins.programs import is_running
 
@@ -58,7 +59,7 @@ def test_its_run_record_names_the_services(cluster: LocalCluster) -> None:
 def test_after_a_stop_neither_a_process_nor_the_run_record_is_left(tmp_path: Path) -> None:
     with LocalCluster(ClusterOptions(data=tmp_path, host=False)) as cluster:
         pids = [child.pid for child in cluster.models.values()]
-        assert all(map(is_running, pids))
+        assert every(map(is_running, pids))
         assert run_record.running(cluster.port) is not None
     assert not any(map(is_running, pids))
     assert run_record.running(cluster.port) is None

@@ -16,6 +16,7 @@ from standins.demo.gpu import dollars_a_second
 from standins.demo.private_rows import facts_in, rows_of, shown_rows, used_rows
 from standins.demo.terminal import TerminalScreen, timeline_text
 from standins.demo.turn_stream import DemoError, TurnReader
+from tests.checks import every
 from tests.standins.programs import ROOT
 
 
@@ -76,7 +77,7 @@ def test_a_streamed_text_is_wrapped_and_indented_below_its_label(capsys: pytest.
     assert lines[0].startswith("  model    0 1 2 3")
     assert lines[1].startswith("           ")
     assert lines[-1] == "  end      last line"
-    assert all(len(line) <= 110 for line in lines)
+    assert every(len(line) <= 110 for line in lines)
 
 
 def test_a_streamed_word_is_not_broken_across_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +123,7 @@ def test_used_rows_are_shown_with_their_text_on_one_line() -> None:
     assert lines[0].split()[:4] == ["orders", "A-1001", "a", "telescope"]
     assert lines[1].endswith("…")
     assert lines[2].split() == ["documents", "D-99"]
-    assert all(len(line) < 100 for line in lines)
+    assert every(len(line) < 100 for line in lines)
 
 
 def test_rows_of_other_users_are_not_shown() -> None:

@@ -9,6 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
+from tests.checks import every
 from tests.standins.conftest import Opener, answer_text, chat_body, complete, last_ended_request
 from tests.standins.sse import bodies_of, text_of
 
@@ -49,7 +50,7 @@ async def test_a_stream_carries_the_text_then_the_finish_then_the_usage(model: h
 
 async def test_a_stream_without_the_option_carries_no_usage(model: httpx.AsyncClient) -> None:
     answer = await model.post("/v1/chat/completions", json=chat_body("COUNT 3", stream=True))
-    assert all("usage" not in body for body in bodies_of(answer.text))
+    assert every("usage" not in body for body in bodies_of(answer.text))
 
 
 async def test_echo_keeps_the_text_exactly(model: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Do many instances that learn of one backend at once lose nothing of what they learned?"""
+"""Are parallel updates of one backend's state from many instances all kept?"""
 
 import asyncio
 from random import Random

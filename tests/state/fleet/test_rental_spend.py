@@ -1,4 +1,4 @@
-"""Is rent counted exactly, for as long as it counts, whoever pays it?"""
+"""Is rental spend counted exactly within its window, also by many writers at once?"""
 
 import asyncio
 from decimal import Decimal

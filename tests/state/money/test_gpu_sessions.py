@@ -1,4 +1,4 @@
-"""Is every instant of a GPU's life paid once, whichever write its process dies at and whoever comes too late?"""
+"""Is every instant of a GPU session paid once, whichever write the process crashes at and whichever run leaves late?"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from domain.money.session_transitions import SessionEntry
 from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger, money_key
+from tests.checks import every
 from tests.domain.fleets import GPU as PRICE
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore, MemoryStore
@@ -119,10 +120,10 @@ class Process:
         whole = 0
         for owner in (ANNE, BEN):
             records = await self.records(owner)
-            assert all(each.status is AttemptStatus.CLOSED for each in records)
+            assert {each.status for each in records} <= {AttemptStatus.CLOSED}
             costs = sum(nanos(each.cost or Decimal(0)) for each in records)
             counters = await self.store.list(money_key(owner.tenant), prefix="budget_")
-            assert all((each.body[TAKEN], each.body[HELD]) == (costs, 0) for each in counters)
+            assert {(each.body[TAKEN], each.body[HELD]) for each in counters} <= {(costs, 0)}
             whole += costs
         return whole
 
@@ -289,7 +290,7 @@ async def test_a_run_is_never_charged_more_than_it_reserved() -> None:
     for number in range(30):
         await process.attempt(f"resp_{number}", ANNE if number % 3 else BEN, number * 47.0, number * 47.0 + 60)
     for owner in (ANNE, BEN):
-        assert all(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
+        assert every(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
 
 
 async def test_a_review_lowers_provisional_charges_that_are_too_high(process: Process) -> None:
@@ -300,10 +301,10 @@ async def test_a_review_lowers_provisional_charges_that_are_too_high(process: Pr
     assert await process.bills.closed_sessions(GPU) == []
     reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
     assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
-    assert all(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
+    assert every(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
     await process.sweep(5000.0)
     final = [each.cost or Decimal(0) for each in await process.records(ANNE)]
-    assert all(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
+    assert every(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
     whole = PRICE.amount * (39 * 50 + 20 + 600)
     assert sum(final) == whole <= sum(reviewed) < sum(charged)
     assert sum(reviewed) < whole * 2

@@ -1,4 +1,4 @@
-"""Is money held, spent and settled once, however often a step is repeated and whoever else is at it?"""
+"""Is money reserved, spent and settled once, however often steps are repeated and run in parallel?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

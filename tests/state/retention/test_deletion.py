@@ -1,4 +1,4 @@
-"""Is what was deleted gone, whatever dies on the way, and is nothing else?"""
+"""Does a deletion remove everything that it should and nothing else, also after a crash at any step?"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Is an owner forgotten whole, whatever dies on the way and whatever comes meanwhile, and nobody else?"""
+"""Does an erasure remove everything of one owner alone, also after crashes and with requests in progress?"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Does a conversation keep its order and its one running turn, whoever else is at it?"""
+"""Does a conversation keep its order and at most one running turn when many requests change it at once?"""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversations import ConversationStore
 from state.turns.responses import TurnStore
+from tests.checks import every
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
@@ -171,7 +172,7 @@ async def test_one_of_many_parallel_turns_locks_the_conversation(place: Place) -
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     assert len(refused) == 9
-    assert all(isinstance(each, Invalid) and each.code == "conversation_locked" for each in refused)
+    assert every(isinstance(each, Invalid) and each.code == "conversation_locked" for each in refused)
     admitted = [response for (response, _), outcome in zip(turns, outcomes, strict=True) if response == outcome]
     assert (await place.conversations.read(OWNER, conversation.id)).running == admitted[0].id
 

@@ -1,4 +1,4 @@
-"""Is what is read of a long past the same as if all of it were read, and no more than is needed?"""
+"""Does a turn read the same of a long history as if it read all of it, with as few reads as needed?"""
 
 from collections.abc import Sequence
 from dataclasses import replace

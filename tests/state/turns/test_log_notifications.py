@@ -1,4 +1,4 @@
-"""Does a reader learn of a write at once, and does waiting leave nothing behind?"""
+"""Does a reader get a new slot at once, and does an ended subscription leave nothing in memory?"""
 
 import asyncio
 

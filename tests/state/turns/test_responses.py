@@ -1,4 +1,4 @@
-"""Does each step on a turn's documents stay whole, whoever else is at them and however often it is repeated?"""
+"""Is each step of a turn atomic, also when it is repeated and run in parallel?"""
 
 import asyncio
 from collections.abc import Sequence

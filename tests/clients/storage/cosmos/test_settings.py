@@ -1,4 +1,4 @@
-"""Which account do the settings name, and what do they refuse?"""
+"""Which account do the settings name, and which settings are rejected?"""
 
 import json
 import subprocess

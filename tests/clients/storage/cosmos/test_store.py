@@ -1,4 +1,4 @@
-"""What does the Cosmos store do beyond the port: faults, charges, keys, lost answers and time?"""
+"""How does the Cosmos store handle faults, request units, keys, lost replies and delays?"""
 
 import asyncio
 import json

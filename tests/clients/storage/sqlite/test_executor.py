@@ -1,4 +1,4 @@
-"""Is work done in its order on one thread, and does each who waits learn of his own?"""
+"""Do calls run in order on one thread, and does each caller get its own result?"""
 
 import asyncio
 import threading

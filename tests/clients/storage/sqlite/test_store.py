@@ -1,4 +1,4 @@
-"""What does the SQLite store do beyond the port: files, locks, failures and other processes?"""
+"""How does the SQLite store handle files, locks, failures and other processes?"""
 
 import asyncio
 import signal

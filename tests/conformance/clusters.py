@@ -1,4 +1,4 @@
-"""Which product stands before the judges? A whole one, with the scripted model under the names they ask for."""
+"""How does a test start a whole product with the scripted model under the names that the suites ask for?"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ READY_S = 60.0
 
 
 @contextmanager
-def judged(folder: Path, **environment: str) -> Generator[LocalCluster]:
+def product_under_test(folder: Path, **environment: str) -> Generator[LocalCluster]:
     """Start a product whose model answers briefly and at once; `environment` is added to its settings."""
     command = python_command("standins.scripted", "--rate", "0", "--length", LENGTH)
     brief = ChildProcess(
@@ -30,7 +30,7 @@ def judged(folder: Path, **environment: str) -> Generator[LocalCluster]:
             "GANGLION_TELEMETRY": "none",
             **environment,
         }
-        with LocalCluster(ClusterOptions(data=folder / "stage", rate=0, environment=settings)) as stage:
-            yield stage
+        with LocalCluster(ClusterOptions(data=folder / "cluster", rate=0, environment=settings)) as cluster:
+            yield cluster
     finally:
         brief.stop()

@@ -1,0 +1,16 @@
+"""What can a request need that not every backend offers?"""
+
+from enum import StrEnum
+
+
+class Capability(StrEnum):
+    TOOLS = "tools"
+    JSON_SCHEMA = "json_schema"
+    VISION = "vision"
+    REASONING = "reasoning"
+    FREQUENCY_PENALTY = "frequency_penalty"
+    LOGIT_BIAS = "logit_bias"
+    PRESENCE_PENALTY = "presence_penalty"
+    SEED = "seed"
+    STOP = "stop"
+    VERBOSITY = "verbosity"

@@ -1,0 +1,1 @@
+"""Which tools of the repository are programs of their own?"""
