@@ -1,1 +1,1 @@
-"""What is one step of a turn that is safe to run twice?"""
+"""What does each step of a turn do? Every step is safe to run twice."""

@@ -1,22 +1,21 @@
-"""Will the turn want a backend that sleeps? Then its start begins now, beside everything else."""
+"""Will the turn use a cold backend? If so, its warm-up starts now, in parallel with the other steps."""
 
 from activities.routing.decision import RouteDecider
 from activities.routing.request_size import size_of, with_added_tokens
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
 from domain.routing.route_record import route_to_document
-from domain.routing.router import RouteDecision
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
-RETRIEVED_TOKENS = 4096
-"""So much private data at most is expected to be added to a conversation that asks for some."""
+MAX_RETRIEVED_TOKENS = 4096
+"""How much private data a conversation with sources is expected to get at most."""
 
 NO_WARM_UP: wire.AnticipatedWire = {"backend": None, "woken": False}
 
 
 class Anticipate:
-    """Decides on the most that the turn may come to, as the exact size is not known yet."""
+    """Decides for the largest size that the turn can have, since the exact size is not known yet."""
 
     def __init__(self, *, turns: TurnStore, decider: RouteDecider, warmer: BackendWarmer) -> None:
         self.turns = turns
@@ -24,26 +23,24 @@ class Anticipate:
         self.warmer = warmer
 
     async def anticipate(self, request: wire.TurnWire) -> wire.AnticipatedWire:
+        if not self.decider.scaling_backends:
+            return NO_WARM_UP
         owner = wire.owner_from_wire(request)
-        if not self.decider.any_backend_cold:
-            return NO_WARM_UP
         response = await self.turns.read(owner, request["response"])
-        size = size_of(response, await self.turns.history(response))
-        most = with_added_tokens(size, more_tokens=RETRIEVED_TOKENS if response.options.sources else 0)
-        decision = (await self.decider.decide(response, most, excluded={})).route
+        decision = (await self.decider.decide(response, await self.largest_size(response), excluded={})).route
         if decision.warm_up is None:
             return NO_WARM_UP
-        woken = await self.warm_up(decision, response)
-        gives: wire.AnticipatedWire = {"backend": decision.warm_up, "woken": woken}
-        await self.turns.record_route(
-            owner, response.id, number=0, route={**route_to_document(decision), "woken": woken}, routed=gives
+        is_woken = await self.warmer.warm_up(
+            self.decider.fleet.backends[decision.warm_up],
+            response.id,
+            owner=owner,
+            wait=decision.backend == decision.warm_up,
         )
-        return gives
+        result: wire.AnticipatedWire = {"backend": decision.warm_up, "woken": is_woken}
+        document = {**route_to_document(decision), "woken": is_woken}
+        await self.turns.record_route(owner, response.id, number=0, route=document, routed=result)
+        return result
 
-    async def warm_up(self, decision: RouteDecision, response: Response) -> bool:
-        """Wake it. A turn that goes elsewhere meanwhile does not wait until the request has been held."""
-        if decision.warm_up is None:
-            return False
-        backend = self.decider.fleet.backends[decision.warm_up]
-        wait = decision.backend == decision.warm_up
-        return await self.warmer.warm_up(backend, response.id, owner=response.owner, wait=wait)
+    async def largest_size(self, response: Response) -> wire.SizeWire:
+        size = size_of(response, await self.turns.history(response))
+        return with_added_tokens(size, MAX_RETRIEVED_TOKENS if response.options.sources else 0)

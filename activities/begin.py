@@ -1,16 +1,16 @@
-"""Is it this execution's turn?"""
+"""May this execution of the orchestration run the turn?"""
 
 from domain import wire
 from state.turns.responses import TurnStore
 
 
 class Begin:
-    """A compare-and-swap on the response: of all executions that ever start, one goes on."""
+    """Compares and swaps the response's execution: only one execution ever runs the turn."""
 
     def __init__(self, turns: TurnStore) -> None:
         self.turns = turns
 
     async def begin(self, request: wire.BeginWire) -> wire.BegunWire:
         owner = wire.owner_from_wire(request)
-        mine = await self.turns.begin(owner, request["response"], execution=request["execution"])
-        return {"mine": mine}
+        is_mine = await self.turns.begin(owner, request["response"], execution=request["execution"])
+        return {"mine": is_mine}

@@ -1,4 +1,4 @@
-"""How does a turn end, once?"""
+"""How does a turn end exactly once?"""
 
 from domain import wire
 from domain.log.events import ResponseStatus
@@ -6,7 +6,7 @@ from state.turns.responses import TurnStore
 
 
 class Finish:
-    """Calls the one commit; where somebody else ended the turn, their ending stands."""
+    """Ends the response in one commit. A response that has ended already keeps its status."""
 
     def __init__(self, turns: TurnStore) -> None:
         self.turns = turns

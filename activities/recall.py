@@ -1,4 +1,4 @@
-"""How big is the conversation that the model is to read?"""
+"""How big is the conversation that the model has to read?"""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from state.turns.responses import TurnStore
 
 
 class Recall:
-    """Measures the conversation, and fetches private data meanwhile; the content of both stays in the store."""
+    """Measures the conversation and retrieves private data at the same time. Their content stays in the store."""
 
     def __init__(self, turns: TurnStore, retrieve: Retrieve) -> None:
         self.turns = turns
@@ -17,5 +17,5 @@ class Recall:
 
     async def recall(self, request: wire.TurnWire) -> wire.RecalledWire:
         response = await self.turns.read(wire.owner_from_wire(request), request["response"])
-        items, private = await asyncio.gather(self.turns.history(response), self.retrieve.text(response))
-        return {"size": size_of(response, with_private_data(items, private)), "messages": len(items)}
+        items, private_data = await asyncio.gather(self.turns.history(response), self.retrieve.text(response))
+        return {"size": size_of(response, with_private_data(items, private_data)), "messages": len(items)}

@@ -1,4 +1,4 @@
-"""Which backend takes the turn, why that one, and when?"""
+"""Which backend takes the turn, why, and when?"""
 
 from dataclasses import dataclass, replace
 from typing import cast
@@ -11,22 +11,22 @@ from domain.money.prices import TimePrice
 from domain.routing.estimates import Readiness
 from domain.routing.queueing import QueuedTurn, QueueWait, hold_for, wait_for
 from domain.routing.route_record import route_to_document
-from domain.routing.router import RouteDecision as Decision
+from domain.routing.router import RouteDecision
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
 from telemetry import count_wait
 
 MIN_PAUSE_S = 0.1
-"""A pause this short at least, so that what it waits for has passed when it ends."""
+"""The shortest pause, so that its cause has passed when it ends."""
 
 MAX_PROBE_TRIES = 5
-"""A turn that so often came too late to be the one that tries a backend in doubt is let through."""
+"""A turn that failed this often to become the one that probes an uncertain backend is let through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRoute:
-    """A decision for a turn, and how long it is waited for before the backend is asked."""
+    """A decision for a turn, and how long the turn waits before it calls the backend."""
 
     turn: QueuedTurn
     deadline_at: float
@@ -34,12 +34,12 @@ class PlannedRoute:
     wait: QueueWait | None
 
     @property
-    def route(self) -> Decision:
+    def route(self) -> RouteDecision:
         return self.decided.route
 
 
 class RouteTurn:
-    """Decides on today's beliefs and records the decision with its reasons."""
+    """Decides with the current backend states, and records the decision with its reasons."""
 
     def __init__(
         self,
@@ -58,20 +58,23 @@ class RouteTurn:
         owner = wire.owner_from_wire(request)
         response = await self.turns.read(owner, request["response"])
         planned = await self.prepare(response, request)
-        gives = self.routed(planned)
+        result = self.routed(planned)
         document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
         recorded = await self.turns.record_route(
-            owner, response.id, number=request["number"], route=document, routed=gives
+            owner, response.id, number=request["number"], route=document, routed=result
         )
-        if recorded is gives:
-            await self.count(planned, gives)
+        if recorded is result:
+            await self.count(planned, result)
         return cast("wire.RoutedWire", recorded)
 
     async def prepare(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
-        """Decide and do what the decision asks for; what its wake has shown is decided on anew. Safe to repeat."""
+        """Decide, start the warm-up that the decision wants, and decide again with what the warm-up showed.
+
+        Safe to repeat.
+        """
         planned = await self.plan(response, request)
         for _ in self.decider.fleet.backends:
-            if not await self.woke(planned, response.owner):
+            if not await self.warm_up(planned, response.owner):
                 break
             before, planned = planned, await self.plan(response, request)
             if planned.route.warm_up == before.route.warm_up:
@@ -83,17 +86,17 @@ class RouteTurn:
             )
         return planned
 
-    async def count(self, planned: PlannedRoute, gives: wire.RoutedWire) -> None:
-        """Count what follows: the rent of a turn that goes on, or how long it waits, and for what."""
+    async def count(self, planned: PlannedRoute, result: wire.RoutedWire) -> None:
+        """Count the rental spend of a turn that does not wait, or the seconds and cause of its wait."""
         if planned.wait is None:
             await self.decider.record_rental_spend(planned.decided)
-        if gives["delay_s"]:
+        if result["delay_s"]:
             name = planned.route.backend
             backend = self.decider.fleet.backends[name] if name else None
-            count_wait(backend, gives["delay_s"], reason=planned.wait.cause if planned.wait else "pause")
+            count_wait(backend, result["delay_s"], reason=planned.wait.cause if planned.wait else "pause")
 
     async def plan(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
-        """Decide; where a backend in trouble may be tried by one turn alone, only one decides for it."""
+        """Decide. Only one turn at a time may choose an uncertain backend; the others decide again."""
         turn = QueuedTurn(
             response=response.id,
             input_tokens=request["size"]["likely"],
@@ -102,13 +105,13 @@ class RouteTurn:
         )
         decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
         for _ in range(MAX_PROBE_TRIES):
-            if await self.may_try(decided, response.id):
+            if await self.may_call(decided, response.id):
                 break
             decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
         wait = self.wait(decided, turn)
         return PlannedRoute(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
 
-    async def may_try(self, decided: DecidedRoute, response_id: str) -> bool:
+    async def may_call(self, decided: DecidedRoute, response_id: str) -> bool:
         name = decided.route.backend
         if name is None or not decided.backend_states[name].is_uncertain:
             return True
@@ -118,13 +121,13 @@ class RouteTurn:
         chosen = decided.route.chosen
         if chosen is None:
             return None
-        backend, belief = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
-        return wait_for(chosen, belief, backend, turn, now=decided.at)
+        backend, state = self.decider.fleet.backends[chosen.backend], decided.backend_states[chosen.backend]
+        return wait_for(chosen, state, backend, turn, now=decided.at)
 
-    async def woke(self, planned: PlannedRoute, owner: Owner) -> bool:
-        """Wake what the decision wants; True where the turn would wait for that, and how it went can be seen now.
+    async def warm_up(self, planned: PlannedRoute, owner: Owner) -> bool:
+        """Warm up the backend that the decision names; True where the turn waits for it and has to decide again.
 
-        A start that nobody could begin, then, is not waited for: the attempt finds out why.
+        The new decision does not wait for a start that failed: the attempt finds out why.
         """
         route = planned.route
         if route.warm_up is None:
@@ -135,15 +138,15 @@ class RouteTurn:
         return wait
 
     def routed(self, planned: PlannedRoute) -> wire.RoutedWire:
-        """Return what the orchestration needs of a decision."""
+        """Return the part of a decision that the orchestration needs."""
         left_s = planned.deadline_at - planned.decided.at
         chosen = planned.route.chosen
         if chosen is None:
-            return nowhere(planned.route, left_s)
+            return no_backend(planned.route, left_s)
         if planned.wait:
-            return later(planned.wait, left_s)
-        backend, belief = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
-        timed = isinstance(backend.price, TimePrice)
+            return wait_for_backend(planned.wait, left_s)
+        backend, state = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
+        is_billed_by_time = isinstance(backend.price, TimePrice)
         return {
             "backend": chosen.backend,
             "reason": planned.route.reason,
@@ -152,25 +155,26 @@ class RouteTurn:
             "has_alternative": planned.route.has_alternative,
             "delay_s": 0.0,
             "cold": chosen.readiness is not Readiness.UP,
-            "hold_s": hold_for(chosen, belief, backend, planned.turn),
-            "limit_s": chosen.worst_s if timed else None,
+            "hold_s": hold_for(chosen, state, backend, planned.turn),
+            "limit_s": chosen.worst_s if is_billed_by_time else None,
             "input_tokens": planned.turn.input_tokens,
         }
 
 
-def nowhere(decision: Decision, left_s: float) -> wire.RoutedWire:
+def no_backend(decision: RouteDecision, left_s: float) -> wire.RoutedWire:
     """Return that no backend takes the turn now; `left_s` is the time to the deadline in seconds."""
     pause_s = 0.0 if decision.retry_in_s is None else max(decision.retry_in_s, MIN_PAUSE_S)
-    return waiting(refusals(decision), pause_s if pause_s < left_s else 0.0)
+    return without_backend(reason_with_rejections(decision), pause_s if pause_s < left_s else 0.0)
 
 
-def later(wait: QueueWait, left_s: float) -> wire.RoutedWire:
+def wait_for_backend(wait: QueueWait, left_s: float) -> wire.RoutedWire:
+    """Return that the turn waits, or that its deadline passes first; `left_s` is the time to the deadline."""
     if wait.delay_s < left_s:
-        return waiting(wait.reason, max(wait.delay_s, MIN_PAUSE_S))
-    return waiting(f"The deadline passes before a backend is ready: {wait.reason}, {left_s:,.1f} s are left.", 0.0)
+        return without_backend(wait.reason, max(wait.delay_s, MIN_PAUSE_S))
+    return without_backend(f"The deadline is in {left_s:,.1f} s, before a backend is ready: {wait.reason}.", 0.0)
 
 
-def waiting(reason: str, delay_s: float) -> wire.RoutedWire:
+def without_backend(reason: str, delay_s: float) -> wire.RoutedWire:
     return {
         "backend": None,
         "reason": reason,
@@ -181,6 +185,6 @@ def waiting(reason: str, delay_s: float) -> wire.RoutedWire:
     }
 
 
-def refusals(decision: Decision) -> str:
-    why = "; ".join(f"{refused.backend}: {refused.reason}" for refused in decision.rejected)
-    return f"{decision.reason} ({why})" if why else decision.reason
+def reason_with_rejections(decision: RouteDecision) -> str:
+    rejections = "; ".join(f"{each.backend}: {each.reason}" for each in decision.rejected)
+    return f"{decision.reason} ({rejections})" if rejections else decision.reason

@@ -1,1 +1,1 @@
-"""In what order? Deterministic: no I/O, no clock, no environment."""
+"""In what order do the steps of a turn run? Deterministic: no I/O, no clock, no environment."""

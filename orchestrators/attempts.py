@@ -1,4 +1,4 @@
-"""What has this turn tried, and what follows from how it went?"""
+"""Which attempts has this turn made, and what follows from their results?"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,9 +8,10 @@ from domain import wire
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptHistory:
-    """What was tried so far: `retries` are the failures in a row at `backend`; `excluded` tells why others are out.
+    """The attempts so far.
 
-    `failures` counts all failures by backend and posture.
+    `retries` counts the failures in a row at `backend`, `failures` all failures by backend and failure class.
+    `excluded` gives the reason for each backend that the turn no longer uses.
     """
 
     routes: int = 0
@@ -39,30 +40,30 @@ class AttemptHistory:
         }
 
 
-def after_attempt(tried: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
-    """Return what is known after an attempt that did not end the turn: handover, wait or elsewhere."""
+def after_attempt(history: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
+    """Return the history after an attempt that did not end the turn: a handover, a wait or a failover."""
     counted = replace(
-        tried,
-        routes=tried.routes + 1,
-        attempts=tried.attempts + 1,
+        history,
+        routes=history.routes + 1,
+        attempts=history.attempts + 1,
         backend=backend,
-        failures=with_failure(tried.failures, backend, inferred.get("posture", "")),
+        failures=with_failure(history.failures, backend, inferred.get("posture", "")),
     )
     if inferred["result"] == wire.FAILOVER:
-        return replace(counted, retries=0, excluded={**tried.excluded, backend: inferred["message"]})
+        return replace(counted, retries=0, excluded={**history.excluded, backend: inferred["message"]})
     if inferred["result"] == "wait":
-        same = tried.backend == backend
-        return replace(counted, retries=tried.retries + 1 if same else 1)
+        is_same_backend = history.backend == backend
+        return replace(counted, retries=history.retries + 1 if is_same_backend else 1)
     return replace(counted, retries=0)
 
 
-def with_failure(failures: dict[str, dict[str, int]], backend: str, posture: str) -> dict[str, dict[str, int]]:
-    if not posture:
+def with_failure(failures: dict[str, dict[str, int]], backend: str, failure_class: str) -> dict[str, dict[str, int]]:
+    if not failure_class:
         return failures
-    here = failures.get(backend, {})
-    return {**failures, backend: {**here, posture: here.get(posture, 0) + 1}}
+    counts = failures.get(backend, {})
+    return {**failures, backend: {**counts, failure_class: counts.get(failure_class, 0) + 1}}
 
 
-def after_pause(tried: AttemptHistory) -> AttemptHistory:
-    """Return what is known after a route that found every backend out for a while."""
-    return replace(tried, routes=tried.routes + 1)
+def after_pause(history: AttemptHistory) -> AttemptHistory:
+    """Return the history after a route that found no backend available for a while."""
+    return replace(history, routes=history.routes + 1)

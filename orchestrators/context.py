@@ -1,4 +1,4 @@
-"""What does an orchestrator use of the Durable Functions SDK? Its own types are incomplete."""
+"""Which part of the Durable Functions SDK do the orchestrators use? The SDK's own types are incomplete."""
 
 from collections.abc import Generator, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ type Steps[T] = Generator[Any, Any, T]
 
 
 class DurableTask(Protocol):
-    """What a step gives back to be yielded."""
+    """What an orchestrator yields to wait for a step."""
 
 
 class DurableTimer(DurableTask, Protocol):
@@ -19,7 +19,7 @@ class DurableTimer(DurableTask, Protocol):
 
 
 class Context(Protocol):
-    """The part of `DurableOrchestrationContext` that both of the SDK's protocols have."""
+    """The part of `DurableOrchestrationContext` that exists for both of the SDK's wire protocols."""
 
     @property
     def version(self) -> str | None: ...

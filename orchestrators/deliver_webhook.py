@@ -1,4 +1,4 @@
-"""In what order is an endpoint told that a turn has ended?
+"""In what order does the end of a turn reach one webhook endpoint?
 
 notify → (wait → notify)…
 """
@@ -11,10 +11,10 @@ from orchestrators.respond import call_step
 
 
 def deliver_webhook(context: Context) -> Steps[wire.WebhookDeliveredWire]:
-    """Try until the endpoint has it or the announcement is given up; waits are durable timers, which cost nothing."""
-    given: wire.DeliverWebhookWire = context.get_input()
+    """Try until the endpoint accepts the delivery or it is given up. Waits are durable timers, which cost nothing."""
+    request: wire.DeliverWebhookWire = context.get_input()
     while True:
-        notified: wire.WebhookTriedWire = yield call_step(context, wire.DELIVER_WEBHOOK, given)
-        if not notified["delay_s"]:
-            return {"outcome": notified["outcome"]}
-        yield context.create_timer(context.current_utc_datetime + timedelta(seconds=notified["delay_s"]))
+        tried: wire.WebhookTriedWire = yield call_step(context, wire.DELIVER_WEBHOOK, request)
+        if not tried["delay_s"]:
+            return {"outcome": tried["outcome"]}
+        yield context.create_timer(context.current_utc_datetime + timedelta(seconds=tried["delay_s"]))

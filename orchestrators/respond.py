@@ -14,17 +14,17 @@ from orchestrators.context import Context, DurableTask, Steps
 from orchestrators.step_costs import StepCosts
 
 STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
-"""Half a minute for a store to come back. Every step is safe to repeat."""
+"""Half a minute for the store to become available again. Every step is safe to repeat."""
 
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
-    """One turn; what its steps have spent is settled with it."""
-    tab = StepCosts()
-    return (yield from tab.track(one_turn(context, tab)))
+    """Run one turn. The costs of its steps are settled with it."""
+    costs = StepCosts()
+    return (yield from costs.track(one_turn(context, costs)))
 
 
-def one_turn(context: Context, tab: StepCosts) -> Steps[wire.RespondedWire]:
-    """One turn, as the list of its steps. A second start of a response that began finds that it isn't its turn."""
+def one_turn(context: Context, costs: StepCosts) -> Steps[wire.RespondedWire]:
+    """One turn, as the list of its steps. Only the first execution of a response runs them."""
     turn: wire.TurnWire = context.get_input()
     execution = turn.get("start") or str(context.new_uuid())
     begun: wire.BegunWire = yield call_step(context, wire.BEGIN, {**turn, "execution": execution})
@@ -35,52 +35,55 @@ def one_turn(context: Context, tab: StepCosts) -> Steps[wire.RespondedWire]:
     except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
         ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
     finished: wire.FinishedWire = yield call_step(context, wire.FINISH, {**turn, **ending})
-    settled: wire.SettledWire = yield call_step(context, wire.SETTLE, {**turn, **tab.for_settle()})
+    settled: wire.SettledWire = yield call_step(context, wire.SETTLE, {**turn, **costs.for_settle()})
     return {"status": finished["status"], "cost": settled["cost"]}
 
 
 def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
-    """Attempt after attempt, until one ends the turn."""
+    """Make attempt after attempt until one ends the turn."""
     size = yield from gather(context, turn)
-    tried = AttemptHistory()
+    history = AttemptHistory()
     while True:
-        asked = {**turn, "size": size, **tried.for_route()}
-        routed: wire.RoutedWire = yield call_step(context, wire.ROUTE, asked)
+        route_request = {**turn, "size": size, **history.for_route()}
+        routed: wire.RoutedWire = yield call_step(context, wire.ROUTE, route_request)
         if routed["backend"] is None and not routed["delay_s"]:
             return failed("server_error", routed["reason"])
         if routed["backend"] is None:
             if (yield from cancelled_within(context, routed["delay_s"])):
                 return cancelled()
-            tried = after_pause(tried)
+            history = after_pause(history)
             continue
-        inferred: wire.InferredWire = yield call_step(context, wire.INFER, {**turn, **tried.for_infer(routed)})
+        inferred: wire.InferredWire = yield call_step(context, wire.INFER, {**turn, **history.for_infer(routed)})
         if inferred["result"] == "done":
             return completed(inferred)
         if inferred["result"] in ("failed", "ended"):
             return failed(inferred["code"], inferred["message"])
-        tried = after_attempt(tried, routed["backend"], inferred)
+        history = after_attempt(history, routed["backend"], inferred)
         if inferred["result"] == "wait" and (yield from cancelled_within(context, inferred["delay_s"])):
             return cancelled()
 
 
 def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
-    """All that needs nobody else's result, at once. The host repeats no step of a compound: what failed runs alone."""
+    """Run the steps that need no other step's result in parallel.
+
+    The host does not repeat a failed step of a `task_all`: recall then runs again alone.
+    """
     if context.version != wire.ONE_BY_ONE:
-        tried = yield context.task_all([context.call_activity(name, turn) for name in wire.NEVER_RAISING])
-        found: dict[str, wire.TriedWire] = dict(zip(wire.NEVER_RAISING, tried, strict=True))
-        if found[wire.TRY_RECALL]["value"]:
-            return found[wire.TRY_RECALL]["value"]["size"]
+        results = yield context.task_all([context.call_activity(name, turn) for name in wire.NEVER_RAISING])
+        tried: dict[str, wire.TriedWire] = dict(zip(wire.NEVER_RAISING, results, strict=True))
+        if tried[wire.TRY_RECALL]["value"]:
+            return tried[wire.TRY_RECALL]["value"]["size"]
     recalled: wire.RecalledWire = yield call_step(context, wire.RECALL, turn)
     return recalled["size"]
 
 
-def call_step(context: Context, name: str, given: Any) -> DurableTask:
-    """An activity. What a backend refuses is its result; it fails where the store can't answer, and is tried again."""
-    return context.call_activity_with_retry(name, STEP_RETRY, given)
+def call_step(context: Context, name: str, request: Any) -> DurableTask:
+    """Call an activity, and again where it fails. Failures of backends are results; it fails where the store does."""
+    return context.call_activity_with_retry(name, STEP_RETRY, request)
 
 
 def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
-    """Wait on a durable timer, which costs nothing; True at once where the response is cancelled meanwhile."""
+    """Wait on a durable timer, which costs nothing. Return True at once where the response is cancelled meanwhile."""
     timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
     event = context.wait_for_external_event(wire.CANCELLED_EVENT)
     winner = yield context.task_any([timer, event])
@@ -99,7 +102,7 @@ def failed(code: str, message: str) -> dict[str, str]:
 
 
 def cancelled() -> dict[str, str]:
-    """Whoever raised the event has ended the response; their ending stands."""
+    """The response has ended already, before the event was raised; the finish step keeps that ending."""
     return {"status": "cancelled", "code": "", "message": ""}
 
 

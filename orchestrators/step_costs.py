@@ -1,4 +1,4 @@
-"""What have the steps of a turn spent so far? Their recorded results tell, so every replay adds up the same."""
+"""What have the steps of a turn used so far? Their recorded results say so, and every replay adds up the same."""
 
 from typing import Any, cast
 
@@ -8,13 +8,13 @@ from orchestrators.context import Steps
 
 
 class StepCosts:
-    """Adds up what the results of steps say; a timer or an event says nothing."""
+    """Adds up `spent` of the steps' results. The result of a timer or an event has none."""
 
     def __init__(self) -> None:
         self.spent = StepResources()
 
     def track[T](self, steps: Steps[T]) -> Steps[T]:
-        """Run steps to their end and note what each of their results says."""
+        """Run the steps to their end, and add up their results."""
         result, failure = None, None
         while True:
             try:
@@ -24,19 +24,19 @@ class StepCosts:
             result, failure = None, None
             try:
                 result = yield task
-            except Exception as error:  # noqa: BLE001 - a step that failed is for the steps to judge
+            except Exception as error:  # noqa: BLE001 - the orchestration decides what follows a failed step
                 failure = error
             else:
                 self.add_result(result)
 
     def add_result(self, result: Any) -> None:
         for each in cast("list[Any]", result) if isinstance(result, list) else [result]:
-            said = cast("dict[str, Any]", each).get("spent") if isinstance(each, dict) else None
-            if said:
-                self.spent = self.spent.and_step(said["units"], said["seconds"])
+            spent = cast("dict[str, Any]", each).get("spent") if isinstance(each, dict) else None
+            if spent:
+                self.spent = self.spent.and_step(spent["units"], spent["seconds"])
 
     def for_settle(self) -> dict[str, wire.SpentWire]:
-        """Return what the settlement is told: nothing where the steps told nothing."""
+        """Return what the settle step is given; nothing where no result had `spent`."""
         spent = self.spent
         if not spent.executions:
             return {}

@@ -32,10 +32,10 @@ from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 from settings import ROOT
-from tests.activities.cold_starts import Plant, cold_of, in_no_time, sleeping
+from tests.activities.cold_starts import Cluster, cold_gpu, cold_of, in_no_time
 from tests.checks import every
 from tests.clients.backends.model_server import DONE, ModelServer, backend_at, frame, serving, usage
-from tests.fakes.backends import Act, FakeBackend, breaks, refuses, says
+from tests.fakes.backends import Act, FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
@@ -144,10 +144,10 @@ async def test_a_call_is_told_in_the_words_of_the_conventions(
 
 @pytest.mark.parametrize(
     ("script", "kind"),
-    [(refuses(424), "wait"), (refuses(400), "invalid_prompt"), (breaks("one"), "wait")],
+    [(rejects(424), "wait"), (rejects(400), "invalid_prompt"), (interrupted("one"), "wait")],
 )
 async def test_a_call_that_fails_says_how(spans: InMemorySpanExporter, script: list[Act], kind: str) -> None:
-    await traced_turn(world_of(backend("main"), FakeBackend(script, refuses(400))))
+    await traced_turn(world_of(backend("main"), FakeBackend(script, rejects(400))))
     calls = [span for span in spans.get_finished_spans() if span.name == "chat model"]
     assert every(call.status.status_code is StatusCode.ERROR for call in calls)
     assert (calls[0].attributes or {})["error.type"] == kind
@@ -206,8 +206,8 @@ def cold_turn(name: str, gpu: SleepingGpu, start_s: float) -> None:
     """Run a turn on a GPU of this name that sleeps; it may fail."""
 
     async def story() -> None:
-        plant = Plant(backends={name: (sleeping(cold_of(start_s), name=name), gpu)})
-        await plant.play([await plant.world.admit("hello")])
+        cluster = Cluster(backends={name: (cold_gpu(cold_of(start_s), name=name), gpu)})
+        await cluster.run([await cluster.world.admit("hello")])
 
     in_no_time(story())
 
@@ -227,8 +227,8 @@ def test_a_cold_start_is_measured_with_the_wake_that_began_it_and_the_wait_for_i
 def test_a_wake_that_nothing_proves_and_one_that_is_refused_are_told_apart(measured: InMemoryMetricReader) -> None:
     unproven = Failure(kind=FailureKind.CREDENTIALS_REFUSED, body="no")
     refused = Failure(kind=FailureKind.STATUS, status=403)
-    cold_turn("keyless", SleepingGpu(start_s=lambda: 60.0, unproven=lambda: unproven), 60.0)
-    cold_turn("closed", SleepingGpu(start_s=lambda: 60.0, refusal=lambda: refused), 60.0)
+    cold_turn("keyless", SleepingGpu(start_s=lambda: 60.0, authentication_failure=lambda: unproven), 60.0)
+    cold_turn("closed", SleepingGpu(start_s=lambda: 60.0, rejection=lambda: refused), 60.0)
     found = points(measured, "ganglion.backend.wakes", "ganglion.wake.outcome")
     assert (found[("keyless", "unproven")], found[("closed", "refused")]) == ((3, 3), (3, 3))
     assert points(measured, "ganglion.turn.wait.duration", "ganglion.wait.reason")[("", "pause")][0] >= 4
@@ -258,7 +258,7 @@ class Exploding(FakeBackend):
 SCENES: Sequence[Callable[[str], FakeBackend]] = (
     lambda secret: FakeBackend(says(f"one {secret} two")),
     lambda secret: FakeBackend(says(f"one {secret}", reason="length")),
-    lambda secret: FakeBackend(breaks(secret), says(f"{secret} again")),
+    lambda secret: FakeBackend(interrupted(secret), says(f"{secret} again")),
     lambda secret: FakeBackend(garbled(secret), says(secret)),
     lambda secret: FakeBackend(refused(400, f'{{"error":"{secret} is wrong"}}')),
     lambda secret: FakeBackend(refused(429, secret), refused(503, secret), says(secret)),

@@ -1,1 +1,1 @@
-"""How is the backend of a turn chosen, and warmed up if it is cold?"""
+"""How is the backend of a turn chosen, and warmed up where it is cold?"""

@@ -1,4 +1,4 @@
-"""Where would a turn of this size go, on what is believed now?"""
+"""Which backend would take a turn of this size, with the current backend states?"""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from clients.clock import Clock
 from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
-from domain.fleet.catalog import Fleet
+from domain.fleet.catalog import Backend, Fleet
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.rent_or_buy import window_s
 from domain.routing.router import RouteDecision, route
@@ -24,7 +24,7 @@ EXPECTED_ANSWER_TOKENS = 211
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedRoute:
-    """A decision and what it rests on; `at` is in seconds since the epoch."""
+    """A decision with the backend states that it is based on; `at` is in seconds since the epoch."""
 
     route: RouteDecision
     backend_states: Mapping[str, BackendState]
@@ -32,7 +32,7 @@ class DecidedRoute:
 
 
 class RouteDecider:
-    """Reads what is believed and decides; changes nothing."""
+    """Reads the backend states and decides. It changes nothing."""
 
     def __init__(
         self,
@@ -52,38 +52,42 @@ class RouteDecider:
         self.attempt_limits = attempt_limits
 
     @property
-    def any_backend_cold(self) -> bool:
-        return any(backend.cold_start.scales_to_zero for backend in self.fleet.backends.values())
+    def scaling_backends(self) -> tuple[Backend, ...]:
+        """The backends that scale to zero."""
+        return tuple(backend for backend in self.fleet.backends.values() if backend.cold_start.scales_to_zero)
 
     async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> DecidedRoute:
-        beliefs, spent = await asyncio.gather(self.backend_states.read(self.fleet.backends), self.recent_rental_spend())
+        states, spent = await asyncio.gather(self.backend_states.read(self.fleet.backends), self.recent_rental_spend())
         now = self.clock.now()
         demand = self.demand(response, size, excluded, now)
-        decision = route(demand, self.fleet, beliefs, now, spent=spent)
-        return DecidedRoute(route=decision, backend_states=beliefs, at=now)
+        decision = route(demand, self.fleet, states, now, spent=spent)
+        return DecidedRoute(route=decision, backend_states=states, at=now)
 
     async def recent_rental_spend(self) -> Mapping[str, Decimal]:
-        """Return for each backend that scales to zero the rent of the last window, in dollars."""
-        scaling = [each for each in self.fleet.backends.values() if each.cold_start.scales_to_zero]
+        """Return the rental spend of the last window, in dollars, for each backend that scales to zero."""
+        scaling = self.scaling_backends
         amounts = await asyncio.gather(*(self.rental_spend.total(each, window_s=window_s(each)) for each in scaling))
         return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
-        """Count what this turn costs elsewhere, or would, towards the backends that scale to zero and could take it."""
+        """Add the turn's cost on a rented backend to the rental spend of the backends that could replace it.
+
+        Those are the candidates that scale to zero, or the chosen backend alone where it scales to zero itself.
+        """
         route = decided.route
         chosen = self.fleet.backends[route.backend] if route.backend else None
         if chosen is None or route.rental_spend is None:
             return
-        able = (*(each.backend for each in route.candidates), *route.cold_candidates)
-        names = {chosen.name} if chosen.cold_start.scales_to_zero else set(able)
+        eligible = {*(each.backend for each in route.candidates), *route.cold_candidates}
+        names = {chosen.name} if chosen.cold_start.scales_to_zero else eligible
         for backend in (self.fleet.backends[name] for name in sorted(names)):
             if backend.cold_start.scales_to_zero:
                 with suppress(Retryable):
                     await self.rental_spend.add(backend, route.rental_spend, window_s=window_s(backend))
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
-        asked = response.options.sampling.max_output_tokens
-        limit = self.default_output_tokens if asked is None else asked
+        requested = response.options.sampling.max_output_tokens
+        limit = self.default_output_tokens if requested is None else requested
         return Demand(
             model=response.model,
             input_tokens=size["likely"],

@@ -1,4 +1,4 @@
-"""How big is a conversation that a model is to read?"""
+"""How many tokens and bytes does a model read for a conversation?"""
 
 from collections.abc import Sequence
 
@@ -24,11 +24,11 @@ def size_of(response: Response, items: Sequence[Item]) -> wire.SizeWire:
     }
 
 
-def with_added_tokens(size: wire.SizeWire, *, more_tokens: int) -> wire.SizeWire:
-    """Return the most that a size may turn out to be, where so many tokens may be added to it."""
+def with_added_tokens(size: wire.SizeWire, added: int) -> wire.SizeWire:
+    """Return the size after `added` tokens are added to the conversation."""
     return {
-        "expected": size["expected"] + more_tokens,
-        "likely": size["likely"] + more_tokens,
-        "ceiling": size["ceiling"] + more_tokens,
-        "bytes": size["bytes"] + more_tokens * BYTES_PER_TOKEN,
+        "expected": size["expected"] + added,
+        "likely": size["likely"] + added,
+        "ceiling": size["ceiling"] + added,
+        "bytes": size["bytes"] + added * BYTES_PER_TOKEN,
     }

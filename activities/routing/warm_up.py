@@ -1,4 +1,4 @@
-"""How is a sleeping backend woken, once, whoever wants it?"""
+"""How is a cold backend warmed up once, however many turns need it?"""
 
 import asyncio
 import logging
@@ -21,19 +21,19 @@ from telemetry import WarmUpOutcome, count_warm_up
 log = logging.getLogger("ganglion.activities")
 
 HEARTBEAT_S = 5.0
-"""Who holds a wake on says so this often."""
+"""How often a process that holds a warm-up request records that it still does."""
 
 AUTHENTICATION_WAIT_S = 10.0
-"""A turn waits so long at most for what a wake is proven with; it sees later how that went."""
+"""How long a turn waits for the authentication of a warm-up; its next route sees how that ended."""
 
 NOTHING_STARTED = frozenset({WarmUpOutcome.REFUSED, WarmUpOutcome.UNPROVEN})
 
 
 class BackendWarmer:
-    """Sends the request that wakes a backend, holds it for a while and drops it.
+    """Sends the probe that starts a backend, holds it for a while and drops it.
 
-    Where a dropped request starts nothing, it is held on in this process, beside the activities: no activity lasts as
-    long as a start. What this process held when it dies, the next turn that looks wakes anew.
+    Where a dropped request does not start the backend, a background task keeps holding it, since no activity may run as
+    long as a start takes. If the process dies, the next turn that is routed warms the backend up again.
     """
 
     def __init__(
@@ -50,21 +50,21 @@ class BackendWarmer:
         self.clock = clock
         self.background_tasks: set[asyncio.Task[Any]] = set()
 
-    async def warm_up(self, backend: Backend, by: str, *, owner: Owner, wait: bool) -> bool:
-        """Wake it; False where it is up or somebody else is at it. `wait` returns when the request was held.
+    async def warm_up(self, backend: Backend, response_id: str, *, owner: Owner, wait: bool) -> bool:
+        """Warm the backend up; False where it is warm, or another turn is warming it up.
 
-        `by` is the response of an owner who pays for what nobody uses of it; where no budget covers that, nothing is
-        sent.
+        With `wait` this returns when the request was held. The owner of the response pays for the time that no turn
+        uses; where no budget covers that, nothing is sent.
         """
-        woken = await self.backend_states.claim_warm_up(backend, by)
-        if woken is None or woken.warm_up is None:
+        state = await self.backend_states.claim_warm_up(backend, response_id)
+        if state is None or state.warm_up is None:
             return False
-        held_until = woken.warm_up.until if woken.must_hold_request(backend) else None
-        proof = self.start_task(self.authenticate(backend, by))
-        paid = self.start_task(self.charge(backend, by, owner, woken, proof))
-        hold = self.start_task(self.hold_request(backend, by, owner, paid, held_until=held_until))
+        held_until = state.warm_up.until if state.must_hold_request(backend) else None
+        authentication = self.start_task(self.authenticate(backend, response_id))
+        charge = self.start_task(self.charge(backend, response_id, owner, state, authentication))
+        hold = self.start_task(self.hold_request(backend, response_id, owner, charge, held_until=held_until))
         if wait:
-            await asyncio.wait({proof}, timeout=AUTHENTICATION_WAIT_S)
+            await asyncio.wait({authentication}, timeout=AUTHENTICATION_WAIT_S)
             await asyncio.wait({hold}, timeout=backend.cold_start.warm_up_hold_s)
         return True
 
@@ -74,79 +74,94 @@ class BackendWarmer:
         task.add_done_callback(self.background_tasks.discard)
         return task
 
-    async def authenticate(self, backend: Backend, by: str) -> bool:
-        """Tell whether a request can prove who we are: what hangs there is no start."""
+    async def authenticate(self, backend: Backend, response_id: str) -> bool:
+        """Return whether a request can authenticate. A slow authentication is not part of the start."""
         try:
             await self.clients[backend.name].authenticate()
         except BackendError as error:
-            await self.record_failed_probe(backend, by, error.failure)
+            await self.record_failed_probe(backend, response_id, error.failure)
             return False
         return True
 
     async def charge(
-        self, backend: Backend, by: str, owner: Owner, belief: BackendState, proof: asyncio.Task[bool]
+        self,
+        backend: Backend,
+        response_id: str,
+        owner: Owner,
+        state: BackendState,
+        authentication: asyncio.Task[bool],
     ) -> bool:
-        """Tell whether the wake can prove who we are, and who wakes is charged for it."""
-        if not await proof:
+        """Charge the owner for the warm-up; False where it can't authenticate or no budget covers it."""
+        if not await authentication:
             return False
-        cold_s, worst_s = belief.cold_p50_s, belief.cold_p99_s
+        cold_s, worst_s = state.cold_p50_s, state.cold_p99_s
         try:
-            if await self.sessions.warm_up(backend, owner, by, cold_s=cold_s, worst_s=worst_s):
+            if await self.sessions.warm_up(backend, owner, response_id, cold_s=cold_s, worst_s=worst_s):
                 return True
         except Retryable:
             with suppress(Retryable):
-                await self.sessions.cancel_warm_up(backend, owner, by)
+                await self.sessions.cancel_warm_up(backend, owner, response_id)
         count_warm_up(backend, WarmUpOutcome.UNCOVERED)
-        await self.backend_states.release_warm_up(backend, by)
+        await self.backend_states.release_warm_up(backend, response_id)
         return False
 
     async def hold_request(
-        self, backend: Backend, by: str, owner: Owner, paid: asyncio.Task[bool], *, held_until: float | None
+        self,
+        backend: Backend,
+        response_id: str,
+        owner: Owner,
+        charge: asyncio.Task[bool],
+        *,
+        held_until: float | None,
     ) -> None:
-        """Hold the request until the backend is up; drop it in time, or (seconds since the epoch) at `held_until`."""
+        """Hold the request until the backend answers it, and drop it after a while.
+
+        `held_until` (seconds since the epoch) is set where the request must be held for the backend to start.
+        """
         decided_at = self.clock.now()
-        if not await paid:
+        if not await charge:
             return
         if self.clock.now() - decided_at > AT_ONCE_S:
-            await self.backend_states.record_warm_up_sent(backend, by)
+            await self.backend_states.record_warm_up_sent(backend, response_id)
         until = held_until or self.clock.now() + backend.cold_start.warm_up_hold_s
-        request = asyncio.create_task(self.probe(backend, by, owner))
+        request = asyncio.create_task(self.probe(backend, response_id, owner))
         try:
             while not request.done() and (left_s := until - self.clock.now()) > 0:
                 await asyncio.wait({request}, timeout=min(left_s, HEARTBEAT_S))
                 if held_until:
-                    await self.backend_states.record_warm_up_hold(backend, by, held_until=self.clock.now() + SILENCE_S)
+                    silent_at = self.clock.now() + SILENCE_S
+                    await self.backend_states.record_warm_up_hold(backend, response_id, held_until=silent_at)
         finally:
-            dropped = request.cancel()
+            is_dropped = request.cancel()
             await asyncio.gather(request, return_exceptions=True)
-        if dropped:
+        if is_dropped:
             count_warm_up(backend, WarmUpOutcome.HELD)
-            await self.backend_states.record_warm_up_hold(backend, by, held_until=None)
+            await self.backend_states.record_warm_up_hold(backend, response_id, held_until=None)
 
-    async def probe(self, backend: Backend, by: str, owner: Owner) -> None:
-        asked_at = self.clock.now()
+    async def probe(self, backend: Backend, response_id: str, owner: Owner) -> None:
+        sent_at = self.clock.now()
         try:
             await self.clients[backend.name].probe()
         except BackendError as error:
-            if await self.record_failed_probe(backend, by, error.failure) in NOTHING_STARTED:
+            if await self.record_failed_probe(backend, response_id, error.failure) in NOTHING_STARTED:
                 with suppress(Retryable):
-                    await self.sessions.cancel_warm_up(backend, owner, by)
+                    await self.sessions.cancel_warm_up(backend, owner, response_id)
             return
         with suppress(Retryable):
             await self.sessions.record_ready(backend, self.clock.now())
-        await self.backend_states.record_opening(backend, asked_at=asked_at)
+        await self.backend_states.record_opening(backend, asked_at=sent_at)
         count_warm_up(backend, WarmUpOutcome.UP)
 
-    async def record_failed_probe(self, backend: Backend, by: str, failure: Failure) -> WarmUpOutcome:
-        """Learn from a request that was not let in: it is starting, unless it refused or was never asked."""
+    async def record_failed_probe(self, backend: Backend, response_id: str, failure: Failure) -> WarmUpOutcome:
+        """Record that the backend is starting, or that the warm-up failed: the request was rejected or not sent."""
         diagnosis = diagnose(failure, backend.signatures, now=self.clock.now())
         outcome = warm_up_outcome(failure, diagnosis)
         count_warm_up(backend, outcome)
         if outcome in NOTHING_STARTED:
-            log.warning("%s could not be woken: %s", backend.name, diagnosis.reason)
-            await self.backend_states.record_warm_up_failure(backend, diagnosis, by)
+            log.warning("%s could not be warmed up: %s", backend.name, diagnosis.reason)
+            await self.backend_states.record_warm_up_failure(backend, diagnosis, response_id)
         else:
-            await self.backend_states.record_warm_up_hold(backend, by, held_until=None)
+            await self.backend_states.record_warm_up_hold(backend, response_id, held_until=None)
         return outcome
 
 

@@ -1,4 +1,4 @@
-"""What happens when turns meet a GPU that sleeps? Whole turns, in the time of a loop that waits for nothing."""
+"""What happens when turns need a cold GPU? Whole turns, in an event loop whose timers cost no time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -21,8 +21,8 @@ from tests.fakes.worlds import PRICE, World, backend
 
 ANSWER = "word0 word1 word2 word3"
 RESTART_S = 1.0
-DEAR = replace(PRICE, name="dear", input=Decimal(10), output=Decimal(40))
-"""An API at whose price a GPU's work is cheap."""
+EXPENSIVE = replace(PRICE, name="expensive", input=Decimal(10), output=Decimal(40))
+"""The price of an API that is more expensive than the GPU."""
 
 CLOUD_RUN = (
     FailureSignature(failure_class=FailureClass.COLD, statuses=(429,), body="Rate exceeded", note="one is starting"),
@@ -30,7 +30,7 @@ CLOUD_RUN = (
 )
 
 
-def sleeping(cold: ColdStart, *, concurrency: int = 8, name: str = "gpu") -> Backend:
+def cold_gpu(cold: ColdStart, *, concurrency: int = 8, name: str = "gpu") -> Backend:
     made = backend(name)
     limits = replace(made.limits, concurrency=concurrency)
     return replace(made, price=GPU_PRICE, cold_start=cold, limits=limits, signatures=CLOUD_RUN)
@@ -43,20 +43,20 @@ def cold_of(p50_s: float, p99_s: float | None = None, *, abandoned_starts: bool 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One run of one activity, in seconds since the loop's beginning."""
+    """One run of one activity, in seconds since the loop's start."""
 
     name: str
-    began: float
+    started: float
     ended: float
 
     @property
     def seconds(self) -> float:
-        return self.ended - self.began
+        return self.ended - self.started
 
 
 @dataclass(slots=True, kw_only=True)
-class Plant:
-    """A store, a clock, backends, and one process after the other that works on the turns."""
+class Cluster:
+    """A store, a clock, backends, and one process after another that runs the turns."""
 
     backends: Mapping[str, tuple[Backend, BackendClient]]
     clock: LoopClock = field(default_factory=LoopClock)
@@ -75,12 +75,12 @@ class Plant:
         return world
 
     def timed(self, name: str, step: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-        async def run(given: Any) -> Any:
-            began = asyncio.get_running_loop().time()
+        async def run(request: Any) -> Any:
+            started = asyncio.get_running_loop().time()
             try:
-                return await step(given)
+                return await step(request)
             finally:
-                self.spans.append(Span(name, began, asyncio.get_running_loop().time()))
+                self.spans.append(Span(name, started, asyncio.get_running_loop().time()))
 
         return run
 
@@ -89,13 +89,13 @@ class Plant:
         run.steps = self.world.steps
         await run.respond(turn_wire(response))
 
-    async def play(self, responses: Sequence[Response], *, kills: Sequence[float] = ()) -> None:
-        """Run turns to their ends; the process dies at each of these times and another follows."""
+    async def run(self, responses: Sequence[Response], *, kills: Sequence[float] = ()) -> None:
+        """Run turns to their ends. The process is killed at each of these times and started again."""
         loop = asyncio.get_running_loop()
         for at in kills:
             tasks = [asyncio.create_task(self.respond(response)) for response in responses]
             await asyncio.wait(tasks, timeout=max(0.0, at - loop.time()))
-            await killed([*tasks, *self.world.warmer.background_tasks])
+            await kill([*tasks, *self.world.warmer.background_tasks])
             await asyncio.sleep(RESTART_S)
             self.world = self.new_process()
         await asyncio.gather(*(self.respond(response) for response in responses))
@@ -107,7 +107,7 @@ class Plant:
             assert [item.text for item in log.items] == [answer]
 
     async def first_token_s(self, response: Response) -> float:
-        """Return when the first word of an answer stood in the log, in seconds since the loop's beginning."""
+        """Return when the log had the first word of an answer, in seconds since the loop's start."""
         slots = await self.world.turns.slots(response.owner, response.id)
         return next(slot.at for slot in slots if slot.pieces) - self.clock.now() + asyncio.get_running_loop().time()
 
@@ -115,8 +115,8 @@ class Plant:
         return max((span.seconds for span in self.spans if span.name in names), default=0.0)
 
 
-async def killed(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """End a process: none of its tasks gets to say a word; its connections close."""
+async def kill(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel the tasks of a process; its connections close."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -127,5 +127,5 @@ def in_no_time[T](story: Coroutine[Any, Any, T]) -> T:
         return runner.run(story)
 
 
-def plant_with(gpu: SleepingGpu, cold: ColdStart, **others: tuple[Backend, BackendClient]) -> Plant:
-    return Plant(backends={"gpu": (sleeping(cold, concurrency=gpu.concurrency), gpu), **others})
+def cluster_with(gpu: SleepingGpu, cold: ColdStart, **others: tuple[Backend, BackendClient]) -> Cluster:
+    return Cluster(backends={"gpu": (cold_gpu(cold, concurrency=gpu.concurrency), gpu), **others})

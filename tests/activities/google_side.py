@@ -1,4 +1,4 @@
-"""How does a whole turn meet a GPU that sleeps at Google, with the real libraries on every hop, in one process?"""
+"""How does a whole turn use a cold GPU at Google, with the real libraries on every hop, in one process?"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -29,11 +29,11 @@ from tests.fakes.worlds import SETTINGS, World, backend
 from tests.standins.cloud_run.harness import Gpu, running_gpu
 
 HOLD_S = 0.3
-ELSEWHERE = "from elsewhere"
+OTHER_ANSWER = "from another backend"
 
 
-class Shifted(SystemClock):
-    """A clock that goes wrong by so many seconds; `leaps` over what a turn sleeps, where it waits for nobody real."""
+class ShiftedClock(SystemClock):
+    """A clock that is `ahead_s` seconds ahead. With `leaps` it skips sleeps instead of waiting."""
 
     def __init__(self, ahead_s: float, *, leaps: bool) -> None:
         self.ahead_s = ahead_s
@@ -50,36 +50,36 @@ class Shifted(SystemClock):
 
 @dataclass(slots=True, kw_only=True)
 class Scene:
-    """A turn's world, the GPU that it wants, who guards that, and the cloud that proves who we are."""
+    """A turn's world, its GPU service with the gate that checks tokens, and the cloud that issues tokens."""
 
-    world: World[Shifted]
+    world: World[ShiftedClock]
     cloud: Cloud
     gate: InvokerCheck
     service: Gpu
 
     async def ask(self, *, model: str = "model", meanwhile: Callable[[], Any] | None = None) -> Response:
-        """Run a whole turn; `meanwhile` is awaited when its wake has gone out."""
+        """Run a whole turn; `meanwhile` is awaited when its warm-up request was sent."""
         response = await self.world.admit("COUNT 3", model=model)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.world.run(response))
             if meanwhile:
-                await self.service.wait_until(is_waking)
+                await self.service.wait_until(is_starting)
                 await meanwhile()
         return response
 
-    async def told(self, response: Response) -> str:
+    async def error_of(self, response: Response) -> str:
         log = await self.world.log(response)
         assert log.status is ResponseStatus.FAILED
         assert log.ending
         return log.ending.message
 
-    async def answered(self, response: Response) -> str:
+    async def answer_of(self, response: Response) -> str:
         log = await self.world.log(response)
         assert log.status is ResponseStatus.COMPLETED, log.ending
         return log.items[0].text
 
 
-async def is_waking(service: Gpu) -> bool:
+async def is_starting(service: Gpu) -> bool:
     return not await service.is_cold()
 
 
@@ -95,8 +95,8 @@ async def google_side(
     alternative: bool = False,
     federation: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Scene]:
-    """Set it up; `audience` is another than the service's, `ahead_s` how wrong our own clock goes."""
-    clock = Shifted(ahead_s, leaps=leaps)
+    """Set the scene up; `audience` replaces the service's, `ahead_s` is how far our own clock is ahead."""
+    clock = ShiftedClock(ahead_s, leaps=leaps)
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(cloud_with(tmp_path, monkeypatch))
         gate = InvokerCheck(
@@ -106,12 +106,12 @@ async def google_side(
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         url = str(service.client.base_url).rstrip("/")
         credentials = cloud.credentials(clock, **(federation or {}))
-        one = sleeping_at(url, audience=audience or url, start_s=start_s)
+        one = cold_gpu_at(url, audience=audience or url, start_s=start_s)
         backends: dict[str, tuple[Backend, BackendClient]] = {
             "gpu": (one, OpenAIBackend(one, http, silence_s=10, credentials=credentials))
         }
         if alternative:
-            backends["api"] = (backend("api"), FakeBackend(says(ELSEWHERE)))
+            backends["api"] = (backend("api"), FakeBackend(says(OTHER_ANSWER)))
         world = World(
             store=MemoryStore(clock), clock=clock, backends=backends, settings=replace(SETTINGS, hold_s=HOLD_S)
         )
@@ -120,7 +120,7 @@ async def google_side(
             task.cancel()
 
 
-def sleeping_at(url: str, *, audience: str, start_s: float) -> Backend:
+def cold_gpu_at(url: str, *, audience: str, start_s: float) -> Backend:
     """Return the shipped GPU backend at an address, with starts that a test can wait for."""
     shipped = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES).backends["scripted-gpu"]
     return replace(

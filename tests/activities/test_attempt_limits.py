@@ -8,7 +8,7 @@ from dataclasses import replace
 from clients.backends.port import AnswerEnd, BackendCall, TextPiece
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus, TokenUsage
-from tests.activities.cold_starts import cold_of, sleeping
+from tests.activities.cold_starts import cold_gpu, cold_of
 from tests.fakes.clocks import LoopClock, in_no_time
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import MemoryStore
@@ -72,7 +72,7 @@ def test_an_attempt_may_run_for_as_long_as_its_request_may_be_held() -> None:
         world = World(
             store=MemoryStore(clock),
             clock=clock,
-            backends={"gpu": (sleeping(cold_of(90.0)), gpu)},
+            backends={"gpu": (cold_gpu(cold_of(90.0)), gpu)},
             settings=replace(SETTINGS, hold_s=120),
         )
         response = await world.admit("hello")

@@ -1,6 +1,6 @@
-"""Does a turn keep its word when workers die or only seem to, and cancels, sweeps and second starts come between?
+"""Does a turn keep its guarantees when workers crash or stall, with cancels, sweeps and second starts in between?
 
-Every seed is one story of one turn on a few workers that share a store, in time that costs nothing.
+Every seed is one story of one turn on a few workers that share a store, in an event loop whose timers cost no time.
 """
 
 import asyncio
@@ -36,18 +36,18 @@ from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 pytestmark = pytest.mark.slow
 
 TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
-"""What a backend may answer; that they begin alike is what makes a mixture possible."""
+"""What a backend may answer. They begin alike, so that a mixture of them is possible."""
 
 HANDOVER_S = 20.0
-PATIENCE = SweepDelays(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
+DELAYS = SweepDelays(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
 ZOMBIES = 2
 NORMAL = range(300)
 CHUNK, CHUNKS = 1000, 20
 
 
 @dataclass(slots=True)
-class Speaker:
-    """A backend that says one of the texts, at any pace, and breaks off as it likes."""
+class RandomBackend:
+    """A backend that sends one of the texts at any pace, and fails at random."""
 
     random: Random
     failing: float
@@ -67,14 +67,14 @@ class Speaker:
 
     async def speak(self, partial: str) -> AsyncIterator[TextPiece | AnswerEnd]:
         rest = self.random.choice([text for text in TEXTS if text.startswith(partial)]).removeprefix(partial)
-        said = False
+        has_sent = False
         while rest:
             await asyncio.sleep(
                 self.random.choice([0, 0, 0.01, 0.06, 0.6, 2 * HANDOVER_S * (self.random.random() < 0.05)])
             )
             if self.random.random() < self.failing:
-                raise BackendError(self.failure(text_received=said))
-            size, said = self.random.randint(1, 9), True
+                raise BackendError(self.failure(text_received=has_sent))
+            size, has_sent = self.random.randint(1, 9), True
             yield TextPiece(text=rest[:size])
             rest = rest[size:]
         yield AnswerEnd(
@@ -90,28 +90,32 @@ class Speaker:
 
 @dataclass(slots=True)
 class Story:
-    """One turn, the workers that its steps are delivered to, and what readers saw."""
+    """One turn, the workers that run its steps, and what readers saw."""
 
     random: Random
     clock: LoopClock
     store: MemoryStore
     response: Response
     continues: ContinuationMode
-    calm: bool = False
+    is_calm: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     executions: int = 0
     running: int = 0
     seen: list[Sequence[LogEvent]] = field(default_factory=list[Sequence[LogEvent]])
     crashes: int = 0
     zombies: int = 0
+    items: int = 0
+    attempts: int = 0
 
     def worker(self) -> World:
-        """Return the steps as one worker process runs them; it may die at any call of its store."""
-        faults = Faults(rate=0 if self.calm else self.random.choice([0, 0.01, 0.08]), pause=self.random.choice([0, 3]))
+        """Return the steps as one worker process runs them; it may crash at any store call."""
+        faults = Faults(
+            rate=0 if self.is_calm else self.random.choice([0, 0.01, 0.08]), pause=self.random.choice([0, 3])
+        )
         chance = Random(self.random.getrandbits(64))  # noqa: S311 - a story must repeat
-        failing = 0 if self.calm else self.random.choice([0, 0.05, 0.2])
+        failing = 0 if self.is_calm else self.random.choice([0, 0.05, 0.2])
         backends = {
-            name: (backend(name, continues), Speaker(self.random, failing, continues))
+            name: (backend(name, continues), RandomBackend(self.random, failing, continues))
             for name, continues in (("main", self.continues), ("spare", ContinuationMode.NO))
         }
         settings = replace(SETTINGS, handover_s=HANDOVER_S)
@@ -123,29 +127,29 @@ class Story:
         self.tasks.add(task)
         return task
 
-    async def deliver(self, name: str, given: Any) -> Any:
-        """Deliver a step as a host does: again where its worker died, and where it only seems dead."""
+    async def deliver(self, name: str, request: Any) -> Any:
+        """Deliver a step as a host does: again where its worker crashed, or seems to have crashed."""
         runs: set[asyncio.Task[Any]] = set()
         while True:
-            runs.add(self.spawn(self.worker().steps[name](given)))
-            patience = None if self.calm or len(runs) > ZOMBIES else self.random.choice([None, None, 0.1, 1.0, 5.0])
-            ended, runs = await asyncio.wait(runs, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            runs.add(self.spawn(self.worker().steps[name](request)))
+            wait_s = None if self.is_calm or len(runs) > ZOMBIES else self.random.choice([None, None, 0.1, 1.0, 5.0])
+            ended, runs = await asyncio.wait(runs, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
             self.zombies += not ended
             for run in ended:
                 if not isinstance(run.exception(), CrashError):
-                    self.spawn(self.late(name, given))
+                    self.spawn(self.late(name, request))
                     return run.result()
                 self.crashes += 1
 
-    async def late(self, name: str, given: Any) -> None:
-        """Deliver a step once more, now and then, when its result is long known."""
-        if not self.calm and self.random.random() < 0.1:
+    async def late(self, name: str, request: Any) -> None:
+        """Sometimes deliver a step once more, long after its result."""
+        if not self.is_calm and self.random.random() < 0.1:
             await asyncio.sleep(self.random.choice([0.01, 1.0, 4.0]))
-            await self.worker().steps[name](given)
+            await self.worker().steps[name](request)
 
     def steps(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         def delivered(name: str) -> Callable[[Any], Awaitable[Any]]:
-            return lambda given: self.deliver(name, given)
+            return lambda request: self.deliver(name, request)
 
         return {name: delivered(name) for name in self.worker().steps}
 
@@ -163,26 +167,26 @@ class Story:
             self.spawn(self.execute())
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
-        raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} was notified")
+        raise AssertionError(f"no endpoint is registered, and {delivery.endpoint} has a delivery")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
     async def is_running(self, instance_id: str) -> bool:
-        """Tell the truth, or what a host says that has lost its state."""
+        """Return the truth, or the answer of a host that has lost its state."""
         await asyncio.sleep(0)
-        return self.running > 0 and (self.calm or self.random.random() < 0.6)
+        return self.running > 0 and (self.is_calm or self.random.random() < 0.6)
 
     async def sweep(self) -> None:
         world = self.worker()
-        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=PATIENCE)
+        sweep = Sweep(turns=world.turns, ledger=world.ledger, clock=self.clock, delays=DELAYS)
         await sweep.sweep(self)
 
     async def cancel(self) -> None:
         await self.worker().turns.finish(OWNER, self.response.id, status=ResponseStatus.CANCELLED)
 
     async def read(self) -> None:
-        """Look at the log now and then, until it has ended."""
+        """Read the log now and then until it has ended."""
         turns = TurnStore(self.store, self.clock, WebhookEndpoints())
         ended = False
         while not ended:
@@ -194,11 +198,11 @@ class Story:
     async def now_and_then(self, act: Callable[[], Awaitable[None]], times: int) -> None:
         for _ in range(times):
             await asyncio.sleep(self.random.choice([0.01, 0.4, 2.0, 9.0]))
-            await survived(act)
+            await tolerate(act)
 
 
-async def survived(act: Callable[[], Awaitable[None]]) -> None:
-    """Let a process act that may die or be refused by its store."""
+async def tolerate(act: Callable[[], Awaitable[None]]) -> None:
+    """Run an act whose process may crash or whose store may fail."""
     try:
         await act()
     except (Retryable, CrashError):
@@ -209,8 +213,8 @@ def events_of(slots: Sequence[Slot]) -> list[LogEvent]:
     return [event for slot in slots for event in slot.events]
 
 
-async def told(seed: int) -> Story:
-    """Tell one story to its end."""
+async def play(seed: int) -> Story:
+    """Run one story to its end."""
     chance = Random(seed)  # noqa: S311 - a story must repeat
     clock = LoopClock(seed=seed)
     store = MemoryStore(clock)
@@ -223,7 +227,7 @@ async def told(seed: int) -> Story:
     acts += [story.spawn(story.now_and_then(story.cancel, 1)) for _ in range(chance.choice([0, 0, 1, 2]))]
     acts += [story.spawn(story.now_and_then(story.execute, 1)) for _ in range(chance.choice([0, 1]))]
     await settled(story, set(readers))
-    story.calm = True
+    story.is_calm = True
     for _ in range(2):
         await clock.sleep(60)
         await story.sweep()
@@ -233,7 +237,7 @@ async def told(seed: int) -> Story:
 
 
 async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
-    """Wait for all that was set going, zombies among it; what nobody foresaw is raised here."""
+    """Wait for all tasks, stalled workers too. Unexpected errors are raised here."""
     while waiting := story.tasks - readers:
         ended, _ = await asyncio.wait(waiting)
         story.tasks -= ended
@@ -242,9 +246,9 @@ async def settled(story: Story, readers: set[asyncio.Task[Any]]) -> None:
                 task.result()
 
 
-async def judged(seed: int) -> Story:
-    """Tell a story and hold it to its word."""
-    story = await told(seed)
+async def check(seed: int) -> Story:
+    """Run a story and check its guarantees."""
+    story = await play(seed)
     turns, ledger = TurnStore(story.store, story.clock, WebhookEndpoints()), Ledger(story.store, story.clock, Budgets())
     slots = await turns.slots(OWNER, story.response.id)
     log, events = read_log(slots), events_of(slots)
@@ -266,15 +270,16 @@ async def judged(seed: int) -> Story:
     assert len(kept) <= 1
     assert await turns.items(OWNER, response.progress.output_items) == kept
     assert response.status is not ResponseStatus.COMPLETED or [item.text in TEXTS for item in kept] == [True]
-    held = await ledger.reservation(OWNER, story.response.id)
-    assert held is not None
-    assert held.status is ReservationStatus.SETTLED
+    reservation = await ledger.reservation(OWNER, story.response.id)
+    assert reservation is not None
+    assert reservation.status is ReservationStatus.SETTLED
     attempts = await ledger.attempts(OWNER, story.response.id)
     assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    story.items, story.attempts = len(log.items), len(attempts)
     return story
 
 
-class Noting(AbstractContextManager[None]):
+class WithNote(AbstractContextManager[None]):
     """Adds a note to whatever error passes."""
 
     def __init__(self, note: str) -> None:
@@ -287,14 +292,16 @@ class Noting(AbstractContextManager[None]):
 
 def run(seed: int) -> Story:
     random.seed(seed)  # the jitter between the tries of a write
-    with Noting(f"seed {seed}"):
-        return in_no_time(judged(seed))
+    with WithNote(f"seed {seed}"):
+        return in_no_time(check(seed))
 
 
-def test_every_story_ends_once_and_whole() -> None:
+def test_every_story_ends_once_and_completely() -> None:
     stories = [run(seed) for seed in NORMAL]
     assert sum(story.zombies > 0 for story in stories) > len(stories) / 4
     assert sum(story.crashes > 0 for story in stories) > len(stories) / 4
+    assert sum(story.items > 0 for story in stories) > len(stories) / 4
+    assert sum(story.attempts > 0 for story in stories) > len(stories) / 4
 
 
 def test_a_story_repeats_by_its_seed() -> None:
@@ -306,6 +313,6 @@ def test_a_story_repeats_by_its_seed() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_every_story_of_twenty_thousand_ends_once_and_whole(chunk: int) -> None:
+def test_every_story_of_twenty_thousand_ends_once_and_completely(chunk: int) -> None:
     for seed in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         run(seed)

@@ -1,4 +1,4 @@
-"""Does a turn that no budget covers end honestly, and pay for what it got?"""
+"""Does a turn that no budget covers fail with the reason, and pay for what it used?"""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from domain.log.events import ResponseStatus
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
 from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos, turn_cost
 from state.money.ledger import Ledger, money_key
-from tests.fakes.backends import FakeBackend, breaks, says
+from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
@@ -43,7 +43,7 @@ async def counted(one: World, name: str) -> tuple[int, int]:
     return found.body[TAKEN], found.body[HELD]
 
 
-async def test_a_turn_that_loses_its_cover_on_the_way_fails_and_says_why_and_calls_nobody() -> None:
+async def test_a_turn_that_no_budget_covers_any_more_fails_with_the_reason_and_makes_no_call() -> None:
     script = FakeBackend(says("never"))
     one = world(script, TENANT_DAY="0.01")
     response = await one.admit("hello")
@@ -61,7 +61,7 @@ async def test_a_turn_that_loses_its_cover_on_the_way_fails_and_says_why_and_cal
 
 
 async def worst_case() -> Decimal:
-    """Return what the first attempt of a turn holds."""
+    """Return what the first attempt of a turn reserves."""
     one = world(FakeBackend(says("one")))
     response = await one.admit("hello")
     await one.run(response)
@@ -69,8 +69,8 @@ async def worst_case() -> Decimal:
     return attempt.reserved
 
 
-async def test_a_second_attempt_without_cover_leaves_what_the_first_one_cost() -> None:
-    script = FakeBackend(breaks("one two"), says(" three"))
+async def test_a_second_attempt_that_no_budget_covers_leaves_the_cost_of_the_first() -> None:
+    script = FakeBackend(interrupted("one two"), says(" three"))
     one = world(script, RESPONSE="0.01")
     response = await one.admit("hello")
     one.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.RESPONSE: await worst_case()})
@@ -88,7 +88,7 @@ async def test_a_second_attempt_without_cover_leaves_what_the_first_one_cost() -
     assert taken > 0
 
 
-async def test_a_whole_turn_leaves_its_cost_in_every_budget_and_holds_nothing() -> None:
+async def test_a_turn_leaves_its_cost_in_every_budget_and_no_reservation() -> None:
     one = world(FakeBackend(says("one two")))
     response = await one.admit("hello")
     await one.run(response)
@@ -98,7 +98,7 @@ async def test_a_whole_turn_leaves_its_cost_in_every_budget_and_holds_nothing() 
     assert [(each.body[TAKEN], each.body[HELD]) for each in found] == [(cost, 0)] * 4
 
 
-def told(caplog: pytest.LogCaptureFixture) -> int:
+def alarm_count(caplog: pytest.LogCaptureFixture) -> int:
     return sum(message.startswith("budget alarm") for message in caplog.messages)
 
 
@@ -106,7 +106,7 @@ async def spend(one: World) -> None:
     await one.run(await one.admit("hello"))
 
 
-async def test_operators_are_told_once_a_day_that_a_tenant_spends_half_as_much_again_as_was_forecast(
+async def test_operators_get_one_alarm_a_day_where_a_tenant_spends_half_as_much_again_as_forecast(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     one = world(FakeBackend(says("one two")))
@@ -115,17 +115,17 @@ async def test_operators_are_told_once_a_day_that_a_tenant_spends_half_as_much_a
     for pause_s in (0, 0, 0, 86_400, 0, 0):
         one.clock.advance(pause_s)
         await spend(one)
-        alarms.append(told(caplog))
+        alarms.append(alarm_count(caplog))
     assert alarms == [0, 1, 1, 1, 2, 2]
 
 
-async def test_without_a_forecast_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_forecast_there_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
     one = world(FakeBackend(says("one two")))
     await spend(one)
-    assert told(caplog) == 0
+    assert alarm_count(caplog) == 0
 
 
-async def test_without_a_forecast_a_day_is_held_against_the_days_before_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_forecast_a_day_is_compared_with_the_days_before_it(caplog: pytest.LogCaptureFixture) -> None:
     one = world(FakeBackend(says("one two")))
     key = money_key(OWNER.tenant)
     for day in ("2027-01-10", "2027-01-12", "2027-01-14"):
@@ -135,6 +135,6 @@ async def test_without_a_forecast_a_day_is_held_against_the_days_before_it(caplo
     for dollars in (0, 5, 2):
         await spend(one)
         await one.store.commit(key, (Add(id="budget_tenant_2027-01-15", amounts={TAKEN: dollars * DOLLAR}),))
-        alarms.append(told(caplog))
+        alarms.append(alarm_count(caplog))
     await spend(one)
-    assert [*alarms, told(caplog)] == [0, 0, 0, 1]
+    assert [*alarms, alarm_count(caplog)] == [0, 0, 0, 1]

@@ -1,4 +1,4 @@
-"""Does a turn that meets a sleeping GPU at Google end with the right message, or recover, whatever a hop says?"""
+"""Does a turn that needs a cold GPU at Google recover, or fail with the right message, whatever a hop answers?"""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from standins.issuer.federation import MEMBER
-from tests.activities.google_side import ELSEWHERE, google_side
+from tests.activities.google_side import OTHER_ANSWER, google_side
 
 pytestmark = pytest.mark.slow
 
 COUNTED = "1 2 3"
 
-REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+REJECTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no managed identity": ({}, {"managed_identity": False}, "assign a managed identity to the app"),
     "no provider": ({}, {"provider": False}, "Google STS refused the Entra token (status 400); configure the workload"),
     "STS refuses the audience": (
@@ -31,47 +31,47 @@ REFUSALS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("scene", "conditions", "said"), REFUSALS.values(), ids=REFUSALS)
-async def test_a_hop_that_refuses_is_named_with_what_to_grant(
+@pytest.mark.parametrize(("scene", "conditions", "message"), REJECTIONS.values(), ids=REJECTIONS)
+async def test_the_hop_that_rejects_a_request_is_named_with_what_to_grant(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     scene: dict[str, Any],
     conditions: dict[str, Any],
-    said: str,
+    message: str,
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True, **scene) as side:
         await side.cloud.set(**conditions)
-        message = await side.told(await side.ask())
-        assert said in message
-        assert "Traceback" not in message
+        error = await side.error_of(await side.ask())
+        assert message in error
+        assert "Traceback" not in error
         assert await side.service.is_cold()
 
 
-async def test_a_service_account_that_may_not_call_the_service_is_told_its_role(
+async def test_a_service_account_that_may_not_call_the_service_gets_the_name_of_its_role(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True) as side:
         side.gate.invokers = frozenset()
-        assert "grant it roles/run.invoker on the service" in await side.told(await side.ask())
+        assert "grant it roles/run.invoker on the service" in await side.error_of(await side.ask())
         assert await side.service.is_cold()
 
 
-async def test_what_was_refused_and_is_granted_since_costs_the_next_turn_nothing(
+async def test_a_rejection_whose_cause_is_fixed_does_not_delay_the_next_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=0.2, leaps=True) as side:
         await side.cloud.set(members=[])
-        assert "roles/iam.workloadIdentityUser" in await side.told(await side.ask())
+        assert "roles/iam.workloadIdentityUser" in await side.error_of(await side.ask())
         await side.cloud.set(members=[MEMBER])
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
 
 
-async def test_a_refusal_sends_the_turn_elsewhere_where_somebody_else_is(
+async def test_after_a_rejection_the_turn_uses_another_backend_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch, leaps=True, alternative=True) as side:
         await side.cloud.set(members=[])
-        assert await side.answered(await side.ask(model="auto")) == ELSEWHERE
+        assert await side.answer_of(await side.ask(model="auto")) == OTHER_ANSWER
 
 
 async def test_an_sts_that_is_down_for_a_moment_costs_a_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,20 +89,20 @@ async def test_an_sts_that_is_down_for_a_moment_costs_a_wait(tmp_path: Path, mon
         assert (await side.cloud.counts())["sts"] == 1
         await side.cloud.set(faults={})
         await side.world.run(response)
-        assert await side.answered(response) == COUNTED
+        assert await side.answer_of(response) == COUNTED
 
 
-async def test_a_token_that_expires_in_mid_wait_is_had_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_token_that_expires_during_the_wait_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=3.0) as side:
         await side.cloud.set(id_lifetime=2)
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
         counts = await side.cloud.counts()
         assert 2 <= counts["id-token"] <= 4
         assert counts["id-token"] == counts["sts"] == counts["managed-identity"]
         assert len(await side.service.sessions()) == 1
 
 
-async def test_a_token_that_expires_in_mid_wait_and_is_refused_then_ends_the_turn_with_what_to_grant(
+async def test_a_token_that_cannot_be_renewed_during_the_wait_fails_the_turn_with_what_to_grant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=3.0) as side:
@@ -113,13 +113,13 @@ async def test_a_token_that_expires_in_mid_wait_and_is_refused_then_ends_the_tur
             side.world.clock.leaps = True
 
         response = await side.ask(meanwhile=revoke)
-        assert "roles/iam.workloadIdentityUser" in await side.told(response)
+        assert "roles/iam.workloadIdentityUser" in await side.error_of(response)
 
 
 @pytest.mark.parametrize("ours_s", [-120.0, 120.0])
 async def test_our_clock_may_be_two_minutes_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours_s: float) -> None:
     async with google_side(tmp_path, monkeypatch, ahead_s=ours_s) as side:
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
         assert (await side.cloud.counts())["id-token"] == 1
 
 
@@ -130,26 +130,26 @@ async def test_the_clouds_clock_may_be_two_minutes_off(
     async with google_side(tmp_path, monkeypatch) as side:
         side.gate.ahead_s = theirs_s
         await side.cloud.set(ahead=theirs_s)
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
         assert (await side.cloud.counts())["id-token"] == 1
 
 
-async def test_a_token_that_has_expired_unseen_while_our_machine_was_suspended_is_had_anew(
+async def test_a_token_that_expired_while_our_machine_was_suspended_is_renewed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch) as side:
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
         side.world.clock.ahead_s += 60.0
         side.gate.ahead_s = 3700.0
         await side.cloud.set(ahead=3700.0)
-        assert await side.answered(await side.ask()) == COUNTED
+        assert await side.answer_of(await side.ask()) == COUNTED
         assert (await side.cloud.counts())["id-token"] == 2
 
 
-async def test_a_service_whose_clock_is_far_ahead_of_googles_believes_no_token_and_the_turn_says_so(
+async def test_a_service_whose_clock_is_far_ahead_rejects_every_token_and_the_turn_fails_with_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google_side(tmp_path, monkeypatch, start_s=60.0, leaps=True) as side:
         side.gate.ahead_s = 3700.0
-        assert "status 401" in await side.told(await side.ask())
+        assert "status 401" in await side.error_of(await side.ask())
         assert await side.service.is_cold()

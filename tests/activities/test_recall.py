@@ -1,4 +1,4 @@
-"""Is the conversation measured whole, and does none of it leave the store?"""
+"""Is the whole conversation measured, and does its content stay in the store?"""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ async def recalled(one: World, response: Response) -> dict[str, Any]:
     return await one.steps["recall"](turn_wire(response))
 
 
-async def test_bytes_are_those_of_all_that_the_model_reads() -> None:
+async def test_bytes_count_all_text_that_the_model_reads() -> None:
     one = world()
     first = await one.admit("who? 日本")
     await one.run(first)
@@ -48,7 +48,7 @@ async def test_only_numbers_cross_the_boundary() -> None:
     assert {type(value) for value in found["size"].values()} == {int}
 
 
-async def test_a_repeat_finds_the_same() -> None:
+async def test_a_repeat_gives_the_same_size() -> None:
     one = world()
     response = await one.admit("hello")
     assert await recalled(one, response) == await recalled(one, response)

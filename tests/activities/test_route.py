@@ -1,4 +1,4 @@
-"""Is a route decided on what is believed now, recorded once with its reasons, and told in what a step needs?"""
+"""Does a route use the current backend states, is it recorded once, and does its result have what a step needs?"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -26,8 +26,8 @@ def world(*backends: Backend) -> World:
 
 
 async def routed(one: World, response: Response, *, number: int = 1, excluded: dict[str, str] | None = None) -> Any:
-    given = {**turn_wire(response), "number": number, "size": SIZE, "excluded": excluded or {}}
-    return await one.steps["route"](given)
+    request = {**turn_wire(response), "number": number, "size": SIZE, "excluded": excluded or {}}
+    return await one.steps["route"](request)
 
 
 async def throttled(one: World, name: str, delay_s: float) -> None:
@@ -38,7 +38,7 @@ async def throttled(one: World, name: str, delay_s: float) -> None:
     )
 
 
-async def test_a_route_tells_what_its_attempt_needs() -> None:
+async def test_a_route_has_what_its_attempt_needs() -> None:
     one = world()
     found = await routed(one, await one.admit("hello", max_output_tokens=64))
     assert (found["backend"], found["output_tokens"], found["has_alternative"], found["delay_s"]) == (
@@ -52,12 +52,12 @@ async def test_a_route_tells_what_its_attempt_needs() -> None:
     assert "main" in found["reason"]
 
 
-async def test_a_turn_that_names_no_limit_may_say_as_much_as_the_settings_allow() -> None:
+async def test_a_turn_without_a_limit_gets_the_limit_of_the_settings() -> None:
     one = world()
     assert (await routed(one, await one.admit("hello")))["output_tokens"] == 512
 
 
-async def test_a_route_that_is_asked_for_again_is_the_one_that_was_recorded() -> None:
+async def test_a_repeated_route_returns_the_recorded_one() -> None:
     one = world(backend("one"), backend("two"))
     response = await one.admit("hello", model="auto")
     first = await routed(one, response)
@@ -72,7 +72,7 @@ async def test_a_route_that_is_asked_for_again_is_the_one_that_was_recorded() ->
     ]
 
 
-async def test_a_backend_that_was_left_is_not_chosen_and_the_reason_stands_in_the_record() -> None:
+async def test_an_excluded_backend_is_not_chosen_and_the_record_has_the_reason() -> None:
     one = world(backend("one"), backend("two"))
     response = await one.admit("hello", model="auto")
     first = await routed(one, response)
@@ -82,7 +82,7 @@ async def test_a_backend_that_was_left_is_not_chosen_and_the_reason_stands_in_th
     assert "it broke" in str((await one.turns.routes(OWNER, response.id))[1]["route"])
 
 
-async def test_where_nobody_is_free_for_a_while_the_turn_is_told_when_to_ask_again() -> None:
+async def test_a_turn_without_an_available_backend_learns_when_to_route_again() -> None:
     one = world()
     await throttled(one, "main", 30)
     found = await routed(one, await one.admit("hello"))
@@ -91,7 +91,7 @@ async def test_where_nobody_is_free_for_a_while_the_turn_is_told_when_to_ask_aga
     assert "main" in found["reason"]
 
 
-async def test_a_pause_that_would_pass_the_deadline_is_no_pause() -> None:
+async def test_there_is_no_pause_beyond_the_deadline() -> None:
     one = world()
     response = await one.admit("hello")
     one.clock.advance(response.deadline_at - one.clock.now() - 20)
@@ -101,14 +101,14 @@ async def test_a_pause_that_would_pass_the_deadline_is_no_pause() -> None:
 
 
 @pytest.mark.parametrize(("model", "why"), [("another", "'another' does not exist"), ("model@nowhere", "'nowhere'")])
-async def test_a_turn_that_nobody_takes_is_told_why(model: str, why: str) -> None:
+async def test_a_turn_that_no_backend_takes_gets_the_reason(model: str, why: str) -> None:
     one = world()
     found = await routed(one, await one.admit("hello", model=model))
     assert (found["backend"], found["delay_s"], found["worst_cost"]) == (None, 0.0, "0")
     assert why in found["reason"]
 
 
-async def test_a_conversation_that_fits_nobody_is_refused() -> None:
+async def test_a_conversation_that_fits_no_backend_is_rejected() -> None:
     tiny = replace(backend("main"), limits=replace(backend("main").limits, context_tokens=128))
     one = world(tiny)
     found = await routed(one, await one.admit("hello", max_output_tokens=64))

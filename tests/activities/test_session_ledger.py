@@ -1,4 +1,4 @@
-"""Does the ledger come to what the GPU's provider bills, whatever turns come and whatever dies?"""
+"""Does the ledger equal the bill of the GPU's provider, whichever turns arrive and whichever processes crash?"""
 
 import asyncio
 import math
@@ -18,7 +18,7 @@ from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
-from tests.activities.cold_starts import Plant, cold_of, in_no_time, killed, plant_with
+from tests.activities.cold_starts import Cluster, cluster_with, cold_of, in_no_time, kill
 from tests.domain.fleets import GPU
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.stores import CrashError, Fault, Faults, FlakyStore
@@ -33,30 +33,30 @@ MOST_SWEEPS = 200
 
 @dataclass(slots=True, kw_only=True)
 class Visit:
-    """A turn that comes at a time, in seconds since the loop's beginning."""
+    """A turn that arrives at a time, in seconds since the loop's start."""
 
     at: float
     owner: Owner
     response: Response | None = None
     done: bool = False
 
-    async def take_place(self, plant: Plant) -> None:
+    async def run(self, cluster: Cluster) -> None:
         await asyncio.sleep(max(0.0, self.at - asyncio.get_running_loop().time()))
-        self.response = self.response or await plant.world.admit("hello", owner=self.owner)
-        await plant.respond(self.response)
+        self.response = self.response or await cluster.world.admit("hello", owner=self.owner)
+        await cluster.respond(self.response)
         self.done = True
 
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """Turns of several tenants and deaths of the process that works on them, all drawn from one seed."""
+    """Turns of several tenants and crashes of their process, all drawn from one seed."""
 
     seed: int
     turns: int = 12
-    deaths: int = 2
+    crashes: int = 2
     random: Random = field(init=False)
     gpu: SleepingGpu = field(init=False)
-    plant: Plant = field(init=False)
+    cluster: Cluster = field(init=False)
     visits: list[Visit] = field(default_factory=list[Visit])
 
     def __post_init__(self) -> None:
@@ -68,56 +68,56 @@ class History:
             word_s=self.random.choice([0.05, 1.3, 9.0]),
             first_word_s=self.random.choice([0.1, 4.0]),
         )
-        self.plant = plant_with(self.gpu, cold_of(start_s))
+        self.cluster = cluster_with(self.gpu, cold_of(start_s))
         at = 0.0
         for _ in range(self.turns):
             self.visits.append(Visit(at=at, owner=self.random.choice(TENANTS)))
             at += self.random.choice([0.0, 3.3, 40.0, 250.0, 900.0]) * self.random.random()
 
-    async def play(self) -> None:
-        """Play to the end; the sweep comes once a minute all the time."""
+    async def run(self) -> None:
+        """Run all turns, with the sweep once a minute."""
         sweeper = asyncio.create_task(self.sweep_each_minute())
-        await self.play_turns()
-        await killed([sweeper])
+        await self.run_turns()
+        await kill([sweeper])
 
     async def sweep_each_minute(self) -> None:
-        closing = self.closing(self.plant.store)
+        closer = self.closer(self.cluster.store)
         while True:
             await asyncio.sleep(60)
-            await closing.close_sessions()
+            await closer.close_sessions()
 
-    async def play_turns(self) -> None:
-        deaths = sorted(self.random.random() * self.visits[-1].at for _ in range(self.deaths))
-        for at in deaths:
+    async def run_turns(self) -> None:
+        crashes = sorted(self.random.random() * self.visits[-1].at for _ in range(self.crashes))
+        for at in crashes:
             tasks = self.tasks()
             await asyncio.wait(tasks, timeout=max(0.0, at - asyncio.get_running_loop().time()))
-            await killed([*tasks, *self.plant.world.warmer.background_tasks])
+            await kill([*tasks, *self.cluster.world.warmer.background_tasks])
             await asyncio.sleep(1.0)
-            self.plant.world = self.plant.new_process()
+            self.cluster.world = self.cluster.new_process()
         await asyncio.gather(*self.tasks())
         await asyncio.sleep(GPU.idle_s + 100)
         assert self.gpu.life is None
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        going = [visit.take_place(self.plant) for visit in self.visits if not visit.done]
-        return [asyncio.create_task(each) for each in going] or [asyncio.create_task(asyncio.sleep(0))]
+        runs = [visit.run(self.cluster) for visit in self.visits if not visit.done]
+        return [asyncio.create_task(each) for each in runs] or [asyncio.create_task(asyncio.sleep(0))]
 
     async def sweep(self) -> None:
-        """Sweep until nothing is left; each sweep may die anywhere."""
+        """Sweep until nothing is left; each sweep may crash anywhere."""
         for number in range(MOST_SWEEPS):
             chance = Random(self.seed * MOST_SWEEPS + number)  # noqa: S311 - a test's seed
-            flaky = FlakyStore(self.plant.store, chance, Faults(rate=0.04, kinds=CRASHES))
+            flaky = FlakyStore(self.cluster.store, chance, Faults(rate=0.04, kinds=CRASHES))
             try:
-                await self.closing(flaky).close_sessions()
+                await self.closer(flaky).close_sessions()
             except CrashError:
                 continue
-            billing = self.closing(self.plant.store).billing
+            billing = self.closer(self.cluster.store).billing
             if not (await billing.finished_sessions() or await billing.unposted_sessions()):
                 return
-        raise AssertionError("the sweeps came to no end")
+        raise AssertionError("the sweeps never finished")
 
-    def closing(self, store: DocumentStore) -> GpuSessionCloser:
-        world = self.plant.world
+    def closer(self, store: DocumentStore) -> GpuSessionCloser:
+        world = self.cluster.world
         return GpuSessionCloser(
             GpuSessionBilling(
                 store=store,
@@ -129,7 +129,7 @@ class History:
         )
 
     def billed(self) -> int:
-        """Return what the provider bills, in nano-dollars: each life in steps of 100 ms."""
+        """Return the provider's bill in nano-dollars: each lifetime in steps of 100 ms."""
         lived = [life.ended - life.started for life in self.gpu.lives if life.ended is not None]
         return sum(math.ceil(round(seconds * 10, 5)) for seconds in lived) * STEP_NANOS
 
@@ -137,22 +137,22 @@ class History:
         found = [
             each
             for owner in TENANTS
-            for each in await self.plant.store.list(money_key(owner.tenant), prefix="attempt_")
+            for each in await self.cluster.store.list(money_key(owner.tenant), prefix="attempt_")
         ]
         return [AttemptRecord.from_document(each.body) for each in found]
 
     async def counted(self) -> tuple[int, int]:
-        """Return what the counters of months say was taken and is held, over all tenants."""
+        """Return the spent and reserved amounts of the monthly counters of all tenants."""
         counters = [
             each.body
             for owner in TENANTS
-            for each in await self.plant.store.list(money_key(owner.tenant), prefix="budget_tenant_")
+            for each in await self.cluster.store.list(money_key(owner.tenant), prefix="budget_tenant_")
             if each.id.count("-") == 1
         ]
         return sum(each[TAKEN] for each in counters), sum(each[HELD] for each in counters)
 
     async def used(self) -> int:
-        rows = UsageRows(self.plant.store)
+        rows = UsageRows(self.cluster.store)
         found = [await rows.of_tenant(owner.tenant, first="2027-01-01", last="2027-02-28") for owner in TENANTS]
         return sum(row.counts[COST] for each in found for row in each)
 
@@ -165,16 +165,16 @@ async def assert_exact(history: History) -> None:
     assert await history.used() == history.billed()
 
 
-def story(seed: int, *, deaths: int) -> None:
-    async def told() -> None:
-        history = History(seed=seed, deaths=deaths)
-        await history.play()
+def story(seed: int, *, crashes: int) -> None:
+    async def check() -> None:
+        history = History(seed=seed, crashes=crashes)
+        await history.run()
         charged = sum(nanos(each.cost or GPU.amount) for each in await history.records())
         assert charged >= history.billed()
         await history.sweep()
         await assert_exact(history)
 
-    in_no_time(told())
+    in_no_time(check())
 
 
 QUICK = 8
@@ -188,9 +188,9 @@ def seeds() -> list[object]:
 
 @pytest.mark.parametrize("seed", seeds())
 def test_the_ledger_of_closed_sessions_is_the_bill_to_the_last_nano_dollar(seed: int) -> None:
-    story(seed, deaths=0)
+    story(seed, crashes=0)
 
 
 @pytest.mark.parametrize("seed", seeds())
-def test_the_ledger_is_the_bill_whoever_dies_in_between(seed: int) -> None:
-    story(seed, deaths=3)
+def test_the_ledger_is_the_bill_though_processes_crash(seed: int) -> None:
+    story(seed, crashes=3)

@@ -1,4 +1,4 @@
-"""Does one turn do what it says, step by step, whatever its backend does?"""
+"""Does one turn take the right steps, whatever its backend does?"""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptStatus
-from tests.fakes.backends import FakeBackend, breaks, refuses, says
+from tests.fakes.backends import FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, World, backend
@@ -17,9 +17,9 @@ from tests.fakes.worlds import OWNER, World, backend
 
 def world(**fakes: FakeBackend) -> World:
     clock = FakeClock()
-    afresh = ContinuationMode.NO
+    restarting = ContinuationMode.NO
     made = {
-        name: (backend(name, afresh if "afresh" in name else ContinuationMode.ASSISTANT_PREFILL), fake)
+        name: (backend(name, restarting if "restarting" in name else ContinuationMode.ASSISTANT_PREFILL), fake)
         for name, fake in fakes.items()
     }
     return World(store=MemoryStore(clock), clock=clock, backends=made)
@@ -36,12 +36,12 @@ async def test_a_turn_is_answered_and_settled() -> None:
     assert log.ending
     assert log.ending.usage
     assert log.ending.usage.output_tokens == 3
-    held = await one.ledger.reservation(OWNER, response.id)
-    assert held
-    assert held.cost == Decimal("0.000013")
+    reservation = await one.ledger.reservation(OWNER, response.id)
+    assert reservation
+    assert reservation.cost == Decimal("0.000013")
 
 
-async def test_a_conversation_is_read_to_the_model_in_its_order() -> None:
+async def test_the_model_reads_a_conversation_in_its_order() -> None:
     fake = FakeBackend(says("hello Ada"), says("your name is Ada"))
     one = world(main=fake)
     first = await one.admit("I am Ada")
@@ -51,8 +51,8 @@ async def test_a_conversation_is_read_to_the_model_in_its_order() -> None:
     assert [item.text for item in fake.calls[1].items] == ["I am Ada", "hello Ada", "who am I?"]
 
 
-async def test_an_answer_that_breaks_off_goes_on_where_it_was() -> None:
-    fake = FakeBackend(breaks("one two"), says(" three"))
+async def test_an_interrupted_answer_is_continued() -> None:
+    fake = FakeBackend(interrupted("one two"), says(" three"))
     one = world(main=fake)
     response = await one.admit("count")
     await one.run(response)
@@ -61,9 +61,9 @@ async def test_an_answer_that_breaks_off_goes_on_where_it_was() -> None:
     assert fake.calls[1].partial == "one two"
 
 
-async def test_a_backend_that_cannot_continue_is_asked_again_and_what_was_shown_is_not_repeated() -> None:
-    fake = FakeBackend(breaks("one two"), says("one two three"))
-    one = world(afresh=fake)
+async def test_a_backend_that_cannot_continue_begins_again_and_no_text_is_repeated() -> None:
+    fake = FakeBackend(interrupted("one two"), says("one two three"))
+    one = world(restarting=fake)
     response = await one.admit("count")
     await one.run(response)
     log = await one.log(response)
@@ -71,8 +71,8 @@ async def test_a_backend_that_cannot_continue_is_asked_again_and_what_was_shown_
     assert fake.calls[1].partial == ""
 
 
-async def test_an_answer_that_differs_when_asked_again_stands_in_an_item_of_its_own() -> None:
-    one = world(afresh=FakeBackend(breaks("one two"), says("one three four")))
+async def test_a_second_answer_that_differs_opens_an_item_of_its_own() -> None:
+    one = world(restarting=FakeBackend(interrupted("one two"), says("one three four")))
     response = await one.admit("count")
     await one.run(response)
     log = await one.log(response)
@@ -84,8 +84,8 @@ async def test_an_answer_that_differs_when_asked_again_stands_in_an_item_of_its_
     assert ended.progress.output_items == (log.items[1].id,)
 
 
-async def test_a_broken_backend_is_left_for_another() -> None:
-    one = world(bad=FakeBackend(refuses(500)), good=FakeBackend(says("here")))
+async def test_a_turn_fails_over_from_a_broken_backend() -> None:
+    one = world(bad=FakeBackend(rejects(500)), good=FakeBackend(says("here")))
     response = await one.admit("hello", model="auto")
     await one.run(response)
     log = await one.log(response)
@@ -93,7 +93,7 @@ async def test_a_broken_backend_is_left_for_another() -> None:
 
 
 async def test_a_turn_whose_only_backend_stays_broken_fails_with_the_reason() -> None:
-    one = world(bad=FakeBackend(refuses(500)))
+    one = world(bad=FakeBackend(rejects(500)))
     response = await one.admit("hello")
     await one.run(response)
     log = await one.log(response)
@@ -114,8 +114,8 @@ async def test_an_answer_cut_at_its_limit_is_incomplete() -> None:
     assert log.items[0].status is ItemStatus.INCOMPLETE
 
 
-async def test_what_is_left_of_the_limit_is_all_that_a_second_attempt_may_write() -> None:
-    fake = FakeBackend(breaks("one two"), says(" three", reason="length"))
+async def test_a_second_attempt_may_write_only_the_rest_of_the_limit() -> None:
+    fake = FakeBackend(interrupted("one two"), says(" three", reason="length"))
     one = world(main=fake)
     response = await one.admit("count", max_output_tokens=16)
     await one.run(response)
@@ -133,7 +133,7 @@ async def test_a_second_execution_of_a_response_does_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", [ResponseStatus.CANCELLED, ResponseStatus.FAILED])
-async def test_an_ending_by_somebody_else_stands(status: ResponseStatus) -> None:
+async def test_an_ending_by_another_writer_is_kept(status: ResponseStatus) -> None:
     fake = FakeBackend(says("late"))
     one = world(main=fake)
     response = await one.admit("hello")
@@ -145,11 +145,11 @@ async def test_an_ending_by_somebody_else_stands(status: ResponseStatus) -> None
     assert fake.calls == []
 
 
-async def test_a_repeated_attempt_gives_the_outcome_that_was_written() -> None:
+async def test_a_repeated_attempt_returns_the_recorded_outcome() -> None:
     fake = FakeBackend(says("once"))
     one = world(main=fake)
     response = await one.admit("hello")
-    given = {
+    request = {
         "tenant": OWNER.tenant,
         "subject": OWNER.subject,
         "response": response.id,
@@ -161,16 +161,16 @@ async def test_a_repeated_attempt_gives_the_outcome_that_was_written() -> None:
         "retries": 0,
         "has_alternative": False,
     }
-    first = await one.steps["infer"](given)
-    second = await one.steps["infer"](given)
+    first = await one.steps["infer"](request)
+    second = await one.steps["infer"](request)
     assert first == second
     assert len(fake.calls) == 1
     (attempt,) = await one.ledger.attempts(OWNER, response.id)
     assert attempt.status is AttemptStatus.CLOSED
 
 
-async def test_a_stream_that_stops_short_is_no_answer() -> None:
-    one = world(main=FakeBackend(breaks("half", FailureKind.TRUNCATED), says(" whole")))
+async def test_a_truncated_stream_is_no_complete_answer() -> None:
+    one = world(main=FakeBackend(interrupted("half", FailureKind.TRUNCATED), says(" whole")))
     response = await one.admit("hello")
     await one.run(response)
     assert [item.text for item in (await one.log(response)).items] == ["half whole"]

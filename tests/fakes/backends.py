@@ -1,4 +1,4 @@
-"""How does a backend behave when a test tells it to?"""
+"""How does a scripted backend behave in tests?"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -13,24 +13,24 @@ type Act = TextPiece | AnswerEnd | Failure | asyncio.Event
 
 
 def says(text: str, *, reason: Literal["stop", "length", "content_filter"] = "stop") -> list[Act]:
-    """Return an answer, a word a piece, that ends by itself (`stop`), at its limit (`length`) or at a filter."""
+    """Return an answer with one piece for each word, which ends by itself (`stop`), at its limit or at a filter."""
     words = text.split(" ")
     pieces: list[Act] = [TextPiece(text=word if index == 0 else f" {word}") for index, word in enumerate(words)]
     usage = TokenUsage(input_tokens=7, output_tokens=len(words))
     return [*pieces, AnswerEnd(reason=reason, usage=usage)]
 
 
-def breaks(text: str, kind: FailureKind = FailureKind.RESET) -> list[Act]:
-    """Return an answer that breaks off after a text."""
+def interrupted(text: str, kind: FailureKind = FailureKind.RESET) -> list[Act]:
+    """Return an answer that fails after a text."""
     return [*says(text)[:-1], Failure(kind=kind, text_received=bool(text))]
 
 
-def refuses(status: int) -> list[Act]:
+def rejects(status: int) -> list[Act]:
     return [Failure(kind=FailureKind.STATUS, status=status)]
 
 
 class FakeBackend:
-    """Plays one script a call, the last one again and again; an Event in a script is waited for."""
+    """Plays one script for each call, then the last one again. A script waits for an Event that it contains."""
 
     def __init__(self, *scripts: Sequence[Act]) -> None:
         self.scripts = list(scripts)

@@ -1,4 +1,4 @@
-"""What time is it when a test says so?"""
+"""How does a test control time?"""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,9 +10,9 @@ START = 1_800_000_000.0
 
 
 class FakeClock:
-    """A clock that stands still until it is told; a sleeper wakes at once and finds its time passed.
+    """A clock that only moves when a test or a sleep moves it. A sleep returns at once, with its time passed.
 
-    Sleepers that overlap pass the same time, not the sum. Tokens and fractions follow from the seed.
+    Overlapping sleeps pass the same time, not the sum. Tokens and fractions follow from the seed.
     """
 
     def __init__(self, *, start: float = START, seed: int = 0) -> None:
@@ -42,8 +42,8 @@ class FakeClock:
         return self.random.random()
 
 
-class Hourglass(SelectSelector):
-    """Where nothing can happen before a timer is due, says that its time has passed instead of waiting for it."""
+class SkippingSelector(SelectSelector):
+    """Skips the time to the next timer instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,21 +57,21 @@ class Hourglass(SelectSelector):
 
 
 class InstantLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers fire in their order and cost no time: `asyncio.Runner(loop_factory=InstantLoop)`.
+    """An event loop whose timers fire in order and cost no time: `asyncio.Runner(loop_factory=InstantLoop)`.
 
-    For code that waits for timers and for its own tasks alone: a timer does not wait for a thread or a socket.
+    Only for code that waits for timers and its own tasks: a timer does not wait for a thread or a socket.
     """
 
     def __init__(self) -> None:
-        self.hourglass = Hourglass()
-        super().__init__(self.hourglass)
+        self.selector = SkippingSelector()
+        super().__init__(self.selector)
 
     def time(self) -> float:
-        return self.hourglass.passed
+        return self.selector.passed
 
 
 class LoopClock(FakeClock):
-    """The time of the event loop, so that timers and times agree."""
+    """A clock with the time of the event loop, so that timers and timestamps agree."""
 
     def now(self) -> float:
         return START + asyncio.get_running_loop().time()
@@ -81,6 +81,6 @@ class LoopClock(FakeClock):
 
 
 def in_no_time[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run work whose timers cost no time, to its end."""
+    """Run work to its end in a loop whose timers cost no time."""
     with asyncio.Runner(loop_factory=InstantLoop) as runner:
         return runner.run(work)

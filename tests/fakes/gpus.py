@@ -1,7 +1,7 @@
-"""How does a GPU service that scales to zero behave, in the time of an event loop that waits for nothing?
+"""How does a GPU service that scales to zero behave in an event loop whose timers cost no time?
 
-As Cloud Run does: requests stand in line, first come first served, for at most so long; what nobody waits for any more
-is started all the same or is not.
+It behaves like Cloud Run: requests queue in their order for a limited time. A start that no request waits for any more
+continues or is abandoned, as configured.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from domain.fleet.failure_classes import Failure, FailureKind
 from domain.log.events import TokenUsage
 from tests.fakes.clocks import START
 
-HOLD_LEAST_S = 10.0
+MIN_HOLD_S = 10.0
 HOLD_STARTS = 3.5
 RATE_EXCEEDED = Failure(
     kind=FailureKind.STATUS,
@@ -26,7 +26,7 @@ RATE_EXCEEDED = Failure(
 
 
 class LoopClock:
-    """The time of the running event loop; fractions go round in a circle, tokens count."""
+    """A clock with the time of the running event loop; fractions follow a fixed sequence, tokens count up."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -46,13 +46,13 @@ class LoopClock:
         return self.tokens * 0.618 % 1
 
 
-def nothing() -> Failure | None:
-    """No failure: all is well."""
+def no_failure() -> Failure | None:
+    """Return no failure."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """A life of the instance; times are seconds since the loop's beginning."""
+    """One lifetime of the instance; times are seconds since the loop's start."""
 
     started: float
     ready: float | None = None
@@ -62,24 +62,24 @@ class Life:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SleepingGpu:
-    """One instance at most. `start_s` gives the seconds of the next start; an answer has `words` words.
+    """At most one instance. `start_s` returns the seconds of the next start; an answer has `words` words.
 
-    `unproven` tells why who asks has no token now, `refusal` what the service answers to the one that they have. The
-    first token takes `proof_s` to come.
+    `authentication_failure` returns why no token can be had now, and `rejection` why the service rejects a request. No
+    authentication ends before `authentication_s`, in seconds since the loop's start.
     """
 
     start_s: Callable[[], float]
     abandoned_starts: bool = True
     concurrency: int = 8
-    tail_s: float = 600.0
+    idle_s: float = 600.0
     average_s: float | None = None
     words: int = 4
     word_s: float = 0.05
     first_word_s: float = 0.1
-    unproven: Callable[[], Failure | None] = nothing
-    refusal: Callable[[], Failure | None] = nothing
-    proofs: int = 0
-    proof_s: float = 0.0
+    authentication_failure: Callable[[], Failure | None] = no_failure
+    rejection: Callable[[], Failure | None] = no_failure
+    authentications: int = 0
+    authentication_s: float = 0.0
     lives: list[Life] = field(default_factory=list[Life])
     arrivals: list[float] = field(default_factory=list[float])
     admitted: list[str] = field(default_factory=list[str])
@@ -100,82 +100,82 @@ class SleepingGpu:
         return self.life is not None and self.life.ready is not None
 
     async def authenticate(self) -> None:
-        self.proofs += 1
-        await asyncio.sleep(max(0.0, self.proof_s - self.now))
-        if failure := self.unproven():
+        self.authentications += 1
+        await asyncio.sleep(max(0.0, self.authentication_s - self.now))
+        if failure := self.authentication_failure():
             raise BackendError(failure)
 
     async def probe(self) -> None:
-        async with self.place():
+        async with self.request():
             pass
 
     @asynccontextmanager
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
-        async with self.place():
+        async with self.request():
             self.admitted.append(call.items[-1].text)
             yield self.speak(call)
 
     async def speak(self, call: BackendCall) -> AsyncIterator[TextPiece | AnswerEnd]:
         await asyncio.sleep(self.first_word_s)
-        said = len(call.partial.split())
-        for number in range(said, self.words):
+        first = len(call.partial.split())
+        for number in range(first, self.words):
             yield TextPiece(text=f"{' ' if number else ''}word{number}")
             await asyncio.sleep(self.word_s)
         yield AnswerEnd(reason="stop", usage=TokenUsage(input_tokens=300, output_tokens=self.words))
 
     @asynccontextmanager
-    async def place(self) -> AsyncGenerator[None]:
+    async def request(self) -> AsyncGenerator[None]:
         self.arrivals.append(self.now)
-        if failure := self.refusal():
+        if failure := self.rejection():
             raise BackendError(failure)
-        await self.seat()
+        await self.wait_for_admission()
         try:
             yield
         finally:
             self.busy -= 1
-            self.balance()
+            self.update()
 
-    async def seat(self) -> None:
-        """Stand in line; the service gives up in the end, and goes on with the start."""
-        place = asyncio.get_running_loop().create_future()
-        self.waiting.append(place)
-        self.balance()
+    async def wait_for_admission(self) -> None:
+        """Wait in the queue. The service times the request out in the end, and continues the start."""
+        admission = asyncio.get_running_loop().create_future()
+        self.waiting.append(admission)
+        self.update()
         average = self.start_s() if self.average_s is None else self.average_s
         try:
-            async with asyncio.timeout(max(HOLD_STARTS * average, HOLD_LEAST_S)):
-                await place
+            async with asyncio.timeout(max(HOLD_STARTS * average, MIN_HOLD_S)):
+                await admission
         except TimeoutError:
-            self.forgo(place)
+            self.leave_queue(admission)
             raise BackendError(RATE_EXCEEDED) from None
         except asyncio.CancelledError:
-            self.forgo(place)
+            self.leave_queue(admission)
             if not (self.waiting or self.busy or self.abandoned_starts or self.is_up):
                 self.end("abandoned")
             raise
 
-    def forgo(self, place: asyncio.Future[None]) -> None:
-        if place in self.waiting:
-            self.waiting.remove(place)
-        elif not place.cancelled():
+    def leave_queue(self, admission: asyncio.Future[None]) -> None:
+        if admission in self.waiting:
+            self.waiting.remove(admission)
+        elif not admission.cancelled():
             self.busy -= 1
-            self.balance()
+            self.update()
 
-    def balance(self) -> None:
+    def update(self) -> None:
         while self.is_up and self.waiting and self.busy < self.concurrency:
-            place = self.waiting.popleft()
-            if not place.done():
+            admission = self.waiting.popleft()
+            if not admission.done():
                 self.busy += 1
-                place.set_result(None)
+                admission.set_result(None)
         if self.waiting and self.life is None:
             self.lives.append(Life(started=self.now))
             self.set_timer(self.start_s(), self.ready)
         elif self.is_up:
-            self.set_timer(self.tail_s, self.end)
+            self.set_timer(self.idle_s, self.end)
 
     def ready(self) -> None:
         if self.life:
             self.life.ready = self.now
-            self.balance()
+            self.update()
 
     def end(self, why: str = "idle") -> None:
         life = self.life

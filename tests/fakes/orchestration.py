@@ -1,4 +1,4 @@
-"""How does an orchestrator run where no host is?"""
+"""How does an orchestrator run without a host?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -19,22 +19,22 @@ STEP_TRIES = STEP_RETRY.max_number_of_attempts
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An activity that an orchestrator yields."""
+class ActivityCall:
+    """A call of an activity that an orchestrator yields."""
 
     name: str
-    given: Any
+    request: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Activities that an orchestrator yields at once."""
+class ParallelCalls:
+    """Calls of activities that an orchestrator yields together."""
 
-    asked: Sequence[Asked]
+    calls: Sequence[ActivityCall]
 
 
 @dataclass(slots=True, eq=False)
-class Alarm:
+class TimerOrEvent:
     """A timer or (without a time) an external event."""
 
     at: datetime | None = None
@@ -45,10 +45,10 @@ class Alarm:
 
 
 class FakeContext:
-    """What `orchestrators.context.Context` asks for."""
+    """The fake of `orchestrators.context.Context`; `request` is the orchestration's input."""
 
-    def __init__(self, given: Any, clock: Clock, *, execution: int = 1) -> None:
-        self.given = given
+    def __init__(self, request: Any, clock: Clock, *, execution: int = 1) -> None:
+        self.request = request
         self.clock = clock
         self.execution = execution
 
@@ -61,46 +61,46 @@ class FakeContext:
         return datetime.fromtimestamp(self.clock.now(), tz=UTC)
 
     def get_input(self) -> Any:
-        return self.given
+        return self.request
 
     def new_uuid(self) -> UUID:
         return UUID(int=self.execution)
 
-    def call_activity(self, name: str, input_: Any) -> Asked:
-        return Asked(name, input_)
+    def call_activity(self, name: str, input_: Any) -> ActivityCall:
+        return ActivityCall(name, input_)
 
-    def call_activity_with_retry(self, name: str, retry_options: RetryOptions, input_: Any) -> Asked:
-        return Asked(name, input_)
+    def call_activity_with_retry(self, name: str, retry_options: RetryOptions, input_: Any) -> ActivityCall:
+        return ActivityCall(name, input_)
 
-    def create_timer(self, fire_at: datetime) -> Alarm:
-        return Alarm(at=fire_at)
+    def create_timer(self, fire_at: datetime) -> TimerOrEvent:
+        return TimerOrEvent(at=fire_at)
 
-    def wait_for_external_event(self, name: str) -> Alarm:
-        return Alarm()
+    def wait_for_external_event(self, name: str) -> TimerOrEvent:
+        return TimerOrEvent()
 
-    def task_all(self, activities: Sequence[Asked]) -> Together:
-        return Together(activities)
+    def task_all(self, activities: Sequence[ActivityCall]) -> ParallelCalls:
+        return ParallelCalls(activities)
 
-    def task_any(self, activities: Sequence[Alarm]) -> Sequence[Alarm]:
+    def task_any(self, activities: Sequence[TimerOrEvent]) -> Sequence[TimerOrEvent]:
         return activities
 
 
 @dataclass(slots=True)
 class Run:
-    """One execution of the orchestration of a turn; `history` holds what its steps gave, as the host keeps it.
+    """One execution of the orchestration of a turn; `history` holds the results of its steps, like the host's history.
 
-    A step that crashes leaves the run where it was: `respond` called again replays the history and goes on.
+    After a step that crashed, another call of `respond` replays the history and continues.
     """
 
     clock: Clock
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]]
     done: list[str]
     history: list[Any]
-    alarms: dict[int, float] = field(default_factory=dict[int, float])
+    fire_times: dict[int, float] = field(default_factory=dict[int, float])
 
-    async def respond(self, given: Any, *, execution: int = 1) -> Any:
+    async def respond(self, request: Any, *, execution: int = 1) -> Any:
         """Run to the end; a failed step is thrown into the orchestrator as the host does."""
-        steps = respond(FakeContext(given, self.clock, execution=execution))
+        steps = respond(FakeContext(request, self.clock, execution=execution))
         yielded, number = next(steps), 0
         while True:
             if number == len(self.history):
@@ -108,46 +108,48 @@ class Run:
             result = self.history[number]
             number += 1
             try:
-                yielded = steps.throw(result) if isinstance(result, Exception) else steps.send(chosen(result, yielded))
+                yielded = (
+                    steps.throw(result) if isinstance(result, Exception) else steps.send(sent_result(result, yielded))
+                )
             except StopIteration as stop:
                 return stop.value
 
     async def result(self, yielded: Any) -> Any:
-        if isinstance(yielded, Together):
-            return await at_once([self.tried(asked) for asked in yielded.asked])
-        if not isinstance(yielded, Asked):
+        if isinstance(yielded, ParallelCalls):
+            return await at_once([self.never_raising(call) for call in yielded.calls])
+        if not isinstance(yielded, ActivityCall):
             return await self.timer(yielded)
         result = await self.outcome(yielded)
         self.done.append(yielded.name)
         return result
 
-    async def tried(self, asked: Asked) -> Any:
-        """Run a step of a compound as it is registered; the host does not repeat it."""
-        result = await never_raises(self.steps[asked.name])(asked.given)
-        self.done.append(asked.name)
+    async def never_raising(self, call: ActivityCall) -> Any:
+        """Run a step of a `task_all` as it is registered; the host does not repeat it."""
+        result = await never_raises(self.steps[call.name])(call.request)
+        self.done.append(call.name)
         return result
 
-    async def outcome(self, asked: Asked) -> Any:
-        """Return what the step gives, or the failure of its last try: the host repeats it whatever it raises."""
+    async def outcome(self, call: ActivityCall) -> Any:
+        """Return the step's result, or the failure of its last try: the host repeats every failed step."""
         failure = Exception("no try")
         for _ in range(STEP_TRIES):
             try:
-                return await self.steps[asked.name](asked.given)
+                return await self.steps[call.name](call.request)
             except Exception as error:  # noqa: BLE001 - whatever a step raises fails its task
                 failure = Exception(str(error))
         return failure
 
-    async def timer(self, alarms: Sequence[Alarm]) -> int:
-        """Let the timer fire, when it was to fire at first; return its place among the alarms."""
-        place = next(index for index, alarm in enumerate(alarms) if alarm.at)
-        asked_for = alarms[place].at
-        fire_at = self.alarms.setdefault(len(self.history), asked_for.timestamp() if asked_for else 0.0)
+    async def timer(self, waits: Sequence[TimerOrEvent]) -> int:
+        """Let the timer fire at the time that it was first created with; return its index."""
+        index = next(index for index, wait in enumerate(waits) if wait.at)
+        created_for = waits[index].at
+        fire_at = self.fire_times.setdefault(len(self.history), created_for.timestamp() if created_for else 0.0)
         await self.clock.sleep(max(0.0, fire_at - self.clock.now()))
-        return place
+        return index
 
 
 async def at_once(steps: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """Run steps beside each other; where the process dies in one, it dies in all."""
+    """Run steps in parallel; where the process crashes in one, it crashes in all."""
     tasks = [asyncio.ensure_future(step) for step in steps]
     try:
         return await asyncio.gather(*tasks)
@@ -157,18 +159,18 @@ async def at_once(steps: Sequence[Coroutine[Any, Any, Any]]) -> list[Any]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def chosen(result: Any, yielded: Any) -> Any:
-    """Return the alarm of a race, which each replay makes anew, or the step's result."""
-    return result if isinstance(yielded, Asked | Together) else yielded[result]
+def sent_result(result: Any, yielded: Any) -> Any:
+    """Return the step's result, or the timer or event that won a race; each replay creates these anew."""
+    return result if isinstance(yielded, ActivityCall | ParallelCalls) else yielded[result]
 
 
 class FakeOrchestrations:
-    """Records what was started and signalled; `running` holds the instances that the host reports as running."""
+    """Records what was started and cancelled; `running` are the orchestrations that are alive."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
-        self.woken: list[str] = []
-        self.announced: list[str] = []
+        self.cancelled: list[str] = []
+        self.deliveries: list[str] = []
         self.running: set[str] = set()
 
     async def start(self, response: Response) -> None:
@@ -177,11 +179,11 @@ class FakeOrchestrations:
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
         await asyncio.sleep(0)
-        self.announced.append(f"{delivery.response} {delivery.endpoint}")
+        self.deliveries.append(f"{delivery.response} {delivery.endpoint}")
 
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
-        self.woken.append(response_id)
+        self.cancelled.append(response_id)
 
     async def is_running(self, instance_id: str) -> bool:
         await asyncio.sleep(0)

@@ -6,14 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
 from clients.backends.port import BackendClient
-from clients.clock import Clock, SystemClock
+from clients.clock import Clock
 from clients.orchestrations import Orchestrations, turn_wire
+from clients.sources.egress import PinnedClient
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
-from clients.webhooks.sender import WebhookSender, build_sender
+from clients.webhooks.sender import WebhookSender
 from composition.application import Application, compose
 from composition.parts import Configuration, Ports
 from domain.content.items import Item, Role
@@ -72,8 +75,12 @@ SETTINGS = read_settings(
 )
 
 
-WEBHOOK_CLIENT = build_sender(SystemClock(), loopback=True).client
-"""One client for all worlds: each has certificates to load, and hardly any test sends a webhook."""
+def no_network(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("a world has no network", request=request)
+
+
+NO_NETWORK = httpx.AsyncClient(transport=httpx.MockTransport(no_network), trust_env=False)
+"""One client for all worlds: a client of its own would load the certificate store for each of them."""
 
 
 class NoCallers:
@@ -119,7 +126,7 @@ class World[C: Clock = FakeClock]:
             authenticator=self.authenticator,
             backends={name: client for name, (_, client) in self.backends.items()},
             source_reader=SourceReader(Sources(), {}, self.clock),
-            webhook_sender=WebhookSender(WEBHOOK_CLIENT, self.clock),
+            webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             open_orchestrations=lambda _client: self.orchestrations,
         )
         self.app = compose(configuration, ports)

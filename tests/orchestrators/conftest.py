@@ -10,7 +10,7 @@ def strict_typing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """An event may come before it is waited for, which the SDK calls a potential duplicate."""
+    """Ignore a warning of the SDK: an event that arrives before it is waited for looks like a duplicate to it."""
     for item in items:
         if "orchestrators" in item.path.parts:
             item.add_marker(pytest.mark.filterwarnings("ignore:Potential duplicate Task completion"))

@@ -1,4 +1,4 @@
-"""What does a durable host hand to an orchestrator, turn after turn, and what does it record of what comes back?
+"""How does a durable host replay an orchestrator after each event, and record the actions that it returns?
 
 The wire is that of Durable Functions 1.x: the whole history goes in as JSON, all actions since the start come out.
 """
@@ -49,8 +49,8 @@ type Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Gives:
-    """An open activity completes: that of a name, else the last that was scheduled."""
+class Completes:
+    """An open activity completes: the one with this name, else the last one that was scheduled."""
 
     result: Any
     name: str | None = None
@@ -58,7 +58,7 @@ class Gives:
 
 @dataclass(frozen=True, slots=True)
 class Fails:
-    """The open activity fails, so often; the host repeats it as the orchestrator asked."""
+    """The open activity fails `times` times; the host repeats it by its retry options."""
 
     reason: str
     times: int = 1
@@ -71,22 +71,22 @@ class Fires:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An external event comes."""
+    """An external event arrives."""
 
     name: str
 
 
-type Happening = Gives | Fails | Fires | Raised
+type HostEvent = Completes | Fails | Fires | Raised
 
 
-def replayed(
-    given: Mapping[str, Any], history: Sequence[Event], orchestrator: Callable[..., Any] = respond
+def replay(
+    request: Mapping[str, Any], history: Sequence[Event], orchestrator: Callable[..., Any] = respond
 ) -> dict[str, Any]:
-    """Return what an orchestrator makes of a history, through the SDK."""
+    """Return the state of an orchestrator after a history, through the SDK."""
     context = {
         "history": history,
-        "input": json.dumps(given),
-        "instanceId": given["response"],
+        "input": json.dumps(request),
+        "instanceId": request["response"],
         "isReplaying": history[1]["IsPlayed"],
         "parentInstanceId": None,
         "upperSchemaVersion": 1,
@@ -100,9 +100,9 @@ def replayed(
 
 @dataclass(slots=True)
 class DurableHost:
-    """One instance of an orchestration, that of a turn unless told otherwise."""
+    """One instance of an orchestration, by default that of a turn."""
 
-    given: Mapping[str, Any]
+    request: Mapping[str, Any]
     orchestrator: Callable[..., Any] = respond
     history: list[Event] = field(default_factory=list[Event])
     now: datetime = START
@@ -111,25 +111,25 @@ class DurableHost:
     def start(self) -> None:
         self.turn(
             EventType.EXECUTION_STARTED,
-            OrchestrationInstance={"InstanceId": self.given["response"], "ExecutionId": "2fc4"},
+            OrchestrationInstance={"InstanceId": self.request["response"], "ExecutionId": "2fc4"},
             ParentInstance=None,
             Name=self.orchestrator.__name__,
             Version=VERSION,
-            Input=json.dumps(json.dumps(self.given)),
+            Input=json.dumps(json.dumps(self.request)),
             Tags=None,
         )
 
-    def happens(self, happening: Happening) -> None:
-        match happening:
-            case Gives(result=result, name=name):
+    def apply(self, event: HostEvent) -> None:
+        match event:
+            case Completes(result=result, name=name):
                 opened = self.open(EventType.TASK_SCHEDULED, name)
                 self.turn(EventType.TASK_COMPLETED, TaskScheduledId=opened["EventId"], Result=json.dumps(result))
             case Fails(reason=reason, times=times):
                 for _ in range(times):
                     opened = self.open(EventType.TASK_SCHEDULED)
-                    said = f"Activity function '{opened['Name']}' failed:  {reason}"
-                    self.turn(EventType.TASK_FAILED, TaskScheduledId=opened["EventId"], Reason=said, Details="{}")
-                    self.happens(Fires())
+                    message = f"Activity function '{opened['Name']}' failed:  {reason}"
+                    self.turn(EventType.TASK_FAILED, TaskScheduledId=opened["EventId"], Reason=message, Details="{}")
+                    self.apply(Fires())
             case Fires():
                 timer = self.open(EventType.TIMER_CREATED)
                 self.now = max(self.now, datetime.fromisoformat(timer["FireAt"]))
@@ -138,16 +138,16 @@ class DurableHost:
                 self.turn(EventType.EVENT_RAISED, Name=name, Input="{}")
 
     def open(self, kind: EventType, name: str | None = None) -> Event:
-        """Return the last activity (of a name) or timer that was scheduled."""
+        """Return the last activity (with this name) or timer that was scheduled."""
         found = (event for event in reversed(self.history) if event["EventType"] == kind)
         return next(event for event in found if name in (None, event.get("Name")))
 
     def turn(self, kind: EventType, **fields: Any) -> None:
-        """Deliver one event, and record what the orchestrator does about it."""
+        """Deliver one event, and record the actions that the orchestrator schedules."""
         self.now += TURN
         self.add(EventType.ORCHESTRATOR_STARTED)
         self.add(kind, **fields)
-        state = replayed(self.given, self.history, self.orchestrator)
+        state = replay(self.request, self.history, self.orchestrator)
         known = {event["EventId"] for event in self.history if event["EventType"] in SCHEDULING}
         self.history += [event for event in scheduled(state, self.history) if event["EventId"] not in known]
         if state["isDone"]:
@@ -170,7 +170,7 @@ def stamp(at: datetime) -> str:
 
 
 def scheduled(state: Mapping[str, Any], history: Sequence[Event]) -> list[Event]:
-    """Return what all actions so far schedule, numbered as the host numbers it."""
+    """Return the events that all actions so far schedule, numbered like the host's."""
     at = datetime.fromisoformat(history[-1]["Timestamp"])
     (actions,) = state["actions"]
     events: list[Event] = []
@@ -199,46 +199,46 @@ def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], a
         case ActionType.EVENT:
             return
         case ActionType.ACTIVITY | ActionType.ACTIVITY_WITH_RETRY:
-            raise AssertionError("an activity comes inside a compound: of one where it has retries")
+            raise AssertionError("the SDK wraps every activity in a compound action, a single one with retries too")
 
 
 def activity_of(action: Mapping[str, Any], at: datetime) -> Event:
-    given = json.dumps([action["input"]])
-    return event_of(EventType.TASK_SCHEDULED, at, Name=action["functionName"], Version="", Input=given)
+    request = json.dumps([action["input"]])
+    return event_of(EventType.TASK_SCHEDULED, at, Name=action["functionName"], Version="", Input=request)
 
 
 def tries_of(action: Mapping[str, Any], first: int, history: Sequence[Event], at: datetime) -> Iterator[Event]:
-    """Return the tries of an activity and the timers after failed ones; the last failure has a timer of no time."""
+    """Return the tries of an activity and the timers after failed ones; the last timer fires at once."""
     options = action["retryOptions"]
     interval = timedelta(milliseconds=options["firstRetryIntervalInMilliseconds"])
     for number in range(options["maxNumberOfAttempts"]):
         task = first + 2 * number
         yield activity_of(action, at)
-        if not holds(history, EventType.TASK_FAILED, "TaskScheduledId", task):
+        if not has_event(history, EventType.TASK_FAILED, "TaskScheduledId", task):
             return
         last = number + 1 == options["maxNumberOfAttempts"]
         yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(at if last else at + interval))
-        if not holds(history, EventType.TIMER_FIRED, "TimerId", task + 1):
+        if not has_event(history, EventType.TIMER_FIRED, "TimerId", task + 1):
             return
 
 
-def holds(history: Sequence[Event], kind: EventType, name: str, number: int) -> bool:
+def has_event(history: Sequence[Event], kind: EventType, name: str, number: int) -> bool:
     return any(event["EventType"] == kind and event[name] == number for event in history)
 
 
 def steps(history: Sequence[Event]) -> list[str]:
-    """Return what was scheduled, in order: the names of activities, and `timer`."""
+    """Return the names of the scheduled activities and `timer`, in order."""
     return [event.get("Name", "timer") for event in history if event["EventType"] in SCHEDULING]
 
 
-def given_to(history: Sequence[Event], name: str) -> list[dict[str, Any]]:
-    """Return what the activities of a name were given, in order."""
+def requests_of(history: Sequence[Event], name: str) -> list[dict[str, Any]]:
+    """Return the requests of the activities with this name, in order."""
     found = [event for event in history if event["EventType"] == EventType.TASK_SCHEDULED and event["Name"] == name]
     return [json.loads(json.loads(event["Input"])[0]) for event in found]
 
 
 def turns_of(history: Sequence[Event]) -> Iterator[tuple[Sequence[Event], Sequence[Event]]]:
-    """Return for every turn what the host handed in, and the history as the turn left it."""
+    """Return for every turn the history before it and the history after it."""
     begins = [index for index, event in enumerate(history) if event["EventType"] == EventType.ORCHESTRATOR_STARTED]
     for begin, end in zip(begins, [*begins[1:], len(history)], strict=True):
         yield history[: begin + 2], history[:end]

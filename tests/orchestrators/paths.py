@@ -1,12 +1,12 @@
-"""Which ways can a turn go, and what happens to its orchestration on each?"""
+"""Which paths can a turn take, and what happens to its orchestration on each?"""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from tests.orchestrators.durable_host import DurableHost, Fails, Fires, Gives, Happening, Raised
+from tests.orchestrators.durable_host import Completes, DurableHost, Fails, Fires, HostEvent, Raised
 
-GIVEN: Final = {
+TURN: Final = {
     "tenant": "11111111-1111-1111-1111-111111111111",
     "subject": "user:22222222-2222-2222-2222-222222222222",
     "response": f"resp_{'a' * 24}{'b' * 24}",
@@ -15,8 +15,8 @@ GIVEN: Final = {
 SIZE: Final = {"expected": 100, "likely": 120, "ceiling": 150, "bytes": 400}
 
 
-def routed(backend: str | None = "small", *, delay_s: float = 0.0, reason: str = "cheapest") -> Gives:
-    return Gives(
+def routed(backend: str | None = "small", *, delay_s: float = 0.0, reason: str = "cheapest") -> Completes:
+    return Completes(
         {
             "backend": backend,
             "reason": reason,
@@ -28,29 +28,29 @@ def routed(backend: str | None = "small", *, delay_s: float = 0.0, reason: str =
     )
 
 
-def inferred(result: str, *, code: str = "", message: str = "", delay_s: float = 0.0) -> Gives:
-    return Gives({"result": result, "code": code, "message": message, "delay_s": delay_s})
+def inferred(result: str, *, code: str = "", message: str = "", delay_s: float = 0.0) -> Completes:
+    return Completes({"result": result, "code": code, "message": message, "delay_s": delay_s})
 
 
-def ended(status: str) -> tuple[Gives, Gives]:
-    return Gives({"status": status}), Gives({"cost": "0.0021"})
+def ended(status: str) -> tuple[Completes, Completes]:
+    return Completes({"status": status}), Completes({"cost": "0.0021"})
 
 
-MINE: Final = Gives({"mine": True})
-ANTICIPATED: Final = Gives({"value": {"backend": None, "woken": False}, "problem": ""}, name="anticipate")
-RECALLED: Final = Gives({"value": {"size": SIZE, "messages": 3}, "problem": ""}, name="try_recall")
-RECALLED_ALONE: Final = Gives({"size": SIZE, "messages": 3})
-UNKNOWN_SIZE: Final = Gives({"value": None, "problem": "no answer"}, name="try_recall")
+MINE: Final = Completes({"mine": True})
+ANTICIPATED: Final = Completes({"value": {"backend": None, "woken": False}, "problem": ""}, name="anticipate")
+RECALLED: Final = Completes({"value": {"size": SIZE, "messages": 3}, "problem": ""}, name="try_recall")
+RECALLED_ALONE: Final = Completes({"size": SIZE, "messages": 3})
+UNKNOWN_SIZE: Final = Completes({"value": None, "problem": "no answer"}, name="try_recall")
 COLD: Final = inferred("wait", message="status 503: it is starting; trying again in 2.0 s", delay_s=2.0)
 
-LEFT: Final = inferred("elsewhere", message="status 500")
+FAILED_OVER: Final = inferred("elsewhere", message="status 500")
 WRONG: Final = inferred("failed", code="invalid_prompt", message="status 400")
 WHOLE: Final = (routed(), inferred("done"), *ended("completed"))
 
-PATHS: Final[Mapping[str, Sequence[Happening]]] = {
+PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
     "answered": (MINE, ANTICIPATED, RECALLED, *WHOLE),
     "cut": (MINE, ANTICIPATED, RECALLED, routed(), inferred("done", code="max_output_tokens"), *ended("incomplete")),
-    "not_mine": (Gives({"mine": False}),),
+    "not_mine": (Completes({"mine": False}),),
     "waited": (MINE, ANTICIPATED, RECALLED, routed(), COLD, Fires(), routed(), COLD, Fires(), *WHOLE),
     "cancelled_while_waiting": (MINE, ANTICIPATED, RECALLED, routed(), COLD, Raised("cancelled"), *ended("cancelled")),
     "cancelled_before_waiting": (MINE, ANTICIPATED, RECALLED, routed(), Raised("cancelled"), COLD, *ended("cancelled")),
@@ -71,7 +71,16 @@ PATHS: Final[Mapping[str, Sequence[Happening]]] = {
         Raised("cancelled"),
         *ended("cancelled"),
     ),
-    "elsewhere": (MINE, ANTICIPATED, RECALLED, routed(), LEFT, routed("large"), inferred("done"), *ended("completed")),
+    "elsewhere": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        FAILED_OVER,
+        routed("large"),
+        inferred("done"),
+        *ended("completed"),
+    ),
     "handed_over": (MINE, ANTICIPATED, RECALLED, routed(), inferred("handover"), *WHOLE),
     "nobody_free_for_a_while": (MINE, ANTICIPATED, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
     "nobody": (MINE, ANTICIPATED, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
@@ -87,20 +96,20 @@ PATHS: Final[Mapping[str, Sequence[Happening]]] = {
 }
 
 
-def host_after(happenings: Sequence[Happening]) -> DurableHost:
-    """Return a host whose instance has gone this way, to its end where the way has one."""
-    host = DurableHost(GIVEN)
+def host_after(events: Sequence[HostEvent]) -> DurableHost:
+    """Return a host after these events."""
+    host = DurableHost(TURN)
     host.start()
-    for happening in happenings:
-        host.happens(happening)
+    for event in events:
+        host.apply(event)
     return host
 
 
 @cache
 def host_of(path: str) -> DurableHost:
-    """Return a host whose instance has gone a whole way; for reading alone."""
+    """Return a host after a whole path; callers must not change it."""
     return host_after(PATHS[path])
 
 
 def recorded(path: str) -> dict[str, Any]:
-    return {"input": dict(GIVEN), "history": host_of(path).history}
+    return {"input": dict(TURN), "history": host_of(path).history}

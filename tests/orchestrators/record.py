@@ -1,7 +1,7 @@
-"""How does a release leave its histories for later ones to replay? `python -m tests.orchestrators.record` writes them.
+"""How does a release record its histories for later releases? `python -m tests.orchestrators.record` writes them.
 
-A version's histories are written once: instances of it may be under way when the next release is deployed. A change
-that they don't survive needs a new version of the orchestration: `VERSION` in durable_host.py, `defaultVersion` in
+A version's histories are written once: its instances may be running when the next release is deployed. A change that
+breaks their replay needs a new version of the orchestration: `VERSION` in durable_host.py, `defaultVersion` in
 host.json.
 """
 
@@ -16,7 +16,7 @@ HISTORIES = Path(__file__).parent / "histories"
 
 
 def record(folder: Path) -> None:
-    """Write the history of every way that has none yet."""
+    """Write the history of every path that has none yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in PATHS:
         file = folder / f"{path}.json"
@@ -25,7 +25,7 @@ def record(folder: Path) -> None:
 
 
 def written(path: str) -> str:
-    """Return one event a line, so that a difference shows."""
+    """Return one event on each line, so that a diff is readable."""
     record = recorded(path)
     events = ",\n".join(json.dumps(event) for event in record["history"])
     return f'{{"input": {json.dumps(record["input"])}, "history": [\n{events}\n]}}\n'

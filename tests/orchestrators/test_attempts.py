@@ -1,4 +1,4 @@
-"""Does a turn remember what it has tried, each kind of failure by itself?"""
+"""Does a turn count its attempts, and its failures by backend and class?"""
 
 from typing import Any
 
@@ -7,36 +7,36 @@ from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 
 
 def routed(backend: str = "small", **more: Any) -> Any:
-    given = {"backend": backend, "reason": "", "worst_cost": "0.1", "output_tokens": 5, "has_alternative": True}
-    return {**given, "delay_s": 0.0, **more}
+    result = {"backend": backend, "reason": "", "worst_cost": "0.1", "output_tokens": 5, "has_alternative": True}
+    return {**result, "delay_s": 0.0, **more}
 
 
 def inferred(result: str, posture: str = "") -> Any:
     return {"result": result, "code": "", "message": "", "delay_s": 1.0, "posture": posture}
 
 
-def test_failures_are_counted_by_backend_and_posture() -> None:
-    tried = AttemptHistory()
+def test_failures_are_counted_by_backend_and_failure_class() -> None:
+    history = AttemptHistory()
     for backend, posture in (("small", "cold"), ("small", "cold"), ("large", "cold"), ("small", "broken")):
-        tried = after_attempt(tried, backend, inferred("wait", posture))
-    assert tried.for_infer(routed("small"))["failures"] == {"cold": 2, "broken": 1}
-    assert tried.for_infer(routed("large"))["failures"] == {"cold": 1}
-    assert tried.for_infer(routed("other"))["failures"] == {}
+        history = after_attempt(history, backend, inferred("wait", posture))
+    assert history.for_infer(routed("small"))["failures"] == {"cold": 2, "broken": 1}
+    assert history.for_infer(routed("large"))["failures"] == {"cold": 1}
+    assert history.for_infer(routed("other"))["failures"] == {}
 
 
 def test_a_handover_is_no_failure() -> None:
     assert after_attempt(AttemptHistory(), "small", inferred("handover")).failures == {}
 
 
-def test_a_result_of_an_earlier_release_tells_no_posture() -> None:
+def test_a_result_of_an_earlier_release_has_no_failure_class() -> None:
     before: wire.InferredWire = {"result": "wait", "code": "", "message": "", "delay_s": 1.0}
-    tried = after_attempt(AttemptHistory(), "small", before)
-    assert (tried.failures, tried.retries) == ({}, 1)
+    history = after_attempt(AttemptHistory(), "small", before)
+    assert (history.failures, history.retries) == ({}, 1)
 
 
-def test_an_attempt_is_told_what_the_route_found() -> None:
-    given = AttemptHistory().for_infer(routed(cold=True, hold_s=10.0, limit_s=40.0))
-    assert (given["cold"], given["hold_s"], given["limit_s"]) == (True, 10.0, 40.0)
+def test_an_attempt_gets_the_values_of_its_route() -> None:
+    request = AttemptHistory().for_infer(routed(cold=True, hold_s=10.0, limit_s=40.0))
+    assert (request["cold"], request["hold_s"], request["limit_s"]) == (True, 10.0, 40.0)
 
 
 def test_a_pause_counts_as_a_route_and_as_no_attempt() -> None:

@@ -1,4 +1,4 @@
-"""Can today's code go on with every instance that an earlier release left under way?"""
+"""Can the current code continue every instance that an earlier release started?"""
 
 import json
 from pathlib import Path
@@ -6,23 +6,23 @@ from typing import Any, cast
 
 import pytest
 
-from tests.orchestrators.durable_host import SCHEDULING, VERSION, Event, EventType, replayed, scheduled, turns_of
+from tests.orchestrators.durable_host import SCHEDULING, VERSION, Event, EventType, replay, scheduled, turns_of
 from tests.orchestrators.paths import PATHS
 from tests.orchestrators.record import FOLDER, HISTORIES, record
 
 FILES = sorted(HISTORIES.glob("*/*.json"))
 
 
-def grown(before: Any, now: Any) -> bool:
-    """Tell whether a wire has only grown: all that was said is said, more may be."""
+def has_only_grown(before: Any, now: Any) -> bool:
+    """Tell whether `now` has all keys and values of `before`; it may have more."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return before == now
-    said, more = cast("Event", before), cast("Event", now)
-    return all(name in more and grown(value, more[name]) for name, value in said.items())
+    old, new = cast("Event", before), cast("Event", now)
+    return all(name in new and has_only_grown(value, new[name]) for name, value in old.items())
 
 
-def what(event: Event) -> tuple[int, int, str]:
-    """Return what the host compares."""
+def identity_of(event: Event) -> tuple[int, int, str]:
+    """Return the part of an event that the host compares."""
     return event["EventId"], event["EventType"], event.get("Name", "timer")
 
 
@@ -33,19 +33,22 @@ def wire_of(event: Event) -> Any:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_a_recorded_history_is_replayed_without_a_difference(file: Path) -> None:
     before = json.loads(file.read_text(encoding="utf-8"))
+    completed = 0
     for handed, left in turns_of(before["history"]):
-        state = replayed(before["input"], handed)
+        state = replay(before["input"], handed)
         was = [event for event in left if event["EventType"] in SCHEDULING]
         now = scheduled(state, handed)
-        assert [what(event) for event in now] == [what(event) for event in was]
+        assert [identity_of(event) for event in now] == [identity_of(event) for event in was]
         ended = [event for event in left if event["EventType"] == EventType.EXECUTION_COMPLETED]
         assert state["isDone"] == bool(ended)
-        assert all(grown(json.loads(event["Result"]), state["output"]) for event in ended)
+        completed += len(ended)
+        assert all(has_only_grown(json.loads(event["Result"]), state["output"]) for event in ended)
         tasks = [(wire_of(one), wire_of(other)) for one, other in zip(was, now, strict=True) if "Input" in one]
-        assert all(grown(one, other) for one, other in tasks)
+        assert all(has_only_grown(one, other) for one, other in tasks)
+    assert completed == 1
 
 
-def test_every_way_of_today_is_recorded() -> None:
+def test_every_path_is_recorded() -> None:
     assert {file.stem for file in FILES if file.parent.name == FOLDER} >= set(PATHS)
 
 
@@ -54,7 +57,7 @@ def test_new_instances_get_the_version_whose_histories_are_recorded() -> None:
     assert settings["extensions"]["durableTask"]["defaultVersion"] == VERSION
 
 
-def test_what_is_recorded_is_never_written_over(tmp_path: Path) -> None:
+def test_a_recorded_history_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "answered.json").write_text("as it was", encoding="utf-8")
     record(tmp_path)
     assert (tmp_path / "answered.json").read_text(encoding="utf-8") == "as it was"
@@ -66,4 +69,4 @@ def test_what_is_recorded_is_never_written_over(tmp_path: Path) -> None:
     [({"a": 1}, {"a": 1, "b": 2}, True), ({"a": {"b": 1}}, {"a": {"b": 2}}, False), ({"a": 1}, {}, False)],
 )
 def test_a_wire_grows_and_never_shrinks(before: Any, now: Any, *, holds: bool) -> None:
-    assert grown(before, now) is holds
+    assert has_only_grown(before, now) is holds

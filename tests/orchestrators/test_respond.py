@@ -1,4 +1,4 @@
-"""Does the orchestration of a turn, through the real SDK, take the steps that each way asks for?"""
+"""Does the orchestration of a turn, through the real SDK, take the right steps on each path?"""
 
 import json
 from datetime import datetime
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.orchestrators.durable_host import DurableHost, EventType, given_to, replayed, steps, turns_of
-from tests.orchestrators.paths import GIVEN, PATHS, SIZE, host_after, host_of
+from tests.orchestrators.durable_host import DurableHost, EventType, replay, requests_of, steps, turns_of
+from tests.orchestrators.paths import PATHS, SIZE, TURN, host_after, host_of
 
 BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]
@@ -33,17 +33,17 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_each_way_takes_its_steps_to_its_end(path: str) -> None:
+def test_each_path_takes_its_steps_to_its_end(path: str) -> None:
     host = host_of(path)
     assert host.done
     assert steps(host.history) == EXPECTED[path]
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_replaying_a_way_schedules_the_same_at_every_turn(path: str) -> None:
+def test_a_replay_schedules_the_same_at_every_turn(path: str) -> None:
     host = host_of(path)
     for handed, _ in turns_of(host.history):
-        first, second = replayed(GIVEN, handed), replayed(GIVEN, handed)
+        first, second = replay(TURN, handed), replay(TURN, handed)
         assert first == second
     assert host_after(PATHS[path]).history == host.history
 
@@ -53,7 +53,7 @@ def output(path: str) -> Any:
     return json.loads(completed["Result"])
 
 
-def test_the_output_tells_how_the_turn_ended_and_what_it_cost() -> None:
+def test_the_output_has_the_status_and_cost_of_the_turn() -> None:
     assert output("answered") == {"status": "completed", "cost": "0.0021"}
     assert output("not_mine") == {"status": "not this execution's turn"}
 
@@ -75,20 +75,20 @@ def test_the_output_tells_how_the_turn_ended_and_what_it_cost() -> None:
         ),
     ],
 )
-def test_the_turn_is_finished_as_its_way_ended(path: str, status: str, code: str, message: str) -> None:
-    (finish,) = given_to(host_of(path).history, "finish")
-    assert finish == {**GIVEN, "status": status, "code": code, "message": message}
+def test_the_turn_is_finished_with_the_result_of_its_path(path: str, status: str, code: str, message: str) -> None:
+    (finish,) = requests_of(host_of(path).history, "finish")
+    assert finish == {**TURN, "status": status, "code": code, "message": message}
 
 
-def test_each_step_is_given_what_it_needs() -> None:
+def test_each_step_gets_what_it_needs() -> None:
     history = host_of("answered").history
-    (begin,) = given_to(history, "begin")
-    assert begin == {**GIVEN, "execution": begin["execution"]}
-    assert given_to(history, "try_recall") == given_to(history, "settle") == [GIVEN]
-    assert given_to(history, "route") == [{**GIVEN, "size": SIZE, "number": 1, "excluded": {}}]
-    assert given_to(history, "infer") == [
+    (begin,) = requests_of(history, "begin")
+    assert begin == {**TURN, "execution": begin["execution"]}
+    assert requests_of(history, "try_recall") == requests_of(history, "settle") == [TURN]
+    assert requests_of(history, "route") == [{**TURN, "size": SIZE, "number": 1, "excluded": {}}]
+    assert requests_of(history, "infer") == [
         {
-            **GIVEN,
+            **TURN,
             "attempt": 1,
             "backend": "small",
             "worst_cost": "0.0042",
@@ -104,37 +104,37 @@ def test_each_step_is_given_what_it_needs() -> None:
     ]
 
 
-def test_an_execution_has_one_name_in_all_its_turns_and_another_execution_another() -> None:
+def test_an_execution_keeps_its_name_and_another_execution_has_another() -> None:
     first, again = host_of("answered"), host_after([])
     again.now = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
     again.history.clear()
     again.start()
-    (one,), (other,) = given_to(first.history, "begin"), given_to(again.history, "begin")
+    (one,), (other,) = requests_of(first.history, "begin"), requests_of(again.history, "begin")
     assert one["execution"] != other["execution"]
 
 
-def test_a_first_turn_that_is_played_again_at_another_time_is_the_same_execution_by_the_name_of_its_start() -> None:
-    named = {**GIVEN, "start": "drawn-once"}
+def test_a_first_turn_that_is_repeated_later_is_the_same_execution_by_the_name_of_its_start() -> None:
+    named = {**TURN, "start": "drawn-once"}
     first, again = DurableHost(named), DurableHost(named)
     again.now = datetime.fromisoformat("2026-11-22T06:00:00+00:00")
     for host in (first, again):
         host.start()
-    assert given_to(first.history, "begin") == given_to(again.history, "begin")
-    assert given_to(again.history, "begin") == [{**named, "execution": "drawn-once"}]
+    assert requests_of(first.history, "begin") == requests_of(again.history, "begin")
+    assert requests_of(again.history, "begin") == [{**named, "execution": "drawn-once"}]
 
 
 def test_attempts_are_counted_and_failures_at_one_backend_too() -> None:
-    given = given_to(host_of("waited").history, "infer")
-    assert [(each["attempt"], each["retries"]) for each in given] == [(1, 0), (2, 1), (3, 2)]
-    handed_over = given_to(host_of("handed_over").history, "infer")
+    requests = requests_of(host_of("waited").history, "infer")
+    assert [(each["attempt"], each["retries"]) for each in requests] == [(1, 0), (2, 1), (3, 2)]
+    handed_over = requests_of(host_of("handed_over").history, "infer")
     assert [(each["attempt"], each["retries"]) for each in handed_over] == [(1, 0), (2, 0)]
 
 
-def test_a_backend_that_was_left_is_excluded_with_the_reason_from_the_next_route() -> None:
+def test_after_a_failover_the_next_route_excludes_the_backend_with_the_reason() -> None:
     history = host_of("elsewhere").history
-    assert [each["excluded"] for each in given_to(history, "route")] == [{}, {"small": "status 500"}]
-    assert [each["number"] for each in given_to(history, "route")] == [1, 2]
-    assert [each["backend"] for each in given_to(history, "infer")] == ["small", "large"]
+    assert [each["excluded"] for each in requests_of(history, "route")] == [{}, {"small": "status 500"}]
+    assert [each["number"] for each in requests_of(history, "route")] == [1, 2]
+    assert [each["backend"] for each in requests_of(history, "infer")] == ["small", "large"]
 
 
 def test_a_wait_lasts_as_long_as_the_attempt_asked_for() -> None:
@@ -147,7 +147,7 @@ def test_a_wait_lasts_as_long_as_the_attempt_asked_for() -> None:
 def test_a_cancelled_wait_leaves_no_timer_that_keeps_the_instance_alive() -> None:
     host = host_of("cancelled_while_waiting")
     *_, (handed, _) = turns_of(host.history)
-    (actions,) = replayed(GIVEN, handed)["actions"]
+    (actions,) = replay(TURN, handed)["actions"]
     timers = [child for action in actions for child in action.get("compoundActions", ()) if child["actionType"] == 5]
     assert [timer["isCanceled"] for timer in timers] == [True]
 

@@ -1,4 +1,4 @@
-"""What becomes of an attempt's record when the run that opened it is lost, or outlived by its successor?"""
+"""What happens to an attempt's record when the run that opened it is lost, or superseded?"""
 
 import asyncio
 from dataclasses import replace
@@ -33,10 +33,10 @@ def attempt(one: World, response: Response) -> AttemptRecord:
     )
 
 
-def given(response: Response) -> dict[str, Any]:
+def request_of(response: Response) -> dict[str, Any]:
     turn = {"tenant": OWNER.tenant, "subject": OWNER.subject, "response": response.id, "traceparent": ""}
-    asked = {"attempt": 1, "backend": "main", "worst_cost": "0.5", "output_tokens": 10}
-    return {**turn, **asked, "retries": 0, "has_alternative": False}
+    attempt = {"attempt": 1, "backend": "main", "worst_cost": "0.5", "output_tokens": 10}
+    return {**turn, **attempt, "retries": 0, "has_alternative": False}
 
 
 async def recorded(one: World, response: Response) -> AttemptRecord:
@@ -44,7 +44,7 @@ async def recorded(one: World, response: Response) -> AttemptRecord:
     return found
 
 
-async def test_a_run_that_died_before_a_cancel_is_closed_at_what_it_had_shown() -> None:
+async def test_a_run_that_died_before_a_cancel_is_charged_for_its_text() -> None:
     one = world()
     response = await one.admit("count")
     await one.ledger.open_attempt(OWNER, attempt(one, response))
@@ -53,7 +53,7 @@ async def test_a_run_that_died_before_a_cancel_is_closed_at_what_it_had_shown() 
     slot = Slot(number=2, writer="infer", first=2, at=one.clock.now(), events=text, pieces=3)
     assert await one.turns.append(OWNER, response.id, slot)
     await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
-    assert (await one.steps["infer"](given(response)))["result"] == "ended"
+    assert (await one.steps["infer"](request_of(response)))["result"] == "ended"
     closed = await recorded(one, response)
     assert closed.status is AttemptStatus.CLOSED
     assert closed.result == "ended"
@@ -62,7 +62,7 @@ async def test_a_run_that_died_before_a_cancel_is_closed_at_what_it_had_shown() 
     assert closed.cost == Decimal("0.000006")
 
 
-async def test_a_run_that_was_followed_by_another_closes_nothing() -> None:
+async def test_a_superseded_run_cannot_close_the_record() -> None:
     one = world()
     response = await one.admit("count")
     first = await one.ledger.open_attempt(OWNER, attempt(one, response))
@@ -77,7 +77,7 @@ async def test_a_run_that_was_followed_by_another_closes_nothing() -> None:
     assert await recorded(one, response) == done
 
 
-async def test_settling_closes_an_attempt_that_nobody_saw_end_at_what_was_reserved_for_it() -> None:
+async def test_settling_closes_a_lost_attempt_at_its_reservation() -> None:
     one = world()
     response = await one.admit("count")
     await one.ledger.open_attempt(OWNER, attempt(one, response))
@@ -87,18 +87,18 @@ async def test_settling_closes_an_attempt_that_nobody_saw_end_at_what_was_reserv
     assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
 
 
-async def test_a_call_that_was_cut_off_by_a_cancel_is_not_believed_to_run_on() -> None:
+async def test_a_cancelled_call_is_no_longer_counted_as_running() -> None:
     clock, held = FakeClock(), asyncio.Event()
     script = [TextPiece(text="one"), held, TextPiece(text=" two")]
     main = backend("main")
     one = World(store=MemoryStore(clock), clock=clock, backends={"main": (main, FakeBackend(script))})
     response = await one.admit("count")
     await one.turns.begin(OWNER, response.id, execution="first")
-    running = asyncio.ensure_future(one.steps["infer"](given(response)))
+    running = asyncio.ensure_future(one.steps["infer"](request_of(response)))
     while not (await one.log(response)).items:
         await one.turns.wait_for_slot(response.id, within_s=1)
     await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     held.set()
     assert (await running)["result"] == "ended"
-    believed = await BackendStates(one.store, clock).read({"main": main})
-    assert believed["main"].running(clock.now()) == 0
+    states = await BackendStates(one.store, clock).read({"main": main})
+    assert states["main"].running(clock.now()) == 0

@@ -12,7 +12,7 @@ from activities.inference.stream_reader import MAX_CONNECT_ATTEMPTS, StreamReade
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.turns.response import Sampling
-from tests.fakes.backends import FakeBackend, breaks, says
+from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.clocks import FakeClock
 
 CALL = BackendCall(instructions=None, items=(), sampling=Sampling(), max_output_tokens=10)
@@ -71,7 +71,7 @@ async def test_a_pause_gives_nothing_within_the_time_limit() -> None:
 
 
 async def test_a_failure_is_raised_after_the_text_before_it() -> None:
-    async with reader_of(FakeBackend(breaks("one two"))) as reader:
+    async with reader_of(FakeBackend(interrupted("one two"))) as reader:
         await reader.wait_for_end(within_s=LONG_S)
         assert await reader.take(within_s=LONG_S) == says("one two")[:2]
         with pytest.raises(BackendError):
@@ -93,7 +93,7 @@ async def test_a_failure_that_is_never_read_is_not_logged_by_the_event_loop(
     waits: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with reader_of(FakeBackend(breaks("one"))) as reader:
+        async with reader_of(FakeBackend(interrupted("one"))) as reader:
             for _ in range(waits):
                 await asyncio.sleep(0)
         del reader
@@ -115,7 +115,7 @@ async def test_a_refused_connection_is_retried_a_few_times() -> None:
 
 async def test_a_request_that_was_sent_is_not_sent_again() -> None:
     kinds = (FailureKind.STATUS, FailureKind.RESET, FailureKind.CONNECT_TIMEOUT, FailureKind.HELD)
-    for backend in (*(Unreachable(1, kind) for kind in kinds), FakeBackend(breaks("one"))):
+    for backend in (*(Unreachable(1, kind) for kind in kinds), FakeBackend(interrupted("one"))):
         async with reader_of(backend) as reader:
             with pytest.raises(BackendError):
                 await all_pieces(reader)

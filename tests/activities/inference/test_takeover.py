@@ -1,4 +1,4 @@
-"""Who answers when an attempt is delivered again, outlived, cancelled or out of time, and is its backend let go?"""
+"""Which run answers a repeated, superseded, cancelled or late attempt, and is its backend connection closed?"""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -29,7 +29,7 @@ def scene(
     return World(store=MemoryStore(clock), clock=clock, backends=backends), fake
 
 
-def given(response: Response, attempt: int = 1) -> dict[str, Any]:
+def request_of(response: Response, attempt: int = 1) -> dict[str, Any]:
     return {
         "tenant": OWNER.tenant,
         "subject": OWNER.subject,
@@ -44,17 +44,17 @@ def given(response: Response, attempt: int = 1) -> dict[str, Any]:
     }
 
 
-async def begun(world: World) -> Response:
+async def begin(world: World) -> Response:
     response = await world.admit("count")
     await world.turns.begin(OWNER, response.id, execution="first")
     return response
 
 
 def infer(world: World, response: Response, attempt: int = 1) -> asyncio.Task[Any]:
-    return asyncio.ensure_future(world.steps["infer"](given(response, attempt)))
+    return asyncio.ensure_future(world.steps["infer"](request_of(response, attempt)))
 
 
-async def shown(world: World, response: Response) -> list[tuple[str, ItemStatus]]:
+async def items_of(world: World, response: Response) -> list[tuple[str, ItemStatus]]:
     return [(item.text, item.status) for item in (await world.log(response)).items]
 
 
@@ -69,26 +69,26 @@ def instantly(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
 
 
 @instantly
-async def test_a_run_that_only_seemed_dead_gives_what_its_successor_comes_to() -> None:
+async def test_a_superseded_run_returns_the_result_of_its_successor() -> None:
     stalled = asyncio.Event()
     world, fake = scene([*ANSWER[:2], stalled, *ANSWER[2:]], says(" three"))
-    response = await begun(world)
+    response = await begin(world)
     first = infer(world, response)
     await asyncio.sleep(2)
     second = infer(world, response)
     results = await asyncio.gather(first, second)
     assert results[0] == results[1]
     assert results[0]["result"] == "done"
-    assert await shown(world, response) == [(TEXT, ItemStatus.COMPLETED)]
+    assert await items_of(world, response) == [(TEXT, ItemStatus.COMPLETED)]
     assert fake.calls[1].partial == "one two"
     assert fake.open == 0
 
 
 @instantly
-async def test_an_outlived_run_lets_its_backend_go_within_a_second() -> None:
+async def test_a_superseded_run_closes_its_connection_within_a_second() -> None:
     silent = [asyncio.Event()]
     world, fake = scene([ANSWER[0], *silent], silent)
-    response = await begun(world)
+    response = await begin(world)
     first = infer(world, response)
     await asyncio.sleep(2)
     second = infer(world, response)
@@ -100,9 +100,9 @@ async def test_an_outlived_run_lets_its_backend_go_within_a_second() -> None:
 
 
 @instantly
-async def test_a_run_whose_successor_never_comes_to_an_end_hands_over_at_last() -> None:
+async def test_a_run_whose_successor_never_ends_hands_over_in_the_end() -> None:
     world, _ = scene([ANSWER[0], asyncio.Event()])
-    response = await begun(world)
+    response = await begin(world)
     first = infer(world, response)
     await asyncio.sleep(2)
     second = infer(world, response)
@@ -113,10 +113,10 @@ async def test_a_run_whose_successor_never_comes_to_an_end_hands_over_at_last() 
 
 
 @pytest.mark.parametrize("said", [[], ANSWER[:1]], ids=["before its first word", "in mid-stream"])
-def test_a_cancel_ends_an_attempt_and_lets_its_backend_go_within_a_second(said: Sequence[Act]) -> None:
+def test_a_cancel_ends_an_attempt_and_closes_its_connection_within_a_second(said: Sequence[Act]) -> None:
     async def test() -> None:
         world, fake = scene([*said, asyncio.Event()])
-        response = await begun(world)
+        response = await begin(world)
         run = infer(world, response)
         await asyncio.sleep(2)
         await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
@@ -132,10 +132,10 @@ def test_a_cancel_ends_an_attempt_and_lets_its_backend_go_within_a_second(said: 
 
 
 @instantly
-async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
+async def test_a_cancel_is_noticed_while_no_new_text_arrives() -> None:
     repeats: list[Act] = [*ANSWER[:2], asyncio.Event()]
     world, fake = scene(repeats, continues=ContinuationMode.NO)
-    response = await begun(world)
+    response = await begin(world)
     first = infer(world, response)
     await asyncio.sleep(1)
     first.cancel()
@@ -146,22 +146,22 @@ async def test_a_cancel_is_seen_while_nothing_new_is_said() -> None:
     await asyncio.sleep(1)
     assert fake.open == 0
     assert (await second)["result"] == "ended"
-    assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE)]
+    assert await items_of(world, response) == [("one two", ItemStatus.INCOMPLETE)]
 
 
 @instantly
-async def test_an_attempt_that_is_asked_for_after_the_ending_asks_nobody() -> None:
+async def test_an_attempt_after_the_ending_makes_no_call() -> None:
     world, fake = scene(ANSWER)
-    response = await begun(world)
+    response = await begin(world)
     await world.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     assert (await infer(world, response))["result"] == "ended"
     assert fake.calls == []
 
 
 @instantly
-async def test_a_delivery_so_late_that_a_later_attempt_has_ended_asks_nobody() -> None:
+async def test_a_delivery_after_a_later_attempt_has_ended_makes_no_call() -> None:
     world, fake = scene(ANSWER)
-    response = await begun(world)
+    response = await begin(world)
     assert (await infer(world, response, attempt=2))["result"] == "done"
     before = await world.turns.slots(OWNER, response.id)
     assert (await infer(world, response, attempt=1))["result"] == "handover"
@@ -170,9 +170,9 @@ async def test_a_delivery_so_late_that_a_later_attempt_has_ended_asks_nobody() -
 
 
 @instantly
-async def test_an_attempt_that_kills_its_worker_again_and_again_is_given_up() -> None:
+async def test_an_attempt_that_kills_its_worker_repeatedly_fails() -> None:
     world, fake = scene([ANSWER[0], asyncio.Event()])
-    response = await begun(world)
+    response = await begin(world)
     for _ in range(MAX_DELIVERIES):
         run = infer(world, response)
         await asyncio.sleep(1)
@@ -186,21 +186,21 @@ async def test_an_attempt_that_kills_its_worker_again_and_again_is_given_up() ->
 
 
 @instantly
-async def test_a_long_attempt_hands_over_and_the_next_goes_on() -> None:
+async def test_a_long_attempt_hands_over_and_the_next_one_continues() -> None:
     world, fake = scene([ANSWER[0], asyncio.Event()], says(" two three"))
-    response = await begun(world)
+    response = await begin(world)
     began = world.clock.now()
     assert (await infer(world, response))["result"] == "handover"
     assert 480 <= world.clock.now() - began < 481
     assert fake.open == 0
     assert (await infer(world, response, attempt=2))["result"] == "done"
-    assert await shown(world, response) == [(TEXT, ItemStatus.COMPLETED)]
+    assert await items_of(world, response) == [(TEXT, ItemStatus.COMPLETED)]
 
 
 @instantly
 async def test_an_attempt_ends_with_the_deadline_of_its_turn() -> None:
     world, _ = scene([ANSWER[0], asyncio.Event()])
-    response = await begun(world)
+    response = await begin(world)
     await asyncio.sleep(1500)
     late = await infer(world, response)
     assert (late["result"], late["message"]) == ("failed", "The deadline has passed.")
@@ -208,14 +208,14 @@ async def test_an_attempt_ends_with_the_deadline_of_its_turn() -> None:
 
 
 @instantly
-async def test_an_answer_that_is_whole_already_is_ended_without_another_word() -> None:
+async def test_an_answer_at_its_limit_ends_without_another_call() -> None:
     world, fake = scene([*ANSWER[:2], asyncio.Event()])
-    response = await begun(world)
+    response = await begin(world)
     run = infer(world, response)
     await asyncio.sleep(1)
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
-    full = await world.steps["infer"]({**given(response), "output_tokens": 2})
+    full = await world.steps["infer"]({**request_of(response), "output_tokens": 2})
     assert (full["result"], full["code"]) == ("done", "max_output_tokens")
     assert len(fake.calls) == 1
-    assert await shown(world, response) == [("one two", ItemStatus.INCOMPLETE)]
+    assert await items_of(world, response) == [("one two", ItemStatus.INCOMPLETE)]

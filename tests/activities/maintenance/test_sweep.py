@@ -1,4 +1,4 @@
-"""Does the sweep clear all that a crash can leave behind, and touch nothing that is alive?"""
+"""Does the sweep finish everything that a crash can leave, and change nothing that is alive?"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -30,25 +30,25 @@ SETTLED, RELEASED = ReservationStatus.SETTLED, ReservationStatus.RELEASED
 
 
 class Host(FakeOrchestrations):
-    """Runs at once what is started; `troubled` are the responses at whose names the host raises."""
+    """Runs a started orchestration at once. `failures` are raised for calls about these responses."""
 
-    def __init__(self, world: World, troubled: Mapping[str, Exception] | None = None) -> None:
+    def __init__(self, world: World, failures: Mapping[str, Exception] | None = None) -> None:
         super().__init__()
         self.world = world
-        self.troubled = troubled or {}
+        self.failures = failures or {}
 
     async def start(self, response: Response) -> None:
         await super().start(response)
-        self.complain(response.id)
+        self.raise_failure(response.id)
         await self.world.run(response, execution=len(self.started))
 
     async def is_running(self, instance_id: str) -> bool:
-        self.complain(instance_id)
+        self.raise_failure(instance_id)
         return await super().is_running(instance_id)
 
-    def complain(self, response_id: str) -> None:
-        if response_id in self.troubled:
-            raise self.troubled[response_id]
+    def raise_failure(self, response_id: str) -> None:
+        if response_id in self.failures:
+            raise self.failures[response_id]
 
 
 def world_of(store: MemoryStore | None = None) -> World:
@@ -80,7 +80,7 @@ async def never_started(world: World) -> str:
 
 
 async def lost_in_progress(world: World) -> str:
-    """Leave what a hub leaves that is lost with a turn in mid-answer."""
+    """Leave what a lost task hub leaves of a turn that was being answered."""
     response = await world.admit("hello")
     await world.turns.begin(OWNER, response.id, execution="lost")
     await world.ledger.open_attempt(OWNER, attempt_of(response.id, world))
@@ -117,7 +117,7 @@ def attempt_of(response_id: str, world: World) -> AttemptRecord:
     )
 
 
-async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_holds_nothing() -> None:
+async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_reserves_nothing() -> None:
     world = world_of()
     response_id = await ended_unsettled(world)
     await world.ledger.settle(OWNER, response_id)
@@ -137,11 +137,12 @@ async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_h
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """How a leftover stands when it is cleared: its response (None: there is none), its reservation, its cost."""
+    """A leftover after the sweep: its response (None: there is none), its reservation, its cost, its open attempts."""
 
     status: ResponseStatus | None
     reservation: ReservationStatus
     cost: Decimal | None
+    open_attempts: int = 0
 
 
 type Leaving = Callable[[World], Awaitable[str]]
@@ -155,14 +156,16 @@ LEFTOVERS: Mapping[Leaving, Cleared] = {
 }
 
 
-async def standing(world: World, response_id: str) -> Cleared:
+async def state_of(world: World, response_id: str) -> Cleared:
     try:
         status = (await world.turns.read(OWNER, response_id)).status
     except NotFound:
         status = None
-    held = await world.ledger.reservation(OWNER, response_id)
-    assert held is not None
-    return Cleared(status, held.status, held.cost)
+    reservation = await world.ledger.reservation(OWNER, response_id)
+    assert reservation is not None
+    attempts = await world.ledger.attempts(OWNER, response_id)
+    open_attempts = sum(each.status is AttemptStatus.OPEN for each in attempts)
+    return Cleared(status, reservation.status, reservation.cost, open_attempts)
 
 
 @pytest.mark.parametrize("leave", LEFTOVERS, ids=lambda leave: leave.__name__)
@@ -171,14 +174,12 @@ async def test_each_kind_of_leftover_is_cleared_within_two_sweeps(leave: Leaving
     response_id = await leave(world)
     world.clock.advance(LONG_S / 4 + 60)
     await swept(world, Host(world))
-    assert await standing(world, response_id) == LEFTOVERS[leave]
-    attempts = await world.ledger.attempts(OWNER, response_id)  # none, where the turn ended before its first
-    assert not [each for each in attempts if each.status is not AttemptStatus.CLOSED]
+    assert await state_of(world, response_id) == LEFTOVERS[leave]
 
 
 @settings(max_examples=25, deadline=None)
 @given(leaves=st.lists(st.sampled_from(list(LEFTOVERS)), max_size=12), together=st.booleans())
-async def test_all_leftovers_are_cleared_together_by_sweeps_one_after_or_beside_each_other(
+async def test_all_leftovers_are_cleared_together_by_sequential_or_parallel_sweeps(
     leaves: Sequence[Leaving],
     together: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
@@ -189,11 +190,11 @@ async def test_all_leftovers_are_cleared_together_by_sweeps_one_after_or_beside_
     if together:
         await asyncio.gather(*(sweep_of(world).sweep(host) for _ in range(3)))
     await swept(world, host)
-    assert [await standing(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
+    assert [await state_of(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
     assert await world.ledger.open_reservations(before=world.clock.now() + 1) == ()
 
 
-async def test_a_lost_turn_tells_its_caller_that_it_was_lost() -> None:
+async def test_a_lost_turn_fails_with_a_message_that_it_was_lost() -> None:
     world = world_of()
     response_id = await lost_in_progress(world)
     world.clock.advance(LONG_S)
@@ -207,14 +208,14 @@ async def test_a_lost_turn_tells_its_caller_that_it_was_lost() -> None:
 
 
 async def alive_of_each_kind(world: World, host: Host) -> Sequence[str]:
-    """Return a turn waiting to be started, one in mid-answer, one silent, one just ended: all with an orchestration."""
+    """Leave turns whose orchestrations run, a turn that is about to start, and a new reservation."""
     ids = [await leave(world) for leave in (lost_in_progress, ended_unsettled)]
     host.running = set(ids)
     world.clock.advance(LONG_S)
     return [*ids, await never_started(world), await only_reserved(world)]
 
 
-async def test_nothing_alive_is_touched() -> None:
+async def test_nothing_alive_is_changed() -> None:
     world = world_of()
     host = Host(world)
     ids = await alive_of_each_kind(world, host)
@@ -237,12 +238,12 @@ async def test_a_turn_that_still_writes_is_not_lost_though_its_orchestration_see
     assert (await world.turns.read(OWNER, response_id)).status is ResponseStatus.IN_PROGRESS
 
 
-async def test_a_reservation_of_a_turn_that_runs_is_held() -> None:
+async def test_the_reservation_of_a_running_turn_stays_open() -> None:
     world = world_of()
     response_id = await lost_in_progress(world)
     world.clock.advance(120)
     await swept(world, Host(world), 1)
-    assert (await standing(world, response_id)).reservation is RESERVED
+    assert (await state_of(world, response_id)).reservation is RESERVED
 
 
 async def test_a_turn_that_is_started_by_every_sweep_runs_once() -> None:
@@ -254,19 +255,19 @@ async def test_a_turn_that_is_started_by_every_sweep_runs_once() -> None:
     assert events.count(EventKind.STARTED) == events.count(EventKind.ENDED) == 1
 
 
-@pytest.mark.parametrize("error", [Unavailable("the host did not answer"), ValueError("nobody foresaw this")])
+@pytest.mark.parametrize("error", [Unavailable("the host did not answer"), ValueError("unexpected")])
 @pytest.mark.parametrize("leave", LEFTOVERS, ids=lambda leave: leave.__name__)
-async def test_one_that_cannot_be_swept_keeps_nothing_else_waiting(leave: Leaving, error: Exception) -> None:
+async def test_a_leftover_that_cannot_be_swept_does_not_stop_the_others(leave: Leaving, error: Exception) -> None:
     world = world_of()
-    troubled = await leave(world)
+    failing = await leave(world)
     left = [(await each(world), LEFTOVERS[each]) for each in LEFTOVERS]
     world.clock.advance(LONG_S / 4 + 60)
-    await swept(world, Host(world, {troubled: error}))
-    assert [await standing(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
+    await swept(world, Host(world, {failing: error}))
+    assert [await state_of(world, response_id) for response_id, _ in left] == [cleared for _, cleared in left]
 
 
 class HalfStore(MemoryStore):
-    """A store that can't answer the sweeper's questions to one container, or has a document in it that nobody reads."""
+    """A store that fails the sweep's queries of one container, or returns a document that cannot be parsed."""
 
     def __init__(self, clock: FakeClock, *, broken: Container, garbled: bool) -> None:
         super().__init__(clock)
@@ -286,7 +287,7 @@ class HalfStore(MemoryStore):
 
 @pytest.mark.parametrize("garbled", [False, True])
 @pytest.mark.parametrize(("broken", "leave"), [(Container.TURNS, only_reserved), (Container.MONEY, lost_in_progress)])
-async def test_a_question_without_an_answer_leaves_the_others_asked(
+async def test_a_failed_query_does_not_stop_the_other_queries(
     broken: Container, leave: Leaving, *, garbled: bool
 ) -> None:
     world = world_of(HalfStore(FakeClock(), broken=broken, garbled=garbled))
@@ -294,11 +295,11 @@ async def test_a_question_without_an_answer_leaves_the_others_asked(
     world.clock.advance(LONG_S)
     await swept(world, Host(world))
     was = LEFTOVERS[leave]
-    expected = was if broken is Container.TURNS else replace(was, reservation=RESERVED, cost=None)
-    assert await standing(world, response_id) == expected
+    expected = was if broken is Container.TURNS else replace(was, reservation=RESERVED, cost=None, open_attempts=1)
+    assert await state_of(world, response_id) == expected
 
 
-async def test_what_went_wrong_is_logged_with_its_id_and_without_its_content(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_logged_with_the_response_id_and_without_content(caplog: pytest.LogCaptureFixture) -> None:
     world = world_of()
     one, other = await never_started(world), await never_started(world)
     world.clock.advance(60)

@@ -1,4 +1,4 @@
-"""Does a GPU that sleeps start when it pays, and does nobody wait for it who can't?"""
+"""Does a cold GPU start when that pays, while turns that cannot wait use another backend?"""
 
 import asyncio
 from dataclasses import replace
@@ -9,62 +9,62 @@ from domain.fleet.catalog import Backend
 from domain.money.ledger_records import turn_cost
 from domain.routing.rent_or_buy import window_s
 from state.fleet.rental_spend import RentalSpend
-from tests.activities.cold_starts import ANSWER, DEAR, Plant, cold_of, in_no_time, plant_with
+from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_with, cold_of, in_no_time
 from tests.checks import every
-from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.gpus import SleepingGpu
 from tests.fakes.worlds import OWNER, backend
 
 SESSION = Decimal("0.28")
-"""A little more than the start and the tail of the GPU cost here."""
+"""A little more than the start and the idle period of the GPU cost here."""
 
 
 def api(fake: BackendClient | None = None) -> tuple[Backend, BackendClient]:
-    return replace(backend("api"), price=DEAR), fake or FakeBackend(says(ANSWER))
+    return replace(backend("api"), price=EXPENSIVE), fake or FakeBackend(says(ANSWER))
 
 
-def steady() -> tuple[SleepingGpu, Plant]:
+def steady() -> tuple[SleepingGpu, Cluster]:
     gpu = SleepingGpu(start_s=lambda: 30.0)
-    return gpu, plant_with(gpu, cold_of(30.0), api=api())
+    return gpu, cluster_with(gpu, cold_of(30.0), api=api())
 
 
-async def pay(plant: Plant, dollars: Decimal) -> None:
-    gpu, _ = plant.backends["gpu"]
-    await RentalSpend(plant.store, plant.clock).add(gpu, dollars, window_s=window_s(gpu))
+async def add_rental_spend(cluster: Cluster, dollars: Decimal) -> None:
+    gpu, _ = cluster.backends["gpu"]
+    await RentalSpend(cluster.store, cluster.clock).add(gpu, dollars, window_s=window_s(gpu))
 
 
-async def backends_of(plant: Plant, *responses: str) -> list[str]:
-    return [each.backend for one in responses for each in await plant.world.ledger.attempts(OWNER, one)]
+async def backends_of(cluster: Cluster, *responses: str) -> list[str]:
+    return [each.backend for one in responses for each in await cluster.world.ledger.attempts(OWNER, one)]
 
 
-def test_a_single_turn_rents_and_wakes_nothing() -> None:
+def test_a_single_turn_warms_nothing_up() -> None:
     async def story() -> None:
-        gpu, plant = steady()
-        response = await plant.world.admit("hello", model="auto")
-        await plant.play([response])
+        gpu, cluster = steady()
+        response = await cluster.world.admit("hello", model="auto")
+        await cluster.run([response])
         assert gpu.lives == []
-        assert await backends_of(plant, response.id) == ["api"]
-        (route,) = await plant.world.turns.routes(OWNER, response.id)
-        (sleeper,) = [each for each in route["route"]["candidates"] if each["backend"] == "gpu"]
-        assert "a session does not pay off yet" in sleeper["last"]
+        assert await backends_of(cluster, response.id) == ["api"]
+        (route,) = await cluster.world.turns.routes(OWNER, response.id)
+        (cold_candidate,) = [each for each in route["route"]["candidates"] if each["backend"] == "gpu"]
+        assert "a session does not pay off yet" in cold_candidate["last"]
 
     in_no_time(story())
 
 
-def test_rent_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
+def test_rental_spend_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
     async def story() -> None:
-        gpu, plant = steady()
-        first = await plant.world.admit("hello", model="auto")
-        await plant.play([first])
-        spent = await RentalSpend(plant.store, plant.clock).total(plant.backends["gpu"][0], window_s=630)
+        gpu, cluster = steady()
+        first = await cluster.world.admit("hello", model="auto")
+        await cluster.run([first])
+        spent = await RentalSpend(cluster.store, cluster.clock).total(cluster.backends["gpu"][0], window_s=630)
         assert spent > 0
-        await pay(plant, SESSION)
-        second = await plant.world.admit("hello again", model="auto")
+        await add_rental_spend(cluster, SESSION)
+        second = await cluster.world.admit("hello again", model="auto")
         began = asyncio.get_running_loop().time()
-        await plant.play([second])
-        assert await backends_of(plant, second.id) == ["gpu"]
+        await cluster.run([second])
+        assert await backends_of(cluster, second.id) == ["gpu"]
         assert [life.started for life in gpu.lives] == [began]
-        routes = await plant.world.turns.routes(OWNER, second.id)
+        routes = await cluster.world.turns.routes(OWNER, second.id)
         assert routes[0]["number"] == 0
         assert routes[0]["route"]["wakes"] == "gpu"
         assert "a session pays off" in routes[0]["route"]["why_wake"]
@@ -72,75 +72,75 @@ def test_rent_adds_up_until_a_turn_with_time_waits_for_the_gpu() -> None:
     in_no_time(story())
 
 
-def test_a_turn_in_a_hurry_is_answered_elsewhere_while_the_gpu_starts_for_those_after_it() -> None:
+def test_an_urgent_turn_uses_another_backend_while_the_gpu_starts_for_later_turns() -> None:
     async def story() -> None:
-        gpu, plant = steady()
-        await pay(plant, SESSION)
-        hurried = await plant.world.admit("quick", model="auto", deadline_s=20)
-        await plant.play([hurried])
-        assert await backends_of(plant, hurried.id) == ["api"]
-        assert await plant.first_token_s(hurried) <= 1
+        gpu, cluster = steady()
+        await add_rental_spend(cluster, SESSION)
+        urgent = await cluster.world.admit("quick", model="auto", deadline_s=20)
+        await cluster.run([urgent])
+        assert await backends_of(cluster, urgent.id) == ["api"]
+        assert await cluster.first_token_s(urgent) <= 1
         assert len(gpu.lives) == 1
-        patient = await plant.world.admit("slow", model="auto")
-        await plant.play([patient])
-        assert await backends_of(plant, patient.id) == ["gpu"]
+        patient = await cluster.world.admit("slow", model="auto")
+        await cluster.run([patient])
+        assert await backends_of(cluster, patient.id) == ["gpu"]
         assert len(gpu.lives) == 1
-        assert await plant.first_token_s(patient) <= 31
+        assert await cluster.first_token_s(patient) <= 31
 
     in_no_time(story())
 
 
-def test_rent_of_long_ago_pays_for_nothing() -> None:
+def test_old_rental_spend_does_not_count() -> None:
     async def story() -> None:
-        gpu, plant = steady()
-        await pay(plant, SESSION)
+        gpu, cluster = steady()
+        await add_rental_spend(cluster, SESSION)
         await asyncio.sleep(700)
-        late = await plant.world.admit("late", model="auto")
-        await plant.play([late])
-        assert await backends_of(plant, late.id) == ["api"]
+        late = await cluster.world.admit("late", model="auto")
+        await cluster.run([late])
+        assert await backends_of(cluster, late.id) == ["api"]
         assert gpu.lives == []
 
     in_no_time(story())
 
 
-def test_a_gpu_is_woken_where_what_is_awake_breaks() -> None:
+def test_a_gpu_is_warmed_up_where_the_warm_backend_is_broken() -> None:
     async def story() -> None:
         gpu = SleepingGpu(start_s=lambda: 5.0)
-        plant = plant_with(gpu, cold_of(5.0), api=api(FakeBackend(refuses(500))))
-        response = await plant.world.admit("hello", model="auto")
-        await plant.play([response])
-        await plant.assert_answered([response])
-        assert (await backends_of(plant, response.id))[-1] == "gpu"
+        cluster = cluster_with(gpu, cold_of(5.0), api=api(FakeBackend(rejects(500))))
+        response = await cluster.world.admit("hello", model="auto")
+        await cluster.run([response])
+        await cluster.assert_answered([response])
+        assert (await backends_of(cluster, response.id))[-1] == "gpu"
 
     in_no_time(story())
 
 
-def test_one_turn_tries_a_backend_whose_circuit_was_open_and_the_others_wait_for_what_it_finds() -> None:
+def test_one_turn_probes_a_backend_whose_circuit_was_open_and_the_others_wait() -> None:
     async def story() -> None:
-        broken = FakeBackend(*[refuses(500)] * 4, says(ANSWER))
-        plant = Plant(backends={"api": api(broken)})
-        first = await plant.world.admit("hello")
-        await plant.play([first])
+        broken = FakeBackend(*[rejects(500)] * 4, says(ANSWER))
+        cluster = Cluster(backends={"api": api(broken)})
+        first = await cluster.world.admit("hello")
+        await cluster.run([first])
         assert len(broken.calls) == 4
         await asyncio.sleep(60)
         began = asyncio.get_running_loop().time()
-        responses = [await plant.world.admit(f"{number}") for number in range(10)]
-        await plant.play(responses)
-        await plant.assert_answered(responses)
+        responses = [await cluster.world.admit(f"{number}") for number in range(10)]
+        await cluster.run(responses)
+        await cluster.assert_answered(responses)
         assert len(broken.calls) == 14
-        firsts = sorted([await plant.first_token_s(response) for response in responses])
+        firsts = sorted([await cluster.first_token_s(response) for response in responses])
         assert firsts[0] < began + 1 < firsts[1]
 
     in_no_time(story())
 
 
-def test_what_a_turn_costs_stands_in_the_ledger_for_each_attempt() -> None:
+def test_the_ledger_has_the_cost_of_each_attempt() -> None:
     async def story() -> None:
-        gpu, plant = steady()
-        await pay(plant, SESSION)
-        response = await plant.world.admit("hello", model="auto")
-        await plant.play([response])
-        attempts = await plant.world.ledger.attempts(OWNER, response.id)
+        gpu, cluster = steady()
+        await add_rental_spend(cluster, SESSION)
+        response = await cluster.world.admit("hello", model="auto")
+        await cluster.run([response])
+        attempts = await cluster.world.ledger.attempts(OWNER, response.id)
         assert gpu.lives
         assert every(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
         assert turn_cost(attempts) > 0

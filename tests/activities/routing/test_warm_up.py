@@ -1,4 +1,4 @@
-"""Is a sleeping backend woken by one, however many want it, and is what the wake showed learned?"""
+"""Is a cold backend warmed up by one turn, however many need it, and is the result recorded?"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -20,34 +20,34 @@ from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
-from tests.activities.cold_starts import cold_of, in_no_time, killed, sleeping
+from tests.activities.cold_starts import cold_gpu, cold_of, in_no_time, kill
 from tests.fakes.gpus import RATE_EXCEEDED, LoopClock
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER
 
-GPU = sleeping(cold_of(60.0))
-HELD = sleeping(cold_of(60.0, abandoned_starts=False))
+GPU = cold_gpu(cold_of(60.0))
+HELD = cold_gpu(cold_of(60.0, abandoned_starts=False))
 FORBIDDEN = Failure(kind=FailureKind.STATUS, status=403)
 
 
-class Door:
-    """A backend that answers a knock after so many seconds, with a failure or none; a proof may take its time too."""
+class ColdBackend:
+    """A backend that answers a probe after `after_s` seconds, perhaps with a failure; authentication takes time too."""
 
-    def __init__(self, after_s: float, failure: Failure | None = None, *, proof_s: float = 0.0) -> None:
+    def __init__(self, after_s: float, failure: Failure | None = None, *, authentication_s: float = 0.0) -> None:
         self.after_s = after_s
         self.failure = failure
-        self.proof_s = proof_s
-        self.unproven: Failure | None = None
-        self.knocks = 0
+        self.authentication_s = authentication_s
+        self.authentication_failure: Failure | None = None
+        self.probes = 0
         self.open = 0
 
     async def authenticate(self) -> None:
-        await asyncio.sleep(self.proof_s)
-        if self.unproven:
-            raise BackendError(self.unproven)
+        await asyncio.sleep(self.authentication_s)
+        if self.authentication_failure:
+            raise BackendError(self.authentication_failure)
 
     async def probe(self) -> None:
-        self.knocks += 1
+        self.probes += 1
         self.open += 1
         try:
             await asyncio.sleep(self.after_s)
@@ -58,193 +58,197 @@ class Door:
 
     @asynccontextmanager
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
-        raise AssertionError(f"nobody was to ask {call}")
+        raise AssertionError(f"no call was expected: {call}")
         yield
 
 
-class House:
-    """A store, a backend behind a door, and who wakes it."""
+class Scene:
+    """A store, a cold backend, and its warmer."""
 
-    def __init__(self, door: Door, gpu: Backend = GPU) -> None:
+    def __init__(self, cold: ColdBackend, gpu: Backend = GPU) -> None:
         self.clock = LoopClock()
         self.gpu = gpu
         self.store = MemoryStore(self.clock)
-        self.beliefs = BackendStates(self.store, self.clock)
+        self.backend_states = BackendStates(self.store, self.clock)
         sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock, Budgets()), clock=self.clock)
-        self.waking = BackendWarmer(
-            backend_states=self.beliefs, sessions=sessions, clients={"gpu": door}, clock=self.clock
+        self.warmer = BackendWarmer(
+            backend_states=self.backend_states, sessions=sessions, clients={"gpu": cold}, clock=self.clock
         )
 
-    async def believed(self) -> BackendState:
-        return (await self.beliefs.read({"gpu": self.gpu}))["gpu"]
+    async def state(self) -> BackendState:
+        return (await self.backend_states.read({"gpu": self.gpu}))["gpu"]
 
-    async def wake(self, by: str = "one", *, wait: bool = True) -> bool:
-        return await self.waking.warm_up(self.gpu, by, owner=OWNER, wait=wait)
+    async def warm_up(self, by: str = "one", *, wait: bool = True) -> bool:
+        return await self.warmer.warm_up(self.gpu, by, owner=OWNER, wait=wait)
 
 
 @pytest.mark.parametrize(("wait", "expected_s"), [(True, 2.0), (False, 0.0)])
-def test_a_wake_is_held_for_a_while_and_dropped(expected_s: float, *, wait: bool) -> None:
+def test_a_warm_up_request_is_held_for_a_while_and_dropped(expected_s: float, *, wait: bool) -> None:
     async def story() -> None:
-        door = Door(60)
-        house = House(door)
-        assert await house.wake(wait=wait)
+        cold = ColdBackend(60)
+        scene = Scene(cold)
+        assert await scene.warm_up(wait=wait)
         assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
         await asyncio.sleep(3)
-        assert (door.knocks, door.open) == (1, 0)
-        belief = await house.believed()
-        assert belief.is_starting(house.clock.now())
-        assert belief.warm_up
-        assert belief.warm_up.cold_at - belief.warm_up.since == pytest.approx(2.0)
+        assert (cold.probes, cold.open) == (1, 0)
+        state = await scene.state()
+        assert state.is_starting(scene.clock.now())
+        assert state.warm_up
+        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
 
-def test_a_backend_that_answers_its_wake_is_up_and_its_start_is_learned() -> None:
+def test_a_backend_that_answers_its_warm_up_is_warm_and_its_start_time_is_recorded() -> None:
     async def story() -> None:
-        house = House(Door(1.5))
-        assert await house.wake()
+        scene = Scene(ColdBackend(1.5))
+        assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == pytest.approx(1.5)
-        belief = await house.believed()
-        assert belief.is_warm(house.clock.now())
-        assert belief.cold_samples == (pytest.approx(1.5),)
-        assert not await house.wake("two")
+        state = await scene.state()
+        assert state.is_warm(scene.clock.now())
+        assert state.cold_samples == (pytest.approx(1.5),)
+        assert not await scene.warm_up("two")
 
     in_no_time(story())
 
 
-def test_of_fifty_that_want_it_one_wakes_it() -> None:
+def test_one_of_fifty_turns_warms_the_backend_up() -> None:
     async def story() -> None:
-        door = Door(60)
-        house = House(door)
-        woken = await asyncio.gather(*(house.wake(f"turn {number}") for number in range(50)))
+        cold = ColdBackend(60)
+        scene = Scene(cold)
+        woken = await asyncio.gather(*(scene.warm_up(f"turn {number}") for number in range(50)))
         assert woken.count(True) == 1
-        assert door.knocks == 1
+        assert cold.probes == 1
 
     in_no_time(story())
 
 
-def test_a_step_that_runs_twice_wakes_again_for_its_first_run_may_have_died_before_it_could() -> None:
+def test_a_repeated_step_warms_up_again_as_its_first_run_may_have_died() -> None:
     async def story() -> None:
-        door = Door(60)
-        house = House(door)
-        first = asyncio.ensure_future(house.wake("one"))
+        cold = ColdBackend(60)
+        scene = Scene(cold)
+        first = asyncio.ensure_future(scene.warm_up("one"))
         await asyncio.sleep(0.5)
-        await killed([*house.waking.background_tasks])
+        await kill([*scene.warmer.background_tasks])
         assert await first
-        assert await house.wake("one")
-        assert door.knocks == 2
-        belief = await house.believed()
-        assert belief.warm_up
-        assert belief.warm_up.since - house.clock.now() == pytest.approx(-2.5)
+        assert await scene.warm_up("one")
+        assert cold.probes == 2
+        state = await scene.state()
+        assert state.warm_up
+        assert state.warm_up.since - scene.clock.now() == pytest.approx(-2.5)
 
     in_no_time(story())
 
 
-def test_where_a_dropped_request_starts_nothing_it_is_held_on_and_the_step_ends() -> None:
+def test_a_request_that_must_be_held_is_held_after_the_step_has_ended() -> None:
     async def story() -> None:
-        door = Door(60)
-        house = House(door, HELD)
-        assert await house.wake()
+        cold = ColdBackend(60)
+        scene = Scene(cold, HELD)
+        assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == pytest.approx(2.0)
         await asyncio.sleep(30)
-        assert door.open == 1
-        belief = await house.believed()
-        assert belief.is_starting(house.clock.now())
-        await killed([*house.waking.background_tasks])
+        assert cold.open == 1
+        state = await scene.state()
+        assert state.is_starting(scene.clock.now())
+        await kill([*scene.warmer.background_tasks])
         await asyncio.sleep(SILENCE_S)
-        assert not (await house.believed()).is_starting(house.clock.now())
+        assert not (await scene.state()).is_starting(scene.clock.now())
 
     in_no_time(story())
 
 
-def test_a_service_that_gives_the_wake_up_is_starting_all_the_same() -> None:
+def test_a_service_that_times_a_warm_up_out_is_still_starting() -> None:
     async def story() -> None:
-        house = House(Door(1, RATE_EXCEEDED))
-        assert await house.wake()
-        assert (await house.believed()).is_starting(house.clock.now())
+        scene = Scene(ColdBackend(1, RATE_EXCEEDED))
+        assert await scene.warm_up()
+        assert (await scene.state()).is_starting(scene.clock.now())
 
     in_no_time(story())
 
 
 @pytest.mark.parametrize("gpu", [GPU, HELD])
-def test_a_service_that_refuses_the_wake_is_not_starting_and_says_why(gpu: Backend) -> None:
+def test_a_service_that_rejects_a_warm_up_is_not_starting_and_the_state_has_the_reason(gpu: Backend) -> None:
     async def story() -> None:
-        house = House(Door(1, FORBIDDEN), gpu)
-        assert await house.wake()
-        belief = await house.believed()
-        assert not belief.is_starting(house.clock.now())
-        assert belief.failed_warm_up
-        assert "status 403" in belief.failed_warm_up.reason
+        scene = Scene(ColdBackend(1, FORBIDDEN), gpu)
+        assert await scene.warm_up()
+        state = await scene.state()
+        assert not state.is_starting(scene.clock.now())
+        assert state.failed_warm_up
+        assert "status 403" in state.failed_warm_up.reason
 
     in_no_time(story())
 
 
 @pytest.mark.parametrize("kind", CREDENTIAL_KINDS)
-def test_a_wake_that_nothing_proves_is_not_sent_and_says_who_refused(
+def test_a_warm_up_that_cannot_authenticate_is_not_sent_and_the_state_has_the_reason(
     kind: FailureKind, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
-        door = Door(1)
-        door.unproven = Failure(kind=kind, body="the hop said no; grant it a role")
-        house = House(door)
-        assert await house.wake()
+        cold = ColdBackend(1)
+        cold.authentication_failure = Failure(kind=kind, body="the hop said no; grant it a role")
+        scene = Scene(cold)
+        assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == 0
-        belief = await house.believed()
-        assert (door.knocks, belief.is_starting(house.clock.now())) == (0, False)
-        assert belief.failed_warm_up
-        assert "grant it a role" in belief.failed_warm_up.reason
+        state = await scene.state()
+        assert (cold.probes, state.is_starting(scene.clock.now())) == (0, False)
+        assert state.failed_warm_up
+        assert "grant it a role" in state.failed_warm_up.reason
 
     in_no_time(story())
-    assert "gpu could not be woken: the hop said no; grant it a role" in caplog.text
+    assert "gpu could not be warmed up: the hop said no; grant it a role" in caplog.text
 
 
-@pytest.mark.parametrize(("proof_s", "expected_s"), [(3.0, 5.0), (30.0, 12.0)])
-def test_a_wake_is_held_from_when_it_is_sent_however_long_its_proof_takes(proof_s: float, expected_s: float) -> None:
+@pytest.mark.parametrize(("authentication_s", "expected_s"), [(3.0, 5.0), (30.0, 12.0)])
+def test_the_hold_begins_when_the_request_is_sent_however_long_authentication_takes(
+    authentication_s: float, expected_s: float
+) -> None:
     async def story() -> None:
-        door = Door(60, proof_s=proof_s)
-        house = House(door)
-        assert await house.wake()
+        cold = ColdBackend(60, authentication_s=authentication_s)
+        scene = Scene(cold)
+        assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
-        await asyncio.sleep(proof_s + 1)
-        belief = await house.believed()
-        assert belief.warm_up
-        assert belief.warm_up.since - house.clock.now() == pytest.approx(proof_s - asyncio.get_running_loop().time())
-        assert belief.warm_up.cold_at - belief.warm_up.since == pytest.approx(2.0)
+        await asyncio.sleep(authentication_s + 1)
+        state = await scene.state()
+        assert state.warm_up
+        assert state.warm_up.since - scene.clock.now() == pytest.approx(
+            authentication_s - asyncio.get_running_loop().time()
+        )
+        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
 
-def test_a_wake_that_shows_nothing_in_its_time_is_lost_and_the_next_is_held_on() -> None:
+def test_after_a_warm_up_without_effect_the_next_request_is_held() -> None:
     async def story() -> None:
-        door = Door(1000)
-        house = House(door)
-        assert await house.wake("one")
+        cold = ColdBackend(1000)
+        scene = Scene(cold)
+        assert await scene.warm_up("one")
         await asyncio.sleep(95)
-        assert await house.wake("two")
+        assert await scene.warm_up("two")
         await asyncio.sleep(10)
-        assert (door.knocks, door.open) == (2, 1)
-        assert replace(await house.believed(), warm_up=None).must_hold_request(GPU)
+        assert (cold.probes, cold.open) == (2, 1)
+        assert replace(await scene.state(), warm_up=None).must_hold_request(GPU)
 
     in_no_time(story())
 
 
 @pytest.mark.parametrize("at", range(9))
 @pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER])
-def test_a_wake_that_is_not_sent_as_the_store_failed_while_it_was_charged_costs_nothing(at: int, fault: Fault) -> None:
+def test_a_warm_up_whose_charge_failed_is_not_sent_and_costs_nothing(at: int, fault: Fault) -> None:
     async def story() -> None:
-        door = Door(1.0)
-        house = House(door)
-        flaky = FlakyStore(house.store, Random(0), Faults(at={at: fault}))  # noqa: S311 - no chance is in it
-        house.waking.sessions = paying(house, flaky)
-        await house.wake("resp_a")
-        session = (await paying(house, house.store).current(GPU)).session
-        records = await Ledger(house.store, house.clock, Budgets()).records(OWNER, "resp_a")
+        cold = ColdBackend(1.0)
+        scene = Scene(cold)
+        flaky = FlakyStore(scene.store, Random(0), Faults(at={at: fault}))  # noqa: S311 - no chance is in it
+        scene.warmer.sessions = paying(scene, flaky)
+        await scene.warm_up("resp_a")
+        session = (await paying(scene, scene.store).current(GPU)).session
+        records = await Ledger(scene.store, scene.clock, Budgets()).records(OWNER, "resp_a")
         costs = [(each.status, each.cost) for each in records]
-        assert session if door.knocks else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
+        assert session if cold.probes else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
 
     in_no_time(story())
 
 
-def paying(house: House, store: DocumentStore) -> GpuSessions:
-    ledger = Ledger(store, house.clock, Budgets())
-    return GpuSessions(store=store, ledger=ledger, clock=house.clock)
+def paying(scene: Scene, store: DocumentStore) -> GpuSessions:
+    ledger = Ledger(store, scene.clock, Budgets())
+    return GpuSessions(store=store, ledger=ledger, clock=scene.clock)

@@ -14,7 +14,7 @@ from domain.fleet.failure_classes import FailureKind
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
 from tests.checks import every
-from tests.fakes.backends import FakeBackend, breaks, refuses, says
+from tests.fakes.backends import FakeBackend, interrupted, rejects, says
 from tests.fakes.worlds import backend
 
 MESSAGES: list[Any] = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]
@@ -95,14 +95,14 @@ async def test_a_chat_of_zero_tokens_is_empty_and_calls_no_backend() -> None:
 
 
 async def test_a_chat_continues_where_its_backend_was_interrupted() -> None:
-    async with sdk(api(FakeBackend(breaks("one two"), says(" three")))) as client:
+    async with sdk(api(FakeBackend(interrupted("one two"), says(" three")))) as client:
         stream = await client.chat.completions.create(model="model@main", messages=MESSAGES, stream=True)
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
     assert text == "one two three"
 
 
 async def test_a_stream_whose_answer_restarts_ends_with_an_error() -> None:
-    one = api(FakeBackend(breaks("one two"), says("another answer")))
+    one = api(FakeBackend(interrupted("one two"), says("another answer")))
     plain = backend("main", ContinuationMode.NO)
     one.world.fleet.backends["main"] = plain  # type: ignore[index]
     async with sdk(one) as client:
@@ -112,13 +112,13 @@ async def test_a_stream_whose_answer_restarts_ends_with_an_error() -> None:
 
 
 async def test_a_failed_turn_is_an_http_error() -> None:
-    async with sdk(api(FakeBackend(refuses(400))), max_retries=0) as client:
+    async with sdk(api(FakeBackend(rejects(400))), max_retries=0) as client:
         with pytest.raises(openai.BadRequestError):
             await client.chat.completions.create(model="auto", messages=MESSAGES)
 
 
 async def test_a_stream_of_a_failed_turn_ends_with_an_error() -> None:
-    async with sdk(api(FakeBackend(breaks("", FailureKind.WRONG_CONTENT_TYPE))), max_retries=0) as client:
+    async with sdk(api(FakeBackend(interrupted("", FailureKind.WRONG_CONTENT_TYPE))), max_retries=0) as client:
         stream = await client.chat.completions.create(model="model@main", messages=MESSAGES, stream=True)
         with pytest.raises(openai.APIError):
             _ = [chunk async for chunk in stream]

@@ -49,7 +49,7 @@ async def test_a_running_turn_is_cancelled_and_its_orchestration_signalled() -> 
     running = (await one.create({"input": "hi", "model": "model", "background": True})).json()["id"]
     one.world.clock.advance(1)
     assert (await erase(one, "me")).status_code == 200
-    assert one.orchestrations.woken == [running]
+    assert one.orchestrations.cancelled == [running]
 
 
 async def test_usage_rows_are_kept() -> None:

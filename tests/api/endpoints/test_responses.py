@@ -9,7 +9,7 @@ import pytest
 
 from domain.log.events import ResponseStatus
 from tests.api.harness import ANSWER, Api, api, events_of
-from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.worlds import OWNER
 
 BODY = {"input": "hi", "model": "model"}
@@ -117,7 +117,7 @@ async def test_a_synchronous_call_that_takes_too_long_returns_the_response_so_fa
 
 
 async def test_a_failed_turn_has_its_error_in_the_response() -> None:
-    one = api(FakeBackend(refuses(400)))
+    one = api(FakeBackend(rejects(400)))
     body = (await one.create(BODY)).json()
     assert body["status"] == "failed"
     assert body["error"]["code"] == "invalid_prompt"
@@ -219,7 +219,7 @@ async def test_a_cancelled_response_stays_cancelled() -> None:
     one, name = await queued_response()
     first = await cancelled(one, name)
     assert (first.status_code, first.json()["status"]) == (200, "cancelled")
-    assert one.orchestrations.woken == [name]
+    assert one.orchestrations.cancelled == [name]
     again = await cancelled(one, name)
     assert (again.status_code, again.json()) == (200, first.json())
     assert (await one.http.get(f"/v1/responses/{name}")).json() == first.json()
@@ -255,7 +255,7 @@ async def test_a_completed_response_cannot_be_cancelled() -> None:
     answer = await cancelled(one, name)
     assert (answer.status_code, error_of(answer)["code"]) == (400, "not_cancellable")
     assert (await one.world.turns.read(OWNER, name)).status is ResponseStatus.COMPLETED
-    assert one.orchestrations.woken == []
+    assert one.orchestrations.cancelled == []
 
 
 async def test_another_owner_cannot_cancel_a_response() -> None:

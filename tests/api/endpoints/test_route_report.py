@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from tests.api.harness import api
-from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.backends import FakeBackend, rejects, says
 
 BODY = {"input": "hi", "model": "model", "background": True}
 
@@ -42,7 +42,7 @@ async def test_a_finished_turn_has_a_complete_report() -> None:
 
 
 async def test_a_turn_with_a_failover_reports_both_routes_and_both_attempts() -> None:
-    one = api(FakeBackend(refuses(500)), FakeBackend(says("one two")))
+    one = api(FakeBackend(rejects(500)), FakeBackend(says("one two")))
     name = (await one.create(BODY)).json()["id"]
     await one.orchestrations.ended()
     body = (await one.http.get(f"/v1/responses/{name}/route")).json()

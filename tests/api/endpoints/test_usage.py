@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.harness import CALLERS, STRANGER, Api, api
-from tests.fakes.backends import FakeBackend, refuses, says
+from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.worlds import OWNER
 
 DAY_S = 86_400
@@ -72,7 +72,7 @@ async def test_callers_see_their_own_usage_and_an_application_with_the_role_sees
 
 
 async def test_usage_is_grouped_by_conversation_model_backend_and_day() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), answering(2))
+    one = api(FakeBackend(rejects(500), says("one two")), answering(2))
     await create_turn(one)
     one.world.clock.advance(DAY_S)
     await create_turn(one)
@@ -100,7 +100,7 @@ async def test_days_outside_the_query_are_left_out_and_pages_follow_each_other()
 
 
 async def test_usage_is_the_sum_of_the_turns_reports() -> None:
-    one = api(FakeBackend(refuses(500), says("one two")), answering(1))
+    one = api(FakeBackend(rejects(500), says("one two")), answering(1))
     names = [await create_turn(one), await create_turn(one)]
     reports = [(await one.http.get(f"/v1/responses/{name}/route")).json()["cost_usd"] for name in names]
     (day,) = (await usage(one))["data"]

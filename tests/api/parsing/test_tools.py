@@ -14,7 +14,7 @@ from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall
 from tests.api.harness import Api, api
 from tests.api.test_sdk import sdk
-from tests.fakes.backends import FakeBackend, breaks, says
+from tests.fakes.backends import FakeBackend, interrupted, says
 
 PARAMETERS: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER: Any = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}
@@ -68,7 +68,7 @@ async def test_a_model_with_a_schema_may_answer_with_text() -> None:
 
 
 async def test_an_interrupted_call_is_requested_again_and_returned_once() -> None:
-    async with sdk(by_schema(breaks(CALLS[:10]), says(CALLS))) as client:
+    async with sdk(by_schema(interrupted(CALLS[:10]), says(CALLS))) as client:
         made = await client.responses.create(model="model@main", input="hi", tools=[WEATHER])
     assert [item.type for item in made.output] == ["function_call"]
 
