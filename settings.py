@@ -14,6 +14,7 @@ from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
 PREFIX = "GANGLION_"
+ENTRA_AUTHORITY = "https://login.microsoftonline.com"
 MAX_DOLLARS = 1_000_000
 
 
@@ -72,13 +73,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         fleet=reader.value("FLEET", default=str(ROOT / "fleet.toml"), convert=existing_file),
         prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=existing_file),
         sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=existing_file),
-        sources_loopback=reader.choice("SOURCES_LOOPBACK", ("false", "true"), default="false") == "true",
+        sources_loopback=reader.flag("SOURCES_LOOPBACK"),
         webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=existing_file),
-        webhooks_loopback=reader.choice("WEBHOOKS_LOOPBACK", ("false", "true"), default="false") == "true",
+        webhooks_loopback=reader.flag("WEBHOOKS_LOOPBACK"),
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
-        token_authority=reader.value(
-            "TOKEN_AUTHORITY", default="https://login.microsoftonline.com", convert=address_origin
-        ),
+        token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
@@ -91,7 +90,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         budgets=read_budgets(reader),
         budget_file=reader.optional("BUDGETS", convert=existing_file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
-        model_required=reader.choice("MODEL_REQUIRED", ("false", "true"), default="false") == "true",
+        model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive_number),
         default_output_tokens=reader.value("DEFAULT_OUTPUT_TOKENS", default="1024", convert=positive_whole_number),
@@ -109,6 +108,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         names=frozenset(reader.names),
     )
     reject_two_key_sources(reader)
+    reject_short_handover(reader, settings)
     if on_azure:
         reject_local_on_azure(reader, settings)
     reader.raise_problems()
@@ -118,6 +118,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 def reject_two_key_sources(reader: "EnvironmentReader") -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
     reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY, not both")
+
+
+def reject_short_handover(reader: "EnvironmentReader", settings: Settings) -> None:
+    """Reject a handover that would come before a held request is accepted: no attempt could write anything."""
+    too_short = settings.handover_s <= settings.hold_s
+    reader.reject(too_short, "HANDOVER_S", f"set it above GANGLION_HOLD_S ({settings.hold_s:g} s)")
 
 
 def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> None:
@@ -170,6 +176,9 @@ class EnvironmentReader:
         except ValueError as error:
             self.report(name, error, text)
             return None
+
+    def flag(self, name: str) -> bool:
+        return self.choice(name, ("false", "true"), default="false") == "true"
 
     def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
         text = self.text(name) or default

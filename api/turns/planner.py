@@ -14,7 +14,8 @@ from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
 from domain.identity.owners import Owner
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.filters import ModelChoice
-from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
+from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
+from domain.routing.router import RouteDecision, route
 from domain.sources.catalog import Sources
 
 TIER = "tier"

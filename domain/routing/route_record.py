@@ -6,8 +6,9 @@ from typing import Any
 
 from domain.routing.estimates import Estimate, Readiness
 from domain.routing.filters import Rejection
+from domain.routing.model_choice import RouteProblem
 from domain.routing.rent_or_buy import RentOrBuy
-from domain.routing.router import Candidate, RouteDecision, RouteProblem
+from domain.routing.router import Candidate, RouteDecision
 
 
 def route_to_document(decision: RouteDecision) -> dict[str, Any]:

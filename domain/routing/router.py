@@ -3,50 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from domain.fleet.backend_state import BackendState, initial_state
-from domain.fleet.catalog import AUTO, MAX_TIER, MIN_TIER, Backend, Fleet
+from domain.fleet.catalog import Backend, Fleet
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption, estimate, score_terms, session_cost
 from domain.routing.filters import (
     LATE,
     Filters,
-    ModelChoice,
     Rejection,
     filters_for,
     rejection_after_estimate,
     rejection_before_estimate,
 )
+from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.rent_or_buy import NOTHING, RentOrBuy, rent_or_buy, window_s
 
-TIERS: Final = {
-    "economy": 1,
-    "standard": 2,
-    "premium": 3,
-    **{str(tier): tier for tier in range(MIN_TIER, MAX_TIER + 1)},
-}
-"""The lowest quality tier that a caller may request, by name or by number."""
-
 NO_RENTAL_SPEND: Final[Mapping[str, Decimal]] = MappingProxyType({})
-
-
-class RouteProblem(StrEnum):
-    """Why there is no route. All but the last are mistakes of the caller."""
-
-    MODEL_NOT_FOUND = "model_not_found"
-    BACKEND_NOT_FOUND = "backend_not_found"
-    TIER_UNKNOWN = "tier_unknown"
-    NONE_FEASIBLE = "none_feasible"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownModel:
-    """The caller named a model, backend or tier that does not exist."""
-
-    problem: RouteProblem
-    reason: str
 
 
 class Candidate(NamedTuple):
@@ -170,35 +144,6 @@ def route(
         if found and refusal and option.readiness is Readiness.COLD:
             asleep.append(candidate(option, found, demand, awake))
     return with_warm_up(decision, asleep, rent)
-
-
-def read_model_choice(model: str, tier: str | None, fleet: Fleet) -> ModelChoice | UnknownModel:
-    """Return the parsed choice of the caller: `auto`, a model or model@backend, and the lowest quality tier."""
-    name, _, backend = model.partition("@")
-    least = 1 if tier is None else TIERS.get(tier)
-    served = [each.name for each in fleet.served_models()]
-    if name != AUTO and name not in served:
-        names = ", ".join([AUTO, *served])
-        reason = f"the model {name!r} does not exist{suggestion(name, fleet)}; available models: {names}"
-        return UnknownModel(problem=RouteProblem.MODEL_NOT_FOUND, reason=reason)
-    if "@" in model and not serves(fleet, backend, name):
-        reason = f"no backend {backend!r} serves the model {name!r}"
-        return UnknownModel(problem=RouteProblem.BACKEND_NOT_FOUND, reason=reason)
-    if least is None:
-        reason = f"the tier {tier!r} does not exist; available tiers: {', '.join(TIERS)}"
-        return UnknownModel(problem=RouteProblem.TIER_UNKNOWN, reason=reason)
-    return ModelChoice(model=None if name == AUTO else name, backend=backend or None, tier=least)
-
-
-def suggestion(model: str, fleet: Fleet) -> str:
-    """Return which settings are missing for the backends of a model in the fleet file, in words."""
-    variables = sorted({each.variable for each in fleet.unconfigured if each.model == model})
-    return f" here (its backends need {', '.join(variables)})" if variables else ""
-
-
-def serves(fleet: Fleet, backend: str, model: str) -> bool:
-    found = fleet.backends.get(backend)
-    return found is not None and model in {AUTO, found.model}
 
 
 def options(

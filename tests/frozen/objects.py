@@ -9,9 +9,10 @@ from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservatio
 from domain.money.overheads import OverheadCost
 from domain.routing.estimates import Estimate, Readiness
 from domain.routing.filters import Rejection
+from domain.routing.model_choice import RouteProblem
 from domain.routing.queueing import QueueWait
 from domain.routing.rent_or_buy import RentOrBuy
-from domain.routing.router import Candidate, RouteDecision, RouteProblem
+from domain.routing.router import Candidate, RouteDecision
 from domain.sources.catalog import FetchedRows
 from domain.turns.history_index import HistoryIndex
 from domain.turns.response import Response, ResponseHistory, ResponseOptions, ResponseProgress, Sampling

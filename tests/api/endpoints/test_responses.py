@@ -91,8 +91,8 @@ async def test_a_turn_that_fits_no_backend_is_rejected_with_each_backends_reason
     answer = await one.create({**BODY, "input": "word " * 30_000})
     error = error_of(answer)
     assert (answer.status_code, error["code"]) == (400, "no_backend_feasible")
-    assert "main: needs " in error["message"]
-    assert "spare: needs " in error["message"]
+    assert "main: the turn needs " in error["message"]
+    assert "spare: the turn needs " in error["message"]
     assert one.orchestrations.started == []
     assert await one.stored() <= {"claim", "limits", "thread"}
 

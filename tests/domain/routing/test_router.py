@@ -16,8 +16,9 @@ from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend, ContinuationMode, Fleet, UnconfiguredBackend
 from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import AttemptLimits, Demand
+from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.route_record import route_from_document, route_to_document
-from domain.routing.router import RouteDecision, RouteProblem, UnknownModel, read_model_choice, route
+from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
 NOW = 1_000_000.0
