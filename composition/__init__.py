@@ -1,1 +1,1 @@
-"""How is the application put together? Configuration and ports go in; tests and benches use the same root."""
+"""How is the application put together? Configuration and ports go in; tests use the same root."""
