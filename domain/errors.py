@@ -36,6 +36,14 @@ class Invalid(Terminal):
         self.code = code
 
 
+class Locked(Invalid):
+    """Another response has the conversation: `running` is its id, None where it has just ended. A retry may help."""
+
+    def __init__(self, message: str, *, field: str, running: str | None) -> None:
+        super().__init__(message, field=field, code="conversation_locked")
+        self.running = running
+
+
 class Unauthenticated(Terminal):
     """The caller has no identity: the token is missing, malformed, expired or from an unknown issuer."""
 
@@ -65,12 +73,28 @@ class Conflict(Terminal):
         self.identifier = identifier
 
 
-class Exhausted(Terminal):
-    """A counter of the document `identifier` would exceed its limit, such as a budget."""
+class DamagedRecord(Terminal):
+    """The stored document `identifier` cannot be read: it is no JSON, or its fields are not those of its kind."""
 
-    def __init__(self, message: str, *, identifier: str = "") -> None:
+    def __init__(self, message: str, *, identifier: str) -> None:
         super().__init__(message)
         self.identifier = identifier
+
+    @classmethod
+    def by_id(cls, identifier: str) -> Self:
+        return cls(f"The stored record '{identifier}' is damaged and cannot be read.", identifier=identifier)
+
+
+class Exhausted(Terminal):
+    """A counter of the document `identifier` would exceed its limit, such as a budget.
+
+    `may_return`: other turns hold what is lacking, and may give it back.
+    """
+
+    def __init__(self, message: str, *, identifier: str = "", may_return: bool = False) -> None:
+        super().__init__(message)
+        self.identifier = identifier
+        self.may_return = may_return
 
 
 class RateLimited(Retryable):

@@ -7,6 +7,8 @@ the caller's content. Each shape is the input or the output of one activity or o
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from domain.identity.owners import Owner
+from domain.log.capped_answers import CappedWire
+from domain.tokens.sizes import SizeWire
 
 RESPOND: Final = "respond"
 """The orchestration of one turn."""
@@ -14,6 +16,7 @@ RESPOND: Final = "respond"
 DELIVERY_ORCHESTRATION: Final = "announce"
 """The orchestration that delivers the end of one turn to one webhook endpoint."""
 
+ENTER: Final = "enter"
 BEGIN: Final = "begin"
 RECALL: Final = "recall"
 TRY_RECALL: Final = "try_recall"
@@ -24,14 +27,26 @@ FINISH: Final = "finish"
 SETTLE: Final = "settle"
 DELIVER_WEBHOOK: Final = "notify"
 
-NEVER_RAISING: Final = (TRY_RECALL, ANTICIPATE)
-"""The steps that run in parallel before the first route. They never fail: each returns a `TriedWire`."""
+CALL_TOOL: Final = "call_tool"
+TRY_CALL_TOOL: Final = "try_call_tool"
+
+FIRST_STEPS: Final = (TRY_RECALL, ANTICIPATE)
+"""The steps that run in parallel before the first route."""
+
+NEVER_RAISING: Final = (*FIRST_STEPS, TRY_CALL_TOOL)
+"""The steps that run in parallel with others. They never fail: each returns a `TriedWire`."""
 
 ONE_BY_ONE: Final = "1.0"
 """The version of orchestrations that run recall before the route and nothing in parallel."""
 
+ONE_HISTORY: Final = frozenset({None, ONE_BY_ONE, "1.1", "1.2"})
+"""The versions of orchestrations that keep one history, however long it gets."""
+
 CANCELLED_EVENT: Final = "cancelled"
 """The external event that wakes an orchestration whose response was cancelled."""
+
+TURN_ENDED_EVENT: Final = "turn_ended"
+"""The external event that wakes the first turn in a conversation's line: the turn before it has ended."""
 
 
 class TurnWire(TypedDict):
@@ -47,6 +62,30 @@ class TurnWire(TypedDict):
     start: NotRequired[str]
 
 
+class RespondWire(TurnWire):
+    """`waiting`: the turn was admitted while another one had its conversation.
+
+    `continued` is what the turn's earlier histories leave to this one; see `orchestrators.continuation`.
+    """
+
+    waiting: NotRequired[bool]
+    continued: NotRequired[dict[str, Any]]
+
+
+class EnterWire(TurnWire):
+    """`waits` counts how often the turn has waited before."""
+
+    waits: int
+
+
+class EnteredWire(TypedDict):
+    """Whether the turn may begin: at once, after another try in `delay_s`, or never, where there is a `code`."""
+
+    delay_s: float
+    code: str
+    message: str
+
+
 class BeginWire(TurnWire):
     """`execution` identifies one run of the orchestration."""
 
@@ -57,15 +96,6 @@ class BegunWire(TypedDict):
     """`mine`: the turn belongs to this execution."""
 
     mine: bool
-
-
-class SizeWire(TypedDict):
-    """A conversation's size in tokens, as in `domain.fleet.token_estimates.TokenEstimate`, and in bytes."""
-
-    expected: int
-    likely: int
-    ceiling: int
-    bytes: int
 
 
 class RecalledWire(TypedDict):
@@ -95,6 +125,21 @@ class RouteWire(TurnWire):
     number: int
     size: SizeWire
     excluded: dict[str, str]
+    capped: NotRequired[CappedWire]
+
+
+class WaitReasonWire(TypedDict):
+    """Why a turn waits, and for which backend; the backend is empty where all of them are unavailable."""
+
+    backend: str
+    reason: str
+
+
+class WaitWire(WaitReasonWire):
+    """A durable timer that a turn waited on, in seconds since the epoch."""
+
+    since: float
+    until: float
 
 
 class RoutedWire(TypedDict):
@@ -102,7 +147,7 @@ class RoutedWire(TypedDict):
 
     `worst_cost` is a decimal string of dollars; `output_tokens` is the output limit. `cold`: the backend is
     probably not running. It may hold the request for `hold_s` before it accepts it, and process it for `limit_s`.
-    `input_tokens` is the estimated size of the prompt.
+    `input_tokens` is the estimated size of the prompt. `wait` is the cause of a delay.
     """
 
     backend: str | None
@@ -115,12 +160,14 @@ class RoutedWire(TypedDict):
     hold_s: NotRequired[float | None]
     limit_s: NotRequired[float | None]
     input_tokens: NotRequired[int]
+    wait: NotRequired[WaitReasonWire]
 
 
 class InferWire(TurnWire):
     """One attempt: `attempt` counts from 1 in the turn; `retries` counts consecutive failures at this backend.
 
     `failures` counts all failures at this backend by failure class; other fields are those of `RoutedWire`.
+    `capped`: the answer of this round has reached its cap before.
     """
 
     attempt: int
@@ -134,20 +181,30 @@ class InferWire(TurnWire):
     hold_s: NotRequired[float | None]
     limit_s: NotRequired[float | None]
     input_tokens: NotRequired[int]
+    capped: NotRequired[bool]
 
 
 FAILOVER: Final = "elsewhere"
 """The result of an attempt after which the turn tries another backend."""
 
-type InferResult = Literal["done", "handover", "wait", "elsewhere", "failed", "ended"]
-"""done: answered. handover: continue in a new attempt. wait: retry after `delay_s`. elsewhere: try another backend.
-failed: end with `code`. ended: another process ended the response."""
+BUDGET_EXHAUSTED: Final = "insufficient_quota"
+"""The code of a turn that no budget covers."""
+
+NO_COVER: Final = "budget"
+"""The `posture` of an attempt without a call: other turns hold what it lacks of a budget."""
+
+type InferResult = Literal["done", "calls", "handover", "wait", "elsewhere", "failed", "ended", "cancelled"]
+"""done: answered. calls: the server runs `calls`, then another round follows. handover: continue in a new attempt.
+wait: retry after `delay_s`. elsewhere: try another backend. failed: end with `code`. ended: another process ended the
+response. cancelled: the caller cancelled it during a wait."""
 
 
 class InferredWire(TypedDict):
     """The result of an attempt. `code` is the error code (failed) or the reason of an incomplete answer (done).
 
-    `posture` is the failure class.
+    `posture` is the failure class. `calls` are the ids of the items of calls, `added` is what this round adds to the
+    input of the next one. `hands_back`: after the calls the turn ends, for the caller's functions were called too.
+    `capped`: the attempt hands over because its answer has reached its cap.
     """
 
     result: InferResult
@@ -155,6 +212,26 @@ class InferredWire(TypedDict):
     message: str
     delay_s: float
     posture: NotRequired[str]
+    calls: NotRequired[list[str]]
+    added: NotRequired[SizeWire]
+    hands_back: NotRequired[bool]
+    capped: NotRequired[CappedWire]
+
+
+class CallToolWire(TurnWire):
+    """Names the item of a call that the server runs."""
+
+    call: str
+
+
+class CalledToolWire(TypedDict):
+    """How a call ended; `added` is what its result adds to the next input.
+
+    `ended`: the response has ended. `stopped`: its outcome is unknown, and the turn must not go on.
+    """
+
+    outcome: Literal["completed", "failed", "incomplete", "ended", "stopped"]
+    added: SizeWire
 
 
 class FinishWire(TurnWire):
@@ -185,7 +262,12 @@ class SpentWire(StepSpentWire):
 
 
 class SettleWire(TurnWire):
+    """`status` and `code` are those of the turn's ending; `waits` are its durable timers."""
+
     spent: NotRequired[SpentWire]
+    status: NotRequired[str]
+    code: NotRequired[str]
+    waits: NotRequired[list[WaitWire]]
 
 
 class SettledWire(TypedDict):
@@ -199,25 +281,6 @@ class RespondedWire(TypedDict):
 
     status: str
     cost: NotRequired[str]
-
-
-class DeliverWebhookWire(TurnWire):
-    """Names the endpoint that gets the webhook."""
-
-    endpoint: str
-
-
-class WebhookTriedWire(TypedDict):
-    """The result of one try; `delay_s` above 0 is the delay before the next try."""
-
-    delay_s: float
-    outcome: str
-
-
-class WebhookDeliveredWire(TypedDict):
-    """The output of the webhook delivery orchestration."""
-
-    outcome: str
 
 
 def owner_from_wire(turn: TurnWire) -> Owner:

@@ -4,34 +4,39 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
-from urllib.parse import urlsplit
 
-from domain.config.systems_toml import SystemRules, read_signature, read_system
+from domain.config.addresses import VARIABLE, expanded, good_url
+from domain.config.backend_auth import read_auth
+from domain.config.request_fields import read_headers, read_probe, read_token_counting
+from domain.config.signature_rows import read_signature
+from domain.config.systems_toml import SystemTable, merged, with_own_systems
 from domain.config.toml_table import TomlTable, document, plain_table
+from domain.content.reasoning import ReasoningFormat, ReasoningInput
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import (
     AUTO,
+    CONTINUING,
+    LAMBDA_FUNCTIONS,
     MAX_TIER,
     MIN_TIER,
     Adapter,
-    Auth,
-    AuthKind,
     Backend,
     BackendLimits,
     Capability,
     ColdStart,
     ContinuationMode,
     Fleet,
+    ImageMode,
     Model,
+    OutputLimit,
+    SamplingField,
     Speed,
     UnconfiguredBackend,
 )
-from domain.identity.federation import service_account_name
 from domain.money.prices import Price, PriceSource, TokenPrice
-from domain.network_names import LOOPBACK
 
-VARIABLE: Final = re.compile(r"%([A-Z][A-Z0-9_]{2,})%")
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 UNPRICED: Final = TokenPrice(
     name="",
@@ -42,12 +47,7 @@ UNPRICED: Final = TokenPrice(
 )
 """Stands for a price that could not be read; the file is refused before it is used."""
 
-AUTH_NEEDS: Final = {
-    AuthKind.GOOGLE_ACCESS_TOKEN: "scope",
-    AuthKind.ENTRA: "scope",
-    AuthKind.STATIC_BEARER: "setting",
-}
-"""The field without which an authentication can't work. A Google ID token's audience defaults to the URL's origin."""
+NO_SYSTEMS: Final[Mapping[str, SystemTable]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,27 +55,34 @@ class Definitions:
     """What a backend may refer to by name."""
 
     models: Mapping[str, Model]
-    systems: Mapping[str, SystemRules]
+    systems: Mapping[str, SystemTable]
     prices: Mapping[str, Price]
     variables: Mapping[str, str]
 
 
-def fleet_from_toml(text: str, variables: Mapping[str, str], prices: Mapping[str, Price]) -> Fleet:
+def fleet_from_toml(
+    text: str,
+    variables: Mapping[str, str],
+    prices: Mapping[str, Price],
+    systems: Mapping[str, SystemTable] = NO_SYSTEMS,
+) -> Fleet:
     """Return the fleet: each backend with its price, `%NAME%` in its addresses replaced from the variables.
 
+    `systems` are the shipped systems, which the file can override and extend.
     A backend whose variable is not set (or empty) is left out and listed in `unconfigured`. Raises ConfigurationError
     that names every mistake in the file, those of left-out backends included.
     """
     top = document(text, "fleet")
     known = Definitions(
         models={name: read_model(name, table) for name, table in top.tables("models")},
-        systems={name: read_system(table) for name, table in top.tables("systems")},
+        systems=with_own_systems(top, systems),
         prices=prices,
         variables=variables,
     )
     backends: dict[str, Backend] = {}
     unconfigured: list[UnconfiguredBackend] = []
-    for name, table in top.tables("backends"):
+    for name, own in top.tables("backends"):
+        table = with_defaults(own, known.systems)
         backend = read_backend(name, table, known)
         missing = missing_variable(table, variables)
         if missing is None:
@@ -106,16 +113,26 @@ def read_model(name: str, table: TomlTable) -> Model:
         layers=table.optional("layers", table.whole),
         kv_heads=table.optional("kv_heads", table.whole),
         head_dim=table.optional("head_dim", table.whole),
+        tokenizer=table.optional("tokenizer", table.text),
     )
     table.close()
     return model
+
+
+def with_defaults(table: TomlTable, systems: Mapping[str, SystemTable]) -> TomlTable:
+    """Return a backend's table with the defaults of its system."""
+    name = table.values.get("system")
+    system = systems.get(name) if isinstance(name, str) else None
+    if system is None:
+        return table
+    return TomlTable(table.path, merged(system.defaults, table.values), table.problems)
 
 
 def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
     check_name(name, table)
     url = read_url(table, known.variables)
     system = member(table, "system", known.systems)
-    rules = known.systems.get(system, SystemRules())
+    rules = known.systems.get(system, SystemTable())
     model = member(table, "model", known.models)
     backend = Backend(
         name=name,
@@ -123,7 +140,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         system=system,
         adapter=table.choice("adapter", Adapter, Adapter.OPENAI),
         url=url,
-        served_model=table.text("served_model", model),
+        served_model=table.any_text("served_model", model),
         price=read_price(table, known.prices),
         limits=read_limits(table.table("limits", required=True)),
         speed=read_speed(table.table("speed", required=True)),
@@ -134,9 +151,26 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         residency=table.optional("residency", table.text),
         signatures=(*(read_signature(row) for row in table.rows("signatures")), *rules.signatures),
         finish_reasons=rules.finish_reasons,
+        headers=read_headers(table, known.variables, in_use=missing_variable(table, known.variables) is None),
+        probe=read_probe(table.table("probe")),
+        output_limit=table.choice("output_limit", OutputLimit, OutputLimit.MAX_TOKENS),
+        sampling=table.choices("sampling", SamplingField) if "sampling" in table.values else tuple(SamplingField),
+        reasoning_input=table.choice("reasoning_input", ReasoningInput, ReasoningInput.NO),
+        reasoning=table.choice("reasoning", ReasoningFormat, ReasoningFormat.FIELDS),
+        streams=table.flag("streams", default=True),
+        images=table.choice("images", ImageMode, ImageMode.DATA),
+        token_counting=read_token_counting(table.table("token_counting")),
     )
+    check_adapter(backend, table)
     table.close()
     return backend
+
+
+def check_adapter(backend: Backend, table: TomlTable) -> None:
+    if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
+        table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
+    if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:
+        table.report("url", "https://lambda.REGION.amazonaws.com/functions/NAME, which the adapter lambda needs")
 
 
 def member(table: TomlTable, key: str, known: Mapping[str, object]) -> str:
@@ -167,68 +201,12 @@ def read_url(table: TomlTable, variables: Mapping[str, str]) -> str:
     return url
 
 
-def good_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port_is_good and plain
-
-
-def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """Replace `%NAME%` by its variable; a name that is not set stays as it is."""
-    return VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], text)
-
-
 def missing_variable(table: TomlTable, variables: Mapping[str, str]) -> str | None:
     """Return the first variable that the backend's addresses name and that is not set."""
     auth = plain_table(table.values.get("auth")) or {}
     texts = (table.values.get("url"), auth.get("audience"))
     names = (name for text in texts if isinstance(text, str) for name in VARIABLE.findall(text))
     return next((name for name in names if not variables.get(name)), None)
-
-
-def read_auth(table: TomlTable, url: str, variables: Mapping[str, str]) -> Auth:
-    kind = table.choice("kind", AuthKind, AuthKind.NONE)
-    audience = table.optional("audience", table.text)
-    if audience is None and kind is AuthKind.GOOGLE_ID_TOKEN:
-        audience = origin_of(url)
-    auth = Auth(
-        kind=kind,
-        audience=None if audience is None else expanded(audience, variables),
-        scope=table.optional("scope", table.text),
-        setting=table.optional("setting", table.text),
-        service_account=table.optional("service_account", table.text),
-    )
-    check_service_account(auth.service_account, table)
-    need = AUTH_NEEDS.get(kind)
-    if need and need not in table.values:
-        table.problems.append(f"{table.name_of(need)}: expected text, which {kind} needs, found nothing")
-    if kind is not AuthKind.NONE and not private(url):
-        table.problems.append(f"{table.path}: expected an https address to send a token to, found {url!r}")
-    table.close()
-    return auth
-
-
-def check_service_account(name: str | None, table: TomlTable) -> None:
-    try:
-        service_account_name(name or "a@a.gserviceaccount.com")
-    except ValueError:
-        table.report("service_account", "NAME@PROJECT.iam.gserviceaccount.com")
-
-
-def private(url: str) -> bool:
-    """Tell whether nobody on the way can read what is sent there."""
-    if url.startswith("https://") or VARIABLE.search(url) or not good_url(url):
-        return True
-    return urlsplit(url).hostname in LOOPBACK
-
-
-def origin_of(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def read_limits(table: TomlTable) -> BackendLimits:

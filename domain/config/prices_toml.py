@@ -73,6 +73,8 @@ def token_price(name: str, table: TomlTable) -> TokenPrice:
         input=whole,
         cached_input=cached,
         output=table.amount("output"),
+        cache_write=table.optional("cache_write", table.amount),
+        request=table.amount("request", default=Decimal(0)),
     )
 
 
@@ -90,6 +92,7 @@ def time_price(name: str, kind: PriceKind, table: TomlTable) -> TimePrice:
         minimum_s=table.number("minimum_s", default=0.0),
         idle_s=table.number(table.key_of("idle_s", "tail_s"), default=0.0),
         bills_cold=table.flag("bills_cold", default=True),
+        energy_per_hour=table.amount("energy_per_hour", default=Decimal(0)),
     )
 
 

@@ -92,7 +92,7 @@ def proves_itself(source: Source) -> bool:
 
 
 def is_local(address: str) -> bool:
-    """Tell whether an address lies on this machine, or is not known yet."""
+    """Tell whether an address is on this machine, or is not known yet."""
     return bool(VARIABLE.search(address)) or urlsplit(address).hostname in LOOPBACK
 
 
@@ -172,7 +172,7 @@ def read_parameters(table: TomlTable) -> Mapping[str, CallerClaim]:
 
 
 def read_networks(table: TomlTable) -> tuple[Network, ...]:
-    """Return the networks that a private source lies in: each within the private ones."""
+    """Return the networks that may contain a private source: each within the private ones."""
     found: list[Network] = []
     for text in table.texts("networks"):
         network = network_of(text)

@@ -1,57 +1,103 @@
-"""What do the tables of inference systems say: which failures and finish reasons mean what?"""
+"""What do the tables of inference systems say: how is each one called, and what do its failures mean?
 
-import re
+A system's table holds defaults for its backends. The shipped tables are in `systems.toml`; a table of the same name in
+the operator's fleet file overrides single fields, and its signatures are tried first.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from domain.config.toml_table import TomlTable
+from domain.config.signature_rows import read_signature
+from domain.config.toml_table import TomlTable, document, plain_table
+from domain.errors import ConfigurationError
 from domain.fleet.catalog import FinishReason
-from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
+from domain.fleet.failure_classes import FailureSignature
 
-HIGHEST_STATUS: Final = 599
+BACKEND_DEFAULTS: Final = (
+    "adapter",
+    "auth",
+    "cold",
+    "continues",
+    "headers",
+    "limits",
+    "output_limit",
+    "probe",
+    "reasoning",
+    "reasoning_input",
+    "sampling",
+    "served_model",
+    "streams",
+    "token_counting",
+)
+"""The fields of a backend that its system can give. They are validated with each backend that uses them."""
+
+MERGED: Final = ("auth", "cold", "headers", "limits")
+"""The tables of which a backend can override single fields. Every other field replaces the default as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemRules:
-    """What the failures and the finish reasons of one system mean."""
+class SystemTable:
+    """One system: the defaults of its backends as they are in the file, and what its answers mean."""
 
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     signatures: tuple[FailureSignature, ...] = ()
     finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
 
+    def overridden_by(self, other: "SystemTable") -> "SystemTable":
+        return SystemTable(
+            defaults=merged(self.defaults, other.defaults),
+            signatures=(*other.signatures, *self.signatures),
+            finish_reasons={**self.finish_reasons, **other.finish_reasons},
+        )
 
-def read_system(table: TomlTable) -> SystemRules:
-    rows = tuple(read_signature(row) for row in table.rows("signatures"))
+
+def systems_from_toml(text: str) -> Mapping[str, SystemTable]:
+    """Return the tables of a file that holds systems only. Raises ConfigurationError that names every mistake."""
+    top = document(text, "systems")
+    found = {name: read_system(table) for name, table in top.tables("systems")}
+    top.close()
+    if top.problems:
+        raise ConfigurationError(tuple(top.problems))
+    return found
+
+
+def with_own_systems(top: TomlTable, shipped: Mapping[str, SystemTable]) -> Mapping[str, SystemTable]:
+    """Return the shipped systems, overridden and extended by those of a fleet file."""
+    own = {name: read_system(table) for name, table in top.tables("systems")}
+    return {**shipped, **{name: shipped.get(name, SystemTable()).overridden_by(table) for name, table in own.items()}}
+
+
+def read_system(table: TomlTable) -> SystemTable:
     reasons = table.table("finish_reasons")
-    rules = SystemRules(
-        signatures=rows, finish_reasons={word: reasons.choice(word, FinishReason) for word in reasons.values}
+    table.known.update(BACKEND_DEFAULTS)
+    system = SystemTable(
+        defaults={key: table.values[key] for key in BACKEND_DEFAULTS if key in table.values},
+        signatures=tuple(read_signature(row) for row in table.rows("signatures")),
+        finish_reasons={word: reasons.choice(word, FinishReason) for word in reasons.values},
     )
     table.close()
-    return rules
+    return system
 
 
-def read_signature(table: TomlTable) -> FailureSignature:
-    row = FailureSignature(
-        failure_class=table.choice(table.key_of("failure_class", "posture"), FailureClass),
-        statuses=table.wholes("statuses"),
-        kinds=table.choices("kinds", FailureKind),
-        body=table.optional("body", table.text),
-        body_pattern=table.optional("body_pattern", table.text),
-        headers=table.texts("headers"),
-        delay_s=table.optional("delay_s", table.number),
-        note=table.text("note"),
-    )
-    if not (row.statuses or row.kinds):
-        table.problems.append(f"{table.path}: expected statuses or kinds, found neither")
-    if any(status > HIGHEST_STATUS for status in row.statuses):
-        table.report("statuses", "HTTP statuses")
-    check_pattern(row.body_pattern, table)
-    table.close()
-    return row
+def merged(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values over defaults. Credentials of another kind replace the default ones as a whole."""
+    found = {**defaults, **values}
+    for key in MERGED:
+        usual, own = plain_table(defaults.get(key)), plain_table(values.get(key))
+        if usual is not None and own is not None and not (key == "auth" and is_other_kind(usual, own)):
+            found[key] = {**without_former_names(usual, own), **own}
+    return found
 
 
-def check_pattern(pattern: str | None, table: TomlTable) -> None:
-    try:
-        re.compile(pattern or "")
-    except re.error:
-        table.report("body_pattern", "a regular expression")
+FORMER_NAMES: Final = {"wake_hold_s": "warm_up_hold_s", "tail_s": "idle_s"}
+
+
+def without_former_names(usual: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults without those that the file overrides by a field's former name."""
+    renamed = {FORMER_NAMES.get(key, key) for key in own}
+    return {key: value for key, value in usual.items() if key not in renamed}
+
+
+def is_other_kind(usual: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    return own.get("kind", usual.get("kind")) != usual.get("kind")

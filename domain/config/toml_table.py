@@ -21,7 +21,7 @@ class TomlTable:
     """One table of a TOML file. Each reader returns the field's value, or notes a problem and returns a stand-in.
 
     The problems of all tables of a file end up in one list, so that one error can name them all. A reader without a
-    default reads a field that must be there. `close` notes the fields that nobody read.
+    default reads a field that must be there. `close` reports the fields that were not read.
     """
 
     def __init__(self, path: str, values: dict[str, Any], problems: list[str]) -> None:
@@ -66,6 +66,10 @@ class TomlTable:
 
     def text(self, key: str, default: str | None = None) -> str:
         return self.read(key, "text", lambda v: v if isinstance(v, str) and v else None, default, "")
+
+    def any_text(self, key: str, default: str) -> str:
+        """Read a text that may be empty."""
+        return self.read(key, "text", lambda v: v if isinstance(v, str) else None, default, "")
 
     def whole(self, key: str, default: int | None = None) -> int:
         return self.read(key, "a whole number above 0", positive_whole, default, 1)

@@ -107,7 +107,7 @@ def secret_of(text: str) -> bytes | None:
 
 
 def read_tenants(table: TomlTable, variables: Mapping[str, str]) -> frozenset[str]:
-    """Return whose turns it is told of; every tenant's must be said."""
+    """Return the tenants whose turns are reported; `"*"` must be written for all."""
     given = table.texts("tenants")
     if not given:
         table.report("tenants", 'ids of tenants, or "*" for all')

@@ -7,6 +7,8 @@ class Capability(StrEnum):
     TOOLS = "tools"
     JSON_SCHEMA = "json_schema"
     VISION = "vision"
+    IMAGE_ADDRESS = "image_address"
+    """It takes images by their address. This is a property of a backend, not of a model."""
     REASONING = "reasoning"
     FREQUENCY_PENALTY = "frequency_penalty"
     LOGIT_BIAS = "logit_bias"

@@ -1,9 +1,11 @@
 """What are the items of a conversation, and how are they stored?"""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
+
+from domain.content.custom_tools import flat_name, offered_name
 
 
 class ItemKind(StrEnum):
@@ -11,6 +13,8 @@ class ItemKind(StrEnum):
     FUNCTION_CALL = "function_call"
     FUNCTION_OUTPUT = "function_output"
     REASONING = "reasoning"
+    MCP_TOOLS = "mcp_list_tools"
+    MCP_CALL = "mcp_call"
 
 
 class Role(StrEnum):
@@ -24,23 +28,36 @@ class ItemStatus(StrEnum):
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
     INCOMPLETE = "incomplete"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageInput:
-    """An image in a message. It follows the first `at` characters of the text; `url` may be a data URL."""
+    """An image in a message or an output. It follows the first `at` characters of the text; `url` may be a data URL.
+
+    `path` is its place in the request that brought it; it is not stored.
+    """
 
     url: str
     detail: str = "auto"
     at: int = 0
+    path: str = field(default="", compare=False)
+
+    @property
+    def is_data(self) -> bool:
+        return self.url.startswith("data:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One message, function call, function output or reasoning.
+    """One message, function call, function output, reasoning, list of a server's tools or call of one of them.
 
-    `text` is the message's text, the call's JSON arguments or the function's output; Only function calls and
-    outputs have a `name` and a `call_id`; only messages have `images`.
+    `text` is the message's text, the call's JSON arguments or the function's output. Only function calls and outputs
+    have a `name` and a `call_id`; only messages and outputs have `images`. A call of a tool in a namespace has that
+    `namespace`; a call or an output `is_custom` where the tool takes a text. A message of the model can end with a
+    `refusal`. The list and the calls of tools that the server runs have their `server`; `output` is the list as
+    JSON or the call's result, `error` is the API's object. Calls that were made together have the same `round`; it is 0
+    where no other round can follow.
     """
 
     id: str
@@ -51,9 +68,30 @@ class Item:
     name: str = ""
     call_id: str = ""
     images: tuple[ImageInput, ...] = ()
+    namespace: str = ""
+    is_custom: bool = False
+    refusal: str = ""
+    server: str = ""
+    output: str | None = None
+    error: Mapping[str, Any] | None = None
+    round: int = 0
+
+    @property
+    def flat_name(self) -> str:
+        """The name of the called function in requests to a backend."""
+        return offered_name(self.name, self.server) if self.server else flat_name(self.name, self.namespace)
+
+    @property
+    def prompt_text(self) -> str:
+        """The text that a model reads of the item, to count its tokens; see `recent_reasoning`."""
+        if self.kind in (ItemKind.REASONING, ItemKind.MCP_TOOLS):
+            return ""
+        if self.kind in (ItemKind.FUNCTION_CALL, ItemKind.MCP_CALL):
+            return f'{{"name": "{self.flat_name}", "arguments": {self.text}}}{self.output or ""}'
+        return self.text + self.refusal
 
     def parts(self) -> Iterator[str | ImageInput]:
-        """Yield the texts and the images of a message in their order."""
+        """Yield the texts and the images of a message or an output in their order."""
         start = 0
         for image in self.images:
             if self.text[start : image.at]:
@@ -67,6 +105,13 @@ class Item:
         images = [[image.url, image.detail, image.at] for image in self.images]
         return {
             **({"images": images} if images else {}),
+            **({"namespace": self.namespace} if self.namespace else {}),
+            **({"custom": True} if self.is_custom else {}),
+            **({"refusal": self.refusal} if self.refusal else {}),
+            **({"server": self.server} if self.server else {}),
+            **({} if self.output is None else {"output": self.output}),
+            **({"error": dict(self.error)} if self.error else {}),
+            **({"round": self.round} if self.round else {}),
             "kind": "item",
             "v": 1,
             "item": self.kind.value,
@@ -88,4 +133,24 @@ class Item:
             name=body["name"],
             call_id=body["call_id"],
             images=tuple(ImageInput(url=url, detail=detail, at=at) for url, detail, at in body.get("images", ())),
+            namespace=body.get("namespace", ""),
+            is_custom=body.get("custom", False),
+            refusal=body.get("refusal", ""),
+            server=body.get("server", ""),
+            output=body.get("output"),
+            error=body.get("error"),
+            round=body.get("round", 0),
         )
+
+
+def without_old_reasoning(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return the items without the reasoning before the last message of the user, which no model needs again."""
+    asked = max(
+        (at for at, item in enumerate(items) if item.kind is ItemKind.MESSAGE and item.role is Role.USER), default=-1
+    )
+    return tuple(item for at, item in enumerate(items) if at > asked or item.kind is not ItemKind.REASONING)
+
+
+def recent_reasoning(items: Sequence[Item]) -> tuple[str, ...]:
+    """Return the texts of the reasoning that a model may read again: that since the last message of the user."""
+    return tuple(item.text for item in without_old_reasoning(items) if item.kind is ItemKind.REASONING)

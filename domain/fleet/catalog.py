@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 
 from domain.content.capabilities import Capability
+from domain.content.reasoning import ReasoningFormat, ReasoningInput
+from domain.fleet.extra_requests import Probe, TokenCounting
 from domain.fleet.failure_classes import FailureSignature
 from domain.money.prices import Price
 
@@ -21,6 +23,46 @@ class Adapter(StrEnum):
     """The wire that a backend speaks."""
 
     OPENAI = "openai"
+    CONVERSE = "converse"
+    RESPONSES = "responses"
+    SAGEMAKER = "sagemaker"
+    LAMBDA = "lambda"
+    REPLICATE = "replicate"
+
+
+LAMBDA_FUNCTIONS: Final = "/functions/"
+"""What precedes the name of a function in the address of a Lambda backend."""
+
+INEXPRESSIBLE: Final[Mapping[Adapter, frozenset[Capability]]] = {
+    Adapter.OPENAI: frozenset(),
+    Adapter.CONVERSE: frozenset(
+        {
+            Capability.FREQUENCY_PENALTY,
+            Capability.LOGIT_BIAS,
+            Capability.PRESENCE_PENALTY,
+            Capability.REASONING,
+            Capability.SEED,
+            Capability.VERBOSITY,
+        }
+    ),
+    Adapter.SAGEMAKER: frozenset(),
+    Adapter.LAMBDA: frozenset(),
+    Adapter.REPLICATE: frozenset(Capability),
+    Adapter.RESPONSES: frozenset(
+        {
+            Capability.FREQUENCY_PENALTY,
+            Capability.LOGIT_BIAS,
+            Capability.PRESENCE_PENALTY,
+            Capability.SEED,
+            Capability.STOP,
+        }
+    ),
+}
+"""The capabilities that a wire has no form for, even if the model could do it."""
+
+
+CONTINUING: Final = frozenset(Adapter) - {Adapter.REPLICATE, Adapter.RESPONSES}
+"""The wires on which a backend can be asked to go on with an answer."""
 
 
 class AuthKind(StrEnum):
@@ -29,14 +71,41 @@ class AuthKind(StrEnum):
     GOOGLE_ACCESS_TOKEN = "google_access_token"  # noqa: S105 - as above
     ENTRA = "entra"
     STATIC_BEARER = "static_bearer"
+    AWS_KEY = "aws_key"
+    AWS_SIGV4 = "aws_sigv4"
+
+
+class OutputLimit(StrEnum):
+    """The field of a Chat Completions request that limits the answer's tokens."""
+
+    MAX_TOKENS = "max_tokens"
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+
+
+class SamplingField(StrEnum):
+    """A sampling parameter that most models accept and some reject."""
+
+    TEMPERATURE = "temperature"
+    TOP_P = "top_p"
 
 
 class ContinuationMode(StrEnum):
-    """How a backend goes on with an answer that was cut off."""
+    """How a backend continues an answer that was cut off."""
 
     ASSISTANT_PREFILL = "assistant_prefill"
     CONTINUE_FINAL_MESSAGE = "continue_final_message"
     NO = "no"
+
+
+class ImageMode(StrEnum):
+    """How a backend gets images that the caller names by an address."""
+
+    DATA = "data"
+    """It takes images as data only."""
+    FETCH = "fetch"
+    """The product loads them and sends them as data."""
+    ADDRESS = "address"
+    """It gets the address and loads the image itself."""
 
 
 class FinishReason(StrEnum):
@@ -51,7 +120,10 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """`tier` ranks quality from 1 to 5. The shape (gigabytes of weights as deployed, layers, heads) may be unknown."""
+    """`tier` ranks quality from 1 to 5. The shape (gigabytes of weights as deployed, layers, heads) may be unknown.
+
+    `tokenizer` is the path of its `tokenizer.json`.
+    """
 
     name: str
     context_tokens: int
@@ -61,6 +133,7 @@ class Model:
     layers: int | None = None
     kv_heads: int | None = None
     head_dim: int | None = None
+    tokenizer: str | None = None
 
     @property
     def abilities(self) -> frozenset[Capability]:
@@ -71,8 +144,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auth:
-    """How a call proves who we are. `setting` names the environment variable that holds a static bearer token;
-    `service_account` is the one of Google's to impersonate, where it is not the app's usual one.
+    """How a call proves who we are. `setting` names the environment variable that holds a static bearer token.
+
+    `service_account` (Google) and `role` (an ARN of AWS) are the ones to act as, where they are not the app's usual
+    ones. `service` and `region` are those of AWS that a signature is for.
     """
 
     kind: AuthKind = AuthKind.NONE
@@ -80,6 +155,9 @@ class Auth:
     scope: str | None = None
     setting: str | None = None
     service_account: str | None = None
+    service: str | None = None
+    region: str | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +200,9 @@ class Speed:
 class Backend:
     """One deployment of one model on one system. `signatures` are its own rows, then those of its system.
 
-    `finish_reasons` maps its system's own finish reasons to those of Chat Completions.
+    `finish_reasons` maps its system's own finish reasons to those of Chat Completions. `headers` are sent with every
+    request and can contain secrets. `streams` is False where the server sends an answer only as a whole. `images` is
+    how it gets images that callers name by an address.
     """
 
     name: str
@@ -141,6 +221,20 @@ class Backend:
     residency: str | None = None
     signatures: tuple[FailureSignature, ...] = ()
     finish_reasons: Mapping[str, FinishReason] = field(default_factory=dict[str, FinishReason])
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    probe: Probe = field(default_factory=Probe)
+    output_limit: OutputLimit = OutputLimit.MAX_TOKENS
+    sampling: tuple[SamplingField, ...] = tuple(SamplingField)
+    reasoning_input: ReasoningInput = ReasoningInput.NO
+    reasoning: ReasoningFormat = ReasoningFormat.FIELDS
+    streams: bool = True
+    images: ImageMode = ImageMode.DATA
+    token_counting: TokenCounting | None = None
+
+    @property
+    def inexpressible(self) -> frozenset[Capability]:
+        """The capabilities that its adapter cannot express."""
+        return INEXPRESSIBLE[self.adapter]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

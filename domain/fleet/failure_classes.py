@@ -47,11 +47,21 @@ class FailureKind(StrEnum):
     TRUNCATED = "truncated"
     FINISH_REASON = "finish_reason"
     """It ended the answer for a reason that is not a good end, like `abort`; the body is that reason."""
+    INEXPRESSIBLE = "inexpressible"
+    """Its wire has no form for something in the request; nothing was sent."""
+    IMAGE = "image"
+    """An image that the caller named by an address could not be loaded; the body says why, nothing was sent."""
     HELD = "held"
     """It took the request and let it wait; we dropped it."""
+    PROBE_STARTING = "probe_starting"
+    """Its probe got an answer that, on its system, means that it is starting."""
+    PROBE_REFUSED = "probe_refused"
+    """Its probe got an answer that, on its system, means that it will not start."""
     CREDENTIALS_REFUSED = "credentials_refused"
     CREDENTIALS_UNREACHABLE = "credentials_unreachable"
 
+
+STATUS_KINDS: Final = (FailureKind.STATUS, FailureKind.PROBE_STARTING, FailureKind.PROBE_REFUSED)
 
 CREDENTIAL_KINDS: Final = (FailureKind.CREDENTIALS_REFUSED, FailureKind.CREDENTIALS_UNREACHABLE)
 """The backend was never called: no credentials could be obtained."""
@@ -102,6 +112,25 @@ def kind_row(failure_class: FailureClass, kind: FailureKind, note: str) -> Failu
     return FailureSignature(failure_class=failure_class, kinds=(kind,), note=note)
 
 
+ENVELOPE: Final = (
+    r'(?i)^(?:\{\s*(?:"error":\s*\{\s*)?(?:"object":\s*"error",\s*)?(?:"code":\s*"?[\w]+"?,\s*)?"message":\s*")?'
+)
+"""What precedes the words of an error: nothing, or the beginning of the server's JSON."""
+
+TOO_LONG: Final = (
+    ENVELOPE + r"This model's maximum context length is",
+    ENVELOPE + r"'?max_tokens'?(?: or 'max_completion_tokens')? is too large",
+    ENVELOPE + r"(?:the )?request (?:\(\d+ tokens\) )?exceeds the available context size",
+    ENVELOPE + r"Requested token count exceeds the model's maximum context length",
+    ENVELOPE + r"The input \(\d+ tokens\) is longer than the model's context length",
+    ENVELOPE + r"Input tokens exceed the configured limit",
+    ENVELOPE + r"The maximum tokens you requested exceeds the model limit",
+    ENVELOPE + r"(?:the )?(?:input|prompt) is too long",
+    r'(?i)^\{\s*"error":\s*\{\s*(?:"code":\s*\d+,\s*)?"(?:code|type)":\s*"(?:context_length_exceeded|exceed_context_size_error)"',
+    r'(?i)^\{\s*"error":\s*"Input validation error: `inputs` (?:tokens|must have less than)',
+)
+"""How vLLM, OpenAI, llama.cpp, SGLang, Bedrock, Anthropic and Text Generation Inference begin this error."""
+
 DEFAULTS: Final = (
     row(FailureClass.THROTTLED, "its quota is spent for now", 429),
     row(FailureClass.THROTTLED, "it asks to come back later", 503, headers=("retry-after",)),
@@ -112,11 +141,14 @@ DEFAULTS: Final = (
     row(FailureClass.BROKEN, "it does not serve this address or model", 404, 405, 410),
     row(FailureClass.BROKEN, "its model failed", 424),
     row(FailureClass.UNFIT, "the request is too big for it", 413),
-    FailureSignature(
-        failure_class=FailureClass.UNFIT,
-        statuses=(400, 422, 500),
-        body_pattern=r"(?i)(context|prompt)[ _]?(length|size|window|is too long)",
-        note="the prompt does not fit its window",
+    *(
+        FailureSignature(
+            failure_class=FailureClass.UNFIT,
+            statuses=(400, 422, 500),
+            body_pattern=pattern,
+            note="the prompt does not fit its window",
+        )
+        for pattern in TOO_LONG
     ),
     row(FailureClass.CLIENT, "it refuses the request as wrong", *(s for s in range(400, 500) if s not in {409, 423})),
     FailureSignature(
@@ -126,6 +158,11 @@ DEFAULTS: Final = (
     kind_row(FailureClass.BROKEN, FailureKind.CONNECT_TIMEOUT, "it can't be reached"),
     kind_row(FailureClass.BROKEN, FailureKind.WRONG_CONTENT_TYPE, "it does not speak the expected protocol"),
     kind_row(FailureClass.BROKEN, FailureKind.FINISH_REASON, "it ended the answer without completing it"),
+    kind_row(FailureClass.UNFIT, FailureKind.INEXPRESSIBLE, "its API has no form for a part of the request"),
+    kind_row(FailureClass.CLIENT, FailureKind.IMAGE, "the image cannot be loaded"),
+    kind_row(FailureClass.COLD, FailureKind.PROBE_STARTING, "it is still starting"),
+    kind_row(FailureClass.INDETERMINATE, FailureKind.PROBE_STARTING, "it stopped before its end"),
+    kind_row(FailureClass.BROKEN, FailureKind.PROBE_REFUSED, "it refuses to start"),
     kind_row(FailureClass.BROKEN, FailureKind.CREDENTIALS_REFUSED, "we could not prove who we are"),
     kind_row(FailureClass.INDETERMINATE, FailureKind.CREDENTIALS_UNREACHABLE, "we could not prove who we are"),
     FailureSignature(
@@ -173,10 +210,10 @@ def header_holds(condition: str, headers: Mapping[str, str]) -> bool:
 
 def subject_of(failure: Failure) -> str:
     """Return what was seen. Where no backend was asked, the body is our own word for why."""
-    if failure.kind in CREDENTIAL_KINDS and failure.body:
+    if failure.kind in (*CREDENTIAL_KINDS, FailureKind.IMAGE) and failure.body:
         return failure.body
     what = failure.kind.value.replace("_", " ")
-    if failure.kind is FailureKind.STATUS:
+    if failure.kind in STATUS_KINDS:
         what = f"status {failure.status}"
     if failure.kind is FailureKind.FINISH_REASON and failure.body:
         what = f"finish reason '{failure.body}'"

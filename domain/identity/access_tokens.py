@@ -10,19 +10,19 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Never, cast
 
 from domain.errors import Forbidden, Unauthenticated
 from domain.identity.owners import Owner
+from domain.identity.roles import AppRole
 
 type Claims = Mapping[str, Any]
 
+LATEST_S = 1e12
 SKEW_S = 60.0
 TOKEN_LIMIT = 16_384
 ALGORITHM = "RS256"
 SCOPE = "access_as_user"
-ROLE = "Turns.ReadWrite"
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 COMPACT = re.compile(r"(?P<header>[A-Za-z0-9_-]+)\.(?P<claims>[A-Za-z0-9_-]+)\.(?P<signature>[A-Za-z0-9_-]+)")
 ISSUERS = {"1.0": "https://sts.windows.net/{tid}/", "2.0": "https://login.microsoftonline.com/{tid}/v2.0"}
@@ -146,8 +146,8 @@ def owner_from_claims(claims: Claims, expected: AcceptedTokens, *, now: float) -
 
 def application_owner(claims: Claims) -> Owner:
     roles = claims.get("roles")
-    if not isinstance(roles, list) or ROLE not in roles:
-        raise Forbidden(f"The application needs the role {ROLE}. Ask an administrator to assign it.")
+    if not isinstance(roles, list) or AppRole.TURNS not in roles:
+        raise Forbidden(f"The application needs the role {AppRole.TURNS}. Ask an administrator to assign it.")
     return Owner(tenant=claims["tid"], subject=f"app:{claims[CLIENTS[claims['ver']]]}", roles=roles_of(claims))
 
 
@@ -166,7 +166,8 @@ def roles_of(claims: Claims) -> tuple[str, ...]:
 
 
 def is_time(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    """Return whether a value is a time in seconds; larger numbers do not fit the arithmetic."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LATEST_S < value < LATEST_S
 
 
 def is_guid(value: object) -> bool:

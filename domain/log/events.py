@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from domain.content.items import ItemKind, ItemStatus
+from domain.content.items import ItemStatus
+from domain.log.capped_answers import CappedAnswer
+from domain.log.item_events import ItemHeader, ItemResult, header_from_document, header_to_document
 
 
 class EventKind(StrEnum):
@@ -24,6 +26,8 @@ class EventKind(StrEnum):
     PART_DONE = "part_done"
     ARGUMENTS = "arguments"
     ARGUMENTS_DONE = "arguments_done"
+    CALL_STARTED = "call_started"
+    CALL_ENDED = "call_ended"
     ITEM_DONE = "item_done"
     ENDED = "ended"
 
@@ -45,20 +49,25 @@ class ResponseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """Tokens as the backend counted them."""
+    """Tokens as the backend counted them.
+
+    Those that it read from its prompt cache (`cached`) and wrote to it (`written`) are a part of the input.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    written_tokens: int = 0
 
     def to_document(self) -> dict[str, int]:
-        return {
+        body = {
             "input": self.input_tokens,
             "cached": self.cached_tokens,
             "output": self.output_tokens,
             "reasoning": self.reasoning_tokens,
         }
+        return body | ({"written": self.written_tokens} if self.written_tokens else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, int]) -> Self:
@@ -67,6 +76,7 @@ class TokenUsage:
             cached_tokens=body["cached"],
             output_tokens=body["output"],
             reasoning_tokens=body["reasoning"],
+            written_tokens=body.get("written", 0),
         )
 
 
@@ -102,18 +112,12 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ItemHeader:
-    """The fields of an item that are known when it opens."""
-
-    id: str
-    kind: ItemKind = ItemKind.MESSAGE
-    name: str = ""
-    call_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvent:
-    """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it."""
+    """One event: `output` is the item's index, `text` a delta, `header` opens an item, `status` closes it.
+
+    `is_refusal`: the event concerns the refusal of a message instead of its text. `result` is that of a tool which the
+    server ran.
+    """
 
     kind: EventKind
     output: int = 0
@@ -121,19 +125,25 @@ class LogEvent:
     header: ItemHeader | None = None
     status: ItemStatus | None = None
     ending: Ending | None = None
+    is_refusal: bool = False
+    result: ItemResult | None = None
 
     def to_document(self) -> dict[str, Any]:
         body: dict[str, Any] = {"e": self.kind.value}
+        if self.is_refusal:
+            body["refusal"] = True
         if self.output:
             body["i"] = self.output
         if self.text:
             body["t"] = self.text
         if self.header:
-            body["h"] = [self.header.id, self.header.kind.value, self.header.name, self.header.call_id]
+            body |= header_to_document(self.header)
         if self.status:
             body["s"] = self.status.value
         if self.ending:
             body["end"] = self.ending.to_document()
+        if self.result:
+            body["r"] = self.result.to_document()
         return body
 
     @classmethod
@@ -142,14 +152,16 @@ class LogEvent:
             kind=EventKind(body["e"]),
             output=body.get("i", 0),
             text=body.get("t", ""),
-            header=header_from_document(body["h"]) if "h" in body else None,
+            header=header_from_document(body) if "h" in body else None,
             status=ItemStatus(body["s"]) if "s" in body else None,
             ending=Ending.from_document(body["end"]) if "end" in body else None,
+            is_refusal=body.get("refusal", False),
+            result=ItemResult.from_document(body["r"]) if "r" in body else None,
         )
 
 
-def header_from_document(fields: list[str]) -> ItemHeader:
-    return ItemHeader(id=fields[0], kind=ItemKind(fields[1]), name=fields[2], call_id=fields[3])
+CALLS: Final = "calls"
+"""The result of an attempt whose model called tools that the server runs: another round follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +169,10 @@ class AttemptOutcome:
     """The result of an attempt. It is stored in the attempt's last slot, where a repeated activity finds it.
 
     `result`, `code`, `message`, `delay_s` and `posture` have the meaning of `wire.InferredWire`. `usage` is that of the
-    whole turn; `counted` is that of the run that produced this outcome.
+    whole turn; `counted` is that of the run that produced this outcome. `words` is the backend's own message. `calls`
+    are the item ids of the calls that the server runs; `hands_back`: the caller's functions were called too, so the
+    turn ends after the calls. `limit` is the limit because of which the model had to answer. `capped`: the answer
+    reached the output that the attempt had reserved.
     """
 
     attempt: int
@@ -168,10 +183,20 @@ class AttemptOutcome:
     usage: TokenUsage | None = None
     failure_class: str = ""
     counted: TokenUsage | None = None
+    words: str = ""
+    calls: tuple[str, ...] = ()
+    hands_back: bool = False
+    limit: str = ""
+    capped: CappedAnswer | None = None
 
     def to_document(self) -> dict[str, Any]:
         usage = self.usage.to_document() if self.usage else None
         return {
+            **({"words": self.words} if self.words else {}),
+            **({"calls": list(self.calls)} if self.calls else {}),
+            **({"hands_back": True} if self.hands_back else {}),
+            **({"limit": self.limit} if self.limit else {}),
+            **({"capped": self.capped._asdict()} if self.capped else {}),
             "counted": self.counted.to_document() if self.counted else None,
             "posture": self.failure_class,
             "attempt": self.attempt,
@@ -193,6 +218,11 @@ class AttemptOutcome:
             usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
             failure_class=body.get("posture", ""),
             counted=TokenUsage.from_document(body["counted"]) if body.get("counted") else None,
+            words=body.get("words", ""),
+            calls=tuple(body.get("calls", ())),
+            hands_back=body.get("hands_back", False),
+            limit=body.get("limit", ""),
+            capped=CappedAnswer(**body["capped"]) if "capped" in body else None,
         )
 
 
@@ -204,7 +234,8 @@ EMPTIED_BY: Final = "deleted"
 class Slot:
     """Consecutive events by one writer; `first` is the sequence number of the first, `at` is seconds since the epoch.
 
-    `pieces` counts the backend's chunks that make up its text, about one token each.
+    `pieces` counts the backend's chunks that make up its text, about one token each. `prediction` is the id under which
+    the backend keeps the answer.
     """
 
     number: int
@@ -214,6 +245,7 @@ class Slot:
     events: tuple[LogEvent, ...] = ()
     pieces: int = 0
     outcome: AttemptOutcome | None = None
+    prediction: str = ""
 
     @property
     def next_sequence(self) -> int:
@@ -230,7 +262,8 @@ class Slot:
             "pieces": self.pieces,
             "events": [event.to_document() for event in self.events],
         }
-        return body | ({"outcome": self.outcome.to_document()} if self.outcome else {})
+        body |= {"outcome": self.outcome.to_document()} if self.outcome else {}
+        return body | ({"prediction": self.prediction} if self.prediction else {})
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
@@ -242,4 +275,5 @@ class Slot:
             pieces=body["pieces"],
             events=tuple(LogEvent.from_document(event) for event in body["events"]),
             outcome=AttemptOutcome.from_document(body["outcome"]) if "outcome" in body else None,
+            prediction=body.get("prediction", ""),
         )

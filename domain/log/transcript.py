@@ -1,15 +1,22 @@
 """What is the state of a response after the events of its log so far?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from domain.content.items import Item, ItemKind, ItemStatus
-from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.events import CALLS, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """The state that results from a log. Every view of a response derives from it; `pieces` is of the last item."""
+    """The state that results from a log. Every view of a response derives from it; `pieces` is of the last answer.
+
+    `rounds` counts the rounds of calls that the model asked for; `used` are the tokens of these rounds. Where the
+    present answer has reached its cap and is continued, `capped` are the tokens of the turn until then, and `pieces`
+    counts from there.
+    """
 
     status: ResponseStatus = ResponseStatus.QUEUED
     items: tuple[Item, ...] = ()
@@ -20,6 +27,19 @@ class Transcript:
     pieces: int = 0
     outcome: AttemptOutcome | None = None
     last_at: float = 0.0
+    rounds: int = 0
+    used: TokenUsage | None = None
+    capped: TokenUsage | None = None
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The tokens of the turn as backends counted them; without their count, one for each piece of the answer."""
+        if self.outcome and self.outcome.usage and not self.outcome.capped:
+            return self.outcome.usage
+        if self.capped is None and not self.pieces:
+            return None
+        counted = self.capped or TokenUsage()
+        return replace(counted, output_tokens=counted.output_tokens + self.pieces)
 
     @property
     def open_item(self) -> Item | None:
@@ -36,10 +56,8 @@ def after_event(transcript: Transcript, event: LogEvent) -> Transcript:
             return replace(counted, status=ResponseStatus.IN_PROGRESS)
         case EventKind.ITEM_ADDED if event.header:
             return replace(counted, items=(*counted.items, opened_item(event)))
-        case EventKind.TEXT | EventKind.ARGUMENTS:
-            return with_last_item(counted, text=counted.items[-1].text + event.text)
-        case EventKind.ITEM_DONE:
-            return with_last_item(counted, status=event.status or ItemStatus.COMPLETED)
+        case EventKind.TEXT | EventKind.ARGUMENTS | EventKind.CALL_ENDED | EventKind.ITEM_DONE:
+            return with_item(counted, event)
         case EventKind.ENDED if event.ending:
             return replace(counted, status=event.ending.status, ending=event.ending)
         case _:
@@ -50,26 +68,53 @@ def opened_item(event: LogEvent) -> Item:
     header = event.header
     if header is None:
         raise ValueError("an item_added event needs a header")
-    return Item(id=header.id, kind=header.kind, name=header.name, call_id=header.call_id, status=ItemStatus.IN_PROGRESS)
+    return Item(
+        id=header.id,
+        kind=header.kind,
+        name=header.name,
+        call_id=header.call_id,
+        status=ItemStatus.IN_PROGRESS,
+        namespace=header.namespace,
+        is_custom=header.is_custom,
+        server=header.server,
+        round=header.round,
+    )
 
 
-def with_last_item(transcript: Transcript, *, text: str | None = None, status: ItemStatus | None = None) -> Transcript:
-    last = transcript.items[-1]
-    changed = replace(last, text=last.text if text is None else text, status=status or last.status)
-    return replace(transcript, items=(*transcript.items[:-1], changed))
+def with_item(transcript: Transcript, event: LogEvent) -> Transcript:
+    """Apply an event to the item that it names: calls that run in parallel interleave."""
+    items, at = transcript.items, event.output
+    return replace(transcript, items=(*items[:at], changed_item(items[at], event), *items[at + 1 :]))
+
+
+def changed_item(item: Item, event: LogEvent) -> Item:
+    if event.kind is EventKind.ITEM_DONE:
+        return replace(item, status=event.status or ItemStatus.COMPLETED)
+    if event.result:
+        return replace(item, output=event.result.output, error=event.result.error)
+    if event.is_refusal:
+        return replace(item, refusal=item.refusal + event.text)
+    return replace(item, text=item.text + event.text)
 
 
 def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
     """Apply a slot; raises ValueError where it does not follow the last slot."""
     if (slot.number, slot.first) != (transcript.next_slot, transcript.next_sequence):
         raise ValueError(f"slot {slot.number} does not follow slot {transcript.next_slot - 1}")
+    is_new_answer = opens_answer(transcript, slot.events)
     for event in slot.events:
         transcript = after_event(transcript, event)
+    ends_round = slot.outcome is not None and slot.outcome.result == CALLS
+    is_capped = slot.outcome is not None and slot.outcome.capped is not None and slot.outcome.usage is not None
+    capped = None if is_new_answer or ends_round else transcript.capped
     return replace(
         transcript,
+        rounds=transcript.rounds + ends_round,
+        used=slot.outcome.usage if slot.outcome and ends_round else transcript.used,
+        capped=slot.outcome.usage if slot.outcome and is_capped else capped,
         next_slot=slot.number + 1,
         writer=slot.writer,
-        pieces=slot.pieces + (0 if opens_item(slot.events) else transcript.pieces),
+        pieces=0 if is_capped else slot.pieces + (0 if is_new_answer else transcript.pieces),
         outcome=slot.outcome or transcript.outcome,
         last_at=slot.at,
     )
@@ -77,6 +122,22 @@ def after_slot(transcript: Transcript, slot: Slot) -> Transcript:
 
 def opens_item(events: Iterable[LogEvent]) -> bool:
     return any(event.kind is EventKind.ITEM_ADDED for event in events)
+
+
+def opens_answer(transcript: Transcript, events: Sequence[LogEvent]) -> bool:
+    """Tell whether an answer begins with these events: an item opens, and not after the reasoning of the answer."""
+    if not opens_item(events):
+        return False
+    for event in events:
+        if event.kind is EventKind.ITEM_ADDED and not has_reasoned(transcript):
+            return True
+        transcript = after_event(transcript, event)
+    return False
+
+
+def has_reasoned(transcript: Transcript) -> bool:
+    last = transcript.items[-1] if transcript.items else None
+    return last is not None and last.kind is ItemKind.REASONING and last.status is ItemStatus.COMPLETED
 
 
 def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcript:
@@ -88,19 +149,68 @@ def read_log(slots: Iterable[Slot], start: Transcript | None = None) -> Transcri
 
 
 def closing_events(transcript: Transcript, status: ItemStatus) -> tuple[LogEvent, ...]:
-    """Return the events that close the open item, if there is one."""
-    item = transcript.open_item
-    if item is None:
-        return ()
-    index = len(transcript.items) - 1
+    """Return the events that close the open items: a message, or calls that have not ended."""
+    opened = [(at, item) for at, item in enumerate(transcript.items) if item.status is ItemStatus.IN_PROGRESS]
+    return tuple(event for at, item in opened for event in closing_events_of(item, at, status))
+
+
+def closing_events_of(item: Item, index: int, status: ItemStatus) -> tuple[LogEvent, ...]:
     done = LogEvent(kind=EventKind.ITEM_DONE, output=index, status=status)
-    if item.kind is ItemKind.FUNCTION_CALL:
-        return (LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index), done)
-    return (LogEvent(kind=EventKind.TEXT_DONE, output=index), LogEvent(kind=EventKind.PART_DONE, output=index), done)
+    match item.kind:
+        case ItemKind.FUNCTION_CALL:
+            return (LogEvent(kind=EventKind.ARGUMENTS_DONE, output=index), done)
+        case ItemKind.MCP_CALL:
+            ended = LogEvent(kind=EventKind.CALL_ENDED, output=index, result=ItemResult(error=UNFINISHED))
+            return (ended, replace(done, status=ItemStatus.INCOMPLETE))
+        case _:
+            return (*part_closing_events(index, is_refusal=bool(item.refusal)), done)
+
+
+UNFINISHED: Final = {
+    "type": "mcp_tool_execution_error",
+    "content": "The response ended before the result of this call was recorded.",
+}
+
+
+def part_closing_events(index: int, *, is_refusal: bool = False) -> tuple[LogEvent, LogEvent]:
+    """Return the events that close the text of an item, or its refusal."""
+    return (
+        LogEvent(kind=EventKind.TEXT_DONE, output=index, is_refusal=is_refusal),
+        LogEvent(kind=EventKind.PART_DONE, output=index, is_refusal=is_refusal),
+    )
 
 
 def kept_items(transcript: Transcript) -> tuple[Item, ...]:
-    """Return the items that the conversation keeps. Where an answer was restarted, only its last message is kept."""
-    messages = [item for item in transcript.items if item.kind is ItemKind.MESSAGE]
-    dropped = {item.id for item in messages[:-1]}
+    """Return the items that the conversation keeps. Where an answer was restarted, only its last message is kept.
+
+    A turn has an answer in each round; the calls of tools that the server ran end a round. Reasoning that was cut off
+    is kept only where nothing follows it.
+    """
+    dropped = {item.id for item in transcript.items[:-1] if is_interrupted_reasoning(item)}
+    message = ""
+    for item in transcript.items:
+        if item.kind is ItemKind.MCP_CALL:
+            message = ""
+        elif item.kind is ItemKind.MESSAGE:
+            dropped |= {message} - {""}
+            message = item.id
     return tuple(item for item in transcript.items if item.id not in dropped)
+
+
+def is_interrupted_reasoning(item: Item) -> bool:
+    return item.kind is ItemKind.REASONING and item.status is ItemStatus.INCOMPLETE
+
+
+def last_message_text(transcript: Transcript) -> str:
+    """Return the text that came with the last calls; empty where they came alone."""
+    kept = [item for item in kept_items(transcript) if item.kind is not ItemKind.REASONING]
+    while kept and kept[-1].kind in (ItemKind.MCP_CALL, ItemKind.FUNCTION_CALL):
+        kept.pop()
+    return kept[-1].text if kept and kept[-1].kind is ItemKind.MESSAGE else ""
+
+
+def items_of_rounds(transcript: Transcript) -> tuple[Item, ...]:
+    """Return the items of the rounds before the present one, which a model reads after the turn's input."""
+    items = kept_items(transcript)
+    ends = [at for at, item in enumerate(items, 1) if item.kind is ItemKind.MCP_CALL]
+    return items[: max(ends, default=0)]

@@ -1,18 +1,18 @@
-"""How much may be spent, by whom, in which time, and what does an attempt take of it?
+"""How much may each scope spend in its period, what does an attempt use of that, and what does a turn lack?
 
-A counter is a document for one scope and period. `taken` is all that was spent or is held, in nano-dollars; no hold
-takes it past the budget. `held` is the part that attempts hold which have not ended; what was spent is the rest.
+A counter is a document for one scope and period. `taken` is the sum of what was spent and what is reserved, in
+nano-dollars; no reservation takes it past the budget. `held` is the part that open attempts have reserved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from domain.money.ledger_records import NANOS, AttemptRecord, AttemptStatus, nanos
+from domain.money.ledger_records import NANOS, AttemptRecord, nanos
 
 TAKEN: Final = "taken"
 HELD: Final = "held"
@@ -21,13 +21,13 @@ ALARM_SHARE: Final = Decimal("1.5")
 LEARNED_DAYS: Final = 7
 ENOUGH_DAYS: Final = 3
 LEAST_LEARNED: Final = Decimal(1)
-"""What a day costs is learned from the last week, of which three days must be known; below a dollar nothing alarms."""
+"""A day's spend is learned from the last week, once three of its days are known. No forecast is below one dollar."""
 
-NO_TENANTS: "Final[Mapping[str, Budgets]]" = MappingProxyType({})
+NO_TENANTS: "Mapping[str, Budgets]" = MappingProxyType({})
 
 
 class BudgetScope(StrEnum):
-    """What a budget is for; its value in words for the caller."""
+    """What a budget limits. The value is the phrase that a caller reads."""
 
     RESPONSE = "The budget for one response"
     OWNER_DAY = "Your budget for the day"
@@ -36,12 +36,16 @@ class BudgetScope(StrEnum):
     TENANT_MONTH = "Your organisation's budget for the month"
 
 
+DAILY: Final = frozenset({BudgetScope.OWNER_DAY, BudgetScope.TENANT_DAY})
+MONTHLY: Final = frozenset({BudgetScope.OWNER_MONTH, BudgetScope.TENANT_MONTH})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """Dollars for each scope; one that is not there has no limit. Callers are warned at `warn_share` of a budget.
+    """Dollars for each scope; a scope that is absent has no limit. Callers are warned at `warn_share` of a budget.
 
-    `forecast` is what a tenant is expected to spend in a day; operators are alarmed at half as much again. `tenants`
-    has the budgets of those that have others.
+    `forecast` is the expected spend of a tenant in a day, in dollars; operators get an alarm above 150 % of it.
+    `tenants` maps a tenant to budgets of its own.
     """
 
     limits: Mapping[BudgetScope, Decimal] = field(default_factory=dict[BudgetScope, Decimal])
@@ -55,7 +59,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetCounter:
-    """The document that counts for a scope; `limit` in nano-dollars, None: it counts and never refuses."""
+    """The counter of a scope. `limit` is in nano-dollars; without a limit the counter only counts."""
 
     id: str
     scope: BudgetScope
@@ -63,9 +67,9 @@ class BudgetCounter:
 
 
 def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
-    """Return by their ids the counters that an attempt at this time (seconds since the epoch, UTC) counts in.
+    """Return, by id, the counters of an attempt that begins at a time (seconds since the epoch; days are in UTC).
 
-    A response is counted by itself only where it has a budget: its attempts tell what it cost.
+    A response has a counter only where it has a budget: otherwise its attempts' records give its cost.
     """
     day = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
     month = day[:7]
@@ -80,24 +84,24 @@ def counters_of(budgets: Budgets, *, subject: str, response: str, at: float) -> 
     return {name: BudgetCounter(id=name, scope=scope, limit=limit_of(budgets, scope)) for scope, name in names.items()}
 
 
-def tenant_day(budgets: Budgets, at: float) -> str:
-    """Return the id of the counter of a tenant's day."""
+def tenant_day_counter_id(budgets: Budgets, at: float) -> str:
+    """Return the id of the counter of a tenant's day, at a time in seconds since the epoch."""
     counters = counters_of(budgets, subject="", response="", at=at)
     return next(name for name, each in counters.items() if each.scope is BudgetScope.TENANT_DAY)
 
 
 def is_alarming(forecast: Decimal, counter: Mapping[str, Any]) -> bool:
-    """Tell whether a tenant has spent far more in a day than was forecast."""
+    """Tell whether a tenant's spend of a day is above 150 % of its forecast (dollars)."""
     return spent(counter) > nanos(forecast * ALARM_SHARE)
 
 
 def spent(counter: Mapping[str, Any]) -> int:
-    """Return the nano-dollars that a counter has seen spent; what is held is not spent yet."""
+    """Return the spent nano-dollars of a counter: what is reserved is not spent yet."""
     return counter[TAKEN] - counter[HELD]
 
 
 def learned_forecast(days: Sequence[int]) -> Decimal | None:
-    """Return what a tenant may be expected to spend in a day, by what the known ones of the last days have cost."""
+    """Return the forecast of a day's spend in dollars, from the spend of past days in nano-dollars."""
     if len(days) < ENOUGH_DAYS:
         return None
     return max(LEAST_LEARNED, Decimal(sum(days)) / len(days) / NANOS)
@@ -108,41 +112,90 @@ def limit_of(budgets: Budgets, scope: BudgetScope) -> int | None:
     return None if limit is None else nanos(limit)
 
 
-def share(attempt: AttemptRecord | None) -> tuple[int, int]:
-    """Return what an attempt's record stands for in a counter, taken and held: while it is open, its reservation."""
+def counted_amounts(attempt: AttemptRecord | None) -> tuple[int, int]:
+    """Return an attempt's amounts in a counter, `taken` and `held`: its reservation while it is open, then its cost."""
     if attempt is None:
         return 0, 0
-    if attempt.status is AttemptStatus.OPEN:
-        return nanos(attempt.reserved), nanos(attempt.reserved)
-    return nanos(attempt.cost or Decimal(0)), 0
+    if attempt.is_open:
+        return nanos(attempt.charge.reserved), nanos(attempt.charge.reserved)
+    return nanos(attempt.charge.cost or Decimal(0)), 0
 
 
-def moved(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
-    """Return by how much each field of a counter changes when an attempt's record does."""
-    (taken_before, held_before), (taken, held) = share(before), share(after)
+def counter_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
+    """Return the change of each field of a counter when an attempt's record changes."""
+    (taken_before, held_before), (taken, held) = counted_amounts(before), counted_amounts(after)
     return {TAKEN: taken - taken_before, HELD: held - held_before}
 
 
-def refusal(counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal) -> BudgetScope | None:
-    """Return the budget that has no room for an amount; `taken` by the counter's id."""
+def exceeded_budget(
+    counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal
+) -> BudgetCounter | None:
+    """Return the first budget that an amount (dollars) would exceed; `taken` maps counter ids to nano-dollars."""
     return first_beyond(counters, taken, amount, share=Decimal(1))
 
 
-def warning(
+def nearly_used_budget(
     budgets: Budgets, counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal
 ) -> BudgetScope | None:
-    """Return the budget that is nearly used up once an amount is taken of it."""
-    return first_beyond(counters, taken, amount, share=budgets.warn_share)
+    """Return the first budget whose warning share an amount (dollars) would exceed."""
+    found = first_beyond(counters, taken, amount, share=budgets.warn_share)
+    return found.scope if found else None
 
 
 def first_beyond(
     counters: Iterable[BudgetCounter], taken: Mapping[str, int], amount: Decimal, *, share: Decimal
-) -> BudgetScope | None:
+) -> BudgetCounter | None:
     for each in counters:
         if each.limit is not None and taken.get(each.id, 0) + nanos(amount) > each.limit * share:
-            return each.scope
+            return each
     return None
 
 
 def new_counter(at: float) -> dict[str, Any]:
     return {"kind": "budget", "v": 1, "status": "counting", "at": at, TAKEN: 0, HELD: 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetShortfall:
+    """A budget that cannot cover a turn at a time (seconds since the epoch). All amounts are nano-dollars."""
+
+    scope: BudgetScope
+    limit: int
+    needed: int
+    taken: int
+    at: float
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.taken)
+
+    @property
+    def message(self) -> str:
+        """Return what a caller reads: the amounts needed and left, and when the budget renews or what else helps."""
+        needed, left, limit = (dollars_text(each) for each in (self.needed, self.left, self.limit))
+        amounts = f"{needed} may be needed, {left} of {limit} is left"
+        return f"{self.scope.value} has no room for this turn: {amounts}. {self.remedy()}"
+
+    def remedy(self) -> str:
+        renewal = renews_at(self.scope, self.at)
+        if renewal is None:
+            return "Ask for fewer output tokens, or use a shorter input."
+        return f"It renews at {renewal.strftime('%Y-%m-%dT%H:%M:%SZ')}."
+
+
+def renews_at(scope: BudgetScope, at: float) -> datetime | None:
+    """Return the start (UTC) of the period after a time; None for a budget that no period renews."""
+    now = datetime.fromtimestamp(at, tz=UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if scope in DAILY:
+        return midnight + timedelta(days=1)
+    if scope in MONTHLY:
+        return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return None
+
+
+def dollars_text(nanos: int) -> str:
+    """Return nano-dollars as dollars, with at least two decimals and none that say nothing."""
+    digits = f"{Decimal(nanos) / NANOS:.9f}".rstrip("0")
+    whole, _, decimals = digits.partition(".")
+    return f"${whole}.{decimals:0<2}"

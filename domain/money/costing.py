@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from typing import Final
 
-from domain.money.prices import Price, TimePrice, TokenPrice
+from domain.money.prices import SECONDS_IN_HOUR, Price, TimePrice, TokenPrice
 
 NANO: Final = Decimal("1e-9")
 HALF_EVEN: Final = Context(prec=28, rounding=ROUND_HALF_EVEN)
@@ -18,12 +18,16 @@ MICROSECONDS: Final = 1_000_000
 
 
 class BillLine(StrEnum):
-    """What a part of a turn's bill is for: `held` is what an attempt holds that has not ended, or whose end is lost."""
+    """What a part of a turn's bill is for.
+
+    `held` is what an attempt or a call of a tool holds that has not ended, or whose end is lost.
+    """
 
     GPU = "gpu"
     COLD = "cold"
     TAIL = "tail"
     TOKENS = "tokens"
+    TOOLS = "tools"
     HELD = "held"
     STORE = "store"
     FUNCTIONS = "functions"
@@ -31,11 +35,16 @@ class BillLine(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendWork:
-    """What an attempt took of its backend. Cached tokens are a part of the input tokens."""
+    """What an attempt took of its backend. Cached and written tokens are a part of the input tokens.
+
+    `requests` counts the calls that the backend answered.
+    """
 
     input_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
     output_tokens: int = 0
+    requests: int = 0
     busy_s: float = 0.0
 
 
@@ -43,7 +52,15 @@ def attempt_cost(price: Price, work: BackendWork) -> Decimal:
     """Return what one attempt costs by itself: tokens or busy time. Start and idle time belong to its session."""
     if isinstance(price, TokenPrice):
         cached = min(max(0, work.cached_tokens), work.input_tokens)
-        return token_cost(price, fresh=work.input_tokens - cached, cached=cached, output=work.output_tokens)
+        written = min(max(0, work.written_tokens), work.input_tokens - cached)
+        return token_cost(
+            price,
+            fresh=work.input_tokens - cached - written,
+            cached=cached,
+            written=written,
+            output=work.output_tokens,
+            requests=work.requests,
+        )
     return time_cost(price, work.busy_s)
 
 
@@ -52,15 +69,34 @@ def line_of(price: Price) -> BillLine:
     return BillLine.TOKENS if isinstance(price, TokenPrice) else BillLine.GPU
 
 
-def token_cost(price: TokenPrice, *, fresh: int, output: int, cached: int = 0) -> Decimal:
-    """Return what so many tokens cost: fresh and cached input, and output."""
+def token_cost(
+    price: TokenPrice, *, fresh: int, output: int, cached: int = 0, written: int = 0, requests: int = 0
+) -> Decimal:
+    """Return what so many tokens and requests cost. The input is fresh, read from the cache, or written to it."""
     dollars = price.input * fresh + price.output * output
-    return rounded((dollars + price.cached_input * cached if cached else dollars) * PER_MILLION)
+    if cached:
+        dollars += price.cached_input * cached
+    if written:
+        dollars += (price.input if price.cache_write is None else price.cache_write) * written
+    dollars *= PER_MILLION
+    return rounded(dollars + price.request * requests if requests and price.request else dollars)
+
+
+def worst_token_cost(price: TokenPrice, *, input_tokens: int, output: int) -> Decimal:
+    """Return the most that one request with so many tokens costs: its whole input at the dearest rate."""
+    tokens = price.dearest_input * input_tokens + price.output * output
+    return rounded(tokens * PER_MILLION + price.request)
 
 
 def time_cost(price: TimePrice, seconds: float) -> Decimal:
     """Return rate x time, the time rounded up to whole steps of the price's granularity."""
     return rate_cost(price.amount, per_s=price.per_s, granularity_ms=price.granularity_ms, seconds=seconds)
+
+
+def energy_cost(price: TimePrice, seconds: float) -> Decimal:
+    """Return what work costs at the margin on a machine that is paid anyway."""
+    step = price.granularity_ms
+    return rate_cost(price.energy_per_hour, per_s=SECONDS_IN_HOUR, granularity_ms=step, seconds=seconds)
 
 
 def rate_cost(amount: Decimal, *, per_s: int, granularity_ms: int, seconds: float) -> Decimal:

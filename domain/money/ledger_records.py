@@ -1,23 +1,22 @@
-"""What is held for a turn, and what did each attempt cost?
+"""How much is reserved for a turn, and how much did each attempt cost?
 
-Amounts are Decimal US dollars, stored as decimal strings; counters that a store adds up are whole nano-dollars, which a
-double holds exactly up to nine million dollars.
+Amounts are Decimal US dollars and are stored as decimal strings. Counters that a store adds up are whole nano-dollars:
+a double is exact up to nine million dollars.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Self
 
+from domain.ids import own_token
 from domain.log.events import TokenUsage
+from domain.money.attempt_charge import AttemptCharge, SessionShare
 from domain.money.overheads import OverheadCost
 
 NANOS = Decimal(10) ** 9
 NO_OVERHEAD = OverheadCost()
-NO_LINES: Mapping[str, Decimal] = MappingProxyType({})
-NO_SHARES: "Mapping[str, SessionShare]" = MappingProxyType({})
 
 
 def nanos(amount: Decimal) -> int:
@@ -33,10 +32,10 @@ class ReservationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The worst case of a turn's cost, held from before the turn exists until it is settled. One per response.
+    """The worst case of a turn's cost, reserved before the turn exists and until it is settled. One per response.
 
-    `cost` is what its attempts cost when it was settled, `overhead` what the store and the functions did, stored in
-    whole nano-dollars: what it costs to answer requests about the turn is added to it at any time.
+    `cost` is the sum of its attempts when it was settled. `overhead` is the cost of the store and the functions; it is
+    stored in whole nano-dollars, because later requests about the turn add to it.
     """
 
     response: str
@@ -95,45 +94,48 @@ def reservation_id(response: str) -> str:
     return f"reservation_{response}"
 
 
-class AttemptStatus(StrEnum):
-    """Provisional: it has ended, and the session that it took part in has not."""
-
-    OPEN = "open"
-    PROVISIONAL = "provisional"
-    CLOSED = "closed"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionShare:
-    """What an attempt pays of one session of a GPU, in dollars; final when the session is closed."""
+class AttemptProgress:
+    """How far an attempt has come. `deliveries` counts the runs of its activity; times are seconds since the epoch."""
 
-    lines: Mapping[str, Decimal]
-    final: bool = False
+    deliveries: int = 1
+    first_token_at: float | None = None
+    ended_at: float | None = None
+    usage: TokenUsage | None = None
+    result: str = ""
+    reason: str = ""
 
     def to_document(self) -> dict[str, Any]:
-        return {"final": self.final, "lines": amounts_to_document(self.lines)}
+        return {
+            "deliveries": self.deliveries,
+            "first_token_at": self.first_token_at,
+            "ended_at": self.ended_at,
+            "usage": self.usage.to_document() if self.usage else None,
+            "result": self.result,
+            "reason": self.reason,
+        }
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(lines=amounts_from_document(body["lines"]), final=body["final"])
-
-
-def amounts_to_document(amounts: Mapping[str, Decimal]) -> dict[str, str]:
-    return {str(name): str(amount) for name, amount in amounts.items()}
-
-
-def amounts_from_document(body: Mapping[str, str]) -> dict[str, Decimal]:
-    return {name: Decimal(amount) for name, amount in body.items()}
+        return cls(
+            deliveries=body["deliveries"],
+            first_token_at=body["first_token_at"],
+            ended_at=body["ended_at"],
+            usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
+            result=body["result"],
+            reason=body["reason"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One call to one backend. `number` counts from 1 within the response; `deliveries` counts its activity's runs.
+    """One call to one backend. `number` counts from 1 within the response; number 0 records the turn's warm-ups.
 
-    Times are seconds since the epoch; `reserved` is charged where the attempt never closed: each of its runs holds the
-    worst case anew. `counters` are the ids of the budgets that it counts in. `lines` tells what its cost is for,
-    `shares` what of it is for which session. `prompt_tokens` is what its prompt is estimated at. Number 0 is not a call
-    but the wakes of a turn.
+    A call of a tool that has a price has a record too: `call` is the id of its item, `number` is 0, and `backend` names
+    the tool's server.
+
+    `started_at` is in seconds since the epoch. `prompt_tokens` is the estimate for its prompt. The document is flat:
+    each part reads and writes its own keys.
     """
 
     response: str
@@ -141,52 +143,43 @@ class AttemptRecord:
     number: int
     backend: str
     price: str
-    reserved: Decimal
     started_at: float
-    status: AttemptStatus = AttemptStatus.OPEN
-    deliveries: int = 1
-    first_token_at: float | None = None
-    ended_at: float | None = None
-    usage: TokenUsage | None = None
-    cost: Decimal | None = None
-    result: str = ""
-    reason: str = ""
-    counters: tuple[str, ...] = ()
+    charge: AttemptCharge
+    progress: AttemptProgress = field(default_factory=AttemptProgress)
     model: str = ""
     conversation: str = ""
     prompt_tokens: int = 0
-    lines: Mapping[str, Decimal] = NO_LINES
-    shares: Mapping[str, SessionShare] = NO_SHARES
+    call: str = ""
 
     @property
     def id(self) -> str:
-        return f"{attempt_prefix(self.response)}{self.number:03d}"
+        name = f"call_{own_token(self.call)}" if self.call else f"{self.number:03d}"
+        return f"{attempt_prefix(self.response)}{name}"
+
+    @property
+    def is_warm_up(self) -> bool:
+        return not self.number and not self.call
+
+    @property
+    def is_open(self) -> bool:
+        return self.charge.is_open
 
     def to_document(self) -> dict[str, Any]:
         return {
             "kind": "attempt",
             "v": 1,
-            "status": self.status.value,
             "at": self.started_at,
             "response": self.response,
             "subject": self.subject,
             "number": self.number,
             "backend": self.backend,
             "price": self.price,
-            "reserved": str(self.reserved),
-            "deliveries": self.deliveries,
-            "first_token_at": self.first_token_at,
-            "ended_at": self.ended_at,
-            "usage": self.usage.to_document() if self.usage else None,
-            "cost": None if self.cost is None else str(self.cost),
-            "result": self.result,
-            "reason": self.reason,
-            "counters": list(self.counters),
             "model": self.model,
             "conversation": self.conversation,
             "prompt_tokens": self.prompt_tokens,
-            "lines": amounts_to_document(self.lines),
-            "shares": {name: share.to_document() for name, share in self.shares.items()},
+            **({"call": self.call} if self.call else {}),
+            **self.progress.to_document(),
+            **self.charge.to_document(),
         }
 
     @classmethod
@@ -197,22 +190,13 @@ class AttemptRecord:
             number=body["number"],
             backend=body["backend"],
             price=body["price"],
-            reserved=Decimal(body["reserved"]),
             started_at=body["at"],
-            status=AttemptStatus(body["status"]),
-            deliveries=body["deliveries"],
-            first_token_at=body["first_token_at"],
-            ended_at=body["ended_at"],
-            usage=TokenUsage.from_document(body["usage"]) if body["usage"] else None,
-            cost=None if body["cost"] is None else Decimal(body["cost"]),
-            result=body["result"],
-            reason=body["reason"],
-            counters=tuple(body.get("counters", ())),
+            charge=AttemptCharge.from_document(body),
+            progress=AttemptProgress.from_document(body),
             model=body.get("model", ""),
             conversation=body.get("conversation", ""),
             prompt_tokens=body.get("prompt_tokens", 0),
-            lines=amounts_from_document(body.get("lines", {})),
-            shares={name: SessionShare.from_document(share) for name, share in body.get("shares", {}).items()},
+            call=body.get("call", ""),
         )
 
 
@@ -220,31 +204,27 @@ def attempt_prefix(response: str) -> str:
     return f"attempt_{response}_"
 
 
-def opened_again(before: AttemptRecord, worst: Decimal) -> AttemptRecord:
-    """Return the record of an attempt that runs once more: to what it cost or holds, its worst case is added."""
-    owed = before.reserved if before.status is AttemptStatus.OPEN else before.cost or Decimal(0)
-    deliveries = before.deliveries + 1
-    return replace(
-        before, status=AttemptStatus.OPEN, reserved=owed + worst, cost=None, lines=NO_LINES, deliveries=deliveries
-    )
+def warm_up_id(response: str) -> str:
+    """Return the id of the record of a turn's warm-ups."""
+    return f"{attempt_prefix(response)}000"
 
 
-def turn_cost(attempts: tuple[AttemptRecord, ...]) -> Decimal:
-    """Return what the attempts cost together; one that never closed counts at its reservation."""
-    return sum((attempt.reserved if attempt.cost is None else attempt.cost for attempt in attempts), Decimal(0))
+def reopened(before: AttemptRecord, worst: Decimal) -> AttemptRecord:
+    """Return the record of an attempt that runs again: the worst case is added to its cost or reservation."""
+    progress = replace(before.progress, deliveries=before.progress.deliveries + 1)
+    return replace(before, charge=before.charge.reopened(worst), progress=progress)
+
+
+def with_reserved(attempt: AttemptRecord, least: Decimal) -> AttemptRecord:
+    """Return an attempt's record with at least so many dollars reserved."""
+    return replace(attempt, charge=replace(attempt.charge, reserved=max(attempt.charge.reserved, least)))
 
 
 def with_shares(attempt: AttemptRecord, shares: Mapping[str, SessionShare]) -> AttemptRecord:
-    """Return an attempt's record with shares of sessions, and where it has ended with the cost that follows.
+    """Return an attempt's record with shares of GPU sessions."""
+    return replace(attempt, charge=attempt.charge.with_shares(shares))
 
-    A share that is final stays as it is.
-    """
-    final = {name: share for name, share in attempt.shares.items() if share.final}
-    known = {**attempt.shares, **shares, **final}
-    if attempt.status is AttemptStatus.OPEN or not known:
-        return replace(attempt, shares=known)
-    parts = [part for share in known.values() for part in share.lines.items()]
-    lines = {name: sum((amount for line, amount in parts if line == name), Decimal(0)) for name, _ in parts}
-    over = all(share.final for share in known.values())
-    status = AttemptStatus.CLOSED if over else AttemptStatus.PROVISIONAL
-    return replace(attempt, status=status, shares=known, lines=lines, cost=sum(lines.values(), Decimal(0)))
+
+def turn_cost(attempts: tuple[AttemptRecord, ...]) -> Decimal:
+    """Return the cost of the attempts together; one that never closed counts at its reservation."""
+    return sum((attempt.charge.owed for attempt in attempts), Decimal(0))

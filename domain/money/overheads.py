@@ -1,7 +1,7 @@
-"""What do the store and the functions that work on a turn cost?
+"""How much do the store and the functions cost for a turn?
 
-Activities are measured one by one. The orchestrator runs once more behind each of them, for a moment that nobody
-measures: the shortest time that is billed.
+Each activity is measured. The orchestrator runs once more after each of them; that run is not measured and counts as
+the shortest time that is billed.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ NOTHING: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResources:
-    """What steps have taken: request units of the store, and billed seconds and executions of functions."""
+    """The resources of steps: request units of the store, and billed seconds and executions of functions."""
 
     units: float = 0.0
     seconds: float = 0.0
     executions: int = 0
 
     def and_step(self, units: float, seconds: float) -> "StepResources":
-        """Return it with one step more, and the run of the orchestrator that follows on it."""
+        """Return the sum with one more step and the orchestrator's run after it."""
         return StepResources(
             units=round(self.units + units, 2),
             seconds=round(self.seconds + max(seconds, LEAST_EXECUTION_S) + LEAST_EXECUTION_S, 3),
@@ -35,13 +35,13 @@ class StepResources:
         )
 
     @classmethod
-    def from_wire(cls, given: Mapping[str, Any] | None) -> Self:
-        if not given:
+    def from_wire(cls, body: Mapping[str, Any] | None) -> Self:
+        if not body:
             return cls()
         return cls(
-            units=given.get("units", 0.0),
-            seconds=given.get("seconds", 0.0),
-            executions=given.get("executions", 0),
+            units=body.get("units", 0.0),
+            seconds=body.get("seconds", 0.0),
+            executions=body.get("executions", 0),
         )
 
 
@@ -65,7 +65,7 @@ class FunctionsPrice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadCost:
-    """Dollars beside what the backends cost."""
+    """Dollars that are added to the cost of the backends."""
 
     store: Decimal = NOTHING
     functions: Decimal = NOTHING
@@ -76,7 +76,7 @@ class OverheadCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadPrices:
-    """What has no price costs nothing."""
+    """A resource without a price costs nothing."""
 
     store: StorePrice | None = field(default=None)
     functions: FunctionsPrice | None = field(default=None)

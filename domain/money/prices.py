@@ -25,13 +25,23 @@ class PriceSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPrice:
-    """Dollars for a million tokens. Cached input is what the provider reads from its prompt cache."""
+    """Dollars for a million tokens, and for one request.
+
+    Cached input is what the provider reads from its prompt cache, `cache_write` what it writes to it; None where that
+    costs as much as other input.
+    """
 
     name: str
     origin: PriceSource
     input: Decimal
     cached_input: Decimal
     output: Decimal
+    cache_write: Decimal | None = None
+    request: Decimal = Decimal(0)
+
+    @property
+    def dearest_input(self) -> Decimal:
+        return self.input if self.cache_write is None else max(self.input, self.cache_write)
 
     @property
     def kind(self) -> PriceKind:
@@ -52,7 +62,8 @@ class TimePrice:
     """Dollars for a machine's time: `amount`, the sum of its components, for every `per_s` seconds (1 or 3,600).
 
     Time is billed in steps of `granularity_ms`, a session for `minimum_s` at least. `idle_s` is the idle time that is
-    billed after the last request; `bills_cold` tells whether the start is billed.
+    billed after the last request; `bills_cold` tells whether the start is billed. A machine that is always on costs at
+    the margin only its energy: `energy_per_hour`, dollars for an hour of work.
     """
 
     name: str
@@ -64,6 +75,7 @@ class TimePrice:
     minimum_s: float = 0.0
     idle_s: float = 0.0
     bills_cold: bool = True
+    energy_per_hour: Decimal = Decimal(0)
     amount: Decimal = field(init=False)
 
     def __post_init__(self) -> None:

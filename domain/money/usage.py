@@ -1,21 +1,28 @@
-"""What was used, by whom, on which day, in which conversation, of which model and backend?
+"""How much did each owner use, by hour, conversation, model and backend, and what was it spent for?
 
-A row counts the closed attempts of one owner, day, conversation, model and backend, its cost in nano-dollars. It
-changes in the batch that changes an attempt's record, so that it is their sum whoever dies. What the store and the
-functions cost is no model's and no backend's: the row of neither counts it, in the batch that settles a turn.
+A row adds up the closed attempts of one owner, hour, conversation, model and backend. Its cost is in nano-dollars, and
+so are its causes, which add up to the cost. A row of an earlier release covers a day and has no causes. A row is
+written in the batch that writes an attempt's record, so that it stays their sum through any crash. The cost of the
+store and the functions belongs to no model or backend: a row without either counts it, in the batch that settles the
+turn.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from domain.log.events import TokenUsage
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.bill import lines_of
+from domain.money.costing import BillLine
+from domain.money.ledger_records import AttemptRecord, nanos
 from domain.money.overheads import OverheadCost
 
-DIMENSIONS: Final = ("day", "owner", "conversation", "model", "backend")
+HOUR: Final = "hour"
+DIMENSIONS: Final = ("day", HOUR, "owner", "conversation", "model", "backend")
 ATTEMPTS, INPUT, CACHED, OUTPUT, COST, STORE, FUNCTIONS = COUNTS = (
     "attempts",
     "input",
@@ -25,41 +32,69 @@ ATTEMPTS, INPUT, CACHED, OUTPUT, COST, STORE, FUNCTIONS = COUNTS = (
     "store",
     "functions",
 )
+CAUSES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "running": BillLine.GPU,
+        "start": BillLine.COLD,
+        "idle": BillLine.TAIL,
+        "tokens": BillLine.TOKENS,
+        "tools": BillLine.TOOLS,
+        "lost": BillLine.HELD,
+    }
+)
+"""What the money of attempts was spent for, by the name of its count, with the line of the bill.
+
+`lost` is what an attempt is charged whose end was not recorded.
+"""
+UNDIVIDED: Final = "undivided"
+"""The cost in rows of earlier releases, which had no causes."""
 
 type Counts = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageRow:
-    """What was used in one place: `place` names it by the dimensions."""
+    """The sums for one value of each dimension."""
 
-    place: Mapping[str, str]
+    dimensions: Mapping[str, str]
     counts: Counts = field(default_factory=dict[str, int])
 
     @property
     def id(self) -> str:
-        inner = "\n".join(self.place[name] for name in ("conversation", "model", "backend"))
+        names = [name for name in ("conversation", "model", "backend", HOUR) if name in self.dimensions]
+        inner = "\n".join(self.dimensions[name] for name in names)
         digest = hashlib.sha256(inner.encode()).hexdigest()[:24]
-        return f"{rows_of(self.place['owner'])}{self.place['day']}_{digest}"
+        return f"{row_id_prefix(self.dimensions['owner'])}{self.dimensions['day']}_{digest}"
 
     def to_document(self) -> dict[str, Any]:
-        return {"kind": "usage", "v": 1, **self.place, **self.counts}
+        return {"kind": "usage", "v": 1, **self.dimensions, **self.counts}
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any]) -> Self:
-        return cls(place={name: body[name] for name in DIMENSIONS}, counts={name: body.get(name, 0) for name in COUNTS})
+        return cls(
+            dimensions={name: body[name] for name in DIMENSIONS if name in body or name != HOUR},
+            counts={name: body.get(name, 0) for name in COUNTS} | {name: body[name] for name in CAUSES if name in body},
+        )
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """Return what the whole cost was spent for, in nano-dollars."""
+        known = {name: self.counts.get(name, 0) for name in CAUSES}
+        rest = self.counts[COST] - sum(known.values())
+        return {**known, UNDIVIDED: rest, STORE: self.counts[STORE], FUNCTIONS: self.counts[FUNCTIONS]}
 
 
-def rows_of(subject: str = "") -> str:
-    """Return what the ids of an owner's rows begin with; of all owners' where none is named."""
+def row_id_prefix(subject: str = "") -> str:
+    """Return the prefix of the ids of an owner's rows, or of every row where no owner is named."""
     return f"usage_{subject}_" if subject else "usage_"
 
 
-def row_of(attempt: AttemptRecord) -> UsageRow:
-    """Return the row that an attempt counts in: its day is the one on which it began, in UTC."""
+def row_for_attempt(attempt: AttemptRecord) -> UsageRow:
+    """Return the row that counts an attempt. Its day and hour are those in which the attempt began, in UTC."""
     return UsageRow(
-        place={
+        dimensions={
             "day": day_of(attempt.started_at),
+            HOUR: hour_of(attempt.started_at),
             "owner": attempt.subject,
             "conversation": attempt.conversation,
             "model": attempt.model,
@@ -69,9 +104,16 @@ def row_of(attempt: AttemptRecord) -> UsageRow:
 
 
 def overhead_row(subject: str, at: float, conversation: str) -> UsageRow:
-    """Return the row that counts what a turn cost beside its backends, by when it was admitted."""
-    place = {"day": day_of(at), "owner": subject, "conversation": conversation, "model": "", "backend": ""}
-    return UsageRow(place=place)
+    """Return the row that counts the overhead of a turn, by the time of its admission."""
+    place = {
+        "day": day_of(at),
+        HOUR: hour_of(at),
+        "owner": subject,
+        "conversation": conversation,
+        "model": "",
+        "backend": "",
+    }
+    return UsageRow(dimensions=place)
 
 
 def overhead_counts(overhead: OverheadCost) -> dict[str, int]:
@@ -83,27 +125,39 @@ def day_of(at: float) -> str:
     return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%d")
 
 
-def used(attempt: AttemptRecord | None) -> Counts:
-    """Return what an attempt's record stands for in its row: nothing while it is open. Wakes are no attempts."""
-    if attempt is None or attempt.status is AttemptStatus.OPEN:
-        return dict.fromkeys(COUNTS, 0)
-    usage = attempt.usage or TokenUsage()
-    cost = 0 if attempt.cost is None else nanos(attempt.cost)
+def hour_of(at: float) -> str:
+    """Return the hour of a time (seconds since the epoch), in UTC, such as 2027-01-15T13."""
+    return datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H")
+
+
+def counted_usage(attempt: AttemptRecord | None) -> Counts:
+    """Return an attempt's counts in its row: zeros while it is open. A warm-up is not counted as an attempt."""
+    if attempt is None or attempt.is_open:
+        return dict.fromkeys((*COUNTS, *CAUSES), 0)
+    usage = attempt.progress.usage or TokenUsage()
+    cost = 0 if attempt.charge.cost is None else nanos(attempt.charge.cost)
     tokens = {INPUT: usage.input_tokens, CACHED: usage.cached_tokens, OUTPUT: usage.output_tokens}
-    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost}
+    lines = lines_of(attempt)
+    causes = {name: nanos(lines.get(line, Decimal(0))) for name, line in CAUSES.items()}
+    return {**dict.fromkeys(COUNTS, 0), ATTEMPTS: min(1, attempt.number), **tokens, COST: cost, **causes}
 
 
-def newly_used(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
-    """Return by how much a row changes when an attempt's record does."""
-    was, now = used(before), used(after)
-    return {name: now[name] - was[name] for name in COUNTS}
+def usage_changes(before: AttemptRecord | None, after: AttemptRecord) -> dict[str, int]:
+    """Return the changes of a row when an attempt's record changes; a count that stays is left out.
+
+    A store adds to ten fields of a document at once: an attempt has at most nine counts.
+    """
+    was, now = counted_usage(before), counted_usage(after)
+    return {name: now[name] - was[name] for name in now if now[name] != was[name]}
 
 
 def grouped(rows: Iterable[UsageRow], by: Sequence[str]) -> list[UsageRow]:
-    """Return the sums of rows that agree in some dimensions, in the order of these."""
+    """Return the sums of rows that agree in the dimensions `by`, sorted by them; a row without an hour has none."""
     sums: dict[tuple[str, ...], dict[str, int]] = {}
     for row in rows:
-        there = sums.setdefault(tuple(row.place[name] for name in by), dict.fromkeys(COUNTS, 0))
-        for name in COUNTS:
-            there[name] += row.counts[name]
-    return [UsageRow(place=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]
+        there = sums.setdefault(
+            tuple(row.dimensions.get(name, "") for name in by), dict.fromkeys((*COUNTS, *CAUSES), 0)
+        )
+        for name, amount in row.counts.items():
+            there[name] += amount
+    return [UsageRow(dimensions=dict(zip(by, values, strict=True)), counts=sums[values]) for values in sorted(sums)]

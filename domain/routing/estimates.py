@@ -2,27 +2,26 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import AUTO, Backend, ContinuationMode, Model
-from domain.money.costing import marginal_cost, rate_cost, time_cost, token_cost
+from domain.log.capped_answers import CappedAnswer
+from domain.money.costing import marginal_cost, time_cost, token_cost, worst_token_cost
 from domain.money.prices import Price, TimePrice, TokenPrice
-from domain.routing.rent_or_buy import NOTHING, RentOrBuy
+from domain.money.sessions.transitions import joint_worst_case
+from domain.routing.answer_lengths import AnswerLength, CachedPrefix
+from domain.routing.rent_or_buy import DEFAULT_RULE, NOTHING, Rule
+from domain.routing.reservations import next_reservation
+from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
 
 DEFAULT_TIME_VALUE: Final = Decimal("0.0002")
 """The value of one second of a caller's waiting time in dollars: about the price of one second of an L4 GPU."""
-
-LATENESS: Final = Decimal(10)
-"""A second past the deadline weighs as much as this many seconds before it."""
-
-THOUSANDTH: Final = Decimal("0.001")
 
 SLOW: Final = 2.0
 """The worst case of an attempt is this many times slower than the learned speed."""
@@ -30,6 +29,7 @@ SLOW: Final = 2.0
 LEAST_WORST_S: Final = 30.0
 """A machine that is busy with other work is slower than its learned speed: every attempt may run for this long."""
 
+NO_ANSWERS: Final[Mapping[str, AnswerLength]] = MappingProxyType({})
 NOTHING_EXCLUDED: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -50,18 +50,32 @@ class Demand:
     """What a turn asks for. `model` is auto, a model or model@backend; `deadline_s` is the time left, `budget` the
     dollars left, `time_value` the dollars that a second of waiting is worth; `admitted_at` is seconds since the epoch.
 
-    `input_tokens` is judged against windows, and `output_tokens` is the limit of the answer. What is expected of both
+    `input_tokens` is judged against windows, and `output_tokens` is the limit of the answer: the caller's, or where
+    `is_open_ended` the least that its first attempt reserves. `capped` is the answer that has reached its cap before,
+    which goes on at its backend if that can take it. What is expected of both
     gives the score, and `ceiling_input_tokens` the worst case of the cost; each is the judged figure where it is not
-    known. `excluded` tells why a backend is out of this turn. `residencies` are those allowed; empty allows all.
+    known. `answers` is the learned length of an answer by model: where known, the mean replaces what is expected of
+    the output, and the high quantile is compared with the deadline. `cached` is what a backend has of the input in its
+    prompt cache: it counts in the expected seconds and cost, never in the worst case. `counts` are the tokens of the
+    input for each model that they were counted for; they replace the three figures there. `excluded` tells why a
+    backend is out of this turn. `residencies` are those allowed; empty allows all. `response` is the turn's own: its
+    place in a queue is no wait.
     """
 
     input_tokens: int
     output_tokens: int
     attempt_limits: AttemptLimits
+    is_open_ended: bool = False
+    capped: CappedAnswer | None = None
+    response: str = ""
     model: str = AUTO
     expected_input_tokens: int | None = None
     expected_output_tokens: int | None = None
+    answers: Mapping[str, AnswerLength] = field(default_factory=lambda: NO_ANSWERS)
+    cached: CachedPrefix | None = None
     ceiling_input_tokens: int | None = None
+    counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
+    counted_by: CountedBy = CountedBy.ESTIMATE
     request_bytes: int = 0
     needs: frozenset[Capability] = frozenset()
     tier: str | None = None
@@ -71,6 +85,45 @@ class Demand:
     time_value: Decimal = DEFAULT_TIME_VALUE
     excluded: Mapping[str, str] = field(default_factory=lambda: NOTHING_EXCLUDED)
     admitted_at: float = math.inf
+
+    def expected_answer(self, model: str, most: int) -> AnswerLength:
+        """Return the expected length of an answer of at most `most` tokens."""
+        known = self.answers.get(model)
+        if known:
+            return AnswerLength(min(most, known.mean), min(most, known.high))
+        expected = most if self.expected_output_tokens is None else min(most, self.expected_output_tokens)
+        return AnswerLength(expected, expected)
+
+    def first_reservation(self, model: str) -> int:
+        """Return what the first attempt of an answer reserves where the caller sets no limit."""
+        known = self.answers.get(model)
+        return max(self.output_tokens, known.high) if known else self.output_tokens
+
+    def read_by(self, backend: Backend) -> Self:
+        """Return the demand at a backend: one that continues an answer reads what was written of it."""
+        written = self.capped.written if self.capped and backend.continues is not ContinuationMode.NO else 0
+        if not written:
+            return self
+        expected, ceiling = self.expected_input_tokens, self.ceiling_input_tokens
+        return replace(
+            self,
+            input_tokens=self.input_tokens + written,
+            expected_input_tokens=None if expected is None else expected + written,
+            ceiling_input_tokens=None if ceiling is None else ceiling + written,
+        )
+
+    def for_model(self, model: str) -> "Demand":
+        """Return the demand with the input as it was counted for a model; the same where it was not."""
+        count = self.counts.get(model)
+        if count is None:
+            return self
+        return replace(
+            self,
+            input_tokens=count.tokens.likely,
+            expected_input_tokens=count.tokens.expected,
+            ceiling_input_tokens=count.tokens.ceiling,
+            counted_by=count.counted_by,
+        )
 
     @property
     def window_tokens(self) -> int:
@@ -91,8 +144,9 @@ class RoutingOption(NamedTuple):
     """One backend with its configuration and its state at one time.
 
     `remaining_start_s` is the expected time until it is up, if a warm-up is under way or begins now;
-    `slow_remaining_start_s` is that of a slow start. `rental_spend` is the recent cost, in dollars, of turns that other
-    backends served and this one could have served.
+    `slow_remaining_start_s` is that of a slow start. Without new requests it stays up until `warm_until`.
+    `rental_spend` is what this backend could have saved in recent turns if it had been up, in dollars; `rule` says what
+    of it buys a session.
     """
 
     backend: Backend
@@ -103,18 +157,23 @@ class RoutingOption(NamedTuple):
     readiness: Readiness = Readiness.UP
     remaining_start_s: float = 0.0
     slow_remaining_start_s: float = 0.0
+    warm_until: float | None = None
     rental_spend: Decimal = NOTHING
+    rule: Rule = DEFAULT_RULE
 
-    def waiting(self) -> int:
-        """Return the number of turns that run or wait before a new one."""
-        return self.backend_state.running(self.now) + len(self.backend_state.queue_places)
+    def waiting(self, response: str) -> int:
+        """Return the number of other turns that run or wait now."""
+        return self.backend_state.load.running(self.now) + self.backend_state.load.queued(self.now, apart_from=response)
 
     @property
     def window(self) -> int:
         return min(self.backend.limits.context_tokens, self.model.context_tokens)
 
     def work_s(self, input_tokens: int, output_tokens: int) -> float:
-        return input_tokens / self.backend_state.prefill_tokens_s + output_tokens / self.backend_state.decode_tokens_s
+        return (
+            input_tokens / self.backend_state.speed.prefill_tokens_s
+            + output_tokens / self.backend_state.speed.decode_tokens_s
+        )
 
 
 class Estimate(NamedTuple):
@@ -122,7 +181,7 @@ class Estimate(NamedTuple):
 
     `busy_s` of the seconds it is at work. `output_tokens` is how much the backend may write: what the turn allows, or
     less where it can't continue an answer that outlasts an attempt. `late_s` is by how much a slow start would pass the
-    deadline.
+    deadline. `long_seconds` is what is expected with a long answer.
     """
 
     seconds: float
@@ -133,28 +192,41 @@ class Estimate(NamedTuple):
     worst_cost: Decimal
     output_tokens: int
     why_cost: str
+    long_seconds: float = 0.0
 
 
 def estimate(option: RoutingOption, demand: Demand) -> Estimate:
+    demand = demand.read_by(option.backend)
     output = writable(option, demand)
     known_input = demand.input_tokens if demand.expected_input_tokens is None else demand.expected_input_tokens
-    known_output = output if demand.expected_output_tokens is None else min(output, demand.expected_output_tokens)
-    busy_s = option.work_s(known_input, known_output)
+    known_output, long_output = demand.expected_answer(option.model.name, output)
+    cached = cached_tokens(option, demand, known_input)
+    fresh = known_input - cached
+    busy_s, long_s = option.work_s(fresh, known_output), option.work_s(fresh, long_output)
     limits = option.backend.limits
-    queue_s = busy_s * (option.waiting() // limits.concurrency)
+    queue_s = busy_s * (option.waiting(demand.response) // limits.concurrency)
     seconds = option.remaining_start_s + queue_s + busy_s
     longest_hold_s = 0.0 if option.readiness is Readiness.UP else demand.attempt_limits.hold_s
     worst_s = max(LEAST_WORST_S, SLOW * option.work_s(demand.input_tokens, output)) + longest_hold_s
     worst_s = min(limits.request_timeout_s, worst_s)
     if isinstance(option.price, TokenPrice):
-        cost = token_cost(option.price, fresh=known_input, output=known_output)
-        worst = token_cost(option.price, fresh=demand.most_input_tokens, output=output)
+        cost = token_cost(option.price, fresh=fresh, cached=cached, output=known_output, requests=1)
+        worst = worst_token_cost(option.price, input_tokens=demand.most_input_tokens, output=output)
         why_cost = "its tokens"
     else:
         cost, why_cost = expected_cost(option, option.price, busy_s, seconds)
         worst = worst_cost(option, option.price, worst_s, queue_s)
-    late = late_s(option, demand, queue_s + busy_s)
-    return Estimate(seconds, busy_s, late, worst_s, cost, max(cost, worst), output, why_cost)
+    late = late_s(option, demand, queue_s + long_s)
+    long_seconds = seconds + long_s - busy_s
+    return Estimate(seconds, busy_s, late, worst_s, cost, max(cost, worst), output, why_cost, long_seconds)
+
+
+def cached_tokens(option: RoutingOption, demand: Demand, input_tokens: int) -> int:
+    """Return how many tokens of the input the backend is expected to have in its prompt cache; none if it is not up."""
+    cached = demand.cached
+    if cached is None or cached.backend != option.backend.name or option.readiness is not Readiness.UP:
+        return 0
+    return min(input_tokens, cached.tokens)
 
 
 def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
@@ -164,32 +236,28 @@ def late_s(option: RoutingOption, demand: Demand, work_s: float) -> float:
     return max(0.0, round(option.slow_remaining_start_s + work_s - demand.deadline_s, 3))
 
 
-def session_cost(option: RoutingOption) -> Decimal:
-    """Return what a GPU session costs without its work: its start and its idle period."""
-    if isinstance(option.price, TokenPrice):
-        return NOTHING
-    price, cold_s = option.price, option.backend_state.cold_p50_s
-    idle_s = max((cold_s if price.bills_cold else 0.0) + price.idle_s, price.minimum_s)
-    return idle_cost(price.amount, price.per_s, price.granularity_ms, idle_s)
-
-
-@lru_cache(maxsize=256)
-def idle_cost(amount: Decimal, per_s: int, granularity_ms: int, idle_s: float) -> Decimal:
-    """Return what a machine without work costs: it is the same for every turn, so it is cached."""
-    return rate_cost(amount, per_s=per_s, granularity_ms=granularity_ms, seconds=idle_s)
-
-
 def writable(option: RoutingOption, demand: Demand) -> int:
-    """Return how many tokens the backend may write in this turn.
+    """Return how many tokens the backend may write in this attempt."""
+    if not demand.is_open_ended:
+        return writable_in_time(option, demand, demand.output_tokens)
+    continues = option.backend.continues is not ContinuationMode.NO
+    least, tokens = next_reservation(demand.first_reservation(option.model.name), demand.capped, continues=continues)
+    room = min(option.window - demand.input_tokens, option.backend.limits.max_output_tokens)
+    most = writable_in_time(option, demand, min(tokens, room))
+    return most if most >= least else 0
+
+
+def writable_in_time(option: RoutingOption, demand: Demand, tokens: int) -> int:
+    """Return how many of these tokens a backend that can't continue an answer writes within one attempt.
 
     Of a start, an attempt waits for the last `hold_s` seconds at most; the turn waits for the others without one.
     """
     if option.backend.continues is not ContinuationMode.NO:
-        return demand.output_tokens
+        return tokens
     attempt_s = min(demand.attempt_limits.handover_s, option.backend.limits.request_timeout_s)
     held_s = min(option.remaining_start_s, demand.attempt_limits.hold_s)
     left_s = attempt_s - held_s - option.work_s(demand.input_tokens, 0)
-    return min(demand.output_tokens, int(max(0.0, left_s) * option.backend_state.decode_tokens_s / SLOW))
+    return min(tokens, int(max(0.0, left_s) * option.backend_state.speed.decode_tokens_s / SLOW))
 
 
 def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, seconds: float) -> tuple[Decimal, str]:
@@ -197,7 +265,9 @@ def expected_cost(option: RoutingOption, price: TimePrice, busy_s: float, second
     if not option.backend.cold_start.scales_to_zero:
         return time_cost(price, busy_s), "its busy time"
     if option.readiness is Readiness.COLD:
-        return warm_up_cost(price, option.backend_state.cold_p50_s, busy_s), "its start, busy time and idle period"
+        return warm_up_cost(
+            price, option.backend_state.start_times.p50_s, busy_s
+        ), "its start, busy time and idle period"
     end = option.now + seconds
     return marginal_cost(price, end=end, expiry=expiry(option, price)), "its additional warm time"
 
@@ -207,42 +277,18 @@ def worst_cost(option: RoutingOption, price: TimePrice, busy_s: float, queue_s: 
     if not option.backend.cold_start.scales_to_zero:
         return time_cost(price, busy_s)
     if option.readiness is Readiness.COLD:
-        return warm_up_cost(price, option.backend_state.cold_p99_s, busy_s)
+        return joint_worst_case(price, seconds=option.backend_state.start_times.p99_s + busy_s)
     end = option.now + option.remaining_start_s + queue_s + busy_s
     return max(time_cost(price, busy_s), marginal_cost(price, end=end, expiry=expiry(option, price)))
 
 
 def expiry(option: RoutingOption, price: TimePrice) -> float:
     """Return when the machine would scale to zero without this turn, in seconds since the epoch."""
-    if option.readiness is Readiness.UP and option.backend_state.warm_until is not None:
-        return option.backend_state.warm_until
+    if option.readiness is Readiness.UP and option.warm_until is not None:
+        return option.warm_until
     return option.now + option.remaining_start_s + price.idle_s
 
 
 def warm_up_cost(price: TimePrice, cold_s: float, busy_s: float) -> Decimal:
     billed_s = (cold_s if price.bills_cold else 0.0) + busy_s + price.idle_s
     return time_cost(price, max(billed_s, price.minimum_s))
-
-
-def score_terms(
-    found: Estimate, option: RoutingOption, demand: Demand, verdict: RentOrBuy | None
-) -> Mapping[str, Decimal]:
-    """Return a score's summands, in dollars: what the turn costs, what waiting is worth, what being late may cost.
-
-    Where a session pays for itself its price is no part of this turn's (`investment`), and where the deadline leaves
-    time for a slow start, waiting for one that pays, or is under way, costs nothing (`patience`).
-    """
-    waiting = demand.time_value * thousandths(found.seconds)
-    terms = {"cost": found.cost, "waiting": waiting}
-    if found.late_s:
-        terms["lateness"] = demand.time_value * LATENESS * thousandths(found.late_s)
-    pays = verdict is not None and verdict.pays
-    if pays:
-        terms["investment"] = -found.cost
-    if option.remaining_start_s and not found.late_s and (pays or option.readiness is Readiness.STARTING):
-        terms["patience"] = -demand.time_value * thousandths(option.remaining_start_s)
-    return terms
-
-
-def thousandths(seconds: float) -> Decimal:
-    return round(seconds * 1000) * THOUSANDTH

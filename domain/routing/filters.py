@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from domain.fleet.token_estimates import fits, memory_gb, usable_gb
+from domain.content.capabilities import Capability
+from domain.fleet.catalog import ImageMode
 from domain.routing.estimates import Demand, Estimate, Readiness, RoutingOption
+from domain.tokens.counts import CountedBy
+from domain.tokens.estimates import fits, memory_gb, usable_gb
 
 LATE: Final = "deadline"
 """The code of a backend that takes too long."""
@@ -15,6 +18,14 @@ WARM_UP_FAILED: Final = "wake"
 
 LOOK_AGAIN_S: Final = 2.0
 """How long a turn waits while another turn tries the backend, in seconds."""
+
+
+COUNTED: Final[Mapping[CountedBy, str]] = {
+    CountedBy.ESTIMATE: "estimated from its bytes",
+    CountedBy.TOKENIZER: "counted with the tokenizer of {}",
+    CountedBy.BACKEND: "counted by a backend of {}",
+}
+"""How the tokens of the input were counted, with the name of the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +67,18 @@ def by_exclusion(option: RoutingOption, demand: Demand) -> str | None:
 
 
 def by_capability(option: RoutingOption, demand: Demand) -> str | None:
-    missing = demand.needs - option.model.abilities
-    return (
-        f"the turn needs {', '.join(sorted(missing))}, which {option.model.name} does not support" if missing else None
-    )
+    if missing := demand.needs - option.model.abilities - {Capability.IMAGE_ADDRESS}:
+        return f"the turn needs {', '.join(sorted(missing))}, which {option.model.name} does not support"
+    if missing := demand.needs & option.backend.inexpressible:
+        names = ", ".join(sorted(missing))
+        return f"the turn needs {names}, which the adapter {option.backend.adapter} of this backend cannot express"
+    return None
+
+
+def by_images(option: RoutingOption, demand: Demand) -> str | None:
+    if Capability.IMAGE_ADDRESS not in demand.needs or option.backend.images is not ImageMode.DATA:
+        return None
+    return 'the turn names images by address; this backend takes them as data (images = "data" in the fleet file)'
 
 
 def by_residency(option: RoutingOption, demand: Demand) -> str | None:
@@ -79,12 +98,13 @@ def by_payload(option: RoutingOption, demand: Demand) -> str | None:
 def by_window(option: RoutingOption, demand: Demand) -> str | None:
     if demand.window_tokens <= option.window:
         return None
-    return f"the turn needs {demand.window_tokens:,} tokens; the context window has {option.window:,}"
+    how = COUNTED[demand.counted_by].format(option.model.name)
+    return f"the turn needs {demand.window_tokens:,} tokens ({how}); the context window has {option.window:,}"
 
 
 def by_output(option: RoutingOption, demand: Demand) -> str | None:
     limit = option.backend.limits.max_output_tokens
-    if demand.output_tokens <= limit:
+    if demand.is_open_ended or demand.output_tokens <= limit:
         return None
     return f"the answer may have {demand.output_tokens:,} tokens; this backend writes at most {limit:,}"
 
@@ -98,20 +118,20 @@ def by_memory(option: RoutingOption, demand: Demand) -> str | None:
 
 
 def by_circuit(option: RoutingOption) -> float | None:
-    return left(option.backend_state.circuit_open_until, option.now)
+    return left(option.backend_state.health.circuit_open_until, option.now)
 
 
 def by_probe(option: RoutingOption) -> float | None:
-    return LOOK_AGAIN_S if option.backend_state.probed(option.now) else None
+    return LOOK_AGAIN_S if option.backend_state.health.is_probed(option.now) else None
 
 
 def by_cooldown(option: RoutingOption) -> float | None:
-    return left(option.backend_state.cooldown_until, option.now)
+    return left(option.backend_state.health.cooldown_until, option.now)
 
 
 def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
     """Reject a cold backend after a failed warm-up: for a while, or finally for turns that waited."""
-    failed = option.backend_state.failed_warm_up
+    failed = option.backend_state.warmth.failed_warm_up
     if failed is None or option.readiness is not Readiness.COLD or not failed.blocks(option.now):
         return None
     again_s = None if failed.ends_turn(demand.admitted_at) else round(failed.again_at - option.now, 3)
@@ -120,9 +140,10 @@ def by_warm_up(option: RoutingOption, demand: Demand) -> Rejection | None:
 
 
 def by_time(found: Estimate, demand: Demand) -> str | None:
-    if demand.deadline_s is None or found.seconds <= demand.deadline_s:
+    seconds = max(found.seconds, found.long_seconds)
+    if demand.deadline_s is None or seconds <= demand.deadline_s:
         return None
-    return f"the turn takes an estimated {found.seconds:,.1f} s; {max(0.0, demand.deadline_s):,.1f} s are left"
+    return f"the turn takes an estimated {seconds:,.1f} s; {max(0.0, demand.deadline_s):,.1f} s are left"
 
 
 def by_budget(found: Estimate, demand: Demand) -> str | None:
@@ -134,6 +155,8 @@ def by_budget(found: Estimate, demand: Demand) -> str | None:
 def by_room(found: Estimate, demand: Demand) -> str | None:
     if found.output_tokens > 0 or demand.output_tokens <= 0:
         return None
+    if demand.capped:
+        return "the answer has reached its reserved output tokens; this backend has no room for more of it"
     return "this backend can't continue an answer, and a single attempt leaves no time to write one"
 
 
@@ -145,6 +168,7 @@ MODEL_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str
 DEMAND_FILTERS: Final[tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]] = (
     ("excluded", by_exclusion),
     ("capability", by_capability),
+    ("images", by_images),
     ("residency", by_residency),
     ("payload", by_payload),
     ("window", by_window),
@@ -166,13 +190,21 @@ ESTIMATE_FILTERS: Final[tuple[tuple[str, Callable[[Estimate, Demand], str | None
 
 
 class Filters(NamedTuple):
-    """The demand of a turn and the filters that apply to it. A filter without a demand is left out."""
+    """The demand of a turn and the filters that apply to it. A filter without a demand is left out.
+
+    `counted` is the demand for each model that the tokens of the input were counted for.
+    """
 
     model_choice: ModelChoice
     demand: Demand
+    counted: Mapping[str, Demand]
     choice_filters: tuple[tuple[str, Callable[[RoutingOption, ModelChoice], str | None]], ...]
     demands: tuple[tuple[str, Callable[[RoutingOption, Demand], str | None]], ...]
     estimates: tuple[tuple[str, Callable[[Estimate, Demand], str | None]], ...]
+
+    def for_model(self, model: str) -> "Filters":
+        """Return the filters with the demand of the turn on a model."""
+        return self._replace(demand=self.counted[model]) if model in self.counted else self
 
 
 def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
@@ -181,14 +213,16 @@ def filters_for(demand: Demand, choice: ModelChoice) -> Filters:
         "tier": choice.tier > 1,
         "excluded": demand.excluded,
         "capability": demand.needs,
+        "images": demand.needs,
         "residency": demand.residencies,
         "payload": demand.request_bytes,
-        LATE: demand.deadline_s is not None,
+        LATE: demand.deadline_s is not None and demand.capped is None,
         "budget": demand.budget is not None,
     }
     return Filters(
         model_choice=choice,
         demand=demand,
+        counted={model: demand.for_model(model) for model in demand.counts},
         choice_filters=tuple(row for row in MODEL_FILTERS if asked.get(row[0], True)),
         demands=tuple(row for row in DEMAND_FILTERS if asked.get(row[0], True)),
         estimates=tuple(row for row in ESTIMATE_FILTERS if asked.get(row[0], True)),
@@ -212,7 +246,7 @@ def pause_of(option: RoutingOption, demand: Demand) -> Rejection | None:
         return refusal
     for code, text, pause in PAUSE_FILTERS:
         if left_s := pause(option):
-            reason = text.format(errors=option.backend_state.errors, left=left_s)
+            reason = text.format(errors=option.backend_state.health.errors, left=left_s)
             return Rejection(backend=option.backend.name, code=code, reason=reason, retry_in_s=round(left_s, 3))
     return None
 

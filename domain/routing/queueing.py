@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import sight_s
+from domain.routing.candidates import Candidate
 from domain.routing.estimates import SLOW
-from domain.routing.router import Candidate
 
 LEAD: Final = 0.2
 """A timer ends this share of the hold time before the backend is expected to be up: timers fire late."""
@@ -64,7 +65,7 @@ def hold_for(found: Candidate, state: BackendState, backend: Backend, turn: Queu
     """
     if not backend.cold_start.scales_to_zero:
         return None
-    reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.prefill_tokens_s
+    reading_s = 0.0 if found.remaining_start_s else SLOW * turn.input_tokens / state.speed.prefill_tokens_s
     return round(turn.hold_s + reading_s, 3)
 
 
@@ -74,14 +75,14 @@ def wait_for(
     """Return how long the turn waits before it calls its backend; None if it calls now."""
     if not backend.cold_start.scales_to_zero:
         return None
-    ahead = state.queued_before(turn.response, turn.admitted_at, now)
-    room = backend.limits.concurrency - state.running(now)
+    ahead = state.load.queued_before(turn.response, turn.admitted_at, now)
+    room = backend.limits.concurrency - state.load.running(now)
     if ahead < room and found.remaining_start_s <= turn.hold_s:
         return None
     if ahead < room:
-        trust_s = LONGEST_TRUST_S if state.must_hold_request(backend) else math.inf
+        trust_s = LONGEST_TRUST_S if state.warmth.must_hold_request(backend) else math.inf
         delay_s, reason = (
-            min(found.remaining_start_s - LEAD * turn.hold_s, trust_s),
+            min(found.remaining_start_s - LEAD * turn.hold_s, trust_s, sight_s(backend.cold_start.idle_s)),
             f"starting, expected to be up in {found.remaining_start_s:,.1f} s",
         )
         cause = "start"
@@ -93,7 +94,7 @@ def wait_for(
             f"at its concurrency limit, with {ahead} turns queued before this one",
         )
         cause = "room"
-    delay_s = min(delay_s, LONGEST_DOUBT_S) if state.failed_warm_up else delay_s
+    delay_s = min(delay_s, LONGEST_DOUBT_S) if state.warmth.failed_warm_up else delay_s
     kept_until = now + delay_s + KEEP_S
     return QueueWait(
         delay_s=round(delay_s, 3), kept_until=kept_until, reason=f"{backend.name} is {reason}", cause=cause
@@ -102,6 +103,6 @@ def wait_for(
 
 def queueing_s(waves: int, state: BackendState, found: Candidate) -> float:
     """Return how long the backend takes to serve this many full rounds of turns."""
-    if state.service_s is None:
+    if state.speed.service_s is None:
         return min(max(waves * found.busy_s, LEAST_LOOK_S), LONGEST_GUESS_S)
-    return min(max(waves * state.service_s, LEAST_LOOK_S), LONGEST_QUEUE_S)
+    return min(max(waves * state.speed.service_s, LEAST_LOOK_S), LONGEST_QUEUE_S)

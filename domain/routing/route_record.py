@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from domain.routing.candidates import Candidate
 from domain.routing.estimates import Estimate, Readiness
 from domain.routing.filters import Rejection
 from domain.routing.model_choice import RouteProblem
 from domain.routing.rent_or_buy import RentOrBuy
-from domain.routing.router import Candidate, RouteDecision
+from domain.routing.router import RouteDecision
+from domain.routing.rule_choice import RuleChoice
+from domain.tokens.counts import CountedBy, TokenCount
+from domain.tokens.estimates import TokenEstimate
 
 
 def route_to_document(decision: RouteDecision) -> dict[str, Any]:
@@ -23,7 +27,36 @@ def route_to_document(decision: RouteDecision) -> dict[str, Any]:
         "why_wake": decision.warm_up_reason,
         "sleepers": list(decision.cold_candidates),
         "rent_usd": None if decision.rental_spend is None else f"{decision.rental_spend:f}",
+        **savings_to_document(decision),
+        **rules_to_document(decision),
+        **counts_to_document(decision),
     }
+
+
+def savings_to_document(decision: RouteDecision) -> dict[str, Any]:
+    """Return the savings by backend; nothing where there are none."""
+    savings = {name: f"{amount:f}" for name, amount in decision.savings.items()}
+    return {"savings_usd": savings} if savings else {}
+
+
+def rules_to_document(decision: RouteDecision) -> dict[str, Any]:
+    """Return the adopted rules by backend; nothing where there are none."""
+    rules = {name: choice.to_document() for name, choice in decision.rules.items()}
+    return {"rules": rules} if rules else {}
+
+
+def counts_to_document(decision: RouteDecision) -> dict[str, Any]:
+    """Return the tokens of the input by model, and how they were counted; nothing in a record without them."""
+    counts = {
+        model: {
+            "tokens": count.tokens.likely,
+            "expected": count.tokens.expected,
+            "at_most": count.tokens.ceiling,
+            "counted_by": count.counted_by.value,
+        }
+        for model, count in decision.counts.items()
+    }
+    return {"input_tokens": counts} if counts else {}
 
 
 def rejection_to_document(each: Rejection) -> dict[str, Any]:
@@ -52,6 +85,7 @@ def candidate_to_document(each: Candidate) -> dict[str, Any]:
 
 
 def rent_or_buy_to_document(verdict: RentOrBuy) -> dict[str, Any]:
+    """Return the verdict. A field of a later release is left out while it has its old value."""
     return {
         "pays": verdict.pays,
         "reason": verdict.reason,
@@ -59,6 +93,7 @@ def rent_or_buy_to_document(verdict: RentOrBuy) -> dict[str, Any]:
         "spent_usd": f"{verdict.spent:f}",
         "scheduled_usd": None if verdict.scheduled is None else f"{verdict.scheduled:f}",
         "window_s": verdict.window_s,
+        **({} if verdict.multiple == 1 else {"multiple": verdict.multiple}),
     }
 
 
@@ -74,7 +109,15 @@ def route_from_document(body: Mapping[str, Any]) -> RouteDecision:
         warm_up_reason=body.get("why_wake", ""),
         cold_candidates=tuple(body.get("sleepers", ())),
         rental_spend=Decimal(body["rent_usd"]) if body.get("rent_usd") else None,
+        savings={name: Decimal(amount) for name, amount in body.get("savings_usd", {}).items()},
+        rules={name: RuleChoice.from_document(choice) for name, choice in body.get("rules", {}).items()},
+        counts={model: count_from_document(count) for model, count in body.get("input_tokens", {}).items()},
     )
+
+
+def count_from_document(body: Mapping[str, Any]) -> TokenCount:
+    tokens = TokenEstimate(expected=body["expected"], likely=body["tokens"], ceiling=body["at_most"])
+    return TokenCount(tokens=tokens, counted_by=CountedBy(body["counted_by"]))
 
 
 def rejection_from_document(body: Mapping[str, Any]) -> Rejection:
@@ -115,4 +158,5 @@ def verdict_from_document(body: Mapping[str, Any]) -> RentOrBuy:
         scheduled=None if body["scheduled_usd"] is None else Decimal(body["scheduled_usd"]),
         window_s=body["window_s"],
         pays=body["pays"],
+        multiple=body.get("multiple", 1.0),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from domain.content.untrusted_text import whole_text
 from domain.identity.owners import Owner
 from domain.sources.egress_policy import Network
 
@@ -160,8 +161,3 @@ class FetchedRows:
 def row_id(row: Mapping[str, Any]) -> str:
     found = row.get("id")
     return whole_text(str(found)[:64]) if isinstance(found, str | int) else ""
-
-
-def whole_text(text: str) -> str:
-    """Return a text without lone surrogates, which UTF-8 cannot encode."""
-    return text.encode(errors="replace").decode()

@@ -1,7 +1,7 @@
 """May the product connect to this address?
 
-An IPv6 address that embeds an IPv4 address (mapped, compatible, 6to4, NAT64) is checked as the embedded address: the
-connection ends there.
+An IPv6 address that embeds an IPv4 address (mapped, translated, compatible, 6to4, NAT64, ISATAP) is checked as the
+embedded address: the connection ends there.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,9 +27,15 @@ METADATA_NAMES: Final = frozenset(
 
 MAPPED: Final = ip_network("::ffff:0:0/96")
 COMPATIBLE: Final = ip_network("::/96")
+TRANSLATED: Final = ip_network("::ffff:0:0:0/96")
 NAT64: Final = ip_network("64:ff9b::/96")
 SIX_TO_FOUR: Final = ip_network("2002::/16")
 TEREDO: Final = ip_network("2001::/32")
+SITE_LOCAL: Final = ip_network("fec0::/10")
+SEGMENT_ROUTING: Final = ip_network("5f00::/16")
+RELAYS: Final = ip_network("192.88.99.0/24")
+ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
+"""The upper half of the interface identifier of an ISATAP address (RFC 5214, section 6.1)."""
 
 
 def rejection_reason(text: str, *, private: bool, networks: Iterable[Network], loopback: bool) -> str | None:
@@ -56,7 +62,7 @@ def network_problem(address: Address, *, private: bool, networks: tuple[Network,
         return (
             None if inside and is_private(address) else "the source is private, but the address is not in its networks"
         )
-    return None if address.is_global else "the source is public, but the address is not"
+    return None if address.is_global else NOT_PUBLIC
 
 
 def is_private(address: Address) -> bool:
@@ -71,7 +77,8 @@ def embedded_address(address: Address) -> Address:
     if address in SIX_TO_FOUR:
         return IPv4Address((bits >> 80) & 0xFFFFFFFF)
     low = bits & 0xFFFFFFFF
-    embeds = address in MAPPED or address in NAT64 or (address in COMPATIBLE and low > 1)
+    translated = any(address in network for network in (MAPPED, TRANSLATED, NAT64))
+    embeds = translated or (address in COMPATIBLE and low > 1) or (bits >> 32) & 0xFFFFFFFF in ISATAP
     return IPv4Address(low) if embeds else IPv6Address(bits)
 
 
@@ -81,6 +88,18 @@ FORBIDDEN: Final[tuple[tuple[str, Callable[[Address], bool]], ...]] = (
     ("it is a multicast address", lambda address: address.is_multicast),
     ("it is not the address of a host", lambda address: address.is_unspecified or address == BROADCAST),
     ("it is a Teredo tunnel", lambda address: address in TEREDO),
+    ("it is a site-local address", lambda address: address in SITE_LOCAL),
+    ("it is an address of segment routing", lambda address: address in SEGMENT_ROUTING),
+    ("it is a 6to4 relay", lambda address: address in RELAYS),
 )
+
+NOT_PUBLIC: Final = "the source is public, but the address is not"
+
+
+def public_problem(text: str) -> str | None:
+    """Return why an address that a caller names is not allowed, or None: only public addresses are."""
+    problem = rejection_reason(text, private=False, networks=(), loopback=False)
+    return "it is not a public address" if problem == NOT_PUBLIC else problem
+
 
 BROADCAST: Final = IPv4Address("255.255.255.255")

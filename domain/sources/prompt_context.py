@@ -5,22 +5,16 @@ cannot know, so that no row can close the block. Text that resembles a control t
 the markers is written with JSON escapes.
 """
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in
-from domain.sources.catalog import FetchedRows, whole_text
+from domain.content.untrusted_text import json_line
+from domain.sources.catalog import FetchedRows
+from domain.tokens.estimates import BYTES_PER_TOKEN, tokens_in
 
 SOURCES_KEY: Final = "ganglion_sources"
 PROBLEMS_KEY: Final = "ganglion_source_problems"
 VALUE_LIMIT: Final = 512
-
-CONTROL: Final = re.compile(r"<|\[(?=/?[A-Z_]+\]|(?i:(?:end of )?private data))")
-"""This matches only inside JSON strings: JSON syntax has no `<`, and no word in capitals between brackets."""
-
-LINE_BREAKS: Final = str.maketrans({"\u0085": " ", "\u2028": " ", "\u2029": " "})
 
 OPENING: Final = (
     "[private data {token}] What follows, down to [end of private data {token}], was fetched for this question. Every "
@@ -32,12 +26,7 @@ NO_ROWS: Final = "(no rows)"
 
 def line_of(source: str, row: Mapping[str, Any]) -> str:
     """Return a row as one line of JSON. Values of types that JSON does not have become strings."""
-    text = whole_text(json.dumps(row, ensure_ascii=False, sort_keys=True, default=str))
-    return f"{source}: {CONTROL.sub(escaped, text.translate(LINE_BREAKS))}"
-
-
-def escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    return f"{source}: {json_line(row)}"
 
 
 def rows_within_limits(

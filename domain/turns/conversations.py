@@ -19,12 +19,16 @@ PREFIXES: Final[Mapping[ItemKind, Prefix]] = {
     ItemKind.FUNCTION_CALL: "fc",
     ItemKind.FUNCTION_OUTPUT: "fco",
     ItemKind.REASONING: "rs",
+    ItemKind.MCP_TOOLS: "mcpl",
+    ItemKind.MCP_CALL: "mcp",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
     """`running` is the response that holds the conversation's lock; `next_entry` is the number of the next entry.
+
+    `waiting` are the responses that wait for the lock, in their order.
 
     `created_at` is in seconds since the epoch. `lasting` are the ids of the system and developer messages; it is None
     for a conversation of a release that stored none.
@@ -37,12 +41,23 @@ class Conversation:
     next_entry: int = 0
     running: str | None = None
     lasting: tuple[str, ...] | None = ()
+    waiting: tuple[str, ...] = ()
 
     def with_metadata(self, metadata: Mapping[str, str]) -> "Conversation":
         return replace(self, metadata=metadata)
 
+    def is_free_for(self, response_id: str) -> bool:
+        """Return whether a response may have the lock: none has it, and no other one is first in line."""
+        return self.running is None and self.waiting[:1] in ((), (response_id,))
+
     def locked(self, response_id: str) -> "Conversation":
-        return replace(self, running=response_id)
+        return replace(self.without_waiting(response_id), running=response_id)
+
+    def with_waiting(self, response_id: str) -> "Conversation":
+        return replace(self, waiting=(*self.waiting, response_id))
+
+    def without_waiting(self, response_id: str) -> "Conversation":
+        return replace(self, waiting=tuple(name for name in self.waiting if name != response_id))
 
     def released(self) -> "Conversation":
         return replace(self, running=None)
@@ -62,6 +77,7 @@ class Conversation:
             "metadata": dict(self.metadata),
             "next_entry": self.next_entry,
             "running": self.running,
+            **({"waiting": list(self.waiting)} if self.waiting else {}),
             "lasting": None if self.lasting is None else list(self.lasting),
         }
 
@@ -76,6 +92,7 @@ class Conversation:
             next_entry=body["next_entry"],
             running=body["running"],
             lasting=None if lasting is None else tuple(lasting),
+            waiting=tuple(body.get("waiting", ())),
         )
 
 

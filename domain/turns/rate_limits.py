@@ -1,6 +1,7 @@
 """May this owner begin another turn now, and if not, when?
 
-Owners and tenants each have a token bucket and a maximum of running turns. The last fifth of a tenant's tokens and
+Owners and tenants each have a token bucket and a maximum of running turns. Requests that write or compute without a
+turn, such as adding items to a conversation, take a token too. The last fifth of a tenant's tokens and
 running turns is reserved for owners who recently used less than an equal share, so that no owner starves another. With
 k owners, an equal share is one token every k / rate seconds and a k-th of the running turns.
 """
@@ -19,7 +20,7 @@ RUNNING_DELAY_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """How many turns may begin per minute on average and in one burst, and how many may run at once."""
+    """How many turns and writes may begin per minute on average and in one burst, and how many turns run at once."""
 
     per_minute: float
     burst: int
@@ -105,8 +106,10 @@ def bucket_from(pair: tuple[float, float]) -> TokenBucket:
 class RateLimitRule(StrEnum):
     """Which limit was reached; the value is the message for the caller."""
 
-    OWNER_RATE = "You have reached your limit of new turns per minute. Retry after the given delay."
-    TENANT_RATE = "Your organisation has reached its limit of new turns per minute. Retry after the given delay."
+    OWNER_RATE = "You have reached your limit of new turns and writes per minute. Retry after the given delay."
+    TENANT_RATE = (
+        "Your organisation has reached its limit of new turns and writes per minute. Retry after the given delay."
+    )
     OWNER_RUNNING = "You have reached your limit of running turns. Wait until one of them ends, then retry."
     TENANT_RUNNING = "Your organisation has reached its limit of running turns. Retry after the given delay."
 
@@ -126,25 +129,46 @@ class RateLimitRejection:
 def admit_turn(
     usage: RateLimitUsage, limits: RateLimits, *, subject: str, response: str, now: float
 ) -> RateLimitUsage | RateLimitRejection:
-    """Return the usage with one more turn, or the rejection. Idempotent: a turn is counted once."""
+    """Return the usage with one more turn, or the rejection. Idempotent: a turn is counted once.
+
+    Without a `response`, a request that is no turn takes a token: it does not count as running.
+    """
     if response in usage.running:
         return usage
-    owner = usage.owners.get(subject) or TokenBucket(tokens=limits.owner.burst, at=0.0)
-    tenant = usage.tenant or TokenBucket(tokens=limits.tenant.burst, at=now)
-    delays = {
-        RateLimitRule.OWNER_RATE: seconds_until(1, owner, limits.owner, now),
-        RateLimitRule.TENANT_RATE: seconds_until_tenant(usage, tenant, subject, limits, now),
-        RateLimitRule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
-        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_tenant_full(usage, subject, limits.tenant),
-    }
-    for rule, delay_s in delays.items():
+    for rule, delay_s in delays(usage, limits, subject=subject, now=now, runs=bool(response)).items():
         if delay_s > 0:
             return RateLimitRejection(rule=rule, delay_s=delay_s)
+    owner, tenant = buckets(usage, limits, subject, now)
+    turn = {response: RunningTurn(subject=subject, since=round(now, 3))} if response else {}
     return RateLimitUsage(
         tenant=tenant.taken(limits.tenant, now),
         owners={**active_owners(usage, limits, now), subject: owner.taken(limits.owner, now)},
-        running={**usage.running, response: RunningTurn(subject=subject, since=round(now, 3))},
+        running={**usage.running, **turn},
     )
+
+
+def buckets(usage: RateLimitUsage, limits: RateLimits, subject: str, now: float) -> tuple[TokenBucket, TokenBucket]:
+    """Return the buckets of an owner and its tenant; both are full where nothing was taken yet."""
+    owner = usage.owners.get(subject) or TokenBucket(tokens=limits.owner.burst, at=0.0)
+    return owner, usage.tenant or TokenBucket(tokens=limits.tenant.burst, at=now)
+
+
+def delays(
+    usage: RateLimitUsage, limits: RateLimits, *, subject: str, now: float, runs: bool
+) -> Mapping[RateLimitRule, float]:
+    """Return how many seconds each rule makes the owner wait; `runs`: the rules of running turns count too."""
+    owner, tenant = buckets(usage, limits, subject, now)
+    rates = {
+        RateLimitRule.OWNER_RATE: seconds_until(1, owner, limits.owner, now),
+        RateLimitRule.TENANT_RATE: seconds_until_tenant(usage, tenant, subject, limits, now),
+    }
+    if not runs:
+        return rates
+    return {
+        **rates,
+        RateLimitRule.OWNER_RUNNING: RUNNING_DELAY_S * (usage.running_of(subject) >= limits.owner.running),
+        RateLimitRule.TENANT_RUNNING: RUNNING_DELAY_S * is_tenant_full(usage, subject, limits.tenant),
+    }
 
 
 def active_owners(usage: RateLimitUsage, limits: RateLimits, now: float) -> Mapping[str, TokenBucket]:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from domain.content.capabilities import Capability
+from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.identity.owners import Owner
 from domain.ids import own_token, thread_of
 from domain.log.events import ResponseStatus
+from domain.tokens.counts import NOT_COUNTED, TokenCount
 from domain.turns.history_index import HistoryIndex
 
 
@@ -45,7 +47,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseOptions:
-    """What the caller asked for. `sources` names the private data that the turn reads."""
+    """What the caller asked for.
+
+    `sources` names the private data that the turn reads. `echoed` are fields without effect that the response object
+    returns as they were sent. `include` has the parts of the answer that are only sent on demand.
+    """
 
     model: str
     background: bool = False
@@ -55,9 +61,12 @@ class ResponseOptions:
     tool_config: ToolConfig = field(default_factory=ToolConfig)
     sources: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    echoed: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    include: tuple[IncludedPart, ...] = ()
 
     def to_document(self) -> dict[str, Any]:
         return {
+            **({"echoed": dict(self.echoed)} if self.echoed else {}),
             "model": self.model,
             "background": self.background,
             "store": self.store,
@@ -66,6 +75,7 @@ class ResponseOptions:
             "form": self.tool_config.to_document(),
             "sources": list(self.sources),
             "metadata": dict(self.metadata),
+            **({"include": [part.value for part in self.include]} if self.include else {}),
         }
 
     @classmethod
@@ -79,6 +89,8 @@ class ResponseOptions:
             tool_config=ToolConfig.from_document(body["form"]) if body.get("form") else ToolConfig(),
             sources=tuple(body.get("sources", ())),
             metadata=body["metadata"],
+            echoed=body.get("echoed", {}),
+            include=tuple(IncludedPart(part) for part in body.get("include", ()) if part in IncludedPart),
         )
 
 
@@ -87,8 +99,13 @@ class ResponseHistory:
     """Which earlier turns the model reads.
 
     `previous` is the id of the response that this one continues. The turn reads the entries of its conversation that
-    are numbered below `reads_before`. It leaves out the oldest `left_out` turns, which is allowed where it `truncates`.
+    are numbered below `reads_before`. It leaves out the oldest `left_out` turns and, of the others, the oldest
+    `results_out` results of tools, which is allowed where it `truncates`.
     `index` finds the earlier turns; it is None for a turn of a release that stored no index.
+
+    `counts` are the tokens of what it reads, without private data, for each model that they were counted for.
+
+    A turn that waits until the response `waits_for` has ended, or those after it, has no history yet.
     """
 
     previous: str | None = None
@@ -97,8 +114,12 @@ class ResponseHistory:
     left_out: int = 0
     truncates: bool = True
     index: HistoryIndex | None = None
+    waits_for: str | None = None
+    results_out: int = 0
+    counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
 
     def to_document(self) -> dict[str, Any]:
+        counts = {model: count.to_document() for model, count in self.counts.items()}
         return {
             "previous": self.previous,
             "conversation": self.conversation,
@@ -106,6 +127,9 @@ class ResponseHistory:
             "left_out": self.left_out,
             "truncates": self.truncates,
             "track": self.index.to_document() if self.index else None,
+            **({"waits_for": self.waits_for} if self.waits_for else {}),
+            **({"results_out": self.results_out} if self.results_out else {}),
+            **({"counts": counts} if counts else {}),
         }
 
     @classmethod
@@ -117,6 +141,9 @@ class ResponseHistory:
             left_out=body.get("left_out", 0),
             truncates=body.get("truncates", True),
             index=HistoryIndex.from_document(body["track"]) if body.get("track") else None,
+            waits_for=body.get("waits_for"),
+            results_out=body.get("results_out", 0),
+            counts={model: TokenCount.from_document(count) for model, count in body.get("counts", {}).items()},
         )
 
 
@@ -177,6 +204,11 @@ class Response:
         return self.progress.status
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the response may be read; of an unstored one that has ended, only its stream may."""
+        return self.options.store or not self.status.is_terminal
+
+    @property
     def thread(self) -> str:
         thread = thread_of(self.id)
         if thread is None:
@@ -187,7 +219,9 @@ class Response:
     def required_capabilities(self) -> frozenset[Capability]:
         """The capabilities that the model must have."""
         options = self.options
-        return options.tool_config.needs | frozenset(needed_capabilities(options.sampling.parameters).values())
+        return options.tool_config.required_capabilities | frozenset(
+            needed_capabilities(options.sampling.parameters).values()
+        )
 
     @property
     def token(self) -> str:

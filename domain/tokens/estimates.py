@@ -1,6 +1,6 @@
 """How many tokens is this text, how much memory do they take, and do they fit?
 
-No tokenizer is at hand before a backend is chosen, and each model has its own, so sizes are counted from UTF-8 bytes.
+Where no tokenizer of the model is at hand (`domain.tokens.counts`), sizes are estimated from UTF-8 bytes.
 
 - The ceiling is one token a byte: every tokenizer served here works on bytes (byte-level BPE, SentencePiece with byte
   fallback), and each of its tokens covers at least one byte.
@@ -8,11 +8,11 @@ No tokenizer is at hand before a backend is chosen, and each model has its own, 
   entries, so it cuts finer than those of larger models, with 128,000 to 200,000) on English, eight other languages,
   code, JSON, Markdown, tables and addresses.
 - The likely figure is what natural text stays under: see `LIKELY_FACTOR`. Windows are judged by it, for the ceiling
-  would leave three quarters of them unused; money is reserved by the ceiling, which nobody can pass.
+  would leave three quarters of them unused; money is reserved by the ceiling, which no text can exceed.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,12 +81,12 @@ def tokens_in(text: str) -> TokenEstimate:
     )
 
 
-def tokens_in_request(texts: Iterable[str]) -> TokenEstimate:
-    """Estimate a whole request: one text a message (a tool's definition counts as a message of its JSON)."""
+def tokens_in_request(texts: Iterable[str], measure: Callable[[str], TokenEstimate] = tokens_in) -> TokenEstimate:
+    """Measure a whole request: one text a message (a tool's definition counts as a message of its JSON)."""
     total = TokenEstimate(expected=REQUEST_TOKENS, likely=REQUEST_TOKENS, ceiling=REQUEST_TOKENS)
     overhead = TokenEstimate(expected=MESSAGE_TOKENS, likely=MESSAGE_TOKENS, ceiling=MESSAGE_TOKENS)
     for text in texts:
-        total = total + tokens_in(text) + overhead
+        total = total + measure(text) + overhead
     return total
 
 

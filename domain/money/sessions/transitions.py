@@ -7,10 +7,16 @@ the epoch.
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
 
-from domain.money.gpu_sessions import GpuSession, Nanos, SessionSpan
+from domain.money.costing import time_cost
+from domain.money.ledger_records import warm_up_id
 from domain.money.prices import TimePrice
-from domain.money.provisional_charges import dollars, provisional, provisional_warm_up
+from domain.money.sessions.gpu_sessions import GpuSession, Nanos, SessionSpan
+from domain.money.sessions.provisional_charges import dollars, provisional_charge, provisional_warm_up
+
+JOINT_STEPS: Final = 4
+"""So many parts of the charges of a turn's members are rounded up to a step of the price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +34,18 @@ class SessionTransition[T]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEntry:
-    """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars."""
+    """One run of an attempt in a session; `worst` is the most that it may be charged, in dollars.
+
+    Where a warm-up of the same turn started the session, at the time `started` (seconds since the epoch), `joint` is
+    the most that all members of the turn together may be charged.
+    """
 
     session: str
     record: str
     run: int
     worst: Decimal
+    joint: Decimal | None = None
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +54,24 @@ class WarmUpCharge:
 
     session: str
     amounts: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowingAttempt:
+    """The attempt that a turn makes after it has sent a warm-up: its worst-case cost, in dollars.
+
+    `uses_warm_up`: the attempt goes to the backend that is warmed up, and its worst case includes the start.
+    """
+
+    worst_cost: Decimal = Decimal(0)
+    uses_warm_up: bool = True
+
+    def beside(self, held: Decimal) -> Decimal:
+        """Return how many dollars it may cost beside a warm-up for which `held` dollars are held."""
+        return max(Decimal(0), self.worst_cost - held) if self.uses_warm_up else self.worst_cost
+
+
+NO_ATTEMPT: Final = FollowingAttempt()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +89,51 @@ def entered(
     """Add a member that runs from now on. One that has a span runs again, from its first start."""
     running = replace(span, ended=None, run=span.run + 1) if span else member
     worst = worst_case(session, terms, now=now)
+    is_own = session.warm_up_record == warm_up_id(running.response)
+    joint = joint_worst_of(session, terms, now=now) if is_own else None
     return SessionTransition(
-        session=session.entered(running.record, running.tenant, again=span is not None),
+        session=session.with_member(running.record, running.tenant, again=span is not None),
         span=running,
-        result=SessionEntry(session=session.id, record=running.record, run=running.run, worst=worst),
+        result=SessionEntry(
+            session=session.id,
+            record=running.record,
+            run=running.run,
+            worst=worst,
+            joint=joint,
+            started=session.started,
+        ),
     )
 
 
 def worst_case(session: GpuSession, terms: EntryTerms, *, now: float) -> Decimal:
     """Return the most that a member which enters now may be charged when it leaves, in dollars."""
-    slow = replace(session, cold_s=max(session.cold_s, terms.start_s))
-    amounts = provisional(slow, terms.price, began=now, ended=max(now, slow.ready) + terms.limit_s)
+    slow = with_slow_start(session, terms)
+    amounts = provisional_charge(slow, terms.price, began=now, ended=max(now, slow.ready_time) + terms.limit_s)
     return sum(dollars(amounts).values(), Decimal(0))
+
+
+def joint_worst_of(session: GpuSession, terms: EntryTerms, *, now: float) -> Decimal:
+    """Return the most that a member which enters now, and those of its turn before it, may be charged together."""
+    ready = with_slow_start(session, terms).ready_time
+    return joint_worst_case(terms.price, seconds=max(now, ready) + terms.limit_s - session.started)
+
+
+def with_slow_start(session: GpuSession, terms: EntryTerms) -> GpuSession:
+    return replace(session, cold_s=max(session.cold_s, terms.start_s))
+
+
+def joint_worst_case(price: TimePrice, *, seconds: float) -> Decimal:
+    """Return the most that the members of a turn are charged together, from the start to the end of the last one.
+
+    The parts of their charges are rounded up, each by itself.
+    """
+    step_s = price.granularity_ms / 1000
+    return time_cost(price, max(seconds + price.idle_s, price.minimum_s) + JOINT_STEPS * step_s)
+
+
+def joint_charge(price: TimePrice, entry: SessionEntry, *, ended: float) -> Decimal:
+    """Return the most that all of a turn's members pay of a session when the last of them ends, in dollars."""
+    return joint_worst_case(price, seconds=ended - entry.started)
 
 
 def left(
@@ -89,12 +152,14 @@ def left(
     if span is None or span.run != run:
         return SessionTransition(result=None)
     if span.ended is not None or session is None:
-        return SessionTransition(result=span.held or None)
+        return SessionTransition(result=span.provisional or None)
     is_ready = opened_at is not None or session.ready_at is None
-    seen = session.seen_ready(opened_at or span.began) if is_ready else session
-    amounts = provisional(seen, price, began=span.began, ended=ended)
+    seen = session.with_ready_at(opened_at or span.began) if is_ready else session
+    amounts = provisional_charge(seen, price, began=span.began, ended=ended)
     return SessionTransition(
-        session=seen.left(span.record, ended), span=replace(span, ended=ended, held=amounts), result=amounts
+        session=seen.with_ended_member(span.record, ended),
+        span=replace(span, ended=ended, provisional=amounts),
+        result=amounts,
     )
 
 
@@ -113,15 +178,18 @@ def warmed_up(
     In a session that has members, it is a request that ends at once: the machine still runs, or is paid as if it did.
     """
     if span is not None:
-        return SessionTransition(result=WarmUpCharge(session=session.id, amounts=span.held))
+        return SessionTransition(result=WarmUpCharge(session=session.id, amounts=span.provisional))
     if session.running:
         return SessionTransition(result=None)
     if session.members:
-        amounts = provisional(session, price, began=now, ended=now)
-        after, added = session.left(member.record, now), replace(member, ended=now, held=amounts)
+        amounts = provisional_charge(session, price, began=now, ended=now)
+        after, added = session.with_ended_member(member.record, now), replace(member, ended=now, provisional=amounts)
     else:
         amounts = provisional_warm_up(price, worst_s)
-        after, added = replace(session, waker=member.record), replace(member, wake=True, held=amounts)
+        after, added = (
+            replace(session, warm_up_record=member.record),
+            replace(member, is_warm_up=True, provisional=amounts),
+        )
     return SessionTransition(
         session=replace(after, members=after.members + 1),
         span=added,
@@ -137,5 +205,5 @@ def warm_up_removed(session: GpuSession | None, span: SessionSpan | None) -> Ses
 
 
 def without_member(session: GpuSession, record: str) -> GpuSession:
-    waker = "" if session.waker == record else session.waker
-    return replace(session.without(record), members=session.members - 1, waker=waker)
+    warm_up_record = "" if session.warm_up_record == record else session.warm_up_record
+    return replace(session.without_member(record), members=session.members - 1, warm_up_record=warm_up_record)

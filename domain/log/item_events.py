@@ -1,0 +1,57 @@
+"""What does an event say about the item that it opens, and about the result of a tool?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from domain.content.items import ItemKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemHeader:
+    """The fields of an item that are known when it opens."""
+
+    id: str
+    kind: ItemKind = ItemKind.MESSAGE
+    name: str = ""
+    call_id: str = ""
+    namespace: str = ""
+    is_custom: bool = False
+    server: str = ""
+    round: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemResult:
+    """What a server's tool gave: an output, or an error as an object of the API."""
+
+    output: str | None = None
+    error: Mapping[str, Any] | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        return {"o": self.output, "x": dict(self.error) if self.error else None}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(output=body["o"], error=body["x"])
+
+
+def header_to_document(header: ItemHeader) -> dict[str, Any]:
+    """Return the members of an event's document that describe the item; members that are empty are left out."""
+    fields = {"h": [header.id, header.kind.value, header.name, header.call_id]}
+    more = (("ns", header.namespace), ("custom", header.is_custom), ("sv", header.server), ("rd", header.round))
+    return fields | {name: value for name, value in more if value}
+
+
+def header_from_document(body: Mapping[str, Any]) -> ItemHeader:
+    identifier, kind, name, call_id = body["h"]
+    return ItemHeader(
+        id=identifier,
+        kind=ItemKind(kind),
+        name=name,
+        call_id=call_id,
+        namespace=body.get("ns", ""),
+        is_custom=body.get("custom", False),
+        server=body.get("sv", ""),
+        round=body.get("rd", 0),
+    )

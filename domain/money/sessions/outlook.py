@@ -1,0 +1,69 @@
+"""What has an open GPU session cost, and what will its members pay if no further request arrives?
+
+While a session is open, each member is charged the most that it can owe. The outlook is the same division that closes
+the session, as if the running attempts ended now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from domain.money.costing import time_cost
+from domain.money.ledger_records import NANOS
+from domain.money.prices import TimePrice
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
+from domain.money.sessions.provisional_charges import dollars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOutlook:
+    """A session as it would end without further requests. Amounts are dollars, times seconds since the epoch.
+
+    `expected` maps the record of each member to its cost by bill line. `so_far` is what the machine has cost until now,
+    `in_all` what the whole session will have cost, and `ends_at` when the machine stops.
+    """
+
+    session: GpuSession
+    expected: Mapping[str, Mapping[str, Decimal]]
+    so_far: Decimal
+    in_all: Decimal
+    ends_at: float
+
+    def expected_of(self, record: str) -> Decimal:
+        return sum(self.expected[record].values(), Decimal(0))
+
+
+def outlook(session: GpuSession, spans: Sequence[SessionSpan], price: TimePrice, now: float) -> SessionOutlook:
+    """Return the outlook of an open session with all its spans."""
+    idle = without_running(session, now)
+    ended = [span if span.ended is not None or span.is_warm_up else replace(span, ended=now) for span in spans]
+    paid = shares(idle, ended, price)
+    return SessionOutlook(
+        session=session,
+        expected={record: dollars(part) for record, part in paid.items()},
+        so_far=cost_so_far(session, price, now),
+        in_all=session_cost(idle, price) / NANOS,
+        ends_at=idle.expiry(price.idle_s),
+    )
+
+
+def without_running(session: GpuSession, now: float) -> GpuSession:
+    """Return the session as if every attempt that runs ended now."""
+    if not session.running:
+        return session
+    return replace(session, running={}, last_end=max(session.last_end, now))
+
+
+def cost_so_far(session: GpuSession, price: TimePrice, now: float) -> Decimal:
+    """Return the dollars that a session has cost until `now`, in seconds since the epoch.
+
+    The time of a start counts where the price bills it. The price's shortest time counts from the beginning.
+    """
+    until = now if session.running else min(now, session.expiry(price.idle_s))
+    begins = session.started if price.bills_cold else session.ready_time
+    return time_cost(price, max(until - begins, price.minimum_s))
+
+
+def earliest_end(session: GpuSession, price: TimePrice) -> float | None:
+    """Return when the machine stops if no further request arrives; None while an attempt runs."""
+    return None if session.running else session.expiry(price.idle_s)

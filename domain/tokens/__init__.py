@@ -1,0 +1,1 @@
+"""How many tokens does a text or a prompt have?"""

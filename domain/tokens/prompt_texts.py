@@ -1,0 +1,31 @@
+"""Which texts does a model read for a request? The size of the request is counted from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from domain.content.items import Item, recent_reasoning
+from domain.content.schema_tool_calls import tool_config_texts
+from domain.content.tools import ToolConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptTexts:
+    """The texts of a request: one for each message, and those that offer its tools, its format and its images."""
+
+    messages: tuple[str, ...]
+    tools: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (*self.messages, *self.tools)
+
+    @property
+    def size(self) -> int:
+        """The size in UTF-8 bytes."""
+        return sum(len(text.encode(errors="replace")) for text in self.texts)
+
+    @classmethod
+    def of(cls, *, instructions: str | None, items: Sequence[Item], tools: ToolConfig) -> Self:
+        messages = (instructions or "", *(item.prompt_text for item in items), *recent_reasoning(items))
+        return cls(messages=tuple(text for text in messages if text), tools=tool_config_texts(tools))

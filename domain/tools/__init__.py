@@ -1,0 +1,1 @@
+"""Which tools does the server run for a turn, with which rights and limits?"""

@@ -1,0 +1,125 @@
+"""What is known of one call of a tool: who sent it, until when it may run, and how it ended?"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from domain.content.items import ItemStatus
+from domain.ids import own_token
+
+SEND_WITHIN_S: Final = 5.0
+"""A starter that has not sent its request after so many seconds must not send it any more."""
+
+MARGIN_S: Final = 2.0
+"""How long after the end of a request others wait before they give it up; clocks of instances differ a little."""
+
+
+class RecordStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOutcome:
+    """How a call ended: an output, or an error as an object of the API. `unknown`: it may have had its effect."""
+
+    status: ItemStatus
+    output: str | None = None
+    error: Mapping[str, Any] | None = None
+    unknown: bool = False
+
+    def to_document(self) -> dict[str, Any]:
+        error = dict(self.error) if self.error else None
+        return {"status": self.status.value, "output": self.output, "error": error, "unknown": self.unknown}
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            status=ItemStatus(body["status"]), output=body["output"], error=body["error"], unknown=body["unknown"]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecord:
+    """One call. It is created before anything is sent, and its outcome is added once.
+
+    `starter` is the run that may send it, `send_until` and `ends_by` are the times by which this run has sent and ended
+    its requests. `tries` counts requests. Times are seconds since the epoch.
+    """
+
+    response: str
+    item: str
+    server: str
+    tool: str
+    arguments_hash: str
+    starter: str
+    started_at: float
+    send_until: float
+    ends_by: float
+    tries: int = 0
+    outcome: CallOutcome | None = None
+    ended_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return call_id(self.response, self.item)
+
+    def restarted(self, *, starter: str, at: float, lasts_s: float) -> "CallRecord":
+        """Return the record for a run that sends the call again, which takes `lasts_s` seconds at most."""
+        send_until = at + SEND_WITHIN_S
+        return replace(self, starter=starter, send_until=send_until, ends_by=send_until + lasts_s)
+
+    def ended(self, outcome: CallOutcome, *, at: float) -> "CallRecord":
+        return replace(self, outcome=outcome, ended_at=at)
+
+    def to_document(self) -> dict[str, Any]:
+        status = RecordStatus.CLOSED if self.outcome else RecordStatus.OPEN
+        return {
+            "kind": "call",
+            "v": 1,
+            "status": status.value,
+            "at": self.started_at,
+            "response": self.response,
+            "item": self.item,
+            "server": self.server,
+            "tool": self.tool,
+            "arguments_hash": self.arguments_hash,
+            "starter": self.starter,
+            "send_until": self.send_until,
+            "ends_by": self.ends_by,
+            "tries": self.tries,
+            "outcome": self.outcome.to_document() if self.outcome else None,
+            "ended_at": self.ended_at,
+        }
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            response=body["response"],
+            item=body["item"],
+            server=body["server"],
+            tool=body["tool"],
+            arguments_hash=body["arguments_hash"],
+            starter=body["starter"],
+            started_at=body["at"],
+            send_until=body["send_until"],
+            ends_by=body["ends_by"],
+            tries=body["tries"],
+            outcome=CallOutcome.from_document(body["outcome"]) if body["outcome"] else None,
+            ended_at=body["ended_at"],
+        )
+
+
+def call_prefix(response_id: str) -> str:
+    return f"call_{own_token(response_id)}_"
+
+
+def call_id(response_id: str, item_id: str) -> str:
+    return f"{call_prefix(response_id)}{own_token(item_id)}"
+
+
+def hash_of(arguments: str) -> str:
+    """Return a hash by which equal arguments are recognized; it reveals nothing else of long ones."""
+    return hashlib.sha256(arguments.encode(errors="surrogatepass")).hexdigest()[:16]

@@ -1,0 +1,196 @@
+"""Which tools may the server run, how is each of them called, and who may use it?
+
+The operator's file is the only source of addresses, credentials and effects. A caller names servers and tools, and may
+restrict them further.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from domain.identity.owners import Owner
+from domain.sources.egress_policy import Network
+
+
+class ToolEffect(StrEnum):
+    """What a call changes. A read is repeated freely; a write is repeated only under its key."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class ToolApproval(StrEnum):
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+class ArgumentPlace(StrEnum):
+    """Where an argument goes in the HTTP request."""
+
+    PATH = "path"
+    QUERY = "query"
+    BODY = "body"
+
+
+class KeyPlace(StrEnum):
+    """Where the idempotency key of a call goes."""
+
+    HEADER = "header"
+    ARGUMENT = "argument"
+
+
+class HttpMethod(StrEnum):
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+    @property
+    def has_body(self) -> bool:
+        return self in (HttpMethod.POST, HttpMethod.PUT, HttpMethod.PATCH)
+
+
+class OnUnknown(StrEnum):
+    """What follows a call whose outcome is unknown: the model reads that it is unknown, or the turn fails."""
+
+    TELL = "tell"
+    STOP = "stop"
+
+
+class CacheScope(StrEnum):
+    """Who shares the cached results of a read: the same owner only, or all owners of a tenant."""
+
+    OWNER = "owner"
+    TENANT = "tenant"
+
+
+class ServerAuth(StrEnum):
+    """How the app authenticates: not at all, by a token of its managed identity, or by the value of a setting."""
+
+    NONE = "none"
+    IDENTITY = "identity"
+    SETTING = "setting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolArgument:
+    """One argument of a tool; `schema` is its JSON schema."""
+
+    name: str
+    place: ArgumentPlace
+    schema: Mapping[str, Any]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencyKey:
+    """The header or argument by which the server recognizes a repeated call."""
+
+    place: KeyPlace
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTool:
+    """One operation of a server.
+
+    `path` may contain arguments in braces. `answer` is the path of names to the result in a JSON answer, and `fields`
+    are the fields of an object, or of each object in a list, that are kept (empty: all). `tries` counts the requests of
+    one call that fail without a result; each request costs `price` dollars. A result of a read is used again for
+    `cache_s` seconds.
+    """
+
+    name: str
+    description: str
+    method: HttpMethod
+    path: str
+    arguments: tuple[ToolArgument, ...] = ()
+    answer: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    effect: ToolEffect = ToolEffect.READ
+    key: IdempotencyKey | None = None
+    approval: ToolApproval = ToolApproval.NEVER
+    timeout_s: float = 10.0
+    tries: int = 1
+    max_result_tokens: int = 1000
+    price: Decimal = Decimal(0)
+    cache_s: float = 0.0
+    cache_scope: CacheScope = CacheScope.OWNER
+    on_unknown: OnUnknown = OnUnknown.TELL
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Tell whether a call whose outcome is unknown may be sent again."""
+        return self.effect is ToolEffect.READ or self.key is not None
+
+    @property
+    def worst_cost(self) -> Decimal:
+        """The most that one run of a call costs, in dollars."""
+        return self.price * self.tries
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "properties": {each.name: dict(each.schema) for each in self.arguments},
+            "required": [each.name for each in self.arguments if each.required],
+            "additionalProperties": False,
+        }
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """The hints of MCP that follow from the file."""
+        is_read = self.effect is ToolEffect.READ
+        return {"readOnlyHint": is_read, "idempotentHint": is_read or self.key is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServer:
+    """A server and its tools by name.
+
+    `address` is scheme, host and port. `scope` is that of the identity's token; `secret` is the setting's value, which
+    is sent in `header` after `prefix`. `tenants` and `roles` may use the server; empty: all.
+    """
+
+    label: str
+    address: str
+    tools: Mapping[str, ServerTool]
+    description: str = ""
+    auth: ServerAuth = ServerAuth.NONE
+    scope: str = ""
+    secret: str = field(default="", repr=False)
+    header: str = "authorization"
+    tenants: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    private: bool = True
+    networks: tuple[Network, ...] = ()
+
+    def is_open_to(self, owner: Owner) -> bool:
+        in_tenant = not self.tenants or owner.tenant in self.tenants
+        return in_tenant and (not self.roles or not self.roles.isdisjoint(owner.roles))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLimits:
+    """How many rounds of calls and how many calls a turn may make, and how large the arguments of a call may be."""
+
+    max_rounds: int = 10
+    max_tool_calls: int = 64
+    argument_bytes: int = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServers:
+    """All servers by label. The servers in `unconfigured` lack a variable of the file and are disabled."""
+
+    limits: LoopLimits = field(default_factory=LoopLimits)
+    known: Mapping[str, ToolServer] = field(default_factory=dict[str, ToolServer])
+    unconfigured: frozenset[str] = frozenset()
+
+    def open_to(self, owner: Owner, label: str) -> ToolServer | None:
+        """Return a server that the owner may use; an unknown server and another's are the same: None."""
+        server = self.known.get(label)
+        return server if server and server.is_open_to(owner) else None
