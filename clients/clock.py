@@ -35,3 +35,8 @@ class SystemClock:
 
     def fraction(self) -> float:
         return secrets.randbelow(1_000_000) / 1_000_000
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process since it began."""
+    return time.process_time()

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from clients.clock import Clock
-from domain import wire
+from domain import webhook_wire, wire
 from domain.errors import Unavailable
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
@@ -40,6 +40,10 @@ class Orchestrations(Protocol):
         """
         ...
 
+    async def signal_turn_ended(self, response_id: str) -> None:
+        """Signal a waiting orchestration that the turn before it has ended. An optimisation, as `signal_cancelled`."""
+        ...
+
     async def is_running(self, instance_id: str) -> bool:
         """Return whether the instance is pending, running or suspended. Raises Unavailable."""
         ...
@@ -59,7 +63,7 @@ class DurableOrchestrations:
 
     async def start(self, response: Response) -> None:
         """Start the turn with a token of this start alone. The token stays the same when the host repeats the start."""
-        request: wire.TurnWire = {**turn_wire(response), "start": self.clock.token()}
+        request: wire.RespondWire = {**turn_wire(response), "start": self.clock.token()}
         await self.start_instance(wire.RESPOND, response.id, request)
 
     async def start_delivery(self, delivery: WebhookDelivery) -> None:
@@ -76,9 +80,15 @@ class DurableOrchestrations:
                 ) from error
 
     async def signal_cancelled(self, response_id: str) -> None:
+        await self.signal(response_id, wire.CANCELLED_EVENT)
+
+    async def signal_turn_ended(self, response_id: str) -> None:
+        await self.signal(response_id, wire.TURN_ENDED_EVENT)
+
+    async def signal(self, response_id: str, event: str) -> None:
         with suppress(Unavailable):
             if await self.is_running(response_id):
-                await translate_errors(self.client.raise_event(response_id, wire.CANCELLED_EVENT, {}))
+                await translate_errors(self.client.raise_event(response_id, event, {}))
 
     async def is_running(self, instance_id: str) -> bool:
         status = await translate_errors(self.client.get_status(instance_id))
@@ -94,16 +104,17 @@ async def translate_errors[T](call: Awaitable[T]) -> T:
         raise Unavailable(f"The orchestration host did not answer: {type(error).__name__}") from error
 
 
-def turn_wire(response: Response) -> wire.TurnWire:
-    return {
+def turn_wire(response: Response) -> wire.RespondWire:
+    turn: wire.RespondWire = {
         "tenant": response.owner.tenant,
         "subject": response.owner.subject,
         "response": response.id,
         "traceparent": response.traceparent,
     }
+    return {**turn, "waiting": True} if response.history.waits_for else turn
 
 
-def delivery_wire(delivery: WebhookDelivery) -> wire.DeliverWebhookWire:
+def delivery_wire(delivery: WebhookDelivery) -> webhook_wire.DeliverWebhookWire:
     return {
         "tenant": delivery.owner.tenant,
         "subject": delivery.owner.subject,

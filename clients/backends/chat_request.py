@@ -1,49 +1,60 @@
 """Which Chat Completions request does a call to a backend become?"""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 from clients.backends.port import BackendCall
 from clients.backends.tool_calls import NO_ARGUMENTS
-from domain.content.items import ImageInput, Item, ItemKind, Role
+from domain.content.items import ImageInput, Item, ItemKind, Role, without_old_reasoning
+from domain.content.reasoning import ReasoningInput
 from domain.content.schema_tool_calls import output_schema, tool_instructions
 from domain.content.tools import ANYTHING, FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.fleet.catalog import Backend, ContinuationMode
+from domain.fleet.catalog import Backend, ContinuationMode, SamplingField
 
 ROLES: Final[Mapping[Role, str]] = {Role.DEVELOPER: "system"}
 """The roles that Chat Completions servers know by another name."""
+
+IMAGES_FOLLOW: Final = "The result is in the images below."
+DETAILS: Final[Mapping[str, str]] = {"original": "high"}
+"""The details of images that Chat Completions servers know by another name."""
 
 type Message = dict[str, Any]
 
 
 def request_body(backend: Backend, call: BackendCall) -> dict[str, Any]:
     """Return the body of the Chat Completions request for a call."""
-    by_schema = call.by_schema and bool(call.tools.callable_functions)
-    messages = prompt_messages(call, by_schema=by_schema)
+    messages = prompt_messages(call, backend.reasoning_input)
     body: dict[str, Any] = {
         "model": backend.served_model,
         "messages": messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": call.max_output_tokens,
+        backend.output_limit.value: call.max_output_tokens,
+        **stream_fields(backend),
+        **sampling_fields(backend, call),
     }
-    if call.sampling.temperature is not None:
-        body["temperature"] = call.sampling.temperature
-    if call.sampling.top_p is not None:
-        body["top_p"] = call.sampling.top_p
-    body |= call.sampling.parameters
-    tool_fields = schema_tool_fields(call.tools) if by_schema else native_tool_fields(call.tools)
+    tool_fields = schema_tool_fields(call.tools) if call.is_held else native_tool_fields(call.tools)
     return body | tool_fields | continuation_fields(backend, call, messages)
 
 
-def prompt_messages(call: BackendCall, *, by_schema: bool) -> list[Message]:
+def stream_fields(backend: Backend) -> dict[str, Any]:
+    return {"stream": True, "stream_options": {"include_usage": True}} if backend.streams else {"stream": False}
+
+
+def sampling_fields(backend: Backend, call: BackendCall) -> dict[str, Any]:
+    """Return the caller's sampling parameters, without those that the backend's model rejects."""
+    given = {SamplingField.TEMPERATURE: call.sampling.temperature, SamplingField.TOP_P: call.sampling.top_p}
+    accepted = {name.value: value for name, value in given.items() if name in backend.sampling and value is not None}
+    return accepted | dict(call.sampling.parameters)
+
+
+def prompt_messages(call: BackendCall, reasoning_input: ReasoningInput) -> list[Message]:
     """Return the instructions and the conversation. The last message is never one of the assistant.
 
     Many servers continue an assistant message at the end, or reject it. An empty user message after it makes every
     server begin a new answer; only the partial answer of this turn is to be continued.
     """
-    messages = list(schema_messages(call.items) if call.by_schema else native_messages(call.items))
-    texts = [call.instructions or "", tool_instructions(call.tools) if by_schema else ""]
+    messages = list(schema_messages(call.items) if call.by_schema else native_messages(call.items, reasoning_input))
+    texts = [call.instructions or "", tool_instructions(call.tools) if call.is_held else ""]
     if instructions := "\n\n".join(text for text in texts if text):
         messages.insert(0, {"role": "system", "content": instructions})
     if not messages or messages[-1]["role"] == "assistant":
@@ -61,41 +72,80 @@ def continuation_fields(backend: Backend, call: BackendCall, messages: list[Mess
     return fields
 
 
-def native_messages(items: Iterable[Item]) -> Iterator[Message]:
-    """Yield the conversation. Consecutive function calls share one message with the assistant's text before them."""
-    assistant: Message | None = None
-    for item in items:
-        if item.kind is ItemKind.FUNCTION_CALL:
-            assistant = assistant or {"role": "assistant", "content": None}
-            assistant.setdefault("tool_calls", []).append(tool_call(item))
+def native_messages(items: Iterable[Item], reasoning_input: ReasoningInput = ReasoningInput.NO) -> Iterator[Message]:
+    """Yield the conversation; the images of consecutive outputs follow them in a message of the user.
+
+    Servers accept only text in the messages of tools, which have to follow their call without a gap.
+    """
+    read = without_old_reasoning(tuple(items))
+    for is_output, group in groupby(read, key=lambda item: item.kind is ItemKind.FUNCTION_OUTPUT):
+        if not is_output:
+            yield from spoken_messages(group, reasoning_input)
             continue
+        outputs = tuple(group)
+        yield from map(message, outputs)
+        if images := [part for output in outputs for part in image_parts(output)]:
+            yield {"role": "user", "content": images}
+
+
+def spoken_messages(items: Iterable[Item], reasoning_input: ReasoningInput) -> Iterator[Message]:
+    """Yield what was said.
+
+    Consecutive function calls share one message with the assistant's text before them, and with the reasoning before
+    that where the server takes it back.
+    """
+    assistant: Message | None = None
+    thought: Message = {}
+    for item in items:
         if item.kind is ItemKind.REASONING:
+            thought = reasoning_fields(item, reasoning_input)
+            continue
+        if item.kind is ItemKind.FUNCTION_CALL:
+            assistant = thought | (assistant or {"role": "assistant", "content": None})
+            assistant["tool_calls"] = [*assistant.get("tool_calls", ()), tool_call(item)]
+            thought = {}
             continue
         if assistant:
             yield assistant
         assistant = message(item)
-        if item.kind is ItemKind.FUNCTION_OUTPUT or item.role is not Role.ASSISTANT:
+        if item.role is Role.ASSISTANT:
+            assistant |= thought
+        else:
             yield assistant
             assistant = None
+        thought = {}
     if assistant:
         yield assistant
 
 
+def reasoning_fields(item: Item, reasoning_input: ReasoningInput) -> Message:
+    is_taken = reasoning_input is not ReasoningInput.NO and item.text
+    return {reasoning_input.value: item.text} if is_taken else {}
+
+
 def message(item: Item) -> Message:
     if item.kind is ItemKind.FUNCTION_OUTPUT:
-        return {"role": "tool", "tool_call_id": item.call_id, "content": item.text}
-    content = [content_part(part) for part in item.parts()] if item.images else item.text
+        text = item.text or (IMAGES_FOLLOW if item.images else "")
+        return {"role": "tool", "tool_call_id": item.call_id, "content": text}
+    content = [content_part(part) for part in item.parts()] if item.images else item.text + item.refusal
     return {"role": ROLES.get(item.role, item.role.value), "content": content}
 
 
 def content_part(part: str | ImageInput) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    return {"type": "image_url", "image_url": {"url": part.url, "detail": part.detail}}
+    return {"type": "image_url", "image_url": {"url": part.url, "detail": DETAILS.get(part.detail, part.detail)}}
+
+
+def image_parts(output: Item) -> Iterator[dict[str, Any]]:
+    """Yield the images of an output, with a line that tells the model which call they belong to."""
+    if output.images:
+        yield content_part(f"Images in the result of the call {output.call_id}:")
+        yield from map(content_part, output.images)
 
 
 def tool_call(item: Item) -> dict[str, Any]:
-    function = {"name": item.name, "arguments": arguments_of(item)}
+    function = {"name": item.flat_name, "arguments": arguments_of(item)}
     return {"id": item.call_id, "type": "function", "function": function}
 
 
@@ -109,18 +159,19 @@ def schema_messages(items: Iterable[Item]) -> Iterator[Message]:
     names: dict[str, str] = {}
     for item in items:
         if item.kind is ItemKind.FUNCTION_CALL:
-            names[item.call_id] = item.name
-            call = f'{{"name": "{item.name}", "arguments": {arguments_of(item)}}}'
+            names[item.call_id] = item.flat_name
+            call = f'{{"name": "{item.flat_name}", "arguments": {arguments_of(item)}}}'
             yield {"role": "assistant", "content": f'{{"calls": [{call}]}}'}
         elif item.kind is ItemKind.FUNCTION_OUTPUT:
-            name = names.get(item.call_id, item.call_id)
-            yield {"role": "user", "content": f"The result of {name}: {item.text}"}
+            text = f"The result of {names.get(item.call_id, item.call_id)}: {item.text}"
+            parts = [content_part(text), *map(content_part, item.images)]
+            yield {"role": "user", "content": parts if item.images else text}
         elif item.kind is ItemKind.MESSAGE:
             yield message(item)
 
 
 def schema_tool_fields(tools: ToolConfig) -> dict[str, Any]:
-    """Return the fields that hold a model without function calling to the schema of its calls."""
+    """Return the fields that hold a model without function calling to the schema of its calls and answers."""
     schema = {"name": "answer", "schema": output_schema(tools), "strict": True}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
@@ -130,16 +181,16 @@ def native_tool_fields(tools: ToolConfig) -> dict[str, Any]:
     functions = tools.callable_functions
     fields: dict[str, Any] = {"tools": [tool(function) for function in functions]} if functions else {}
     if functions and tools.tool_choice is ToolChoice.REQUIRED:
-        only_function = {"type": "function", "function": {"name": functions[0].name}}
-        fields["tool_choice"] = only_function if tools.single else "required"
+        only_function = {"type": "function", "function": {"name": functions[0].flat_name}}
+        fields["tool_choice"] = only_function if tools.must_call_one else "required"
     if functions and not tools.parallel:
         fields["parallel_tool_calls"] = False
     return fields | format_fields(tools.format)
 
 
 def tool(function: FunctionTool) -> dict[str, Any]:
-    required = {"name": function.name, "parameters": function.parameters or ANYTHING}
-    optional = {"description": function.description, "strict": function.strict or None}
+    required = {"name": function.flat_name, "parameters": function.parameters or ANYTHING}
+    optional = {"description": function.full_description, "strict": function.strict or None}
     return {"type": "function", "function": required | without_none(optional)}
 
 

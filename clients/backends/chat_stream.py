@@ -3,16 +3,16 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
-from clients.backends.port import AnswerEnd, BackendError
+from clients.backends.delta_texts import delta_texts
+from clients.backends.formats.decoders import MALFORMED
+from clients.backends.port import AnswerEnd, BackendError, Channel, TextPiece
 from clients.backends.tool_calls import ToolCallCollector, text_of
 from domain.fleet.catalog import FinishReason
 from domain.fleet.failure_classes import BODY_CHARACTERS, Failure, FailureKind
 from domain.log.events import TokenUsage
-
-MALFORMED: Final = (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError)
-"""What reading a frame raises whose JSON or whose fields are not those of Chat Completions."""
 
 CUT_REASONS: Final[Mapping[FinishReason, Literal["length", "content_filter"]]] = {
     FinishReason.LENGTH: "length",
@@ -32,7 +32,8 @@ class ChatStreamParser:
         self.text_received = False
         self.reason = ""
         self.usage: TokenUsage | None = None
-        self.incomplete_character = ""
+        self.reasoning_pieces = 0
+        self.incomplete_characters = dict.fromkeys(Channel, "")
         self.calls = ToolCallCollector()
 
     @property
@@ -40,27 +41,39 @@ class ChatStreamParser:
         """Tell whether the server has reported why the answer ends; only its usage can follow."""
         return bool(self.reason)
 
-    def read(self, data: bytes) -> str:
-        """Parse one frame and return its text. Raises BackendError where it is not a Chat Completions frame."""
+    @property
+    def is_over(self) -> bool:
+        """Return False: the usage may follow, and `[DONE]` ends the stream."""
+        return False
+
+    def read(self, data: bytes) -> Sequence[TextPiece]:
+        """Parse one frame and return its texts. Raises BackendError where it is not a Chat Completions frame."""
         try:
-            content = self.read_frame(json.loads(data))
+            texts = [each for each in self.read_frame(json.loads(data)) if each[1]]
         except MALFORMED as error:
             raise self.malformed(data) from error
-        self.text_received = self.text_received or bool(content)
-        text, self.incomplete_character = complete_characters(self.incomplete_character + content)
-        return text
+        self.text_received = self.text_received or bool(texts)
+        pieces = [TextPiece(text=self.complete(channel, text), channel=channel) for channel, text in texts]
+        self.reasoning_pieces += sum(piece.channel is Channel.REASONING for piece in pieces)
+        return [piece for piece in pieces if piece.text]
 
-    def read_frame(self, frame: dict[str, Any]) -> str:
+    def complete(self, channel: Channel, text: str) -> str:
+        """Return the whole characters of a text of this channel; half a character waits for the next frame."""
+        complete, half = complete_characters(self.incomplete_characters[channel] + text)
+        self.incomplete_characters[channel] = half
+        return complete
+
+    def read_frame(self, frame: dict[str, Any]) -> Sequence[tuple[Channel, str]]:
         if frame.get("error"):
             raise ValueError("the server reports an error in the middle of its stream")
         self.usage = usage_in(frame.get("usage")) or self.usage
         choices: list[dict[str, Any]] = frame.get("choices") or []
         if not choices:
-            return ""
+            return ()
         self.reason = text_of(choices[0], "finish_reason") or self.reason
-        delta: dict[str, Any] = choices[0].get("delta") or {}
+        delta: dict[str, Any] = choices[0].get("delta") or choices[0].get("message") or {}
         self.calls.add(call_parts(delta))
-        return text_of(delta, "content")
+        return tuple(delta_texts(delta))
 
     def end(self) -> AnswerEnd:
         """Return how the answer ended. Raises BackendError where the server did not say, or says that it failed."""
@@ -71,9 +84,10 @@ class ChatStreamParser:
             word = self.reason if REASON_WORD.fullmatch(self.reason) else ""
             failure = Failure(kind=FailureKind.FINISH_REASON, body=word, text_received=self.text_received)
             raise BackendError(failure)
+        usage = self.usage and with_reasoning(self.usage, self.reasoning_pieces)
         if cut := CUT_REASONS.get(reason):
-            return AnswerEnd(reason=cut, usage=self.usage, calls=self.calls.whole_calls())
-        return AnswerEnd(reason="stop", usage=self.usage, calls=self.calls.all_calls())
+            return AnswerEnd(reason=cut, usage=usage, calls=self.calls.whole_calls(), is_calling=self.calls.have_begun)
+        return AnswerEnd(reason="stop", usage=usage, calls=self.calls.all_calls())
 
     def malformed(self, data: bytes) -> BackendError:
         body = data[:BODY_CHARACTERS].decode(errors="replace")
@@ -104,14 +118,36 @@ def complete_characters(text: str) -> tuple[str, str]:
 
 
 def usage_in(body: Mapping[str, Any] | None) -> TokenUsage | None:
-    """Return the token counts of a frame; None where a count is missing or is not a number."""
+    """Return the token counts of a frame; None where a count is missing or is not a number.
+
+    Some servers leave the tokens of reasoning out of `completion_tokens`; their total shows it.
+    """
     if not body:
         return None
-    details: Mapping[str, Any] = body.get("prompt_tokens_details") or {}
-    counts = (body.get("prompt_tokens"), body.get("completion_tokens"), details.get("cached_tokens") or 0)
-    match counts:
-        case (int(input_tokens), int(output_tokens), int(cached)) if min(counts) >= 0:
-            cached_tokens = min(cached, input_tokens)
-            return TokenUsage(input_tokens=input_tokens, cached_tokens=cached_tokens, output_tokens=output_tokens)
+    cached = detail_of(body, "prompt_tokens_details", "cached_tokens")
+    reasoning = detail_of(body, "completion_tokens_details", "reasoning_tokens") or body.get("reasoning_tokens") or 0
+    match body.get("prompt_tokens"), body.get("completion_tokens"), cached, reasoning:
+        case (int(prompt), int(completion), int(cached), int(reasoning)) if (
+            min(prompt, completion, cached, reasoning) >= 0
+        ):
+            is_apart = body.get("total_tokens") == prompt + completion + reasoning
+            output = completion + reasoning if is_apart else completion
+            return TokenUsage(
+                input_tokens=prompt,
+                cached_tokens=min(cached, prompt),
+                output_tokens=output,
+                reasoning_tokens=min(reasoning, output),
+            )
         case _:
             return None
+
+
+def detail_of(body: Mapping[str, Any], group: str, name: str) -> Any:
+    details: Mapping[str, Any] = body.get(group) or {}
+    return details.get(name) or 0
+
+
+def with_reasoning(usage: TokenUsage, pieces: int) -> TokenUsage:
+    """Return the counts, with one token for each piece of reasoning where the server did not count these."""
+    counted = usage.reasoning_tokens or min(pieces, usage.output_tokens)
+    return replace(usage, reasoning_tokens=counted)

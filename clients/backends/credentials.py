@@ -10,10 +10,19 @@ from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Failure, FailureKind
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCall:
+    """The request that credentials are for, as it is sent: a signature covers all of it."""
+
+    method: str
+    url: str
+    body: bytes = b""
+
+
 class Credentials(Protocol):
     """Provides the credentials for calls to backends."""
 
-    async def header(self, backend: Backend) -> Mapping[str, str]:
+    async def header(self, backend: Backend, call: HttpCall) -> Mapping[str, str]:
         """Return the authentication headers of a call to the backend, from a cache where possible.
 
         Raises BackendError: CREDENTIALS_REFUSED where a permission is missing, CREDENTIALS_UNREACHABLE where a retry
@@ -29,7 +38,7 @@ class Credentials(Protocol):
 class NoCredentials:
     """Sends no credentials."""
 
-    async def header(self, backend: Backend) -> Mapping[str, str]:  # noqa: ARG002 - the port's own argument
+    async def header(self, backend: Backend, call: HttpCall) -> Mapping[str, str]:  # noqa: ARG002 - the port's own
         return {}
 
     def rejected(self, backend: Backend) -> None:
@@ -49,17 +58,20 @@ class Hop(StrEnum):
 
     IDENTITY = "the managed identity endpoint"
     STS = "Google STS"
+    AWS_STS = "AWS STS"
     IAM = "Google IAM Credentials"
 
 
 ADVICE = {
     Hop.IDENTITY: "assign a managed identity to the app, and allow it to obtain tokens for the requested resource",
     Hop.STS: "configure the workload identity provider to accept the issuer, audience and subject of the Entra token",
+    Hop.AWS_STS: "let the role's trust policy name the OIDC provider of the Entra tenant, and the token's aud and sub",
     Hop.IAM: "grant roles/iam.workloadIdentityUser on the service account to the managed identity's principal",
 }
 REQUESTED = {
     Hop.IDENTITY: "a token",
     Hop.STS: "the Entra token",
+    Hop.AWS_STS: "to let the app assume the role",
     Hop.IAM: "to impersonate the service account",
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol, runtime_checkable
 
 from domain.content.items import Item
@@ -18,7 +19,8 @@ class BackendCall:
     """One request to a model. `partial` is the text of the answer that readers already have, to be continued.
 
     `max_output_tokens` limits the rest of the answer; `traceparent` is the W3C trace context to send. `by_schema` means
-    that the model cannot call functions: its answer follows the JSON schema of `domain.content.schema_tool_calls`.
+    that the model cannot call functions: it reads calls as text. `is_held`: its answer has the form of
+    `domain.content.schema_tool_calls`. `prediction` is the id of an answer that the backend already writes.
     """
 
     instructions: str | None
@@ -29,13 +31,24 @@ class BackendCall:
     traceparent: str = ""
     tools: ToolConfig = field(default_factory=ToolConfig)
     by_schema: bool = False
+    is_held: bool = False
+    prediction: str = ""
+
+
+class Channel(StrEnum):
+    """What a text of the model is."""
+
+    ANSWER = "answer"
+    REASONING = "reasoning"
+    REFUSAL = "refusal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextPiece:
-    """The next text of the answer: one chunk of the backend, about one token."""
+    """The next text of the model: one chunk of the backend, about one token."""
 
     text: str
+    channel: Channel = Channel.ANSWER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +56,14 @@ class AnswerEnd:
     """How an answer ended: complete (`stop`), cut at its token limit (`length`) or cut by a filter.
 
     `usage` is None where the backend does not count tokens. `calls` are the function calls of the model; their
-    arguments are complete JSON.
+    arguments are complete JSON. `is_calling`: the model had begun to call functions, of which a cut answer may have
+    lost the last.
     """
 
     reason: Literal["stop", "length", "content_filter"]
     usage: TokenUsage | None
     calls: tuple[FunctionCall, ...] = ()
+    is_calling: bool = False
 
 
 class BackendError(GanglionError):
@@ -65,6 +80,23 @@ class WithdrawableStream(Protocol):
 
     def withdraw(self) -> None:
         """Tell the backend to stop. The stream then ends after what the backend had sent by then."""
+        ...
+
+
+class PromptCounter(Protocol):
+    """Counts the tokens of prompts at one backend."""
+
+    async def count(self, call: BackendCall) -> int:
+        """Return the tokens of a call's prompt. Raises BackendError."""
+        ...
+
+
+@runtime_checkable
+class PredictionClient(Protocol):
+    """A client whose backend writes an answer under an id, whoever reads it."""
+
+    async def create(self, call: BackendCall) -> str:
+        """Order an answer and return its id. Raises BackendError."""
         ...
 
 

@@ -79,21 +79,30 @@ class ToolCallCollector:
             return self.last
         return of_index[-1] if of_index else None
 
+    @property
+    def have_begun(self) -> bool:
+        """Tell whether a part of a call has arrived."""
+        return bool(self.calls)
+
     def all_calls(self) -> tuple[FunctionCall, ...]:
-        """Return the calls of an answer that ended by itself. An id that repeats is left out of the later call."""
-        ids: set[str] = set()
-        calls: list[FunctionCall] = []
-        for call in sorted(self.calls, key=lambda each: each.index):
-            call_id = "" if call.id in ids else call.id
-            ids.add(call_id)
-            arguments = call.arguments if call.arguments.strip() else NO_ARGUMENTS
-            calls.append(FunctionCall(name=call.name, arguments=arguments, call_id=call_id))
-        return tuple(calls)
+        """Return the calls of an answer that ended by itself."""
+        return identified(self.calls)
 
     def whole_calls(self) -> tuple[FunctionCall, ...]:
         """Return the calls of an answer that was cut off, without those whose arguments did not arrive whole."""
-        self.calls = [call for call in self.calls if is_json(call.arguments)]
-        return self.all_calls()
+        return identified([call for call in self.calls if is_json(call.arguments)])
+
+
+def identified(found: Sequence[PartialCall]) -> tuple[FunctionCall, ...]:
+    """Return the calls in their order. An id that repeats is left out of the later call."""
+    ids: set[str] = set()
+    calls: list[FunctionCall] = []
+    for call in sorted(found, key=lambda each: each.index):
+        call_id = "" if call.id in ids else call.id
+        ids.add(call_id)
+        arguments = call.arguments if call.arguments.strip() else NO_ARGUMENTS
+        calls.append(FunctionCall(name=call.name, arguments=arguments, call_id=call_id))
+    return tuple(calls)
 
 
 def call_part(body: Mapping[str, Any], *, default_index: int | None) -> CallPart:

@@ -1,23 +1,28 @@
 """Which credentials does each backend need, and which settings do they need?"""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from clients.backends.credentials import BearerToken
+from clients.backends.credentials import BearerToken, HttpCall
 from clients.clock import Clock
+from clients.identity.aws_credentials import AwsCredentials
 from clients.identity.token_cache import CachedCredential
 from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
-from domain.identity.federation import Federation
+from domain.identity.federation import AwsFederation, Federation
 
 KEY_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 SECRET_MARKS = ("private_key", "refresh_token", "client_secret")
 FEDERATED = (AuthKind.GOOGLE_ID_TOKEN, AuthKind.GOOGLE_ACCESS_TOKEN)
 PRINTABLE = range(33, 127)
-ENTRA_MODULE = "clients.identity.entra"
-GOOGLE_MODULE = "clients.identity.google"
-"""The Google module imports the Entra module."""
+AWS_KINDS = (AuthKind.AWS_KEY, AuthKind.AWS_SIGV4)
+MODULES: Mapping[str, frozenset[AuthKind]] = {
+    "clients.identity.entra": frozenset({AuthKind.ENTRA}),
+    "clients.identity.google": frozenset(FEDERATED),
+    "clients.identity.aws": frozenset(AWS_KINDS),
+}
+"""The modules that import an SDK, and the kinds that need them."""
 
 type Fetch = Callable[[], BearerToken]
 
@@ -29,15 +34,22 @@ class BackendCredentials:
     """
 
     def __init__(
-        self, *, federation: Federation, variables: Mapping[str, str], clock: Clock, client_id: str | None = None
+        self,
+        *,
+        federation: Federation,
+        aws: AwsFederation,
+        variables: Mapping[str, str],
+        clock: Clock,
+        client_id: str | None = None,
     ) -> None:
         self.federation = federation
         self.variables = variables
         self.clock = clock
         self.client_id = client_id
         self.cached: dict[Auth, CachedCredential] = {}
+        self.aws = AwsCredentials(aws, clock, client_id=client_id)
 
-    async def header(self, backend: Backend) -> Mapping[str, str]:
+    async def header(self, backend: Backend, call: HttpCall) -> Mapping[str, str]:
         """Return what `Credentials.header` promises."""
         auth = backend.auth
         match auth.kind:
@@ -45,10 +57,14 @@ class BackendCredentials:
                 return {}
             case AuthKind.STATIC_BEARER:
                 return bearer(self.variables[auth.setting or ""])
+            case AuthKind.AWS_KEY | AuthKind.AWS_SIGV4:
+                return await self.aws.header(auth, call)
             case _:
                 return bearer(await self.credential(auth).token())
 
     def rejected(self, backend: Backend) -> None:
+        if backend.auth.kind in AWS_KINDS:
+            self.aws.rejected(backend.auth)
         if backend.auth in self.cached:
             self.cached[backend.auth].rejected()
 
@@ -80,21 +96,30 @@ def warm_up(fleet: Fleet) -> Thread | None:
     Return None if the fleet needs no such token. A failed import is reported by the first request for a token.
     """
     kinds = {backend.auth.kind for backend in fleet.backends.values()}
-    module = GOOGLE_MODULE if kinds & {*FEDERATED} else ENTRA_MODULE if AuthKind.ENTRA in kinds else None
-    if module is None:
+    modules = [name for name, users in MODULES.items() if kinds & users]
+    if not modules:
         return None
-    thread = Thread(target=import_module, args=(module,), name="credentials", daemon=True)
+    thread = Thread(target=import_all, args=(modules,), name="credentials", daemon=True)
     thread.start()
     return thread
+
+
+def import_all(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
 
 
 def bearer(token: str) -> Mapping[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-def credential_problems(fleet: Fleet, federation: Federation, variables: Mapping[str, str]) -> tuple[str, ...]:
+def credential_problems(
+    fleet: Fleet, federation: Federation, aws: AwsFederation, variables: Mapping[str, str]
+) -> tuple[str, ...]:
     """Return the missing settings of a fleet's credentials, and the settings that are not allowed."""
-    found = [problem for each in fleet.backends.values() for problem in backend_problems(each, federation, variables)]
+    backends = fleet.backends.values()
+    found = [problem for each in backends for problem in backend_problems(each, federation, variables)]
+    found.extend(problem for each in backends for problem in aws_problems(each, aws))
     if contains_secret(variables.get(KEY_VARIABLE)):
         found.append(f"{KEY_VARIABLE}: the file contains a secret, and keys are not allowed; remove the variable")
     return tuple(found)
@@ -110,6 +135,14 @@ def backend_problems(backend: Backend, federation: Federation, variables: Mappin
             "GANGLION_GOOGLE_SUBJECT_SCOPE": federation.scope,
             "GANGLION_GOOGLE_SERVICE_ACCOUNT": auth.service_account or federation.service_account,
         }
+        yield from (f"{where}: {auth.kind.value} needs {name}" for name, value in needs.items() if not value)
+
+
+def aws_problems(backend: Backend, aws: AwsFederation) -> Iterator[str]:
+    auth = backend.auth
+    if auth.kind in AWS_KINDS:
+        needs = {"GANGLION_AWS_ROLE": auth.role or aws.role, "GANGLION_AWS_SUBJECT_SCOPE": aws.scope}
+        where = f"backends.{backend.name}.auth"
         yield from (f"{where}: {auth.kind.value} needs {name}" for name, value in needs.items() if not value)
 
 

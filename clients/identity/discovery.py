@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from clients.identity.signing_keys import KeySet, usable_keys
+from clients.plain_answers import PLAIN, read_plain
 from domain.errors import Unavailable
 from domain.identity.access_tokens import TokenIssuer
 
@@ -74,15 +75,10 @@ async def document(http: httpx.AsyncClient, address: str) -> Mapping[str, Any]:
 
 async def body(http: httpx.AsyncClient, address: str) -> bytes:
     """Return the whole body of an answer. Redirects are not followed."""
-    async with http.stream("GET", address) as response:
+    async with http.stream("GET", address, headers=PLAIN) as response:
         if not response.is_success:
             raise unavailable("returned an unusable answer")
-        read = bytearray()
-        async for chunk in response.aiter_bytes():
-            read += chunk
-            if len(read) > SIZE_LIMIT:
-                raise unavailable("returned an answer that is too long")
-        return bytes(read)
+        return await read_plain(response, most=SIZE_LIMIT)
 
 
 def unavailable(what: str) -> Unavailable:

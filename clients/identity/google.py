@@ -18,6 +18,7 @@ from google.auth.transport import Request, Response
 
 from clients.backends.credentials import BearerToken, Hop, hop_denied, hop_unreachable
 from clients.identity.entra import ManagedIdentity
+from clients.plain_answers import PLAIN, read_plain_now
 from domain.identity.federation import Federation
 
 logger = logging.getLogger("ganglion.credentials")
@@ -25,6 +26,9 @@ logger = logging.getLogger("ganglion.credentials")
 PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_TYPE = "urn:ietf:params:oauth:token-type:jwt"  # noqa: S105 - the name of a type, no secret
 TIMEOUT_S = 8.0
+MOST_BYTES = 1_048_576
+"""The size of an answer with a token."""
+
 SUMMARY_CHARACTERS = 500
 """The length of a hop's answer in the log. Callers never see the answer: it contains names of the project."""
 
@@ -33,8 +37,9 @@ TOKEN_ERRORS = (GoogleAuthError, httpx.HTTPError, ValueError, KeyError, TypeErro
 
 
 class AuthResponse(Response):
-    def __init__(self, answer: httpx.Response) -> None:
+    def __init__(self, answer: httpx.Response, body: bytes) -> None:
         self.answer = answer
+        self.body = body
 
     @property
     def status(self) -> int:
@@ -46,7 +51,7 @@ class AuthResponse(Response):
 
     @property
     def data(self) -> bytes:
-        return self.answer.content
+        return self.body
 
 
 class RecordingTransport(Request):
@@ -70,7 +75,8 @@ class RecordingTransport(Request):
         self.hop = Hop.IAM if "/serviceAccounts/" in url else Hop.STS
         self.last = None
         try:
-            self.last = AuthResponse(self.http.request(method, url, content=body, headers=headers))
+            with self.http.stream(method, url, content=body, headers={**(headers or {}), **PLAIN}) as answer:
+                self.last = AuthResponse(answer, read_plain_now(answer, most=MOST_BYTES))
         except httpx.HTTPError as error:
             raise TransportError(str(error)) from error
         return self.last

@@ -14,6 +14,8 @@ from domain.identity.access_tokens import ALGORITHM, ISSUERS, TokenIssuer, decod
 KEY_BITS = 2048
 EXPONENTS = range(65_537, 2**32, 2)
 KEYS_IN_MEMORY = 256
+GENERATOR = 65_537
+SMALL_PRIMES = tuple(number for number in range(3, 168) if all(number % smaller for smaller in range(2, number)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,13 @@ def usable_keys(document: object, origin: TokenIssuer | None = None) -> KeySet:
 def is_signing_key(key: Mapping[str, Any]) -> bool:
     texts = all(isinstance(key.get(name), str) and key[name] for name in ("kid", "n", "e"))
     meant = (key.get("kty"), key.get("use"), key.get("alg", ALGORITHM)) == ("RSA", "sig", ALGORITHM)
-    return texts and meant and "d" not in key and is_strong(key)
+    return texts and meant and may_verify(key) and "d" not in key and is_strong(key)
+
+
+def may_verify(key: Mapping[str, Any]) -> bool:
+    """Return whether a key is meant for checking signatures, as far as it says what it is for."""
+    operations = key.get("key_ops")
+    return operations is None or (isinstance(operations, list) and "verify" in operations)
 
 
 def is_strong(key: Mapping[str, str]) -> bool:
@@ -62,7 +70,27 @@ def is_strong(key: Mapping[str, str]) -> bool:
         modulus, exponent = number(key["n"]), number(key["e"])
     except Unauthenticated:
         return False
-    return modulus.bit_length() >= KEY_BITS and modulus % 2 == 1 and exponent in EXPONENTS
+    odd = modulus % 2 == 1 and exponent in EXPONENTS
+    return odd and modulus.bit_length() >= KEY_BITS and not has_known_structure(modulus)
+
+
+def has_known_structure(modulus: int) -> bool:
+    """Return whether a modulus was made by the library of CVE-2017-15361 (ROCA), whose keys can be factored.
+
+    Its primes are powers of 65,537 modulo many small primes (Nemec et al., CCS 2017, section 3); of other moduli, one
+    in 2**39 looks so.
+    """
+    return all(modulus % prime in residues(prime) for prime in SMALL_PRIMES)
+
+
+@lru_cache(maxsize=len(SMALL_PRIMES))
+def residues(prime: int) -> frozenset[int]:
+    """Return the powers of 65,537 modulo a prime."""
+    found, power = set[int](), 1
+    while power not in found:
+        found.add(power)
+        power = power * GENERATOR % prime
+    return frozenset(found)
 
 
 def belongs(key: Mapping[str, Any], origin: TokenIssuer) -> bool:

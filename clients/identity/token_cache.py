@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from clients.backends.credentials import BearerToken
 from clients.backends.port import BackendError
@@ -19,13 +20,20 @@ YOUNG_S = 30.0
 """A token younger than this was not rejected because of its age; a new one would be rejected too."""
 
 
-class CachedCredential:
-    """Caches one token and renews it early in the background, in a thread, with one request at a time."""
+class Expiring(Protocol):
+    """A credential; `expires_at` is in seconds since the epoch."""
 
-    def __init__(self, fetch: Callable[[], BearerToken], clock: Clock) -> None:
+    @property
+    def expires_at(self) -> float: ...
+
+
+class ExpiringCache[T: Expiring]:
+    """Caches one credential and renews it early in the background, in a thread, with one request at a time."""
+
+    def __init__(self, fetch: Callable[[], T], clock: Clock) -> None:
         self.fetch = fetch
         self.clock = clock
-        self.cached: BearerToken | None = None
+        self.cached: T | None = None
         self.fetched_at = 0.0
         self.renew_at = 0.0
         self.last_at = 0.0
@@ -33,18 +41,18 @@ class CachedCredential:
         self.failure: BackendError | None = None
         self.flight = SingleFlight(self.renew)
 
-    async def token(self) -> str:
-        """Return a token that is valid for the next minutes. Raises BackendError."""
+    async def value(self) -> T:
+        """Return a credential that is valid for the next minutes. Raises BackendError."""
         now = self.clock.now()
         if self.cached and now < self.last_at:
             if now >= max(self.renew_at, self.retry_at):
                 self.flight.start()
-            return self.cached.token
+            return self.cached
         if self.failure and now < self.retry_at and not self.flight.running:
             raise BackendError(self.failure.failure)
-        return (await self.flight.result()).token
+        return await self.flight.result()
 
-    async def renew(self) -> BearerToken:
+    async def renew(self) -> T:
         try:
             fetched = await asyncio.to_thread(self.fetch)
         except BackendError as failure:
@@ -54,7 +62,7 @@ class CachedCredential:
         self.store(fetched)
         return fetched
 
-    def store(self, fetched: BearerToken) -> None:
+    def store(self, fetched: T) -> None:
         now = self.clock.now()
         life_s = max(fetched.expires_at - now, 0.0)
         early_s = min(EARLY_S, life_s / 2) * (1 + self.clock.fraction()) / 2
@@ -66,3 +74,11 @@ class CachedCredential:
         """Drop the cached token, unless it is so new that its age cannot be the reason."""
         if self.clock.now() >= self.fetched_at + YOUNG_S:
             self.cached = None
+
+
+class CachedCredential(ExpiringCache[BearerToken]):
+    """Caches one bearer token."""
+
+    async def token(self) -> str:
+        """Return a token that is valid for the next minutes. Raises BackendError."""
+        return (await self.value()).token

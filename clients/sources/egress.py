@@ -8,19 +8,20 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
+from clients.plain_answers import PLAIN, LongAnswerError, PackedAnswerError, read_plain
 from clients.sources.port import MAX_ANSWER_BYTES, SourceError, SourceTokens
 from domain.sources.catalog import Source
-from domain.sources.egress_policy import rejection_reason
+from domain.sources.egress_policy import Network, rejection_reason
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 REQUEST_ERRORS = (httpx.HTTPError, httpx.InvalidURL, OSError)
-REQUEST_HEADERS: Mapping[str, str] = {"accept": "application/json", "accept-encoding": "identity"}
-"""Compressed answers are not accepted: one could expand far beyond the limit."""
+REQUEST_HEADERS: Mapping[str, str] = {"accept": "application/json", **PLAIN}
 
 PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
@@ -51,6 +52,35 @@ class PinnedAddress:
         return name if self.port == PORTS[self.scheme] else f"{name}:{self.port}"
 
 
+class Destination(Protocol):
+    """A configured host, and the networks that its address may be in."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def private(self) -> bool: ...
+
+    @property
+    def networks(self) -> tuple[Network, ...]: ...
+
+
+class NotConnectedError(SourceError):
+    """No request was sent: the host is unknown or not allowed, or there is no connection to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """An answer that is neither compressed nor too large."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's classes
+
+
 class PinnedClient:
     """Calls hosts over HTTP. `loopback` allows addresses of this machine."""
 
@@ -59,22 +89,22 @@ class PinnedClient:
         self.loopback = loopback
         self.resolve = resolve
 
-    async def pin(self, source: Source) -> PinnedAddress:
-        """Resolve a source's host and check all its addresses. Raises SourceError."""
+    async def pin(self, source: Destination) -> PinnedAddress:
+        """Resolve a host and check all its addresses. Raises NotConnectedError."""
         parts = urlsplit(source.address)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         try:
             addresses = await self.resolve(host, port)
         except (OSError, UnicodeError):
-            raise SourceError("its host name cannot be resolved") from None
+            raise NotConnectedError("its host name cannot be resolved") from None
         for address in addresses:
             problem = rejection_reason(
                 address, private=source.private, networks=source.networks, loopback=self.loopback
             )
             if problem:
-                raise SourceError(f"its host is not allowed: {problem}")
+                raise NotConnectedError(f"its host is not allowed: {problem}")
         if not addresses:
-            raise SourceError("its host name cannot be resolved")
+            raise NotConnectedError("its host name cannot be resolved")
         return PinnedAddress(scheme=parts.scheme, host=host, port=port, address=addresses[0])
 
     async def call(
@@ -86,10 +116,34 @@ class PinnedClient:
         query: Sequence[tuple[str, str]] = (),
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
+        most: int = MAX_ANSWER_BYTES,
     ) -> bytes:
-        """Return the body of a successful answer. A redirect is an error. No header of our caller is forwarded.
+        """Return the body of a successful answer, of at most `most` bytes. Raises SourceError."""
+        answer = await self.exchange(
+            source, method, path, query=query, body=body, headers=headers, deadline_s=source.deadline_s, most=most
+        )
+        if not answer.is_success:
+            raise SourceError(f"it answered with status {answer.status}")
+        return answer.body
 
-        Raises SourceError.
+    async def exchange(
+        self,
+        source: Destination,
+        method: str,
+        path: str,
+        *,
+        deadline_s: float,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        most: int = MAX_ANSWER_BYTES,
+        reads_errors: bool = False,
+    ) -> HttpAnswer:
+        """Send one request and return its answer; a redirect is an answer. No header of our caller is forwarded.
+
+        The body of an answer without success is read where `reads_errors`.
+
+        Raises SourceError; NotConnectedError where nothing was sent.
         """
         pin = await self.pin(source)
         request = httpx.Request(
@@ -98,29 +152,29 @@ class PinnedClient:
             params=list(query) or None,
             json=body,
             headers={**REQUEST_HEADERS, **(headers or {}), "host": pin.authority},
-            extensions={"sni_hostname": pin.host, "timeout": httpx.Timeout(source.deadline_s).as_dict()},
+            extensions={"sni_hostname": pin.host, "timeout": httpx.Timeout(deadline_s).as_dict()},
         )
         try:
             response = await self.http.send(request, stream=True, follow_redirects=False)
             try:
-                return await read_body(response)
+                is_read = response.is_success or reads_errors
+                body_read = await read_body(response, most=most) if is_read else b""
+                return HttpAnswer(status=response.status_code, body=body_read)
             finally:
                 await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
+            raise NotConnectedError(f"it cannot be reached ({type(error).__name__})") from None
         except REQUEST_ERRORS as error:
             raise SourceError(f"it cannot be reached ({type(error).__name__})") from None
 
 
-async def read_body(response: httpx.Response) -> bytes:
-    if not response.is_success:
-        raise SourceError(f"it answered with status {response.status_code}")
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise SourceError("its answer is compressed, which is not supported")
-    data = bytearray()
-    async for chunk in response.aiter_raw():
-        data += chunk
-        if len(data) > MAX_ANSWER_BYTES:
-            raise SourceError(f"its answer has more than {MAX_ANSWER_BYTES} bytes")
-    return bytes(data)
+async def read_body(response: httpx.Response, *, most: int) -> bytes:
+    try:
+        return await read_plain(response, most=most)
+    except PackedAnswerError:
+        raise SourceError("its answer is compressed, which is not supported") from None
+    except LongAnswerError:
+        raise SourceError(f"its answer has more than {most} bytes") from None
 
 
 async def authorization_headers(tokens: SourceTokens, scope: str) -> dict[str, str]:

@@ -14,16 +14,20 @@ from clients.storage.cosmos.settings import CosmosAccount
 from domain.sources.catalog import Source, SourceKind, Sources
 
 
+def pinned_client(*, loopback: bool) -> PinnedClient:
+    """Return a client whose connections are not reused, so that each one goes to an address that was checked for it."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
+
+
 def build_reader(
     sources: Sources, clock: Clock, *, loopback: bool, client_id: str | None, account_of: AccountOf | None = None
 ) -> SourceReader:
     """Return the reader of all sources. Nothing is opened before its first use.
 
-    `client_id` names a user-assigned managed identity. Connections are not reused, so that each one goes to an address
-    that was checked for it.
+    `client_id` names a user-assigned managed identity.
     """
-    limits = httpx.Limits(max_keepalive_connections=0)
-    client = PinnedClient(httpx.AsyncClient(limits=limits, trust_env=False), loopback=loopback)
+    client = pinned_client(loopback=loopback)
     tokens = IdentityTokens(clock, client_id=client_id)
 
     def managed_account(source: Source) -> CosmosAccount:

@@ -1,11 +1,9 @@
 """Which operations fit into one commit, and which are written before it?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from clients.storage.port import BYTES_LIMIT, OPERATIONS_LIMIT, Create, Operation, Replace
 from clients.storage.validation import encoded
-from domain.content.items import Item, ItemStatus
 from domain.errors import Invalid
 
 MARGIN = 1000
@@ -13,23 +11,6 @@ MARGIN = 1000
 
 COMPLETION_MARGIN = 200_000
 """Bytes that the first commit of a turn leaves free for its last commit, which writes the same documents with more."""
-
-MAX_TEXT_BYTES = BYTES_LIMIT // 2
-"""Bytes of JSON of one item's text. A longer text is cut, because no store accepts it; the log has all of it."""
-
-
-def create_operation(item: Item) -> Create:
-    kept = storable(item)
-    return Create(id=item.id, body=kept.to_document())
-
-
-def storable(item: Item) -> Item:
-    """Return an item that fits into one commit; an item whose text is cut becomes incomplete."""
-    size = len(encoded(item.id, {"text": item.text}))
-    if size <= MAX_TEXT_BYTES:
-        return item
-    kept = item.text[: len(item.text) * MAX_TEXT_BYTES // size]
-    return storable(replace(item, text=kept, status=ItemStatus.INCOMPLETE))
 
 
 def size_of(operation: Operation) -> int:

@@ -11,9 +11,10 @@ A commit that needs no second decision is not repeated: `commit_if_unchanged` an
 from collections.abc import Awaitable, Callable, Sequence
 
 from clients.clock import Clock
-from clients.storage.port import Create, DocumentKey, DocumentStore, Operation
+from clients.storage.damage import report
+from clients.storage.port import Add, Create, DocumentKey, DocumentStore, Operation
 from clients.storage.retry import with_back_off
-from domain.errors import Conflict, GanglionError, Unavailable
+from domain.errors import Conflict, DamagedRecord, GanglionError, Unavailable
 
 TRIES = 200
 WITHIN_S = 30.0
@@ -45,6 +46,16 @@ async def commit_if_unchanged(store: DocumentStore, key: DocumentKey, operations
     except Conflict:
         return False
     return True
+
+
+async def add_or_create(store: DocumentStore, key: DocumentKey, addition: Add, create: Create) -> None:
+    """Add to counters; create their document first where there is none. Counters that are damaged stay as they are."""
+    try:
+        if not await commit_if_unchanged(store, key, (addition,)):
+            await create_once(store, key, create)
+            await store.commit(key, (addition,))
+    except DamagedRecord as damage:
+        report(damage)
 
 
 async def create_once(store: DocumentStore, key: DocumentKey, *operations: Create) -> bool:

@@ -12,6 +12,11 @@ DELIVERIES = "announcement_"
 ENTRIES = "entry_"
 EXPIRIES = "expiry_"
 THREADS = "thread_"
+CONVERSATIONS = "conversation_"
+
+
+def money_key(tenant: str) -> DocumentKey:
+    return DocumentKey(container=Container.MONEY, parts=(tenant,))
 
 
 def turns_key(owner: Owner, thread: str) -> DocumentKey:

@@ -4,10 +4,12 @@ A commit is atomic within one partition. It has at most 100 operations and 2 MB,
 Cosmos DB. Every call has a full partition key except `find`, which only sweeps use.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from clients.storage.damage import parsed
 
 type Body = Mapping[str, Any]
 
@@ -42,6 +44,14 @@ class Document:
     id: str
     body: Body
     etag: str
+
+    def read_as[T](self, parse: Callable[[Body], T]) -> T:
+        """Return what `parse` reads in the body. Raises DamagedRecord where it cannot."""
+        return parsed(self.id, parse, self.body)
+
+    def read_with_id[T](self, parse: Callable[[str, Body], T]) -> T:
+        """As `read_as`, for a shape whose id is not in the body."""
+        return parsed(self.id, parse, self.id, self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from telemetry.metrics import count_request_units
+
 
 @dataclass(slots=True)
 class RequestCharge:
@@ -43,6 +45,7 @@ def metered() -> Generator[RequestCharge]:
 
 def add_charge(units: float) -> None:
     """Add the charge of one request."""
+    count_request_units(units)
     charge = current.get()
     if charge:
         charge.add(RequestCharge(units=units, requests=1))

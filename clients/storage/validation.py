@@ -68,10 +68,6 @@ def depth(data: bytes) -> int:
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets))
 
 
-def decoded(data: bytes) -> dict[str, Any]:
-    return json.loads(data)
-
-
 def payload(operation: Operation) -> bytes:
     """Return the stored bytes of an operation's body."""
     check_identifier(operation.id)

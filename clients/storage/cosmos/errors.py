@@ -13,6 +13,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, Service
 from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
 from domain.errors import GanglionError, Invalid, Terminal, Unavailable, UnknownOutcome
+from telemetry.metrics import count_throttle
 
 CONTAINER_MISSING = 1003
 DELAY_HEADER = "x-ms-retry-after-ms"
@@ -51,6 +52,7 @@ SPECIAL: dict[tuple[int, int], RequestFate] = {
     (403, 1008): RequestFate.NOT_DONE,
 }
 SERVER_ERROR = 500
+THROTTLED = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,8 @@ def error_of(error: AzureError, *, write: bool) -> GanglionError:
             if write
             else Unavailable("the store did not answer")
         )
+    if failure.status == THROTTLED:
+        count_throttle()
     make = ERRORS.get(failure.fate)
     return make(failure) if make else Terminal(f"the store rejected a request with status {failure.status}")
 

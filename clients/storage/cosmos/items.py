@@ -12,6 +12,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from clients.storage.cosmos.containers import LEVELS
+from clients.storage.damage import stored_body
 from clients.storage.port import (
     Add,
     Body,
@@ -86,7 +87,7 @@ def document_of(item: Item) -> Document:
     """Return the document; its etag carries when this version expires, so that a replacement needs no read."""
     expires_at = item.get("expires_at")
     etag = item["_etag"] if expires_at is None else f"{item['_etag']} {expires_at!r}"
-    return Document(id=item["id"], body=item["body"], etag=etag)
+    return Document(id=item["id"], body=stored_body(item["id"], item.get("body")), etag=etag)
 
 
 def found_document(container: Container, item: Item) -> FoundDocument:

@@ -11,6 +11,7 @@ from domain.errors import GanglionError, Terminal, Unavailable, UnknownOutcome
 
 BUSY_S = 5.0
 SWITCH_DELAYS_S = (0.01, 0.02, 0.05, 0.1, 0.2)
+DAMAGED = "the file of the store is damaged; replace it by a backup"
 FAILURES = {
     sqlite3.SQLITE_BUSY: "the store is busy with another process",
     sqlite3.SQLITE_LOCKED: "the store is busy with another process",
@@ -20,6 +21,8 @@ FAILURES = {
     sqlite3.SQLITE_READONLY: "the file of the store cannot be written",
     sqlite3.SQLITE_PROTOCOL: "the store is busy with another process",
     sqlite3.SQLITE_SCHEMA: "another process changed the store",
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
 }
 
 
@@ -39,6 +42,7 @@ def open_connection(path: Path) -> sqlite3.Connection:
 def prepare(connection: sqlite3.Connection) -> None:
     enable_write_ahead_log(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         connection.executescript(TABLES)
@@ -78,6 +82,11 @@ def commit(connection: sqlite3.Connection) -> None:
         if primary_code(error) == sqlite3.SQLITE_IOERR:
             raise UnknownOutcome("the disk of the store failed while it wrote") from error
         raise
+
+
+def overwrite_deleted(connection: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, which still holds what was deleted; where a reader uses it, a later call does."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def primary_code(error: sqlite3.Error) -> int:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 from typing import Any
 
+from clients.storage.damage import body_from
 from clients.storage.port import (
     Add,
     Body,
@@ -20,7 +21,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from clients.storage.validation import decoded, encoded, incremented
+from clients.storage.validation import encoded, incremented
 from domain.errors import Conflict
 
 SCHEMA = 1
@@ -75,7 +76,7 @@ def read(connection: sqlite3.Connection, values: Values) -> tuple[Document, floa
 
 
 def document(identifier: str, data: bytes, etag: int) -> Document:
-    return Document(id=identifier, body=decoded(data), etag=str(etag))
+    return Document(id=identifier, body=body_from(identifier, data), etag=str(etag))
 
 
 def list_range(connection: sqlite3.Connection, values: Values) -> list[Document]:

@@ -4,19 +4,24 @@ Several processes may use the file, so nothing is cached. A commit is in the fil
 process; a loss of power may undo the last commits, each as a whole (synchronous=NORMAL).
 """
 
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from clients.clock import Clock
-from clients.storage.port import Container, Document, DocumentKey, FoundDocument, Operation
+from clients.storage.port import Container, Delete, Document, DocumentKey, FoundDocument, Operation
 from clients.storage.sqlite import documents as sqlite_documents
-from clients.storage.sqlite.connection import open_connection, transaction, translated_errors
+from clients.storage.sqlite.connection import open_connection, overwrite_deleted, transaction, translated_errors
 from clients.storage.sqlite.executor import BatchingExecutor
+from clients.storage.sqlite.log_damage import lost_transactions
 from clients.storage.validation import check_identifier, check_key, check_range, payloads
 from domain.errors import Retryable, Unavailable
 
+logger = logging.getLogger("ganglion.store")
+
+RESTORE = "Restore a backup of the folder if they matter; what was settled before them is intact."
 FORGET_S = 60
 FORGET_LIMIT = 200
 
@@ -30,6 +35,7 @@ class SqliteStore:
         self.executor = BatchingExecutor("sqlite")
         self.connection: sqlite3.Connection | None = None
         self.forget_at = 0.0
+        self.opened = False
         self.closed = False
 
     async def read(self, key: DocumentKey, identifier: str) -> Document | None:
@@ -69,11 +75,20 @@ class SqliteStore:
             raise Unavailable("the store is closed")
         return await self.executor.submit(partial(self.connected, action))
 
+    def connect(self) -> sqlite3.Connection:
+        """Open the file. At the first time, report transactions that a damaged write-ahead log has lost."""
+        if not self.opened:
+            damage = lost_transactions(self.path.with_name(f"{self.path.name}-wal"))
+            if damage:
+                logger.error("The write-ahead log of %s lost transactions: %s. %s", self.path, damage, RESTORE)
+        self.opened = True
+        return open_connection(self.path)
+
     def connected[T](self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run an action on the connection; after a failure the next call opens a new one."""
         try:
             with translated_errors():
-                self.connection = self.connection or open_connection(self.path)
+                self.connection = self.connection or self.connect()
                 return action(self.connection)
         except Retryable:
             self.disconnect()
@@ -94,6 +109,8 @@ class SqliteStore:
             for operation, data, etag in zip(operations, bodies, etags, strict=True):
                 sqlite_documents.write(connection, where | {"next": etag}, operation, data)
             self.delete_expired_sometimes(connection, now)
+        if key.container is Container.TURNS and any(isinstance(operation, Delete) for operation in operations):
+            overwrite_deleted(connection)
 
     def delete_expired_sometimes(self, connection: sqlite3.Connection, now: float) -> None:
         if now >= self.forget_at:

@@ -1,0 +1,1 @@
+"""How does Bedrock's Converse take a request, and how does it stream an answer?"""

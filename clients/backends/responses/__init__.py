@@ -1,0 +1,1 @@
+"""How does the Responses API take a request, and how does it stream an answer?"""

@@ -1,0 +1,1 @@
+"""How are the tokens of a text counted?"""

@@ -1,0 +1,1 @@
+"""How is a tool of a configured server called?"""
