@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from clients.clock import Clock
 from clients.single_flight import SingleFlight
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import read_or_none
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.errors import NotFound, RateLimited, Retryable, Unavailable
 from domain.identity.owners import Owner
@@ -31,7 +32,10 @@ ADMISSION_S = 60.0
 
 @dataclass(slots=True, eq=False)
 class AdmissionRequest:
-    """One turn that waits for its decision, or for the error because of which there is none."""
+    """One turn that waits for its decision, or for the error because of which there is none.
+
+    `response` is empty for a request that is no turn.
+    """
 
     subject: str
     response: str
@@ -60,7 +64,7 @@ class TenantLimiter:
     def rejection(self, subject: str) -> RateLimitRejection | None:
         """Return why a turn cannot begin, by what this process knows: other instances only use more of the limits."""
         decision = admit_turn(self.known, self.limits, subject=subject, response="", now=self.clock.now())
-        return decision if isinstance(decision, RateLimitRejection) and not decision.rule.counts_running else None
+        return decision if isinstance(decision, RateLimitRejection) else None
 
     async def enter(self, request: AdmissionRequest) -> RateLimitUsage | RateLimitRejection:
         """Return the decision. The first request in the queue decides for all of them."""
@@ -88,7 +92,7 @@ class TenantLimiter:
     async def swap(self, requests: list[AdmissionRequest]) -> None:
         """Decide on the stored usage and write it; raises Conflict where another instance has changed it meanwhile."""
         found = await self.store.read(self.key, DOCUMENT)
-        stored = RateLimitUsage.from_document(found.body) if found else RateLimitUsage()
+        stored = read_or_none(found, usage_of) or RateLimitUsage()
         self.ended -= {request.response for request in requests}
         self.usage = stored.without(self.ended)
         decisions = await self.decisions(requests)
@@ -172,6 +176,11 @@ class RateLimiter:
         """Count a turn that is about to be recorded; raises RateLimited where it may not begin. Safe to repeat."""
         raise_rejection(await self.limiter(owner).enter(AdmissionRequest(subject=owner.subject, response=response_id)))
 
+    async def take(self, owner: Owner) -> None:
+        """Take a token for a request that writes or computes without a turn; raises RateLimited."""
+        self.check(owner)
+        raise_rejection(await self.limiter(owner).enter(AdmissionRequest(subject=owner.subject, response="")))
+
     def leave(self, owner: Owner, response_id: str) -> None:
         """Stop counting a turn that was never created; stored with the next turn that is admitted."""
         self.limiter(owner).ended |= {response_id}
@@ -187,3 +196,7 @@ class RateLimiter:
 def raise_rejection(decision: RateLimitUsage | RateLimitRejection | None) -> None:
     if isinstance(decision, RateLimitRejection):
         raise RateLimited(decision.rule.value, delay_s=decision.delay_s)
+
+
+def usage_of(document: Document) -> RateLimitUsage:
+    return document.read_as(RateLimitUsage.from_document)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged, create_once
+from clients.storage.damage import kind_of, readable
 from clients.storage.keys import delivery_id, response_key
 from clients.storage.port import (
     SWEEP_LIMIT,
@@ -42,7 +43,7 @@ def delivery_operations(endpoints: WebhookEndpoints, ended: Response) -> tuple[O
 
 
 def is_delivery(document: Document) -> bool:
-    return document.body.get("kind") == DELIVERY_KIND
+    return kind_of(document.body) == DELIVERY_KIND
 
 
 def document_id(delivery: WebhookDelivery) -> str:
@@ -78,7 +79,7 @@ class WebhookOutbox:
     async def overdue(self, *, before: float) -> Sequence[WebhookDelivery]:
         """Return the deliveries of all owners whose next try was due before a time, for the sweep."""
         found = await self.store.find(Container.TURNS, kind=DELIVERY_KIND, status=DUE, before=before, limit=SWEEP_LIMIT)
-        return tuple(WebhookDelivery.from_document(each.document.body) for each in found)
+        return tuple(readable(found, lambda each: each.document.read_as(WebhookDelivery.from_document)))
 
     async def is_gone(self, tenant: str, endpoint: WebhookEndpoint) -> bool:
         """Return whether an endpoint, as it is configured now, has answered that it is gone."""

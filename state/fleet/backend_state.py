@@ -3,32 +3,37 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import read_or_none
 from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict, Retryable
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
+from domain.fleet.cold_start import WarmUp
 from domain.fleet.failure_classes import Diagnosis
+from domain.fleet.learned_speed import Observation
 from domain.fleet.state_updates import (
-    Observation,
+    after_end,
     after_failed_warm_up,
     after_failure,
     after_hold,
+    after_leaving_queue,
     after_opening,
     after_probe,
     after_queueing,
+    after_release,
     after_sending,
     after_start,
     after_success,
     after_warm_up,
     start_seen,
-    without,
 )
 from domain.routing.queueing import QueuedTurn, QueueWait
-from telemetry import count_cold_start
+from telemetry.metrics import backend_attributes, count_cold_start
+from telemetry.spans import current_traceparent
+from telemetry.turn import record_warm_up
 
 STATE_ID = "belief"
 TRIES = 10
@@ -64,15 +69,17 @@ class BackendStates:
     async def record_opening(self, backend: Backend, *, asked_at: float) -> None:
         """Record that a backend which was not known to be warm accepted a request, and count the cold start, if any."""
         now = self.clock.now()
-        took_s: list[float | None] = []
+        found: list[BackendState] = []
 
         def opened(state: BackendState) -> BackendState:
-            took_s.append(start_seen(state, asked_at=asked_at, opened_at=now))
+            found.append(state)
             return after_opening(state, backend, asked_at=asked_at, opened_at=now)
 
         updated = await self.update(backend, opened)
-        if updated and took_s[-1] is not None:
-            count_cold_start(backend, took_s[-1])
+        took_s = start_seen(found[-1], asked_at=asked_at, opened_at=now) if updated else None
+        if took_s is not None:
+            count_cold_start(backend, took_s)
+            show_start(backend, found[-1].warmth.warm_up, opened_at=now)
 
     async def record_success(self, backend: Backend, seen: Observation) -> None:
         await self.update(backend, lambda state: after_success(state, seen, backend))
@@ -89,12 +96,14 @@ class BackendStates:
 
     async def record_end(self, backend: Backend, attempt: str) -> None:
         """Record that an attempt is no longer in flight, and change nothing else."""
-        await self.update(backend, lambda state: replace(state, in_flight=without(state.in_flight, attempt)))
+        await self.update(backend, lambda state: after_end(state, attempt=attempt))
 
     async def claim_warm_up(self, backend: Backend, by: str) -> BackendState | None:
         """Reserve the warm-up of a cold backend for `by`; None where it is warm, or another caller is warming it up."""
-        now = self.clock.now()
-        return await self.update(backend, lambda state: after_warm_up(state, backend, by=by, now=now))
+        now, trace = self.clock.now(), current_traceparent()
+        return await self.update(
+            backend, lambda state: after_warm_up(state, backend, by=by, now=now, traceparent=trace)
+        )
 
     async def record_warm_up_sent(self, backend: Backend, by: str) -> None:
         """Record that a warm-up request is sent now, later than it was decided."""
@@ -113,10 +122,7 @@ class BackendStates:
 
     async def release_warm_up(self, backend: Backend, by: str) -> None:
         """Record that the warm-up of `by` was never sent, so that another caller may send one."""
-        await self.update(
-            backend,
-            lambda state: replace(state, warm_up=None) if state.warm_up and state.warm_up.by == by else state,
-        )
+        await self.update(backend, lambda state: after_release(state, by=by))
 
     async def record_queued_turn(self, backend: Backend, turn: QueuedTurn, wait: QueueWait) -> None:
         """Record the place in the queue of a turn that waits for a free slot."""
@@ -125,6 +131,10 @@ class BackendStates:
             backend,
             lambda state: after_queueing(state, turn.response, admitted_at=admitted_at, until=wait.kept_until, now=now),
         )
+
+    async def leave_queue(self, backend: Backend, response: str) -> None:
+        """Record that a turn no longer waits for this backend."""
+        await self.update(backend, lambda state: after_leaving_queue(state, response))
 
     async def claim_probe(self, backend: Backend, by: str) -> bool:
         """Reserve the probe of a backend whose circuit is open for `by`; False where another caller probes it."""
@@ -161,4 +171,22 @@ class BackendStates:
 
 
 def state_from(backend: Backend, document: Document | None) -> BackendState:
-    return BackendState.from_document(document.body) if document else initial_state(backend)
+    return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
+
+
+def last_starts(states: Mapping[str, BackendState]) -> Mapping[str, float]:
+    """Return when the last start of each backend began that has one, in seconds since the epoch."""
+    starts = {name: state.warmth.started_at for name, state in states.items()}
+    return {name: at for name, at in starts.items() if at is not None}
+
+
+def show_start(backend: Backend, warm_up: WarmUp | None, *, opened_at: float) -> None:
+    """Show a start in the trace of the turn that sent the warm-up, whichever process saw its end."""
+    if warm_up and warm_up.traceparent:
+        record_warm_up(
+            backend_attributes(backend),
+            by=warm_up.by,
+            traceparent=warm_up.traceparent,
+            start=warm_up.since,
+            end=opened_at,
+        )

@@ -4,8 +4,10 @@ A batch whose counter does not exist yet creates the counter and runs again. Eve
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import create_once
@@ -14,27 +16,39 @@ from clients.storage.port import Add, Container, Create, DocumentKey, DocumentSt
 from domain.errors import Conflict, Exhausted
 from domain.identity.owners import Owner
 from domain.money.budgets import (
+    HELD,
     LEARNED_DAYS,
     TAKEN,
     BudgetCounter,
     Budgets,
     BudgetScope,
+    BudgetShortfall,
+    counter_changes,
     counters_of,
+    exceeded_budget,
     is_alarming,
     learned_forecast,
-    moved,
+    nearly_used_budget,
     new_counter,
-    refusal,
     spent,
-    tenant_day,
-    warning,
+    tenant_day_counter_id,
 )
-from domain.money.ledger_records import AttemptRecord
-from domain.money.usage import UsageRow, newly_used, row_of
+from domain.money.ledger_records import NANOS, AttemptRecord, nanos
+from domain.money.usage import UsageRow, row_for_attempt, usage_changes
+from telemetry.turn_metrics import measure_budget, measure_forecast
 
-NO_ROOM = "has no room for this turn."
+log = logging.getLogger(__name__)
+
 NEARLY = "is nearly used up."
 DAY_S = 86_400
+
+
+class RecordChange(NamedTuple):
+    """A write of an attempt's record, with the record before and after it."""
+
+    write: Create | Replace
+    before: AttemptRecord | None
+    after: AttemptRecord
 
 
 class BudgetCounters:
@@ -44,7 +58,7 @@ class BudgetCounters:
         self.store = store
         self.clock = clock
         self.budgets = budgets
-        self.forecasts: dict[str, tuple[str, Decimal | None]] = {}
+        self.recent: dict[str, tuple[str, Sequence[int]]] = {}
 
     def counters(self, tenant: str, *, subject: str, response: str, at: float) -> Mapping[str, BudgetCounter]:
         return counters_of(self.budgets.of(tenant), subject=subject, response=response, at=at)
@@ -56,91 +70,120 @@ class BudgetCounters:
     async def check(self, owner: Owner, response: str, amount: Decimal) -> str:
         """Return a warning where a budget is nearly used up, else ""; raises Exhausted where a budget has no room.
 
-        Nothing is reserved: other turns may use the budget before the attempts of this turn do.
+        Nothing is reserved: other turns may use the budget before the attempts of this turn do. What other turns hold
+        may come back, so only what is spent can leave no room.
         """
-        counters = await self.limited_counters(owner, response)
-        limited, taken = [each for each, _ in counters], {each.id: amount for each, amount in counters}
-        exceeded = refusal(limited, taken, amount)
+        counters = await self.limited_counts(owner, response)
+        limited, taken = [each for each, _ in counters], {each.id: body[TAKEN] for each, body in counters}
+        for each in limited:
+            if each.limit:
+                measure_budget(owner.tenant, each.scope.name.lower(), taken[each.id] / each.limit)
+        paid = {each.id: spent(body) for each, body in counters}
+        exceeded = exceeded_budget(limited, paid, amount)
         if exceeded:
-            raise exhausted(exceeded)
-        nearly = warning(self.budgets.of(owner.tenant), limited, taken, amount)
+            raise self.exhausted(exceeded, response, needed=nanos(amount), counts=dict(counters)[exceeded])
+        nearly = nearly_used_budget(self.budgets.of(owner.tenant), limited, taken, amount)
         return f"{nearly.value} {NEARLY}" if nearly else ""
 
-    async def amount_taken(self, tenant: str, counter: str) -> int:
+    async def counts(self, tenant: str, counter: str) -> Mapping[str, Any]:
+        """Return the nano-dollars of a counter: what is taken, and what of that is only held."""
         found = await self.store.read(DocumentKey(container=Container.MONEY, parts=(tenant,)), counter)
-        return found.body[TAKEN] if found else 0
+        return found.body if found else {TAKEN: 0, HELD: 0}
 
     async def day_to_report(self, tenant: str) -> str:
         """Return the counter of today where a tenant spends far more than forecast and no report was made; else "".
 
-        The caller reports it, then calls `record_report`: a crash between the two may report twice.
+        Whoever then records the report with `record_report` makes it.
         """
-        counter = tenant_day(self.budgets, self.clock.now())
-        forecast = self.budgets.of(tenant).forecast or await self.learned_forecast(tenant, counter)
+        counter = tenant_day_counter_id(self.budgets, self.clock.now())
+        forecast = self.budgets.of(tenant).forecast or learned_forecast(await self.recent_days(tenant, counter))
         if forecast is None:
             return ""
         key = DocumentKey(container=Container.MONEY, parts=(tenant,))
         found = await self.store.read(key, counter)
+        if found and forecast:
+            measure_forecast(tenant, spent(found.body) / nanos(forecast))
         if not found or not is_alarming(forecast, found.body) or await self.store.read(key, report_id(counter)):
             return ""
         return counter
 
-    async def learned_forecast(self, tenant: str, today: str) -> Decimal | None:
-        """Return a forecast from the spend of the last days; a process computes it once a day for each tenant."""
-        if self.forecasts.get(tenant, ("", None))[0] != today:
+    async def recent_days(self, tenant: str, today: str) -> Sequence[int]:
+        """Return the nano-dollars spent on each of the last days with a counter; a process reads them once a day.
+
+        `today` is the id of today's counter.
+        """
+        if self.recent.get(tenant, ("", ()))[0] != today:
             now, key = self.clock.now(), DocumentKey(container=Container.MONEY, parts=(tenant,))
-            names = [tenant_day(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
-            days = [spent(found.body) for found in await read_many(self.store, key, names) if found]
-            self.forecasts[tenant] = (today, learned_forecast(days))
-        return self.forecasts[tenant][1]
+            names = [tenant_day_counter_id(self.budgets, now - number * DAY_S) for number in range(1, LEARNED_DAYS + 1)]
+            days = tuple(spent(found.body) for found in await read_many(self.store, key, names) if found)
+            self.recent[tenant] = (today, days)
+        return self.recent[tenant][1]
 
-    async def record_report(self, tenant: str, counter: str) -> None:
-        body = {"kind": "alarm", "v": 1, "at": self.clock.now()}
+    async def record_report(self, tenant: str, counter: str, *, by: str = "") -> bool:
+        """Record that the settlement of the response `by` reports a counter; False where another one does."""
+        named = {"by": by} if by else {}
+        body = {"kind": "alarm", "v": 1, "at": self.clock.now(), **named}
         key = DocumentKey(container=Container.MONEY, parts=(tenant,))
-        await create_once(self.store, key, Create(id=report_id(counter), body=body))
+        return await create_once(self.store, key, Create(id=report_id(counter), body=body))
 
-    async def write_within_limits(
-        self, key: DocumentKey, write: Create | Replace, *, before: AttemptRecord | None, after: AttemptRecord
-    ) -> None:
-        """Write the record of an attempt that opens; raises Exhausted where a budget cannot cover its reservation."""
-        counters = self.counters(key.parts[0], subject=after.subject, response=after.response, at=after.started_at)
-        limits = {each.id: each.limit for each in counters.values() if each.limit is not None}
+    async def write_within_limits(self, key: DocumentKey, *changes: RecordChange, beside: Decimal = Decimal(0)) -> None:
+        """Write the record of an attempt that opens; raises Exhausted where a budget cannot cover its reservation.
+
+        Every budget keeps `beside` dollars free. Other records of the turn may change in the same batch.
+        """
+        tenant, opened = key.parts[0], changes[0].after
+        counters = self.counters(tenant, subject=opened.subject, response=opened.response, at=opened.started_at)
+        limits = {each.id: each.limit - nanos(beside) for each in counters.values() if each.limit is not None}
         try:
-            await self.write_attempt(key, write, before=before, after=after, limits=limits)
+            await self.write_attempts(key, *changes, limits=limits)
         except Exhausted as error:
-            raise exhausted(counters[error.identifier].scope) from error
+            counter, counts = counters[error.identifier], await self.counts(tenant, error.identifier)
+            added = sum(counter_changes(each.before, each.after)[TAKEN] for each in changes)
+            raise self.exhausted(counter, opened.response, needed=added + nanos(beside), counts=counts) from error
 
-    async def write_attempt(
-        self,
-        key: DocumentKey,
-        write: Create | Replace,
-        *,
-        before: AttemptRecord | None,
-        after: AttemptRecord,
-        limits: Mapping[str, int] | None = None,
+    def exhausted(self, counter: BudgetCounter, response: str, *, needed: int, counts: Mapping[str, Any]) -> Exhausted:
+        """Return the error of a budget that cannot cover the nano-dollars that a turn needs, and log it."""
+        limit = counter.limit or 0
+        shortfall = BudgetShortfall(
+            scope=counter.scope, limit=limit, needed=needed, taken=counts[TAKEN], at=self.clock.now()
+        )
+        may_return = counter.scope is not BudgetScope.RESPONSE and spent(counts) + needed <= limit
+        log.log(logging.INFO if may_return else logging.WARNING, "%s is rejected: %s", response, shortfall.message)
+        return Exhausted(shortfall.message, identifier=counter.scope.name.lower(), may_return=may_return)
+
+    async def write_attempts(
+        self, key: DocumentKey, *changes: RecordChange, limits: Mapping[str, int] | None = None
     ) -> None:
-        """Write an attempt's record and the changes of its counters. Raises Conflict where the record has changed."""
-        amounts, known, row = moved(before, after), limits or {}, row_of(after)
-        adds = [Add(id=name, amounts=amounts, at_most=limit_of(known.get(name))) for name in after.counters]
-        await self.commit_with_counts(key, write, adds, row, newly_used(before, after))
+        """Write attempts' records and the changes of their counters. Raises Conflict where a record has changed."""
+        known = limits or {}
+        amounts = summed(
+            (name, counter_changes(each.before, each.after)) for each in changes for name in each.after.charge.counters
+        )
+        adds = [Add(id=name, amounts=added, at_most=limit_of(known.get(name))) for name, added in amounts.items()]
+        rows = {row.id: row for row in (row_for_attempt(each.after) for each in changes)}
+        used = summed((row_for_attempt(each.after).id, usage_changes(each.before, each.after)) for each in changes)
+        writes = [each.write for each in changes]
+        await self.commit_with_counts(key, writes, adds, [(rows[name], counts) for name, counts in used.items()])
 
     async def commit_with_counts(
         self,
         key: DocumentKey,
-        write: Create | Replace | Add,
+        writes: Sequence[Create | Replace | Add],
         adds: Sequence[Add],
-        row: UsageRow,
-        used: Mapping[str, int],
+        used: Sequence[tuple[UsageRow, Mapping[str, int]]],
     ) -> None:
-        """Write a document and add to counters and a usage row in one batch.
+        """Write documents and add to counters and usage rows in one batch.
 
-        Raises Conflict for the document alone: a conflict of a counter means that it does not exist yet, once for each.
+        Raises Conflict for the documents alone: a conflict of a counter means that it does not exist yet, once for
+        each.
         """
-        changes = [each for each in (*adds, Add(id=row.id, amounts=used)) if any(each.amounts.values())]
-        missing = {change.id: new_counter(self.clock.now()) for change in changes} | {row.id: row.to_document()}
+        uses = [Add(id=row.id, amounts=counts) for row, counts in used]
+        changes = [each for each in (*adds, *uses) if any(each.amounts.values())]
+        missing = {change.id: new_counter(self.clock.now()) for change in changes}
+        missing |= {row.id: row.to_document() for row, _ in used}
         while True:
             try:
-                return await self.store.commit(key, (write, *changes))
+                return await self.store.commit(key, (*writes, *changes))
             except Conflict as error:
                 if error.identifier not in missing:
                     raise
@@ -148,14 +191,33 @@ class BudgetCounters:
 
     async def add_counts(self, key: DocumentKey, document: str, row: UsageRow, used: Mapping[str, int]) -> None:
         """Add the same amounts to a document and to a usage row; raises Conflict where the document does not exist."""
-        await self.commit_with_counts(key, Add(id=document, amounts=used), (), row, used)
+        await self.commit_with_counts(key, (Add(id=document, amounts=used),), (), ((row, used),))
+
+    async def left(self, owner: Owner, response: str) -> Decimal | None:
+        """Return how many dollars all budgets leave a turn; None where none of them has a limit."""
+        counters = await self.limited_counters(owner, response)
+        return min((Decimal((each.limit or 0) - taken) / NANOS for each, taken in counters), default=None)
 
     async def limited_counters(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, int]]:
         """Return every counter that has a limit, with the nano-dollars taken of it."""
+        return [(each, counts[TAKEN]) for each, counts in await self.limited_counts(owner, response)]
+
+    async def limited_counts(self, owner: Owner, response: str) -> Sequence[tuple[BudgetCounter, Mapping[str, Any]]]:
+        """Return every counter that has a limit, with what is taken of it, and what of that is held."""
         counters = self.counters(owner.tenant, subject=owner.subject, response=response, at=self.clock.now())
         limited = [each for each in counters.values() if each.limit is not None]
-        taken = await asyncio.gather(*(self.amount_taken(owner.tenant, each.id) for each in limited))
-        return list(zip(limited, taken, strict=True))
+        counts = await asyncio.gather(*(self.counts(owner.tenant, each.id) for each in limited))
+        return list(zip(limited, counts, strict=True))
+
+
+def summed(changes: Iterable[tuple[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Return the sums of amounts by document and field."""
+    sums: dict[str, dict[str, int]] = {}
+    for document, amounts in changes:
+        known = sums.setdefault(document, {})
+        for name, amount in amounts.items():
+            known[name] = known.get(name, 0) + amount
+    return sums
 
 
 def report_id(counter: str) -> str:
@@ -164,7 +226,3 @@ def report_id(counter: str) -> str:
 
 def limit_of(limit: int | None) -> Mapping[str, int]:
     return {} if limit is None else {TAKEN: limit}
-
-
-def exhausted(scope: BudgetScope) -> Exhausted:
-    return Exhausted(f"{scope.value} {NO_ROOM}", identifier=scope.name.lower())

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import commit_if_unchanged
+from clients.storage.damage import read_or_none, readable
+from clients.storage.keys import money_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import (
     OPERATIONS_LIMIT,
@@ -22,13 +25,15 @@ from clients.storage.port import (
 )
 from domain.fleet.catalog import Backend, Fleet
 from domain.identity.owners import Owner
-from domain.money.gpu_sessions import GpuSession, SessionSpan, shares, total
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, SessionShare
+from domain.money.attempt_charge import SessionShare
+from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TimePrice
-from domain.money.provisional_charges import dollars, reviewed
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
+from domain.money.sessions.provisional_charges import dollars, revised_charges
 from state.fleet.backend_state import backend_key
-from state.money.gpu_sessions import CLOSING, OPEN, SESSION_ID, closed_id, share_name, span_id, span_prefix
-from state.money.ledger import Ledger, money_key
+from state.money.ledger import Ledger
+from state.money.session_documents import CLOSING, OPEN, SESSION_ID, closed_id, share_name, span_id, span_prefix
+from telemetry.turn_metrics import count_session_cost, count_unused_warm_up
 
 CLOSED = "closed"
 KEPT_S = 400 * 86_400
@@ -66,31 +71,33 @@ class GpuSessionBilling:
         """Return the open sessions of all backends that are over, apart from attempts whose end was not recorded."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now, limit=SWEEP_LIMIT)
-        return [each for each in found if self.is_finished(GpuSession.from_document(each.document.body), now)]
+        sessions = ((each, read_or_none(each.document, session_of)) for each in found)
+        return [each for each, session in sessions if session and self.is_finished(session, now)]
 
     def is_finished(self, session: GpuSession, now: float) -> bool:
         price = self.price(session)
-        return price is not None and replace(session, running={}).over(price.idle_s, now)
+        return price is not None and replace(session, running={}).is_over(price.idle_s, now)
 
     async def sessions_to_review(self) -> Sequence[FoundDocument]:
         """Return the open sessions of all backends that were not reviewed for `REVIEW_S` seconds."""
         now = self.clock.now()
         found = await self.store.find(Container.FLEET, kind=KIND, status=OPEN, before=now - REVIEW_S, limit=SWEEP_LIMIT)
-        return [each for each in found if self.reviewed_at.get(each.document.body["id"], 0.0) <= now - REVIEW_S]
+        sessions = ((each, read_or_none(each.document, session_of)) for each in found)
+        return [each for each, one in sessions if one and self.reviewed_at.get(one.id, 0.0) <= now - REVIEW_S]
 
     async def review(self, found: FoundDocument) -> None:
         """Lower the provisional charges of an open session's members, as far as their shares are known already."""
-        session, now = GpuSession.from_document(found.document.body), self.clock.now()
+        session, now = found.document.read_as(GpuSession.from_document), self.clock.now()
         self.reviewed_at[session.id] = now
         price = self.price(session)
         if price is None or session.members > MAX_REVIEWED:
             return
         documents = await list_all(self.store, found.key, prefix=span_prefix(session.id))
-        spans = {span.record: span for span in (SessionSpan.from_document(each.body) for each in documents)}
+        spans = {span.record: span for span in (each.read_as(SessionSpan.from_document) for each in documents)}
         known = list(spans.values())
-        parts = await computed(known, lambda: reviewed(session, known, price, now))
+        parts = await computed(known, lambda: revised_charges(session, known, price, now))
         for record, part in parts.items():
-            if sum(part.values()) < sum(spans[record].held.values()):
+            if sum(part.values()) < sum(spans[record].provisional.values()):
                 await self.post_share(session, spans[record], SessionShare(lines=dollars(part)))
 
     async def unposted_sessions(self) -> Sequence[FoundDocument]:
@@ -103,7 +110,7 @@ class GpuSessionBilling:
         An attempt whose record is closed although it never left is removed: it pays its reserved amount. Where one
         commit cannot remove them all, the next sweep continues.
         """
-        session = GpuSession.from_document(found.document.body)
+        session = found.document.read_as(GpuSession.from_document)
         gone = [name for name, tenant in session.running.items() if await self.is_attempt_closed(tenant, name)]
         if len(gone) < len(session.running):
             return
@@ -113,33 +120,35 @@ class GpuSessionBilling:
 
     async def is_attempt_closed(self, tenant: str, record: str) -> bool:
         found = await self.store.read(money_key(tenant), record)
-        return found is None or AttemptRecord.from_document(found.body).status is not AttemptStatus.OPEN
+        return found is None or not found.read_as(AttemptRecord.from_document).is_open
 
     async def post(self, found: FoundDocument) -> None:
         """Post each member's final share of a closed session, then delete the spans."""
-        session = GpuSession.from_document(found.document.body)
+        session = found.document.read_as(GpuSession.from_document)
         price = self.price(session)
         if price is None:
             return
         documents = await list_all(self.store, found.key, prefix=span_prefix(session.id))
-        spans = [SessionSpan.from_document(each.body) for each in documents]
+        spans = [each.read_as(SessionSpan.from_document) for each in documents]
         paid = await computed(spans, lambda: shares(session, spans, price))
         for span in spans:
             await self.post_share(session, span, SessionShare(lines=dollars(paid[span.record]), final=True))
         await write_batches(self.store, found.key, [Delete(id=each.id) for each in documents])
-        await self.mark_closed(found.key, found.document, session, price)
+        if await self.mark_closed(found.key, found.document, session, price):
+            count_closed(session, spans, {record: dollars(part) for record, part in paid.items()})
 
     async def post_share(self, session: GpuSession, span: SessionSpan, share: SessionShare) -> None:
         owner = Owner(tenant=span.tenant, subject=span.subject)
         backend = self.fleet.backends.get(session.backend)
-        record = self.ledger.warm_up_record(owner, span.response, backend) if span.wake and backend else None
+        record = self.ledger.warm_up_record(owner, span.response, backend) if span.is_warm_up and backend else None
         await self.ledger.post_share(owner, span.record, share_name(session.backend, session.id), share, record)
 
-    async def mark_closed(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> None:
+    async def mark_closed(self, key: DocumentKey, document: Document, session: GpuSession, price: TimePrice) -> bool:
+        """Return False where another sweep has closed it, or the session has changed."""
         now = self.clock.now()
-        body = {**session.to_document(CLOSED), "nanos": total(session, price), "closed_at": now}
+        body = {**session.to_document(CLOSED), "nanos": session_cost(session, price), "closed_at": now}
         finished = Replace(id=document.id, body=body, etag=document.etag, expires_at=now + KEPT_S)
-        await commit_if_unchanged(self.store, key, (finished,))
+        return await commit_if_unchanged(self.store, key, (finished,))
 
     def price(self, session: GpuSession) -> TimePrice | None:
         price = self.prices.get(session.price)
@@ -148,13 +157,13 @@ class GpuSessionBilling:
     async def closed_sessions(self, backend: Backend) -> Sequence[GpuSession]:
         """Return the closed sessions of a backend, whether their shares are posted or not."""
         documents = await list_all(self.store, backend_key(backend), prefix=closed_id(""))
-        return [GpuSession.from_document(each.body) for each in documents]
+        return list(readable(documents, session_of))
 
 
 def removal_operations(found: FoundDocument, session: GpuSession, gone: Sequence[str]) -> Sequence[Operation]:
     """Return what removes members that never left; it also closes the session where no member is left in it."""
     for name in gone:
-        session = session.without(name)
+        session = session.without_member(name)
     left = replace(session, members=session.members - len(gone))
     if left.running:
         return (Replace(id=SESSION_ID, body=left.to_document(OPEN), etag=found.document.etag),)
@@ -162,6 +171,19 @@ def removal_operations(found: FoundDocument, session: GpuSession, gone: Sequence
     return (Delete(id=SESSION_ID, etag=found.document.etag), *copy)
 
 
+def count_closed(session: GpuSession, spans: Sequence[SessionSpan], paid: Mapping[str, Mapping[str, Decimal]]) -> None:
+    """Count the exact dollars of a closed session, and whether it served a turn."""
+    served = any(not span.is_warm_up for span in spans)
+    for span in spans:
+        count_session_cost(span.tenant, paid[span.record], served=served)
+    if spans and not served:
+        count_unused_warm_up(session.backend)
+
+
 async def computed[T](spans: Sequence[SessionSpan], work: Callable[[], T]) -> T:
     """Compute on spans, in a thread where they are many."""
     return await asyncio.to_thread(work) if len(spans) > MANY else work()
+
+
+def session_of(document: Document) -> GpuSession:
+    return document.read_as(GpuSession.from_document)

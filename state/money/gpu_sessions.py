@@ -1,7 +1,7 @@
 """How is the current GPU session of a backend stored, and changed by many requests at once?
 
 The session is one document beside the backend's state; each attempt or warm-up that takes part has a span. Both change
-in one batch, under compare-and-swap, as `domain.money.session_transitions` decides. A session that is over is copied
+in one batch, under compare-and-swap, as `domain.money.sessions.transitions` decides. A session that is over is copied
 under another id, where nothing changes it any more, and `gpu_session_billing` posts what each member pays. Every step
 is safe to repeat; after a crash the sweep completes it.
 """
@@ -10,22 +10,24 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
+from clients.storage.port import DocumentStore, Operation
 from domain.errors import Exhausted
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
-from domain.money.gpu_sessions import GpuSession, SessionSpan
-from domain.money.ledger_records import AttemptRecord, SessionShare
+from domain.money.attempt_charge import SessionShare
+from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import TimePrice
-from domain.money.provisional_charges import dollars
-from domain.money.session_transitions import (
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
+from domain.money.sessions.provisional_charges import dollars
+from domain.money.sessions.transitions import (
+    NO_ATTEMPT,
     EntryTerms,
+    FollowingAttempt,
     SessionEntry,
     SessionTransition,
     WarmUpCharge,
@@ -37,29 +39,17 @@ from domain.money.session_transitions import (
 )
 from state.fleet.backend_state import backend_key
 from state.money.ledger import Ledger
+from state.money.session_documents import (
+    SESSION_ID,
+    StoredSession,
+    closing_copy,
+    operations_of,
+    share_name,
+    span_id,
+    span_of,
+)
 
 log = logging.getLogger(__name__)
-
-SESSION_ID = "session"
-OPEN, CLOSING = "open", "closing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
-    """The current session of a backend, if there is one, with the etag of its document."""
-
-    session: GpuSession | None = None
-    etag: str = ""
-
-    def with_id(self, session_id: str) -> GpuSession | None:
-        """Return the session where it is still the one of this id."""
-        return self.session if self.session and self.session.id == session_id else None
-
-    def write(self, session: GpuSession) -> Operation:
-        if not session.members:
-            return Delete(id=SESSION_ID, etag=self.etag)
-        body = session.to_document(OPEN)
-        return Replace(id=SESSION_ID, body=body, etag=self.etag) if self.etag else Create(id=SESSION_ID, body=body)
 
 
 class GpuSessions:
@@ -86,13 +76,12 @@ class GpuSessions:
         price = self.price(backend)
         if price is None:
             return None
-        start = backend.cold_start
-        terms = EntryTerms(price=price, start_s=start.p99_s, limit_s=limit_s)
+        terms = EntryTerms(price=price, start_s=backend.cold_start.p99_s, limit_s=limit_s)
 
         def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[SessionEntry]:
             return entered(session, span, member=new_span(owner, attempt, now), terms=terms, now=now)
 
-        return await self.join(backend, price, attempt.id, decide, cold_s=start.p50_s)
+        return await self.join(backend, price, attempt.id, decide, cold_s=backend.cold_start.p50_s)
 
     async def leave(
         self, backend: Backend, entry: SessionEntry, *, ended: float, opened_at: float | None = None
@@ -106,9 +95,9 @@ class GpuSessions:
             return {}
         decide = partial(left, run=entry.run, price=price, ended=ended, opened_at=opened_at)
         amounts = await self.change(backend, entry.session, entry.record, decide)
-        return (
-            {} if amounts is None else {share_name(backend.name, entry.session): SessionShare(lines=dollars(amounts))}
-        )
+        if amounts is None:
+            return {}
+        return {share_name(backend.name, entry.session): SessionShare(lines=dollars(amounts))}
 
     async def give_up(self, backend: Backend, entry: SessionEntry) -> None:
         """Take part no more and pay nothing: the request was never sent, or the backend rejected it at once."""
@@ -122,13 +111,22 @@ class GpuSessions:
         found = await self.store.read(backend_key(backend), span_id(session.id, record))
         if found is None:
             return None
-        run = SessionSpan.from_document(found.body).run
+        run = found.read_as(SessionSpan.from_document).run
         return SessionEntry(session=session.id, record=record, run=run, worst=Decimal(0))
 
-    async def warm_up(self, backend: Backend, owner: Owner, response_id: str, *, cold_s: float, worst_s: float) -> bool:
+    async def warm_up(
+        self,
+        backend: Backend,
+        owner: Owner,
+        response_id: str,
+        *,
+        cold_s: float,
+        worst_s: float,
+        following: FollowingAttempt = NO_ATTEMPT,
+    ) -> bool:
         """Take part with a warm-up that is sent now, and charge its sender; False where no budget covers it.
 
-        A start takes `cold_s` seconds as expected, and `worst_s` at worst.
+        A start takes `cold_s` seconds as expected, and `worst_s` at worst. Budgets keep room for the attempt after it.
         """
         price = self.price(backend)
         if price is None:
@@ -136,17 +134,20 @@ class GpuSessions:
         record = self.ledger.warm_up_record(owner, response_id, backend)
 
         def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[WarmUpCharge | None]:
-            member = new_span(owner, record, now)
-            return warmed_up(session, span, member=member, price=price, worst_s=worst_s, now=now)
+            return warmed_up(session, span, member=new_span(owner, record, now), price=price, worst_s=worst_s, now=now)
 
-        charge = await self.join(backend, price, record.id, decide, cold_s=cold_s)
-        return charge is None or await self.is_covered(backend, owner, response_id, charge)
+        if (charge := await self.join(backend, price, record.id, decide, cold_s=cold_s)) is None:
+            return True
+        beside = following.beside(sum(dollars(charge.amounts).values(), Decimal(0)))
+        return await self.is_covered(backend, owner, response_id, charge, beside=beside)
 
-    async def is_covered(self, backend: Backend, owner: Owner, response_id: str, charge: WarmUpCharge) -> bool:
+    async def is_covered(
+        self, backend: Backend, owner: Owner, response_id: str, charge: WarmUpCharge, *, beside: Decimal
+    ) -> bool:
         share = SessionShare(lines=dollars(charge.amounts))
         name = share_name(backend.name, charge.session)
         try:
-            await self.ledger.reserve_warm_up(owner, response_id, backend, name, share)
+            await self.ledger.reserve_warm_up(owner, response_id, backend, name, share, beside=beside)
         except Exhausted as error:
             log.warning("no warm-up of %s: %s", backend.name, error)
             record = self.ledger.warm_up_record(owner, response_id, backend)
@@ -158,7 +159,7 @@ class GpuSessions:
         """Charge nothing for a warm-up that the backend rejected, or that was not sent: it started no machine."""
         session = (await self.current(backend)).session
         record = self.ledger.warm_up_record(owner, response_id, backend)
-        if self.price(backend) is None or session is None or session.waker != record.id:
+        if self.price(backend) is None or session is None or session.warm_up_record != record.id:
             return
         nothing = SessionShare(lines={}, final=True)
         await self.ledger.post_share(owner, record.id, share_name(backend.name, session.id), nothing)
@@ -170,7 +171,7 @@ class GpuSessions:
         async def step() -> None:
             current = await self.current(backend)
             if current.session:
-                await self.store.commit(backend_key(backend), (current.write(current.session.touched(at)),))
+                await self.commit(backend, (current.write(current.session.with_instant_request(at)),))
 
         if self.price(backend):
             await self.swap(backend, step)
@@ -190,7 +191,7 @@ class GpuSessions:
             current, now = await self.current(backend), self.clock.now()
             session = current.session
             closing: Sequence[Operation] = ()
-            if session is None or session.over(price.idle_s, now):
+            if session is None or session.is_over(price.idle_s, now):
                 closing = (closing_copy(session),) if session else ()
                 session = self.new_session(backend, now, cold_s=cold_s)
             found = await self.store.read(backend_key(backend), span_id(session.id, record))
@@ -220,7 +221,9 @@ class GpuSessions:
 
     def new_session(self, backend: Backend, now: float, *, cold_s: float) -> GpuSession:
         name = f"{round(now * 1000):015d}{self.clock.token()[-8:]}"
-        return GpuSession(id=name, backend=backend.name, price=backend.price.name, started=now, ends=now, cold_s=cold_s)
+        return GpuSession(
+            id=name, backend=backend.name, price=backend.price.name, started=now, last_end=now, cold_s=cold_s
+        )
 
     async def swap[T](self, backend: Backend, step: Callable[[], Awaitable[T]]) -> T:
         """Run a step under compare-and-swap; within one process, steps of one backend wait for each other."""
@@ -233,53 +236,12 @@ class GpuSessions:
 
     async def current(self, backend: Backend) -> StoredSession:
         found = await self.store.read(backend_key(backend), SESSION_ID)
-        return (
-            StoredSession(session=GpuSession.from_document(found.body), etag=found.etag) if found else StoredSession()
-        )
-
-
-def operations_of[T](
-    transition: SessionTransition[T], current: StoredSession, span: str, found: Document | None
-) -> Sequence[Operation]:
-    """Return what writes a transition; `span` is the id of the member's span, `found` its stored document."""
-    operations: list[Operation] = []
-    if transition.session:
-        operations.append(current.write(transition.session))
-    if transition.span:
-        body = transition.span.to_document()
-        operations.append(Replace(id=span, body=body, etag=found.etag) if found else Create(id=span, body=body))
-    if transition.removes_span and found:
-        operations.append(Delete(id=span, etag=found.etag))
-    return operations
+        if found is None:
+            return StoredSession()
+        return StoredSession(session=found.read_as(GpuSession.from_document), etag=found.etag)
 
 
 def new_span(owner: Owner, attempt: AttemptRecord, now: float) -> SessionSpan:
     return SessionSpan(
         record=attempt.id, tenant=owner.tenant, subject=owner.subject, response=attempt.response, began=now, run=1
     )
-
-
-def span_of(found: Document | None) -> SessionSpan | None:
-    return SessionSpan.from_document(found.body) if found else None
-
-
-def closing_copy(session: GpuSession) -> Create:
-    """Return the copy of a session that is over; what its members pay is posted later."""
-    return Create(id=closed_id(session.id), body=session.to_document(CLOSING))
-
-
-def share_name(backend: str, session: str) -> str:
-    """Return the name under which records keep their share of a session."""
-    return f"{backend}/{session}"
-
-
-def span_prefix(session: str) -> str:
-    return f"span_{session}_"
-
-
-def span_id(session: str, record: str) -> str:
-    return f"{span_prefix(session)}{record}"
-
-
-def closed_id(session: str) -> str:
-    return f"closed_{session}"

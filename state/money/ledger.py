@@ -10,33 +10,42 @@ from decimal import Decimal
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap, create_once
-from clients.storage.port import SWEEP_LIMIT, Body, Container, Create, Document, DocumentKey, DocumentStore, Replace
+from clients.storage.damage import parsed
+from clients.storage.keys import money_key
+from clients.storage.port import Body, Create, DocumentKey, DocumentStore, Replace
 from domain.errors import Conflict
 from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import SessionShare
 from domain.money.budgets import Budgets
-from domain.money.costing import BillLine
 from domain.money.ledger_records import (
     NO_OVERHEAD,
     AttemptRecord,
-    AttemptStatus,
     Reservation,
     ReservationStatus,
-    SessionShare,
     attempt_prefix,
-    opened_again,
+    reopened,
     reservation_id,
     turn_cost,
+    with_reserved,
     with_shares,
 )
 from domain.money.overheads import OverheadCost
+from domain.money.settlement import Settlement
 from domain.money.usage import overhead_counts, overhead_row
 from domain.turns.response import Response
-from state.money.budget_counters import BudgetCounters
-
-
-def money_key(tenant: str) -> DocumentKey:
-    return DocumentKey(container=Container.MONEY, parts=(tenant,))
+from state.money.attempt_changes import (
+    closed_record,
+    covering_changes,
+    lost_attempt,
+    new_warm_up_record,
+    open_records,
+    releasing_changes,
+    replace_document,
+    write_operation,
+)
+from state.money.budget_counters import BudgetCounters, RecordChange
+from state.money.turn_index import index_operations
 
 
 class Ledger:
@@ -57,57 +66,88 @@ class Ledger:
         key = money_key(owner.tenant)
         reservation = Reservation(response=response_id, subject=owner.subject, amount=amount, at=self.clock.now())
 
-        def reopened(stored: Body) -> Body | None:
+        def open_again(stored: Body) -> Body | None:
             is_released = ReservationStatus(stored["status"]) is ReservationStatus.RELEASED
             return reservation.to_document() if is_released else None
 
-        if not await create_once(self.store, key, Create(id=reservation.id, body=reservation.to_document())):
-            await self.update_document(key, reservation.id, reopened)
+        create, entries = Create(id=reservation.id, body=reservation.to_document()), index_operations(reservation)
+        if not await create_once(self.store, key, create, *entries):
+            await replace_document(self.store, self.clock, key, reservation.id, open_again)
         return warning
 
     async def reservation(self, owner: Owner, response_id: str) -> Reservation | None:
         found = await self.store.read(money_key(owner.tenant), reservation_id(response_id))
-        return Reservation.from_document(found.body) if found else None
+        return found.read_as(Reservation.from_document) if found else None
 
-    async def open_attempt(self, owner: Owner, attempt: AttemptRecord) -> AttemptRecord:
+    async def open_attempt(
+        self, owner: Owner, attempt: AttemptRecord, *, session: str = "", joint: Decimal | None = None
+    ) -> AttemptRecord:
         """Record that an attempt begins, and reserve its worst case in every budget; raises Exhausted.
 
-        A redelivery keeps the first start, is counted and adds its own worst case.
+        With `joint`, that many dollars are reserved for all that the turn pays of the `session`: until it ends, the
+        turn's earlier records cost nothing. A redelivery keeps the first start, is counted and adds its worst case.
         """
         key = money_key(owner.tenant)
-        opened = replace(attempt, counters=self.budget_counters.counter_ids(owner.tenant, attempt))
-        create = Create(id=opened.id, body=opened.to_document())
-        try:
-            await self.budget_counters.write_within_limits(key, create, before=None, after=opened)
-        except Conflict:  # the record exists: this is a redelivery, and another write than the first
-            return await self.reopen(key, attempt)
-        return opened
+        opened = self.counted(owner, attempt)
+
+        async def step() -> AttemptRecord | None:
+            earlier = await covering_changes(self.store, key, opened, session) if joint else ()
+            first = with_reserved(opened, joint) if joint and earlier else opened
+            create = RecordChange(Create(id=first.id, body=first.to_document()), None, first)
+            try:
+                await self.budget_counters.write_within_limits(key, create, *earlier)
+            except Conflict as error:
+                if error.identifier != first.id:
+                    raise
+                return None
+            return first
+
+        # Where the record exists, this is a redelivery, and another write than the first.
+        return await compare_and_swap(self.clock, step) or await self.reopen(key, attempt)
 
     async def reopen(self, key: DocumentKey, attempt: AttemptRecord) -> AttemptRecord:
         async def step() -> AttemptRecord | None:
             found = await self.store.read(key, attempt.id)
             if found is None:
                 return None
-            before = AttemptRecord.from_document(found.body)
-            after = opened_again(before, attempt.reserved)
-            write = write_operation(after, found)
-            await self.budget_counters.write_within_limits(key, write, before=before, after=after)
+            before = found.read_as(AttemptRecord.from_document)
+            after = reopened(before, attempt.charge.reserved)
+            change = RecordChange(write_operation(after, found), before, after)
+            await self.budget_counters.write_within_limits(key, change)
             return after
 
-        reopened = await compare_and_swap(self.clock, step)
-        if reopened is None:
+        record = await compare_and_swap(self.clock, step)
+        if record is None:
             raise Conflict(f"The record {attempt.id!r} was deleted while its attempt ran.", identifier=attempt.id)
-        return reopened
+        return record
 
-    async def close_attempt(self, owner: Owner, attempt: AttemptRecord) -> None:
-        """Record how a run of an attempt ended, once; does nothing where a later run has replaced it."""
+    async def close_attempt(
+        self,
+        owner: Owner,
+        attempt: AttemptRecord,
+        *,
+        session: str = "",
+        joint: Decimal | None = None,
+        late: Decimal = Decimal(0),
+    ) -> None:
+        """Record how a run of an attempt ended, once; where a later run has replaced it, only add the `late` dollars.
 
-        def closed(stored: AttemptRecord | None) -> AttemptRecord | None:
-            if stored is None or stored.status is not AttemptStatus.OPEN or stored.deliveries != attempt.deliveries:
-                return None
-            return with_shares(replace(attempt, counters=stored.counters, shares=stored.shares), attempt.shares)
+        The records in the `session` that its reservation covered cost their own again, in the same batch: with the
+        attempt, `joint` dollars at most.
+        """
+        key = money_key(owner.tenant)
 
-        await self.update_attempt(owner, attempt.id, closed)
+        async def step() -> None:
+            found = await self.store.read(key, attempt.id)
+            before = found.read_as(AttemptRecord.from_document) if found else None
+            after = closed_record(before, attempt, late=late)
+            if after is not None:
+                left = None if joint is None else joint - (after.charge.cost or Decimal(0))
+                earlier = await releasing_changes(self.store, key, attempt, session, left) if session else ()
+                change = RecordChange(write_operation(after, found), before, after)
+                await self.budget_counters.write_attempts(key, change, *earlier)
+
+        await compare_and_swap(self.clock, step)
 
     async def update_attempt(
         self,
@@ -115,48 +155,56 @@ class Ledger:
         record: str,
         decide: Callable[[AttemptRecord | None], AttemptRecord | None],
         *,
-        within_limits: bool = False,
-    ) -> None:
-        """Write what `decide` makes of a stored record, with its counters; None leaves the record as it is."""
+        beside: Decimal | None = None,
+    ) -> AttemptRecord | None:
+        """Write what `decide` makes of a stored record, with its counters; None leaves the record as it is.
+
+        Returns the stored record. With `beside` every budget keeps that many dollars free; raises Exhausted.
+        """
         key, counters = money_key(owner.tenant), self.budget_counters
-        write = counters.write_within_limits if within_limits else counters.write_attempt
 
-        async def step() -> None:
+        async def step() -> AttemptRecord | None:
             found = await self.store.read(key, record)
-            before = AttemptRecord.from_document(found.body) if found else None
+            before = found.read_as(AttemptRecord.from_document) if found else None
             after = decide(before)
-            if after is not None and after != before:
-                await write(key, write_operation(after, found), before=before, after=after)
+            if after is None or after == before:
+                return before
+            change = RecordChange(write_operation(after, found), before, after)
+            if beside is None:
+                await counters.write_attempts(key, change)
+            else:
+                await counters.write_within_limits(key, change, beside=beside)
+            return after
 
-        await compare_and_swap(self.clock, step)
+        return await compare_and_swap(self.clock, step)
 
     async def reserve_warm_up(
-        self, owner: Owner, response_id: str, backend: Backend, session: str, share: SessionShare
+        self,
+        owner: Owner,
+        response_id: str,
+        backend: Backend,
+        session: str,
+        share: SessionShare,
+        *,
+        beside: Decimal = Decimal(0),
     ) -> None:
-        """Charge a warm-up to its sender before it is sent; raises Exhausted. Safe to repeat."""
+        """Charge a warm-up before it is sent, once; every budget keeps `beside` dollars free. Raises Exhausted."""
         record = self.warm_up_record(owner, response_id, backend)
 
         def charged(stored: AttemptRecord | None) -> AttemptRecord | None:
-            is_charged = stored is not None and session in stored.shares
+            is_charged = stored is not None and session in stored.charge.shares
             return None if is_charged else with_shares(stored or record, {session: share})
 
-        await self.update_attempt(owner, record.id, charged, within_limits=True)
+        await self.update_attempt(owner, record.id, charged, beside=beside)
 
     def warm_up_record(self, owner: Owner, response_id: str, backend: Backend) -> AttemptRecord:
         """Return the record of the warm-ups that a turn sends, as it is before the first one."""
-        record = AttemptRecord(
-            response=response_id,
-            subject=owner.subject,
-            number=0,
-            backend=backend.name,
-            model=backend.model,
-            price=backend.price.name,
-            reserved=Decimal(0),
-            started_at=self.clock.now(),
-            status=AttemptStatus.PROVISIONAL,
-            result="wake",
-        )
-        return replace(record, counters=self.budget_counters.counter_ids(owner.tenant, record))
+        return self.counted(owner, new_warm_up_record(owner, response_id, backend, at=self.clock.now()))
+
+    def counted(self, owner: Owner, record: AttemptRecord) -> AttemptRecord:
+        """Return a record with the ids of its budget counters."""
+        counters = self.budget_counters.counter_ids(owner.tenant, record)
+        return replace(record, charge=replace(record.charge, counters=counters))
 
     async def post_share(
         self, owner: Owner, record: str, session: str, share: SessionShare, warm_up: AttemptRecord | None = None
@@ -168,9 +216,8 @@ class Ledger:
 
         def posted(stored: AttemptRecord | None) -> AttemptRecord | None:
             known = stored or warm_up
-            if known is None or (session in known.shares and known.shares[session].final):
-                return None
-            return with_shares(known, {session: share})
+            is_final = known is not None and session in known.charge.shares and known.charge.shares[session].final
+            return None if known is None or is_final else with_shares(known, {session: share})
 
         await self.update_attempt(owner, record, posted)
 
@@ -181,30 +228,30 @@ class Ledger:
     async def records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return the records of everything that a turn pays backends for: its warm-ups first, then its calls."""
         found = await self.store.list(money_key(owner.tenant), prefix=attempt_prefix(response_id))
-        return tuple(AttemptRecord.from_document(document.body) for document in found)
+        return tuple(document.read_as(AttemptRecord.from_document) for document in found)
 
-    async def settle(self, owner: Owner, response_id: str, overhead: OverheadCost = NO_OVERHEAD) -> Decimal:
-        """Close the reservation at what the attempts cost, in dollars. Safe to repeat: the first settlement stays.
+    async def settle(self, owner: Owner, response_id: str, overhead: OverheadCost = NO_OVERHEAD) -> Settlement:
+        """Close the reservation at what the attempts cost. Safe to repeat: the first settlement stays.
 
         `overhead` is the cost of the store and the functions; it is added to the turn's usage row.
         """
-        attempts = await self.settled_records(owner, response_id)
-        cost = turn_cost(attempts)
-        conversation = next((each.conversation for each in attempts), "")
+        records = await self.settled_records(owner, response_id)
+        cost = turn_cost(records)
+        conversation = next((each.conversation for each in records), "")
         key = money_key(owner.tenant)
 
-        async def step() -> Decimal:
+        async def step() -> Settlement:
             found = await self.store.read(key, reservation_id(response_id))
             if found is None:
-                return cost
-            reservation = Reservation.from_document(found.body)
+                return Settlement(cost=cost, records=records)
+            reservation = found.read_as(Reservation.from_document)
             if reservation.status is ReservationStatus.SETTLED:
-                return reservation.cost or Decimal(0)
+                return Settlement(cost=reservation.cost or Decimal(0), records=records, reservation=reservation)
             settled = reservation.settled(cost=cost, at=self.clock.now(), overhead=overhead)
             row = overhead_row(reservation.subject, reservation.at, conversation)
             write = Replace(id=settled.id, body=settled.to_document(), etag=found.etag)
-            await self.budget_counters.commit_with_counts(key, write, (), row, overhead_counts(overhead))
-            return cost
+            await self.budget_counters.commit_with_counts(key, (write,), (), ((row, overhead_counts(overhead)),))
+            return Settlement(cost=cost, records=records, reservation=settled, is_first=True)
 
         return await compare_and_swap(self.clock, step)
 
@@ -220,7 +267,7 @@ class Ledger:
     async def settled_records(self, owner: Owner, response_id: str) -> tuple[AttemptRecord, ...]:
         """Return a turn's records after closing those that are still open."""
         records = await self.records(owner, response_id)
-        if all(each.status is not AttemptStatus.OPEN for each in records):
+        if not any(each.is_open for each in records):
             return records
         await self.close_lost(owner, records)
         return await self.records(owner, response_id)
@@ -228,68 +275,26 @@ class Ledger:
     async def close_lost(self, owner: Owner, attempts: Sequence[AttemptRecord]) -> None:
         """Close attempts whose end was not recorded, at their reserved amounts."""
         for each in attempts:
-            if each.status is AttemptStatus.OPEN:
-                now = self.clock.now()
-                await self.close_attempt(owner, lost_attempt(each, at=now))
+            if each.is_open:
+                await self.close_attempt(owner, lost_attempt(each, at=self.clock.now()))
 
     async def release(self, tenant: str, response_id: str) -> None:
         """Release the reservation of a response that was never created. Safe to repeat."""
         now = self.clock.now()
 
         def released(stored: Body) -> Body | None:
-            reservation = Reservation.from_document(stored)
+            reservation = parsed(reservation_id(response_id), Reservation.from_document, stored)
             is_open = reservation.status is ReservationStatus.OPEN
             return reservation.released(at=now).to_document() if is_open else None
 
-        await self.update_document(money_key(tenant), reservation_id(response_id), released)
-
-    async def update_document(self, key: DocumentKey, identifier: str, decide: Callable[[Body], Body | None]) -> None:
-        """Replace a document by what `decide` returns; None leaves it as it is, and so does a missing document."""
-
-        async def step() -> None:
-            found = await self.store.read(key, identifier)
-            body = decide(found.body) if found else None
-            if found and body is not None:
-                await self.store.commit(key, (Replace(id=identifier, body=body, etag=found.etag),))
-
-        await compare_and_swap(self.clock, step)
+        await replace_document(self.store, self.clock, money_key(tenant), reservation_id(response_id), released)
 
     async def open_reservations(self, *, before: float) -> Sequence[tuple[Owner, Reservation]]:
         """Return the reservations of all tenants that are open and were made before a time, for the sweep."""
-        status = ReservationStatus.OPEN.value
-        found = await self.store.find(
-            Container.MONEY, kind="reservation", status=status, before=before, limit=SWEEP_LIMIT
-        )
-        reservations = [(each.key.parts[0], Reservation.from_document(each.document.body)) for each in found]
-        return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in reservations)
+        found = await open_records(self.store, "reservation", Reservation.from_document, before=before)
+        return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in found)
 
     async def open_attempts(self, *, before: float) -> Sequence[tuple[Owner, AttemptRecord]]:
         """Return the attempts of all tenants that are open and began before a time, for the sweep."""
-        status = AttemptStatus.OPEN.value
-        found = await self.store.find(Container.MONEY, kind="attempt", status=status, before=before, limit=SWEEP_LIMIT)
-        attempts = [(each.key.parts[0], AttemptRecord.from_document(each.document.body)) for each in found]
-        return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in attempts)
-
-
-def lost_attempt(attempt: AttemptRecord, *, at: float) -> AttemptRecord:
-    """Return an attempt whose end was not recorded, closed at its reserved amount.
-
-    Shares of GPU sessions that earlier runs left are kept; the rest becomes a share of no session.
-    """
-    rest = attempt.reserved - sum((sum(share.lines.values()) for share in attempt.shares.values()), Decimal(0))
-    lines: dict[str, Decimal] = {BillLine.HELD: rest}
-    shares = {name: replace(share, final=True) for name, share in attempt.shares.items()}
-    return replace(
-        attempt,
-        status=AttemptStatus.CLOSED,
-        cost=attempt.reserved,
-        lines=lines,
-        shares={**shares, f"lost/{attempt.deliveries}": SessionShare(lines=lines, final=True)} if shares else shares,
-        ended_at=at,
-        result="lost",
-    )
-
-
-def write_operation(attempt: AttemptRecord, found: Document | None) -> Create | Replace:
-    body = attempt.to_document()
-    return Replace(id=attempt.id, body=body, etag=found.etag) if found else Create(id=attempt.id, body=body)
+        found = await open_records(self.store, "attempt", AttemptRecord.from_document, before=before)
+        return tuple((Owner(tenant=tenant, subject=one.subject), one) for tenant, one in found)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import kind_of, read_or_none, readable
 from clients.storage.keys import turns_key
 from clients.storage.paging import list_all, write_batches
 from clients.storage.port import Delete, Document, DocumentKey, DocumentStore, Operation, Replace
@@ -39,7 +40,7 @@ class Clearing:
     async def clear_once(self, key: DocumentKey) -> None:
         """Clear the documents of now; raises Conflict where another process writes or clears at the same time."""
         documents = [each for each in await list_all(self.store, key, prefix="") if not is_delivery(each)]
-        expiries = [document for document in documents if document.body.get("kind") == EXPIRY]
+        expiries = [document for document in documents if kind_of(document.body) == EXPIRY]
         await self.clear(key, [document for document in documents if document not in expiries])
         await self.clear(key, expiries)
 
@@ -56,13 +57,12 @@ class Clearing:
 
     def clear_operations(self, documents: Sequence[Document]) -> Iterator[Operation]:
         for document in documents:
-            if not document.id.startswith(SLOTS):
+            if not document.id.startswith(SLOTS) or (slot := read_or_none(document, slot_of)) is None:
                 yield Delete(id=document.id)
-            elif document.body["writer"] != EMPTIED_BY:
-                yield self.emptied_slot(document)
+            elif slot.writer != EMPTIED_BY:
+                yield self.emptied_slot(document, slot)
 
-    def emptied_slot(self, document: Document) -> Replace:
-        slot = Slot.from_document(document.body)
+    def emptied_slot(self, document: Document, slot: Slot) -> Replace:
         empty = Slot(number=slot.number, writer=EMPTIED_BY, first=slot.first, at=self.clock.now())
         expires_at = self.clock.now() + EMPTIED_S
         return Replace(id=document.id, body=empty.to_document(), etag=document.etag, expires_at=expires_at)
@@ -71,9 +71,17 @@ class Clearing:
         """Cancel what runs in a thread and clear it; return the ids of the cancelled responses."""
         key = turns_key(owner, thread)
         documents = await list_all(self.store, key, prefix="resp_")
-        running = [d.id for d in documents if not Response.from_document(d.id, d.body).status.is_terminal]
+        running = [each.id for each in readable(documents, turn_of) if not each.status.is_terminal]
         for response_id in running:
             with contextlib.suppress(NotFound):
                 await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
         await self.clear_thread(key)
         return running
+
+
+def slot_of(document: Document) -> Slot:
+    return document.read_as(Slot.from_document)
+
+
+def turn_of(document: Document) -> Response:
+    return document.read_with_id(Response.from_document)

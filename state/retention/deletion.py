@@ -8,6 +8,7 @@ import logging
 
 from clients.clock import Clock
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.item_parts import delete_operations
 from clients.storage.keys import (
     conversation_key,
     expiry_id,
@@ -22,6 +23,7 @@ from domain.errors import Conflict, GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.ids import is_response_id
 from domain.log.events import ResponseStatus
+from domain.tools.call_record import call_prefix
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from state.retention.clearing import Clearing
@@ -59,8 +61,13 @@ class Retention:
         key = response_key(ended.owner, ended.id)
         kept = set(ended.input_items + ended.progress.output_items) if belongs_to_conversation(ended) else set[str]()
         items = [name for name in (*ended.input_items, *ended.progress.output_items) if name not in kept]
-        await write_batches(self.store, key, [Delete(id=name) for name in items])
-        for prefix in (retrieved_prefix(ended.id), route_prefix(ended.id), slot_prefix(ended.id)):
+        await write_batches(self.store, key, await delete_operations(self.store, key, items))
+        for prefix in (
+            retrieved_prefix(ended.id),
+            route_prefix(ended.id),
+            call_prefix(ended.id),
+            slot_prefix(ended.id),
+        ):
             await self.clearing.clear_prefix(key, prefix)
         await write_batches(self.store, key, [Delete(id=ended.id), Delete(id=expiry_id(ended.id))])
 
@@ -73,7 +80,8 @@ class Retention:
 
         async def step() -> None:
             found = await self.turns.conversations.document(owner, identifier)
-            running = Conversation.from_document(identifier, found.body).running
+            conversation = found.read_with_id(Conversation.from_document)
+            running = conversation.running or next(iter(conversation.waiting), None)
             if running:
                 await self.turns.finish(owner, running, status=ResponseStatus.CANCELLED)
                 cancelled.append(running)
@@ -99,7 +107,7 @@ class Retention:
             try:
                 await self.clear_marked(Owner(tenant=body["tenant"], subject=body["subject"]), body["of"])
             except GanglionError as error:
-                log.warning("clearing the expired %s failed: %s", body["of"], error)
+                log.warning("clearing the expired %s failed: %s", found.document.id, error)
         return len(due)
 
     async def clear_marked(self, owner: Owner, identifier: str) -> None:

@@ -1,6 +1,7 @@
 """How does a turn lock its conversation, and what does it write there when it ends?"""
 
-from clients.storage.keys import conversation_key, entry_id
+from clients.storage.compare_and_swap import commit_if_unchanged
+from clients.storage.keys import conversation_key, entry_id, response_key
 from clients.storage.port import Create, Document, DocumentStore, Operation, Replace
 from domain.errors import NotFound
 from domain.log.events import ResponseStatus
@@ -15,26 +16,46 @@ KEPT = (ResponseStatus.COMPLETED, ResponseStatus.INCOMPLETE)
 async def lock_operations(store: DocumentStore, response: Response) -> tuple[Operation, ...]:
     """Return what locks the response's conversation, to be committed with the response.
 
-    Raises Invalid (conversation_locked) where another response has the lock, or had it after this response's history
-    was read; raises NotFound where the conversation does not exist.
+    A turn that waits joins the queue instead. Raises Locked where another response has the lock, or had it after this
+    response's history was read; raises NotFound where the conversation does not exist.
     """
     found = await conversation_of(store, response)
     if found is None:
         if response.history.conversation:
             raise NotFound.by_id("Conversation", response.history.conversation)
         return ()
-    conversation = Conversation.from_document(found.id, found.body)
-    if conversation.running or conversation.next_entry != response.history.reads_before:
+    conversation = found.read_with_id(Conversation.from_document)
+    if response.history.waits_for:
+        queued = conversation.with_waiting(response.id)
+        return (Replace(id=found.id, body=queued.to_document(), etag=found.etag),)
+    if not conversation.is_free_for(response.id) or conversation.next_entry != response.history.reads_before:
         raise locked_error(conversation)
     return (Replace(id=found.id, body=conversation.locked(response.id).to_document(), etag=found.etag),)
 
 
+async def enter_conversation(store: DocumentStore, found: Document, planned: Response) -> bool:
+    """Let a turn that waited begin: store what it reads, and lock its conversation; `found` is its stored document.
+
+    Returns False where the turn or its conversation has changed; raises Locked where another turn is before it.
+    """
+    head = Replace(id=found.id, body=planned.to_document(), etag=found.etag)
+    operations = (head, *await lock_operations(store, planned))
+    return await commit_if_unchanged(store, response_key(planned.owner, planned.id), operations)
+
+
 async def unlock_operations(store: DocumentStore, ended: Response) -> tuple[Operation, ...]:
-    """Return what unlocks the conversation of a turn that has ended; a turn that is kept adds its items there."""
+    """Return what unlocks the conversation of a turn that has ended; a turn that is kept adds its items there.
+
+    A turn that ended while it waited leaves the queue.
+    """
     found = await conversation_of(store, ended)
-    if found is None or found.body["running"] != ended.id:
+    if found is None:
         return ()
-    conversation = Conversation.from_document(found.id, found.body)
+    conversation = found.read_with_id(Conversation.from_document)
+    if ended.id in conversation.waiting:
+        return (Replace(id=found.id, body=conversation.without_waiting(ended.id).to_document(), etag=found.etag),)
+    if conversation.running != ended.id:
+        return ()
     released = conversation.released()
     if not belongs_to_conversation(ended) or ended.progress.ended_at is None:
         return (Replace(id=found.id, body=released.to_document(), etag=found.etag),)

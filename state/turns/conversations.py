@@ -8,19 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clients.clock import Clock
-from clients.storage.batching import create_operation
+from clients.storage.batching import split_to_fit
 from clients.storage.compare_and_swap import compare_and_swap
-from clients.storage.keys import conversation_key, entry_id
-from clients.storage.paging import read_many
-from clients.storage.port import Create, Delete, Document, DocumentStore, Operation, Replace
+from clients.storage.item_parts import delete_operations, item_creates, item_from, items_from
+from clients.storage.keys import CONVERSATIONS, conversation_key, entry_id, owner_index_key
+from clients.storage.paging import create_missing, read_many
+from clients.storage.port import Create, Document, DocumentKey, DocumentStore, Operation, Replace
 from domain.content.items import Item
-from domain.errors import Invalid, NotFound
+from domain.errors import Invalid, Locked, NotFound
 from domain.identity.owners import Owner
 from domain.ids import conversation_id, member_id, thread_of
 from domain.turns.conversations import PREFIXES, Conversation, Order, after_cursor
 from domain.turns.history_index import lasting_in
+from state.time_index import IndexPage, IndexRange, read_page, time_entry_id
 from state.turns.history import entries_between
-from state.turns.owner_threads import register_thread
+from state.turns.owner_threads import register_conversation
 
 SPARE = 20
 """Documents that are read beyond a page, so that a few deleted items cost no second round."""
@@ -45,16 +47,34 @@ class ConversationStore:
         """Store a new conversation with its first items, and assign the ids of the items."""
         thread = self.clock.token()
         new = Conversation(id=conversation_id(thread), owner=owner, created_at=self.clock.now(), metadata=metadata)
-        operations, grown = self.entry_operations(new, self.with_ids(thread, items))
-        await register_thread(self.store, owner, thread, at=new.created_at)
+        added = self.with_ids(thread, items)
+        entries, grown = self.with_entry(new, added)
+        await register_conversation(self.store, owner, new.id, thread=thread, at=new.created_at)
         key = conversation_key(owner, new.id)
-        await self.store.commit(key, (Create(id=new.id, body=grown.to_document()), *operations))
+        head = (Create(id=new.id, body=grown.to_document()), *entries)
+        await self.store.commit(key, await self.with_items(key, head, added))
         return grown
 
     async def read(self, owner: Owner, identifier: str) -> Conversation:
         """Return a conversation; raises NotFound, also for the conversation of another owner."""
         document = await self.document(owner, identifier)
-        return Conversation.from_document(identifier, document.body)
+        return document.read_with_id(Conversation.from_document)
+
+    async def page(self, owner: Owner, *, after: str, limit: int) -> IndexPage[Conversation]:
+        """Return conversations, newest first, after the conversation `after`; raises NotFound where there is none.
+
+        A conversation of a release that kept no index is not listed.
+        """
+
+        async def load(entry: Document) -> Conversation | None:
+            try:
+                return await self.read(owner, entry.body["conversation"])
+            except NotFound:
+                return None
+
+        start = time_entry_id(CONVERSATIONS, (await self.read(owner, after)).created_at, after) if after else ""
+        wanted = IndexRange(prefix=CONVERSATIONS, after=start)
+        return await read_page(self.store, owner_index_key(owner), wanted, load, limit=limit)
 
     async def document(self, owner: Owner, identifier: str) -> Document:
         found = await self.store.read(conversation_key(owner, identifier), identifier)
@@ -67,7 +87,7 @@ class ConversationStore:
 
         async def step() -> Conversation:
             found = await self.document(owner, identifier)
-            changed = Conversation.from_document(identifier, found.body).with_metadata(metadata)
+            changed = found.read_with_id(Conversation.from_document).with_metadata(metadata)
             await self.replace(found, changed, ())
             return changed
 
@@ -79,8 +99,8 @@ class ConversationStore:
 
         async def step() -> tuple[Item, ...]:
             found = await self.document(owner, identifier)
-            operations, grown = self.entry_operations(Conversation.from_document(identifier, found.body), added)
-            await self.replace(found, grown, operations)
+            entries, grown = self.with_entry(found.read_with_id(Conversation.from_document), added)
+            await self.replace(found, grown, entries, added)
             return added
 
         return await compare_and_swap(self.clock, step)
@@ -99,7 +119,7 @@ class ConversationStore:
         while following and len(found) <= limit:
             page, following = following[: limit + SPARE], following[limit + SPARE :]
             documents = await read_many(self.store, key, page)
-            found += [Item.from_document(each.id, each.body) for each in documents if each]
+            found += await items_from(self.store, key, [each for each in documents if each])
         return ItemPage(items=tuple(found[:limit]), more=len(found) > limit)
 
     async def item(self, owner: Owner, identifier: str, item_id: str) -> Item:
@@ -111,7 +131,7 @@ class ConversationStore:
         found = await self.store.read(key, item_id) if listed else None
         if found is None:
             raise NotFound.by_id("Item", item_id)
-        return Item.from_document(found.id, found.body)
+        return await item_from(self.store, key, found)
 
     async def delete_item(self, owner: Owner, identifier: str, item_id: str) -> Conversation:
         """Delete one item; raises Invalid while a turn is running, which may be reading it."""
@@ -119,40 +139,54 @@ class ConversationStore:
 
         async def step() -> Conversation:
             found = await self.document(owner, identifier)
-            conversation = Conversation.from_document(identifier, found.body)
+            conversation = found.read_with_id(Conversation.from_document)
             if conversation.running:
                 raise locked_error(conversation)
-            await self.replace(found, conversation, (Delete(id=item_id),))
+            key = conversation_key(owner, identifier)
+            await self.replace(found, conversation, await delete_operations(self.store, key, [item_id]))
             return conversation
 
         return await compare_and_swap(self.clock, step)
 
-    async def replace(self, found: Document, changed: Conversation, operations: Sequence[Operation]) -> None:
-        """Commit a changed conversation with other operations; raises Conflict where it was changed meanwhile."""
+    async def replace(
+        self, found: Document, changed: Conversation, operations: Sequence[Operation], items: Sequence[Item] = ()
+    ) -> None:
+        """Commit a changed conversation with other operations and new items; raises Conflict where it has changed."""
         key = conversation_key(changed.owner, changed.id)
-        head = Replace(id=changed.id, body=changed.to_document(), etag=found.etag)
-        await self.store.commit(key, (head, *operations))
+        head = (Replace(id=changed.id, body=changed.to_document(), etag=found.etag), *operations)
+        await self.store.commit(key, await self.with_items(key, head, items))
+
+    async def with_items(
+        self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]
+    ) -> Sequence[Operation]:
+        """Return a commit of the head and the items; items without room in it are written now."""
+        early, late = split_to_fit(head, [create for item in items for create in item_creates(item)])
+        await create_missing(self.store, key, early)
+        return (*head, *late)
 
     def with_ids(self, thread: str, items: Sequence[Item]) -> tuple[Item, ...]:
         return tuple(
             replace(item, id=member_id(PREFIXES[item.kind], thread=thread, token=self.clock.token())) for item in items
         )
 
-    def entry_operations(
-        self, conversation: Conversation, items: Sequence[Item]
-    ) -> tuple[Sequence[Operation], Conversation]:
-        """Return what adds items to a conversation, and the conversation that has them."""
+    def with_entry(self, conversation: Conversation, items: Sequence[Item]) -> tuple[Sequence[Create], Conversation]:
+        """Return the entry that adds items to a conversation, and the conversation that has it."""
         if not items:
             return (), conversation
         body = entry_document([item.id for item in items], at=self.clock.now())
         entry = Create(id=entry_id(conversation.next_entry), body=body)
-        return (entry, *(create_operation(item) for item in items)), conversation.with_new_entry(lasting_in(items))
+        return (entry,), conversation.with_new_entry(lasting_in(items))
+
+
+WHEN_LOCKED = "Retry when it has ended, or send metadata.on_running = 'queue' or 'cancel'."
 
 
 def entry_document(identifiers: Sequence[str], *, at: float) -> dict[str, object]:
     return {"kind": "entry", "v": 1, "at": at, "items": list(identifiers)}
 
 
-def locked_error(conversation: Conversation) -> Invalid:
-    message = f"Conversation with id '{conversation.id}' has a response that is still running; try again when it ended."
-    return Invalid(message, field="conversation", code="conversation_locked")
+def locked_error(conversation: Conversation) -> Locked:
+    blocking = conversation.waiting[-1] if conversation.waiting else conversation.running
+    named = f" '{blocking}'" if blocking else ""
+    message = f"Conversation with id '{conversation.id}' has a response{named} that is still running. {WHEN_LOCKED}"
+    return Locked(message, field="conversation", running=blocking)

@@ -6,6 +6,7 @@ However long a conversation is, only the turns that the model reads are fetched,
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 
+from clients.storage.item_parts import items_from
 from clients.storage.keys import ENTRIES, conversation_key, entry_id, response_key, turns_key
 from clients.storage.paging import list_all, read_many
 from clients.storage.port import Document, DocumentKey, DocumentStore
@@ -16,6 +17,7 @@ from domain.ids import thread_of
 from domain.turns.context_window import Turn, items_read
 from domain.turns.conversations import PREFIXES
 from domain.turns.history_index import BLOCK, HistoryIndex
+from domain.turns.old_results import without_results
 from domain.turns.response import Response
 
 type Names = tuple[str, ...]
@@ -64,7 +66,7 @@ class HistoryReader:
             documents = [each for each in await read_many(self.store, key, wanted) if each]
         else:
             documents = await self.documents_in(key, wanted)
-        return {each.id: Item.from_document(each.id, each.body) for each in documents}
+        return {item.id: item for item in await items_from(self.store, key, documents)}
 
     async def documents_in(self, key: DocumentKey, wanted: Sequence[str]) -> Sequence[Document]:
         """Return documents of one kind, page by page; a gap between wanted ids that exceeds a page is skipped."""
@@ -91,7 +93,9 @@ class HistoryReader:
         found = await self.existing_items(
             response.owner, [*response.input_items, *(name for turn in past for name in turn)]
         )
-        return items_read(present(past, found), present((response.input_items,), found)[0], left_out=left_out)
+        turns, results_out = present(past, found), response.history.results_out
+        turns = (*turns[:left_out], *without_results(turns[left_out:], results_out))
+        return items_read(turns, present((response.input_items,), found)[0], left_out=left_out)
 
     async def all_turns(self, response: Response) -> Sequence[Names]:
         """Return every turn before this one, oldest first."""
@@ -144,10 +148,10 @@ class HistoryReader:
             key = response_key(response.owner, response.id)
             first, last = block_range(response, previous)
             found = await list_all(self.store, key, prefix="resp_", after=first, before=last)
-            known |= {each.id: Response.from_document(each.id, each.body) for each in found}
+            known |= {each.id: each.read_with_id(Response.from_document) for each in found}
         if previous not in known:
             found_alone = await self.store.read(response_key(response.owner, previous), previous)
-            return Response.from_document(previous, found_alone.body) if found_alone else None
+            return found_alone.read_with_id(Response.from_document) if found_alone else None
         return known[previous]
 
     async def entry_blocks(self, key: DocumentKey, number: int, *, most: int = BLOCK) -> AsyncIterator[Sequence[Names]]:

@@ -6,11 +6,14 @@ Everything of one thread shares the partition [tenant, subject, thread]: the res
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 from clients.clock import Clock
-from clients.storage.batching import check_size, create_operation, split_to_fit
+from clients.storage.batching import check_size, split_to_fit
 from clients.storage.compare_and_swap import commit_if_unchanged, compare_and_swap, create_once
+from clients.storage.damage import readable
+from clients.storage.item_parts import item_creates
 from clients.storage.keys import response_key, route_prefix, slot_id, slot_prefix
 from clients.storage.paging import create_missing, list_all
 from clients.storage.port import (
@@ -25,13 +28,15 @@ from clients.storage.port import (
     Replace,
 )
 from clients.storage.retry import with_retries
-from domain.content.items import Item, ItemStatus
+from domain.content.items import Item, ItemKind, ItemStatus
 from domain.errors import Conflict, NoResponse
 from domain.identity.owners import Owner
-from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.events import EMPTIED_BY, Ending, EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import Transcript, closing_events, kept_items, read_log
 from domain.sources.prompt_context import source_metadata
+from domain.tools.rounds import limit_note
 from domain.turns.response import Response
+from domain.turns.tool_lists import list_events
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.conversation_lock import lock_operations, unlock_operations
 from state.turns.conversations import ConversationStore
@@ -73,7 +78,7 @@ class TurnStore:
 
         Returns the stored response, which is another delivery's where that was faster.
 
-        Raises Invalid where another response has the conversation (conversation_locked) or where the turn is too
+        Raises Locked where another response has the conversation, Invalid where the turn is too
         large to be ended in one commit (request_too_large), and NotFound where the conversation does not exist.
         """
         key = response_key(response.owner, response.id)
@@ -100,20 +105,20 @@ class TurnStore:
 
     async def existing(self, response: Response) -> Response | None:
         found = await self.store.read(response_key(response.owner, response.id), response.id)
-        return Response.from_document(response.id, found.body) if found else None
+        return found.read_with_id(Response.from_document) if found else None
 
     async def commit_with_items(self, key: DocumentKey, head: Sequence[Operation], items: Sequence[Item]) -> bool:
         """Commit a head with its items; items without room in this commit are created before it.
 
         Items count only when a committed head names them. Returns False where another writer was first.
         """
-        early, late = split_to_fit(head, [create_operation(item) for item in items])
+        early, late = split_to_fit(head, [create for item in items for create in item_creates(item)])
         await create_missing(self.store, key, early)
         return await commit_if_unchanged(self.store, key, (*head, *late))
 
     async def read(self, owner: Owner, response_id: str) -> Response:
         document = await self.document(owner, response_id)
-        return Response.from_document(response_id, document.body)
+        return document.read_with_id(Response.from_document)
 
     async def document(self, owner: Owner, response_id: str) -> Document:
         found = await self.store.read(response_key(owner, response_id), response_id)
@@ -126,12 +131,12 @@ class TurnStore:
         key = response_key(owner, response_id)
         last = slot_id(response_id, after) if after >= 0 else ""
         documents = await list_all(self.store, key, prefix=slot_prefix(response_id), after=last)
-        return tuple(Slot.from_document(document.body) for document in documents)
+        return tuple(document.read_as(Slot.from_document) for document in documents)
 
     async def next_slot(self, owner: Owner, response_id: str, *, after: int) -> Sequence[Slot]:
         """Return the one slot that follows `after`, or none: the cheapest way to poll a log."""
         document = await self.store.read(response_key(owner, response_id), slot_id(response_id, after + 1))
-        return (Slot.from_document(document.body),) if document else ()
+        return (document.read_as(Slot.from_document),) if document else ()
 
     async def transcript(self, owner: Owner, response_id: str, since: Transcript | None = None) -> Transcript:
         """Return the transcript of all slots, or add the new ones to `since`; raises NoResponse."""
@@ -167,12 +172,13 @@ class TurnStore:
 
         async def step() -> tuple[bool, Slot | None]:
             found = await self.document(owner, response_id)
-            response = Response.from_document(response_id, found.body)
+            response = found.read_with_id(Response.from_document)
             if response.status is not ResponseStatus.QUEUED:
                 return response.status is ResponseStatus.IN_PROGRESS and response.progress.execution == execution, None
             now = self.clock.now()
             log = await self.transcript(owner, response_id)
-            slot = next_slot(log, writer=execution, at=now, events=(LogEvent(kind=EventKind.STARTED),))
+            events = (LogEvent(kind=EventKind.STARTED), *list_events(response, self.clock.token))
+            slot = next_slot(log, writer=execution, at=now, events=events)
             begun = response.begun(execution=execution, at=now)
             operations = (
                 Replace(id=response_id, body=begun.to_document(), etag=found.etag),
@@ -198,7 +204,7 @@ class TurnStore:
         async def step() -> Response:
             nonlocal log
             found = await self.document(owner, response_id)
-            response = Response.from_document(response_id, found.body)
+            response = found.read_with_id(Response.from_document)
             if response.status.is_terminal:
                 return response
             log = await self.transcript(owner, response_id, log)
@@ -210,8 +216,8 @@ class TurnStore:
                 at=self.clock.now(),
                 code=code,
                 message=message,
-                usage=usage_of(log),
-                notes=source_metadata(reports or ()),
+                usage=log.usage,
+                notes={**source_metadata(reports or ()), **limit_note(log)},
             )
             return await self.commit_ending(found, response, log, ending)
 
@@ -223,7 +229,7 @@ class TurnStore:
         item_status = ItemStatus.COMPLETED if ending.status is ResponseStatus.COMPLETED else ItemStatus.INCOMPLETE
         events = (*closing_events(log, item_status), LogEvent(kind=EventKind.ENDED, ending=ending))
         slot = next_slot(log, writer=f"finish:{self.clock.token()}", at=ending.at, events=events)
-        items = kept_items(read_log((slot,), log))
+        items = tuple(stored_item(item, item_status) for item in kept_items(read_log((slot,), log)))
         ended = response.ended(status=ending.status, at=ending.at, output_items=tuple(item.id for item in items))
         head: list[Operation] = [
             Create(id=slot_id(response.id, slot.number), body=slot.to_document()),
@@ -267,7 +273,7 @@ class TurnStore:
         found = await self.store.find(
             Container.TURNS, kind="response", status=status.value, before=before, limit=SWEEP_LIMIT
         )
-        return tuple(response_of(each) for each in found)
+        return tuple(readable(found, response_of))
 
 
 def no_response(response_id: str) -> NoResponse:
@@ -275,15 +281,13 @@ def no_response(response_id: str) -> NoResponse:
 
 
 def response_of(found: FoundDocument) -> Response:
-    return Response.from_document(found.document.id, found.document.body)
+    return found.document.read_with_id(Response.from_document)
+
+
+def stored_item(item: Item, status: ItemStatus) -> Item:
+    """Return an item of the output as it is stored: the calls of a turn that did not complete are incomplete."""
+    return replace(item, status=status) if item.kind is ItemKind.FUNCTION_CALL else item
 
 
 def next_slot(log: Transcript, *, writer: str, at: float, events: tuple[LogEvent, ...]) -> Slot:
     return Slot(number=log.next_slot, writer=writer, first=log.next_sequence, at=at, events=events)
-
-
-def usage_of(log: Transcript) -> TokenUsage | None:
-    """Return the tokens that the backend counted; without its count, the number of pieces in the log."""
-    if log.outcome and log.outcome.usage:
-        return log.outcome.usage
-    return TokenUsage(output_tokens=log.pieces) if log.pieces else None

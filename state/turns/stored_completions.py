@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import readable, report
 from clients.storage.keys import owner_index_key, response_key
 from clients.storage.paging import create_missing, list_all
 from clients.storage.port import Create, Delete, DocumentStore, Replace
-from domain.errors import NotFound
+from domain.errors import DamagedRecord, NotFound
 from domain.identity.owners import Owner
 from domain.turns.response import Response
 from state.turns.responses import TurnStore
@@ -40,7 +41,7 @@ class StoredCompletions:
     async def response_ids(self, owner: Owner) -> Sequence[str]:
         """Return the ids of all stored chat completions, oldest first."""
         entries = await list_all(self.store, owner_index_key(owner), prefix=CHATS)
-        return [str(entry.body["response"]) for entry in entries]
+        return list(readable(entries, lambda entry: str(entry.body["response"])))
 
     async def responses(self, owner: Owner, names: Sequence[str]) -> AsyncIterator[Response]:
         """Yield the turns that still exist, in the order of their ids."""
@@ -49,6 +50,8 @@ class StoredCompletions:
                 yield await self.turns.read(owner, name)
             except NotFound:
                 continue
+            except DamagedRecord as damage:
+                report(damage)
 
     async def update_metadata(self, owner: Owner, response_id: str, *, metadata: Mapping[str, str]) -> Response:
         """Replace the metadata of a stored chat completion."""
@@ -56,7 +59,7 @@ class StoredCompletions:
 
         async def step() -> Response:
             found = await self.turns.document(owner, response_id)
-            before = Response.from_document(response_id, found.body)
+            before = found.read_with_id(Response.from_document)
             changed = replace(before, options=replace(before.options, metadata=metadata))
             operation = Replace(id=response_id, body=changed.to_document(), etag=found.etag)
             await self.store.commit(response_key(owner, response_id), (operation,))

@@ -1,0 +1,73 @@
+"""Where are the lengths of answers stored?
+
+An owner's are in the owner's index, so that an erasure deletes them. A tenant's are beside its budgets and name no
+owner.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap
+from clients.storage.damage import read_or_none
+from clients.storage.keys import owner_index_key
+from clients.storage.port import Container, Create, Document, DocumentKey, DocumentStore, Replace
+from domain.errors import Conflict, Retryable
+from domain.fleet.catalog import Backend
+from domain.identity.owners import Owner
+from domain.log.events import TokenUsage
+from domain.routing.answer_lengths import ENOUGH_OF_OWNER, AnswerLengths, TurnForecast, forecast
+
+ANSWERS = "answers"
+TRIES = 2
+"""A length that is lost costs accuracy, and no answer."""
+
+
+class LearnedAnswerLengths:
+    """Learns how long the answers of each owner and tenant are."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def forecast(self, owner: Owner, thread: str) -> TurnForecast:
+        """Return what is expected of the next turn in a thread."""
+        keys = owner_index_key(owner), tenant_key(owner)
+        found = await asyncio.gather(*(self.store.read(key, ANSWERS) for key in keys))
+        of_owner, of_tenant = (lengths_from(each) for each in found)
+        last = of_owner.calls.get(thread)
+        return TurnForecast(forecast(of_owner, of_tenant, thread), last.cached(self.clock.now()) if last else None)
+
+    async def record(self, owner: Owner, thread: str, backend: Backend, usage: TokenUsage) -> None:
+        """Learn from the answer of a backend how long it was, and what of its input was cached."""
+        model, tokens, now = backend.model, usage.output_tokens, self.clock.now()
+        read = usage.input_tokens + tokens
+        with suppress(Retryable):
+            after = await self.change(
+                owner_index_key(owner),
+                lambda known: known.with_answer(model, tokens, thread=thread).with_call(
+                    thread, backend=backend.name, tokens=read, cached=usage.cached_tokens, at=now
+                ),
+            )
+            if len(after.models[model]) <= ENOUGH_OF_OWNER:
+                await self.change(tenant_key(owner), lambda known: known.with_answer(model, tokens))
+
+    async def change(self, key: DocumentKey, decide: Callable[[AnswerLengths], AnswerLengths]) -> AnswerLengths:
+        async def step() -> AnswerLengths:
+            found = await self.store.read(key, ANSWERS)
+            after = decide(lengths_from(found))
+            body = {"kind": "answers", "v": 1, "at": self.clock.now(), **after.to_document()}
+            write = Replace(id=ANSWERS, body=body, etag=found.etag) if found else Create(id=ANSWERS, body=body)
+            await self.store.commit(key, (write,))
+            return after
+
+        return await compare_and_swap(self.clock, step, tries=TRIES, retry_on=(Conflict, Retryable))
+
+
+def tenant_key(owner: Owner) -> DocumentKey:
+    return DocumentKey(container=Container.MONEY, parts=(owner.tenant,))
+
+
+def lengths_from(found: Document | None) -> AnswerLengths:
+    return read_or_none(found, lambda document: document.read_as(AnswerLengths.from_document)) or AnswerLengths()

@@ -1,0 +1,86 @@
+"""How are stored objects listed by time, newest first?
+
+An index entry is a small document whose id contains the time, counted down, so that the store's own order is the one of
+a list. An entry is written with its object or before it: an entry without its object is left out of the list.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from clients.storage.damage import report
+from clients.storage.port import Document, DocumentKey, DocumentStore
+from domain.errors import DamagedRecord
+
+LAST_MS = 10**13 - 1
+"""The largest number of milliseconds with 13 digits: a day in the year 2286."""
+
+SCAN_LIMIT = 2000
+"""The number of entries that one request reads to fill a page of a filtered list."""
+
+CHUNK = 40
+"""Entries whose objects are read at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRange:
+    """The entries of a prefix from the newest, or the one after the id `after`, down to the id `until`."""
+
+    prefix: str
+    after: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexPage[T]:
+    """Objects, newest first. Where `more` is set, the list continues after the object `last`."""
+
+    found: tuple[T, ...]
+    more: bool = False
+    last: str = ""
+
+
+def time_entry_id(prefix: str, at: float, identifier: str = "") -> str:
+    """Return the id of an entry; without an identifier, one that sorts before all entries of the same millisecond."""
+    return f"{prefix}{LAST_MS - round(at * 1000):013d}_{identifier}"
+
+
+async def read_page[T](
+    store: DocumentStore,
+    key: DocumentKey,
+    wanted: IndexRange,
+    load: Callable[[Document], Awaitable[T | None]],
+    *,
+    limit: int,
+) -> IndexPage[T]:
+    """Return up to `limit` objects that `load` finds for their entries; None leaves an entry out.
+
+    The page ends after SCAN_LIMIT entries, also where it is not full.
+    """
+    found: list[T] = []
+    after, last, scanned = wanted.after, "", 0
+    while scanned < SCAN_LIMIT:
+        entries = await store.list(key, prefix=wanted.prefix, after=after, limit=CHUNK)
+        within = [each for each in entries if not wanted.until or each.id < wanted.until]
+        for entry, loaded in zip(within, await asyncio.gather(*(or_none(load(each)) for each in within)), strict=True):
+            if loaded is not None and len(found) == limit:
+                return IndexPage(found=tuple(found), more=True, last=last)
+            found += [] if loaded is None else [loaded]
+            last = identifier_of(entry, wanted.prefix)
+        if len(within) < CHUNK:
+            return IndexPage(found=tuple(found))
+        after, scanned = entries[-1].id, scanned + CHUNK
+    return IndexPage(found=tuple(found), more=True, last=last)
+
+
+async def or_none[T](loading: Awaitable[T | None]) -> T | None:
+    """Leave out an object whose record is damaged."""
+    try:
+        return await loading
+    except DamagedRecord as damage:
+        report(damage)
+        return None
+
+
+def identifier_of(entry: Document, prefix: str) -> str:
+    return entry.id.removeprefix(prefix).partition("_")[2]

@@ -1,0 +1,78 @@
+"""How are the calls of tools recorded, so that each of them is sent by one run at a time and ends once?
+
+A record is in the partition of its turn, and is created before anything is sent.
+"""
+
+from collections.abc import Callable, Sequence
+
+from clients.clock import Clock
+from clients.storage.compare_and_swap import compare_and_swap, create_once
+from clients.storage.keys import response_key
+from clients.storage.paging import list_all
+from clients.storage.port import Create, Delete, DocumentStore, Replace
+from clients.storage.retry import with_retries
+from domain.errors import NoResponse
+from domain.identity.owners import Owner
+from domain.tools.call_record import CallOutcome, CallRecord, call_id, call_prefix
+
+
+class ToolCalls:
+    """The records of calls. Every method is safe to repeat."""
+
+    def __init__(self, store: DocumentStore, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+
+    async def open(self, owner: Owner, record: CallRecord) -> CallRecord:
+        """Create a record, or return the one that exists: it has another starter."""
+        key = response_key(owner, record.response)
+        create = Create(id=record.id, body=record.to_document())
+        if await with_retries(self.clock, create_once, self.store, key, create):
+            return record
+        return await self.read(owner, record)
+
+    async def read(self, owner: Owner, record: CallRecord) -> CallRecord:
+        """Return the stored record; raises NoResponse where it was deleted with its response."""
+        found = await self.find(owner, record.response, record.item)
+        if found is None:
+            raise NoResponse.by_id("Response", record.response)
+        return found
+
+    async def find(self, owner: Owner, response_id: str, item_id: str) -> CallRecord | None:
+        key, identifier = response_key(owner, response_id), call_id(response_id, item_id)
+        found = await with_retries(self.clock, self.store.read, key, identifier)
+        return found.read_as(CallRecord.from_document) if found else None
+
+    async def change(
+        self, owner: Owner, record: CallRecord, decide: Callable[[CallRecord], CallRecord | None]
+    ) -> CallRecord:
+        """Store what `decide` makes of the record; None leaves it. Returns the stored record. Raises NoResponse."""
+        key = response_key(owner, record.response)
+
+        async def step() -> CallRecord:
+            found = await self.store.read(key, record.id)
+            if found is None:
+                raise NoResponse.by_id("Response", record.response)
+            before = found.read_as(CallRecord.from_document)
+            after = decide(before)
+            if after is None:
+                return before
+            await self.store.commit(key, (Replace(id=record.id, body=after.to_document(), etag=found.etag),))
+            return after
+
+        return await compare_and_swap(self.clock, step)
+
+    async def end(self, owner: Owner, record: CallRecord, outcome: CallOutcome) -> CallRecord:
+        """Record an outcome, once; return the stored record, whose outcome may be another run's."""
+        at = self.clock.now()
+        return await self.change(owner, record, lambda stored: None if stored.outcome else stored.ended(outcome, at=at))
+
+    async def remove(self, owner: Owner, response_id: str, item_id: str) -> None:
+        """Delete a record that was created after its response was deleted: nothing else would delete it."""
+        delete = Delete(id=call_id(response_id, item_id))
+        await with_retries(self.clock, self.store.commit, response_key(owner, response_id), (delete,))
+
+    async def of_response(self, owner: Owner, response_id: str) -> Sequence[CallRecord]:
+        """Return the records of a response, in the order of their items."""
+        found = await list_all(self.store, response_key(owner, response_id), prefix=call_prefix(response_id))
+        return tuple(each.read_as(CallRecord.from_document) for each in found)
