@@ -1,6 +1,6 @@
 """Will the turn use a cold backend? If so, its warm-up starts now, in parallel with the other steps."""
 
-from activities.routing.decision import RouteDecider
+from activities.routing.decision import RouteDecider, following_attempt
 from activities.routing.request_size import size_of, with_added_tokens
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
@@ -35,6 +35,7 @@ class Anticipate:
             response.id,
             owner=owner,
             wait=decision.backend == decision.warm_up,
+            following=following_attempt(decision),
         )
         result: wire.AnticipatedWire = {"backend": decision.warm_up, "woken": is_woken}
         document = {**route_to_document(decision), "woken": is_woken}

@@ -7,13 +7,12 @@ from dataclasses import replace
 from clients.clock import Clock
 from clients.storage.port import Document
 from clients.webhooks.sender import DeliveryReceipt, DeliveryResult, WebhookSender
-from domain import wire
+from domain import webhook_wire, wire
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoint, WebhookEndpoints
 from state.webhook_outbox import WebhookOutbox
-from telemetry import meter
+from telemetry.metrics import count_webhook_try
 
 log = logging.getLogger(__name__)
-tries = meter.create_counter("ganglion.webhooks.tries", unit="{try}")
 
 MIN_DELAY_S = 0.1
 MAX_CONCURRENT_TRIES = 8
@@ -36,11 +35,11 @@ class DeliverWebhook:
         self.clock = clock
         self.running: Counter[str] = Counter()
 
-    async def deliver(self, request: wire.DeliverWebhookWire) -> wire.WebhookTriedWire:
+    async def deliver(self, request: webhook_wire.DeliverWebhookWire) -> webhook_wire.WebhookTriedWire:
         found = await self.outbox.read(wire.owner_from_wire(request), request["response"], request["endpoint"])
         if found is None:
             return finished("already delivered")
-        delivery = WebhookDelivery.from_document(found.body)
+        delivery = found.read_as(WebhookDelivery.from_document)
         wait_s = delivery.due_at - self.clock.now()
         if wait_s > 0:
             return {"delay_s": max(wait_s, MIN_DELAY_S), "outcome": "not due"}
@@ -61,9 +60,9 @@ class DeliverWebhook:
 
     async def try_once(
         self, found: Document, delivery: WebhookDelivery, endpoint: WebhookEndpoint
-    ) -> wire.WebhookTriedWire:
+    ) -> webhook_wire.WebhookTriedWire:
         receipt = await self.sender.send(endpoint, delivery)
-        tries.add(1, {"ganglion.webhook": endpoint.name, "ganglion.webhook.verdict": receipt.result.value})
+        count_webhook_try(endpoint.name, verdict_of(delivery, receipt.result))
         if receipt.result is DeliveryResult.RETRY_LATER:
             return await self.postpone(found, delivery, receipt)
         if receipt.result is DeliveryResult.GONE:
@@ -74,7 +73,7 @@ class DeliverWebhook:
 
     async def postpone(
         self, found: Document, delivery: WebhookDelivery, receipt: DeliveryReceipt
-    ) -> wire.WebhookTriedWire:
+    ) -> webhook_wire.WebhookTriedWire:
         """Schedule the next try; after the last one give the delivery up."""
         delay_s = delivery.next_delay_s()
         if delay_s is None:
@@ -89,5 +88,11 @@ class DeliverWebhook:
         return {"delay_s": delay_s, "outcome": receipt.result.value}
 
 
-def finished(outcome: str) -> wire.WebhookTriedWire:
+def verdict_of(delivery: WebhookDelivery, result: DeliveryResult) -> str:
+    """Return what became of a try, for metrics: the last one that failed gives the delivery up."""
+    is_given_up = result is DeliveryResult.RETRY_LATER and delivery.next_delay_s() is None
+    return "given_up" if is_given_up else result.value
+
+
+def finished(outcome: str) -> webhook_wire.WebhookTriedWire:
     return {"delay_s": 0.0, "outcome": outcome}

@@ -11,24 +11,32 @@ from clients.storage.request_units import metered
 from domain.errors import GanglionError, NoResponse, Terminal
 from domain.wire import (
     BEGIN,
+    CALL_TOOL,
+    ENTER,
     FINISH,
     INFER,
     NEVER_RAISING,
     RECALL,
     ROUTE,
+    TRY_CALL_TOOL,
     StepSpentWire,
     TriedWire,
     TurnWire,
 )
-from telemetry import span
+from telemetry import names
+from telemetry.spans import span
+from telemetry.turn import turn_context
 
 log = logging.getLogger("ganglion.activities")
 
 RESPONSE_DELETED = "the response was deleted"
 
+NO_SIZE = {"expected": 0, "likely": 0, "ceiling": 0, "bytes": 0}
+
 RESULTS_AFTER_DELETION: Mapping[str, Mapping[str, Any]] = {
+    ENTER: {"delay_s": 0.0, "code": "server_error", "message": RESPONSE_DELETED},
     BEGIN: {"mine": False},
-    RECALL: {"size": {"expected": 0, "likely": 0, "ceiling": 0, "bytes": 0}, "messages": 0},
+    RECALL: {"size": NO_SIZE, "messages": 0},
     ROUTE: {
         "backend": None,
         "reason": RESPONSE_DELETED,
@@ -38,6 +46,8 @@ RESULTS_AFTER_DELETION: Mapping[str, Mapping[str, Any]] = {
         "delay_s": 0.0,
     },
     INFER: {"result": "ended", "code": "", "message": RESPONSE_DELETED, "delay_s": 0.0},
+    CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
+    TRY_CALL_TOOL: {"outcome": "ended", "added": NO_SIZE},
     FINISH: {"status": "deleted"},
 }
 """The result of each step for a deleted response. With it the orchestration proceeds to settle what was spent."""
@@ -111,7 +121,7 @@ def log_and_mask[Request: TurnWire, Result](
     @functools.wraps(step)
     async def run(request: Request) -> Result:
         response_id = request["response"]
-        with span(name, traceparent=request["traceparent"], gen_ai__response__id=response_id):
+        with span(name, {names.RESPONSE_ID: response_id}, under=turn_context(request["traceparent"], response_id)):
             try:
                 return await step(request)
             except GanglionError as error:

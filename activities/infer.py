@@ -5,6 +5,7 @@ returns it: a later run finds it there, and a run that was taken over returns th
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import cast
 
@@ -12,20 +13,40 @@ from activities.inference.attempt_billing import AttemptBilling, OpenedAttempt
 from activities.inference.attempt_meter import AttemptMeter, slots_of_attempt
 from activities.inference.attempt_run import POLL_S, AttemptRun, StreamPace
 from activities.inference.log_writer import LogWriter, Superseded
+from activities.inference.output_cap import OUTPUT_LIMIT
 from activities.inference.task import AttemptTask
+from activities.routing.request_size import added_size
 from clients.backends.port import BackendClient
 from clients.clock import Clock
 from domain import wire
+from domain.content.server_calls import readable_items
 from domain.errors import Exhausted
 from domain.fleet.catalog import Fleet
-from domain.log.events import AttemptOutcome, Slot
-from domain.log.transcript import Transcript
-from domain.money.ledger_records import AttemptRecord, AttemptStatus
+from domain.log.events import CALLS, AttemptOutcome, Slot
+from domain.log.transcript import Transcript, items_of_rounds, last_message_text
+from domain.money.ledger_records import AttemptRecord
+from domain.tools.catalog import ToolServers
+from domain.tools.rounds import (
+    BUDGET,
+    CONTEXT,
+    calls_left,
+    can_call_servers,
+    largest_result,
+    next_round_cost,
+    reached_limit,
+    tools_of_round,
+)
+from domain.turns.response import Response
+from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
+from telemetry.turn import attempt_span, record_lost_runs
 
-BUDGET_EXHAUSTED = "insufficient_quota"
-"""The code of a turn that no budget covers."""
+LONGEST_COVER_WAIT_S = 30.0
+"""A turn that waits for what other turns hold of a budget tries again within this time."""
+
+ANSWER_TOKENS = 512
+"""The room that is kept for the answer of a turn that has to end, where it has no lower limit."""
 
 TAKEN_OVER = "another run of the attempt took over"
 
@@ -42,22 +63,28 @@ class Infer:
         turns: TurnStore,
         billing: AttemptBilling,
         backend_states: BackendStates,
+        answer_lengths: LearnedAnswerLengths,
         clients: Mapping[str, BackendClient],
         fleet: Fleet,
         clock: Clock,
         pace: StreamPace,
+        tools: ToolServers,
     ) -> None:
         self.turns = turns
         self.billing = billing
         self.backend_states = backend_states
+        self.answer_lengths = answer_lengths
         self.clients = clients
         self.fleet = fleet
         self.clock = clock
         self.pace = pace
+        self.tools = tools
 
     async def infer(self, request: wire.InferWire) -> wire.InferredWire:
-        task = await self.task(request)
-        log = await self.turns.transcript(task.owner, task.response.id)
+        owner = wire.owner_from_wire(request)
+        response = await self.turns.read(owner, request["response"])
+        log = await self.turns.transcript(owner, response.id)
+        task = self.task(request, response, log)
         known = known_result(log, task.number)
         if known:
             await self.close_open_record(task)
@@ -71,15 +98,17 @@ class Infer:
         except Superseded:
             return await self.successor_result(task, writer.log)
 
-    async def task(self, request: wire.InferWire) -> AttemptTask:
-        owner = wire.owner_from_wire(request)
-        backend = self.fleet.backends[request["backend"]]
+    def task(self, request: wire.InferWire, response: Response, log: Transcript) -> AttemptTask:
+        backend, config = self.fleet.backends[request["backend"]], response.options.tool_config
         return AttemptTask(
-            owner=owner,
-            response=await self.turns.read(owner, request["response"]),
+            owner=wire.owner_from_wire(request),
+            response=response,
+            tools=tools_of_round(config, log, self.tools.limits),
+            limit=reached_limit(config, log, self.tools.limits),
+            calls_left=calls_left(config, log, self.tools.limits),
             number=request["attempt"],
             backend=backend,
-            capabilities=self.fleet.models[backend.model].capabilities,
+            capabilities=self.fleet.models[backend.model].capabilities - backend.inexpressible,
             worst_cost=Decimal(request["worst_cost"]),
             output_tokens=request["output_tokens"],
             retries=request["retries"],
@@ -89,6 +118,7 @@ class Infer:
             hold_s=request.get("hold_s"),
             limit_s=request.get("limit_s"),
             input_tokens=request.get("input_tokens", 0),
+            is_capped=request.get("capped", False),
         )
 
     async def run_attempt(self, task: AttemptTask, writer: LogWriter) -> wire.InferredWire:
@@ -96,25 +126,50 @@ class Infer:
         try:
             opened = await self.billing.open(task, at=self.clock.now())
         except Exhausted as error:
-            return await self.fail_without_budget(task, writer, str(error))
+            return await self.end_without_cover(task, writer, error)
+        task = await self.within_limits(task, opened)
         attempt = await self.attempt_run(task, writer, opened)
         try:
-            outcome = await attempt.run()
+            with attempt_span(opened.record):
+                outcome = await attempt.run()
         except Superseded:
             superseded = AttemptOutcome(attempt=task.number, result="ended", message=TAKEN_OVER)
-            await self.billing.close(task, opened, attempt.meter, superseded)
+            await self.billing.close(task, opened, attempt.meter, superseded, logged=writer.pieces_written)
             raise
-        await self.billing.close(task, opened, attempt.meter, outcome)
-        return inferred(outcome)
+        record_lost_runs(
+            opened.record, attempt.meter.earlier, writer=writer.writer, traceparent=task.response.traceparent
+        )
+        await self.billing.close(task, opened, attempt.meter, outcome, logged=writer.pieces_written)
+        return inferred(outcome, writer.log)
+
+    async def within_limits(self, task: AttemptTask, opened: OpenedAttempt) -> AttemptTask:
+        """Return the task of a round that forbids calls, where there is no room or no budget for another round."""
+        if not can_call_servers(task.tools):
+            return task
+        if not self.has_room(task):
+            return task.closing(CONTEXT)
+        left = await self.billing.ledger.budget_counters.left(task.owner, task.response.id)
+        if left is None or left >= next_round_cost(opened.record.charge.reserved):
+            return task
+        return task.closing(BUDGET)
+
+    def has_room(self, task: AttemptTask) -> bool:
+        """Tell whether the context window has room for a result of a tool and an answer after it."""
+        backend = task.backend
+        window = min(backend.limits.context_tokens, self.fleet.models[backend.model].context_tokens)
+        answer = min(task.output_tokens, ANSWER_TOKENS)
+        return task.input_tokens + largest_result(task.tools, self.tools) + answer <= window
 
     async def attempt_run(self, task: AttemptTask, writer: LogWriter, opened: OpenedAttempt) -> AttemptRun:
         earlier = await self.slots_of_earlier_runs(task, opened.record)
         return AttemptRun(
             task=task,
+            history=tuple(readable_items((*await self.turns.history(task.response), *items_of_rounds(writer.log)))),
             meter=AttemptMeter(self.clock, price=task.backend.price, record=opened.record, earlier=earlier),
             writer=writer,
             turns=self.turns,
             backend_states=self.backend_states,
+            answer_lengths=self.answer_lengths,
             client=self.clients[task.backend.name],
             clock=self.clock,
             pace=self.pace,
@@ -122,16 +177,24 @@ class Infer:
 
     async def slots_of_earlier_runs(self, task: AttemptTask, record: AttemptRecord) -> Sequence[Slot]:
         """Return the slots of the attempt's earlier runs, which died. They write no more."""
-        if record.deliveries == 1:
+        if record.progress.deliveries == 1:
             return ()
         return slots_of_attempt(record, await self.turns.slots(task.owner, task.response.id))
 
-    async def fail_without_budget(self, task: AttemptTask, writer: LogWriter, reason: str) -> wire.InferredWire:
-        """Fail a turn that no budget covers any more. The costs of earlier runs stay."""
-        outcome = AttemptOutcome(attempt=task.number, result="failed", code=BUDGET_EXHAUSTED, message=reason)
+    async def end_without_cover(self, task: AttemptTask, writer: LogWriter, error: Exhausted) -> wire.InferredWire:
+        """Let a turn wait for what other turns hold, if its deadline allows; else fail it. Earlier costs stay.
+
+        Instead of failing, an answer that was to go on stays as it is.
+        """
+        delay_s = cover_delay_s(task.failures.get(wire.NO_COVER, 0), fraction=self.clock.fraction())
+        outcome = AttemptOutcome(attempt=task.number, result="failed", code=wire.BUDGET_EXHAUSTED, message=str(error))
+        if error.may_return and self.clock.now() + delay_s < task.response.deadline_at:
+            outcome = replace(outcome, result="wait", code="", delay_s=delay_s, failure_class=wire.NO_COVER)
+        elif task.is_capped:
+            outcome = replace(outcome, result="done", code=OUTPUT_LIMIT)
         await writer.write((), outcome=outcome)
         await self.close_open_record(task)
-        return inferred(outcome)
+        return inferred(outcome, writer.log)
 
     async def successor_result(self, task: AttemptTask, log: Transcript) -> wire.InferredWire:
         """Wait for the outcome of the run that took over, and return that as this run's result."""
@@ -147,10 +210,15 @@ class Infer:
     async def close_open_record(self, task: AttemptTask) -> None:
         """Close the record that an earlier run left open when it died."""
         for record in await self.billing.ledger.attempts(task.owner, task.response.id):
-            if record.number == task.number and record.status is AttemptStatus.OPEN:
+            if record.number == task.number and record.is_open:
                 slots = await self.turns.slots(task.owner, task.response.id)
                 await self.billing.close_from_log(task, record, slots, price=task.backend.price)
                 await self.backend_states.record_end(task.backend, record.id)
+
+
+def cover_delay_s(waits: int, *, fraction: float) -> float:
+    """Return how long a turn waits for cover after so many waits: longer each time, and not all turns at once."""
+    return round(min(2.0**waits, LONGEST_COVER_WAIT_S) * (0.5 + fraction / 2), 3)
 
 
 def known_result(log: Transcript, number: int) -> wire.InferredWire | None:
@@ -161,15 +229,23 @@ def known_result(log: Transcript, number: int) -> wire.InferredWire | None:
     if log.ending:
         return ENDED
     if log.outcome and log.outcome.attempt == number:
-        return inferred(log.outcome)
+        return inferred(log.outcome, log)
     return HANDOVER if log.outcome and log.outcome.attempt > number else None
 
 
-def inferred(outcome: AttemptOutcome) -> wire.InferredWire:
-    return {
+def inferred(outcome: AttemptOutcome, log: Transcript) -> wire.InferredWire:
+    """Return the result of an attempt; `log` contains its outcome."""
+    asked: wire.InferredWire = {"result": "calls", "code": "", "message": "", "delay_s": 0.0}
+    if outcome.result == CALLS:
+        added = added_size([last_message_text(log)])
+        return {**asked, "calls": list(outcome.calls), "added": added, "hands_back": outcome.hands_back}
+    result: wire.InferredWire = {
         "result": cast("wire.InferResult", outcome.result),
         "code": outcome.code,
         "message": outcome.message,
         "delay_s": outcome.delay_s,
         "posture": outcome.failure_class,
     }
+    if outcome.capped:
+        result["capped"] = cast("wire.CappedWire", outcome.capped._asdict())
+    return result

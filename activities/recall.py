@@ -2,8 +2,8 @@
 
 import asyncio
 
-from activities.retrieve import Retrieve, with_private_data
-from activities.routing.request_size import size_of
+from activities.retrieve import Retrieve
+from activities.routing.request_size import added_size, size_of, with_added
 from domain import wire
 from state.turns.responses import TurnStore
 
@@ -18,4 +18,5 @@ class Recall:
     async def recall(self, request: wire.TurnWire) -> wire.RecalledWire:
         response = await self.turns.read(wire.owner_from_wire(request), request["response"])
         items, private_data = await asyncio.gather(self.turns.history(response), self.retrieve.text(response))
-        return {"size": size_of(response, with_private_data(items, private_data)), "messages": len(items)}
+        size = with_added(size_of(response, items), added_size([private_data]))
+        return {"size": size, "messages": len(items)}

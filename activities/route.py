@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import cast
 
-from activities.routing.decision import DecidedRoute, RouteDecider
+from activities.routing.decision import DecidedRoute, RouteDecider, following_attempt
 from activities.routing.warm_up import BackendWarmer
 from domain import wire
+from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
 from domain.money.prices import TimePrice
 from domain.routing.estimates import Readiness
@@ -15,13 +16,26 @@ from domain.routing.router import RouteDecision
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
-from telemetry import count_wait
+from telemetry.metrics import count_wait
 
 MIN_PAUSE_S = 0.1
 """The shortest pause, so that its cause has passed when it ends."""
 
 MAX_PROBE_TRIES = 5
 """A turn that failed this often to become the one that probes an uncertain backend is let through."""
+
+PAUSE = "pause"
+"""The cause of a wait while all backends are unavailable."""
+
+OVER: wire.RoutedWire = {
+    "backend": None,
+    "reason": "the response has ended",
+    "worst_cost": "0",
+    "output_tokens": 0,
+    "has_alternative": False,
+    "delay_s": 0.0,
+}
+"""The route of a turn that was ended from outside: it wakes no backend and waits for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +46,27 @@ class PlannedRoute:
     deadline_at: float
     decided: DecidedRoute
     wait: QueueWait | None
+    capped: wire.CappedWire | None = None
 
     @property
     def route(self) -> RouteDecision:
         return self.decided.route
+
+    def prompt_tokens(self, backend: Backend) -> int:
+        """Return the estimated tokens that the backend reads: one that continues an answer reads that too."""
+        is_continued = self.capped and backend.continues is not ContinuationMode.NO
+        read = self.route.counts[backend.model].tokens.likely
+        return read + (self.capped["written"] if self.capped and is_continued else 0)
+
+    @property
+    def left_s(self) -> float:
+        """The time to the deadline in seconds."""
+        return self.deadline_at - self.decided.at
+
+    @property
+    def queued_at(self) -> str | None:
+        """The backend that the turn waits for; None where it does not wait, or not until its deadline."""
+        return self.route.backend if self.wait and self.wait.delay_s < self.left_s else None
 
 
 class RouteTurn:
@@ -57,6 +88,8 @@ class RouteTurn:
     async def route(self, request: wire.RouteWire) -> wire.RoutedWire:
         owner = wire.owner_from_wire(request)
         response = await self.turns.read(owner, request["response"])
+        if response.status.is_terminal:
+            return OVER
         planned = await self.prepare(response, request)
         result = self.routed(planned)
         document = {**route_to_document(planned.route), "wait": planned.wait.to_document() if planned.wait else None}
@@ -80,20 +113,29 @@ class RouteTurn:
             if planned.route.warm_up == before.route.warm_up:
                 planned = replace(planned, wait=None)
                 break
-        if planned.wait and planned.route.backend:
-            await self.backend_states.record_queued_turn(
-                self.decider.fleet.backends[planned.route.backend], planned.turn, planned.wait
-            )
+        await self.update_queues(planned)
         return planned
 
+    async def update_queues(self, planned: PlannedRoute) -> None:
+        """Keep the turn's place in the queue of the backend that it waits for, and give up its other places."""
+        name, turn, wait = planned.queued_at, planned.turn, planned.wait
+        for other, state in planned.decided.backend_states.items():
+            if other != planned.route.backend and turn.response in state.load.queue_places:
+                await self.backend_states.leave_queue(self.decider.fleet.backends[other], turn.response)
+        if name and wait:
+            await self.backend_states.record_queued_turn(self.decider.fleet.backends[name], turn, wait)
+
     async def count(self, planned: PlannedRoute, result: wire.RoutedWire) -> None:
-        """Count the rental spend of a turn that does not wait, or the seconds and cause of its wait."""
-        if planned.wait is None:
+        """Count the rental spend of a turn that does not wait, or the seconds and cause of its wait.
+
+        An answer that goes on is not counted again.
+        """
+        if planned.wait is None and planned.capped is None:
             await self.decider.record_rental_spend(planned.decided)
         if result["delay_s"]:
             name = planned.route.backend
             backend = self.decider.fleet.backends[name] if name else None
-            count_wait(backend, result["delay_s"], reason=planned.wait.cause if planned.wait else "pause")
+            count_wait(backend, result["delay_s"], reason=planned.wait.cause if planned.wait else PAUSE)
 
     async def plan(self, response: Response, request: wire.RouteWire) -> PlannedRoute:
         """Decide. Only one turn at a time may choose an uncertain backend; the others decide again."""
@@ -103,17 +145,24 @@ class RouteTurn:
             admitted_at=response.created_at,
             hold_s=self.decider.attempt_limits.hold_s,
         )
-        decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
+        decided = await self.decide(response, request)
         for _ in range(MAX_PROBE_TRIES):
             if await self.may_call(decided, response.id):
                 break
-            decided = await self.decider.decide(response, request["size"], excluded=request["excluded"])
+            decided = await self.decide(response, request)
         wait = self.wait(decided, turn)
-        return PlannedRoute(turn=turn, deadline_at=response.deadline_at, decided=decided, wait=wait)
+        return PlannedRoute(
+            turn=turn, deadline_at=response.deadline_at, decided=decided, capped=request.get("capped"), wait=wait
+        )
+
+    async def decide(self, response: Response, request: wire.RouteWire) -> DecidedRoute:
+        return await self.decider.decide(
+            response, request["size"], excluded=request["excluded"], capped=request.get("capped")
+        )
 
     async def may_call(self, decided: DecidedRoute, response_id: str) -> bool:
         name = decided.route.backend
-        if name is None or not decided.backend_states[name].is_uncertain:
+        if name is None or not decided.backend_states[name].health.is_uncertain:
             return True
         return await self.backend_states.claim_probe(self.decider.fleet.backends[name], response_id)
 
@@ -134,17 +183,19 @@ class RouteTurn:
             return False
         wait = planned.wait is not None and route.warm_up == route.backend
         backend = self.decider.fleet.backends[route.warm_up]
-        await self.warmer.warm_up(backend, planned.turn.response, owner=owner, wait=wait)
+        await self.warmer.warm_up(
+            backend, planned.turn.response, owner=owner, wait=wait, following=following_attempt(route)
+        )
         return wait
 
     def routed(self, planned: PlannedRoute) -> wire.RoutedWire:
         """Return the part of a decision that the orchestration needs."""
-        left_s = planned.deadline_at - planned.decided.at
         chosen = planned.route.chosen
         if chosen is None:
-            return no_backend(planned.route, left_s)
+            return {**no_backend(planned.route, planned.left_s), "wait": {"backend": "", "reason": PAUSE}}
         if planned.wait:
-            return wait_for_backend(planned.wait, left_s)
+            cause: wire.WaitReasonWire = {"backend": chosen.backend, "reason": planned.wait.cause}
+            return {**wait_for_backend(planned.wait, planned.left_s), "wait": cause}
         backend, state = self.decider.fleet.backends[chosen.backend], planned.decided.backend_states[chosen.backend]
         is_billed_by_time = isinstance(backend.price, TimePrice)
         return {
@@ -157,7 +208,7 @@ class RouteTurn:
             "cold": chosen.readiness is not Readiness.UP,
             "hold_s": hold_for(chosen, state, backend, planned.turn),
             "limit_s": chosen.worst_s if is_billed_by_time else None,
-            "input_tokens": planned.turn.input_tokens,
+            "input_tokens": planned.prompt_tokens(backend),
         }
 
 

@@ -4,11 +4,12 @@ import logging
 
 from domain import wire
 from domain.money.overheads import OverheadPrices, StepResources
+from domain.money.settlement import Settlement
 from state.money.ledger import Ledger
-from telemetry import meter
+from telemetry.turn_end import EndedTurn, report_turn
+from telemetry.turn_metrics import count_budget_alarm
 
 log = logging.getLogger(__name__)
-budget_alarms = meter.create_counter("ganglion.budget.alarms", unit="{alarm}")
 
 
 class Settle:
@@ -20,14 +21,32 @@ class Settle:
 
     async def settle(self, request: wire.SettleWire) -> wire.SettledWire:
         overhead = self.overheads.cost(StepResources.from_wire(request.get("spent")))
-        cost = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
-        await self.raise_budget_alarm(request["tenant"])
-        return {"cost": str(cost)}
+        settlement = await self.ledger.settle(wire.owner_from_wire(request), request["response"], overhead)
+        report_turn(ended_turn(request, settlement, self.ledger.clock.now()))
+        await self.raise_budget_alarm(request["tenant"], request["response"])
+        return {"cost": str(settlement.cost)}
 
-    async def raise_budget_alarm(self, tenant: str) -> None:
-        """Alarm operators, once a day, where a tenant has spent far more than forecast."""
-        counter = await self.ledger.budget_counters.day_to_report(tenant)
-        if counter:
+    async def raise_budget_alarm(self, tenant: str, response_id: str) -> None:
+        """Alarm operators, once a day, where a tenant has spent far more than forecast.
+
+        The one settlement that creates the record of the day raises the alarm.
+        """
+        counters = self.ledger.budget_counters
+        counter = await counters.day_to_report(tenant)
+        if counter and await counters.record_report(tenant, counter, by=response_id):
             log.error("budget alarm: tenant %s has spent over 150 %% of the day's forecast (%s)", tenant, counter)
-            budget_alarms.add(1, {"ganglion.tenant": tenant})
-            await self.ledger.budget_counters.record_report(tenant, counter)
+            count_budget_alarm(tenant)
+
+
+def ended_turn(request: wire.SettleWire, settlement: Settlement, now: float) -> EndedTurn:
+    """Return what is reported of the turn. An orchestration of an earlier release did not say how it ended."""
+    return EndedTurn(
+        response_id=request["response"],
+        tenant=request["tenant"],
+        traceparent=request["traceparent"],
+        status=request.get("status", ""),
+        code=request.get("code", ""),
+        settlement=settlement,
+        ended_at=now,
+        waits=request.get("waits", ()),
+    )

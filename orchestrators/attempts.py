@@ -1,14 +1,15 @@
 """Which attempts has this turn made, and what follows from their results?"""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from domain import wire
+from domain.log.events import CALLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptHistory:
-    """The attempts so far.
+    """The attempts so far. `capped` is the answer of the present round that has reached its cap.
 
     `retries` counts the failures in a row at `backend`, `failures` all failures by backend and failure class.
     `excluded` gives the reason for each backend that the turn no longer uses.
@@ -20,9 +21,11 @@ class AttemptHistory:
     backend: str = ""
     excluded: dict[str, str] = field(default_factory=dict[str, str])
     failures: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    capped: wire.CappedWire | None = None
 
     def for_route(self) -> dict[str, Any]:
-        return {"number": self.routes + 1, "excluded": self.excluded}
+        capped = {"capped": self.capped} if self.capped else {}
+        return {"number": self.routes + 1, "excluded": self.excluded, **capped}
 
     def for_infer(self, routed: wire.RoutedWire) -> dict[str, Any]:
         return {
@@ -37,7 +40,12 @@ class AttemptHistory:
             "hold_s": routed.get("hold_s"),
             "limit_s": routed.get("limit_s"),
             "input_tokens": routed.get("input_tokens", 0),
+            **({"capped": True} if self.capped else {}),
         }
+
+    def between_rounds(self) -> dict[str, Any]:
+        """Return the attempts as a new history of the orchestration takes them over; no answer is capped then."""
+        return {name: value for name, value in asdict(self).items() if name != "capped"}
 
 
 def after_attempt(history: AttemptHistory, backend: str, inferred: wire.InferredWire) -> AttemptHistory:
@@ -48,9 +56,12 @@ def after_attempt(history: AttemptHistory, backend: str, inferred: wire.Inferred
         attempts=history.attempts + 1,
         backend=backend,
         failures=with_failure(history.failures, backend, inferred.get("posture", "")),
+        capped=None if inferred["result"] == CALLS else inferred.get("capped", history.capped),
     )
     if inferred["result"] == wire.FAILOVER:
         return replace(counted, retries=0, excluded={**history.excluded, backend: inferred["message"]})
+    if inferred.get("posture") == wire.NO_COVER:
+        return replace(counted, retries=history.retries)
     if inferred["result"] == "wait":
         is_same_backend = history.backend == backend
         return replace(counted, retries=history.retries + 1 if is_same_backend else 1)

@@ -1,95 +1,199 @@
 """In what order is one turn answered?
 
-begin → gather → (route → infer)… → finish → settle
+(enter)… → begin → gather → (route → infer → the round's calls)… → finish → settle
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
-
-from azure.durable_functions import RetryOptions
+from typing import Final
 
 from domain import wire
+from domain.log.events import CALLS
 from orchestrators.attempts import AttemptHistory, after_attempt, after_pause
 from orchestrators.context import Context, DurableTask, Steps
+from orchestrators.continuation import Progress, go_on, is_long, take_over
+from orchestrators.rounds import run_calls, size_after
 from orchestrators.step_costs import StepCosts
+from orchestrators.steps import call_step, call_together
+from orchestrators.turn_waits import TurnWaits
 
-STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
-"""Half a minute for the store to become available again. Every step is safe to repeat."""
+EARLIER_TURNS: wire.WaitReasonWire = {"backend": "", "reason": "turn"}
+"""The reason of a wait for the earlier turns of the conversation."""
+
+
+UNKNOWN_OUTCOME: Final = (
+    "The turn was stopped: the outcome of one of its calls is unknown. That call is the incomplete item of the output."
+)
 
 
 def respond(context: Context) -> Steps[wire.RespondedWire]:
     """Run one turn. The costs of its steps are settled with it."""
     costs = StepCosts()
-    return (yield from costs.track(one_turn(context, costs)))
+    return (yield from costs.track(one_turn(context, costs, TurnWaits())))
 
 
-def one_turn(context: Context, costs: StepCosts) -> Steps[wire.RespondedWire]:
+def one_turn(context: Context, costs: StepCosts, waits: TurnWaits) -> Steps[wire.RespondedWire]:
     """One turn, as the list of its steps. Only the first execution of a response runs them."""
-    turn: wire.TurnWire = context.get_input()
-    execution = turn.get("start") or str(context.new_uuid())
-    begun: wire.BegunWire = yield call_step(context, wire.BEGIN, {**turn, "execution": execution})
-    if not begun["mine"]:
-        return {"status": "not this execution's turn"}
+    request: wire.RespondWire = context.get_input()
+    turn, continued = turn_of(request), request.get("continued")
+    if continued:
+        take_over(continued, costs, waits)
+    else:
+        execution = turn.get("start") or str(context.new_uuid())
+        ending = (yield from wait_for_others(context, turn, waits)) if request.get("waiting") else None
+        if ending:
+            return (yield from finish(context, turn, ending, costs, waits))
+        begun: wire.BegunWire = yield call_step(context, wire.BEGIN, {**turn, "execution": execution})
+        if not begun["mine"]:
+            return {"status": "not this execution's turn"}
     try:
-        ending = yield from answer(context, turn)
+        progress = Progress.from_wire(continued) if continued else Progress(size=(yield from gather(context, turn)))
+        ending = yield from answer(context, turn, progress, costs, waits)
     except Exception as error:  # noqa: BLE001 - the one broad except of this entry point: a step failed for good
         ending = failed("server_error", f"A step of the turn failed: {first_line(error)}")
+    return (yield from finish(context, turn, ending, costs, waits)) if ending else {"status": "goes on"}
+
+
+def finish(
+    context: Context, turn: wire.TurnWire, ending: dict[str, str], costs: StepCosts, waits: TurnWaits
+) -> Steps[wire.RespondedWire]:
     finished: wire.FinishedWire = yield call_step(context, wire.FINISH, {**turn, **ending})
-    settled: wire.SettledWire = yield call_step(context, wire.SETTLE, {**turn, **costs.for_settle()})
+    ended = {"status": finished["status"], "code": ending["code"], **waits.for_settle()}
+    settled: wire.SettledWire = yield call_step(context, wire.SETTLE, {**turn, **costs.for_settle(), **ended})
     return {"status": finished["status"], "cost": settled["cost"]}
 
 
-def answer(context: Context, turn: wire.TurnWire) -> Steps[dict[str, str]]:
-    """Make attempt after attempt until one ends the turn."""
-    size = yield from gather(context, turn)
-    history = AttemptHistory()
+def turn_of(request: wire.RespondWire) -> wire.TurnWire:
+    turn = request.copy()
+    turn.pop("waiting", None)
+    turn.pop("continued", None)
+    return turn
+
+
+def wait_for_others(context: Context, turn: wire.TurnWire, waits: TurnWaits) -> Steps[dict[str, str] | None]:
+    """Wait until the turns before this one have ended. Return the ending of a turn that can't begin.
+
+    The end of the turn before it wakes it; the timer is there for a lost event. An event that arrives during a step is
+    not lost, because its task is waited for before the step.
+    """
+    number, ended = 0, context.wait_for_external_event(wire.TURN_ENDED_EVENT)
+    while True:
+        entered: wire.EnteredWire = yield call_step(context, wire.ENTER, {**turn, "waits": number})
+        if entered["code"]:
+            return failed(entered["code"], entered["message"])
+        if not entered["delay_s"]:
+            return None
+        cancelling = context.wait_for_external_event(wire.CANCELLED_EVENT)
+        first = first_within(context, entered["delay_s"], (cancelling, ended))
+        winner = yield from waits.track(context, EARLIER_TURNS, first)
+        if winner is cancelling:
+            return cancelled()
+        if winner is ended:
+            ended = context.wait_for_external_event(wire.TURN_ENDED_EVENT)
+        number = 0 if winner else number + 1
+
+
+def answer(
+    context: Context, turn: wire.TurnWire, progress: Progress, costs: StepCosts, waits: TurnWaits
+) -> Steps[dict[str, str] | None]:
+    """Answer in round after round, until one ends the turn: the calls of a round are part of the next one's input.
+
+    Returns None where the turn goes on in a new history.
+    """
+    size, history = progress.size, progress.history
+    while True:
+        history, inferred = yield from one_round(context, turn, size, history, waits)
+        if inferred["result"] != CALLS:
+            return ending_of(inferred)
+        called = yield from run_calls(context, turn, inferred)
+        if any(each["outcome"] == "ended" for each in called):
+            return cancelled()
+        if any(each["outcome"] == "stopped" for each in called):
+            return failed("server_error", UNKNOWN_OUTCOME)
+        if inferred.get("hands_back"):
+            return completed(inferred)
+        size = size_after(size, inferred, called)
+        if is_long(context, costs):
+            go_on(context, turn, Progress(size=size, history=history), costs, waits)
+            return None
+
+
+def one_round(
+    context: Context, turn: wire.TurnWire, size: wire.SizeWire, history: AttemptHistory, waits: TurnWaits
+) -> Steps[tuple[AttemptHistory, wire.InferredWire]]:
+    """Make attempt after attempt until the model has answered, or the turn has to end."""
+    lacks_cover = ""
     while True:
         route_request = {**turn, "size": size, **history.for_route()}
         routed: wire.RoutedWire = yield call_step(context, wire.ROUTE, route_request)
-        if routed["backend"] is None and not routed["delay_s"]:
-            return failed("server_error", routed["reason"])
         if routed["backend"] is None:
-            if (yield from cancelled_within(context, routed["delay_s"])):
-                return cancelled()
+            if not routed["delay_s"]:
+                return history, ending_without_backend(routed["reason"], history, lacks_cover)
+            if (yield from waits.track(context, routed.get("wait"), cancelled_within(context, routed["delay_s"]))):
+                return history, CANCELLED
             history = after_pause(history)
             continue
         inferred: wire.InferredWire = yield call_step(context, wire.INFER, {**turn, **history.for_infer(routed)})
-        if inferred["result"] == "done":
-            return completed(inferred)
-        if inferred["result"] in ("failed", "ended"):
-            return failed(inferred["code"], inferred["message"])
         history = after_attempt(history, routed["backend"], inferred)
-        if inferred["result"] == "wait" and (yield from cancelled_within(context, inferred["delay_s"])):
-            return cancelled()
+        lacks_cover = inferred["message"] if inferred.get("posture") == wire.NO_COVER else ""
+        if inferred["result"] in ("done", CALLS, "failed", "ended"):
+            return history, inferred
+        pause = cancelled_within(context, inferred["delay_s"])
+        if inferred["result"] == "wait" and (
+            yield from waits.after_attempt(context, routed["backend"], inferred, pause)
+        ):
+            return history, CANCELLED
 
 
 def gather(context: Context, turn: wire.TurnWire) -> Steps[wire.SizeWire]:
-    """Run the steps that need no other step's result in parallel.
-
-    The host does not repeat a failed step of a `task_all`: recall then runs again alone.
-    """
+    """Run the steps that need no other step's result in parallel; recall runs again alone where it failed."""
     if context.version != wire.ONE_BY_ONE:
-        results = yield context.task_all([context.call_activity(name, turn) for name in wire.NEVER_RAISING])
-        tried: dict[str, wire.TriedWire] = dict(zip(wire.NEVER_RAISING, results, strict=True))
+        results = yield from call_together(context, [(name, turn) for name in wire.FIRST_STEPS])
+        tried = dict(zip(wire.FIRST_STEPS, results, strict=True))
         if tried[wire.TRY_RECALL]["value"]:
             return tried[wire.TRY_RECALL]["value"]["size"]
     recalled: wire.RecalledWire = yield call_step(context, wire.RECALL, turn)
     return recalled["size"]
 
 
-def call_step(context: Context, name: str, request: Any) -> DurableTask:
-    """Call an activity, and again where it fails. Failures of backends are results; it fails where the store does."""
-    return context.call_activity_with_retry(name, STEP_RETRY, request)
-
-
 def cancelled_within(context: Context, seconds: float) -> Steps[bool]:
     """Wait on a durable timer, which costs nothing. Return True at once where the response is cancelled meanwhile."""
-    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
     event = context.wait_for_external_event(wire.CANCELLED_EVENT)
-    winner = yield context.task_any([timer, event])
-    if winner is event:
-        timer.cancel()
-    return winner is event
+    return (yield from first_within(context, seconds, (event,))) is event
+
+
+def first_within(context: Context, seconds: float, events: Sequence[DurableTask]) -> Steps[DurableTask | None]:
+    """Wait on a durable timer; return the event that was raised meanwhile, if any."""
+    timer = context.create_timer(context.current_utc_datetime + timedelta(seconds=seconds))
+    winner = yield context.task_any([timer, *events])
+    if winner is timer:
+        return None
+    timer.cancel()
+    return winner
+
+
+CANCELLED: Final[wire.InferredWire] = {"result": "cancelled", "code": "", "message": "", "delay_s": 0.0}
+
+
+def ending_without_backend(reason: str, history: AttemptHistory, lacks_cover: str) -> wire.InferredWire:
+    """End a turn that no backend takes: an answer that has reached its cap and can't go on is incomplete.
+
+    `lacks_cover` is why the last attempt had no budget, where the turn has waited in vain for what other turns hold.
+    """
+    if history.capped:
+        return {"result": "done", "code": "max_output_tokens", "message": reason, "delay_s": 0.0}
+    code = wire.BUDGET_EXHAUSTED if lacks_cover else "server_error"
+    return {"result": "failed", "code": code, "message": lacks_cover or reason, "delay_s": 0.0}
+
+
+def ending_of(inferred: wire.InferredWire) -> dict[str, str]:
+    match inferred["result"]:
+        case "done":
+            return completed(inferred)
+        case "cancelled":
+            return cancelled()
+        case _:
+            return failed(inferred["code"], inferred["message"])
 
 
 def completed(inferred: wire.InferredWire) -> dict[str, str]:

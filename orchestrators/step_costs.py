@@ -8,10 +8,18 @@ from orchestrators.context import Steps
 
 
 class StepCosts:
-    """Adds up `spent` of the steps' results. The result of a timer or an event has none."""
+    """Adds up `spent` of the steps' results. The result of a timer or an event has none.
+
+    `results` counts the results and failures in the present history.
+    """
 
     def __init__(self) -> None:
         self.spent = StepResources()
+        self.results = 0
+
+    def take_over(self, spent: wire.SpentWire | None) -> None:
+        """Begin with what the turn's earlier histories have used."""
+        self.spent = StepResources.from_wire(spent)
 
     def track[T](self, steps: Steps[T]) -> Steps[T]:
         """Run the steps to their end, and add up their results."""
@@ -26,11 +34,14 @@ class StepCosts:
                 result = yield task
             except Exception as error:  # noqa: BLE001 - the orchestration decides what follows a failed step
                 failure = error
+                self.results += 1
             else:
                 self.add_result(result)
 
     def add_result(self, result: Any) -> None:
-        for each in cast("list[Any]", result) if isinstance(result, list) else [result]:
+        results = cast("list[Any]", result) if isinstance(result, list) else [result]
+        self.results += len(results)
+        for each in results:
             spent = cast("dict[str, Any]", each).get("spent") if isinstance(each, dict) else None
             if spent:
                 self.spent = self.spent.and_step(spent["units"], spent["seconds"])

@@ -13,11 +13,12 @@ from activities.inference.task import AttemptTask
 from domain.errors import Exhausted
 from domain.fleet.failure_classes import FailureClass
 from domain.log.events import AttemptOutcome, Slot
-from domain.money.ledger_records import AttemptRecord
-from domain.money.prices import Price
-from domain.money.session_transitions import SessionEntry
+from domain.money.ledger_records import AttemptRecord, with_reserved
+from domain.money.prices import Price, TimePrice
+from domain.money.sessions.transitions import SessionEntry, joint_charge
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.session_documents import share_name
 
 REJECTED_REQUEST = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT, FailureClass.THROTTLED})
 """The failures by which a backend rejects a request without starting an instance for it."""
@@ -34,7 +35,8 @@ class OpenedAttempt:
 class AttemptBilling:
     """Opens and closes the records of attempts. Each method is safe to repeat.
 
-    The ledger ignores a close by a run that another run of the same attempt has followed.
+    Where another run of the same attempt has followed, the ledger adds only what is not in the log: the later run pays
+    for the rest.
     """
 
     def __init__(self, ledger: Ledger, sessions: GpuSessions) -> None:
@@ -47,9 +49,12 @@ class AttemptBilling:
         limit_s = task.backend.limits.request_timeout_s if task.limit_s is None else task.limit_s
         entry = await self.sessions.enter(task.backend, task.owner, record, limit_s=limit_s)
         if entry:
-            record = replace(record, reserved=max(record.reserved, entry.worst))
+            record = with_reserved(record, entry.worst)
         try:
-            return OpenedAttempt(record=await self.ledger.open_attempt(task.owner, record), entry=entry)
+            session = share_name(task.backend.name, entry.session) if entry else ""
+            joint = entry.joint if entry else None
+            opened = await self.ledger.open_attempt(task.owner, record, session=session, joint=joint)
+            return OpenedAttempt(record=opened, entry=entry)
         except Exhausted:
             if entry and not await self.was_opened_before(task, record):
                 await self.sessions.give_up(task.backend, entry)
@@ -60,18 +65,21 @@ class AttemptBilling:
         return any(each.id == record.id for each in await self.ledger.attempts(task.owner, task.response.id))
 
     async def close(
-        self, task: AttemptTask, opened: OpenedAttempt, meter: AttemptMeter, outcome: AttemptOutcome
+        self, task: AttemptTask, opened: OpenedAttempt, meter: AttemptMeter, outcome: AttemptOutcome, *, logged: int
     ) -> None:
-        """Charge the run for what it used, and leave the session."""
-        closed, entry = meter.close_record(outcome.result, outcome.message), opened.entry
+        """Charge the run for what it used, and leave the session. `logged` of its pieces are in the log."""
+        closed, entry, joint = meter.close_record(outcome.result, outcome.message), opened.entry, None
         if entry and used_no_instance(task, meter, outcome):
             await self.sessions.give_up(task.backend, entry)
-            closed = replace(closed, cost=Decimal(0), lines={})
+            closed = replace(closed, charge=replace(closed.charge, cost=Decimal(0), lines={}))
         elif entry:
             ended = backend_ended_at(meter, closed, outcome)
             shares = await self.sessions.leave(task.backend, entry, ended=ended, opened_at=meter.opened_at)
-            closed = replace(closed, shares=shares)
-        await self.ledger.close_attempt(task.owner, closed)
+            closed = replace(closed, charge=replace(closed.charge, shares=shares))
+            joint = joint_charge_of(task, entry, ended=ended)
+        session = share_name(task.backend.name, entry.session) if entry else ""
+        late = Decimal(0) if entry else meter.unlogged_cost(logged)
+        await self.ledger.close_attempt(task.owner, closed, session=session, joint=joint, late=late)
 
     async def close_from_log(
         self, task: AttemptTask, record: AttemptRecord, slots: Sequence[Slot], *, price: Price
@@ -80,9 +88,19 @@ class AttemptBilling:
         closed = close_record_from_log(record, slots, price=price)
         entry = await self.sessions.entry_of(task.backend, record.id)
         if entry:
-            ended = closed.ended_at or record.started_at
-            closed = replace(closed, shares=await self.sessions.leave(task.backend, entry, ended=ended))
-        await self.ledger.close_attempt(task.owner, closed)
+            ended = closed.progress.ended_at or record.started_at
+            shares = await self.sessions.leave(task.backend, entry, ended=ended)
+            closed = replace(closed, charge=replace(closed.charge, shares=shares))
+        session = share_name(task.backend.name, entry.session) if entry else ""
+        await self.ledger.close_attempt(task.owner, closed, session=session)
+
+
+def joint_charge_of(task: AttemptTask, entry: SessionEntry, *, ended: float) -> Decimal | None:
+    """Return the most that the turn pays of the session; None where its warm-up did not start the session."""
+    price = task.backend.price
+    if entry.joint is None or not isinstance(price, TimePrice):
+        return None
+    return joint_charge(price, entry, ended=ended)
 
 
 def used_no_instance(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOutcome) -> bool:
@@ -90,7 +108,7 @@ def used_no_instance(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOut
 
     After an earlier run that died this is unknown, and the answer is no.
     """
-    if meter.record.deliveries > 1:
+    if meter.record.progress.deliveries > 1:
         return False
     is_rejected = (
         task.is_cold and outcome.failure_class in REJECTED_REQUEST and meter.opened_at is None and not meter.pieces
@@ -100,5 +118,5 @@ def used_no_instance(task: AttemptTask, meter: AttemptMeter, outcome: AttemptOut
 
 def backend_ended_at(meter: AttemptMeter, closed: AttemptRecord, outcome: AttemptOutcome) -> float:
     """Return when the backend finished its work: with the last piece of a complete answer, else with the run."""
-    last_piece_at = meter.last_piece_at if outcome.result == "done" else None
-    return last_piece_at or closed.ended_at or meter.called_at
+    last_piece_at = meter.last_piece_at if outcome.result == "done" or outcome.capped else None
+    return last_piece_at or closed.progress.ended_at or meter.called_at

@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from clients.backends.port import AnswerEnd, TextPiece
 from clients.clock import Clock
-from domain.fleet.state_updates import Observation
+from domain.fleet.learned_speed import Observation
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
 from domain.money.costing import BackendWork, attempt_cost, line_of
-from domain.money.ledger_records import AttemptRecord, AttemptStatus
-from domain.money.prices import Price
+from domain.money.ledger_records import AttemptRecord
+from domain.money.prices import Price, TokenPrice
+from telemetry.chat import CallMeasures
 
 CLOSE_S = 0.01
 """Seconds until a backend notices a closed connection: about one round trip. It generates tokens until then."""
 
 LEAST_MARGIN, MARGIN_SHARE = 16, 0.02
 """The margin for those tokens is at most the larger of so many, and this share of the tokens that arrived."""
+
+MIN_CHUNKS = 2
+"""Fewer chunks have no time between them."""
 
 RUN_LOST = "the run was lost before it recorded an outcome"
 
@@ -39,6 +44,7 @@ class AttemptMeter:
         self.first_token_at: float | None = None
         self.last_piece_at: float | None = None
         self.pieces = 0
+        self.characters = 0
         self.margin = 0
         self.usage: TokenUsage | None = None
 
@@ -48,7 +54,9 @@ class AttemptMeter:
         self.is_called = True
 
     def count(self, pieces: Sequence[TextPiece | AnswerEnd]) -> None:
-        text_pieces = sum(isinstance(piece, TextPiece) for piece in pieces)
+        texts = [piece.text for piece in pieces if isinstance(piece, TextPiece)]
+        text_pieces = len(texts)
+        self.characters += sum(map(len, texts))
         self.last_piece_at = self.clock.now() if pieces else self.last_piece_at
         if text_pieces and self.first_token_at is None:
             self.first_token_at = self.clock.now()
@@ -79,6 +87,18 @@ class AttemptMeter:
         """Seconds since the call, or since the run began where there was no call."""
         return self.clock.now() - self.called_at
 
+    def call_measures(self, finish_reason: str) -> CallMeasures:
+        """Return what telemetry records of the call."""
+        first, last, chunks = self.first_token_at, self.last_piece_at, self.pieces
+        streamed_s = None if first is None or last is None or chunks < MIN_CHUNKS else last - first
+        return CallMeasures(
+            seconds=self.elapsed_s,
+            first_token_s=self.first_token_s,
+            chunk_s=None if streamed_s is None else streamed_s / (chunks - 1),
+            usage=self.usage,
+            finish_reason=finish_reason,
+        )
+
     def observation(self) -> Observation | None:
         """Return what the run teaches about its backend; None without text or without the backend's token counts."""
         if self.usage is None or self.first_token_at is None:
@@ -99,12 +119,26 @@ class AttemptMeter:
         """The tokens of this run: the backend's counts where it gave them, else an estimate."""
         return self.usage or estimated_usage(self.record, self.pieces + self.margin)
 
+    def unlogged_cost(self, logged: int) -> Decimal:
+        """Return the cost of what this run used beyond its `logged` pieces: nobody sees that in the log."""
+        if not isinstance(self.price, TokenPrice):
+            return Decimal(0)
+        used = self.usage_or_estimate
+        work = BackendWork(output_tokens=max(0, used.output_tokens - logged))
+        if not logged:
+            work = replace(work, input_tokens=used.input_tokens, cached_tokens=used.cached_tokens)
+        return attempt_cost(self.price, work)
+
     def close_record(self, result: str, reason: str) -> AttemptRecord:
         """Return the record, closed now and charged for the tokens of all runs."""
         usage = with_earlier_runs(self.usage_or_estimate, self.earlier, self.record)
-        first_token_at = self.record.first_token_at or self.first_token_at
-        measured = replace(self.record, usage=usage, first_token_at=first_token_at)
-        return close_record(measured, self.clock.now(), price=self.price, result=result, reason=reason)
+        first_token_at = self.record.progress.first_token_at or self.first_token_at
+        progress = replace(self.record.progress, usage=usage, first_token_at=first_token_at)
+        measured = replace(self.record, progress=progress)
+        requests = answered_runs(self.earlier) + bool(self.pieces or self.usage)
+        return close_record(
+            measured, self.clock.now(), price=self.price, requests=requests, result=result, reason=reason
+        )
 
 
 def estimated_usage(record: AttemptRecord, pieces: int) -> TokenUsage:
@@ -117,13 +151,19 @@ def with_earlier_runs(usage: TokenUsage, earlier: Sequence[Slot], record: Attemp
 
     Where this run has no input tokens, each earlier run counts with the prompt's estimate.
     """
-    runs = len({slot.writer for slot in earlier if slot.pieces})
+    runs = answered_runs(earlier)
     return replace(
         usage,
         input_tokens=usage.input_tokens + runs * (usage.input_tokens or record.prompt_tokens),
         cached_tokens=usage.cached_tokens * (1 + runs),
+        written_tokens=usage.written_tokens * (1 + runs),
         output_tokens=usage.output_tokens + sum(slot.pieces for slot in earlier),
     )
+
+
+def answered_runs(slots: Sequence[Slot]) -> int:
+    """Return how many runs got an answer from the backend: those that wrote text."""
+    return len({slot.writer for slot in slots if slot.pieces})
 
 
 def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[Slot]:
@@ -132,25 +172,27 @@ def slots_of_attempt(record: AttemptRecord, slots: Sequence[Slot]) -> Sequence[S
     return [slot for slot in slots[max(earlier_ends, default=0) :] if slot.at >= record.started_at]
 
 
-def close_record(record: AttemptRecord, at: float, *, price: Price, result: str, reason: str) -> AttemptRecord:
-    """Close an attempt's record; the backend was busy from its first start to `at`, in seconds since the epoch."""
-    usage = record.usage or TokenUsage()
+def close_record(
+    record: AttemptRecord, at: float, *, price: Price, requests: int, result: str, reason: str
+) -> AttemptRecord:
+    """Close an attempt's record; the backend was busy from its first start to `at`, in seconds since the epoch.
+
+    `requests` counts the calls that it answered.
+    """
+    usage = record.progress.usage or TokenUsage()
     work = BackendWork(
         input_tokens=usage.input_tokens,
         cached_tokens=usage.cached_tokens,
+        written_tokens=usage.written_tokens,
         output_tokens=usage.output_tokens,
+        requests=requests,
         busy_s=max(0.0, at - record.started_at),
     )
     cost = attempt_cost(price, work)
     return replace(
         record,
-        status=AttemptStatus.CLOSED,
-        ended_at=at,
-        usage=usage,
-        cost=cost,
-        lines={line_of(price): cost},
-        result=result,
-        reason=reason,
+        charge=record.charge.closed(cost, line=line_of(price)),
+        progress=replace(record.progress, ended_at=at, usage=usage, result=result, reason=reason),
     )
 
 
@@ -160,9 +202,13 @@ def close_record_from_log(record: AttemptRecord, slots: Sequence[Slot], *, price
     last = next((slot for slot in own if slot.outcome and slot.outcome.attempt == record.number), None)
     lost = AttemptOutcome(attempt=record.number, result="ended", message=RUN_LOST)
     outcome = (last and last.outcome) or lost
-    measured = replace(record, usage=usage_from_log(record, own, outcome, last))
+    usage = usage_from_log(record, own, outcome, last)
+    measured = replace(record, progress=replace(record.progress, usage=usage))
     last_at = max((slot.at for slot in own), default=record.started_at)
-    return close_record(measured, last_at, price=price, result=outcome.result, reason=outcome.message)
+    requests = max(answered_runs(own), bool(outcome.usage))
+    return close_record(
+        measured, last_at, price=price, requests=requests, result=outcome.result, reason=outcome.message
+    )
 
 
 def usage_from_log(

@@ -1,38 +1,48 @@
 """How does one call to a backend become text in the log and an outcome at its end?"""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from activities.inference.answer_writer import AnswerWriter
 from activities.inference.attempt_meter import AttemptMeter
+from activities.inference.failed_attempt import log_failure, outcome_of
 from activities.inference.log_writer import LogWriter, Superseded
-from activities.inference.stream_reader import StreamReader
+from activities.inference.output_cap import OUTPUT_LIMIT, capped_answer, learned_usage
+from activities.inference.predictions import with_prediction
+from activities.inference.stream_reader import StreamReader, answer_end
 from activities.inference.task import AttemptTask
 from activities.retrieve import with_private_data
-from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError, TextPiece
+from clients.backends.port import AnswerEnd, BackendCall, BackendClient, BackendError
 from clients.clock import Clock
 from domain import wire
+from domain.content.items import Item
 from domain.content.sampling_parameters import supported_parameters
 from domain.content.schema_tool_calls import ParsedAnswer
+from domain.fleet.backend_words import backend_words
 from domain.fleet.failure_classes import Failure, FailureKind, diagnose
-from domain.fleet.retry_policy import Failover, GiveUp, RetryLater, retry_decision
-from domain.log.events import AttemptOutcome
+from domain.fleet.retry_policy import RetryLater, retry_decision
+from domain.log.capped_answers import CappedAnswer
+from domain.log.events import CALLS, AttemptOutcome, TokenUsage
+from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
 from state.turns.responses import TurnStore
-from telemetry import chat_span, count_wait, current_traceparent
+from telemetry.chat import chat_span
+from telemetry.metrics import count_wait
+from telemetry.spans import current_traceparent
 
 MAX_DELIVERIES = 5
 """An attempt whose worker died this often fails instead of running again."""
 
 INTERRUPTED = f"The attempt was interrupted {MAX_DELIVERIES} times."
 DEADLINE_PASSED = "The deadline has passed."
-SCHEMA_MISMATCH = "The model's answer does not match the JSON schema of its function calls."
-
+SCHEMA_MISMATCH = "The model's answer does not match the JSON schema of its function calls and answers."
+FORMAT_MISMATCH = "The model's answer does not have the requested output format: {}."
 POLL_S = 0.5
 """How often an attempt checks whether its response has ended; cancel promises to close within 1 s."""
 
-CUT_REASONS: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+CUT_REASONS: Mapping[str, str] = {"length": OUTPUT_LIMIT, "content_filter": "content_filter"}
 """Why an answer that the backend cut off is incomplete, by the backend's reason."""
 
 
@@ -51,29 +61,43 @@ class AttemptRun:
         self,
         *,
         task: AttemptTask,
+        history: Sequence[Item],
         meter: AttemptMeter,
         writer: LogWriter,
         turns: TurnStore,
         backend_states: BackendStates,
+        answer_lengths: LearnedAnswerLengths,
         client: BackendClient,
         clock: Clock,
         pace: StreamPace,
     ) -> None:
         self.task = task
+        self.history = history
+        self.is_held = task.is_held(history)
         self.meter = meter
         self.writer = writer
-        self.answer = AnswerWriter(writer, continues=task.continues_text, schema_tools=task.schema_tools)
+        self.answer = AnswerWriter(
+            writer,
+            tools=task.tools,
+            continues=task.continues_text,
+            schema_tools=task.tools if self.is_held else None,
+            calls_left=task.calls_left,
+        )
         self.turns = turns
         self.backend_states = backend_states
+        self.answer_lengths = answer_lengths
         self.client = client
         self.clock = clock
         self.pace = pace
+        self.finish_reason = ""
+        self.limit = task.output_tokens
+        self.answer_usage: TokenUsage | None = None
 
     async def run(self) -> AttemptOutcome:
         """Make the call and return its outcome, which is in the log by then. Raises Superseded."""
-        if self.meter.record.deliveries > MAX_DELIVERIES:
+        if self.meter.record.progress.deliveries > MAX_DELIVERIES:
             return await self.write_outcome("failed", code="server_error", message=INTERRUPTED)
-        with chat_span(self.task.backend, self.task.response) as span:
+        with chat_span(self.task.backend, self.task.response, max_tokens=self.task.output_tokens) as span:
             await self.record_start()
             try:
                 outcome = await self.stream_answer()
@@ -83,8 +107,8 @@ class AttemptRun:
                 await self.record_end()
                 raise
             else:
-                await self.record_success()
-            span.record(outcome, first_token_s=self.meter.first_token_s, seconds=self.meter.elapsed_s)
+                await asyncio.gather(self.record_success(), self.record_length(outcome))
+            span.record(outcome, self.meter.call_measures(self.finish_reason))
         return outcome
 
     async def record_start(self) -> None:
@@ -97,10 +121,12 @@ class AttemptRun:
     async def stream_answer(self) -> AttemptOutcome:
         """Stream the answer into the log until it ends or the time is up. Raises BackendError and Superseded."""
         call = await self.backend_call()
-        if call.max_output_tokens <= 0:
+        self.limit = max(0, call.max_output_tokens)
+        if not self.limit:
             return await self.finish_answer(AnswerEnd(reason="length", usage=None))
         await self.client.authenticate()
         self.meter.start_call()
+        call = await with_prediction(self.client, call, self.writer, self.meter.earlier)
         async with StreamReader(self.client, call, self.clock) as stream:
             try:
                 end = await self.write_pieces(stream)
@@ -123,19 +149,27 @@ class AttemptRun:
 
     async def backend_call(self) -> BackendCall:
         task, response, partial = self.task, self.task.response, self.answer.partial
-        history = await self.turns.history(response)
         private_data = await self.turns.retrieved_context.text_or_missing(response)
         parameters = supported_parameters(response.options.sampling.parameters, task.capabilities)
         return BackendCall(
             instructions=response.options.instructions,
-            items=with_private_data(history, private_data),
+            items=with_private_data(self.history, private_data),
             sampling=replace(response.options.sampling, parameters=parameters),
-            max_output_tokens=task.output_tokens - (self.writer.log.pieces if partial else 0),
+            max_output_tokens=self.output_tokens_left - (self.writer.log.pieces if partial else 0),
             partial=partial,
             traceparent=current_traceparent() or response.traceparent,
-            tools=response.options.tool_config,
+            tools=task.tools,
             by_schema=task.calls_tools_by_schema,
+            is_held=self.is_held,
         )
+
+    @property
+    def output_tokens_left(self) -> int:
+        """The output limit of this round: the caller's limit holds for all rounds together."""
+        requested, used = self.task.response.options.sampling.max_output_tokens, self.writer.log.used
+        if requested is None or used is None:
+            return self.task.output_tokens
+        return min(self.task.output_tokens, requested - used.output_tokens)
 
     @property
     def ends_at(self) -> float:
@@ -162,29 +196,56 @@ class AttemptRun:
     async def finish_answer(self, end: AnswerEnd) -> AttemptOutcome:
         """Write the end of the answer, which is complete or was cut off by the backend."""
         self.meter.usage = end.usage
+        self.finish_reason = "tool_call" if end.calls else end.reason
+        is_late = self.clock.now() >= self.task.response.deadline_at
+        capped = None if is_late else capped_answer(self.task, self.answer, self.meter, end, limit=self.limit)
+        if capped:
+            return await self.write_capped(capped, end)
         code = CUT_REASONS.get(end.reason, "")
+        self.answer_usage = self.answer.answer_usage(end.usage)
         answer = self.answer.parsed_answer(end)
-        is_mismatch = answer is None and not code
+        problem = "" if code else self.problem_of(answer)
         outcome = AttemptOutcome(
             attempt=self.task.number,
-            result="failed" if is_mismatch else "done",
-            code="server_error" if is_mismatch else code,
-            message=SCHEMA_MISMATCH if is_mismatch else "",
+            result="failed" if problem else "done",
+            code="server_error" if problem else code,
+            message=problem,
             usage=self.answer.turn_usage(end.usage),
             counted=self.meter.usage_or_estimate,
+            limit=self.task.limit,
         )
-        if is_mismatch:
-            await self.writer.write((), outcome=outcome)
-        else:
-            await self.answer.finish(outcome, answer or ParsedAnswer(), is_complete=not code)
+        if not problem:
+            return await self.answer.finish(outcome, answer or ParsedAnswer(), is_complete=not code)
+        await self.writer.write((), outcome=outcome)
         return outcome
 
+    async def write_capped(self, capped: CappedAnswer, end: AnswerEnd) -> AttemptOutcome:
+        """Hand over an answer that has reached its cap. What is asked again does not count as part of the answer."""
+        outcome = AttemptOutcome(
+            attempt=self.task.number,
+            result="handover",
+            usage=None if capped.tried else self.answer.turn_usage(end.usage),
+            counted=self.meter.usage_or_estimate,
+            capped=capped,
+        )
+        await self.writer.write((), outcome=outcome)
+        return outcome
+
+    def problem_of(self, answer: ParsedAnswer | None) -> str:
+        """Return why a complete answer is unusable; empty where it is usable."""
+        if answer is None:
+            return SCHEMA_MISMATCH
+        problem = self.answer.format_problem(answer)
+        return FORMAT_MISMATCH.format(problem) if problem else ""
+
     async def stop_at_limit(self) -> AttemptOutcome:
-        """Hand over, or fail at the deadline.
+        """Hand over, or end at the deadline: what was written of an answer beyond its first cap is incomplete.
 
         Raises BackendError where `limit_s` was too short for any text: the next attempt would not get further.
         """
         if self.clock.now() >= self.task.response.deadline_at:
+            if self.task.is_capped:
+                return await self.finish_answer(AnswerEnd(reason="length", usage=None))
             return await self.write_outcome("failed", code="server_error", message=DEADLINE_PASSED)
         if not self.meter.pieces and self.task.limit_s is not None:
             raise BackendError(Failure(kind=FailureKind.READ_TIMEOUT))
@@ -207,7 +268,9 @@ class AttemptRun:
         )
         if isinstance(decision, RetryLater):
             count_wait(task.backend, decision.delay_s, reason=diagnosis.failure_class)
-        outcome = replace(outcome_of(task, decision), failure_class=diagnosis.failure_class)
+        words = backend_words(error.failure)
+        log_failure(task, diagnosis, error.failure, words)
+        outcome = replace(outcome_of(task, decision, words), failure_class=diagnosis.failure_class, words=words)
         await self.writer.write((), outcome=outcome)
         return outcome
 
@@ -219,6 +282,12 @@ class AttemptRun:
         else:
             await self.record_end()
 
+    async def record_length(self, outcome: AttemptOutcome) -> None:
+        """Learn how long an answer was, and what of its input was cached."""
+        if outcome.result in ("done", CALLS) and self.answer_usage:
+            task, usage = self.task, learned_usage(self.task, self.answer_usage, outcome.code)
+            await self.answer_lengths.record(task.owner, task.response.thread, task.backend, usage)
+
     async def record_end(self) -> None:
         """Count the call as ended, and learn nothing from it."""
         await self.backend_states.record_end(self.task.backend, self.meter.record.id)
@@ -227,17 +296,3 @@ class AttemptRun:
         outcome = AttemptOutcome(attempt=self.task.number, result=result, code=code, message=message)
         await self.writer.write((), outcome=outcome)
         return outcome
-
-
-def answer_end(pieces: Sequence[TextPiece | AnswerEnd]) -> AnswerEnd | None:
-    return pieces[-1] if pieces and isinstance(pieces[-1], AnswerEnd) else None
-
-
-def outcome_of(task: AttemptTask, decision: RetryLater | Failover | GiveUp) -> AttemptOutcome:
-    match decision:
-        case RetryLater(delay_s=delay_s, reason=reason):
-            return AttemptOutcome(attempt=task.number, result="wait", message=reason, delay_s=delay_s)
-        case Failover(reason=reason):
-            return AttemptOutcome(attempt=task.number, result=wire.FAILOVER, message=reason)
-        case GiveUp(code=code, reason=reason):
-            return AttemptOutcome(attempt=task.number, result="failed", code=code, message=reason)

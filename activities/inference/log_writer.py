@@ -1,5 +1,7 @@
 """How does one run of an attempt write to a log that another run may take over at any time?"""
 
+from dataclasses import replace
+
 from clients.clock import Clock
 from domain.errors import UnknownOutcome
 from domain.identity.owners import Owner
@@ -37,6 +39,7 @@ class LogWriter:
         self.log = log
         self.attempt = attempt
         self.is_last_write_known = True
+        self.pieces_written = 0
 
     async def take_over(self) -> None:
         """Write a fence, which stops every earlier writer. Raises Superseded where the response or attempt has ended.
@@ -56,13 +59,18 @@ class LogWriter:
         return has_outcome or self.log.ending is not None
 
     async def write(
-        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+        self,
+        events: tuple[LogEvent, ...],
+        *,
+        pieces: int = 0,
+        outcome: AttemptOutcome | None = None,
+        prediction: str = "",
     ) -> None:
         """Append a slot.
 
         Raises Superseded where another writer has written it, and UnknownOutcome after a write that failed.
         """
-        if not await self.append(self.slot(events, pieces=pieces, outcome=outcome)):
+        if not await self.append(replace(self.slot(events, pieces=pieces, outcome=outcome), prediction=prediction)):
             raise Superseded
 
     async def append(self, slot: Slot) -> bool:
@@ -73,6 +81,7 @@ class LogWriter:
         self.is_last_write_known = True
         if is_written:
             self.log = after_slot(self.log, slot)
+            self.pieces_written += slot.pieces
         return is_written
 
     async def check_not_superseded(self) -> None:

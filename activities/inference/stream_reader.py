@@ -112,3 +112,7 @@ class StreamReader:
 
 def is_connection_refused(error: BaseException) -> bool:
     return isinstance(error, BackendError) and error.failure.kind is FailureKind.REFUSED
+
+
+def answer_end(pieces: Sequence[TextPiece | AnswerEnd]) -> AnswerEnd | None:
+    return pieces[-1] if pieces and isinstance(pieces[-1], AnswerEnd) else None

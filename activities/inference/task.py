@@ -1,20 +1,29 @@
 """What does one attempt have to do?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from domain.content.capabilities import Capability
-from domain.content.tools import ToolConfig
+from domain.content.items import Item
+from domain.content.schema_tool_calls import is_held_to_output_schema
+from domain.content.tools import OutputFormatKind, ToolConfig
 from domain.fleet.catalog import Backend, ContinuationMode
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptCharge
 from domain.money.ledger_records import AttemptRecord
+from domain.tools.rounds import without_calls
 from domain.turns.response import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptTask:
-    """One attempt of one turn at one backend. `wire.InferWire` explains the fields that it shares."""
+    """One attempt of one turn at one backend. `wire.InferWire` explains the fields that it shares.
+
+    `is_capped`: the answer of the present round has reached its cap before. `tools` are those of the present round;
+    `limit` names the limit because of which the round forbids calls, and
+    `calls_left` is how many calls of servers' tools may be run.
+    """
 
     owner: Owner
     response: Response
@@ -24,28 +33,45 @@ class AttemptTask:
     output_tokens: int
     retries: int
     has_alternative: bool
+    tools: ToolConfig = field(default_factory=ToolConfig)
     capabilities: frozenset[Capability] = frozenset()
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
     is_cold: bool = False
     hold_s: float | None = None
     limit_s: float | None = None
     input_tokens: int = 0
+    limit: str = ""
+    calls_left: int = 0
+    is_capped: bool = False
+
+    def closing(self, limit: str) -> "AttemptTask":
+        """Return the task of a round in which the model has to answer, because of a limit."""
+        return replace(self, tools=without_calls(self.tools), limit=limit)
 
     @property
     def continues_text(self) -> bool:
-        """Tell whether the backend can continue a partial answer."""
-        return self.backend.continues is not ContinuationMode.NO
+        """Tell whether the backend can continue a partial answer; one that is held to JSON begins it again."""
+        return self.backend.continues is not ContinuationMode.NO and not self.is_json
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether the text of the answer has to be JSON."""
+        return self.tools.format.kind is not OutputFormatKind.TEXT
+
+    @property
+    def is_open_ended(self) -> bool:
+        """Tell whether the caller has left the length of the answer open."""
+        return self.response.options.sampling.max_output_tokens is None
 
     @property
     def calls_tools_by_schema(self) -> bool:
         """Tell whether the model cannot call functions and has to answer by a JSON schema instead."""
         return Capability.TOOLS not in self.capabilities
 
-    @property
-    def schema_tools(self) -> ToolConfig | None:
-        """The tools whose calls the answer encodes as JSON; None where the answer is plain."""
-        tools = self.response.options.tool_config
-        return tools if tools.callable_functions and self.calls_tools_by_schema else None
+    def is_held(self, history: Iterable[Item]) -> bool:
+        """Tell whether the answer encodes calls or a text as JSON; a model without JSON schemas can't be held to it."""
+        can_be_held = self.calls_tools_by_schema and Capability.JSON_SCHEMA in self.capabilities
+        return can_be_held and is_held_to_output_schema(self.tools, history)
 
     def record(self, *, at: float) -> AttemptRecord:
         """Return the record of the attempt that begins at `at`, in seconds since the epoch."""
@@ -55,8 +81,8 @@ class AttemptTask:
             number=self.number,
             backend=self.backend.name,
             price=self.backend.price.name,
-            reserved=self.worst_cost,
             started_at=at,
+            charge=AttemptCharge(reserved=self.worst_cost),
             model=self.backend.model,
             conversation=self.response.history.conversation or "",
             prompt_tokens=self.input_tokens,

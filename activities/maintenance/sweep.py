@@ -1,7 +1,7 @@
 """What did a crash leave unfinished, and how is each leftover finished?"""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
 from clients.clock import Clock
@@ -10,13 +10,22 @@ from domain.errors import GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.money.ledger_records import AttemptRecord, Reservation
+from domain.money.settlement import Settlement
 from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
-from state.webhook_outbox import WebhookOutbox
+from state.webhook_outbox import KEPT_S, WebhookOutbox
+from telemetry.turn_end import EndedTurn, report_turn
+from telemetry.turn_metrics import count_finding, measure_sweep, report_pending_webhooks
 
 log = logging.getLogger(__name__)
+
+SCHEDULE = "0 * * * * *"
+"""When the timer runs, as NCRONTAB: once a minute."""
+
+PERIOD_S = 60.0
+"""The seconds between two runs of the timer."""
 
 TURN_LOST = "The turn was lost and could not be recovered."
 
@@ -29,9 +38,9 @@ class SweepDelays:
     response whose log has not grown, or an attempt that is open. `unsettled_s`: a reservation that is open.
     """
 
-    unbegun_s: float = 30.0
-    silent_s: float = 900.0
-    unsettled_s: float = 60.0
+    unbegun_s: float
+    silent_s: float
+    unsettled_s: float
 
 
 class Sweep:
@@ -46,22 +55,29 @@ class Sweep:
         self.ledger = ledger
         self.clock = clock
         self.delays = delays
+        self.unfinished: dict[ResponseStatus, Sequence[Response]] = {}
 
     async def sweep(self, orchestrations: Orchestrations) -> None:
+        started_at, self.unfinished = self.clock.now(), {}
         await tolerate_failure(self.start_unbegun(orchestrations), "start responses that never began")
         await tolerate_failure(self.end_lost(orchestrations), "end lost responses")
         await tolerate_failure(self.close_reservations(orchestrations), "close reservations")
         await tolerate_failure(self.close_attempts(orchestrations), "close attempts")
         await tolerate_failure(self.start_overdue_deliveries(orchestrations), "start overdue webhook deliveries")
+        measure_sweep(self.clock.now() - started_at)
 
     async def start_unbegun(self, orchestrations: Orchestrations) -> None:
-        before = self.clock.now() - self.delays.unbegun_s
-        for response in await self.turns.unfinished(ResponseStatus.QUEUED, before=before):
+        queued = await self.turns.unfinished(ResponseStatus.QUEUED, before=self.clock.now())
+        self.unfinished[ResponseStatus.QUEUED] = queued
+        unbegun = admitted_before(queued, self.clock.now() - self.delays.unbegun_s)
+        count_finding("unbegun", len(unbegun))
+        for response in unbegun:
             await tolerate_failure(orchestrations.start(response), f"start {response.id}")
 
     async def end_lost(self, orchestrations: Orchestrations) -> None:
-        before = self.clock.now() - self.delays.silent_s
-        for response in await self.turns.unfinished(ResponseStatus.IN_PROGRESS, before=before):
+        running = await self.turns.unfinished(ResponseStatus.IN_PROGRESS, before=self.clock.now())
+        self.unfinished[ResponseStatus.IN_PROGRESS] = running
+        for response in admitted_before(running, self.clock.now() - self.delays.silent_s):
             await tolerate_failure(self.end_if_lost(response, orchestrations), f"end {response.id}")
 
     async def close_reservations(self, orchestrations: Orchestrations) -> None:
@@ -84,8 +100,12 @@ class Sweep:
 
         Their turn did not end in a step, or their orchestration is lost.
         """
-        before = self.clock.now() - self.delays.unbegun_s
-        for delivery in await self.outbox.overdue(before=before):
+        now = self.clock.now()
+        pending = await self.outbox.overdue(before=now + KEPT_S)
+        report_pending_webhooks(len(pending))
+        overdue = [each for each in pending if each.due_at < now - self.delays.unbegun_s]
+        count_finding("overdue_delivery", len(overdue))
+        for delivery in overdue:
             await tolerate_failure(orchestrations.start_delivery(delivery), f"start the webhook delivery {delivery.id}")
 
     async def end_if_lost(self, response: Response, orchestrations: Orchestrations) -> None:
@@ -93,6 +113,7 @@ class Sweep:
         transcript = await self.turns.transcript(response.owner, response.id)
         is_silent = transcript.last_at < self.clock.now() - self.delays.silent_s
         if is_silent and not await orchestrations.is_running(response.id):
+            count_finding("lost", 1)
             await self.turns.finish(
                 response.owner, response.id, status=ResponseStatus.FAILED, code="server_error", message=TURN_LOST
             )
@@ -102,16 +123,19 @@ class Sweep:
 
         Release the reservation where no response was ever created.
         """
-        response_id = reservation.response
+        response_id, found = reservation.response, None
         try:
-            has_ended = (await self.turns.read(owner, response_id)).status.is_terminal
+            found = await self.turns.read(owner, response_id)
         except NotFound:
-            has_ended = True
             if not await self.ledger.attempts(owner, response_id):
+                count_finding("reservation_without_response", 1)
                 await self.ledger.release(owner.tenant, response_id)
                 return
+        has_ended = found is None or found.status.is_terminal
         if has_ended and not await orchestrations.is_running(response_id):
-            await self.ledger.settle(owner, response_id)
+            count_finding("unsettled", 1)
+            settlement = await self.ledger.settle(owner, response_id)
+            report_turn(left_turn(reservation, owner, found, settlement, now=self.clock.now()))
 
     async def close_attempt(self, owner: Owner, attempt: AttemptRecord, orchestrations: Orchestrations) -> None:
         try:
@@ -119,7 +143,27 @@ class Sweep:
         except NotFound:
             has_ended = True
         if has_ended and not await orchestrations.is_running(attempt.response):
+            count_finding("open_attempt", 1)
             await self.ledger.close_lost(owner, (attempt,))
+
+
+def left_turn(
+    reservation: Reservation, owner: Owner, found: Response | None, settlement: Settlement, *, now: float
+) -> EndedTurn:
+    """Return what is reported of a turn that its orchestration did not settle; its response may be deleted."""
+    return EndedTurn(
+        response_id=reservation.response,
+        tenant=owner.tenant,
+        traceparent=found.traceparent if found else "",
+        status=found.status if found else "deleted",
+        code="",
+        settlement=settlement,
+        ended_at=now,
+    )
+
+
+def admitted_before(responses: Sequence[Response], at: float) -> Sequence[Response]:
+    return [response for response in responses if response.created_at < at]
 
 
 class GpuSessionCloser:

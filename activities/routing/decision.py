@@ -1,25 +1,34 @@
 """Which backend would take a turn of this size, with the current backend states?"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from activities.routing.request_size import counts_from_wire
 from clients.clock import Clock
 from domain import wire
 from domain.errors import Retryable
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Backend, Fleet
+from domain.log.capped_answers import CappedAnswer
+from domain.money.sessions.transitions import FollowingAttempt
 from domain.routing.estimates import AttemptLimits, Demand
-from domain.routing.rent_or_buy import window_s
+from domain.routing.rent_or_buy import DEFAULT_RULE, SpendPart, unspent, window_s
 from domain.routing.router import RouteDecision, route
+from domain.routing.rule_choice import RuleChoice
 from domain.turns.response import Response
-from state.fleet.backend_state import BackendStates
+from state.fleet.answer_lengths import LearnedAnswerLengths
+from state.fleet.backend_state import BackendStates, last_starts
+from state.fleet.demand_log import DemandLog
+from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 
 EXPECTED_ANSWER_TOKENS = 211
-"""The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023)."""
+"""The mean answer of 19,366 requests of conversations (Azure Public Dataset, LLM inference trace 2023).
+
+It counts until enough answers of the tenant are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,9 @@ class RouteDecider:
         *,
         backend_states: BackendStates,
         rental_spend: RentalSpend,
+        rental_rules: RentalRules,
+        demand_log: DemandLog,
+        answer_lengths: LearnedAnswerLengths,
         fleet: Fleet,
         clock: Clock,
         default_output_tokens: int,
@@ -46,6 +58,9 @@ class RouteDecider:
     ) -> None:
         self.backend_states = backend_states
         self.rental_spend = rental_spend
+        self.rental_rules = rental_rules
+        self.demand_log = demand_log
+        self.answer_lengths = answer_lengths
         self.fleet = fleet
         self.clock = clock
         self.default_output_tokens = default_output_tokens
@@ -56,45 +71,69 @@ class RouteDecider:
         """The backends that scale to zero."""
         return tuple(backend for backend in self.fleet.backends.values() if backend.cold_start.scales_to_zero)
 
-    async def decide(self, response: Response, size: wire.SizeWire, *, excluded: Mapping[str, str]) -> DecidedRoute:
-        states, spent = await asyncio.gather(self.backend_states.read(self.fleet.backends), self.recent_rental_spend())
+    async def decide(
+        self,
+        response: Response,
+        size: wire.SizeWire,
+        *,
+        excluded: Mapping[str, str],
+        capped: wire.CappedWire | None = None,
+    ) -> DecidedRoute:
+        rules = await self.rental_rules.in_force(self.scaling_backends)
+        states, parts, expected = await asyncio.gather(
+            self.backend_states.read(self.fleet.backends),
+            self.recent_rental_spend(rules),
+            self.answer_lengths.forecast(response.owner, response.thread),
+        )
         now = self.clock.now()
-        demand = self.demand(response, size, excluded, now)
-        decision = route(demand, self.fleet, states, now, spent=spent)
+        starts = last_starts(states)
+        spent = {name: unspent(found, starts) for name, found in parts.items()}
+        demand = replace(
+            self.demand(response, size, excluded, now),
+            answers=expected.answers,
+            cached=expected.cached,
+            capped=CappedAnswer(**capped) if capped else None,
+        )
+        decision = route(demand, self.fleet, states, now, spent=spent, rules=rules)
         return DecidedRoute(route=decision, backend_states=states, at=now)
 
-    async def recent_rental_spend(self) -> Mapping[str, Decimal]:
-        """Return the rental spend of the last window, in dollars, for each backend that scales to zero."""
+    async def recent_rental_spend(self, rules: Mapping[str, RuleChoice]) -> Mapping[str, Sequence[SpendPart]]:
+        """Return the rental spend of the window of its rule for each backend that scales to zero."""
         scaling = self.scaling_backends
-        amounts = await asyncio.gather(*(self.rental_spend.total(each, window_s=window_s(each)) for each in scaling))
-        return {backend.name: amount for backend, amount in zip(scaling, amounts, strict=True)}
+        reach = {
+            each.name: rules[each.name].rule.window if each.name in rules else DEFAULT_RULE.window for each in scaling
+        }
+        found = await asyncio.gather(
+            *(self.rental_spend.recent(each, window_s=window_s(each), reach=reach[each.name]) for each in scaling)
+        )
+        return {backend.name: parts for backend, parts in zip(scaling, found, strict=True)}
 
     async def record_rental_spend(self, decided: DecidedRoute) -> None:
-        """Add the turn's cost on a rented backend to the rental spend of the backends that could replace it.
-
-        Those are the candidates that scale to zero, or the chosen backend alone where it scales to zero itself.
-        """
-        route = decided.route
-        chosen = self.fleet.backends[route.backend] if route.backend else None
-        if chosen is None or route.rental_spend is None:
+        """Add what each backend would have saved in this turn to its rental spend, and to its log of demand."""
+        if decided.route.backend is None:
             return
-        eligible = {*(each.backend for each in route.candidates), *route.cold_candidates}
-        names = {chosen.name} if chosen.cold_start.scales_to_zero else eligible
-        for backend in (self.fleet.backends[name] for name in sorted(names)):
-            if backend.cold_start.scales_to_zero:
-                with suppress(Retryable):
-                    await self.rental_spend.add(backend, route.rental_spend, window_s=window_s(backend))
+        savings, busy_s = decided.route.savings, {each.backend: each.busy_s for each in decided.route.candidates}
+        for name, saved in sorted(savings.items()):
+            backend, others = self.fleet.backends[name], {other: savings[other] for other in savings if other != name}
+            with suppress(Retryable):
+                await asyncio.gather(
+                    self.rental_spend.add(backend, saved, window_s=window_s(backend), shared=others),
+                    self.demand_log.add(backend, saved, busy_s=busy_s.get(name, 0.0)),
+                )
 
     def demand(self, response: Response, size: wire.SizeWire, excluded: Mapping[str, str], now: float) -> Demand:
         requested = response.options.sampling.max_output_tokens
         limit = self.default_output_tokens if requested is None else requested
         return Demand(
+            response=response.id,
             model=response.model,
             input_tokens=size["likely"],
             expected_input_tokens=size["expected"],
             ceiling_input_tokens=size["ceiling"],
             request_bytes=size["bytes"],
+            counts=counts_from_wire(size),
             output_tokens=limit,
+            is_open_ended=requested is None,
             expected_output_tokens=min(limit, EXPECTED_ANSWER_TOKENS),
             tier=response.options.metadata.get("tier"),
             deadline_s=response.deadline_at - now,
@@ -103,3 +142,9 @@ class RouteDecider:
             admitted_at=response.created_at,
             attempt_limits=self.attempt_limits,
         )
+
+
+def following_attempt(decision: RouteDecision) -> FollowingAttempt:
+    """Return the attempt that the turn makes after the warm-up that a decision wants."""
+    worst_cost = decision.chosen.worst_cost if decision.chosen else Decimal(0)
+    return FollowingAttempt(worst_cost=worst_cost, uses_warm_up=decision.warm_up == decision.backend)

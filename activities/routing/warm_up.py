@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
+from activities.routing.start_observer import StartObserver
 from clients.backends.port import BackendClient, BackendError
 from clients.clock import Clock
 from domain.errors import Retryable
@@ -14,9 +15,10 @@ from domain.fleet.catalog import Backend
 from domain.fleet.cold_start import AT_ONCE_S, SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Diagnosis, Failure, FailureClass, diagnose
 from domain.identity.owners import Owner
+from domain.money.sessions.transitions import NO_ATTEMPT, FollowingAttempt
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
-from telemetry import WarmUpOutcome, count_warm_up
+from telemetry.metrics import WarmUpOutcome, count_warm_up
 
 log = logging.getLogger("ganglion.activities")
 
@@ -25,6 +27,9 @@ HEARTBEAT_S = 5.0
 
 AUTHENTICATION_WAIT_S = 10.0
 """How long a turn waits for the authentication of a warm-up; its next route sees how that ended."""
+
+PROBE_REFUSED = frozenset({FailureClass.BROKEN, FailureClass.CLIENT, FailureClass.UNFIT})
+"""The classes of an answer that starts nothing."""
 
 NOTHING_STARTED = frozenset({WarmUpOutcome.REFUSED, WarmUpOutcome.UNPROVEN})
 
@@ -43,26 +48,38 @@ class BackendWarmer:
         sessions: GpuSessions,
         clients: Mapping[str, BackendClient],
         clock: Clock,
+        observer: StartObserver,
     ) -> None:
         self.backend_states = backend_states
         self.sessions = sessions
         self.clients = clients
         self.clock = clock
+        self.observer = observer
         self.background_tasks: set[asyncio.Task[Any]] = set()
 
-    async def warm_up(self, backend: Backend, response_id: str, *, owner: Owner, wait: bool) -> bool:
+    async def warm_up(
+        self,
+        backend: Backend,
+        response_id: str,
+        *,
+        owner: Owner,
+        wait: bool,
+        following: FollowingAttempt = NO_ATTEMPT,
+    ) -> bool:
         """Warm the backend up; False where it is warm, or another turn is warming it up.
 
         With `wait` this returns when the request was held. The owner of the response pays for the time that no turn
-        uses; where no budget covers that, nothing is sent.
+        uses; where no budget covers that and the attempt that follows, nothing is sent.
         """
         state = await self.backend_states.claim_warm_up(backend, response_id)
-        if state is None or state.warm_up is None:
+        if state is None or state.warmth.warm_up is None:
             return False
-        held_until = state.warm_up.until if state.must_hold_request(backend) else None
+        held_until = state.warmth.warm_up.until if state.warmth.must_hold_request(backend) else None
         authentication = self.start_task(self.authenticate(backend, response_id))
-        charge = self.start_task(self.charge(backend, response_id, owner, state, authentication))
-        hold = self.start_task(self.hold_request(backend, response_id, owner, charge, held_until=held_until))
+        charge = self.start_task(self.charge(backend, response_id, owner, state, authentication, following=following))
+        hold = self.start_task(
+            self.hold_request(backend, response_id, owner, charge, held_until=held_until, is_watched=not wait)
+        )
         if wait:
             await asyncio.wait({authentication}, timeout=AUTHENTICATION_WAIT_S)
             await asyncio.wait({hold}, timeout=backend.cold_start.warm_up_hold_s)
@@ -90,13 +107,17 @@ class BackendWarmer:
         owner: Owner,
         state: BackendState,
         authentication: asyncio.Task[bool],
+        *,
+        following: FollowingAttempt,
     ) -> bool:
         """Charge the owner for the warm-up; False where it can't authenticate or no budget covers it."""
         if not await authentication:
             return False
-        cold_s, worst_s = state.cold_p50_s, state.cold_p99_s
+        cold_s, worst_s = state.start_times.p50_s, state.start_times.p99_s
         try:
-            if await self.sessions.warm_up(backend, owner, response_id, cold_s=cold_s, worst_s=worst_s):
+            if await self.sessions.warm_up(
+                backend, owner, response_id, cold_s=cold_s, worst_s=worst_s, following=following
+            ):
                 return True
         except Retryable:
             with suppress(Retryable):
@@ -113,10 +134,12 @@ class BackendWarmer:
         charge: asyncio.Task[bool],
         *,
         held_until: float | None,
+        is_watched: bool,
     ) -> None:
         """Hold the request until the backend answers it, and drop it after a while.
 
-        `held_until` (seconds since the epoch) is set where the request must be held for the backend to start.
+        `held_until` (seconds since the epoch) is set where the request must be held for the backend to start. With
+        `is_watched` no turn waits for the start, and it is watched here.
         """
         decided_at = self.clock.now()
         if not await charge:
@@ -137,6 +160,8 @@ class BackendWarmer:
         if is_dropped:
             count_warm_up(backend, WarmUpOutcome.HELD)
             await self.backend_states.record_warm_up_hold(backend, response_id, held_until=None)
+            if is_watched:
+                self.start_task(self.observer.watch(backend, response_id))
 
     async def probe(self, backend: Backend, response_id: str, owner: Owner) -> None:
         sent_at = self.clock.now()
@@ -168,4 +193,4 @@ class BackendWarmer:
 def warm_up_outcome(failure: Failure, diagnosis: Diagnosis) -> WarmUpOutcome:
     if failure.kind in CREDENTIAL_KINDS:
         return WarmUpOutcome.UNPROVEN
-    return WarmUpOutcome.REFUSED if diagnosis.failure_class is FailureClass.BROKEN else WarmUpOutcome.STARTING
+    return WarmUpOutcome.REFUSED if diagnosis.failure_class in PROBE_REFUSED else WarmUpOutcome.STARTING

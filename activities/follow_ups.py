@@ -1,4 +1,4 @@
-"""How are the webhook deliveries of a turn started when the turn ends?"""
+"""What happens when a turn has ended? Its webhook deliveries start, and the next turn in line begins."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,7 @@ from typing import Any
 from clients.orchestrations import OpenOrchestrations
 from domain import wire
 from domain.errors import GanglionError
+from domain.turns.response import Response
 from state.turns.responses import TurnStore
 
 log = logging.getLogger(__name__)
@@ -14,10 +15,10 @@ log = logging.getLogger(__name__)
 type FinishStep = Callable[[wire.FinishWire], Awaitable[wire.FinishedWire]]
 
 
-class StartDeliveries:
-    """Starts one orchestration for each endpoint after the step that ends a turn.
+class FollowUps:
+    """Starts one orchestration for each endpoint after the step that ends a turn, and wakes the next turn in line.
 
-    The sweep starts those that could not be started here.
+    The sweep starts the deliveries that could not be started here; a turn in line also looks for itself.
     """
 
     def __init__(self, turns: TurnStore, open_orchestrations: OpenOrchestrations) -> None:
@@ -29,17 +30,26 @@ class StartDeliveries:
 
         async def finish(request: wire.FinishWire, client: Any) -> wire.FinishedWire:
             finished = await step(request)
-            await self.start_deliveries(request, client)
+            await self.follow_up(request, client)
             return finished
 
         return finish
 
-    async def start_deliveries(self, request: wire.FinishWire, client: Any) -> None:
+    async def follow_up(self, request: wire.FinishWire, client: Any) -> None:
         try:
             ended = await self.turns.read(wire.owner_from_wire(request), request["response"])
+            await self.wake_next(ended, client)
             for delivery in self.turns.endpoints.deliveries(ended):
                 await self.open_orchestrations(client).start_delivery(delivery)
         except GanglionError as error:
             log.warning(
                 "webhook deliveries of %s not started, the sweep will start them: %s", request["response"], error
             )
+
+    async def wake_next(self, ended: Response, client: Any) -> None:
+        """Wake the first turn in the line of the conversation, if no turn has it now."""
+        if ended.history.conversation is None:
+            return
+        conversation = await self.turns.conversations.read(ended.owner, ended.history.conversation)
+        if conversation.running is None and conversation.waiting:
+            await self.open_orchestrations(client).signal_turn_ended(conversation.waiting[0])

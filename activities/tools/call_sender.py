@@ -1,0 +1,225 @@
+"""How is a call sent, so that a crash at any point repeats it only where that is safe?
+
+The record is created first. Whoever creates it sends. A run that finds the record takes a repeatable call over; for any
+other call it waits until the first run must have stopped, and records that the outcome is unknown.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import NamedTuple
+
+from activities.tools.call_billing import CallBilling
+from activities.tools.call_task import GRACE_S, CallTask
+from activities.tools.result_cache import ResultCache
+from activities.tools.turn_watch import POLL_S
+from clients.clock import Clock
+from clients.storage.retry import with_retries
+from clients.tools.port import CallFailure, ToolAnswer, ToolConnector, ToolError
+from domain.errors import Exhausted
+from domain.identity.owners import Owner
+from domain.tools.call_record import MARGIN_S, CallOutcome, CallRecord, hash_of
+from domain.tools.catalog import ServerTool
+from domain.tools.outcomes import (
+    DEADLINE_PASSED,
+    NOT_SENT,
+    OVER_BUDGET,
+    TURN_ENDED,
+    completed,
+    failed,
+    failed_over_http,
+    unknown,
+)
+from domain.tools.results import bounded
+from state.turns.tool_calls import ToolCalls
+from telemetry.tool import tool_span
+
+PAUSE_S = 0.2
+"""The pause before a failed request is repeated."""
+
+RETRIED_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class Answered(NamedTuple):
+    """What one request led to: the call's outcome, and whether the request can have reached the server."""
+
+    outcome: CallOutcome
+    is_final: bool
+    may_have_arrived: bool = True
+
+
+class CallSender:
+    """Sends calls and records their outcomes."""
+
+    def __init__(
+        self, *, calls: ToolCalls, connector: ToolConnector, billing: CallBilling, cache: ResultCache, clock: Clock
+    ) -> None:
+        self.calls = calls
+        self.connector = connector
+        self.billing = billing
+        self.cache = cache
+        self.clock = clock
+
+    async def outcome(self, task: CallTask) -> CallOutcome:
+        """Return the recorded outcome of a call, after sending it where that is safe. Raises NoResponse."""
+        mine = self.new_record(task)
+        record = await self.calls.open(task.owner, mine)
+        if record.outcome:
+            return record.outcome
+        with tool_span(task.item) as told:
+            outcome = await self.found_outcome(task, record, mine)
+            told.record(outcome, seconds=self.clock.now() - mine.started_at)
+        return outcome
+
+    async def found_outcome(self, task: CallTask, record: CallRecord, mine: CallRecord) -> CallOutcome:
+        """Return the outcome of a call that had none, which is recorded by then."""
+        if record.starter != mine.starter:
+            record = await (self.take_over(task, mine) if task.tool.is_repeatable else self.give_up(task, record))
+        if record.outcome:
+            return record.outcome
+        outcome = self.cache.find(task) or await self.billed_outcome(record, task)
+        if task.watch.is_deleted:
+            await self.calls.remove(task.owner, record.response, record.item)
+        ended = await self.calls.end(task.owner, record, outcome)
+        return ended.outcome or outcome
+
+    async def billed_outcome(self, record: CallRecord, task: CallTask) -> CallOutcome:
+        """Send a call that the budgets cover, and charge it."""
+        try:
+            opened = await self.billing.open(task)
+        except Exhausted:
+            return failed(OVER_BUDGET)
+        outcome, requests = await self.send(record, task)
+        await self.billing.close(task, opened, requests=requests)
+        self.cache.keep(task, outcome)
+        return outcome
+
+    def new_record(self, task: CallTask) -> CallRecord:
+        now = self.clock.now()
+        record = CallRecord(
+            response=task.response.id,
+            item=task.item.id,
+            server=task.item.server,
+            tool=task.item.name,
+            arguments_hash=hash_of(task.item.text),
+            starter=self.clock.token(),
+            started_at=now,
+            send_until=now,
+            ends_by=now,
+            tries=1,
+        )
+        return record.restarted(starter=record.starter, at=now, lasts_s=longest_s(task.tool))
+
+    async def take_over(self, task: CallTask, mine: CallRecord) -> CallRecord:
+        """Become the run that sends a call again; the stored record may have an outcome by then."""
+
+        def restarted(stored: CallRecord) -> CallRecord | None:
+            if stored.outcome:
+                return None
+            times = replace(stored, starter=mine.starter, send_until=mine.send_until, ends_by=mine.ends_by)
+            return replace(times, tries=stored.tries + 1)
+
+        return await self.calls.change(task.owner, mine, restarted)
+
+    async def give_up(self, task: CallTask, record: CallRecord) -> CallRecord:
+        """Wait until the run that may have sent the call must have stopped; then its outcome is unknown, once."""
+        stopped_at = record.ends_by
+        while not record.outcome and self.clock.now() < stopped_at + MARGIN_S:
+            await self.clock.sleep(POLL_S)
+            record = await self.calls.read(task.owner, record)
+            if not task.watch.has_ended and await with_retries(self.clock, task.watch.look):
+                stopped_at = min(stopped_at, self.clock.now() + POLL_S + task.grace_s)
+        return await self.calls.end(task.owner, record, unknown())
+
+    async def abandon(self, owner: Owner, response_id: str, item_id: str, *, is_write: bool) -> None:
+        """End the record that a run left open when it died, and its turn has ended since.
+
+        A run that only seemed to be dead may still report the outcome of a write.
+        """
+        record = await self.calls.find(owner, response_id, item_id)
+        if record is None or record.outcome:
+            return
+        if is_write:
+            until = min(record.ends_by + MARGIN_S, self.clock.now() + GRACE_S)
+            await self.clock.sleep(max(0.0, until - self.clock.now()))
+        await self.calls.end(owner, record, unknown() if is_write else failed(TURN_ENDED))
+
+    async def send(self, record: CallRecord, task: CallTask) -> tuple[CallOutcome, int]:
+        """Send the call, and again where a repeatable one failed. A run that comes too late sends nothing.
+
+        Returns the outcome, and how many requests may have reached the server.
+        """
+        outcome, sent = failed(NOT_SENT), 0
+        for number in range(task.tool.tries):
+            if number:
+                await self.clock.sleep(PAUSE_S * 2 ** (number - 1))
+            if await with_retries(self.clock, task.watch.look):
+                return (outcome, sent) if number else (not_sent(record, task), 0)
+            if not number and self.clock.now() > record.send_until:
+                break
+            within_s = min(task.tool.timeout_s, task.response.deadline_at - self.clock.now())
+            if within_s <= 0:
+                return (outcome, sent) if number else (failed(DEADLINE_PASSED), 0)
+            answered = await self.request(record, task, within_s)
+            outcome, sent = answered.outcome, sent + answered.may_have_arrived
+            if answered.is_final:
+                break
+        return outcome, sent
+
+    async def request(self, record: CallRecord, task: CallTask, within_s: float) -> Answered:
+        """Send one request, which may take `within_s` seconds: the tool's time, or what is left of the turn's."""
+        tool = task.tool
+        try:
+            async with asyncio.timeout(within_s) as limit, shortened(limit, task):
+                answer = await self.connector.call(task.server, tool, task.arguments, record.item)
+        except ToolError as error:
+            is_lost = error.failure is CallFailure.NO_ANSWER and not tool.is_repeatable
+            may_have_arrived = error.failure is not CallFailure.NOT_SENT
+            outcome = unknown() if is_lost else failed(str(error))
+            return Answered(outcome, is_final=is_lost, may_have_arrived=may_have_arrived)
+        except TimeoutError:
+            if task.watch.has_ended:
+                return Answered(closed_early(task), is_final=True)
+            late = failed(f"The server did not answer within {within_s:g} s.")
+            return Answered(late if tool.is_repeatable else unknown(), is_final=not tool.is_repeatable)
+        return Answered(outcome_of(tool, answer), is_final=answer.status not in RETRIED_STATUSES)
+
+
+@asynccontextmanager
+async def shortened(limit: asyncio.Timeout, task: CallTask) -> AsyncGenerator[None]:
+    """Shorten the time limit of a request when its turn ends: a read has no time left, a write may still report."""
+
+    async def shorten() -> None:
+        await task.watch.wait_for_end()
+        ends_at = asyncio.get_running_loop().time() + task.grace_s
+        limit.reschedule(min(limit.when() or ends_at, ends_at))
+
+    watching = asyncio.create_task(shorten())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+def not_sent(record: CallRecord, task: CallTask) -> CallOutcome:
+    """Return the outcome of a call whose turn has ended; an earlier run may have sent it."""
+    return unknown() if record.tries > 1 and task.is_write else failed(TURN_ENDED)
+
+
+def closed_early(task: CallTask) -> CallOutcome:
+    return unknown() if task.is_write else failed(TURN_ENDED)
+
+
+def longest_s(tool: ServerTool) -> float:
+    """Return the seconds that a run takes at most for all requests of a call."""
+    return tool.tries * (tool.timeout_s + PAUSE_S * 2**tool.tries)
+
+
+def outcome_of(tool: ServerTool, answer: ToolAnswer) -> CallOutcome:
+    if answer.is_success:
+        return completed(bounded(answer.text, tool.max_result_tokens))
+    detail = f": {answer.text}" if answer.text else "."
+    message = bounded(f"The server answered with status {answer.status}{detail}", tool.max_result_tokens)
+    return failed_over_http(answer.status, message)

@@ -1,0 +1,23 @@
+"""How does an orchestrator call a step, and what becomes of a step that fails?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from azure.durable_functions import RetryOptions
+
+from domain import wire
+from orchestrators.context import Context, DurableTask, Steps
+
+STEP_RETRY = RetryOptions(first_retry_interval_in_milliseconds=1000, max_number_of_attempts=30)
+"""Half a minute for the store to become available again. Every step is safe to repeat."""
+
+
+def call_step(context: Context, name: str, request: Any) -> DurableTask:
+    """Call an activity, and again where it fails. Failures of backends are results; it fails where the store does."""
+    return context.call_activity_with_retry(name, STEP_RETRY, request)
+
+
+def call_together(context: Context, calls: Sequence[tuple[str, Any]]) -> Steps[Sequence[wire.TriedWire]]:
+    """Run steps that never fail in parallel. The host does not repeat a failed step of a `task_all`."""
+    results = yield context.task_all([context.call_activity(name, request) for name, request in calls])
+    return results
