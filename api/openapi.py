@@ -9,10 +9,15 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.errors import json_answer
 from api.openapi_schemas import ERROR, reference, schemas
+from domain.log.events import ResponseStatus
 
 type Json = dict[str, Any]
 
 VERSION = "3.1.0"
+DESCRIPTION = (
+    "Durable responses, conversations and chat completions over a fleet of models. Every path under /v1 is also served "
+    "under /openai/v1 and /openai, and chat completions under /openai/deployments/{model} and /v1/deployments/{model}."
+)
 PARAMETER = re.compile(r"\{(\w+)\}")
 
 ERRORS: Mapping[str, str] = {
@@ -22,6 +27,7 @@ ERRORS: Mapping[str, str] = {
     "404": "The caller has no such object",
     "409": "A conflicting operation is in progress, or the idempotency key was used with another body",
     "413": "The request body is too large",
+    "415": "The request body has an unknown content coding",
     "429": "Too many turns, or a budget is exhausted",
     "500": "Server error",
     "503": "A dependency is unavailable; retry the request",
@@ -72,6 +78,9 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     "http_responses_count": OpenApiOperation(
         summary="Count the input tokens of a request", result="InputTokens", body="CountTokens"
     ),
+    "http_conversations_list": OpenApiOperation(
+        summary="List the caller's conversations, newest first", result="List", query=("limit", "after")
+    ),
     "http_conversations_create": OpenApiOperation(
         summary="Create a conversation", result="Conversation", body="CreateConversation"
     ),
@@ -98,7 +107,14 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_owners_delete": OpenApiOperation(summary="Delete all data of an owner", result="Deleted"),
     "http_usage_list": OpenApiOperation(
-        summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by")
+        summary="Report usage and cost", result="List", query=(*PAGE, "from", "to", "group_by", "format")
+    ),
+    "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
+    "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
+    "http_turns_list": OpenApiOperation(
+        summary="List turns, newest first, without content",
+        result="List",
+        query=("limit", "after", "from", "to", "status", "model", "backend", "scope"),
     ),
     "http_models_list": OpenApiOperation(summary="List the models", result="Models"),
     "http_models_retrieve": OpenApiOperation(summary="Retrieve a model", result="Model"),
@@ -111,13 +127,18 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
 OPTIONAL_BODIES = ("CreateConversation",)
 
 QUERIES: Mapping[str, Json] = {
-    "limit": {"type": "integer", "minimum": 0, "maximum": 100, "default": 20},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
     "after": {"type": "string"},
     "order": {"type": "string", "enum": ["asc", "desc"]},
     "stream": {"type": "string", "enum": ["true", "false"]},
     "from": {"type": "string", "format": "date"},
     "to": {"type": "string", "format": "date"},
     "group_by": {"type": "string"},
+    "format": {"type": "string", "enum": ["json", "csv"], "default": "json"},
+    "status": {"type": "string", "enum": [status.value for status in ResponseStatus]},
+    "model": {"type": "string"},
+    "backend": {"type": "string"},
+    "scope": {"type": "string", "enum": ["owner", "tenant"], "default": "owner"},
     "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
 }
 
@@ -137,14 +158,16 @@ def document(routes: Sequence[DocumentedRoute]) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         operations = paths.setdefault(f"/{route.template}", {})
-        for method in route.methods:
-            operations[method.lower()] = operation_of(route, method)
+        described = [method for method in route.methods if method != "HEAD"]
+        for method in described:
+            own = route.name if len(described) == 1 else f"{route.name}_{method.lower()}"
+            operations[method.lower()] = {"operationId": own, **operation_of(route)}
     return {
         "openapi": VERSION,
         "info": {
             "title": "Ganglion",
             "version": "1",
-            "description": "Durable responses, conversations and chat completions over a fleet of models.",
+            "description": DESCRIPTION,
         },
         "paths": paths,
         "security": [{"token": []}],
@@ -155,11 +178,10 @@ def document(routes: Sequence[DocumentedRoute]) -> Json:
     }
 
 
-def operation_of(route: DocumentedRoute, method: str) -> Json:
+def operation_of(route: DocumentedRoute) -> Json:
     operation = OPERATIONS[route.name]
     names = PARAMETER.findall(route.template)
     described: Json = {
-        "operationId": route.name if len(route.methods) == 1 else f"{route.name}_{method.lower()}",
         "summary": operation.summary,
         "parameters": [
             *(

@@ -1,16 +1,22 @@
 """Which function answers which request? One table; the host tries its rows in the order of their names."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from api.endpoints.azure_paths import AzurePaths
 from api.endpoints.chat_completions import ChatCompletions
 from api.endpoints.compaction import Compaction
+from api.endpoints.console import Console
 from api.endpoints.conversations import ConversationFunctions
 from api.endpoints.erasure import OwnerFunctions
 from api.endpoints.fallback import Fallback
 from api.endpoints.health import Health
 from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
+from api.endpoints.reports.budgets import BudgetReports
+from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.turns import TurnReports
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -21,6 +27,8 @@ from clients.clock import Clock
 
 ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 CATCH_ALL = "{*path}"
+AZURE_PATHS = {"http_azure_openai": f"openai/{CATCH_ALL}", "http_azure_deployments": f"v1/deployments/{CATCH_ALL}"}
+"""The functions for the paths of the Azure OpenAI clients, by name."""
 
 RESPONSE = "v1/responses/{response_id}"
 CONVERSATION = "v1/conversations/{conversation_id}"
@@ -54,17 +62,25 @@ class HttpFunctions:
     models: Models
     owners: OwnerFunctions
     usage: UsageReports
+    budgets: BudgetReports
+    fleet: FleetReports
+    turns: TurnReports
     health: Health
+    console: Console
 
 
 class Row(NamedTuple):
-    """One row of the table; `starts`: the function starts orchestrations or signals them."""
+    """One row of the table; `starts`: the function starts orchestrations or signals them.
+
+    `answers_head`: it answers HEAD too, with the headers alone.
+    """
 
     name: str
     method: str
     template: str
     handler: Handler
     starts: bool = False
+    answers_head: bool = False
 
 
 def table(to: HttpFunctions) -> tuple[Row, ...]:
@@ -73,10 +89,11 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("responses_cancel", "POST", f"{RESPONSE}/cancel", to.responses.cancel, starts=True),
         Row("responses_delete", "DELETE", RESPONSE, to.responses.delete, starts=True),
         Row("responses_items", "GET", f"{RESPONSE}/input_items", to.responses.list_items),
-        Row("responses_retrieve", "GET", RESPONSE, to.responses.retrieve),
+        Row("responses_retrieve", "GET", RESPONSE, to.responses.retrieve, answers_head=True),
         Row("responses_route", "GET", f"{RESPONSE}/route", to.route_reports.route),
         Row("responses_compact", "POST", "v1/responses/compact", to.compaction.compact, starts=True),
         Row("responses_count", "POST", "v1/responses/input_tokens", to.input_tokens.count),
+        Row("conversations_list", "GET", "v1/conversations", to.conversations.list),
         Row("conversations_create", "POST", "v1/conversations", to.conversations.create),
         Row("conversations_retrieve", "GET", CONVERSATION, to.conversations.retrieve),
         Row("conversations_update", "POST", CONVERSATION, to.conversations.change),
@@ -96,25 +113,46 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("models_delete", "DELETE", "v1/models/{model}", to.models.delete),
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
-        Row("healthz", "GET", "healthz", to.health.alive),
-        Row("readyz", "GET", "readyz", to.health.ready),
+        Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
+        Row("turns_list", "GET", "v1/turns", to.turns.list),
+        Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
+        Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
+    )
+
+
+def pages(to: HttpFunctions) -> tuple[Row, ...]:
+    """Return the rows that serve the console: a browser's, not part of the API's description."""
+    return (
+        Row("console_page", "GET", "console", to.console.page, answers_head=True),
+        Row("console_file", "GET", "console/{version}/{name}", to.console.file),
     )
 
 
 def routes(functions: HttpFunctions) -> tuple[HttpRoute, ...]:
-    """Return every HTTP function with its error responses, the description and the catch-all included."""
+    """Return every HTTP function with its error responses, the description and the catch-alls included."""
     known = [route_of(row, functions.clock) for row in table(functions)]
     known.append(route_of(Row("openapi", "GET", "openapi.json", OpenApi(known).retrieve), functions.clock))
+    served = (*known, *(route_of(row, functions.clock) for row in pages(functions)))
     methods: dict[str, tuple[str, ...]] = {}
-    for each in known:
+    for each in served:
         methods[each.template] = (*methods.get(each.template, ()), *each.methods)
-    return (*known, catch_all(Fallback(methods), functions.clock))
+    last = catch_all(Fallback(methods), functions.clock)
+    return (*served, *azure_routes(known, last), last)
+
+
+def azure_routes(known: Sequence[HttpRoute], last: HttpRoute) -> Iterator[HttpRoute]:
+    """Yield the functions that pass the paths of the Azure OpenAI clients to the known routes."""
+    answer = AzurePaths(known, last.handler).answer
+    for name, template in AZURE_PATHS.items():
+        yield HttpRoute(name=name, template=template, methods=ANY_METHOD, handler=answer, needs_client=True)
 
 
 def route_of(row: Row, clock: Clock) -> HttpRoute:
     name = f"http_{row.name}"
     handler = with_error_responses(row.handler, name=name, clock=clock)
-    return HttpRoute(name=name, template=row.template, methods=(row.method,), handler=handler, needs_client=row.starts)
+    methods = (row.method, "HEAD") if row.answers_head else (row.method,)
+    return HttpRoute(name=name, template=row.template, methods=methods, handler=handler, needs_client=row.starts)
 
 
 def catch_all(fallback: Fallback, clock: Clock) -> HttpRoute:

@@ -1,18 +1,21 @@
 """How does `POST /v1/chat/completions` create a turn and return its answer?"""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
+from azurefunctions.extensions.http.fastapi import Request, Response
 
-from api.endpoints.responses import STREAM_HEADERS
+from api.endpoints.azure_paths import DEPLOYMENT
+from api.endpoints.responses import event_stream
 from api.http.errors import NO_RETRY, ErrorResponse, error_answer, json_answer
-from api.parsing.chat_request import request_from_chat
+from api.parsing.chat_request import ChatTurnRequest, request_from_chat
 from api.parsing.field_rules import ignored_header
 from api.rendering.chat import CANCELLED, chat_frames, chat_from_response
-from api.rendering.response import FAILED_MESSAGE
+from api.rendering.response import FAILED_MESSAGE, Json
+from api.turns.deliveries import hash_of
 from api.turns.turn_gateway import TurnGateway
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 from domain.log.events import Ending, ResponseStatus
 from state.turns.stored_completions import StoredCompletions
 
@@ -26,6 +29,10 @@ FAILED = ErrorResponse(status=500, type="server_error", code="server_error")
 CANCELLED_RESPONSE = ErrorResponse(status=409, code="cancelled", headers=NO_RETRY)
 """The HTTP error of a turn that was deleted while it ran."""
 
+UNKNOWN_MODEL = "model_not_found"
+NO_MODEL = ErrorResponse(status=404)
+"""The HTTP error of an unknown model, which the Responses API answers with 400."""
+
 TIMED_OUT = "The request timed out while the answer was being generated. Retry the same request to continue."
 
 
@@ -38,16 +45,24 @@ class ChatCompletions:
 
     async def create(self, req: Request, client: Any) -> Response:
         """`POST /v1/chat/completions`"""
-        owner, body = await self.gateway.read_request(req)
-        chat = request_from_chat(body)
-        turn = await self.gateway.admit(req, owner, chat.turn, content=body, client=client)
+        owner, chat = await self.gateway.read(req, partial(read_chat, deployment=req.path_params.get(DEPLOYMENT)))
+        requested, body_hash = chat.request, chat.body_hash
+        try:
+            turn = await self.gateway.admit(req, owner, requested.turn, body_hash=body_hash, client=client)
+        except Invalid as error:
+            if error.code != UNKNOWN_MODEL:
+                raise
+            return error_answer(NO_MODEL, str(error), field=error.field, code=error.code)
         if turn.options.store:
             await self.chats.add(turn)
-        headers = ignored_header(chat.turn.ignored)
-        if chat.turn.stream:
-            render = partial(chat_frames, include_usage=chat.include_usage)
-            stream = self.gateway.log_stream.stream(turn, render)
-            return StreamingResponse(stream, media_type="text/event-stream", headers=STREAM_HEADERS | headers)
+        headers, streams = ignored_header((*requested.turn.ignored, *chat.overridden)), requested.turn.stream
+        render, cancels = (
+            partial(chat_frames, include_usage=requested.include_usage),
+            requested.turn.cancels_on_disconnect,
+        )
+        del chat, requested
+        if streams:
+            return event_stream(self.gateway.stream(req, turn, render, cancels=cancels, client=client), headers)
         log = await self.gateway.wait_until_ended(turn)
         if log.ending is None:
             raise Unavailable(TIMED_OUT)
@@ -56,6 +71,22 @@ class ChatCompletions:
         if log.status is ResponseStatus.CANCELLED:
             return error_answer(CANCELLED_RESPONSE, CANCELLED)
         return json_answer(chat_from_response(turn, log), headers=headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadChat:
+    """A requested chat, the hash of its body, and the names of the fields that the path overrides."""
+
+    request: ChatTurnRequest
+    body_hash: str
+    overridden: tuple[str, ...]
+
+
+def read_chat(body: Json, *, deployment: str | None) -> ReadChat:
+    """Read a body; the model of a deployment's path takes the place of its own."""
+    overridden = () if deployment is None or body.get("model") in (None, deployment) else ("model",)
+    named = body if deployment is None else {**body, "model": deployment}
+    return ReadChat(request=request_from_chat(named), body_hash=hash_of(named), overridden=overridden)
 
 
 def failed(ending: Ending) -> Response:

@@ -1,20 +1,22 @@
 """How are conversations and their items created, read, changed and deleted over HTTP?"""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
-from api.http.json_body import read_body, read_object
-from api.http.pagination import list_object, read_page_request
+from api.http.pagination import continued_list, list_object, read_newest_first, read_page_request, unknown_cursor
+from api.http.request_body import BodyReader
 from api.http.validation import validated
 from api.parsing.conversation_request import ITEMS_PER_REQUEST, MetadataChange, NewConversation, NewItems
-from api.parsing.input_items import read_items
+from api.parsing.input_items import InputItem, read_items
 from api.rendering.response import Json, openai_from_item
 from api.turns.admission import Admission
 from clients.orchestrations import OpenOrchestrations
-from domain.content.items import Item
+from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.turns.conversations import Conversation
 from state.retention.deletion import Retention
@@ -32,23 +34,33 @@ class ConversationFunctions:
         conversations: ConversationStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
-        body_limit: int,
+        bodies: BodyReader,
     ) -> None:
         self.authenticator = authenticator
         self.admission = admission
         self.conversations = conversations
         self.retention = retention
         self.open_orchestrations = open_orchestrations
-        self.body_limit = body_limit
+        self.bodies = bodies
 
     async def create(self, req: Request) -> Response:
         """`POST /v1/conversations`"""
-        owner = await owner_of(req, self.authenticator)
-        raw = await read_body(req, limit=self.body_limit)
-        body = validated(NewConversation, read_object(raw) if raw.strip() else {})
-        items = await self.read_items(owner, body.items) if body.items else ()
-        created = await self.conversations.create(owner, metadata=body.metadata or {}, items=items)
+        owner, (metadata, inputs) = await self.read(req, read_new_conversation, empty=True)
+        items = await self.admission.plans.input.resolve(owner, inputs)
+        created = await self.conversations.create(owner, metadata=metadata, items=items)
         return json_answer(openai_from_conversation(created))
+
+    async def list(self, req: Request) -> Response:
+        """`GET /v1/conversations`, newest first"""
+        owner = await owner_of(req, self.authenticator)
+        wanted = read_newest_first(req)
+        try:
+            page = await self.conversations.page(owner, after=wanted.after, limit=wanted.limit)
+        except NotFound:
+            raise unknown_cursor(wanted.after) from None
+        return json_answer(
+            continued_list([openai_from_conversation(each) for each in page.found], more=page.more, last=page.last)
+        )
 
     async def retrieve(self, req: Request) -> Response:
         """`GET /v1/conversations/{conversation_id}`"""
@@ -57,8 +69,8 @@ class ConversationFunctions:
 
     async def change(self, req: Request) -> Response:
         """`POST /v1/conversations/{conversation_id}`"""
-        owner = await owner_of(req, self.authenticator)
-        body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
+        owner = await self.payer(req)
+        body = await self.bodies.read(req, partial(validated, MetadataChange))
         changed = await self.conversations.update_metadata(owner, conversation_id(req), metadata=body.metadata or {})
         return json_answer(openai_from_conversation(changed))
 
@@ -81,9 +93,8 @@ class ConversationFunctions:
 
     async def add_items(self, req: Request) -> Response:
         """`POST /v1/conversations/{conversation_id}/items`"""
-        owner = await owner_of(req, self.authenticator)
-        body = validated(NewItems, read_object(await read_body(req, limit=self.body_limit)))
-        items = await self.read_items(owner, body.items)
+        owner, inputs = await self.read(req, read_new_items)
+        items = await self.admission.plans.input.resolve(owner, inputs)
         added = await self.conversations.add(owner, conversation_id(req), items)
         return json_answer(list_object([openai_from_item(item) for item in added], more=False))
 
@@ -99,10 +110,28 @@ class ConversationFunctions:
         remaining = await self.conversations.delete_item(owner, conversation_id(req), req.path_params["item_id"])
         return json_answer(openai_from_conversation(remaining))
 
-    async def read_items(self, owner: Owner, elements: list[Any]) -> tuple[Item, ...]:
-        """Read the items to add; a reference becomes a copy of its item."""
-        inputs = read_items(elements, "items", most=ITEMS_PER_REQUEST)
-        return tuple([await self.admission.plans.input.resolve(owner, each) for each in inputs])
+    async def read[T](
+        self, request: Request, parse: Callable[[dict[str, Any]], T], *, empty: bool = False
+    ) -> tuple[Owner, T]:
+        """Return the caller, who pays a token for the request, and what `parse` makes of the body with items."""
+        owner = await self.payer(request)
+        return owner, await self.bodies.read_input(request, parse, empty=empty)
+
+    async def payer(self, request: Request) -> Owner:
+        """Return the caller, who pays a token for the request; raises RateLimited."""
+        owner = await owner_of(request, self.authenticator)
+        await self.admission.limits.take(owner)
+        return owner
+
+
+def read_new_conversation(body: dict[str, Any]) -> tuple[Mapping[str, str], tuple[InputItem, ...]]:
+    """Return the metadata and the items of a new conversation."""
+    new = validated(NewConversation, body)
+    return new.metadata or {}, read_items(new.items, "items", most=ITEMS_PER_REQUEST) if new.items else ()
+
+
+def read_new_items(body: dict[str, Any]) -> tuple[InputItem, ...]:
+    return read_items(validated(NewItems, body).items, "items", most=ITEMS_PER_REQUEST)
 
 
 def conversation_id(request: Request) -> str:

@@ -10,10 +10,8 @@ from api.http.errors import json_answer
 from clients.orchestrations import OpenOrchestrations
 from domain.errors import NotFound
 from domain.identity.owners import Owner
+from domain.identity.roles import AppRole, has_role
 from state.retention.erasure import Erasure
-
-ERASE_ROLE = "Owners.Erase"
-"""The app role with which an application may erase other owners of its tenant."""
 
 CALLER = "me"
 OWNER_ID = re.compile(r"(?P<kind>user|app)_(?P<id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})")
@@ -53,4 +51,4 @@ def owner_named(caller: Owner, name: str) -> Owner:
 
 
 def may_erase_others(caller: Owner) -> bool:
-    return caller.subject.startswith("app:") and ERASE_ROLE in caller.roles
+    return caller.subject.startswith("app:") and has_role(caller, AppRole.OWNERS_ERASE)

@@ -3,9 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from azurefunctions.extensions.http.fastapi import Request, Response
+from azurefunctions.extensions.http.fastapi import PlainTextResponse, Request, Response
 
+from api.http.conditional import for_method
 from api.http.errors import ErrorResponse, error_answer
+
+HOME = (
+    "Ganglion serves the OpenAI Responses API under /v1. "
+    "The console is at /console, the description of the API at /openapi.json.\n"
+)
+"""What the address itself answers."""
 
 PATH_LIMIT = 200
 """The characters of a path that an error message repeats."""
@@ -23,6 +30,8 @@ class Fallback:
 
     async def answer(self, req: Request) -> Response:
         path = req.url.path
+        if path == "/" and req.method in ("GET", "HEAD"):
+            return for_method(req, PlainTextResponse(HOME))
         allowed = self.allowed(path)
         if allowed:
             not_allowed = ErrorResponse(status=405, code="method_not_allowed", headers={"allow": ", ".join(allowed)})

@@ -13,22 +13,28 @@ PROBE = DocumentKey(container=Container.FLEET, parts=("readyz",))
 class Health:
     """The HTTP functions for probes. They need no token and return nothing that requires one."""
 
-    def __init__(self, *, store: DocumentStore, fleet: Fleet) -> None:
+    def __init__(self, *, store: DocumentStore, fleet: Fleet, release: str) -> None:
         self.store = store
         self.fleet = fleet
+        self.release = release
 
     async def alive(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
-        """`GET /healthz`"""
+        """`GET /healthz` and `HEAD /healthz`"""
         return json_answer({"status": "ok"})
 
     async def ready(self, req: Request) -> Response:  # noqa: ARG002 - every HTTP function takes its request
-        """`GET /readyz`"""
+        """`GET /readyz` and `HEAD /readyz`: the release, the state of each part, the usable backends."""
         parts = {
             "store": "ok" if await self.store_answers() else "does not answer",
             "fleet": "ok" if self.fleet.backends else "has no backend",
         }
         ready = all(state == "ok" for state in parts.values())
-        body = {"status": "ok" if ready else "not ready", "parts": parts}
+        body = {
+            "status": "ok" if ready else "not ready",
+            "release": self.release,
+            "parts": parts,
+            "backends": sorted(self.fleet.backends),
+        }
         return json_answer(body, status=200 if ready else 503)
 
     async def store_answers(self) -> bool:

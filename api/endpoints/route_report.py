@@ -2,19 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
+from api.rendering.attempt_runs import attempt_runs
+from api.rendering.bill import shared_session
 from api.rendering.response import Json
+from domain.log.events import Slot
 from domain.money.bill import TurnBill, bill_of
 from domain.money.budgets import BudgetCounter
 from domain.money.ledger_records import NANOS, AttemptRecord
+from domain.tools.call_record import CallRecord
 from domain.turns import response as domain_turns
 from state.money.ledger import Ledger
+from state.money.session_outlooks import SessionOutlooks
 from state.turns.responses import TurnStore
+from state.turns.tool_calls import ToolCalls
 
 type Turn = domain_turns.Response
 type Moment = tuple[str, float | None]
@@ -24,10 +31,20 @@ type Moment = tuple[str, float | None]
 class RouteReports:
     """The HTTP function that reports the routes, attempts and bill of a turn."""
 
-    def __init__(self, *, authenticator: Authenticator, turns: TurnStore, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        turns: TurnStore,
+        ledger: Ledger,
+        tool_calls: ToolCalls,
+        outlooks: SessionOutlooks,
+    ) -> None:
         self.authenticator = authenticator
         self.turns = turns
         self.ledger = ledger
+        self.tool_calls = tool_calls
+        self.outlooks = outlooks
 
     async def route(self, req: Request) -> Response:
         """`GET /v1/responses/{response_id}/route`"""
@@ -39,8 +56,21 @@ class RouteReports:
         reservation = await self.ledger.reservation(owner, turn.id)
         sources = await self.turns.retrieved_context.source_reports(owner, turn.id) if turn.options.sources else None
         budgets = await self.ledger.budget_counters.limited_counters(owner, turn.id)
-        body = report(turn, routes, attempts, bill_of(records, reservation), sources or ())
+        slots = await self.turns.slots(owner, turn.id)
+        body = report(turn, routes, attempts, bill_of(records, reservation), sources or (), words=backend_words(slots))
+        body["runs"] = attempt_runs(slots)
+        body["bill"]["sessions"] = [shared_session(each) for each in await self.outlooks.of(owner, records)]
+        if turn.options.tool_config.servers:
+            log = await self.turns.transcript(owner, turn.id)
+            costs = {each.call: each.charge.owed for each in records if each.call}
+            calls = await self.tool_calls.of_response(owner, turn.id)
+            body |= {"rounds": log.rounds, "calls": [call_report(each, costs.get(each.item)) for each in calls]}
         return json_answer({**body, "budgets": [budget_report(*each) for each in budgets]})
+
+
+def backend_words(slots: Sequence[Slot]) -> Mapping[int, str]:
+    """Return the backend's own message by the number of each attempt that failed with one."""
+    return {slot.outcome.attempt: slot.outcome.words for slot in slots if slot.outcome and slot.outcome.words}
 
 
 def report(
@@ -49,17 +79,20 @@ def report(
     attempts: tuple[AttemptRecord, ...],
     bill: TurnBill,
     sources: Sequence[Mapping[str, Any]] = (),
+    *,
+    words: Mapping[int, str] = MappingProxyType({}),
 ) -> Json:
     """Return the report of a turn: times are seconds since the epoch, amounts are dollars as decimal strings.
 
-    `sources` describes the private data that the model read, without its content.
+    `sources` describes the private data that the model read, without its content. `words` are the messages of the
+    backends by the number of the attempt.
     """
     decisions = [{"number": each["number"], "at": each["at"], **each["route"]} for each in routes]
     return {
         "response_id": turn.id,
         "route": decisions[-1] if decisions else None,
         "routes": decisions,
-        "attempts": [attempt_report(attempt) for attempt in attempts],
+        "attempts": [attempt_report(attempt, words.get(attempt.number, "")) for attempt in attempts],
         "sources": list(sources),
         "timeline": timeline(moments(turn, routes, attempts)),
         "bill": bill_report(bill),
@@ -81,19 +114,38 @@ def budget_report(counter: BudgetCounter, taken: int) -> Json:
     }
 
 
-def attempt_report(attempt: AttemptRecord) -> Json:
+def attempt_report(attempt: AttemptRecord, words: str = "") -> Json:
+    progress, cost = attempt.progress, attempt.charge.cost
     return {
         "id": attempt.id,
         "backend": attempt.backend,
-        "status": attempt.status.value,
-        "result": attempt.result,
-        "reason": attempt.reason,
+        "status": attempt.charge.status.value,
+        "result": progress.result,
+        "reason": progress.reason,
+        **({"backend_message": words} if words else {}),
         "started_at": attempt.started_at,
-        "first_token_at": attempt.first_token_at,
-        "ended_at": attempt.ended_at,
-        "input_tokens": attempt.usage.input_tokens if attempt.usage else None,
-        "output_tokens": attempt.usage.output_tokens if attempt.usage else None,
-        "cost_usd": None if attempt.cost is None else dollars(attempt.cost),
+        "first_token_at": progress.first_token_at,
+        "ended_at": progress.ended_at,
+        "input_tokens": progress.usage.input_tokens if progress.usage else None,
+        "output_tokens": progress.usage.output_tokens if progress.usage else None,
+        "cost_usd": None if cost is None else dollars(cost),
+    }
+
+
+def call_report(call: CallRecord, cost: Decimal | None = None) -> Json:
+    """Return what is known of a call that was sent, without its content; `cost` is that of a tool with a price."""
+    outcome = call.outcome.status.value if call.outcome else None
+    return {
+        "id": call.item,
+        "server": call.server,
+        "tool": call.tool,
+        "arguments_hash": call.arguments_hash,
+        "started_at": call.started_at,
+        "ended_at": call.ended_at,
+        "seconds": None if call.ended_at is None else round(call.ended_at - call.started_at, 3),
+        "tries": call.tries,
+        "cost_usd": dollars(cost or Decimal(0)),
+        "outcome": "unknown" if call.outcome and call.outcome.unknown else outcome,
     }
 
 
@@ -109,8 +161,8 @@ def moments(turn: Turn, routes: Sequence[Mapping[str, Any]], attempts: Sequence[
         yield "routed" if each["number"] else "anticipated", each["at"]
     for attempt in attempts:
         yield f"attempt {attempt.number} started", attempt.started_at
-        yield f"attempt {attempt.number} first token", attempt.first_token_at
-        yield f"attempt {attempt.number} ended", attempt.ended_at
+        yield f"attempt {attempt.number} first token", attempt.progress.first_token_at
+        yield f"attempt {attempt.number} ended", attempt.progress.ended_at
     yield "finished", turn.progress.ended_at
 
 

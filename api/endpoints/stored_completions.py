@@ -1,14 +1,15 @@
 """How are stored chat completions listed, read, changed and deleted?"""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
-from api.http.json_body import read_body, read_object
 from api.http.pagination import PageRequest, list_object, page_of, read_page_request
+from api.http.request_body import BodyReader
 from api.http.validation import validated
 from api.parsing.conversation_request import MetadataChange
 from api.rendering.chat import PREFIX, chat_from_response, chat_id, response_id_of
@@ -19,6 +20,7 @@ from domain.errors import NotFound
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus
 from domain.turns import response as domain_turns
+from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
@@ -41,14 +43,16 @@ class StoredCompletionFunctions:
         turns: TurnStore,
         retention: Retention,
         open_orchestrations: OpenOrchestrations,
-        body_limit: int,
+        bodies: BodyReader,
+        limits: RateLimiter,
     ) -> None:
         self.authenticator = authenticator
         self.chats = chats
         self.turns = turns
         self.retention = retention
         self.open_orchestrations = open_orchestrations
-        self.body_limit = body_limit
+        self.bodies = bodies
+        self.limits = limits
 
     async def list(self, req: Request) -> Response:
         """`GET /v1/chat/completions`"""
@@ -71,7 +75,8 @@ class StoredCompletionFunctions:
     async def change(self, req: Request) -> Response:
         """`POST /v1/chat/completions/{completion_id}`"""
         owner = await owner_of(req, self.authenticator)
-        body = validated(MetadataChange, read_object(await read_body(req, limit=self.body_limit)))
+        await self.limits.take(owner)
+        body = await self.bodies.read(req, partial(validated, MetadataChange))
         turn = await self.turn(owner, req)
         changed = await self.chats.update_metadata(owner, turn.id, metadata=body.metadata or {})
         return json_answer(await self.completion(changed))

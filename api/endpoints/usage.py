@@ -1,12 +1,15 @@
 """How much has the caller or its tenant used, and what did it cost?"""
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from api.endpoints.reports.parameters import read_day
 from api.http.authentication import Authenticator, owner_of
 from api.http.errors import json_answer
 from api.http.pagination import list_object, page_of, read_page_request
@@ -14,15 +17,17 @@ from api.rendering.response import Json
 from clients.clock import Clock
 from domain.errors import Invalid
 from domain.identity.owners import Owner
+from domain.identity.roles import AppRole, has_role
 from domain.money.ledger_records import NANOS
 from domain.money.usage import ATTEMPTS, CACHED, COST, DIMENSIONS, FUNCTIONS, INPUT, OUTPUT, STORE, UsageRow, grouped
 from state.money.usage_rows import UsageRows
 
-READ_ROLE = "Usage.Read"
-"""The app role with which an application reads the usage of its whole tenant."""
-
 DEFAULT_DAYS = 30
 DAYS_LIMIT = 400
+CAUSE = "cause"
+"""Grouped by it, a row shows what its money was spent for."""
+FORMATS = ("json", "csv")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class UsageQuery:
     first: date
     last: date
     by: tuple[str, ...]
+    as_csv: bool
 
 
 class UsageReports:
@@ -47,7 +53,9 @@ class UsageReports:
         owner = await owner_of(req, self.authenticator)
         wanted = read_page_request(req, default_order="asc")
         query = read_query(req.query_params, datetime.fromtimestamp(self.clock.now(), tz=UTC).date())
-        groups = [usage_object(row) for row in grouped(await self.rows_for(owner, query), query.by)]
+        groups = list(usage_objects(await self.rows_for(owner, query), query.by))
+        if query.as_csv:
+            return csv_answer(groups)
         page, more = page_of(groups, wanted, lambda group: str(group["id"]))
         return json_answer(list_object(page, more=more))
 
@@ -59,37 +67,61 @@ class UsageReports:
 
 
 def may_read_tenant(owner: Owner) -> bool:
-    return owner.subject.startswith("app:") and READ_ROLE in owner.roles
+    return has_role(owner, AppRole.USAGE_READ)
 
 
 def read_query(parameters: Mapping[str, str], today: date) -> UsageQuery:
     """Read `from`, `to` and `group_by`; raises Invalid."""
-    last = read_day(parameters, "to", today)
-    first = read_day(parameters, "from", last - timedelta(days=min(DEFAULT_DAYS - 1, (last - date.min).days)))
+    last = read_day(parameters, "to") or today
+    first = read_day(parameters, "from") or last - timedelta(days=min(DEFAULT_DAYS - 1, (last - date.min).days))
     if not 0 <= (last - first).days < DAYS_LIMIT:
         message = f"Invalid 'from': expected a date at most {DAYS_LIMIT - 1} days before 'to'."
         raise Invalid(message, field="from", code="invalid_value")
     by = tuple(parameters.get("group_by", "day").split(","))
-    if len(set(by)) < len(by) or not set(by) <= set(DIMENSIONS):
-        message = f"Invalid 'group_by': expected a comma-separated list of {','.join(DIMENSIONS)}, each at most once."
+    known = (*DIMENSIONS, CAUSE)
+    if len(set(by)) < len(by) or not set(by) <= set(known):
+        message = f"Invalid 'group_by': expected a comma-separated list of {','.join(known)}, each at most once."
         raise Invalid(message, field="group_by", code="invalid_value")
-    return UsageQuery(first=first, last=last, by=by)
+    form = parameters.get("format", "json")
+    if form not in FORMATS:
+        message = f"Invalid 'format': expected one of {', '.join(FORMATS)}."
+        raise Invalid(message, field="format", code="invalid_value")
+    return UsageQuery(first=first, last=last, by=by, as_csv=form == "csv")
 
 
-def read_day(parameters: Mapping[str, str], name: str, default: date) -> date:
-    try:
-        return date.fromisoformat(parameters[name]) if name in parameters else default
-    except ValueError:
-        message = f"Invalid '{name}': expected a date such as 2026-11-22."
-        raise Invalid(message, field=name, code="invalid_value") from None
+def usage_objects(rows: Sequence[UsageRow], by: Sequence[str]) -> Iterator[Json]:
+    """Yield the groups of usage; with `cause` among `by`, one for each cause of a group that cost something."""
+    for row in grouped(rows, [name for name in by if name != CAUSE]):
+        if CAUSE not in by:
+            yield usage_object(row)
+            continue
+        for cause, amount in row.causes.items():
+            if amount:
+                place = {name: cause if name == CAUSE else row.dimensions[name] for name in by}
+                yield {"id": "/".join(place.values()), "object": "usage", **place, "cost_usd": dollars(amount)}
+
+
+def csv_answer(groups: Sequence[Json]) -> Response:
+    """Return every group as a line of CSV (RFC 4180) under the names of the fields."""
+    text = io.StringIO()
+    shown = [{name: value for name, value in each.items() if name not in ("id", "object")} for each in groups]
+    writer = csv.DictWriter(text, fieldnames=list(shown[0]) if shown else [], lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: unexecuted(value) for name, value in each.items()} for each in shown)
+    return Response(text.getvalue(), media_type="text/csv", headers={"cache-control": "no-store"})
+
+
+def unexecuted(value: object) -> object:
+    """Return a value that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def usage_object(row: UsageRow) -> Json:
     """Return one group of usage; its id is a cursor for `after`. Amounts are dollars as decimal strings."""
     return {
-        "id": "/".join(row.place.values()),
+        "id": "/".join(row.dimensions.values()),
         "object": "usage",
-        **row.place,
+        **row.dimensions,
         "attempts": row.counts[ATTEMPTS],
         "input_tokens": row.counts[INPUT],
         "cached_tokens": row.counts[CACHED],

@@ -13,6 +13,11 @@ logger = logging.getLogger("ganglion.api")
 
 BEARER = re.compile(r"bearer +(?P<token>[A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 PRINCIPAL = "x-ms-client-principal"
+KEY_HEADERS = ("api-key", "x-api-key")
+NO_KEYS = (
+    "The header '{name}' was sent, but this service has no API keys. Send an access token as 'Authorization: "
+    "Bearer …'; with the client AzureOpenAI, set azure_ad_token or azure_ad_token_provider instead of api_key."
+)
 
 
 class Authenticator(Protocol):
@@ -35,6 +40,8 @@ class Authenticator(Protocol):
 def bearer_token(request: Request) -> str:
     """Return the access token of a request; raises Unauthenticated where there is not exactly one."""
     values = request.headers.getlist("authorization")
+    if not values and (name := next((each for each in KEY_HEADERS if each in request.headers), None)):
+        raise Unauthenticated(NO_KEYS.format(name=name))
     match = BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
     if match is None:
         raise Unauthenticated("Missing access token. Send it in one header 'Authorization: Bearer …'.")

@@ -16,29 +16,36 @@ from typing import Any
 from azurefunctions.extensions.http.fastapi import Request, Response
 from opentelemetry.trace import SpanKind
 
+from api.http.packed_body import ACCEPTED, UNKNOWN_CODING
 from clients.clock import Clock
 from domain.errors import (
     Conflict,
+    DamagedRecord,
     Exhausted,
     Forbidden,
     GanglionError,
     Invalid,
+    Locked,
     NotFound,
     RateLimited,
     Retryable,
     Unauthenticated,
 )
-from telemetry import span
+from telemetry import names
+from telemetry.refusals import report_refusal
+from telemetry.spans import parent, span
 
 type Headers = Mapping[str, str]
 type Handler = Callable[..., Awaitable[Response]]
 
 logger = logging.getLogger("ganglion.api")
 
-NO_RETRY: Headers = {"x-should-retry": "false"}
+NO_RETRY: dict[str, str] = {"x-should-retry": "false"}
 CHALLENGE: Headers = {"www-authenticate": 'Bearer error="invalid_token"'}
-EXPOSED = "x-request-id, x-should-retry, retry-after, x-ganglion-ignored"
+RUNNING = "x-ganglion-running-response"
+EXPOSED = f"x-request-id, x-should-retry, retry-after, x-ganglion-ignored, {RUNNING}"
 """The headers that a page of another origin may read, where the platform allows that origin."""
+JSON = "application/json"
 UNEXPECTED = "The server had an error while processing the request."
 
 
@@ -61,12 +68,15 @@ ERROR_RESPONSES: tuple[tuple[type[GanglionError], ErrorResponse], ...] = (
     (RateLimited, ErrorResponse(status=429, type="rate_limit_error", code="rate_limit_exceeded")),
     (Retryable, ErrorResponse(status=503, type="server_error", code="unavailable")),
     (Invalid, ErrorResponse(status=400)),
+    (DamagedRecord, ErrorResponse(status=500, type="server_error", code="damaged_record", headers=NO_RETRY)),
 )
 
 CODES: Mapping[str, ErrorResponse] = {
     "request_too_large": ErrorResponse(status=413, headers=NO_RETRY),
-    "conversation_locked": ErrorResponse(status=409, headers=NO_RETRY),
+    "request_timeout": ErrorResponse(status=408),
+    "conversation_locked": ErrorResponse(status=409, headers={"x-should-retry": "true", "retry-after": "2"}),
     "item_not_found": ErrorResponse(status=404),
+    UNKNOWN_CODING: ErrorResponse(status=415, headers=NO_RETRY | {"accept-encoding": ACCEPTED}),
 }
 """The codes of invalid requests that have a status of their own."""
 
@@ -76,7 +86,7 @@ SERVER_ERROR = ErrorResponse(status=500, type="server_error", code="server_error
 def json_answer(body: Mapping[str, Any], *, status: int = 200, headers: Headers | None = None) -> Response:
     """Return a response in JSON; ASCII only, because a backend's text may have lone surrogates."""
     content = json.dumps(body, separators=(",", ":"))
-    return Response(content, status_code=status, media_type="application/json", headers=dict(headers or {}))
+    return Response(content, status_code=status, media_type=JSON, headers=dict(headers or {}))
 
 
 def error_answer(
@@ -90,7 +100,10 @@ def response_to(error: GanglionError) -> Response:
     """Return the HTTP response of an error."""
     template = next((each for kind, each in ERROR_RESPONSES if isinstance(error, kind)), SERVER_ERROR)
     if isinstance(error, Invalid):
-        return error_answer(CODES.get(error.code or "", template), str(error), field=error.field, code=error.code)
+        answer = error_answer(CODES.get(error.code or "", template), str(error), field=error.field, code=error.code)
+        if isinstance(error, Locked) and error.running:
+            answer.headers[RUNNING] = error.running
+        return answer
     if template is SERVER_ERROR:
         return error_answer(template, UNEXPECTED)
     response = error_answer(template, str(error))
@@ -99,27 +112,50 @@ def response_to(error: GanglionError) -> Response:
     return response
 
 
+def cause_of(error: GanglionError) -> str:
+    """Return the code of an error's response, for metrics; an exhausted budget also names its scope."""
+    template = next((each for kind, each in ERROR_RESPONSES if isinstance(error, kind)), SERVER_ERROR)
+    code = (error.code if isinstance(error, Invalid) else "") or template.code or template.type
+    return f"{code}.{error.identifier}" if isinstance(error, Exhausted) else code
+
+
 def with_error_responses(handler: Handler, *, name: str, clock: Clock) -> Handler:
     """Wrap the HTTP function `name`: every exception becomes an error response that reveals no secrets."""
 
     @wraps(handler)
     async def handle(req: Request, *args: Any, **kwargs: Any) -> Response:
         request_id = f"req_{clock.token()}"
-        parent = req.headers.get("traceparent", "")
-        with span(name, traceparent=parent, kind=SpanKind.SERVER, http__request__method=req.method) as opened:
+        caller = parent(req.headers.get("traceparent", ""))
+        with span(name, {names.HTTP_METHOD: req.method}, under=caller, kind=SpanKind.SERVER) as opened:
             try:
                 response = await handler(req, *args, **kwargs)
             except GanglionError as error:
+                if isinstance(error, DamagedRecord):
+                    logger.error("%s failed (%s): %s", name, request_id, error)  # noqa: TRY400 - the message says it all
                 response = response_to(error)
+                report_refusal(name, request_id=request_id, status=response.status_code, cause=cause_of(error))
             except Exception as error:  # noqa: BLE001 - the entry point's one broad except
                 log_unexpected(error, name, request_id)
                 response = error_answer(SERVER_ERROR, UNEXPECTED)
+            protect(response)
             response.headers["x-request-id"] = request_id
             response.headers["access-control-expose-headers"] = EXPOSED
-            opened.set_attribute("http.response.status_code", response.status_code)
+            opened.set_attribute(names.HTTP_STATUS, response.status_code)
         return response
 
     return handle
+
+
+def protect(response: Response) -> None:
+    """Tell browsers and caches what they may do: JSON is the caller's own and is not kept without an ETag."""
+    headers = response.headers
+    headers["x-content-type-options"] = "nosniff"
+    if "etag" in headers:
+        headers.setdefault("cache-control", "private, no-cache")
+    elif response.media_type == JSON:
+        headers.setdefault("cache-control", "no-store")
+    if "private" in headers.get("cache-control", ""):
+        headers.add_vary_header("authorization")
 
 
 def log_unexpected(error: Exception, name: str, request_id: str) -> None:

@@ -5,79 +5,29 @@ and, where it is known, in which field.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
-from azurefunctions.extensions.http.fastapi import Request
-from starlette.requests import ClientDisconnect
-
+from api.http.json_parser import DEPTH_LIMIT, RESERVED_NAMES, JsonParser, memory_for, most_memory
 from domain.errors import Invalid
 
-DEPTH_LIMIT = 64
-PATH_LIMIT = 200
-RESERVED_NAMES = frozenset({"__class__", "__module__", "__data__"})
-"""Names that the durable SDK's JSON decoder turns into Python objects; a body must not contain them."""
+QUICK = 262_144
+"""The longest text that one call of `json.loads` may read: it holds the interpreter for some 5 ms."""
 
-type Pairs = list[tuple[str, "Raw"]]
-type Raw = str | float | bool | list["Raw"] | RawObject | RawConstant | None
-
-
-class RawObject:
-    """An object as it was written; a name may occur more than once."""
-
-    __slots__ = ("pairs",)
-
-    def __init__(self, pairs: Pairs) -> None:
-        self.pairs = pairs
-
-
-class RawConstant:
-    """A constant that JSON does not have: NaN, Infinity, -Infinity."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """Read at most `limit` bytes; raises Invalid as soon as the body or its declared length exceeds the limit."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:12]) > limit:
-        raise too_large(limit)
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise too_large(limit)
-    except ClientDisconnect:
-        raise Invalid("The request's body is incomplete: the connection was closed.", code="invalid_json") from None
-    return bytes(body)
-
-
-def too_large(limit: int) -> Invalid:
-    return Invalid(f"The request's body is larger than {limit:,} bytes.", code="request_too_large")
+SURROGATES = re.compile(r"\\u[dD]")
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object of a body; raises Invalid."""
     if not raw.strip():
         raise Invalid("The request's body is empty: expected a JSON object.", code="invalid_json")
-    value = parsed(raw)
-    if not isinstance(value, RawObject):
-        raise Invalid("The request's body is not a JSON object.", code="invalid_json")
-    return object_of(value.pairs, "", 1)
-
-
-def parsed(raw: bytes) -> Raw:
     try:
-        return json.loads(raw.decode(), object_pairs_hook=RawObject, parse_constant=RawConstant)
+        text = raw.decode()
+        return quick_object(text) or careful_object(text)
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 at byte {error.start}"
-    except RecursionError:
-        problem = f"is nested deeper than {DEPTH_LIMIT} levels"
     except json.JSONDecodeError as error:
         problem = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
     except ValueError:
@@ -85,73 +35,59 @@ def parsed(raw: bytes) -> Raw:
     raise Invalid(f"The request's body {problem}.", code="invalid_json")
 
 
-def value_of(raw: Raw, path: str, depth: int) -> Any:
-    match raw:
-        case RawObject():
-            return object_of(raw.pairs, path, depth + 1)
-        case list():
-            return array_of(raw, path, depth + 1)
-        case str():
-            return text_of(raw, path)
-        case RawConstant():
-            raise invalid_json(path, f"{raw.name} is not a JSON number")
-        case float() if not isfinite(raw):
-            raise invalid_json(path, "the number is too large")
-        case _:
-            return raw
+def careful_object(text: str) -> dict[str, Any]:
+    parser = JsonParser(text)
+    if parser.next_character() in NOT_OBJECTS:
+        raise Invalid("The request's body is not a JSON object.", code="invalid_json")
+    return parser.parse()
 
 
-def object_of(pairs: Pairs, path: str, depth: int) -> dict[str, Any]:
-    check_depth(path, depth)
-    members: dict[str, Any] = {}
-    for name, raw in pairs:
-        where = joined(path, text_of(name, path))
-        if name in members:
-            raise invalid_json(where, "duplicate name in the object")
-        if name in RESERVED_NAMES:
-            raise invalid_json(where, "the name is reserved")
-        members[name] = value_of(raw, where, depth)
+def quick_object(text: str) -> dict[str, Any] | None:
+    """Return the object of a short and ordinary text; None for every text that `JsonParser` has to judge."""
+    if len(text) > QUICK or most_memory(text) > memory_for(text) or SURROGATES.search(text):
+        return None
+    try:
+        value = json.loads(text, object_pairs_hook=ordinary, parse_constant=unusual, parse_float=finite)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or is_too_deep(members := cast("dict[str, Any]", value)):
+        return None
     return members
 
 
-def array_of(raw: list[Raw], path: str, depth: int) -> list[Any]:
-    check_depth(path, depth)
-    return [value_of(element, f"{path}[{index}]", depth) for index, element in enumerate(raw)]
+def ordinary(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; raises ValueError where a name occurs twice or is reserved."""
+    members = dict(pairs)
+    if len(members) != len(pairs) or not RESERVED_NAMES.isdisjoint(members):
+        raise ValueError("a name is not allowed")
+    return members
 
 
-def check_depth(path: str, depth: int) -> None:
-    if depth > DEPTH_LIMIT:
-        raise invalid_json(path, f"nested deeper than {DEPTH_LIMIT} levels")
+def unusual(name: str) -> object:
+    raise ValueError(name)
 
 
-def text_of(text: str, path: str) -> str:
-    """Return the text; raises Invalid for a lone surrogate, which UTF-8 cannot encode."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise invalid_json(path, "the text contains a lone surrogate") from None
-    return text
+def finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("the number is too large")
+    return number
 
 
-def joined(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def is_too_deep(value: object) -> bool:
+    containers = [value]
+    for _ in range(DEPTH_LIMIT):
+        containers = [inner for each in containers for inner in members_of(each) if isinstance(inner, dict | list)]
+        if not containers:
+            return False
+    return True
 
 
-def path_of(steps: Iterable[str | int]) -> str:
-    """Return a path in the API's notation: `input[0].content`."""
-    path = ""
-    for step in steps:
-        path = f"{path}[{step}]" if isinstance(step, int) else joined(path, step)
-    return path
+def members_of(container: object) -> Iterable[object]:
+    if isinstance(container, dict):
+        return cast("dict[str, object]", container).values()
+    return cast("list[object]", container)
 
 
-def invalid_json(path: str, problem: str) -> Invalid:
-    field = shortened(path)
-    return Invalid(f"Invalid '{field}': {problem}.", field=field or None, code="invalid_value")
-
-
-def shortened(path: str) -> str:
-    """Return a path for an error message: printable and short, because the caller chooses its names."""
-    printable = "".join(character if character.isprintable() else "?" for character in path)
-    return printable if len(printable) <= PATH_LIMIT else printable[:PATH_LIMIT] + "…"
+NOT_OBJECTS = frozenset('["-0123456789tfnNI')
+"""With these characters begin the JSON values that are no objects."""

@@ -28,12 +28,25 @@ def read_page_request(request: Request, *, default_order: Order = "desc") -> Pag
     """Read the query parameters `limit`, `after` and `order`; raises Invalid."""
     query = request.query_params
     limit = query.get("limit", str(DEFAULT_LIMIT))
-    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LIMIT)) and int(limit) <= LIMIT):
-        raise Invalid(f"Invalid 'limit': expected 0 to {LIMIT}.", field="limit", code="invalid_value")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= len(str(LIMIT)) and 1 <= int(limit) <= LIMIT):
+        raise Invalid(f"Invalid 'limit': expected 1 to {LIMIT}.", field="limit", code="invalid_value")
     order = query.get("order", default_order)
     if order not in ("asc", "desc"):
         raise Invalid("Invalid 'order': expected asc or desc.", field="order", code="invalid_value")
     return PageRequest(limit=int(limit), after=query.get("after", ""), order=order)
+
+
+def read_newest_first(request: Request) -> PageRequest:
+    """Read the page of a list that has only one order; raises Invalid."""
+    wanted = read_page_request(request)
+    if wanted.order != "desc":
+        raise Invalid("Invalid 'order': this list is newest first (desc).", field="order", code="invalid_value")
+    return wanted
+
+
+def unknown_cursor(after: str) -> Invalid:
+    message = f"Invalid 'after': the list has no entry with id '{after}'."
+    return Invalid(message, field="after", code="item_not_found")
 
 
 def page_of[T](entries: Sequence[T], page: PageRequest, id_of: Callable[[T], str]) -> tuple[Sequence[T], bool]:
@@ -45,8 +58,7 @@ def page_of[T](entries: Sequence[T], page: PageRequest, id_of: Callable[[T], str
     if page.after:
         names = [id_of(each) for each in ordered]
         if page.after not in names:
-            message = f"Invalid 'after': the list has no entry with id '{page.after}'."
-            raise Invalid(message, field="after", code="item_not_found")
+            raise unknown_cursor(page.after)
         ordered = ordered[names.index(page.after) + 1 :]
     return ordered[: page.limit], len(ordered) > page.limit
 
@@ -59,6 +71,12 @@ def list_object(data: Sequence[Json], *, more: bool) -> Json:
         "first_id": edge_id(data[:1]),
         "last_id": edge_id(data[-1:]),
     }
+
+
+def continued_list(data: Sequence[Json], *, more: bool, last: str) -> Json:
+    """Return a list that continues after the id `last`, which may be one that a filter left out."""
+    body = list_object(data, more=more)
+    return body | {"last_id": last} if more else body
 
 
 def edge_id(data: Sequence[Json]) -> str:

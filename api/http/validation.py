@@ -1,11 +1,11 @@
 """How does a validation error of pydantic become an error of the API that names the field?"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from api.http.json_body import path_of, shortened
+from api.http.json_path import path_of, shortened
 from domain.errors import Invalid
 
 EXPECTED_TYPES = {
@@ -31,9 +31,18 @@ JSON_TYPES: Mapping[str, str] = {
 
 
 class RequestPart(BaseModel):
-    """A part of a request: types are not converted, unknown fields are ignored."""
+    """A part of a request: types are not converted, unknown fields are ignored, null means the same as absent."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+    null_is_absent: ClassVar[bool] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nulls(cls, value: Any) -> Any:
+        if not (cls.null_is_absent and isinstance(value, dict)):
+            return value
+        members = cast("dict[str, Any]", value)
+        return {name: member for name, member in members.items() if member is not None}
 
 
 def validated[P: RequestPart](model: type[P], value: Any, *path: str | int) -> P:

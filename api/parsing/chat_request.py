@@ -8,7 +8,9 @@ from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, String
 
 from api.http.validation import RequestPart, validated
 from api.parsing.field_rules import GROUP, HONOURED, IGNORED, MODERATION, FieldRule, ignored_fields, rejected_unless
-from api.parsing.input_items import IMAGE, ITEMS_LIMIT, TEXT, ImageUrl, InputItem
+from api.parsing.files import AudioPart, ChatFile
+from api.parsing.input_items import AUDIO, FILE, IMAGE, ITEMS_LIMIT, TEXT, ImageUrl, InputItem, tagged_by
+from api.parsing.interruptions import cancels_on_disconnect
 from api.parsing.responses_request import (
     AUTO,
     Effort,
@@ -18,16 +20,11 @@ from api.parsing.responses_request import (
     TurnRequest,
     Verbosity,
     deadline_of,
+    own_metadata,
 )
-from api.parsing.tools import (
-    CHAT,
-    OutputFormatField,
-    ToolChoiceField,
-    ToolListField,
-    read_choice,
-    read_format,
-    read_functions,
-)
+from api.parsing.tool_list import CHAT, ToolList, read_tools
+from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
+from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, Role
 from domain.content.sampling_parameters import ABILITIES
 from domain.content.tools import ToolConfig
@@ -94,7 +91,7 @@ class ChatPart(RequestPart):
 
 class ChatUrl(RequestPart):
     url: ImageUrl
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
 class ChatImage(RequestPart):
@@ -102,12 +99,15 @@ class ChatImage(RequestPart):
     image_url: ChatUrl
 
 
-def tag_of(part: Any) -> str:
-    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
-    return IMAGE if kind == "image_url" else TEXT
+TAGS = {"image_url": IMAGE, "file": FILE, "input_audio": AUDIO}
 
-
-type AnyPart = Annotated[Annotated[ChatPart, Tag(TEXT)] | Annotated[ChatImage, Tag(IMAGE)], Discriminator(tag_of)]
+type AnyPart = Annotated[
+    Annotated[ChatPart, Tag(TEXT)]
+    | Annotated[ChatImage, Tag(IMAGE)]
+    | Annotated[ChatFile, Tag(FILE)]
+    | Annotated[AudioPart, Tag(AUDIO)],
+    tagged_by(TAGS),
+]
 type ChatContent = Annotated[
     list[AnyPart], BeforeValidator(as_parts, json_schema_input_type=str | list[dict[str, Any]])
 ]
@@ -118,32 +118,63 @@ class CalledFunction(RequestPart):
     arguments: str
 
 
-class ToolCall(RequestPart):
+class CalledCustomTool(RequestPart):
+    name: str = Field(min_length=1, max_length=256)
+    input: str
+
+
+class FunctionToolCall(RequestPart):
     id: str = Field(min_length=1, max_length=256)
-    type: Literal["function"] = "function"
+    type: Literal["function"] | None = None
     function: CalledFunction
+
+    def item(self) -> Item:
+        called, kind = self.function, ItemKind.FUNCTION_CALL
+        return Item(id="", kind=kind, text=called.arguments, name=called.name, call_id=self.id)
+
+
+class CustomToolCall(RequestPart):
+    id: str = Field(min_length=1, max_length=256)
+    type: Literal["custom"]
+    custom: CalledCustomTool
+
+    def item(self) -> Item:
+        called, kind = self.custom, ItemKind.FUNCTION_CALL
+        text = custom_arguments(called.input)
+        return Item(id="", kind=kind, text=text, name=called.name, call_id=self.id, is_custom=True)
+
+
+def tag_of_call(call: Any) -> str:
+    is_custom = isinstance(call, dict) and cast("dict[str, Any]", call).get("type") == "custom"
+    return CUSTOM if is_custom else FUNCTION
+
+
+FUNCTION, CUSTOM = "[function]", "[custom]"
+
+type ToolCall = Annotated[
+    Annotated[FunctionToolCall, Tag(FUNCTION)] | Annotated[CustomToolCall, Tag(CUSTOM)], Discriminator(tag_of_call)
+]
 
 
 class ChatMessage(RequestPart):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: ChatContent | None = None
     tool_calls: list[ToolCall] | None = None
-    tool_call_id: str = ""
+    tool_call_id: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = Field(default=None, validation_alias=AliasChoices("reasoning_content", "reasoning"))
 
-    @property
-    def text(self) -> str:
-        return self.text_and_images[0]
-
-    @property
-    def text_and_images(self) -> tuple[str, tuple[ImageInput, ...]]:
-        """The text, and the images with their positions in the text."""
-        text = ""
+    def text_and_images(self, index: int) -> tuple[str, tuple[ImageInput, ...]]:
+        """The text, and the images with their positions in the text; a refusal stands for the text it replaced."""
+        text = "" if self.content else self.refusal or ""
         images: list[ImageInput] = []
-        for part in self.content or ():
-            if isinstance(part, ChatPart):
+        for number, part in enumerate(self.content or ()):
+            if not isinstance(part, ChatImage):
                 text += part.text
-            else:
-                images.append(ImageInput(url=part.image_url.url, detail=part.image_url.detail or "auto", at=len(text)))
+                continue
+            url, detail = part.image_url.url, part.image_url.detail or "auto"
+            path = f"messages[{index}].content[{number}].image_url.url"
+            images.append(ImageInput(url=url, detail=detail, at=len(text), path=path))
         return text, tuple(images)
 
 
@@ -164,8 +195,8 @@ class StreamOptions(RequestPart):
 class ChatRequest(RequestPart):
     """The honoured fields in the body of `POST /v1/chat/completions`."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT)]
-    model: ModelName = AUTO
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=ITEMS_LIMIT, fail_fast=True)]
+    model: ModelName | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     store: bool | None = None
@@ -207,9 +238,10 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
     request = validated(ChatRequest, body)
     limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
     ignored = ignored_fields(body, EMPTY_ANSWER_FIELDS if limit == 0 else CHAT_FIELDS)
-    metadata = request.metadata or {}
+    metadata, own_notes = own_metadata(request.metadata)
+    tools = read_tools(request.tools, metadata, CHAT)
     turn = TurnRequest(
-        model=request.model,
+        model=request.model or AUTO,
         input_items=tuple(item for index, message in enumerate(request.messages) for item in items_of(message, index)),
         stream=bool(request.stream),
         store=request.store is True,
@@ -219,39 +251,40 @@ def request_from_chat(body: Mapping[str, Any]) -> ChatTurnRequest:
             max_output_tokens=limit,
             parameters={} if limit == 0 else request.parameters,
         ),
-        tool_config=tool_config_of(request),
-        model_named=bool(body.get("model")),
+        tool_config=tool_config_of(request, tools),
+        model_named=bool(request.model),
         metadata=metadata,
         deadline_s=deadline_of(metadata),
-        ignored=ignored,
+        ignored=(*ignored, *own_notes, *tools.ignored),
+        input_field="messages",
+        output_field="max_tokens" if request.max_completion_tokens is None else "max_completion_tokens",
+        cancels_on_disconnect=cancels_on_disconnect(metadata),
     )
     return ChatTurnRequest(
         turn=turn, include_usage=bool(request.stream_options and request.stream_options.include_usage)
     )
 
 
-def tool_config_of(request: ChatRequest) -> ToolConfig:
+def tool_config_of(request: ChatRequest, tools: ToolList) -> ToolConfig:
     output_format = read_format(request.response_format, ("response_format",), CHAT)
     parallel = request.parallel_tool_calls is not False
-    config = ToolConfig(functions=read_functions(request.tools, CHAT), parallel=parallel, format=output_format)
-    return read_choice(request.tool_choice, config, CHAT)
+    config = ToolConfig(functions=tools.functions, parallel=parallel, format=output_format)
+    return read_choice(request.tool_choice, config, tools, CHAT)
 
 
 def items_of(message: ChatMessage, index: int) -> tuple[InputItem, ...]:
-    """Return the items of one message: its text, then its function calls."""
+    """Return the items of one message: its reasoning, its text, then its function calls."""
     if message.role == "tool":
         return (tool_output(message, index),)
-    calls = tuple(
-        Item(id="", kind=ItemKind.FUNCTION_CALL, text=call.function.arguments, name=call.function.name, call_id=call.id)
-        for call in message.tool_calls or ()
-    )
-    if message.content is None and not calls:
+    calls = tuple(call.item() for call in message.tool_calls or ())
+    if message.content is None and message.refusal is None and not calls:
         path = f"messages[{index}].content"
         raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
-    if message.content is None:
-        return calls
-    text, images = message.text_and_images
-    return (Item(id="", role=Role(message.role), text=text, images=images), *calls)
+    thought = [Item(id="", kind=ItemKind.REASONING, text=text) for text in (message.reasoning_content,) if text]
+    if message.content is None and message.refusal is None:
+        return (*thought, *calls)
+    text, images = message.text_and_images(index)
+    return (*thought, Item(id="", role=Role(message.role), text=text, images=images), *calls)
 
 
 def tool_output(message: ChatMessage, index: int) -> Item:
@@ -259,4 +292,5 @@ def tool_output(message: ChatMessage, index: int) -> Item:
         path = f"messages[{index}].tool_call_id"
         raise Invalid(f"Missing required parameter: '{path}'.", field=path, code="missing_required_parameter")
     kind = ItemKind.FUNCTION_OUTPUT
-    return Item(id="", kind=kind, role=Role.USER, text=message.text, call_id=message.tool_call_id)
+    text, images = message.text_and_images(index)
+    return Item(id="", kind=kind, role=Role.USER, text=text, call_id=message.tool_call_id, images=images)

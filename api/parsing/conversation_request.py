@@ -24,4 +24,7 @@ class NewItems(RequestPart):
 
 
 class MetadataChange(RequestPart):
+    """New metadata; null removes it, so it is not the same as absent."""
+
+    null_is_absent = False
     metadata: Metadata | None

@@ -1,7 +1,8 @@
 """Which fields of a request are honoured, which are ignored, and which are rejected?
 
 A field that would change the answer and is not supported is rejected by its name. A field that can't change the answer
-is ignored and named in the header `x-ganglion-ignored`, like an unknown field. docs/api.md has the same table.
+is ignored and named in the header `x-ganglion-ignored`, like an unknown field; some of them are echoed: the response
+object returns their values. docs/api.md has the same table.
 """
 
 import re
@@ -23,6 +24,7 @@ def never(_value: Any) -> bool:
 class FieldTreatment(StrEnum):
     HONOURED = "honoured"
     IGNORED = "ignored"
+    ECHOED = "echoed"
     REJECTED = "rejected"
     GROUP = "group"
 
@@ -41,6 +43,7 @@ class FieldRule:
 
 HONOURED = FieldRule(treatment=FieldTreatment.HONOURED)
 IGNORED = FieldRule(treatment=FieldTreatment.IGNORED)
+ECHOED = FieldRule(treatment=FieldTreatment.ECHOED)
 GROUP = FieldRule(treatment=FieldTreatment.GROUP)
 
 
@@ -79,13 +82,13 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
     "tools": HONOURED,
     "top_p": HONOURED,
     "truncation": HONOURED,
-    "include": IGNORED,
-    "max_tool_calls": IGNORED,
-    "prompt_cache_key": IGNORED,
+    "include": HONOURED,
+    "max_tool_calls": HONOURED,
+    "prompt_cache_key": ECHOED,
     "prompt_cache_options": IGNORED,
     "prompt_cache_retention": IGNORED,
-    "safety_identifier": IGNORED,
-    "service_tier": IGNORED,
+    "safety_identifier": ECHOED,
+    "service_tier": ECHOED,
     "stream_options": IGNORED,
     "user": IGNORED,
     "context_management": rejected_unless([]),
@@ -100,6 +103,9 @@ RESPONSE_FIELDS: Mapping[str, FieldRule] = {
     "text.verbosity": HONOURED,
     "top_logprobs": rejected_unless(0),
 }
+
+
+WITHOUT_EFFECT = (FieldTreatment.IGNORED, FieldTreatment.ECHOED)
 
 
 def ignored_fields(body: Mapping[str, Any], rules: Mapping[str, FieldRule]) -> tuple[str, ...]:
@@ -123,7 +129,7 @@ def is_ignored(name: str, value: Any, rule: FieldRule) -> bool:
         if rule.is_harmless(value):
             return True
         raise unsupported(name)
-    return rule.treatment is FieldTreatment.IGNORED and value not in (None, [], {})
+    return rule.treatment in WITHOUT_EFFECT and value not in (None, [], {})
 
 
 def unsupported(name: str) -> Invalid:

@@ -1,26 +1,31 @@
 """Which items does the caller add to the conversation?"""
 
-import base64
-import zlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated, wrong_type
+from api.parsing.files import AudioPart, FilePart
+from domain.content.custom_tools import custom_arguments
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
+from domain.content.packed_text import own_text, summary_of
 from domain.errors import Invalid
+from domain.sources.image_addresses import address_problem
 
-ITEMS_LIMIT = 512
+ITEMS_LIMIT = 10_000
+EXECUTION_ERROR = "mcp_tool_execution_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemReference:
-    """A reference to a stored item; `index` is its place in the input."""
+    """A reference to a stored item; `field` is its place in the request, such as `input[0]`."""
 
     id: str
-    index: int
+    field: str
 
 
 type InputItem = Item | ItemReference
@@ -36,24 +41,44 @@ class TextPart(RequestPart):
     text: str = Field(validation_alias=AliasChoices("text", "refusal"))
 
 
-type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)")]
+def check_address(url: str) -> str:
+    """Reject an address that no server may load an image from."""
+    problem = None if url.startswith("data:") else address_problem(url)
+    if problem:
+        raise PydanticCustomError("image_address", "{problem}", {"problem": problem})
+    return url
+
+
+type ImageUrl = Annotated[str, StringConstraints(pattern=r"^(https://|data:image/)"), AfterValidator(check_address)]
 
 
 class ImagePart(RequestPart):
     type: Literal["input_image"]
     image_url: ImageUrl
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: Literal["auto", "low", "high", "original"] | None = None
 
 
-def tag_of(part: Any) -> str:
-    kind: object = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
-    return IMAGE if kind == "input_image" else TEXT
+def tagged_by(tags: Mapping[str, str]) -> Discriminator:
+    """Return what tells the parts of a content apart: the tag of their `type`, TEXT for any other one."""
+
+    def tag_of(part: Any) -> str:
+        kind: object = part.get("type") if isinstance(part, dict) else getattr(part, "type", None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - JSON
+        return tags.get(kind, TEXT) if isinstance(kind, str) else TEXT
+
+    return Discriminator(tag_of)
 
 
-TEXT, IMAGE = "[text]", "[image]"
+TEXT, IMAGE, FILE, AUDIO = "[text]", "[image]", "[file]", "[audio]"
+TAGS: Mapping[str, str] = {"input_image": IMAGE, "input_file": FILE, "input_audio": AUDIO}
+REFUSAL = "refusal"
 
-type AnyPart = Annotated[Annotated[TextPart, Tag(TEXT)] | Annotated[ImagePart, Tag(IMAGE)], Discriminator(tag_of)]
-type Content = Annotated[list[TextPart], BeforeValidator(as_parts)]
+type AnyPart = Annotated[
+    Annotated[TextPart, Tag(TEXT)]
+    | Annotated[ImagePart, Tag(IMAGE)]
+    | Annotated[FilePart, Tag(FILE)]
+    | Annotated[AudioPart, Tag(AUDIO)],
+    tagged_by(TAGS),
+]
 type VisualContent = Annotated[list[AnyPart], BeforeValidator(as_parts)]
 
 
@@ -64,89 +89,153 @@ class MessageInput(RequestPart):
 
     def item(self) -> Item:
         status = ItemStatus.INCOMPLETE if self.status == "incomplete" else ItemStatus.COMPLETED
-        text, images = text_and_images(self.content)
-        return Item(id="", role=Role(self.role), text=text, status=status, images=images)
+        refusal = joined([part for part in self.content if isinstance(part, TextPart) and part.type == REFUSAL])
+        text, images = text_and_images([part for part in self.content if part.type != REFUSAL])
+        return Item(id="", role=Role(self.role), text=text, status=status, images=images, refusal=refusal)
 
 
 class FunctionCallInput(RequestPart):
     call_id: str = Field(min_length=1, max_length=256)
     name: str = Field(min_length=1, max_length=256)
     arguments: str
+    namespace: str | None = Field(default=None, max_length=256)
 
     def item(self) -> Item:
-        kind = ItemKind.FUNCTION_CALL
-        return Item(id="", kind=kind, text=self.arguments, name=self.name, call_id=self.call_id)
+        kind, namespace = ItemKind.FUNCTION_CALL, self.namespace or ""
+        return Item(id="", kind=kind, text=self.arguments, name=self.name, call_id=self.call_id, namespace=namespace)
+
+
+class CustomCallInput(RequestPart):
+    call_id: str = Field(min_length=1, max_length=256)
+    name: str = Field(min_length=1, max_length=256)
+    input: str
+    namespace: str | None = Field(default=None, max_length=256)
+
+    def item(self) -> Item:
+        return Item(
+            id="",
+            kind=ItemKind.FUNCTION_CALL,
+            text=custom_arguments(self.input),
+            name=self.name,
+            call_id=self.call_id,
+            namespace=self.namespace or "",
+            is_custom=True,
+        )
 
 
 class FunctionOutputInput(RequestPart):
     call_id: str = Field(min_length=1, max_length=256)
-    output: Content
+    output: VisualContent
 
     def item(self) -> Item:
         kind = ItemKind.FUNCTION_OUTPUT
-        return Item(id="", kind=kind, role=Role.USER, text=joined(self.output), call_id=self.call_id)
+        text, images = text_and_images(self.output)
+        return Item(id="", kind=kind, role=Role.USER, text=text, call_id=self.call_id, images=images)
+
+
+class CustomOutputInput(FunctionOutputInput):
+    def item(self) -> Item:
+        return replace(super().item(), is_custom=True)
 
 
 class ReasoningInput(RequestPart):
     summary: list[TextPart] = Field(default_factory=list[TextPart])
     content: list[TextPart] | None = None
+    encrypted_content: str | None = None
 
     def item(self) -> Item:
-        return Item(id="", kind=ItemKind.REASONING, text=joined([*self.summary, *(self.content or ())]))
+        """Return the reasoning. The encrypted content of another service is not read."""
+        text = joined([*self.summary, *(self.content or ())])
+        return Item(id="", kind=ItemKind.REASONING, text=own_text(self.encrypted_content or "") or text)
+
+
+class ServerToolsInput(RequestPart):
+    """The list of a server's tools. The model does not read it: the request offers the tools."""
+
+    server_label: str = Field(min_length=1, max_length=64)
+    tools: list[dict[str, Any]] = Field(max_length=ITEMS_LIMIT)
+    error: Any = None
+
+    def item(self) -> Item:
+        error = {"message": self.error} if isinstance(self.error, str) else self.error
+        return Item(
+            id="", kind=ItemKind.MCP_TOOLS, server=self.server_label, output=json.dumps(self.tools), error=error
+        )
+
+
+class ServerCallInput(RequestPart):
+    """A call that a server ran, with its result."""
+
+    server_label: str = Field(min_length=1, max_length=64)
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str
+    output: str | None = None
+    error: dict[str, Any] | str | None = None
+
+    def item(self) -> Item:
+        error = {"type": EXECUTION_ERROR, "content": self.error} if isinstance(self.error, str) else self.error
+        return Item(
+            id="",
+            kind=ItemKind.MCP_CALL,
+            text=self.arguments,
+            status=ItemStatus.FAILED if error else ItemStatus.COMPLETED,
+            name=self.name,
+            server=self.server_label,
+            output=self.output,
+            error=error,
+        )
+
+
+SUMMARY_HEADING = "What was said before, summed up:\n"
 
 
 class CompactionInput(RequestPart):
     encrypted_content: str
 
     def item(self) -> Item:
-        return Item(id="", role=Role.USER, text=SUMMARY_HEADING + decompressed(self.encrypted_content))
+        return Item(id="", role=Role.USER, text=SUMMARY_HEADING + summary_of(self.encrypted_content))
 
 
 class ReferenceInput(RequestPart):
     id: str = Field(min_length=1, max_length=256)
 
 
-type Shape = type[MessageInput | FunctionCallInput | FunctionOutputInput | ReasoningInput | CompactionInput]
+type Shape = type[
+    MessageInput
+    | FunctionCallInput
+    | CustomCallInput
+    | FunctionOutputInput
+    | ReasoningInput
+    | ServerToolsInput
+    | ServerCallInput
+    | CompactionInput
+]
 
 SHAPES: Mapping[str, Shape] = {
     "message": MessageInput,
     "function_call": FunctionCallInput,
     "function_call_output": FunctionOutputInput,
+    "custom_tool_call": CustomCallInput,
+    "custom_tool_call_output": CustomOutputInput,
     "reasoning": ReasoningInput,
+    "mcp_list_tools": ServerToolsInput,
+    "mcp_call": ServerCallInput,
     "compaction": CompactionInput,
 }
 
 REFERENCE = "item_reference"
 
 
-SUMMARY_HEADING = "What was said before, summed up:\n"
-SUMMARY_LIMIT = 1_000_000
-
-
-def compressed(text: str) -> str:
-    return base64.b64encode(zlib.compress(text.encode())).decode()
-
-
-def decompressed(content: str) -> str:
-    """Return the summary of a compaction item; raises Invalid where this service did not issue it."""
-    try:
-        decompressor = zlib.decompressobj()
-        text = decompressor.decompress(base64.b64decode(content, validate=True), SUMMARY_LIMIT).decode()
-    except (ValueError, zlib.error):
-        message = "Invalid 'encrypted_content': this compaction item was not issued by this service."
-        raise Invalid(message, field="encrypted_content", code="invalid_value") from None
-    return text
-
-
-def text_and_images(parts: Sequence[TextPart | ImagePart]) -> tuple[str, tuple[ImageInput, ...]]:
+def text_and_images(parts: Sequence[TextPart | ImagePart | FilePart | AudioPart]) -> tuple[str, tuple[ImageInput, ...]]:
     """Return the text of the parts, and their images with their positions in the text."""
     text = ""
     images: list[ImageInput] = []
-    for part in parts:
-        if isinstance(part, TextPart):
+    for index, part in enumerate(parts):
+        if not isinstance(part, ImagePart):
             text += part.text
         else:
-            images.append(ImageInput(url=part.image_url, detail=part.detail or "auto", at=len(text)))
+            path = f"[{index}].image_url"
+            images.append(ImageInput(url=part.image_url, detail=part.detail or "auto", at=len(text), path=path))
     return text, tuple(images)
 
 
@@ -163,7 +252,7 @@ def read_input(value: Any) -> tuple[InputItem, ...]:
     return read_items(cast("list[Any]", value), "input", most=ITEMS_LIMIT)
 
 
-def read_items(elements: list[Any], field: str, *, most: int) -> tuple[InputItem, ...]:
+def read_items(elements: Sequence[Any], field: str, *, most: int) -> tuple[InputItem, ...]:
     """Read 1 to `most` items of a field."""
     if not 1 <= len(elements) <= most:
         message = f"Invalid '{field}': expected 1 to {most} items, but got {len(elements)}."
@@ -176,13 +265,18 @@ def read_item(value: Any, field: str, index: int) -> InputItem:
         raise wrong_type(f"{field}[{index}]", "an object", value)
     kind = kind_of(cast("dict[str, Any]", value))
     if kind == REFERENCE:
-        return ItemReference(id=validated(ReferenceInput, value, field, index).id, index=index)
+        return ItemReference(id=validated(ReferenceInput, value, field, index).id, field=f"{field}[{index}]")
     shape = SHAPES.get(kind) if isinstance(kind, str) else None
     if shape is None:
         path = f"{field}[{index}].type"
         message = f"Invalid value for '{path}': supported values are {', '.join((*SHAPES, REFERENCE))}."
         raise Invalid(message, field=path, code="invalid_value")
-    return validated(shape, value, field, index).item()
+    item = validated(shape, value, field, index).item()
+    if not item.images:
+        return item
+    content = "content" if item.kind is ItemKind.MESSAGE else "output"
+    images = (replace(image, path=f"{field}[{index}].{content}{image.path}") for image in item.images)
+    return replace(item, images=tuple(images))
 
 
 type Matches = Callable[[Mapping[str, Any]], bool]
@@ -195,6 +289,7 @@ UNTYPED_KINDS: Mapping[str, Matches] = {
 
 
 def kind_of(item: Mapping[str, Any]) -> object:
-    if item.get("type") is not None:
-        return item["type"]
-    return next((kind for kind, matches in UNTYPED_KINDS.items() if matches(item)), "message")
+    given = {name: value for name, value in item.items() if value is not None}
+    if "type" in given:
+        return given["type"]
+    return next((kind for kind, matches in UNTYPED_KINDS.items() if matches(given)), "message")

@@ -2,23 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, SkipValidation, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from api.http.validation import RequestPart, validated
 from api.parsing.field_rules import RESPONSE_FIELDS, FieldRule, ignored_fields
+from api.parsing.include import read_include
 from api.parsing.input_items import ITEMS_LIMIT, InputItem, read_input
-from api.parsing.tools import (
-    RESPONSES,
-    OutputFormatField,
-    ToolChoiceField,
-    ToolListField,
-    read_choice,
-    read_format,
-    read_functions,
-)
+from api.parsing.interruptions import OnRunning, cancels_on_disconnect, on_running_of
+from api.parsing.server_tools import RequestedServer, ServerChoice, read_server_choices
+from api.parsing.tool_list import RESPONSES, ToolList, read_tools
+from api.parsing.tools import OutputFormatField, ToolChoiceField, ToolListField, read_choice, read_format
 from domain.content.capabilities import Capability
+from domain.content.included_parts import IncludedPart
 from domain.content.sampling_parameters import needed_capabilities
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
@@ -29,12 +27,32 @@ DEADLINE = "deadline_ms"
 DEADLINE_LIMIT_MS = 86_400_000
 
 SOURCES = "sources"
+METADATA_PAIRS = 16
+NOTES = "ganglion_"
+"""So begin the names of the notes that the service adds to the metadata of an answer."""
+
 
 type ModelName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 type MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 type MetadataValue = Annotated[str, StringConstraints(max_length=512)]
-type Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
+
+def check_pair_count(value: object) -> object:
+    """Reject an object of too many pairs before each of them is checked: every wrong pair makes an error."""
+    if isinstance(value, dict) and len(cast("dict[str, Any]", value)) > METADATA_PAIRS:
+        raise PydanticCustomError("too_many_pairs", "expected at most {pairs} pairs", {"pairs": METADATA_PAIRS})
+    return cast("object", value)
+
+
+type Metadata = Annotated[
+    dict[MetadataKey, MetadataValue], Field(max_length=METADATA_PAIRS), BeforeValidator(check_pair_count)
+]
+
+
+LEAST_OUTPUT_TOKENS = 16
+"""OpenAI's API rejects less. Chat Completions takes less, because clients warm up with one token."""
+
+type ShortText = Annotated[str, StringConstraints(max_length=512)]
 type ItemList = Annotated[list[dict[str, Any]], Field(min_length=1, max_length=ITEMS_LIMIT)]
 type Penalty = Annotated[float, Field(ge=-2, le=2)]
 type Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -70,7 +88,7 @@ class ReasoningOptions(RequestPart):
 
 
 class ResponseRequest(RequestPart):
-    """The honoured fields in the body of `POST /v1/responses`."""
+    """The fields in the body of `POST /v1/responses` that are honoured or returned."""
 
     input: SkipValidation[str | ItemList | None] = None
     tools: ToolListField = None
@@ -90,8 +108,24 @@ class ResponseRequest(RequestPart):
     store: bool | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=LEAST_OUTPUT_TOKENS, le=10_000_000)] | None = None
     metadata: Metadata | None = None
+    include: list[Annotated[str, StringConstraints(max_length=200)]] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    prompt_cache_key: ShortText | None = None
+    safety_identifier: ShortText | None = None
+    service_tier: Literal["auto", "default", "flex", "scale", "priority"] | None = None
+
+    @property
+    def echoed(self) -> dict[str, str | int]:
+        """The fields that have no effect and are returned as they were sent."""
+        values = {
+            "max_tool_calls": self.max_tool_calls,
+            "prompt_cache_key": self.prompt_cache_key,
+            "safety_identifier": self.safety_identifier,
+            "service_tier": self.service_tier,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +133,12 @@ class TurnRequest:
     """A requested turn; `deadline_s` counts from now, `ignored` names the ignored fields.
 
     `truncates` is true where the oldest turns may be left out. `paths` maps parameters to the fields of the request
-    that have another name.
+    that have another name. `input_field` is the field of the request that has the items, `output_field` the one that
+    limits the answer. Where `pairs_calls`, each function call needs its result, and each result its call.
+
+    `on_running` says what happens where another response has the conversation. A turn that is admitted to wait
+    `ignores_lock`; when it may begin, it is the one that `waits_as` its id. `servers` are those whose
+    tools the service runs, `server_choices` those in `tool_choice`.
     """
 
     model: str
@@ -112,12 +151,23 @@ class TurnRequest:
     instructions: str | None = None
     sampling: Sampling
     tool_config: ToolConfig = field(default_factory=ToolConfig)
+    servers: tuple[RequestedServer, ...] = ()
+    server_choices: tuple[ServerChoice, ...] = ()
     truncates: bool = True
     model_named: bool = True
     metadata: Mapping[str, str]
     deadline_s: float | None = None
     ignored: tuple[str, ...] = ()
+    include: tuple[IncludedPart, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict[str, str])
+    echoed: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    input_field: str = "input"
+    output_field: str = "max_output_tokens"
+    pairs_calls: bool = True
+    on_running: OnRunning = OnRunning.REJECT
+    cancels_on_disconnect: bool = False
+    ignores_lock: bool = False
+    waits_as: str = ""
 
     @property
     def parameters(self) -> Mapping[str, Capability]:
@@ -127,18 +177,20 @@ class TurnRequest:
 
     @property
     def needs(self) -> frozenset[Capability]:
-        return self.tool_config.needs | frozenset(self.parameters.values())
+        return self.tool_config.required_capabilities | frozenset(self.parameters.values())
 
 
 def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] = RESPONSE_FIELDS) -> TurnRequest:
     """Read the body of `POST /v1/responses`; raises Invalid naming the first field that is wrong."""
     ignored = ignored_fields(body, rules)
     request = validated(ResponseRequest, body)
-    metadata = request.metadata or {}
+    metadata, own_notes = own_metadata(request.metadata)
+    tools = read_tools(request.tools, metadata, RESPONSES)
+    include, not_included = read_include(request.include)
     return TurnRequest(
         model=request.model or AUTO,
         model_named=bool(request.model),
-        input_items=() if request.input is None else read_input(request.input),
+        input_items=input_of(request),
         stream=bool(request.stream),
         background=bool(request.background),
         store=request.store is not False,
@@ -146,13 +198,42 @@ def request_from_openai(body: Mapping[str, Any], rules: Mapping[str, FieldRule] 
         conversation=conversation_of(request),
         instructions=request.instructions,
         sampling=sampling_of(request),
-        tool_config=tool_config_of(request),
+        tool_config=tool_config_of(request, tools),
+        servers=tools.servers,
+        server_choices=read_server_choices(request.tool_choice),
         truncates=request.truncation != "disabled",
         metadata=metadata,
         deadline_s=deadline_of(metadata),
-        ignored=ignored,
+        ignored=(*ignored, *own_notes, *not_included, *tools.ignored),
+        include=include,
         paths=PATHS,
+        echoed=request.echoed,
+        on_running=on_running_of(metadata),
+        cancels_on_disconnect=cancels_on_disconnect(metadata),
     )
+
+
+def own_metadata(metadata: Mapping[str, str] | None) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """Return the caller's metadata without our notes, which clients send back, and the fields that had the notes."""
+    given = metadata or {}
+    notes = [name for name in given if name.startswith(NOTES)]
+    kept = {name: value for name, value in given.items() if name not in notes}
+    return kept, tuple(f"metadata.{name}" for name in notes)
+
+
+def input_of(request: ResponseRequest) -> tuple[InputItem, ...]:
+    """Return the input; an empty list is the same as none where the turn continues others."""
+    continues = request.previous_response_id or request.conversation
+    if request.input is None or (request.input == [] and continues):
+        return ()
+    return read_input(request.input)
+
+
+def require_input(request: TurnRequest) -> None:
+    """Raise Invalid where a turn has nothing to read: no input, and nothing that it continues."""
+    if not (request.input_items or request.previous or request.conversation):
+        message = "Missing required parameter: send 'input', 'previous_response_id' or 'conversation'."
+        raise Invalid(message, field="input", code="missing_required_parameter")
 
 
 def conversation_of(request: ResponseRequest) -> str | None:
@@ -177,11 +258,16 @@ def sampling_of(request: ResponseRequest) -> Sampling:
     )
 
 
-def tool_config_of(request: ResponseRequest) -> ToolConfig:
-    functions = read_functions(request.tools, RESPONSES)
+def tool_config_of(request: ResponseRequest, tools: ToolList) -> ToolConfig:
     output_format = read_format(request.text.format if request.text else None, ("text", "format"), RESPONSES)
-    config = ToolConfig(functions=functions, parallel=request.parallel_tool_calls is not False, format=output_format)
-    return read_choice(request.tool_choice, config, RESPONSES)
+    parallel = request.parallel_tool_calls is not False
+    config = ToolConfig(
+        functions=tools.functions,
+        parallel=parallel,
+        format=output_format,
+        max_tool_calls=request.max_tool_calls,
+    )
+    return read_choice(request.tool_choice, config, tools, RESPONSES)
 
 
 def deadline_of(metadata: Mapping[str, str]) -> float | None:

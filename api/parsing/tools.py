@@ -1,40 +1,38 @@
-"""Which functions, tool choice and output format does the caller request?"""
+"""Which tool choice and output format does the caller request?"""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SkipValidation, StringConstraints
 
-from api.http.json_body import path_of
-from api.http.validation import RequestPart, validated, wrong_type
-from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
-from domain.errors import Invalid
-
-FUNCTIONS_LIMIT = 128
+from api.http.validation import RequestPart, validated
+from api.parsing.server_tools import is_server
+from api.parsing.tool_list import (
+    FUNCTIONS_LIMIT,
+    HOSTED,
+    FunctionName,
+    Path,
+    ToolList,
+    WireNesting,
+    cannot_run,
+    check_kind,
+    invalid,
+    require_object,
+)
+from domain.content.tools import OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 
 type ToolListField = SkipValidation[Annotated[list[dict[str, Any]], Field(max_length=FUNCTIONS_LIMIT)] | None]
 type ToolChoiceField = SkipValidation[Literal["auto", "none", "required"] | dict[str, Any] | None]
 type OutputFormatField = SkipValidation[dict[str, Any] | None]
 """The types of fields in the OpenAPI document. The functions below check the values, with better messages."""
 
-type FunctionName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
-
-
-class FunctionInput(RequestPart):
-    name: FunctionName
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-    strict: bool | None = None
-
-    def function(self) -> FunctionTool:
-        return FunctionTool(
-            name=self.name, description=self.description, parameters=self.parameters, strict=self.strict
-        )
+CHOSEN_KINDS = ("function", "custom")
 
 
 class ToolName(RequestPart):
     name: FunctionName
+    namespace: FunctionName | None = None
 
 
 class AllowedTools(RequestPart):
@@ -58,76 +56,68 @@ class FormatInput(RequestPart):
         )
 
 
-type Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireNesting:
-    """Whether an API nests the properties of a function or a schema in a member of their own."""
-
-    is_nested: bool
-
-    def inner(self, value: Mapping[str, Any], member: str, path: Path) -> tuple[Any, Path]:
-        return (value.get(member), (*path, member)) if self.is_nested else (value, path)
-
-
-RESPONSES = WireNesting(is_nested=False)
-CHAT = WireNesting(is_nested=True)
-
-
-def read_functions(value: Any, nesting: WireNesting) -> tuple[FunctionTool, ...]:
-    """Read the field `tools`; raises Invalid for a tool that is not a function."""
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise wrong_type("tools", "an array", value)
-    elements = cast("list[Any]", value)
-    if len(elements) > FUNCTIONS_LIMIT:
-        raise invalid("tools", f"expected at most {FUNCTIONS_LIMIT} tools, but got {len(elements)}")
-    functions = tuple(read_function(each, ("tools", index), nesting) for index, each in enumerate(elements))
-    names = [each.name for each in functions]
-    if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise invalid("tools", f"duplicate tool name '{duplicate}'")
-    return functions
-
-
-def read_function(value: Any, path: Path, nesting: WireNesting) -> FunctionTool:
-    body = require_object(value, path)
-    check_kind(body, ("function",), path)
-    inner, where = nesting.inner(body, "function", path)
-    return validated(FunctionInput, require_object(inner, where), *where).function()
-
-
-def read_choice(value: Any, config: ToolConfig, nesting: WireNesting) -> ToolConfig:
-    """Read the field `tool_choice` into a tool config that has its functions already."""
+def read_choice(value: Any, config: ToolConfig, tools: ToolList, nesting: WireNesting) -> ToolConfig:
+    """Read the field `tool_choice` into a tool config that has the functions of `tools` already."""
     if value is None:
         return config
     if isinstance(value, str):
         if value not in set(ToolChoice):
-            raise invalid("tool_choice", "expected auto, required, none, a function or allowed_tools")
-        return checked(replace(config, tool_choice=ToolChoice(value)))
+            raise invalid("tool_choice", "expected auto, required, none, a function, a custom tool or allowed_tools")
+        return checked(replace(config, tool_choice=ToolChoice(value)), tools)
     body = require_object(value, ("tool_choice",))
-    check_kind(body, ("function", "allowed_tools"), ("tool_choice",))
-    if body["type"] == "function":
-        return checked(replace(config, tool_choice=ToolChoice.REQUIRED, only=(name_in(body, nesting),), single=True))
+    if is_server(body) and not nesting.is_nested:
+        return checked(replace(config, tool_choice=ToolChoice.REQUIRED, must_call_one=bool(body.get("name"))), tools)
+    if is_hosted(body):
+        raise cannot_run(("tool_choice",), body["type"])
+    check_kind(body, (*CHOSEN_KINDS, "allowed_tools"), ("tool_choice",))
+    if body["type"] != "allowed_tools":
+        name = name_in(body, config, nesting)
+        return checked(
+            replace(config, tool_choice=ToolChoice.REQUIRED, allowed_names=(name,), must_call_one=True), tools
+        )
+    return allowed_tools(body, config, tools, nesting)
+
+
+def allowed_tools(body: Mapping[str, Any], config: ToolConfig, tools: ToolList, nesting: WireNesting) -> ToolConfig:
+    """Restrict the config to the allowed tools; those that this service can't run are left out, as in `tools`."""
     inner, path = nesting.inner(body, "allowed_tools", ("tool_choice",))
     allowed = validated(AllowedTools, require_object(inner, path), *path)
-    names = tuple(name_in(each, nesting, *path, "tools", index) for index, each in enumerate(allowed.tools))
-    return checked(replace(config, tool_choice=ToolChoice(allowed.mode), only=names))
+    entries = [(each, (*path, "tools", index)) for index, each in enumerate(allowed.tools) if not is_hosted(each)]
+    has_servers = not nesting.is_nested and any(is_server(each) for each in allowed.tools)
+    if not entries and not has_servers and allowed.mode == "required":
+        raise cannot_run((*path, "tools", 0), allowed.tools[0]["type"])
+    if not entries and not has_servers:
+        return replace(config, tool_choice=ToolChoice.NONE)
+    names = tuple(name_in(each, config, nesting, *where) for each, where in entries)
+    return checked(replace(config, tool_choice=ToolChoice(allowed.mode), allowed_names=names), tools)
 
 
-def name_in(body: Mapping[str, Any], nesting: WireNesting, *path: str | int) -> str:
-    inner, where = nesting.inner(body, "function", path or ("tool_choice",))
-    return validated(ToolName, require_object(inner, where), *where).name
+def is_hosted(body: Mapping[str, Any]) -> bool:
+    kind = body.get("type")
+    return isinstance(kind, str) and HOSTED.fullmatch(kind) is not None
 
 
-def checked(config: ToolConfig) -> ToolConfig:
+def name_in(body: Mapping[str, Any], config: ToolConfig, nesting: WireNesting, *path: str | int) -> str:
+    """Return the flat name of a chosen tool; a tool in a namespace may be named without it."""
+    where: Path = path or ("tool_choice",)
+    check_kind(body, CHOSEN_KINDS, where)
+    inner, where = nesting.inner(body, body["type"], where)
+    chosen = validated(ToolName, require_object(inner, where), *where)
+    named = [each for each in config.functions if each.name == chosen.name]
+    if chosen.namespace:
+        named = [each for each in named if each.namespace and each.namespace.name == chosen.namespace]
+    names = [each.flat_name for each in named]
+    return chosen.name if chosen.name in names or not names else names[0]
+
+
+def checked(config: ToolConfig, tools: ToolList) -> ToolConfig:
     """Return the tool config; raises Invalid where it chooses a function that is not among its tools."""
-    known = {each.name for each in config.functions}
-    if missing := next((name for name in config.only if name not in known), None):
+    known = {each.flat_name for each in config.functions}
+    if missing := next((name for name in config.allowed_names if name not in known), None):
         raise invalid("tool_choice", f"'tools' has no function named '{missing}'")
-    if config.tool_choice is ToolChoice.REQUIRED and not config.functions:
-        raise invalid("tool_choice", "a function call is required, but 'tools' is empty")
+    if config.tool_choice is ToolChoice.REQUIRED and not config.functions and not tools.servers:
+        left_out = f" besides tools that this service can't run ({', '.join(tools.left_out)})" if tools.left_out else ""
+        raise invalid("tool_choice", f"a function call is required, but 'tools' has no function{left_out}")
     return config
 
 
@@ -142,20 +132,3 @@ def read_format(value: Any, path: Path, nesting: WireNesting) -> OutputFormat:
         return OutputFormat(kind=kind)
     inner, where = nesting.inner(body, "json_schema", path)
     return validated(FormatInput, require_object(inner, where), *where).format()
-
-
-def require_object(value: Any, path: Path) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise wrong_type(path_of(path), "an object", value)
-    return cast("dict[str, Any]", value)
-
-
-def check_kind(body: Mapping[str, Any], kinds: Sequence[str], path: Path) -> None:
-    if body.get("type") not in kinds:
-        where = f"{path_of(path)}.type"
-        message = f"Unsupported value for '{where}': supported values are {', '.join(kinds)}."
-        raise Invalid(message, field=where, code="unsupported_parameter")
-
-
-def invalid(path: str, problem: str) -> Invalid:
-    return Invalid(f"Invalid '{path}': {problem}.", field=path, code="invalid_value")

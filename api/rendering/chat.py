@@ -5,9 +5,11 @@ The turn and its log are the same as those of a response.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from api.rendering.response import FAILED_MESSAGE, Json
+from domain.content.custom_tools import custom_text
 from domain.content.items import Item, ItemKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import Transcript, after_event, kept_items
@@ -62,11 +64,17 @@ def chat_from_response(response: Response, transcript: Transcript) -> Json:
 def message_of(items: tuple[Item, ...]) -> Json:
     text = "".join(item.text for item in items if item.kind is ItemKind.MESSAGE)
     calls = [tool_call(item) for item in items if item.kind is ItemKind.FUNCTION_CALL]
-    message: Json = {"role": "assistant", "content": None if calls and not text else text, "refusal": None}
-    return message | ({"tool_calls": calls} if calls else {}) | {"annotations": []}
+    refusal = "".join(item.refusal for item in items) or None
+    reasoning = "".join(item.text for item in items if item.kind is ItemKind.REASONING)
+    content = None if (calls or refusal) and not text else text
+    message: Json = {"role": "assistant", "content": content, "refusal": refusal}
+    thought = {"reasoning_content": reasoning} if reasoning else {}
+    return message | thought | ({"tool_calls": calls} if calls else {}) | {"annotations": []}
 
 
 def tool_call(item: Item) -> Json:
+    if item.is_custom:
+        return {"id": item.call_id, "type": "custom", "custom": {"name": item.name, "input": custom_text(item.text)}}
     return {"id": item.call_id, "type": "function", "function": {"name": item.name, "arguments": item.text}}
 
 
@@ -111,18 +119,25 @@ def chat_chunks(response: Response, transcript: Transcript, event: LogEvent, *, 
         case EventKind.CREATED:
             yield chunk(response, [choice({"role": "assistant", "content": "", "refusal": None})])
         case EventKind.TEXT:
-            yield chunk(response, [choice({"content": event.text})])
+            yield chunk(response, [choice({delta_field(transcript, event): event.text})])
         case EventKind.ITEM_ADDED if event.header and event.header.kind is ItemKind.FUNCTION_CALL:
             yield chunk(response, [choice({"tool_calls": [added_call(transcript, event)]})])
         case EventKind.ITEM_ADDED if is_restarted(transcript):
             yield {"error": {"message": RESTARTED, "type": "server_error", "param": None, "code": "begun_afresh"}}
         case EventKind.ARGUMENTS:
-            part = {"index": call_index(transcript, event), "function": {"arguments": event.text}}
-            yield chunk(response, [choice({"tool_calls": [part]})])
+            yield chunk(response, [choice({"tool_calls": [arguments_part(transcript, event)]})])
         case EventKind.ENDED:
             yield from ending_chunks(response, transcript, include_usage=include_usage)
         case _:
             return
+
+
+def delta_field(transcript: Transcript, event: LogEvent) -> str:
+    """Return the field of a delta that has a text; `reasoning_content` is what most servers and clients know."""
+    if event.is_refusal:
+        return "refusal"
+    is_reasoning = transcript.items[event.output].kind is ItemKind.REASONING
+    return "reasoning_content" if is_reasoning else "content"
 
 
 def is_restarted(transcript: Transcript) -> bool:
@@ -131,8 +146,17 @@ def is_restarted(transcript: Transcript) -> bool:
 
 def added_call(transcript: Transcript, event: LogEvent) -> Json:
     item = transcript.items[event.output]
-    function = {"name": item.name, "arguments": ""}
-    return {"index": call_index(transcript, event), "id": item.call_id, "type": "function", "function": function}
+    called = replace(item, text="")
+    return {"index": call_index(transcript, event), **tool_call(called)}
+
+
+def arguments_part(transcript: Transcript, event: LogEvent) -> Json:
+    """Return the part of a call that has all of its arguments."""
+    is_custom = transcript.items[event.output].is_custom
+    part: Json = (
+        {"custom": {"input": custom_text(event.text)}} if is_custom else {"function": {"arguments": event.text}}
+    )
+    return {"index": call_index(transcript, event), **part}
 
 
 def call_index(transcript: Transcript, event: LogEvent) -> int:

@@ -5,11 +5,15 @@ Strict clients accept only the codes of the specification: another code is repla
 in `metadata`.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from api.rendering.tools import openai_from_text_options, openai_from_tool_config
+from domain.content.custom_tools import custom_text
+from domain.content.included_parts import IncludedPart
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
+from domain.content.packed_text import content_of
 from domain.log.events import Ending, ResponseStatus, TokenUsage
 from domain.log.transcript import Transcript, kept_items
 from domain.turns.response import Response
@@ -20,18 +24,19 @@ ERROR_CODES = frozenset({"server_error", "rate_limit_exceeded", "invalid_prompt"
 INCOMPLETE_REASONS = frozenset({"max_output_tokens", "content_filter"})
 ENDING_KEY = "ganglion_ending"
 LEFT_OUT_KEY = "ganglion_left_out"
+RESULTS_LEFT_OUT_KEY = "ganglion_results_left_out"
 WARNING_KEY = "ganglion_budget"
 METADATA_LIMIT = 16
 FAILED_MESSAGE = "The turn failed."
 
-UNSUPPORTED_FIELDS: Mapping[str, Any] = {
+FIELDS_WITHOUT_EFFECT: Mapping[str, Any] = {
     "top_logprobs": 0,
     "max_tool_calls": None,
     "service_tier": "default",
     "safety_identifier": None,
     "prompt_cache_key": None,
 }
-"""The values of the fields that no request can set."""
+"""The fields that have no effect, and their values where the request has none."""
 
 
 def openai_from_response(response: Response, transcript: Transcript) -> Json:
@@ -48,7 +53,7 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
         "previous_response_id": response.history.previous,
         **({"conversation": {"id": response.history.conversation}} if response.history.conversation else {}),
         "instructions": response.options.instructions,
-        "output": [openai_from_item(item) for item in kept_items(transcript)],
+        "output": [openai_from_item(item, response.options.include) for item in kept_items(transcript)],
         "error": error_of(ending),
         "top_p": 1.0 if response.options.sampling.top_p is None else response.options.sampling.top_p,
         "temperature": 1.0 if response.options.sampling.temperature is None else response.options.sampling.temperature,
@@ -63,7 +68,8 @@ def openai_from_response(response: Response, transcript: Transcript) -> Json:
             response.options.tool_config.format, response.options.sampling.parameters.get("verbosity")
         ),
         **parameters_of(response.options.sampling.parameters),
-        **UNSUPPORTED_FIELDS,
+        **FIELDS_WITHOUT_EFFECT,
+        **response.options.echoed,
     }
 
 
@@ -100,6 +106,8 @@ def metadata_of(response: Response, ending: Ending | None) -> Json:
     notes = dict(ending.notes) if ending else {}
     if response.history.left_out:
         notes[LEFT_OUT_KEY] = f"the oldest {response.history.left_out} turns"
+    if response.history.results_out:
+        notes[RESULTS_LEFT_OUT_KEY] = f"the oldest {response.history.results_out} results of tools"
     if response.warning:
         notes[WARNING_KEY] = response.warning
     if ending and ending.code and ending.code not in ERROR_CODES | INCOMPLETE_REASONS:
@@ -112,7 +120,7 @@ def metadata_of(response: Response, ending: Ending | None) -> Json:
 def openai_from_usage(usage: TokenUsage) -> Json:
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.written_tokens},
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.input_tokens + usage.output_tokens,
@@ -123,20 +131,31 @@ def text_part(text: str) -> Json:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
+def refusal_part(text: str) -> Json:
+    return {"type": "refusal", "refusal": text}
+
+
 def summary_part(text: str) -> Json:
     return {"type": "summary_text", "text": text}
 
 
 def message(item: Item) -> Json:
-    parts = [text_part(item.text)] if item.role is Role.ASSISTANT else [input_part(each) for each in item.parts()]
-    content = [] if item.status is ItemStatus.IN_PROGRESS and not item.text else parts
+    is_answer = item.role is Role.ASSISTANT
     return {
         "type": "message",
         "id": item.id,
         "status": item.status.value,
         "role": item.role.value,
-        "content": content,
+        "content": answer_parts(item) if is_answer else [input_part(each) for each in item.parts()],
     }
+
+
+def answer_parts(item: Item) -> list[Json]:
+    """Return the text and the refusal of a message of the model. An empty answer has an empty text."""
+    is_begun = item.status is ItemStatus.IN_PROGRESS
+    has_text = bool(item.text) or not (item.refusal or is_begun)
+    refusal = [refusal_part(item.refusal)] if item.refusal else []
+    return [*([text_part(item.text)] if has_text else []), *refusal]
 
 
 def input_part(part: str | ImageInput) -> Json:
@@ -146,29 +165,56 @@ def input_part(part: str | ImageInput) -> Json:
 
 
 def function_call(item: Item) -> Json:
+    kind, content = ("custom_tool_call", "input") if item.is_custom else ("function_call", "arguments")
     return {
-        "type": "function_call",
+        "type": kind,
         "id": item.id,
         "call_id": item.call_id,
         "name": item.name,
-        "arguments": item.text,
+        **({"namespace": item.namespace} if item.namespace else {}),
+        content: custom_text(item.text) if item.is_custom else item.text,
         "status": item.status.value,
     }
 
 
 def function_output(item: Item) -> Json:
     return {
-        "type": "function_call_output",
+        "type": "custom_tool_call_output" if item.is_custom else "function_call_output",
         "id": item.id,
         "call_id": item.call_id,
-        "output": item.text,
+        "output": [input_part(each) for each in item.parts()] if item.images else item.text,
         "status": item.status.value,
     }
 
 
 def reasoning(item: Item) -> Json:
-    summary = [summary_part(item.text)] if item.text else []
+    is_begun = item.status is ItemStatus.IN_PROGRESS
+    summary = [summary_part(item.text)] if item.text and not is_begun else []
     return {"type": "reasoning", "id": item.id, "summary": summary, "status": item.status.value}
+
+
+def server_tools(item: Item) -> Json:
+    return {
+        "type": "mcp_list_tools",
+        "id": item.id,
+        "server_label": item.server,
+        "tools": json.loads(item.output or "[]"),
+        **({"error": item.error.get("message")} if item.error else {}),
+    }
+
+
+def server_call(item: Item) -> Json:
+    return {
+        "type": "mcp_call",
+        "id": item.id,
+        "server_label": item.server,
+        "name": item.name,
+        "arguments": item.text,
+        "status": item.status.value,
+        "output": item.output,
+        "error": dict(item.error) if item.error else None,
+        "approval_request_id": None,
+    }
 
 
 SHAPES: Mapping[ItemKind, Callable[[Item], Json]] = {
@@ -176,8 +222,13 @@ SHAPES: Mapping[ItemKind, Callable[[Item], Json]] = {
     ItemKind.FUNCTION_CALL: function_call,
     ItemKind.FUNCTION_OUTPUT: function_output,
     ItemKind.REASONING: reasoning,
+    ItemKind.MCP_TOOLS: server_tools,
+    ItemKind.MCP_CALL: server_call,
 }
 
 
-def openai_from_item(item: Item) -> Json:
-    return SHAPES[item.kind](item)
+def openai_from_item(item: Item, include: Collection[IncludedPart] = ()) -> Json:
+    """Return the object of an item; parts that are sent on demand only where `include` names them."""
+    body = SHAPES[item.kind](item)
+    is_packed = item.kind is ItemKind.REASONING and IncludedPart.ENCRYPTED_REASONING in include
+    return body | ({"encrypted_content": content_of(item.text)} if is_packed else {})

@@ -7,7 +7,15 @@ byte.
 import json
 from collections.abc import Callable, Iterator, Mapping
 
-from api.rendering.response import Json, openai_from_item, openai_from_response, summary_part, text_part
+from api.rendering.response import (
+    Json,
+    openai_from_item,
+    openai_from_response,
+    refusal_part,
+    summary_part,
+    text_part,
+)
+from domain.content.custom_tools import custom_text
 from domain.content.items import Item, ItemKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
 from domain.log.transcript import Transcript, after_event
@@ -16,6 +24,13 @@ from domain.turns.response import Response
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
+
+def error_event(message: str, *, code: str) -> bytes:
+    """Return the event that ends a stream which cannot go on; the SDKs raise an error for it."""
+    error = {"message": message, "type": "server_error", "param": None, "code": code}
+    return f"event: error\ndata: {json.dumps({**error, 'type': 'error', 'error': error})}\n\n".encode()
+
+
 type Render = Callable[[Response, Transcript, LogEvent], Json]
 
 
@@ -23,8 +38,9 @@ def snapshot(response: Response, transcript: Transcript, _event: LogEvent) -> Js
     return {"response": openai_from_response(response, transcript)}
 
 
-def whole_item(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
-    return {"output_index": event.output, "item": openai_from_item(transcript.items[event.output])}
+def whole_item(response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    item = openai_from_item(transcript.items[event.output], response.options.include)
+    return {"output_index": event.output, "item": item}
 
 
 def place(transcript: Transcript, event: LogEvent) -> Json:
@@ -59,6 +75,27 @@ def part_done(_response: Response, transcript: Transcript, event: LogEvent) -> J
     return text_place(transcript, event) | {"part": text_part(text_at(transcript, event))}
 
 
+def refusal_place(transcript: Transcript, event: LogEvent) -> Json:
+    """Return the place of a refusal: it follows the text, if there is one."""
+    return place(transcript, event) | {"content_index": 1 if text_at(transcript, event) else 0}
+
+
+def refusal_added(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return refusal_place(transcript, event) | {"part": refusal_part("")}
+
+
+def refusal_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return refusal_place(transcript, event) | {"delta": event.text}
+
+
+def refusal_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return refusal_place(transcript, event) | {"refusal": transcript.items[event.output].refusal}
+
+
+def refusal_part_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return refusal_place(transcript, event) | {"part": refusal_part(transcript.items[event.output].refusal)}
+
+
 def arguments_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     return place(transcript, event) | {"delta": event.text}
 
@@ -66,6 +103,14 @@ def arguments_delta(_response: Response, transcript: Transcript, event: LogEvent
 def arguments_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
     item = transcript.items[event.output]
     return place(transcript, event) | {"name": item.name, "arguments": item.text}
+
+
+def input_delta(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return place(transcript, event) | {"delta": custom_text(event.text)}
+
+
+def input_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return place(transcript, event) | {"input": custom_text(text_at(transcript, event))}
 
 
 def summary_added(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
@@ -106,6 +151,39 @@ REASONING_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
 }
 """The events that differ where the item is reasoning."""
 
+REFUSAL_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
+    EventKind.PART_ADDED: ("response.content_part.added", refusal_added),
+    EventKind.TEXT: ("response.refusal.delta", refusal_delta),
+    EventKind.TEXT_DONE: ("response.refusal.done", refusal_done),
+    EventKind.PART_DONE: ("response.content_part.done", refusal_part_done),
+}
+"""The events of the refusal of a message."""
+
+CUSTOM_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
+    EventKind.ARGUMENTS: ("response.custom_tool_call_input.delta", input_delta),
+    EventKind.ARGUMENTS_DONE: ("response.custom_tool_call_input.done", input_done),
+}
+"""The events that differ where the item is a call of a custom tool. All arguments of a call are in one event."""
+
+
+def bare_place(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return place(transcript, event)
+
+
+def server_arguments_done(_response: Response, transcript: Transcript, event: LogEvent) -> Json:
+    return place(transcript, event) | {"arguments": text_at(transcript, event)}
+
+
+SERVER_EVENTS: Mapping[EventKind, tuple[str, Render]] = {
+    EventKind.CALL_STARTED: ("response.{}.in_progress", bare_place),
+    EventKind.ARGUMENTS: ("response.mcp_call_arguments.delta", arguments_delta),
+    EventKind.ARGUMENTS_DONE: ("response.mcp_call_arguments.done", server_arguments_done),
+    EventKind.CALL_ENDED: ("response.{}.completed", bare_place),
+}
+"""The events of lists and calls of tools that the server runs; the braces stand for the type of the item."""
+
+FAILED = "response.{}.failed"
+
 ENDINGS: Mapping[ResponseStatus, str] = {
     ResponseStatus.COMPLETED: "response.completed",
     ResponseStatus.INCOMPLETE: "response.incomplete",
@@ -124,8 +202,21 @@ def openai_from_event(response: Response, transcript: Transcript, event: LogEven
 def renderer_of(transcript: Transcript, event: LogEvent) -> tuple[str, Render]:
     if event.kind is EventKind.ENDED:
         return ENDINGS[transcript.status], snapshot
-    reasoning = event.kind in REASONING_EVENTS and is_reasoning(transcript.items[event.output])
-    return REASONING_EVENTS[event.kind] if reasoning else EVENTS[event.kind]
+    if event.is_refusal:
+        return REFUSAL_EVENTS[event.kind]
+    if event.kind in SERVER_EVENTS and transcript.items[event.output].server:
+        return server_renderer_of(transcript.items[event.output], event)
+    if event.kind in REASONING_EVENTS and is_reasoning(transcript.items[event.output]):
+        return REASONING_EVENTS[event.kind]
+    if event.kind in CUSTOM_EVENTS and transcript.items[event.output].is_custom:
+        return CUSTOM_EVENTS[event.kind]
+    return EVENTS[event.kind]
+
+
+def server_renderer_of(item: Item, event: LogEvent) -> tuple[str, Render]:
+    name, render = SERVER_EVENTS[event.kind]
+    has_failed = event.kind is EventKind.CALL_ENDED and item.error is not None
+    return (FAILED if has_failed else name).format(item.kind.value), render
 
 
 def is_reasoning(item: Item) -> bool:

@@ -4,22 +4,30 @@ Claim, plan, reserve, record, start: each step is safe to repeat, and a repeated
 the first.
 """
 
+from contextlib import suppress
+from dataclasses import replace
+
+from api.parsing.interruptions import OnRunning
 from api.parsing.responses_request import TurnRequest
 from api.turns.admission_plan import AdmissionPlan, AdmissionPlanner
 from api.turns.deliveries import ClaimedRequest, RequestClaims, RequestDelivery
 from api.turns.history import previous_not_found
 from api.turns.planner import Planner
+from api.turns.tool_planner import ToolPlanner
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
-from domain.errors import Terminal
+from domain.errors import Locked, NotFound, Terminal
 from domain.identity.owners import Owner
 from domain.ids import is_response_id, member_id, thread_of
 from domain.log.events import EventKind, LogEvent, ResponseStatus
-from domain.turns.response import Response, ResponseHistory, ResponseOptions
+from domain.turns.response import Response, ResponseOptions
 from state.money.ledger import Ledger
 from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
-from telemetry import current_traceparent
+from telemetry.spans import current_traceparent
+
+INTERRUPTED_LIMIT = 32
+"""A turn that interrupts ends at most so many others: the one that runs, and those that wait."""
 
 
 class Admission:
@@ -32,14 +40,16 @@ class Admission:
         ledger: Ledger,
         limits: RateLimiter,
         planner: Planner,
+        tools: ToolPlanner,
         clock: Clock,
         deadline_s: float,
     ) -> None:
         self.turns = turns
         self.ledger = ledger
+        self.limits = limits
         self.claims = RequestClaims(turns=turns, limits=limits)
         self.planner = planner
-        self.plans = AdmissionPlanner(turns=turns, planner=planner)
+        self.plans = AdmissionPlanner(turns=turns, planner=planner, tools=tools)
         self.clock = clock
         self.deadline_s = deadline_s
 
@@ -49,7 +59,7 @@ class Admission:
         """Record the turn and start it; return its response, which may be running or ended if this is a repeat."""
         self.planner.check_model_choice(request)
         claimed = await self.claims.claim(self.new_claim(owner, request, delivery))
-        response = claimed.response or await self.create(claimed, request)
+        response = claimed.response or await self.create(claimed, request, orchestrations)
         if response.status is ResponseStatus.QUEUED:
             await orchestrations.start(response)
         return response
@@ -63,22 +73,52 @@ class Admission:
         response_id = member_id("resp", thread=thread, token=self.clock.token())
         return ClaimedRequest(owner=owner, delivery=delivery, response_id=response_id, new_thread=not parent)
 
-    async def create(self, claimed: ClaimedRequest, request: TurnRequest) -> Response:
-        """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log.
+    async def create(self, claimed: ClaimedRequest, request: TurnRequest, orchestrations: Orchestrations) -> Response:
+        """Record the turn.
 
         A rejected request leaves nothing behind. Where another delivery of it was faster, its response is returned.
         """
         try:
-            plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
-            warning = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.worst_cost)
-            response = self.response(claimed, request, plan, warning)
-            return await self.turns.admit(response, plan.items, opening_events(response))
+            return await self.record_when_free(claimed, request, orchestrations)
         except Terminal:
             winner = await self.claims.response_of(claimed)
             if winner:
                 return winner
             await self.claims.release(claimed)
             raise
+
+    async def record_when_free(
+        self, claimed: ClaimedRequest, request: TurnRequest, orchestrations: Orchestrations
+    ) -> Response:
+        """Record the turn; where another one has its conversation, do what the request wants; raises Locked."""
+        for _ in range(INTERRUPTED_LIMIT):
+            try:
+                return await self.record(claimed, request)
+            except Locked as locked:
+                if request.on_running is OnRunning.REJECT:
+                    raise
+                if locked.running is None:
+                    continue
+                if request.on_running is OnRunning.QUEUE:
+                    waiting = replace(request, ignores_lock=True, pairs_calls=False)
+                    return await self.record(claimed, waiting, waits_for=locked.running)
+                await self.interrupt(claimed.owner, locked.running, orchestrations)
+        return await self.record(claimed, request)
+
+    async def interrupt(self, owner: Owner, response_id: str, orchestrations: Orchestrations) -> None:
+        """Cancel the response that has the conversation; one that has just been deleted is gone already."""
+        with suppress(NotFound):
+            await self.turns.finish(owner, response_id, status=ResponseStatus.CANCELLED)
+            await orchestrations.signal_cancelled(response_id)
+
+    async def record(self, claimed: ClaimedRequest, request: TurnRequest, *, waits_for: str | None = None) -> Response:
+        """Plan the turn, reserve its worst cost, and write the response, its input and slot 0 of its log."""
+        plan = await self.plans.plan(claimed.owner, request, claimed.response_id)
+        warning = await self.ledger.reserve(claimed.owner, claimed.response_id, plan.worst_cost)
+        response = self.response(claimed, request, plan, warning)
+        if waits_for:
+            response = replace(response, history=replace(response.history, waits_for=waits_for))
+        return await self.turns.admit(response, plan.items, opening_events(response))
 
     def response(self, claimed: ClaimedRequest, request: TurnRequest, plan: AdmissionPlan, warning: str) -> Response:
         now = self.clock.now()
@@ -98,16 +138,11 @@ class Admission:
                 sampling=request.sampling,
                 tool_config=plan.tool_config,
                 metadata=request.metadata,
+                include=request.include,
                 sources=plan.sources,
+                echoed=request.echoed,
             ),
-            history=ResponseHistory(
-                previous=request.previous,
-                conversation=request.conversation,
-                truncates=request.truncates,
-                reads_before=plan.model_input.reads_before,
-                left_out=plan.model_input.left_out,
-                index=plan.model_input.history_index,
-            ),
+            history=plan.history_of(request),
         )
 
 

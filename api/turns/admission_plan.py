@@ -1,18 +1,23 @@
 """What will a new turn read, and what may it cost at worst? Everything that is decided before a turn is recorded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from api.parsing.responses_request import TurnRequest
-from api.turns.history import HistoryLoader, ModelInput
+from api.turns.history import HistoryLoader, ModelInput, measured
 from api.turns.input_resolver import InputResolver
-from api.turns.planner import Planner, request_texts
+from api.turns.planner import Planner, prompt_of
+from api.turns.tool_planner import ToolPlanner, without_known_lists
 from domain.content.items import Item
 from domain.content.tools import ToolConfig
 from domain.errors import Invalid
-from domain.fleet.token_estimates import tokens_in_request
 from domain.identity.owners import Owner
+from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount
+from domain.tokens.estimates import LIKELY_FACTOR, tokens_in_request
+from domain.turns.context_window import WindowRoom
+from domain.turns.response import ResponseHistory
 from state.turns.responses import TurnStore
 
 TOO_LONG = (
@@ -25,7 +30,7 @@ class AdmissionPlan:
     """A turn as it will be admitted; nothing is written yet.
 
     `items` is the turn's own input, `sources` names its private data, `model_input` is what the model reads of its
-    history and its input, `worst_cost` is in dollars.
+    history and its input, `worst_cost` is in dollars. `counts` are the tokens of that input by model.
     """
 
     items: tuple[Item, ...]
@@ -33,40 +38,122 @@ class AdmissionPlan:
     model_input: ModelInput
     tool_config: ToolConfig
     worst_cost: Decimal
+    counts: Mapping[str, TokenCount] = field(default_factory=lambda: NOT_COUNTED)
+
+    def history_of(self, request: TurnRequest) -> ResponseHistory:
+        """Return the history of the turn that is planned."""
+        return ResponseHistory(
+            previous=request.previous,
+            conversation=request.conversation,
+            truncates=request.truncates,
+            reads_before=self.model_input.reads_before,
+            left_out=self.model_input.left_out,
+            results_out=self.model_input.results_out,
+            index=self.model_input.history_index,
+            counts=self.counts,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedInput:
+    """The tokens of an input, how they were counted, and for which model; none where they are estimated."""
+
+    tokens: int
+    counted_by: CountedBy = CountedBy.ESTIMATE
+    model: str = ""
 
 
 class AdmissionPlanner:
     """Plans turns: resolves their input, loads as much history as fits, and asks the router for the worst cost."""
 
-    def __init__(self, *, turns: TurnStore, planner: Planner) -> None:
+    def __init__(self, *, turns: TurnStore, planner: Planner, tools: ToolPlanner) -> None:
         self.input = InputResolver(turns)
         self.history = HistoryLoader(turns, turns.conversations)
         self.planner = planner
+        self.tools = tools
 
     async def plan(self, owner: Owner, request: TurnRequest, response_id: str) -> AdmissionPlan:
-        """Return the plan of a turn; raises Invalid and NotFound where it can't be admitted."""
+        """Return the plan of a turn; raises Invalid and NotFound where it can't be admitted.
+
+        Other requests run between its parts, because each of them takes a while where there are thousands of items.
+        """
+        request = replace(request, tool_config=self.tools.offered(owner, request))
         sources = self.planner.sources_of(owner, request)
-        room = self.planner.room(request, sources)
         items = await self.input.resolve_all(owner, request.input_items, response_id)
-        window = await self.history.load(owner, request, items, room=room)
-        model_input = window.fit(request, items, room=room)
-        if model_input.left_out and not request.truncates:
+        await self.planner.prepare_tokenizers(request, items)
+        model_input = await self.read_history(owner, request, items, sources)
+        await asyncio.sleep(0)
+        if (model_input.left_out or model_input.results_out) and not request.truncates:
             raise Invalid(TOO_LONG, field="truncation", code="context_length_exceeded")
-        tool_config = replace(request.tool_config, images=model_input.images)
-        cost = self.planner.worst_cost(replace(request, tool_config=tool_config), model_input.items, sources)
+        addressed = [image for item in items for image in item.images if not image.is_data]
+        if addressed:
+            self.planner.check_image_address(request, addressed[0])
+        tool_config = replace(request.tool_config, images=model_input.images, image_addresses=len(addressed))
+        tool_config = without_known_lists(tool_config, model_input.items)
+        request = replace(request, tool_config=tool_config)
+        prompt = prompt_of(request, model_input.items)
+        counts = await self.planner.count(
+            request, model_input.items, reserved=self.planner.reserved(request, sources), always=model_input.is_wide
+        )
+        cost = self.planner.worst_cost(request, prompt, sources, counts)
         return AdmissionPlan(
             items=items,
             sources=sources,
             model_input=model_input,
             tool_config=tool_config,
             worst_cost=cost,
+            counts=counts,
         )
 
-    async def count_tokens(self, owner: Owner, requests: Sequence[TurnRequest]) -> int:
-        """Return the tokens that a model would read of several requests together, with all of their histories."""
-        texts: list[str] = []
-        for request in requests:
+    async def read_history(
+        self, owner: Owner, request: TurnRequest, items: tuple[Item, ...], sources: tuple[str, ...]
+    ) -> ModelInput:
+        """Return as much of the history as fits beside the items.
+
+        Where the estimate leaves turns out, a backend counts how much more fits.
+        """
+        room = self.planner.room(request, sources)
+        kept = self.tools.room_for_results(request.tool_config, room=room.tokens) if request.truncates else 0
+        room = replace(room, tokens=room.tokens - kept)
+        model_input = await self.fit_history(owner, request, items, room)
+        is_cut = model_input.left_out or model_input.results_out
+        if not is_cut or room.is_counted or not self.planner.backend_counts.able:
+            return model_input
+        wider = replace(room, tokens=int(room.tokens * LIKELY_FACTOR))
+        wide = await self.fit_history(owner, request, items, wider)
+        reserved = self.planner.reserved(request, sources)
+        counts = await self.planner.count(request, wide.items, reserved=reserved, always=True)
+        model, window = next(iter(self.planner.windows(request).items()))
+        fits = model in counts and counts[model].tokens.likely <= window - reserved - kept
+        return replace(wide, is_wide=True) if fits else model_input
+
+    async def fit_history(
+        self, owner: Owner, request: TurnRequest, items: tuple[Item, ...], room: WindowRoom
+    ) -> ModelInput:
+        await asyncio.sleep(0)
+        window = await self.history.load(owner, request, items, room=room)
+        if request.pairs_calls:
+            window.check_calls(request, items)
+        await asyncio.sleep(0)
+        return await measured(room, lambda: window.fit(request, items, room=room))
+
+    async def count_tokens(self, owner: Owner, requests: Sequence[TurnRequest]) -> CountedInput:
+        """Return the tokens that a model would read of several requests together, with all of their histories.
+
+        They are those of the chosen model with the largest context window.
+        """
+        read: list[Item] = []
+        for asked in requests:
+            request = replace(asked, tool_config=self.tools.offered(owner, asked))
             window = await self.history.load(owner, request)
             items = await self.input.resolve_all(owner, request.input_items, "")
-            texts += request_texts(request, window.items_with(items, left_out=0))
-        return tokens_in_request([text for text in texts if text]).expected
+            read[:0] = window.items_with(items, left_out=0)
+        request = replace(requests[0], tool_config=self.tools.offered(owner, requests[0]))
+        config = replace(request.tool_config, images=sum(len(item.images) for item in read))
+        request = replace(request, tool_config=config)
+        await self.planner.prepare_tokenizers(request, (), needed=True)
+        counts = await self.planner.count(request, read, reserved=0, always=True)
+        model = next(iter(self.planner.windows(request)), "")
+        if model in counts:
+            return CountedInput(tokens=counts[model].tokens.expected, counted_by=counts[model].counted_by, model=model)
+        return CountedInput(tokens=tokens_in_request(prompt_of(request, read).texts).expected)

@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from azurefunctions.extensions.http.fastapi import Request
 
@@ -21,6 +21,8 @@ from state.rate_limits import RateLimiter
 from state.turns.responses import TurnStore
 
 KEY_LIMIT = 256
+LONG = 100_000
+"""A longer string is hashed in pieces of this length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +45,55 @@ class ClaimedRequest:
     response: Response | None = None
 
 
-def read_delivery(request: Request, body: Mapping[str, Any]) -> RequestDelivery:
+def read_delivery(request: Request, body_hash: str) -> RequestDelivery:
     """Return how a request was delivered: a repeat has an Idempotency-Key or the SDKs' count of retries."""
-    body_hash = digest(json.dumps(body, sort_keys=True))
     key = request.headers.get("idempotency-key")
     if key is None:
-        count = request.headers.get("x-stainless-retry-count", "")
-        is_retry = count.isdecimal() and int(count[:9]) > 0
-        return RequestDelivery(key=f"body:{body_hash}", body_hash=body_hash, repeat=is_retry)
+        return RequestDelivery(key=f"body:{body_hash}", body_hash=body_hash, repeat=may_be_repeat(request))
     if not 1 <= len(key) <= KEY_LIMIT:
         message = f"Invalid header 'Idempotency-Key': expected 1 to {KEY_LIMIT} characters."
         raise Invalid(message, code="invalid_value")
     return RequestDelivery(key=f"key:{digest(key)}", body_hash=body_hash, repeat=True)
+
+
+def may_be_repeat(request: Request) -> bool:
+    """Return whether the caller may have sent the request before."""
+    count = request.headers.get("x-stainless-retry-count", "")
+    return "idempotency-key" in request.headers or (count.isdecimal() and int(count[:9]) > 0)
+
+
+def hash_of(body: Mapping[str, Any]) -> str:
+    """Return a hash by which two bodies with the same content are the same.
+
+    It is that of the body's JSON with sorted names, which is written in pieces, because a body may be large.
+    """
+    hashed = hashlib.sha256()
+    for piece in pieces_of(body):
+        hashed.update(piece.encode(errors="surrogatepass"))
+    return hashed.hexdigest()
+
+
+def pieces_of(value: Any) -> Iterator[str]:
+    """Yield the pieces of JSON that together are what `json.dumps` with sorted names writes."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        for index, name in enumerate(sorted(members)):
+            yield f"{', ' if index else '{'}{json.dumps(name)}: "
+            yield from pieces_of(members[name])
+        yield "}" if members else "{}"
+    elif isinstance(value, list):
+        elements = cast("list[Any]", value)
+        for index, element in enumerate(elements):
+            yield ", " if index else "["
+            yield from pieces_of(element)
+        yield "]" if elements else "[]"
+    elif isinstance(value, str) and len(value) > LONG:
+        yield '"'
+        for start in range(0, len(value), LONG):
+            yield json.dumps(value[start : start + LONG])[1:-1]
+        yield '"'
+    else:
+        yield json.dumps(value)
 
 
 def digest(text: str) -> str:

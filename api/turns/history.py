@@ -1,33 +1,38 @@
 """Which history does a new turn continue, and how much of it fits into the context window?"""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from api.parsing.responses_request import TurnRequest
+from domain.content.call_pairs import calls_without_result, results_without_call
 from domain.content.items import Item
-from domain.errors import Invalid, NotFound
-from domain.fleet.token_estimates import tokens_in_request
+from domain.errors import Invalid, Locked, NotFound
 from domain.identity.owners import Owner
-from domain.turns.context_window import Turn, items_read, size_of, turns_to_leave_out
+from domain.turns.context_window import Turn, WindowRoom, items_read, turns_to_leave_out
 from domain.turns.history_index import BLOCK, HistoryIndex, lasting_in
+from domain.turns.old_results import results_in, results_to_leave_out, without_results
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
-from state.turns.conversations import ConversationStore, locked_error
+from state.turns.conversations import WHEN_LOCKED, ConversationStore, locked_error
 from state.turns.history import MANY, present
 from state.turns.responses import TurnStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
-    """What a model reads of a conversation: `items`, without the oldest `left_out` turns.
+    """What a model reads of a conversation: `items`, without the oldest `left_out` turns and `results_out` results.
 
     `images` counts the images of the whole window. The conversation's part ends before the entry `reads_before`.
+    `is_wide`: by the estimate, more would have been left out.
     """
 
     items: Turn
     left_out: int
+    results_out: int
     images: int
     reads_before: int
     history_index: HistoryIndex | None
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +50,26 @@ class HistoryWindow:
     reads_before: int = 0
     index: HistoryIndex | None = None
 
-    def fit(self, request: TurnRequest, items: Sequence[Item], *, room: int) -> ModelInput:
-        """Return what a model with `room` for so many tokens reads of the window and of the new turn's items."""
-        left_out = self.left_out(request, items, room=room)
+    def fit(self, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom) -> ModelInput:
+        """Return what a model with this `room` reads of the window and of the new turn's items."""
+        taken = room.size_of_new(tuple(items), request.instructions or "") + room.size_of(self.lasting)
+        results_out = results_to_leave_out(self.turns, room=replace(room, tokens=room.tokens - taken))
+        slim = replace(self, turns=without_results(self.turns, results_out))
+        left_out = slim.left_out(request, items, room=room)
+        unread = self.turns[: max(left_out - self.older, 0)]
         return ModelInput(
-            items=self.items_with(items, left_out=left_out),
+            items=slim.items_with(items, left_out=left_out),
             left_out=left_out,
+            results_out=max(results_out - results_in(unread), 0),
             images=sum(len(item.images) for item in self.items_with(items, left_out=0)),
             reads_before=self.reads_before,
             history_index=self.index_with(items),
         )
 
-    def left_out(self, request: TurnRequest, items: Sequence[Item], *, room: int) -> int:
+    def left_out(self, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom) -> int:
         """Return how many of the oldest turns do not fit."""
         instructions = request.instructions or ""
-        room -= size_of(self.lasting)
+        room = replace(room, tokens=room.tokens - room.size_of(self.lasting))
         return self.older + turns_to_leave_out(self.turns, tuple(items), instructions=instructions, room=room)
 
     def items_with(self, items: Sequence[Item], *, left_out: int) -> Turn:
@@ -68,6 +78,20 @@ class HistoryWindow:
             return items_read(self.turns, tuple(items), left_out=left_out)
         left_out = max(left_out - self.older, 0) + 1
         return items_read((self.lasting, *self.turns), tuple(items), left_out=left_out)
+
+    def check_calls(self, request: TurnRequest, items: Sequence[Item]) -> None:
+        """Raise Invalid for a function call without its result, or a result without its call.
+
+        The call of a result may be in a turn that was not read.
+        """
+        stored = [item for turn in self.turns for item in turn]
+        for item in calls_without_result(items, stored):
+            field = request.input_field
+            message = f"No tool output found for function call '{item.call_id}': send its output in '{field}'."
+            raise Invalid(message, field=field, code="invalid_value")
+        for index in () if self.older else results_without_call(items, stored):
+            message = f"No tool call found for function call output with call_id '{items[index].call_id}'."
+            raise Invalid(message, field=call_path(request.input_field, index), code="invalid_value")
 
     def index_with(self, items: Sequence[Item]) -> HistoryIndex | None:
         """Return the history index of the new turn, its own input included."""
@@ -82,51 +106,55 @@ class HistoryLoader:
         self.conversations = conversations
 
     async def load(
-        self, owner: Owner, request: TurnRequest, items: Sequence[Item] = (), *, room: int | None = None
+        self, owner: Owner, request: TurnRequest, items: Sequence[Item] = (), *, room: WindowRoom | None = None
     ) -> HistoryWindow:
         """Return the history of a turn as far back as it fits into `room` beside `items`; without a room, all of it.
 
-        Raises Invalid (unknown, still running) and NotFound (no such conversation).
+        Raises Invalid (unknown), Locked (still running) and NotFound (no such conversation).
         """
         if request.conversation:
-            start = await self.in_conversation(owner, request.conversation)
+            start = await self.in_conversation(owner, request.conversation, request)
         elif request.previous:
-            start = await self.after_previous(owner, request.previous)
+            start = await self.after_previous(owner, request.previous, request)
         else:
             return HistoryWindow(index=HistoryIndex(depth=0))
         return await self.read_back(start, request, items, room=room)
 
-    async def in_conversation(self, owner: Owner, identifier: str) -> Response:
+    async def in_conversation(self, owner: Owner, identifier: str, request: TurnRequest) -> Response:
         """Return a placeholder turn at the end of a conversation, from which the history is read back."""
         conversation = await self.conversations.read(owner, identifier)
-        if conversation.running:
+        if not request.ignores_lock and not conversation.is_free_for(request.waits_as):
             raise locked_error(conversation)
         entries, lasting = conversation.next_entry, conversation.lasting
         index = None if lasting is None else HistoryIndex(depth=entries, lasting=lasting)
         history = ResponseHistory(conversation=identifier, reads_before=entries, index=index)
         return placeholder(owner, identifier, history)
 
-    async def after_previous(self, owner: Owner, identifier: str) -> Response:
+    async def after_previous(self, owner: Owner, identifier: str, request: TurnRequest) -> Response:
         """Return a placeholder turn after a response, from which the history is read back."""
         try:
             previous = await self.turns.read(owner, identifier)
         except NotFound:
             raise previous_not_found(identifier) from None
-        if not previous.status.is_terminal:
-            message = f"Response with id '{identifier}' is still running; continue it after it has ended."
-            raise Invalid(message, field="previous_response_id", code="conversation_locked")
+        if not previous.is_readable:
+            raise previous_not_found(identifier)
+        if not previous.status.is_terminal and not request.ignores_lock:
+            message = f"Response with id '{identifier}' is still running. {WHEN_LOCKED}"
+            raise Locked(message, field="previous_response_id", running=identifier)
         history = ResponseHistory(previous=identifier, index=index_after(previous))
         return placeholder(owner, identifier, history)
 
     async def read_back(
-        self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: int | None
+        self, start: Response, request: TurnRequest, items: Sequence[Item], *, room: WindowRoom | None
     ) -> HistoryWindow:
         """Read turns, the newest first, until one does not fit."""
         history, index = self.turns.history_reader, start.history.index
         names = index.lasting if index else ()
         (lasting,) = present((names,), await history.existing_items(start.owner, names))
         window = HistoryWindow(reads_before=start.history.reads_before, index=index)
-        read, size = set[str](), tokens_in_request([request.instructions or "", *(item.text for item in items)]).likely
+        read, size = set[str](), 0
+        if room is not None:
+            size = await measured(room, lambda: room.size_of_new(tuple(items), request.instructions or ""))
         async for block in history.earlier_turns(start, most=BLOCK if index and room is not None else MANY):
             found = await history.existing_items(start.owner, [name for turn in block for name in turn])
             turns = present(block, found)
@@ -135,10 +163,21 @@ class HistoryLoader:
                 continue
             read |= found.keys()
             older = tuple(item for item in lasting if item.id not in read)
-            size += sum(map(size_of, turns))
-            if window.turns and size + size_of(older) > room:
+            slim = without_results((*turns, ()), MANY)
+            size += await measured(room, lambda slim=slim: sum(map(room.size_of, slim)))
+            if window.turns and size + await measured(room, lambda older=older: room.size_of(older)) > room.tokens:
                 return replace(window, lasting=older, older=max(index.depth - len(window.turns), 0))
         return window
+
+
+async def measured[T](room: WindowRoom, work: Callable[[], T]) -> T:
+    """Return what `work` finds. A tokenizer works in a thread, without the interpreter's lock."""
+    return await asyncio.to_thread(work) if room.is_counted else work()
+
+
+def call_path(field: str, index: int) -> str:
+    """Return the path of the call id of an input item; a chat's message may have several items."""
+    return f"{field}[{index}].call_id" if field == "input" else field
 
 
 def index_after(previous: Response) -> HistoryIndex | None:

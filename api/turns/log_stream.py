@@ -4,18 +4,21 @@ Every reader follows the log: its stream does not depend on which instance write
 or on how often it was disconnected.
 """
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from api.rendering.sse_events import DONE, KEEP_ALIVE
+from api.rendering.sse_events import DONE, KEEP_ALIVE, error_event
 from api.turns.request_costs import RequestCosts, RequestUse
 from clients.clock import Clock
-from domain.errors import Retryable, Unavailable
+from domain.errors import DamagedRecord, Retryable, Unavailable
 from domain.log.events import EMPTIED_BY, Slot
 from domain.log.transcript import Transcript, after_slot
 from domain.turns.response import Response
 from state.turns.responses import TurnStore, no_response
+
+logger = logging.getLogger("ganglion.api")
 
 HEARTBEAT_S = 15.0
 LONGEST_WAIT_S = 0.25
@@ -58,8 +61,18 @@ class LogStream:
     async def stream(self, response: Response, render: RenderSlot) -> AsyncIterator[bytes]:
         """Yield the log as server-sent events, to the end of the turn.
 
-        Raises Unavailable after `stream_s` seconds: a clean end would look like the end of the turn.
+        A damaged record ends the stream with an error. Raises Unavailable after `stream_s` seconds: a clean end would
+        look like the end of the turn.
         """
+        try:
+            async with aclosing(self.parts(response, render)) as parts:
+                async for part in parts:
+                    yield part
+        except DamagedRecord as damage:
+            logger.error("the stream of %s failed: %s", response.id, damage)  # noqa: TRY400 - the message says it all
+            yield error_event(str(damage), code="damaged_record")
+
+    async def parts(self, response: Response, render: RenderSlot) -> AsyncGenerator[bytes]:
         started = last_sent = self.clock.now()
         yield KEEP_ALIVE
         async with aclosing(self.follow(response)) as updates:

@@ -1,24 +1,42 @@
 """Can the fleet serve a turn, how much may the turn read, and what may it cost at worst?"""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from api.parsing.field_rules import unsupported
 from api.parsing.responses_request import SOURCES, TurnRequest
-from domain.content.items import Item
+from api.turns.backend_counts import BackendCounts
+from api.turns.token_counter import TokenCounter
+from clients.backends.port import BackendCall
+from domain.content.capabilities import Capability
+from domain.content.items import ImageInput, Item
+from domain.content.schema_tool_calls import is_held_to_output_schema
 from domain.content.schema_tool_calls import tool_config_texts as tool_texts
 from domain.errors import Invalid
-from domain.fleet.catalog import Backend, Fleet, Model
-from domain.fleet.token_estimates import BYTES_PER_TOKEN, tokens_in_request
+from domain.fleet.catalog import Backend, Fleet, ImageMode, Model
 from domain.identity.owners import Owner
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.filters import ModelChoice
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.router import RouteDecision, route
 from domain.sources.catalog import Sources
+from domain.tokens.counts import NOT_COUNTED, CountedBy, TokenCount, TokenMeasure, tokens_in_prompt
+from domain.tokens.estimates import BYTES_PER_TOKEN, LIKELY_FACTOR, TokenEstimate, tokens_in, tokens_in_request
+from domain.tokens.prompt_texts import PromptTexts
+from domain.turns.context_window import WindowRoom
+from domain.turns.response import Sampling
 
 TIER = "tier"
+SEND_DATA = (
+    "The chosen models take images as data: send a data URL, data:image/png;base64,…, or let the operator set "
+    'images = "fetch" for a backend in the fleet file.'
+)
+HOW_COUNTED: Mapping[CountedBy, str] = {
+    CountedBy.ESTIMATE: "estimated from its bytes",
+    CountedBy.TOKENIZER: "counted with the model's tokenizer",
+    CountedBy.BACKEND: "counted by a backend of the model",
+}
 MARKER_TOKENS = 200
 """The tokens of the markers around private data."""
 
@@ -41,6 +59,8 @@ class Planner:
     sources: Sources
     model_required: bool
     attempt_limits: AttemptLimits
+    counter: TokenCounter
+    backend_counts: BackendCounts
 
     def check_model_choice(self, request: TurnRequest) -> None:
         """Raise Invalid where the caller names an unknown model, backend or tier."""
@@ -59,6 +79,12 @@ class Planner:
             if needed not in abilities:
                 raise unsupported(path)
 
+    def check_image_address(self, request: TurnRequest, image: ImageInput) -> None:
+        """Raise Invalid where no backend of the chosen models takes images by address."""
+        if all(backend.images is ImageMode.DATA for backend in self.chosen_backends(request)):
+            message = f"Unsupported value: '{image.path or 'input'}' is an address. {SEND_DATA}"
+            raise Invalid(message, field=image.path or "input", code="unsupported_value")
+
     def sources_of(self, owner: Owner, request: TurnRequest) -> tuple[str, ...]:
         """Return the names of the private data that the turn reads; raises Invalid for a source the owner lacks."""
         try:
@@ -67,17 +93,69 @@ class Planner:
             path = f"metadata.{SOURCES}"
             raise Invalid(f"Invalid '{path}': no source {unknown}.", field=path, code="source_not_found") from None
 
-    def room(self, request: TurnRequest, sources: Sequence[str]) -> int:
-        """Return the tokens for instructions, history and input in the largest context window of the chosen models."""
+    def windows(self, request: TurnRequest) -> Mapping[str, int]:
+        """Return the largest context window of each chosen model in tokens, the largest one first."""
+        windows: dict[str, int] = {}
+        for backend in self.chosen_backends(request):
+            window = min(self.fleet.models[backend.model].context_tokens, backend.limits.context_tokens)
+            windows[backend.model] = max(window, windows.get(backend.model, 0))
+        return dict(sorted(windows.items(), key=lambda each: -each[1]))
+
+    def room(self, request: TurnRequest, sources: Sequence[str]) -> WindowRoom:
+        """Return the room for instructions, history and input in the largest context window of the chosen models."""
+        windows = self.windows(request)
+        measure = self.counter.measure(next(iter(windows), ""))
+        reserved = self.reserved(request, sources) + tool_tokens(request, measure)
+        return WindowRoom(tokens=max(windows.values(), default=0) - reserved, measure=measure)
+
+    def chosen_backends(self, request: TurnRequest) -> Sequence[Backend]:
+        """Return the backends that the caller's choice of model, backend and tier allows."""
         choice = read_model_choice(request.model, request.metadata.get(TIER), self.fleet)
-        models = self.fleet.models
-        windows = [
-            min(models[backend.model].context_tokens, backend.limits.context_tokens)
+        return [
+            backend
             for backend in self.fleet.backends.values()
-            if isinstance(choice, UnknownModel) or allows(choice, backend, models[backend.model])
+            if isinstance(choice, UnknownModel) or allows(choice, backend, self.fleet.models[backend.model])
         ]
-        reserved = self.output_tokens(request) + self.private_tokens(sources) + tool_tokens(request)
-        return max(windows, default=0) - reserved
+
+    async def prepare_tokenizers(self, request: TurnRequest, items: Sequence[Item], *, needed: bool = False) -> None:
+        """Load the tokenizers of the chosen models; wait for them where the estimate might leave something out."""
+        if not self.counter.tokenizers:
+            return
+        windows = self.windows(request)
+        has_history = bool(request.previous or request.conversation)
+        in_doubt = (
+            needed
+            or has_history
+            or tokens_in_request(prompt_of(request, items).texts).likely
+            > min(windows.values(), default=0) - self.output_tokens(request)
+        )
+        await self.counter.prepare(windows, needed=in_doubt)
+
+    async def count(
+        self, request: TurnRequest, items: Sequence[Item], *, reserved: int, always: bool = False
+    ) -> Mapping[str, TokenCount]:
+        """Return the tokens of a prompt for each chosen model that they can be counted for.
+
+        A backend is asked where the estimate leaves it open whether the prompt fits beside `reserved` tokens, or
+        `always`.
+        """
+        windows, prompt = self.windows(request), prompt_of(request, items)
+        counts = dict(await self.counter.count(prompt, windows))
+        has_images = any(item.images for item in items)
+        if not self.backend_counts.able or has_images:
+            return counts
+        estimated = tokens_in_request(prompt.texts)
+        for model, window in windows.items():
+            if model not in counts and (always or is_open(estimated, window - reserved)):
+                found = await self.backend_counts.count(model, call_of(request, items, self.fleet.models[model]))
+                if found is not None:
+                    tokens = TokenEstimate(expected=found, likely=found, ceiling=found)
+                    counts[model] = TokenCount(tokens=tokens, counted_by=CountedBy.BACKEND)
+        return counts
+
+    def reserved(self, request: TurnRequest, sources: Sequence[str]) -> int:
+        """Return the tokens of a window that are kept for the answer and for private data."""
+        return self.output_tokens(request) + self.private_tokens(sources)
 
     def output_tokens(self, request: TurnRequest) -> int:
         limit = request.sampling.max_output_tokens
@@ -86,26 +164,73 @@ class Planner:
     def private_tokens(self, sources: Sequence[str]) -> int:
         return self.sources.max_tokens(sources) + MARKER_TOKENS if sources else 0
 
-    def worst_cost(self, request: TurnRequest, items: Sequence[Item], sources: Sequence[str]) -> Decimal:
+    def worst_cost(
+        self,
+        request: TurnRequest,
+        prompt: PromptTexts,
+        sources: Sequence[str],
+        counts: Mapping[str, TokenCount] = NOT_COUNTED,
+    ) -> Decimal:
         """Return the highest cost of the turn in dollars, over all backends that can serve it.
 
-        Raises Invalid, with the reason of every backend, where no backend can ever serve it.
+        Raises Invalid, with the reason of every backend, where no backend can ever serve it, and with the code
+        context_length_exceeded where only the context windows stand against it. `counts` are the tokens of the prompt
+        by model.
         """
-        decision = route(self.demand(request, items, sources), self.fleet, {}, now=0.0)
+        demand = self.demand(request, prompt, sources, counts)
+        decision = route(demand, self.fleet, {}, now=0.0)
+        if decision.problem is RouteProblem.NONE_FEASIBLE and self.only_too_long(demand):
+            raise self.too_long(request, demand, sources)
+        if decision.problem is RouteProblem.NONE_FEASIBLE and self.only_asks_too_much(demand):
+            raise asks_too_much(request, decision)
         if decision.problem:
             raise rejected(decision.problem, with_reasons(decision))
         return max(candidate.worst_cost for candidate in decision.candidates)
 
-    def demand(self, request: TurnRequest, items: Sequence[Item], sources: Sequence[str]) -> Demand:
-        tokens = tokens_in_request(request_texts(request, items))
+    def only_too_long(self, demand: Demand) -> bool:
+        """Return whether a backend could serve the turn if its input were short."""
+        short = replace(
+            demand,
+            input_tokens=0,
+            expected_input_tokens=0,
+            ceiling_input_tokens=0,
+            request_bytes=0,
+            counts=NOT_COUNTED,
+        )
+        return route(short, self.fleet, {}, now=0.0).problem is None
+
+    def only_asks_too_much(self, demand: Demand) -> bool:
+        """Return whether a backend could serve the turn without the caller's limit of output."""
+        least = replace(demand, output_tokens=min(self.default_output_tokens, demand.output_tokens), is_open_ended=True)
+        return route(least, self.fleet, {}, now=0.0).problem is None
+
+    def too_long(self, request: TurnRequest, demand: Demand, sources: Sequence[str]) -> Invalid:
+        room = self.room(request, sources)
+        left = max(room.tokens + tool_tokens(request, room.measure), 0)
+        seen = demand.for_model(next(iter(self.windows(request)), ""))
+        about = "about " if seen.counted_by is CountedBy.ESTIMATE else ""
+        message = (
+            f"The input has {about}{seen.input_tokens:,} tokens ({HOW_COUNTED[seen.counted_by]}), but the windows of "
+            f"the chosen models leave at most {left:,} beside {demand.output_tokens:,} tokens of output. Shorten or "
+            "compact the input."
+        )
+        return Invalid(message, field=request.input_field, code="context_length_exceeded")
+
+    def demand(
+        self, request: TurnRequest, prompt: PromptTexts, sources: Sequence[str], counts: Mapping[str, TokenCount]
+    ) -> Demand:
+        tokens = tokens_in_request(prompt.texts)
         private = self.private_tokens(sources)
+        rows = TokenEstimate(expected=private, likely=private, ceiling=private * BYTES_PER_TOKEN)
         return Demand(
             model=request.model,
             tier=request.metadata.get(TIER),
-            input_tokens=tokens.likely + private,
-            expected_input_tokens=tokens.expected + private,
-            ceiling_input_tokens=tokens.ceiling + private * BYTES_PER_TOKEN,
+            input_tokens=tokens.likely + rows.likely,
+            expected_input_tokens=tokens.expected + rows.expected,
+            ceiling_input_tokens=tokens.ceiling + rows.ceiling,
+            counts={model: count + rows for model, count in counts.items()},
             output_tokens=self.output_tokens(request),
+            is_open_ended=request.sampling.max_output_tokens is None,
             needs=request.needs,
             attempt_limits=self.attempt_limits,
         )
@@ -117,14 +242,48 @@ def allows(choice: ModelChoice, backend: Backend, model: Model) -> bool:
     return pinned and model.tier >= choice.tier
 
 
-def request_texts(request: TurnRequest, items: Sequence[Item]) -> Iterable[str]:
+def is_open(estimated: TokenEstimate, room: int) -> bool:
+    """Return whether an estimate leaves it open whether a prompt fits: natural text has two thirds of it at least."""
+    return estimated.likely > room >= estimated.expected / LIKELY_FACTOR
+
+
+def call_of(request: TurnRequest, items: Sequence[Item], model: Model) -> BackendCall:
+    """Return the call whose prompt a backend of the model counts."""
+    by_schema = Capability.TOOLS not in model.capabilities
+    can_be_held = by_schema and Capability.JSON_SCHEMA in model.capabilities
+    return BackendCall(
+        instructions=request.instructions,
+        items=items,
+        sampling=Sampling(),
+        max_output_tokens=1,
+        tools=request.tool_config,
+        by_schema=by_schema,
+        is_held=can_be_held and is_held_to_output_schema(request.tool_config, items),
+    )
+
+
+def prompt_of(request: TurnRequest, items: Sequence[Item]) -> PromptTexts:
     """Return every text that a model reads: instructions, tools and items."""
-    return (request.instructions or "", *tool_texts(request.tool_config), *(item.text for item in items))
+    return PromptTexts.of(instructions=request.instructions, items=items, tools=request.tool_config)
 
 
-def tool_tokens(request: TurnRequest) -> int:
+def tool_tokens(request: TurnRequest, measure: TokenMeasure) -> int:
     texts = tool_texts(request.tool_config)
-    return tokens_in_request(texts).likely if texts else 0
+    if not texts:
+        return 0
+    if measure is tokens_in:
+        return tokens_in_request(texts).likely
+    return tokens_in_prompt(PromptTexts(messages=(), tools=texts), measure).likely
+
+
+def asks_too_much(request: TurnRequest, decision: RouteDecision) -> Invalid:
+    """Return the error of a turn for which only the caller's own limit of output is too high."""
+    field, limit = request.output_field, request.sampling.max_output_tokens or 0
+    message = (
+        f"Invalid '{field}': no backend can write {limit:,} tokens for this input. Lower the limit, or leave it out "
+        f"for an answer up to the window: {with_reasons(decision)}."
+    )
+    return Invalid(message, field=field, code="invalid_value")
 
 
 def with_reasons(decision: RouteDecision) -> str:

@@ -1,0 +1,1 @@
+"""What do callers and operators see of turns, money and the fleet?"""

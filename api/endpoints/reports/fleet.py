@@ -1,0 +1,136 @@
+"""What does each backend do now, what has its GPU session cost so far, and which rule decides on the next one?"""
+
+import hashlib
+from decimal import Decimal
+
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from api.endpoints.reports.parameters import require_role
+from api.http.authentication import Authenticator, owner_of
+from api.http.conditional import conditional
+from api.http.errors import json_answer
+from api.http.pagination import list_object
+from api.rendering.response import Json
+from domain.fleet.backend_state import BackendState
+from domain.fleet.status import obstacle_of, status_of
+from domain.identity.roles import AppRole
+from domain.money.prices import TimePrice
+from domain.money.sessions.gpu_sessions import GpuSession
+from domain.money.sessions.outlook import cost_so_far, earliest_end
+from domain.routing.rent_or_buy import session_price
+from state.fleet_status import BackendSummary, FleetStatus, FleetSummary
+
+NOT_CHOSEN = "the default rule: no demand has been replayed yet"
+
+
+class FleetReports:
+    """The HTTP function that reports the backends."""
+
+    def __init__(self, *, authenticator: Authenticator, status: FleetStatus) -> None:
+        self.authenticator = authenticator
+        self.status = status
+
+    async def list(self, req: Request) -> Response:
+        """`GET /v1/fleet`"""
+        owner = await owner_of(req, self.authenticator)
+        require_role(owner, AppRole.OPERATIONS_READ)
+        summary = await self.status.summary()
+        data = [backend_object(each, summary.at, owner.tenant) for each in summary.backends]
+        answer = json_answer({**list_object(data, more=False), "at": summary.at})
+        return conditional(req, answer, etag_of(summary, owner.tenant))
+
+
+def etag_of(summary: FleetSummary, tenant: str) -> str:
+    """Return a tag that changes with the summary's content, and not only with its time."""
+    known = repr(
+        [
+            (each.backend.name, each.state, each.session, each.spent, each.rule, each.adopted)
+            for each in summary.backends
+        ]
+    )
+    return f'"{hashlib.sha256(f"{tenant} {known}".encode()).hexdigest()[:32]}"'
+
+
+def backend_object(summary: BackendSummary, now: float, tenant: str) -> Json:
+    """Return a backend. Times are seconds since the epoch, amounts dollars as decimal strings."""
+    backend, state = summary.backend, summary.state
+    found = obstacle_of(state, now)
+    return {
+        "id": backend.name,
+        "object": "backend",
+        "model": backend.model,
+        "system": backend.system,
+        "region": backend.region,
+        "status": status_of(backend, state, now).value,
+        "obstacle": found and {"reason": found[0].value, "until": found[1]},
+        "running": state.load.running(now),
+        "queued": state.load.queued(now),
+        "concurrency": backend.limits.concurrency,
+        "speed": {
+            "prefill_tokens_s": round(state.speed.prefill_tokens_s, 3),
+            "decode_tokens_s": round(state.speed.decode_tokens_s, 3),
+        },
+        "start": start_object(summary, now) if backend.cold_start.scales_to_zero else None,
+        "rule": rule_object(summary) if backend.cold_start.scales_to_zero else None,
+        "session": summary.session and session_object(summary.session, backend.price, now, tenant),
+    }
+
+
+def start_object(summary: BackendSummary, now: float) -> Json:
+    """Return how a backend that scales to zero starts, and what it would have saved recently had it been up."""
+    state = summary.state
+    under_way, failed = state.warmth.start_under_way(now), state.warmth.failed_warm_up
+    return {
+        "since": under_way.since if under_way else None,
+        "warm_until": state.warmth.warm_until,
+        "p50_s": state.start_times.p50_s,
+        "p99_s": state.start_times.p99_s,
+        "samples": len(state.start_times.samples),
+        "lost_warm_ups": state.warmth.lost_warm_ups,
+        "failed_warm_up": failed and {"at": failed.at, "again_at": failed.again_at, "reason": failed.reason},
+        "rental_spend_usd": None if summary.spent is None else f"{summary.spent:.9f}",
+        "rental_window_s": round(summary.rule_window_s, 3),
+        **learned_range(state),
+    }
+
+
+def rule_object(summary: BackendSummary) -> Json:
+    """Return when a session is bought and kept, and what the demand would have cost under this rule and its rivals.
+
+    The rental spend of the window has to reach `buys_at_usd`, and `keeps_at_usd` where the GPU is up.
+    """
+    rule, adopted = summary.rule, summary.adopted
+    price = session_price(summary.backend.price, summary.state.start_times.p50_s)
+    return {
+        **rule._asdict(),
+        "window_s": round(summary.rule_window_s, 3),
+        "session_price_usd": f"{price:.9f}",
+        "buys_at_usd": f"{Decimal(str(rule.threshold)) * price:.9f}",
+        "keeps_at_usd": f"{Decimal(str(rule.keep)) * price:.9f}",
+        "chosen_at": adopted.at if adopted else None,
+        "reason": adopted.reason if adopted else NOT_CHOSEN,
+        "turns": adopted.turns if adopted else 0,
+        "would_have_cost_usd": {name: f"{usd:.6f}" for name, usd in adopted.dollars.items()} if adopted else {},
+    }
+
+
+def learned_range(state: BackendState) -> Json:
+    """Return the shortest and the longest start that was seen, in seconds; null without any."""
+    samples = state.start_times.samples
+    return {"shortest_s": min(samples, default=None), "longest_s": max(samples, default=None)}
+
+
+def session_object(session: GpuSession, price: object, now: float, tenant: str) -> Json | None:
+    """Return a session under way. Of other tenants' attempts only the number is shown."""
+    if not isinstance(price, TimePrice):
+        return None
+    own = sorted(record for record, of in session.running.items() if of == tenant)
+    return {
+        "started_at": session.started,
+        "ready_at": session.ready_at,
+        "ends_at": earliest_end(session, price),
+        "cost_usd": f"{cost_so_far(session, price, now):.9f}",
+        "members": session.members,
+        "running": own,
+        "running_of_others": len(session.running) - len(own),
+    }

@@ -1,0 +1,134 @@
+"""Which tools of which servers may the model of a new turn call?
+
+The file of the tools decides first; a caller may restrict it further. Everything that a running turn needs of it is
+stored with the response, so that a change of the file changes no running turn.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from api.http.json_path import path_of
+from api.parsing.responses_request import TurnRequest
+from api.parsing.server_tools import RequestedServer, ServerChoice
+from api.parsing.tool_list import check_functions
+from domain.content.items import Item, ItemKind
+from domain.content.tools import FunctionTool, OfferedServer, ToolChoice, ToolConfig
+from domain.errors import Invalid
+from domain.identity.owners import Owner
+from domain.tools.catalog import ServerTool, ToolApproval, ToolServer, ToolServers
+from domain.tools.rounds import largest_result
+
+RESULTS_KEPT = 2
+"""For how many results of the largest size a prompt keeps room, where older turns have to give way."""
+
+NEEDS_APPROVAL = "Calls of these tools need an approval, which this release does not support: {}."
+
+
+class ToolPlanner:
+    """Resolves the servers of requests."""
+
+    def __init__(self, servers: ToolServers) -> None:
+        self.servers = servers
+
+    def offered(self, owner: Owner, request: TurnRequest) -> ToolConfig:
+        """Return the request's tools with those of its servers; raises Invalid naming the field that is wrong."""
+        config = request.tool_config
+        if not request.servers and not request.server_choices:
+            return config
+        found = [(each, self.server(owner, each)) for each in request.servers]
+        functions = tuple(each for asked, server in found for each in functions_of(asked, server))
+        offered = replace(
+            config,
+            functions=config.functions + functions,
+            servers=tuple(offered_server(asked, server) for asked, server in found),
+        )
+        check_functions(offered.functions)
+        return with_choices(offered, request.server_choices)
+
+    def room_for_results(self, config: ToolConfig, *, room: int) -> int:
+        """Return how many tokens of a prompt's room to keep for the results of the turn's own calls."""
+        return min(RESULTS_KEPT * largest_result(config, self.servers), room // 2)
+
+    def server(self, owner: Owner, asked: RequestedServer) -> ToolServer:
+        """Return the server of a label. A label of another tenant is answered like an unknown one."""
+        server = self.servers.open_to(owner, asked.label)
+        if server is None:
+            where = asked.field("server_label")
+            message = f"Invalid '{where}': no server {asked.label!r} is configured for this caller."
+            raise Invalid(message, field=where, code="tool_not_found")
+        if asked.url is not None and asked.url.rstrip("/") != server.address:
+            where = asked.field("server_url")
+            message = f"Unsupported value for '{where}': it is not the configured address of this server. Leave it out."
+            raise Invalid(message, field=where, code="unsupported_value")
+        if asked.allowed and not allowed_tools(asked, server):
+            where = asked.field("allowed_tools")
+            message = f"Invalid '{where}': the server has no such tool; it has {', '.join(server.tools)}."
+            raise Invalid(message, field=where, code="invalid_value")
+        return server
+
+
+def allowed_tools(asked: RequestedServer, server: ToolServer) -> Sequence[ServerTool]:
+    return [each for each in server.tools.values() if asked.allowed is None or asked.allowed.matches(each)]
+
+
+def needs_approval(asked: RequestedServer, tool: ServerTool) -> bool:
+    """Tell whether the file or the caller wants calls of a tool to be approved."""
+    is_stricter = asked.approval is not None and asked.approval.requires(tool)
+    return is_stricter or tool.approval is ToolApproval.ALWAYS
+
+
+def free_tools(asked: RequestedServer, server: ToolServer) -> Sequence[ServerTool]:
+    """Return the tools that may be called without an approval."""
+    return [each for each in allowed_tools(asked, server) if not needs_approval(asked, each)]
+
+
+def functions_of(asked: RequestedServer, server: ToolServer) -> Iterable[FunctionTool]:
+    return (
+        FunctionTool(name=tool.name, description=tool.description, parameters=tool.input_schema, server=server.label)
+        for tool in free_tools(asked, server)
+    )
+
+
+def offered_server(asked: RequestedServer, server: ToolServer) -> OfferedServer:
+    """Return the server with the list of its offered tools."""
+    free = free_tools(asked, server)
+    held_back = [each.name for each in allowed_tools(asked, server) if each not in free]
+    listed = [
+        {
+            "name": each.name,
+            "description": each.description,
+            "input_schema": each.input_schema,
+            "annotations": each.annotations,
+        }
+        for each in free
+    ]
+    problem = NEEDS_APPROVAL.format(", ".join(held_back)) if held_back and not free else ""
+    return OfferedServer(label=server.label, request=asked.body, tools=json.dumps(listed), problem=problem)
+
+
+def with_choices(config: ToolConfig, choices: Sequence[ServerChoice]) -> ToolConfig:
+    """Restrict the config to the tools that `tool_choice` names; raises Invalid where it names none."""
+    names = config.allowed_names + tuple(name for choice in choices for name in chosen_names(config, choice))
+    chosen = replace(config, allowed_names=names)
+    if chosen.tool_choice is ToolChoice.REQUIRED and not chosen.callable_functions:
+        message = "Invalid 'tool_choice': a call is required, but no tool may be called."
+        raise Invalid(message, field="tool_choice", code="invalid_value")
+    return chosen
+
+
+def chosen_names(config: ToolConfig, choice: ServerChoice) -> Sequence[str]:
+    tools = [each for each in config.functions if each.server == choice.label]
+    names = [each.flat_name for each in tools if choice.name in (None, each.name)]
+    if not names:
+        where = path_of(choice.path)
+        what = f"no tool {choice.name!r} of a server {choice.label!r}" if choice.name else f"no server {choice.label!r}"
+        raise Invalid(f"Invalid '{where}': 'tools' offers {what}.", field=where, code="invalid_value")
+    return names
+
+
+def without_known_lists(config: ToolConfig, items: Iterable[Item]) -> ToolConfig:
+    """Mark the lists that the thread has shown already: of each server, the last one counts."""
+    known = {each.server: each.output for each in items if each.kind is ItemKind.MCP_TOOLS}
+    servers = tuple(replace(each, is_new=known.get(each.label) != each.tools) for each in config.servers)
+    return replace(config, servers=servers)
