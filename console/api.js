@@ -1,0 +1,145 @@
+// How does the page talk to the API? The token stays in this module: it is never stored, and no cookie is used.
+
+let token = "";
+let skewS = 0;
+const listeners = new Set();
+
+/** Keep a token for as long as the page is open; returns whether there is one. */
+export function signIn(given) {
+  token = given.trim();
+  return signedIn();
+}
+
+export function signedIn() {
+  return token !== "";
+}
+
+export function signOut() {
+  token = "";
+  for (const listener of listeners) listener();
+}
+
+/** Call `listener` after each sign-out; returns how to stop that. */
+export function onSignOut(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Take the token out of an address such as `/console#token=…`, and out of the browser's history. */
+export function signInFromAddress() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given === null) return;
+  signIn(given);
+  history.replaceState(null, "", `${location.pathname}#/turns`);
+}
+
+/** An answer that is not 2xx: `message` is a sentence for people. */
+export class ApiError extends Error {
+  constructor(status, body) {
+    super(body?.error?.message ?? `The server answered with status ${status}.`);
+    this.status = status;
+    this.code = body?.error?.code ?? "";
+  }
+}
+
+/** Return the seconds since 1970 by the server's clock: the browser's own may be minutes off. */
+export function serverNow() {
+  return Date.now() / 1000 + skewS;
+}
+
+function learnSkew(answer) {
+  const date = Date.parse(answer.headers.get("date") ?? "");
+  if (!Number.isNaN(date)) skewS = Math.abs(date - Date.now()) < 2000 ? 0 : (date - Date.now()) / 1000;
+}
+
+async function request(path, { method = "GET", body, signal } = {}) {
+  const headers = { authorization: `Bearer ${token}` };
+  if (body) headers["content-type"] = "application/json";
+  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal });
+  learnSkew(answer);
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => null);
+  if (answer.status === 401) signOut();
+  throw new ApiError(answer.status, said);
+}
+
+export async function get(path, parameters = {}, signal) {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined));
+  const answer = await request(query.size ? `${path}?${query}` : path, { signal });
+  return answer.json();
+}
+
+export async function post(path, body, signal) {
+  const answer = await request(path, { method: "POST", body, signal });
+  return answer.json();
+}
+
+/** Yield each event of a stream, parsed. `body`: what to post; without it the stream of a GET is read. */
+export async function* events(path, { body, signal } = {}) {
+  const answer = await request(path, { method: body ? "POST" : "GET", body, signal });
+  let rest = "";
+  for await (const text of textOf(answer.body)) {
+    const blocks = (rest + text).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const data = dataOf(block);
+      if (data && data !== "[DONE]") yield JSON.parse(data);
+    }
+  }
+}
+
+/** Yield the text of a stream; not every browser can iterate over a stream itself. */
+async function* textOf(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+export function dataOf(block) {
+  const lines = block.split("\n").filter((line) => line.startsWith("data:"));
+  return lines.map((line) => line.slice(5).trimStart()).join("\n");
+}
+
+const LAST = new Set(["response.completed", "response.failed", "response.incomplete", "response.cancelled", "error"]);
+const PATIENCE_MS = 300_000;
+const PAUSE_MS = 1000;
+
+/**
+ * Yield the events of a turn to its end, each once, whatever breaks in between: `body` starts the turn, `id` follows one.
+ * After a break an event of the page's own comes first: `{type: "console.resumed", after, seconds}`.
+ */
+export async function* turnEvents({ body, id, signal }) {
+  let number = null;
+  let brokenAt = null;
+  for (;;) {
+    try {
+      const from = number === null ? "" : `&starting_after=${number}`;
+      const source = id ? events(`/v1/responses/${encodeURIComponent(id)}?stream=true${from}`, { signal }) : events("/v1/responses", { body, signal });
+      for await (const event of source) {
+        if (brokenAt) yield { type: "console.resumed", after: number, seconds: (Date.now() - brokenAt) / 1000 };
+        brokenAt = null;
+        id = event.response?.id ?? id;
+        number = event.sequence_number;
+        yield event;
+        if (LAST.has(event.type)) return;
+      }
+    } catch (error) {
+      if (!mayPass(error) || signal?.aborted || !id) throw error;
+    }
+    brokenAt ??= Date.now();
+    if (Date.now() - brokenAt > PATIENCE_MS) throw new Error("The connection broke, and the server has not answered for five minutes.");
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
+  }
+}
+
+/** A broken connection and a server that restarts may pass; what the server refuses does not. */
+function mayPass(error) {
+  return !(error instanceof ApiError) || error.status >= 500 || error.status === 429;
+}

@@ -1,0 +1,89 @@
+// What does each backend do now, and what does its GPU session cost?
+
+import { html } from "./htm-preact.js";
+import { ago, clock, day, dollars, ErrorNotice, Facts, seconds, Stale, Status, Table, useApi } from "./parts.js";
+
+export default function Fleet() {
+  const fleet = useApi("/v1/fleet");
+  return html`
+    <h1>Fleet</h1>
+    <${ErrorNotice} error=${fleet.error} />
+    <${Stale} of=${fleet} />
+    ${fleet.data?.data.map((backend) => html`<${Backend} key=${backend.id} backend=${backend} />`)}
+    ${fleet.data && html`<p class="hint">Read at ${clock(fleet.data.at)}. The page reads again every 15 s while it is seen.</p>`}
+  `;
+}
+
+function Backend({ backend }) {
+  const { start, session } = backend;
+  return html`<section class="card">
+    <h2>${backend.id} <${Status} value=${backend.status} /></h2>
+    ${backend.obstacle && html`<p class="notice error">No request goes here until ${clock(backend.obstacle.until)}: ${backend.obstacle.reason.replaceAll("_", " ")}.</p>`}
+    ${start?.failed_warm_up && html`<p class="notice error">A warm-up failed ${ago(start.failed_warm_up.at)}: ${start.failed_warm_up.reason}</p>`}
+    <${Facts} facts=${[
+      ["Model", backend.model],
+      ["System", `${backend.system}, ${backend.region}`],
+      ["Requests", `${backend.running} running, ${backend.queued} queued, room for ${backend.concurrency}`],
+      ["Warm until", start?.warm_until ? clock(start.warm_until) : "–"],
+      ["Starting", start?.since ? `since ${ago(start.since)}` : "–"],
+      ["Learned start", start ? `${seconds(start.p50_s)} median, ${seconds(start.p99_s)} p99, ${start.samples} seen` : "–"],
+      ["Speed", backend.speed ? `${Math.round(backend.speed.decode_tokens_s)} tokens/s out` : "–"],
+    ]} />
+    ${start?.samples > 0 && html`<${Starts} start=${start} />`}
+    ${backend.rule && html`<${Investment} start=${start} rule=${backend.rule} />`}
+    ${session ? html`<${Session} session=${session} />` : html`<p class="hint">No GPU session is open.</p>`}
+  </section>`;
+}
+
+/** Learned starts on one scale: shortest, median, p99 and longest. */
+function Starts({ start }) {
+  const end = Math.max(start.p99_s, start.longest_s) || 1;
+  const marks = [["shortest", start.shortest_s], ["median", start.p50_s], ["longest", start.longest_s], ["p99", start.p99_s]];
+  const said = marks.map(([name, value]) => `${name} ${seconds(value)}`).join(", ");
+  return html`<svg class="scale" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label=${`Starts: ${said}`}>
+      <rect x="0" y="2.5" width="100" height="1" />
+      ${marks.map(([name, value]) => html`<rect class="mark" x=${Math.min(99, (100 * value) / end)} y="0" width="0.8" height="6"><title>${name} ${seconds(value)}</title></rect>`)}
+    </svg>
+    <p class="hint">Starts: ${said}.</p>`;
+}
+
+const RIVALS = {
+  adopted: "the rule in force",
+  default: "the default rule",
+  next: "the next best rule",
+  never: "never a session",
+  always: "a session for every turn",
+};
+
+/** When does a session pay? The rental spend of the window against the price of a session, and what rivals would cost. */
+function Investment({ start, rule }) {
+  const spent = Number(start.rental_spend_usd ?? 0);
+  const price = Number(rule.buys_at_usd);
+  const rivals = Object.entries(rule.would_have_cost_usd);
+  const columns = [
+    { title: "Rule", of: ([name]) => RIVALS[name] ?? name },
+    { title: "Would have cost", number: true, of: ([, cost]) => dollars(cost) },
+  ];
+  return html`<h3>A session as an investment</h3>
+    <p>
+      Turns of the last ${seconds(start.rental_window_s)} paid ${dollars(spent)} elsewhere that this GPU would have saved. From
+      ${" "}${dollars(price)} on, a session is bought; the GPU is kept up from ${dollars(rule.keeps_at_usd)} on.
+    </p>
+    <div class="bar" role="img" aria-label=${`${dollars(spent)} of ${dollars(price)}`}>
+      <span class="part idle" style=${{ flexGrow: Math.min(spent, price) }}></span>
+      <span class="part left" style=${{ flexGrow: Math.max(price - spent, 0) }}></span>
+    </div>
+    <p class="hint">${rule.reason}${rule.chosen_at ? `, chosen ${day(rule.chosen_at)} from ${rule.turns} turns` : ""}.</p>
+    ${rivals.length > 0 && html`<${Table} caption="The demand of the last weeks under each rule" columns=${columns} rows=${rivals} empty="" />`}`;
+}
+
+function Session({ session }) {
+  return html`<h3>Open GPU session</h3>
+    <${Facts} facts=${[
+      ["Started", clock(session.started_at)],
+      ["Ready", session.ready_at ? clock(session.ready_at) : "still starting"],
+      ["Ends at the earliest", session.ends_at ? clock(session.ends_at) : "–"],
+      ["Cost so far", dollars(session.cost_usd)],
+      ["Requests", `${session.members} in all, ${session.running.length + session.running_of_others} running`],
+    ]} />`;
+}

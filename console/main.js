@@ -1,0 +1,83 @@
+// Which view does the address name, and who looks at it?
+
+import { html, render, useEffect, useState } from "./htm-preact.js";
+import { onSignOut, signIn, signInFromAddress, signedIn, signOut } from "./api.js";
+import { ErrorNotice } from "./parts.js";
+import { SignIn } from "./sign_in.js";
+
+const VIEWS = {
+  turns: { title: "Turns", load: () => import("./turns.js") },
+  turn: { title: "Turn", load: () => import("./turn.js"), hidden: true },
+  fleet: { title: "Fleet", load: () => import("./fleet.js") },
+  money: { title: "Money", load: () => import("./money.js") },
+  chat: { title: "Try it", load: () => import("./chat.js") },
+};
+
+/** Return the view of an address such as `#/turn/resp_1`, and what follows its name. */
+function placeOf(hash) {
+  const [name, ...rest] = hash.replace(/^#\/?/, "").split("/");
+  return name in VIEWS ? { name, rest: rest.map(decodeURIComponent) } : { name: "turns", rest: [] };
+}
+
+function usePlace() {
+  const [place, setPlace] = useState(() => placeOf(location.hash));
+  useEffect(() => {
+    const changed = () => setPlace(placeOf(location.hash));
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
+  }, []);
+  return place;
+}
+
+function useSignedIn() {
+  const [known, setKnown] = useState(signedIn());
+  useEffect(() => onSignOut(() => setKnown(false)), []);
+  return [known, (token) => setKnown(signIn(token))];
+}
+
+function View({ place }) {
+  const [loaded, setLoaded] = useState({});
+  const [error, setError] = useState(null);
+  useEffect(() => {
+    document.title = `${VIEWS[place.name].title} – Ganglion`;
+    VIEWS[place.name].load().then(
+      (module) => setLoaded({ name: place.name, view: module.default }),
+      () => setError(new Error("A newer version of the console is deployed. Load this page again.")),
+    );
+  }, [place.name]);
+  if (error) return html`<${ErrorNotice} error=${error} />`;
+  return loaded.name === place.name ? html`<${loaded.view} key=${location.hash} rest=${place.rest} />` : null;
+}
+
+function Navigation({ current }) {
+  const shown = Object.entries(VIEWS).filter(([, view]) => !view.hidden);
+  const marked = current === "turn" ? "turns" : current;
+  return html`<nav aria-label="Views">
+    ${shown.map(
+      ([name, view]) => html`<a href=${`#/${name}`} aria-current=${name === marked ? "page" : undefined}>${view.title}</a>`,
+    )}
+  </nav>`;
+}
+
+function App() {
+  const place = usePlace();
+  const [known, setToken] = useSignedIn();
+  return html`
+    <header>
+      <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+      <strong>Ganglion</strong>
+      ${known && html`<${Navigation} current=${place.name} /><button class="quiet" onClick=${signOut}>Sign out</button>`}
+    </header>
+    <main id="main" tabindex="-1">${known ? html`<${View} place=${place} />` : html`<${SignIn} onToken=${setToken} />`}</main>
+  `;
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("main").focus();
+}
+
+signInFromAddress();
+const app = document.getElementById("app");
+app.replaceChildren();
+render(html`<${App} />`, app);

@@ -1,0 +1,146 @@
+// How are amounts, times, tables and bars shown?
+
+import { html, useEffect, useRef, useState } from "./htm-preact.js";
+import { get, serverNow } from "./api.js";
+
+/** A decimal text of dollars, with as many digits as say something: `0.000012600` is `$0.0000126`. */
+export function dollars(text) {
+  if (text === null || text === undefined) return "–";
+  const amount = Number(text);
+  if (amount === 0) return "$0";
+  const digits = Math.min(9, Math.max(2, 2 - Math.floor(Math.log10(Math.abs(amount)))));
+  return `$${amount.toFixed(digits)}`;
+}
+
+export function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value < 1) return `${Math.round(value * 1000)} ms`;
+  return value < 120 ? `${value.toFixed(1)} s` : `${Math.round(value / 60)} min`;
+}
+
+export function clock(at) {
+  return at ? new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }) : "–";
+}
+
+export function day(at) {
+  return at ? new Date(at * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }) : "–";
+}
+
+export function ago(at) {
+  return at ? `${seconds(Math.max(0, serverNow() - at))} ago` : "–";
+}
+
+function classOf(column) {
+  return column.number ? "number" : column.wrap ? "wrap" : "";
+}
+
+/** Rows as a table. A column: `{title, of: row => shown}`, with `number` for amounts and `wrap` for sentences. */
+export function Table({ caption, columns, rows, empty }) {
+  if (!rows.length) return html`<p class="notice">${empty}</p>`;
+  return html`<div class="scroll" tabindex="0" role="region" aria-label=${caption}>
+    <table>
+      <caption>${caption}</caption>
+      <thead>
+        <tr>${columns.map((column) => html`<th scope="col" class=${classOf(column)}>${column.title}</th>`)}</tr>
+      </thead>
+      <tbody>
+        ${rows.map(
+          (row) => html`<tr>
+            ${columns.map((column) => html`<td class=${classOf(column)}>${column.of(row)}</td>`)}
+          </tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+/** Parts of a whole as one bar with a legend. A part: `{name, value, kind}`; `kind` chooses the colour. */
+export function Bar({ label, parts, shown = dollars }) {
+  const whole = parts.reduce((sum, part) => sum + Math.max(0, part.value), 0);
+  const kept = parts.filter((part) => part.value > 0);
+  if (!whole) return null;
+  const said = kept.map((part) => `${part.name} ${shown(part.value)}`).join(", ");
+  return html`<div class="bar" role="img" aria-label=${`${label}: ${said}`}>
+    ${kept.map((part) => html`<span class=${`part ${part.kind}`} style=${{ flexGrow: part.value / whole }} title=${`${part.name} ${shown(part.value)}`}></span>`)}
+  </div>`;
+}
+
+/** Bars over time: one a row, as high as its value. The table beside it says the same. */
+export function Columns({ label, rows, value, name, mark }) {
+  const highest = Math.max(...rows.map(value), Number.MIN_VALUE);
+  const width = 100 / Math.max(rows.length, 1);
+  return html`<svg class="columns" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label=${label}>
+    ${rows.map((row, index) => {
+      const height = (38 * value(row)) / highest;
+      return html`<rect x=${index * width + width * 0.1} width=${width * 0.8} y=${40 - height} height=${height} class=${mark?.(row) ?? ""}>
+        <title>${name(row)}: ${dollars(value(row))}</title>
+      </rect>`;
+    })}
+  </svg>`;
+}
+
+export function ErrorNotice({ error }) {
+  if (!error) return null;
+  const role = error.status === 403;
+  return html`<div class="notice error" role="alert">
+    <p>${error.message}</p>
+    ${role && html`<p>An administrator of your tenant grants the role in Entra: Enterprise applications, Users and groups.</p>`}
+  </div>`;
+}
+
+export function Facts({ facts }) {
+  return html`<dl class="facts">
+    ${facts.filter(([, value]) => value !== undefined).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value ?? "–"}</dd></div>`)}
+  </dl>`;
+}
+
+export function Status({ value }) {
+  return html`<span class=${`status ${value}`}>${value.replaceAll("_", " ")}</span>`;
+}
+
+const POLL_MS = 15_000;
+const OVERNIGHT_MS = 3_600_000;
+
+/**
+ * Read a path again every 15 s while the page is seen: `{data, error, stale, again}`. A hidden page reads nothing, and a
+ * page that nobody has touched for an hour stops and says so.
+ */
+export function useApi(path, parameters = {}, { poll = true } = {}) {
+  const [state, setState] = useState({ data: null, error: null, stale: false });
+  const touched = useRef(Date.now());
+  const key = JSON.stringify([path, parameters]);
+  const read = async (signal) => {
+    try {
+      setState({ data: await get(path, parameters, signal), error: null, stale: false });
+    } catch (error) {
+      if (!signal?.aborted) setState((old) => ({ ...old, error }));
+    }
+  };
+  useEffect(() => {
+    const control = new AbortController();
+    const touch = () => (touched.current = Date.now());
+    const tick = () => {
+      if (document.hidden) return;
+      if (Date.now() - touched.current > OVERNIGHT_MS) setState((old) => ({ ...old, stale: true }));
+      else read(control.signal);
+    };
+    read(control.signal);
+    const timer = poll ? setInterval(tick, POLL_MS) : 0;
+    for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, touch);
+    return () => {
+      control.abort();
+      clearInterval(timer);
+      for (const kind of ["pointerdown", "keydown"]) removeEventListener(kind, touch);
+    };
+  }, [key, poll]);
+  const again = () => {
+    touched.current = Date.now();
+    return read();
+  };
+  return { ...state, again };
+}
+
+export function Stale({ of }) {
+  if (!of.stale) return null;
+  return html`<p class="notice">This page has stopped reading: nobody touched it for an hour. <button onClick=${of.again}>Read again</button></p>`;
+}

@@ -1,0 +1,46 @@
+// Which turns ran, and what did each cost?
+
+import { html, useState } from "./htm-preact.js";
+import { get } from "./api.js";
+import { day, dollars, ErrorNotice, seconds, Stale, Status, Table, useApi } from "./parts.js";
+
+const COLUMNS = [
+  { title: "Turn", of: (turn) => html`<a href=${`#/turn/${encodeURIComponent(turn.id)}`}>${turn.id.slice(0, 18)}…</a>` },
+  { title: "Started", of: (turn) => day(turn.created_at) },
+  { title: "Status", of: (turn) => html`<${Status} value=${turn.status} />` },
+  { title: "Model", of: (turn) => turn.model },
+  { title: "Backend", of: (turn) => turn.backend ?? "–" },
+  { title: "Start", of: (turn) => (turn.cold ? "cold" : "warm") },
+  { title: "Took", number: true, of: (turn) => (turn.ended_at ? seconds(turn.ended_at - turn.created_at) : "running") },
+  { title: "Attempts", number: true, of: (turn) => turn.attempts },
+  { title: "Cost", number: true, of: (turn) => html`<span class=${turn.cost_status}>${dollars(turn.cost_usd)}</span>` },
+];
+
+export default function Turns() {
+  const [scope, setScope] = useState("owner");
+  const [older, setOlder] = useState([]);
+  const turns = useApi("/v1/turns", { scope, limit: 50 });
+  const rows = [...(turns.data?.data ?? []), ...older];
+  const last = older.length ? older.at(-1) : turns.data?.data.at(-1);
+  const more = async () => {
+    const next = await get("/v1/turns", { scope, limit: 50, after: last.id });
+    setOlder([...older, ...next.data]);
+  };
+  const choose = (event) => {
+    setOlder([]);
+    setScope(event.target.value);
+  };
+  return html`
+    <h1>Turns</h1>
+    <p>
+      <label>Whose <select value=${scope} onChange=${choose}>
+        <option value="owner">mine</option>
+        <option value="tenant">of the whole tenant (needs the role Operations.Read)</option>
+      </select></label>
+    </p>
+    <${ErrorNotice} error=${turns.error} />
+    <${Stale} of=${turns} />
+    ${turns.data && html`<${Table} caption="Turns, newest first" columns=${COLUMNS} rows=${rows} empty="No turn yet. Ask something under Try it." />`}
+    ${turns.data?.has_more && html`<button onClick=${more}>Older turns</button>`}
+  `;
+}
