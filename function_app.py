@@ -1,32 +1,52 @@
 """Which functions does the Functions host find? The application is composed, and each of its parts registered."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import azure.durable_functions as df
 import azure.functions as func
 
-import telemetry
 from activities.guard import as_activity
+from activities.maintenance.sweep import SCHEDULE
 from api.builtin_pages import remove_builtin_pages
 from api.routes import HttpRoute, routes
-from clients.clock import SystemClock
+from clients.clock import SystemClock, cpu_seconds
 from clients.identity.backend_credentials import warm_up
 from composition.application import Application, compose
+from composition.misconfigured import misconfigured_routes
 from composition.production import open_ports, read_configuration
 from domain import wire
+from domain.errors import ConfigurationError
 from orchestrators.deliver_webhook import deliver_webhook
 from orchestrators.respond import respond
 from settings import Settings, read_settings
+from telemetry.metrics import measure_import
+from telemetry.providers import set_up
+from telemetry.turn_metrics import named_tenants
 
-SWEEP_SCHEDULE = "0 * * * * *"
-"""NCRONTAB: once a minute."""
+
+def load(environment: Mapping[str, str]) -> df.DFApp:
+    """Return the application, or the one that explains wrong settings in its log and serves no turn.
+
+    The latter has no durable function and no timer: the turns that wait stay in the task hub.
+    """
+    try:
+        return build(read_settings(environment))
+    except ConfigurationError as error:
+        return build_misconfigured(error.problems)
+
+
+def build_misconfigured(problems: Sequence[str]) -> df.DFApp:
+    remove_builtin_pages()
+    app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    for route in misconfigured_routes(problems, SystemClock()):
+        add_route(app, route)
+    return app
 
 
 def build(settings: Settings) -> df.DFApp:
-    """Compose the application and register its functions; the SDKs of credentials are imported in the background."""
-    telemetry.set_up(settings.telemetry)
+    """Compose the application and register its functions; SDKs and exporters are imported in the background."""
     remove_builtin_pages()
     configuration = read_configuration(settings)
     application = compose(configuration, open_ports(configuration, SystemClock()))
@@ -39,6 +59,9 @@ def build(settings: Settings) -> df.DFApp:
         add_route(app, route)
     add_sweeper(app, application)
     warm_up(configuration.fleet)
+    set_up(settings.telemetry, settings.variables)
+    named_tenants.allow(settings.telemetry_tenants)
+    measure_import(cpu_seconds())
     return app
 
 
@@ -48,10 +71,10 @@ def add_orchestration(app: df.DFApp, name: str, orchestrator: Callable[..., Any]
 
 
 def add_activity(app: df.DFApp, application: Application, name: str, step: Callable[[Any], Awaitable[Any]]) -> None:
-    """Register an activity. Where webhooks are registered, the one that ends turns gets a durable client."""
+    """Register an activity. The one that ends turns gets a durable client: other orchestrations may follow."""
     bound: Any = step
-    if name == wire.FINISH and application.configuration.endpoints.known:
-        bound = app.durable_client_input(client_name="client")(application.start_deliveries.after(step))
+    if name == wire.FINISH:
+        bound = app.durable_client_input(client_name="client")(application.follow_ups.after(step))
     app.function_name(name)(app.activity_trigger(input_name="request", activity=name)(bound))
 
 
@@ -64,8 +87,8 @@ def add_sweeper(app: df.DFApp, application: Application) -> None:
     async def sweeper(timer: func.TimerRequest, client: Any) -> None:  # noqa: ARG001 - the trigger's own argument
         await application.maintenance.run(application.ports.open_orchestrations(client))
 
-    timed = app.timer_trigger(arg_name="timer", schedule=SWEEP_SCHEDULE)
+    timed = app.timer_trigger(arg_name="timer", schedule=SCHEDULE)
     app.function_name("sweeper")(timed(app.durable_client_input(client_name="client")(sweeper)))
 
 
-app = build(read_settings(os.environ))
+app = load(os.environ)

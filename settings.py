@@ -1,21 +1,32 @@
 """Which settings do the environment variables hold? They are read once, and one error lists every problem."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from domain.errors import ConfigurationError
-from domain.identity.federation import IAM_URL, STS_URL, Federation, provider_name, service_account_name
+from domain.config.environment import (
+    PREFIX,
+    EnvironmentReader,
+    address_origin,
+    dollar_amount,
+    name_set,
+    positive_number,
+    positive_whole_number,
+)
+from domain.identity.federation import (
+    IAM_URL,
+    STS_URL,
+    AwsFederation,
+    Federation,
+    provider_name,
+    role_name,
+    service_account_name,
+)
 from domain.money.budgets import Budgets, BudgetScope
-from domain.network_names import LOOPBACK
 from domain.turns.rate_limits import RateLimit, RateLimits
 
 ROOT = Path(__file__).resolve().parent
-PREFIX = "GANGLION_"
 ENTRA_AUTHORITY = "https://login.microsoftonline.com"
-MAX_DOLLARS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +42,7 @@ class Settings:
     prices: Path
     sources: Path
     sources_loopback: bool
+    tools: Path
     webhooks: Path
     webhooks_loopback: bool
     token_keys: Path | None
@@ -39,11 +51,15 @@ class Settings:
     token_tenants: frozenset[str]
     identity_client_id: str | None
     federation: Federation
+    aws: AwsFederation
     telemetry: str
+    telemetry_tenants: frozenset[str]
     limits: RateLimits
     budgets: Budgets
     budget_file: Path | None
     body_limit: int
+    input_limit: int
+    input_memory: int
     model_required: bool
     flush_s: float
     silence_s: float
@@ -74,6 +90,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         prices=reader.value("PRICES", default=str(ROOT / "prices.toml"), convert=existing_file),
         sources=reader.value("SOURCES", default=str(ROOT / "sources.toml"), convert=existing_file),
         sources_loopback=reader.flag("SOURCES_LOOPBACK"),
+        tools=reader.value("TOOLS", default=str(ROOT / "tools.toml"), convert=existing_file),
         webhooks=reader.value("WEBHOOKS", default=str(ROOT / "webhooks.toml"), convert=existing_file),
         webhooks_loopback=reader.flag("WEBHOOKS_LOOPBACK"),
         token_keys=reader.optional("TOKEN_KEYS", convert=Path),
@@ -82,14 +99,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
-        telemetry=reader.choice("TELEMETRY", ("none", "console"), default="none"),
-        limits=RateLimits(
-            owner=read_limit(reader, "OWNER", per_minute=600, burst=200, running=100),
-            tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
-        ),
+        aws=read_aws(reader),
+        telemetry=reader.choice("TELEMETRY", ("standard", "console", "none"), default="standard"),
+        telemetry_tenants=reader.optional("TELEMETRY_TENANTS", convert=name_set) or frozenset(),
+        limits=read_rate_limits(reader),
         budgets=read_budgets(reader),
         budget_file=reader.optional("BUDGETS", convert=existing_file),
         body_limit=reader.value("BODY_LIMIT", default="262144", convert=positive_whole_number),
+        input_limit=reader.value("INPUT_LIMIT", default="16777216", convert=positive_whole_number),
+        input_memory=reader.value("INPUT_MEMORY", default="134217728", convert=positive_whole_number),
         model_required=reader.flag("MODEL_REQUIRED"),
         flush_s=reader.value("FLUSH_S", default="0.05" if store == "sqlite" else "0.25", convert=positive_number),
         silence_s=reader.value("SILENCE_S", default="60", convert=positive_number),
@@ -107,26 +125,31 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         variables=dict(environment),
         names=frozenset(reader.names),
     )
-    reject_two_key_sources(reader)
-    reject_short_handover(reader, settings)
-    if on_azure:
-        reject_local_on_azure(reader, settings)
+    reject_contradictions(reader, settings)
     reader.raise_problems()
     return settings
 
 
-def reject_two_key_sources(reader: "EnvironmentReader") -> None:
+def reject_contradictions(reader: EnvironmentReader, settings: Settings) -> None:
+    """Report settings that are wrong together, or wrong on Azure."""
+    reject_two_key_sources(reader)
+    reject_short_handover(reader, settings)
+    if settings.on_azure:
+        reject_local_on_azure(reader, settings)
+
+
+def reject_two_key_sources(reader: EnvironmentReader) -> None:
     both = all(reader.environment.get(PREFIX + name) for name in ("TOKEN_KEYS", "TOKEN_AUTHORITY"))
     reader.reject(both, "TOKEN_KEYS", "set either this or GANGLION_TOKEN_AUTHORITY, not both")
 
 
-def reject_short_handover(reader: "EnvironmentReader", settings: Settings) -> None:
+def reject_short_handover(reader: EnvironmentReader, settings: Settings) -> None:
     """Reject a handover that would come before a held request is accepted: no attempt could write anything."""
     too_short = settings.handover_s <= settings.hold_s
     reader.reject(too_short, "HANDOVER_S", f"set it above GANGLION_HOLD_S ({settings.hold_s:g} s)")
 
 
-def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> None:
+def reject_local_on_azure(reader: EnvironmentReader, settings: Settings) -> None:
     """Reject settings that are only allowed on one machine, not on Azure."""
     reader.reject(settings.store == "sqlite", "STORE", "sqlite works on one machine only; set it to cosmos on Azure")
     reader.reject(
@@ -140,62 +163,17 @@ def reject_local_on_azure(reader: "EnvironmentReader", settings: Settings) -> No
         "TOKEN_AUTHORITY": settings.token_authority,
         "GOOGLE_STS_URL": settings.federation.sts_url,
         "GOOGLE_IAM_URL": settings.federation.iam_url,
+        "AWS_STS_URL": settings.aws.sts_url or "https:",
     }
     for name, address in addresses.items():
         reader.reject(not address.startswith("https:"), name, "expected an https address: TLS is required on Azure")
 
 
-class EnvironmentReader:
-    """Reads variables and collects every problem, instead of stopping at the first one."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
-        self.names: set[str] = set()
-        self.problems: list[str] = []
-
-    def text(self, name: str) -> str | None:
-        """Return the variable's text, None if it is not set or empty."""
-        self.names.add(PREFIX + name)
-        return self.environment.get(PREFIX + name) or None
-
-    def value[T](self, name: str, *, convert: Callable[[str], T], default: str | None = None) -> T:
-        text = self.text(name) or default
-        if text is None:
-            self.problems.append(f"{PREFIX}{name} is not set")
-            return convert("1")
-        try:
-            return convert(text)
-        except ValueError as error:
-            self.report(name, error, text)
-            return convert(default or "1")
-
-    def optional[T](self, name: str, *, convert: Callable[[str], T]) -> T | None:
-        text = self.text(name)
-        try:
-            return convert(text) if text else None
-        except ValueError as error:
-            self.report(name, error, text)
-            return None
-
-    def flag(self, name: str) -> bool:
-        return self.choice(name, ("false", "true"), default="false") == "true"
-
-    def choice(self, name: str, allowed: tuple[str, ...], *, default: str) -> str:
-        text = self.text(name) or default
-        if text not in allowed:
-            self.report(name, f"expected one of {', '.join(allowed)}", text)
-        return text
-
-    def report(self, name: str, expected: object, text: str | None) -> None:
-        self.problems.append(f"{PREFIX}{name}: {expected}, found {text!r}")
-
-    def reject(self, is_wrong: bool, name: str, problem: str) -> None:  # noqa: FBT001 - the condition comes first
-        if is_wrong:
-            self.problems.append(f"{PREFIX}{name}: {problem}")
-
-    def raise_problems(self) -> None:
-        if self.problems:
-            raise ConfigurationError(tuple(self.problems))
+def read_rate_limits(reader: EnvironmentReader) -> RateLimits:
+    return RateLimits(
+        owner=read_limit(reader, "OWNER", per_minute=600, burst=200, running=100),
+        tenant=read_limit(reader, "TENANT", per_minute=3000, burst=600, running=400),
+    )
 
 
 def read_limit(reader: EnvironmentReader, scope: str, *, per_minute: int, burst: int, running: int) -> RateLimit:
@@ -225,49 +203,12 @@ def read_federation(reader: EnvironmentReader) -> Federation:
     )
 
 
-def dollar_amount(text: str) -> Decimal:
-    problem = f"expected a number above 0, at most {MAX_DOLLARS}"
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(problem) from None
-    if not (amount.is_finite() and 0 < amount <= MAX_DOLLARS):
-        raise ValueError(problem)
-    return amount
-
-
-def positive_number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise ValueError("expected a number above 0")
-    return number
-
-
-def positive_whole_number(text: str) -> int:
-    try:
-        return int(positive_number(str(int(text))))
-    except ValueError:
-        raise ValueError("expected a whole number above 0") from None
-
-
-def address_origin(text: str) -> str:
-    """Return an address without a path. Plain http is only accepted for this machine: nobody can listen in there."""
-    parts = urlsplit(text.rstrip("/"))
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not (safe and parts.hostname and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}" and "@" not in text):
-        raise ValueError("expected https://host[:port], or http to this machine")
-    return text.rstrip("/")
-
-
-def name_set(text: str) -> frozenset[str]:
-    """Split a list at its commas and strip the names. An empty list is an error: it would reject every caller."""
-    found = frozenset(name.strip() for name in text.split(",") if name.strip())
-    if not found:
-        raise ValueError("expected at least one name")
-    return found
+def read_aws(reader: EnvironmentReader) -> AwsFederation:
+    return AwsFederation(
+        role=reader.optional("AWS_ROLE", convert=role_name),
+        scope=reader.optional("AWS_SUBJECT_SCOPE", convert=str),
+        sts_url=reader.optional("AWS_STS_URL", convert=address_origin),
+    )
 
 
 def existing_file(text: str) -> Path:

@@ -6,7 +6,9 @@ from typing import Any
 
 from activities.anticipate import Anticipate
 from activities.begin import Begin
+from activities.call_tool import CallTool
 from activities.deliver_webhook import DeliverWebhook
+from activities.enter import Enter
 from activities.finish import Finish
 from activities.infer import Infer
 from activities.inference.attempt_billing import AttemptBilling
@@ -15,9 +17,18 @@ from activities.recall import Recall
 from activities.retrieve import Retrieve
 from activities.route import RouteTurn
 from activities.routing.decision import RouteDecider
+from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from activities.settle import Settle
+from activities.tools.call_billing import CallBilling
+from activities.tools.call_log import CallLog
+from activities.tools.call_sender import CallSender
+from activities.tools.result_cache import ResultCache
+from api.turns.admission_plan import AdmissionPlanner
+from api.turns.tool_planner import ToolPlanner
+from api.turns.waiting_turns import WaitingTurnPlanner
 from composition.parts import Configuration, Ports
+from composition.planning import compose_planner
 from composition.state import State
 from domain import wire
 
@@ -26,25 +37,31 @@ from domain import wire
 class Activities:
     """The steps of a turn."""
 
+    enter: Enter
     begin: Begin
     recall: Recall
     anticipate: Anticipate
     route: RouteTurn
     infer: Infer
+    call_tool: CallTool
     finish: Finish
     settle: Settle
     deliver_webhook: DeliverWebhook
     warmer: BackendWarmer
+    observer: StartObserver
 
     def by_name(self) -> Mapping[str, Callable[[Any], Awaitable[Any]]]:
         """Return each step under the durable name that orchestrations call it by."""
         return {
+            wire.ENTER: self.enter.enter,
             wire.BEGIN: self.begin.begin,
             wire.RECALL: self.recall.recall,
             wire.TRY_RECALL: self.recall.recall,
             wire.ANTICIPATE: self.anticipate.anticipate,
             wire.ROUTE: self.route.route,
             wire.INFER: self.infer.infer,
+            wire.CALL_TOOL: self.call_tool.call,
+            wire.TRY_CALL_TOOL: self.call_tool.call,
             wire.FINISH: self.finish.finish,
             wire.SETTLE: self.settle.settle,
             wire.DELIVER_WEBHOOK: self.deliver_webhook.deliver,
@@ -52,25 +69,39 @@ class Activities:
 
 
 def compose_activities(configuration: Configuration, ports: Ports, state: State) -> Activities:
-    settings, turns, states = configuration.settings, state.turns, state.backend_states
+    turns, states = state.turns, state.backend_states
+    observer = compose_observer(configuration, ports, state)
     warmer = BackendWarmer(
-        backend_states=states, sessions=state.gpu_sessions, clients=ports.backends, clock=ports.clock
-    )
-    decider = RouteDecider(
         backend_states=states,
-        rental_spend=state.rental_spend,
-        fleet=configuration.fleet,
+        sessions=state.gpu_sessions,
+        clients=ports.backends,
         clock=ports.clock,
-        default_output_tokens=settings.default_output_tokens,
-        attempt_limits=configuration.attempt_limits,
+        observer=observer,
+    )
+    decider = compose_decider(configuration, ports, state)
+    plans = AdmissionPlanner(
+        turns=turns, planner=compose_planner(configuration, ports, state), tools=ToolPlanner(configuration.tools)
     )
     return Activities(
+        enter=Enter(turns=turns, plan=WaitingTurnPlanner(turns=turns, plans=plans).plan, clock=ports.clock),
         begin=Begin(turns),
         recall=Recall(turns, Retrieve(turns, ports.source_reader)),
         anticipate=Anticipate(turns=turns, decider=decider, warmer=warmer),
         route=RouteTurn(turns=turns, backend_states=states, decider=decider, warmer=warmer),
         infer=compose_infer(configuration, ports, state),
-        finish=Finish(turns),
+        call_tool=CallTool(
+            turns=turns,
+            servers=configuration.tools,
+            sender=CallSender(
+                calls=state.tool_calls,
+                connector=ports.tool_connector,
+                billing=CallBilling(ledger=state.ledger, clock=ports.clock),
+                cache=ResultCache(ports.clock),
+                clock=ports.clock,
+            ),
+            log=CallLog(turns, ports.clock),
+        ),
+        finish=Finish(turns, states, configuration.fleet),
         settle=Settle(state.ledger, configuration.overheads),
         deliver_webhook=DeliverWebhook(
             outbox=state.webhook_outbox,
@@ -79,6 +110,31 @@ def compose_activities(configuration: Configuration, ports: Ports, state: State)
             clock=ports.clock,
         ),
         warmer=warmer,
+        observer=observer,
+    )
+
+
+def compose_observer(configuration: Configuration, ports: Ports, state: State) -> StartObserver:
+    return StartObserver(
+        backend_states=state.backend_states,
+        sessions=state.gpu_sessions,
+        clients=ports.backends,
+        fleet=configuration.fleet,
+        clock=ports.clock,
+    )
+
+
+def compose_decider(configuration: Configuration, ports: Ports, state: State) -> RouteDecider:
+    return RouteDecider(
+        backend_states=state.backend_states,
+        rental_spend=state.rental_spend,
+        rental_rules=state.rental_rules,
+        demand_log=state.demand_log,
+        answer_lengths=state.answer_lengths,
+        fleet=configuration.fleet,
+        clock=ports.clock,
+        default_output_tokens=configuration.settings.default_output_tokens,
+        attempt_limits=configuration.attempt_limits,
     )
 
 
@@ -88,8 +144,10 @@ def compose_infer(configuration: Configuration, ports: Ports, state: State) -> I
         turns=state.turns,
         billing=AttemptBilling(state.ledger, state.gpu_sessions),
         backend_states=state.backend_states,
+        answer_lengths=state.answer_lengths,
         clients=ports.backends,
         fleet=configuration.fleet,
         clock=ports.clock,
         pace=StreamPace(flush_s=settings.flush_s, handover_s=settings.handover_s),
+        tools=configuration.tools,
     )

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays
-from activities.start_deliveries import StartDeliveries
+from activities.follow_ups import FollowUps
+from activities.maintenance.rule_replay import RuleReplay
+from activities.maintenance.survey import TurnSurvey
+from activities.maintenance.sweep import GpuSessionCloser, Sweep, SweepDelays, tolerate_failure
+from activities.routing.start_observer import StartObserver
 from api.routes import HttpFunctions
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations
@@ -11,7 +14,6 @@ from composition.activities import Activities, compose_activities
 from composition.http import compose_http
 from composition.parts import Configuration, Ports
 from composition.state import State, compose_state
-from settings import Settings
 from state.retention.deletion import Retention
 
 
@@ -20,13 +22,19 @@ class Maintenance:
     """What the timer runs once a minute."""
 
     sweep: Sweep
+    survey: TurnSurvey
     session_closer: GpuSessionCloser
     retention: Retention
+    start_observer: StartObserver
+    rule_replay: RuleReplay
 
     async def run(self, orchestrations: Orchestrations) -> None:
+        await self.start_observer.probe_unseen()
         await self.sweep.sweep(orchestrations)
+        await tolerate_failure(self.survey.report(self.sweep.unfinished), "report the unfinished turns")
         await self.session_closer.close_sessions()
         await self.retention.clear_due()
+        await tolerate_failure(self.rule_replay.replay_due(), "choose rules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +45,7 @@ class Application:
     ports: Ports
     state: State
     activities: Activities
-    start_deliveries: StartDeliveries
+    follow_ups: FollowUps
     http: HttpFunctions
     maintenance: Maintenance
 
@@ -45,18 +53,22 @@ class Application:
 def compose(configuration: Configuration, ports: Ports) -> Application:
     """Build every object of the product, each once."""
     state = compose_state(configuration, ports)
+    activities = compose_activities(configuration, ports, state)
     return Application(
         configuration=configuration,
         ports=ports,
         state=state,
-        activities=compose_activities(configuration, ports, state),
-        start_deliveries=StartDeliveries(state.turns, ports.open_orchestrations),
+        activities=activities,
+        follow_ups=FollowUps(state.turns, ports.open_orchestrations),
         http=compose_http(configuration, ports, state),
-        maintenance=compose_maintenance(configuration.settings, ports.clock, state),
+        maintenance=compose_maintenance(configuration, ports.clock, state, activities.observer),
     )
 
 
-def compose_maintenance(settings: Settings, clock: Clock, state: State) -> Maintenance:
+def compose_maintenance(
+    configuration: Configuration, clock: Clock, state: State, observer: StartObserver
+) -> Maintenance:
+    settings = configuration.settings
     delays = SweepDelays(
         unbegun_s=settings.sweep_unbegun_s,
         silent_s=settings.sweep_silent_s,
@@ -64,6 +76,15 @@ def compose_maintenance(settings: Settings, clock: Clock, state: State) -> Maint
     )
     return Maintenance(
         sweep=Sweep(turns=state.turns, ledger=state.ledger, clock=clock, delays=delays),
+        survey=TurnSurvey(state.backend_states, configuration.fleet, clock),
         session_closer=GpuSessionCloser(state.gpu_session_billing),
         retention=state.retention,
+        start_observer=observer,
+        rule_replay=RuleReplay(
+            demand_log=state.demand_log,
+            rules=state.rental_rules,
+            backend_states=state.backend_states,
+            fleet=configuration.fleet,
+            clock=clock,
+        ),
     )

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from api.http.authentication import Authenticator
-from clients.backends.port import BackendClient
+from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.orchestrations import OpenOrchestrations
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
+from clients.tokenizers.port import Tokenizer
+from clients.tools.port import ToolConnector
 from clients.webhooks.sender import WebhookSender
 from domain.fleet.catalog import Fleet
 from domain.money.budgets import Budgets
@@ -16,6 +18,7 @@ from domain.money.overheads import OverheadPrices
 from domain.money.prices import Price
 from domain.routing.estimates import AttemptLimits
 from domain.sources.catalog import Sources
+from domain.tools.catalog import ToolServers
 from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings
 
@@ -30,6 +33,7 @@ class Configuration:
     overheads: OverheadPrices = field(default_factory=OverheadPrices)
     budgets: Budgets = field(default_factory=Budgets)
     sources: Sources = field(default_factory=Sources)
+    tools: ToolServers = field(default_factory=ToolServers)
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
 
     @property
@@ -46,6 +50,9 @@ class Ports:
     store: DocumentStore
     authenticator: Authenticator
     backends: Mapping[str, BackendClient]
+    prompt_counters: Mapping[str, PromptCounter]
+    tokenizers: Mapping[str, Tokenizer]
     source_reader: SourceReader
+    tool_connector: ToolConnector
     webhook_sender: WebhookSender
     open_orchestrations: OpenOrchestrations

@@ -1,12 +1,16 @@
 """Which files and services does a deployed application use? The settings select them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import httpx
 
-from clients.backends.openai_backend import OpenAIBackend
-from clients.backends.port import BackendClient
+from clients.backends.formats.think_tags import with_reasoning_split
+from clients.backends.http_backend import HttpBackend
+from clients.backends.port import PromptCounter
+from clients.backends.predictions.client import backend_client
+from clients.backends.prompt_counter import HttpPromptCounter
 from clients.clock import Clock
 from clients.identity.authenticator import TokenAuthenticator
 from clients.identity.backend_credentials import BackendCredentials, credential_problems
@@ -14,22 +18,31 @@ from clients.identity.discovery import IssuerDiscovery
 from clients.identity.jwks_cache import JwksCache
 from clients.identity.signing_keys import KeyFile, SigningKeys
 from clients.orchestrations import DurableOrchestrations
-from clients.sources.factory import build_reader
+from clients.sources.factory import build_reader, pinned_client
+from clients.sources.image_loader import PublicImages
 from clients.storage.cosmos.settings import account_from
 from clients.storage.port import DocumentStore
 from clients.storage.sqlite.store import SqliteStore
+from clients.tokenizers.port import Tokenizer
+from clients.tokenizers.tokenizer_file import TokenizerFile
+from clients.tools.factory import build_tools
 from clients.webhooks.sender import build_sender
 from composition.parts import Configuration, Ports
-from composition.setting_names import names_in, unknown_host_settings, unknown_settings
+from composition.setting_names import UnknownName, names_in, unknown_host_settings, unknown_settings
 from domain.config.budgets_toml import budgets_from_toml
+from domain.config.environment import PREFIX
 from domain.config.fleet_toml import fleet_from_toml
 from domain.config.prices_toml import overheads_from_toml, prices_from_toml
 from domain.config.sources_toml import sources_from_toml
+from domain.config.systems_toml import systems_from_toml
+from domain.config.tools_toml import tools_from_toml
 from domain.config.webhooks_toml import endpoints_from_toml
 from domain.errors import ConfigurationError
 from domain.fleet.catalog import Fleet
 from domain.identity.access_tokens import AcceptedTokens
 from domain.money.budgets import Budgets
+from domain.money.plausible_prices import implausible
+from domain.money.prices import Price
 from settings import ROOT, Settings
 
 logger = logging.getLogger("ganglion.configuration")
@@ -37,16 +50,22 @@ logger = logging.getLogger("ganglion.configuration")
 MAX_IDLE_CONNECTIONS = 100
 """Connections to backends that stay open between requests."""
 
-SHIPPED_FILES = ("fleet.toml", "sources.toml", "webhooks.toml")
+SYSTEMS = "systems.toml"
+SHIPPED_FILES = ("fleet.toml", SYSTEMS, "sources.toml", "tools.toml", "webhooks.toml")
 
 
 def read_configuration(settings: Settings) -> Configuration:
     """Read the operator's files. Raises ConfigurationError that names every mistake of the first wrong file."""
     check_setting_names(settings)
-    price_file = settings.prices.read_text(encoding="utf-8")
+    price_file = file_text("PRICES", settings.prices)
     prices = prices_from_toml(price_file)
-    fleet = fleet_from_toml(settings.fleet.read_text(encoding="utf-8"), settings.variables, prices)
-    problems = credential_problems(fleet, settings.federation, settings.variables)
+    warn_of_prices(prices)
+    systems = systems_from_toml((ROOT / SYSTEMS).read_text(encoding="utf-8"))
+    fleet = fleet_from_toml(file_text("FLEET", settings.fleet), settings.variables, prices, systems)
+    problems = (
+        *credential_problems(fleet, settings.federation, settings.aws, settings.variables),
+        *missing_tokenizers(fleet, settings.fleet),
+    )
     if problems:
         raise ConfigurationError(problems)
     return Configuration(
@@ -56,39 +75,66 @@ def read_configuration(settings: Settings) -> Configuration:
         overheads=overheads_from_toml(price_file),
         budgets=read_budgets(settings),
         sources=sources_from_toml(
-            settings.sources.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
+            file_text("SOURCES", settings.sources), settings.variables, on_azure=settings.on_azure
+        ),
+        tools=tools_from_toml(
+            settings.tools.read_text(encoding="utf-8"), settings.variables, on_azure=settings.on_azure
         ),
         endpoints=endpoints_from_toml(
-            settings.webhooks.read_text(encoding="utf-8"), settings.variables, loopback=settings.webhooks_loopback
+            file_text("WEBHOOKS", settings.webhooks), settings.variables, loopback=settings.webhooks_loopback
         ),
     )
 
 
+def warn_of_prices(prices: Mapping[str, Price]) -> None:
+    """Log each amount that is far outside the range of its kind: it decides routes, budgets and bills."""
+    for problem in (each for price in prices.values() for each in implausible(price)):
+        logger.warning("%s", problem)
+
+
+def file_text(name: str, path: Path) -> str:
+    """Return the text of the file that the setting `name` selects; raises ConfigurationError where it is unreadable."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise ConfigurationError((f"{PREFIX}{name}: {path} cannot be read: {reason}",)) from None
+
+
 def check_setting_names(settings: Settings) -> None:
-    """Raise ConfigurationError for variables that nothing reads; log a warning for unknown settings of the host.
+    """Raise ConfigurationError for misspelled settings of money, identity and store; log every other unknown name."""
+    unknown = unknown_names(settings)
+    problems = tuple(each.message for each in unknown if each.is_error)
+    for each in unknown:
+        if not each.is_error:
+            logger.warning("%s", each.message)
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def unknown_names(settings: Settings) -> Sequence[UnknownName]:
+    """Return the variables that look like settings of the app or of the host, but that nothing reads.
 
     Variables of the shipped files count too, so that an operator's own fleet file may use fewer of them.
     """
-    own = (settings.fleet, settings.sources, settings.webhooks)
+    own = (settings.fleet, settings.sources, settings.tools, settings.webhooks)
     shipped = (path for path in (ROOT / name for name in SHIPPED_FILES) if path.is_file())
-    mentioned = names_in(path.read_text(encoding="utf-8") for path in (*own, *shipped))
-    problems = tuple(unknown_settings(settings.variables, settings.names | mentioned))
-    if problems:
-        raise ConfigurationError(problems)
-    for warning in unknown_host_settings(settings.variables):
-        logger.warning("%s", warning)
+    mentioned = names_in(path.read_text(encoding="utf-8", errors="replace") for path in (*own, *shipped))
+    known = settings.names | mentioned
+    return (*unknown_settings(settings.variables, known), *unknown_host_settings(settings.variables))
 
 
 def read_budgets(settings: Settings) -> Budgets:
     """Return the budgets of all tenants; the file of budgets, if there is one, holds those of single tenants."""
     if settings.budget_file is None:
         return settings.budgets
-    return budgets_from_toml(settings.budget_file.read_text(encoding="utf-8"), settings.budgets)
+    return budgets_from_toml(file_text("BUDGETS", settings.budget_file), settings.budgets)
 
 
 def open_ports(configuration: Configuration, clock: Clock) -> Ports:
     """Return the real adapters; each opens its files and connections at its first use."""
     settings = configuration.settings
+    backends = backend_clients(configuration.fleet, settings, clock)
     return Ports(
         clock=clock,
         store=document_store(settings, clock),
@@ -98,10 +144,13 @@ def open_ports(configuration: Configuration, clock: Clock) -> Ports:
             clock=clock,
             behind_platform=settings.behind_platform,
         ),
-        backends=backend_clients(configuration.fleet, settings, clock),
+        backends={name: with_reasoning_split(each, each.backend.reasoning) for name, each in backends.items()},
+        prompt_counters=prompt_counters(backends),
+        tokenizers=tokenizer_files(configuration.fleet, settings.fleet),
         source_reader=build_reader(
             configuration.sources, clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id
         ),
+        tool_connector=build_tools(clock, loopback=settings.sources_loopback, client_id=settings.identity_client_id),
         webhook_sender=build_sender(clock, loopback=configuration.endpoints.loopback),
         open_orchestrations=lambda client: DurableOrchestrations(client, clock),
     )
@@ -121,13 +170,43 @@ def signing_keys(settings: Settings, clock: Clock) -> SigningKeys:
     return JwksCache(IssuerDiscovery(settings.token_authority).keys, clock)
 
 
-def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, BackendClient]:
+def tokenizer_files(fleet: Fleet, fleet_file: Path) -> Mapping[str, Tokenizer]:
+    """Return the tokenizers of the served models; their paths are relative to the folder of the fleet file."""
+    return {
+        model.name: TokenizerFile(fleet_file.parent / model.tokenizer)
+        for model in fleet.served_models()
+        if model.tokenizer is not None
+    }
+
+
+def missing_tokenizers(fleet: Fleet, fleet_file: Path) -> Sequence[str]:
+    return [
+        f"models.{model.name}.tokenizer: expected an existing file, found {model.tokenizer!r}"
+        for model in fleet.served_models()
+        if model.tokenizer is not None and not (fleet_file.parent / model.tokenizer).is_file()
+    ]
+
+
+def prompt_counters(backends: Mapping[str, HttpBackend]) -> Mapping[str, PromptCounter]:
+    return {
+        name: HttpPromptCounter(each, each.backend.token_counting)
+        for name, each in backends.items()
+        if each.backend.token_counting is not None
+    }
+
+
+def backend_clients(fleet: Fleet, settings: Settings, clock: Clock) -> Mapping[str, HttpBackend]:
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
     http = httpx.AsyncClient(limits=limits, trust_env=False)
+    images = PublicImages(pinned_client(loopback=False))
     credentials = BackendCredentials(
-        federation=settings.federation, variables=settings.variables, clock=clock, client_id=settings.identity_client_id
+        federation=settings.federation,
+        aws=settings.aws,
+        variables=settings.variables,
+        clock=clock,
+        client_id=settings.identity_client_id,
     )
     return {
-        name: OpenAIBackend(backend, http, silence_s=settings.silence_s, credentials=credentials)
+        name: backend_client(backend, http, silence_s=settings.silence_s, credentials=credentials, images=images)
         for name, backend in fleet.backends.items()
     }

@@ -3,16 +3,24 @@
 from dataclasses import dataclass
 
 from composition.parts import Configuration, Ports
+from state.fleet.answer_lengths import LearnedAnswerLengths
 from state.fleet.backend_state import BackendStates
+from state.fleet.demand_log import DemandLog
+from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
+from state.fleet_status import FleetStatus
+from state.money.budget_status import BudgetStatus
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
 from state.retention.deletion import Retention
+from state.turn_list import TurnList
 from state.turns.responses import TurnStore
 from state.turns.stored_completions import StoredCompletions
+from state.turns.tool_calls import ToolCalls
 from state.webhook_outbox import WebhookOutbox
 
 
@@ -21,15 +29,23 @@ class State:
     """What the product remembers, over one store."""
 
     turns: TurnStore
+    tool_calls: ToolCalls
     ledger: Ledger
     gpu_sessions: GpuSessions
     gpu_session_billing: GpuSessionBilling
     backend_states: BackendStates
     rental_spend: RentalSpend
+    rental_rules: RentalRules
+    demand_log: DemandLog
+    answer_lengths: LearnedAnswerLengths
     rate_limiter: RateLimiter
     retention: Retention
     stored_completions: StoredCompletions
     usage_rows: UsageRows
+    budget_status: BudgetStatus
+    session_outlooks: SessionOutlooks
+    turn_list: TurnList
+    fleet_status: FleetStatus
     webhook_outbox: WebhookOutbox
 
 
@@ -37,18 +53,36 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
     store, clock = ports.store, ports.clock
     turns = TurnStore(store, clock, configuration.endpoints)
     ledger = Ledger(store, clock, configuration.budgets)
+    states, rental_spend = BackendStates(store, clock), RentalSpend(store, clock)
+    rental_rules = RentalRules(store, clock)
+    sessions = GpuSessions(store=store, ledger=ledger, clock=clock)
     return State(
         turns=turns,
+        tool_calls=ToolCalls(store, clock),
         ledger=ledger,
-        gpu_sessions=GpuSessions(store=store, ledger=ledger, clock=clock),
+        gpu_sessions=sessions,
         gpu_session_billing=GpuSessionBilling(
             store=store, ledger=ledger, fleet=configuration.fleet, prices=configuration.prices, clock=clock
         ),
-        backend_states=BackendStates(store, clock),
-        rental_spend=RentalSpend(store, clock),
+        backend_states=states,
+        rental_spend=rental_spend,
+        rental_rules=rental_rules,
+        demand_log=DemandLog(store, clock),
+        answer_lengths=LearnedAnswerLengths(store, clock),
         rate_limiter=RateLimiter(store=store, turns=turns, clock=clock, limits=configuration.settings.limits),
         retention=Retention(store, turns, clock),
         stored_completions=StoredCompletions(store, turns),
         usage_rows=UsageRows(store),
+        budget_status=BudgetStatus(store, clock, ledger.budget_counters),
+        session_outlooks=SessionOutlooks(store=store, sessions=sessions, fleet=configuration.fleet, clock=clock),
+        turn_list=TurnList(store, turns, ledger),
+        fleet_status=FleetStatus(
+            states=states,
+            sessions=sessions,
+            rental_spend=rental_spend,
+            rules=rental_rules,
+            fleet=configuration.fleet,
+            clock=clock,
+        ),
         webhook_outbox=WebhookOutbox(store, clock),
     )
