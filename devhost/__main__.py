@@ -37,6 +37,7 @@ def options_from(arguments: argparse.Namespace) -> StartOptions:
         state=arguments.state,
         auth=arguments.enable_auth,
         listener=arguments.listener,
+        hosts=tuple(arguments.allow_host),
     )
 
 

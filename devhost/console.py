@@ -1,5 +1,6 @@
 """How does the host print its log lines and results on the terminal?"""
 
+import contextlib
 import sys
 from datetime import UTC, datetime
 
@@ -14,5 +15,7 @@ def log_line(text: str) -> None:
 
 
 def write(text: str) -> None:
-    sys.stdout.write(replace_unencodable(f"{text}\n", sys.stdout.encoding or "utf-8"))
-    sys.stdout.flush()
+    """Drops the text if the output takes none: a log on a full disk, or a closed pipe, must not end the host."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(replace_unencodable(f"{text}\n", sys.stdout.encoding or "utf-8"))
+        sys.stdout.flush()

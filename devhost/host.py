@@ -9,7 +9,7 @@ from socket import socket
 
 from aiohttp import web
 
-from devhost.app.catalog import FunctionCatalog, catalog_from_worker, unsupported_bindings
+from devhost.app.catalog import FunctionCatalog, catalog_from_worker, newer_sdk_functions, unsupported_bindings
 from devhost.app.settings import HostSettings
 from devhost.app.warmup import warm_up
 from devhost.console import log_line, write
@@ -22,19 +22,21 @@ from devhost.engine.storage.store import TaskHubStore
 from devhost.http.admin import AdminApi
 from devhost.http.authorization import KeyAuthorization
 from devhost.http.cors_middleware import add_cors as apply_cors
+from devhost.http.foreign_requests import ForeignRequests
 from devhost.http.forwarding import HEADER_LIMIT, upstream_session
 from devhost.http.headers import add_custom_headers
-from devhost.http.keys import AuthLevel, keys_path, with_function_keys
+from devhost.http.keys import AuthLevel, with_function_keys
 from devhost.http.listener import adopt_listener, listen, origin_of
 from devhost.http.routes import InvalidRouteError
 from devhost.http.server import FunctionRoute, FunctionServer, routes_of
+from devhost.http.slow_clients import SlowClients
 from devhost.http.throttle import Throttle
 from devhost.protocol_v1.client import WEBHOOKS, client_binding
 from devhost.protocol_v1.executor import WorkerExecutor
 from devhost.protocol_v1.rest import ManagementApi
 from devhost.startup.bootstrap import Bootstrap
 from devhost.startup.listing import function_list
-from devhost.startup.state_file import HostState, write_state
+from devhost.startup.state_file import HostState, StateFile
 from devhost.supervisor.messages import AppFailedToLoadError, WorkerReady
 from devhost.supervisor.supervisor import Supervisor, WorkerObserver
 from devhost.timers.runner import TimerFunctions
@@ -43,6 +45,10 @@ DRAIN_S = 5.0
 AIOHTTP_DRAIN_S = DRAIN_S / 2  # aiohttp waits for this time twice
 REST_LIMIT = 1024**3
 ANY_PATH = r"/{path:[\s\S]*}"
+NEWER_SDK = (
+    "The app uses version 2 of azure-functions-durable (the functions {functions} ask for its gRPC protocol), and this "
+    "host speaks the protocol of version 1: install 'azure-functions-durable<2'."
+)
 
 
 class FunctionsHost:
@@ -61,6 +67,7 @@ class FunctionsHost:
         self.catalog = FunctionCatalog(functions={}, orchestrators={}, activities={})
         self.routes: list[FunctionRoute] = []
         self.tasks = BackgroundTasks(self.on_internal_error)
+        self.state_file = StateFile(self.options.state, self.tasks)
         self.runners: list[web.AppRunner] = []
         self.authorization = KeyAuthorization(
             bootstrap.keys,
@@ -158,7 +165,7 @@ class FunctionsHost:
         self.functions.session = upstream_session()
         await self.serve(self.public_application(), self.public_socket, cancel=True)
         await self.serve(self.private_application(), self.private_socket, cancel=False)
-        await self.supervisor.start(self.bootstrap.worker)
+        await self.supervisor.start_first(self.bootstrap.worker)
         write(function_list(self.routes, self.catalog, origin_of(self.public_socket)))
         self.tasks.spawn(self.supervisor.keep_running())
         await warm_up(self.supervisor, self.catalog)
@@ -170,6 +177,8 @@ class FunctionsHost:
     def public_application(self) -> web.Application:
         application = web.Application(client_max_size=REST_LIMIT)
         apply_cors(self.bootstrap.cors, application)
+        foreign = ForeignRequests(allowed=self.options.hosts, cors=self.bootstrap.cors)
+        foreign.add_to(application, self.authorization.is_management)
         self.authorization.add_to(application)
         add_custom_headers(self.host_json.custom_headers, application)
         AdminApi(
@@ -178,14 +187,18 @@ class FunctionsHost:
             routes=lambda: self.routes,
             stopping=self.stopped.is_set,
             redeliveries=self.engine.redeliveries.counts,
+            outage=self.storage.outage,
         ).add_to(application)
         self.management_api.add_to(application, WEBHOOKS)
         application.router.add_route("*", ANY_PATH, self.functions.handle)
         return application
 
     def private_application(self) -> web.Application:
+        """Like the Durable extension, answers what it does not know with 404 and no body: SDKs parse every body."""
         application = web.Application(client_max_size=REST_LIMIT)
+        ForeignRequests().add_to(application, lambda _: True)
         self.management_api.add_to(application, "/durabletask/of/{invocation}")
+        application.router.add_route("*", ANY_PATH, not_found)
         return application
 
     async def serve(self, application: web.Application, listener: socket, *, cancel: bool) -> None:
@@ -194,10 +207,15 @@ class FunctionsHost:
             access_log=None,
             handler_cancellation=cancel,
             shutdown_timeout=AIOHTTP_DRAIN_S,
+            auto_decompress=False,
             max_line_size=HEADER_LIMIT,
             max_field_size=HEADER_LIMIT,
         )
+        slow = SlowClients()
+        slow.add_to(application)
         await runner.setup()
+        if runner.server is not None:
+            self.tasks.spawn(slow.watch(runner.server))
         await web.SockSite(runner, listener).start()
         self.runners.append(runner)
 
@@ -205,13 +223,15 @@ class FunctionsHost:
         self.write_state(pid, ready=False)
 
     def on_worker_ready(self, pid: int, ready: WorkerReady) -> None:
+        if newer := newer_sdk_functions(ready):
+            raise AppFailedToLoadError(NEWER_SDK.format(functions=", ".join(newer)))
         self.catalog = catalog_from_worker(ready, self.bootstrap.command.environment)
         try:
             self.routes = routes_of(self.catalog, self.host_json.route_prefix)
         except InvalidRouteError as error:
             raise AppFailedToLoadError(str(error)) from None
         asking = [route.function.name for route in self.routes if route.level is AuthLevel.FUNCTION]
-        self.authorization.keys = with_function_keys(keys_path(self.options.database), self.authorization.keys, asking)
+        self.authorization.keys = with_function_keys(self.bootstrap.key_file, self.authorization.keys, asking)
         self.write_state(pid, ready=True)
         log_line(f"worker {pid} loaded the app: {len(ready.functions)} functions")
         for text in self.catalog.errors:
@@ -224,8 +244,7 @@ class FunctionsHost:
         self.write_state(None, ready=False)
 
     def write_state(self, worker: int | None, *, ready: bool) -> None:
-        state = HostState(host_pid=os.getpid(), worker_pid=worker, port=self.port, ready=ready)
-        write_state(self.options.state, state)
+        self.state_file.write(HostState(host_pid=os.getpid(), worker_pid=worker, port=self.port, ready=ready))
 
     def on_signal(self) -> None:
         if self.stopped.is_set():
@@ -254,6 +273,10 @@ class FunctionsHost:
         await self.storage.run(self.store.database.close)
         self.storage.stop()
         self.on_worker_lost()
+
+
+async def not_found(request: web.Request) -> web.Response:  # noqa: ARG001 - the shape of a handler
+    return web.Response(status=404)
 
 
 async def clean_up(runner: web.AppRunner | None) -> None:

@@ -91,6 +91,11 @@ def function_from_worker(one: IndexedFunction, settings: Mapping[str, str]) -> F
     return FunctionMetadata(name=one.name, id=one.id, trigger=trigger_binding(bindings), bindings=bindings)
 
 
+def newer_sdk_functions(ready: WorkerReady) -> list[str]:
+    """The functions whose bindings ask for the gRPC protocol of the Durable SDK 2.x."""
+    return [one.name for one in ready.functions if any(found.get("durableRequiresGrpc") for found in one.bindings)]
+
+
 def catalog_from_worker(ready: WorkerReady, settings: Mapping[str, str] | None = None) -> FunctionCatalog:
     """Leaves out functions whose settings are missing; the other functions are served."""
     functions: list[FunctionMetadata] = []

@@ -43,6 +43,13 @@ def add_start(commands: Commands) -> None:
     start.add_argument("--port", type=int, default=7071, help="the public port on 127.0.0.1; 0 selects a free port")
     start.add_argument("--db", type=Path, help="the database file of the task hub (default: APP/.devhost/hub.db)")
     start.add_argument("--enable-auth", "--enableAuth", action="store_true", help="require keys, as Azure does")
+    start.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also accept management requests under this host name, such as that of a tunnel; may be repeated",
+    )
     start.add_argument("--reload", action="store_true", help="restart the host when a file of the app changes")
     start.add_argument("--listener", type=int, help=argparse.SUPPRESS)
     start.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)

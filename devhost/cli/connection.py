@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
+from devhost.app.settings import SettingsError
 from devhost.engine.storage.store import TaskHubStore
 from devhost.http.keys import keys_path, read_keys
 from devhost.protocol_v1.client import WEBHOOKS
@@ -95,11 +96,17 @@ class DatabaseFile:
 
 
 def connect(path: Path) -> ManagementConnection:
-    """Raises HostUnreachableError or SettingsError."""
+    """Raises HostUnreachableError."""
     port = port_of_host(path.with_name(path.name + ".lock"))
-    return (
-        DatabaseFile(path=path) if port is None else HostConnection(port=port, code=read_keys(keys_path(path)).durable)
-    )
+    return DatabaseFile(path=path) if port is None else HostConnection(port=port, code=management_key(path))
+
+
+def management_key(path: Path) -> str:
+    """Returns an empty text if no host that requires keys has run in this folder."""
+    try:
+        return read_keys(keys_path(path)).durable
+    except SettingsError:
+        return ""
 
 
 def port_of_host(lock: Path) -> int | None:

@@ -21,8 +21,8 @@ from devhost.protocol_v1.decision import (
     state_from_failure,
     state_from_json,
 )
-from devhost.protocol_v1.determinism import KIND_OF, describe_task, find_mismatch, name_of, scheduled_before
 from devhost.protocol_v1.executor import WorkerExecutor
+from devhost.protocol_v1.replay.determinism import KIND_OF, describe_task, find_mismatch, name_of, scheduled_before
 from devhost.supervisor.launcher import WorkerCommand, launch_worker
 from devhost.supervisor.messages import FunctionRaised, InvocationResult
 from devhost.supervisor.supervisor import Supervisor, WorkerObserver

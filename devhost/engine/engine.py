@@ -57,7 +57,7 @@ class Engine:
         self.activity_slots = asyncio.Semaphore(limits.activities)
         self.limits = limits
         self.redeliveries = RedeliveryCounter(store=store, storage=storage)
-        self.timers = TimerQueue(fire=self.fire_timers, read=lambda: storage.run(store.timers))
+        self.timers = TimerQueue(fire=self.fire_timers, read=lambda: storage.persist(store.timers))
         self.active: set[str] = set()
         self.pending_wakeups: set[str] = set()
         self.history_cache = HistoryCache()
@@ -72,7 +72,7 @@ class Engine:
 
     async def recover(self) -> None:
         """Resumes the work that an earlier host left, then starts the timers."""
-        backlog = await self.storage.run(self.store.recover, self.limits.activities)
+        backlog = await self.storage.persist(self.store.recover, self.limits.activities)
         await self.redeliveries.recover()
         if backlog.work or backlog.instances:
             log_line(
@@ -151,7 +151,7 @@ class Engine:
         await asyncio.shield(asyncio.ensure_future(change_and_wake()))
 
     async def fire_timers(self, timers: list[Any]) -> None:
-        for one in await self.storage.run(self.store.fire_timers, timers, now()):
+        for one in await self.storage.persist(self.store.fire_timers, timers, now()):
             (self.entities.wake if is_entity_id(one) else self.wake)(one)
 
     def apply_effects(self, effects: CommitEffects) -> None:
@@ -175,22 +175,21 @@ class Engine:
             self.spawn(self.run_episodes(instance))
 
     async def run_episodes(self, instance: str, loaded: LoadedInstance | None = None) -> None:
-        """Runs episodes of one instance as long as its inbox has messages.
-
-        Messages that arrived after `loaded` was read have added a wake-up.
-        """
-        if loaded is not None:
-            async with self.episode_slots:
-                await self.run_episode(instance, loaded)
-        while instance in self.pending_wakeups and not self.stopping:
-            async with self.episode_slots:
-                self.pending_wakeups.discard(instance)
-                await self.run_episode(instance)
-        self.active.discard(instance)
+        """Runs episodes while the inbox has messages; those that came after `loaded` was read have added a wake-up."""
+        try:
+            if loaded is not None:
+                async with self.episode_slots:
+                    await self.run_episode(instance, loaded)
+            while instance in self.pending_wakeups and not self.stopping:
+                async with self.episode_slots:
+                    self.pending_wakeups.discard(instance)
+                    await self.run_episode(instance)
+        finally:
+            self.active.discard(instance)
 
     async def load(self, instance: str, step: Callable[[tuple[str, int]], InstanceSnapshot | None]) -> LoadedInstance:
         execution, known = self.history_cache.get(instance)
-        snapshot = await self.storage.run(step, (execution, len(known)))
+        snapshot = await self.storage.persist(step, (execution, len(known)))
         if snapshot is None or snapshot.instance.execution != execution:
             return snapshot, snapshot.history if snapshot else []
         return snapshot, known + snapshot.history
@@ -198,7 +197,7 @@ class Engine:
     async def run_episode(self, instance: str, loaded: LoadedInstance | None = None) -> None:
         snapshot, past_events = loaded or await self.load(instance, lambda known: self.store.load(instance, known))
         if snapshot is None or snapshot.instance.status in TERMINAL_STATUSES:
-            await self.storage.run(self.store.drop_inbox_of_ended, instance)
+            await self.storage.persist(self.store.drop_inbox_of_ended, instance)
             return
         await self.process_episode(snapshot, past_events)
 
@@ -215,7 +214,7 @@ class Engine:
             if decision is None:
                 return
             commit = commit_decision(episode, inbox, decision, now())
-        effects = await self.storage.run(commit_episode, self.store, commit)
+        effects = await self.storage.persist(commit_episode, self.store, commit)
         if effects is not None:
             self.update_history_cache(episode, commit)
             self.apply_effects(effects)
@@ -229,7 +228,7 @@ class Engine:
         if reason is not None:
             return OrchestratorDecision(outcome=Failed(reason=f"Orchestrator function '{name}' failed: {reason}"))
         try:
-            async with self.redeliveries.isolated(instance):
+            async with self.redeliveries.isolated(instance, self.limits.orchestrator_redeliveries):
                 return await self.executor.run_episode(episode)
         except RedeliverError:
             await self.redeliveries.record_loss(instance, what)
@@ -271,11 +270,15 @@ class Engine:
         """Records a result. If the instance has no active episode, the next episode starts from the same read."""
         instance = work.instance
         if self.stopping or instance in self.active:
-            if await self.storage.run(self.store.finish_work, work, event):
+            if await self.storage.persist(self.store.finish_work, work, event):
                 self.wake(instance)
             return
         self.active.add(instance)
-        loaded = await self.load(instance, lambda known: self.store.finish_and_load(work, event, known))
+        try:
+            loaded = await self.load(instance, lambda known: self.store.finish_and_load(work, event, known))
+        except BaseException:
+            self.active.discard(instance)
+            raise
         self.spawn(self.run_episodes(instance, loaded))
 
     async def execute_activity(self, work: ActivityWorkItem, redelivery_id: str) -> Completed | Failed | None:
@@ -285,10 +288,10 @@ class Engine:
         if reason is not None:
             return Failed(reason=f"Activity function '{work.name}' failed:  {reason}")
         try:
-            async with self.redeliveries.isolated(redelivery_id):
+            async with self.redeliveries.isolated(redelivery_id, self.limits.activity_redeliveries):
                 return await self.executor.run_activity(work)
         except RedeliverError:
-            times = await self.storage.run(self.store.count_redelivery, work.row)
+            times = await self.storage.persist(self.store.count_redelivery, work.row)
             if not times:
                 return Failed(reason="the instance was removed")
             self.redeliveries.set_count(redelivery_id, what, times)

@@ -73,22 +73,24 @@ class EntityScheduler:
             self.hooks.spawn(self.run_batches(entity))
 
     async def run_batches(self, entity: str) -> None:
-        while entity in self.pending_wakeups and not self.hooks.stopping():
-            async with self.slots:
-                self.pending_wakeups.discard(entity)
-                await self.run_batch(entity)
-        self.active.discard(entity)
+        try:
+            while entity in self.pending_wakeups and not self.hooks.stopping():
+                async with self.slots:
+                    self.pending_wakeups.discard(entity)
+                    await self.run_batch(entity)
+        finally:
+            self.active.discard(entity)
 
     async def run_batch(self, entity: str) -> None:
         largest = 1 if entity in self.one_by_one else MAX_BATCH_OPERATIONS
-        batch = await self.storage.run(self.store.next_batch, entity, largest)
+        batch = await self.storage.persist(self.store.next_batch, entity, largest)
         if batch is None:
             return
         self.pending_wakeups.add(entity)
         outcome = await self.execute(batch)
         if outcome is None:
             return
-        for instance in await self.storage.run(self.store.finish, batch, outcome, now()):
+        for instance in await self.storage.persist(self.store.finish, batch, outcome, now()):
             self.hooks.wake(instance)
         await self.redeliveries.clear(entity)
         self.count_single_operation(entity)
@@ -101,7 +103,7 @@ class EntityScheduler:
         if reason is not None:
             return EntityBatchResult(state=batch.state, results=(Failed(reason=json.dumps(reason)),))
         try:
-            async with self.redeliveries.isolated(entity):
+            async with self.redeliveries.isolated(entity, self.max_redeliveries):
                 return await self.executor.run_entity_batch(batch)
         except RedeliverError:
             self.one_by_one[entity] = max(count, self.one_by_one.get(entity, 0))

@@ -11,7 +11,7 @@ from devhost.engine.storage.database import StorageThread
 from devhost.engine.storage.store import TaskHubStore
 
 ISOLATE_AFTER = 2
-ISOLATION_TIMEOUT_S = 30.0
+ISOLATION_TIMEOUT_S = 5.0
 INCREMENT = (
     "INSERT INTO losses (id, count) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET count = count + 1 RETURNING count"
 )
@@ -31,9 +31,14 @@ class RedeliveryCounter:
     isolation_timeout_s: float = ISOLATION_TIMEOUT_S
 
     @contextlib.asynccontextmanager
-    async def isolated(self, id_: str) -> AsyncGenerator[None]:
-        """Work that was lost twice in a row runs alone among such work: a crash then has one suspect."""
-        held = self.counts.get(id_, 0) >= ISOLATE_AFTER and await self.acquire_isolation()
+    async def isolated(self, id_: str, limit: int | None) -> AsyncGenerator[None]:
+        """Work that was lost twice in a row runs alone among such work: a crash then has one suspect.
+
+        Without a `limit` no work fails for its losses. Nothing waits then: after several crashes most work in flight
+        has been lost twice, and would run one after another.
+        """
+        suspect = limit is not None and self.counts.get(id_, 0) >= ISOLATE_AFTER
+        held = suspect and await self.acquire_isolation()
         try:
             yield
         finally:
@@ -48,13 +53,13 @@ class RedeliveryCounter:
         return False
 
     async def recover(self) -> None:
-        self.counts.update(await self.storage.run(self.read))
+        self.counts.update(await self.storage.persist(self.read))
 
     def read(self) -> list[tuple[str, int]]:
         return self.store.database.execute("SELECT id, count FROM losses").fetchall()
 
     async def record_loss(self, id_: str, what: str) -> None:
-        self.set_count(id_, what, await self.storage.run(self.increment, id_))
+        self.set_count(id_, what, await self.storage.persist(self.increment, id_))
 
     def set_count(self, id_: str, what: str, times: int) -> None:
         self.counts[id_] = times
@@ -67,7 +72,7 @@ class RedeliveryCounter:
     async def clear(self, id_: str) -> None:
         """Forgets the count of work that has completed or failed."""
         if self.counts.pop(id_, 0):
-            await self.storage.run(self.delete, id_)
+            await self.storage.persist(self.delete, id_)
 
     def delete(self, id_: str) -> None:
         with self.store.transaction() as database:

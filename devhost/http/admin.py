@@ -9,6 +9,7 @@ from aiohttp import web
 
 from devhost.app.catalog import FunctionMetadata
 from devhost.clock import now
+from devhost.engine.storage.outage import StorageOutage
 from devhost.http.server import FunctionRoute
 from devhost.supervisor.messages import FunctionRaised, InvocationResult, WorkerLostError
 from devhost.supervisor.supervisor import Supervisor
@@ -26,12 +27,14 @@ class AdminApi:
         routes: Callable[[], list[FunctionRoute]],
         stopping: Callable[[], bool],
         redeliveries: Mapping[str, int],
+        outage: StorageOutage,
     ) -> None:
         self.supervisor = supervisor
         self.routes = routes
         self.timers = timers
         self.stopping = stopping
         self.redeliveries = redeliveries
+        self.outage = outage
         self.started = now()
 
     def add_to(self, application: web.Application) -> None:
@@ -69,10 +72,13 @@ class AdminApi:
     async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
         worker = self.supervisor.process
         up = self.supervisor.up.is_set()
+        errors = [f"The task hub's database fails: {self.outage.reason}"] if self.outage.reason else []
+        state = "Error" if errors else ("Running" if up else "Initialized")
         return web.json_response(
             {
                 "id": "devhost",
-                "state": "Stopping" if self.stopping() else ("Running" if up else "Initialized"),
+                "state": "Stopping" if self.stopping() else state,
+                "errors": errors,
                 "version": VERSION,
                 "processUptime": int((now() - self.started) * 1000),
                 "hostProcessId": os.getpid(),

@@ -31,6 +31,9 @@ class KeyAuthorization:
         found = (level for prefix, level in self.levels.items() if place.startswith(prefix) and place != PING)
         return next(found, AuthLevel.ANONYMOUS)
 
+    def is_management(self, request: web.Request) -> bool:
+        return self.level_of(request) is not AuthLevel.ANONYMOUS
+
     def add_to(self, application: web.Application) -> None:
         @web.middleware
         async def check(request: web.Request, handler: Any) -> web.StreamResponse:

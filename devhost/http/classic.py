@@ -7,6 +7,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from devhost.http.forwarding import BODY_LIMIT, BodyTooLargeError
+from devhost.http.slow_clients import timely_chunks
 from devhost.supervisor.messages import FunctionRaised, FunctionReturned, InvocationResult
 
 COOKIE_ATTRIBUTES = (("domain", "Domain"), ("path", "Path"), ("max_age", "Max-Age"), ("same_site", "SameSite"))
@@ -32,13 +33,16 @@ def http_from_request(request: web.Request, parameters: dict[str, str]) -> dict[
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Like the real host, reads a body only if its length is declared. Raises BodyTooLargeError."""
+    """Like the real host, reads a body only if its length is declared.
+
+    Raises BodyTooLargeError and BodyTooLateError.
+    """
     length = request.content_length
     if not length:
         return b""
     if length > BODY_LIMIT:
         raise BodyTooLargeError
-    return await request.content.readexactly(length)
+    return b"".join([chunk async for chunk in timely_chunks(request)])
 
 
 def cookie_text(cookie: dict[str, Any]) -> str:

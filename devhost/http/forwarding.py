@@ -9,6 +9,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, T
 from multidict import CIMultiDict
 from yarl import URL
 
+from devhost.early_answers import half_open_socket
+from devhost.http.slow_clients import BodyTooLateError, timely_chunks
+
 BODY_LIMIT = 100 * 1024 * 1024
 BUFFER_LIMIT = 64 * 1024
 HEADER_LIMIT = 32 * 1024
@@ -56,7 +59,7 @@ def upstream_session() -> ClientSession:
     tracing = TraceConfig()
     tracing.on_request_headers_sent.append(on_headers_sent)
     return ClientSession(
-        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
+        connector=TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S, socket_factory=half_open_socket),
         timeout=ClientTimeout(total=None),
         auto_decompress=False,
         skip_auto_headers=CLIENT_HEADERS,
@@ -96,19 +99,31 @@ class Upload:
     def __init__(self, request: web.Request) -> None:
         self.request = request
         self.received = 0
+        self.is_late = False
 
     @property
     def is_too_large(self) -> bool:
         return self.received > BODY_LIMIT
 
+    def raise_problem(self) -> None:
+        """Raises BodyTooLargeError or BodyTooLateError if that is why the upload ended."""
+        if self.is_too_large:
+            raise BodyTooLargeError
+        if self.is_late:
+            raise BodyTooLateError
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """The empty first chunk sends the headers at once: the app may answer without the body."""
         yield b""
-        async for chunk in self.request.content.iter_any():
-            self.received += len(chunk)
-            if self.is_too_large:
-                raise BodyTooLargeError
-            yield chunk
+        try:
+            async for chunk in timely_chunks(self.request):
+                self.received += len(chunk)
+                if self.is_too_large:
+                    raise BodyTooLargeError
+                yield chunk
+        except BodyTooLateError:
+            self.is_late = True
+            raise
 
 
 async def open_upstream(

@@ -11,8 +11,10 @@ from hmac import compare_digest
 from pathlib import Path
 
 from devhost.app.settings import SettingsError, read_json
+from devhost.console import log_line
 
 KEY_BYTES = 40
+REQUIRED = "required"
 STATE_FOLDER = ".devhost"
 
 
@@ -69,15 +71,22 @@ def keys_path(database: Path) -> Path:
     return database.with_name("keys.json")
 
 
+def new_keys() -> HostKeys:
+    return HostKeys(master=new_key(), host=new_key(), durable=new_key())
+
+
 def keys_to_json(keys: HostKeys) -> str:
     wire = {"master": keys.master, "host": keys.host, "durable": keys.durable, "functions": keys.functions}
-    return json.dumps(wire, indent=2)
+    return json.dumps({REQUIRED: True, **wire}, indent=2)
 
 
 def read_keys(path: Path) -> HostKeys:
-    """Raises SettingsError."""
+    """Raises SettingsError, also if no host that requires keys has written the file."""
+    wire = read_json(path)
+    if wire.pop(REQUIRED, None) is not True:
+        raise SettingsError(f"{path}: no keys of a host that requires them: start it with --enable-auth")
     try:
-        return HostKeys(**read_json(path))
+        return HostKeys(**wire)
     except TypeError as error:
         raise SettingsError(f"{path}: {error}") from None
 
@@ -99,10 +108,14 @@ def create_ignored_folder(folder: Path) -> None:
 
 
 def load_or_create_keys(path: Path) -> HostKeys:
-    """Reads the keys of this folder, or creates them at the first start. Raises SettingsError."""
+    """Reads the keys of this folder, or creates them at the first start. Raises SettingsError.
+
+    Keys of an earlier version may have been given to anybody by a host that required none: they are replaced.
+    """
+    if path.exists() and REQUIRED not in read_json(path):
+        path.unlink()
     if not path.exists():
-        create_ignored_folder(path.parent)
-        name = write_temporary(HostKeys(master=new_key(), host=new_key(), durable=new_key()), path.parent)
+        name = write_temporary(new_keys(), path.parent)
         try:
             os.link(name, path)
         except FileExistsError:
@@ -112,11 +125,18 @@ def load_or_create_keys(path: Path) -> HostKeys:
     return read_keys(path)
 
 
-def with_function_keys(path: Path, keys: HostKeys, names: Iterable[str]) -> HostKeys:
-    """Adds a key for each function that has none, and saves the file."""
+def with_function_keys(path: Path | None, keys: HostKeys, names: Iterable[str]) -> HostKeys:
+    """Adds a key for each function that has none, and saves the file, if there is one.
+
+    If the file can't be written, the new keys are valid until the host stops.
+    """
     lacking = [name for name in names if name not in keys.functions]
     if not lacking:
         return keys
     found = replace(keys, functions=keys.functions | {name: new_key() for name in lacking})
-    Path(write_temporary(found, path.parent)).replace(path)
+    if path is not None:
+        try:
+            Path(write_temporary(found, path.parent)).replace(path)
+        except OSError as error:
+            log_line(f"warning: {path} can't be written ({error}): the keys of {', '.join(lacking)} end with this host")
     return found

@@ -14,6 +14,7 @@ from devhost.http.classic import http_from_request, read_body, response_from_res
 from devhost.http.forwarding import BodyTooLargeError, Upload, UpstreamTarget, check_length, open_upstream, relay
 from devhost.http.keys import AuthLevel, level_from_text
 from devhost.http.routes import RouteTemplate, template_from_text
+from devhost.http.slow_clients import BodyTooLateError
 from devhost.http.throttle import Throttle, TooManyRequestsError
 from devhost.supervisor.messages import (
     FunctionRaised,
@@ -123,6 +124,8 @@ class FunctionServer:
             return web.Response(status=503, text="The worker is not running.", headers={"Retry-After": "5"})
         except BodyTooLargeError:
             return web.Response(status=413)
+        except BodyTooLateError:
+            return web.Response(status=408, text="The body of the request arrived too slowly.")
 
     async def dispatch(self, request: web.Request, worker: WorkerProcess) -> web.StreamResponse:
         found = find_route(self.routes(), request.method, request.raw_path.partition("?")[0])
@@ -169,8 +172,7 @@ class FunctionServer:
             upstream = await open_upstream(self.session, call.request, target, upload)
             return await self.relay_response(call, upstream)
         except ClientError:
-            if upload.is_too_large:
-                raise BodyTooLargeError from None
+            upload.raise_problem()
             return web.Response(status=502, text="The worker ended before the response was complete.")
 
     def invoke_once(self, call: HttpInvocation) -> None:

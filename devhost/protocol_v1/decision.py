@@ -23,10 +23,11 @@ from devhost.engine.model.commands import (
 )
 from devhost.engine.model.events import HistoryEventKind
 from devhost.engine.model.work_items import Episode
-from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire, find_desynchronising_call
-from devhost.protocol_v1.determinism import find_mismatch, scheduled_before
+from devhost.protocol_v1.actions import Action, UnsupportedActionError, actions_from_wire
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY
-from devhost.protocol_v1.simulation import Simulation
+from devhost.protocol_v1.replay.determinism import find_mismatch, scheduled_before
+from devhost.protocol_v1.replay.simulation import Simulation
+from devhost.protocol_v1.replay.traps import warnings_of
 
 MAX_CUSTOM_STATUS_BYTES = 16 * 1024
 STATE_MARKER = "\n\n$OutOfProcData$:"
@@ -178,28 +179,6 @@ def with_default_version(command: SchedulingCommand, names: KnownFunctions) -> O
     return command
 
 
-def warnings_of(episode: Episode, state: OrchestratorState, simulation: Simulation) -> tuple[str, ...]:
-    found: list[str] = []
-    hazard = find_desynchronising_call(state.actions)
-    if hazard is not None:
-        found.append(
-            f"orchestrator '{episode.instance.name}' calls '{hazard}' with retry options inside task_any or task_all: "
-            "if the compound ends first, SDK and host number later tasks differently, and the instance can hang or "
-            "mix up results. Retry inside the activity or in a sub-orchestrator."
-        )
-    if simulation.polls:
-        found.append(
-            f"orchestrator '{episode.instance.name}': call_http received a 202, and the host polls for the result. "
-            "SDK 1.x does not support polling: it uses the 202 as the result and numbers later tasks differently."
-        )
-    if not (state.done or state.error is not None or simulation.is_waiting):
-        found.append(
-            f"orchestrator '{episode.instance.name}' ({episode.instance.id}) waits for something that this host "
-            "does not know, and cannot continue"
-        )
-    return tuple(found)
-
-
 def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) -> DecisionWithWarnings:
     """Compares the requested actions with the history and returns the new commands.
 
@@ -229,7 +208,8 @@ def decide(episode: Episode, state: OrchestratorState, names: KnownFunctions) ->
         outcome=execution_outcome(state, simulation, episode.instance.name),
         custom_status=state.custom_status,
     )
-    return DecisionWithWarnings(decision=decision, warnings=warnings_of(episode, state, simulation))
+    ended = state.done or state.error is not None
+    return DecisionWithWarnings(decision=decision, warnings=warnings_of(episode, simulation, ended=ended))
 
 
 def decide_on_failure(episode: Episode, message: str, stack: str, names: KnownFunctions) -> DecisionWithWarnings:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 from multidict import CIMultiDict
 from yarl import URL
 
+from devhost.early_answers import half_open_socket
 from devhost.engine.model.commands import Completed, Failed
 
 HTTP_ACTIVITY = "BuiltIn::HttpActivity"
@@ -58,12 +59,18 @@ async def run_http(text: str) -> Completed | Failed:
     if rejected is not None:
         return Failed(reason=rejected)
     try:
-        async with ClientSession(
-            timeout=ClientTimeout(total=REQUEST_TIMEOUT_S), skip_auto_headers=CLIENT_HEADERS
-        ) as session:
+        async with http_session() as session:
             return Completed(output=await send_request(session, request))
     except (ClientError, ValueError, TimeoutError, OSError) as error:
         return Failed(reason=str(error) or f"no response within {REQUEST_TIMEOUT_S:g} s", details=type(error).__name__)
+
+
+def http_session() -> ClientSession:
+    return ClientSession(
+        connector=TCPConnector(socket_factory=half_open_socket),
+        timeout=ClientTimeout(total=REQUEST_TIMEOUT_S),
+        skip_auto_headers=CLIENT_HEADERS,
+    )
 
 
 async def send_request(session: ClientSession, request: Wire) -> str:

@@ -21,6 +21,7 @@ from devhost.engine.model.instances import (
     OrchestrationInstance,
     OrchestrationStart,
     RuntimeStatus,
+    TaskHubUnavailableError,
 )
 from devhost.engine.model.rewind import restart_of
 from devhost.protocol_v1.client import management_urls
@@ -38,11 +39,12 @@ from devhost.protocol_v1.status import (
 
 CONTINUATION_HEADER = "x-ms-continuation-token"
 MAX_ID_LENGTH = 256
+RETRY_AFTER_S = "1"
 INSTANCE_ID = re.compile(r"[^@/\\#?\x00-\x1f\x7f-\x9f][^/\\#?\x00-\x1f\x7f-\x9f]*")
 
 
 def with_error_responses(handler: Handler) -> Handler:
-    """Converts the engine's exceptions to responses."""
+    """Converts the exceptions of the engine and of its database to responses."""
 
     async def handle(request: web.Request) -> web.Response:
         try:
@@ -53,8 +55,16 @@ def with_error_responses(handler: Handler) -> Handler:
             return error_response(404, "No instance with this id exists.")
         except InstanceEndedError:
             return web.Response(status=410)
+        except TaskHubUnavailableError as error:
+            return unavailable(str(error))
 
     return handle
+
+
+def unavailable(reason: str) -> web.Response:
+    response = error_response(503, f"The task hub's database fails: {reason}. Nothing was changed: retry the request.")
+    response.headers["Retry-After"] = RETRY_AFTER_S
+    return response
 
 
 def seconds_parameter(request: web.Request, name: str) -> float:

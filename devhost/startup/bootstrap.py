@@ -5,6 +5,7 @@ The worker process starts first, so that the app and the host load at the same t
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from devhost.app.settings import (
     HostSettings,
@@ -17,14 +18,17 @@ from devhost.app.settings import (
 )
 from devhost.engine.storage.file_lock import take_lock
 from devhost.http.cors_policy import CorsPolicy, cors_from_settings
-from devhost.http.keys import HostKeys, keys_path, load_or_create_keys
+from devhost.http.keys import HostKeys, create_ignored_folder, keys_path, load_or_create_keys, new_keys
 from devhost.startup.options import StartOptions
 from devhost.supervisor.launcher import LaunchedWorker, WorkerCommand, launch_worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
-    """What the host takes over. `lock` is the descriptor that keeps other hosts off the database."""
+    """What the host takes over. `lock` is the descriptor that keeps other hosts off the database.
+
+    Only a host that requires keys has a file of keys: another host shows its keys to every caller.
+    """
 
     options: StartOptions
     settings: HostSettings
@@ -33,6 +37,7 @@ class Bootstrap:
     worker: LaunchedWorker
     cors: CorsPolicy
     keys: HostKeys
+    key_file: Path | None
 
 
 def bootstrap(options: StartOptions) -> Bootstrap:
@@ -44,13 +49,16 @@ def bootstrap(options: StartOptions) -> Bootstrap:
     if not script.is_file():
         raise SettingsError(f"{script} not found: set the app's folder with --app")
     cors = cors_from_settings(local_section(app, "Host"))
+    create_ignored_folder(options.database.parent)
     lock = take_lock(options.database)
+    key_file = keys_path(options.database) if options.auth else None
     return Bootstrap(
         options=options,
         settings=settings,
         command=command,
         lock=lock,
-        keys=load_or_create_keys(keys_path(options.database)),
+        keys=new_keys() if key_file is None else load_or_create_keys(key_file),
+        key_file=key_file,
         worker=launch_worker(command),
         cors=cors,
     )

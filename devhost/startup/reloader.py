@@ -53,6 +53,7 @@ def start_arguments(options: StartOptions) -> list[str]:
     """The command-line arguments of the host that the reloader starts."""
     named = {"--app": options.app, "--db": options.database, "--state": options.state}
     arguments = [text for name, path in named.items() if path is not None for text in (name, str(path))]
+    arguments += [text for name in options.hosts for text in ("--allow-host", name)]
     return [*arguments, "--enable-auth"] if options.auth else arguments
 
 

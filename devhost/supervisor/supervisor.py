@@ -22,6 +22,7 @@ from devhost.supervisor.process import WorkerProcess
 FIRST_RESTART_DELAY_S = 0.1
 MAX_RESTART_DELAY_S = 10.0
 STABLE_AFTER_S = 10.0
+MAX_FIRST_LOADS = 5
 
 
 def restart_delay_s(quick_exits: int) -> float:
@@ -60,6 +61,20 @@ class Supervisor:
         self.exit_handled = asyncio.Event()
         self.exits = 0
 
+    async def start_first(self, launched: LaunchedWorker) -> WorkerReady:
+        """Starts further workers if one dies while it loads the app: it may have been killed from outside.
+
+        Raises AppFailedToLoadError, or WorkerLostError if several died.
+        """
+        for lost in range(1, MAX_FIRST_LOADS):
+            try:
+                return await self.start(launched)
+            except WorkerLostError:
+                log_line("the worker ended while it loaded the app; trying again")
+            await asyncio.sleep(restart_delay_s(lost))
+            launched = launch_worker(self.command)
+        return await self.start(launched)
+
     async def start(self, launched: LaunchedWorker) -> WorkerReady:
         """Raises AppFailedToLoadError with the app's own traceback, or WorkerLostError."""
         process = WorkerProcess()
@@ -71,6 +86,7 @@ class Supervisor:
             self.observer.ready(process.pid, ready)
         except (AppFailedToLoadError, WorkerLostError):
             await process.stop()
+            self.exit_handled.set()
             raise
         self.exit_handled.clear()
         self.up.set()

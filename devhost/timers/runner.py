@@ -72,7 +72,7 @@ class TimerFunctions:
 
     async def run_forever(self, function: FunctionMetadata, schedule: NcrontabSchedule) -> None:
         """Runs one function on its schedule. A run that the host missed while it was stopped is made up once."""
-        occurrence = await self.storage.run(read_schedule_status, self.store, function.name)
+        occurrence = await self.storage.persist(read_schedule_status, self.store, function.name)
         past_due = occurrence is not None and occurrence.next <= now()
         if past_due or function.trigger.get("runOnStartup"):
             await self.run_until_completed(function, occurrence, past_due=past_due)
@@ -95,7 +95,7 @@ class TimerFunctions:
         at = now()
         last = at if ran else (before.last if before else None)
         occurrence = ScheduleStatus(last=last, next=schedule.next_after(at), updated=at)
-        await self.storage.run(write_schedule_status, self.store, function.name, occurrence)
+        await self.storage.persist(write_schedule_status, self.store, function.name, occurrence)
         return occurrence
 
     async def run_until_completed(

@@ -24,6 +24,7 @@ from devhost.worker.messages import (
     result_from_response,
     unexpected_error,
 )
+from devhost.worker.timers import warn_of_timers_with_offsets
 from devhost.worker.timestamps import use_fast_timestamp_reader
 
 UVICORN_START_S = 10.0
@@ -65,6 +66,7 @@ class Worker:
 
     async def send_functions(self, capabilities: dict[str, str], request: SimpleNamespace) -> None:
         use_fast_timestamp_reader()
+        warn_of_timers_with_offsets()
         metadata = await self.library.functions_metadata_request(request)
         found: list[Any] = metadata.function_metadata_results or []
         functions = [self.describe(one) for one in found]
@@ -105,7 +107,7 @@ async def wait_until_listening(uri: str) -> None:
 
 
 def exit_with_host(lifeline: int) -> None:
-    """Blocks until the host's end of the pipe is closed, then ends the process, whatever the app is doing."""
+    """Blocks until the host's end of the pipe is closed, then ends the process, even while the app is busy."""
     os.read(lifeline, 1)
     os._exit(0)
 

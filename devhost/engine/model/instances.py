@@ -65,6 +65,10 @@ class InstanceQuery:
     limit: int | None = None
 
 
+class TaskHubUnavailableError(Exception):
+    """The database fails at the moment, as with a full disk, and has changed nothing. The message is its reason."""
+
+
 class InstanceNotFoundError(Exception):
     """No instance has this id."""
 

@@ -4,14 +4,21 @@ One SQLite file in write-ahead mode, one thread, one connection. A killed proces
 """
 
 import asyncio
+import contextlib
+import itertools
 import queue
 import sqlite3
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from devhost.engine.model.instances import TaskHubUnavailableError
+from devhost.engine.storage.outage import StorageOutage, call
+
 SCHEMA_VERSION = 1
+PRIVATE = 0o600
 CACHE_KIB = 64 * 1024
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS instances (
@@ -56,8 +63,18 @@ class DatabaseVersionError(Exception):
     """The file was written by an incompatible version of this program."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+def make_private(path: Path) -> None:
+    """Inputs and outputs of orchestrations are in the file; SQLite gives its log the mode of the file."""
+    path.touch(mode=PRIVATE)
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if file.exists() and stat.S_IMODE(file.stat().st_mode) != PRIVATE:
+            file.chmod(PRIVATE)
+
+
+def connect[C: sqlite3.Connection](path: Path, kind: type[C] = sqlite3.Connection) -> C:
+    """Only the file's owner can read it. Raises DatabaseVersionError, or sqlite3.Error if the file can't be used."""
+    make_private(path)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=kind)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
@@ -72,14 +89,17 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 type StorageJob = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class StorageThread:
-    """Runs database calls one at a time, outside the event loop."""
+    """Runs database calls one at a time, outside the event loop. `retry_delays_s` ends with the longest delay."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S) -> None:
         self.loop = loop
+        self.retry_delays_s = retry_delays_s
+        self.outage = StorageOutage()
         self.jobs: queue.SimpleQueue[StorageJob | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self.run_jobs, name="storage", daemon=True)
 
@@ -87,9 +107,29 @@ class StorageThread:
         self.thread.start()
 
     async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises TaskHubUnavailableError while the database fails, and what the step raises."""
         result: asyncio.Future[T] = self.loop.create_future()
-        self.jobs.put((lambda: step(*args, **kwargs), result))
+        self.jobs.put((lambda: call(lambda: step(*args, **kwargs)), result))
         return await result
+
+    async def persist[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Repeats a step until the database takes it, because no other code would. Raises errors that do not pass.
+
+        A step that raised has changed nothing: it is one transaction, or changes nothing when it is repeated.
+        """
+        try:
+            return await self.run(step, *args, **kwargs)
+        except TaskHubUnavailableError as error:
+            failure = error
+        with self.outage.wait(failure):
+            return await self.repeat(step, *args, **kwargs)
+
+    async def repeat[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        for delay in itertools.chain(self.retry_delays_s, itertools.repeat(self.retry_delays_s[-1])):
+            await asyncio.sleep(delay)
+            with contextlib.suppress(TaskHubUnavailableError):
+                return await self.run(step, *args, **kwargs)
+        raise AssertionError("the delays never end")
 
     def run_jobs(self) -> None:
         while (job := self.jobs.get()) is not None:

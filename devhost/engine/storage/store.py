@@ -89,13 +89,23 @@ class TaskHubStore:
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:
+        self.roll_back()
         self.database.execute("BEGIN IMMEDIATE")
         try:
             yield self.database
+            self.database.execute("COMMIT")
         except BaseException:
-            self.database.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                self.roll_back()
             raise
-        self.database.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Ends a transaction that an error has left open; it would block all later ones.
+
+        SQLite itself has ended it after some errors, and the rollback may fail too.
+        """
+        if self.database.in_transaction:
+            self.database.execute("ROLLBACK")
 
     def start(self, start: OrchestrationStart, *, replace_running: bool = False) -> None:
         """Raises InstanceRunningError if a running instance has the id, unless `replace_running`."""
@@ -175,8 +185,9 @@ class TaskHubStore:
     def finish_and_load(
         self, work: ActivityWorkItem, event: HistoryEvent, known: tuple[str, int]
     ) -> InstanceSnapshot | None:
-        """Records a result and loads the instance; None also if the result was recorded before."""
-        return self.load(work.instance, known) if self.finish_work(work, event) else None
+        """Records a result unless it was recorded before, and loads the instance."""
+        self.finish_work(work, event)
+        return self.load(work.instance, known)
 
     def count_redelivery(self, row: int) -> int:
         """Returns the new number of redeliveries, or 0 if the work was removed."""
@@ -226,9 +237,10 @@ class TaskHubStore:
             work = database.execute(f"SELECT {WORK_COLUMNS} FROM work ORDER BY row").fetchall()  # noqa: S608 - constant columns
             instances = database.execute("SELECT DISTINCT instance FROM inbox").fetchall()
             entities = database.execute("SELECT DISTINCT entity FROM operations").fetchall()
+            timers = self.timers()
         return RecoveredBacklog(
             work=[work_from_row(row) for row in work],
-            timers=self.timers(),
+            timers=timers,
             instances=[instance for (instance,) in instances],
             entities=[entity for (entity,) in entities],
         )

@@ -7,7 +7,7 @@ SDK numbers its tasks in the same way, so this order is part of the protocol.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ from devhost.protocol_v1.actions import (
     WhenAny,
 )
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, next_poll
+from devhost.protocol_v1.replay.pending_tasks import PendingTask, resolved_task, run_program
 
 COMPLETIONS = {
     HistoryEventKind.ACTIVITY_COMPLETED: True,
@@ -46,62 +47,13 @@ COMPLETIONS = {
 }
 
 
-class PendingTask:
-    """A task that a program awaits; continuations run inside `resolve`, as in .NET."""
-
-    def __init__(self) -> None:
-        self.done = False
-        self.succeeded = False
-        self.value: str | None = None
-        self.continuations: list[Callable[[], None]] = []
-
-    def resolve(self, *, succeeded: bool, value: str | None = None) -> None:
-        if self.done:
-            return
-        self.done, self.succeeded, self.value = True, succeeded, value
-        waiting, self.continuations = self.continuations, []
-        for go_on in waiting:
-            go_on()
-
-    def then(self, go_on: Callable[[], None]) -> None:
-        if self.done:
-            go_on()
-        else:
-            self.continuations.append(go_on)
-
-    def __await__(self) -> Generator["PendingTask", None, bool]:
-        if not self.done:
-            yield self
-        return self.succeeded
-
-
-def run_program(program: Coroutine[PendingTask, None, bool]) -> PendingTask:
-    """Runs a program until it awaits a pending task; the rest runs when that task resolves."""
-    ended = PendingTask()
-
-    def step() -> None:
-        try:
-            awaited = program.send(None)
-        except StopIteration as stop:
-            ended.resolve(succeeded=stop.value)
-        else:
-            awaited.then(step)
-
-    step()
-    return ended
-
-
-def resolved_task(*, succeeded: bool) -> PendingTask:
-    pending = PendingTask()
-    pending.resolve(succeeded=succeeded)
-    return pending
-
-
 @dataclass(slots=True, kw_only=True)
 class Simulation:
     """`commands` are ordered by id, `open_tasks` are not completed, `carried_events` arrived after the end.
 
     `polls` counts the repeated HTTP calls; `http_poll_interval_s` applies if a response has no Retry-After.
+    `early_names` are the names of events that answered a wait which began later. `lost_events` and `answered_again` are
+    names for which the SDK then differs from the host: see `traps`.
     """
 
     actions: tuple[Action, ...]
@@ -109,6 +61,9 @@ class Simulation:
     http_poll_interval_s: float = 30.0
     now: float = 0.0
     polls: int = 0
+    early_names: set[str] = field(default_factory=set[str])
+    lost_events: set[str] = field(default_factory=set[str])
+    answered_again: set[str] = field(default_factory=set[str])
     commands: list[SchedulingCommand] = field(default_factory=list[SchedulingCommand])
     open_tasks: dict[int, PendingTask] = field(default_factory=dict[int, PendingTask])
     waiters: defaultdict[str, list[PendingTask]] = field(default_factory=lambda: defaultdict(list))
@@ -176,6 +131,8 @@ class Simulation:
         if self.waiters[name]:
             self.waiters[name].pop().resolve(succeeded=True)
         else:
+            if self.early_events[name]:
+                self.lost_events.add(name)
             self.early_events[name].append(event)
 
     def schedule(self, make: Callable[[int], SchedulingCommand]) -> PendingTask:
@@ -191,7 +148,10 @@ class Simulation:
 
     def wait_for(self, name: str) -> PendingTask:
         key = name.lower()
+        if key in self.early_names:
+            self.answered_again.add(key)
         if self.early_events[key]:
+            self.early_names.add(key)
             self.early_events[key].popleft()
             return resolved_task(succeeded=True)
         pending = PendingTask()
