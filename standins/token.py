@@ -1,6 +1,7 @@
 """Which access token does a running cluster accept? `python -m standins.token` prints one and nothing else.
 
-The options, or TOKEN_USER, TOKEN_TENANT, TOKEN_APP and PORT in the environment, choose whose token it is.
+The options, or TOKEN_USER, TOKEN_TENANT, TOKEN_APP, TOKEN_ROLES and PORT in the environment, choose whose token it is
+and which app roles it grants.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from standins.clock import now
 from standins.cluster import run_record
-from standins.issuer.entra_tokens import issuer_in
+from standins.issuer.entra_tokens import ROLE, issuer_in
 
 
 def main() -> None:
@@ -19,10 +20,13 @@ def main() -> None:
     if record is None:
         sys.exit(f"token: no cluster runs on port {chosen.port}. Start one with `make run`, or set PORT to its port")
     issuer = issuer_in(Path(record["data"]))
+    roles = [name for name in chosen.roles.split(",") if name]
     if chosen.app:
-        print(issuer.app_token(now=now(), app="batch" if chosen.app == "1" else chosen.app, tenant=chosen.tenant))
+        app, claims = "batch" if chosen.app == "1" else chosen.app, {"roles": [ROLE, *roles]}
+        print(issuer.app_token(now=now(), app=app, tenant=chosen.tenant, claims=claims))
     else:
-        print(issuer.user_token(now=now(), user=chosen.user, tenant=chosen.tenant))
+        claims = {"roles": roles} if roles else {}
+        print(issuer.user_token(now=now(), user=chosen.user, tenant=chosen.tenant, claims=claims))
 
 
 def options() -> argparse.Namespace:
@@ -33,6 +37,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--tenant", default=variable("TOKEN_TENANT") or "contoso", help="contoso, fabrikam or a GUID")
     parser.add_argument(
         "--app", default=variable("TOKEN_APP"), help="1 or a name: the token of an app instead of a user"
+    )
+    parser.add_argument(
+        "--roles", default=variable("TOKEN_ROLES") or "", help="app roles, such as Usage.Read,Operations.Read"
     )
     return parser.parse_args()
 

@@ -9,11 +9,24 @@ A LocalCluster runs them as child processes. It is a context manager, sync and a
 import asyncio
 import contextlib
 import os
+import tempfile
+from http import HTTPStatus
 from typing import Any, Self
+
+import httpx
 
 from standins.clock import now
 from standins.cluster import run_record
-from standins.cluster.process_specs import IDENTITY, PRIVATE_DATA, ClusterOptions, model_commands, service_commands
+from standins.cluster.local_settings import record_settings
+from standins.cluster.process_specs import (
+    IDENTITY,
+    PRIVATE_DATA,
+    SHOP,
+    ClusterOptions,
+    model_commands,
+    on_port,
+    service_commands,
+)
 from standins.cosmos import provisioning
 from standins.issuer import entra_tokens, federation
 from standins.paths import ROOT
@@ -24,8 +37,8 @@ from standins.processes.ports import free_port, is_free
 READY_S = 60.0
 
 
-class PortInUseError(Exception):
-    """Another process listens on the port that was asked for."""
+class UnusableOptionError(Exception):
+    """Another process listens on the port, or the folder cannot hold data; the message says what to choose instead."""
 
 
 class LocalCluster:
@@ -66,8 +79,10 @@ class LocalCluster:
 
     def start(self) -> Self:
         if not is_free(self.port):
-            raise PortInUseError(f"port {self.port} is in use; choose another one, for example PORT={self.port + 1}")
-        self.data.mkdir(parents=True, exist_ok=True)
+            raise UnusableOptionError(
+                f"port {self.port} is in use; choose another one, for example PORT={self.port + 1}"
+            )
+        self.prepare_folder()
         try:
             self.start_services()
             self.start_all(self.models, self.model_commands())
@@ -77,6 +92,16 @@ class LocalCluster:
             self.stop()
             raise
         return self
+
+    def prepare_folder(self) -> None:
+        """Make the folders of this cluster; raises UnusableOptionError where files cannot be created in them."""
+        try:
+            (self.data / "logs").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.data):
+                pass
+        except OSError as error:
+            problem = f"DATA={self.data} cannot be used as a folder: {error.strerror}"
+            raise UnusableOptionError(f"{problem}; choose another one, for example DATA=.run/{self.port}") from None
 
     def start_services(self) -> None:
         cosmos = self.options.store == provisioning.COSMOS
@@ -119,7 +144,9 @@ class LocalCluster:
             "--state",
             self.state,
         ]
-        environment = {**os.environ, **self.environment(), **self.options.environment}
+        settings = {**self.environment(), **self.options.environment}
+        record_settings(self.data, settings)
+        environment = {**os.environ, **settings}
         log = self.data / "logs" / "devhost.log"
         command = python_command("standins.processes.parent_watch", "devhost", "start", *arguments)
         self.options.report("waiting for the Functions host")
@@ -128,6 +155,13 @@ class LocalCluster:
         )
         self.host.wait_for(self.ready_worker, READY_S)
         self.write_record()
+        if self.is_misconfigured():
+            raise self.host.start_error("runs, but the settings of the app are wrong")
+
+    def is_misconfigured(self) -> bool:
+        """Tell whether the app has no /readyz of its own and answers it with an error like every other path."""
+        answer = httpx.get(f"{self.base_url}/readyz", timeout=READY_S)
+        return answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and "error" in answer.json()
 
     def environment(self) -> dict[str, str]:
         """Gives the settings with which the app finds the processes of this cluster."""
@@ -143,12 +177,16 @@ class LocalCluster:
             "IDENTITY_ENDPOINT": f"{self.issuer_url}/msi/token",
             "IDENTITY_HEADER": self.issuer.secret,
             "GANGLION_PRIVATE_DATA_URL": self.model_url(PRIVATE_DATA),
+            "GANGLION_SHOP_URL": self.model_url(SHOP),
             "GANGLION_SOURCES_LOOPBACK": "true",
             "GANGLION_GOOGLE_STS_URL": self.issuer_url,
             "GANGLION_GOOGLE_IAM_URL": self.issuer_url,
             "GANGLION_GOOGLE_PROVIDER": federation.PROVIDER,
             "GANGLION_GOOGLE_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
             "GANGLION_GOOGLE_SERVICE_ACCOUNT": federation.SERVICE_ACCOUNT,
+            "GANGLION_AWS_STS_URL": self.issuer_url,
+            "GANGLION_AWS_ROLE": federation.AWS_ROLE,
+            "GANGLION_AWS_SUBJECT_SCOPE": f"{federation.RESOURCE}/.default",
             **urls,
         }
 
@@ -259,9 +297,3 @@ class LocalCluster:
 
 def variable_name(name: str) -> str:
     return name.upper().replace("-", "_")
-
-
-def on_port(command: list[str], port: int) -> list[str]:
-    """Adds the port to the stand-in's own options, before the `--` that begins the command of its model."""
-    end = command.index("--") if "--" in command else len(command)
-    return [*command[:end], "--port", str(port), *command[end:]]

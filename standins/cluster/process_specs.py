@@ -20,9 +20,9 @@ STORES = ("sqlite", "cosmos")
 class ClusterOptions:
     """`port` 0 takes a free one; `data` None is .run/<port>; `rate` and `first_token_s` pace the scripted models.
 
-    `cold` is the start-up time of a GPU that scales to zero, in seconds (5, or a range, 3-9); empty leaves that GPU
-    out. `gpu` are more options of standins.cloud_run. `warm_models` adds the always-warm models to a cluster with a
-    GPU. `report` gets a line for each step of the start.
+    `systems` adds the front doors of all inference systems. `cold` is the start-up time of a GPU that scales to zero,
+    in seconds (5, or a range, 3-9); empty leaves that GPU out. `gpu` are more options of standins.cloud_run.
+    `warm_models` adds the always-warm models to a cluster with a GPU. `report` gets a line for each step of the start.
     """
 
     port: int = 0
@@ -34,6 +34,7 @@ class ClusterOptions:
     cold: str = ""
     gpu: Sequence[object] = ()
     warm_models: bool = False
+    systems: bool = False
     host: bool = True
     app: Path = ROOT
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -42,6 +43,8 @@ class ClusterOptions:
 
 IDENTITY = "identity"
 PRIVATE_DATA = "private-data"
+SHOP = "shop"
+SYSTEMS = "systems"
 GOOGLE_KEYS = "/oauth2/v3/certs"
 
 
@@ -51,6 +54,7 @@ def service_commands(options: ClusterOptions, data: Path) -> dict[str, list[str]
     services = {
         IDENTITY: python_command("standins.issuer", "--data", data),
         PRIVATE_DATA: python_command("standins.private_data"),
+        SHOP: python_command("standins.tools"),
     }
     return services | cosmos
 
@@ -58,7 +62,8 @@ def service_commands(options: ClusterOptions, data: Path) -> dict[str, list[str]
 def model_commands(options: ClusterOptions, data: Path, issuer: str) -> dict[str, list[str]]:
     """Gives the command of each model; `issuer` is the address that publishes the keys of the callers' ID tokens."""
     warm = warm_model_commands(options) if options.warm_models or not options.cold else {}
-    return {**warm, **(gpu_model_commands(options, data, issuer) if options.cold else {})}
+    doors = {SYSTEMS: python_command("standins.systems", "--rate", options.rate)} if options.systems else {}
+    return {**warm, **doors, **(gpu_model_commands(options, data, issuer) if options.cold else {})}
 
 
 def warm_model_commands(options: ClusterOptions) -> dict[str, list[str]]:
@@ -92,3 +97,9 @@ def gpu_command(
 
 def pace_options(options: ClusterOptions) -> tuple[object, ...]:
     return ("--rate", options.rate, "--first-token-s", options.first_token_s)
+
+
+def on_port(command: list[str], port: int) -> list[str]:
+    """Adds the port to the stand-in's own options, before the `--` that begins the command of its model."""
+    end = command.index("--") if "--" in command else len(command)
+    return [*command[:end], "--port", str(port), *command[end:]]

@@ -18,6 +18,7 @@ HOPS = (
     "access-token",
     "id-token",
     "google-keys",
+    "aws-sts",
 )
 HANG, GARBAGE = "hang", "garbage"
 

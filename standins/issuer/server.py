@@ -7,8 +7,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from standins.issuer import entra
+from standins.issuer import aws, entra
 from standins.issuer.conditions import GARBAGE, HANG, changed
+from standins.issuer.console import console_sign_in
 from standins.issuer.google import GoogleTokenService
 from standins.issuer.google_tokens import google_key_in
 from standins.issuer.issuer_state import IssuerState
@@ -35,7 +36,9 @@ def application(data: Path, clock: Callable[[], float]) -> web.Application:
         ("GET", "/v1/projects/{rest:.*}/allowedLocations", "allowed-locations", google.allowed_locations),
         ("POST", f"{ACCOUNT}:generateAccessToken", "access-token", google.access_token),
         ("POST", f"{ACCOUNT}:generateIdToken", "id-token", google.id_token),
+        ("POST", "/", "aws-sts", aws.assume_role),
         ("GET", "/oauth2/v3/certs", "google-keys", google.keys),
+        ("GET", "/console", "console", console_sign_in),
     ):
         app.router.add_route(method, path, with_faults(state, name, hop))
     add_admin(app, state)

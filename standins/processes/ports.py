@@ -6,6 +6,8 @@ import socket
 from standins.processes.http_server import HOST
 
 LOWEST, HIGHEST = 20_000, 32_000
+HIGHEST_PORT = 65_535
+"""The highest number that a port can have."""
 
 
 def is_free(port: int) -> bool:

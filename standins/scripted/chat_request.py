@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from base64 import b64decode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +66,9 @@ def request_from_body(value: Any) -> ScriptedRequest:
         raise BadRequest("messages must be a list with at least one message", "messages")
     continues = is_partial(messages[-1])
     check_continuation(body, continues=continues)
-    prompt = [PromptMessage(role=str(message["role"]), text=text_from(message.get("content"))) for message in messages]
+    prompt = [
+        PromptMessage(role=role, text=text_from(message.get("content"))) for role, message in with_roles(messages)
+    ]
     return ScriptedRequest(
         model=str(body.get("model") or "scripted"),
         messages=tuple(prompt[:-1] if continues else prompt),
@@ -86,11 +90,30 @@ def message_from(value: Any) -> Json:
     return message
 
 
+def with_roles(messages: list[Json]) -> Iterator[tuple[str, Json]]:
+    """Gives each message with its role; images of the user behind a tool's result belong to that result."""
+    last = ""
+    for message in messages:
+        has_images = any("image_url" in part for part in json_list(message.get("content")) or [])
+        last = "tool" if last == "tool" and has_images else str(message["role"])
+        yield last, message
+
+
 def text_from(content: Any) -> str:
     parts = json_list(content)
     if parts is not None:
-        return "".join(str(part.get("text", "")) for part in parts)
+        return "".join(map(text_of_part, parts))
     return "" if content is None else str(content)
+
+
+def text_of_part(part: Json) -> str:
+    """Gives the text of a part; of an image its type and size, or its address: `[image/png, 68 bytes]`."""
+    image = json_object(part.get("image_url"))
+    if image is None:
+        return str(part.get("text", ""))
+    address = str(image.get("url", ""))
+    kind, is_data, data = address.removeprefix("data:").partition(";base64,")
+    return f"[{kind}, {len(b64decode(data))} bytes]" if is_data else f"[image at {address}]"
 
 
 def is_partial(message: Json) -> bool:

@@ -34,6 +34,8 @@ def frames_of(reply: ChatReply) -> list[Frame]:
 def stream_frames(reply: ChatReply) -> Iterator[Frame]:
     answer, last = reply.answer, len(reply.answer.pieces)
     yield Frame(data=chunk(reply, opening(reply)), tokens=0)
+    for call in planned_calls(reply):
+        yield Frame(data=chunk(reply, {"tool_calls": [call]}), tokens=last)
     for index, piece in enumerate(answer.pieces, start=1):
         yield Frame(data=chunk(reply, delta(answer, piece)), tokens=index)
     yield Frame(data=chunk(reply, {}, finish=answer.finish), tokens=last)
@@ -68,6 +70,8 @@ def chunk(reply: ChatReply, change: Json, finish: str | None = None) -> bytes:
 
 
 def opening(reply: ChatReply) -> Json:
+    if reply.answer.calls:
+        return {"role": "assistant", "content": None}
     if reply.answer.tool is None:
         return {"role": "assistant", "content": ""}
     return {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **tool_call(reply, "")}]}
@@ -81,6 +85,8 @@ def delta(answer: ScriptedAnswer, piece: str) -> Json:
 
 def message(reply: ChatReply) -> Json:
     text = "".join(reply.answer.pieces)
+    if reply.answer.calls:
+        return {"role": "assistant", "content": None, "tool_calls": planned_calls(reply)}
     if reply.answer.tool is None:
         return {"role": "assistant", "content": text}
     return {"role": "assistant", "content": None, "tool_calls": [tool_call(reply, text)]}
@@ -89,6 +95,20 @@ def message(reply: ChatReply) -> Json:
 def tool_call(reply: ChatReply, arguments: str) -> Json:
     name = reply.id.replace("chatcmpl", "call")
     return {"id": name, "type": "function", "function": {"name": reply.answer.tool, "arguments": arguments}}
+
+
+def planned_calls(reply: ChatReply) -> list[Json]:
+    """Gives the calls of a planned round, numbered and each with an id of its own."""
+    first = reply.id.replace("chatcmpl", "call")
+    return [
+        {
+            "index": index,
+            "id": f"{first}-{index}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for index, call in enumerate(reply.answer.calls)
+    ]
 
 
 def usage(reply: ChatReply) -> Json:

@@ -2,12 +2,16 @@
 
 The last user message is the script:
 
-    [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n | CALL name]
+    [FAIL kind [xTIMES] [@TOKENS]] [COUNT n | ECHO text | RECALL | FACT word | VARY n | CALL name [arguments] | PLAN …]
 
-Without a command the answer is 20 to 40 words of filler, the same for the same prompt; the word `saga` in the prompt
-makes it as long as the request allows. `x2` fails the first two requests of the same conversation and then runs the
+Without a command the answer is 20 to 40 words of filler, the same for the same prompt; with the word `saga` in
+the prompt it has 5,000 tokens. `x2` fails the first two requests of the same conversation and then runs the
 command; `@5` places a fault in the stream after 5 tokens instead of half way. VARY counts to n and then differs each
-time. CALL calls a function of the request; the answer to its result repeats the result.
+time. CALL calls a function of the request, with arguments in JSON or with made-up ones; the answer to its result
+repeats the result. PLAN calls functions in rounds (see standins.scripted.plan). A prompt without a command that names a
+function calls it, too: `Use get_weather for Oslo.` A question that names what it is about is enough: `What is the
+weather in Oslo?` An image is seen as its type and size; an answer without a command
+names the images of the prompt.
 """
 
 import json
@@ -17,12 +21,13 @@ from dataclasses import dataclass
 
 from standins.json_values import Json
 from standins.scripted.chat_request import BadRequest, ScriptedRequest
+from standins.scripted.plan import ScriptedCall, next_round
 from standins.scripted.schema_values import value_of
 from standins.scripted.words import SENTENCE, filler, tokens_of
 
 SENTENCES = (2, 3, 4)
 SAGA = "saga"
-SAGA_LENGTH = 2000
+SAGA_LENGTH = 5000
 VARIATION = 10
 FAILURES = (
     "refuse",
@@ -40,6 +45,11 @@ FAIL = re.compile(
     r"FAIL\s+(?P<kind>[\w-]+)(?:\s+x(?P<times>\d+))?(?:\s+@(?P<after>\d+))?(?:\s+(?P<rest>.*))?", re.DOTALL
 )
 
+IMAGE = re.compile(r"\[(?:image at [^\]]+|image/[^\]]+ bytes)\]")
+
+VERBS = frozenset({"check", "fetch", "find", "get", "list", "look", "lookup", "read", "search", "show"})
+"""The verbs that names of functions begin with, and that a question leaves out."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedFailure:
@@ -52,11 +62,15 @@ class ScriptedFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptedAnswer:
-    """`tool` names the called function, whose arguments are the pieces; without it they are text."""
+    """`tool` names the called function, whose arguments are the pieces; without it they are text.
+
+    `calls` are several calls of one round, each sent as a whole.
+    """
 
     pieces: tuple[str, ...]
     finish: str
     tool: str | None = None
+    calls: tuple[ScriptedCall, ...] = ()
 
 
 def failure_in(text: str) -> tuple[ScriptedFailure | None, str]:
@@ -73,20 +87,43 @@ def failure_in(text: str) -> tuple[ScriptedFailure | None, str]:
 def answer_to(request: ScriptedRequest, command: str, *, attempt: int) -> ScriptedAnswer:
     """Gives the rest of the answer after the partial one; `attempt` counts this conversation's requests from 1."""
     verb, _, argument = command.partition(" ")
-    tool = request.tool or (tool_called(request, argument.strip()) if verb == "CALL" else None)
+    name, _, given = argument.strip().partition(" ")
+    tool = request.tool or tool_called(request, verb, name)
     if tool:
-        arguments = json.dumps(value_of(tool.get("parameters", {})))
+        arguments = given if verb == "CALL" and given else json.dumps(value_of(tool.get("parameters", {})))
         return ScriptedAnswer(pieces=tuple(tokens_of(arguments)), finish="tool_calls", tool=str(tool["name"]))
+    if verb == "PLAN":
+        planned = next_round(request, argument)
+        if planned.calls:
+            return ScriptedAnswer(pieces=(), finish="tool_calls", calls=planned.calls)
+        return cut(planned.text, request)
     if request.schema is not None:
         return cut(json.dumps(value_of(request.schema), ensure_ascii=False), request)
     return cut(COMMANDS.get(verb, write)(request, argument.strip(), attempt), request)
 
 
-def tool_called(request: ScriptedRequest, name: str) -> Json | None:
-    """Gives the function of that name, unless the last message is the result of a call."""
+def tool_called(request: ScriptedRequest, verb: str, name: str) -> Json | None:
+    """Gives the function that CALL or the words of the prompt name, unless the last message is the result of a call."""
     if request.messages[-1].role == "tool":
         return None
-    return next((function for function in request.functions if function.get("name") == name), None)
+    if verb == "CALL":
+        return next((function for function in request.functions if function.get("name") == name), None)
+    prompt = request.last_text("user")
+    named = (function for function in request.functions if is_named(str(function.get("name")), prompt))
+    return None if verb in {*COMMANDS, "PLAN"} else next(named, None)
+
+
+def is_named(function: str, prompt: str) -> bool:
+    """Tells whether a prompt names a function, or a question what it is about: its name without a verb before it."""
+    words, spoken = words_in(function), words_in(prompt)
+    verb, _, subject = words.strip().partition(" ")
+    is_asked = "?" in prompt and verb in VERBS and bool(subject)
+    return words in spoken or (is_asked and f" {subject} " in spoken)
+
+
+def words_in(text: str) -> str:
+    """Gives the words of a text in lower case, with a space around each: `get_weather` and `Get weather` are alike."""
+    return f" {' '.join(re.findall(r'[a-z0-9]+', text.casefold()))} "
 
 
 def cut(text: str, request: ScriptedRequest) -> ScriptedAnswer:
@@ -119,7 +156,7 @@ def fact(request: ScriptedRequest, argument: str, _attempt: int) -> str:
 
 
 def call(request: ScriptedRequest, argument: str, _attempt: int) -> str:
-    return f"{argument} said: {request.last_text('tool')}"
+    return f"{argument.partition(' ')[0]} said: {request.last_text('tool')}"
 
 
 def vary(request: ScriptedRequest, argument: str, attempt: int) -> str:
@@ -129,16 +166,15 @@ def vary(request: ScriptedRequest, argument: str, attempt: int) -> str:
 
 def write(request: ScriptedRequest, _argument: str, _attempt: int) -> str:
     length = natural_length(request) if request.length is None else request.length
-    return filler(request.conversation, length)
+    images = "".join(f"I see {image} " for image in IMAGE.findall(request.last_text("user")))
+    return images + filler(request.conversation, length)
 
 
 def natural_length(request: ScriptedRequest) -> int:
-    """Gives the tokens of an answer without a command: whole sentences, or for a saga more than the limit."""
-    if SAGA not in request.last_text("user").casefold():
-        return SENTENCE * SENTENCES[int(request.conversation, 16) % len(SENTENCES)]
-    if request.limit is None:
+    """Gives the tokens of an answer without a command: whole sentences, or a saga, which many limits cut."""
+    if SAGA in request.last_text("user").casefold():
         return SAGA_LENGTH
-    return len(tokens_of(request.partial or "")) + request.limit + 1
+    return SENTENCE * SENTENCES[int(request.conversation, 16) % len(SENTENCES)]
 
 
 COMMANDS: dict[str, Callable[[ScriptedRequest, str, int], str]] = {

@@ -1,4 +1,4 @@
-// May this request come in? By the account's key or by a token of an issuer whose keys are known.
+// Is this request authorized? By the account's key, or by a token of an issuer whose keys are known.
 
 const { createHmac, createPublicKey, timingSafeEqual, verify } = require("crypto");
 const { readFileSync } = require("fs");
@@ -40,7 +40,7 @@ function checkToken(token, { jwks, audience }) {
   }
 }
 
-// Throws a Refusal with 401 or 403; `jwks` is the path of the issuer's public keys, null where tokens are refused.
+// Throws a Refusal with 401 or 403; `jwks` is the path of the issuer's public keys, null if no token is accepted.
 function check(request, { masterKey, jwks, audience }) {
   const given = new URLSearchParams(decodeURIComponent(request.headers.authorization ?? "").replaceAll("+", "%2B"));
   const [type, signature] = [given.get("type"), given.get("sig") ?? ""];

@@ -1,4 +1,4 @@
-// How do the documents of one container live, in partitions, until they expire?
+// How are the documents of one container stored, by partition and until they expire?
 
 const { randomUUID } = require("crypto");
 const Base = require("@vercel/cosmosdb-server/lib/account/documents").default;
@@ -35,7 +35,7 @@ class Documents extends Base {
     return ttl === -1 || document._ts + ttl > seconds();
   }
 
-  // A copy of the partition's documents by id; a commit puts the copy in its place.
+  // A copy of the partition's documents by id; a commit replaces the original by the copy.
   partition(key) {
     const there = this.partitions.get(nameOf(key))?.documents ?? new Map();
     return new Map([...there].filter(([, document]) => this.live(document)));
@@ -69,7 +69,7 @@ class Documents extends Base {
     return result;
   }
 
-  // All operations or none; after the first that is refused the others count as 424.
+  // Applies all operations or none; after the first rejected one the others get 424.
   batch(key, operations) {
     if (key.length !== this.paths.length) throw new Refusal(400, "the partition key is not the container's whole key", 1001);
     if (operations.length > BATCH_LIMIT) throw new Refusal(400, `a batch has at most ${BATCH_LIMIT} operations`);
@@ -160,7 +160,7 @@ const ACTIONS = {
   },
 };
 
-// Puts back what the journal has kept of one commit.
+// Restores one commit from the journal.
 function restore(account, { place, key, changed, gone }) {
   const [, , database, , container] = place.split("/");
   const store = account.database(database).collection(container).documents;

@@ -1,11 +1,12 @@
-// What shall go wrong, and what was asked? For tests, under /__faults and /__requests.
+// Which faults does a test inject, and which requests arrived? For tests, under /__faults and /__requests.
 
 const { Refusal } = require("./refusal");
 
 const LOG_LIMIT = 10_000;
 
 // A fault: {status?, substatus?, retryAfterMs?, when: "before" | "after" | "lost", path?, method?, times?, skip?}.
-// "before" refuses; "after" does it and then answers with the status; "lost" does it and cuts the connection.
+// "before" rejects the request; "after" executes it and answers with the status; "lost" executes it and closes the
+// connection.
 class Faults {
   constructor() {
     this.planned = [];

@@ -21,7 +21,7 @@ function keyOf(request) {
   return key;
 }
 
-// Answers a point operation; `operation` names what it does beside the id and the condition.
+// Answers a point operation; `operation` holds everything but the id and the condition.
 function point(operation) {
   return (account, request, response, params) => {
     const { documents } = container(account, params);

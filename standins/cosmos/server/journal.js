@@ -1,4 +1,4 @@
-// How does what was written outlive the process? One line a change, appended before its answer is sent.
+// How do writes survive the end of the process? Each change is one line, appended before its answer is sent.
 
 const { appendFileSync, existsSync, readFileSync } = require("fs");
 
@@ -20,7 +20,7 @@ function entryOf(line) {
   }
 }
 
-// Plays what was written before; a last line that was cut off counts as never written.
+// Replays earlier writes; an incomplete last line counts as never written.
 async function recovered(path, play) {
   const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n") : [""];
   if (lines.at(-1) !== "") appendFileSync(path, "\n");

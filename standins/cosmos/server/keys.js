@@ -1,4 +1,4 @@
-// Which partition does a document belong to, and where does a key lie among the hashes?
+// Which partition does a document belong to, and which range of hashes does a key have?
 
 const MASK = (1n << 64n) - 1n;
 const C1 = 0x87c37b91114253d5n;
@@ -58,7 +58,7 @@ function hash(bytes) {
   return big.toString("hex").toUpperCase();
 }
 
-// The effective partition key: each level of a hierarchical key is hashed by itself, so that a prefix is a range.
+// The effective partition key: each level of a hierarchical key is hashed separately, so that a prefix is a range.
 function effective(key, kind) {
   if (kind === "MultiHash") return key.map(part => hash(hashable(part))).join("");
   return hash(Buffer.concat(key.map(hashable)));

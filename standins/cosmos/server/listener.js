@@ -57,7 +57,7 @@ class Listener {
     else this.send(request, response, body);
   }
 
-  // For tests: DELETE /__documents/DATABASE forgets every document and keeps the containers.
+  // For tests: DELETE /__documents/DATABASE removes every document and keeps the containers.
   emptied({ method, path }) {
     if (method !== "DELETE" || !path.startsWith("/__documents/")) return undefined;
     const { collections } = this.state.account.database(path.split("/")[2]);
@@ -65,7 +65,7 @@ class Listener {
     return { emptied: true };
   }
 
-  // The server's own handlers read the body by themselves: they get it again.
+  // The handlers of the package read the body themselves, so it is replayed to them.
   async route(request, response) {
     if (request.headers["x-ms-cosmos-is-query-plan-request"]) request.headers["x-ms-documentdb-isquery"] = "True";
     const route = routes(request);
@@ -79,7 +79,7 @@ class Listener {
     return body;
   }
 
-  // Changes of databases and containers are kept as their requests.
+  // The journal keeps changes of databases and containers as requests.
   keep({ method, url, path, json, headers }, { statusCode }) {
     const managed = !path.includes("/docs") && method !== "GET" && !headers["x-ms-documentdb-isquery"];
     if (managed && statusCode < 300) this.state.journal.append({ method, url, json });

@@ -1,4 +1,4 @@
-// What replaces the server's own behaviour where it differs from Cosmos DB's?
+// Which parts of the package are replaced because they differ from Cosmos DB?
 
 const SERVER = "@vercel/cosmosdb-server/lib";
 

@@ -1,4 +1,4 @@
-// What does a patch make of a document?
+// How does a patch change a document?
 
 const { Refusal } = require("./refusal");
 

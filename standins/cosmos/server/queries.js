@@ -1,4 +1,4 @@
-// Which documents does a query find, and how is one answered that spans partitions?
+// Which documents does a query find, and how is a query across partitions answered?
 
 const parse = require("@zeit/cosmosdb-query").default;
 const { effective } = require("./keys");
@@ -14,7 +14,7 @@ const NO_STRINGS = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/g;
 
 const parsed = new Map();
 
-// Parsing takes milliseconds: the last queries are kept as they were parsed.
+// Parsing takes milliseconds, so the last parsed queries are cached.
 function engine(sql) {
   const found = parsed.get(sql) ?? parse(sql);
   parsed.delete(sql);
@@ -23,12 +23,12 @@ function engine(sql) {
   return found;
 }
 
-// Cosmos DB's gateway does not serve these across partitions: the client fetches a plan and merges by itself.
+// Cosmos DB's gateway does not serve these across partitions: the client fetches a plan and merges the results.
 function needsPlan(sql) {
   return NEEDS_PLAN.test(sql.replace(NO_STRINGS, "''"));
 }
 
-// Whether a patch's condition holds. Its numbers become parameters, so that the next one is not parsed anew.
+// Tells whether a patch's condition holds. Its numbers become parameters, so that the cached query is reused.
 function holds(condition, document) {
   const parameters = [];
   const named = /["']/.test(condition)
@@ -64,7 +64,7 @@ function run(sql, documents, { parameters = [], compositeIndexes = [], functions
   }
 }
 
-// A continuation is the place in the result, which the next page computes anew.
+// A continuation is a position in the result, which the next page computes again.
 function paged(result, limit, continuation) {
   const start = continuation ? Number(continuation) : 0;
   if (!Number.isInteger(start)) throw new Refusal(400, "the continuation is none of ours");
@@ -72,7 +72,7 @@ function paged(result, limit, continuation) {
   return { result: result.slice(start, end), continuation: end < result.length ? String(end) : undefined };
 }
 
-// Which partitions a request asks for: one by its key, a range of hashes (a key's prefix), or all.
+// Returns the partitions of a request: one by its key, a range of hashes (a key's prefix), or all.
 function scope({ key, range, kind }) {
   if (key) {
     const name = JSON.stringify(key);
@@ -101,7 +101,7 @@ function ordering(text) {
   };
 }
 
-// The plan that the client carries out: its own limit and order, and the query for each range.
+// The plan that the client executes: its own limit and order, and the query for each range.
 function plan({ query: sql, parameters = [] }) {
   const { page, order, star } = parts(sql);
   if (!star) throw new Refusal(400, "across partitions only SELECT * is planned here");

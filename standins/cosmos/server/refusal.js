@@ -1,4 +1,4 @@
-// What does a refused request look like?
+// What is the answer to a rejected request?
 
 const NAMES = {
   400: "BadRequest",

@@ -1,0 +1,1 @@
+"""What do servers stream that behave otherwise than the specification says?"""

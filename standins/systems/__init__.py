@@ -1,0 +1,1 @@
+"""How does each inference system look from outside, with the scripted model behind it?"""

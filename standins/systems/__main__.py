@@ -1,0 +1,27 @@
+"""Which options start the front doors? `python -m standins.systems --rate 50 --start-s 1 --idle-s 30`."""
+
+import argparse
+import asyncio
+
+from standins.clock import now
+from standins.processes.http_server import serve
+from standins.processes.parent_watch import end_with_stdin
+from standins.scripted.server import ScriptedModel, TokenPace
+from standins.systems.service import Systems
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m standins.systems", description="the front doors of all systems")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--rate", type=float, default=50.0, help="tokens a second; 0 is as fast as possible")
+    parser.add_argument("--start-s", type=float, default=1.0, help="seconds that an instance takes to start")
+    parser.add_argument("--idle-s", type=float, default=60.0, help="seconds after which an idle instance sleeps")
+    options = parser.parse_args()
+    end_with_stdin()
+    model = ScriptedModel(pace=TokenPace(rate=options.rate, first_token_s=0.0), continues=True, clock=now)
+    systems = Systems(model=model, start_s=options.start_s, idle_s=options.idle_s, clock=now)
+    asyncio.run(serve(systems.application(), options.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How does a small shop answer calls of its tools, and which effects has it counted?"""
