@@ -2,14 +2,31 @@
 param name string
 param location string
 param identityId string
+
+@description('The subnet of the instances. Empty: no network of their own.')
 param subnetId string
 param packageContainer string
+
+@secure()
 param settings object
 param corsOrigins array
 param instanceMemoryMB int
 param concurrency int
 param maximumInstanceCount int
 param durableInstances int
+param httpInstances int
+param zoneRedundant bool
+
+@allowed(['RollingUpdate', 'Recreate'])
+param updateStrategy string
+
+@description('The application that App Service Authentication asks a token for. Empty: the app alone checks tokens.')
+param authenticationAudience string
+
+var groups = [
+  { name: 'durable', instanceCount: durableInstances }
+  { name: 'http', instanceCount: httpInstances }
+]
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: '${name}-plan'
@@ -19,12 +36,16 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
     name: 'FC1'
     tier: 'FlexConsumption'
   }
-  properties: { reserved: true }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
 }
 
 resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
+  tags: { 'azd-service-name': 'app' }
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -34,7 +55,7 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
     serverFarmId: plan.id
     httpsOnly: true
     keyVaultReferenceIdentity: identityId
-    virtualNetworkSubnetId: subnetId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
       deployment: {
         storage: {
@@ -53,10 +74,10 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        alwaysReady: durableInstances == 0 ? [] : [{ name: 'durable', instanceCount: durableInstances }]
+        alwaysReady: filter(groups, group => group.instanceCount > 0)
         triggers: { http: { perInstanceConcurrency: concurrency } }
       }
-      siteUpdateStrategy: { type: 'RollingUpdate' }
+      siteUpdateStrategy: { type: updateStrategy }
     }
     siteConfig: {
       minTlsVersion: '1.2'
@@ -81,6 +102,31 @@ resource noPasswords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@202
     properties: { allow: false }
   }
 ]
+
+// Streams are answers to POST, so a browser asks first (CORS preflight), without a token: that must pass.
+resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(authenticationAudience)) {
+  parent: site
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'Return401'
+      excludedPaths: ['/healthz', '/readyz']
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: authenticationAudience
+          openIdIssuer: '${environment().authentication.loginEndpoint}${subscription().tenantId}/v2.0'
+        }
+        validation: { allowedAudiences: [authenticationAudience, 'api://${authenticationAudience}'] }
+      }
+    }
+    login: { tokenStore: { enabled: false } }
+  }
+}
 
 output name string = site.name
 output url string = 'https://${site.properties.defaultHostName}'

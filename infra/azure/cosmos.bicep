@@ -5,6 +5,10 @@ param principalId string
 param subnetId string
 param vnetId string
 param maximumThroughput int
+param zoneRedundant bool
+
+@description('Whether the account is reached from inside alone; otherwise any network reaches it, with an identity.')
+param isPrivate bool
 
 // `python -m clients.storage.cosmos.setup --print` writes it; a test compares.
 var containers = loadJsonContent('containers.json')
@@ -20,7 +24,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
     disableLocalAuth: true
     disableKeyBasedMetadataWriteAccess: true
     minimalTlsVersion: 'Tls12'
-    publicNetworkAccess: 'Disabled'
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     capabilities: isServerless ? [{ name: 'EnableServerless' }] : []
     consistencyPolicy: { defaultConsistencyLevel: 'Strong' }
     backupPolicy: {
@@ -31,7 +35,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
       {
         locationName: location
         failoverPriority: 0
-        isZoneRedundant: false
+        isZoneRedundant: zoneRedundant
       }
     ]
   }
@@ -64,7 +68,7 @@ resource granted 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-
   }
 }
 
-module endpoint 'endpoint.bicep' = {
+module endpoint 'endpoint.bicep' = if (isPrivate) {
   name: 'store-endpoint'
   params: {
     name: name

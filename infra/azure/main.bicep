@@ -8,6 +8,10 @@ param name string
 
 param location string = resourceGroup().location
 
+@description('standard: own network, private endpoints. small: for a trial, services ask for identities alone.')
+@allowed(['standard', 'small'])
+param profile string = 'standard'
+
 @description('The audience that access tokens must be made for: the id of the application registered for the API.')
 param tokenAudience string
 
@@ -27,8 +31,16 @@ param googleServiceAccount string = ''
 @description('Addresses of backends and sources by the name of their variable, such as GANGLION_CLOUD_RUN_L4_URL.')
 param addresses object = {}
 
-@description('Further settings, as docs/operations.md lists them: budgets, limits.')
+@description('Further settings, as docs/operations.md lists them: budgets, limits. The deployment history hides them.')
+@secure()
 param settings object = {}
+
+@description('The settings among `secrets`. With the first one comes a Key Vault, and each becomes a reference to it.')
+param secretNames array = []
+
+@description('Values of secrets by the name of their setting: secrets of webhooks, static bearers of backends.')
+@secure()
+param secrets object = {}
 
 @description('Origins whose pages may call from a browser.')
 param corsOrigins array = []
@@ -41,12 +53,58 @@ param concurrency int = 100
 
 param maximumInstanceCount int = 40
 
-@description('Instances of the group "durable" that are always there: with Azure Storage, one keeps its queues watched.')
-param durableInstances int = 1
+@description('Where orchestrations keep their state.')
+@allowed(['durableTaskScheduler', 'azureStorage'])
+param durability string = 'durableTaskScheduler'
+
+@allowed(['Consumption', 'Dedicated'])
+param schedulerSku string = 'Consumption'
+
+@description('Addresses that may call the scheduler, which also asks each caller for its identity.')
+@minLength(1)
+param schedulerAddresses array = ['0.0.0.0/0']
+
+@description('Object ids of people who may use the dashboard of the scheduler.')
+param operators array = []
+
+@description('Instances of the group "durable" that are always there; with Azure Storage, one has to watch the queues.')
+@minValue(0)
+param durableInstances int = durability == 'azureStorage' ? 1 : 0
+
+@description('Instances of the group "http" that are always there: no caller waits for a cold start of the app.')
+@minValue(0)
+param httpInstances int = 0
+
+@description('Whether the app and the store are spread over zones.')
+param zoneRedundant bool = false
+
+@description('Whether all calls leave through one fixed address (a NAT gateway).')
+param fixedAddress bool = false
+
+@description('RollingUpdate lets running turns end on their old instances; Recreate breaks every stream once.')
+@allowed(['RollingUpdate', 'Recreate'])
+param updateStrategy string = 'RollingUpdate'
+
+@description('Whether App Service Authentication checks tokens before the app does.')
+param platformAuthentication bool = false
 
 @description('Throughput of the store in request units a second at most; 0 pays for each request instead (serverless).')
 param maximumThroughput int = 0
 
+@description('Who gets the alarms of alerts.json by e-mail. Empty: no alarm is created.')
+param alarmEmail string = ''
+
+@description('US dollars a month of this resource group above which Azure sends an e-mail to alarmEmail; 0: no budget.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('The first day of the month in which that budget begins, such as 2026-12-01.')
+param budgetStart string = ''
+
+@description('Gigabytes a day after which the log workspace takes no more; -1: no cap.')
+param dailyCapGb int = 1
+
+var isPrivate = profile == 'standard'
 var suffix = take(uniqueString(resourceGroup().id), 6)
 var googleSettings = {
   GANGLION_GOOGLE_PROVIDER: googleProvider
@@ -61,13 +119,17 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   location: location
 }
 
-module network 'network.bicep' = {
+module network 'network.bicep' = if (isPrivate) {
   name: 'network'
   params: {
     name: name
     location: location
+    fixedAddress: fixedAddress
   }
 }
+
+var endpointsSubnetId = isPrivate ? network!.outputs.endpointsSubnetId : ''
+var vnetId = isPrivate ? network!.outputs.vnetId : ''
 
 module storage 'storage.bicep' = {
   name: 'storage'
@@ -75,8 +137,9 @@ module storage 'storage.bicep' = {
     name: '${name}${suffix}'
     location: location
     principalId: identity.properties.principalId
-    subnetId: network.outputs.endpointsSubnetId
-    vnetId: network.outputs.vnetId
+    subnetId: endpointsSubnetId
+    vnetId: vnetId
+    isPrivate: isPrivate
   }
 }
 
@@ -86,9 +149,11 @@ module store 'cosmos.bicep' = {
     name: '${name}-${suffix}'
     location: location
     principalId: identity.properties.principalId
-    subnetId: network.outputs.endpointsSubnetId
-    vnetId: network.outputs.vnetId
+    subnetId: endpointsSubnetId
+    vnetId: vnetId
+    isPrivate: isPrivate
     maximumThroughput: maximumThroughput
+    zoneRedundant: zoneRedundant
   }
 }
 
@@ -98,8 +163,76 @@ module telemetry 'telemetry.bicep' = {
     name: name
     location: location
     principalId: identity.properties.principalId
+    dailyCapGb: dailyCapGb
   }
 }
+
+module boards 'boards.bicep' = {
+  name: 'boards'
+  params: {
+    name: name
+    location: location
+    workspaceId: telemetry.outputs.workspaceId
+  }
+}
+
+module alerts 'alerts.bicep' = if (!empty(alarmEmail)) {
+  name: 'alerts'
+  params: {
+    name: name
+    location: location
+    workspaceId: telemetry.outputs.workspaceId
+    email: alarmEmail
+  }
+}
+
+module budget 'budget.bicep' = if (monthlyBudget > 0) {
+  name: 'budget'
+  params: {
+    name: name
+    amount: monthlyBudget
+    start: budgetStart
+    email: alarmEmail
+  }
+}
+
+module vault 'vault.bicep' = if (!empty(secretNames)) {
+  name: 'vault'
+  params: {
+    name: '${name}-${suffix}'
+    location: location
+    principalId: identity.properties.principalId
+    subnetId: endpointsSubnetId
+    vnetId: vnetId
+    isPrivate: isPrivate
+    secretNames: secretNames
+    secrets: secrets
+  }
+}
+
+module scheduler 'scheduler.bicep' = if (durability == 'durableTaskScheduler') {
+  name: 'scheduler'
+  params: {
+    name: '${name}-${suffix}'
+    location: location
+    principalId: identity.properties.principalId
+    clientId: identity.properties.clientId
+    hub: 'ganglion'
+    sku: schedulerSku
+    allowedAddresses: schedulerAddresses
+    operators: operators
+  }
+}
+
+// host.json names Azure Storage; these settings put the scheduler in its place.
+var schedulerSettings = {
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__type: 'azureManaged'
+  AzureFunctionsJobHost__extensions__durableTask__storageProvider__connectionStringName: 'DURABLE_TASK_SCHEDULER_CONNECTION_STRING'
+  AzureFunctionsJobHost__extensionBundle__version: '[4.32.0, 5.0.0)'
+  DURABLE_TASK_SCHEDULER_CONNECTION_STRING: durability == 'durableTaskScheduler' ? scheduler!.outputs.connection : ''
+}
+var durable = durability == 'durableTaskScheduler' ? schedulerSettings : {}
+var references = empty(secretNames) ? {} : vault!.outputs.references
 
 var ownSettings = {
   AzureWebJobsStorage__accountName: storage.outputs.accountName
@@ -108,6 +241,7 @@ var ownSettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry.outputs.connectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
   AZURE_FUNCTIONS_DURABLE_STRICT_TYPING: '1'
+  AzureWebJobsDisableHomepage: 'true'
   GANGLION_STORE: 'cosmos'
   GANGLION_COSMOS_URL: store.outputs.url
   GANGLION_COSMOS_DATABASE: store.outputs.database
@@ -123,14 +257,18 @@ module app 'app.bicep' = {
     name: '${name}-${suffix}'
     location: location
     identityId: identity.id
-    subnetId: network.outputs.appSubnetId
+    subnetId: isPrivate ? network!.outputs.appSubnetId : ''
     packageContainer: storage.outputs.packageContainer
     corsOrigins: corsOrigins
     instanceMemoryMB: instanceMemoryMB
     concurrency: concurrency
     maximumInstanceCount: maximumInstanceCount
     durableInstances: durableInstances
-    settings: union(ownSettings, google, addresses, settings)
+    httpInstances: httpInstances
+    zoneRedundant: zoneRedundant
+    updateStrategy: updateStrategy
+    authenticationAudience: platformAuthentication ? tokenAudience : ''
+    settings: union(ownSettings, google, durable, addresses, settings, references)
   }
 }
 

@@ -7,6 +7,9 @@ param principalId string
 param subnetId string
 param vnetId string
 
+@description('Whether the account is reached from inside alone; otherwise any network reaches it, with an identity.')
+param isPrivate bool
+
 var roles = {
   blobs: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
   queues: '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // Storage Queue Data Contributor
@@ -17,13 +20,13 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
   name: name
   location: location
   kind: 'StorageV2'
-  sku: { name: 'Standard_ZRS' }
+  sku: { name: isPrivate ? 'Standard_ZRS' : 'Standard_LRS' }
   properties: {
     allowBlobPublicAccess: false
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
-    publicNetworkAccess: 'Disabled'
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     supportsHttpsTrafficOnly: true
   }
 }
@@ -51,7 +54,7 @@ resource granted 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
 ]
 
 module endpoints 'endpoint.bicep' = [
-  for part in ['blob', 'queue', 'table']: {
+  for part in (isPrivate ? ['blob', 'queue', 'table'] : []): {
     name: 'storage-${part}'
     params: {
       name: name

@@ -3,6 +3,9 @@ param name string
 param location string
 param principalId string
 
+@description('Gigabytes a day after which the workspace takes no more logs; -1: no cap.')
+param dailyCapGb int = 1
+
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
@@ -12,6 +15,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
     sku: { name: 'PerGB2018' }
     retentionInDays: 30
     features: { disableLocalAuth: true }
+    workspaceCapping: { dailyQuotaGb: dailyCapGb }
   }
 }
 
@@ -36,4 +40,5 @@ resource granted 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+output workspaceId string = workspace.id
 output connectionString string = insights.properties.ConnectionString

@@ -2,6 +2,10 @@
 
 terraform {
   required_version = ">= 1.9"
+
+  # Where the state lies is said at init: -backend-config=bucket=… -backend-config=prefix=…
+  backend "gcs" {}
+
   required_providers {
     google = {
       source  = "hashicorp/google"
@@ -13,6 +17,10 @@ terraform {
 provider "google" {
   project = var.project
   region  = var.region
+
+  # Budgets and quotas are charged to a project, also where a person applies this.
+  user_project_override = true
+  billing_project       = var.project
 }
 
 data "google_project" "here" {}
@@ -23,6 +31,10 @@ resource "google_project_service" "used" {
     "iam.googleapis.com",
     "iamcredentials.googleapis.com",
     "sts.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "cloudquotas.googleapis.com",
+    "billingbudgets.googleapis.com",
+    "monitoring.googleapis.com",
   ])
   service            = each.value
   disable_on_destroy = false

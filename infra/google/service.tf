@@ -1,5 +1,30 @@
 # How does the model run? vLLM on one GPU, weights from a bucket, no instance while nobody asks.
 
+locals {
+  # A probe may take 240 s by its periods and begin 240 s after the container: what a start needs beyond 240 s is delay.
+  probe_period_s  = 2
+  probe_periods   = 120
+  probe_delay_s   = max(0, var.start_p99_s - local.probe_period_s * local.probe_periods)
+  image_reference = var.image_digest == "" ? ":${var.image_tag}" : "@${var.image_digest}"
+  image           = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}/${var.image}${local.image_reference}"
+}
+
+# The project's own registry keeps what it once fetched: a start needs Docker Hub no more.
+resource "google_artifact_registry_repository" "images" {
+  location      = var.region
+  repository_id = "${var.name}-images"
+  description   = "Images of the model server, fetched from Docker Hub once"
+  format        = "DOCKER"
+  mode          = "REMOTE_REPOSITORY"
+  depends_on    = [google_project_service.used]
+
+  remote_repository_config {
+    docker_repository {
+      public_repository = "DOCKER_HUB"
+    }
+  }
+}
+
 resource "google_service_account" "model" {
   account_id   = "${var.name}-model"
   display_name = "Runs the model of Ganglion"
@@ -16,7 +41,7 @@ resource "google_cloud_run_v2_service" "model" {
   name                = "${var.name}-llm"
   location            = var.region
   ingress             = "INGRESS_TRAFFIC_ALL"
-  deletion_protection = false
+  deletion_protection = var.deletion_protection
   depends_on          = [google_storage_bucket_iam_member.weights]
 
   template {
@@ -44,9 +69,11 @@ resource "google_cloud_run_v2_service" "model" {
     }
 
     containers {
-      image = var.image
+      image   = local.image
+      command = ["vllm", "serve"]
       args = concat([
-        "--model=/weights/${var.weights_folder}",
+        "/weights/${var.weights_folder}",
+        "--load-format=${var.load_format}",
         "--served-model-name=${var.served_model}",
         "--host=0.0.0.0",
         "--port=8000",
@@ -74,9 +101,10 @@ resource "google_cloud_run_v2_service" "model" {
       }
 
       startup_probe {
-        period_seconds    = 2
-        timeout_seconds   = 2
-        failure_threshold = 120
+        initial_delay_seconds = local.probe_delay_s
+        period_seconds        = local.probe_period_s
+        timeout_seconds       = 2
+        failure_threshold     = local.probe_periods
 
         http_get {
           path = "/health"

@@ -1,0 +1,1 @@
+"""How does an operator look at the product from outside, at a command line?"""

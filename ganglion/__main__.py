@@ -1,0 +1,86 @@
+"""Which command does an operator run? `python -m ganglion COMMAND --help` explains each."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ganglion.doctor import command as doctor
+from ganglion.remote import commands
+from ganglion.remote.client import ApiClient, ApiError, access_from, connect
+
+
+class Commands(Protocol):
+    """What argparse calls the parsers of the commands."""
+
+    def add_parser(self, name: str, *, help: str = "", description: str = "") -> argparse.ArgumentParser: ...  # noqa: A002 - argparse's own name
+
+
+type Command = Callable[[ApiClient, argparse.Namespace], commands.Output]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0 clean, 1 an error, 2 wrong usage."""
+    options = command_line().parse_args(arguments)
+    return int(options.run(options))
+
+
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ganglion",
+        description="operate Ganglion from a command line",
+        epilog="All commands except doctor call the HTTP API at GANGLION_URL with GANGLION_ACCESS_TOKEN.",
+    )
+    added = parser.add_subparsers(required=True, metavar="COMMAND")
+    examine = added.add_parser("doctor", help="check that everything the application needs is present and right")
+    doctor.add_arguments(examine)
+    examine.set_defaults(run=doctor.run)
+    add_lists(added)
+    for name, command, text in (
+        ("turn", commands.turn, "show the timeline and the bill of a turn"),
+        ("follow", commands.follow, "stream a turn"),
+        ("cancel", commands.cancel, "cancel a turn"),
+    ):
+        remote(added, name, command, text).add_argument("id", help="the id of the response, resp_…")
+    return parser
+
+
+def add_lists(added: Commands) -> None:
+    turns = remote(added, "turns", commands.turns, "list turns, newest first")
+    turns.add_argument("--limit", type=int, default=20)
+    turns.add_argument("--status", default="", help="for example in_progress or failed")
+    turns.add_argument("--tenant", action="store_true", help="those of the whole tenant (role Operations.Read)")
+    remote(added, "fleet", commands.fleet, "list the backends and what they do (role Operations.Read)")
+    remote(added, "budgets", commands.budgets, "list the budgets that count the caller")
+    usage = remote(added, "usage", commands.usage, "list usage and cost")
+    usage.add_argument("--by", default="day", help="day, owner, conversation, model, backend; several with commas")
+    usage.add_argument("--limit", type=int, default=100)
+
+
+def remote(added: Commands, name: str, command: Command, text: str) -> argparse.ArgumentParser:
+    parser = added.add_parser(name, help=text, description=text)
+    parser.add_argument("--json", action="store_true", help="write the answer of the API")
+
+    def run(options: argparse.Namespace) -> int:
+        return asyncio.run(call(command, options))
+
+    parser.set_defaults(run=run)
+    return parser
+
+
+async def call(command: Command, options: argparse.Namespace) -> int:
+    try:
+        async with connect(access_from(os.environ)) as http:
+            async for text in command(ApiClient(http), options):
+                sys.stdout.write(text)
+                sys.stdout.flush()
+    except ApiError as problem:
+        sys.stderr.write(f"ganglion: {problem}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

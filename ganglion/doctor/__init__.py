@@ -1,0 +1,1 @@
+"""Is everything that the application needs present, reachable and right?"""

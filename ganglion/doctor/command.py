@@ -1,0 +1,174 @@
+"""How does `python -m ganglion doctor` choose the application, run the checks and print the findings?"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from clients.clock import Clock, SystemClock
+from ganglion.doctor.checks import CHECKS
+from ganglion.doctor.findings import Fault, Result, Severity, redacted, result_of
+from ganglion.doctor.outside import RealOutside
+from ganglion.doctor.subject import ON_AZURE, Subject, Target
+from settings import ROOT
+from standins.cluster import run_record
+from standins.cluster.local_settings import APP_SETTINGS, read_document
+
+DEFAULT_PORT: Final = "7071"
+TOKEN: Final = "GANGLION_ACCESS_TOKEN"  # noqa: S105 - the name of a variable, no secret
+IDENTITY: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
+"""What the SDK of the managed identity reads from the process's own environment."""
+
+MARKS: Final = {Severity.ERROR: "error  ", Severity.WARNING: "warning"}
+
+
+class UsageError(Exception):
+    """The application that was asked for cannot be examined; the message says what to do."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--app", default="", metavar="NAME", help="a function app in Azure; its settings are read with az"
+    )
+    parser.add_argument("--json", action="store_true", help="write the results as one JSON object")
+    parser.add_argument(
+        "--start-gpus", action="store_true", help="allow checks that may start a GPU, which costs money"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examine the application; return 0 without an error, 1 with one, 2 where it cannot be examined."""
+    clock = SystemClock()
+    try:
+        target = target_of(options, os.environ, clock)
+    except UsageError as problem:
+        sys.stderr.write(f"doctor: {problem}\n")
+        return 2
+    os.environ.update({name: target.variables[name] for name in IDENTITY if name in target.variables})
+    results = asyncio.run(examine(Subject(target, RealOutside(clock))))
+    sys.stdout.write(as_json(results, target) if options.json else as_text(results, target))
+    return int(any(fault.severity is Severity.ERROR for result in results for fault in result.faults))
+
+
+async def examine(subject: Subject) -> Sequence[Result]:
+    """Run all checks at the same time; the results have the order of the checks."""
+    return await asyncio.gather(*(result_of(check, subject) for check in CHECKS))
+
+
+def target_of(options: argparse.Namespace, environment: Mapping[str, str], clock: Clock) -> Target:
+    local = local_settings(environment)
+    if options.app:
+        variables, address = (
+            {**azure_settings(options.app), ON_AZURE: "doctor"},
+            f"https://{options.app}.azurewebsites.net",
+        )
+    else:
+        variables = {**local, **environment}
+        address = f"http://127.0.0.1:{port_of(environment)}" if is_running(environment) else ""
+    return Target(
+        root=ROOT,
+        variables=variables,
+        now=clock.now(),
+        python=(sys.version_info.major, sys.version_info.minor),
+        app=options.app,
+        address=address,
+        token=environment.get(TOKEN, ""),
+        starts_gpus=options.start_gpus,
+    )
+
+
+def port_of(environment: Mapping[str, str]) -> int:
+    text = environment.get("PORT") or DEFAULT_PORT
+    if not text.isdecimal():
+        raise UsageError(f"PORT={text} is not a port number")
+    return int(text)
+
+
+def is_running(environment: Mapping[str, str]) -> bool:
+    record = run_record.running(port_of(environment))
+    return record is not None and record["devhost"] is not None
+
+
+def local_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings of the application that `make run` serves on PORT, else those of local.settings.json."""
+    record = run_record.running(port_of(environment))
+    candidates = [Path(record["data"]) / APP_SETTINGS] if record else []
+    candidates.append(ROOT / "local.settings.json")
+    file = next((path for path in candidates if path.is_file()), None)
+    return {name: str(value) for name, value in read_document(file)["Values"].items()} if file else {}
+
+
+def azure_settings(app: str) -> Mapping[str, str]:
+    """Return the settings of a function app in Azure, with the rights of the person who is signed in to az."""
+    az = shutil.which("az")
+    if az is None:
+        raise UsageError("--app needs the Azure CLI: https://learn.microsoft.com/cli/azure/install-azure-cli")
+    query = f"[?name=='{app}'].resourceGroup | [0]"
+    group = az_json(az, "functionapp", "list", "--query", query)
+    if not isinstance(group, str):
+        raise UsageError(f"the subscription has no function app {app!r}; choose one with `az account set`")
+    listed: Any = az_json(az, "functionapp", "config", "appsettings", "list", "--name", app, "--resource-group", group)
+    return {str(each["name"]): str(each["value"] or "") for each in listed}
+
+
+def az_json(az: str, *arguments: str) -> Any:
+    done = subprocess.run((az, *arguments, "--output", "json"), capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - the command is ours
+    if done.returncode:
+        raise UsageError(f"az {' '.join(arguments[:2])} failed: {done.stderr.strip().splitlines()[-1:] or 'no reason'}")
+    return json.loads(done.stdout or "null")
+
+
+def as_json(results: Sequence[Result], target: Target) -> str:
+    found = {
+        "checks": [
+            {
+                "name": result.check.name,
+                "status": status_of(result),
+                "doc": result.check.doc,
+                **({"reason": redacted(result.not_run, target.variables)} if result.not_run else {}),
+                "findings": [
+                    {
+                        "severity": fault.severity.value,
+                        "fault": redacted(fault.text, target.variables),
+                        "fix": redacted(fault.fix, target.variables),
+                    }
+                    for fault in result.faults
+                ],
+            }
+            for result in results
+        ]
+    }
+    return json.dumps(found, indent=2) + "\n"
+
+
+def status_of(result: Result) -> str:
+    if result.not_run:
+        return "not run"
+    return max((fault.severity.value for fault in result.faults), key=("warning", "error").index, default="passed")
+
+
+def as_text(results: Sequence[Result], target: Target) -> str:
+    lines = [line for result in results for fault in result.faults for line in fault_lines(result, fault)]
+    skipped = [result for result in results if result.not_run]
+    lines += [f"not run  {result.check.name}: {result.not_run}" for result in skipped]
+    counts = [status_of(result) for result in results]
+    summary = ", ".join(f"{counts.count(status)} {label}" for status, label in SUMMARY)
+    return redacted("\n".join([*lines, f"{len(results)} checks: {summary}"]) + "\n", target.variables)
+
+
+SUMMARY: Final = (("passed", "passed"), ("warning", "with warnings"), ("error", "with errors"), ("not run", "not run"))
+
+
+def fault_lines(result: Result, fault: Fault) -> Sequence[str]:
+    indent = " " * len(MARKS[fault.severity])
+    return (
+        f"{MARKS[fault.severity]}  {result.check.name}: {fault.text}",
+        f"{indent}  fix: {fault.fix}",
+        f"{indent}  see: {result.check.doc}",
+    )

@@ -1,0 +1,1 @@
+"""Which commands use a running application over its HTTP API alone?"""

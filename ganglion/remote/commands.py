@@ -1,0 +1,109 @@
+"""What does each command ask of the API, and how does it show the answer?"""
+
+import argparse
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from ganglion.remote.client import ApiClient, ApiError
+from ganglion.remote.tables import moment, shown, table
+
+TURNS: Final = ("id", "created_at", "status", "model", "backend", "attempts", "cold", "cost_usd", "cost_status")
+FLEET: Final = (
+    "id",
+    "model",
+    "status",
+    "obstacle.reason",
+    "running",
+    "queued",
+    "start.p50_s",
+    "start.p99_s",
+    "session.cost_usd",
+)
+BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
+USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
+DELTA: Final = "response.output_text.delta"
+ENDED: Final = ("response.completed", "response.failed", "response.incomplete", "response.cancelled", "error")
+
+type Output = AsyncIterator[str]
+
+
+def as_json(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, indent=2) + "\n"
+
+
+def response(options: argparse.Namespace) -> str:
+    return f"/v1/responses/{quote(options.id, safe='')}"
+
+
+async def turns(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get(
+        "/v1/turns", limit=options.limit, status=options.status, scope="tenant" if options.tenant else None
+    )
+    yield as_json(body) if options.json else table(body["data"], TURNS)
+
+
+async def fleet(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get("/v1/fleet")
+    yield as_json(body) if options.json else table(body["data"], FLEET)
+
+
+async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get("/v1/budgets")
+    yield as_json(body) if options.json else table(body["data"], BUDGETS)
+
+
+async def usage(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get("/v1/usage", group_by=options.by, limit=options.limit)
+    yield as_json(body) if options.json else table(body["data"], (*options.by.split(","), *USAGE))
+
+
+async def turn(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.get(f"{response(options)}/route")
+    yield as_json(body) if options.json else "".join(f"{line}\n" for line in turn_lines(body))
+
+
+def turn_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the timeline, the reason of the route and the bill of a turn."""
+    steps = report["timeline"]
+    for step in steps:
+        yield f"{step['at'] - steps[0]['at']:8.3f} s  {shown('step', step['step'])}"
+    if report["route"]:
+        yield f"\nroute  {shown('reason', report['route']['reason'])}"
+    bill = report["bill"]
+    yield f"\nbill   {bill['status']}"
+    for line in sorted(name for name in bill if name.endswith("_usd") and name != "total_usd"):
+        yield f"{line.removesuffix('_usd'):>10}  ${bill[line]}"
+    yield f"{'total':>10}  ${bill['total_usd']}"
+    yield from session_lines(bill.get("sessions", ()))
+
+
+def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what is provisional in a bill: each GPU session with the charged and the expected amount, and why."""
+    for each in sessions:
+        amounts = f"charged ${each['charged_usd']}, expected ${each['expected_usd']}"
+        final = f"final after {moment(each['final_after'])} UTC"
+        yield f"\nsession on {shown('backend', each['backend'])}: {amounts}; {final}"
+        yield f"  {shown('reason', each['reason'])}"
+
+
+async def follow(api: ApiClient, options: argparse.Namespace) -> Output:
+    """Stream a turn from its first event; a turn that ended is shown whole."""
+    ending = ""
+    async for event in api.events(response(options), stream="true"):
+        if options.json:
+            yield json.dumps(event) + "\n"
+        elif event["type"] == DELTA:
+            yield "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in event["delta"])
+        if event["type"] in ENDED:
+            ending = event["type"]
+            if not options.json:
+                yield f"\n[{ending}]\n"
+    if not ending:
+        raise ApiError("the stream ended before the turn; run the command again to continue")
+
+
+async def cancel(api: ApiClient, options: argparse.Namespace) -> Output:
+    body = await api.post(f"{response(options)}/cancel")
+    yield as_json(body) if options.json else f"{body['id']}  {body['status']}\n"
