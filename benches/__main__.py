@@ -1,19 +1,35 @@
 """How fast is the product? Runs every benchmark, one after the other: `make bench`."""
 
-from benches import cancels, cold, cosmos, devhost, importing, limits, money, store, tokens, turns
+from benches import (
+    agent,
+    cancels,
+    cold,
+    cosmos,
+    devhost,
+    limits,
+    money,
+    store,
+    telemetry,
+    tokens,
+    turns,
+)
+from benches.imports import app, package
 from benches.routing import comparison
 from benches.streams import many_streams
 
 BENCHES = (
-    ("importing", importing.main),
+    ("importing", app.main),
+    ("package import", package.main),
     ("store", store.main),
     ("tokens", tokens.main),
     ("limits", limits.main),
     ("money", money.main),
     ("routing", comparison.main),
     ("turns", turns.main),
+    ("telemetry", telemetry.main),
     ("streams", many_streams.main),
     ("cancels", cancels.main),
+    ("agent", agent.main),
     ("cold", cold.main),
     ("devhost", devhost.main),
     ("cosmos", cosmos.main),

@@ -25,8 +25,10 @@ from clients.storage.sqlite.store import SqliteStore
 from domain.fleet.catalog import Backend, BackendLimits, ColdStart, Speed
 from domain.identity.owners import Owner
 from domain.log.events import TokenUsage
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope
-from domain.money.ledger_records import AttemptRecord, AttemptStatus
+from domain.money.costing import BillLine
+from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
 from standins.cluster.local_cluster import LocalCluster
 from standins.cluster.process_specs import ClusterOptions
@@ -77,7 +79,8 @@ async def turn(ledger: Ledger, caller: int, answer_s: float) -> ReserveSettleTim
     await asyncio.sleep(answer_s)
     answered = time.perf_counter()
     usage = TokenUsage(input_tokens=500, output_tokens=200)
-    closed = replace(opened, status=AttemptStatus.CLOSED, cost=WORST / 3, usage=usage, result="done")
+    progress = replace(opened.progress, usage=usage, result="done")
+    closed = replace(opened, charge=opened.charge.closed(WORST / 3, line=BillLine.TOKENS), progress=progress)
     await ledger.close_attempt(owner, closed)
     await ledger.settle(owner, response)
     return reserve_ms, (time.perf_counter() - answered) * 1000
@@ -90,7 +93,7 @@ def attempt_of(owner: Owner, response: str, at: float) -> AttemptRecord:
         number=1,
         backend="main",
         price="tokens",
-        reserved=WORST,
+        charge=AttemptCharge(reserved=WORST),
         started_at=at,
         model="model",
     )
@@ -132,9 +135,11 @@ async def on_gpu(ledger: Ledger, sessions: GpuSessions, number: int) -> None:
     record = attempt_of(owner, response, ledger.clock.now())
     entry = await sessions.enter(GPU, owner, record, limit_s=60)
     assert entry
-    opened = await ledger.open_attempt(owner, replace(record, reserved=entry.worst))
+    opened = await ledger.open_attempt(owner, replace(record, charge=AttemptCharge(reserved=entry.worst)))
     shares = await sessions.leave(GPU, entry, ended=ledger.clock.now())
-    closed = replace(opened, status=AttemptStatus.CLOSED, usage=TokenUsage(output_tokens=200), shares=shares)
+    charge = replace(opened.charge, status=AttemptStatus.CLOSED, shares=shares)
+    progress = replace(opened.progress, usage=TokenUsage(output_tokens=200))
+    closed = replace(opened, charge=charge, progress=progress)
     await ledger.close_attempt(owner, closed)
     await ledger.settle(owner, response)
 

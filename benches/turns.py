@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from benches.stamping_model import serving
+from benches.streams.stamping_model import serving
 from benches.tables import percentile, print_table
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 

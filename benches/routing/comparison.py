@@ -1,142 +1,200 @@
-"""What does the product's choice between an API and a cold GPU cost, compared with other policies and the optimum?
+"""What does the product's choice between an API and a GPU cost, compared with rules and with perfect foresight?"""
 
-`python -m benches.routing [REQUESTS]`: multiples of the clairvoyant optimum, and the time of one decision.
-"""
-
+import json
+import math
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from random import Random
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import product as combinations
+from typing import NamedTuple
 
-from benches.routing.optimum import Terms, optimum
-from benches.routing.policies import (
-    API,
-    ATTEMPT_LIMITS,
-    GPU,
-    AlwaysOne,
-    FastestOfLate,
-    Machine,
-    PolicyFactory,
-    ProductRouting,
-    RoundRobin,
-    RoutingPolicy,
-)
-from benches.routing.traffic import HOUR_S, TrafficRequest, hours, quarters, steady, traffic
+from benches.routing.arrivals import DATA
+from benches.routing.cells import Cell
+from benches.routing.decisions import print_decisions
+from benches.routing.demand import counted_requests, demand_of, terms_of
+from benches.routing.gate import record
+from benches.routing.measured_cells import DEVELOPMENT, FINAL
+from benches.routing.optimum import controlled_optimum, optimum
+from benches.routing.plots import plot
+from benches.routing.product import Outcome, simulate
 from benches.tables import percentile, print_table
-from domain.config.fleet_toml import fleet_from_toml
-from domain.config.prices_toml import prices_from_toml
-from domain.fleet.backend_state import initial_state
-from domain.fleet.catalog import Backend, Fleet
-from domain.money.prices import Price, TimePrice, TokenPrice
-from domain.routing.estimates import Demand
-from domain.routing.router import route
+from domain.routing.rent_or_buy import Rule
+from domain.routing.replay import ALWAYS, NEVER, PLAIN, PastDemand, SessionTerms, replay
 from settings import ROOT
 
-REQUESTS = 4000
-RATES = (49, 485, 2912)
-SEEDS = range(3)
-API_FIRST_WORD_S = 0.5
-BACKENDS = 50
-DECISIONS = 300
-PATTERNS: Mapping[str, Callable[[float, Random], Iterator[float]]] = {
-    "steady": steady,
-    "two busy hours": hours,
-    "quarters of an hour": quarters,
-}
-PRICE = "azure-openai-gpt-4o"
+RULES = (
+    *(Rule(*each) for each in combinations((0.3, 0.6, 1.0, 1.6, 2.5), (0.3, 0.6, 1.0, 1.6), (0.5, 1.0, 2.0))),
+    NEVER,
+    ALWAYS,
+)
+"""The rules of which the best is chosen in hindsight."""
+
+LONG_IDLE_S = 600.0
+LITELLM = DATA / "routing-litellm.json"
+PROCESSES = 2
+PLOT = ROOT / ".run" / "routing.svg"
 
 
-def world() -> tuple[Fleet, Mapping[str, Price], Terms]:
-    """Return a fleet of the shipped L4 and an API at the price of a large model."""
-    variables = {"GANGLION_CLOUD_RUN_L4_URL": "https://gpu.example", "GANGLION_AZURE_OPENAI_URL": "https://api.example"}
-    prices = prices_from_toml((ROOT / "prices.toml").read_text(encoding="utf-8"))
-    fleet = fleet_from_toml((ROOT / "fleet.toml").read_text(encoding="utf-8"), variables, prices)
-    gpu = replace(fleet.backends["cloud-run-l4"], name=GPU)
-    api = replace(fleet.backends["azure-openai"], name=API, price=prices[PRICE])
-    small = Fleet(models=fleet.models, backends={GPU: gpu, API: api})
-    return small, prices, terms_of(gpu, prices)
+class Cost(NamedTuple):
+    """What the counted requests cost under a policy: dollars, and the multiple of what they cost at least.
+
+    Each policy is compared with the optimum that begins with the same GPU, up or down.
+    """
+
+    dollars: float
+    multiple: float
 
 
-def terms_of(gpu: Backend, prices: Mapping[str, Price]) -> Terms:
-    machine, tokens = gpu.price, prices[PRICE]
-    assert isinstance(machine, TimePrice)
-    assert isinstance(tokens, TokenPrice)
-    return Terms(
-        second=float(machine.amount) / machine.per_s,
-        input_token=float(tokens.input) / 1e6,
-        output_token=float(tokens.output) / 1e6,
-        cold_s=gpu.cold_start.p50_s,
-        tail_s=gpu.cold_start.idle_s,
-        prefill_tokens_s=gpu.speed.prefill_tokens_s,
-        decode_tokens_s=gpu.speed.decode_tokens_s,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A cell with its outcome, and the cost of each policy, by its name.
+
+    `controlled` is the optimum that ends idle GPUs itself, as a multiple of the one that can't.
+    """
+
+    cell: Cell
+    outcome: Outcome
+    costs: Mapping[str, Cost]
+    controlled: float
 
 
-def simulated(policy: RoutingPolicy, requests: Sequence[TrafficRequest], terms: Terms) -> tuple[float, float]:
-    """Return the cost of the traffic in dollars and the 99th percentile of the seconds until the first word."""
-    machine, rent, waits = Machine(terms), 0.0, list[float]()
-    for request in requests:
-        if policy.choose(request, machine) == GPU:
-            waits.append(machine.serve(request))
-        else:
-            rent += terms.rent(request)
-            waits.append(API_FIRST_WORD_S)
-    machine.close()
-    return rent + machine.paid, percentile(waits, 0.99)
+def measure(cell: Cell) -> Measured:
+    """Run the product on a cell, and the other policies beside it."""
+    requests = cell.arrivals.draw()
+    demand, outcome = demand_of(cell, requests), simulate(cell)
+    counted = demand[-len(counted_requests(requests)) :]
+    least = optimum(counted, terms_of(cell), idle_since=outcome.idle_since)
+    product = Cost(outcome.dollars, outcome.dollars / least)
+    costs = {"product": product, **baselines(cell, demand, counted), **best_of_litellm(cell)}
+    controlled = controlled_optimum(counted, terms_of(cell)) / optimum(counted, terms_of(cell))
+    return Measured(cell=cell, outcome=outcome, costs=costs, controlled=controlled)
 
 
-def policies(fleet: Fleet) -> Mapping[str, PolicyFactory]:
+def best_of_litellm(cell: Cell) -> Mapping[str, Cost]:
+    """Return the recorded cost of LiteLLM's best strategy in hindsight, if the cell is recorded."""
+    multiples = recorded_litellm().get(cell.name)
+    return {"best LiteLLM": Cost(math.nan, min(multiples.values()))} if multiples else {}
+
+
+@cache
+def recorded_litellm() -> Mapping[str, Mapping[str, float]]:
+    return json.loads(LITELLM.read_text(encoding="utf-8"))["cells"] if LITELLM.exists() else {}
+
+
+def baselines(cell: Cell, demand: Sequence[PastDemand], counted: Sequence[PastDemand]) -> Mapping[str, Cost]:
+    """Return what the counted requests cost under other policies; a rule sees no room and no spread of starts."""
+    rules = {rule: cost_of(rule, demand, counted, terms_of(cell)) for rule in RULES}
+    lasts_s = counted[-1].at + counted[-1].busy_s + cell.idle_s - counted[0].at
+    always_on = cell.second_usd * lasts_s
     return {
-        "rent or buy, patient": lambda: ProductRouting(fleet=fleet, deadline_s=1800),
-        "rent or buy, shadow warm-up": lambda: ProductRouting(fleet=fleet, deadline_s=30),
-        "always the API": lambda: AlwaysOne(API),
-        "cheapest per token (the GPU has no such price)": lambda: AlwaysOne(GPU),
-        "round robin": RoundRobin,
-        "fastest of late": FastestOfLate,
+        "rent or buy": rules[PLAIN],
+        "best rule": min(rules.values(), key=lambda cost: cost.multiple),
+        "always the API": rules[NEVER],
+        "always the GPU": rules[ALWAYS],
+        "minimum instances 1": Cost(always_on, always_on / optimum(counted, terms_of(cell))),
     }
 
 
-def compare(requests: int) -> None:
-    """Print the cost of each policy for each pattern of arrivals."""
-    fleet, _, terms = world()
-    for pattern, arrivals in PATTERNS.items():
-        drawn = [[traffic(arrivals(rate, seeded(pattern, rate, seed)), requests) for seed in SEEDS] for rate in RATES]
-        rows = [[name, *(cell(new, columns, terms) for columns in drawn)] for name, new in policies(fleet).items()]
-        print_table((f"{pattern}: cost x optimum (p99 wait, s)", *(f"{rate}/h" for rate in RATES)), rows)
-        print()
+def cost_of(rule: Rule, demand: Sequence[PastDemand], counted: Sequence[PastDemand], terms: SessionTerms) -> Cost:
+    before, whole = replay(demand[: -len(counted)], rule, terms), replay(demand, rule, terms)
+    is_up = before.warm_until > counted[0].at
+    least = optimum(counted, terms, idle_since=before.warm_until - terms.idle_s if is_up else None)
+    dollars = whole.dollars - before.dollars
+    return Cost(dollars, dollars / least)
 
 
-def seeded(*what: object) -> Random:
-    return Random(str(what))  # noqa: S311 - draws traffic
+def measure_all(cells: Sequence[Cell]) -> Sequence[Measured]:
+    """Measure cells in parallel, and say how far it is."""
+    measured: list[Measured] = []
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        for each in pool.map(measure, cells):
+            measured.append(each)
+            print(f"{len(measured)} of {len(cells)}: {each.cell.name}", file=sys.stderr, flush=True)
+    return measured
 
 
-def cell(new: PolicyFactory, drawn: Sequence[Sequence[TrafficRequest]], terms: Terms) -> str:
-    found = [(simulated(new(), requests, terms), optimum(requests, terms)) for requests in drawn]
-    multiple = sum(cost for (cost, _), _ in found) / sum(best for _, best in found)
-    return f"{multiple:.2f} ({max(wait for (_, wait), _ in found):.0f})"
+POLICIES = (
+    "product",
+    "rent or buy",
+    "best rule",
+    "best LiteLLM",
+    "always the API",
+    "always the GPU",
+    "minimum instances 1",
+)
 
 
-def decide() -> None:
-    """Print the time of one decision among fifty backends, half of them cold."""
-    small, *_ = world()
-    pair = tuple(small.backends.values())
-    many = {f"b{number}": replace(pair[number % 2], name=f"b{number}") for number in range(BACKENDS)}
-    fleet = Fleet(models=small.models, backends=many)
-    beliefs = {
-        name: replace(initial_state(backend), decode_tokens_s=50 + number / 3)
-        for number, (name, backend) in enumerate(many.items())
+def print_cells(measured: Sequence[Measured]) -> None:
+    """Print the multiple of the clairvoyant optimum that each policy costs in each cell."""
+    rows = [
+        [
+            *factors(each.cell),
+            f"{each.outcome.dollars:.2f}",
+            *(multiple(each, policy) for policy in POLICIES),
+            *map(str, (each.outcome.lives, each.outcome.wasted, each.outcome.misses)),
+            f"{each.outcome.wait_p99_s:.0f}",
+        ]
+        for each in measured
+    ]
+    head = ("cell", "API", "GPU, $/h", "start, s", "believed", "idle, s", "room", "product, $", *POLICIES)
+    print_table((*head, "starts", "unused", "misses", "p99 wait, s"), rows)
+    print()
+
+
+def factors(cell: Cell) -> Sequence[str]:
+    """Return the name and the factors of a cell."""
+    api, hour_usd = cell.api.removeprefix("azure-openai-gpt-"), 3600 * cell.second_usd
+    times = f"{cell.start_s:g}", f"{cell.start_s * cell.configured:g}", f"{cell.idle_s:g}"
+    return cell.name, api, f"{hour_usd:.2f}", *times, str(cell.room)
+
+
+def multiple(each: Measured, policy: str) -> str:
+    return f"{each.costs[policy].multiple:.2f}" if policy in each.costs else ""
+
+
+def print_spreads(measured: Sequence[Measured]) -> None:
+    """Print how the multiples spread over the cells, and those of the product by the best of its rivals."""
+    spreads = {
+        policy: [each.costs[policy].multiple for each in measured if policy in each.costs] for policy in POLICIES
     }
-    demand = Demand(input_tokens=800, output_tokens=400, deadline_s=1800, attempt_limits=ATTEMPT_LIMITS)
-    took: list[float] = []
-    for number in range(DECISIONS):
-        began = time.perf_counter()
-        route(demand, fleet, beliefs, HOUR_S + number)
-        took.append((time.perf_counter() - began) * 1000)
-    rows = [["one decision", f"{percentile(took, 0.5):.2f}", f"{percentile(took, 0.95):.2f}"]]
-    print_table((f"ms, {BACKENDS} backends", "median", "p95"), rows)
+    for rival in ("best rule", "best LiteLLM"):
+        pairs = [each.costs for each in measured if rival in each.costs]
+        spreads[f"product by {rival}"] = [each["product"].multiple / each[rival].multiple for each in pairs]
+    ended = [each.controlled for each in measured if each.cell.idle_s >= LONG_IDLE_S]
+    spreads[f"optimum with a controlled idle period, where it has {LONG_IDLE_S:g} s or more"] = ended
+    rows = [[name, *(f"{value:.2f}" for value in spread(values))] for name, values in spreads.items() if values]
+    print_table(("multiple of the clairvoyant optimum", "median", "p90", "worst"), rows)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median, the 90th percentile and the worst."""
+    return percentile(values, 0.5), percentile(values, 0.9), max(values)
+
+
+def print_wrong_bills(measured: Iterable[Measured]) -> None:
+    """Print the cells whose ledger differs from the bills by more than 2 %.
+
+    It does where a GPU whose start is believed to be longer than its idle period scales in unseen.
+    """
+    for each in measured:
+        outcome = each.outcome
+        if abs(outcome.ledger_usd - outcome.bill_usd) > 0.02 * outcome.bill_usd + 0.001:
+            print(f"{each.cell.name}: the ledger says ${outcome.ledger_usd:.2f}, the bills ${outcome.bill_usd:.2f}")
 
 
 def main() -> None:
-    compare(int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS)
-    decide()
+    """Measure the cells that figures are published of, or those of development; `record` is for the gate."""
+    if "record" in sys.argv:
+        record()
+        return
+    measured = measure_all(DEVELOPMENT if "development" in sys.argv else FINAL)
+    print_cells(measured)
+    print_spreads(measured)
+    print_wrong_bills(measured)
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    multiples = [{policy: cost.multiple for policy, cost in each.costs.items()} for each in measured]
+    plot([(each.cell.name, found) for each, found in zip(measured, multiples, strict=True)], PLOT)
+    print(f"\n{PLOT}\n")
+    print_decisions()

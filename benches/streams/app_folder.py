@@ -5,8 +5,8 @@ from pathlib import Path
 
 from standins.paths import ROOT
 
-FOLDERS = ("activities", "api", "clients", "composition", "domain", "orchestrators", "state")
-FILES = ("settings.py", "telemetry.py", "prices.toml", "sources.toml", "local.settings.sample.json", "requirements.txt")
+FOLDERS = ("activities", "api", "clients", "composition", "domain", "orchestrators", "state", "telemetry")
+FILES = ("settings.py", "prices.toml", "sources.toml", "local.settings.sample.json", "requirements.txt")
 ROOM = "concurrency = 64"
 
 

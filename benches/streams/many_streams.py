@@ -123,7 +123,7 @@ def row(streams: int, heard: HeardStreams, each_s: UsedResources, *, apart: bool
 def measure(streams: int, *, apart: bool = False) -> tuple[str, ...]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = python_command("benches.stamping_model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
+        command = python_command("benches.streams.stamping_model", "--gap-s", 1 / WORDS_S, "--words", MOST_WORDS)
         log = folder / "model.log"
         model = ChildProcess(ProcessSpec(name="model", command=command, environment=os.environ, log=log, folder=ROOT))
         stack.callback(model.stop)

@@ -1,6 +1,6 @@
 """How long does the application take to import, and how much memory?
 
-`python -m benches.importing [RUNS]`: medians of fresh processes. Every durable, streaming Functions app imports the
+`python -m benches.imports.app [RUNS]`: medians of fresh processes. Every durable, streaming Functions app imports the
 libraries that are measured alone. rich is hidden because it is not deployed.
 """
 

@@ -1,0 +1,1 @@
+"""What does the import of the application cost, from the sources and from the package?"""
