@@ -6,17 +6,20 @@ STORE ?= sqlite
 MODEL ?= real
 COLD ?= 0
 export PORT DATA STORE MODEL COLD PYTHON
+# Each process that a target starts would compile the product again.
+unexport PYTHONDONTWRITEBYTECODE
 # USER and TENANT choose the person of `make token`; the login name of the shell is no such choice.
 ifeq ($(origin USER),command line)
 export TOKEN_USER := $(USER)
 endif
 export TOKEN_TENANT := $(TENANT)
 export TOKEN_APP := $(APP)
+export TOKEN_ROLES := $(ROLES)
 python := .venv/bin/python
-source := function_app.py settings.py telemetry.py composition api orchestrators activities state clients domain devhost standins benches scripts tests
+source := function_app.py settings.py telemetry composition api orchestrators activities state clients domain devhost standins ganglion benches scripts tests
 fast := $(addprefix tests/,domain api activities state clients orchestrators frozen isolation contracts)
 
-.PHONY: setup demo run parts token fast test check format lint types layers unused conform campaign bench lock
+.PHONY: setup demo run parts token doctor deployment package fast test check format lint types layers unused conform campaign bench bench-routing lock
 
 setup:
 	@scripts/setup.sh
@@ -33,8 +36,17 @@ parts: setup
 token: setup
 	@$(python) -m standins.token
 
+doctor: setup
+	@$(python) -m ganglion doctor $(if $(APP_NAME),--app $(APP_NAME))
+
+deployment: setup
+	@$(python) -m scripts.deployment $(STEP) $(if $(DRY_RUN),--dry-run)
+
+package: setup
+	@$(python) -m scripts.package $(if $(AZURE_MONITOR),--azure-monitor) $(if $(TOKENIZERS),--tokenizers)
+
 fast: setup
-	@$(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)
+	@TEST_EXAMPLES=few $(python) -m pytest -q -n 2 -m "not slow and not campaign" $(fast)
 
 test: setup
 	@$(python) -m pytest
@@ -69,6 +81,9 @@ campaign: setup
 
 bench: setup
 	@$(python) -m benches
+
+bench-routing: setup
+	@$(python) -m benches.routing
 
 lock: setup
 	@scripts/lock.sh

