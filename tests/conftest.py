@@ -1,12 +1,16 @@
 """What holds for every test? No property has a deadline: times are measured in benches/, never by tests."""
 
+import gc
 import os
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("few", parent=settings.get_profile("repeatable"), max_examples=20)
 settings.register_profile("exploring", parent=settings.get_profile("repeatable"), derandomize=False)
 settings.load_profile(os.environ.get("TEST_EXAMPLES", "repeatable"))
 
@@ -22,6 +26,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
         if starts_processes or needs_cosmos(item):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the modules and tests, which live until the end, every later garbage collection."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_public_authorities() -> Iterator[None]:
+    """Let HTTP clients trust no public authority, which none of them meets: loading all takes 20 ms a client."""
+    with pytest.MonkeyPatch.context() as patch:
+        for package in ("httpx", "httpx2"):
+            patch.setattr(f"{package}._transports.default.create_ssl_context", ssl_context)
+        yield
+
+
+def ssl_context(verify: ssl.SSLContext | bool, **_: object) -> ssl.SSLContext:  # noqa: FBT001 - as httpx calls it
+    return verify if isinstance(verify, ssl.SSLContext) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def needs_cosmos(item: pytest.Item) -> bool:

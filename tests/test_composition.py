@@ -62,35 +62,24 @@ def recorded_names() -> set[str]:
     return {event["Name"] for event in scheduled}
 
 
-def test_every_step_that_was_ever_asked_for_has_its_function(functions: Mapping[str, list[dict[str, Any]]]) -> None:
+def test_every_activity_name_of_earlier_releases_has_its_function(
+    functions: Mapping[str, list[dict[str, Any]]],
+) -> None:
     activities = triggers(functions, "activityTrigger")
     assert recorded_names() | {*wire.NEVER_RAISING} <= activities.keys()
     assert every(one["activity"] == name for name, one in activities.items())
 
 
-def test_one_orchestration_answers_turns_and_one_tells_of_them(
+def test_one_orchestration_answers_turns_and_one_delivers_webhooks(
     functions: Mapping[str, list[dict[str, Any]]],
 ) -> None:
     orchestrations = triggers(functions, "orchestrationTrigger").values()
     assert [one["orchestration"] for one in orchestrations] == [wire.RESPOND, wire.DELIVERY_ORCHESTRATION]
 
 
-@pytest.mark.parametrize(
-    ("settings", "given"),
-    [
-        ({}, []),
-        (
-            {"GANGLION_WEBHOOK_URL": "https://hooks.example", "GANGLION_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4},
-            [wire.FINISH],
-        ),
-    ],
-)
-def test_the_step_that_ends_turns_is_given_a_durable_client_where_somebody_is_to_be_told(
-    module: ModuleType, tmp_path: Path, settings: dict[str, str], given: list[str]
-) -> None:
-    functions = bindings(module, GANGLION_DATA=str(tmp_path / "data"), **settings)
+def test_the_step_that_ends_turns_has_a_durable_client(functions: Mapping[str, list[dict[str, Any]]]) -> None:
     activities = triggers(functions, "activityTrigger")
-    assert [name for name in activities if name in triggers(functions, "durableClient")] == given
+    assert [name for name in activities if name in triggers(functions, "durableClient")] == [wire.FINISH]
 
 
 def test_the_sweeper_comes_once_a_minute_with_a_durable_client(
@@ -111,7 +100,7 @@ def test_what_no_function_answers_comes_last_in_the_hosts_order(
     assert every(str(one["authLevel"]).lower().endswith("anonymous") for one in http.values())
 
 
-def test_nothing_is_opened_before_it_is_asked_for(tmp_path: Path) -> None:
+def test_no_client_is_opened_before_it_is_used(tmp_path: Path) -> None:
     configuration = read_configuration(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path / "data")}))
     compose(configuration, open_ports(configuration, FakeClock()))
     assert not (tmp_path / "data").exists()
@@ -129,7 +118,7 @@ def test_a_backend_without_a_price_is_named_at_start(tmp_path: Path) -> None:
 
 def test_the_sample_of_local_settings_is_read_but_for_what_must_be_filled_in() -> None:
     sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))["Values"]
-    blanks = {name for name, value in sample.items() if "make parts" in value}
+    blanks = {name for name, value in sample.items() if value.startswith("make parts")}
     filled = {**sample, **dict.fromkeys(blanks, "https://login.example")}
     assert read_settings(filled).store == "sqlite"
     assert blanks >= ENVIRONMENT.keys() - {"GANGLION_SCRIPTED_URL"}
@@ -142,3 +131,12 @@ def test_single_tenants_have_the_budgets_of_the_file_that_is_named(tmp_path: Pat
     budgets = read_budgets(read_settings({**given, "GANGLION_BUDGETS": str(file)}))
     assert budgets.of("one").limits == {BudgetScope.TENANT_DAY: 3, BudgetScope.OWNER_MONTH: 7}
     assert budgets.of("other").limits == read_budgets(read_settings(given)).limits == {BudgetScope.TENANT_DAY: 3}
+
+
+def test_an_implausible_price_is_a_warning_at_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prices = (ROOT / "prices.toml").read_text(encoding="utf-8").replace('output = "1.60"', 'output = "9000"')
+    file = tmp_path / "prices.toml"
+    file.write_text(prices, encoding="utf-8")
+    read_configuration(read_settings({**ENVIRONMENT, "GANGLION_DATA": str(tmp_path), "GANGLION_PRICES": str(file)}))
+    (warning,) = [record.getMessage() for record in caplog.records if "implausible" in record.getMessage()]
+    assert warning.startswith("prices.azure-openai-gpt-4.1-mini.output: $9000 for a million tokens")

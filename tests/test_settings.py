@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clients.storage.cosmos.settings import account_from
+from domain.config.environment import PREFIX
 from domain.errors import ConfigurationError
 from domain.money.budgets import BudgetScope
-from settings import PREFIX, ROOT, Settings, read_settings
+from settings import ROOT, Settings, read_settings
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 ROW = re.compile(r"^\| `(?P<name>GANGLION_[A-Z0-9_]+)` \| (?P<default>[^|]*) \|", re.MULTILINE)
@@ -32,7 +33,11 @@ EXAMPLES = {
     "GANGLION_FORECAST_TENANT_DAY": "100",
     "GANGLION_GOOGLE_PROVIDER": "projects/1/locations/global/workloadIdentityPools/pool/providers/azure",
     "GANGLION_GOOGLE_SUBJECT_SCOPE": "api://ganglion-federation/.default",
+    "GANGLION_AWS_ROLE": "arn:aws:iam::123456789012:role/ganglion",
+    "GANGLION_AWS_SUBJECT_SCOPE": "api://ganglion-federation/.default",
+    "GANGLION_AWS_STS_URL": "https://sts.us-east-1.amazonaws.com",
     "GANGLION_BUDGETS": str(ROOT / "prices.toml"),
+    "GANGLION_TELEMETRY_TENANTS": "11111111-1111-1111-1111-111111111111",
     **{f"GANGLION_BUDGET_{scope.name}": "12.50" for scope in BudgetScope},
     "GANGLION_GOOGLE_SERVICE_ACCOUNT": "caller@project.iam.gserviceaccount.com",
 }

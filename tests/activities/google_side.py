@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendClient
 from clients.clock import SystemClock
 from domain.config.fleet_toml import fleet_from_toml
@@ -21,7 +21,7 @@ from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.issuer.federation import SERVICE_ACCOUNT
 from tests.clients.identity.cloud import Cloud, cloud_with
-from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, shipped_text
+from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.domain.fleets import GPU as GPU_PRICE
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.stores import MemoryStore
@@ -108,7 +108,7 @@ async def google_side(
         credentials = cloud.credentials(clock, **(federation or {}))
         one = cold_gpu_at(url, audience=audience or url, start_s=start_s)
         backends: dict[str, tuple[Backend, BackendClient]] = {
-            "gpu": (one, OpenAIBackend(one, http, silence_s=10, credentials=credentials))
+            "gpu": (one, HttpBackend(one, http, silence_s=10, credentials=credentials))
         }
         if alternative:
             backends["api"] = (backend("api"), FakeBackend(says(OTHER_ANSWER)))
@@ -122,7 +122,9 @@ async def google_side(
 
 def cold_gpu_at(url: str, *, audience: str, start_s: float) -> Backend:
     """Return the shipped GPU backend at an address, with starts that a test can wait for."""
-    shipped = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES).backends["scripted-gpu"]
+    shipped = fleet_from_toml(
+        shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES, SHIPPED_SYSTEMS
+    ).backends["scripted-gpu"]
     return replace(
         shipped,
         name="gpu",

@@ -80,6 +80,6 @@ def test_an_attempt_may_run_for_as_long_as_its_request_may_be_held() -> None:
         log = await world.log(response)
         assert log.status is ResponseStatus.COMPLETED
         attempts = await world.ledger.attempts(OWNER, response.id)
-        assert [(attempt.number, attempt.result) for attempt in attempts if attempt.number] == [(1, "done")]
+        assert [(attempt.number, attempt.progress.result) for attempt in attempts if attempt.number] == [(1, "done")]
 
     in_no_time(story())

@@ -22,8 +22,9 @@ from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import Failure, FailureKind
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
 from domain.log.transcript import kept_items, read_log
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets
-from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
 from state.money.ledger import Ledger
@@ -37,6 +38,9 @@ pytestmark = pytest.mark.slow
 
 TEXTS = ("one two three four five six seven", "one two 3 4 5 6 7 8 9")
 """What a backend may answer. They begin alike, so that a mixture of them is possible."""
+
+CAPS = (512, 2, 4)
+"""What an attempt reserves at least; most answers reach the smaller ones."""
 
 HANDOVER_S = 20.0
 DELAYS = SweepDelays(unbegun_s=1.0, silent_s=1.0, unsettled_s=1.0)
@@ -57,7 +61,7 @@ class RandomBackend:
     async def stream(self, call: BackendCall) -> AsyncGenerator[AsyncIterator[TextPiece | AnswerEnd]]:
         assert not (call.partial and self.continues is ContinuationMode.NO)
         await asyncio.sleep(self.random.choice([0, 0.05, 0.5]))
-        yield self.speak(call.partial)
+        yield self.speak(call.partial, call.max_output_tokens)
 
     async def authenticate(self) -> None:
         await asyncio.sleep(0)
@@ -65,21 +69,20 @@ class RandomBackend:
     async def probe(self) -> None:
         await asyncio.sleep(0)
 
-    async def speak(self, partial: str) -> AsyncIterator[TextPiece | AnswerEnd]:
+    async def speak(self, partial: str, limit: int) -> AsyncIterator[TextPiece | AnswerEnd]:
         rest = self.random.choice([text for text in TEXTS if text.startswith(partial)]).removeprefix(partial)
-        has_sent = False
-        while rest:
+        sent = 0
+        while rest and sent < limit:
             await asyncio.sleep(
                 self.random.choice([0, 0, 0.01, 0.06, 0.6, 2 * HANDOVER_S * (self.random.random() < 0.05)])
             )
             if self.random.random() < self.failing:
-                raise BackendError(self.failure(text_received=has_sent))
-            size, has_sent = self.random.randint(1, 9), True
+                raise BackendError(self.failure(text_received=sent > 0))
+            size, sent = self.random.randint(1, 9), sent + 1
             yield TextPiece(text=rest[:size])
             rest = rest[size:]
-        yield AnswerEnd(
-            reason="stop", usage=TokenUsage(input_tokens=5, output_tokens=9) if self.random.random() < 0.8 else None
-        )
+        usage = TokenUsage(input_tokens=5, output_tokens=sent) if self.random.random() < 0.8 else None
+        yield AnswerEnd(reason="length" if rest else "stop", usage=usage)
 
     def failure(self, *, text_received: bool) -> Failure:
         kind = self.random.choice([FailureKind.RESET, FailureKind.TRUNCATED, FailureKind.STATUS])
@@ -97,6 +100,7 @@ class Story:
     store: MemoryStore
     response: Response
     continues: ContinuationMode
+    cap: int = 512
     is_calm: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set[asyncio.Task[Any]])
     executions: int = 0
@@ -118,7 +122,7 @@ class Story:
             name: (backend(name, continues), RandomBackend(self.random, failing, continues))
             for name, continues in (("main", self.continues), ("spare", ContinuationMode.NO))
         }
-        settings = replace(SETTINGS, handover_s=HANDOVER_S)
+        settings = replace(SETTINGS, handover_s=HANDOVER_S, default_output_tokens=self.cap)
         store = FlakyStore(self.store, chance, faults)
         return World(store=store, clock=self.clock, backends=backends, settings=settings)
 
@@ -172,6 +176,9 @@ class Story:
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
 
+    async def signal_turn_ended(self, response_id: str) -> None:
+        await asyncio.sleep(0)
+
     async def is_running(self, instance_id: str) -> bool:
         """Return the truth, or the answer of a host that has lost its state."""
         await asyncio.sleep(0)
@@ -220,7 +227,8 @@ async def play(seed: int) -> Story:
     store = MemoryStore(clock)
     response = await World(store=store, clock=clock, backends={}).admit("count")
     continues = chance.choice([ContinuationMode.ASSISTANT_PREFILL, ContinuationMode.NO])
-    story = Story(random=chance, clock=clock, store=store, response=response, continues=continues)
+    cap = CAPS[seed % len(CAPS)]
+    story = Story(random=chance, clock=clock, store=store, response=response, continues=continues, cap=cap)
     readers = [story.spawn(story.read()) for _ in range(2)]
     story.spawn(story.execute())
     acts = [story.spawn(story.now_and_then(story.sweep, chance.randint(0, 6)))]
@@ -274,7 +282,7 @@ async def check(seed: int) -> Story:
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED
     attempts = await ledger.attempts(OWNER, story.response.id)
-    assert all(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert all(attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts)
     story.items, story.attempts = len(log.items), len(attempts)
     return story
 

@@ -184,7 +184,7 @@ def test_an_answer_that_takes_longer_than_its_reservation_continues_in_further_a
         await cluster.assert_answered([response])
         attempts = await cluster.world.ledger.attempts(response.owner, response.id)
         assert len(attempts) > 1
-        assert every(each.cost is not None and each.cost <= each.reserved for each in attempts)
+        assert every(each.charge.cost is not None and each.charge.cost <= each.charge.reserved for each in attempts)
 
     in_no_time(story())
 

@@ -1,13 +1,15 @@
 """Does a turn that no budget covers fail with the reason, and pay for what it used?"""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
 from clients.storage.port import Add, Create
 from domain.log.events import ResponseStatus
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos, turn_cost
+from domain.money.ledger_records import AttemptRecord, nanos, turn_cost
 from state.money.ledger import Ledger, money_key
 from tests.fakes.backends import FakeBackend, interrupted, says
 from tests.fakes.clocks import FakeClock
@@ -32,8 +34,8 @@ def attempt_of(response: str, at: float) -> AttemptRecord:
         number=1,
         backend="main",
         price="tokens",
-        reserved=Decimal("0.01"),
         started_at=at,
+        charge=AttemptCharge(reserved=Decimal("0.01")),
     )
 
 
@@ -55,7 +57,7 @@ async def test_a_turn_that_no_budget_covers_any_more_fails_with_the_reason_and_m
     assert log.status is ResponseStatus.FAILED
     assert log.ending
     assert log.ending.code == "insufficient_quota"
-    assert log.ending.message == "Your organisation's budget for the day has no room for this turn."
+    assert log.ending.message.startswith("Your organisation's budget for the day has no room for this turn: $")
     assert script.calls == []
     assert await one.ledger.attempts(OWNER, response.id) == ()
 
@@ -66,7 +68,7 @@ async def worst_case() -> Decimal:
     response = await one.admit("hello")
     await one.run(response)
     (attempt,) = await one.ledger.attempts(OWNER, response.id)
-    return attempt.reserved
+    return attempt.charge.reserved
 
 
 async def test_a_second_attempt_that_no_budget_covers_leaves_the_cost_of_the_first() -> None:
@@ -79,9 +81,9 @@ async def test_a_second_attempt_that_no_budget_covers_leaves_the_cost_of_the_fir
     attempts = await one.ledger.attempts(OWNER, response.id)
     assert log.status is ResponseStatus.FAILED, attempts
     assert log.ending
-    assert log.ending.message == "The budget for one response has no room for this turn."
+    assert log.ending.message.startswith("The budget for one response has no room for this turn: $")
     assert [item.text for item in log.items] == ["one two"]
-    assert [each.status for each in attempts] == [AttemptStatus.CLOSED]
+    assert [each.charge.status for each in attempts] == [AttemptStatus.CLOSED]
     assert len(script.calls) == 1
     taken, held = await counted(one, f"budget_response_{response.id}")
     assert (taken, held) == (nanos(turn_cost(attempts)), 0)
@@ -117,6 +119,17 @@ async def test_operators_get_one_alarm_a_day_where_a_tenant_spends_half_as_much_
         await spend(one)
         alarms.append(alarm_count(caplog))
     assert alarms == [0, 1, 1, 1, 2, 2]
+
+
+async def test_settlements_at_the_same_time_raise_one_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    one = world(FakeBackend(says("one two")))
+    for _ in range(3):
+        await spend(one)
+    one.ledger.budget_counters.budgets = Budgets(forecast=Decimal("0.000012"))
+    responses = [await one.admit("hello") for _ in range(10)]
+    settle = one.app.activities.settle
+    await asyncio.gather(*(settle.raise_budget_alarm(OWNER.tenant, each.id) for each in responses))
+    assert alarm_count(caplog) == 1
 
 
 async def test_without_a_forecast_there_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:

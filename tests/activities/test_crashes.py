@@ -8,7 +8,8 @@ import pytest
 from clients.orchestrations import turn_wire
 from domain.content.items import ItemStatus
 from domain.log.events import EventKind, ResponseStatus
-from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.money.attempt_charge import AttemptStatus
+from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, interrupted, says
@@ -83,7 +84,7 @@ async def assert_complete(turn: RestartedTurn) -> None:
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED
     attempts = await world.ledger.attempts(OWNER, turn.response.id)
-    assert every(attempt.status is AttemptStatus.CLOSED for attempt in attempts)
+    assert every(attempt.charge.status is AttemptStatus.CLOSED for attempt in attempts)
 
 
 async def store_calls_without_faults() -> int:

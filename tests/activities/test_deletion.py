@@ -9,7 +9,8 @@ import pytest
 from activities.guard import tolerate_deletion
 from clients.backends.port import TextPiece
 from domain.errors import NotFound
-from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.money.attempt_charge import AttemptStatus
+from domain.money.ledger_records import ReservationStatus
 from domain.wire import BEGIN, FINISH, INFER, ROUTE, TRY_RECALL
 from state.retention.deletion import Retention
 from tests.fakes.backends import FakeBackend, says
@@ -41,7 +42,7 @@ async def test_a_deletion_before_any_step_fails_no_step_and_leaves_nothing_open(
     await world.run(response)
     assert executed.count(deleted_before) == 1
     attempts = await world.ledger.attempts(OWNER, response.id)
-    assert [each.status for each in attempts] == [AttemptStatus.CLOSED] * ATTEMPTS_AFTER_DELETION[deleted_before]
+    assert [each.charge.status for each in attempts] == [AttemptStatus.CLOSED] * ATTEMPTS_AFTER_DELETION[deleted_before]
     reservation = await world.ledger.reservation(OWNER, response.id)
     assert reservation is not None
     assert (reservation.status is ReservationStatus.SETTLED) == (deleted_before != BEGIN)
@@ -68,7 +69,7 @@ async def test_a_deletion_while_the_answer_streams_ends_the_attempt_and_charges_
     resume.set()
     await asyncio.wait_for(running, 10)
     [attempt] = await world.ledger.attempts(OWNER, response.id)
-    assert (attempt.status, attempt.result) == (AttemptStatus.CLOSED, "ended")
+    assert (attempt.charge.status, attempt.progress.result) == (AttemptStatus.CLOSED, "ended")
     reservation = await world.ledger.reservation(OWNER, response.id)
     assert reservation is not None
     assert reservation.status is ReservationStatus.SETTLED

@@ -16,12 +16,12 @@ from activities.deliver_webhook import (
     MIN_BUSY_DELAY_S,
     DeliverWebhook,
 )
+from activities.follow_ups import FollowUps
 from activities.maintenance.sweep import Sweep, SweepDelays
-from activities.start_deliveries import StartDeliveries
 from clients.orchestrations import delivery_wire, turn_wire
 from clients.storage.port import DocumentStore
 from clients.webhooks.sender import DeliveryReceipt, DeliveryResult
-from domain import wire
+from domain import webhook_wire, wire
 from domain.errors import GanglionError, Unavailable
 from domain.log.events import ResponseStatus
 from domain.turns.response import Response
@@ -37,6 +37,7 @@ from tests.fakes.orchestration import ActivityCall, FakeContext, FakeOrchestrati
 from tests.fakes.stores import CrashError, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import OWNER, THREAD, World, backend
 
+DELAYS = SweepDelays(unbegun_s=30.0, silent_s=900.0, unsettled_s=60.0)
 MAIN = WebhookEndpoint(name="main", url="https://hooks.example/x", secrets=(b"s" * 32,))
 SECOND = WebhookEndpoint(name="second", url="https://second.example/x", secrets=(b"s" * 32,))
 TAKEN, GONE, LATER = (
@@ -85,7 +86,7 @@ class Deliveries:
         self.sender = FakeSender(self.clock, receipts or (TAKEN,))
         self.host = FakeOrchestrations()
 
-    def deliver(self, store: DocumentStore | None = None) -> Callable[[Any], Awaitable[wire.WebhookTriedWire]]:
+    def deliver(self, store: DocumentStore | None = None) -> Callable[[Any], Awaitable[webhook_wire.WebhookTriedWire]]:
         outbox = WebhookOutbox(store or self.store, self.clock)
         sender: Any = self.sender
         return DeliverWebhook(outbox=outbox, endpoints=self.endpoints, sender=sender, clock=self.clock).deliver
@@ -94,10 +95,10 @@ class Deliveries:
         return await WebhookOutbox(self.store, self.clock).overdue(before=self.clock.now() + 2 * KEPT_S)
 
     async def sweep(self) -> None:
-        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, delays=SweepDelays())
+        sweep = Sweep(turns=self.world.turns, ledger=self.world.ledger, clock=self.clock, delays=DELAYS)
         await sweep.sweep(self.host)
 
-    async def run(self, delivery: WebhookDelivery) -> wire.WebhookDeliveredWire:
+    async def run(self, delivery: WebhookDelivery) -> webhook_wire.WebhookDeliveredWire:
         """Run the orchestration of a delivery to its end; its timers cost no time."""
         steps, deliver = deliver_webhook(FakeContext(delivery_wire(delivery), self.clock)), self.deliver()
         yielded = next(steps)
@@ -220,9 +221,7 @@ async def test_a_busy_endpoint_is_tried_less_and_less_often() -> None:
 async def test_the_finish_step_starts_a_delivery_for_each_endpoint() -> None:
     deliveries = Deliveries(endpoints=(MAIN, SECOND))
     response = await deliveries.world.admit("hello")
-    step = StartDeliveries(deliveries.world.turns, lambda _client: deliveries.host).after(
-        deliveries.world.steps[wire.FINISH]
-    )
+    step = FollowUps(deliveries.world.turns, lambda _client: deliveries.host).after(deliveries.world.steps[wire.FINISH])
     await deliveries.world.run(response)
     assert await step(failed(response), None) == {"status": "completed"}
     assert deliveries.host.deliveries == [f"{response.id} main", f"{response.id} second"]
@@ -237,9 +236,7 @@ class SilentHost(FakeOrchestrations):
 async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_the_delivery() -> None:
     deliveries = Deliveries()
     response = await deliveries.world.admit("hello")
-    step = StartDeliveries(deliveries.world.turns, lambda _client: SilentHost()).after(
-        deliveries.world.steps[wire.FINISH]
-    )
+    step = FollowUps(deliveries.world.turns, lambda _client: SilentHost()).after(deliveries.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     await deliveries.sweep()
     assert deliveries.host.deliveries == []
@@ -251,9 +248,7 @@ async def test_a_host_that_does_not_answer_fails_no_finish_and_the_sweep_starts_
 async def test_without_endpoints_no_delivery_is_started() -> None:
     deliveries = Deliveries(endpoints=())
     response = await deliveries.world.admit("hello")
-    step = StartDeliveries(deliveries.world.turns, lambda _client: SilentHost()).after(
-        deliveries.world.steps[wire.FINISH]
-    )
+    step = FollowUps(deliveries.world.turns, lambda _client: SilentHost()).after(deliveries.world.steps[wire.FINISH])
     assert await step(failed(response), None) == {"status": "failed"}
     assert await deliveries.open() == ()
 

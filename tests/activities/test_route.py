@@ -9,6 +9,7 @@ import pytest
 from clients.orchestrations import turn_wire
 from domain.fleet.catalog import Backend
 from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.log.events import ResponseStatus
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
 from tests.fakes.backends import FakeBackend, says
@@ -113,3 +114,14 @@ async def test_a_conversation_that_fits_no_backend_is_rejected() -> None:
     one = world(tiny)
     found = await routed(one, await one.admit("hello", max_output_tokens=64))
     assert found["backend"] is None
+
+
+async def test_a_turn_that_was_ended_from_outside_gets_no_backend_and_does_not_wait_for_one() -> None:
+    one = world()
+    response = await one.admit("hello")
+    await throttled(one, "main", 30.0)
+    assert (await routed(one, response))["delay_s"] > 0
+    await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
+    found = await routed(one, response, number=2)
+    assert (found["backend"], found["delay_s"]) == (None, 0.0)
+    assert len(await one.turns.routes(OWNER, response.id)) == 1

@@ -11,8 +11,9 @@ import pytest
 from activities.maintenance.sweep import GpuSessionCloser
 from clients.storage.port import DocumentStore
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import HELD, TAKEN, Budgets
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.ledger_records import AttemptRecord, nanos
 from domain.money.usage import COST
 from domain.turns.response import Response
 from state.money.gpu_session_billing import GpuSessionBilling
@@ -159,8 +160,8 @@ class History:
 
 async def assert_exact(history: History) -> None:
     records = await history.records()
-    assert {each.status for each in records} == {AttemptStatus.CLOSED}
-    assert sum(nanos(each.cost or GPU.amount) for each in records) == history.billed()
+    assert {each.charge.status for each in records} == {AttemptStatus.CLOSED}
+    assert sum(nanos(each.charge.cost or GPU.amount) for each in records) == history.billed()
     assert await history.counted() == (history.billed(), 0)
     assert await history.used() == history.billed()
 
@@ -169,7 +170,7 @@ def story(seed: int, *, crashes: int) -> None:
     async def check() -> None:
         history = History(seed=seed, crashes=crashes)
         await history.run()
-        charged = sum(nanos(each.cost or GPU.amount) for each in await history.records())
+        charged = sum(nanos(each.charge.cost or GPU.amount) for each in await history.records())
         assert charged >= history.billed()
         await history.sweep()
         await assert_exact(history)

@@ -8,7 +8,7 @@ from domain.content.items import ItemStatus
 from domain.fleet.catalog import ContinuationMode
 from domain.fleet.failure_classes import FailureKind
 from domain.log.events import ResponseStatus
-from domain.money.ledger_records import AttemptStatus
+from domain.money.attempt_charge import AttemptStatus
 from tests.fakes.backends import FakeBackend, interrupted, rejects, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
@@ -166,7 +166,7 @@ async def test_a_repeated_attempt_returns_the_recorded_outcome() -> None:
     assert first == second
     assert len(fake.calls) == 1
     (attempt,) = await one.ledger.attempts(OWNER, response.id)
-    assert attempt.status is AttemptStatus.CLOSED
+    assert attempt.charge.status is AttemptStatus.CLOSED
 
 
 async def test_a_truncated_stream_is_no_complete_answer() -> None:

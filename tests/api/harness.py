@@ -13,26 +13,38 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from api.http.authentication import Authenticator
-from api.routes import HttpRoute, routes
+from api.routes import CATCH_ALL, HttpRoute, routes
+from clients.backends.port import BackendClient, PromptCounter
+from clients.sources.port import SourceConnector
 from clients.storage.port import DocumentStore
+from clients.tokenizers.port import Tokenizer
 from domain.errors import Unauthenticated
+from domain.fleet.catalog import Backend
 from domain.identity.owners import Owner
+from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
+from domain.sources.catalog import SourceKind, Sources
+from domain.tools.catalog import ToolServers
 from domain.turns import response as domain_turns
 from state.rate_limits import RateLimiter
 from tests.fakes.backends import FakeBackend, says
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
+from tests.fakes.tools import FakeTools
 from tests.fakes.worlds import OWNER, SETTINGS, World, backend
 
 STRANGER = Owner(tenant=OWNER.tenant, subject="user:33333333-3333-3333-3333-333333333333")
 READER = Owner(tenant=OWNER.tenant, subject="app:44444444-4444-4444-4444-444444444444", roles=("Usage.Read",))
+OPERATOR = Owner(
+    tenant=OWNER.tenant, subject="user:66666666-6666-6666-6666-666666666666", roles=("Operations.Read", "Usage.Read")
+)
 CALLERS = {
     "mine": OWNER,
     "strange": STRANGER,
     "reader": READER,
     "curious": Owner(tenant=OWNER.tenant, subject=OWNER.subject, roles=READER.roles),
+    "operator": OPERATOR,
     "foreign": Owner(tenant="99999999-9999-9999-9999-999999999999", subject=READER.subject, roles=READER.roles),
 }
 NAMESAKES = {
@@ -110,7 +122,7 @@ class Api:
         async def endpoint(request: Request) -> Response:
             return await call(req=request)
 
-        path = "/" + route.template.replace("{*path}", "{path:path}")
+        path = "/" + route.template.replace(CATCH_ALL, "{path:path}")
         return Route(path, endpoint, methods=list(route.methods))
 
     async def create(self, body: Mapping[str, Any], **headers: str) -> httpx.Response:
@@ -125,17 +137,29 @@ class Api:
 
 
 def api(
-    *answers: FakeBackend,
+    *answers: BackendClient,
     store: DocumentStore | None = None,
     clock: FakeClock | None = None,
     overheads: OverheadPrices | None = None,
     authenticator: Authenticator | None = None,
+    tool_servers: ToolServers | None = None,
+    tools: FakeTools | None = None,
+    budgets: Budgets | None = None,
+    deployed: Mapping[str, Backend] | None = None,
+    sources: Sources | None = None,
+    connectors: Mapping[SourceKind, SourceConnector] | None = None,
+    tokenizers: Mapping[str, Tokenizer] | None = None,
+    prompt_counters: Mapping[str, PromptCounter] | None = None,
     **changes: Any,
 ) -> Api:
-    """Return an API whose backends, main and spare, answer as scripted; `changes` are changed settings."""
+    """Return an API whose backends, main and spare or those `deployed`, answer as scripted.
+
+    `changes` are changed settings.
+    """
     at = clock or FakeClock()
     fakes = answers or (FakeBackend(says(ANSWER)),)
-    backends = {name: (backend(name), fake) for name, fake in zip(("main", "spare"), fakes, strict=False)}
+    known = deployed or {name: backend(name) for name in ("main", "spare")}
+    backends = {name: (one, fake) for (name, one), fake in zip(known.items(), fakes, strict=False)}
     orchestrations = RunningOrchestrations()
     world = orchestrations.world = World(
         store=store or MemoryStore(at),
@@ -143,8 +167,15 @@ def api(
         backends=backends,
         settings=replace(SETTINGS, **changes),
         overheads=overheads or OverheadPrices(),
+        budgets=budgets or Budgets(),
         authenticator=authenticator or FakeAuthenticator(),
+        tool_servers=tool_servers or ToolServers(),
+        tools=tools or FakeTools(),
         orchestrations=orchestrations,
+        sources=sources or Sources(),
+        connectors=connectors or {},
+        tokenizers=tokenizers or {},
+        prompt_counters=prompt_counters or {},
     )
     return Api(world=world, orchestrations=orchestrations)
 

@@ -15,5 +15,5 @@ async def test_every_path_reaches_our_functions() -> None:
 
     web.route(ours)  # pyright: ignore[reportUnknownMemberType] - the extension's signature
     async with httpx.AsyncClient(transport=httpx.ASGITransport(web.get_app()), base_url="http://worker") as http:
-        for path in ("/openapi.json", "/docs", "/redoc", "/v1/models"):
+        for path in ("/openapi.json", "/docs", "/redoc", "/v1/models", "/v1/models/a%0Ab", "/v1/models/a%0A"):
             assert (await http.get(path)).text == "ours", path

@@ -21,16 +21,16 @@ from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import World
 
 UNKNOWN = [
-    ("GET", "/", 404, None),
+    ("POST", "/", 404, None),
     ("GET", "/v1", 404, None),
     ("POST", "/v1/responses/", 405, None),
     ("GET", "/v1/responses", 405, "POST"),
-    ("PUT", "/v1/responses/resp_1", 405, "DELETE, GET"),
+    ("PUT", "/v1/responses/resp_1", 405, "DELETE, GET, HEAD"),
     ("GET", "/v1/responses/resp_1/cancel", 405, "POST"),
     ("POST", "/v1/responses/resp_1/route", 405, "GET"),
     ("POST", "/v1/models", 405, "GET"),
     ("PUT", "/v1/models/model", 405, "DELETE, GET"),
-    ("DELETE", "/healthz", 405, "GET"),
+    ("DELETE", "/healthz", 405, "GET, HEAD"),
     ("OPTIONS", "/v1/responses", 405, "POST"),
     ("GET", "/v1/responses/resp_1/other", 404, None),
     ("GET", "/.env", 404, None),
@@ -87,6 +87,12 @@ async def test_a_ready_instance_reports_it_without_a_token() -> None:
     assert (await one.http.get("/healthz")).json() == {"status": "ok"}
     ready = await one.http.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert (ready.json()["backends"], ready.json()["release"]) == (["main"], "source")
+
+
+def test_a_monitor_may_send_head_and_so_may_a_cache() -> None:
+    accepted = {route.template for route in routes(api().world.app.http) if route.methods == ("GET", "HEAD")}
+    assert accepted == {"console", "healthz", "readyz", "v1/responses/{response_id}"}
 
 
 async def test_an_instance_without_its_store_is_alive_but_not_ready() -> None:

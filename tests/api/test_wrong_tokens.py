@@ -189,6 +189,7 @@ async def test_an_unavailable_issuer_is_503_with_retry_after() -> None:
         assert await one.api.stored() == set()
 
 
+@pytest.mark.slow
 async def test_unknown_keys_query_the_issuer_once_in_five_minutes() -> None:
     async with gate() as one:
         assert (await one.post({"authorization": f"Bearer {signed()}"})).status_code == 200

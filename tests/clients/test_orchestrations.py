@@ -67,7 +67,7 @@ async def test_a_start_passes_only_ids_to_the_host() -> None:
     }
 
 
-async def test_each_start_has_a_token_of_its_own_from_the_clock_of_the_composition() -> None:
+async def test_each_start_has_its_own_token_from_the_clock_of_the_composition() -> None:
     client, clock = FakeDurableClient(), FakeClock(seed=2)
     for _ in range(2):
         await DurableOrchestrations(client, clock).start(RESPONSE)

@@ -59,8 +59,7 @@ class Aliases:
         return str((await self.made("responses", asked))["id"])
 
     async def chat(self) -> str:
-        call = {"id": self.unlike("call"), "type": "function", "function": {"name": "greet", "arguments": "{}"}}
-        messages = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+        messages = [{"role": "assistant", "content": self.unlike("hello")}]
         return str((await self.made("chat/completions", {"model": MODEL, "messages": messages, "store": True}))["id"])
 
     async def conversation(self) -> tuple[str, str]:

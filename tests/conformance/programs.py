@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.conformance.installing import GIVEN, JAVASCRIPT, NODE, PYTHON, REQUIREMENTS
+from tests.conformance.installing import FRAMEWORKS, GIVEN, JAVASCRIPT, NODE, PYTHON
 
 AT_MOST_S: Final = 600.0
 
@@ -29,10 +29,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """`package` is empty where the program itself says what it uses."""
+    """`package` is empty where the program itself says what it uses; `folder` has the program and its lock."""
 
     file: str
     package: str = ""
+    folder: str = "python"
 
     @property
     def in_python(self) -> bool:
@@ -40,14 +41,16 @@ class Program:
 
     @property
     def command(self) -> tuple[Path, Path]:
-        return (PYTHON, GIVEN / "python" / self.file) if self.in_python else (NODE, JAVASCRIPT / self.file)
+        if not self.in_python:
+            return NODE, JAVASCRIPT / self.file
+        return (FRAMEWORKS if self.folder == "frameworks" else PYTHON), GIVEN / self.folder / self.file
 
     @property
     def title(self) -> str:
         if not self.package:
             return ""
         language = "Python" if self.in_python else "JavaScript"
-        version = python_version(self.package) if self.in_python else javascript_version(self.package)
+        version = python_version(self.package, self.folder) if self.in_python else javascript_version(self.package)
         return f"{self.package} {version} ({language}), "
 
 
@@ -62,8 +65,18 @@ PROGRAMS: Final = (
 )
 
 
-def python_version(package: str) -> str:
-    found = re.search(rf"^{package}==(\S+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
+FRAMEWORK_PROGRAMS: Final = (
+    Program(package="litellm", file="with_litellm.py", folder="frameworks"),
+    Program(package="pydantic-ai-slim", file="with_pydantic_ai.py", folder="frameworks"),
+    Program(package="langgraph", file="with_langgraph.py", folder="frameworks"),
+    Program(package="instructor", file="with_instructor.py", folder="frameworks"),
+    Program(package="llm", file="with_llm.py", folder="frameworks"),
+)
+
+
+def python_version(package: str, folder: str) -> str:
+    lock = (GIVEN / folder / "requirements.txt").read_text(encoding="utf-8")
+    found = re.search(rf"^{package}(?:\[\S+\])?==(\S+)", lock, re.MULTILINE)
     return found[1] if found else "unknown"
 
 
@@ -84,7 +97,9 @@ async def said_by(*command: str | Path, environment: Mapping[str, str], folder: 
     """Return the lines that a program printed; raises AssertionError unless it ended well and in time."""
     pipe = asyncio.subprocess.PIPE
     told = {**os.environ, **environment}
-    child = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=told, cwd=folder)
+    child = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, env=told, cwd=folder
+    )
     try:
         said, complained = await asyncio.wait_for(child.communicate(), AT_MOST_S)
     except TimeoutError:

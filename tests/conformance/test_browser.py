@@ -1,7 +1,6 @@
 """Can a page of another origin use the API from a browser?"""
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,24 +10,12 @@ from standins.paths import ROOT
 from standins.processes.ports import free_port
 from tests.conformance.installing import javascript_kits
 from tests.conformance.judging import judge
-from tests.conformance.page import write_section
 from tests.conformance.programs import Program, found_by
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(900)]
 
 TITLE = "a browser on another origin"
 PAGE = Program(file="browser.mjs")
-
-
-@pytest.fixture
-def chromium() -> str:
-    """Return where Chromium is; where it can't be had, the page says so and the test is skipped."""
-    script = ROOT / "scripts" / "chromium.sh"
-    found = subprocess.run([script], capture_output=True, text=True, check=False, cwd=ROOT, timeout=600)  # noqa: S603 - a script of ours
-    if found.returncode:
-        write_section(f"## {TITLE}\n\nNot asked in this run: {found.stderr.strip()}\n")
-        pytest.skip(found.stderr.strip())
-    return found.stdout.strip()
 
 
 def app_in(folder: Path, origin: str) -> Path:

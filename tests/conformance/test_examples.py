@@ -23,6 +23,7 @@ SHOWN: Mapping[str, str] = {
     "Token count and compaction": r'^\d+\n(?s:.*\w)|"input_tokens":\d+(?s:.*)"type":"compaction"',
     "Function call": r"weather(?s:.*)city(?s:.*)(answer|" + WORDS + ")",
     "Structured output": r"city\W+city(?s:.*)days\W+-?\d+",
+    "File": WORDS,
     "Image": WORDS,
     "Background response": "completed|incomplete",
     "Broken stream": rf"^8 (?s:.*){ENDED}|sequence_number\":8,(?s:.*){ENDED}",

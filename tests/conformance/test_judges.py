@@ -22,12 +22,48 @@ COMPLY_REASONS: Mapping[str, str] = {
     "reasoning-summary": "skipped by the judge: no model on this machine reasons",
 }
 
+NO_ENTRIES = "sends `limit=0`; a list has 1 to 100 entries"
+NOTHING_TO_READ = "sends neither `input` nor anything that the turn continues"
+NOTHING_TO_COMPACT = "sends nothing to compact"
+
 SDK_REASONS: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            "Completions::test_method_list_with_all_params",
+            "InputItems::test_method_list_with_all_params",
+            "Items::test_method_list_with_all_params",
+            "Messages::test_method_list_with_all_params",
+        ),
+        NO_ENTRIES,
+    ),
+    **dict.fromkeys(
+        (
+            "Responses::test_method_create_overload_1",
+            "Responses::test_method_create_overload_2",
+            "Responses::test_raw_response_create_overload_1",
+            "Responses::test_raw_response_create_overload_2",
+            "Responses::test_streaming_response_create_overload_1",
+            "Responses::test_streaming_response_create_overload_2",
+        ),
+        NOTHING_TO_READ,
+    ),
+    "Responses::test_method_compact_with_all_params": "expects only items of the model, but the SDK's own description "
+    "of the field `output` has all user messages first",
+    **dict.fromkeys(
+        (
+            "Responses::test_method_compact",
+            "Responses::test_raw_response_compact",
+            "Responses::test_streaming_response_compact",
+        ),
+        NOTHING_TO_COMPACT,
+    ),
     "Responses::test_method_create_with_all_params": "gives `previous_response_id` and `conversation`, which exclude "
     "each other, and more that would change the answer",
 }
 
-LEAST_OF_THE_SDK = 560
+LEAST_OF_THE_SDK = 490
+UNHURRIED: Mapping[str, str] = {"GANGLION_OWNER_BURST": "5000", "GANGLION_TENANT_BURST": "5000"}
+"""The suite sends more turns and writes in a few seconds than one caller may."""
 SDK_TESTS = (
     "test_responses.py",
     "responses",
@@ -69,7 +105,7 @@ async def test_the_specifications_own_tests_pass_or_say_why_not(form: str, tmp_p
 
 async def test_the_official_sdks_own_tests_pass_or_say_why_not(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    with product_under_test(tmp_path) as cluster:
+    with product_under_test(tmp_path, **UNHURRIED) as cluster:
         async with aliased(cluster.base_url, cluster.token()) as url:
             await run_sdk_tests(url, report)
     found = verdict_in(report)

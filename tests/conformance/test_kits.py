@@ -1,6 +1,6 @@
 """Do the kits that people use work, unmodified?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,9 @@ import pytest
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from tests.conformance.aliases import MODEL
 from tests.conformance.clusters import product_under_test
-from tests.conformance.installing import javascript_kits, python_kits
+from tests.conformance.installing import framework_kits, javascript_kits, python_kits
 from tests.conformance.judging import judge
-from tests.conformance.programs import PROGRAMS, Finding, found_by
+from tests.conformance.programs import FRAMEWORK_PROGRAMS, PROGRAMS, Finding, Program, found_by
 
 pytestmark = [pytest.mark.campaign, pytest.mark.timeout(1500)]
 
@@ -25,22 +25,29 @@ BOUNDED = "limit,forced tool,structured output"
 @pytest.fixture(scope="module", autouse=True)
 def kits() -> None:
     python_kits()
+    framework_kits()
     javascript_kits()
 
 
-async def told(cluster: LocalCluster, model: str, **more: str) -> list[Finding]:
+async def told(cluster: LocalCluster, model: str, programs: Sequence[Program] = PROGRAMS, **more: str) -> list[Finding]:
     environment = {
         "OPENAI_BASE_URL": f"{cluster.base_url}/v1",
         "OPENAI_API_KEY": cluster.token(),
         "MODEL": model,
+        "SHOP_URL": cluster.model_url("shop"),
         **more,
     }
-    return [finding for program in PROGRAMS for finding in await found_by(program, environment)]
+    return [finding for program in programs for finding in await found_by(program, environment)]
 
 
 async def test_the_kits_do_what_people_use_them_for_or_say_why_not(tmp_path: Path) -> None:
     with product_under_test(tmp_path, GANGLION_MODEL_REQUIRED="true") as cluster:
         judge("kits, unmodified", await told(cluster, MODEL), REASONS)
+
+
+async def test_the_frameworks_do_what_people_use_them_for_or_say_why_not(tmp_path: Path) -> None:
+    with product_under_test(tmp_path, GANGLION_MODEL_REQUIRED="true") as cluster:
+        judge("frameworks, unmodified", await told(cluster, MODEL, FRAMEWORK_PROGRAMS), REASONS)
 
 
 async def test_the_kits_work_with_a_real_model(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.errors import Exhausted, Retryable
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
+from domain.money.costing import BillLine
+from domain.money.ledger_records import AttemptRecord, nanos
 from domain.money.usage import COST
 from state.money.budget_counters import BudgetCounters
 from state.money.ledger import Ledger, money_key
@@ -80,8 +82,8 @@ def attempt_of(number: int, at: float) -> AttemptRecord:
         number=1,
         backend="main",
         price="tokens",
-        reserved=WORST,
         started_at=at,
+        charge=AttemptCharge(reserved=WORST),
     )
 
 
@@ -96,7 +98,11 @@ async def turn(ledger: Ledger, number: int, clock: FakeClock) -> bool:
         try:
             await ledger.reserve(owner, record.response, WORST)
             opened = await ledger.open_attempt(owner, record)
-            closed = replace(opened, status=AttemptStatus.CLOSED, cost=costs(number), ended_at=clock.now())
+            closed = replace(
+                opened,
+                charge=replace(opened.charge, status=AttemptStatus.CLOSED, cost=costs(number)),
+                progress=replace(opened.progress, ended_at=clock.now()),
+            )
             await ledger.close_attempt(owner, closed)
             await ledger.settle(owner, record.response)
         except Retryable:
@@ -123,7 +129,7 @@ async def counters(store: DocumentStore) -> Mapping[str, Document]:
 
 async def spent(store: DocumentStore) -> Decimal:
     found = await store.list(money_key(TENANT), prefix="attempt_", limit=5000)
-    return sum((AttemptRecord.from_document(each.body).cost or Decimal(0) for each in found), Decimal(0))
+    return sum((AttemptRecord.from_document(each.body).charge.cost or Decimal(0) for each in found), Decimal(0))
 
 
 async def test_a_budget_for_three_tenths_covers_exactly_three_tenths(
@@ -210,8 +216,11 @@ async def test_a_check_reserves_nothing_and_warns_before_it_rejects(store: Docum
     ledger = Ledger(store, clock, book.budgets)
     owner = owner_of(0)
     assert await book.check(owner, "resp_0", Decimal("0.8")) == ""
-    await ledger.open_attempt(owner, replace(attempt_of(0, clock.now()), reserved=Decimal("0.8")))
+    dear = replace(attempt_of(0, clock.now()), charge=AttemptCharge(reserved=Decimal("0.8")))
+    await ledger.open_attempt(owner, dear)
     assert await book.check(owner, "resp_7", Decimal("0.2")) == "Your budget for the month is nearly used up."
-    with pytest.raises(Exhausted, match=r"^Your budget for the month has no room for this turn\.$"):
+    assert await book.check(owner, "resp_7", Decimal("0.3")), "what is only held may come back"
+    await ledger.close_attempt(owner, replace(dear, charge=dear.charge.closed(Decimal("0.8"), line=BillLine.TOKENS)))
+    with pytest.raises(Exhausted, match=r"\$0\.200000001 may be needed, \$0\.20 of \$1\.00 is left"):
         await book.check(owner, "resp_7", Decimal("0.2") + Decimal("1e-9"))
     assert await book.check(owner_of(1), "resp_1", Decimal("0.8")) == ""

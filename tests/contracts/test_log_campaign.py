@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -230,22 +230,32 @@ class ReadsOn(LogWriter):
     """Does what a writer must not: finds its slot taken, reads on and continues."""
 
     async def write(
-        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+        self,
+        events: tuple[LogEvent, ...],
+        *,
+        pieces: int = 0,
+        outcome: AttemptOutcome | None = None,
+        prediction: str = "",
     ) -> None:
         try:
-            await super().write(events, pieces=pieces, outcome=outcome)
+            await super().write(events, pieces=pieces, outcome=outcome, prediction=prediction)
         except Superseded:
             self.log = await self.turns.transcript(self.owner, self.response_id, self.log)
-            await super().write(events, pieces=pieces, outcome=outcome)
+            await super().write(events, pieces=pieces, outcome=outcome, prediction=prediction)
 
 
 class TakesNoNotice(LogWriter):
     """Does what a writer must not: believes that it wrote what it did not."""
 
     async def write(
-        self, events: tuple[LogEvent, ...], *, pieces: int = 0, outcome: AttemptOutcome | None = None
+        self,
+        events: tuple[LogEvent, ...],
+        *,
+        pieces: int = 0,
+        outcome: AttemptOutcome | None = None,
+        prediction: str = "",
     ) -> None:
-        slot = self.slot(events, pieces=pieces, outcome=outcome)
+        slot = replace(self.slot(events, pieces=pieces, outcome=outcome), prediction=prediction)
         await self.turns.append(self.owner, self.response_id, slot)
         self.log = after_slot(self.log, slot)
 

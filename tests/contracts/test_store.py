@@ -18,7 +18,7 @@ from clients.storage.port import (
     Operation,
     Replace,
 )
-from domain.errors import Conflict, Exhausted, GanglionError, Invalid
+from domain.errors import Conflict, DamagedRecord, Exhausted, GanglionError, Invalid
 from tests.fakes.clocks import FakeClock
 
 KEY = DocumentKey(container=Container.TURNS, parts=("tenant", "user:1", "a" * 24))
@@ -329,3 +329,17 @@ async def test_a_write_of_one_store_is_read_by_another_at_once(
         assert len(await ids(reader)) == number + 1
         assert len(await reader.find(KEY.container, kind="k", status="s", before=1e12)) == number + 1
         writer, reader = reader, writer
+
+
+async def test_a_field_that_a_document_lacks_is_reported_with_its_id(store: DocumentStore) -> None:
+    await store.commit(KEY, [Create(id="one", body={"kind": "x", "status": "s", "at": 1.0})])
+    found = await store.read(KEY, "one")
+    assert found is not None
+    with pytest.raises(DamagedRecord, match="'one' is damaged"):
+        found.body["response"]
+    for [each] in (
+        await store.list(KEY, prefix=""),
+        [one.document for one in await store.find(Container.TURNS, kind="x", status="s", before=2.0)],
+    ):
+        with pytest.raises(DamagedRecord):
+            each.read_as(lambda body: body["at"]["nested"])

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,13 @@ from devhost.engine.model.instances import (
     OrchestrationInstance,
     OrchestrationStart,
     RuntimeStatus,
+    TaskHubUnavailableError,
 )
 from devhost.engine.storage.database import connect
 from devhost.engine.storage.episode_commit import CommitEffects
 from devhost.engine.storage.store import TaskHubStore
 from devhost.protocol_v1.executor import WorkerExecutor
+from tests.devhost.engine.failing_database import CODES, FailingConnection, Fault, arm, no_fault
 from tests.devhost_campaigns.in_process import App, Faults, InlineStorage, InProcessWorker
 from tests.devhost_campaigns.programs import Program, Raise, program_input
 
@@ -78,7 +81,10 @@ NO_CRASH = 1_000_000
 
 @dataclass(slots=True, kw_only=True)
 class CrashScenario:
-    """One program, its external events, and the faults during its run."""
+    """One program, its external events, and the faults during its run.
+
+    `statement_faults` is the probability that a statement of the host's database fails; `injected` counts them.
+    """
 
     app: App
     path: Path
@@ -87,6 +93,8 @@ class CrashScenario:
     random: Random
     crashes: int
     troubles: Faults = field(default_factory=Faults)
+    statement_faults: float = 0.0
+    injected: Counter[str] = field(default_factory=Counter[str])
     happened: list[str] = field(default_factory=list[str])
 
     async def run(self) -> OrchestrationInstance:
@@ -113,10 +121,19 @@ class CrashScenario:
         mortal = len(self.happened) < self.crashes
         lives = self.random.randint(1, 40) if mortal else NO_CRASH
         died = asyncio.Event()
-        with contextlib.closing(connect(self.path)) as database:
+        with contextlib.closing(connect(self.path, FailingConnection)) as database:
+            arm(database, self.next_fault)
             store = CrashingStore(database, lives=lives, committed=self.random.random() < 1 / 2)
-            async with self.engine_on(store, died) as engine:
-                return await self.run_until_crash(engine, died)
+            try:
+                async with self.engine_on(store, died) as engine:
+                    return await self.run_until_crash(engine, died)
+            finally:
+                self.injected += Counter(database.injected)
+                arm(database, no_fault)
+
+    def next_fault(self) -> Fault | None:
+        fails = self.random.random() < self.statement_faults
+        return (self.random.choice(list(CODES)), self.random.random() < 1 / 2) if fails else None
 
     @contextlib.asynccontextmanager
     async def engine_on(self, store: TaskHubStore, died: asyncio.Event) -> AsyncGenerator[Engine]:
@@ -129,7 +146,7 @@ class CrashScenario:
         tasks = BackgroundTasks(on_failure)
         worker = InProcessWorker(self.app, self.random, self.troubles)
         executor = WorkerExecutor(supervisor=worker, catalog=lambda: self.app.catalog)
-        storage = InlineStorage(asyncio.get_running_loop())
+        storage = InlineStorage(asyncio.get_running_loop(), retry_delays_s=(0.001,))
         engine = RepeatingEngine(store=store, storage=storage, executor=executor, limits=LIMITS, tasks=tasks)
         engine.random = self.random
         yield engine
@@ -159,15 +176,15 @@ class CrashScenario:
         await engine.recover()
         waiting = list(self.raises)
         while True:
-            found = await engine.get(ROOT)
-            if found is not None and found.status in TERMINAL_STATUSES and is_idle(engine.store.database):
+            found = await get(engine, ROOT)
+            if found and found.status in TERMINAL_STATUSES and await is_idle(engine):
                 return found
             waiting = [one for one in waiting if not await self.raise_event(engine, one)]
             await self.suspend_or_resume(engine)
             await asyncio.sleep(self.random.uniform(0, 0.004))
 
     async def suspend_or_resume(self, engine: Engine) -> None:
-        found = await engine.get(ROOT)
+        found = await get(engine, ROOT)
         suspended = found is not None and found.status is RuntimeStatus.SUSPENDED
         if suspended or self.random.random() < SUSPEND_RATE:
             await send_if_running(
@@ -180,7 +197,7 @@ class CrashScenario:
 
     async def raise_event(self, engine: Engine, one: Raise) -> bool:
         """Returns whether the event was delivered or is no longer needed; some are delivered twice."""
-        found = await engine.get(one.instance)
+        found = await get(engine, one.instance)
         if found is None or round_of(found) < one.round:
             return False
         event = HistoryEvent(kind=HistoryEventKind.EVENT_RAISED, at=now(), name=one.name, input=json.dumps(one.value))
@@ -198,11 +215,26 @@ def round_of(instance: OrchestrationInstance) -> int:
 
 
 async def send_if_running(engine: Engine, instance: str, event: HistoryEvent) -> None:
-    with contextlib.suppress(InstanceEndedError, InstanceNotFoundError):
-        await engine.send(instance, event)
+    """Repeats a request that the database refused, like a client."""
+    while True:
+        try:
+            with contextlib.suppress(InstanceEndedError, InstanceNotFoundError):
+                await engine.send(instance, event)
+        except TaskHubUnavailableError:
+            await asyncio.sleep(0)
+        else:
+            return
 
 
-def is_idle(database: sqlite3.Connection) -> bool:
+async def get(engine: Engine, instance: str) -> OrchestrationInstance | None:
+    return await engine.storage.persist(engine.store.get, instance)
+
+
+async def is_idle(engine: Engine) -> bool:
     """True if no activity and no entity operation is pending."""
-    [left] = database.execute("SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM operations)").fetchone()
-    return left == 0
+
+    def count() -> int:
+        statement = "SELECT (SELECT count(*) FROM work) + (SELECT count(*) FROM operations)"
+        return engine.store.database.execute(statement).fetchone()[0]
+
+    return await engine.storage.persist(count) == 0

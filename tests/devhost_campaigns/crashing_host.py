@@ -5,11 +5,11 @@ DIES_AT is "5-" to die instead of the fifth commit and "5+" to die right after i
 of commits.
 """
 
-import functools
 import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, override
 
@@ -36,11 +36,18 @@ class CrashingConnection(sqlite3.Connection):
         return cursor
 
 
+def crashing(connect: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
+    def connect_crashing(path: Any, **options: Any) -> sqlite3.Connection:
+        return connect(path, **{**options, "factory": CrashingConnection})
+
+    return connect_crashing
+
+
 def die_if(moment: str) -> None:
     if moment == DIES_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=CrashingConnection)
+    sqlite3.connect = crashing(sqlite3.connect)
     sys.exit(main())

@@ -14,6 +14,7 @@ from typing import Any, override
 
 from devhost.app.catalog import FunctionCatalog, catalog_from_worker
 from devhost.engine.storage.database import StorageThread
+from devhost.engine.storage.outage import call
 from devhost.supervisor.launcher import WorkerCommand
 from devhost.supervisor.messages import (
     FunctionRaised,
@@ -114,7 +115,7 @@ class InlineStorage(StorageThread):
     @override
     async def run[**P, T](self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.sleep(0)
-        return step(*args, **kwargs)
+        return call(lambda: step(*args, **kwargs))
 
 
 NO_TRACE = TraceContext(parent="")

@@ -20,6 +20,7 @@ AT_ONCE = 6
 PATIENCE_S = 300.0
 DURABLE = "/runtime/webhooks/durabletask"
 MAX_PAUSE_S = 0.8
+FULL = 503
 
 GOLDEN: Program = {
     "rounds": 2,
@@ -125,22 +126,22 @@ class Clients(threading.Thread):
 
     @staticmethod
     def start_one(http: httpx.Client, one: ProgramRun) -> bool:
-        """A 409 means that an earlier start succeeded and its response was lost."""
+        """A 409 means that an earlier start succeeded and its response was lost; with a full disk it is 503."""
         answer = http.post(
             f"{DURABLE}/orchestrators/play/{one.id}", json=json.dumps(program_input(one.id, one.program))
         )
-        assert answer.status_code in {202, 409}, answer.text
-        return True
+        assert answer.status_code in {202, 409, 503}, answer.text
+        return answer.status_code != FULL
 
     @staticmethod
     def raise_one(http: httpx.Client, event: Raise) -> bool:
         found = http.get(f"{DURABLE}/instances/{event.instance}")
-        if found.status_code == 404 or json.loads(found.json()["input"])["round"] < event.round:
+        if found.status_code in {404, FULL} or json.loads(found.json()["input"])["round"] < event.round:
             return False
         address = f"{DURABLE}/instances/{event.instance}/raiseEvent/{event.name}"
         answer = http.post(address, content=json.dumps(event.value), headers={"Content-Type": "application/json"})
-        assert answer.status_code in {202, 410}, answer.text
-        return True
+        assert answer.status_code in {202, 410, 503}, answer.text
+        return answer.status_code != FULL
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from tests.devhost.engine.scripted_executor import ScriptedExecutor, ended, engi
 from tests.devhost.hosts import Durable, RunningHost
 from tests.devhost_campaigns.consistency import inconsistencies
 
+MANY = 20
 APP = Path(__file__).parent / "apps" / "poison"
 ENTITY = "@counter@x"
 
@@ -141,13 +142,47 @@ async def test_work_is_not_blamed_for_a_crash_of_other_work(tmp_path: Path) -> N
         assert (await ended(engine)).output == "[1, 2, 3] without [0]"
 
 
+def runs_many(episode: Episode) -> OrchestratorDecision:
+    begun = tuple(RunActivity(id=number, name="slow", input="1") for number in range(MANY))
+    if len(events(episode, HistoryEventKind.ACTIVITY_COMPLETED)) < MANY:
+        return OrchestratorDecision(commands=() if events(episode, HistoryEventKind.ACTIVITY_SCHEDULED) else begun)
+    return OrchestratorDecision(outcome=Completed(output="home"))
+
+
+async def test_old_work_that_was_lost_often_runs_together_if_nothing_can_be_blamed(tmp_path: Path) -> None:
+    """Twenty activities were lost twice. They don't run one after another for that."""
+    running = most_together = 0
+
+    async def slow(work: ActivityWorkItem) -> Completed | Failed:
+        nonlocal running, most_together
+        running += 1
+        most_together = max(most_together, running)
+        await asyncio.sleep(0.2)
+        running -= 1
+        return Completed(output=work.input)
+
+    path = tmp_path / "hub.db"
+    executor = ScriptedExecutor(orchestrators={"runs_many": runs_many}, activity_ends=slow)
+    with closing(connect(path)) as database:
+        store = TaskHubStore(database)
+        store.start(start("runs_many"))
+        async with engine_on(path, executor) as engine:
+            await reached(lambda: len(executor.activities) == 5)
+        database.execute("UPDATE work SET redeliveries = 2")
+    running = most_together = 0
+    async with engine_on(path, executor, EngineLimits(orchestrators=5, activities=MANY)) as engine:
+        assert (await ended(engine)).output == "home"
+        assert most_together > 1
+
+
 async def test_isolated_work_does_not_block_other_work_for_ever(tmp_path: Path) -> None:
     async with engine_on(tmp_path / "hub.db", poisonous()) as engine:
         counts = {"first": 2, "second": 2, "new": 1}
         losses = RedeliveryCounter(store=engine.store, storage=engine.storage, counts=counts, isolation_timeout_s=0.01)
-        async with losses.isolated("first"), losses.isolated("new"), losses.isolated("second"):
+        async with losses.isolated("first", 3), losses.isolated("new", 3), losses.isolated("second", 3):
             assert losses.isolation.locked()
-        assert not losses.isolation.locked()
+        async with losses.isolated("first", None):
+            assert not losses.isolation.locked()
 
 
 async def test_work_that_waited_when_a_host_died_is_not_counted_as_lost(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -25,6 +27,7 @@ pytestmark = [
 ]
 QUICK, CAMPAIGN, LONG = 25, 150, 2000
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
+TOTALS: Counter[str] = Counter()
 OPTIONS: dict[str, Any] = {"phases": PHASES, "database": None, "print_blob": True}
 
 
@@ -34,6 +37,8 @@ def ends_as(plainly: ReferenceRun, program: Program) -> tuple[RuntimeStatus, Any
 
 
 def play(program: Program, number: int, crashes: int) -> None:
+    """Every second story also has a database whose statements fail, 5 to 10 % of them."""
+    random = Random(number)  # noqa: S311 - a test's seed
     plainly = ReferenceRun()
     status, results = ends_as(plainly, program)
     with TemporaryDirectory() as folder:
@@ -44,10 +49,17 @@ def play(program: Program, number: int, crashes: int) -> None:
             path=path,
             program=program,
             raises=plainly.raises,
-            random=Random(number),  # noqa: S311 - a test's seed
+            random=random,
             crashes=crashes,
+            statement_faults=random.choice((0.0, random.uniform(0.05, 0.1))),
         )
         found = asyncio.run(story.run())
+        TOTALS.update(
+            stories=1,
+            crashes=len(story.happened),
+            faults=story.injected.total(),
+            failing_databases=bool(story.injected),
+        )
         assert inconsistencies(path) == []
         check(found, plainly, status, results)
 
@@ -57,6 +69,14 @@ def check(found: OrchestrationInstance, plainly: ReferenceRun, status: RuntimeSt
     assert found.custom_status == (None if plainly.status is None else json.dumps(plainly.status))
     if status is RuntimeStatus.COMPLETED:
         assert matches(results, json.loads(found.output or "null")), (results, found.output)
+
+
+@pytest.fixture(autouse=True)
+def figures() -> Iterator[None]:
+    """Prints the campaign's figures."""
+    TOTALS.clear()
+    yield
+    print(dict(TOTALS))  # noqa: T201 - the figures of the campaign
 
 
 STORIES = {"program": programs(), "number": st.integers(0, 2**32), "crashes": st.integers(0, 6)}

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from domain.config.prices_toml import prices_from_toml
+from domain.config.systems_toml import systems_from_toml
 from domain.content.capabilities import Capability
 from domain.fleet.catalog import Backend, BackendLimits, ColdStart, ContinuationMode, Fleet, Model, Speed
 from domain.money.prices import Price, PriceComponent, PriceKind, PriceSource, TimePrice, TokenPrice
@@ -119,3 +120,4 @@ def shipped_text(name: str) -> str:
 
 
 SHIPPED_PRICES = prices_from_toml(shipped_text("prices.toml"))
+SHIPPED_SYSTEMS = systems_from_toml(shipped_text("systems.toml"))

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from domain.content.items import Item, ItemKind, ItemStatus, Role
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import AttemptOutcome, Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemHeader
 from domain.log.transcript import Transcript, after_event, closing_events
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.costing import BillLine
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
+from domain.money.ledger_records import AttemptProgress, AttemptRecord, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
 from domain.turns.response import Response, ResponseHistory, ResponseOptions, ResponseProgress, Sampling
 
@@ -119,17 +121,23 @@ attempts = st.builds(
     number=st.integers(1, 999),
     backend=texts,
     price=texts,
-    reserved=amounts,
     started_at=moments,
-    status=st.sampled_from(AttemptStatus),
-    deliveries=numbers,
-    first_token_at=st.none() | moments,
-    ended_at=st.none() | moments,
-    usage=st.none() | usages,
-    cost=st.none() | amounts,
-    result=texts,
-    reason=texts,
-    lines=st.dictionaries(st.sampled_from(BillLine), amounts),
+    charge=st.builds(
+        AttemptCharge,
+        reserved=amounts,
+        status=st.sampled_from(AttemptStatus),
+        cost=st.none() | amounts,
+        lines=st.dictionaries(st.sampled_from(BillLine), amounts),
+    ),
+    progress=st.builds(
+        AttemptProgress,
+        deliveries=numbers,
+        first_token_at=st.none() | moments,
+        ended_at=st.none() | moments,
+        usage=st.none() | usages,
+        result=texts,
+        reason=texts,
+    ),
 )
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from domain import wire
 from domain.identity.owners import Owner
+from domain.tokens import sizes
 
-WIRES = {name: value for name, value in vars(wire).items() if name.endswith("Wire")}
+WIRES = {name: value for name, value in (vars(wire) | vars(sizes)).items() if name.endswith("Wire")}
 SCALARS = (str, int, float, bool, type(None))
 HISTORIES = Path(__file__).parent.parent / "orchestrators" / "histories"
 
@@ -25,6 +26,7 @@ NAMES = {
     "FINISH": "finish",
     "SETTLE": "settle",
     "CANCELLED_EVENT": "cancelled",
+    "TURN_ENDED_EVENT": "turn_ended",
 }
 FIRST_FIELDS = {
     "TurnWire": {"tenant", "subject", "response", "traceparent"},

@@ -18,11 +18,13 @@ from domain.fleet.backend_state import BackendState
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EMPTIED_BY, EventKind, LogEvent, ResponseStatus
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets
-from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.money.ledger_records import ReservationStatus
 from domain.turns.response import Response, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
 from standins.issuer.entra_tokens import guid_of
+from state.fleet.answer_lengths import ANSWERS, tenant_key
 from state.fleet.backend_state import STATE_ID
 from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
@@ -58,7 +60,9 @@ class Books:
         if held is None or held.status is not ReservationStatus.SETTLED:
             found.append(f"the reservation is {held.status.value if held else 'missing'}")
         attempts = await self.ledger.attempts(owner, response_id)
-        return found + [f"attempt {each.number} is open" for each in attempts if each.status is AttemptStatus.OPEN]
+        return found + [
+            f"attempt {each.number} is open" for each in attempts if each.charge.status is AttemptStatus.OPEN
+        ]
 
     async def admit(self, body: Json, owner: Owner = ALICE) -> Response:
         """Admit a turn as the API does, and start nothing."""
@@ -113,15 +117,20 @@ class Books:
         found = [each for key in keys for each in await list_all(self.store, key, prefix="")]
         return [each.id for each in found if each.body.get("writer") != EMPTIED_BY]
 
-    async def forget_beliefs(self) -> None:
+    async def forget_backend_states(self) -> None:
         """Let the next test begin with backends that nobody has seen fail."""
         for backend in ("scripted", "scripted-afresh"):
             await self.store.commit(DocumentKey(container=Container.FLEET, parts=(backend,)), (Delete(id=STATE_ID),))
 
-    async def believed_running(self, backend: str) -> int:
+    async def forget_answer_lengths(self, owner: Owner = ALICE) -> None:
+        """Let the next test begin without answers of earlier ones: they decide how much an attempt reserves."""
+        for key in (owner_index_key(owner), tenant_key(owner)):
+            await self.store.commit(key, (Delete(id=ANSWERS),))
+
+    async def known_running(self, backend: str) -> int:
         """Return how many calls the product believes to run at a backend."""
         found = await self.store.read(DocumentKey(container=Container.FLEET, parts=(backend,)), STATE_ID)
-        return BackendState.from_document(found.body).running(self.turns.clock.now()) if found else 0
+        return BackendState.from_document(found.body).load.running(self.turns.clock.now()) if found else 0
 
     async def settled(self, caller: Caller, response_id: str, owner: Owner = ALICE) -> None:
         """Wait for the turn's orchestration, and sweep until nothing of the turn is left open.

@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from clients.storage.port import Container, Create, Delete, DocumentKey
 from domain.fleet.backend_state import BackendState
+from domain.fleet.cold_start import StartTimes
+from domain.fleet.learned_speed import LearnedSpeed
+from domain.fleet.warmth import Warmth
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
 from state.fleet.backend_state import STATE_ID
@@ -18,7 +21,7 @@ from tests.end_to_end.callers import Caller, Json, calling
 from tests.end_to_end.conftest import HASTY
 
 GPU = "scripted-gpu"
-SLEEPER = f"scripted@{GPU}"
+COLD_MODEL = f"scripted@{GPU}"
 SPEED = 10.0
 """So many seconds of the GPU service pass in one second of the test."""
 
@@ -68,21 +71,24 @@ class ColdScene:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
-    async def asleep(self, *, start_s: float, abandoned_starts: bool = True, believed_s: float | None = None) -> None:
-        """Let the GPU sleep, start in so many seconds of its own and be believed to."""
+    async def asleep(self, *, start_s: float, abandoned_starts: bool = True, expected_s: float | None = None) -> None:
+        """Scale the GPU in; it starts in `start_s` seconds, and the backend state expects `expected_s`."""
         while (await self.admin("GET", "state"))["instances"]:
             await self.admin("POST", "scale-in")
             await asyncio.sleep(0.05)
         await self.admin("DELETE", "requests")
         options = {"start": start_s, "abandoned_starts": "yes" if abandoned_starts else "no"}
         await self.admin("PATCH", "options", options)
-        await self.believe((believed_s or start_s) / SPEED, must_hold=not abandoned_starts)
+        await self.set_state((expected_s or start_s) / SPEED, must_hold=not abandoned_starts)
 
-    async def believe(self, start_s: float, *, must_hold: bool) -> None:
+    async def set_state(self, start_s: float, *, must_hold: bool) -> None:
         seeded = BackendState(
-            backend=GPU, cold_p50_s=start_s, cold_p99_s=start_s, prefill_tokens_s=20000, decode_tokens_s=200
+            backend=GPU,
+            start_times=StartTimes(p50_s=start_s, p99_s=start_s),
+            speed=LearnedSpeed(prefill_tokens_s=20000, decode_tokens_s=200),
+            warmth=Warmth(lost_warm_ups=1 if must_hold else 0),
         )
-        body = {"kind": "belief", **replace(seeded, lost_warm_ups=1 if must_hold else 0).to_document()}
+        body = {"kind": "belief", **seeded.to_document()}
         key = DocumentKey(container=Container.FLEET, parts=(GPU,))
         await self.books.store.commit(key, (Delete(id=STATE_ID),))
         await self.books.store.commit(key, (Create(id=STATE_ID, body=body),))

@@ -29,7 +29,7 @@ async def of_two_one_wins(scene: Scene) -> None:
     assert sorted(answer.status_code for answer in answers) == [200, 409]
     (refused,) = [answer for answer in answers if answer.status_code == 409]
     assert refused.json()["error"]["code"] == "conversation_locked"
-    assert refused.headers["x-should-retry"] == "false"
+    assert refused.headers["x-should-retry"] == "true"
     again = asking("COUNT 32", conversation=conversation)
     key = {"Idempotency-Key": conversation}
     same = await asyncio.gather(*(scene.caller.create(again, **key) for _ in range(3)))

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from domain.log.events import EventKind, ResponseStatus
-from domain.money.ledger_records import AttemptStatus, ReservationStatus
+from domain.money.attempt_charge import AttemptStatus
+from domain.money.ledger_records import ReservationStatus
 from standins.cluster.local_cluster import LocalCluster
 from tests.checks import every
 from tests.end_to_end.books import ALICE, books_of
@@ -16,7 +17,7 @@ from tests.end_to_end.conftest import Scene, hasty
 from tests.end_to_end.test_readers import CALLS, body_of, turns_of
 from tests.end_to_end.waiting import eventually
 
-WOKEN_S = 20.0
+CANCEL_S = 20.0
 QUIET_S = 1.0
 PREFILL_S = 60.0
 LENGTH = 1000
@@ -113,10 +114,10 @@ async def assert_connection_closed(scene: Scene, body: Json, model: str = "scrip
 async def assert_billed(scene: Scene, response_id: str, *, words: int) -> None:
     """Every attempt is closed and paid for as far as it spoke; nothing is held any more."""
     attempts = await scene.books.ledger.attempts(ALICE, response_id)
-    assert [each.status for each in attempts] == [AttemptStatus.CLOSED] * len(attempts)
-    said = sum(each.usage.output_tokens for each in attempts if each.usage)
+    assert [each.charge.status for each in attempts] == [AttemptStatus.CLOSED] * len(attempts)
+    said = sum(each.progress.usage.output_tokens for each in attempts if each.progress.usage)
     assert said >= words
-    assert sum(each.cost or 0 for each in attempts) > 0 or not words
+    assert sum(each.charge.cost or 0 for each in attempts) > 0 or not words
     held = await scene.books.ledger.reservation(ALICE, response_id)
     assert held is not None
     assert held.status is ReservationStatus.SETTLED
@@ -137,13 +138,13 @@ async def test_a_cancel_during_prefill_closes_the_backend(slow: Scene, command: 
 @pytest.mark.parametrize(("model", "backend"), [(PINNED, "scripted"), (AFRESH, "scripted-afresh")])
 async def test_a_cancel_in_mid_stream_keeps_what_was_said(scene: Scene, model: str, backend: str) -> None:
     body = asking(f"COUNT {LENGTH}", model)
-    running = await scene.books.believed_running(backend)
+    running = await scene.books.known_running(backend)
     reading = await begun(scene.caller, body, events=10)
     await cancelled(scene, reading)
     await assert_connection_closed(scene, body, backend)
     await assert_over(scene, reading.id)
     await assert_billed(scene, reading.id, words=len(reading.text.split()))
-    assert await scene.books.believed_running(backend) <= running
+    assert await scene.books.known_running(backend) <= running
     [item] = reading.response["output"]
     assert item["status"] == "incomplete"
     assert item["content"][0]["text"] == reading.text
@@ -166,7 +167,7 @@ async def test_a_cancel_during_a_durable_wait_wakes_the_orchestration(slow: Scen
     await called(slow.caller, body, calls=2)
     response_id = reading.id
     at = await cancelled(slow, reading)
-    ended = await slow.caller.orchestration_ended(response_id, within_s=WOKEN_S)
+    ended = await slow.caller.orchestration_ended(response_id, within_s=CANCEL_S)
     assert ended["output"]["status"] == "cancelled"
     calls = await slow.caller.model_calls(body)
     assert every(call["started"] <= at for call in calls)

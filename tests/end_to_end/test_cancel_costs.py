@@ -39,7 +39,7 @@ async def cancelled_after(scene: Scene, seconds: float, body: dict[str, object])
     written = (await closed(scene.caller, body, "scripted"))["tokens"]
     await scene.books.settled(scene.caller, reading.id)
     attempts = await scene.books.ledger.attempts(ALICE, reading.id)
-    return Comparison(written, sum(each.usage.output_tokens for each in attempts if each.usage))
+    return Comparison(written, sum(each.progress.usage.output_tokens for each in attempts if each.progress.usage))
 
 
 @pytest.mark.campaign

@@ -1,4 +1,4 @@
-"""Does a real turn outwait a real start, whatever dies meanwhile, for one wake's price?"""
+"""Does a real turn wait for a real start, through any crash, at the price of one warm-up?"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,7 @@ import pytest
 from standins.cluster.local_cluster import LocalCluster
 from tests.checks import every
 from tests.end_to_end.callers import Reading, asking, counted
-from tests.end_to_end.cold import ROOM, SLEEPER, SPEED, ColdScene, cold_scene, sleeping
+from tests.end_to_end.cold import COLD_MODEL, ROOM, SPEED, ColdScene, cold_scene, sleeping
 from tests.end_to_end.test_survival import VICTIMS
 from tests.end_to_end.waiting import eventually
 
@@ -43,7 +43,7 @@ async def test_a_turn_outwaits_a_start_and_nothing_runs_meanwhile(
 ) -> None:
     await cold.asleep(start_s=start_s, abandoned_starts=abandoned_starts)
     known = len(await cold.sessions(0))
-    reading = await cold.caller.follow(asking("COUNT 20", SLEEPER))
+    reading = await cold.caller.follow(asking("COUNT 20", COLD_MODEL))
     await cold.books.assert_exact(reading, counted(20))
     (session,) = await cold.sessions(known)
     assert session["start_s"] <= start_s + SLACK_S * SPEED
@@ -70,7 +70,7 @@ async def test_a_wait_survives_the_death_of_anything(
     await cold.asleep(start_s=start_s, abandoned_starts=abandoned_starts)
     known = len(await cold.sessions(0))
     async with asyncio.TaskGroup() as group:
-        following = group.create_task(cold.caller.follow(asking("COUNT 20", SLEEPER)))
+        following = group.create_task(cold.caller.follow(asking("COUNT 20", COLD_MODEL)))
         await asyncio.sleep(start_s / SPEED / 2)
         await asyncio.to_thread(VICTIMS[victim], cold.cluster)
     reading = following.result()
@@ -84,7 +84,7 @@ async def test_a_wait_survives_the_death_of_anything(
 async def test_fifty_turns_on_a_sleeping_gpu_with_room_for_eight(cold: ColdScene) -> None:
     await cold.asleep(start_s=30.0)
     known = len(await cold.sessions(0))
-    bodies = [asking("COUNT 5", SLEEPER, background=True) for _ in range(50)]
+    bodies = [asking("COUNT 5", COLD_MODEL, background=True) for _ in range(50)]
     answers = [await cold.caller.create(body) for body in bodies]
     ids = [answer.json()["id"] for answer in answers]
     for identifier in ids:
@@ -102,7 +102,7 @@ async def test_fifty_turns_on_a_sleeping_gpu_with_room_for_eight(cold: ColdScene
 @pytest.mark.campaign
 async def test_a_turn_that_is_cancelled_while_its_gpu_starts_never_asks_it(cold: ColdScene) -> None:
     await cold.asleep(start_s=60.0)
-    reading = Reading(body={**asking("COUNT 20", SLEEPER), "stream": True, "background": True})
+    reading = Reading(body={**asking("COUNT 20", COLD_MODEL), "stream": True, "background": True})
     await cold.caller.follow_on(reading, until=3)
     await eventually(lambda: in_state(cold, "starting"), within_s=20, what="a GPU that starts")
     assert (await cold.caller.cancel(reading.id)).json()["status"] == "cancelled"

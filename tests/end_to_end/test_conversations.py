@@ -35,7 +35,7 @@ async def test_a_talk_of_five_hundred_turns_is_answered_without_its_oldest(scene
     await long_talk_is_answered(scene, 500, chain=chain)
 
 
-async def test_a_conversation_that_is_not_there_and_two_pasts_at_once_are_refused(scene: Scene) -> None:
+async def test_an_unknown_conversation_and_two_histories_at_once_are_rejected(scene: Scene) -> None:
     missing = await scene.caller.create(asking("hello", conversation=f"conv_{'0' * 24}"))
     assert missing.status_code == 404
     both = asking("hello", conversation=f"conv_{'0' * 24}", previous_response_id=f"resp_{'0' * 48}")

@@ -57,7 +57,9 @@ class Service:
 @pytest.fixture(scope="module")
 def cosmos_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     local_cosmos()
-    with LocalCluster(replace(hasty(tmp_path_factory.mktemp("cosmos")), store="cosmos")) as cluster:
+    folder = tmp_path_factory.mktemp("cosmos")
+    options = hasty(folder, GANGLION_OWNER_BURST="5000", GANGLION_TENANT_BURST="5000")
+    with LocalCluster(replace(options, store="cosmos")) as cluster:
         yield cluster
 
 
@@ -80,7 +82,7 @@ async def scene(cosmos_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -
         ledger=Ledger(store, clock, Budgets()),
     )
     async with calling(cosmos_cluster) as caller:
-        await books.forget_beliefs()
+        await books.forget_backend_states()
         yield Scene(cluster=cosmos_cluster, caller=caller, books=books)
     await store.close()
 

@@ -85,7 +85,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashingClust
 @pytest.fixture
 async def scene(crashing: CrashingCluster) -> AsyncIterator[Scene]:
     async with calling(crashing.cluster) as caller, books_of(crashing.cluster.data) as books:
-        await books.forget_beliefs()
+        await books.forget_backend_states()
         yield Scene(cluster=crashing.cluster, caller=caller, books=books)
 
 

@@ -62,7 +62,7 @@ def slow_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClus
 @pytest.fixture
 async def slow(slow_cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(slow_cluster) as caller, books_of(slow_cluster.data) as books:
-        await books.forget_beliefs()
+        await books.forget_backend_states()
         yield Scene(cluster=slow_cluster, caller=caller, books=books)
 
 

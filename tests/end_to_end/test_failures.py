@@ -59,7 +59,7 @@ def failing_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalC
 @pytest.fixture
 async def failing(failing_cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(failing_cluster) as caller, books_of(failing_cluster.data) as books:
-        await books.forget_beliefs()
+        await books.forget_backend_states()
         yield Scene(cluster=failing_cluster, caller=caller, books=books)
 
 
@@ -163,7 +163,7 @@ async def test_a_deadline_ends_a_turn_whose_backend_never_answers(failing: Scene
     await failing.books.settled(failing.caller, reading.id)
 
 
-async def test_a_failed_turn_is_told_to_every_kind_of_caller_alike(failing: Scene) -> None:
+async def test_every_kind_of_caller_gets_the_same_error_of_a_failed_turn(failing: Scene) -> None:
     body = asking("FAIL content-type COUNT 3", metadata={"deadline_ms": "1500"})
     answer = await failing.caller.create(body)
     assert answer.status_code == 200

@@ -45,7 +45,7 @@ async def refused_by_sts(cluster: LocalCluster) -> bool | None:
 
 async def asleep(cluster: LocalCluster) -> None:
     async with cold_scene(cluster) as scene:
-        await scene.asleep(start_s=0.5, believed_s=SPEED)
+        await scene.asleep(start_s=0.5, expected_s=SPEED)
 
 
 def forget(cluster: LocalCluster) -> None:

@@ -11,25 +11,27 @@ from random import Random
 import pytest
 
 from domain import wire
+from scripts.package.ignore_rules import is_ignored, packaged, rules_from_text
 from standins.cluster.local_cluster import LocalCluster
 from standins.paths import ROOT
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import asking, calling, counted
 from tests.end_to_end.conftest import Scene, hasty
-from tests.end_to_end.packages import is_ignored, normalised, packaged, publish, required, rules_from_text
+from tests.end_to_end.packages import normalised, publish, required
 
 NEEDED = {
     "function_app.py",
     "host.json",
     "requirements.txt",
     "settings.py",
-    "telemetry.py",
     "fleet.toml",
     "prices.toml",
     "sources.toml",
+    "systems.toml",
+    "tools.toml",
     "webhooks.toml",
 }
-CODE = {"activities", "api", "clients", "composition", "domain", "orchestrators", "state"}
+CODE = {"activities", "api", "clients", "composition", "console", "domain", "orchestrators", "state", "telemetry"}
 WORKER = ("azure-functions-runtime",)
 """What a worker brings along for every app."""
 
@@ -61,7 +63,11 @@ def test_the_package_holds_the_app_and_nothing_else() -> None:
     top = {path.name for path in files if len(path.parts) == 1} - {".funcignore"}
     assert top == NEEDED
     assert {path.parts[0] for path in files if len(path.parts) > 1} == CODE
-    assert {path.suffix for path in files if len(path.parts) > 1} == {".py"}
+    assert {path.suffix for path in files if len(path.parts) > 1 and path.parts[0] != "console"} == {".py"}
+    assert {path.as_posix() for path in files if path.parts[0] == "console"} >= {
+        "console/index.html",
+        "console/main.js",
+    }
 
 
 @pytest.mark.parametrize(
@@ -207,6 +213,9 @@ async def test_the_package_answers_by_itself(published: Scene) -> None:
     await published.books.settled(published.caller, reading.id)
     for path in ("/healthz", "/readyz", "/v1/models"):
         assert (await published.caller.http.get(path)).status_code == 200
+    for path in ("/healthz", "/readyz"):
+        probed = await published.caller.http.head(path)
+        assert (probed.status_code, probed.content) == (200, b"")
 
 
 async def test_the_package_survives_its_worker_too(published: Scene) -> None:

@@ -49,7 +49,7 @@ async def test_a_turn_that_names_no_source_reads_none(scene: Scene) -> None:
     assert "ganglion_sources" not in answer["metadata"]
 
 
-async def test_a_source_that_is_not_there_is_refused_by_its_name(scene: Scene) -> None:
+async def test_an_unknown_source_is_rejected_by_its_name(scene: Scene) -> None:
     answer = await scene.caller.create(asking("hello", metadata={"sources": "orders,payroll"}))
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "metadata.sources"

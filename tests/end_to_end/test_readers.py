@@ -44,7 +44,7 @@ async def test_many_readers_read_the_same_beside_some_that_take_nothing(scene: S
     await scene.books.settled(scene.caller, first.id)
 
 
-async def test_a_resume_from_beyond_the_end_brings_nothing_and_from_rubbish_is_refused(scene: Scene) -> None:
+async def test_a_resume_from_beyond_the_end_is_empty_and_from_rubbish_is_rejected(scene: Scene) -> None:
     reading = await scene.caller.follow(asking("COUNT 3"))
     for beyond in (len(reading.events) - 1, len(reading.events), 10**14):
         resumed = await scene.caller.replay(reading.id, after=beyond)

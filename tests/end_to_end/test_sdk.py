@@ -95,9 +95,7 @@ async def test_its_stream_helper_resumes_a_background_response(sdk: AsyncOpenAI)
 
 
 async def test_a_background_response_is_polled_to_its_end(sdk: AsyncOpenAI) -> None:
-    began = time.monotonic()
     started = await sdk.responses.create(model=PINNED, input="COUNT 80", background=True)
-    assert time.monotonic() - began < 0.8
     assert started.status in {"queued", "in_progress"}
     assert started.background is True
     assert (await ended(sdk, started.id)).output_text == counted(80)
@@ -163,11 +161,11 @@ async def test_a_conversation_goes_on_from_a_response(sdk: AsyncOpenAI) -> None:
 
 
 async def test_an_answer_cut_by_its_limit_is_incomplete(sdk: AsyncOpenAI) -> None:
-    response = await sdk.responses.create(model=PINNED, input="COUNT 50", max_output_tokens=5)
+    response = await sdk.responses.create(model=PINNED, input="COUNT 50", max_output_tokens=16)
     assert response.status == "incomplete"
     assert response.incomplete_details is not None
     assert response.incomplete_details.reason == "max_output_tokens"
-    assert response.output_text == counted(5)
+    assert response.output_text == counted(16)
 
 
 @pytest.mark.parametrize(("user", "tenant"), [("bob", "contoso"), ("alice", "fabrikam")])
@@ -217,7 +215,7 @@ async def refusal(sdk: AsyncOpenAI, **given: object) -> openai.APIStatusError:
         ),
     ],
 )
-async def test_a_wrong_request_is_refused_by_its_field(
+async def test_a_wrong_request_is_rejected_with_the_name_of_its_field(
     sdk: AsyncOpenAI, given: dict[str, object], kind: type[openai.APIStatusError], param: str, code: str
 ) -> None:
     error = await refusal(sdk, **given)
@@ -233,7 +231,8 @@ async def test_a_running_response_can_not_be_gone_on_from(sdk: AsyncOpenAI) -> N
     error = await refusal(sdk, model=PINNED, input="COUNT 1", previous_response_id=running.id)
     assert isinstance(error, openai.ConflictError)
     assert error.code == "conversation_locked"
-    assert error.response.headers["x-should-retry"] == "false"
+    assert error.response.headers["x-should-retry"] == "true"
+    assert error.response.headers["x-ganglion-running-response"] == running.id
     await sdk.responses.cancel(running.id)
 
 
@@ -255,7 +254,7 @@ async def test_an_unknown_response_and_an_unknown_route_are_not_found(sdk: Async
 
 
 @pytest.mark.parametrize("flaw", ["malformed", "forged", "expired", "for others", "of a strange tenant"])
-async def test_a_token_that_is_not_good_is_refused(scene: Scene, flaw: str) -> None:
+async def test_an_invalid_token_is_rejected(scene: Scene, flaw: str) -> None:
     cluster = scene.cluster
     tokens = {
         "malformed": "sk-123",
@@ -272,7 +271,7 @@ async def test_a_token_that_is_not_good_is_refused(scene: Scene, flaw: str) -> N
     assert set(await scene.books.unfinished()) <= set(before)
 
 
-async def test_a_token_signed_by_no_key_at_all_is_refused(scene: Scene) -> None:
+async def test_an_unsigned_token_is_rejected(scene: Scene) -> None:
     claims = jwt.decode(scene.cluster.token(), options={"verify_signature": False})
     unsigned = jwt.encode(claims, key="", algorithm="none")
     async with AsyncOpenAI(base_url=f"{scene.cluster.base_url}/v1", api_key=unsigned, max_retries=0) as stranger:

@@ -11,7 +11,7 @@ import pytest
 from standins.cluster.local_cluster import ClusterOptions, LocalCluster
 from standins.paths import ROOT
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling
-from tests.end_to_end.cold import GPU, SLEEPER, UNBOUNDED
+from tests.end_to_end.cold import COLD_MODEL, GPU, UNBOUNDED
 from tests.end_to_end.conftest import HASTY
 from tests.end_to_end.waiting import eventually
 
@@ -81,10 +81,10 @@ async def test_usage_is_what_the_gpu_service_bills_after_scale_in_and_sweeps(clu
     async with AsyncExitStack() as stack:
         tokens = [cluster.token(), cluster.token("bob", "fabrikam"), cluster.token("carol")]
         callers = [await stack.enter_async_context(calling(cluster, token)) for token in tokens]
-        readings = [asyncio.create_task(caller.follow(asking("COUNT 60", SLEEPER))) for caller in callers[:2]]
+        readings = [asyncio.create_task(caller.follow(asking("COUNT 60", COLD_MODEL))) for caller in callers[:2]]
         await asyncio.gather(*readings)
         await eventually(lambda: asleep(callers[0]), within_s=120, what="the GPU scales in")
-        last = Reading(body={**asking("COUNT 100", SLEEPER), "stream": True})
+        last = Reading(body={**asking("COUNT 100", COLD_MODEL), "stream": True})
         await callers[2].follow_on(last, until=30)
         cluster.kill_worker()
         await callers[2].follow_on(last)

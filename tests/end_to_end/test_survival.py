@@ -69,7 +69,7 @@ def mortal_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCl
 @pytest.fixture
 async def mortal(mortal_cluster: LocalCluster) -> AsyncIterator[Scene]:
     async with calling(mortal_cluster) as caller, books_of(mortal_cluster.data) as books:
-        await books.forget_beliefs()
+        await books.forget_backend_states()
         yield Scene(cluster=mortal_cluster, caller=caller, books=books)
 
 

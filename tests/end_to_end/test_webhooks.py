@@ -95,11 +95,13 @@ async def asked(caller: Caller, text: str, **more: object) -> str:
     return answer.json()["id"]
 
 
-async def test_each_end_is_told_once_and_one_that_was_refused_again(receiver: Receiver, caller: Caller) -> None:
+async def test_each_end_is_delivered_once_and_a_rejected_delivery_is_repeated(
+    receiver: Receiver, caller: Caller
+) -> None:
     receiver.refusals = 1
     ends = {
         await asked(caller, "COUNT 3"): "response.completed",
-        await asked(caller, "COUNT 300", max_output_tokens=4): "response.incomplete",
+        await asked(caller, "COUNT 300", max_output_tokens=16): "response.incomplete",
         await asked(caller, "FAIL hang-before", metadata={"deadline_ms": "1"}): "response.failed",
         await cancelled(caller): "response.cancelled",
         await outlasting(caller): "response.completed",
@@ -115,7 +117,7 @@ async def test_each_end_is_told_once_and_one_that_was_refused_again(receiver: Re
 
 
 @pytest.mark.campaign
-async def test_every_end_is_told_though_host_and_worker_are_killed(
+async def test_every_end_is_delivered_although_host_and_worker_are_killed(
     receiver: Receiver, told_cluster: LocalCluster, caller: Caller, random: Random
 ) -> None:
     receiver.refusals = 3

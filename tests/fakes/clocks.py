@@ -1,10 +1,11 @@
 """How does a test control time?"""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from random import Random
 from selectors import SelectorKey, SelectSelector
-from typing import Any
+from typing import Any, override
 
 START = 1_800_000_000.0
 
@@ -59,7 +60,8 @@ class SkippingSelector(SelectSelector):
 class InstantLoop(asyncio.SelectorEventLoop):
     """An event loop whose timers fire in order and cost no time: `asyncio.Runner(loop_factory=InstantLoop)`.
 
-    Only for code that waits for timers and its own tasks: a timer does not wait for a thread or a socket.
+    Only for code that waits for timers and its own tasks: a timer does not wait for a socket. What would run in a
+    thread runs at once.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,17 @@ class InstantLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.selector.passed
+
+    @override
+    def run_in_executor[*Args, T](
+        self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args
+    ) -> asyncio.Future[T]:
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - the caller gets whatever its function raised
+            done.set_exception(error)
+        return done
 
 
 class LoopClock(FakeClock):

@@ -13,7 +13,8 @@ from activities.guard import never_raises
 from clients.clock import Clock
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery
-from orchestrators.respond import STEP_RETRY, respond
+from orchestrators.respond import respond
+from orchestrators.steps import STEP_RETRY
 
 STEP_TRIES = STEP_RETRY.max_number_of_attempts
 
@@ -51,10 +52,11 @@ class FakeContext:
         self.request = request
         self.clock = clock
         self.execution = execution
+        self.next_request: Any = None
 
     @property
     def version(self) -> str:
-        return "1.1"
+        return "1.3"
 
     @property
     def current_utc_datetime(self) -> datetime:
@@ -78,6 +80,9 @@ class FakeContext:
     def wait_for_external_event(self, name: str) -> TimerOrEvent:
         return TimerOrEvent()
 
+    def continue_as_new(self, input_: Any) -> None:
+        self.next_request = input_
+
     def task_all(self, activities: Sequence[ActivityCall]) -> ParallelCalls:
         return ParallelCalls(activities)
 
@@ -97,10 +102,22 @@ class Run:
     done: list[str]
     history: list[Any]
     fire_times: dict[int, float] = field(default_factory=dict[int, float])
+    continued: Any = None
 
     async def respond(self, request: Any, *, execution: int = 1) -> Any:
-        """Run to the end; a failed step is thrown into the orchestrator as the host does."""
-        steps = respond(FakeContext(request, self.clock, execution=execution))
+        """Run to the end, in as many histories as it takes."""
+        while True:
+            context = FakeContext(self.continued or request, self.clock, execution=execution)
+            result = await self.run(context)
+            if context.next_request is None:
+                return result
+            self.continued = context.next_request
+            self.history.clear()
+            self.fire_times.clear()
+
+    async def run(self, context: FakeContext) -> Any:
+        """Run one history to its end; a failed step is thrown into the orchestrator as the host does."""
+        steps = respond(context)
         yielded, number = next(steps), 0
         while True:
             if number == len(self.history):
@@ -171,6 +188,7 @@ class FakeOrchestrations:
         self.started: list[str] = []
         self.cancelled: list[str] = []
         self.deliveries: list[str] = []
+        self.woken: list[str] = []
         self.running: set[str] = set()
 
     async def start(self, response: Response) -> None:
@@ -184,6 +202,10 @@ class FakeOrchestrations:
     async def signal_cancelled(self, response_id: str) -> None:
         await asyncio.sleep(0)
         self.cancelled.append(response_id)
+
+    async def signal_turn_ended(self, response_id: str) -> None:
+        await asyncio.sleep(0)
+        self.woken.append(response_id)
 
     async def is_running(self, instance_id: str) -> bool:
         await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from tests.checks import every
 from tests.fakes.clocks import START, FakeClock, InstantLoop
 
 
-async def test_a_fake_clock_stands_still_until_it_is_told() -> None:
+async def test_a_fake_clock_stands_still_until_it_is_advanced() -> None:
     clock = FakeClock()
     await asyncio.sleep(0)
     assert clock.now() == START
@@ -16,7 +16,7 @@ async def test_a_fake_clock_stands_still_until_it_is_told() -> None:
     assert clock.now() == 7
 
 
-async def test_sleepers_that_overlap_pass_the_same_time() -> None:
+async def test_sleeps_that_overlap_pass_the_same_time() -> None:
     clock = FakeClock(start=0)
     await asyncio.gather(clock.sleep(3), clock.sleep(5), clock.sleep(1))
     assert (clock.now(), clock.slept) == (5, [3, 5, 1])
@@ -34,17 +34,17 @@ def test_tokens_and_fractions_follow_from_the_seed() -> None:
 
 
 def test_timers_of_an_instant_loop_fire_in_their_order_and_cost_no_time() -> None:
-    woken: list[float] = []
+    ended: list[float] = []
 
-    async def sleeper(seconds: float) -> None:
+    async def sleeping(seconds: float) -> None:
         await asyncio.sleep(seconds)
-        woken.append(seconds)
+        ended.append(seconds)
 
     async def main() -> float:
-        await asyncio.gather(*(sleeper(seconds) for seconds in (3600.0, 0.5, 86_400.0, 60.0)))
+        await asyncio.gather(*(sleeping(seconds) for seconds in (3600.0, 0.5, 86_400.0, 60.0)))
         return asyncio.get_running_loop().time()
 
     with asyncio.Runner(loop_factory=InstantLoop) as runner:
         passed = runner.run(main())
-    assert woken == [0.5, 60.0, 3600.0, 86_400.0]
+    assert ended == [0.5, 60.0, 3600.0, 86_400.0]
     assert abs(passed - 86_400) < 1

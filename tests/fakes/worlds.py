@@ -10,25 +10,31 @@ import httpx
 
 from activities.routing.warm_up import BackendWarmer
 from api.http.authentication import Authenticator
-from clients.backends.port import BackendClient
+from clients.backends.port import BackendClient, PromptCounter
 from clients.clock import Clock
 from clients.orchestrations import Orchestrations, turn_wire
 from clients.sources.egress import PinnedClient
+from clients.sources.port import SourceConnector
 from clients.sources.reader import SourceReader
 from clients.storage.port import DocumentStore
+from clients.tokenizers.port import Tokenizer
 from clients.webhooks.sender import WebhookSender
 from composition.application import Application, compose
 from composition.parts import Configuration, Ports
+from domain.content.capabilities import Capability
 from domain.content.items import Item, Role
+from domain.content.tools import ToolConfig
 from domain.errors import Unauthenticated
 from domain.fleet.catalog import Adapter, Backend, BackendLimits, ContinuationMode, Fleet, Model, Speed
 from domain.identity.owners import Owner
 from domain.ids import member_id
 from domain.log.events import EventKind, LogEvent
 from domain.log.transcript import Transcript
+from domain.money.budgets import Budgets
 from domain.money.overheads import OverheadPrices
 from domain.money.prices import PriceSource, TokenPrice
-from domain.sources.catalog import Sources
+from domain.sources.catalog import SourceKind, Sources
+from domain.tools.catalog import ToolServers
 from domain.turns.response import Response, ResponseHistory, ResponseOptions, Sampling
 from domain.turns.webhook_events import WebhookEndpoints
 from settings import Settings, read_settings
@@ -36,6 +42,7 @@ from state.money.ledger import Ledger
 from state.turns.responses import TurnStore
 from tests.fakes.clocks import FakeClock
 from tests.fakes.orchestration import FakeOrchestrations, Run
+from tests.fakes.tools import FakeTools
 
 OWNER = Owner(tenant="11111111-1111-1111-1111-111111111111", subject="user:22222222-2222-2222-2222-222222222222")
 THREAD = "a" * 24
@@ -105,27 +112,42 @@ class World[C: Clock = FakeClock]:
     settings: Settings = SETTINGS
     endpoints: WebhookEndpoints = field(default_factory=WebhookEndpoints)
     overheads: OverheadPrices = field(default_factory=OverheadPrices)
+    budgets: Budgets = field(default_factory=Budgets)
+    sources: Sources = field(default_factory=Sources)
+    connectors: Mapping[SourceKind, SourceConnector] = field(default_factory=dict[SourceKind, SourceConnector])
+    tool_servers: ToolServers = field(default_factory=ToolServers)
+    tools: FakeTools = field(default_factory=FakeTools)
+    prompt_counters: Mapping[str, PromptCounter] = field(default_factory=dict[str, PromptCounter])
+    tokenizers: Mapping[str, Tokenizer] = field(default_factory=dict[str, Tokenizer])
+    context_tokens: int = 4096
+    capabilities: frozenset[Capability] = frozenset()
     authenticator: Authenticator = field(default_factory=NoCallers)
     orchestrations: Orchestrations = field(default_factory=FakeOrchestrations)
     app: Application = field(init=False)
     steps: Mapping[str, Callable[[Any], Awaitable[Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        model = Model(name="model", context_tokens=4096, tier=1)
+        model = Model(name="model", context_tokens=self.context_tokens, tier=1, capabilities=self.capabilities)
         backends = {name: one for name, (one, _) in self.backends.items()}
         configuration = Configuration(
             settings=self.settings,
             fleet=Fleet(models={"model": model}, backends=backends),
             prices={one.price.name: one.price for one in backends.values()},
             overheads=self.overheads,
+            budgets=self.budgets,
+            sources=self.sources,
             endpoints=self.endpoints,
+            tools=self.tool_servers,
         )
         ports = Ports(
             clock=self.clock,
             store=self.store,
             authenticator=self.authenticator,
             backends={name: client for name, (_, client) in self.backends.items()},
-            source_reader=SourceReader(Sources(), {}, self.clock),
+            prompt_counters=self.prompt_counters,
+            tokenizers=self.tokenizers,
+            source_reader=SourceReader(self.sources, self.connectors, self.clock),
+            tool_connector=self.tools,
             webhook_sender=WebhookSender(PinnedClient(NO_NETWORK, loopback=True), self.clock),
             open_orchestrations=lambda _client: self.orchestrations,
         )
@@ -158,17 +180,23 @@ class World[C: Clock = FakeClock]:
         deadline_s: float = 1800,
         owner: Owner = OWNER,
         max_output_tokens: int | None = None,
+        thread: str = THREAD,
+        tools: ToolConfig | None = None,
     ) -> Response:
-        """Admit a turn as the API does; one thread for all."""
-        asked = Item(id=member_id("msg", thread=THREAD, token=self.clock.token()), role=Role.USER, text=text)
+        """Admit a turn as the API does; one thread for all, unless another one is given."""
+        asked = Item(id=member_id("msg", thread=thread, token=self.clock.token()), role=Role.USER, text=text)
         response = Response(
-            id=member_id("resp", thread=THREAD, token=self.clock.token()),
+            id=member_id("resp", thread=thread, token=self.clock.token()),
             owner=owner,
             created_at=self.clock.now(),
             deadline_at=self.clock.now() + deadline_s,
             input_items=(asked.id,),
             traceparent=traceparent,
-            options=ResponseOptions(model=model, sampling=Sampling(max_output_tokens=max_output_tokens)),
+            options=ResponseOptions(
+                model=model,
+                sampling=Sampling(max_output_tokens=max_output_tokens),
+                tool_config=tools or ToolConfig(),
+            ),
             history=ResponseHistory(previous=previous),
         )
         await self.ledger.reserve(owner, response.id, Decimal("0.01"))

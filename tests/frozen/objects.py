@@ -5,7 +5,8 @@ from decimal import Decimal
 from domain.content.tools import FunctionTool, OutputFormat, OutputFormatKind, ToolChoice, ToolConfig
 from domain.identity.owners import Owner
 from domain.log.events import ResponseStatus, TokenUsage
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus, SessionShare
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus, SessionShare
+from domain.money.ledger_records import AttemptProgress, AttemptRecord, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
 from domain.routing.estimates import Estimate, Readiness
 from domain.routing.filters import Rejection
@@ -38,8 +39,8 @@ TOOLS = ToolConfig(
         ),
     ),
     tool_choice=ToolChoice.REQUIRED,
-    only=("find",),
-    single=True,
+    allowed_names=("find",),
+    must_call_one=True,
     parallel=False,
     format=OutputFormat(
         kind=OutputFormatKind.JSON_SCHEMA,
@@ -91,24 +92,23 @@ ATTEMPT = AttemptRecord(
     number=2,
     backend="gpu-l4",
     price="l4",
-    reserved=Decimal("0.05"),
     started_at=NOW + 3,
-    status=AttemptStatus.PROVISIONAL,
-    deliveries=2,
-    first_token_at=NOW + 12,
-    ended_at=NOW + 20,
-    usage=USAGE,
-    cost=Decimal("0.0042"),
-    result="done",
-    reason="max_output_tokens",
-    counters=("budget_tenant_2027-01", "budget_owner_user:alice_2027-01"),
     model="small",
     conversation=CONVERSATION_ID,
     prompt_tokens=321,
-    lines={"gpu": Decimal("0.003"), "cold": Decimal("0.0012")},
-    shares={
-        "gpu-l4/s-1": SessionShare(lines={"gpu": Decimal("0.003"), "cold": Decimal("0.0012")}, final=True),
-    },
+    charge=AttemptCharge(
+        reserved=Decimal("0.05"),
+        status=AttemptStatus.PROVISIONAL,
+        cost=Decimal("0.0042"),
+        counters=("budget_tenant_2027-01", "budget_owner_user:alice_2027-01"),
+        lines={"gpu": Decimal("0.003"), "cold": Decimal("0.0012")},
+        shares={
+            "gpu-l4/s-1": SessionShare(lines={"gpu": Decimal("0.003"), "cold": Decimal("0.0012")}, final=True),
+        },
+    ),
+    progress=AttemptProgress(
+        deliveries=2, first_token_at=NOW + 12, ended_at=NOW + 20, usage=USAGE, result="done", reason="max_output_tokens"
+    ),
 )
 RESERVATION = Reservation(
     response=RESPONSE_ID,

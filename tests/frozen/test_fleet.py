@@ -9,16 +9,26 @@ from clients.storage.port import Container
 from clients.storage.sqlite.store import SqliteStore
 from domain.fleet.backend_state import BackendState
 from domain.fleet.catalog import Fleet
-from domain.fleet.cold_start import FailedWarmUp, WarmUp
+from domain.fleet.cold_start import FailedWarmUp, StartTimes, WarmUp
+from domain.fleet.health import BackendHealth
+from domain.fleet.learned_speed import LearnedSpeed
+from domain.fleet.load import Load
+from domain.fleet.warmth import Warmth
 from domain.money.budgets import Budgets
 from domain.money.costing import BillLine
-from domain.money.gpu_sessions import GpuSession, SessionSpan
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
+from domain.routing.rent_or_buy import Rule
+from domain.routing.replay import PastDemand
+from domain.routing.rule_choice import ObservedDemand
 from state.fleet.backend_state import STATE_ID, BackendStates, backend_key
+from state.fleet.demand_log import DemandLog
+from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
 from state.money.gpu_session_billing import GpuSessionBilling
-from state.money.gpu_sessions import GpuSessions, closed_id, span_id
+from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.session_documents import closed_id, span_id
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import backend
 from tests.frozen.documents import as_json, frozen, insert, stored
@@ -37,23 +47,18 @@ PRICE = TimePrice(
 )
 STATE = BackendState(
     backend="gpu-l4",
-    cold_p50_s=20.5,
-    cold_p99_s=90.5,
-    prefill_tokens_s=1000.5,
-    decode_tokens_s=50.5,
-    warm_until=NOW + 100,
-    cold_samples=(19.5, 21.5),
-    in_flight={ATTEMPT.id: NOW + 60},
-    errors=4,
-    cooldown_until=NOW + 5,
-    circuit_open_until=NOW + 6,
-    probe_by=RESPONSE_ID,
-    probe_until=NOW + 7,
-    warm_up=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
-    lost_warm_ups=2,
-    failed_warm_up=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
-    service_s=3.5,
-    queue_places={RESPONSE_ID: (NOW, NOW + 30)},
+    start_times=StartTimes(p50_s=20.5, p99_s=90.5, samples=(19.5, 21.5)),
+    speed=LearnedSpeed(prefill_tokens_s=1000.5, decode_tokens_s=50.5, service_s=3.5),
+    warmth=Warmth(
+        warm_until=NOW + 100,
+        warm_up=WarmUp(by=RESPONSE_ID, since=NOW - 3, until=NOW + 130, cold_at=NOW - 1, held_until=NOW + 12),
+        lost_warm_ups=2,
+        failed_warm_up=FailedWarmUp(at=NOW - 9, again_at=NOW + 1, tries=3, final=True, reason="quota"),
+    ),
+    load=Load(in_flight={ATTEMPT.id: NOW + 60}, queue_places={RESPONSE_ID: (NOW, NOW + 30)}),
+    health=BackendHealth(
+        errors=4, cooldown_until=NOW + 5, circuit_open_until=NOW + 6, probe_by=RESPONSE_ID, probe_until=NOW + 7
+    ),
 )
 SESSION = GpuSession(
     id="s-1",
@@ -61,12 +66,12 @@ SESSION = GpuSession(
     price="l4",
     started=NOW,
     cold_s=20.5,
-    ends=NOW + 25,
+    last_end=NOW + 25,
     ready_at=NOW + 19,
     running={ATTEMPT.id: OWNER.tenant},
-    recent=(NOW + 21, NOW + 25),
+    recent_ends=(NOW + 21, NOW + 25),
     members=3,
-    waker="attempt_wake_000",
+    warm_up_record="attempt_wake_000",
 )
 SPAN = SessionSpan(
     record=ATTEMPT.id,
@@ -76,8 +81,8 @@ SPAN = SessionSpan(
     began=NOW + 3,
     ended=NOW + 20,
     run=2,
-    wake=True,
-    held={BillLine.GPU: 3, BillLine.COLD: 2, BillLine.TAIL: 1},
+    is_warm_up=True,
+    provisional={BillLine.GPU: 3, BillLine.COLD: 2, BillLine.TAIL: 1},
 )
 
 
@@ -126,6 +131,21 @@ async def test_what_was_spent_elsewhere_is_read_as_it_was(store: SqliteStore, cl
 async def test_what_was_spent_elsewhere_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
     await RentalSpend(store, clock).add(BACKEND, Decimal("0.0125"), window_s=720.0)
     document = frozen(Container.FLEET, "rent")
+    assert await stored(store, document) == document.body
+
+
+async def test_demand_is_read_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "demand")
+    found = await DemandLog(store, clock).observed(BACKEND)
+    assert found == ObservedDemand([PastDemand(NOW + 3 * 44, 0.0125, 4.5)], 2)
+
+
+async def test_a_rule_is_read_and_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
+    await insert(store, Container.FLEET, "rule")
+    rules, document = RentalRules(store, clock), frozen(Container.FLEET, "rule")
+    found = (await rules.in_force((BACKEND,)))[BACKEND.name]
+    assert found.rule == Rule(threshold=0.6, keep=0.3, window=0.5)
+    await rules.adopt(BACKEND, found)
     assert await stored(store, document) == document.body
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from clients.storage.port import Container, Create
 from clients.storage.sqlite.store import SqliteStore
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope, new_counter
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation
+from domain.money.ledger_records import AttemptRecord, Reservation
 from domain.money.usage import UsageRow
 from domain.turns.rate_limits import RateLimitUsage, RunningTurn, TokenBucket
 from state.money.budget_counters import BudgetCounters
@@ -21,7 +22,7 @@ from tests.frozen.objects import ATTEMPT, CONVERSATION_ID, NOW, OWNER, RESERVATI
 COUNTER = "budget_tenant_2027-01-15"
 TAKEN = 4_200_000
 ROW = UsageRow(
-    place={
+    dimensions={
         "day": "2027-01-15",
         "owner": OWNER.subject,
         "conversation": CONVERSATION_ID,

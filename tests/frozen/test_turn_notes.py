@@ -14,7 +14,7 @@ from state.retention.erasure import SETTLED_S, Erasure
 from state.turns.conversations import ConversationStore, entry_document
 from state.turns.expiry import expiry_operation, expiry_operations
 from state.turns.idempotency import HOLDERS, IdempotencyRecords
-from state.turns.owner_threads import register_thread
+from state.turns.owner_threads import register_conversation
 from state.turns.responses import TurnStore
 from state.turns.retrieved_context import RetrievedContext
 from state.turns.stored_completions import StoredCompletions
@@ -67,7 +67,7 @@ async def test_a_record_of_a_request_is_written_as_it_was(store: SqliteStore, cl
 
 
 async def test_a_note_of_a_thread_is_written_as_it_was(store: SqliteStore, clock: FakeClock) -> None:
-    await register_thread(store, OWNER, THREAD, at=NOW)
+    await register_conversation(store, OWNER, CONVERSATION_ID, thread=THREAD, at=NOW)
     document = frozen(Container.TURNS, "thread")
     assert await stored(store, document) == document.body
 

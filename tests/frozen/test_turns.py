@@ -8,18 +8,11 @@ import pytest
 from clients.storage.port import Container
 from clients.storage.sqlite.store import SqliteStore
 from domain.content.items import ImageInput, Item, ItemKind, ItemStatus, Role
-from domain.log.events import (
-    EMPTIED_BY,
-    AttemptOutcome,
-    Ending,
-    EventKind,
-    ItemHeader,
-    LogEvent,
-    ResponseStatus,
-    Slot,
-    TokenUsage,
-)
+from domain.log.capped_answers import CappedAnswer
+from domain.log.events import EMPTIED_BY, AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemHeader, ItemResult
 from domain.routing.route_record import route_from_document, route_to_document
+from domain.tools.call_record import CallOutcome, CallRecord
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookDelivery, WebhookEndpoints
@@ -41,6 +34,10 @@ from tests.frozen.objects import (
     WAIT,
 )
 
+CUSTOM_CALL_ID = f"fc_{'a' * 24}{7:024x}"
+SERVER_CALL_ID = f"mcp_{'a' * 24}{8:024x}"
+UNKNOWN = {"type": "mcp_tool_execution_error", "content": "It is unknown."}
+REFUSAL_ID = f"msg_{'a' * 24}{17:024x}"
 ITEMS = {
     "item_message": Item(
         id=MESSAGE_ID,
@@ -61,9 +58,32 @@ ITEMS = {
         name="find",
         call_id="call_1",
     ),
+    "item_custom_call": Item(
+        id=CUSTOM_CALL_ID,
+        kind=ItemKind.FUNCTION_CALL,
+        text='{"input": "hi"}',
+        name="shout",
+        call_id="call_1",
+        namespace="agents",
+        is_custom=True,
+    ),
+    "item_refusal": Item(id=REFUSAL_ID, text="Well,", refusal="I can't help with that."),
     "item_function_output": Item(
         id=OUTPUT_ID, kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="found", name="find", call_id="call_1"
     ),
+    "item_mcp_call": Item(
+        id=SERVER_CALL_ID,
+        kind=ItemKind.MCP_CALL,
+        text='{"q":"x"}',
+        status=ItemStatus.INCOMPLETE,
+        name="find",
+        call_id="call_1",
+        server="shop",
+        output="found",
+        error=UNKNOWN,
+        round=2,
+    ),
+    "item_mcp_list_tools": Item(id=f"mcpl_{'a' * 24}{9:024x}", kind=ItemKind.MCP_TOOLS, server="shop", output="[]"),
     "item_reasoning": Item(id=REASONING_ID, kind=ItemKind.REASONING, text="Thinking.", status=ItemStatus.IN_PROGRESS),
 }
 ENDING = Ending(
@@ -109,6 +129,47 @@ SLOT = Slot(
         failure_class="overloaded",
         counted=TokenUsage(input_tokens=1, cached_tokens=2, output_tokens=3, reasoning_tokens=4),
     ),
+)
+SERVER_EVENTS = (
+    LogEvent(
+        kind=EventKind.ITEM_ADDED,
+        header=ItemHeader(
+            id=SERVER_CALL_ID, kind=ItemKind.MCP_CALL, name="find", call_id="call_1", server="shop", round=2
+        ),
+    ),
+    LogEvent(kind=EventKind.CALL_STARTED),
+    LogEvent(kind=EventKind.CALL_ENDED, result=ItemResult(error=UNKNOWN)),
+)
+SERVER_SLOT = Slot(
+    number=4,
+    writer="execution-1",
+    first=7,
+    at=NOW,
+    events=SERVER_EVENTS,
+    outcome=AttemptOutcome(attempt=2, result="calls", calls=(SERVER_CALL_ID,), hands_back=True, limit="max_rounds"),
+)
+CAPPED_SLOT = Slot(
+    number=3,
+    writer="execution-1",
+    first=5,
+    at=NOW,
+    outcome=AttemptOutcome(
+        attempt=1, result="handover", usage=USAGE, counted=USAGE, capped=CappedAnswer("gpu-l4", 900, tried=1024)
+    ),
+)
+CALL_RECORD = CallRecord(
+    response=RESPONSE_ID,
+    item=SERVER_CALL_ID,
+    server="shop",
+    tool="find",
+    arguments_hash="0123456789abcdef",
+    starter="starter-1",
+    started_at=NOW,
+    send_until=NOW + 5,
+    ends_by=NOW + 15,
+    tries=2,
+    outcome=CallOutcome(status=ItemStatus.INCOMPLETE, error=UNKNOWN, unknown=True),
+    ended_at=NOW + 20,
 )
 CONVERSATION = Conversation(
     id=CONVERSATION_ID,
@@ -162,13 +223,75 @@ def test_an_item_is_read_and_written_as_it_was(name: str) -> None:
 
 def test_every_kind_of_item_and_event_is_frozen() -> None:
     assert {item.kind for item in ITEMS.values()} == set(ItemKind)
-    assert {event.kind for event in EVENTS} == set(EventKind)
+    assert {event.kind for event in (*EVENTS, *SERVER_EVENTS)} == set(EventKind)
 
 
 def test_a_slot_is_read_and_written_as_it_was() -> None:
     document = frozen(Container.TURNS, "slot")
     found = Slot.from_document(document.body)
     assert found == SLOT
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_a_call_of_a_servers_tool_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_mcp_call")
+    found = Slot.from_document(document.body)
+    assert found == SERVER_SLOT
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_an_answer_at_its_cap_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_capped")
+    found = Slot.from_document(document.body)
+    assert found == CAPPED_SLOT
+    assert as_json(found.to_document()) == document.body
+
+
+def test_the_record_of_a_call_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "call")
+    found = CallRecord.from_document(document.body)
+    assert (found, found.id) == (CALL_RECORD, document.id)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_a_call_of_a_custom_tool_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_custom_call")
+    header = ItemHeader(
+        id=CUSTOM_CALL_ID,
+        kind=ItemKind.FUNCTION_CALL,
+        name="shout",
+        call_id="call_2",
+        namespace="agents",
+        is_custom=True,
+    )
+    events = (LogEvent(kind=EventKind.ITEM_ADDED, header=header),)
+    found = Slot.from_document(document.body)
+    assert found == Slot(number=2, writer="execution-1", first=7, at=NOW, events=events)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_a_refusal_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_refusal")
+    kinds = (EventKind.PART_ADDED, EventKind.TEXT, EventKind.TEXT_DONE, EventKind.PART_DONE)
+    texts = ("", "I can't help with that.", "", "")
+    events = tuple(LogEvent(kind=kind, text=text, is_refusal=True) for kind, text in zip(kinds, texts, strict=True))
+    found = Slot.from_document(document.body)
+    assert found == Slot(number=2, writer="execution-1", first=7, at=NOW, events=events)
+    assert as_json(found.to_document()) == document.body
+
+
+def test_a_slot_with_the_words_of_a_backend_is_read_and_written_as_it_was() -> None:
+    document = frozen(Container.TURNS, "slot_backend_words")
+    outcome = AttemptOutcome(
+        attempt=1,
+        result="failed",
+        code="invalid_prompt",
+        message="It refused.",
+        failure_class="client",
+        words="Invalid schema: no type",
+    )
+    found = Slot.from_document(document.body)
+    assert found == Slot(number=2, writer="infer:1", first=7, at=NOW, outcome=outcome)
     assert as_json(found.to_document()) == document.body
 
 

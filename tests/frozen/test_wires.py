@@ -5,33 +5,81 @@ from typing import Any, cast
 import pytest
 from pydantic import ConfigDict, TypeAdapter, with_config
 
-from domain import wire
-from domain.fleet.token_estimates import TokenEstimate
+from domain import webhook_wire, wire
 from domain.identity.owners import Owner
 from domain.money.overheads import StepResources
+from domain.tokens.estimates import TokenEstimate
+from domain.tokens.sizes import CountWire
+from orchestrators.continuation import Progress, take_over
+from orchestrators.step_costs import StepCosts
+from orchestrators.turn_waits import TurnWaits
 from tests.frozen.documents import FOLDER, frozen_json
 
 SHAPES: dict[str, tuple[type, type]] = {
-    wire.RESPOND: (wire.TurnWire, wire.RespondedWire),
-    wire.DELIVERY_ORCHESTRATION: (wire.DeliverWebhookWire, wire.WebhookDeliveredWire),
+    wire.RESPOND: (wire.RespondWire, wire.RespondedWire),
+    wire.DELIVERY_ORCHESTRATION: (webhook_wire.DeliverWebhookWire, webhook_wire.WebhookDeliveredWire),
+    wire.ENTER: (wire.EnterWire, wire.EnteredWire),
     wire.BEGIN: (wire.BeginWire, wire.BegunWire),
     wire.RECALL: (wire.TurnWire, wire.RecalledWire),
     wire.TRY_RECALL: (wire.TurnWire, wire.TriedWire),
     wire.ANTICIPATE: (wire.TurnWire, wire.TriedWire),
     wire.ROUTE: (wire.RouteWire, wire.RoutedWire),
     wire.INFER: (wire.InferWire, wire.InferredWire),
+    wire.CALL_TOOL: (wire.CallToolWire, wire.CalledToolWire),
+    wire.TRY_CALL_TOOL: (wire.CallToolWire, wire.TriedWire),
     wire.FINISH: (wire.FinishWire, wire.FinishedWire),
     wire.SETTLE: (wire.SettleWire, wire.SettledWire),
-    wire.DELIVER_WEBHOOK: (wire.DeliverWebhookWire, wire.WebhookTriedWire),
+    wire.DELIVER_WEBHOOK: (webhook_wire.DeliverWebhookWire, webhook_wire.WebhookTriedWire),
 }
-VALUES = {wire.TRY_RECALL: wire.RecalledWire, wire.ANTICIPATE: wire.AnticipatedWire}
+VALUES = {
+    wire.TRY_RECALL: wire.RecalledWire,
+    wire.ANTICIPATE: wire.AnticipatedWire,
+    wire.TRY_CALL_TOOL: wire.CalledToolWire,
+}
+WAIT = {"backend": "gpu-l4", "reason": "start"}
+COUNTED = {"counts": {"small": {"expected": 90, "likely": 90, "ceiling": 95, "counted_by": "tokenizer"}}}
+WAITED = {**WAIT, "since": 1764400000.0, "until": 1764400009.5}
+CONTINUED: dict[str, Any] = {
+    "size": {"expected": 100, "likely": 120, "ceiling": 150, "bytes": 400},
+    "attempts": {
+        "routes": 17,
+        "attempts": 16,
+        "retries": 1,
+        "backend": "gpu-l4",
+        "excluded": {"api": "status 500"},
+        "failures": {"gpu-l4": {"cold": 2}},
+    },
+    "waits": [WAITED],
+    "spent": {"units": 12.5, "seconds": 3.25, "executions": 104},
+}
+"""What an earlier history leaves to the next one, as version 1.3 wrote it first."""
+
+CAPPED = {"backend": "gpu-l4", "written": 900, "tried": 0}
+ADDED: dict[type, dict[str, Any]] = {
+    wire.RouteWire: {"capped": CAPPED},
+    wire.InferWire: {"capped": True},
+    wire.RespondWire: {"continued": CONTINUED},
+    wire.RoutedWire: {"wait": WAIT},
+    wire.SizeWire: COUNTED,
+    wire.SettleWire: {"status": "completed", "code": "", "waits": [WAITED]},
+    wire.InferredWire: {
+        "calls": ["mcp_1"],
+        "added": {"expected": 1, "likely": 2, "ceiling": 3, "bytes": 4},
+        "hands_back": True,
+        "capped": CAPPED,
+    },
+}
+"""Optional fields that later releases have added to a shape; the recorded values have none of them."""
+
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 def check(shape: type, value: dict[str, Any]) -> None:
-    """Fail where the fields of a shape, optional ones included, are not exactly those of a value."""
-    assert value.keys() == shape.__annotations__.keys()
-    TypeAdapter(with_config(STRICT)(shape)).validate_python(value)
+    """Fail where the fields of a shape are not exactly those of a value and the added ones, which may be missing."""
+    grown = value | ADDED.get(shape, {})
+    assert grown.keys() == shape.__annotations__.keys()
+    for each in (value, grown):
+        TypeAdapter(with_config(STRICT)(shape)).validate_python(each)
 
 
 def step(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -64,13 +112,19 @@ def test_a_value_of_a_step_beside_others_has_the_fields_that_it_had(name: str) -
 
 def test_nested_shapes_have_the_fields_that_they_had() -> None:
     check(wire.SizeWire, step(wire.ROUTE)[0]["size"])
+    check(wire.SizeWire, ADDED[wire.InferredWire]["added"])
+    check(CountWire, COUNTED["counts"]["small"])
     check(wire.SpentWire, step(wire.SETTLE)[0]["spent"])
+    check(wire.WaitReasonWire, WAIT)
+    check(wire.WaitWire, WAITED)
+    check(wire.CappedWire, CAPPED)
 
 
 def test_every_shape_is_frozen() -> None:
     checked = {shape for pair in SHAPES.values() for shape in pair} | {*VALUES.values()}
-    nested = {wire.SizeWire, wire.StepSpentWire, wire.SpentWire}
-    assert {value for name, value in vars(wire).items() if name.endswith("Wire")} == checked | nested
+    nested = {wire.CappedWire, wire.SizeWire, wire.StepSpentWire, wire.SpentWire, wire.WaitReasonWire, wire.WaitWire}
+    shapes = {**vars(wire), **vars(webhook_wire)}
+    assert {value for name, value in shapes.items() if name.endswith("Wire")} == checked | nested
 
 
 def test_the_readers_of_shapes_read_what_was_recorded() -> None:
@@ -80,3 +134,13 @@ def test_the_readers_of_shapes_read_what_was_recorded() -> None:
     size = cast("wire.SizeWire", step(wire.ROUTE)[0]["size"])
     tokens = TokenEstimate(expected=size["expected"], likely=size["likely"], ceiling=size["ceiling"])
     assert tokens == TokenEstimate(expected=100, likely=120, ceiling=200)
+
+
+def test_a_turn_goes_on_with_what_an_earlier_release_left_to_it() -> None:
+    costs, waits = StepCosts(), TurnWaits()
+    take_over(CONTINUED, costs, waits)
+    progress = Progress.from_wire(CONTINUED)
+    assert progress.size == CONTINUED["size"]
+    assert progress.history.between_rounds() == CONTINUED["attempts"]
+    assert costs.for_settle()["spent"] == CONTINUED["spent"]
+    assert waits.for_settle() == {"waits": [WAITED]}

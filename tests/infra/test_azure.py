@@ -43,7 +43,7 @@ def test_each_module_is_given_its_parameters_and_no_others(file: Path) -> None:
 def test_what_modules_are_asked_for_they_give() -> None:
     main = parsed(FOLDER / "main.bicep")
     modules = {name: parsed(FOLDER / each["detail"]["path"]) for name, each in main["modules"].items()}
-    asked = re.findall(r"(\w+)\.outputs\.(\w+)", (FOLDER / "main.bicep").read_text())
+    asked = re.findall(r"(\w+)!?\.outputs\.(\w+)", (FOLDER / "main.bicep").read_text())
     assert asked
     for name, output in asked:
         assert output in modules[name]["outputs"], f"{name}.outputs.{output}"
@@ -69,14 +69,25 @@ def test_nothing_is_set_that_flex_consumption_refuses() -> None:
 def test_no_service_takes_a_key_or_a_call_from_outside() -> None:
     store = resource("cosmos.bicep", "account")["properties"]
     files = resource("storage.bicep", "account")["properties"]
-    assert (store["disableLocalAuth"], store["publicNetworkAccess"]) == (True, "Disabled")
-    assert (files["allowSharedKeyAccess"], files["publicNetworkAccess"]) == (False, "Disabled")
+    vault = resource("vault.bicep", "vault")["properties"]
+    assert (store["disableLocalAuth"], files["allowSharedKeyAccess"]) == (True, False)
     assert resource("telemetry.bicep", "insights")["properties"]["DisableLocalAuth"] is True
+    for service in (store, files, vault):
+        assert chosen(service["publicNetworkAccess"]) == ("isPrivate", "Disabled", "Enabled")
+    main = (FOLDER / "main.bicep").read_text()
+    assert "param profile string = 'standard'" in main
+    assert "var isPrivate = profile == 'standard'" in main
+
+
+def chosen(value: dict[str, Any]) -> tuple[str, str, str]:
+    operands = value["operator"]["operands"]
+    return operands["condition"], operands["true_value"], operands["false_value"]
 
 
 def test_the_app_is_replaced_instance_by_instance() -> None:
     configuration = resource("app.bicep", "site")["properties"]["functionAppConfig"]
-    assert configuration["siteUpdateStrategy"] == {"type": "RollingUpdate"}
+    assert configuration["siteUpdateStrategy"] == {"type": "updateStrategy"}
+    assert parsed(FOLDER / "main.bicep")["parameters"]["updateStrategy"]["default"] == "RollingUpdate"
     assert configuration["runtime"] == {"name": "python", "version": "3.13"}
 
 
@@ -85,6 +96,67 @@ def resource(file: str, name: str) -> dict[str, Any]:
 
 
 def body(module: dict[str, Any]) -> dict[str, Any]:
-    """What a module is given; that of a loop stands one deeper."""
+    """What a module is given; that of a loop or a condition stands one deeper."""
     config = module["config"]
-    return config["config"] if "loop_type" in config else config
+    return config["config"] if "loop_type" in config or "condition" in config else config
+
+
+def test_what_may_be_a_secret_is_not_kept_in_the_deployment_history() -> None:
+    secure = {
+        (file.name, name)
+        for file in FILES
+        for name, each in parsed(file)["parameters"].items()
+        if "secure" in [decorator["type"] for decorator in each["decorators"]]
+    }
+    assert secure == {
+        ("main.bicep", "settings"),
+        ("main.bicep", "secrets"),
+        ("app.bicep", "settings"),
+        ("vault.bicep", "secrets"),
+    }
+
+
+def test_the_first_secret_brings_a_vault_that_only_the_identity_reads() -> None:
+    vault = resource("vault.bicep", "vault")["properties"]
+    assert vault["enableRbacAuthorization"] is True
+    main = parsed(FOLDER / "main.bicep")
+    assert main["modules"]["vault"]["config"]["condition"]
+    assert main["parameters"]["secretNames"]["default"] == []
+
+
+def test_the_scheduler_lets_somebody_in() -> None:
+    allowed = parsed(FOLDER / "main.bicep")["parameters"]["schedulerAddresses"]
+    assert len(allowed["default"]) >= 1
+    assert resource("scheduler.bicep", "scheduler")["properties"]["ipAllowlist"] == "allowedAddresses"
+
+
+def test_host_json_fits_both_stores_of_orchestrations_by_settings_alone() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    storage = host["extensions"]["durableTask"]["storageProvider"]
+    assert storage["type"] == "azureStorage"
+    managed = overlaid(host, scheduler_settings())
+    assert managed["extensions"]["durableTask"]["storageProvider"] == storage | {
+        "type": "azureManaged",
+        "connectionStringName": "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
+    }
+    assert managed["extensionBundle"]["version"] == "[4.32.0, 5.0.0)"
+    hub = managed["extensions"]["durableTask"]["hubName"]
+    assert f"hub: '{hub}'" in (FOLDER / "main.bicep").read_text()
+    assert managed["extensions"]["durableTask"]["defaultVersion"] == host["extensions"]["durableTask"]["defaultVersion"]
+
+
+def scheduler_settings() -> dict[str, str]:
+    text = (FOLDER / "main.bicep").read_text().partition("var schedulerSettings = {")[2].partition("\n}")[0]
+    return dict(re.findall(r"^\s+(AzureFunctionsJobHost__\w+): '(.*)'$", text, re.MULTILINE))
+
+
+def overlaid(host: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
+    """Return host.json as the host reads it with app settings; `__` separates the names of a path."""
+    effective = json.loads(json.dumps(host))
+    for name, value in settings.items():
+        *path, last = name.split("__")[1:]
+        inner = effective
+        for part in path:
+            inner = inner[part]
+        inner[last] = value
+    return effective

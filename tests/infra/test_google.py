@@ -1,17 +1,23 @@
 """Do the Terraform files fit each other, the fleet, and the identity that calls?"""
 
+import os
 import re
+import shutil
+import subprocess
 import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import hcl2
+import pytest
 
 from settings import ROOT
 
 FOLDER = ROOT / "infra" / "google"
 TEXT = "\n".join(file.read_text() for file in sorted(FOLDER.glob("*.tf")))
 BACKEND = tomllib.loads((ROOT / "fleet.toml").read_text())["backends"]["cloud-run-l4"]
+TERRAFORM = shutil.which("terraform")
 PRICE = tomllib.loads((ROOT / "prices.toml").read_text())["prices"]["cloud-run-l4"]
 
 
@@ -63,8 +69,72 @@ def test_only_the_identity_of_the_app_may_call() -> None:
     assert not re.search(r"google_service_account_key", TEXT)
 
 
-def test_it_starts_within_the_time_that_a_probe_may_take() -> None:
-    period, failures = (
-        int(re.findall(rf"{name}\s*= (\d+)", TEXT)[0]) for name in ("period_seconds", "failure_threshold")
-    )
-    assert period * failures <= 240
+def test_the_startup_probe_lets_the_fleet_start() -> None:
+    (period,), (periods,) = (re.findall(rf"{name}\s*= (\d+)", TEXT) for name in ("probe_period_s ", "probe_periods"))
+    probes_s = int(period) * int(periods)
+    p99_s = blocks("variable")["start_p99_s"]["default"]
+    assert probes_s == 240
+    assert p99_s == BACKEND["cold"]["p99_s"]
+    assert "max(0, var.start_p99_s - local.probe_period_s * local.probe_periods)" in TEXT
+    assert p99_s <= 2 * probes_s
+
+
+def test_the_image_is_fetched_through_the_registry_of_the_project() -> None:
+    assert re.search(r"image\s+= local\.image", TEXT)
+    assert "google_artifact_registry_repository.images.repository_id" in TEXT
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(TERRAFORM is None, reason="terraform is not installed")
+@pytest.mark.parametrize(
+    ("given", "refusal"),
+    [
+        ({}, None),
+        ({"start_p99_s": "480"}, None),
+        ({"start_p99_s": "481"}, "start_p99_s must be at most 480"),
+        ({"image_digest": "latest"}, "image_digest must be sha256:"),
+        ({"monthly_budget": "2.5"}, "monthly_budget must be a whole number"),
+        ({"monthly_budget": "100"}, "billing_account must be like"),
+        ({"monthly_budget": "100", "billing_account": "012345-ABCDEF-678901"}, None),
+        ({"max_instances": "0"}, "max_instances must be at least 1"),
+    ],
+)
+def test_terraform_refuses_a_value_by_name(given: dict[str, str], refusal: str | None, tmp_path: Path) -> None:
+    for file in ("variables.tf", "terraform.sample.tfvars"):
+        shutil.copy(FOLDER / file, tmp_path)
+    values = [f"-var={name}={value}" for name, value in given.items()]
+    command = (str(TERRAFORM), "plan", "-input=false", "-no-color", "-var-file=terraform.sample.tfvars", *values)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert (done.returncode == 0) is (refusal is None), done.stderr
+    assert refusal is None or refusal in done.stderr
+
+
+def programs(folder: Path, *, bucket_exists: bool) -> tuple[dict[str, str], Path]:
+    """Write hf and gcloud that record how they are called; returns the environment and the record."""
+    record = folder / "calls"
+    described = "exit 0" if bucket_exists else "exit 1"
+    for name in ("hf", "gcloud"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {record}\ncase "$*" in *describe*) {described};; esac\n')
+        program.chmod(0o755)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "WEIGHTS_SCRATCH": str(folder / "scratch")}
+    return environment, record
+
+
+@pytest.mark.parametrize("bucket_exists", [True, False])
+def test_one_command_fills_the_bucket_of_weights(tmp_path: Path, *, bucket_exists: bool) -> None:
+    environment, record = programs(tmp_path, bucket_exists=bucket_exists)
+    command = (FOLDER / "weights.sh", "org/model", "weights", "model-awq", "us-central1")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    assert done.stdout == "weights: gs://weights/model-awq holds org/model\n"
+    created = "gcloud storage buckets create gs://weights --location=us-central1"
+    calls = record.read_text().splitlines()
+    assert bucket_exists is not any(call.startswith(created) for call in calls)
+    assert [call for call in calls if call.startswith("hf download org/model")]
+    assert calls[-1].endswith("gs://weights/model-awq")
+
+
+def test_it_says_what_is_missing() -> None:
+    command = (FOLDER / "weights.sh", "org/model")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert (done.returncode, done.stderr) == (2, "usage: weights.sh MODEL BUCKET FOLDER REGION\n")

@@ -76,4 +76,7 @@ def reading_paths(ids: Ids) -> Sequence[str]:
         f"/v1/chat/completions/{chat}",
         f"/v1/chat/completions/{chat}/messages",
         "/v1/chat/completions",
+        "/v1/conversations",
+        "/v1/turns",
+        "/v1/budgets",
     )

@@ -47,7 +47,7 @@ class Probe:
         return self.outcome(await http.request(self.method, self.path, json=self.body, headers=headers))
 
     def outcome(self, answer: httpx.Response) -> tuple[int, Any]:
-        return answer.status_code, with_tokens(answer.json(), None)
+        return answer.status_code, with_tokens(answer.json() if answer.content else None, None)
 
 
 def with_tokens[T](value: T, twins: Mapping[str, str] | None) -> T:
@@ -98,7 +98,14 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
 
 
 def served() -> Sequence[HttpRoute]:
-    return [route for route in routes(api().world.app.http) if route.template != CATCH_ALL]
+    """Return the routes of the API; the console's files are the same for everybody."""
+    return [
+        each for each in routes(api().world.app.http) if not each.template.endswith(CATCH_ALL) and not is_page(each)
+    ]
+
+
+def is_page(route: HttpRoute) -> bool:
+    return route.template.split("/")[0] == "console"
 
 
 def probes(theirs: Ids, own: Ids) -> Iterator[Probe]:

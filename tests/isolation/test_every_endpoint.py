@@ -17,7 +17,7 @@ from tests.fakes.cosmos import LocalCosmos, local_cosmos
 from tests.fakes.stores import MemoryStore
 from tests.isolation.people import OWNERS, SECRETS, Person
 from tests.isolation.probes import BODIES, REJECTED, Ids, parameters, probes, served
-from tests.isolation.watching import WatchedStore, is_own, watched_api
+from tests.isolation.watching import UNLIMITED, WatchedStore, is_own, watched_api
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def cosmos() -> LocalCosmos:
 async def test_every_cosmos_request_has_the_owners_full_partition_key(cosmos: LocalCosmos) -> None:
     clock = FakeClock()
     store = CosmosStore(cosmos.emptied(), clock)
-    one = api(store=store, clock=clock)
+    one = api(store=store, clock=clock, limits=UNLIMITED)
     people = {name: Person(name=name, token=name, http=one.http) for name in ("mine", "double")}
     ids = {name: await person.create_data() for name, person in people.items()}
     await one.orchestrations.ended()

@@ -6,6 +6,7 @@ from typing import Any
 
 from clients.storage.port import Container, Document, DocumentKey, DocumentStore, FoundDocument, Operation
 from domain.identity.owners import Owner
+from domain.turns.rate_limits import RateLimit, RateLimits
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
 from tests.api.harness import Api, api
@@ -41,13 +42,18 @@ class WatchedStore:
         await self.inner.close()
 
 
+PLENTY = RateLimit(per_minute=60_000, burst=100_000, running=1000)
+UNLIMITED = RateLimits(owner=PLENTY, tenant=PLENTY)
+"""The probes are more requests than a caller may send at once."""
+
+
 def watched_api(inner: DocumentStore, clock: FakeClock) -> tuple[Api, WatchedStore]:
     """Return an API over a watched store.
 
     The rate limiter bypasses it: it reads whether turns of all owners of the tenant have ended.
     """
     watched = WatchedStore(inner=inner)
-    watching = api(store=watched, clock=clock)
+    watching = api(store=watched, clock=clock, limits=UNLIMITED)
     watching.limits.turns = TurnStore(inner, clock, WebhookEndpoints())
     return watching, watched
 

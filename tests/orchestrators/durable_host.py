@@ -16,7 +16,7 @@ from orchestrators.respond import respond
 
 START = datetime(2026, 11, 22, 5, 6, 29, tzinfo=UTC)
 TURN = timedelta(milliseconds=10)
-VERSION = "1.1"
+VERSION = "1.3"
 """`defaultVersion` of host.json, which a test compares."""
 
 
@@ -39,6 +39,7 @@ SCHEDULING = (EventType.TASK_SCHEDULED, EventType.TIMER_CREATED)
 class ActionType(IntEnum):
     ACTIVITY = 0
     ACTIVITY_WITH_RETRY = 1
+    CONTINUE_AS_NEW = 4
     TIMER = 5
     EVENT = 6
     ANY = 11
@@ -107,6 +108,14 @@ class DurableHost:
     history: list[Event] = field(default_factory=list[Event])
     now: datetime = START
     done: bool = False
+    version: str = VERSION
+
+    @property
+    def next_request(self) -> Any:
+        """The input with which the instance goes on in a new history; None where it does not."""
+        (actions,) = replay(self.request, self.history, self.orchestrator)["actions"]
+        found = [each["input"] for each in actions if each["actionType"] == ActionType.CONTINUE_AS_NEW]
+        return json.loads(found[0]) if found else None
 
     def start(self) -> None:
         self.turn(
@@ -114,7 +123,7 @@ class DurableHost:
             OrchestrationInstance={"InstanceId": self.request["response"], "ExecutionId": "2fc4"},
             ParentInstance=None,
             Name=self.orchestrator.__name__,
-            Version=VERSION,
+            Version=self.version,
             Input=json.dumps(json.dumps(self.request)),
             Tags=None,
         )
@@ -196,7 +205,7 @@ def events_of(action: Mapping[str, Any], first: int, history: Sequence[Event], a
         case ActionType.TIMER:
             fire_at = datetime.fromisoformat(action["fireAt"])
             yield event_of(EventType.TIMER_CREATED, at, FireAt=stamp(fire_at))
-        case ActionType.EVENT:
+        case ActionType.EVENT | ActionType.CONTINUE_AS_NEW:
             return
         case ActionType.ACTIVITY | ActionType.ACTIVITY_WITH_RETRY:
             raise AssertionError("the SDK wraps every activity in a compound action, a single one with retries too")

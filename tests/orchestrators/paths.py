@@ -36,6 +36,9 @@ def ended(status: str) -> tuple[Completes, Completes]:
     return Completes({"status": status}), Completes({"cost": "0.0021"})
 
 
+WAITING: Final = Completes({"delay_s": 2.0, "code": "", "message": ""})
+ENTERED: Final = Completes({"delay_s": 0.0, "code": "", "message": ""})
+EXPIRED: Final = Completes({"delay_s": 0.0, "code": "server_error", "message": "the deadline passed"})
 MINE: Final = Completes({"mine": True})
 ANTICIPATED: Final = Completes({"value": {"backend": None, "woken": False}, "problem": ""}, name="anticipate")
 RECALLED: Final = Completes({"value": {"size": SIZE, "messages": 3}, "problem": ""}, name="try_recall")
@@ -47,8 +50,62 @@ FAILED_OVER: Final = inferred("elsewhere", message="status 500")
 WRONG: Final = inferred("failed", code="invalid_prompt", message="status 400")
 WHOLE: Final = (routed(), inferred("done"), *ended("completed"))
 
+LOST: Final = {"value": None, "problem": "no answer"}
+
+
+def asks(*calls: str, hands_back: bool = False) -> Completes:
+    """Return an attempt whose model called tools that the server runs."""
+    base = {"result": "calls", "code": "", "message": "", "delay_s": 0.0}
+    return Completes({**base, "calls": list(calls), "added": SIZE, "hands_back": hands_back})
+
+
+def called(outcome: str) -> Completes:
+    return Completes({"value": {"outcome": outcome, "added": SIZE}, "problem": ""})
+
+
+CAPPED: Final = Completes(
+    {
+        "result": "handover",
+        "code": "",
+        "message": "",
+        "delay_s": 0.0,
+        "capped": {"backend": "small", "written": 512, "tried": 0},
+    }
+)
+ROUND: Final = (routed(), asks("mcp_1"), called("completed"))
+MANY_ROUNDS: Final = ROUND * 16
+"""The results of these rounds and of the steps before them are more than one history keeps."""
+
 PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
     "answered": (MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "entered_after_waiting": (WAITING, Fires(), WAITING, Fires(), ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "woken_in_line": (WAITING, Raised("turn_ended"), ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "woken_while_looking": (
+        WAITING,
+        Fires(),
+        Raised("turn_ended"),
+        WAITING,
+        ENTERED,
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        *WHOLE,
+    ),
+    "woken_before_looking": (Raised("turn_ended"), WAITING, ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "woken_twice": (
+        WAITING,
+        Raised("turn_ended"),
+        WAITING,
+        Raised("turn_ended"),
+        ENTERED,
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        *WHOLE,
+    ),
+    "entered_at_once": (ENTERED, MINE, ANTICIPATED, RECALLED, *WHOLE),
+    "cancelled_in_line": (WAITING, Raised("cancelled"), *ended("cancelled")),
+    "expired_in_line": (WAITING, Fires(), EXPIRED, *ended("failed")),
     "cut": (MINE, ANTICIPATED, RECALLED, routed(), inferred("done", code="max_output_tokens"), *ended("incomplete")),
     "not_mine": (Completes({"mine": False}),),
     "waited": (MINE, ANTICIPATED, RECALLED, routed(), COLD, Fires(), routed(), COLD, Fires(), *WHOLE),
@@ -82,10 +139,57 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
         *ended("completed"),
     ),
     "handed_over": (MINE, ANTICIPATED, RECALLED, routed(), inferred("handover"), *WHOLE),
+    "capped": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, routed(), inferred("handover"), *WHOLE),
+    "capped_without_room": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, routed(None), *ended("incomplete")),
+    "capped_before_calls": (MINE, ANTICIPATED, RECALLED, routed(), CAPPED, *ROUND, *WHOLE),
     "nobody_free_for_a_while": (MINE, ANTICIPATED, RECALLED, routed(None, delay_s=3.0), Fires(), *WHOLE),
     "nobody": (MINE, ANTICIPATED, RECALLED, routed(None, reason="no backend takes it"), *ended("failed")),
     "attempt_failed": (MINE, ANTICIPATED, RECALLED, routed(), WRONG, *ended("failed")),
     "step_repeated": (MINE, UNKNOWN_SIZE, ANTICIPATED, Fails("Unavailable: no answer"), RECALLED_ALONE, *WHOLE),
+    "called": (MINE, ANTICIPATED, RECALLED, routed(), asks("mcp_1"), called("completed"), *WHOLE),
+    "called_in_two_rounds": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1"),
+        called("incomplete"),
+        routed(),
+        asks("mcp_2"),
+        called("failed"),
+        *WHOLE,
+    ),
+    "called_none_at_a_limit": (MINE, ANTICIPATED, RECALLED, routed(), asks(), *WHOLE),
+    "called_and_handed_back": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1", hands_back=True),
+        called("completed"),
+        *ended("completed"),
+    ),
+    "called_in_many_rounds": (MINE, ANTICIPATED, RECALLED, *MANY_ROUNDS),
+    "call_repeated": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1"),
+        Completes(LOST),
+        Completes({"outcome": "completed", "added": SIZE}),
+        *WHOLE,
+    ),
+    "cancelled_in_a_call": (
+        MINE,
+        ANTICIPATED,
+        RECALLED,
+        routed(),
+        asks("mcp_1"),
+        Raised("cancelled"),
+        called("ended"),
+        *ended("cancelled"),
+    ),
     "step_failed": (
         MINE,
         ANTICIPATED,
@@ -94,11 +198,14 @@ PATHS: Final[Mapping[str, Sequence[HostEvent]]] = {
         *ended("failed"),
     ),
 }
+LONG_PATHS: Final = frozenset({"step_failed", "called_in_many_rounds"})
+"""Replaying these after each of their events takes a second: only `make test` does it in every way."""
 
 
 def host_after(events: Sequence[HostEvent]) -> DurableHost:
-    """Return a host after these events."""
-    host = DurableHost(TURN)
+    """Return a host after these events; a turn that enters first was admitted to wait."""
+    waits = any(each in (WAITING, ENTERED) for each in events[:2])
+    host = DurableHost({**TURN, "waiting": True} if waits else TURN)
     host.start()
     for event in events:
         host.apply(event)
@@ -112,4 +219,5 @@ def host_of(path: str) -> DurableHost:
 
 
 def recorded(path: str) -> dict[str, Any]:
-    return {"input": dict(TURN), "history": host_of(path).history}
+    host = host_of(path)
+    return {"input": dict(host.request), "history": host.history}

@@ -7,10 +7,18 @@ from typing import Any, cast
 import pytest
 
 from tests.orchestrators.durable_host import SCHEDULING, VERSION, Event, EventType, replay, scheduled, turns_of
-from tests.orchestrators.paths import PATHS
+from tests.orchestrators.paths import LONG_PATHS, PATHS
 from tests.orchestrators.record import FOLDER, HISTORIES, record
 
 FILES = sorted(HISTORIES.glob("*/*.json"))
+CASES = [
+    pytest.param(
+        file,
+        id=f"{file.parent.name}-{file.stem}",
+        marks=[pytest.mark.slow] if file.stem in LONG_PATHS and file.parent.name != FOLDER else [],
+    )
+    for file in FILES
+]
 
 
 def has_only_grown(before: Any, now: Any) -> bool:
@@ -30,7 +38,7 @@ def wire_of(event: Event) -> Any:
     return json.loads(json.loads(event["Input"])[0]) if "Input" in event else event["FireAt"]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+@pytest.mark.parametrize("file", CASES)
 def test_a_recorded_history_is_replayed_without_a_difference(file: Path) -> None:
     before = json.loads(file.read_text(encoding="utf-8"))
     completed = 0
@@ -57,6 +65,7 @@ def test_new_instances_get_the_version_whose_histories_are_recorded() -> None:
     assert settings["extensions"]["durableTask"]["defaultVersion"] == VERSION
 
 
+@pytest.mark.slow
 def test_a_recorded_history_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "answered.json").write_text("as it was", encoding="utf-8")
     record(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.orchestrators.durable_host import DurableHost, EventType, replay, requests_of, steps, turns_of
-from tests.orchestrators.paths import PATHS, SIZE, TURN, host_after, host_of
+from tests.orchestrators.paths import LONG_PATHS, PATHS, SIZE, TURN, host_after, host_of
 
 BEFORE = ["begin", "try_recall", "anticipate"]
 AFTER = ["finish", "settle"]
@@ -17,6 +17,14 @@ EXPECTED = {
     "answered": [*BEFORE, *TRY, *AFTER],
     "cut": [*BEFORE, *TRY, *AFTER],
     "not_mine": ["begin"],
+    "entered_after_waiting": ["enter", "timer", "enter", "timer", "enter", *BEFORE, *TRY, *AFTER],
+    "woken_in_line": ["enter", "timer", "enter", *BEFORE, *TRY, *AFTER],
+    "woken_while_looking": ["enter", "timer", "enter", "timer", "enter", *BEFORE, *TRY, *AFTER],
+    "woken_before_looking": ["enter", "timer", "enter", *BEFORE, *TRY, *AFTER],
+    "woken_twice": ["enter", "timer", "enter", "timer", "enter", *BEFORE, *TRY, *AFTER],
+    "entered_at_once": ["enter", *BEFORE, *TRY, *AFTER],
+    "cancelled_in_line": ["enter", "timer", *AFTER],
+    "expired_in_line": ["enter", "timer", "enter", *AFTER],
     "waited": [*BEFORE, *TRY, "timer", *TRY, "timer", *TRY, *AFTER],
     "cancelled_while_waiting": [*BEFORE, *TRY, "timer", *AFTER],
     "cancelled_before_waiting": [*BEFORE, *TRY, "timer", *AFTER],
@@ -24,10 +32,20 @@ EXPECTED = {
     "cancelled_with_nobody_free": [*BEFORE, "route", "timer", *AFTER],
     "elsewhere": [*BEFORE, *TRY, *TRY, *AFTER],
     "handed_over": [*BEFORE, *TRY, *TRY, *AFTER],
+    "capped": [*BEFORE, *TRY, *TRY, *TRY, *AFTER],
+    "capped_without_room": [*BEFORE, *TRY, "route", *AFTER],
+    "capped_before_calls": [*BEFORE, *TRY, *TRY, "try_call_tool", *TRY, *AFTER],
     "nobody_free_for_a_while": [*BEFORE, "route", "timer", *TRY, *AFTER],
     "nobody": [*BEFORE, "route", *AFTER],
     "attempt_failed": [*BEFORE, *TRY, *AFTER],
     "step_repeated": [*BEFORE, "recall", "timer", "recall", *TRY, *AFTER],
+    "called": [*BEFORE, *TRY, "try_call_tool", *TRY, *AFTER],
+    "called_in_two_rounds": [*BEFORE, *[*TRY, "try_call_tool"] * 2, *TRY, *AFTER],
+    "called_none_at_a_limit": [*BEFORE, *TRY, *TRY, *AFTER],
+    "called_and_handed_back": [*BEFORE, *TRY, "try_call_tool", *AFTER],
+    "called_in_many_rounds": [*BEFORE, *[*TRY, "try_call_tool"] * 16],
+    "call_repeated": [*BEFORE, *TRY, "try_call_tool", "call_tool", *TRY, *AFTER],
+    "cancelled_in_a_call": [*BEFORE, *TRY, "try_call_tool", *AFTER],
     "step_failed": [*BEFORE, *["route", "timer"] * 30, *AFTER],
 }
 
@@ -39,11 +57,13 @@ def test_each_path_takes_its_steps_to_its_end(path: str) -> None:
     assert steps(host.history) == EXPECTED[path]
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] if path in LONG_PATHS else []) for path in PATHS]
+)
 def test_a_replay_schedules_the_same_at_every_turn(path: str) -> None:
     host = host_of(path)
     for handed, _ in turns_of(host.history):
-        first, second = replay(TURN, handed), replay(TURN, handed)
+        first, second = replay(host.request, handed), replay(host.request, handed)
         assert first == second
     assert host_after(PATHS[path]).history == host.history
 
@@ -58,6 +78,18 @@ def test_the_output_has_the_status_and_cost_of_the_turn() -> None:
     assert output("not_mine") == {"status": "not this execution's turn"}
 
 
+def test_the_results_of_a_round_make_the_input_of_the_next_round_larger() -> None:
+    first, second, third = (
+        each["size"]["likely"] for each in requests_of(host_of("called_in_two_rounds").history, "route")
+    )
+    assert (first, second, third) == (SIZE["likely"], 3 * SIZE["likely"], 5 * SIZE["likely"])
+    assert [each["call"] for each in requests_of(host_of("called_in_two_rounds").history, "try_call_tool")] == [
+        "mcp_1",
+        "mcp_2",
+    ]
+    assert [each["attempt"] for each in requests_of(host_of("called_in_two_rounds").history, "infer")] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code", "message"),
     [
@@ -67,6 +99,8 @@ def test_the_output_has_the_status_and_cost_of_the_turn() -> None:
         ("nobody", "failed", "server_error", "no backend takes it"),
         ("cancelled_in_answer", "failed", "server_error", ""),
         ("cancelled_while_waiting", "cancelled", "", ""),
+        ("cancelled_in_line", "cancelled", "", ""),
+        ("expired_in_line", "failed", "server_error", "the deadline passed"),
         (
             "step_failed",
             "failed",
@@ -84,7 +118,8 @@ def test_each_step_gets_what_it_needs() -> None:
     history = host_of("answered").history
     (begin,) = requests_of(history, "begin")
     assert begin == {**TURN, "execution": begin["execution"]}
-    assert requests_of(history, "try_recall") == requests_of(history, "settle") == [TURN]
+    assert requests_of(history, "try_recall") == [TURN]
+    assert requests_of(history, "settle") == [{**TURN, "status": "completed", "code": ""}]
     assert requests_of(history, "route") == [{**TURN, "size": SIZE, "number": 1, "excluded": {}}]
     assert requests_of(history, "infer") == [
         {
@@ -123,6 +158,16 @@ def test_a_first_turn_that_is_repeated_later_is_the_same_execution_by_the_name_o
     assert requests_of(again.history, "begin") == [{**named, "execution": "drawn-once"}]
 
 
+def test_a_turn_in_line_counts_its_waits() -> None:
+    requests = requests_of(host_of("entered_after_waiting").history, "enter")
+    assert requests == [{**TURN, "waits": waits} for waits in range(3)]
+
+
+def test_a_turn_that_was_woken_looks_soon_again() -> None:
+    requests = requests_of(host_of("woken_twice").history, "enter")
+    assert [each["waits"] for each in requests] == [0, 0, 0]
+
+
 def test_attempts_are_counted_and_failures_at_one_backend_too() -> None:
     requests = requests_of(host_of("waited").history, "infer")
     assert [(each["attempt"], each["retries"]) for each in requests] == [(1, 0), (2, 1), (3, 2)]
@@ -156,3 +201,19 @@ def test_a_warm_turn_is_short() -> None:
     history = host_of("answered").history
     assert len(history) <= 40
     assert len(json.dumps(history).encode()) <= 64 * 1024
+
+
+def test_the_route_after_a_capped_answer_has_what_was_written_until_its_round_ends() -> None:
+    routes = requests_of(host_of("capped_before_calls").history, "route")
+    assert [request.get("capped") for request in routes] == [
+        None,
+        {"backend": "small", "written": 512, "tried": 0},
+        None,
+    ]
+    attempts = requests_of(host_of("capped_before_calls").history, "infer")
+    assert [request.get("capped") for request in attempts] == [None, True, None]
+
+
+def test_a_capped_answer_without_room_for_more_ends_incomplete() -> None:
+    [request] = requests_of(host_of("capped_without_room").history, "finish")
+    assert (request["status"], request["code"]) == ("incomplete", "max_output_tokens")

@@ -43,6 +43,14 @@ def test_a_stream_carries_text_a_finish_and_usage(llama: httpx.Client) -> None:
     assert bodies[-1]["usage"]["prompt_tokens"] > 10
 
 
+def test_it_counts_a_prompt_as_its_usage_does(llama: httpx.Client) -> None:
+    """The path and the field are those of `token_counting` in systems.toml."""
+    for text in (QUESTION, "Die Donau fließt langsam weiter, 42 km. " * 8):
+        prompt = {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": text}]}
+        counted = llama.post("/v1/chat/completions/input_tokens", json=prompt).raise_for_status().json()
+        assert counted["input_tokens"] == complete(llama, text)["usage"]["prompt_tokens"]
+
+
 def test_temperature_zero_gives_the_same_answer_each_time(llama: httpx.Client) -> None:
     answers = [complete(llama, QUESTION)["choices"][0]["message"]["content"] for _ in range(3)]
     assert len(set(answers)) == 1

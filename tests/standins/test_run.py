@@ -1,5 +1,6 @@
 """Do `make run` and `make token` do what they print?"""
 
+import json
 import os
 import signal
 import socket
@@ -13,12 +14,11 @@ import httpx
 import jwt
 import pytest
 
+from settings import read_settings
 from standins.cluster import run_record
 from standins.issuer.entra_tokens import guid_of
 from standins.processes.ports import free_port
 from tests.standins.programs import ROOT, is_running, wait_until
-
-LAST_SETTING = "GANGLION_SCRIPTED_AFRESH_URL"
 
 
 def environment(port: int, data: Path, **more: str) -> dict[str, str]:
@@ -39,24 +39,22 @@ def run(*command: str, port: int, data: Path, **more: str) -> subprocess.Complet
 
 @contextmanager
 def running(port: int, data: Path) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """Gives the process of `run --without-host` and the settings that it printed."""
-    command = [sys.executable, "-m", "standins.run", "--without-host"]
+    """Gives the process of `run --without-host` and the settings that it wrote."""
+    file = data / "local.settings.json"
+    command = [sys.executable, "-m", "standins.run", "--without-host", "--settings", str(file)]
     with subprocess.Popen(  # noqa: S603 - our own module
         command,
         env=environment(port, data),
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
     ) as process:
         assert process.stdout
-        settings: dict[str, str] = {}
         try:
-            while LAST_SETTING not in settings:
-                name, _, value = process.stdout.readline().strip().partition("=")
-                assert name, settings
-                settings[name] = value
-            yield process, settings
+            while "Ctrl-C" not in (line := process.stdout.readline()):
+                assert line
+            yield process, json.loads(file.read_text())["Values"]
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(10)
@@ -128,11 +126,20 @@ def test_token_prints_only_the_token_of_the_chosen_user(tmp_path: Path) -> None:
         alice = run("standins.token", port=port, data=tmp_path)
         bob = run("standins.token", port=port, data=tmp_path, TOKEN_USER="bob", TOKEN_TENANT="fabrikam")
         app = run("standins.token", port=port, data=tmp_path, TOKEN_APP="1")
-    claims = [jwt.decode(done.stdout.strip(), options={"verify_signature": False}) for done in (alice, bob, app)]
+        reader = run("standins.token", port=port, data=tmp_path, TOKEN_ROLES="Usage.Read,Operations.Read")
+    printed = (alice, bob, app, reader)
+    claims = [jwt.decode(done.stdout.strip(), options={"verify_signature": False}) for done in printed]
     assert [claim["oid"] for claim in claims] == [
         guid_of("user", "contoso/alice"),
         guid_of("user", "fabrikam/bob"),
         guid_of("principal", "contoso/batch"),
+        guid_of("user", "contoso/alice"),
+    ]
+    assert [claim.get("roles") for claim in claims] == [
+        None,
+        None,
+        ["Turns.ReadWrite"],
+        ["Usage.Read", "Operations.Read"],
     ]
     assert (claims[1]["tid"], claims[2]["idtyp"]) == (guid_of("tenant", "fabrikam"), "app")
 
@@ -162,9 +169,37 @@ def test_a_port_in_use_ends_it_with_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("name", "value"), [("MODEL", "imaginary"), ("STORE", "paper"), ("PORT", "harbour")])
-def test_an_unknown_setting_is_named_in_the_error(tmp_path: Path, name: str, value: str) -> None:
+WRONG = [
+    ("MODEL", "imaginary"),
+    ("STORE", "paper"),
+    ("PORT", "harbour"),
+    ("PORT", "99999"),
+    ("PORT", "0"),
+    ("DATA", "/dev/null"),
+    ("DATA", "/proc/1/ganglion"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_named_in_one_line(tmp_path: Path, name: str, value: str) -> None:
     done = run("standins.run", port=free_port(), data=tmp_path, **{name: value})
     assert done.returncode == 1
     assert f"{name}={value}" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_misspelled_budget_is_named_with_the_budget_that_was_meant(tmp_path: Path) -> None:
+    done = run("standins.run", port=free_port(), data=tmp_path, GANGLION_BUDGET_TENNANT_DAY="5")
+    assert done.returncode == 1
+    assert "did you mean GANGLION_BUDGET_TENANT_DAY?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_settings_for_func_start_are_complete_and_removed_at_the_end(tmp_path: Path) -> None:
+    with running(free_port(), tmp_path) as (process, settings):
+        assert settings["FUNCTIONS_WORKER_RUNTIME"] == "python"
+        assert read_settings(settings).token_authority == settings["GANGLION_TOKEN_AUTHORITY"]
+        assert (tmp_path / "local.settings.json").stat().st_mode & 0o077 == 0
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+    assert not (tmp_path / "local.settings.json").exists()

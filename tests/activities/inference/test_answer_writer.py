@@ -8,6 +8,7 @@ from activities.inference.answer_writer import AnswerWriter
 from activities.inference.log_writer import LogWriter, Superseded
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.content.items import ItemStatus
+from domain.content.tools import ToolConfig
 from domain.log.events import ResponseStatus, TokenUsage
 from domain.turns.response import Response
 from tests.fakes.clocks import FakeClock
@@ -30,7 +31,7 @@ async def started_run(world: World, response: Response, *, continues: bool) -> A
     log = await world.log(response)
     writer = LogWriter(world.turns, world.clock, owner=OWNER, response_id=response.id, log=log, attempt=1)
     await writer.take_over()
-    return AnswerWriter(writer, continues=continues, schema_tools=None)
+    return AnswerWriter(writer, tools=ToolConfig(), continues=continues, schema_tools=None)
 
 
 async def interrupted(world: World) -> Response:

@@ -12,8 +12,8 @@ from domain.errors import Exhausted
 from domain.fleet.catalog import ColdStart
 from domain.fleet.failure_classes import FailureClass
 from domain.log.events import AttemptOutcome
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets, BudgetScope
-from domain.money.ledger_records import AttemptStatus
 from domain.wire import FAILOVER
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
@@ -64,7 +64,7 @@ class Scene:
         meter = AttemptMeter(self.clock, price=PRICE, record=opened.record, earlier=())
         meter.is_called = True
         outcome = AttemptOutcome(attempt=1, result=FAILOVER, failure_class=FailureClass.BROKEN)
-        await self.billing.close(task, opened, meter, outcome)
+        await self.billing.close(task, opened, meter, outcome, logged=meter.pieces)
 
 
 async def test_a_run_whose_request_is_rejected_pays_nothing() -> None:
@@ -72,7 +72,7 @@ async def test_a_run_whose_request_is_rejected_pays_nothing() -> None:
     task = await scene.task()
     await scene.reject(task, await scene.open(task))
     (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
-    assert (closed.status, closed.cost) == (AttemptStatus.CLOSED, 0)
+    assert (closed.charge.status, closed.charge.cost) == (AttemptStatus.CLOSED, 0)
 
 
 async def test_a_run_that_died_is_charged_though_the_next_run_is_rejected() -> None:
@@ -82,23 +82,23 @@ async def test_a_run_that_died_is_charged_though_the_next_run_is_rejected() -> N
     scene.clock.advance(100)
     await scene.reject(task, await scene.open(task))
     (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
-    assert closed.cost is not None
-    assert closed.cost >= PRICE.amount * 100
-    assert len(closed.shares) == 1
+    assert closed.charge.cost is not None
+    assert closed.charge.cost >= PRICE.amount * 100
+    assert len(closed.charge.shares) == 1
 
 
 async def test_a_run_that_died_stays_in_its_session_though_no_budget_covers_the_next_run() -> None:
     scene = Scene()
     task = await scene.task()
     opened = await scene.open(task)
-    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.reserved})
+    scene.ledger.budget_counters.budgets = Budgets(limits={BudgetScope.TENANT_DAY: opened.record.charge.reserved})
     with pytest.raises(Exhausted):
         await scene.open(task)
     entry = await scene.sessions.entry_of(GPU, opened.record.id)
     assert entry
     await scene.billing.close_from_log(task, opened.record, (), price=PRICE)
     (closed,) = await scene.ledger.attempts(OWNER, task.response.id)
-    assert len(closed.shares) == 1
+    assert len(closed.charge.shares) == 1
 
 
 async def test_a_run_that_no_budget_covers_leaves_the_session_where_no_earlier_run_was_covered() -> None:

@@ -8,7 +8,8 @@ import pytest
 from activities.inference.attempt_meter import AttemptMeter, close_record, close_record_from_log, slots_of_attempt
 from clients.backends.port import AnswerEnd, TextPiece
 from domain.log.events import AttemptOutcome, Slot, TokenUsage
-from domain.money.ledger_records import AttemptRecord, AttemptStatus
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
+from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import PriceComponent, PriceKind, PriceSource, TimePrice
 from tests.fakes.clocks import FakeClock
 from tests.fakes.worlds import PRICE
@@ -35,8 +36,8 @@ def attempt(clock: FakeClock) -> AttemptRecord:
         number=1,
         backend="main",
         price=PRICE.name,
-        reserved=Decimal(1),
         started_at=clock.now(),
+        charge=AttemptCharge(reserved=Decimal(1)),
     )
 
 
@@ -80,14 +81,14 @@ def test_tokens_are_charged_as_the_backend_counted_them() -> None:
     meter = measured(FakeClock())
     meter.usage = USAGE
     closed = meter.close_record("done", "")
-    assert closed.status is AttemptStatus.CLOSED
-    assert closed.cost == (Decimal(800) * 1 + Decimal(200) * Decimal("0.5") + Decimal(50) * 2) / 1_000_000
+    assert closed.charge.status is AttemptStatus.CLOSED
+    assert closed.charge.cost == (Decimal(800) * 1 + Decimal(200) * Decimal("0.5") + Decimal(50) * 2) / 1_000_000
 
 
 def test_without_the_backends_counts_each_piece_is_a_token() -> None:
     closed = measured(FakeClock()).close_record("wait", "reset")
-    assert closed.usage == TokenUsage(output_tokens=3)
-    assert (closed.result, closed.reason) == ("wait", "reset")
+    assert closed.progress.usage == TokenUsage(output_tokens=3)
+    assert (closed.progress.result, closed.progress.reason) == ("wait", "reset")
 
 
 def test_an_interrupted_run_with_text_is_charged_for_its_prompt() -> None:
@@ -95,23 +96,23 @@ def test_an_interrupted_run_with_text_is_charged_for_its_prompt() -> None:
     record = replace(attempt(clock), prompt_tokens=700)
     silent, interrupted = (AttemptMeter(clock, price=PRICE, record=record, earlier=()) for _ in range(2))
     interrupted.count([WORD, WORD])
-    assert interrupted.close_record("ended", "").usage == TokenUsage(input_tokens=700, output_tokens=2)
-    assert silent.close_record("ended", "").usage == TokenUsage()
+    assert interrupted.close_record("ended", "").progress.usage == TokenUsage(input_tokens=700, output_tokens=2)
+    assert silent.close_record("ended", "").progress.usage == TokenUsage()
 
 
 def test_the_first_token_of_an_earlier_delivery_is_kept() -> None:
     clock = FakeClock()
     meter = measured(clock)
-    meter.record = replace(meter.record, first_token_at=1.5)
-    assert meter.close_record("done", "").first_token_at == 1.5
+    meter.record = replace(meter.record, progress=replace(meter.record.progress, first_token_at=1.5))
+    assert meter.close_record("done", "").progress.first_token_at == 1.5
 
 
 def test_time_is_charged_from_the_first_start_to_the_end() -> None:
     clock = FakeClock()
     record = attempt(clock)
-    closed = close_record(record, clock.now() + 7.25, price=GPU, result="done", reason="")
-    assert closed.cost == Decimal("0.0073")
-    assert close_record(record, clock.now() - 5, price=GPU, result="done", reason="").cost == 0
+    closed = close_record(record, clock.now() + 7.25, price=GPU, requests=1, result="done", reason="")
+    assert closed.charge.cost == Decimal("0.0073")
+    assert close_record(record, clock.now() - 5, price=GPU, requests=1, result="done", reason="").charge.cost == 0
 
 
 def slot(number: int, *, writer: str, pieces: int, at: float, outcome: AttemptOutcome | None = None) -> Slot:
@@ -130,11 +131,11 @@ def test_runs_that_died_are_charged_for_their_text_and_their_input() -> None:
     meter = AttemptMeter(clock, price=PRICE, record=attempt(clock), earlier=earlier)
     meter.usage = USAGE
     closed = meter.close_record("done", "")
-    assert closed.usage == TokenUsage(input_tokens=3000, cached_tokens=600, output_tokens=58)
-    assert closed.cost == Decimal("0.002816")
+    assert closed.progress.usage == TokenUsage(input_tokens=3000, cached_tokens=600, output_tokens=58)
+    assert closed.charge.cost == Decimal("0.002816")
     ending = AttemptOutcome(attempt=1, result="done", usage=TokenUsage(output_tokens=99), counted=USAGE)
     slots = [*earlier, slot(5, writer="fourth", pieces=9, at=now, outcome=ending)]
-    assert close_record_from_log(attempt(clock), slots, price=PRICE).usage == closed.usage
+    assert close_record_from_log(attempt(clock), slots, price=PRICE).progress.usage == closed.progress.usage
 
 
 def test_the_input_of_runs_that_died_is_charged_though_the_last_run_had_none() -> None:
@@ -143,16 +144,18 @@ def test_the_input_of_runs_that_died_is_charged_though_the_last_run_had_none() -
     earlier = [slot(1, writer="first", pieces=3, at=now)]
     meter = AttemptMeter(clock, price=PRICE, record=record, earlier=earlier)
     expected = TokenUsage(input_tokens=40, output_tokens=3)
-    assert meter.close_record("failed", "").usage == expected
+    assert meter.close_record("failed", "").progress.usage == expected
     ending = slot(2, writer="second", pieces=0, at=now, outcome=AttemptOutcome(attempt=1, result="failed"))
-    assert close_record_from_log(record, [*earlier, ending], price=PRICE).usage == expected
+    assert close_record_from_log(record, [*earlier, ending], price=PRICE).progress.usage == expected
 
 
 def test_a_lost_run_is_charged_once_though_another_writer_ended_its_turn() -> None:
     clock = FakeClock()
     now, record = clock.now(), replace(attempt(clock), prompt_tokens=40)
     slots = [slot(1, writer="first", pieces=3, at=now), slot(2, writer="api", pieces=0, at=now)]
-    assert close_record_from_log(record, slots, price=PRICE).usage == TokenUsage(input_tokens=40, output_tokens=3)
+    assert close_record_from_log(record, slots, price=PRICE).progress.usage == TokenUsage(
+        input_tokens=40, output_tokens=3
+    )
 
 
 def test_an_attempts_slots_follow_the_previous_outcome_even_at_the_same_time() -> None:
@@ -171,13 +174,13 @@ def test_an_attempts_slots_follow_the_previous_outcome_even_at_the_same_time() -
 def test_what_arrived_after_the_last_take_is_charged() -> None:
     meter = measured(FakeClock())
     meter.count_untaken([WORD, WORD], was_cut=False)
-    assert meter.close_record("ended", "").usage == TokenUsage(output_tokens=5)
+    assert meter.close_record("ended", "").progress.usage == TokenUsage(output_tokens=5)
 
 
 def test_a_final_usage_after_the_last_take_is_what_counts() -> None:
     meter = measured(FakeClock())
     meter.count_untaken([WORD, AnswerEnd(reason="stop", usage=USAGE)], was_cut=True)
-    assert meter.close_record("ended", "").usage == USAGE
+    assert meter.close_record("ended", "").progress.usage == USAGE
 
 
 @pytest.mark.parametrize(("pieces", "margin"), [(3, 0), (1001, 10), (2001, 20), (10_001, 100)])
@@ -188,7 +191,7 @@ def test_a_cut_call_is_charged_for_the_tokens_that_are_under_way(pieces: int, ma
     clock.advance(1)
     meter.count([WORD] * (pieces - 1))
     meter.count_untaken([], was_cut=True)
-    assert meter.close_record("ended", "").usage == TokenUsage(output_tokens=pieces + margin)
+    assert meter.close_record("ended", "").progress.usage == TokenUsage(output_tokens=pieces + margin)
 
 
 def test_the_margin_of_a_cut_call_is_small_beside_what_arrived() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from clients.backends.port import TextPiece
 from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
-from domain.money.ledger_records import AttemptRecord, AttemptStatus
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
+from domain.money.ledger_records import AttemptRecord
 from domain.turns.response import Response
 from state.fleet.backend_state import BackendStates
 from tests.fakes.backends import FakeBackend, says
@@ -28,8 +29,8 @@ def attempt(one: World, response: Response) -> AttemptRecord:
         number=1,
         backend="main",
         price=PRICE.name,
-        reserved=Decimal("0.5"),
         started_at=one.clock.now(),
+        charge=AttemptCharge(reserved=Decimal("0.5")),
     )
 
 
@@ -55,11 +56,11 @@ async def test_a_run_that_died_before_a_cancel_is_charged_for_its_text() -> None
     await one.turns.finish(OWNER, response.id, status=ResponseStatus.CANCELLED)
     assert (await one.steps["infer"](request_of(response)))["result"] == "ended"
     closed = await recorded(one, response)
-    assert closed.status is AttemptStatus.CLOSED
-    assert closed.result == "ended"
-    assert closed.usage
-    assert closed.usage.output_tokens == 3
-    assert closed.cost == Decimal("0.000006")
+    assert closed.charge.status is AttemptStatus.CLOSED
+    assert closed.progress.result == "ended"
+    assert closed.progress.usage
+    assert closed.progress.usage.output_tokens == 3
+    assert closed.charge.cost == Decimal("0.000006")
 
 
 async def test_a_superseded_run_cannot_close_the_record() -> None:
@@ -67,13 +68,21 @@ async def test_a_superseded_run_cannot_close_the_record() -> None:
     response = await one.admit("count")
     first = await one.ledger.open_attempt(OWNER, attempt(one, response))
     second = await one.ledger.open_attempt(OWNER, attempt(one, response))
-    late = replace(first, status=AttemptStatus.CLOSED, cost=Decimal(9), result="ended")
+    late = replace(
+        first,
+        charge=replace(first.charge, status=AttemptStatus.CLOSED, cost=Decimal(9)),
+        progress=replace(first.progress, result="ended"),
+    )
     await one.ledger.close_attempt(OWNER, late)
-    assert (await recorded(one, response)).status is AttemptStatus.OPEN
-    done = replace(second, status=AttemptStatus.CLOSED, cost=Decimal(1), result="done")
+    assert (await recorded(one, response)).charge.status is AttemptStatus.OPEN
+    done = replace(
+        second,
+        charge=replace(second.charge, status=AttemptStatus.CLOSED, cost=Decimal(1)),
+        progress=replace(second.progress, result="done"),
+    )
     await one.ledger.close_attempt(OWNER, done)
     await one.ledger.close_attempt(OWNER, late)
-    await one.ledger.close_attempt(OWNER, replace(done, cost=Decimal(9)))
+    await one.ledger.close_attempt(OWNER, replace(done, charge=replace(done.charge, cost=Decimal(9))))
     assert await recorded(one, response) == done
 
 
@@ -81,10 +90,14 @@ async def test_settling_closes_a_lost_attempt_at_its_reservation() -> None:
     one = world()
     response = await one.admit("count")
     await one.ledger.open_attempt(OWNER, attempt(one, response))
-    assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
+    assert (await one.ledger.settle(OWNER, response.id)).cost == Decimal("0.5")
     lost = await recorded(one, response)
-    assert (lost.status, lost.result, lost.cost) == (AttemptStatus.CLOSED, "lost", Decimal("0.5"))
-    assert await one.ledger.settle(OWNER, response.id) == Decimal("0.5")
+    assert (lost.charge.status, lost.progress.result, lost.charge.cost) == (
+        AttemptStatus.CLOSED,
+        "lost",
+        Decimal("0.5"),
+    )
+    assert (await one.ledger.settle(OWNER, response.id)).cost == Decimal("0.5")
 
 
 async def test_a_cancelled_call_is_no_longer_counted_as_running() -> None:
@@ -101,4 +114,4 @@ async def test_a_cancelled_call_is_no_longer_counted_as_running() -> None:
     held.set()
     assert (await running)["result"] == "ended"
     states = await BackendStates(one.store, clock).read({"main": main})
-    assert states["main"].running(clock.now()) == 0
+    assert states["main"].load.running(clock.now()) == 0

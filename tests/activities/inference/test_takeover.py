@@ -10,7 +10,7 @@ from activities.inference.attempt_run import MAX_DELIVERIES
 from domain.content.items import ItemStatus
 from domain.fleet.catalog import ContinuationMode
 from domain.log.events import ResponseStatus
-from domain.money.ledger_records import AttemptStatus
+from domain.money.attempt_charge import AttemptStatus
 from domain.turns.response import Response
 from tests.fakes.backends import Act, FakeBackend, says
 from tests.fakes.clocks import LoopClock, in_no_time
@@ -44,8 +44,8 @@ def request_of(response: Response, attempt: int = 1) -> dict[str, Any]:
     }
 
 
-async def begin(world: World) -> Response:
-    response = await world.admit("count")
+async def begin(world: World, *, max_output_tokens: int | None = None) -> Response:
+    response = await world.admit("count", max_output_tokens=max_output_tokens)
     await world.turns.begin(OWNER, response.id, execution="first")
     return response
 
@@ -126,7 +126,7 @@ def test_a_cancel_ends_an_attempt_and_closes_its_connection_within_a_second(said
         assert (await run)["result"] == "ended"
         assert await world.turns.slots(OWNER, response.id) == slots
         (record,) = await world.ledger.attempts(OWNER, response.id)
-        assert (record.status, record.result) == (AttemptStatus.CLOSED, "ended")
+        assert (record.charge.status, record.progress.result) == (AttemptStatus.CLOSED, "ended")
 
     in_no_time(test())
 
@@ -182,7 +182,7 @@ async def test_an_attempt_that_kills_its_worker_repeatedly_fails() -> None:
     assert (given_up["result"], given_up["code"]) == ("failed", "server_error")
     assert len(fake.calls) == MAX_DELIVERIES
     (record,) = await world.ledger.attempts(OWNER, response.id)
-    assert (record.status, record.deliveries) == (AttemptStatus.CLOSED, MAX_DELIVERIES + 1)
+    assert (record.charge.status, record.progress.deliveries) == (AttemptStatus.CLOSED, MAX_DELIVERIES + 1)
 
 
 @instantly
@@ -210,7 +210,7 @@ async def test_an_attempt_ends_with_the_deadline_of_its_turn() -> None:
 @instantly
 async def test_an_answer_at_its_limit_ends_without_another_call() -> None:
     world, fake = scene([*ANSWER[:2], asyncio.Event()])
-    response = await begin(world)
+    response = await begin(world, max_output_tokens=2)
     run = infer(world, response)
     await asyncio.sleep(1)
     run.cancel()
@@ -219,3 +219,19 @@ async def test_an_answer_at_its_limit_ends_without_another_call() -> None:
     assert (full["result"], full["code"]) == ("done", "max_output_tokens")
     assert len(fake.calls) == 1
     assert await items_of(world, response) == [("one two", ItemStatus.INCOMPLETE)]
+
+
+@instantly
+async def test_an_answer_that_a_lost_run_wrote_up_to_its_cap_goes_on_in_the_next_attempt() -> None:
+    world, fake = scene([*ANSWER[:2], asyncio.Event()])
+    response = await begin(world)
+    run = infer(world, response)
+    await asyncio.sleep(1)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    full = await world.steps["infer"]({**request_of(response), "output_tokens": 2})
+    assert full["result"] == "handover"
+    assert full["capped"] == {"backend": "main", "written": 2, "tried": 0}
+    assert await world.steps["infer"]({**request_of(response), "output_tokens": 2}) == full
+    assert len(fake.calls) == 1
+    assert await items_of(world, response) == [("one two", ItemStatus.IN_PROGRESS)]

@@ -13,8 +13,9 @@ from activities.maintenance.sweep import Sweep, SweepDelays
 from clients.storage.port import Container, Document, DocumentKey, FoundDocument
 from domain.errors import NotFound, Unavailable
 from domain.log.events import EventKind, ResponseStatus, Slot
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import HELD, TAKEN
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, ReservationStatus
+from domain.money.ledger_records import AttemptRecord, ReservationStatus
 from domain.turns.response import Response
 from state.money.ledger import money_key
 from state.retention.deletion import Retention
@@ -24,6 +25,7 @@ from tests.fakes.orchestration import FakeOrchestrations
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import OWNER, THREAD, World, backend
 
+DELAYS = SweepDelays(unbegun_s=30.0, silent_s=900.0, unsettled_s=60.0)
 LONG_S = 3600.0
 RESERVED = ReservationStatus.OPEN
 SETTLED, RELEASED = ReservationStatus.SETTLED, ReservationStatus.RELEASED
@@ -59,7 +61,7 @@ def world_of(store: MemoryStore | None = None) -> World:
 
 
 def sweep_of(world: World) -> Sweep:
-    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, delays=SweepDelays())
+    return Sweep(turns=world.turns, ledger=world.ledger, clock=world.clock, delays=DELAYS)
 
 
 async def swept(world: World, host: Host, times: int = 2) -> None:
@@ -112,8 +114,8 @@ def attempt_of(response_id: str, world: World) -> AttemptRecord:
         number=1,
         backend="main",
         price="tokens",
-        reserved=Decimal("0.002"),
         started_at=world.clock.now(),
+        charge=AttemptCharge(reserved=Decimal("0.002")),
     )
 
 
@@ -126,11 +128,15 @@ async def test_an_attempt_that_opened_after_its_turn_was_settled_is_closed_and_r
     host.running = {response_id}
     world.clock.advance(LONG_S)
     await swept(world, host)
-    assert (await world.ledger.attempts(OWNER, response_id))[1].status is AttemptStatus.OPEN
+    assert (await world.ledger.attempts(OWNER, response_id))[1].charge.status is AttemptStatus.OPEN
     host.running = set()
     await swept(world, host)
     late = (await world.ledger.attempts(OWNER, response_id))[1]
-    assert (late.status, late.result, late.cost) == (AttemptStatus.CLOSED, "lost", Decimal("0.002"))
+    assert (late.charge.status, late.progress.result, late.charge.cost) == (
+        AttemptStatus.CLOSED,
+        "lost",
+        Decimal("0.002"),
+    )
     counters = await world.store.list(money_key(OWNER.tenant), prefix="budget_")
     assert {(each.body[TAKEN], each.body[HELD]) for each in counters} == {(4_000_000, 0)}
 
@@ -164,7 +170,7 @@ async def state_of(world: World, response_id: str) -> Cleared:
     reservation = await world.ledger.reservation(OWNER, response_id)
     assert reservation is not None
     attempts = await world.ledger.attempts(OWNER, response_id)
-    open_attempts = sum(each.status is AttemptStatus.OPEN for each in attempts)
+    open_attempts = sum(each.charge.status is AttemptStatus.OPEN for each in attempts)
     return Cleared(status, reservation.status, reservation.cost, open_attempts)
 
 

@@ -93,7 +93,7 @@ def test_a_warm_up_that_started_nothing_costs_nothing(failure: Failure, start_s:
         response = await cluster.world.admit("hello")
         await cluster.run([response])
         records = await cluster.world.ledger.records(response.owner, response.id)
-        assert [each.cost for each in records if each.cost] == []
+        assert [each.charge.cost for each in records if each.charge.cost] == []
         reservation = await cluster.world.ledger.reservation(response.owner, response.id)
         assert reservation
         assert reservation.cost == 0

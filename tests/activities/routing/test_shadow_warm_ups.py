@@ -13,7 +13,7 @@ from tests.activities.cold_starts import ANSWER, EXPENSIVE, Cluster, cluster_wit
 from tests.checks import every
 from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.gpus import SleepingGpu
-from tests.fakes.worlds import OWNER, backend
+from tests.fakes.worlds import OWNER, THREAD, backend
 
 SESSION = Decimal("0.28")
 """A little more than the start and the idle period of the GPU cost here."""
@@ -142,7 +142,22 @@ def test_the_ledger_has_the_cost_of_each_attempt() -> None:
         await cluster.run([response])
         attempts = await cluster.world.ledger.attempts(OWNER, response.id)
         assert gpu.lives
-        assert every(attempt.cost is not None and attempt.cost <= attempt.reserved for attempt in attempts)
+        assert every(
+            attempt.charge.cost is not None and attempt.charge.cost <= attempt.charge.reserved for attempt in attempts
+        )
         assert turn_cost(attempts) > 0
+
+    in_no_time(story())
+
+
+def test_a_caller_with_short_answers_warms_nothing_up() -> None:
+    async def story() -> None:
+        gpu, cluster = steady()
+        for _ in range(40):
+            await cluster.run([await cluster.world.admit("hello", model="auto")])
+            await asyncio.sleep(10)
+        assert gpu.lives == []
+        known = await cluster.world.app.state.answer_lengths.forecast(OWNER, THREAD)
+        assert known.answers == {"model": (4, 4)}
 
     in_no_time(story())

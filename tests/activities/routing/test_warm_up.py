@@ -8,15 +8,16 @@ from random import Random
 
 import pytest
 
+from activities.routing.start_observer import StartObserver
 from activities.routing.warm_up import BackendWarmer
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from clients.storage.port import DocumentStore
 from domain.fleet.backend_state import BackendState
-from domain.fleet.catalog import Backend
+from domain.fleet.catalog import Backend, Fleet
 from domain.fleet.cold_start import SILENCE_S
 from domain.fleet.failure_classes import CREDENTIAL_KINDS, Failure, FailureKind
+from domain.money.attempt_charge import AttemptStatus
 from domain.money.budgets import Budgets
-from domain.money.ledger_records import AttemptStatus
 from state.fleet.backend_state import BackendStates
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
@@ -71,8 +72,20 @@ class Scene:
         self.store = MemoryStore(self.clock)
         self.backend_states = BackendStates(self.store, self.clock)
         sessions = GpuSessions(store=self.store, ledger=Ledger(self.store, self.clock, Budgets()), clock=self.clock)
+        clients = {"gpu": cold}
+        observer = StartObserver(
+            backend_states=self.backend_states,
+            sessions=sessions,
+            clients=clients,
+            fleet=Fleet(models={}, backends={"gpu": gpu}),
+            clock=self.clock,
+        )
         self.warmer = BackendWarmer(
-            backend_states=self.backend_states, sessions=sessions, clients={"gpu": cold}, clock=self.clock
+            backend_states=self.backend_states,
+            sessions=sessions,
+            clients=clients,
+            clock=self.clock,
+            observer=observer,
         )
 
     async def state(self) -> BackendState:
@@ -92,9 +105,9 @@ def test_a_warm_up_request_is_held_for_a_while_and_dropped(expected_s: float, *,
         await asyncio.sleep(3)
         assert (cold.probes, cold.open) == (1, 0)
         state = await scene.state()
-        assert state.is_starting(scene.clock.now())
-        assert state.warm_up
-        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
+        assert state.warmth.is_starting(scene.clock.now())
+        assert state.warmth.warm_up
+        assert state.warmth.warm_up.cold_at - state.warmth.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -105,8 +118,8 @@ def test_a_backend_that_answers_its_warm_up_is_warm_and_its_start_time_is_record
         assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == pytest.approx(1.5)
         state = await scene.state()
-        assert state.is_warm(scene.clock.now())
-        assert state.cold_samples == (pytest.approx(1.5),)
+        assert state.warmth.is_warm(scene.clock.now())
+        assert state.start_times.samples == (pytest.approx(1.5),)
         assert not await scene.warm_up("two")
 
     in_no_time(story())
@@ -116,8 +129,8 @@ def test_one_of_fifty_turns_warms_the_backend_up() -> None:
     async def story() -> None:
         cold = ColdBackend(60)
         scene = Scene(cold)
-        woken = await asyncio.gather(*(scene.warm_up(f"turn {number}") for number in range(50)))
-        assert woken.count(True) == 1
+        sent = await asyncio.gather(*(scene.warm_up(f"turn {number}") for number in range(50)))
+        assert sent.count(True) == 1
         assert cold.probes == 1
 
     in_no_time(story())
@@ -134,8 +147,8 @@ def test_a_repeated_step_warms_up_again_as_its_first_run_may_have_died() -> None
         assert await scene.warm_up("one")
         assert cold.probes == 2
         state = await scene.state()
-        assert state.warm_up
-        assert state.warm_up.since - scene.clock.now() == pytest.approx(-2.5)
+        assert state.warmth.warm_up
+        assert state.warmth.warm_up.since - scene.clock.now() == pytest.approx(-2.5)
 
     in_no_time(story())
 
@@ -149,10 +162,10 @@ def test_a_request_that_must_be_held_is_held_after_the_step_has_ended() -> None:
         await asyncio.sleep(30)
         assert cold.open == 1
         state = await scene.state()
-        assert state.is_starting(scene.clock.now())
+        assert state.warmth.is_starting(scene.clock.now())
         await kill([*scene.warmer.background_tasks])
         await asyncio.sleep(SILENCE_S)
-        assert not (await scene.state()).is_starting(scene.clock.now())
+        assert not (await scene.state()).warmth.is_starting(scene.clock.now())
 
     in_no_time(story())
 
@@ -161,7 +174,7 @@ def test_a_service_that_times_a_warm_up_out_is_still_starting() -> None:
     async def story() -> None:
         scene = Scene(ColdBackend(1, RATE_EXCEEDED))
         assert await scene.warm_up()
-        assert (await scene.state()).is_starting(scene.clock.now())
+        assert (await scene.state()).warmth.is_starting(scene.clock.now())
 
     in_no_time(story())
 
@@ -172,9 +185,9 @@ def test_a_service_that_rejects_a_warm_up_is_not_starting_and_the_state_has_the_
         scene = Scene(ColdBackend(1, FORBIDDEN), gpu)
         assert await scene.warm_up()
         state = await scene.state()
-        assert not state.is_starting(scene.clock.now())
-        assert state.failed_warm_up
-        assert "status 403" in state.failed_warm_up.reason
+        assert not state.warmth.is_starting(scene.clock.now())
+        assert state.warmth.failed_warm_up
+        assert "status 403" in state.warmth.failed_warm_up.reason
 
     in_no_time(story())
 
@@ -190,9 +203,9 @@ def test_a_warm_up_that_cannot_authenticate_is_not_sent_and_the_state_has_the_re
         assert await scene.warm_up()
         assert asyncio.get_running_loop().time() == 0
         state = await scene.state()
-        assert (cold.probes, state.is_starting(scene.clock.now())) == (0, False)
-        assert state.failed_warm_up
-        assert "grant it a role" in state.failed_warm_up.reason
+        assert (cold.probes, state.warmth.is_starting(scene.clock.now())) == (0, False)
+        assert state.warmth.failed_warm_up
+        assert "grant it a role" in state.warmth.failed_warm_up.reason
 
     in_no_time(story())
     assert "gpu could not be warmed up: the hop said no; grant it a role" in caplog.text
@@ -209,11 +222,11 @@ def test_the_hold_begins_when_the_request_is_sent_however_long_authentication_ta
         assert asyncio.get_running_loop().time() == pytest.approx(expected_s)
         await asyncio.sleep(authentication_s + 1)
         state = await scene.state()
-        assert state.warm_up
-        assert state.warm_up.since - scene.clock.now() == pytest.approx(
+        assert state.warmth.warm_up
+        assert state.warmth.warm_up.since - scene.clock.now() == pytest.approx(
             authentication_s - asyncio.get_running_loop().time()
         )
-        assert state.warm_up.cold_at - state.warm_up.since == pytest.approx(2.0)
+        assert state.warmth.warm_up.cold_at - state.warmth.warm_up.since == pytest.approx(2.0)
 
     in_no_time(story())
 
@@ -227,7 +240,8 @@ def test_after_a_warm_up_without_effect_the_next_request_is_held() -> None:
         assert await scene.warm_up("two")
         await asyncio.sleep(10)
         assert (cold.probes, cold.open) == (2, 1)
-        assert replace(await scene.state(), warm_up=None).must_hold_request(GPU)
+        warmth = (await scene.state()).warmth
+        assert replace(warmth, warm_up=None).must_hold_request(GPU)
 
     in_no_time(story())
 
@@ -243,7 +257,7 @@ def test_a_warm_up_whose_charge_failed_is_not_sent_and_costs_nothing(at: int, fa
         await scene.warm_up("resp_a")
         session = (await paying(scene, scene.store).current(GPU)).session
         records = await Ledger(scene.store, scene.clock, Budgets()).records(OWNER, "resp_a")
-        costs = [(each.status, each.cost) for each in records]
+        costs = [(each.charge.status, each.charge.cost) for each in records]
         assert session if cold.probes else (session is None and costs in ([], [(AttemptStatus.CLOSED, 0)]))
 
     in_no_time(story())

@@ -5,6 +5,7 @@ from typing import Any
 import openai
 import pytest
 
+from api.parsing.input_items import SUMMARY_HEADING
 from tests.api.harness import ANSWER, api
 from tests.api.test_sdk import sdk
 from tests.fakes.backends import FakeBackend, says
@@ -21,6 +22,28 @@ async def test_a_conversation_is_created_read_changed_and_deleted() -> None:
         assert (await client.conversations.delete(made.id)).deleted
         with pytest.raises(openai.NotFoundError):
             await client.conversations.retrieve(made.id)
+
+
+async def test_conversations_are_listed_newest_first_in_pages() -> None:
+    one = api()
+    made: list[str] = []
+    for _ in range(3):
+        made.append((await one.http.post("/v1/conversations", json={})).json()["id"])
+        one.world.clock.advance(1)
+    first = (await one.http.get("/v1/conversations", params={"limit": 2})).json()
+    second = (await one.http.get("/v1/conversations", params={"limit": 2, "after": first["last_id"]})).json()
+    assert [[each["id"] for each in page["data"]] for page in (first, second)] == [made[:0:-1], made[:1]]
+    assert [page["has_more"] for page in (first, second)] == [True, False]
+
+
+async def test_a_deleted_conversation_and_those_of_others_are_not_listed() -> None:
+    one = api()
+    gone = (await one.http.post("/v1/conversations", json={})).json()["id"]
+    await one.http.delete(f"/v1/conversations/{gone}")
+    await one.http.post("/v1/conversations", json={}, headers={"authorization": "Bearer strange"})
+    assert (await one.http.get("/v1/conversations")).json()["data"] == []
+    answer = await one.http.get("/v1/conversations", params={"after": gone})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "item_not_found")
 
 
 async def test_turns_read_and_extend_their_conversation() -> None:
@@ -113,12 +136,17 @@ async def test_a_conversation_is_compacted_and_continues_from_its_summary() -> N
     fake = FakeBackend(says(ANSWER), says("Ada asked for a song"), says("yes"))
     async with sdk(api(fake)) as client:
         first = await client.responses.create(model="auto", input="I am Ada; sing")
-        small = await client.responses.compact(model="auto", previous_response_id=first.id)
-        assert small.usage.output_tokens == 5
-        given: Any = [small.output[0].to_dict(), {"role": "user", "content": "and?"}]
+        body = {"model": "auto", "previous_response_id": first.id}
+        small: Any = await client.post("/responses/compact", body=body, cast_to=object)
+        assert small["usage"]["output_tokens"] == 5
+        given: Any = [*small["output"], {"role": "user", "content": "and?"}]
         assert (await client.responses.create(model="auto", input=given)).output_text == "yes"
     assert [item.text for item in fake.calls[1].items[:2]] == ["I am Ada; sing", ANSWER]
-    assert "Ada asked for a song" in fake.calls[2].items[0].text
+    assert [item.text for item in fake.calls[2].items] == [
+        "I am Ada; sing",
+        SUMMARY_HEADING + "Ada asked for a song",
+        "and?",
+    ]
 
 
 async def test_a_compaction_item_of_another_service_is_rejected() -> None:

@@ -18,8 +18,8 @@ BAD_BODIES: dict[str, tuple[bytes, int, str | None]] = {
     "empty": (b"", 400, None),
     "not JSON": (b"hello", 400, None),
     "not an object": (b"[]", 400, None),
-    "10 MB": (b'{"input": "' + b"x" * 10_000_000 + b'"}', 413, None),
-    "nested 100,000 deep": (b'{"input":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, None),
+    "20 MB": (b'{"input": "' + b"x" * 20_000_000 + b'"}', 413, None),
+    "nested 100,000 deep": (b'{"input":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "input" + "[0]" * 63),
     "NaN": (b'{"input": "hi", "temperature": NaN}', 400, "temperature"),
     "a name twice": (b'{"input": "hi", "input": "ho"}', 400, "input"),
     "a class": (b'{"input": "hi", "metadata": {"__class__": "x"}}', 400, "metadata.__class__"),
@@ -29,7 +29,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, str | None]] = {
     "an unknown model": (b'{"input": "hi", "model": "gpt-9"}', 400, "model"),
     "an unknown backend": (b'{"input": "hi", "model": "model@nowhere"}', 400, "model"),
     "an unknown tier": (b'{"input": "hi", "metadata": {"tier": "best"}}', 400, "metadata.tier"),
-    "a tool of another kind": (b'{"input": "hi", "tools": [{"type": "mcp"}]}', 400, "tools[0].type"),
+    "a tool of another kind": (b'{"input": "hi", "tools": [{"type": "functions"}]}', 400, "tools[0].type"),
     "an unknown predecessor": (b'{"input": "hi", "previous_response_id": "resp_1"}', 400, "previous_response_id"),
 }
 
@@ -59,7 +59,7 @@ async def test_an_invalid_body_is_rejected_and_nothing_is_stored(raw: bytes, sta
     answer = await one.http.post("/v1/responses", content=raw)
     assert answer.status_code == status
     assert error_of(answer)["param"] == param
-    assert await one.stored() == set()
+    assert await one.stored() <= {"limits"}
     assert one.orchestrations.started == []
 
 
@@ -73,7 +73,7 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit() -> None:
             await asyncio.sleep(0)
             yield b"x" * 1024
 
-    answer = await api(body_limit=4096).http.post("/v1/responses", content=endless())
+    answer = await api(input_limit=4096).http.post("/v1/responses", content=endless())
     assert answer.status_code == 413
     assert sent == 5
     assert error_of(answer)["code"] == "request_too_large"
@@ -83,18 +83,73 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit() -> None:
 async def test_a_body_of_exactly_the_limit_is_accepted() -> None:
     body = b'{"input": "hi"}'
     for room, status in ((len(body), 200), (len(body) - 1, 413)):
-        assert (await api(body_limit=room).http.post("/v1/responses", content=body)).status_code == status
+        assert (await api(input_limit=room).http.post("/v1/responses", content=body)).status_code == status
 
 
 async def test_a_turn_that_fits_no_backend_is_rejected_with_each_backends_reason() -> None:
     one = api(FakeBackend(says("a")), FakeBackend(says("b")))
-    answer = await one.create({**BODY, "input": "word " * 30_000})
+    answer = await one.create({**BODY, "max_output_tokens": 3000})
     error = error_of(answer)
-    assert (answer.status_code, error["code"]) == (400, "no_backend_feasible")
-    assert "main: the turn needs " in error["message"]
-    assert "spare: the turn needs " in error["message"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_value")
+    assert "main: the answer may have " in error["message"]
+    assert "spare: the answer may have " in error["message"]
     assert one.orchestrations.started == []
     assert await one.stored() <= {"claim", "limits", "thread"}
+
+
+LONG = "word " * 30_000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("responses", {"input": LONG}, "input"),
+        ("responses", {"input": "hi", "instructions": LONG}, "input"),
+        ("responses", {"input": [{"role": "user", "content": "hi"}] * 400}, "input"),
+        ("responses", {"input": LONG, "truncation": "disabled"}, "input"),
+        ("chat/completions", {"messages": [{"role": "user", "content": LONG}]}, "messages"),
+        ("responses/compact", {"input": LONG}, "input"),
+    ],
+)
+async def test_an_input_that_only_the_window_stands_against_is_too_long(
+    path: str, body: dict[str, Any], param: str
+) -> None:
+    one = api()
+    answer = await one.http.post(f"/v1/{path}", json={"model": "auto", **body})
+    error = error_of(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (400, "context_length_exceeded", param)
+    assert "estimated" in error["message"]
+    assert one.orchestrations.started == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("responses", {"input": "hi", "max_output_tokens": 4000}, "max_output_tokens"),
+        ("responses", {"input": "hi", "max_output_tokens": 10_000_000}, "max_output_tokens"),
+        ("chat/completions", {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 2049}, "max_tokens"),
+        (
+            "chat/completions",
+            {"messages": [{"role": "user", "content": "hi"}], "max_completion_tokens": 9999},
+            "max_completion_tokens",
+        ),
+    ],
+)
+async def test_a_limit_that_no_backend_can_write_is_rejected_by_its_name(
+    path: str, body: dict[str, Any], param: str
+) -> None:
+    one = api()
+    answer = await one.http.post(f"/v1/{path}", json={"model": "auto", **body})
+    error = error_of(answer)
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_value", param)
+    assert f"{body[param]:,} tokens" in error["message"]
+    assert one.orchestrations.started == []
+
+
+async def test_an_input_that_fits_after_the_oldest_turns_were_left_out_is_not_too_long() -> None:
+    one = api()
+    first = (await one.create({**BODY, "input": "word " * 1200})).json()
+    assert (await one.create({**BODY, "input": "word " * 1200, "previous_response_id": first["id"]})).status_code == 200
 
 
 async def test_a_synchronous_call_is_answered_when_the_turn_has_ended() -> None:
@@ -241,12 +296,16 @@ async def test_a_response_cancelled_while_it_runs_gets_no_more_text() -> None:
     assert (stream[-1]["type"], stream[-1]["response"]) == ("response.failed", stopped)
 
 
-async def test_only_a_background_response_can_be_cancelled() -> None:
-    one = api()
-    name = (await one.create(BODY)).json()["id"]
-    answer = await cancelled(one, name)
-    assert answer.status_code == 400
-    assert error_of(answer)["code"] == "not_cancellable"
+async def test_a_foreground_response_can_be_cancelled_while_it_runs() -> None:
+    one = api(FakeBackend([asyncio.Event(), *says(ANSWER)]))
+    waiting = asyncio.create_task(one.create(BODY))
+    await one.orchestrations.asked.wait()
+    name = one.orchestrations.started[0]
+    assert (await cancelled(one, name)).json()["status"] == "cancelled"
+    answer = (await waiting).json()
+    assert (answer["id"], answer["status"]) == (name, "cancelled")
+    again = await cancelled(one, name)
+    assert again.json() == answer
 
 
 async def test_a_completed_response_cannot_be_cancelled() -> None:

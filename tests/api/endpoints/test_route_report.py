@@ -24,9 +24,12 @@ async def test_a_finished_turn_has_a_complete_report() -> None:
     assert Decimal(body["cost_usd"]) == Decimal("0.000011")
     assert body["bill"] == {
         "status": "final",
-        **dict.fromkeys(("gpu_usd", "cold_usd", "tail_usd", "held_usd", "store_usd", "functions_usd"), "0"),
+        **dict.fromkeys(
+            ("gpu_usd", "cold_usd", "tail_usd", "tools_usd", "held_usd", "store_usd", "functions_usd"), "0"
+        ),
         "tokens_usd": body["cost_usd"],
         "total_usd": body["cost_usd"],
+        "sessions": [],
     }
     assert body["budgets"] == []
     steps = [moment["step"] for moment in body["timeline"]]

@@ -1,4 +1,4 @@
-"""Does each caller see its own usage, and an application with the role that of its tenant?"""
+"""Does each caller see its own usage, and with the role that of its tenant?"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.endpoints.usage import csv_answer
 from tests.api.harness import CALLERS, STRANGER, Api, api
 from tests.fakes.backends import FakeBackend, rejects, says
 from tests.fakes.worlds import OWNER
@@ -52,7 +53,7 @@ async def test_a_day_counts_its_attempts_tokens_and_cost() -> None:
     }
 
 
-async def test_callers_see_their_own_usage_and_an_application_with_the_role_sees_its_tenant() -> None:
+async def test_callers_see_their_own_usage_and_with_the_role_that_of_their_tenant() -> None:
     one = api(answering(3))
     await create_turn(one)
     await create_turn(one, "strange")
@@ -65,8 +66,9 @@ async def test_callers_see_their_own_usage_and_an_application_with_the_role_sees
     assert seen == {
         "mine": [mine],
         "strange": [strange],
-        "curious": [mine],
+        "curious": [mine, strange],
         "reader": [mine, strange],
+        "operator": [mine, strange],
         "foreign": [],
     }
 
@@ -124,3 +126,49 @@ async def test_usage_is_the_sum_of_the_turns_reports() -> None:
 async def test_an_invalid_query_parameter_is_named(query: Mapping[str, str], field: str) -> None:
     answer = await api().http.get("/v1/usage", params=dict(query))
     assert (answer.status_code, answer.json()["error"]["param"]) == (404 if field == "after" else 400, field)
+
+
+async def test_usage_by_cause_adds_up_to_the_cost() -> None:
+    one = api(answering(2))
+    await create_turn(one)
+    await create_turn(one)
+    causes = (await usage(one, group_by="day,cause"))["data"]
+    assert causes == [
+        {
+            "id": "2027-01-15/tokens",
+            "object": "usage",
+            "day": "2027-01-15",
+            "cause": "tokens",
+            "cost_usd": "0.000022000",
+        }
+    ]
+
+
+async def test_usage_by_hour_counts_an_attempt_where_it_began() -> None:
+    one = api(answering(2))
+    await create_turn(one)
+    one.world.clock.advance(3600)
+    await create_turn(one)
+    hours = (await usage(one, group_by="hour"))["data"]
+    first, second = [each["hour"] for each in hours]
+    assert first < second
+    assert [each["attempts"] for each in hours] == [1, 1]
+    assert len(first) == len("2027-01-15T08")
+
+
+async def test_usage_as_csv_has_a_line_for_each_group() -> None:
+    one = api(answering(1))
+    await create_turn(one)
+    answer = await one.http.get("/v1/usage", params={"group_by": "day,cause", "format": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.text == "day,cause,cost_usd\r\n2027-01-15,tokens,0.000011000\r\n"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "-2", "+1"])
+def test_a_spreadsheet_takes_no_name_for_a_formula(name: str) -> None:
+    assert csv_answer([{"id": "1", "backend": name}]).body == f"backend\r\n'{name}\r\n".encode()
+
+
+async def test_an_unknown_format_is_refused() -> None:
+    answer = await api().http.get("/v1/usage", params={"format": "xml"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "format")

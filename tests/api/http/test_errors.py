@@ -16,6 +16,7 @@ from domain.errors import (
     Forbidden,
     GanglionError,
     Invalid,
+    Locked,
     NotFound,
     Retryable,
     Terminal,
@@ -36,7 +37,14 @@ ANSWERS: list[tuple[GanglionError, int, str, str | None, dict[str, str]]] = [
         409,
         "invalid_request_error",
         "conversation_locked",
-        {"x-should-retry": "false"},
+        {"x-should-retry": "true", "retry-after": "2"},
+    ),
+    (
+        Locked("m", field="conversation", running="resp_1"),
+        409,
+        "invalid_request_error",
+        "conversation_locked",
+        {"x-should-retry": "true", "retry-after": "2", "x-ganglion-running-response": "resp_1"},
     ),
     (Unauthenticated("m"), 401, "invalid_request_error", "invalid_api_key", {}),
     (Forbidden("m"), 403, "invalid_request_error", "insufficient_permissions", {}),
@@ -125,3 +133,35 @@ async def test_a_wrapped_handler_takes_its_arguments_by_position_too() -> None:
     safe = with_error_responses(create, name="http_test", clock=FakeClock())
     assert (await safe(request(), "c")).body == b"c"
     assert (await safe(request(), client="c")).body == b"c"
+
+
+PROTECTED = {
+    "json": (Response("{}", media_type="application/json"), "no-store", None),
+    "json with an etag": (
+        Response("{}", media_type="application/json", headers={"etag": '"1"'}),
+        "private, no-cache",
+        "authorization",
+    ),
+    "json with a rule of its own": (
+        Response("{}", media_type="application/json", headers={"cache-control": "max-age=60"}),
+        "max-age=60",
+        None,
+    ),
+    "a stream": (
+        Response("", media_type="text/event-stream", headers={"cache-control": "no-cache"}),
+        "no-cache",
+        None,
+    ),
+    "a file": (Response("", media_type="text/css"), None, None),
+}
+
+
+@pytest.mark.parametrize(("response", "cache", "vary"), PROTECTED.values(), ids=PROTECTED)
+async def test_an_answer_says_how_it_may_be_used(response: Response, cache: str | None, vary: str | None) -> None:
+    async def handler(req: Request) -> Response:
+        return response
+
+    guarded = with_error_responses(handler, name="test", clock=FakeClock())
+    answer = await guarded(req=Request({"type": "http", "method": "GET", "headers": []}))
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (answer.headers.get("cache-control"), answer.headers.get("vary")) == (cache, vary)

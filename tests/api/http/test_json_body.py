@@ -1,13 +1,16 @@
 """Which bodies are accepted as JSON objects, and which error does every other body get?"""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.json_body import DEPTH_LIMIT, RESERVED_NAMES, path_of, read_object
+from api.http.json_body import read_object
+from api.http.json_parser import DEPTH_LIMIT, RESERVED_NAMES, JsonParser
+from api.http.json_path import path_of
 from domain.errors import Invalid
 
 REJECTED: dict[str, tuple[bytes, str | None, str]] = {
@@ -22,9 +25,9 @@ REJECTED: dict[str, tuple[bytes, str | None, str]] = {
     "not UTF-8": (b'{"a": "\xff"}', None, "not UTF-8 at byte 7"),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), None, "not UTF-8"),
     "a byte order mark": (b'\xef\xbb\xbf{"a": 1}', None, "not JSON"),
-    "nested 100,000 deep, open": (b'{"a":' * 100_000, None, "nested deeper"),
-    "nested 100,000 deep, closed": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, None, "nested deeper"),
-    "arrays 100,000 deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", None, "nested deeper"),
+    "nested 100,000 deep, open": (b'{"a":' * 100_000, "a" + ".a" * 63, "nested deeper"),
+    "nested 100,000 deep, closed": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "a" + ".a" * 63, "nested deeper"),
+    "arrays 100,000 deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "a" + "[0]" * 63, "nested deeper"),
     "a number of many digits": (b'{"a": ' + b"9" * 5000 + b"}", None, "too many digits"),
     "one level too deep": (b'{"a":' + b"[" * DEPTH_LIMIT + b"]" * DEPTH_LIMIT + b"}", "a" + "[0]" * 63, "nested"),
     "NaN": (b'{"a": {"b": [1, NaN]}}', "a.b[1]", "NaN is not a JSON number"),
@@ -69,7 +72,57 @@ JSON = st.recursive(
 
 @given(st.dictionaries(NAMES, JSON, max_size=4), st.booleans())
 def test_every_valid_object_is_read_unchanged(value: dict[str, Any], escaped: bool) -> None:  # noqa: FBT001 - drawn
-    assert read_object(json.dumps(value, ensure_ascii=escaped).encode()) == value
+    text = json.dumps(value, ensure_ascii=escaped)
+    assert read_object(text.encode()) == value
+    assert JsonParser(text).parse() == value
+
+
+TEXTS = st.lists(st.sampled_from([*'{}[]",:1a\\ud8e-. \n', "null", "true", '{"a":', "1e9", "NaN"])).map("".join)
+
+
+@given(TEXTS | TEXTS.map(lambda text: f'{{"a":[{text}]}}'))
+def test_the_parser_reads_what_the_standard_library_reads(text: str) -> None:
+    careful = outcome(lambda: JsonParser(text).parse())
+    quick = outcome(lambda: json.loads(text, parse_constant=rejected_constant))
+    assert careful == quick or (isinstance(careful, str) and any(reason in careful for reason in STRICTER))
+
+
+STRICTER = ("duplicate name", "surrogate", "not a JSON number")
+"""Why a text that `json` reads is rejected."""
+
+
+def outcome(read: Callable[[], Any]) -> Any:
+    try:
+        return [read()]
+    except Invalid as error:
+        return str(error)
+    except ValueError:
+        return None
+
+
+def rejected_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+HEAVY = {
+    "objects": '{"a":1}',
+    "empty objects": "{}",
+    "empty arrays": "[]",
+    "arrays in arrays": "[" * 60 + "]" * 60,
+}
+
+
+@pytest.mark.parametrize("unit", HEAVY.values(), ids=HEAVY)
+def test_values_that_take_many_times_their_text_are_rejected(unit: str) -> None:
+    raw = f'{{"input":[{",".join([unit] * (200_000 // len(unit)))}]}}'.encode()
+    with pytest.raises(Invalid, match="too many values"):
+        read_object(raw)
+
+
+def test_a_body_of_many_short_items_is_read() -> None:
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+    body = {"input": [item] * 10_000}
+    assert read_object(json.dumps(body).encode()) == body
 
 
 @given(

@@ -64,11 +64,10 @@ def test_a_group_is_an_object(name: str) -> None:
     assert (caught.value.field, caught.value.code) == (name, "invalid_type")
 
 
-def test_the_fields_that_are_read_are_the_honoured_fields() -> None:
-    honoured = {
-        name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment is FieldTreatment.HONOURED
-    }
-    assert set(ResponseRequest.model_fields) == honoured
+def test_the_fields_that_are_read_are_the_honoured_and_the_echoed_fields() -> None:
+    read = (FieldTreatment.HONOURED, FieldTreatment.ECHOED)
+    names = {name.partition(".")[0] for name, rule in RESPONSE_FIELDS.items() if rule.treatment in read}
+    assert set(ResponseRequest.model_fields) == names
 
 
 def test_every_field_of_the_official_sdk_has_a_rule_except_those_of_unsupported_features() -> None:

@@ -53,7 +53,7 @@ INPUTS: dict[str, tuple[Any, tuple[InputItem, ...]]] = {
     ),
     "a refusal": (
         [{"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}],
-        (Item(id="", text="no"),),
+        (Item(id="", text="", refusal="no"),),
     ),
     "a call and its output": (
         [
@@ -78,10 +78,10 @@ INPUTS: dict[str, tuple[Any, tuple[InputItem, ...]]] = {
         [{"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "so"}], "content": None}],
         (Item(id="", kind=ItemKind.REASONING, text="so"),),
     ),
-    "a reference": ([{"type": "item_reference", "id": "msg_1"}], (ItemReference(id="msg_1", index=0),)),
+    "a reference": ([{"type": "item_reference", "id": "msg_1"}], (ItemReference(id="msg_1", field="input[0]"),)),
     "a reference without a type": (
         [{"id": "msg_1"}, {"id": "msg_2", "type": None}],
-        (ItemReference(id="msg_1", index=0), ItemReference(id="msg_2", index=1)),
+        (ItemReference(id="msg_1", field="input[0]"), ItemReference(id="msg_2", field="input[1]")),
     ),
 }
 
@@ -128,7 +128,11 @@ WRONG_FIELDS: list[tuple[str, Any, str]] = [
     ("temperature", 2.1, "invalid_value"),
     ("top_p", 1.5, "invalid_value"),
     ("max_output_tokens", 1.0, "invalid_type"),
-    ("max_output_tokens", 0, "invalid_value"),
+    ("max_output_tokens", 15, "invalid_value"),
+    ("max_tool_calls", 0, "invalid_value"),
+    ("prompt_cache_key", 7, "invalid_type"),
+    ("safety_identifier", "x" * 513, "invalid_value"),
+    ("service_tier", "fastest", "invalid_value"),
     ("max_output_tokens", 10**12, "invalid_value"),
     ("metadata", [], "invalid_type"),
     ("metadata", {str(number): "" for number in range(17)}, "invalid_value"),
@@ -198,14 +202,14 @@ def test_every_field_is_honoured() -> None:
             "store": False,
             "temperature": 0,
             "top_p": 0.5,
-            "max_output_tokens": 7,
+            "max_output_tokens": 17,
             "metadata": {"deadline_ms": "1500", "a": ""},
             "user": "me",
         }
     )
     assert (request.model, request.instructions, request.previous) == ("small@here", "be brief", "resp_1")
     assert (request.stream, request.background, request.store) == (True, True, False)
-    assert request.sampling == Sampling(temperature=0, top_p=0.5, max_output_tokens=7)
+    assert request.sampling == Sampling(temperature=0, top_p=0.5, max_output_tokens=17)
     assert (request.metadata, request.deadline_s) == ({"deadline_ms": "1500", "a": ""}, 1.5)
     assert request.ignored == ("user",)
 
@@ -233,3 +237,10 @@ def test_any_object_is_parsed_or_rejected_with_a_message_and_code(body: dict[str
         return
     assert message
     assert code
+
+
+def test_notes_of_the_service_that_a_client_sends_back_are_dropped_and_named() -> None:
+    metadata = {"topic": "sea", "ganglion_budget": "80 %", "ganglion_ending": "cancelled"}
+    request = request_from_openai({"input": "hi", "metadata": metadata})
+    assert request.metadata == {"topic": "sea"}
+    assert request.ignored == ("metadata.ganglion_budget", "metadata.ganglion_ending")

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from clients.backends.port import AnswerEnd, TextPiece
+from clients.backends.port import AnswerEnd, BackendClient, TextPiece
 from domain.content.capabilities import Capability
 from domain.content.items import ItemKind
 from domain.content.tools import FunctionCall
@@ -26,7 +26,7 @@ NATIVE = [
 ]
 
 
-def able(fake: FakeBackend, *abilities: Capability) -> Api:
+def able(fake: BackendClient, *abilities: Capability) -> Api:
     """Return an API whose model has these capabilities."""
     one = api(fake)
     model = replace(one.world.fleet.models["model"], capabilities=frozenset(abilities))
@@ -137,14 +137,14 @@ async def test_a_chat_calls_functions() -> None:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": {}}, "tools"),
-    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ({"tools": [{"type": "websearch"}]}, "tools[0].type"),
     ({"tools": [{"type": "function"}]}, "tools[0].name"),
     ({"tools": [{"type": "function", "name": "a b"}]}, "tools[0].name"),
     ({"tools": [WEATHER, WEATHER]}, "tools"),
     ({"tool_choice": "required"}, "tool_choice"),
     ({"tool_choice": "maybe"}, "tool_choice"),
     ({"tools": [WEATHER], "tool_choice": {"type": "function", "name": "other"}}, "tool_choice"),
-    ({"tools": [WEATHER], "tool_choice": {"type": "mcp"}}, "tool_choice.type"),
+    ({"tools": [WEATHER], "tool_choice": {"type": "mcp"}}, "tool_choice.server_label"),
     ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, "tool_choice.tools"),
     ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
     ({"text": {"format": {"type": "json_schema"}}}, "text.format.name"),

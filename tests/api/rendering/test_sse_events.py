@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter
 from api.rendering.response import Json
 from api.rendering.sse_events import frame, frames, openai_from_event
 from domain.content.items import ItemKind, ItemStatus
-from domain.log.events import Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.events import Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemHeader
 from domain.log.transcript import Transcript, after_event
 from tests.api.rendering.test_response import RESPONSE
 
@@ -33,6 +34,14 @@ def item(kind: ItemKind, *texts: str, index: int = 0, status: ItemStatus = ItemS
     deltas = [LogEvent(kind=EventKind.TEXT, output=index, text=text) for text in texts]
     part = [LogEvent(kind=EventKind.TEXT_DONE, output=index), LogEvent(kind=EventKind.PART_DONE, output=index)]
     return [opened, LogEvent(kind=EventKind.PART_ADDED, output=index), *deltas, *part, done]
+
+
+def refusal(text: str, words: str) -> list[LogEvent]:
+    """Return the events of a message whose text ends in a refusal."""
+    *whole, done = item(ItemKind.MESSAGE, text)
+    kinds = (EventKind.PART_ADDED, EventKind.TEXT, EventKind.TEXT_DONE, EventKind.PART_DONE)
+    part = [LogEvent(kind=kind, text=words if kind is EventKind.TEXT else "", is_refusal=True) for kind in kinds]
+    return [*whole, *part, done]
 
 
 def ended(status: ResponseStatus, code: str = "") -> LogEvent:
@@ -101,6 +110,24 @@ STREAMS: dict[str, Stream] = {
             "response.reasoning_summary_text.delta",
             "response.reasoning_summary_text.done",
             "response.reasoning_summary_part.done",
+            "response.output_item.done",
+            "response.completed",
+        ],
+    ),
+    "a refusal after text": Stream(
+        [CREATED, STARTED, *refusal("Well.", "I can't"), ended(ResponseStatus.COMPLETED)],
+        [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added",
+            "response.output_text.delta",
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.content_part.added",
+            "response.refusal.delta",
+            "response.refusal.done",
+            "response.content_part.done",
             "response.output_item.done",
             "response.completed",
         ],

@@ -222,7 +222,8 @@ async def test_a_turn_cannot_continue_a_running_one() -> None:
     one = held(MemoryStore(FakeClock()))
     first = (await send(one)).json()
     answer = await send(one, {**BODY, "previous_response_id": first["id"]})
-    assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "false")
+    assert (answer.status_code, answer.headers["x-should-retry"]) == (409, "true")
+    assert answer.headers["x-ganglion-running-response"] == first["id"]
     assert answer.json()["error"]["code"] == "conversation_locked"
     await TurnStore(one.world.store, one.world.clock, WebhookEndpoints()).finish(
         OWNER, first["id"], status=ResponseStatus.CANCELLED
@@ -268,7 +269,10 @@ async def test_an_exhausted_budget_rejects_a_turn_and_sdks_do_not_retry() -> Non
     assert (rejected.status_code, rejected.headers["x-should-retry"]) == (429, "false")
     error = rejected.json()["error"]
     assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
-    assert error["message"] == "Your budget for the day has no room for this turn."
+    assert error["message"] == (
+        "Your budget for the day has no room for this turn: $0.001074 may be needed, $0.0001 of $0.0001 is left. "
+        "It renews at 2027-01-16T00:00:00Z."
+    )
     assert responses(store) == []
 
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.http_backend import HttpBackend
 from clients.backends.port import AnswerEnd, BackendCall, BackendError, TextPiece
 from domain.content.items import Item, Role
 from domain.fleet.catalog import Backend, BackendLimits, ContinuationMode, Speed
@@ -144,10 +144,10 @@ async def answer_of(
 ) -> list[TextPiece | AnswerEnd]:
     """Return all pieces that a backend answers over a socket."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        return await all_pieces(OpenAIBackend(backend, http, silence_s=silence_s), request or call())
+        return await all_pieces(HttpBackend(backend, http, silence_s=silence_s), request or call())
 
 
-async def all_pieces(client: OpenAIBackend, request: BackendCall) -> list[TextPiece | AnswerEnd]:
+async def all_pieces(client: HttpBackend, request: BackendCall) -> list[TextPiece | AnswerEnd]:
     async with client.stream(request) as pieces:
         return [piece async for piece in pieces]
 
@@ -170,7 +170,7 @@ async def parsed(*chunks: bytes, backend: Backend | None = None) -> list[TextPie
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=ChunkedBody(chunks))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        client = OpenAIBackend(backend or backend_at("http://model/v1"), http, silence_s=5)
+        client = HttpBackend(backend or backend_at("http://model/v1"), http, silence_s=5)
         return await all_pieces(client, call())
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from clients.backends.chat_request import request_body
 from domain.content.items import ImageInput, Item, ItemKind, Role
+from domain.content.reasoning import ReasoningInput
 from domain.fleet.catalog import ContinuationMode
 from standins.clock import now
 from standins.scripted.server import ScriptedModel, TokenPace
@@ -77,6 +78,14 @@ async def test_a_server_that_continues_trailing_messages_gives_a_new_answer(
         await runner.cleanup()
 
 
+def test_a_model_without_functions_is_instructed_to_answer() -> None:
+    output = Item(id="5", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="done", call_id="c")
+    held = replace(call(), items=(QUESTION, CALL, output), by_schema=True, is_held=True)
+    body = request_body(backend_at("http://model/v1"), held)
+    assert '{"answer"' in body["messages"][0]["content"]
+    assert body["response_format"]["json_schema"]["schema"]["required"] == ["answer"]
+
+
 @pytest.mark.parametrize(("arguments", "replayed"), [("", "{}"), (" ", "{}"), ('{"x":1}', '{"x":1}')])
 def test_a_call_is_replayed_with_arguments_that_are_json(arguments: str, replayed: str) -> None:
     output = Item(id="5", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="done", call_id="c")
@@ -85,3 +94,39 @@ def test_a_call_is_replayed_with_arguments_that_are_json(arguments: str, replaye
     assert native["function"] == {"name": "one", "arguments": replayed}
     as_text = messages_for(items, ContinuationMode.NO, by_schema=True)[2]["content"]
     assert as_text == f'{{"calls": [{{"name": "one", "arguments": {replayed}}}]}}'
+
+
+THOUGHT = Item(id="6", kind=ItemKind.REASONING, text="hm")
+LOOKED = Item(id="7", kind=ItemKind.FUNCTION_CALL, name="look", call_id="c", text="{}")
+FOUND = Item(id="8", kind=ItemKind.FUNCTION_OUTPUT, role=Role.USER, text="done", call_id="c")
+
+
+def replayed(items: tuple[Item, ...], reasoning_input: ReasoningInput) -> list[dict[str, Any]]:
+    backend = replace(backend_at("http://model/v1"), reasoning_input=reasoning_input)
+    return request_body(backend, replace(call(), items=items, instructions=None))["messages"]
+
+
+@pytest.mark.parametrize("field", [ReasoningInput.REASONING, ReasoningInput.REASONING_CONTENT])
+def test_the_reasoning_before_calls_goes_back_to_a_backend_that_takes_it(field: ReasoningInput) -> None:
+    _, alone, _, with_text, _ = replayed((QUESTION, THOUGHT, LOOKED, FOUND, THOUGHT, ANSWER, LOOKED, FOUND), field)
+    assert (alone[field.value], alone["content"], len(alone["tool_calls"])) == ("hm", None, 1)
+    assert (with_text[field.value], with_text["content"], len(with_text["tool_calls"])) == ("hm", "b", 1)
+
+
+def test_reasoning_stays_away_from_a_backend_that_does_not_take_it() -> None:
+    messages = replayed((QUESTION, THOUGHT, LOOKED, FOUND), ReasoningInput.NO)
+    assert [set(each) for each in messages[1:2]] == [{"role", "content", "tool_calls"}]
+
+
+def test_reasoning_before_the_last_question_is_not_sent_again() -> None:
+    messages = replayed((QUESTION, THOUGHT, ANSWER, QUESTION), ReasoningInput.REASONING)
+    assert messages == [
+        {"role": "user", "content": "ECHO a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "ECHO a"},
+    ]
+
+
+def test_a_refusal_is_replayed_as_text() -> None:
+    messages = replayed((QUESTION, replace(ANSWER, text="", refusal="No."), QUESTION), ReasoningInput.NO)
+    assert messages[1] == {"role": "assistant", "content": "No."}

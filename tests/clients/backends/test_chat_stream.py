@@ -8,7 +8,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.http_backend import HttpBackend
 from domain.fleet.catalog import FinishReason
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, FailureSignature, diagnose
 from domain.log.events import ResponseStatus
@@ -110,7 +110,7 @@ async def served_turn(answers: Sequence[Sequence[Act]]) -> AsyncGenerator[tuple[
     async with serving(AnsweringServer(answers=answers)) as server, httpx.AsyncClient(trust_env=False) as http:
         clock = FakeClock()
         backend = replace(backend_at(server.url), price=PRICE)
-        client = OpenAIBackend(backend, http, silence_s=5)
+        client = HttpBackend(backend, http, silence_s=5)
         world = World(store=MemoryStore(clock), clock=clock, backends={"main": (backend, client)})
         yield server, await world.admit("hello", max_output_tokens=64), world
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from domain.config.fleet_toml import fleet_from_toml
 from domain.content.items import Item
@@ -26,37 +26,39 @@ from domain.turns.response import Response
 from standins.clock import now
 from standins.cloud_run.invoker_check import GoogleKeySet, InvokerCheck
 from standins.processes.child_process import python_command
+from tests.clients.backends.cold_rows import LOOKALIKES, ROWS, Row
 from tests.clients.backends.model_server import DONE, all_pieces, backend_at, call, end_of, frame, parsed, usage
-from tests.domain.fleets import SHIPPED_PRICES, shipped_text
+from tests.domain.fleets import SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 from tests.fakes.clocks import START, FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import PRICE, World
 from tests.standins.cloud_run.harness import SCRIPTED, Gpu, running_gpu
 
 TEXT = shipped_text("fleet.toml")
-SYSTEMS: Mapping[str, Any] = tomllib.loads(TEXT)["systems"]
-PAGE = {"server": "Google Frontend", "content-type": "text/html; charset=UTF-8"}
-JSON = {"content-type": "application/json"}
+SYSTEMS: Mapping[str, Any] = tomllib.loads(shipped_text("systems.toml"))["systems"]
+MODAL = {"MODAL_KEY": "key", "MODAL_SECRET": "secret"}
 
 
 def backend_of(system: str, url: str) -> Backend:
-    """Return a backend of a system of the shipped file, with that system's rows."""
+    """Return a backend of a shipped system, with that system's rows and probe, without its credentials."""
+    url = f"{url}/functions/f" if system == "lambda-invoke" else url
     entry = f"""
         [backends.tried]
         model = "scripted"
         system = "{system}"
         url = "{url}"
         price = "scripted"
+        auth = {{ kind = "none" }}
         limits = {{ context_tokens = 4096, max_output_tokens = 512, concurrency = 4, request_timeout_s = 20 }}
         speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
     """
-    return fleet_from_toml(TEXT + entry, {}, SHIPPED_PRICES).backends["tried"]
+    return fleet_from_toml(TEXT + entry, MODAL, SHIPPED_PRICES, SHIPPED_SYSTEMS).backends["tried"]
 
 
 async def diagnosed(backend: Backend, text: str | None = None, *, at: float | None = None) -> Diagnosis:
     """Request a text, or probe, and return the diagnosis of the failure."""
     async with httpx.AsyncClient(trust_env=False) as http:
-        client = OpenAIBackend(backend, http, silence_s=5)
+        client = HttpBackend(backend, http, silence_s=5)
         with pytest.raises(BackendError) as caught:
             await (client.probe() if text is None else all_pieces(client, replace(call(), items=(user_message(text),))))
     return diagnose(caught.value.failure, backend.signatures, now=now() if at is None else at)
@@ -88,106 +90,6 @@ async def serving_all(answer: Callable[[web.Request], Awaitable[web.Response]]) 
         yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A failure of a system and its class; `status` is None where nothing listens.
-
-    `place` is the position of the matching row among the system's signatures, -1 where none matches.
-    """
-
-    system: str
-    place: int
-    failure_class: FailureClass
-    status: int | None = None
-    body: str = ""
-    headers: Mapping[str, str] | None = None
-
-
-ROWS = (
-    Row(system="cloud-run", place=0, failure_class=FailureClass.COLD, status=429, body="Rate exceeded.", headers=PAGE),
-    Row(
-        system="cloud-run",
-        place=1,
-        failure_class=FailureClass.COLD,
-        status=500,
-        body="<h1>Server Error</h1>",
-        headers=PAGE,
-    ),
-    Row(
-        system="cloud-run",
-        place=1,
-        failure_class=FailureClass.COLD,
-        status=503,
-        body="Service Unavailable",
-        headers=PAGE,
-    ),
-    Row(
-        system="cloud-run",
-        place=2,
-        failure_class=FailureClass.INDETERMINATE,
-        status=504,
-        body="upstream request timeout",
-    ),
-    Row(system="cloud-run", place=3, failure_class=FailureClass.BROKEN, status=401, headers=PAGE),
-    Row(system="cloud-run", place=4, failure_class=FailureClass.BROKEN, status=403, headers=PAGE),
-    Row(
-        system="vertex",
-        place=0,
-        failure_class=FailureClass.COLD,
-        status=429,
-        body="Model is not yet ready for inference.",
-    ),
-    Row(system="hf-endpoints", place=0, failure_class=FailureClass.COLD, status=503, body="503 Service Unavailable"),
-    Row(system="hf-endpoints", place=0, failure_class=FailureClass.COLD, status=502),
-    Row(
-        system="llama.cpp",
-        place=0,
-        failure_class=FailureClass.COLD,
-        status=503,
-        body='{"error":{"message":"Loading model"}}',
-    ),
-    Row(system="vllm", place=0, failure_class=FailureClass.COLD),
-)
-
-LOOKALIKES = (
-    Row(
-        system="cloud-run",
-        place=-1,
-        failure_class=FailureClass.THROTTLED,
-        status=429,
-        body='{"error":{}}',
-        headers=JSON,
-    ),
-    Row(system="cloud-run", place=-1, failure_class=FailureClass.BROKEN, status=500, body='{"error":{}}', headers=JSON),
-    Row(system="cloud-run", place=-1, failure_class=FailureClass.BROKEN),
-    Row(
-        system="vertex", place=-1, failure_class=FailureClass.THROTTLED, status=429, body="Quota exceeded", headers=JSON
-    ),
-    Row(
-        system="llama.cpp",
-        place=-1,
-        failure_class=FailureClass.BROKEN,
-        status=503,
-        body='{"error":{"message":"no slot"}}',
-    ),
-    Row(system="vllm", place=-1, failure_class=FailureClass.BROKEN, status=503, body="engine dead"),
-    Row(
-        system="azure-openai",
-        place=-1,
-        failure_class=FailureClass.THROTTLED,
-        status=429,
-        headers={"retry-after-ms": "9"},
-    ),
-    Row(
-        system="azure-openai",
-        place=-1,
-        failure_class=FailureClass.CLIENT,
-        status=400,
-        body='{"error":{"code":"content"}}',
-    ),
-)
 
 
 def row_name(row: Row) -> str:
@@ -271,6 +173,7 @@ SCENES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 async def test_the_failures_of_the_gpu_service_are_classified(tmp_path: Path, scene: Scene) -> None:
     options: dict[str, Any] = {"start": 1000, "speed": 50, **scene.options}
@@ -388,6 +291,6 @@ async def throttled(times: int, headers: dict[str, str]) -> AsyncGenerator[tuple
     async with serving_all(answer) as url, httpx.AsyncClient(trust_env=False) as http:
         clock = FakeClock()
         one = replace(backend_at(url), price=PRICE)
-        client = OpenAIBackend(one, http, silence_s=5)
+        client = HttpBackend(one, http, silence_s=5)
         world = World(store=MemoryStore(clock), clock=clock, backends={"main": (one, client)})
         yield world, await world.admit("hello", max_output_tokens=64)

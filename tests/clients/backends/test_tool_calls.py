@@ -123,6 +123,17 @@ async def test_an_answer_that_was_cut_keeps_only_whole_calls() -> None:
     frames = [calls_frame(part("a", "one", '{"x":1}', index=0)), calls_frame(part("b", "two", '{"y"', index=0))]
     end = end_of(await parsed(*frames, frame(reason="length"), DONE))
     assert (end.reason, end.calls) == ("length", (FIRST,))
+    assert end.is_calling
+
+
+async def test_an_answer_that_was_cut_in_its_only_call_tells_that_it_was_calling() -> None:
+    end = end_of(await parsed(calls_frame(part("a", "one", '{"x', index=0)), frame(reason="length"), DONE))
+    assert (end.reason, end.calls, end.is_calling) == ("length", (), True)
+
+
+async def test_an_answer_that_was_cut_in_its_text_was_not_calling() -> None:
+    end = end_of(await parsed(frame("a"), frame(reason="length"), DONE))
+    assert (end.reason, end.is_calling) == ("length", False)
 
 
 async def test_the_single_call_of_an_older_server_is_read() -> None:

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from clients.clock import Clock, SystemClock
 from clients.identity.backend_credentials import BackendCredentials
-from domain.identity.federation import Federation, provider_name
+from domain.identity.federation import AwsFederation, Federation, provider_name
 from standins.clock import now
 from standins.issuer.entra_tokens import issuer_in
-from standins.issuer.federation import PROVIDER, RESOURCE, SERVICE_ACCOUNT
+from standins.issuer.federation import AWS_ROLE, PROVIDER, RESOURCE, SERVICE_ACCOUNT
 from standins.issuer.server import application
 
 
@@ -45,7 +45,10 @@ class Cloud:
         return replace(usual, **changes)
 
     def credentials(self, clock: Clock | None = None, **changes: Any) -> BackendCredentials:
-        return BackendCredentials(federation=self.federation(**changes), variables={}, clock=clock or SystemClock())
+        aws = AwsFederation(role=AWS_ROLE, scope=f"{RESOURCE}/.default", sts_url=self.url)
+        return BackendCredentials(
+            federation=self.federation(**changes), aws=aws, variables={}, clock=clock or SystemClock()
+        )
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ class FakeIssuer:
     keys: list[dict[str, Any]] = field(default_factory=lambda: [public(KEY)])
     discovery: dict[str, Any] = field(default_factory=dict[str, Any])
     broken: Any = None
+    headers: dict[str, str] = field(default_factory=dict[str, str])
     asked: Counter[str] = field(default_factory=Counter[str])
     url: str = ""
 
@@ -42,7 +43,7 @@ class FakeIssuer:
         if isinstance(self.broken, int):
             return web.Response(status=self.broken, headers={"location": f"{self.url}/elsewhere"})
         if isinstance(self.broken, bytes):
-            return web.Response(body=self.broken)
+            return web.Response(body=self.broken, headers=self.headers)
         return web.json_response({"keys": self.keys} if kind == "keys" else self.document(request))
 
     def document(self, request: web.Request) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Is an access token believed only when a key of ours has signed it?"""
+"""Is an access token accepted only when a trusted key has signed it?"""
 
 import base64
 import hmac
 import json
 import os
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 
 from clients.identity.authenticator import TokenAuthenticator
-from clients.identity.signing_keys import KeyFile, usable_keys
+from clients.identity.signing_keys import GENERATOR, SMALL_PRIMES, KeyFile, usable_keys
 from domain.errors import Forbidden, Unauthenticated, Unavailable
 from domain.identity.owners import Owner
 from tests.domain.identity.test_access_tokens import EXPECTED, OID, TENANT, USER
@@ -86,7 +88,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("text", FORGED.values(), ids=FORGED)
-async def test_a_forged_token_is_not_believed(jwks: Path, text: str) -> None:
+async def test_a_forged_token_is_rejected(jwks: Path, text: str) -> None:
     with pytest.raises(Unauthenticated):
         await authenticator(jwks).authenticate(text)
 
@@ -131,6 +133,15 @@ WEAK = generate_private_key(65_537, 1024)  # noqa: S505 - weak on purpose
 LOW = generate_private_key(3, 2048)
 PRIVATE = RSAAlgorithm.to_jwk(KEY, as_dict=True)
 
+
+def factorable() -> dict[str, Any]:
+    """Return a key whose modulus has the structure of CVE-2017-15361."""
+    step = prod(SMALL_PRIMES)
+    modulus = pow(GENERATOR, 12_345, step) + (2**2047 // step) * step
+    odd = modulus if modulus % 2 else modulus + step
+    return public(KEY, n=urlsafe_b64encode(odd.to_bytes(256)).rstrip(b"=").decode())
+
+
 UNUSABLE: dict[str, list[Any]] = {
     "for encryption": [public(KEY, use="enc")],
     "without a use": [{name: value for name, value in public(KEY).items() if name != "use"}],
@@ -145,6 +156,9 @@ UNUSABLE: dict[str, list[Any]] = {
     "a private key": [{**PRIVATE, "kid": "one", "use": "sig"}],
     "two of one name": [public(KEY), public(ANOTHER)],
     "two of one name, one unusable": [public(KEY), public(WEAK)],
+    "of a library whose keys can be factored": [factorable()],
+    "for signing only": [public(KEY, key_ops=["sign"])],
+    "for an operation that is no list": [public(KEY, key_ops="verify")],
     "no object": ["key"],
     "a modulus that is a list": [public(KEY, n=[1])],
 }
@@ -158,6 +172,10 @@ def test_a_key_that_is_not_plainly_good_is_not_used(keys: list[Any]) -> None:
 @pytest.mark.parametrize("document", [None, [], {}, {"keys": None}, {"keys": {}}, {"keys": []}])
 def test_a_file_without_keys_has_no_keys(document: Any) -> None:
     assert usable_keys(document) == {}
+
+
+def test_a_key_for_verifying_is_used() -> None:
+    assert list(usable_keys({"keys": [public(KEY, key_ops=["verify"])]})) == ["one"]
 
 
 def test_a_bad_key_does_not_spoil_a_good_one() -> None:
@@ -177,7 +195,7 @@ GENUINE = signed()
         lambda cut: GENUINE[: cut[0]] + cut[1] + GENUINE[cut[0] :]
     )
 )
-async def test_no_text_but_the_token_itself_is_believed(jwks: Path, text: str) -> None:
+async def test_only_the_token_itself_is_accepted(jwks: Path, text: str) -> None:
     if text == GENUINE:
         assert await authenticator(jwks).authenticate(text) == OWNER
         return

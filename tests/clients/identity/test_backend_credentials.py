@@ -1,6 +1,8 @@
 """Does each backend get what it wants, and is everything that is missing named before the first call?"""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
-from clients.backends.credentials import Hop, NoCredentials, hop_denied
-from clients.backends.openai_backend import OpenAIBackend
+from clients.backends.credentials import Hop, HttpCall, NoCredentials, hop_denied
+from clients.backends.http_backend import HttpBackend
 from clients.backends.port import BackendError
 from clients.clock import SystemClock
 from clients.identity.backend_credentials import BackendCredentials, credential_problems, warm_up
 from domain.fleet.catalog import Auth, AuthKind, Backend, Fleet
 from domain.fleet.failure_classes import FailureClass, diagnose
 from domain.fleet.retry_policy import Failover, RetryLater, retry_decision
-from domain.identity.federation import Federation, provider_name, service_account_name
+from domain.identity.federation import AwsFederation, Federation, provider_name, service_account_name
+from standins.paths import ROOT
 from tests.clients.backends.model_server import DONE, ModelServer, all_pieces, backend_at, call, frame, serving
 
 WHOLE = Federation(
@@ -26,6 +29,7 @@ WHOLE = Federation(
     service_account="caller@project.iam.gserviceaccount.com",
 )
 STATIC = Auth(kind=AuthKind.STATIC_BEARER, setting="TOKEN")
+CALL = HttpCall(method="GET", url="https://gpu.example/v1/models")
 GOOGLE = Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience="https://gpu.example")
 
 
@@ -39,16 +43,37 @@ def fleet(auth: Auth) -> Fleet:
 
 
 def credentials(**variables: str) -> BackendCredentials:
-    return BackendCredentials(federation=WHOLE, variables=variables, clock=SystemClock())
+    return BackendCredentials(federation=WHOLE, aws=AwsFederation(), variables=variables, clock=SystemClock())
 
 
 async def test_a_backend_without_credentials_gets_none() -> None:
-    assert await credentials().header(backend(Auth())) == {}
-    assert await NoCredentials().header(backend(STATIC)) == {}
+    assert await credentials().header(backend(Auth()), CALL) == {}
+    assert await NoCredentials().header(backend(STATIC), CALL) == {}
 
 
 async def test_a_static_token_comes_from_its_variable() -> None:
-    assert await credentials(TOKEN="abc").header(backend(STATIC)) == {"authorization": "Bearer abc"}
+    assert await credentials(TOKEN="abc").header(backend(STATIC), CALL) == {"authorization": "Bearer abc"}
+
+
+@pytest.mark.parametrize("kind", [AuthKind.AWS_KEY, AuthKind.AWS_SIGV4])
+def test_a_backend_of_aws_needs_a_role_and_a_scope(kind: AuthKind) -> None:
+    one = fleet(Auth(kind=kind, service="bedrock", region="us-east-1"))
+    assert credential_problems(one, Federation(), AwsFederation(), {}) == (
+        f"backends.main.auth: {kind} needs GANGLION_AWS_ROLE",
+        f"backends.main.auth: {kind} needs GANGLION_AWS_SUBJECT_SCOPE",
+    )
+    whole = AwsFederation(role="arn:aws:iam::123456789012:role/ganglion", scope="api://app/.default")
+    assert credential_problems(one, Federation(), whole, {}) == ()
+
+
+@pytest.mark.slow
+def test_importing_the_app_loads_no_botocore() -> None:
+    code = "import sys, function_app; print([name for name in sys.modules if name.startswith('boto')])"
+    environment = {**os.environ, "GANGLION_TOKEN_AUDIENCE": "a", "GANGLION_TOKEN_TENANTS": "t"}
+    found = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip().endswith("[]")
 
 
 PROBLEMS: dict[str, tuple[Auth, Federation, dict[str, str], list[str]]] = {
@@ -77,7 +102,7 @@ PROBLEMS: dict[str, tuple[Auth, Federation, dict[str, str], list[str]]] = {
 def test_everything_that_is_missing_is_named(
     auth: Auth, federation: Federation, variables: dict[str, str], said: list[str]
 ) -> None:
-    problems = credential_problems(fleet(auth), federation, variables)
+    problems = credential_problems(fleet(auth), federation, AwsFederation(), variables)
     assert len(problems) == len(said)
     assert all(text in problem for text, problem in zip(said, problems, strict=True))
 
@@ -90,9 +115,11 @@ def test_everything_that_is_missing_is_named(
         (AuthKind.ENTRA, "clients.identity.entra"),
         (AuthKind.GOOGLE_ID_TOKEN, "clients.identity.google"),
         (AuthKind.GOOGLE_ACCESS_TOKEN, "clients.identity.google"),
+        (AuthKind.AWS_KEY, "clients.identity.aws"),
+        (AuthKind.AWS_SIGV4, "clients.identity.aws"),
     ],
 )
-def test_what_gets_a_fleet_s_tokens_is_imported_beside_the_start_and_nothing_else(
+def test_only_the_credential_libraries_of_the_fleet_are_imported_during_the_start(
     kind: AuthKind, module: str | None
 ) -> None:
     thread = warm_up(fleet(Auth(kind=kind)))
@@ -113,13 +140,18 @@ KEYS: dict[str, tuple[Any, bool]] = {
 def test_a_key_file_is_refused(tmp_path: Path, content: Any, refused: bool) -> None:  # noqa: FBT001 - a table
     path = tmp_path / "key.json"
     path.write_text(json.dumps(content))
-    problems = credential_problems(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": str(path)})
+    problems = credential_problems(
+        fleet(Auth()), Federation(), AwsFederation(), {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    )
     assert bool(problems) is refused
 
 
 def test_a_key_file_that_is_not_there_is_no_key() -> None:
     assert (
-        credential_problems(fleet(Auth()), Federation(), {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}) == ()
+        credential_problems(
+            fleet(Auth()), Federation(), AwsFederation(), {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}
+        )
+        == ()
     )
 
 
@@ -146,7 +178,7 @@ class Recording:
         self.failure = failure
         self.rejections = 0
 
-    async def header(self, backend: Backend) -> dict[str, str]:
+    async def header(self, backend: Backend, call: HttpCall) -> dict[str, str]:
         if self.failure:
             raise self.failure
         return {"authorization": f"Bearer for {backend.name}"}
@@ -158,7 +190,7 @@ class Recording:
 async def asked(server: ModelServer, credentials: Recording) -> None:
     one = backend_at(server.url)
     async with httpx.AsyncClient() as http:
-        await all_pieces(OpenAIBackend(one, http, silence_s=5, credentials=credentials), call())
+        await all_pieces(HttpBackend(one, http, silence_s=5, credentials=credentials), call())
 
 
 async def test_a_call_carries_its_credential() -> None:
@@ -186,10 +218,10 @@ async def test_without_a_credential_nothing_is_sent() -> None:
     assert "roles/iam.workloadIdentityUser" in caught.value.failure.body
 
 
-@pytest.mark.parametrize(("status", "posture"), [(403, FailureClass.BROKEN), (503, FailureClass.INDETERMINATE)])
-def test_what_follows_is_decided_by_patience_and_says_why(status: int, posture: FailureClass) -> None:
+@pytest.mark.parametrize(("status", "failure_class"), [(403, FailureClass.BROKEN), (503, FailureClass.INDETERMINATE)])
+def test_the_retry_policy_decides_the_next_step_with_a_reason(status: int, failure_class: FailureClass) -> None:
     diagnosis = diagnose(hop_denied(Hop.STS, status).failure, ())
-    assert diagnosis.failure_class is posture
+    assert diagnosis.failure_class is failure_class
     assert diagnosis.reason.startswith("Google STS ")
     following = retry_decision(diagnosis, attempts=1, elapsed_s=0, deadline_s=600, has_alternative=True, random=0.5)
-    assert isinstance(following, Failover if posture is FailureClass.BROKEN else RetryLater)
+    assert isinstance(following, Failover if failure_class is FailureClass.BROKEN else RetryLater)

@@ -1,6 +1,10 @@
-"""Is an issuer believed only where it says what we expect of it?"""
+"""Is an issuer accepted only when its metadata names the issuer itself?"""
 
+import gzip
 import json
+import tracemalloc
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -58,11 +62,29 @@ ODD = {
 
 
 @pytest.mark.parametrize("discovery", ODD.values(), ids=ODD)
-async def test_an_issuer_that_names_others_is_not_believed(discovery: dict[str, Any]) -> None:
+async def test_an_issuer_that_names_another_issuer_is_rejected(discovery: dict[str, Any]) -> None:
     issuer = FakeIssuer(discovery=discovery)
     with pytest.raises(Unavailable, match="another"):
         await keys_of(issuer)
     assert issuer.asked["keys"] == 0
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    issuer = FakeIssuer(broken=bomb, headers={"content-encoding": "gzip"})
+    with pytest.raises(Unavailable), peak_memory(below=2_000_000):
+        await keys_of(issuer)
+
+
+@contextmanager
+def peak_memory(*, below: int) -> Generator[None]:
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < below
 
 
 BROKEN = {

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
+from clients.backends.credentials import HttpCall
 from clients.backends.port import BackendError
 from clients.identity.backend_credentials import BackendCredentials
 from domain.fleet.catalog import Auth, AuthKind, Backend
@@ -41,7 +42,7 @@ def backend(auth: Auth) -> Backend:
 
 
 async def token(credentials: BackendCredentials, auth: Auth) -> str:
-    headers = await credentials.header(backend(auth))
+    headers = await credentials.header(backend(auth), HttpCall(method="GET", url=SERVICE))
     assert headers.keys() == {"authorization"}
     return headers["authorization"].removeprefix("Bearer ")
 
@@ -67,7 +68,7 @@ async def test_a_managed_identity_gets_a_token_of_entra(cloud: Cloud) -> None:
     assert await cloud.counts() == {"managed-identity": 1}
 
 
-async def test_a_hundred_calls_at_once_ask_once_and_warm_ones_nobody(cloud: Cloud) -> None:
+async def test_a_hundred_concurrent_calls_fetch_one_token_and_later_ones_none(cloud: Cloud) -> None:
     credentials = cloud.credentials()
     tokens = await asyncio.gather(*(token(credentials, ID_AUTH) for _ in range(100)))
     assert len(set(tokens)) == 1
@@ -75,7 +76,7 @@ async def test_a_hundred_calls_at_once_ask_once_and_warm_ones_nobody(cloud: Clou
     assert await cloud.counts() == {"managed-identity": 1, "sts": 1, "id-token": 1}
 
 
-async def test_each_audience_has_a_token_of_its_own(cloud: Cloud) -> None:
+async def test_each_audience_has_its_own_token(cloud: Cloud) -> None:
     credentials = cloud.credentials()
     for audience in (SERVICE, "https://other.example"):
         text = await token(credentials, Auth(kind=AuthKind.GOOGLE_ID_TOKEN, audience=audience))
@@ -125,7 +126,7 @@ async def test_a_failure_names_the_hop_and_what_to_grant(
         ({"iam_url": "http://127.0.0.1:1"}, "Google IAM Credentials is not available (no answer)"),
     ],
 )
-async def test_what_is_configured_wrong_is_told_by_the_hop_that_finds_it(
+async def test_a_wrong_configuration_is_reported_by_the_hop_that_finds_it(
     cloud: Cloud, changes: dict[str, str], said: str
 ) -> None:
     with pytest.raises(BackendError) as caught:
@@ -133,14 +134,14 @@ async def test_what_is_configured_wrong_is_told_by_the_hop_that_finds_it(
     assert said in caught.value.failure.body
 
 
-async def test_an_identity_endpoint_that_is_not_there_is_told(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_identity_endpoint_is_reported(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
     with pytest.raises(BackendError, match="unreachable") as caught:
         await token(cloud.credentials(), ID_AUTH)
     assert "the managed identity endpoint is not available (no answer)" in caught.value.failure.body
 
 
-async def test_what_was_refused_is_had_when_it_is_granted(cloud: Cloud) -> None:
+async def test_a_rejected_credential_is_fetched_again_after_the_grant(cloud: Cloud) -> None:
     await cloud.set(members=[])
     with pytest.raises(BackendError):
         await token(cloud.credentials(), ID_AUTH)

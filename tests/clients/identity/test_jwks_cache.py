@@ -56,7 +56,7 @@ def keys_from(published: Published) -> tuple[JwksCache, FakeClock]:
     return JwksCache(published.fetch, clock), clock
 
 
-async def test_a_known_key_is_fetched_once_and_no_more_within_the_hour() -> None:
+async def test_a_known_key_is_fetched_once_an_hour() -> None:
     published = Published("one")
     keys, clock = keys_from(published)
     for _ in range(100):
@@ -66,7 +66,7 @@ async def test_a_known_key_is_fetched_once_and_no_more_within_the_hour() -> None
     assert published.fetches == 1
 
 
-async def test_after_an_hour_keys_are_fetched_behind_the_request() -> None:
+async def test_after_an_hour_keys_are_fetched_in_the_background() -> None:
     published = Published("one")
     keys, clock = keys_from(published)
     await keys.find(ORIGIN, "one")
@@ -90,7 +90,7 @@ async def test_a_hundred_first_callers_cause_one_fetch() -> None:
     assert published.fetches == 1
 
 
-async def test_callers_who_give_up_do_not_spoil_it_for_others() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others() -> None:
     published = Published("one")
     published.gate = asyncio.Event()
     keys, _ = keys_from(published)
@@ -185,7 +185,7 @@ async def test_an_unknown_key_in_an_outage_may_be_a_good_one() -> None:
     assert await keys.find(ORIGIN, "two") == ONE
 
 
-async def test_a_retired_key_counts_no_more_when_the_keys_were_fetched_again() -> None:
+async def test_a_retired_key_is_rejected_after_the_next_fetch() -> None:
     published = Published("one")
     keys, clock = keys_from(published)
     await keys.find(ORIGIN, "one")
@@ -198,7 +198,9 @@ async def test_a_retired_key_counts_no_more_when_the_keys_were_fetched_again() -
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from(["one", "two", "three"]), st.booleans())))
-async def test_whatever_happens_fetches_are_few_and_answers_true(steps: list[tuple[int, str, bool]]) -> None:
+async def test_any_sequence_of_events_causes_few_fetches_and_correct_answers(
+    steps: list[tuple[int, str, bool]],
+) -> None:
     """Each step: seconds pass, a key is asked for, and the issuer is up or down."""
     published = Published("one", "two")
     keys, clock = keys_from(published)
@@ -224,7 +226,7 @@ def authenticator(issuer: FakeIssuer, clock: FakeClock) -> TokenAuthenticator:
     return TokenAuthenticator(keys=JwksCache(IssuerDiscovery(issuer.url).keys, clock), expected=EXPECTED, clock=clock)
 
 
-async def test_tokens_are_believed_by_the_keys_of_a_real_issuer_through_rotation_and_outage() -> None:
+async def test_tokens_of_a_real_issuer_are_accepted_through_key_rotation_and_outage() -> None:
     clock = FakeClock()
     async with issuing(FakeIssuer()) as issuer:
         judge = authenticator(issuer, clock)
@@ -242,7 +244,7 @@ async def test_tokens_are_believed_by_the_keys_of_a_real_issuer_through_rotation
         assert await judge.authenticate(signed(ANOTHER, "two")) == OWNER
 
 
-async def test_each_version_has_keys_of_its_own() -> None:
+async def test_each_version_has_its_own_keys() -> None:
     async with issuing(FakeIssuer()) as issuer:
         judge = authenticator(issuer, FakeClock())
         assert await judge.authenticate(signed(claims=OLD_USER)) == OWNER
@@ -258,14 +260,14 @@ UNTRUSTED = {
 
 
 @pytest.mark.parametrize("changes", UNTRUSTED.values(), ids=UNTRUSTED)
-async def test_nobody_is_asked_for_the_keys_of_a_stranger(changes: dict[str, Any]) -> None:
+async def test_no_keys_are_fetched_for_an_unknown_issuer(changes: dict[str, Any]) -> None:
     async with issuing(FakeIssuer()) as issuer:
         with pytest.raises(Unauthenticated):
             await authenticator(issuer, FakeClock()).authenticate(signed(claims={**USER, **changes}, jku=issuer.url))
         assert not issuer.asked
 
 
-async def test_an_issuer_that_is_down_refuses_nobody() -> None:
+async def test_known_keys_are_accepted_while_the_issuer_is_down() -> None:
     async with issuing(FakeIssuer(broken=503)) as issuer:
         with pytest.raises(Unavailable) as caught:
             await authenticator(issuer, FakeClock()).authenticate(signed())

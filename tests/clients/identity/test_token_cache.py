@@ -60,7 +60,7 @@ async def test_a_token_is_fetched_once_off_the_event_loop() -> None:
     assert threading.get_ident() not in issuer.threads
 
 
-async def test_a_token_is_renewed_behind_the_calls_before_it_expires() -> None:
+async def test_a_token_is_renewed_in_the_background_before_it_expires() -> None:
     one, issuer, clock = cached()
     await one.token()
     issuer.gate.clear()
@@ -109,7 +109,7 @@ async def test_a_failure_is_shared_for_a_moment_and_then_tried_again() -> None:
     assert await one.token() == "token 2"
 
 
-async def test_callers_who_give_up_do_not_spoil_it_for_others() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_fetch_of_the_others() -> None:
     one, issuer, _ = cached()
     issuer.gate.clear()
     first, second = (asyncio.ensure_future(one.token()) for _ in range(2))
@@ -144,7 +144,7 @@ async def test_instances_that_start_together_do_not_renew_together() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.floats(1, 7200), st.lists(st.floats(0, 4000), min_size=1, max_size=20))
-async def test_no_expired_token_is_ever_given(life_s: float, steps: list[float]) -> None:
+async def test_no_expired_token_is_returned(life_s: float, steps: list[float]) -> None:
     one, issuer, clock = cached(life_s)
     for seconds in steps:
         clock.advance(seconds)
@@ -156,7 +156,7 @@ async def test_no_expired_token_is_ever_given(life_s: float, steps: list[float])
 
 
 @pytest.mark.parametrize("life_s", [1200.0, LIFE_S])
-async def test_no_token_is_given_that_a_clock_two_minutes_ahead_takes_for_expired(life_s: float) -> None:
+async def test_no_returned_token_expires_within_two_minutes(life_s: float) -> None:
     one, issuer, clock = cached(life_s)
     issuer.gate.set()
     for _ in range(200):
@@ -167,5 +167,5 @@ async def test_no_token_is_given_that_a_clock_two_minutes_ahead_takes_for_expire
         assert clock.now() + 120 <= one.cached.expires_at
 
 
-def test_a_credential_is_not_told_by_accident() -> None:
+def test_a_credential_does_not_appear_in_its_repr() -> None:
     assert "s3cret" not in repr(BearerToken(token="s3cret", expires_at=0.0))

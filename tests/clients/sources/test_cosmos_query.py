@@ -65,7 +65,7 @@ async def test_a_query_gives_the_callers_rows_alone(account: CosmosAccount, case
         assert await rows(cases, account, Owner(tenant=claim, subject="user:o-1")) == []
 
 
-async def test_what_the_account_refuses_is_a_problem_without_its_words(account: CosmosAccount, cases: Source) -> None:
+async def test_a_rejection_by_the_account_is_reported_without_its_text(account: CosmosAccount, cases: Source) -> None:
     with pytest.raises(SourceError, match="the query failed"):
         await rows(replace(cases, target=(account.database, "nowhere")), account, OWNER)
     with pytest.raises(SourceError, match="this machine"):

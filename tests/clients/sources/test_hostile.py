@@ -273,7 +273,7 @@ def test_no_row_is_more_than_a_line_of_data(rows: list[dict[str, Any]]) -> None:
         values.filter(lambda value: "\ud83d" not in repr(value) and "\\ud83d" not in repr(value)),
     )
 )
-def test_what_is_said_otherwise_says_the_same(row: dict[str, Any]) -> None:
+def test_an_escaped_row_has_the_value_of_the_plain_row(row: dict[str, Any]) -> None:
     line = context_text([FetchedRows(source="s", rows=(row,))], TOKEN).splitlines()[1]
     breaks = str.maketrans({"\u0085": " ", "\u2028": " ", "\u2029": " "})
     plain = json.dumps(row, ensure_ascii=False).translate(breaks)
@@ -307,7 +307,7 @@ async def test_a_blob_of_a_file_is_a_text(handbook: Source, tmp_path: Path) -> N
     assert "xff" in context_text([FetchedRows(source="s", rows=tuple(rows))], TOKEN)
 
 
-async def test_who_asks_for_other_accounts_gets_his_own_rows() -> None:
+async def test_a_prompt_that_asks_for_another_account_gets_the_callers_own_rows() -> None:
     data = PrivateData()
     async with TestServer(data.application()) as server:
         address = str(server.make_url("/")).rstrip("/")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -63,12 +64,14 @@ class ScriptedExecutor:
 
 
 @contextlib.asynccontextmanager
-async def engine_on(path: Path, executor: ScriptedExecutor, limits: EngineLimits = LIMITS) -> AsyncGenerator[Engine]:
+async def engine_on(
+    path: Path, executor: ScriptedExecutor, limits: EngineLimits = LIMITS, database: sqlite3.Connection | None = None
+) -> AsyncGenerator[Engine]:
     """An engine on a database file; leaving it is a crash: nothing is drained."""
-    storage = StorageThread(asyncio.get_running_loop())
+    storage = StorageThread(asyncio.get_running_loop(), retry_delays_s=(0.002,))
     failures: list[BaseException] = []
     tasks = BackgroundTasks(failures.append)
-    database = connect(path)
+    database = database or connect(path)
     engine = Engine(store=TaskHubStore(database), storage=storage, executor=executor, limits=limits, tasks=tasks)
     storage.start()
     await engine.recover()
@@ -98,7 +101,7 @@ async def reached(probe: Callable[[], bool]) -> None:
 async def ended(engine: Engine, instance: str = "i") -> OrchestrationInstance:
     async with asyncio.timeout(10):
         while True:
-            found = await engine.get(instance)
+            found = await engine.storage.persist(engine.store.get, instance)
             if found is not None and found.status in TERMINAL_STATUSES:
                 return found
             await asyncio.sleep(0.005)

@@ -373,7 +373,7 @@ def asks_twice(episode: Episode) -> OrchestratorDecision:
     return OrchestratorDecision() if episode.past_events else OrchestratorDecision(commands=(signal, call))
 
 
-async def test_an_entity_answers_whoever_called_it_and_keeps_its_state(path: Path) -> None:
+async def test_an_entity_answers_its_caller_and_keeps_its_state(path: Path) -> None:
     async with engine_on(path, ScriptedExecutor(orchestrators={"asks": asks_twice})) as engine:
         await engine.start(start("asks"))
         assert (await ended(engine)).output == "2"

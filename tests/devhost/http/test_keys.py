@@ -10,7 +10,14 @@ import httpx
 import pytest
 
 from devhost.app.settings import SettingsError
-from devhost.http.keys import AuthLevel, HostKeys, level_from_text, load_or_create_keys, with_function_keys
+from devhost.http.keys import (
+    AuthLevel,
+    HostKeys,
+    create_ignored_folder,
+    level_from_text,
+    load_or_create_keys,
+    with_function_keys,
+)
 from tests.devhost.cli.test_commands import devhost, output_of
 from tests.devhost.hosts import RunningHost, running, until
 
@@ -85,7 +92,7 @@ def test_the_command_line_knows_the_keys(host: RunningHost, keys: dict[str, Any]
 
 
 def test_the_keys_stay_and_are_for_their_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "keys.json"
+    path = tmp_path / "keys.json"
     first = load_or_create_keys(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     more = with_function_keys(path, first, ["f"])
@@ -96,14 +103,14 @@ def test_the_keys_stay_and_are_for_their_owner_only(tmp_path: Path) -> None:
 
 
 def test_git_ignores_the_host_files_in_an_apps_folder(tmp_path: Path) -> None:
-    load_or_create_keys(tmp_path / ".devhost" / "keys.json")
+    create_ignored_folder(tmp_path / ".devhost")
     assert (tmp_path / ".devhost" / ".gitignore").read_text(encoding="utf-8") == "*\n"
-    load_or_create_keys(tmp_path / "keys.json")
-    assert not (tmp_path / ".gitignore").exists()
+    create_ignored_folder(tmp_path / "data")
+    assert not (tmp_path / "data" / ".gitignore").exists()
 
 
 def test_a_key_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "keys.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "keys.json").write_text('{"required": true}', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"keys\.json"):
         load_or_create_keys(tmp_path / "keys.json")
     assert f"devhost: {tmp_path}/keys.json: " in devhost("keys", "--db", str(tmp_path / "hub.db")).stderr
@@ -135,3 +142,36 @@ def test_by_default_no_key_is_required_and_the_functions_are_listed(tmp_path: Pa
             "httpTrigger",
         )
         assert client.get("/admin/functions/nobody").status_code == 404
+
+
+def test_a_host_that_requires_no_keys_keeps_none_for_one_that_does(tmp_path: Path) -> None:
+    with running("keyed", tmp_path) as host, host.client() as client:
+        given = client.get("/api/starts").json()["statusQueryGetUri"]
+        assert "no keys of a host that requires them" in devhost("keys", "--db", str(tmp_path / "hub.db")).stderr
+        assert "INSTANCE" in output_of(host, "instances")
+    assert not (tmp_path / "keys.json").exists()
+    with running("keyed", tmp_path, "--enable-auth") as host, host.client() as client:
+        assert client.get(WEBHOOKS, params={"code": httpx.URL(given).params["code"]}).status_code == 401
+
+
+def test_the_keys_of_an_earlier_version_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text('{"master": "m", "host": "h", "durable": "d", "functions": {}}', encoding="utf-8")
+    assert load_or_create_keys(path).master != "m"
+    assert load_or_create_keys(path) == load_or_create_keys(path)
+
+
+def test_keys_that_can_not_be_saved_are_valid_until_the_host_stops(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = with_function_keys(tmp_path / "missing" / "keys.json", ALL, ["g"])
+    assert found.accepts(found.functions["g"], AuthLevel.FUNCTION, "g")
+    assert "the keys of g end with this host" in capsys.readouterr().out
+
+
+def test_the_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    (tmp_path / "hub.db").touch(mode=0o644)
+    with running("keyed", tmp_path) as host, host.client() as client:
+        client.get("/api/starts")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.glob("hub.db*")}
+    assert modes == dict.fromkeys(("hub.db", "hub.db-wal", "hub.db-shm", "hub.db.lock"), 0o600)

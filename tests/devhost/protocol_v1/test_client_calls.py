@@ -53,6 +53,18 @@ def test_start_new_gives_an_id_or_takes_one(durable: Durable) -> None:
     assert durable.wait("mine")["output"] is None
 
 
+def test_ids_and_event_names_with_a_slash_are_unknown_paths(durable: Durable) -> None:
+    """The extension answers these with 404 and no body; the SDK parses the body of every answer."""
+    start = {"orchestration_function_name": "waits", "instance_id": "a/b/c"}
+    assert raised(durable, "start_new", **start) == "None"
+    instance = result(durable, "start_new", orchestration_function_name="waits")
+    event = {"instance_id": instance, "event_name": "Event/1", "event_data": 1}
+    assert raised(durable, "raise_event", **event) == f"No instance with ID {instance} found."
+    event["event_name"] = "go"
+    result(durable, "raise_event", **event)
+    assert durable.wait(instance)["output"] == "1"
+
+
 def test_start_new_raises_the_message_of_the_host(durable: Durable) -> None:
     start = {"orchestration_function_name": "waits", "instance_id": "taken"}
     result(durable, "start_new", **start)

@@ -9,7 +9,7 @@ import pytest
 from devhost.engine.model.commands import RunActivity, StartTimer
 from devhost.protocol_v1.actions import actions_from_wire
 from devhost.protocol_v1.http_calls import HTTP_ACTIVITY, next_poll
-from devhost.protocol_v1.simulation import Simulation
+from devhost.protocol_v1.replay.simulation import Simulation
 from tests.devhost.hosts import Durable, RunningHost, running
 from tests.devhost.protocol_v1.test_simulation import began, call, done, fired
 from tests.devhost.test_durable_host import kinds
@@ -79,7 +79,7 @@ def accepted(**headers: str) -> str:
     return json.dumps({"statusCode": 202, "headers": headers, "content": ""})
 
 
-def test_polls_take_ids_of_their_own_and_later_tasks_wait_for_the_last() -> None:
+def test_polls_use_ids_and_later_tasks_wait_for_the_last_poll() -> None:
     simulation = Simulation(actions=actions_from_wire([request("http://a"), call("next")]), execution="x")
     first = done(0, accepted(Location="http://b", **{"Retry-After": "7"}))
     simulation.feed_all([*began(), first])

@@ -77,7 +77,7 @@ def test_only_a_failed_instance_is_rewound(durable: Durable) -> None:
     assert durable.control("nobody", "rewind").status_code == 404
 
 
-def test_an_instance_restarts_under_its_own_or_a_new_id(durable: Durable) -> None:
+def test_an_instance_restarts_under_its_id_or_a_new_one(durable: Durable) -> None:
     durable.run("chain", [1], instance="again")
     anew = durable.control("again", "restart").json()["id"]
     assert anew != "again"

@@ -12,7 +12,7 @@ from devhost.engine.model.commands import (
 )
 from devhost.engine.model.events import HistoryEvent, HistoryEventKind
 from devhost.protocol_v1.actions import actions_from_wire, find_desynchronising_call
-from devhost.protocol_v1.simulation import Simulation
+from devhost.protocol_v1.replay.simulation import Simulation
 
 RETRY = {"firstRetryIntervalInMilliseconds": 1000, "maxNumberOfAttempts": 2}
 BACK_OFF = RETRY | {"maxNumberOfAttempts": 4, "backoffCoefficient": 2, "maxRetryIntervalInMilliseconds": 3000}

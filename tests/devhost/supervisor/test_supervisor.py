@@ -19,7 +19,14 @@ from devhost.http.throttle import Throttle
 from devhost.supervisor.launcher import WorkerCommand
 from devhost.supervisor.messages import Invocation, InvocationResult, TraceContext, WorkerNotReadyError, WorkerReady
 from devhost.supervisor.process import WorkerProcess
-from devhost.supervisor.supervisor import Supervisor, WorkerObserver, exit_text, restart_delay_s, running_text
+from devhost.supervisor.supervisor import (
+    MAX_FIRST_LOADS,
+    Supervisor,
+    WorkerObserver,
+    exit_text,
+    restart_delay_s,
+    running_text,
+)
 from tests.devhost.hosts import APPS, RunningHost, until
 
 
@@ -48,7 +55,7 @@ def test_the_exit_of_a_worker_is_logged_with_its_running_functions() -> None:
     assert (exit_text(-9), exit_text(3)) == ("signal 9", "exit code 3")
 
 
-async def test_patience_for_a_worker_has_an_end() -> None:
+async def test_the_wait_for_a_worker_is_bounded() -> None:
     with pytest.raises(WorkerNotReadyError):
         await supervisor().wait_for_worker(0.01)
 
@@ -131,3 +138,72 @@ def test_an_app_broken_while_it_runs_loads_again_when_it_is_repaired(tmp_path: P
         assert "ZeroDivisionError" in host.log
     finally:
         host.stop()
+
+
+SLOW_APP = """
+import pathlib, time
+import azure.functions as func
+loads = pathlib.Path(__file__).with_name("loads")
+with loads.open("a") as file: file.write("x")
+{first_loads}
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route(route="text")
+def text(req: func.HttpRequest) -> str:
+    return "loaded"
+"""
+
+
+def app_that(folder: Path, first_loads: str) -> Path:
+    folder.mkdir()
+    (folder / "function_app.py").write_text(SLOW_APP.format(first_loads=first_loads), encoding="utf-8")
+    return folder
+
+
+def test_a_worker_that_is_killed_during_the_first_load_is_replaced(tmp_path: Path) -> None:
+    app = app_that(tmp_path / "app", "time.sleep(2)")
+    host = RunningHost(app=app, folder=tmp_path)
+    host.spawn()
+    try:
+        killed: set[int | None] = {None}
+        for _ in range(2):
+            until(lambda: host.state.get("worker_pid") not in killed, "a worker loads")
+            killed.add(host.kill_worker())
+        host.wait_ready()
+        with host.client() as client:
+            assert client.get("/api/text").text == "loaded"
+        assert host.log.count("the worker ended while it loaded the app; trying again") == 2
+    finally:
+        host.stop()
+
+
+def test_an_app_that_ends_every_worker_while_it_loads_ends_the_host(tmp_path: Path) -> None:
+    app = app_that(tmp_path / "app", "import os; os._exit(3)")
+    host = RunningHost(app=app, folder=tmp_path)
+    host.spawn()
+    assert host.process is not None
+    assert host.process.wait(60) == 1
+    assert (app / "loads").stat().st_size == MAX_FIRST_LOADS
+    assert "The worker ended while it loaded the app." in host.log
+
+
+def test_an_app_of_the_next_durable_sdk_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """Its bindings say so; the first client call would fail otherwise."""
+    app = app_that(tmp_path / "app", "")
+    with (app / "function_app.py").open("a", encoding="utf-8") as file:
+        file.write(NEWER_SDK_FUNCTION)
+    host = RunningHost(app=app, folder=tmp_path)
+    host.spawn()
+    assert host.process is not None
+    assert host.process.wait(60) == 1
+    assert "version 2 of azure-functions-durable (the functions starts ask for its gRPC protocol)" in host.log
+    assert "install 'azure-functions-durable<2'" in host.log
+    assert "Traceback" not in host.log
+
+
+NEWER_SDK_FUNCTION = """
+@app.route(route="starts")
+@app.generic_input_binding(arg_name="client", type="durableClient", durableRequiresGrpc=True)
+def starts(req: func.HttpRequest, client: str) -> str:
+    return client
+"""

@@ -19,10 +19,11 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
+from domain.fleet.extra_requests import Probe
 from domain.fleet.failure_classes import FailureClass, FailureKind, FailureSignature
-from domain.fleet.token_estimates import kv_bytes_per_token
 from domain.routing.filters import DEMAND_FILTERS, ESTIMATE_FILTERS, MODEL_FILTERS, PAUSE_FILTERS, WARM_UP_FAILED
-from tests.domain.fleets import CLOUDS, LAPTOP, PRICES, SHIPPED_PRICES, shipped_text
+from domain.tokens.estimates import kv_bytes_per_token
+from tests.domain.fleets import CLOUDS, LAPTOP, PRICES, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 
 SHIPPED = shipped_text("fleet.toml")
 
@@ -67,7 +68,7 @@ def test_a_minimal_backend_gets_the_defaults() -> None:
 
 
 def test_a_backend_s_own_rows_come_before_those_of_its_system() -> None:
-    own = 'signatures = [{ failure_class = "throttled", statuses = [400], body = "busy", delay_s = 3, note = "busy" }]'
+    own = 'signatures = [{ failure_class = "throttled", statuses = [503], body = "busy", delay_s = 3, note = "busy" }]'
     rows = fleet_from_toml(f"{GOOD}{own}\n", VARIABLES, PRICES).backends["one"].signatures
     assert [row.note for row in rows] == ["busy", "loading"]
     assert rows[0].delay_s == 3
@@ -148,7 +149,7 @@ def test_a_google_id_token_is_for_the_origin_of_the_address() -> None:
             'tier = 1\ncolour = "red"',
             (
                 "models.small.colour: expected one of the fields "
-                "capabilities, context_tokens, head_dim, kv_heads, layers, tier, weights_gb"
+                "capabilities, context_tokens, head_dim, kv_heads, layers, tier, tokenizer, weights_gb"
             ),
         ),
         (
@@ -252,7 +253,7 @@ def test_what_is_no_toml_is_said_to_be_none() -> None:
 
 
 def test_the_shipped_file_runs_on_a_laptop() -> None:
-    found = fleet_from_toml(SHIPPED, LAPTOP, SHIPPED_PRICES)
+    found = fleet_from_toml(SHIPPED, LAPTOP, SHIPPED_PRICES, SHIPPED_SYSTEMS)
     assert list(found.backends) == ["laptop-small", "laptop-large"]
     assert {each.backend for each in found.unconfigured} == {
         "scripted",
@@ -264,11 +265,11 @@ def test_the_shipped_file_runs_on_a_laptop() -> None:
     }
     assert [model.name for model in found.served_models()] == ["smollm2-135m"]
     assert kv_bytes_per_token(found.models["smollm2-135m"]) == 23_040
-    assert found.models["scripted"].capabilities == {Capability.TOOLS, Capability.JSON_SCHEMA}
+    assert found.models["scripted"].capabilities == {Capability.TOOLS, Capability.JSON_SCHEMA, Capability.VISION}
 
 
 def test_every_backend_of_the_shipped_file_has_a_price_and_keeps_its_promises() -> None:
-    found = fleet_from_toml(SHIPPED, {**LAPTOP, **CLOUDS}, SHIPPED_PRICES)
+    found = fleet_from_toml(SHIPPED, {**LAPTOP, **CLOUDS}, SHIPPED_PRICES, SHIPPED_SYSTEMS)
     assert found.unconfigured == ()
     assert found.backends["cloud-run-l4"].auth.audience == "https://llama-abc-uc.a.run.app"
     assert found.backends["scripted-afresh"].continues is ContinuationMode.NO
@@ -287,7 +288,7 @@ def test_a_price_that_is_not_there_is_a_problem_with_its_backend_s_name() -> Non
 def test_the_example_of_the_handbook_can_be_added_to_the_shipped_file() -> None:
     example = shipped_text("docs/fleet.md").split("```toml\n")[1].split("```")[0]
     variables = {"GANGLION_CLOUD_RUN_QWEN_URL": "https://qwen.run.app/v1"}
-    found = fleet_from_toml(f"{SHIPPED}\n{example}", variables, SHIPPED_PRICES)
+    found = fleet_from_toml(f"{SHIPPED}\n{example}", variables, SHIPPED_PRICES, SHIPPED_SYSTEMS)
     (backend,) = found.backends.values()
     assert backend.auth.audience == "https://qwen.run.app"
 
@@ -298,7 +299,7 @@ def test_the_handbook_names_every_filter_and_every_field() -> None:
         f"`{name}`"
         for name, *_ in (*MODEL_FILTERS, *DEMAND_FILTERS, (WARM_UP_FAILED,), *PAUSE_FILTERS, *ESTIMATE_FILTERS)
     }
-    shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth)
+    shapes = (Model, FailureSignature, BackendLimits, ColdStart, Speed, Auth, Probe)
     fields = {field.name for shape in shapes for field in dataclasses.fields(shape)} - {"name"}
     assert {word for word in codes | fields if word not in handbook} == set()
 

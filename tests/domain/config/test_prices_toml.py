@@ -23,6 +23,23 @@ def test_cached_input_costs_as_much_as_fresh_where_the_file_names_no_price_for_i
     assert (price.origin.source, price.origin.date, price.origin.region) == ("a list", "2026-11-22", "eu")
 
 
+def test_writes_to_a_cache_and_requests_have_prices_where_the_file_names_them() -> None:
+    (plain,) = prices_from_toml(TOKENS).values()
+    (named,) = prices_from_toml(TOKENS + 'cache_write = "0.5"\nrequest = "0.0002"\n').values()
+    assert isinstance(plain, TokenPrice)
+    assert isinstance(named, TokenPrice)
+    assert (plain.cache_write, plain.request) == (None, Decimal(0))
+    assert (named.cache_write, named.request) == (Decimal("0.5"), Decimal("0.0002"))
+
+
+def test_the_energy_of_a_machine_is_nothing_unless_it_is_named() -> None:
+    named = OWNED.replace("granularity_ms", 'energy_per_hour = "0.12"\ngranularity_ms')
+    for text, energy in ((OWNED, Decimal(0)), (named, Decimal("0.12"))):
+        (price,) = prices_from_toml(text).values()
+        assert isinstance(price, TimePrice)
+        assert price.energy_per_hour == energy
+
+
 def test_an_owned_machine_has_a_price_an_hour() -> None:
     price = prices_from_toml(OWNED)["own"]
     assert isinstance(price, TimePrice)

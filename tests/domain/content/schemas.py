@@ -8,7 +8,10 @@ KINDS: dict[str, type] = {"object": dict, "array": list, "string": str, "integer
 def allows(schema: dict[str, Any], value: Any, root: dict[str, Any] | None = None) -> bool:
     top = root or schema
     if "$ref" in schema:
-        return allows(top["$defs"][schema["$ref"].removeprefix("#/$defs/")], value, top)
+        place: Any = top
+        for step in schema["$ref"].split("/")[1:]:
+            place = place[step]
+        return allows(place, value, top)
     checks = (
         "const" not in schema or schema["const"] == value,
         "anyOf" not in schema or any(allows(each, value, top) for each in schema["anyOf"]),

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from domain.config.fleet_toml import fleet_from_toml
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, FailureSignature, diagnose
-from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, shipped_text
+from tests.domain.fleets import CLOUDS, LAPTOP, SHIPPED_PRICES, SHIPPED_SYSTEMS, shipped_text
 
 FRONT_END = {"Server": "Google Frontend", "Content-Type": "text/plain; charset=utf-8"}
 APPLICATION = {"Server": "Google Frontend", "Content-Type": "application/json"}
-SHIPPED = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES)
+SHIPPED = fleet_from_toml(shipped_text("fleet.toml"), {**LAPTOP, **CLOUDS}, SHIPPED_PRICES, SHIPPED_SYSTEMS)
 
 
 def answered(status: int, body: str = "", headers: dict[str, str] | None = None, *, text: bool = False) -> Failure:
@@ -18,7 +18,7 @@ def answered(status: int, body: str = "", headers: dict[str, str] | None = None,
 
 
 @pytest.mark.parametrize(
-    ("status", "posture"),
+    ("status", "failure_class"),
     [
         (400, FailureClass.CLIENT),
         (401, FailureClass.BROKEN),
@@ -39,12 +39,12 @@ def answered(status: int, body: str = "", headers: dict[str, str] | None = None,
         (302, FailureClass.BROKEN),
     ],
 )
-def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, posture: FailureClass) -> None:
-    assert diagnose(answered(status), ()).failure_class is posture
+def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, failure_class: FailureClass) -> None:
+    assert diagnose(answered(status), ()).failure_class is failure_class
 
 
 @pytest.mark.parametrize(
-    ("kind", "posture"),
+    ("kind", "failure_class"),
     [
         (FailureKind.REFUSED, FailureClass.BROKEN),
         (FailureKind.CONNECT_TIMEOUT, FailureClass.BROKEN),
@@ -56,12 +56,12 @@ def test_a_status_that_no_row_knows_is_read_by_the_default_table(status: int, po
         (FailureKind.TRUNCATED, FailureClass.INDETERMINATE),
     ],
 )
-def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, posture: FailureClass) -> None:
-    assert diagnose(Failure(kind=kind), ()).failure_class is posture
+def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, failure_class: FailureClass) -> None:
+    assert diagnose(Failure(kind=kind), ()).failure_class is failure_class
 
 
 @pytest.mark.parametrize(
-    ("backend", "failure", "posture"),
+    ("backend", "failure", "failure_class"),
     [
         ("cloud-run-l4", answered(429, "Rate exceeded.", FRONT_END), FailureClass.COLD),
         ("cloud-run-l4", answered(429, '{"error": "too many"}', APPLICATION), FailureClass.THROTTLED),
@@ -72,24 +72,29 @@ def test_a_broken_connection_is_read_by_its_kind(kind: FailureKind, posture: Fai
         ("laptop-small", answered(503, '{"error":{"message":"Loading model"}}'), FailureClass.COLD),
         ("laptop-small", answered(503, '{"error":{"message":"no slot"}}'), FailureClass.BROKEN),
         ("laptop-small", answered(400, '{"error":{"type":"exceed_context_size_error"}}'), FailureClass.UNFIT),
-        ("cloud-run-l4", answered(400, "This model's maximum context length is 16384 tokens."), FailureClass.UNFIT),
+        (
+            "cloud-run-l4",
+            answered(400, '{"object":"error","message":"This model\'s maximum context length is 16384 tokens."'),
+            FailureClass.UNFIT,
+        ),
         ("azure-openai", answered(400, '{"error":{"code":"context_length_exceeded"}}'), FailureClass.UNFIT),
         ("azure-openai", answered(400, '{"error":{"code":"content_filter"}}'), FailureClass.CLIENT),
         ("azure-openai", answered(429, "", {"retry-after-ms": "250"}), FailureClass.THROTTLED),
     ],
 )
 def test_the_shipped_rows_tell_a_cold_start_from_a_full_quota_and_from_a_fault(
-    backend: str, failure: Failure, posture: FailureClass
+    backend: str, failure: Failure, failure_class: FailureClass
 ) -> None:
-    assert diagnose(failure, SHIPPED.backends[backend].signatures).failure_class is posture
+    assert diagnose(failure, SHIPPED.backends[backend].signatures).failure_class is failure_class
 
+
+CAPACITY = r'^\{"error":\{"message":"Inference Component has no capacity'
+NOT_READY = {"x-amzn-errortype": "ModelNotReadyException:http://internal.amazon.com/"}
 
 OTHER_SYSTEMS = (
+    FailureSignature(failure_class=FailureClass.COLD, statuses=(400,), body_pattern=CAPACITY, note="scaling up"),
     FailureSignature(
-        failure_class=FailureClass.COLD, statuses=(400,), body="Inference Component has no capacity", note="scaling up"
-    ),
-    FailureSignature(
-        failure_class=FailureClass.COLD, statuses=(429,), body_pattern="ModelNotReady(Exception)?", note="loading"
+        failure_class=FailureClass.COLD, statuses=(429,), headers=("x-amzn-errortype: ModelNotReady",), note="loading"
     ),
     FailureSignature(
         failure_class=FailureClass.COLD, statuses=(303,), headers=("location",), note="the answer waits elsewhere"
@@ -101,18 +106,18 @@ OTHER_SYSTEMS = (
 
 
 @pytest.mark.parametrize(
-    ("failure", "posture"),
+    ("failure", "failure_class"),
     [
-        (answered(400, "ValidationError: Inference Component has no capacity to serve"), FailureClass.COLD),
+        (answered(400, '{"error":{"message":"Inference Component has no capacity to serve"}}'), FailureClass.COLD),
         (answered(400, "ValidationError: no such parameter"), FailureClass.CLIENT),
-        (answered(429, '{"__type":"ModelNotReadyException"}'), FailureClass.COLD),
+        (answered(429, "", NOT_READY), FailureClass.COLD),
         (answered(429, '{"__type":"ThrottlingException"}'), FailureClass.THROTTLED),
         (answered(303, "", {"Location": "https://example.com/result"}), FailureClass.COLD),
         (Failure(kind=FailureKind.REFUSED), FailureClass.THROTTLED),
     ],
 )
-def test_rows_can_say_what_other_systems_answer(failure: Failure, posture: FailureClass) -> None:
-    assert diagnose(failure, OTHER_SYSTEMS).failure_class is posture
+def test_rows_can_say_what_other_systems_answer(failure: Failure, failure_class: FailureClass) -> None:
+    assert diagnose(failure, OTHER_SYSTEMS).failure_class is failure_class
 
 
 @pytest.mark.parametrize(
@@ -172,8 +177,9 @@ def test_a_backend_whose_text_was_coming_is_not_cold() -> None:
 
 
 def test_only_the_beginning_of_a_body_is_looked_at() -> None:
-    far = "x" * 3000 + "Inference Component has no capacity"
-    assert diagnose(answered(400, far), OTHER_SYSTEMS).failure_class is FailureClass.CLIENT
+    rows = (FailureSignature(failure_class=FailureClass.COLD, statuses=(503,), body="no capacity", note="scaling up"),)
+    assert diagnose(answered(503, "x" * 2000 + "no capacity"), rows).failure_class is FailureClass.COLD
+    assert diagnose(answered(503, "x" * 3000 + "no capacity"), rows).failure_class is FailureClass.BROKEN
 
 
 def test_the_reason_says_what_was_seen_and_what_it_means() -> None:

@@ -64,6 +64,8 @@ UNAUTHENTICATED = {
     "expired": {"exp": NOW - SKEW_S},
     "never expires": {"exp": None},
     "expires at infinity": {"exp": float("inf")},
+    "expires after the end of time": {"exp": 10**400},
+    "expires long before its beginning": {"exp": -(10**400)},
     "expires as a text": {"exp": str(NOW + 3600)},
     "expires as true": {"exp": True},
     "begins later": {"nbf": NOW + SKEW_S + 1},

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from domain.content.items import ItemStatus
 from domain.log.answer_events import ending_events, text_events
-from domain.log.events import EventKind, ItemHeader, LogEvent
+from domain.log.events import EventKind, LogEvent
+from domain.log.item_events import ItemHeader
 from domain.log.resume_text import TextDelta
 from domain.log.transcript import Transcript, after_event, kept_items
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 from domain.content.items import ItemKind, ItemStatus
-from domain.log.events import AttemptOutcome, Ending, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.events import AttemptOutcome, Ending, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemHeader
 from tests.domain import logs
 from tests.domain.logs import through_json
 

@@ -6,16 +6,18 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.bill import bill_of
 from domain.money.costing import BillLine
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus, turn_cost
+from domain.money.ledger_records import AttemptRecord, Reservation, ReservationStatus, turn_cost
 from domain.money.overheads import OverheadCost
 from tests.domain import logs
 
 
 def lined(attempt: AttemptRecord) -> AttemptRecord:
     """Return the attempt with lines that add up to its cost."""
-    return attempt if attempt.cost is None else replace(attempt, lines={BillLine.GPU: attempt.cost})
+    cost = attempt.charge.cost
+    return attempt if cost is None else replace(attempt, charge=replace(attempt.charge, lines={BillLine.GPU: cost}))
 
 
 @given(st.lists(logs.attempts, max_size=5), st.none() | logs.reservations)
@@ -36,11 +38,12 @@ def test_a_bill_is_final_when_the_turn_is_settled_and_no_attempt_changes_any_mor
         number=1,
         backend="b",
         price="p",
-        reserved=Decimal(1),
         started_at=0.0,
-        status=AttemptStatus.CLOSED,
+        charge=AttemptCharge(reserved=Decimal(1), status=AttemptStatus.CLOSED),
     )
     assert bill_of([closed], settled).final
     assert not bill_of([closed], replace(settled, status=ReservationStatus.OPEN)).final
-    assert not bill_of([closed, replace(closed, status=AttemptStatus.OPEN)], settled).final
+    assert not bill_of(
+        [closed, replace(closed, charge=replace(closed.charge, status=AttemptStatus.OPEN))], settled
+    ).final
     assert not bill_of([], None).final

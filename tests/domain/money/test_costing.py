@@ -14,10 +14,11 @@ from domain.money.costing import (
     marginal_cost,
     rounded,
     time_cost,
+    worst_token_cost,
 )
 from domain.money.prices import PriceKind, TimePrice
 from tests.domain.fleets import API, GPU
-from tests.domain.money.session_costs import session_cost, union_s
+from tests.domain.money.sessions.session_costs import session_cost, union_s
 
 PER_SECOND = Decimal("0.0003947")
 
@@ -62,6 +63,31 @@ def test_tokens_are_billed_by_the_million_and_cached_ones_at_their_own_price(wor
     assert attempt_cost(API, work) == Decimal(expected)
 
 
+CACHING = replace(API, cache_write=Decimal("0.50"), request=Decimal("0.0005"))
+
+
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        (BackendWork(input_tokens=1_000_000, written_tokens=1_000_000), "0.50"),
+        (BackendWork(input_tokens=1000, cached_tokens=400, written_tokens=100), "0.00029"),
+        (BackendWork(input_tokens=10, cached_tokens=6, written_tokens=99), "0.0000026"),
+        (BackendWork(requests=2), "0.001"),
+        (BackendWork(output_tokens=1_000_000, requests=1), "1.6005"),
+    ],
+)
+def test_requests_and_tokens_that_are_written_to_a_cache_have_prices_of_their_own(
+    work: BackendWork, expected: str
+) -> None:
+    assert attempt_cost(CACHING, work) == Decimal(expected)
+
+
+def test_tokens_that_are_written_to_a_cache_without_a_price_of_its_own_are_input() -> None:
+    assert attempt_cost(API, BackendWork(input_tokens=1000, written_tokens=700)) == attempt_cost(
+        API, BackendWork(input_tokens=1000)
+    )
+
+
 @pytest.mark.parametrize(("nanos", "expected"), [("0.5", 0), ("1.5", 2), ("2.5", 2), ("2.500001", 3), ("2.4999", 2)])
 def test_amounts_are_rounded_half_to_even(nanos: str, expected: int) -> None:
     assert rounded(Decimal(nanos) * NANO) == expected * NANO
@@ -100,6 +126,15 @@ def test_a_request_that_runs_inside_anothers_time_adds_nothing() -> None:
 )
 def test_time_that_spans_share_counts_once(spans: list[tuple[float, float]], expected: float) -> None:
     assert union_s(spans) == expected
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_no_request_costs_more_than_its_worst_case(read: int, cached: int, written: int, output: int) -> None:
+    work = BackendWork(
+        input_tokens=read, cached_tokens=cached, written_tokens=written, output_tokens=output, requests=1
+    )
+    for price in (API, CACHING, replace(CACHING, cache_write=Decimal("0.05"))):
+        assert attempt_cost(price, work) <= worst_token_cost(price, input_tokens=read, output=output)
 
 
 whole_seconds = st.integers(min_value=0, max_value=100_000)

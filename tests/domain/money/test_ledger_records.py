@@ -66,8 +66,17 @@ def test_a_stored_amount_keeps_every_digit(amount: Decimal) -> None:
 
 @given(st.lists(logs.attempts, max_size=6))
 def test_a_turn_costs_what_its_attempts_cost_and_an_open_one_its_reservation(attempts: list[AttemptRecord]) -> None:
-    closed = [replace(attempt, cost=attempt.reserved) if attempt.cost is None else attempt for attempt in attempts]
-    assert turn_cost(tuple(attempts)) == turn_cost(tuple(closed)) == total([one.cost or Decimal(0) for one in closed])
+    closed = [
+        replace(attempt, charge=replace(attempt.charge, cost=attempt.charge.reserved))
+        if attempt.charge.cost is None
+        else attempt
+        for attempt in attempts
+    ]
+    assert (
+        turn_cost(tuple(attempts))
+        == turn_cost(tuple(closed))
+        == total([one.charge.cost or Decimal(0) for one in closed])
+    )
 
 
 @given(logs.attempts, st.lists(st.integers(1, 999), min_size=1, unique=True))

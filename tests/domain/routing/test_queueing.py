@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import BackendState, initial_state
 from domain.fleet.catalog import Backend
 from domain.fleet.state_updates import after_queueing, after_warm_up
+from domain.fleet.warmth import Warmth
 from domain.routing.estimates import Demand
 from domain.routing.queueing import (
     KEEP_S,
@@ -29,49 +30,55 @@ HELD = backend("gpu", cold=replace(SERVERLESS, abandoned_starts=False))
 TURN = QueuedTurn(response="mine", input_tokens=2000, admitted_at=NOW, hold_s=10)
 
 
-def woken(since: float, gpu: Backend = GPU) -> BackendState:
-    belief = after_warm_up(initial_state(gpu), gpu, by="another", now=since)
-    assert belief
-    return belief
+def starting_since(since: float, gpu: Backend = GPU) -> BackendState:
+    state = after_warm_up(initial_state(gpu), gpu, by="another", now=since)
+    assert state
+    return state
 
 
 def up() -> BackendState:
-    return replace(initial_state(GPU), warm_until=NOW + 500)
+    return replace(initial_state(GPU), warmth=Warmth(warm_until=NOW + 500))
 
 
-def planned(belief: BackendState, gpu: Backend = GPU) -> QueueWait | None:
+def serving_in(service_s: float | None) -> BackendState:
+    """Return the state of a warm backend whose requests have taken so long."""
+    return replace(up(), speed=replace(up().speed, service_s=service_s))
+
+
+def planned(state: BackendState, gpu: Backend = GPU) -> QueueWait | None:
     demand = Demand(attempt_limits=ATTEMPT_LIMITS, input_tokens=500, output_tokens=500)
-    (found,) = route(demand, fleet(gpu), {"gpu": belief}, NOW).candidates
-    return wait_for(found, belief, gpu, TURN, now=NOW)
+    (found,) = route(demand, fleet(gpu), {"gpu": state}, NOW).candidates
+    return wait_for(found, state, gpu, TURN, now=NOW)
 
 
-def crowd(belief: BackendState, *, running: int = 0, before: int = 0, after: int = 0) -> BackendState:
+def crowd(state: BackendState, *, running: int = 0, before: int = 0, after: int = 0) -> BackendState:
     for number in range(before + after):
         at = NOW - 10 if number < before else NOW + 10
-        belief = after_queueing(belief, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
-    return replace(belief, in_flight={f"attempt {number}": NOW + 60 for number in range(running)})
+        state = after_queueing(state, f"turn {number}", admitted_at=at, until=NOW + 60, now=NOW)
+    in_flight = {f"attempt {number}": NOW + 60 for number in range(running)}
+    return replace(state, load=replace(state.load, in_flight=in_flight))
 
 
 @pytest.mark.parametrize(
-    ("belief", "expected_s"),
+    ("state", "expected_s"),
     [
-        (woken(NOW), 58.0),
-        (woken(NOW - 40), 18.0),
-        (woken(NOW - 52), None),
-        (woken(NOW - 60), None),
+        (starting_since(NOW), 58.0),
+        (starting_since(NOW - 40), 18.0),
+        (starting_since(NOW - 52), None),
+        (starting_since(NOW - 60), None),
         (initial_state(GPU), 58.0),
         (up(), None),
     ],
 )
 def test_only_the_last_seconds_of_a_start_are_waited_for_in_an_attempt(
-    belief: BackendState, expected_s: float | None
+    state: BackendState, expected_s: float | None
 ) -> None:
-    found = planned(belief)
+    found = planned(state)
     assert (found.delay_s if found else None) == expected_s
 
 
 def test_a_start_that_ends_with_its_holder_is_looked_at_now_and_then() -> None:
-    found = planned(woken(NOW, HELD), HELD)
+    found = planned(starting_since(NOW, HELD), HELD)
     assert found
     assert found.delay_s == LONGEST_TRUST_S
 
@@ -88,13 +95,12 @@ def test_a_backend_that_never_sleeps_is_never_waited_for() -> None:
     ("running", "before", "after", "goes"),
     [(3, 0, 0, True), (4, 0, 0, False), (3, 1, 0, False), (2, 1, 9, True), (0, 4, 0, False), (0, 3, 5, True)],
 )
-def test_who_was_admitted_first_goes_first(running: int, before: int, after: int, *, goes: bool) -> None:
+def test_the_turn_admitted_first_goes_first(running: int, before: int, after: int, *, goes: bool) -> None:
     assert (planned(crowd(up(), running=running, before=before, after=after)) is None) is goes
 
 
 def test_a_queue_is_waited_for_as_long_as_it_has_been_seen_to_take() -> None:
-    full = replace(crowd(up(), running=4, before=4), service_s=3.0)
-    found = planned(full)
+    found = planned(crowd(serving_in(3.0), running=4, before=4))
     assert found
     assert found.delay_s == 6.0
     assert found.kept_until == NOW + 6.0 + KEEP_S
@@ -118,11 +124,13 @@ def test_a_request_is_held_for_its_reading_too_where_the_backend_is_up() -> None
 def test_no_look_is_hasty_and_none_is_further_off_than_start_and_queue(
     since_s: float, running: int, before: int, service_s: float | None
 ) -> None:
-    belief = replace(crowd(woken(NOW - since_s), running=running, before=before), service_s=service_s)
-    found = planned(belief)
+    starting = starting_since(NOW - since_s)
+    busy = replace(starting, speed=replace(starting.speed, service_s=service_s))
+    state = crowd(busy, running=running, before=before)
+    found = planned(state)
     if found:
-        assert LEAST_LOOK_S <= found.delay_s <= belief.remaining_start_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
+        assert LEAST_LOOK_S <= found.delay_s <= state.remaining_start_s(NOW)[0] + LONGEST_QUEUE_S + 0.001
         assert found.kept_until > NOW + found.delay_s
     else:
-        assert belief.remaining_start_s(NOW)[0] <= TURN.hold_s
+        assert state.remaining_start_s(NOW)[0] <= TURN.hold_s
         assert before + running < GPU.limits.concurrency

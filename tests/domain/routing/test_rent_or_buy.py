@@ -1,4 +1,4 @@
-"""Is a GPU woken when the rent reaches its price, and not before?"""
+"""Is a GPU warmed up when the rent reaches its price, and not before?"""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.fleet.backend_state import initial_state
 from domain.fleet.state_updates import after_warm_up
 from domain.routing.estimates import Demand, Readiness
-from domain.routing.rent_or_buy import BETA, rent_or_buy, window_s
+from domain.routing.rent_or_buy import rent_or_buy, window_s
 from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
 
@@ -39,16 +39,16 @@ def decide(
         expected_output_tokens=50,
         deadline_s=deadline_s,
     )
-    belief = initial_state(GPU)
+    state = initial_state(GPU)
     if starting:
-        belief = after_warm_up(belief, GPU, by="another", now=NOW - 50) or belief
+        state = after_warm_up(state, GPU, by="another", now=NOW - 50) or state
     if idle_s is not None:
-        belief = replace(belief, warm_until=NOW + 600 - idle_s)
-    return route(demand, fleet(*(known[name] for name in backends)), {"gpu": belief}, NOW, spent={"gpu": spent})
+        state = replace(state, warmth=replace(state.warmth, warm_until=NOW + 600 - idle_s))
+    return route(demand, fleet(*(known[name] for name in backends)), {"gpu": state}, NOW, spent={"gpu": spent})
 
 
 @pytest.mark.parametrize(
-    ("spent", "scheduled", "wake", "pays", "reason"),
+    ("spent", "scheduled", "warms_up", "pays", "reason"),
     [
         ("0", None, True, False, "no warm backend can serve this turn"),
         ("0", "0.01", False, False, "a session does not pay off yet"),
@@ -58,7 +58,7 @@ def decide(
     ],
 )
 def test_rent_is_paid_until_it_reaches_the_price(
-    spent: str, scheduled: str | None, reason: str, *, wake: bool, pays: bool
+    spent: str, scheduled: str | None, reason: str, *, warms_up: bool, pays: bool
 ) -> None:
     found = rent_or_buy(
         session=Decimal("0.26"),
@@ -66,30 +66,30 @@ def test_rent_is_paid_until_it_reaches_the_price(
         scheduled=None if scheduled is None else Decimal(scheduled),
         window_s=660,
     )
-    assert (found.warms_up, found.pays) == (wake, pays)
+    assert (found.warms_up, found.pays) == (warms_up, pays)
     assert found.reason.startswith(reason)
 
 
 @given(amounts, amounts, amounts)
-def test_a_wake_is_bought_exactly_when_the_rent_reaches_its_price(
+def test_a_warm_up_is_bought_exactly_when_the_rent_reaches_its_price(
     session: Decimal, spent: Decimal, scheduled: Decimal
 ) -> None:
     found = rent_or_buy(session=session, spent=spent, scheduled=scheduled, window_s=660)
-    assert found.warms_up == found.pays == (spent + scheduled >= BETA * session)
+    assert found.warms_up == found.pays == (scheduled > 0 and spent + scheduled >= session)
 
 
 def test_rent_counts_as_far_back_as_an_idle_session_lasts() -> None:
     assert window_s(GPU) == 660
 
 
-def test_a_sleeper_that_does_not_pay_yet_comes_last_and_is_not_woken() -> None:
+def test_a_cold_gpu_that_does_not_pay_yet_comes_last_and_is_not_warmed_up() -> None:
     found = decide("api", "gpu", spent=SESSION - Decimal("0.01"))
     assert (found.backend, found.warm_up, found.cold_candidates) == ("api", None, ("gpu",))
     assert found.candidates[1].why_last
     assert "a session does not pay off yet" in found.candidates[1].why_last
 
 
-def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time() -> None:
+def test_a_cold_gpu_that_pays_is_warmed_up_and_awaited_where_the_deadline_has_time() -> None:
     found = decide("api", "gpu", spent=SESSION, deadline_s=1800)
     assert (found.backend, found.warm_up) == ("gpu", "gpu")
     assert found.candidates[0].terms["investment"] == -found.candidates[0].cost
@@ -100,6 +100,7 @@ def test_a_sleeper_that_pays_is_woken_and_waited_for_where_the_deadline_has_time
 def test_a_machine_that_is_up_is_kept_while_it_pays_and_let_go_when_it_does_not() -> None:
     assert decide("api", "gpu", spent=SESSION, idle_s=500).backend == "gpu"
     assert decide("api", "gpu", spent=SESSION / 2, idle_s=500).backend == "api"
+    assert decide("api", "gpu", spent=SESSION * 7 / 10, idle_s=500).backend == "gpu"
     longer = {each.backend: each.cost for each in decide("api", "gpu", spent=SESSION / 2, idle_s=500).candidates}
     shorter = {each.backend: each.cost for each in decide("api", "gpu", spent=SESSION / 2, idle_s=1).candidates}
     assert longer["gpu"] > shorter["gpu"]
@@ -111,13 +112,13 @@ def test_who_has_no_time_for_a_slow_start_goes_elsewhere_while_it_starts(deadlin
     assert (found.backend, found.warm_up) == ("api", "gpu")
 
 
-def test_a_sleeper_is_woken_where_there_is_nothing_else() -> None:
+def test_a_cold_gpu_is_warmed_up_where_it_is_the_only_backend() -> None:
     found = decide("gpu")
     assert (found.backend, found.warm_up) == ("gpu", "gpu")
     assert "investment" not in found.candidates[0].terms
 
 
-def test_a_second_sleeper_is_left_alone_while_the_first_starts() -> None:
+def test_a_second_cold_gpu_is_not_warmed_up_while_the_first_starts() -> None:
     found = decide("api", "gpu", "other", spent=SESSION, starting=True)
     assert found.warm_up is None
     (starting,) = [each for each in found.candidates if each.backend == "gpu"]
@@ -125,14 +126,14 @@ def test_a_second_sleeper_is_left_alone_while_the_first_starts() -> None:
 
 
 @given(spent=amounts, deadline_s=st.none() | st.floats(min_value=0, max_value=2000), starting=st.booleans())
-def test_nothing_is_woken_that_does_not_pay_while_another_can_answer(
+def test_no_backend_is_warmed_up_that_does_not_pay_while_another_can_answer(
     spent: Decimal, deadline_s: float | None, *, starting: bool
 ) -> None:
     found = decide("api", "gpu", "other", spent=spent, deadline_s=deadline_s, starting=starting)
     if found.backend and any(each.readiness is not Readiness.COLD for each in found.candidates):
         rent = min(each.cost for each in found.candidates if each.readiness is not Readiness.COLD)
         assert found.warm_up in {None, "gpu"}
-        assert found.warm_up is None or spent + rent >= BETA * SESSION
+        assert found.warm_up is None or spent + rent >= SESSION
         chosen = found.chosen
         assert chosen
         assert not chosen.is_last or all(each.is_last for each in found.candidates)

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from domain.content.capabilities import Capability
 from domain.fleet.backend_state import BackendState, initial_state
-from domain.fleet.catalog import Backend, ContinuationMode, Fleet, UnconfiguredBackend
+from domain.fleet.catalog import Adapter, Backend, ContinuationMode, Fleet, UnconfiguredBackend
+from domain.fleet.health import BackendHealth
+from domain.fleet.load import Load
+from domain.fleet.warmth import Warmth
 from domain.money.costing import BackendWork, attempt_cost
 from domain.routing.estimates import AttemptLimits, Demand
 from domain.routing.model_choice import RouteProblem, UnknownModel, read_model_choice
 from domain.routing.route_record import route_from_document, route_to_document
 from domain.routing.router import RouteDecision, route
 from tests.domain.fleets import ATTEMPT_LIMITS, SERVERLESS, backend, fleet, limits
+from tests.domain.fleets import GPU as GPU_PRICE
 
 NOW = 1_000_000.0
 
@@ -47,8 +51,8 @@ def demand(**changes: Any) -> Demand:
     return Demand(**fields)
 
 
-def decide(*backends: Backend, beliefs: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
-    return route(demand(**changes), fleet(*backends), beliefs or {}, NOW)
+def decide(*backends: Backend, states: Mapping[str, BackendState] | None = None, **changes: Any) -> RouteDecision:
+    return route(demand(**changes), fleet(*backends), states or {}, NOW)
 
 
 def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
@@ -65,7 +69,12 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("other", "changes", "code", "reason"),
     [
-        (NARROW, {"input_tokens": 2620}, "window", "the turn needs 3,120 tokens; the context window has 2,048"),
+        (
+            NARROW,
+            {"input_tokens": 2620},
+            "window",
+            "the turn needs 3,120 tokens (estimated from its bytes); the context window has 2,048",
+        ),
         (STEADY, {"model": "large"}, "pin", "the caller requested the model large; this backend serves small"),
         (STEADY, {"model": "auto@api"}, "pin", "the caller requested the backend api"),
         (STEADY, {"tier": "premium"}, "tier", "the turn needs quality tier 3; small has tier 1"),
@@ -75,6 +84,12 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
             {"needs": frozenset({Capability.VISION, Capability.TOOLS})},
             "capability",
             "the turn needs vision, which small does not support",
+        ),
+        (
+            replace(backend("converse", model="large", price="api"), adapter=Adapter.CONVERSE),
+            {"needs": frozenset({Capability.SEED, Capability.TOOLS})},
+            "capability",
+            "the turn needs seed, which the adapter converse of this backend cannot express",
         ),
         (
             backend("eu", bounds=limits(max_output_tokens=400)),
@@ -98,13 +113,11 @@ def test_the_cheapest_that_fits_is_picked_and_says_so() -> None:
         (STEADY, {"budget": Decimal("0.004")}, "budget", "the turn may cost up to $0.011841; $0.004000 are left"),
     ],
 )
-def test_a_refused_backend_hears_its_one_reason(
-    other: Backend, changes: dict[str, Any], code: str, reason: str
-) -> None:
+def test_a_rejected_backend_has_one_reason(other: Backend, changes: dict[str, Any], code: str, reason: str) -> None:
     found = decide(API, other, **changes)
     assert found.backend == "api"
-    (refusal,) = found.rejected
-    assert (refusal.backend, refusal.code, refusal.reason) == (other.name, code, reason)
+    (rejection,) = found.rejected
+    assert (rejection.backend, rejection.code, rejection.reason) == (other.name, code, reason)
 
 
 def test_data_that_must_stay_somewhere_stays_there() -> None:
@@ -117,22 +130,22 @@ def test_data_that_must_stay_somewhere_stays_there() -> None:
 
 
 def test_a_backend_in_trouble_is_left_alone_and_named_with_the_time_it_needs() -> None:
-    beliefs = {
-        "steady": replace(initial_state(STEADY), errors=3, circuit_open_until=NOW + 4.5),
-        "dear": replace(initial_state(DEAR), cooldown_until=NOW + 12),
+    states = {
+        "steady": replace(initial_state(STEADY), health=BackendHealth(errors=3, circuit_open_until=NOW + 4.5)),
+        "dear": replace(initial_state(DEAR), health=BackendHealth(cooldown_until=NOW + 12)),
     }
-    found = decide(STEADY, DEAR, beliefs=beliefs)
+    found = decide(STEADY, DEAR, states=states)
     assert (found.backend, found.problem) == (None, RouteProblem.NONE_FEASIBLE)
     assert [each.reason for each in found.rejected] == [
         "it is throttled for another 12.0 s",
         "it failed 3 times in a row; no requests for another 4.5 s",
     ]
     assert found.retry_in_s == 4.5
-    later = route(demand(), fleet(STEADY, DEAR), beliefs, NOW + 5)
+    later = route(demand(), fleet(STEADY, DEAR), states, NOW + 5)
     assert later.backend == "steady"
 
 
-def test_nothing_feasible_is_a_typed_refusal_with_every_reason() -> None:
+def test_without_an_eligible_backend_the_decision_has_every_reason() -> None:
     found = decide(STEADY, NARROW, input_tokens=100_000)
     assert (found.backend, found.problem, found.chosen) == (None, RouteProblem.NONE_FEASIBLE, None)
     assert {each.backend: each.code for each in found.rejected} == {"steady": "window", "narrow": "window"}
@@ -185,8 +198,8 @@ def test_a_backend_that_serves_another_model_is_no_backend_of_that_model() -> No
 def test_a_cold_backend_is_charged_its_start_and_tail_and_a_warm_one_its_longer_stay() -> None:
     (cold,) = decide(GPU).candidates
     assert (cold.seconds, cold.cost) == (70.5, Decimal("0.264646350"))
-    warm = {"gpu": replace(initial_state(GPU), warm_until=NOW + 590)}
-    (kept,) = decide(GPU, beliefs=warm).candidates
+    warm = {"gpu": replace(initial_state(GPU), warmth=Warmth(warm_until=NOW + 590))}
+    (kept,) = decide(GPU, states=warm).candidates
     assert (kept.seconds, kept.cost) == (10.5, Decimal("0.008091350"))
     assert kept.reason == "is up: estimated 10.5 s and $0.008091 for its additional warm time"
 
@@ -207,15 +220,34 @@ def test_a_slow_start_that_may_miss_the_deadline_weighs() -> None:
 
 
 def test_a_caller_in_a_hurry_pays_for_speed() -> None:
-    quick = backend("quick", price="gpu", decode_tokens_s=200)
+    quick = powered("quick", Decimal(2), decode_tokens_s=200)
     slow = backend("slow", model="large", price="api", decode_tokens_s=5)
     assert decide(quick, slow, time_value=Decimal(0)).backend == "slow"
     assert decide(quick, slow, time_value=Decimal("0.01")).backend == "quick"
 
 
+def powered(name: str, energy_per_hour: Decimal, *, decode_tokens_s: float = 50) -> Backend:
+    """Return a machine that is always on and whose work costs energy."""
+    machine = backend(name, decode_tokens_s=decode_tokens_s)
+    return replace(machine, price=replace(GPU_PRICE, energy_per_hour=energy_per_hour))
+
+
+def test_a_machine_that_is_paid_anyway_takes_the_turn() -> None:
+    api = replace(API, price=replace(API.price, input=Decimal("0.01"), output=Decimal("0.01")))
+    found = decide(api, STEADY, time_value=Decimal("0.000001"))
+    assert found.backend == "steady"
+    own = found.candidates[0]
+    assert (own.terms["sunk"], own.terms["cost"] > 0) == (-own.cost, True)
+
+
+@pytest.mark.parametrize(("energy_per_hour", "picked"), [("0", "own"), ("0.2", "own"), ("2", "api")])
+def test_its_energy_counts(energy_per_hour: str, picked: str) -> None:
+    assert decide(API, powered("own", Decimal(energy_per_hour))).backend == picked
+
+
 def test_a_full_backend_makes_its_next_caller_wait() -> None:
-    full = replace(initial_state(STEADY), in_flight={f"attempt_{n}": NOW + 60 for n in range(4)})
-    (found,) = decide(STEADY, beliefs={"steady": full}).candidates
+    full = replace(initial_state(STEADY), load=Load(in_flight={f"attempt_{n}": NOW + 60 for n in range(4)}))
+    (found,) = decide(STEADY, states={"steady": full}).candidates
     assert found.seconds == 21.0
     (later,) = route(demand(), fleet(STEADY), {"steady": full}, NOW + 61).candidates
     assert later.seconds == 10.5
@@ -282,14 +314,13 @@ moments = st.none() | st.floats(min_value=NOW - 1000, max_value=NOW + 1000)
 
 
 @st.composite
-def beliefs_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, BackendState]:
+def states_of(draw: st.DrawFn, known: Fleet) -> Mapping[str, BackendState]:
     return {
         name: replace(
             initial_state(each),
-            warm_until=draw(moments),
-            cooldown_until=draw(moments),
-            circuit_open_until=draw(moments),
-            in_flight={f"attempt_{n}": NOW + 10 for n in range(draw(st.integers(0, 9)))},
+            warmth=Warmth(warm_until=draw(moments)),
+            health=BackendHealth(cooldown_until=draw(moments), circuit_open_until=draw(moments)),
+            load=Load(in_flight={f"attempt_{n}": NOW + 10 for n in range(draw(st.integers(0, 9)))}),
         )
         for name, each in known.backends.items()
         if draw(st.booleans())
@@ -314,19 +345,19 @@ demands = st.builds(
     residencies=st.sampled_from([frozenset[str](), frozenset({"eu"})]),
 )
 
-worlds = fleets.flatmap(lambda known: st.tuples(st.just(known), beliefs_of(known)))
+worlds = fleets.flatmap(lambda known: st.tuples(st.just(known), states_of(known)))
 
 
 @given(worlds, demands)
-def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candidate(
+def test_every_backend_is_a_candidate_or_rejected_and_the_pick_is_the_best_candidate(
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand
 ) -> None:
-    known, beliefs = world
-    found = route(wanted, known, beliefs, NOW)
+    known, states = world
+    found = route(wanted, known, states, NOW)
     candidates = [each.backend for each in found.candidates]
-    refused = [each.backend for each in found.rejected]
+    rejected = [each.backend for each in found.rejected]
     if found.problem in {None, RouteProblem.NONE_FEASIBLE}:
-        assert sorted(candidates + refused) == sorted(known.backends)
+        assert sorted(candidates + rejected) == sorted(known.backends)
     assert found.backend == (candidates[0] if candidates else None)
     assert (found.problem is None) == (found.backend is not None)
     assert not set(candidates) & wanted.excluded.keys()
@@ -340,9 +371,9 @@ def test_every_backend_is_a_candidate_or_refused_and_the_pick_is_the_best_candid
 def test_the_order_of_the_fleet_does_not_matter(
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand
 ) -> None:
-    known, beliefs = world
+    known, states = world
     backwards = replace(known, backends={name: known.backends[name] for name in reversed(list(known.backends))})
-    there, back = route(wanted, known, beliefs, NOW), route(wanted, backwards, beliefs, NOW)
+    there, back = route(wanted, known, states, NOW), route(wanted, backwards, states, NOW)
     assert (there.backend, there.candidates, there.rejected) == (back.backend, back.candidates, back.rejected)
 
 
@@ -350,14 +381,14 @@ def test_the_order_of_the_fleet_does_not_matter(
 def test_more_money_or_time_never_takes_a_candidate_away(
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand, money: Decimal, time_s: float
 ) -> None:
-    known, beliefs = world
+    known, states = world
     richer = replace(
         wanted,
         budget=None if wanted.budget is None else wanted.budget + money,
         deadline_s=None if wanted.deadline_s is None else wanted.deadline_s + time_s,
     )
-    before = {each.backend for each in route(wanted, known, beliefs, NOW).candidates}
-    after = {each.backend for each in route(richer, known, beliefs, NOW).candidates}
+    before = {each.backend for each in route(wanted, known, states, NOW).candidates}
+    after = {each.backend for each in route(richer, known, states, NOW).candidates}
     assert before <= after
 
 
@@ -365,8 +396,8 @@ def test_more_money_or_time_never_takes_a_candidate_away(
 def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
     world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand, data: st.DataObject
 ) -> None:
-    known, beliefs = world
-    for each in route(wanted, known, beliefs, NOW).candidates:
+    known, states = world
+    for each in route(wanted, known, states, NOW).candidates:
         most_input = max(wanted.input_tokens, wanted.ceiling_input_tokens or 0)
         work = BackendWork(
             input_tokens=data.draw(st.integers(0, most_input)),
@@ -381,8 +412,8 @@ def test_no_attempt_within_its_bounds_costs_more_than_was_reserved(
 
 @given(worlds, demands)
 def test_a_route_survives_json(world: tuple[Fleet, Mapping[str, BackendState]], wanted: Demand) -> None:
-    known, beliefs = world
-    found = route(wanted, known, beliefs, NOW)
+    known, states = world
+    found = route(wanted, known, states, NOW)
     stored = json.loads(json.dumps(route_to_document(found)))
     assert route_to_document(route_from_document(stored)) == stored
     assert [each.backend for each in route_from_document(stored).candidates] == [
@@ -399,7 +430,7 @@ def test_a_route_reads_well_as_json() -> None:
         {
             "backend": "narrow",
             "code": "window",
-            "reason": "the turn needs 3,500 tokens; the context window has 2,048",
+            "reason": "the turn needs 3,500 tokens (estimated from its bytes); the context window has 2,048",
             "retry_in_s": None,
         }
     ]
@@ -409,7 +440,7 @@ def test_a_demand_that_excludes_nothing_can_t_be_changed_by_another() -> None:
     assert demand().excluded == MappingProxyType({})
 
 
-def test_what_is_said_of_a_time_is_said_of_the_time_that_is_kept() -> None:
+def test_a_reason_names_the_time_that_the_record_keeps() -> None:
     found = decide(API, input_tokens=100).candidates[0]
     between = found._replace(found=found.found._replace(seconds=0.54996))
     [kept] = route_from_document(route_to_document(replace(decide(API), candidates=(between,)))).candidates

@@ -13,7 +13,6 @@ from clients.sources.ai_search import search_body
 from clients.sources.cosmos_query import parameters_of
 from clients.sources.http_json import query_parameters
 from clients.sources.sqlite_search import statement_of
-from domain.fleet.token_estimates import tokens_in
 from domain.identity.access_tokens import roles_of
 from domain.identity.owners import Owner
 from domain.sources.catalog import (
@@ -27,6 +26,7 @@ from domain.sources.catalog import (
     query_for,
 )
 from domain.sources.prompt_context import context_text, rows_within_limits, source_metadata
+from domain.tokens.estimates import tokens_in
 from tests.checks import every
 
 OWNER = Owner(tenant="t-1", subject="user:o-1", roles=("reader", "writer"))

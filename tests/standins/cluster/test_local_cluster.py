@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from standins.cluster import run_record
-from standins.cluster.local_cluster import ClusterOptions, LocalCluster, PortInUseError
+from standins.cluster.local_cluster import ClusterOptions, LocalCluster, UnusableOptionError
 from standins.issuer.entra_tokens import TENANTS, guid_of
 from tests.checks import every
 from tests.standins.conftest import chat_body
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(PortInUseError, match=f"port {port} is in use"):
+        with pytest.raises(UnusableOptionError, match=f"port {port} is in use"):
             LocalCluster(ClusterOptions(port=port, data=tmp_path, host=False)).start()
 
 

@@ -66,7 +66,7 @@ def test_a_user_token_has_the_claims_of_version_2(issuer: LocalIssuer) -> None:
     }
 
 
-def test_a_token_of_version_1_names_its_issuer_and_app_in_the_old_way(issuer: LocalIssuer) -> None:
+def test_a_token_of_version_1_has_the_claims_of_version_1(issuer: LocalIssuer) -> None:
     claims = verified(issuer, issuer.user_token(now=NOW, version="1.0"))
     assert claims["iss"] == f"https://sts.windows.net/{CONTOSO}/"
     assert (claims["ver"], claims["appid"]) == ("1.0", guid_of("app", "front-end"))

@@ -314,3 +314,19 @@ def test_an_unknown_condition_is_named_in_the_error(provider: Provider, conditio
     answer = provider.set(**conditions)
     assert answer.status_code == 400
     assert next(iter(conditions)) in answer.json()["error"]
+
+
+def test_the_console_is_opened_with_a_token_on_this_machine_alone(provider: Provider) -> None:
+    answer = provider.get("/console?port=7071&user=bob")
+    address, _, token = answer.headers["location"].partition("#token=")
+    assert (answer.status_code, address) == (303, "http://127.0.0.1:7071/console")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["oid"] == guid_of("user", "contoso/bob")
+    assert set(claims["roles"]) == {"Usage.Read", "Operations.Read"}
+
+
+@pytest.mark.parametrize("port", ["", "x", "0", "65536", "80@evil.example", "80/"])
+def test_the_console_is_opened_on_no_other_address(provider: Provider, port: str) -> None:
+    answer = provider.client.get("/console", params={"port": port})
+    assert answer.status_code == 400
+    assert "location" not in answer.headers

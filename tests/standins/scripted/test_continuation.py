@@ -30,7 +30,7 @@ def test_any_partial_answer_continues_to_the_same_answer(text: str, at: int) -> 
 
 
 @given(limit=st.integers(1, 80), cut=st.integers(1, 80))
-def test_a_saga_continues_for_as_many_tokens_as_its_limit(limit: int, cut: int) -> None:
+def test_a_saga_goes_on_beyond_each_limit(limit: int, cut: int) -> None:
     first, _ = answer("a saga", None, cut)
     more, finish = answer("a saga", first, limit)
     assert first + more == answer("a saga", None, cut + limit)[0]

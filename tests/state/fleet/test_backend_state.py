@@ -5,12 +5,11 @@ from random import Random
 
 import pytest
 
-from clients.clock import SystemClock
 from domain.fleet.backend_state import initial_state
 from domain.fleet.failure_classes import Diagnosis, FailureClass
-from domain.fleet.state_updates import Observation
+from domain.fleet.learned_speed import Observation
 from state.fleet.backend_state import TRIES, BackendStates
-from tests.fakes.clocks import FakeClock
+from tests.fakes.clocks import FakeClock, LoopClock, in_no_time
 from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
 from tests.fakes.worlds import backend
 
@@ -32,37 +31,41 @@ async def test_a_backend_without_a_document_has_its_initial_state() -> None:
 
 async def test_each_backend_has_a_state_of_its_own() -> None:
     clock = FakeClock()
-    beliefs, other = BackendStates(MemoryStore(clock), clock), backend("other")
-    await beliefs.record_failure(MAIN, BROKEN, "attempt_1")
-    believed = await beliefs.read({"main": MAIN, "other": other})
-    assert (believed["main"].errors, believed["other"].errors) == (1, 0)
+    states, other = BackendStates(MemoryStore(clock), clock), backend("other")
+    await states.record_failure(MAIN, BROKEN, "attempt_1")
+    found = await states.read({"main": MAIN, "other": other})
+    assert (found["main"].health.errors, found["other"].health.errors) == (1, 0)
 
 
 async def test_an_attempt_is_in_flight_from_its_start_to_its_end() -> None:
     clock = FakeClock()
-    beliefs = BackendStates(MemoryStore(clock), clock)
+    states = BackendStates(MemoryStore(clock), clock)
     for name in ("one", "two", "three"):
-        await beliefs.record_start(MAIN, name, until=clock.now() + 60)
-    await beliefs.record_start(MAIN, "three", until=clock.now() + 60)
-    await beliefs.record_success(MAIN, seen("one"))
-    await beliefs.record_failure(MAIN, BROKEN, "two")
-    believed = (await beliefs.read({"main": MAIN}))["main"]
-    assert set(believed.in_flight) == {"three"}
-    assert believed.prefill_tokens_s > MAIN.speed.prefill_tokens_s
+        await states.record_start(MAIN, name, until=clock.now() + 60)
+    await states.record_start(MAIN, "three", until=clock.now() + 60)
+    await states.record_success(MAIN, seen("one"))
+    await states.record_failure(MAIN, BROKEN, "two")
+    found = (await states.read({"main": MAIN}))["main"]
+    assert set(found.load.in_flight) == {"three"}
+    assert found.speed.prefill_tokens_s > MAIN.speed.prefill_tokens_s
 
 
-async def test_parallel_updates_of_many_instances_are_all_kept() -> None:
-    """In real time: what keeps them out of each other's way is that their pauses differ."""
-    clock = SystemClock()
+def test_parallel_updates_of_many_instances_are_all_kept() -> None:
+    """In the loop's own time, which no slow machine delays: that their pauses differ keeps them apart."""
+    in_no_time(many_instances_update())
+
+
+async def many_instances_update() -> None:
+    clock = LoopClock()
     store = MemoryStore(clock)
-    beliefs = [BackendStates(store, clock) for _ in range(INSTANCES)]
+    states = [BackendStates(store, clock) for _ in range(INSTANCES)]
     until = clock.now() + 60
-    await asyncio.gather(*(one.record_start(MAIN, str(n), until=until) for n, one in enumerate(beliefs)))
-    believed = (await beliefs[0].read({"main": MAIN}))["main"]
-    assert believed.running(clock.now()) == INSTANCES
-    await asyncio.gather(*(one.record_failure(MAIN, BROKEN, str(n)) for n, one in enumerate(beliefs)))
-    believed = (await beliefs[0].read({"main": MAIN}))["main"]
-    assert (believed.running(clock.now()), believed.errors) == (0, INSTANCES)
+    await asyncio.gather(*(one.record_start(MAIN, str(n), until=until) for n, one in enumerate(states)))
+    found = (await states[0].read({"main": MAIN}))["main"]
+    assert found.load.running(clock.now()) == INSTANCES
+    await asyncio.gather(*(one.record_failure(MAIN, BROKEN, str(n)) for n, one in enumerate(states)))
+    found = (await states[0].read({"main": MAIN}))["main"]
+    assert (found.load.running(clock.now()), found.health.errors) == (0, INSTANCES)
 
 
 @pytest.mark.parametrize("number", range(20))
@@ -71,8 +74,8 @@ async def test_an_update_whose_reply_is_lost_is_applied_once_or_twice(number: in
     lost = (Fault.UNAVAILABLE, Fault.LOST_BEFORE, Fault.LOST_AFTER)
     flaky = FlakyStore(MemoryStore(clock), Random(number), Faults(rate=0.3, kinds=lost))  # noqa: S311 - a test's seed
     await BackendStates(flaky, clock).record_failure(MAIN, BROKEN, "attempt_1")
-    believed = (await BackendStates(flaky.store, clock).read({"main": MAIN}))["main"]
-    assert 1 <= believed.errors <= TRIES
+    found = (await BackendStates(flaky.store, clock).read({"main": MAIN}))["main"]
+    assert 1 <= found.health.errors <= TRIES
 
 
 async def test_a_store_that_never_answers_loses_the_update_and_not_the_turn() -> None:

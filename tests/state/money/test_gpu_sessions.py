@@ -14,10 +14,11 @@ from clients.storage.port import DocumentStore
 from domain.errors import Exhausted, Retryable
 from domain.fleet.catalog import ColdStart, Fleet, Model
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import HELD, TAKEN, Budgets, BudgetScope
-from domain.money.gpu_sessions import GpuSession, SessionSpan, total
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, nanos
-from domain.money.session_transitions import SessionEntry
+from domain.money.ledger_records import AttemptRecord, nanos
+from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost
+from domain.money.sessions.transitions import SessionEntry
 from state.money.gpu_session_billing import MANY, GpuSessionBilling, computed
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger, money_key
@@ -69,7 +70,7 @@ class Process:
             store=self.store, ledger=self.ledger, fleet=fleet, prices={PRICE.name: PRICE}, clock=self.house.clock
         )
 
-    async def wake(self, owner: Owner, at: float) -> bool:
+    async def warm_up(self, owner: Owner, at: float) -> bool:
         self.house.clock.set(START + at)
         return await self.sessions.warm_up(GPU, owner, "resp_wake", cold_s=10, worst_s=30)
 
@@ -80,7 +81,7 @@ class Process:
     async def enter(self, record: AttemptRecord, owner: Owner) -> SessionEntry:
         entry = await self.sessions.enter(GPU, owner, record, limit_s=60)
         assert entry
-        await self.ledger.open_attempt(owner, replace(record, reserved=entry.worst))
+        await self.ledger.open_attempt(owner, replace(record, charge=replace(record.charge, reserved=entry.worst)))
         return entry
 
     async def attempt(self, name: str, owner: Owner, began: float, ended: float) -> None:
@@ -89,7 +90,7 @@ class Process:
         if name in self.house.answered:
             entry = await self.sessions.entry_of(GPU, record.id)
             known = await self.ledger.attempts(owner, name)
-            if known[0].status is AttemptStatus.OPEN and entry:
+            if known[0].charge.status is AttemptStatus.OPEN and entry:
                 await self.close(owner, known[0], entry, ended)
             return
         self.house.clock.set(START + began)
@@ -101,7 +102,11 @@ class Process:
 
     async def close(self, owner: Owner, record: AttemptRecord, entry: SessionEntry, ended: float) -> None:
         shares = await self.sessions.leave(GPU, entry, ended=START + ended)
-        closed = replace(record, status=AttemptStatus.CLOSED, cost=Decimal(1), ended_at=START + ended, shares=shares)
+        closed = replace(
+            record,
+            charge=replace(record.charge, status=AttemptStatus.CLOSED, cost=Decimal(1), shares=shares),
+            progress=replace(record.progress, ended_at=START + ended),
+        )
         await self.ledger.close_attempt(owner, closed)
 
     async def sweep(self, at: float) -> None:
@@ -120,15 +125,15 @@ class Process:
         whole = 0
         for owner in (ANNE, BEN):
             records = await self.records(owner)
-            assert {each.status for each in records} <= {AttemptStatus.CLOSED}
-            costs = sum(nanos(each.cost or Decimal(0)) for each in records)
+            assert {each.charge.status for each in records} <= {AttemptStatus.CLOSED}
+            costs = sum(nanos(each.charge.cost or Decimal(0)) for each in records)
             counters = await self.store.list(money_key(owner.tenant), prefix="budget_")
             assert {(each.body[TAKEN], each.body[HELD]) for each in counters} <= {(costs, 0)}
             whole += costs
         return whole
 
     async def owed(self) -> int:
-        return sum(total(session, PRICE) for session in await self.bills.closed_sessions(GPU))
+        return sum(session_cost(session, PRICE) for session in await self.bills.closed_sessions(GPU))
 
 
 def attempt_of(name: str, owner: Owner, began: float) -> AttemptRecord:
@@ -138,8 +143,8 @@ def attempt_of(name: str, owner: Owner, began: float) -> AttemptRecord:
         number=1,
         backend="gpu",
         price=PRICE.name,
-        reserved=Decimal(0),
         started_at=START + began,
+        charge=AttemptCharge(reserved=Decimal(0)),
     )
 
 
@@ -151,7 +156,7 @@ async def process() -> Process:
 type Step = Callable[[Process], Awaitable[object]]
 
 STORY: tuple[Step, ...] = (
-    lambda one: one.wake(ANNE, 0.0),
+    lambda one: one.warm_up(ANNE, 0.0),
     lambda one: one.ready(12.5),
     lambda one: one.attempt("resp_a", ANNE, 11.0, 30.0),
     lambda one: one.attempt("resp_b", BEN, 100.0, 140.25),
@@ -210,21 +215,21 @@ async def test_backends_without_sessions_have_none(process: Process) -> None:
 
 
 async def test_a_warm_up_is_charged_start_and_idle_period_until_a_request_shares_them(process: Process) -> None:
-    assert await process.wake(ANNE, 0.0)
-    (wake,) = await process.records(ANNE)
-    assert (wake.status, wake.number) == (AttemptStatus.PROVISIONAL, 0)
-    assert wake.cost == PRICE.amount * Decimal("630.1")
+    assert await process.warm_up(ANNE, 0.0)
+    (warm_up,) = await process.records(ANNE)
+    assert (warm_up.charge.status, warm_up.number) == (AttemptStatus.PROVISIONAL, 0)
+    assert warm_up.charge.cost == PRICE.amount * Decimal("630.1")
     await process.ready(10.0)
     await process.attempt("resp_b", BEN, 10.0, 20.0)
     await process.sweep(5000.0)
-    (wake,), (used,) = await process.records(ANNE), await process.records(BEN)
-    assert wake.lines == {"gpu": 0, "cold": PRICE.amount * 10, "tail": PRICE.amount * 295}
-    assert used.lines == {"gpu": PRICE.amount * 10, "cold": 0, "tail": PRICE.amount * 305}
+    (warm_up,), (used,) = await process.records(ANNE), await process.records(BEN)
+    assert warm_up.charge.lines == {"gpu": 0, "cold": PRICE.amount * 10, "tail": PRICE.amount * 295}
+    assert used.charge.lines == {"gpu": PRICE.amount * 10, "cold": 0, "tail": PRICE.amount * 305}
 
 
 async def test_a_warm_up_that_no_budget_covers_begins_no_session() -> None:
     process = House(budgets=Budgets(limits={BudgetScope.TENANT_DAY: Decimal("0.01")})).process()
-    assert not await process.wake(ANNE, 0.0)
+    assert not await process.warm_up(ANNE, 0.0)
     assert await process.records(ANNE) == []
     await process.sweep(5000.0)
     assert await process.bills.closed_sessions(GPU) == []
@@ -232,7 +237,7 @@ async def test_a_warm_up_that_no_budget_covers_begins_no_session() -> None:
 
 async def test_a_machine_that_stopped_early_is_paid_as_if_it_had_stayed(process: Process) -> None:
     await process.attempt("resp_a", ANNE, 0.0, 20.0)
-    assert await process.wake(BEN, 100.0)
+    assert await process.warm_up(BEN, 100.0)
     await process.ready(130.0)
     await process.sweep(5000.0)
     assert len(await process.bills.closed_sessions(GPU)) == 1
@@ -241,7 +246,7 @@ async def test_a_machine_that_stopped_early_is_paid_as_if_it_had_stayed(process:
 
 async def test_a_repeated_warm_up_counts_once(process: Process) -> None:
     for _ in range(3):
-        assert await process.wake(ANNE, 0.0)
+        assert await process.warm_up(ANNE, 0.0)
     await process.sweep(5000.0)
     assert await process.paid() == await process.owed() == nanos(PRICE.amount * (10 + 600))
 
@@ -254,7 +259,7 @@ async def test_an_attempt_that_was_rejected_at_once_leaves_no_session(process: P
 
 
 async def test_an_attempt_under_way_keeps_its_session_open_until_its_end_is_known(process: Process) -> None:
-    await process.wake(BEN, 0.0)
+    await process.warm_up(BEN, 0.0)
     entry = await process.enter(attempt_of("resp_a", ANNE, 0.0), ANNE)
     await process.sweep(5000.0)
     assert await process.bills.closed_sessions(GPU) == []
@@ -264,7 +269,7 @@ async def test_an_attempt_under_way_keeps_its_session_open_until_its_end_is_know
     assert len(await process.bills.closed_sessions(GPU)) == 1
     assert await process.sessions.leave(GPU, entry, ended=START + 5200) == {}
     (lost,) = await process.records(ANNE)
-    assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, record.reserved)
+    assert (lost.charge.status, lost.charge.cost) == (AttemptStatus.CLOSED, record.charge.reserved)
 
 
 async def test_a_run_that_a_later_run_replaced_pays_nothing_of_the_session(process: Process) -> None:
@@ -290,20 +295,23 @@ async def test_a_run_is_never_charged_more_than_it_reserved() -> None:
     for number in range(30):
         await process.attempt(f"resp_{number}", ANNE if number % 3 else BEN, number * 47.0, number * 47.0 + 60)
     for owner in (ANNE, BEN):
-        assert every(each.cost is not None and each.cost <= each.reserved for each in await process.records(owner))
+        assert every(
+            each.charge.cost is not None and each.charge.cost <= each.charge.reserved
+            for each in await process.records(owner)
+        )
 
 
 async def test_a_review_lowers_provisional_charges_that_are_too_high(process: Process) -> None:
     for number in range(40):
         await process.attempt(f"resp_{number:02d}", ANNE, number * 50.0, number * 50.0 + 20)
-    charged = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    charged = [each.charge.cost or Decimal(0) for each in await process.records(ANNE)]
     await process.sweep(2000.0)
     assert await process.bills.closed_sessions(GPU) == []
-    reviewed = [each.cost or Decimal(0) for each in await process.records(ANNE)]
-    assert {each.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
+    reviewed = [each.charge.cost or Decimal(0) for each in await process.records(ANNE)]
+    assert {each.charge.status for each in await process.records(ANNE)} == {AttemptStatus.PROVISIONAL}
     assert every(later <= earlier for earlier, later in zip(charged, reviewed, strict=True))
     await process.sweep(5000.0)
-    final = [each.cost or Decimal(0) for each in await process.records(ANNE)]
+    final = [each.charge.cost or Decimal(0) for each in await process.records(ANNE)]
     assert every(later <= earlier for earlier, later in zip(reviewed, final, strict=True))
     whole = PRICE.amount * (39 * 50 + 20 + 600)
     assert sum(final) == whole <= sum(reviewed) < sum(charged)
@@ -349,8 +357,8 @@ async def test_a_lost_attempt_pays_its_whole_reservation_although_an_earlier_run
     await process.sweep(5000.0)
     await process.sweep(5001.0)
     (lost,) = await process.records(ANNE)
-    assert (lost.status, lost.cost) == (AttemptStatus.CLOSED, again.reserved)
-    assert await process.paid() == nanos(again.reserved)
+    assert (lost.charge.status, lost.charge.cost) == (AttemptStatus.CLOSED, again.charge.reserved)
+    assert await process.paid() == nanos(again.charge.reserved)
     assert await process.left() == 0
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from domain.errors import Conflict, Retryable
 from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptCharge, AttemptStatus
 from domain.money.budgets import Budgets
-from domain.money.ledger_records import AttemptRecord, AttemptStatus, Reservation, ReservationStatus
+from domain.money.ledger_records import AttemptRecord, Reservation, ReservationStatus
 from domain.money.overheads import OverheadCost
 from state.money.ledger import Ledger, money_key
 from state.money.usage_rows import UsageRows
@@ -46,13 +47,17 @@ def attempt(number: int = 1, *, response: str = RESPONSE, reserved: str = "0.01"
         number=number,
         backend="main",
         price="tokens",
-        reserved=Decimal(reserved),
         started_at=1000.0 + number,
+        charge=AttemptCharge(reserved=Decimal(reserved)),
     )
 
 
 def closed(record: AttemptRecord, cost: str, result: str = "done") -> AttemptRecord:
-    return replace(record, status=AttemptStatus.CLOSED, cost=Decimal(cost), ended_at=2000.0, result=result)
+    return replace(
+        record,
+        charge=replace(record.charge, status=AttemptStatus.CLOSED, cost=Decimal(cost)),
+        progress=replace(record.progress, ended_at=2000.0, result=result),
+    )
 
 
 async def held(ledger: Ledger) -> Reservation:
@@ -70,7 +75,7 @@ async def test_a_repeated_reservation_counts_once(ledger: Ledger) -> None:
 async def test_an_unknown_response_has_no_reservation(ledger: Ledger) -> None:
     assert await ledger.reservation(OWNER, RESPONSE) is None
     await ledger.release(OWNER.tenant, RESPONSE)
-    assert await ledger.settle(OWNER, RESPONSE) == 0
+    assert (await ledger.settle(OWNER, RESPONSE)).cost == 0
     assert await ledger.reservation(OWNER, RESPONSE) is None
 
 
@@ -87,7 +92,7 @@ async def test_a_retried_request_opens_its_released_reservation_again(ledger: Le
 async def test_a_settled_reservation_is_never_reopened_or_released(ledger: Ledger) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
-    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    assert (await ledger.settle(OWNER, RESPONSE)).cost == Decimal("0.002")
     settled = await held(ledger)
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.release(OWNER.tenant, RESPONSE)
@@ -101,7 +106,7 @@ async def test_the_first_settlement_stays(ledger: Ledger, clock: FakeClock) -> N
     settled = await held(ledger)
     clock.advance(60)
     await ledger.open_attempt(OWNER, attempt(2))
-    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    assert (await ledger.settle(OWNER, RESPONSE)).cost == Decimal("0.002")
     assert await held(ledger) == settled
 
 
@@ -109,7 +114,7 @@ async def test_a_turn_that_ran_on_a_released_reservation_is_still_paid_for(ledge
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.release(OWNER.tenant, RESPONSE)
     await ledger.close_attempt(OWNER, closed(await ledger.open_attempt(OWNER, attempt()), "0.002"))
-    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.002")
+    assert (await ledger.settle(OWNER, RESPONSE)).cost == Decimal("0.002")
     assert (await held(ledger)).cost == Decimal("0.002")
 
 
@@ -119,15 +124,19 @@ async def test_a_turn_costs_its_attempts_and_one_that_never_closed_its_reservati
     await ledger.open_attempt(OWNER, attempt(2, reserved="0.007"))
     await ledger.open_attempt(OWNER, attempt(1, response="resp_12"))
     await ledger.close_attempt(OWNER, closed(first, "0.001"))
-    assert await ledger.settle(OWNER, RESPONSE) == Decimal("0.008")
+    assert (await ledger.settle(OWNER, RESPONSE)).cost == Decimal("0.008")
     lost = (await ledger.attempts(OWNER, RESPONSE))[1]
-    assert (lost.status, lost.cost, lost.result) == (AttemptStatus.CLOSED, Decimal("0.007"), "lost")
+    assert (lost.charge.status, lost.charge.cost, lost.progress.result) == (
+        AttemptStatus.CLOSED,
+        Decimal("0.007"),
+        "lost",
+    )
 
 
 async def test_a_redelivery_keeps_the_first_start_and_is_counted(ledger: Ledger) -> None:
     await ledger.open_attempt(OWNER, attempt())
     again = await ledger.open_attempt(OWNER, replace(attempt(), started_at=9000.0))
-    assert (again.started_at, again.deliveries, again.status) == (1001.0, 2, AttemptStatus.OPEN)
+    assert (again.started_at, again.progress.deliveries, again.charge.status) == (1001.0, 2, AttemptStatus.OPEN)
     assert await ledger.attempts(OWNER, RESPONSE) == (again,)
 
 
@@ -139,7 +148,7 @@ async def test_a_run_that_a_later_run_replaced_closes_nothing(ledger: Ledger) ->
     await ledger.close_attempt(OWNER, closed(second, "0.004"))
     await ledger.close_attempt(OWNER, closed(first, "0.001", "ended"))
     (standing,) = await ledger.attempts(OWNER, RESPONSE)
-    assert (standing.cost, standing.result) == (Decimal("0.004"), "done")
+    assert (standing.charge.cost, standing.progress.result) == (Decimal("0.004"), "done")
 
 
 async def test_an_attempt_that_was_never_opened_is_not_closed(ledger: Ledger) -> None:
@@ -150,14 +159,15 @@ async def test_an_attempt_that_was_never_opened_is_not_closed(ledger: Ledger) ->
 async def test_deliveries_at_once_are_all_counted(ledger: Ledger) -> None:
     await asyncio.gather(*(ledger.open_attempt(OWNER, attempt()) for _ in range(12)))
     (record,) = await ledger.attempts(OWNER, RESPONSE)
-    assert record.deliveries == 12
+    assert record.progress.deliveries == 12
 
 
 async def test_parallel_settlements_return_the_same_cost(ledger: Ledger) -> None:
     await ledger.reserve(OWNER, RESPONSE, HELD)
     await ledger.open_attempt(OWNER, attempt())
-    costs = await asyncio.gather(*(ledger.settle(OWNER, RESPONSE) for _ in range(8)))
-    assert set(costs) == {Decimal("0.01")}
+    settlements = await asyncio.gather(*(ledger.settle(OWNER, RESPONSE) for _ in range(8)))
+    assert {each.cost for each in settlements} == {Decimal("0.01")}
+    assert sum(each.is_first for each in settlements) == 1
 
 
 async def test_an_attempt_that_is_deleted_while_it_is_reopened_is_a_conflict(ledger: Ledger) -> None:
@@ -221,4 +231,4 @@ async def test_overhead_is_counted_once_beside_every_backend(store: MemoryStore,
     assert (await held(Ledger(store, clock, Budgets()))).overhead == overhead
     (row,) = await UsageRows(store).of_owner(OWNER, first="2027-01-15", last="2027-01-15")
     assert (row.counts["store"], row.counts["functions"], row.counts["attempts"]) == (1_000_000, 200_000, 0)
-    assert (row.place["backend"], row.place["model"]) == ("", "")
+    assert (row.dimensions["backend"], row.dimensions["model"]) == ("", "")

@@ -12,7 +12,8 @@ from domain.content.items import Item, Role
 from domain.errors import GanglionError, NotFound
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.item_events import ItemHeader
 from domain.sources.catalog import FetchedRows
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints

@@ -11,7 +11,8 @@ from domain.content.items import Item, ItemKind, Role
 from domain.errors import GanglionError, Invalid, NotFound
 from domain.identity.owners import Owner
 from domain.ids import member_id, thread_of
-from domain.log.events import EventKind, ItemHeader, LogEvent, ResponseStatus, Slot
+from domain.log.events import EventKind, LogEvent, ResponseStatus, Slot
+from domain.log.item_events import ItemHeader
 from domain.turns.conversations import Conversation
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints

@@ -13,8 +13,8 @@ import state.turns.history
 from api.parsing.responses_request import request_from_openai
 from api.turns.history import HistoryLoader, HistoryWindow
 from domain.content.items import Item, Role
-from domain.fleet.token_estimates import TokenEstimate, tokens_in
-from domain.turns.context_window import Turn, items_read, turns_to_leave_out
+from domain.tokens.estimates import TokenEstimate, tokens_in
+from domain.turns.context_window import Turn, WindowRoom, items_read, turns_to_leave_out
 from domain.turns.response import Response
 from domain.turns.webhook_events import WebhookEndpoints
 from state.turns.responses import TurnStore
@@ -90,13 +90,16 @@ class Told:
             body["conversation"] = talk.conversation
         elif talk.last:
             body["previous_response_id"] = talk.last.id
-        return await self.loader.load(OWNER, request_from_openai(body), GIVEN, room=room)
+        limit = None if room is None else WindowRoom(tokens=room)
+        return await self.loader.load(OWNER, request_from_openai(body), GIVEN, room=limit)
 
 
 ASKED = request_from_openai({"input": "and now?"})
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(each, marks=[pytest.mark.slow] if each > 15 else []) for each in range(60)]
+)
 @pytest.mark.usefixtures("small_blocks")
 async def test_the_model_reads_the_same_as_from_the_whole_history(seed: int) -> None:
     told = Told(seed)
@@ -105,8 +108,8 @@ async def test_the_model_reads_the_same_as_from_the_whole_history(seed: int) -> 
     for room in (0, 60, 250, 700, 5000, None):
         past = await told.past(talk, room)
         limit = 10**9 if room is None else room
-        left_out = turns_to_leave_out(said, GIVEN, instructions="", room=limit)
-        assert past.left_out(ASKED, GIVEN, room=limit) == left_out
+        left_out = turns_to_leave_out(said, GIVEN, instructions="", room=WindowRoom(tokens=limit))
+        assert past.left_out(ASKED, GIVEN, room=WindowRoom(tokens=limit)) == left_out
         expected = items_read(said, GIVEN, left_out=left_out)
         assert past.items_with(GIVEN, left_out=left_out) == expected
         assert await read_by_a_turn(told, talk, past, left_out) == expected[: -len(GIVEN)]
@@ -138,7 +141,7 @@ async def test_a_conversation_of_an_earlier_release_is_read_whole(seed: int) -> 
     for room in (60, 700, None):
         past = await told.past(talk, room)
         assert (past.index, past.older) == (None, 0) if said else True
-        left_out = past.left_out(ASKED, GIVEN, room=10**9 if room is None else room)
+        left_out = past.left_out(ASKED, GIVEN, room=WindowRoom(tokens=10**9 if room is None else room))
         assert past.items_with(GIVEN, left_out=left_out) == items_read(said, GIVEN, left_out=left_out)
 
 
@@ -168,7 +171,9 @@ async def test_a_turn_reads_as_little_of_a_long_conversation_as_of_a_short_one(k
         await talk.grow(64 * 2)
         store.touched.clear()
         body = {"conversation": talk.conversation} if talk.conversation else {"previous_response_id": latest(talk)}
-        past = await loader.load(OWNER, request_from_openai({"input": "x", **body}), GIVEN, room=2000)
+        past = await loader.load(
+            OWNER, request_from_openai({"input": "x", **body}), GIVEN, room=WindowRoom(tokens=2000)
+        )
         assert 20 < len(past.turns) <= 2 * 64
         calls.append(len(store.touched))
     assert calls == [calls[0]] * 3
@@ -215,6 +220,6 @@ async def test_each_turn_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(domain.turns.context_window, "tokens_in", counting)
     asked = request_from_openai({"input": "x", "previous_response_id": latest(talk)})
-    past = await HistoryLoader(turns, turns.conversations).load(OWNER, asked, GIVEN, room=10**6)
+    past = await HistoryLoader(turns, turns.conversations).load(OWNER, asked, GIVEN, room=WindowRoom(tokens=10**6))
     assert len(past.turns) == 90
     assert len(measured) <= 2 * 90

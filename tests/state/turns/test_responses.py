@@ -14,7 +14,8 @@ from domain.content.items import Item, ItemStatus, Role
 from domain.errors import Conflict, Invalid, NotFound, Retryable, Unavailable
 from domain.identity.owners import Owner
 from domain.ids import member_id
-from domain.log.events import AttemptOutcome, EventKind, ItemHeader, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.events import AttemptOutcome, EventKind, LogEvent, ResponseStatus, Slot, TokenUsage
+from domain.log.item_events import ItemHeader
 from domain.log.transcript import kept_items
 from domain.turns.response import Response, ResponseHistory, ResponseOptions
 from domain.turns.webhook_events import WebhookEndpoints
@@ -314,7 +315,7 @@ async def test_a_turn_may_have_more_items_than_a_commit_has_room(turns: TurnStor
 async def test_items_without_their_response_count_for_nothing(
     store: MemoryStore, clock: FakeClock, fault: Fault, call: int
 ) -> None:
-    items = [message(number) for number in range(ROOM + 4)]
+    items = [message(number) for number in range(ROOM + 400)]
     one = response(items=items)
     dying = FlakyStore(store, Random(0), Faults(at={call: fault}))  # noqa: S311 - a test's seed
     with pytest.raises(CrashError):

@@ -79,17 +79,20 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_definitions_are_printed_for_the_infrastructure() -> None:
     printed = run("-m", "clients.storage.cosmos.setup", "--print")
     assert json.loads(printed.stdout) == [as_resource(each) for each in DEFINITIONS]
 
 
+@pytest.mark.slow
 def test_setup_names_a_missing_setting() -> None:
     done = run("-m", "clients.storage.cosmos.setup")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "cosmos_setup: GANGLION_COSMOS_URL: expected https://account.documents.azure.com[:port]\n"
 
 
+@pytest.mark.slow
 def test_the_sqlite_store_does_not_import_the_sdk() -> None:
     done = run("-c", "import clients.storage.cosmos.settings, sys; sys.exit('azure.cosmos' in sys.modules)")
     assert done.returncode == 0, done.stderr

@@ -188,7 +188,7 @@ async def test_a_folder_that_cannot_be_made_is_unavailable(path: Path, clock: Fa
 def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)
-    with pytest.raises(Terminal, match="not a database"), sqlite_file.translated_errors():
+    with pytest.raises(Unavailable, match="is damaged"), sqlite_file.translated_errors():
         sqlite_file.open_connection(path)
     assert path.read_bytes() == b"no database" * 1000
 
@@ -248,6 +248,7 @@ def test_threads_that_open_no_file_together_all_get_a_connection(tmp_path: Path)
             assert list(threads.map(opens, [tmp_path / f"{number}.db"] * 8)) == ["wal"] * 8
 
 
+@pytest.mark.slow
 async def test_processes_that_start_together_on_no_file_all_write(path: Path, store: SqliteStore) -> None:
     writers = [await run_writer(path, f"w{number}", 50) for number in range(4)]
     for writer in writers:
@@ -259,6 +260,7 @@ async def test_processes_that_start_together_on_no_file_all_write(path: Path, st
     assert len(await store.list(KEY, prefix="w")) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 7, 40])
 async def test_a_killed_process_loses_no_finished_commit_and_its_successor_continues(
     path: Path, store: SqliteStore, lines: int

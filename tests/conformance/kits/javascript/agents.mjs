@@ -1,8 +1,8 @@
 // Does the OpenAI Agents SDK work, with the Responses API and with Chat Completions?
 import assert from "node:assert/strict";
-import { Agent, OpenAIConversationsSession, run, setOpenAIAPI, setTracingDisabled, tool } from "@openai/agents";
+import { Agent, hostedMcpTool, OpenAIConversationsSession, run, setOpenAIAPI, setTracingDisabled, tool } from "@openai/agents";
 import { z } from "zod";
-import { counted, holds, model, says, tell } from "./telling.mjs";
+import { counted, holds, model, says, shopping, tell } from "./telling.mjs";
 
 setTracingDisabled(true);
 const city = z.enum(["Rome", "Paris"]);
@@ -14,6 +14,15 @@ const weather = tool({
 });
 const modelSettings = { temperature: 0 };
 const agent = (more = {}) => new Agent({ name: "guide", instructions: "Be brief.", model, modelSettings, ...more });
+
+const serverTools = (using) => ({
+  async "server tools"() {
+    const able = agent({ tools: [hostedMcpTool({ serverLabel: "shop", serverUrl: process.env.SHOP_URL })] });
+    const answer = await using(able, shopping);
+    says(answer.finalOutput, "refunded");
+    says((await using(able, [...answer.history, { role: "user", content: "RECALL" }])).finalOutput, shopping);
+  },
+});
 
 const checksOf = (api) => {
   const using = async (...given) => (setOpenAIAPI(api), run(...given));
@@ -37,6 +46,7 @@ const checksOf = (api) => {
       await running.completed;
       says(running.finalOutput, "weather said: sunny in Rome");
     },
+    ...(api === "responses" ? serverTools(using) : {}),
     async "forced tool"() {
       const forced = { tools: [weather], modelSettings: { toolChoice: "required" }, toolUseBehavior: "stop_on_first_tool" };
       assert.match((await using(agent(forced), "Rome?")).finalOutput, /^sunny in /);

@@ -5,7 +5,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { createOpenResponses } from "@ai-sdk/open-responses";
 import { generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
-import { apiKey, baseURL, counted, exact, holds, model as name, says, tell } from "./telling.mjs";
+import { apiKey, baseURL, counted, exact, holds, model as name, says, shopping, tell } from "./telling.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
 const models = {
@@ -27,6 +27,23 @@ const weather = tool({
 });
 const schema = z.object({ city, days: z.number().int().min(1).max(30) });
 const loop = { tools: { weather }, stopWhen: isStepCount(3), prompt: "CALL weather" };
+
+// Only this provider offers tools that a server runs.
+const served = {
+  shop: openai.tools.mcp({ serverLabel: "shop", serverUrl: process.env.SHOP_URL, requireApproval: "never" }),
+};
+const serverTools = {
+  async "server tools"() {
+    const { text, toolCalls } = await generateText({ model: openai.responses(name), tools: served, prompt: shopping });
+    says(text, "refunded");
+    assert.equal(toolCalls.length, 2);
+  },
+  async "streamed server tools"() {
+    const streamed = streamText({ model: openai.responses(name), tools: served, prompt: shopping });
+    says(await streamed.text, "refunded");
+    assert.equal((await streamed.toolResults).length, 2);
+  },
+};
 
 const checksOf = (kit, model) => ({
   async text() {
@@ -85,4 +102,6 @@ async function goesOn(model, previousResponseId) {
   says((await generateText({ model, prompt: "RECALL", providerOptions })).text, "ECHO blue");
 }
 
-await tell(Object.fromEntries(Object.entries(models).map(([kit, model]) => [kit, checksOf(kit, model)])));
+const checks = Object.fromEntries(Object.entries(models).map(([kit, model]) => [kit, checksOf(kit, model)]));
+Object.assign(checks["@ai-sdk/openai, responses"], serverTools);
+await tell(checks);

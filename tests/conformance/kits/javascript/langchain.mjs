@@ -4,7 +4,7 @@ import { HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { z } from "zod";
-import { apiKey, baseURL, counted, holds, model as name, says, tell } from "./telling.mjs";
+import { apiKey, baseURL, counted, holds, model as name, says, shop, shopping, tell } from "./telling.mjs";
 
 const city = z.enum(["Rome", "Paris"]);
 const weather = tool(async ({ city }) => `sunny in ${city}`, {
@@ -13,6 +13,20 @@ const weather = tool(async ({ city }) => `sunny in ${city}`, {
   schema: z.object({ city }),
 });
 const Trip = z.object({ city, days: z.number().int().min(1).max(30) });
+
+const serverTools = (model) => ({
+  async "server tools"() {
+    const answer = await model.bindTools([shop]).invoke(shopping);
+    says(answer.text, "refunded");
+    const messages = [new HumanMessage("ECHO green"), answer, new HumanMessage("RECALL")];
+    says((await model.invoke(messages)).text, "ECHO green");
+  },
+  async "streamed server tools"() {
+    let text = "";
+    for await (const chunk of await model.bindTools([shop]).stream(shopping)) text += chunk.text;
+    says(text, "refunded");
+  },
+});
 
 const checksOf = (useResponsesApi) => {
   const given = { model: name, temperature: 0, apiKey, useResponsesApi, configuration: { baseURL } };
@@ -46,6 +60,7 @@ const checksOf = (useResponsesApi) => {
         whole = whole ? whole.concat(chunk) : chunk;
       assert.deepEqual(whole.tool_calls.map(({ name, args }) => ({ name, args })), [{ name: "weather", args: { city: "Rome" } }]);
     },
+    ...(useResponsesApi ? serverTools(model) : {}),
     async "forced tool"() {
       const answer = await model.bindTools([weather], { tool_choice: "required" }).invoke("Rome?");
       holds(answer.tool_calls[0].args, { city: "Rome" });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { counted, exact, holds, model, says, tell } from "./telling.mjs";
+import { counted, exact, holds, model, says, shop, shopping, tell } from "./telling.mjs";
 
 const client = new OpenAI();
 const parameters = {
@@ -16,6 +16,7 @@ const weather = { type: "function", name: "weather", description: "Tells the wea
 const chatWeather = { type: "function", function: { name: "weather", description: "Tells the weather.", parameters } };
 const Trip = z.object({ city: z.enum(["Rome", "Paris"]), days: z.number().int().min(1).max(30) });
 
+const called = ["mcp_list_tools", "mcp_call", "mcp_call", "message"];
 const responses = {
   async text() {
     const response = await client.responses.create({ model, input: "COUNT 7", temperature: 0 });
@@ -93,6 +94,29 @@ const responses = {
       numbers.push(event.sequence_number);
     assert.deepEqual(numbers, numbers.map((_, index) => index + 5));
     says((await client.responses.retrieve(id)).output_text, counted(40));
+  },
+  async "server tools"() {
+    const asked = await client.responses.create({ model, input: shopping, tools: [shop] });
+    assert.deepEqual(asked.output.map((item) => item.type), called);
+    says(asked.output_text, "refunded");
+    const input = [{ role: "user", content: "ECHO green" }, ...asked.output, { role: "user", content: "RECALL" }];
+    says((await client.responses.create({ model, input })).output_text, "ECHO green");
+  },
+  // The stream breaks in the middle of the calls, and goes on after the last event.
+  async "streamed server tools"() {
+    const asked = { model, input: shopping, tools: [shop], background: true, stream: true };
+    let id;
+    const numbers = [];
+    for await (const event of await client.responses.create(asked)) {
+      numbers.push(event.sequence_number);
+      if (event.type === "response.created") id = event.response.id;
+      if (event.type === "response.mcp_call_arguments.done") break;
+    }
+    for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: numbers.at(-1) }))
+      numbers.push(event.sequence_number);
+    assert.deepEqual(numbers, [...numbers.keys()]);
+    const final = await client.responses.retrieve(id);
+    assert.deepEqual(final.output.map((item) => item.type), called);
   },
 };
 

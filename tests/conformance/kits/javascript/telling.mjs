@@ -7,6 +7,11 @@ export const model = process.env.MODEL;
 const wanted = process.env.CHECKS?.split(",");
 export const exact = model !== "auto";
 
+export const shop = { type: "mcp", server_label: "shop", require_approval: "never" };
+export const shopping =
+  'PLAN [[["shop__find_order", {"number": "A-1001"}], ["shop__refund_order", {"number": "A-1001", "amount": 5}]]] ' +
+  "THEN refunded";
+
 export const counted = (number) => Array.from({ length: number }, (_, index) => index + 1).join(" ");
 
 // What a real model says is its own affair, as long as it says something.

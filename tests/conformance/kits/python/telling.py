@@ -10,6 +10,13 @@ MODEL = os.environ["MODEL"]
 EXACT = MODEL != "auto"
 WANTED = os.environ.get("CHECKS")
 
+SHOP = {"type": "mcp", "server_label": "shop", "require_approval": "never"}
+SHOPPING = (
+    'PLAN [[["shop__find_order", {"number": "A-1001"}], ["shop__refund_order", {"number": "A-1001", "amount": 5}]]] '
+    "THEN refunded"
+)
+"""A prompt that makes the scripted model call two tools that the server runs."""
+
 type Check = Callable[[], Awaitable[None]]
 
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from agents import (
     Agent,
+    HostedMCPTool,
     ModelSettings,
     OpenAIConversationsSession,
     Runner,
@@ -13,7 +14,7 @@ from agents import (
     set_tracing_disabled,
 )
 from pydantic import BaseModel, Field
-from telling import MODEL, Check, counted, holds, says, tell
+from telling import MODEL, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 set_tracing_disabled(True)
 
@@ -66,6 +67,20 @@ class Checks:
         assert kinds == ["tool_call_item", "tool_call_output_item", "message_output_item"]
         says(running.final_output, "weather said: sunny in Rome")
 
+    async def server_tools(self) -> None:
+        shop: Any = HostedMCPTool(tool_config=SHOP)
+        answer = await self.run(agent(tools=[shop]), SHOPPING)
+        says(answer.final_output, "refunded")
+        again = [*answer.to_input_list(), {"role": "user", "content": "RECALL"}]
+        says((await self.run(agent(tools=[shop]), again)).final_output, SHOPPING)
+
+    async def streamed_server_tools(self) -> None:
+        shop: Any = HostedMCPTool(tool_config=SHOP)
+        running = Runner.run_streamed(agent(tools=[shop]), SHOPPING)
+        kinds = [event.item.type async for event in running.stream_events() if event.type == "run_item_stream_event"]
+        assert kinds == ["mcp_list_tools_item", "tool_call_item", "tool_call_item", "message_output_item"], kinds
+        says(running.final_output, "refunded")
+
     async def forced_tool(self) -> None:
         forced = ModelSettings(tool_choice="required")
         asked = agent(tools=[weather], model_settings=forced, tool_use_behavior="stop_on_first_tool")
@@ -95,7 +110,9 @@ class Checks:
 
 def checks_of(api: Literal["responses", "chat_completions"]) -> dict[str, Check]:
     checks = Checks(api=api)
+    servers = {"server tools": checks.server_tools, "streamed server tools": checks.streamed_server_tools}
     return {
+        **(servers if api == "responses" else {}),
         "text": checks.text,
         "stream": checks.stream,
         "tools": checks.tools,

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
-from telling import MODEL, Check, counted, holds, says, tell
+from telling import MODEL, SHOP, SHOPPING, Check, counted, holds, says, tell
 
 type City = Literal["Rome", "Paris"]
 
@@ -52,6 +52,17 @@ class Checks:
         whole = sum(chunks[1:], start=chunks[0])
         assert [(call["name"], call["args"]) for call in whole.tool_calls] == [("weather", {"city": "Rome"})]
 
+    async def server_tools(self) -> None:
+        able = self.model.bind_tools([SHOP])
+        answer = await able.ainvoke(SHOPPING)
+        says(answer.text, "refunded")
+        answer = await able.ainvoke([HumanMessage("ECHO green"), answer, HumanMessage("RECALL")])
+        says(answer.text, "ECHO green")
+
+    async def streamed_server_tools(self) -> None:
+        chunks = [chunk async for chunk in self.model.bind_tools([SHOP]).astream(SHOPPING)]
+        says("".join(chunk.text for chunk in chunks), "refunded")
+
     async def forced_tool(self) -> None:
         answer = await self.model.bind_tools([weather], tool_choice="required").ainvoke("Rome?")
         holds(answer.tool_calls[0]["args"], {"city": "Rome"})
@@ -72,7 +83,9 @@ class Checks:
 
 def checks_of(*, responses: bool) -> dict[str, Check]:
     checks = Checks(model=ChatOpenAI(model=MODEL, temperature=0, use_responses_api=responses))
+    servers = {"server tools": checks.server_tools, "streamed server tools": checks.streamed_server_tools}
     return {
+        **(servers if responses else {}),
         "text": checks.text,
         "stream": checks.stream,
         "limit": checks.limit,

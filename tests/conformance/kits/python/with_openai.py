@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field
-from telling import EXACT, MODEL, counted, holds, says, tell
+from telling import EXACT, MODEL, SHOP, SHOPPING, counted, holds, says, tell
 
 client = AsyncOpenAI()
 PARAMETERS = {
@@ -86,6 +86,35 @@ async def resume() -> None:
         says((await events.get_final_response()).output_text, counted(40))
 
 
+CALLED = ["mcp_list_tools", "mcp_call", "mcp_call", "message"]
+
+
+async def server_tools() -> None:
+    response = await client.responses.create(model=MODEL, input=SHOPPING, tools=[SHOP])
+    assert [item.type for item in response.output] == CALLED
+    assert all(item.status == "completed" for item in response.output[1:])
+    again: Any = [user("ECHO green"), *response.output, user("RECALL")]
+    says((await client.responses.create(model=MODEL, input=again)).output_text, "ECHO green")
+
+
+async def streamed_server_tools() -> None:
+    """Break the stream in the middle of the calls, and go on after the last event."""
+    started = await client.responses.create(model=MODEL, input=SHOPPING, tools=[SHOP], background=True, stream=True)
+    name, numbers = "", list[int]()
+    async for event in started:
+        numbers.append(event.sequence_number)
+        name = event.response.id if event.type == "response.created" else name
+        if event.type == "response.mcp_call_arguments.done":
+            break
+    await started.close()
+    async with client.responses.stream(response_id=name, starting_after=numbers[-1]) as events:
+        numbers += [event.sequence_number async for event in events]
+        final = await events.get_final_response()
+    assert numbers == list(range(len(numbers)))
+    assert [item.type for item in final.output] == CALLED
+    says(final.output_text, "refunded")
+
+
 def user(content: str) -> Any:
     return {"role": "user", "content": content}
 
@@ -154,6 +183,8 @@ RESPONSES = {
     "structured output": structured_output,
     "conversation": conversation,
     "resume": resume,
+    "server tools": server_tools,
+    "streamed server tools": streamed_server_tools,
 }
 CHAT = {
     "text": chat_text,

@@ -108,7 +108,7 @@ def uncaught(context: Any) -> Steps:
 
 @app.orchestration_trigger(context_name="context")
 def leaves_timer(context: Any) -> Steps:
-    event, timer = context.wait_for_external_event("go"), later(context, 1000)
+    event, timer = context.wait_for_external_event("go"), later(context, context.get_input()["timer_ms"])
     winner = yield context.task_any([event, timer])
     if context.get_input()["cancel"] and winner == event:
         timer.cancel()

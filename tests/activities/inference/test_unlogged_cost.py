@@ -1,0 +1,64 @@
+"""What does a run cost beyond its text in the log?"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from activities.inference.attempt_meter import AttemptMeter
+from clients.backends.port import TextPiece
+from domain.log.events import TokenUsage
+from domain.money.attempt_charge import AttemptCharge
+from domain.money.ledger_records import AttemptRecord
+from domain.money.prices import Price
+from tests.domain.fleets import GPU
+from tests.fakes.clocks import FakeClock
+from tests.fakes.worlds import PRICE
+
+RECORD = AttemptRecord(
+    response="resp_a",
+    subject="user:1",
+    number=1,
+    backend="main",
+    price="tokens",
+    started_at=0.0,
+    charge=AttemptCharge(reserved=Decimal(1)),
+    prompt_tokens=7,
+)
+
+
+def meter(*, pieces: int, usage: TokenUsage | None = None, price: Price = PRICE) -> AttemptMeter:
+    made = AttemptMeter(FakeClock(), price=price, record=RECORD, earlier=())
+    made.count([TextPiece(text="x")] * pieces)
+    made.usage = usage
+    return made
+
+
+def dollars(*, input_tokens: int = 0, cached: int = 0, output: int = 0) -> Decimal:
+    fresh = input_tokens - cached
+    return (PRICE.input * fresh + PRICE.cached_input * cached + PRICE.output * output) / 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("pieces", "logged", "expected"),
+    [
+        (9, 4, dollars(output=5)),
+        (9, 9, dollars()),
+        (9, 0, dollars(input_tokens=7, output=9)),
+        (0, 0, dollars()),
+    ],
+)
+def test_pieces_that_are_not_in_the_log_cost_extra(pieces: int, logged: int, expected: Decimal) -> None:
+    assert meter(pieces=pieces).unlogged_cost(logged) == expected
+
+
+def test_the_backends_own_count_goes_before_the_pieces() -> None:
+    usage = TokenUsage(input_tokens=100, cached_tokens=40, output_tokens=12)
+    assert meter(pieces=9, usage=usage).unlogged_cost(4) == dollars(output=8)
+    assert meter(pieces=9, usage=usage).unlogged_cost(0) == dollars(input_tokens=100, cached=40, output=12)
+    few = replace(usage, output_tokens=3)
+    assert meter(pieces=9, usage=few).unlogged_cost(4) == 0
+
+
+def test_a_machine_that_is_billed_by_time_has_no_tokens_to_add() -> None:
+    assert meter(pieces=9, price=GPU).unlogged_cost(0) == 0

@@ -1,0 +1,152 @@
+"""What does an operator see of each backend, and what of other tenants?"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from domain.fleet.catalog import ColdStart
+from domain.fleet.failure_classes import Diagnosis, FailureClass
+from domain.identity.owners import Owner
+from domain.money.attempt_charge import AttemptCharge
+from domain.money.ledger_records import AttemptRecord
+from domain.routing.rent_or_buy import DEFAULT_RULE, Rule, session_price
+from domain.routing.rule_choice import RuleChoice
+from tests.api.harness import OPERATOR, Api, api
+from tests.domain.money.sessions.test_gpu_sessions import PRICE
+from tests.fakes.backends import FakeBackend
+from tests.fakes.worlds import OWNER, backend
+
+FOREIGN = Owner(tenant="99999999-9999-9999-9999-999999999999", subject=OWNER.subject)
+GPU = replace(
+    backend("gpu"), price=PRICE, cold_start=ColdStart(scales_to_zero=True, p50_s=10, p99_s=40, idle_s=PRICE.idle_s)
+)
+
+
+def mixed_fleet() -> Api:
+    return api(FakeBackend(), FakeBackend(), deployed={"gpu": GPU, "spare": backend("spare")})
+
+
+async def fleet(one: Api, **headers: str) -> Mapping[str, Any]:
+    answer = await one.http.get("/v1/fleet", headers={"authorization": "Bearer operator", **headers})
+    assert answer.status_code == 200, answer.text
+    return {each["id"]: each for each in answer.json()["data"]}
+
+
+def attempt(owner: Owner, token: str) -> AttemptRecord:
+    return AttemptRecord(
+        response=f"resp_{'a' * 24}{token * 24}",
+        subject=owner.subject,
+        number=1,
+        backend="gpu",
+        price=PRICE.name,
+        charge=AttemptCharge(reserved=Decimal(1)),
+        started_at=0.0,
+    )
+
+
+async def test_a_sleeping_backend_and_one_that_is_always_on() -> None:
+    found = await fleet(mixed_fleet())
+    gpu, spare = found["gpu"], found["spare"]
+    assert (gpu["status"], gpu["obstacle"], gpu["session"], gpu["running"]) == ("asleep", None, None, 0)
+    assert (gpu["start"]["p50_s"], gpu["start"]["p99_s"], gpu["start"]["samples"]) == (10, 40, 0)
+    assert (gpu["start"]["rental_spend_usd"], gpu["start"]["rental_window_s"]) == ("0.000000000", 52.5)
+    assert (spare["status"], spare["start"], spare["session"]) == ("always_on", None, None)
+
+
+async def test_a_starting_and_then_warm_backend() -> None:
+    one = mixed_fleet()
+    states, now = one.world.app.state.backend_states, one.world.clock.now()
+    await states.claim_warm_up(GPU, "a turn")
+    starting = (await fleet(one))["gpu"]
+    assert (starting["status"], starting["start"]["since"]) == ("starting", now)
+    one.world.clock.advance(12)
+    await states.record_opening(GPU, asked_at=now)
+    warm = (await fleet(one))["gpu"]
+    assert (warm["status"], warm["start"]["samples"], warm["start"]["longest_s"]) == ("warm", 1, 12)
+    assert warm["start"]["warm_until"] == now + 12 + PRICE.idle_s
+
+
+async def test_an_obstacle_is_shown_with_its_end() -> None:
+    one = mixed_fleet()
+    throttled = Diagnosis(failure_class=FailureClass.THROTTLED, reason="busy", delay_s=30)
+    await one.world.app.state.backend_states.record_failure(backend("spare"), throttled, "attempt")
+    spare = (await fleet(one))["spare"]
+    assert spare["obstacle"] == {"reason": "cooling_down", "until": one.world.clock.now() + 30}
+
+
+async def test_a_session_shows_its_cost_and_of_other_tenants_only_a_number() -> None:
+    one = mixed_fleet()
+    mine, theirs = attempt(OPERATOR, "1"), attempt(FOREIGN, "2")
+    for owner, record in ((OPERATOR, mine), (FOREIGN, theirs)):
+        await one.world.app.state.gpu_sessions.enter(GPU, owner, record, limit_s=60)
+    one.world.clock.advance(100)
+    session = (await fleet(one))["gpu"]["session"]
+    assert session == {
+        "started_at": session["started_at"],
+        "ready_at": None,
+        "ends_at": None,
+        "cost_usd": "0.039470000",
+        "members": 2,
+        "running": [mine.id],
+        "running_of_others": 1,
+    }
+
+
+async def test_the_role_is_required() -> None:
+    answer = await mixed_fleet().http.get("/v1/fleet")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_permissions")
+
+
+async def test_an_unchanged_fleet_is_not_sent_again() -> None:
+    one = mixed_fleet()
+    headers = {"authorization": "Bearer operator"}
+    first = await one.http.get("/v1/fleet", headers=headers)
+    one.world.clock.advance(2)
+    second = await one.http.get("/v1/fleet", headers={**headers, "if-none-match": first.headers["etag"]})
+    assert (second.status_code, second.content) == (304, b"")
+    await one.world.app.state.backend_states.claim_warm_up(GPU, "a turn")
+    one.world.clock.advance(2)
+    third = await one.http.get("/v1/fleet", headers={**headers, "if-none-match": first.headers["etag"]})
+    assert third.status_code == 200
+
+
+async def test_the_default_rule_is_shown_until_demand_was_replayed() -> None:
+    rule = (await fleet(mixed_fleet()))["gpu"]["rule"]
+    price = Decimal(rule["session_price_usd"])
+    assert price == session_price(PRICE, 10) > 0
+    assert (rule["threshold"], rule["keep"], rule["window"]) == tuple(DEFAULT_RULE)
+    assert (Decimal(rule["buys_at_usd"]), Decimal(rule["keeps_at_usd"])) == (price, price * Decimal("0.6"))
+    assert (rule["chosen_at"], rule["would_have_cost_usd"]) == (None, {})
+    assert rule["reason"].startswith("the default rule")
+
+
+async def test_an_adopted_rule_is_shown_with_its_rivals_and_the_spend_of_its_own_window() -> None:
+    one = mixed_fleet()
+    state, now = one.world.app.state, one.world.clock.now()
+    await state.rental_spend.add(GPU, Decimal("0.5"), window_s=70)
+    one.world.clock.advance(100)
+    assert (await fleet(one))["gpu"]["start"]["rental_spend_usd"] == "0.000000000"
+    dollars = {"adopted": 1.5, "default": 2, "next": 1.75, "never": 3, "always": 4}
+    adopted = RuleChoice(
+        rule=Rule(0.3, 0.6, 2.0), at=now, second_usd=1.0, turns=345, reason="the cheapest of 60", dollars=dollars
+    )
+    await state.rental_rules.adopt(GPU, adopted)
+    one.world.clock.advance(2)
+    gpu = (await fleet(one))["gpu"]
+    assert gpu["start"]["rental_window_s"] == gpu["rule"]["window_s"] == 140
+    assert gpu["start"]["rental_spend_usd"] == "0.500000000"
+    assert (gpu["rule"]["turns"], gpu["rule"]["reason"], gpu["rule"]["chosen_at"]) == (345, "the cheapest of 60", now)
+    assert gpu["rule"]["would_have_cost_usd"]["never"] == "3.000000"
+    assert set(gpu["rule"]["would_have_cost_usd"]) == set(dollars)
+
+
+async def test_spend_that_bought_the_session_of_another_backend_is_not_shown() -> None:
+    other = replace(GPU, name="spare")
+    one = api(FakeBackend(), FakeBackend(), deployed={"gpu": GPU, "spare": other})
+    state = one.world.app.state
+    await state.rental_spend.add(GPU, Decimal("0.5"), window_s=70, shared={"spare": Decimal("0.4")})
+    assert (await fleet(one))["gpu"]["start"]["rental_spend_usd"] == "0.500000000"
+    one.world.clock.advance(2)
+    await state.backend_states.claim_warm_up(other, "a turn")
+    assert (await fleet(one))["gpu"]["start"]["rental_spend_usd"] == "0.100000000"

@@ -1,0 +1,106 @@
+"""Is the console served so that a browser can run it, keep it, and load nothing else?"""
+
+import gzip
+import hashlib
+import json
+import re
+from typing import Any
+
+import pytest
+
+from api.rendering.console_files import read_files
+from settings import ROOT
+from tests.api.harness import api
+
+FOLDER = ROOT / "console"
+
+
+async def test_the_page_names_files_that_a_browser_keeps_for_a_year() -> None:
+    http = api().http
+    page = await http.get("/console", headers={"authorization": ""})
+    links = re.findall(r'(?:href|src)="(/console/[^"]+)"', page.text)
+    assert sorted(link.rsplit("/", 1)[1] for link in links) == ["console.css", "main.js"]
+    for link in links:
+        answer = await http.get(link)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+async def test_the_page_may_load_and_call_its_own_origin_alone() -> None:
+    page = await api().http.get("/console")
+    policy = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
+    assert policy.pop("img-src") == "'self' data:"
+    assert {name for name, allowed in policy.items() if allowed == "'self'"} == {
+        "script-src",
+        "style-src",
+        "connect-src",
+    }
+    assert {name for name, allowed in policy.items() if allowed == "'none'"} >= {"default-src", "frame-ancestors"}
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_no_script_or_style_is_in_the_page_and_none_is_made_from_text() -> None:
+    assert not re.search(r"<script>|<style|style=|\son\w+=", (FOLDER / "index.html").read_text(encoding="utf-8"))
+    for file in FOLDER.glob("*.js"):
+        assert not re.search(r"\beval\(|new Function|innerHTML|dangerouslySet", own_text(file.name)), file.name
+
+
+def own_text(name: str) -> str:
+    """Return the text of a file of ours; a vendored file is judged by its hash."""
+    return "" if name in {each["file"] for each in vendored()} else (FOLDER / name).read_text(encoding="utf-8")
+
+
+async def test_a_file_of_another_version_is_not_found() -> None:
+    answer = await api().http.get("/console/0000000000000000/main.js")
+    assert (answer.status_code, answer.json()["error"]["message"].partition(".")[0]) == (
+        404,
+        "No such file of the console",
+    )
+
+
+@pytest.mark.parametrize("name", ["..%2fsettings.py", "vendored.json", "nothing.js"])
+async def test_only_the_files_of_the_folder_are_served(name: str) -> None:
+    version = read_files(FOLDER).version
+    assert (await api().http.get(f"/console/{version}/{name}")).status_code == 404
+
+
+async def test_the_page_is_not_sent_again_to_who_has_it() -> None:
+    http = api().http
+    tag = (await http.get("/console")).headers["etag"]
+    assert (await http.get("/console", headers={"if-none-match": tag})).status_code == 304
+    head = await http.head("/console")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_the_files_of_the_first_view_are_small() -> None:
+    files = read_files(FOLDER).files
+    first = ["index.html", "console.css", "main.js", "api.js", "parts.js", "sign_in.js", "htm-preact.js", "turns.js"]
+    assert sum(len(files[name].packed) for name in first) < 60_000
+    assert all(gzip.decompress(file.packed) == file.content for file in files.values())
+
+
+async def test_a_browser_that_takes_gzip_gets_it() -> None:
+    http = api().http
+    packed = await http.get("/console", headers={"accept-encoding": "gzip"})
+    plain = await http.get("/console", headers={"accept-encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.text == plain.text
+
+
+async def test_the_address_itself_says_what_is_where() -> None:
+    answer = await api().http.get("/")
+    assert answer.status_code == 200
+    assert "/console" in answer.text
+    assert "/openapi.json" in answer.text
+
+
+def vendored() -> list[dict[str, Any]]:
+    return json.loads((FOLDER / "vendored.json").read_text(encoding="utf-8"))
+
+
+def test_vendored_files_are_the_published_ones() -> None:
+    assert vendored()
+    for each in vendored():
+        assert hashlib.sha256((FOLDER / each["file"]).read_bytes()).hexdigest() == each["sha256"], each["file"]
+        assert all((FOLDER / file).exists() for file in each["licence_files"])

@@ -1,0 +1,192 @@
+"""What may one request cost at most, whatever its body: memory, stored bytes and time of the event loop?
+
+docs/decisions/0091-bounds-of-a-request.md states the bounds.
+"""
+
+import asyncio
+import gc
+import time
+import tracemalloc
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from api.parsing.input_items import ITEMS_LIMIT
+from api.routes import routes
+from tests.api.harness import Api, api
+from tests.api.hostile_bodies import FIELDS, bomb, hostile_bodies
+from tests.fakes.stores import MemoryStore
+
+MEMORY_FACTOR, MEMORY_BASE, MEMORY_PER_ITEM = 10, 4 * 2**20, 1280
+STORED_FACTOR, STORED_BASE, STORED_PER_ITEM = 3, 16 * 2**10, 256
+LONGEST_STALL_S = 0.1
+MEASUREMENTS = 3
+"""Other work on the machine only ever adds to a stall: the shortest of so many measurements is what the body costs."""
+BODY_LIMIT = 262_144
+INPUT_LIMIT = 16_777_216
+
+
+async def prepared(path: str) -> tuple[Api, str]:
+    """Return an API, and the path with the ids of existing objects."""
+    one = api()
+    conversation = (await one.http.post("/v1/conversations", json={})).json()["id"]
+    chat = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "store": True}
+    completion = (await one.http.post("/v1/chat/completions", json=chat)).json()["id"]
+    await one.orchestrations.ended()
+    return one, path.format(conversation=conversation, completion=completion)
+
+
+async def send(one: Api, path: str, body: bytes) -> int:
+    answer = await one.http.post(path, content=body)
+    await one.orchestrations.ended()
+    return answer.status_code
+
+
+@pytest.fixture(autouse=True)
+def own_garbage() -> Iterator[None]:
+    """Leave the objects of all other tests to no collection: their number is not what a request costs."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def stored_bytes(one: Api) -> int:
+    store = one.world.store
+    assert isinstance(store, MemoryStore)
+    return sum(len(row.data) for rows in store.partitions.values() for row in rows.values())
+
+
+@asynccontextmanager
+async def longest_stall() -> AsyncGenerator[list[float]]:
+    """Measure the longest time between two turns of the event loop, in seconds of processor time of this process."""
+    longest = [0.0]
+
+    async def tick() -> None:
+        before = time.process_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.process_time()
+            longest[0] = max(longest[0], now - before)
+            before = now
+
+    ticking = asyncio.create_task(tick())
+    try:
+        yield longest
+    finally:
+        ticking.cancel()
+
+
+async def stall_of(one: Api, address: str, body: bytes) -> float:
+    """Return the longest stall that a body causes, in seconds; measures again where it seems to be too long."""
+    stalls: list[float] = []
+    while len(stalls) < MEASUREMENTS and min(stalls, default=1.0) > LONGEST_STALL_S:
+        async with longest_stall() as longest:
+            await send(one, address, body)
+        stalls.append(longest[0])
+    return min(stalls)
+
+
+def messages_in(body: bytes) -> int:
+    """Return the messages of a body as far as a request may have them."""
+    return min(body.count(b'"role"'), ITEMS_LIMIT)
+
+
+def items_in(body: bytes) -> int:
+    return body.count(b'"role"') + body.count(b'"type"') + body.count(b'"id"')
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("path", FIELDS)
+async def test_no_body_costs_more_than_its_bounds(path: str) -> None:
+    one, address = await prepared(path)
+    problems: list[str] = []
+    for name, body in hostile_bodies(path, BODY_LIMIT):
+        before = stored_bytes(one)
+        tracemalloc.start()
+        status = await send(one, address, body)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        stored = stored_bytes(one) - before
+        sent = min(len(body), BODY_LIMIT)
+        if peak > MEMORY_FACTOR * sent + MEMORY_BASE + MEMORY_PER_ITEM * messages_in(body):
+            problems.append(f"{name}: {len(body):,} bytes took {peak:,} bytes of memory ({status})")
+        if stored > STORED_FACTOR * sent + STORED_BASE + STORED_PER_ITEM * items_in(body):
+            problems.append(f"{name}: {len(body):,} bytes stored {stored:,} bytes ({status})")
+        if status >= 500:
+            problems.append(f"{name}: {status}")
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("path", FIELDS)
+async def test_no_body_stalls_the_event_loop(path: str) -> None:
+    one, address = await prepared(path)
+    problems: list[str] = []
+    for name, body in hostile_bodies(path, BODY_LIMIT):
+        if (stall := await stall_of(one, address, body)) > LONGEST_STALL_S:
+            problems.append(f"{name}: {stall * 1000:.0f} ms")
+    assert not problems, "\n".join(problems)
+
+
+WEIGHED = ("empty arrays", "names", "a wide text with an escape", "escapes", "messages of empty parts")
+"""The kinds of large bodies whose memory is measured too: that takes ten times as long as to send them."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "path", ["/v1/responses", pytest.param("/v1/chat/completions", marks=pytest.mark.campaign), "/v1/conversations"]
+)
+async def test_the_largest_bodies_cost_no_more_than_their_bounds(path: str) -> None:
+    one, address = await prepared(path)
+    problems: list[str] = []
+    for name, body in hostile_bodies(path, INPUT_LIMIT):
+        if "bomb" not in name:
+            found = await problems_of(one, address, body, weighed=name.endswith(WEIGHED))
+            problems += [f"{name}: {problem}" for problem in found]
+    assert not problems, "\n".join(problems)
+
+
+async def problems_of(one: Api, address: str, body: bytes, *, weighed: bool) -> list[str]:
+    stall = await stall_of(one, address, body)
+    found = [f"{stall * 1000:.0f} ms"] if stall > LONGEST_STALL_S else []
+    if not weighed:
+        return found
+    tracemalloc.start()
+    status = await send(one, address, body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    if peak > MEMORY_FACTOR * min(len(body), INPUT_LIMIT) + MEMORY_BASE:
+        found.append(f"{len(body):,} bytes took {peak:,} bytes of memory ({status})")
+    return found
+
+
+def test_every_path_that_reads_a_body_is_tried() -> None:
+    posts = {f"/{route.template}" for route in routes(api().world.app.http) if route.methods == ("POST",)}
+    tried = {
+        path.replace("{conversation}", "{conversation_id}").replace("{completion}", "{completion_id}")
+        for path in FIELDS
+    }
+    assert posts - tried == {"/v1/responses/{response_id}/cancel"}
+
+
+async def test_copies_of_stored_items_are_bounded() -> None:
+    one, address = await prepared("/v1/conversations/{conversation}/items")
+    large = {"role": "user", "content": "x" * 100_000}
+    added = (await one.http.post(address, json={"items": [large]})).json()["data"][0]["id"]
+    before = stored_bytes(one)
+    answer = await one.http.post(address, json={"items": [{"type": "item_reference", "id": added}] * 3})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (413, "items[0]")
+    assert stored_bytes(one) - before < STORED_BASE
+
+
+async def test_sixty_bombs_store_nothing() -> None:
+    one, address = await prepared("/v1/conversations")
+    before = stored_bytes(one)
+    for _ in range(60):
+        assert (await one.http.post(address, json={"items": [bomb()]})).status_code == 400
+    assert stored_bytes(one) - before < STORED_BASE

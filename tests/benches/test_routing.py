@@ -1,0 +1,103 @@
+"""Does the benchmark of routing run the product, and are its figures right?"""
+
+from itertools import product as combinations
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from benches.routing.arrivals import PATTERNS, Arrivals
+from benches.routing.cells import Cell
+from benches.routing.comparison import RULES, Measured, measure
+from benches.routing.demand import counted_requests, demand_of, terms_of
+from benches.routing.optimum import optimum
+from benches.routing.plots import COLOURS, plot, position
+from benches.routing.product import simulate
+from domain.routing.replay import ALWAYS, NEVER, PastDemand, SessionTerms, replay
+
+CELL = Cell(
+    name="small",
+    arrivals=Arrivals(source="quarters", requests=60, seed=3, per_hour=200),
+    start_s=20,
+    spread=0.0,
+    idle_s=60,
+)
+TERMS = SessionTerms(second_usd=1.0, start_s=2.0, idle_s=5.0)
+
+
+@pytest.fixture(scope="module")
+def measured() -> Measured:
+    return measure(CELL)
+
+
+def test_the_ledger_of_a_run_equals_what_the_services_bill(measured: Measured) -> None:
+    outcome = measured.outcome
+    assert outcome.lives >= 1
+    assert outcome.misses == 0
+    assert outcome.ledger_usd == pytest.approx(outcome.bill_usd, rel=0.01)
+
+
+def test_a_run_repeats(measured: Measured) -> None:
+    assert simulate(CELL) == measured.outcome
+
+
+def test_no_policy_beats_the_optimum(measured: Measured) -> None:
+    assert all(cost.multiple >= 0.999 for cost in measured.costs.values()), measured.costs
+
+
+def test_the_last_requests_count() -> None:
+    requests = CELL.arrivals.draw()
+    assert len(counted_requests(requests)) == 24
+    assert counted_requests(requests)[-1] is requests[-1]
+
+
+@pytest.mark.parametrize("source", [*PATTERNS, "40"])
+def test_arrivals_are_in_order_and_repeat(source: str) -> None:
+    arrivals = Arrivals(source=source, requests=200, seed=1, per_hour=100)
+    requests = arrivals.draw()
+    assert requests == arrivals.draw()
+    assert 150 <= len(requests) <= 250
+    assert list(requests) == sorted(requests, key=lambda each: each.at)
+    assert all(each.input_tokens > 0 and each.output_tokens > 0 for each in requests)
+
+
+def test_the_optimum_is_the_least_cost_of_all_choices() -> None:
+    random = Random(5)  # noqa: S311 - draws demand
+    for _ in range(60):
+        times = sorted(random.uniform(0, 30) for _ in range(6))
+        demand = [PastDemand(at, random.uniform(0.5, 6), random.uniform(0.1, 1)) for at in times]
+        assert optimum(demand, TERMS) <= min(costs(demand)) + 1e-9
+
+
+def costs(demand: list[PastDemand]) -> list[float]:
+    """Return the cost of every choice of API or GPU for each turn, where turns wait for a start."""
+    found: list[float] = []
+    for choice in combinations((True, False), repeat=len(demand)):
+        dollars, expiry, began = 0.0, float("-inf"), 0.0
+        for rents, turn in zip(choice, demand, strict=True):
+            if rents:
+                dollars += turn.saved
+                continue
+            if turn.at >= expiry:
+                dollars += 0.0 if expiry == float("-inf") else (expiry - began) * TERMS.second_usd
+                began, expiry = turn.at, turn.at + TERMS.start_s + TERMS.idle_s
+            ready = max(turn.at, began + TERMS.start_s)
+            expiry = max(expiry, ready + turn.busy_s + TERMS.idle_s)
+        found.append(dollars + (0.0 if expiry == float("-inf") else (expiry - began) * TERMS.second_usd))
+    return found
+
+
+def test_never_pays_the_api_and_always_pays_the_machine() -> None:
+    demand = demand_of(CELL, CELL.arrivals.draw())
+    assert replay(demand, NEVER, terms_of(CELL)).dollars == pytest.approx(sum(each.saved for each in demand))
+    assert replay(demand, ALWAYS, terms_of(CELL)).dollars >= optimum(demand, terms_of(CELL))
+    assert all(replay(demand, rule, terms_of(CELL)).dollars >= optimum(demand, terms_of(CELL)) for rule in RULES)
+
+
+def test_a_plot_has_a_row_for_each_cell(tmp_path: Path) -> None:
+    multiples = dict.fromkeys(COLOURS, 1.5)
+    plot([("one & two", multiples), ("three", multiples)], tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text(encoding="utf-8")
+    assert text.count("<circle") == 3 * len(COLOURS)
+    assert "one &amp; two" in text
+    assert position(1.0) < position(1.5) < position(20.0) == position(400.0)

@@ -1,0 +1,20 @@
+"""What do the checks in a browser share?"""
+
+import subprocess
+
+import pytest
+
+from standins.paths import ROOT
+from tests.conformance.page import write_section
+
+
+@pytest.fixture
+def chromium(request: pytest.FixtureRequest) -> str:
+    """Return where Chromium is; where it can't be had, the page says so and the test is skipped."""
+    title = str(getattr(request.module, "TITLE", request.node.name))  # type: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    script = ROOT / "scripts" / "chromium.sh"
+    found = subprocess.run([script], capture_output=True, text=True, check=False, cwd=ROOT, timeout=600)  # noqa: S603 - a script of ours
+    if found.returncode:
+        write_section(f"## {title}\n\nNot asked in this run: {found.stderr.strip()}\n")
+        pytest.skip(found.stderr.strip())
+    return found.stdout.strip()

@@ -1,0 +1,135 @@
+// Can a person use the console in Chromium: sign in, ask, follow a turn through the death of its worker, see the money?
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFile } from "node:fs/promises";
+import { chromium } from "playwright-core";
+import { tell } from "./telling.mjs";
+
+const { CHROMIUM, CONSOLE, APP, SCREENSHOTS, WORKER } = process.env;
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--no-first-run"] });
+const said = [];
+const checks = {};
+
+async function opened(options = {}) {
+  const page = await (await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options })).newPage();
+  page.on("console", (message) => said.push(message.text()));
+  page.on("pageerror", (error) => said.push(error.message));
+  return page;
+}
+
+async function signedIn(options = {}) {
+  const page = await opened(options);
+  await page.goto(CONSOLE);
+  await page.getByRole("navigation", { name: "Views" }).waitFor();
+  return page;
+}
+
+async function show(page, name, heading) {
+  await page.evaluate((view) => { location.hash = `#/${view}`; }, name);
+  await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
+  await page.waitForLoadState("networkidle");
+}
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => (await window.axe.run()).violations);
+  return found.map((each) => `${each.id}: ${each.nodes[0].html}`);
+}
+
+checks["a console without a token explains how to sign in"] = async () => {
+  const page = await opened();
+  await page.goto(`${APP}/console`);
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.getByLabel("Access token").fill("no token");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+};
+
+checks["one click signs in and leaves no token in the address"] = async () => {
+  const page = await signedIn();
+  assert.ok(!page.url().includes("token"), page.url());
+  assert.equal(await page.evaluate(() => document.cookie + localStorage.length + sessionStorage.length), "00");
+};
+
+checks["a question is answered, and its turn shows its route and its bill"] = async () => {
+  const page = await signedIn();
+  await show(page, "chat", "Try it");
+  await page.getByLabel("Message").fill("COUNT 12");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "route, timeline and bill" }).waitFor();
+  await page.getByText("completed").waitFor();
+  assert.ok((await page.getByRole("log").innerText()).includes("1 2 3 4 5 6 7 8 9 10 11 12"));
+  await page.getByRole("link", { name: "route, timeline and bill" }).click();
+  await page.getByRole("heading", { name: /^Bill: \$0\.\d+/ }).waitFor();
+  await page.getByRole("table", { name: "Attempts" }).waitFor();
+  await page.getByRole("table", { name: /Candidates/ }).waitFor();
+};
+
+checks["a turn is followed through the death of its worker"] = async () => {
+  const page = await signedIn();
+  await show(page, "chat", "Try it");
+  await page.getByLabel("Message").fill("COUNT 300");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Stop" }).waitFor();
+  await page.getByText(/1 2 3 4 5/).waitFor();
+  await show(page, "turns", "Turns");
+  await page.getByRole("link", { name: /^resp_/ }).first().click();
+  await page.getByText(/Event \d+ has arrived/).waitFor();
+  process.kill(Number(WORKER), "SIGKILL");
+  await page.getByText(/The connection broke after event \d+/).waitFor({ timeout: 120_000 });
+  await page.getByRole("table", { name: /Runs/ }).getByText(/took over after/).waitFor();
+  const answer = page.locator(".answer");
+  await page.waitForFunction(() => document.querySelector(".answer").innerText.endsWith(" 299 300"), null, { timeout: 120_000 });
+  assert.equal(await answer.innerText(), Array.from({ length: 300 }, (_, index) => index + 1).join(" "));
+};
+
+const VIEWS = { turns: "Turns", fleet: "Fleet", money: "Money", chat: "Try it" };
+
+for (const [colorScheme, width] of [["light", 1200], ["dark", 1200], ["light", 390]]) {
+  checks[`no view has a barrier, ${colorScheme}, ${width} pixels wide`] = async () => {
+    const page = await signedIn({ colorScheme, viewport: { width, height: 900 } });
+    for (const [name, heading] of Object.entries(VIEWS)) {
+      await show(page, name, heading);
+      if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+      assert.deepEqual(await violations(page), [], name);
+      assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true, `${name} is too wide`);
+    }
+    await page.getByRole("link", { name: "Turns" }).click();
+    await page.getByRole("link", { name: /^resp_/ }).first().click();
+    await page.getByRole("table", { name: "Attempts" }).waitFor();
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/turn-${colorScheme}-${width}.png`, fullPage: true });
+    assert.deepEqual(await violations(page), [], "turn");
+  };
+}
+
+checks["every view is reached by the keyboard alone"] = async () => {
+  const page = await signedIn();
+  for (const [name, heading] of Object.entries(VIEWS)) {
+    await page.evaluate(() => document.body.focus());
+    const link = page.getByRole("navigation").getByRole("link", { name: heading, exact: true });
+    for (let presses = 0; presses < 20 && !(await link.evaluate((node) => node === document.activeElement)); presses++)
+      await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: heading, exact: true }).waitFor();
+    assert.ok(page.url().endsWith(`#/${name}`));
+  }
+};
+
+checks["names from outside are text"] = async () => {
+  const page = await opened();
+  const name = "<img onerror=alert(1) src=x>";
+  const turn = { id: "resp_1", status: "completed", model: name, backend: name, created_at: 1, ended_at: 2, attempts: 1, cost_usd: "0", cost_status: "final" };
+  await page.route("**/v1/turns?**", (route) => route.fulfill({ json: { data: [turn], has_more: false } }));
+  await page.goto(CONSOLE);
+  await page.getByRole("cell", { name }).first().waitFor();
+  assert.equal(await page.locator("main img").count(), 0);
+};
+
+checks["the browser has nothing to complain about"] = () => {
+  const expected = /status of 401|status of 50[23]|net::ERR_/; // a wrong token; the death of the worker
+  assert.deepEqual(said.filter((text) => !expected.test(text)), []);
+};
+
+await tell({ "Chromium and axe-core": checks }, () => browser.close());

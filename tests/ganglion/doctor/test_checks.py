@@ -1,0 +1,300 @@
+"""Does each check name its fault, and no other check name it too?"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from clients.backends.credentials import Hop
+from domain.fleet.failure_classes import Failure, FailureKind
+from ganglion.doctor.checks import CHECKS
+from ganglion.doctor.command import examine
+from ganglion.doctor.outside import Answer
+from ganglion.doctor.subject import Subject
+from settings import ROOT
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import Fault, Faults, FlakyStore, MemoryStore
+from tests.ganglion.doctor.harness import APP, BACKENDS, NOW, PUBLIC, TENANT, Case, healthy_case, json_answer, models
+
+NEVER_HERE = {"gpu.quota"}
+"""Checks that need the rights of the other cloud's administrator."""
+
+
+def setting(name: str, value: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.variables[name] = value
+
+    return inject
+
+
+def unset(name: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        del case.variables[name]
+
+    return inject
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.edit(name, old, new)
+
+    return inject
+
+
+def claim(name: str, value: object) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.claims[name] = value
+
+    return inject
+
+
+def answer(url: str, given: Answer) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.answers[url] = given
+
+    return inject
+
+
+def denied(backend: str, hop: Hop) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.denied[backend] = hop
+
+    return inject
+
+
+def unreachable(host: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.unreachable.add(host)
+
+    return inject
+
+
+def addresses(host: str, *found: str) -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.addresses[host] = found
+
+    return inject
+
+
+def key_file(case: Case) -> None:
+    file = case.root / "key.json"
+    file.write_text('{"private_key": "…"}', encoding="utf-8")
+    case.variables["GOOGLE_APPLICATION_CREDENTIALS"] = str(file)
+
+
+def wrong_budget_file(case: Case) -> None:
+    file = case.root / "budgets.toml"
+    file.write_text("[tenants.one]\nowner_month = -7\n", encoding="utf-8")
+    case.variables["GANGLION_BUDGETS"] = str(file)
+
+
+def older_token(case: Case) -> None:
+    case.claims |= {"ver": "1.0", "iss": f"https://sts.windows.net/{TENANT}/", "appid": case.claims["azp"]}
+
+
+def no_backend(case: Case) -> None:
+    for name in ("CLOUD_RUN_L4", "AZURE_OPENAI", "BEDROCK"):
+        del case.variables[f"GANGLION_{name}_URL"]
+    case.outside.answers[f"{APP}/readyz"] = json_answer({"status": "ok", "backends": []})
+
+
+def failing(backend: str, call: str, status: int, body: str = "") -> Callable[[Case], None]:
+    def inject(case: Case) -> None:
+        case.outside.models[backend].failures[call] = Failure(kind=FailureKind.STATUS, status=status, body=body)
+
+    return inject
+
+
+def slow_model(case: Case) -> None:
+    case.outside.models["bedrock"].pause_s = 0.04
+
+
+def no_keys(case: Case) -> None:
+    case.outside.publishes_keys = False
+
+
+def weak_consistency(case: Case) -> None:
+    case.outside.level = "Session"
+
+
+def no_container(case: Case) -> None:
+    case.outside.stored["money"] = None
+
+
+def broken_store(case: Case) -> None:
+    memory = MemoryStore(FakeClock(start=NOW))
+    case.outside.store_port = FlakyStore(memory, Random(0), Faults(at={0: Fault.UNAVAILABLE}))  # noqa: S311
+
+
+def other_python(case: Case) -> None:
+    case.python = (3, 12)
+
+
+def missing_file(case: Case) -> None:
+    (case.root / "webhooks.toml").rename(case.root / "hooks.toml")
+    case.variables["GANGLION_WEBHOOKS"] = str(case.root / "hooks.toml")
+
+
+HOST = "AzureFunctionsJobHost__extensions__durableTask__"
+LATE = {"date": formatdate(NOW + 300, usegmt=True)}
+
+FAULTS: dict[str, Callable[[Case], None]] = {
+    "settings.values": setting("GANGLION_BODY_LIMIT", "0"),
+    "settings.misspelled": setting("GANGLION_BUDGET_TENNANT_DAY", "5"),
+    "settings.unknown": setting("GANGLION_SILENCE", "5"),
+    "settings.host_names": setting(f"{HOST}hubNam", "ganglion"),
+    "settings.strict_typing": unset("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"),
+    "settings.reserved": setting("WEBSITE_RUN_FROM_PACKAGE", "1"),
+    "settings.budgets": unset("GANGLION_BUDGET_TENANT_MONTH"),
+    "settings.sync_wait": setting("GANGLION_SYNC_WAIT_S", "230"),
+    "settings.handover": setting("GANGLION_HANDOVER_S", "600"),
+    "settings.stream": setting("GANGLION_STREAM_S", "1800"),
+    "settings.sweeper": setting("GANGLION_SWEEP_SILENT_S", "480"),
+    "settings.credentials": unset("GANGLION_GOOGLE_SERVICE_ACCOUNT"),
+    "settings.key_file": key_file,
+    "files.prices": edit("prices.toml", 'kind = "per_second"', 'kind = "per_century"'),
+    "files.systems": edit("systems.toml", "[systems.bedrock]", "[systems.bedrock]\ncolour = 1"),
+    "files.fleet": edit("fleet.toml", "decode_tokens_s = 80", "decode_tokens_s = -1"),
+    "files.sources": edit("sources.toml", "max_rows = 20", "max_rows = 0"),
+    "files.webhooks": edit("webhooks.toml", "secrets =", "secretes ="),
+    "files.budgets": wrong_budget_file,
+    "files.price_age": edit("prices.toml", 'date = "2026-08"', 'date = "2026-01"'),
+    "files.tokenizers": edit("fleet.toml", "tier = 3", 'tier = 3\ntokenizer = "missing.json"'),
+    "files.host": edit("host.json", '"version"', "version"),
+    "host.route_prefix": edit("host.json", '"routePrefix": ""', '"routePrefix": "api"'),
+    "host.bundle": edit("host.json", "ExtensionBundle", "Preview"),
+    "host.versions": edit("host.json", "CurrentOrOlder", "Strict"),
+    "package.contents": missing_file,
+    "package.exclusions": edit(".funcignore", "standins\n", ""),
+    "package.python": other_python,
+    "package.installed": edit("requirements.txt", "httpx==", "httpx==0"),
+    "package.hashes": edit(
+        "requirements.txt", "httpx==", "httpx-of-another-index==1.0 ; python_version < '3'\nhttpx=="
+    ),
+    "identity.audience": setting("GANGLION_TOKEN_AUDIENCE", "ganglion"),
+    "identity.tenants": setting("GANGLION_TOKEN_TENANTS", f"{TENANT},contoso"),
+    "identity.issuer": no_keys,
+    "identity.clock": answer("https://login.microsoftonline.com", Answer(status=200, headers=LATE)),
+    "identity.token": claim("exp", NOW - 3600),
+    "identity.token_version": older_token,
+    "identity.permission": claim("scp", "other"),
+    "identity.managed": denied("azure-openai", Hop.IDENTITY),
+    "identity.google_sts": denied("cloud-run-l4", Hop.STS),
+    "identity.google_iam": denied("cloud-run-l4", Hop.IAM),
+    "identity.aws_sts": denied("bedrock", Hop.AWS_STS),
+    "backends.enabled": no_backend,
+    "backends.resolve": addresses("gpu.example"),
+    "backends.reach": unreachable("gpu.example"),
+    "backends.authenticate": answer("https://openai.example/v1/models", Answer(status=403)),
+    "backends.models": answer("https://openai.example/v1/models", models("gpt-2")),
+    "backends.probe": failing("bedrock", "probe", 404),
+    "backends.answer": failing("bedrock", "answer", 400, "Unsupported parameter: 'max_tokens'"),
+    "backends.json": failing("cloud-run-l4", "json", 400),
+    "backends.continuation": failing("cloud-run-l4", "partial", 400, "does not support assistant message prefill"),
+    "backends.speed": slow_model,
+    "store.account": setting("GANGLION_COSMOS_URL", "http://account.documents.azure.com"),
+    "store.reach": unreachable("account.documents.azure.com"),
+    "store.consistency": weak_consistency,
+    "store.containers": no_container,
+    "store.access": broken_store,
+    "store.clock": answer("https://account.documents.azure.com", Answer(status=401, headers=LATE)),
+    "hub.name": setting(f"{HOST}hubName", "my-hub"),
+    "hub.storage": unset("AzureWebJobsStorage__accountName"),
+    "hub.keys": setting("AzureWebJobsStorage", "AccountName=account;AccountKey=abcdefgh"),
+    "hub.scheduler": unset("DURABLE_TASK_SCHEDULER_CONNECTION_STRING"),
+    "network.private": addresses("account.queue.core.windows.net", PUBLIC),
+    "network.sources": addresses("crm.example", "169.254.169.254"),
+    "sources.reach": unreachable("crm.example"),
+    "webhooks.reach": unreachable("hooks.example"),
+    "gpu.start_up_probe": edit("fleet.toml", "p99_s = 200", "p99_s = 400"),
+    "telemetry.connection": setting("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=mine"),
+    "telemetry.collector": answer("https://collector.example/v1/traces", Answer(status=404)),
+    "telemetry.console": setting("GANGLION_TELEMETRY", "console"),
+    "app.alive": answer(f"{APP}/healthz", Answer(status=500)),
+    "app.ready": answer(f"{APP}/readyz", json_answer({"parts": {"store": "down"}, "backends": BACKENDS}, status=503)),
+    "app.backends": answer(f"{APP}/readyz", json_answer({"backends": ["cloud-run-l4", "bedrock"]})),
+}
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return healthy_case(tmp_path)
+
+
+async def found(case: Case) -> dict[str, list[str]]:
+    results = await examine(case.subject())
+    return {result.check.name: [fault.text for fault in result.faults] for result in results if result.faults}
+
+
+def test_every_check_has_a_fault_and_a_name_of_its_own() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names) >= 40
+    assert {*FAULTS, *NEVER_HERE, "host.polling"} == set(names)
+
+
+async def test_a_healthy_application_has_no_finding_and_every_check_runs(case: Case) -> None:
+    results = await examine(case.subject())
+    assert {result.check.name: result.not_run for result in results if result.not_run}.keys() == NEVER_HERE
+    assert await found(case) == {}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_a_fault_is_named_by_its_check_alone(case: Case, name: str) -> None:
+    FAULTS[name](case)
+    results = [result for result in await examine(case.subject()) if result.faults]
+    assert [result.check.name for result in results] == [name]
+    assert all(fault.fix.strip() for fault in results[0].faults)
+
+
+def test_every_check_names_a_page_that_exists() -> None:
+    pages = {check.doc.partition("#")[0] for check in CHECKS}
+    assert all((ROOT / page).is_file() for page in pages)
+
+
+async def test_a_hub_in_azure_storage_that_is_polled_rarely_is_named(case: Case) -> None:
+    del case.variables[f"{HOST}storageProvider__type"]
+    case.edit("host.json", "00:00:05", "00:00:30")
+    assert list(await found(case)) == ["host.polling"]
+
+
+async def test_a_finding_of_a_file_names_its_line(case: Case) -> None:
+    FAULTS["files.prices"](case)
+    file = case.root / "prices.toml"
+    line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "per_century" in text)
+    (result,) = (each for each in await examine(case.subject()) if each.faults)
+    assert result.faults[0].text.startswith(f"{file}:{line}: prices.")
+
+
+@pytest.mark.parametrize(
+    ("inject", "advice"),
+    [
+        (failing("bedrock", "answer", 400, "'max_tokens' is no field"), 'set output_limit = "max_completion_tokens"'),
+        (failing("bedrock", "answer", 400, "'temperature' does not support 0"), "set sampling = []"),
+        (failing("bedrock", "answer", 403), "the backend does not answer a chat: status 403"),
+        (failing("cloud-run-l4", "partial", 400), 'set continues = "no"'),
+        (failing("cloud-run-l4", "json", 400), "remove json_schema"),
+        (failing("cloud-run-l4", "probe", 503), "does not prove that the backend is up: status 503"),
+    ],
+)
+async def test_a_model_s_refusal_names_the_field_to_change(
+    case: Case, inject: Callable[[Case], None], advice: str
+) -> None:
+    inject(case)
+    ((text,),) = (await found(case)).values()
+    assert advice in text
+
+
+async def test_an_answer_that_does_not_follow_its_schema_is_named(case: Case) -> None:
+    case.outside.models["cloud-run-l4"].json_text = "seven"
+    ((text,),) = (await found(case)).values()
+    assert "does not follow a JSON schema" in text
+
+
+async def test_no_gpu_is_started_without_the_flag(case: Case) -> None:
+    failing("cloud-run-l4", "probe", 503)(case)
+    target = replace(case.subject().target, starts_gpus=False)
+    results = await examine(Subject(target, case.outside))
+    assert [result.faults for result in results if result.check.name == "backends.probe"] == [()]

@@ -1,0 +1,156 @@
+"""Do the operator's commands show what the API answers, and say in one line why it does not?"""
+
+import json
+
+import httpx
+import pytest
+
+from ganglion.__main__ import Command, command_line
+from ganglion.remote import commands
+from ganglion.remote.client import ApiClient, ApiError, access_from
+from ganglion.remote.tables import table
+from tests.api.harness import ANSWER, Api, api
+
+LISTS: dict[str, Command] = {"turns": commands.turns, "budgets": commands.budgets, "usage": commands.usage}
+
+
+def caller(one: Api, name: str = "operator") -> ApiClient:
+    one.http.headers["authorization"] = f"Bearer {name}"
+    return ApiClient(one.http)
+
+
+async def output(client: ApiClient, command: Command, *arguments: str) -> str:
+    options = command_line().parse_args([command.__name__, *arguments])
+    return "".join([text async for text in command(client, options)])
+
+
+async def ended_turn(one: Api) -> str:
+    return (await one.create({"model": "auto", "input": "hi"})).json()["id"]
+
+
+async def waiting_turn(one: Api) -> str:
+    return (await one.create({"model": "auto", "input": "hi", "background": True})).json()["id"]
+
+
+async def test_turns_are_listed_without_their_content() -> None:
+    one = api()
+    identifier = await ended_turn(one)
+    text = await output(caller(one, "mine"), commands.turns)
+    header, row = text.splitlines()
+    assert header.split()[:4] == ["id", "created_at", "status", "model"]
+    assert row.startswith(identifier)
+    assert ANSWER not in text
+    assert identifier in await output(caller(one), commands.turns, "--tenant")
+
+
+async def test_a_turn_is_shown_with_its_timeline_route_and_bill() -> None:
+    one = api()
+    identifier = await ended_turn(one)
+    lines = (await output(caller(one, "mine"), commands.turn, identifier)).splitlines()
+    assert lines[0] == "   0.000 s  admitted"
+    assert any(line.startswith("route  ") for line in lines)
+    assert any(line.strip().startswith("total  $") for line in lines)
+
+
+def test_a_provisional_session_says_what_is_charged_expected_and_why() -> None:
+    session = {
+        "backend": "gpu",
+        "charged_usd": "0.38",
+        "expected_usd": "0.24",
+        "final_after": 0,
+        "reason": "The machine is paid until it stops.",
+    }
+    line, reason = commands.session_lines([session])
+    assert line == "\nsession on gpu: charged $0.38, expected $0.24; final after 1970-01-01 00:00:00 UTC"
+    assert reason.strip() == session["reason"]
+
+
+async def test_a_turn_is_followed_to_its_end() -> None:
+    one = api()
+    identifier = await ended_turn(one)
+    client = caller(one, "mine")
+    assert await output(client, commands.follow, identifier) == f"{ANSWER}\n[response.completed]\n"
+    events = [json.loads(line) for line in (await output(client, commands.follow, identifier, "--json")).splitlines()]
+    assert (events[0]["type"], events[-1]["type"]) == ("response.created", "response.completed")
+
+
+async def test_a_turn_is_cancelled() -> None:
+    one = api()
+    identifier = await waiting_turn(one)
+    with pytest.raises(ApiError, match=r"status 4\d\d, req_"):
+        await output(caller(one, "mine"), commands.cancel, "resp_unknown")
+    client = caller(one, "mine")
+    text = await output(client, commands.cancel, identifier)
+    assert text.split() == [identifier, "cancelled"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_json_is_the_answer_of_the_api(name: str) -> None:
+    one = api()
+    await ended_turn(one)
+    client = caller(one)
+    answer = json.loads(await output(client, LISTS[name], "--json"))
+    assert (answer["object"], type(answer["data"])) == ("list", list)
+    assert await output(client, LISTS[name])
+
+
+async def test_the_fleet_is_listed_for_those_who_may_read_it() -> None:
+    one = api()
+    header, row = (await output(caller(one), commands.fleet)).splitlines()
+    assert (header.split()[0], row.split()[0]) == ("id", "main")
+    with pytest.raises(ApiError, match=r"Operations\.Read"):
+        await output(caller(one, "mine"), commands.fleet)
+
+
+async def test_usage_is_grouped_by_what_is_asked_for() -> None:
+    one = api()
+    await ended_turn(one)
+    header, *rows = (await output(caller(one), commands.usage, "--by", "backend,model")).splitlines()
+    assert header.split()[:2] == ["backend", "model"]
+    assert rows[0].split()[0] == "main"
+
+
+async def test_an_application_that_does_not_answer_is_named() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(refuse), base_url="http://127.0.0.1:1")
+    for command in (commands.turns, commands.budgets):
+        with pytest.raises(ApiError, match=r"127\.0\.0\.1:1 does not answer .* `make run`"):
+            await output(ApiClient(http), command)
+    with pytest.raises(ApiError, match="does not answer"):
+        await output(ApiClient(http), commands.follow, "resp_1")
+
+
+async def test_a_stream_that_breaks_is_no_clean_end() -> None:
+    def cut(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text='data: {"type": "response.created"}\n\n')
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(cut), base_url="http://127.0.0.1:1")
+    with pytest.raises(ApiError, match="run the command again"):
+        await output(ApiClient(http), commands.follow, "resp_1")
+
+
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        ({}, "set GANGLION_ACCESS_TOKEN"),
+        ({"GANGLION_ACCESS_TOKEN": "t", "GANGLION_URL": "http://app.example"}, "expected https"),
+        ({"GANGLION_ACCESS_TOKEN": "t", "GANGLION_URL": "app"}, "expected https"),
+    ],
+)
+def test_a_token_is_needed_and_sent_only_over_tls_or_to_this_machine(environment: dict[str, str], problem: str) -> None:
+    with pytest.raises(ApiError, match=problem):
+        access_from(environment)
+
+
+def test_the_local_application_is_the_default() -> None:
+    access = access_from({"GANGLION_ACCESS_TOKEN": "secret", "PORT": "7080"})
+    assert access.origin == "http://127.0.0.1:7080"
+    assert "secret" not in repr(access)
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal() -> None:
+    assert (
+        table([{"id": "a\x1b[31m\n", "start": {"p99_s": None}}], ("id", "start.p99_s")).splitlines()[1] == "a [31m   -"
+    )

@@ -1,0 +1,57 @@
+"""How are the front doors of all systems served inside a test?"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from standins.clock import now
+from standins.scripted.server import ScriptedModel, TokenPace
+from standins.systems.doors import DOORS
+from standins.systems.service import Systems
+
+ADDRESSES = {
+    "lambda-invoke": "functions/f",
+    "sagemaker-invocations": "endpoints/e",
+    "sagemaker-serverless": "endpoints/e",
+}
+"""What a backend's address ends with where the front door's own paths begin earlier."""
+
+
+class ServedSystems:
+    """The front doors at an address of their own."""
+
+    def __init__(self, systems: Systems, origin: str) -> None:
+        self.systems = systems
+        self.origin = origin
+
+    def url(self, name: str) -> str:
+        """Return the address of a system's backend, without a slash at its end."""
+        path = {
+            "lambda-invoke": "functions/f",
+            "sagemaker-invocations": "endpoints/e",
+            "sagemaker-serverless": "endpoints/e",
+        }
+        return f"{self.origin}/systems/{name}/{path.get(name, DOORS[name].base)}".rstrip("/")
+
+    async def awake(self, name: str) -> None:
+        self.systems.instances[name].start_s = 0.0
+        await self.systems.instances[name].up()
+
+
+def address_of(origin: str, name: str) -> str:
+    """Return the address of a system's backend behind the front doors at `origin`, without a slash at its end."""
+    return f"{origin}/systems/{name}/{ADDRESSES.get(name, DOORS[name].base)}".rstrip("/")
+
+
+@asynccontextmanager
+async def served_systems(*, start_s: float = 0.2, rate: float = 0.0) -> AsyncGenerator[ServedSystems]:
+    model = ScriptedModel(pace=TokenPace(rate=rate, first_token_s=0.0), continues=True, clock=now)
+    systems = Systems(model=model, start_s=start_s, idle_s=600, clock=now)
+    runner = web.AppRunner(systems.application(), handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield ServedSystems(systems, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,75 @@
+"""Is demand kept in few documents, and read as it was, and is a rule in force as soon as it is adopted?"""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from domain.fleet.catalog import ColdStart
+from domain.routing.rent_or_buy import Rule
+from domain.routing.rule_choice import RuleChoice
+from state.fleet.backend_state import backend_key
+from state.fleet.demand_log import HOUR_S, KEPT_S, DemandLog, part_length_s
+from state.fleet.rental_rules import REFRESH_S, RentalRules
+from tests.fakes.clocks import FakeClock
+from tests.fakes.stores import MemoryStore
+from tests.fakes.worlds import backend
+
+GPU = replace(backend("gpu"), cold_start=ColdStart(scales_to_zero=True, p50_s=60, p99_s=120, idle_s=600))
+CHOICE = RuleChoice(
+    rule=Rule(0.6, 0.3, 0.5), at=1.0, second_usd=0.001, turns=300, reason="cheap", dollars={"never": 2.0}
+)
+
+
+async def test_turns_of_one_part_add_up_and_those_of_others_stay_apart() -> None:
+    clock = FakeClock()
+    log = DemandLog(MemoryStore(clock), clock)
+    await log.add(GPU, Decimal("0.010000001"), busy_s=2.0)
+    await log.add(GPU, Decimal("0.02"), busy_s=4.0)
+    clock.advance(3 * part_length_s(GPU))
+    await log.add(GPU, Decimal("0.03"), busy_s=1.5)
+    found = await log.observed(GPU)
+    assert found.turns == 3
+    assert [(round(part.saved, 9), part.busy_s) for part in found.parts] == [(0.030000001, 3.0), (0.03, 1.5)]
+    assert found.parts[1].at - found.parts[0].at == 3 * part_length_s(GPU)
+
+
+async def test_four_weeks_are_kept_in_one_document_an_hour() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    log = DemandLog(store, clock)
+    for _ in range(30):
+        for _ in range(4):
+            await log.add(GPU, Decimal("0.01"), busy_s=1.0)
+            clock.advance(60)
+        clock.advance(24 * HOUR_S - 240)
+    found = await log.observed(GPU)
+    assert 27 * 4 <= found.turns <= 28 * 4
+    assert found.parts == sorted(found.parts)
+    assert len(store.rows(backend_key(GPU))) <= 28 + 1
+    clock.advance(KEPT_S)
+    assert (await log.observed(GPU)).turns == 0
+
+
+async def test_parallel_turns_are_all_counted() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    await asyncio.gather(*(DemandLog(store, clock).add(GPU, Decimal("0.001"), busy_s=1.0) for _ in range(40)))
+    found = await DemandLog(store, clock).observed(GPU)
+    assert found.turns == 40
+    assert sum(part.saved for part in found.parts) == pytest.approx(0.04)
+
+
+async def test_a_process_sees_the_rule_that_another_one_adopts_within_minutes() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    here, there = RentalRules(store, clock), RentalRules(store, clock)
+    assert await here.in_force((GPU,)) == {}
+    await there.adopt(GPU, CHOICE)
+    assert await there.in_force((GPU,)) == {"gpu": CHOICE}
+    clock.advance(REFRESH_S)
+    assert await here.in_force((GPU,)) == {"gpu": CHOICE}
+    later = replace(CHOICE, at=2.0)
+    await here.adopt(GPU, later)
+    assert await here.in_force((GPU,)) == {"gpu": later}
