@@ -17,7 +17,7 @@ from domain.money.ledger_records import NANOS, nanos
 from domain.routing.rent_or_buy import window_s
 from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 
 HOUR_S: Final = 3600
 KEPT_S: Final = 28 * 24 * HOUR_S

@@ -14,7 +14,7 @@ from clients.storage.port import Add, Body, Create, Document, DocumentStore
 from domain.fleet.catalog import Backend
 from domain.money.ledger_records import NANOS, nanos
 from domain.routing.rent_or_buy import SpendPart
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 
 PARTS = 10
 KEPT = 3

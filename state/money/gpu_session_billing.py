@@ -30,7 +30,7 @@ from domain.money.ledger_records import AttemptRecord
 from domain.money.prices import Price, TimePrice
 from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan, session_cost, shares
 from domain.money.sessions.provisional_charges import dollars, revised_charges
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 from state.money.ledger import Ledger
 from state.money.session_documents import CLOSING, OPEN, SESSION_ID, closed_id, share_name, span_id, span_prefix
 from telemetry.turn_metrics import count_session_cost, count_unused_warm_up

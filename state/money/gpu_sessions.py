@@ -37,7 +37,7 @@ from domain.money.sessions.transitions import (
     warm_up_removed,
     warmed_up,
 )
-from state.fleet.backend_state import backend_key
+from state.fleet.state_documents import backend_key
 from state.money.ledger import Ledger
 from state.money.session_documents import (
     SESSION_ID,

@@ -21,10 +21,11 @@ from domain.money.sessions.gpu_sessions import GpuSession, SessionSpan
 from domain.routing.rent_or_buy import Rule
 from domain.routing.replay import PastDemand
 from domain.routing.rule_choice import ObservedDemand
-from state.fleet.backend_state import STATE_ID, BackendStates, backend_key
+from state.fleet.backend_state import BackendStates
 from state.fleet.demand_log import DemandLog
 from state.fleet.rental_rules import RentalRules
 from state.fleet.rental_spend import RentalSpend
+from state.fleet.state_documents import STATE_ID, backend_key
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
