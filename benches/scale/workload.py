@@ -106,14 +106,17 @@ class ScaleWorker:
             raise AssertionError(found)
 
     async def callers(self, numbers: range, turns: int, steps: Mapping[str, Step] | None = None) -> None:
-        """Let callers run their turns one after the other, all at once; they begin spread over an answer's time."""
+        """Let callers run their turns one after the other, all at once; they begin spread over an answer's time.
+
+        The callers of all workers together are numbered from 0 to the end of `numbers`.
+        """
 
         async def caller(number: int, share: float) -> None:
             await self.clock.sleep(ANSWER_S * share)
             for _ in range(turns):
                 await self.turn(number, steps)
 
-        await asyncio.gather(*(caller(each, place / len(numbers)) for place, each in enumerate(numbers)))
+        await asyncio.gather(*(caller(each, each / numbers.stop) for each in numbers))
 
     def forget_figures(self) -> None:
         self.store.calls.clear()
