@@ -28,7 +28,7 @@ from tests.fakes.orchestration import Run
 from tests.fakes.worlds import SETTINGS, World
 
 ANSWER_S = 2.0
-TENANT = "11111111-1111-1111-1111-111111111111"
+TENANT = "scale"
 MANY = 1_000_000
 RAISED = RateLimit(per_minute=MANY, burst=MANY, running=MANY)
 BUDGETS = Budgets(limits={scope: Decimal(100_000) for scope in BudgetScope if scope is not BudgetScope.RESPONSE})
@@ -67,8 +67,9 @@ class SteadyGpu:
 class ScaleWorker:
     """One worker process with its own view of the store."""
 
-    def __init__(self, store: DocumentStore, clock: Clock, *, added_s: float) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, *, added_s: float, tenant: str = TENANT) -> None:
         self.clock = clock
+        self.tenant = tenant
         self.store = MeteredStore(store, clock, added_s)
         self.world = World(
             store=self.store,
@@ -93,7 +94,7 @@ class ScaleWorker:
 
     async def turn(self, caller: int, steps: Mapping[str, Step] | None = None) -> None:
         """Run one turn of a caller; `steps` are its activities, which may run on other workers."""
-        owner = Owner(tenant=TENANT, subject=f"user:{caller}")
+        owner = Owner(tenant=self.tenant, subject=f"user:{caller}")
         await self.world.app.state.rate_limiter.enter(owner, f"resp_{self.clock.token()}")
         response = await self.world.admit("hello", owner=owner, thread=self.clock.token())
         run = Run(clock=self.clock, steps=steps or self.world.steps, done=[], history=[])

@@ -25,7 +25,7 @@ ANSWERS = "answers"
 TRIES = 2
 """A length that is lost costs accuracy, and no answer."""
 
-TENANT_S = 1.0
+TENANT_S = 5.0
 """A process writes the lengths of a tenant at most this often, as soon as it has enough of them."""
 
 

@@ -44,7 +44,9 @@ TRIES = 10
 """A backend's state is worth a few tries: an update that is lost costs accuracy, and no answer."""
 
 MOST_AT_ONCE = 100
-LEARN_S = 1.0
+LEARN_S = 5.0
+PARTS_OF_IDLE_PERIOD = 60
+"""The warm time that other processes know of a backend is short by this part of its idle period at most."""
 
 
 class LearnedState(NamedTuple):
@@ -61,8 +63,8 @@ class BackendStates:
     """The states of all backends, updated by compare-and-swap. An update that cannot be written is dropped.
 
     Within one process, concurrent updates of one backend share a commit. Between processes only what is learned may
-    conflict. An answer that shows nothing new is therefore written at most once in `LEARN_S` seconds; until then this
-    process alone knows of it.
+    conflict. An answer that shows nothing new is therefore written at most once in a few seconds, see `learn_s`; until
+    then this process alone knows of it.
     """
 
     def __init__(self, store: DocumentStore, clock: Clock) -> None:
@@ -182,7 +184,7 @@ class BackendStates:
             after = change(state)
             results.append(after)
             state = after or state
-        must_learn = not self.may_wait(found, state)
+        must_learn = not self.may_wait(found, state, within_s=learn_s(backend))
         operations = [found.write_learned(state)] if must_learn else []
         if state.load != before.load:
             operations.append(found.write_load(state.load, process=self.process, now=self.clock.now()))
@@ -191,12 +193,12 @@ class BackendStates:
         self.remember(found, state, is_written=must_learn)
         return results
 
-    def may_wait(self, found: StoredState, state: BackendState) -> bool:
+    def may_wait(self, found: StoredState, state: BackendState, *, within_s: float) -> bool:
         """Tell whether what was learned beyond a stored state need not be written now."""
         if replace(state, load=found.base.load) == found.base:
             return True
         since_s = self.clock.now() - self.written_at.get(state.backend, 0.0)
-        return bool(found.etag) and 0 <= since_s < LEARN_S and shows_nothing_new(found.base, state, within_s=LEARN_S)
+        return bool(found.etag) and 0 <= since_s < within_s and shows_nothing_new(found.base, state, within_s=within_s)
 
     def remember(self, found: StoredState, state: BackendState, *, is_written: bool) -> None:
         if is_written:
@@ -227,6 +229,12 @@ class BackendStates:
 def state_from(backend: Backend, document: Document | None) -> BackendState:
     """Return the state in a document of an earlier release; the initial state where there is none."""
     return read_or_none(document, lambda found: found.read_as(BackendState.from_document)) or initial_state(backend)
+
+
+def learn_s(backend: Backend) -> float:
+    """Return for how many seconds an answer that shows nothing new need not be written."""
+    cold_start = backend.cold_start
+    return min(LEARN_S, cold_start.idle_s / PARTS_OF_IDLE_PERIOD) if cold_start.scales_to_zero else LEARN_S
 
 
 def shows_nothing_new(before: BackendState, after: BackendState, *, within_s: float) -> bool:

@@ -9,9 +9,9 @@ import pytest
 from domain.fleet.catalog import ColdStart
 from domain.routing.rent_or_buy import Rule
 from domain.routing.rule_choice import RuleChoice
-from state.fleet.state_documents import backend_key
 from state.fleet.demand_log import HOUR_S, KEPT_S, DemandLog, part_length_s
 from state.fleet.rental_rules import REFRESH_S, RentalRules
+from state.fleet.state_documents import backend_key
 from tests.fakes.clocks import FakeClock
 from tests.fakes.stores import MemoryStore
 from tests.fakes.worlds import backend

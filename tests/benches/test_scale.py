@@ -1,0 +1,20 @@
+"""Do worker processes get in each other's way? In virtual time, so the figures repeat on every machine."""
+
+import pytest
+
+from benches.scale.virtual import virtual_figures
+
+MOST_CONFLICTS = 0.2
+MOST_GROWTH = 1.2
+STORE_S = 0.01
+
+
+@pytest.mark.parametrize("added_s", [0.0, STORE_S])
+def test_turns_of_four_workers_rarely_conflict(added_s: float) -> None:
+    found = virtual_figures(24, turns=1, added_s=added_s)
+    assert found.conflicts_per_turn <= MOST_CONFLICTS, found
+
+
+def test_a_turn_among_many_calls_the_store_hardly_more_often_than_one_among_few() -> None:
+    few, many = (virtual_figures(concurrent, turns=1, added_s=STORE_S) for concurrent in (4, 24))
+    assert many.calls_per_turn <= MOST_GROWTH * few.calls_per_turn, (few, many)
