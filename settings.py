@@ -49,6 +49,7 @@ class Settings:
     token_authority: str
     token_audience: str
     token_tenants: frozenset[str]
+    console_client_id: str | None
     identity_client_id: str | None
     federation: Federation
     aws: AwsFederation
@@ -97,6 +98,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         token_authority=reader.value("TOKEN_AUTHORITY", default=ENTRA_AUTHORITY, convert=address_origin),
         token_audience=reader.value("TOKEN_AUDIENCE", convert=str),
         token_tenants=reader.value("TOKEN_TENANTS", convert=name_set),
+        console_client_id=reader.optional("CONSOLE_CLIENT_ID", convert=str),
         identity_client_id=reader.optional("IDENTITY_CLIENT_ID", convert=str),
         federation=read_federation(reader),
         aws=read_aws(reader),

@@ -111,6 +111,9 @@ OPERATIONS: Mapping[str, OpenApiOperation] = {
     ),
     "http_budgets_list": OpenApiOperation(summary="List the budgets that count the caller", result="List"),
     "http_fleet_list": OpenApiOperation(summary="Report the state of each backend", result="List"),
+    "http_fleet_warm_up": OpenApiOperation(
+        summary="Start a backend that scales to zero", result="WarmUp", query=("dry_run",)
+    ),
     "http_turns_list": OpenApiOperation(
         summary="List turns, newest first, without content",
         result="List",
@@ -139,6 +142,7 @@ QUERIES: Mapping[str, Json] = {
     "model": {"type": "string"},
     "backend": {"type": "string"},
     "scope": {"type": "string", "enum": ["owner", "tenant"], "default": "owner"},
+    "dry_run": {"type": "string", "enum": ["true", "false"], "default": "false"},
     "starting_after": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1},
 }
 

@@ -82,6 +82,15 @@ RESULTS: Mapping[str, Json] = {
         created_at=INTEGER,
         metadata=reference("Metadata"),
     ),
+    "WarmUp": object_with(
+        ("id", "object", "backend", "status", "sent", "worst_usd"),
+        id=STRING,
+        object=constant("warm_up"),
+        backend=STRING,
+        status=STRING,
+        sent=BOOLEAN,
+        worst_usd=STRING,
+    ),
     "ChatCompletion": object_with(
         ("id", "object", "created", "model", "choices", "usage"), id=STRING, object=constant("chat.completion")
     ),

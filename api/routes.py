@@ -17,6 +17,7 @@ from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
 from api.endpoints.reports.turns import TurnReports
+from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
 from api.endpoints.stored_completions import StoredCompletionFunctions
@@ -65,6 +66,7 @@ class HttpFunctions:
     budgets: BudgetReports
     fleet: FleetReports
     turns: TurnReports
+    warm_ups: WarmUps
     health: Health
     console: Console
 
@@ -115,6 +117,7 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
+        Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),
         Row("healthz", "GET", "healthz", to.health.alive, answers_head=True),
         Row("readyz", "GET", "readyz", to.health.ready, answers_head=True),
@@ -125,6 +128,7 @@ def pages(to: HttpFunctions) -> tuple[Row, ...]:
     """Return the rows that serve the console: a browser's, not part of the API's description."""
     return (
         Row("console_page", "GET", "console", to.console.page, answers_head=True),
+        Row("console_settings", "GET", "console/settings.json", to.console.settings),
         Row("console_file", "GET", "console/{version}/{name}", to.console.file),
     )
 

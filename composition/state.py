@@ -13,6 +13,7 @@ from state.money.budget_status import BudgetStatus
 from state.money.gpu_session_billing import GpuSessionBilling
 from state.money.gpu_sessions import GpuSessions
 from state.money.ledger import Ledger
+from state.money.recent_sessions import RecentSessions
 from state.money.session_outlooks import SessionOutlooks
 from state.money.usage_rows import UsageRows
 from state.rate_limits import RateLimiter
@@ -81,6 +82,7 @@ def compose_state(configuration: Configuration, ports: Ports) -> State:
             sessions=sessions,
             rental_spend=rental_spend,
             rules=rental_rules,
+            recent_sessions=RecentSessions(store, clock),
             fleet=configuration.fleet,
             clock=clock,
         ),

@@ -46,8 +46,8 @@ class ApiClient:
     async def get(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
         return await self.call("GET", path, parameters)
 
-    async def post(self, path: str) -> dict[str, Any]:
-        return await self.call("POST", path, {})
+    async def post(self, path: str, **parameters: str | int | None) -> dict[str, Any]:
+        return await self.call("POST", path, parameters)
 
     async def call(self, method: str, path: str, parameters: Mapping[str, str | int | None]) -> dict[str, Any]:
         wanted = {name: value for name, value in parameters.items() if value not in (None, "")}
