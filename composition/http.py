@@ -13,6 +13,7 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.responses import Responses
 from api.endpoints.route_report import RouteReports
@@ -74,12 +75,33 @@ def compose_http(configuration: Configuration, ports: Ports, state: State) -> Ht
             open_orchestrations=ports.open_orchestrations,
         ),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
+        limits=compose_limits(configuration, ports, state, gateway.bodies),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
         usage=UsageReports(authenticator=authenticator, rows=state.usage_rows, clock=ports.clock),
         health=Health(store=ports.store, fleet=configuration.fleet, release=release_of(ROOT)),
         console=Console(folder=ROOT / "console"),
     )
+
+
+def compose_limits(configuration: Configuration, ports: Ports, state: State, bodies: BodyReader) -> LimitFunctions:
+    settings = configuration.settings
+    return LimitFunctions(
+        authenticator=ports.authenticator,
+        changes=state.ledger.budget_counters.changes,
+        configured=ConfiguredLimits(
+            budgets=configuration.budgets,
+            rates=settings.limits,
+            operator=settings.operator_tenant or only_one(settings.token_tenants),
+            tenants=settings.token_tenants,
+        ),
+        bodies=bodies,
+    )
+
+
+def only_one(tenants: frozenset[str]) -> str:
+    """Return the tenant of the operators where there is only one to choose; else an empty text."""
+    return next(iter(tenants)) if len(tenants) == 1 else ""
 
 
 def release_of(root: Path) -> str:

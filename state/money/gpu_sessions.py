@@ -131,7 +131,7 @@ class GpuSessions:
         price = self.price(backend)
         if price is None:
             return True
-        record = self.ledger.warm_up_record(owner, response_id, backend)
+        record = await self.ledger.warm_up_record(owner, response_id, backend)
 
         def decide(session: GpuSession, span: SessionSpan | None, now: float) -> SessionTransition[WarmUpCharge | None]:
             return warmed_up(session, span, member=new_span(owner, record, now), price=price, worst_s=worst_s, now=now)
@@ -150,7 +150,7 @@ class GpuSessions:
             await self.ledger.reserve_warm_up(owner, response_id, backend, name, share, beside=beside)
         except Exhausted as error:
             log.warning("no warm-up of %s: %s", backend.name, error)
-            record = self.ledger.warm_up_record(owner, response_id, backend)
+            record = await self.ledger.warm_up_record(owner, response_id, backend)
             await self.change(backend, charge.session, record.id, warm_up_removed)
             return False
         return True
@@ -158,7 +158,7 @@ class GpuSessions:
     async def cancel_warm_up(self, backend: Backend, owner: Owner, response_id: str) -> None:
         """Charge nothing for a warm-up that the backend rejected, or that was not sent: it started no machine."""
         session = (await self.current(backend)).session
-        record = self.ledger.warm_up_record(owner, response_id, backend)
+        record = await self.ledger.warm_up_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.warm_up_record != record.id:
             return
         nothing = SessionShare(lines={}, final=True)
