@@ -26,10 +26,9 @@ class TooSmallBudget(NamedTuple):
     def message(self) -> str:
         backends = ", ".join(f"{name} {dollars_text(nanos(worst))}" for name, worst in self.needed.items())
         effect = "no turn can run" if self.excludes_all else "they are never used"
-        return (
-            f"{self.field}: {dollars_text(nanos(self.limit))} is below what the smallest turn may cost at worst ({backends}), so {effect}; "
-            "raise it, or remove it"
-        )
+        limit = dollars_text(nanos(self.limit))
+        below = f"{limit} is below what the smallest turn may cost at worst ({backends})"
+        return f"{self.field}: {below}, so {effect}; raise it, or remove it"
 
 
 def too_small_budgets(fleet: Fleet, budgets: Budgets, limits: AttemptLimits) -> Iterator[TooSmallBudget]:
