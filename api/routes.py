@@ -16,6 +16,7 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import LimitFunctions
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
@@ -64,6 +65,7 @@ class HttpFunctions:
     owners: OwnerFunctions
     usage: UsageReports
     budgets: BudgetReports
+    limits: LimitFunctions
     fleet: FleetReports
     turns: TurnReports
     warm_ups: WarmUps
@@ -116,6 +118,8 @@ def table(to: HttpFunctions) -> tuple[Row, ...]:
         Row("owners_delete", "DELETE", "v1/owners/{owner_id}", to.owners.delete, starts=True),
         Row("usage_list", "GET", "v1/usage", to.usage.list),
         Row("budgets_list", "GET", "v1/budgets", to.budgets.list),
+        Row("limits_retrieve", "GET", "v1/limits", to.limits.retrieve),
+        Row("limits_update", "POST", "v1/limits", to.limits.update),
         Row("fleet_list", "GET", "v1/fleet", to.fleet.list),
         Row("fleet_warm_up", "POST", "v1/fleet/{backend}/warm_up", to.warm_ups.warm_up),
         Row("turns_list", "GET", "v1/turns", to.turns.list),

@@ -14,6 +14,7 @@ from api.endpoints.input_tokens import InputTokens
 from api.endpoints.models import Models
 from api.endpoints.reports.budgets import BudgetReports
 from api.endpoints.reports.fleet import FleetReports
+from api.endpoints.reports.limits import ConfiguredLimits, LimitFunctions
 from api.endpoints.reports.turns import TurnReports
 from api.endpoints.reports.warm_ups import WarmUps
 from api.endpoints.responses import Responses
@@ -77,6 +78,7 @@ def compose_http(configuration: Configuration, ports: Ports, state: State, warme
             open_orchestrations=ports.open_orchestrations,
         ),
         budgets=BudgetReports(authenticator=authenticator, status=state.budget_status, clock=ports.clock),
+        limits=compose_limits(configuration, ports, state, gateway.bodies),
         fleet=FleetReports(authenticator=authenticator, status=state.fleet_status),
         warm_ups=compose_warm_ups(configuration, ports, state, warmer),
         turns=TurnReports(authenticator=authenticator, turns=state.turn_list),
@@ -106,6 +108,26 @@ def sign_in_of(settings: Settings) -> ConsoleSignIn:
         authority=f"{settings.token_authority}/{tenant}",
         scope=f"{resource}/{SCOPE}",
     )
+
+
+def compose_limits(configuration: Configuration, ports: Ports, state: State, bodies: BodyReader) -> LimitFunctions:
+    settings = configuration.settings
+    return LimitFunctions(
+        authenticator=ports.authenticator,
+        changes=state.ledger.budget_counters.changes,
+        configured=ConfiguredLimits(
+            budgets=configuration.budgets,
+            rates=settings.limits,
+            operator=settings.operator_tenant or only_one(settings.token_tenants),
+            tenants=settings.token_tenants,
+        ),
+        bodies=bodies,
+    )
+
+
+def only_one(tenants: frozenset[str]) -> str:
+    """Return the tenant of the operators where there is only one to choose; else an empty text."""
+    return next(iter(tenants)) if len(tenants) == 1 else ""
 
 
 def release_of(root: Path) -> str:

@@ -13,6 +13,7 @@ class AppRole(StrEnum):
     OWNERS_ERASE = "Owners.Erase"
     OPERATIONS_READ = "Operations.Read"
     OPERATIONS_WARM_UP = "Operations.WarmUp"
+    LIMITS_WRITE = "Limits.Write"
 
 
 def has_role(owner: Owner, role: AppRole) -> bool:

@@ -25,6 +25,8 @@ FLEET: Final = (
 BUDGETS: Final = ("id", "period", "limit_usd", "spent_usd", "held_usd", "left_usd", "projected_usd", "resets_at")
 USAGE: Final = ("attempts", "input_tokens", "output_tokens", "backends_usd", "store_usd", "functions_usd", "cost_usd")
 ASLEEP: Final = "asleep"
+LIMITS: Final = ("id", "in_force", "configured", "changed")
+NO_LIMIT: Final = "none"
 DELTA: Final = "response.output_text.delta"
 ENDED: Final = ("response.completed", "response.failed", "response.incomplete", "response.cancelled", "error")
 
@@ -59,6 +61,31 @@ async def budgets(api: ApiClient, options: argparse.Namespace) -> Output:
 async def usage(api: ApiClient, options: argparse.Namespace) -> Output:
     body = await api.get("/v1/usage", group_by=options.by, limit=options.limit)
     yield as_json(body) if options.json else table(body["data"], (*options.by.split(","), *USAGE))
+
+
+async def limits(api: ApiClient, options: argparse.Namespace) -> Output:
+    """Change budgets and rate limits where the command names some; show those in force."""
+    if options.set or options.reset:
+        values = dict(assignment(each) for each in options.set)
+        tenant = {"tenant": options.tenant} if options.tenant else {}
+        body = await api.post("/v1/limits", {**tenant, "values": values, "reset": options.reset})
+    else:
+        body = await api.get("/v1/limits", tenant=options.tenant)
+    yield as_json(body) if options.json else limit_lines(body)
+
+
+def assignment(text: str) -> tuple[str, str | None]:
+    """Read NAME=VALUE; the value `none` removes a limit."""
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise ApiError(f"--set {text}: expected NAME=VALUE, such as tenant_day=20, or tenant_day={NO_LIMIT}")
+    return name, None if value == NO_LIMIT else value
+
+
+def limit_lines(body: Mapping[str, Any]) -> str:
+    changed = f"changed {moment(body['changed_at'])} UTC by {body['changed_by']}" if body["changed_at"] else "unchanged"
+    ending = f"a change is in force on every instance within {body['in_force_within_s']:.0f} s"
+    return f"{table(body['data'], LIMITS)}\ntenant {body['tenant']}, {shown('changed', changed)}; {ending}\n"
 
 
 async def turn(api: ApiClient, options: argparse.Namespace) -> Output:

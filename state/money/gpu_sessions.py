@@ -133,7 +133,7 @@ class GpuSessions:
 
         A start takes `cold_s` seconds as expected, and `worst_s` at worst. Budgets keep room for the attempt after it.
         """
-        price, record = self.price(backend), self.ledger.warm_up_record(owner, response_id, backend)
+        price, record = self.price(backend), await self.ledger.warm_up_record(owner, response_id, backend)
         if price is None:
             with suppress(Retryable):
                 await self.ledger.post_share(owner, record.id, share_name(backend.name, FREE), NOTHING, record)
@@ -156,7 +156,7 @@ class GpuSessions:
             await self.ledger.reserve_warm_up(owner, response_id, backend, name, share, beside=beside)
         except Exhausted as error:
             log.warning("no warm-up of %s: %s", backend.name, error)
-            record = self.ledger.warm_up_record(owner, response_id, backend)
+            record = await self.ledger.warm_up_record(owner, response_id, backend)
             await self.change(backend, charge.session, record.id, warm_up_removed)
             return False
         return True
@@ -164,7 +164,7 @@ class GpuSessions:
     async def cancel_warm_up(self, backend: Backend, owner: Owner, response_id: str) -> None:
         """Charge nothing for a warm-up that the backend rejected, or that was not sent: it started no machine."""
         session = (await self.current(backend)).session
-        record = self.ledger.warm_up_record(owner, response_id, backend)
+        record = await self.ledger.warm_up_record(owner, response_id, backend)
         if self.price(backend) is None or session is None or session.warm_up_record != record.id:
             return
         await self.ledger.post_share(owner, record.id, share_name(backend.name, session.id), NOTHING)

@@ -11,7 +11,6 @@ from tests.frozen.documents import as_json, frozen, frozen_json
 from tests.frozen.objects import ATTEMPT, FETCHED, NOW, RESERVATION, RESPONSE, ROUTE, WAIT
 from tests.frozen.test_turns import without_prose
 
-
 ADDED = frozenset({"warm-up", "waiting", "taken over"})
 """The steps that later releases added to the timeline."""
 

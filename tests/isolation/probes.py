@@ -93,6 +93,7 @@ BODIES: Mapping[str, Callable[[str], Sequence[Json]]] = {
     "http_items_create": lambda identifier: ({"items": [MESSAGE]}, {"items": reference(identifier)}),
     "http_chat_create": no_bodies,
     "http_fleet_warm_up": no_bodies,
+    "http_limits_update": no_bodies,
     "http_chat_update": metadata_change,
 }
 """The bodies for each route, with another owner's id in every place that takes one."""
