@@ -9,6 +9,7 @@ from typing import Final
 
 from domain.config.addresses import VARIABLE, expanded, good_url
 from domain.config.backend_auth import read_auth
+from domain.config.prompt_formats import read_prompt_format
 from domain.config.request_fields import read_headers, read_probe, read_token_counting
 from domain.config.signature_rows import read_signature
 from domain.config.systems_toml import SystemTable, merged, with_own_systems
@@ -160,6 +161,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         streams=table.flag("streams", default=True),
         images=table.choice("images", ImageMode, ImageMode.DATA),
         token_counting=read_token_counting(table.table("token_counting")),
+        prompt=read_prompt_format(table.table("prompt")),
     )
     check_adapter(backend, table)
     table.close()
@@ -169,6 +171,10 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
 def check_adapter(backend: Backend, table: TomlTable) -> None:
     if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
+    if (backend.adapter is Adapter.PROMPT) != (backend.prompt is not None):
+        table.report("prompt", "a table of the adapter prompt, and of no other")
+    if backend.prompt and not backend.prompt.template and backend.continues is not ContinuationMode.NO:
+        table.report("continues", "no: only a prompt of a template can end with the beginning of the answer")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:
         table.report("url", "https://lambda.REGION.amazonaws.com/functions/NAME, which the adapter lambda needs")
 

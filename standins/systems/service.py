@@ -20,6 +20,8 @@ from standins.systems.sleeping import Instance
 
 KEPT = 10_000
 HEALTH = "health/ready"
+READY = "ready"
+"""Whether a model of the Open Inference Protocol is ready: 400 without a body as long as it is not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,13 +111,13 @@ class Systems:
         except BadCall as problem:
             record.outcome = "failed"
             return answered(door.wire.error(Operation(chat={}, streams=False), 400, str(problem).encode()))
-        if operation is None and not door.lists_models and path != HEALTH:
+        if operation is None and not door.lists_models and path not in {HEALTH, READY}:
             return web.json_response({"message": "no such path"}, status=404)
         if not door.never_sleeps and not instance.is_up:
             instance.wake()
             if door.asleep:
                 record.outcome = "asleep"
-                return answered(door.asleep)
+                return answered(Refusal(status=400) if path == READY else door.asleep)
             await instance.up()
         if operation is None:
             return web.json_response({"object": "list", "data": [{"id": "scripted", "object": "model"}]})

@@ -21,6 +21,7 @@ from standins.paths import ROOT
 from standins.systems.doors import DOORS
 from standins.systems.identities import REGION, SECRET, Aws
 from state.fleet.backend_state import STATE_ID
+from tests.contracts.backends.scene import PROMPTED, TEMPLATE
 from tests.end_to_end.books import books_of
 from tests.end_to_end.callers import Caller, Json, Reading, asking, calling, counted
 from tests.end_to_end.cold import UNBOUNDED
@@ -100,7 +101,7 @@ def files(folder: Path) -> dict[str, str]:
                 name=name_of(system),
                 system=system,
                 url=address_of("%GANGLION_SYSTEMS_URL%", system),
-                auth=OWN_AUTH.get(system, aws),
+                auth=f"{OWN_AUTH.get(system, aws)}\n{TEMPLATE if system in PROMPTED else ''}",
                 sleeps=json.dumps(not door.never_sleeps),
                 rate=RATE,
             )

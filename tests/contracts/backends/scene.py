@@ -42,6 +42,10 @@ limits = {{ context_tokens = 32768, max_output_tokens = 1024, concurrency = 4, r
 speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
 """
 
+PROMPTED = ("triton-generate", "kserve-infer")
+TEMPLATE = 'prompt = { template = "chatml" }'
+"""The form of prompts, which a backend gives and not its system."""
+
 
 def role_credentials() -> RoleCredentials:
     expires_at = int(now()) + 900
@@ -129,7 +133,7 @@ async def scene_of(
 def backend_of(name: str, url: str, *, secret: str = SECRET) -> Backend:
     """Return a backend of a shipped system. The identities of Google and Entra have contracts of their own."""
     auth = f'auth = {{ region = "{REGION}" }}' if isinstance(DOORS[name].identity, Aws) else 'auth = { kind = "none" }'
-    text = FLEET.format(system=name, url=url, auth=auth)
+    text = FLEET.format(system=name, url=url, auth=f"{auth}\n{TEMPLATE if name in PROMPTED else ''}")
     variables = {"MODAL_KEY": secret, "MODAL_SECRET": secret}
     found = fleet_from_toml(text, variables, PRICES, SHIPPED_SYSTEMS).backends["one"]
     return replace(found, served_model=found.served_model or "scripted")

@@ -40,6 +40,11 @@ AWS = {
     "lambda-invoke",
 }
 REGION = 'auth = { region = "us-east-1" }'
+OWN = {
+    **dict.fromkeys(AWS, REGION),
+    **dict.fromkeys(("triton-generate", "kserve-infer"), 'prompt = { template = "gemma" }'),
+}
+"""What no system can give its backends."""
 
 
 def read(system: str, fields: str = "", *, systems: str = "", url: str = "https://host.example/v1") -> Backend:
@@ -60,7 +65,7 @@ def test_a_fleet_of_all_shipped_systems_at_once_is_read() -> None:
         + entry.format(
             system=name,
             url="https://host.example/functions/chat" if name == "lambda-invoke" else "https://host.example/v1",
-            fields=REGION if name in AWS else "",
+            fields=OWN.get(name, ""),
         )
         for name in SHIPPED_SYSTEMS
     ]
