@@ -164,6 +164,7 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
         prompt=read_prompt_format(table.table("prompt")),
     )
     check_adapter(backend, table)
+    check_prompt(backend, table)
     table.close()
     return backend
 
@@ -171,12 +172,20 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
 def check_adapter(backend: Backend, table: TomlTable) -> None:
     if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
-    if (backend.adapter is Adapter.PROMPT) != (backend.prompt is not None):
-        table.report("prompt", "a table of the adapter prompt, and of no other")
-    if backend.prompt and not backend.prompt.template and backend.continues is not ContinuationMode.NO:
-        table.report("continues", "no: only a prompt of a template can end with the beginning of the answer")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:
         table.report("url", "https://lambda.REGION.amazonaws.com/functions/NAME, which the adapter lambda needs")
+
+
+def check_prompt(backend: Backend, table: TomlTable) -> None:
+    form = backend.prompt
+    if (backend.adapter is Adapter.PROMPT) != (form is not None):
+        table.report("prompt", "a table of the adapter prompt, and of no other")
+    if form is None:
+        return
+    if not form.template and backend.continues is not ContinuationMode.NO:
+        table.report("continues", "no: only a prompt of a template can end with the beginning of the answer")
+    if not form.output_tokens and backend.price.name and isinstance(backend.price, TokenPrice):
+        table.report("price", "a price of time: prompt.output_tokens says that the server counts no tokens")
 
 
 def member(table: TomlTable, key: str, known: Mapping[str, object]) -> str:

@@ -20,7 +20,7 @@ from domain.fleet.failure_classes import FailureClass, FailureKind, diagnose
 from standins.systems.doors import DOORS
 from standins.systems.identities import Everybody
 from tests.clients.backends.model_server import end_of, text_of
-from tests.contracts.backends.scene import asking, scene_of
+from tests.contracts.backends.scene import UNCOUNTED, asking, scene_of
 from tests.domain.fleets import SHIPPED_SYSTEMS
 
 SYSTEMS = sorted(DOORS)
@@ -29,8 +29,6 @@ SLEEPING = [name for name in SYSTEMS if not DOORS[name].never_sleeps and name !=
 REFUSING = [name for name in SYSTEMS if not isinstance(DOORS[name].identity, Everybody)]
 WHOLE = ("azure-ml-score", "kserve-infer", "sagemaker-serverless")
 """They answer as a whole."""
-UNCOUNTED = ("azure-ml-score", "kserve-infer")
-"""They name neither tokens nor why an answer ended."""
 STREAMING = [name for name in SYSTEMS if name not in WHOLE]
 WIRES = (
     *("openai", "openai-responses", "bedrock-converse", "sagemaker-invocations", "sagemaker-serverless"),

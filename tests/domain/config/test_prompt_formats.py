@@ -71,3 +71,12 @@ def test_a_prompt_can_be_continued_and_messages_cannot() -> None:
 )
 def test_a_mistake_in_a_form_is_named(system: str, fields: str, body: str, problem: str) -> None:
     assert any(each.startswith(problem) for each in problems_of(system, fields, systems=own(body)))
+
+
+def test_a_server_that_counts_no_tokens_needs_a_price_of_time() -> None:
+    systems = own(MESSAGES).replace("systems.own", "systems.counted")
+    assert any(
+        each.startswith("backends.one.price: expected a price of time")
+        for each in problems_of("counted", systems=systems)
+    )
+    assert read("counted", systems=f'{systems}output_tokens = "/tokens"\n').prompt

@@ -24,7 +24,7 @@ tier = 1
 model = "small"
 system = "{system}"
 url = "{url}"
-price = "api"
+price = "{price}"
 limits = {{ context_tokens = 4096, max_output_tokens = 1024, concurrency = 4, request_timeout_s = 100 }}
 speed = {{ prefill_tokens_s = 1000, decode_tokens_s = 50 }}
 {fields}
@@ -45,10 +45,16 @@ OWN = {
     **dict.fromkeys(("triton-generate", "kserve-infer"), 'prompt = { template = "gemma" }'),
 }
 """What no system can give its backends."""
+UNCOUNTED = {"kserve-infer", "azure-ml-score", "own"}
+
+
+def price_of(system: str) -> str:
+    """Return the name of a price that fits a system: one of time where tokens are not counted."""
+    return "gpu" if system in UNCOUNTED else "api"
 
 
 def read(system: str, fields: str = "", *, systems: str = "", url: str = "https://host.example/v1") -> Backend:
-    text = FLEET.format(system=system, fields=fields, systems=systems, url=url)
+    text = FLEET.format(system=system, fields=fields, systems=systems, url=url, price=price_of(system))
     return fleet_from_toml(text, SECRETS, PRICES, SHIPPED_SYSTEMS).backends["one"]
 
 
@@ -64,6 +70,7 @@ def test_a_fleet_of_all_shipped_systems_at_once_is_read() -> None:
         f"[backends.{name.replace('.', '-')}]"
         + entry.format(
             system=name,
+            price=price_of(name),
             url="https://host.example/functions/chat" if name == "lambda-invoke" else "https://host.example/v1",
             fields=OWN.get(name, ""),
         )
@@ -195,7 +202,7 @@ def test_a_mistake_is_named_by_table_and_field(fields: str, problem: str) -> Non
 
 
 def test_a_header_of_a_backend_that_is_left_out_may_name_a_setting_that_is_not_set() -> None:
-    text = FLEET.format(system="modal", fields="", systems="", url="https://%NOT_SET_URL%/v1")
+    text = FLEET.format(system="modal", fields="", systems="", price="api", url="https://%NOT_SET_URL%/v1")
     assert fleet_from_toml(text, {}, PRICES, SHIPPED_SYSTEMS).unconfigured[0].variable == "NOT_SET_URL"
 
 
