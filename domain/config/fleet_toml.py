@@ -36,7 +36,7 @@ from domain.fleet.catalog import (
     Speed,
     UnconfiguredBackend,
 )
-from domain.money.prices import Price, PriceSource, TokenPrice
+from domain.money.prices import Price, PriceSource, TimePrice, TokenPrice
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 UNPRICED: Final = TokenPrice(
@@ -172,6 +172,8 @@ def read_backend(name: str, table: TomlTable, known: Definitions) -> Backend:
 def check_adapter(backend: Backend, table: TomlTable) -> None:
     if backend.continues is not ContinuationMode.NO and backend.adapter not in CONTINUING:
         table.report("continues", f"no: the adapter {backend.adapter} cannot continue an answer")
+    if backend.cold_start.scales_to_zero and isinstance(backend.price, TimePrice) and backend.price.request:
+        table.report("price", "a price without request: where calls are billed one by one, no session is")
     if backend.adapter is Adapter.LAMBDA and not backend.url.rpartition(LAMBDA_FUNCTIONS)[0]:
         table.report("url", "https://lambda.REGION.amazonaws.com/functions/NAME, which the adapter lambda needs")
 

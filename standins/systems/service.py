@@ -36,6 +36,7 @@ class Served:
     input_tokens: int = 0
     output_tokens: int = 0
     instructions: str = ""
+    billed_ms: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def to_json(self) -> Json:
@@ -48,6 +49,7 @@ class Served:
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
             "instructions": self.instructions,
+            "billed_ms": self.billed_ms,
         }
 
 
@@ -139,7 +141,9 @@ class Systems:
                     found = door.wire.error(operation, answer.status, await answer.read())
                     later = {name: value for name, value in answer.headers.items() if name == "Retry-After"}
                     return answered(found, later)
-                return await self.relay(request, door, operation, counted(lines_of(answer), record))
+                response = await self.relay(request, door, operation, counted(lines_of(answer), record))
+                record.billed_ms = sum(operation.billed_ms)
+                return response
         except aiohttp.ClientError:
             record.outcome = "failed"
             if request.transport:

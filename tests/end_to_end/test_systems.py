@@ -50,6 +50,9 @@ OWN_AUTH = {
 INPUT_USD, CACHED_USD, WRITTEN_USD, OUTPUT_USD = Decimal(3), Decimal("0.3"), Decimal("3.75"), Decimal(15)
 REQUEST_USD = Decimal("0.000002")
 SECOND_USD = Decimal("0.001")
+FUNCTION = "lambda-invoke"
+"""Each call is billed by itself, by the milliseconds that the service reports."""
+PRICED = {**dict.fromkeys(UNCOUNTED, "machines"), FUNCTION: "functions"}
 PRICE = f"""
 [prices.systems]
 kind = "per_token"
@@ -58,6 +61,14 @@ cached_input = "{CACHED_USD}"
 cache_write = "{WRITTEN_USD}"
 request = "{REQUEST_USD}"
 output = "{OUTPUT_USD}"
+source = "made up"
+date = 2026-11-29
+region = "laptop"
+[prices.functions]
+kind = "per_second"
+components.gb = {{ amount = "{SECOND_USD}", count = "10" }}
+request = "{REQUEST_USD}"
+granularity_ms = 1
 source = "made up"
 date = 2026-11-29
 region = "laptop"
@@ -109,10 +120,10 @@ def files(folder: Path) -> dict[str, str]:
             BACKEND.format(
                 name=name_of(system),
                 system=system,
-                price="machines" if system in UNCOUNTED else "systems",
+                price=PRICED.get(system, "systems"),
                 url=address_of("%GANGLION_SYSTEMS_URL%", system),
                 auth=f"{OWN_AUTH.get(system, aws)}\n{TEMPLATE if system in PROMPTED else ''}",
-                sleeps=json.dumps(not door.never_sleeps),
+                sleeps=json.dumps(not door.never_sleeps and system != FUNCTION),
                 rate=RATE,
             )
         )
@@ -159,6 +170,9 @@ def price_of(asked: Sequence[Json], *, system: str) -> Decimal:
 
     Bedrock reads a quarter of the input from its cache, and writes an eighth to it.
     """
+    if system == FUNCTION:
+        done = [each["billed_ms"] for each in asked if each["outcome"] == "done"]
+        return 10 * SECOND_USD * sum(done) / 1000 + REQUEST_USD * len(done)
     tokens = [(each["input_tokens"], each["output_tokens"]) for each in asked if each["outcome"] == "done"]
     prompts = [prompt for prompt, _ in tokens]
     cached, written = (
@@ -191,7 +205,7 @@ async def test_a_cold_turn_is_answered_whole_after_a_kill_and_a_warm_one_is_bill
     bill = (await caller.report(warm.id))["bill"]
     assert len(lives) <= 1
     assert [each["outcome"] for each in asked] == ["done"]
-    assert Decimal(bill["tokens_usd"]) == price_of(asked, system=system)
+    assert Decimal(bill["gpu_usd" if system == FUNCTION else "tokens_usd"]) == price_of(asked, system=system)
 
 
 @pytest.mark.long

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -11,6 +13,7 @@ from domain.errors import ConfigurationError
 from domain.fleet.catalog import Auth, AuthKind, Backend, OutputLimit, SamplingField
 from domain.fleet.extra_requests import Probe, ProbeBody, ProbeMethod
 from domain.fleet.failure_classes import Failure, FailureClass, FailureKind, diagnose
+from domain.money.prices import TimePrice
 from tests.domain.fleets import PRICES, SHIPPED_SYSTEMS, shipped_text
 
 FLEET = """
@@ -199,6 +202,19 @@ def test_the_secrets_in_headers_are_neither_shown_nor_part_of_an_error() -> None
 )
 def test_a_mistake_is_named_by_table_and_field(fields: str, problem: str) -> None:
     assert problem in problems_of("openai", fields)
+
+
+def test_calls_that_are_billed_one_by_one_have_no_sessions() -> None:
+    gpu = PRICES["gpu"]
+    assert isinstance(gpu, TimePrice)
+    prices = {**PRICES, "gpu": replace(gpu, request=Decimal("0.0000002"))}
+    text = FLEET.format(system="lambda", fields=REGION, systems="", url="https://host.example/v1", price="gpu")
+    assert fleet_from_toml(text, {}, prices, SHIPPED_SYSTEMS).backends["one"].price == prices["gpu"]
+    with pytest.raises(ConfigurationError) as caught:
+        fleet_from_toml(f"{text}\ncold = {{ scales_to_zero = true }}", {}, prices, SHIPPED_SYSTEMS)
+    assert any("expected a price without request" in each for each in caught.value.problems)
+        each.startswith("backends.one.price: expected a price without request") for each in caught.value.problems
+    )
 
 
 def test_a_header_of_a_backend_that_is_left_out_may_name_a_setting_that_is_not_set() -> None:
