@@ -213,8 +213,6 @@ def test_calls_that_are_billed_one_by_one_have_no_sessions() -> None:
     with pytest.raises(ConfigurationError) as caught:
         fleet_from_toml(f"{text}\ncold = {{ scales_to_zero = true }}", {}, prices, SHIPPED_SYSTEMS)
     assert any("expected a price without request" in each for each in caught.value.problems)
-        each.startswith("backends.one.price: expected a price without request") for each in caught.value.problems
-    )
 
 
 def test_a_header_of_a_backend_that_is_left_out_may_name_a_setting_that_is_not_set() -> None:
